@@ -1,0 +1,100 @@
+"""Long work and its state. The table of states and who may change them is in docs/jobs.md."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+LEASE = timedelta(seconds=20)  # a holder that has not been heard for this long has lost its job
+WORKER_SILENCE = timedelta(seconds=15)  # after this long without a sign the pages say no worker runs
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    def live(self) -> JobQuerySet:
+        return self.filter(state__in=Job.LIVE)
+
+    def expired(self) -> JobQuerySet:
+        """Held by somebody who has not been heard of since the lease ran out."""
+        return self.filter(state__in=Job.HELD, lease_until__lt=timezone.now())
+
+
+class Job(models.Model):
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        CANCELLING = "cancelling"
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    HELD = (State.RUNNING, State.CANCELLING)
+    LIVE = (State.QUEUED, *HELD)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=50)  # names the function that does it: see jobs.registry
+    title = models.CharField(max_length=200)
+    url = models.CharField(max_length=200, blank=True)  # the page of what it works on
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED, db_index=True)
+    attempts = models.PositiveIntegerField(default=0)
+    max_attempts = models.PositiveIntegerField(default=5)
+    token = models.PositiveIntegerField(default=0)  # fencing token: one higher for every claim
+    lease_until = models.DateTimeField(null=True, blank=True)
+    worker = models.CharField(max_length=200, blank=True)
+    sent_at = models.DateTimeField(null=True, blank=True)  # last handed to the queue
+    done = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField(default=0)
+    message = models.CharField(max_length=200, blank=True)  # what it is doing now
+    seconds_left = models.PositiveIntegerField(null=True, blank=True)
+    error = models.TextField(blank=True)
+    hint = models.TextField(blank=True)  # what to do about the error
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                name="job_held_has_lease",
+                condition=~Q(state__in=("running", "cancelling")) | Q(lease_until__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="job_ended_has_time",
+                condition=~Q(state__in=("succeeded", "failed", "cancelled")) | Q(finished_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.title} ({self.state})"
+
+    @property
+    def is_live(self) -> bool:
+        return self.state in self.LIVE
+
+    @property
+    def percent(self) -> int | None:
+        return min(100, round(100 * self.done / self.total)) if self.total else None
+
+    @property
+    def seconds(self) -> float | None:
+        if self.started_at is None:
+            return None
+        return ((self.finished_at or timezone.now()) - self.started_at).total_seconds()
+
+
+class Worker(models.Model):
+    """A worker process that is, or was, running: written by its own housekeeping thread."""
+
+    name = models.CharField(max_length=200, unique=True)
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name

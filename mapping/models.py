@@ -1,0 +1,129 @@
+"""Scene classes, hashtags, the mapping between them, and the releases that freeze it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.urls import reverse
+from simple_history.models import HistoricalRecords
+
+OTHER = "other"  # the label of a class that none of the hashtags fits
+
+
+class Hashtag(models.Model):
+    name = models.CharField(max_length=50, unique=True)  # without #
+    posts_millions = models.PositiveIntegerField()
+    source = models.CharField(max_length=200)
+    counted_on = models.CharField(max_length=20)  # as precise as the source is: "2019"
+
+    class Meta:
+        ordering = ["-posts_millions", "name"]
+        constraints = [models.CheckConstraint(name="hashtag_not_other", condition=~Q(name=OTHER))]
+
+    def __str__(self) -> str:
+        return f"#{self.name}"
+
+
+class SceneClass(models.Model):
+    key = models.CharField(max_length=100, unique=True)  # "a/athletic_field/outdoor", as its folder is named
+    name = models.CharField(max_length=100)  # cleaned: "athletic field"
+    name_ru = models.CharField(max_length=100, blank=True)
+    level1 = models.CharField(max_length=50, blank=True)  # SUN's groups, blank where unknown
+    level2 = models.CharField(max_length=100, blank=True)
+
+    class Meta:
+        ordering = ["key"]
+        verbose_name_plural = "scene classes"
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class MappingEntry(models.Model):
+    """What is decided about one scene class today. A label is frozen only in a Release."""
+
+    class Status(models.TextChoices):
+        UNDECIDED = "undecided"  # nobody and nothing has said anything yet
+        IMPORTED = "imported"  # from a file, no curator has looked
+        CONFIRMED = "confirmed"  # a curator decided
+
+    scene_class = models.OneToOneField(SceneClass, models.CASCADE, related_name="entry")
+    sense = models.CharField(max_length=100, blank=True)  # WordNet synset: "shop.n.01"
+    synset = models.CharField(max_length=100, blank=True)  # in words: "shoe shop"
+    hypernym_sense = models.CharField(max_length=100, blank=True)
+    hypernym = models.CharField(max_length=100, blank=True)
+    hashtag = models.ForeignKey(Hashtag, models.PROTECT, null=True, blank=True, related_name="entries")
+    status = models.CharField(max_length=10, choices=Status, default=Status.UNDECIDED, db_index=True)
+    note = models.CharField(max_length=500, blank=True)
+    version = models.PositiveIntegerField(default=1)  # a save that saw another version is refused
+    changed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
+    changed_at = models.DateTimeField(auto_now=True)
+    history = HistoricalRecords(excluded_fields=["changed_at"])
+
+    class Meta:
+        ordering = ["scene_class__key"]
+        verbose_name_plural = "mapping entries"
+        constraints = [
+            models.CheckConstraint(
+                name="entry_undecided_has_no_hashtag",
+                condition=~Q(status="undecided") | Q(hashtag__isnull=True),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.scene_class_id}: {self.label or 'undecided'}"
+
+    @property
+    def label(self) -> str | None:
+        """The hashtag's name, "other", or None while nobody has decided."""
+        if self.hashtag is not None:
+            return self.hashtag.name
+        return None if self.status == self.Status.UNDECIDED else OTHER
+
+    # simple_history asks the instance who changed it
+    @property
+    def _history_user(self) -> Any:
+        return self.changed_by
+
+    @_history_user.setter
+    def _history_user(self, value: Any) -> None:
+        self.changed_by = value
+
+
+class Release(models.Model):
+    """A numbered, immutable copy of the mapping. Its labels cannot be changed: a trigger refuses."""
+
+    number = models.PositiveIntegerField(unique=True)
+    note = models.CharField(max_length=500)
+    published_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
+    published_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-number"]
+        permissions = [("publish_release", "Can publish a release of the mapping")]
+
+    def __str__(self) -> str:
+        return f"release {self.number}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("mapping:release", args=[self.number])
+
+
+class ReleaseLabel(models.Model):
+    release = models.ForeignKey(Release, models.CASCADE, related_name="labels")
+    scene_key = models.CharField(max_length=100)
+    label = models.CharField(max_length=50)  # a hashtag's name, or "other"
+    sense = models.CharField(max_length=100, blank=True)
+    synset = models.CharField(max_length=100, blank=True)
+    hypernym_sense = models.CharField(max_length=100, blank=True)
+    hypernym = models.CharField(max_length=100, blank=True)
+
+    class Meta:
+        ordering = [F("scene_key").asc()]
+        constraints = [models.UniqueConstraint(fields=["release", "scene_key"], name="one_label_per_class")]
+
+    def __str__(self) -> str:
+        return f"{self.scene_key} → {self.label}"

@@ -1,0 +1,176 @@
+"""Photo sets, training runs, models, and which model is active."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+
+from jobs.models import Job
+from mapping.models import Release, SceneClass
+
+
+class PhotoSet(models.Model):
+    """Photos sorted by scene class, for training. A folder stays where it is; a tar is unpacked by us."""
+
+    name = models.CharField(max_length=100, unique=True)
+    source = models.CharField(max_length=500)  # the folder or the tar it came from
+    root = models.CharField(max_length=500, blank=True)  # the folder that its photos' paths start from
+    report = models.JSONField(default=dict, blank=True)  # taken, skipped and why: trainer.photosets
+    job = models.OneToOneField(Job, models.PROTECT, null=True, blank=True, related_name="photo_set")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("trainer:photo_set", args=[self.pk])
+
+
+class ScenePhoto(models.Model):
+    photo_set = models.ForeignKey(PhotoSet, models.CASCADE, related_name="photos")
+    scene_class = models.ForeignKey(SceneClass, models.PROTECT, related_name="photos")
+    path = models.CharField(max_length=500)  # relative to the set's root
+    sha256 = models.CharField(max_length=64)
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+
+    class Meta:
+        ordering = ["path"]
+        constraints = [
+            models.UniqueConstraint(fields=["photo_set", "sha256"], name="photo_once_in_a_set"),
+            models.UniqueConstraint(fields=["photo_set", "path"], name="path_once_in_a_set"),
+        ]
+
+    def __str__(self) -> str:
+        return self.path
+
+    @property
+    def file(self) -> Path:
+        return Path(self.photo_set.root) / self.path
+
+
+class TrainingRun(models.Model):
+    """One training: photos × frozen labels × recipe. What it learned stands in its folder and report."""
+
+    name = models.CharField(max_length=100)
+    photo_set = models.ForeignKey(PhotoSet, models.PROTECT, related_name="runs")
+    release = models.ForeignKey(Release, models.PROTECT, related_name="runs")
+    preset = models.CharField(max_length=50)
+    recipe = models.JSONField()
+    job = models.OneToOneField(Job, models.PROTECT, related_name="run")
+    report = models.JSONField(default=dict, blank=True)  # the engine's report.json
+    accuracy = models.FloatField(null=True, blank=True)
+    balanced_accuracy = models.FloatField(null=True, blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("trainer:run", args=[self.pk])
+
+    @property
+    def folder(self) -> Path:
+        return Path(settings.RUNS_DIR) / str(self.pk)
+
+
+class Epoch(models.Model):
+    run = models.ForeignKey(TrainingRun, models.CASCADE, related_name="epochs")
+    number = models.PositiveIntegerField()
+    loss = models.FloatField()
+    test_loss = models.FloatField(null=True, blank=True)
+    accuracy = models.FloatField()
+    balanced_accuracy = models.FloatField()
+    lr = models.FloatField(null=True, blank=True)
+    photos_per_second = models.FloatField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [models.UniqueConstraint(fields=["run", "number"], name="epoch_once_in_a_run")]
+
+    def __str__(self) -> str:
+        return f"{self.run_id} epoch {self.number}"
+
+
+class HeldOutPrediction(models.Model):
+    """What a finished run says about one of its test photos."""
+
+    run = models.ForeignKey(TrainingRun, models.CASCADE, related_name="held_out")
+    photo = models.ForeignKey(ScenePhoto, models.CASCADE, related_name="+")
+    true = models.CharField(max_length=50)
+    predicted = models.CharField(max_length=50)
+    confidence = models.FloatField()
+
+    class Meta:
+        ordering = ["-confidence"]
+        constraints = [models.UniqueConstraint(fields=["run", "photo"], name="photo_once_held_out")]
+        indexes = [models.Index(fields=["run", "true", "predicted"])]
+
+    def __str__(self) -> str:
+        return f"{self.true} → {self.predicted}"
+
+
+class TrainedModel(models.Model):
+    """An exported network with its thresholds: what serving and campaigns predict with."""
+
+    name = models.CharField(max_length=100)
+    run = models.OneToOneField(TrainingRun, models.PROTECT, null=True, blank=True, related_name="model")
+    job = models.OneToOneField(Job, models.PROTECT, null=True, blank=True, related_name="model")
+    manifest = models.JSONField(default=dict, blank=True)  # empty until the export has ended
+    card = models.TextField(blank=True)  # Markdown
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        permissions = [("suggest", "Can ask for hashtag suggestions")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("trainer:model", args=[self.pk])
+
+    @property
+    def folder(self) -> Path:
+        return Path(settings.MODELS_DIR) / str(self.pk)
+
+    @property
+    def is_ready(self) -> bool:
+        return bool(self.manifest)
+
+
+class PromotionQuerySet(models.QuerySet["Promotion"]):
+    def current(self) -> Promotion | None:
+        return self.select_related("model", "promoted_by").first()
+
+
+class Promotion(models.Model):
+    """The newest row names the active model; older rows are what one can go back to."""
+
+    model = models.ForeignKey(TrainedModel, models.PROTECT, related_name="promotions")
+    promoted_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
+    promoted_at = models.DateTimeField(auto_now_add=True)
+
+    objects = PromotionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.model_id} promoted"
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"model": self.model_id, "name": self.model.name, "promoted_at": self.promoted_at.isoformat()}
