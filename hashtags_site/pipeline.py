@@ -1,0 +1,136 @@
+"""The home page's stations: where the pipeline stands, and what each role would sensibly do next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.db.models import Count, Q
+from django.urls import reverse
+
+from jobs.models import Job
+from mapping.models import MappingEntry, Release
+from trainer.models import PhotoSet, Promotion, ScenePhoto, TrainingRun
+from validation.models import Campaign, Photo, Vote
+from validation.services import headline
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, PermissionsMixin
+
+
+@dataclass
+class Station:
+    title: str
+    figure: str
+    words: str
+    url: str = ""
+    action: str = ""
+    action_url: str = ""
+    is_next: bool = False
+
+    def offer(self, allowed: bool, action: str, url: str) -> Station:
+        if allowed:
+            self.action, self.action_url = action, url
+        return self
+
+
+def stations(user: AbstractBaseUser | AnonymousUser) -> list[Station]:
+    """All six for those who may look; the one that most needs this person's hand is marked as next."""
+    may = user.has_perm if _has_perms(user) else lambda _: False
+    if not may("mapping.view_sceneclass"):
+        return []
+    drawn = [
+        _mapping(may("mapping.change_mappingentry")),
+        _photos(may("trainer.add_photoset")),
+        _runs(may("trainer.add_trainingrun")),
+        _model(may("trainer.add_promotion")),
+        _campaigns(may("validation.add_campaign")),
+        _agreement(),
+    ]
+    first = next((s for s in drawn if s.action), None)
+    if first:
+        first.is_next = True
+    return drawn
+
+
+def _has_perms(user: object) -> bool:
+    return hasattr(user, "has_perm")
+
+
+def _mapping(curator: bool) -> Station:
+    count = MappingEntry.objects.aggregate(
+        classes=Count("pk"),
+        decided=Count("pk", filter=~Q(status="undecided")),
+        confirmed=Count("pk", filter=Q(status="confirmed")),
+        tagged=Count("pk", filter=Q(hashtag__isnull=False)),
+    )
+    release = Release.objects.first()
+    words = f"{count['tagged']} carry a hashtag, the rest are other. {count['confirmed']} confirmed by a curator."
+    if release:
+        words += f" Newest: release {release.number}."
+    station = Station(
+        "Classes mapped", f"{count['decided']} of {count['classes']}", words, reverse("mapping:entries")
+    )
+    left = count["classes"] - count["decided"]
+    if left:
+        return station.offer(curator, f"Map the {left} left", station.url + "?status=undecided")
+    return station.offer(curator, "Look through the mapping", station.url)
+
+
+def _photos(admin: bool) -> Station:
+    photos, sets = ScenePhoto.objects.count(), PhotoSet.objects.count()
+    url = reverse("trainer:photo_sets")
+    words = f"in {sets} photo set{'' if sets == 1 else 's'}, sorted by scene class, for training."
+    if not sets:
+        words = "No photo set yet: register a folder or a tar laid out as SUN is."
+    return Station("Photos", f"{photos:,}", words, url).offer(admin and not sets, "Register photos", url)
+
+
+def _runs(admin: bool) -> Station:
+    url = reverse("trainer:runs")
+    runs = TrainingRun.objects.count()
+    live = TrainingRun.objects.filter(job__state__in=Job.LIVE).count()
+    best = TrainingRun.objects.filter(job__state=Job.State.SUCCEEDED).order_by("-balanced_accuracy").first()
+    words = f"{live} running now. " if live else ""
+    if best and best.balanced_accuracy is not None:
+        words += f"Best balanced accuracy {best.balanced_accuracy:.3f}, by “{best.name}”."
+    elif not runs:
+        words += "Nothing trained here yet."
+    return Station("Training runs", f"{runs}", words or "None has finished yet.", url).offer(
+        admin and not live, "Start a run", reverse("trainer:new_run")
+    )
+
+
+def _model(admin: bool) -> Station:
+    url = reverse("trainer:models")
+    promotion = Promotion.objects.current()
+    if promotion is None:
+        return Station("Active model", "none", "Suggestions start once a model is promoted.", url).offer(
+            admin, "Promote a model", url
+        )
+    words = f"Promoted {promotion.promoted_at:%-d %b %Y}. It suggests a hashtag, or stays silent."
+    return Station("Active model", promotion.model.name, words, url).offer(
+        admin, "Try it on a photo", reverse("trainer:suggest")
+    )
+
+
+def _campaigns(admin: bool) -> Station:
+    url = reverse("validation:campaigns")
+    open_ones, photos = Campaign.objects.filter(is_open=True).count(), Photo.objects.count()
+    words = f"open, {photos:,} new photos taken in." if open_ones else "None open: nobody is asked anything."
+    return Station("Campaigns", f"{open_ones}", words, url).offer(
+        admin and not open_ones, "Ask people", reverse("validation:new_campaign")
+    )
+
+
+def _agreement() -> Station:
+    url = reverse("validation:agreement")
+    people = Vote.objects.values("person").distinct().count()
+    rate = headline()
+    if rate is None:
+        return Station("Agreement", "–", "Nobody has voted yet.", url)
+    words = (
+        f"of {rate.n} photo{'' if rate.n == 1 else 's'} (95 % interval {rate.low:.0%} to {rate.high:.0%}), "
+        f"said by {people} {'person' if people == 1 else 'people'}."
+    )
+    return Station("Agreement", f"{rate.value:.0%}", words, url)

@@ -1,0 +1,51 @@
+"""What each role may do. Roles are Django groups; apps only ever ask for a permission.
+
+`manage.py setup_roles` (part of every start) makes the groups say what this table says.
+"""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import Group, Permission
+from django.db import transaction
+
+LOOK = (
+    "mapping.view_sceneclass",
+    "mapping.view_release",
+    "trainer.view_photoset",
+    "trainer.view_trainingrun",
+    "trainer.view_trainedmodel",
+    "validation.view_campaign",
+    "validation.view_photo",
+    "validation.view_vote",
+    "jobs.view_job",
+)
+ROLES: dict[str, tuple[str, ...]] = {
+    "viewer": LOOK,
+    "curator": (*LOOK, "mapping.change_mappingentry", "mapping.publish_release"),
+    "trainer admin": (
+        *LOOK,
+        "trainer.add_photoset",
+        "trainer.add_trainingrun",
+        "trainer.add_trainedmodel",
+        "trainer.add_promotion",
+        "trainer.suggest",
+        "validation.add_campaign",
+        "validation.change_campaign",
+        "jobs.change_job",
+    ),
+    # Not LOOK: who has seen what the model is sure of is no fair witness.
+    "validator": ("validation.add_vote", "validation.view_photo"),
+    "network": ("trainer.suggest",),  # a social network's program, by API token
+}
+
+
+@transaction.atomic
+def setup_roles() -> None:
+    """Make the groups hold exactly these permissions. Raises KeyError for one that does not exist."""
+    known = {
+        f"{p.content_type.app_label}.{p.codename}": p
+        for p in Permission.objects.select_related("content_type")
+    }
+    for role, names in ROLES.items():
+        group, _ = Group.objects.get_or_create(name=role)
+        group.permissions.set([known[name] for name in names])

@@ -1,0 +1,143 @@
+"""At most one live holder of a job, whatever the queue delivers twice or a machine forgets.
+
+A claim takes the job's row by one conditional UPDATE and raises its fencing token. Every later write
+of the holder names that token, so a holder that was thought dead and wakes up again writes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from jobs.models import LEASE, Job
+
+BEAT_EVERY = 1.0  # seconds between writes of a heartbeat, however often a handler beats
+State = Job.State
+log = logging.getLogger(__name__)
+
+
+class JobError(Exception):
+    """A failure in the user's words: what went wrong, and what to do about it."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class Cancelled(Exception):
+    """Somebody asked for this job to be cancelled."""
+
+
+class LeaseLost(Exception):
+    """Another holder has this job now, or it has ended; this holder must stop and write nothing."""
+
+
+class Interrupted(Exception):
+    """This worker is going away; the job goes back to the queue."""
+
+
+stopping = threading.Event()  # set when this worker shuts down: see jobs.keeper
+
+
+def worker_name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+class Lease:
+    """A claimed job, in the hands of the thread that works on it."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.token = job.token
+        self._last_beat = 0.0
+        self._unsaid: dict[str, object] = {}  # said since the last write
+
+    def beat(
+        self,
+        done: int | None = None,
+        total: int | None = None,
+        message: str | None = None,
+        seconds_left: float | None = None,
+    ) -> None:
+        """Renew the lease and say how far the work is. Raises Cancelled, LeaseLost or Interrupted."""
+        if stopping.is_set():
+            raise Interrupted
+        if done is not None:
+            self._unsaid |= {"done": done, "total": total or 0}
+        if message is not None:
+            self._unsaid["message"] = message[:200]
+        if seconds_left is not None:
+            self._unsaid["seconds_left"] = max(0, round(seconds_left))
+        now = time.monotonic()
+        if now - self._last_beat < BEAT_EVERY:
+            return
+        self._last_beat = now
+        self._update(lease_until=timezone.now() + LEASE, **self._unsaid)
+        self._unsaid = {}
+        if Job.objects.filter(pk=self.job.pk, state=State.CANCELLING).exists():
+            raise Cancelled
+
+    @contextmanager
+    def fenced(self) -> Iterator[None]:
+        """A transaction for the handler's own writes; LeaseLost before any of them if it is too late."""
+        with transaction.atomic():
+            held = Job.objects.select_for_update().filter(
+                pk=self.job.pk, token=self.token, state__in=Job.HELD
+            )
+            if not held.exists():
+                raise LeaseLost
+            yield
+
+    def finish(self, state: Job.State, *, error: str = "", hint: str = "") -> None:
+        self._update(
+            state=state,
+            finished_at=timezone.now(),
+            lease_until=None,
+            seconds_left=None,
+            message="",
+            error=error,
+            hint=hint,
+        )
+
+    def give_back(self) -> None:
+        """Back to the queue, without counting as a failed attempt."""
+        self._update(
+            state=State.QUEUED,
+            lease_until=None,
+            sent_at=None,
+            attempts=F("attempts") - 1,
+            message="Waiting for a worker to go on",
+        )
+
+    def _update(self, **fields: object) -> None:
+        held = Job.objects.filter(pk=self.job.pk, token=self.token, state__in=Job.HELD)
+        if not held.update(**fields):
+            raise LeaseLost
+
+
+def claim(job_id: object) -> Lease | None:
+    """Take a queued job, or None when somebody else has it or it has ended."""
+    now = timezone.now()
+    taken = Job.objects.filter(pk=job_id, state=State.QUEUED).update(
+        state=State.RUNNING,
+        token=F("token") + 1,
+        attempts=F("attempts") + 1,
+        lease_until=now + LEASE,
+        worker=worker_name(),
+        finished_at=None,
+        error="",
+        hint="",
+    )
+    if not taken:
+        return None
+    Job.objects.filter(pk=job_id, started_at=None).update(started_at=now)
+    return Lease(Job.objects.get(pk=job_id))

@@ -1,0 +1,36 @@
+"""How a job's state and times are said on pages."""
+
+from __future__ import annotations
+
+from django import template
+
+from jobs.models import Job
+
+register = template.Library()
+CLASSES = {
+    Job.State.QUEUED: "is-muted",
+    Job.State.RUNNING: "is-busy",
+    Job.State.CANCELLING: "is-warn",
+    Job.State.SUCCEEDED: "is-ok",
+    Job.State.FAILED: "is-bad",
+    Job.State.CANCELLED: "is-muted",
+}
+
+
+@register.filter
+def state_class(job: Job) -> str:
+    return CLASSES[Job.State(job.state)]
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """42 → "42 s", 95 → "1 min 35 s", 7300 → "2 h 1 min"."""
+    if seconds is None:
+        return "–"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
