@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from django.db.models import Count, Q
 from django.urls import reverse
+from validation.services import headline
 
 from jobs.models import Job
 from mapping.models import MappingEntry, Release
 from trainer.models import PhotoSet, Promotion, ScenePhoto, TrainingRun
 from validation.models import Campaign, Photo, Vote
-from validation.services import headline
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, PermissionsMixin
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 
 @dataclass
@@ -65,7 +65,9 @@ def _mapping(curator: bool) -> Station:
         tagged=Count("pk", filter=Q(hashtag__isnull=False)),
     )
     release = Release.objects.first()
-    words = f"{count['tagged']} carry a hashtag, the rest are other. {count['confirmed']} confirmed by a curator."
+    words = (
+        f"{count['tagged']} carry a hashtag, the rest are other. {count['confirmed']} confirmed by a curator."
+    )
     if release:
         words += f" Newest: release {release.number}."
     station = Station(

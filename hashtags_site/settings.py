@@ -1,7 +1,9 @@
 """Every setting, from the environment. docs/settings.md lists the variables a real installation sets."""
 
 import secrets
+import tempfile
 from pathlib import Path
+from zlib import crc32
 
 import environ
 from csp.constants import NONE, SELF
@@ -136,6 +138,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- Queue and cache --------------------------------------------------------------------------
 # Without REDIS_URL, `manage.py up` starts an embedded Valkey on this socket.
 VALKEY_SOCKET = VAR_DIR / "valkey.sock"
+if len(str(VALKEY_SOCKET)) > 100:  # a socket's path has at most 107 characters
+    VALKEY_SOCKET = Path(tempfile.gettempdir()) / f"scenetag-{crc32(str(VAR_DIR).encode()):08x}.sock"
 REDIS_URL = env.str("REDIS_URL", f"unix://{VALKEY_SOCKET}?db=0")
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=")
 CELERY_TASK_IGNORE_RESULT = True  # a job's state lives in our own table, which no restart loses

@@ -30,9 +30,7 @@ urlpatterns = [
     path("api/schema/", login_not_required(SpectacularAPIView.as_view(permission_classes=[])), name="schema"),
     path(
         "api/",
-        login_not_required(
-            SpectacularSwaggerSplitView.as_view(url_name="schema", permission_classes=[])
-        ),
+        login_not_required(SpectacularSwaggerSplitView.as_view(url_name="schema", permission_classes=[])),
         name="api",
     ),
 ]

@@ -6,6 +6,7 @@ want a process that was not forked. The program speaks JSON lines on its standar
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -31,7 +32,11 @@ def run_process(lease: Lease, argv: Sequence[str], on_event: Callable[[Event], N
     """
     with tempfile.TemporaryFile() as stderr:
         process = subprocess.Popen(
-            list(argv), stdout=subprocess.PIPE, stderr=stderr, stdin=subprocess.DEVNULL, start_new_session=True
+            list(argv),
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
         )
         try:
             last_error = _follow(lease, process, on_event)
@@ -42,7 +47,9 @@ def run_process(lease: Lease, argv: Sequence[str], on_event: Callable[[Event], N
             raise _failure(code, last_error, stderr)
 
 
-def _follow(lease: Lease, process: subprocess.Popen[bytes], on_event: Callable[[Event], None]) -> Event | None:
+def _follow(
+    lease: Lease, process: subprocess.Popen[bytes], on_event: Callable[[Event], None]
+) -> Event | None:
     last_error: Event | None = None
     assert process.stdout is not None
     fd = process.stdout.fileno()
@@ -103,7 +110,5 @@ def end_group(process: subprocess.Popen[bytes], grace: float = GRACE) -> None:
 
 
 def _signal_group(pgid: int, signal_number: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(pgid, signal_number)
-    except ProcessLookupError:
-        pass

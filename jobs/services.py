@@ -109,7 +109,10 @@ def requeue_expired() -> int:
                 hint="Often it ran out of memory: see the worker's log, then retry.",
             )
         elif held.update(
-            state=State.QUEUED, lease_until=None, sent_at=None, message="Its worker fell silent; going on soon"
+            state=State.QUEUED,
+            lease_until=None,
+            sent_at=None,
+            message="Its worker fell silent; going on soon",
         ):
             send(job=job)
             count += 1

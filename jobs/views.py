@@ -53,5 +53,7 @@ def cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
 def retry(request: HttpRequest, pk: UUID) -> HttpResponse:
     shown = get_object_or_404(Job, pk=pk)
     if not services.retry(job=shown, by=request.user):  # type: ignore[arg-type]
-        messages.info(request, f"“{shown.title}” is {shown.state}: only a failed or cancelled job is retried.")
+        messages.info(
+            request, f"“{shown.title}” is {shown.state}: only a failed or cancelled job is retried."
+        )
     return redirect(shown.url or shown)

@@ -1,0 +1,67 @@
+# Two commands: `make demo` and `make test`. Each installs what it needs on a fresh machine.
+PYTHON ?= python3
+PORT ?= 8000
+BIN := .venv/bin
+RUN := $(BIN)/python
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+demo: .venv/installed wordnet  ## install, prepare and start everything, with sample photos and accounts
+	@exec $(RUN) manage.py up --demo --port $(PORT)
+
+up: .venv/installed wordnet  ## the same start for a real installation, without the demo's data
+	@exec $(RUN) manage.py up --port $(PORT)
+
+test: .venv/installed-dev wordnet chromium lint unit integration postgres browser  ## the whole suite
+
+lint: .venv/installed-dev  ## style, types, layers, migrations, production settings
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	$(RUN) manage.py makemigrations --check --dry-run
+	HTTPS=1 $(RUN) manage.py check --deploy --fail-level WARNING
+
+unit: .venv/installed-dev wordnet  ## fast tests, SQLite
+	$(BIN)/pytest -q -n 2 -m "not integration and not browser"
+
+integration: .venv/installed-dev wordnet  ## real worker and engine, SQLite
+	$(BIN)/pytest -q -m "integration and not browser"
+
+postgres: .venv/installed-dev wordnet  ## the tests that touch the database's own behaviour, on PostgreSQL
+	$(RUN) scripts/with_postgres.py $(BIN)/pytest -q -m "(postgres or integration) and not browser"
+
+browser: .venv/installed-dev wordnet chromium  ## the pages in a real Chromium
+	$(BIN)/pytest -q -m browser
+
+format: .venv/installed-dev  ## let ruff put the code in order
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Scenetag needs Python 3.11 or newer; $(PYTHON) is older. Say which: make demo PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv .venv || \
+	  { rm -rf .venv; echo "Python's venv module is incomplete. On Debian: apt-get install python3-venv"; exit 1; }
+
+.venv/installed: requirements.txt constraints.txt | .venv/bin/python
+	$(RUN) -m pip install -q -c constraints.txt -r requirements.txt
+	@touch $@
+
+.venv/installed-dev: requirements-dev.txt constraints.txt .venv/installed
+	$(RUN) -m pip install -q -c constraints.txt -r requirements-dev.txt
+	@touch $@
+
+wordnet: .venv/installed
+	@$(RUN) scripts/get_wordnet.py
+
+chromium:
+	@sh scripts/get_chromium.sh
+
+clean:  ## forget the database, runs, models and caches; photos registered in place stay
+	rm -rf var
+
+.PHONY: help demo up test lint unit integration postgres browser format wordnet chromium clean

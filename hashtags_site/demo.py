@@ -1,0 +1,53 @@
+"""What `make demo` adds to an empty installation: accounts, sample photos, a campaign to vote in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.conf import settings
+from django.contrib.auth.models import Group, User
+from trainer.photosets import register_folder
+from validation.services import load_sample_campaign
+
+from jobs import services as jobs
+from jobs.models import Job
+from trainer.models import PhotoSet
+
+ACCOUNTS = (  # name (and password), group, what the person does
+    ("curator", "curator", "maps scene classes to hashtags, publishes releases"),
+    ("admin", "trainer admin", "registers photos, trains, promotes models, opens campaigns"),
+    ("validator", "validator", "says whether a hashtag fits a photo"),
+    ("viewer", "viewer", "looks at everything, changes nothing"),
+)
+SAMPLE_SET = "Sample photos"
+
+
+def prepare_demo() -> Iterator[str]:
+    """Idempotent; says line by line what there is now."""
+    admin = _accounts()["admin"]
+    yield f"Photo set “{SAMPLE_SET}”: {_sample_photo_set(admin).photos.count()} photos"
+    campaign = load_sample_campaign(by=admin)
+    yield f"Campaign “{campaign.name}”: {campaign.photos.count()} new photos"
+
+
+def _accounts() -> dict[str, User]:
+    users = {}
+    for name, group, _ in ACCOUNTS:
+        user, new = User.objects.get_or_create(username=name)
+        if new:
+            user.set_password(name)
+            user.save()
+            user.groups.set([Group.objects.get(name=group)])
+        users[name] = user
+    return users
+
+
+def _sample_photo_set(admin: User) -> PhotoSet:
+    found = PhotoSet.objects.filter(name=SAMPLE_SET).first()
+    if found is None:
+        folder = settings.BASE_DIR / "samples/photoset"
+        found = register_folder(name=SAMPLE_SET, folder=folder, by=admin)
+    if found.job and found.job.state == Job.State.QUEUED:
+        # At once, rather than when a worker comes: the first page shall have photos to show.
+        jobs.run(job_id=str(found.job_id))
+    return found

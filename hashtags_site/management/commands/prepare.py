@@ -1,0 +1,30 @@
+"""`manage.py prepare`: what a start needs in the database. Safe to repeat; a repeat takes a second."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from mapping.catalogue import load_catalogue
+from trainer.services import install_starter
+
+from hashtags_site.demo import prepare_demo
+
+
+class Command(BaseCommand):
+    help = "Load the SUN397 catalogue and the starter model; with --demo sample photos and accounts too."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--demo", action="store_true")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        load_catalogue()
+        self.stdout.write("The catalogue is loaded: 397 scene classes, 20 hashtags.")
+        try:
+            model = install_starter()
+        except Exception as error:
+            raise CommandError(f"The starter model could not be installed: {error}") from error
+        self.stdout.write(f"Model: {model.name}")
+        if options["demo"]:
+            for line in prepare_demo():
+                self.stdout.write(line)

@@ -1,0 +1,20 @@
+"""The settings of the test suite: the same, on folders of its own. One set per pytest-xdist worker."""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+# A worker that the tests start inherits the folder instead of making one.
+if "SCENETAG_VAR" not in os.environ:
+    os.environ["SCENETAG_VAR"] = tempfile.mkdtemp(prefix="scenetag-test-")
+    atexit.register(shutil.rmtree, os.environ["SCENETAG_VAR"], ignore_errors=True)
+
+from hashtags_site.settings import *  # noqa: F403
+from hashtags_site.settings import DATABASES, STORAGES, VAR_DIR
+
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # A file, not memory: the worker and the live server are other processes and threads.
+    DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # signing in costs nothing
+STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}

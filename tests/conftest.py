@@ -1,0 +1,198 @@
+"""Fixtures shared by all tests: real servers, people with roles, the catalogue, a browser."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+from django.conf import settings
+from django.contrib.auth.models import Group, User
+from django.db import connection
+from django.test import Client
+
+from hashtags_site.roles import setup_roles
+from hashtags_site.valkey import embedded_valkey
+from jobs import services
+from jobs.models import Job, Worker
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+    from pytest_django.live_server_helper import LiveServer
+
+GROUPS = {"admin": "trainer admin"}  # short names for roles in tests
+
+
+@pytest.fixture(scope="session", autouse=True)
+def valkey() -> Iterator[None]:
+    """A real Valkey of this test process: queue, cache and rate limits."""
+    with embedded_valkey(settings.VALKEY_SOCKET):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _fresh_cache(valkey: None) -> None:
+    redis.Redis.from_url(settings.REDIS_URL).flushdb()
+
+
+@pytest.fixture
+def user_for(db: None) -> Callable[[str], User]:
+    """A person with a role: viewer, curator, admin, validator, network, or none ("nobody")."""
+
+    def make(role: str, name: str = "") -> User:
+        if (
+            not Group.objects.filter(name="viewer").exists()
+            or not Group.objects.get(name="viewer").permissions.exists()
+        ):
+            setup_roles()
+        user, new = User.objects.get_or_create(username=name or role)
+        if new:
+            user.set_password("secret")
+            user.save()
+            if role != "nobody":
+                user.groups.add(Group.objects.get(name=GROUPS.get(role, role)))
+        return user
+
+    return make
+
+
+@pytest.fixture
+def client_for(user_for: Callable[..., User]) -> Callable[..., Client]:
+    """A signed-in client of a person with this role; "stranger" is not signed in."""
+
+    def make(role: str, name: str = "") -> Client:
+        client = Client()
+        if role != "stranger":
+            client.force_login(user_for(role, name))
+        return client
+
+    return make
+
+
+@pytest.fixture
+def catalogue(db: None) -> None:
+    """The 397 classes with the thesis's mapping, and release 1."""
+    from mapping.catalogue import load_catalogue
+
+    load_catalogue()
+
+
+@pytest.fixture
+def run_jobs() -> Callable[[], list[Job]]:
+    """Does every queued job in this process, by the same claim and handlers as a worker."""
+
+    def run() -> list[Job]:
+        done = []
+        while job := Job.objects.filter(state=Job.State.QUEUED).order_by("created_at").first():
+            services.run(job_id=str(job.pk))
+            job.refresh_from_db()
+            done.append(job)
+        return done
+
+    return run
+
+
+def process_environment() -> dict[str, str]:
+    """For programs that shall use this test's database, folders and Valkey."""
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        url = f"sqlite:///{name}"
+    else:
+        s = connection.settings_dict
+        url = f"postgres://{s['USER']}:{s['PASSWORD']}@{s['HOST']}:{s['PORT']}/{name}"
+    return os.environ | {
+        "DATABASE_URL": url,
+        "SCENETAG_VAR": str(settings.VAR_DIR),
+        "DJANGO_SETTINGS_MODULE": "hashtags_site.settings_test",
+    }
+
+
+class RealWorker:
+    """A Celery worker in a process of its own, on the test's database and Valkey."""
+
+    def __init__(self) -> None:
+        self.log = settings.VAR_DIR / "worker.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        Worker.objects.all().delete()
+        argv = [sys.executable, "-m", "celery", "-A", "hashtags_site", "worker", "--pool", "threads"]
+        argv += ["--concurrency", "2", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(argv, env=process_environment(), stdout=log, stderr=log)
+        wait_for(lambda: Worker.objects.exists(), 60, f"the worker did not start, see {self.log}")
+
+    def kill(self) -> None:
+        assert self.process
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+
+def wait_for(is_true: Callable[[], Any], seconds: float, otherwise: str) -> None:
+    """Poll until it is true. Polling is for other processes, which send us no event."""
+    deadline = time.monotonic() + seconds
+    while not is_true():
+        if time.monotonic() > deadline:
+            pytest.fail(otherwise)
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def worker(transactional_db: None) -> Iterator[RealWorker]:
+    real = RealWorker()
+    real.start()
+    yield real
+    real.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    # Playwright's loop runs in this thread; Django would take it for an async view and refuse the database.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"],
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page_for(
+    live_server: LiveServer, browser: Browser, client_for: Callable[..., Client]
+) -> Iterator[Callable[..., Page]]:
+    """A browser page of a person with this role, at the site's start: page_for("curator", width=390)."""
+    contexts = []
+
+    def open_page(role: str, *, width: int = 1280, height: int = 900, name: str = "", **options: Any) -> Page:
+        context = browser.new_context(
+            base_url=live_server.url, viewport={"width": width, "height": height}, **options
+        )
+        contexts.append(context)
+        if role != "stranger":
+            session = client_for(role, name).cookies["sessionid"].value
+            context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.goto("/")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()

@@ -1,0 +1,176 @@
+"""Rule 2: one run, once. A job has at most one live holder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from jobs import registry, services
+from jobs.lease import Cancelled, Interrupted, JobError, Lease, LeaseLost, claim, stopping
+from jobs.models import Job
+
+State = Job.State
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def job() -> Job:
+    return services.enqueue(kind="test", title="A test job", by=None)
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    kept = dict(registry._handlers)
+    yield
+    registry._handlers.clear()
+    registry._handlers.update(kept)
+
+
+def silence(job: Job) -> None:
+    """As if its holder had not been heard of for longer than a lease."""
+    Job.objects.filter(pk=job.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+
+
+def test_second_claim_finds_it_taken(job: Job) -> None:
+    assert claim(job.pk) is not None
+    assert claim(job.pk) is None
+
+
+def test_expired_lease_goes_back_and_the_old_holder_writes_nothing(job: Job) -> None:
+    old = claim(job.pk)
+    assert old
+    silence(job)
+    assert services.requeue_expired() == 1
+    new = claim(job.pk)
+    assert new
+    assert new.token == old.token + 1
+    with pytest.raises(LeaseLost):
+        old.beat(1, 2)
+    with pytest.raises(LeaseLost), old.fenced():
+        pytest.fail("an old holder got inside its fence")
+    with pytest.raises(LeaseLost):
+        old.finish(State.SUCCEEDED)
+    new.finish(State.SUCCEEDED)
+    job.refresh_from_db()
+    assert job.state == State.SUCCEEDED
+
+
+def test_live_lease_is_left_alone(job: Job) -> None:
+    claim(job.pk)
+    assert services.requeue_expired() == 0
+
+
+def test_job_that_keeps_killing_its_worker_ends(job: Job) -> None:
+    for _ in range(job.max_attempts):
+        assert claim(job.pk)
+        silence(job)
+        services.requeue_expired()
+    job.refresh_from_db()
+    assert job.state == State.FAILED
+    assert "died 5 times" in job.error
+    assert job.hint
+
+
+def test_beats_between_writes_are_kept_not_lost(job: Job) -> None:
+    lease = claim(job.pk)
+    assert lease
+    lease.beat()
+    lease.beat(3, 10, "Reading photos", 42.4)  # within the second after the first: not written yet
+    lease._last_beat = 0.0
+    lease.beat()
+    job.refresh_from_db()
+    assert (job.done, job.total, job.message, job.seconds_left) == (3, 10, "Reading photos", 42)
+
+
+def test_cancel_of_a_queued_job_ends_it_at_once(job: Job) -> None:
+    services.cancel(job=job, by=None)
+    job.refresh_from_db()
+    assert job.state == State.CANCELLED
+    assert claim(job.pk) is None
+
+
+def test_cancel_of_a_running_job_reaches_its_holder(job: Job) -> None:
+    def handler(lease: Lease) -> None:
+        services.cancel(job=lease.job, by=None)
+        services.cancel(job=lease.job, by=None)
+        lease.beat()
+        pytest.fail("the beat should have raised")
+
+    registry.register("test", handler)
+    services.run(job_id=str(job.pk))
+    job.refresh_from_db()
+    assert job.state == State.CANCELLED
+
+
+def test_cancel_whose_holder_died_ends_as_cancelled(job: Job) -> None:
+    claim(job.pk)
+    services.cancel(job=job, by=None)
+    silence(job)
+    services.requeue_expired()
+    job.refresh_from_db()
+    assert job.state == State.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("raised", "state", "words"),
+    [
+        (None, State.SUCCEEDED, ""),
+        (JobError("Photo 7 is broken", "Remove it"), State.FAILED, "Photo 7 is broken"),
+        (ValueError("oops"), State.FAILED, "ValueError: oops"),
+        (Cancelled(), State.CANCELLED, ""),
+        (Interrupted(), State.QUEUED, ""),
+    ],
+)
+def test_how_a_handler_ends_is_how_the_job_ends(
+    job: Job, raised: Exception | None, state: str, words: str
+) -> None:
+    def handler(lease: Lease) -> None:
+        if raised:
+            raise raised
+
+    registry.register("test", handler)
+    services.run(job_id=str(job.pk))
+    job.refresh_from_db()
+    assert (job.state, job.error) == (state, words)
+
+
+def test_worker_going_away_costs_no_attempt(job: Job) -> None:
+    registry.register("test", lambda lease: lease.beat())
+    stopping.set()
+    try:
+        services.run(job_id=str(job.pk))
+    finally:
+        stopping.clear()
+    job.refresh_from_db()
+    assert (job.state, job.attempts) == (State.QUEUED, 0)
+
+
+def test_second_delivery_does_nothing(job: Job) -> None:
+    ran: list[int] = []
+    registry.register("test", lambda lease: ran.append(1))
+    services.run(job_id=str(job.pk))
+    services.run(job_id=str(job.pk))
+    assert ran == [1]
+
+
+def test_retry_only_of_what_failed_or_was_cancelled(job: Job) -> None:
+    assert not services.retry(job=job, by=None)
+    services.cancel(job=job, by=None)
+    assert services.retry(job=job, by=None)
+    assert not services.retry(job=job, by=None)
+    assert claim(job.pk)
+
+
+def test_queued_job_that_was_never_taken_is_sent_again(job: Job) -> None:
+    assert services.resend_forgotten() == 0
+    Job.objects.update(sent_at=timezone.now() - timedelta(minutes=5))
+    assert services.resend_forgotten() == 1
+
+
+def test_database_refuses_a_held_job_without_lease(job: Job) -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Job.objects.update(state=State.RUNNING, lease_until=None)

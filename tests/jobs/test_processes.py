@@ -1,0 +1,73 @@
+"""Programs run for a job: their events, their failures, their end."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import psutil
+import pytest
+
+from jobs import services
+from jobs.lease import Cancelled, JobError, Lease, claim
+from jobs.processes import run_process
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def lease() -> Lease:
+    taken = claim(services.enqueue(kind="test", title="t", by=None).pk)
+    assert taken
+    return taken
+
+
+def python(code: str) -> list[str]:
+    return [sys.executable, "-u", "-c", code]
+
+
+def test_events_arrive_in_order_and_other_output_is_ignored(lease: Lease) -> None:
+    events: list[dict[str, Any]] = []
+    run_process(
+        lease,
+        python("print('{\"event\": \"a\"}'); print('noise'); print('[1]'); print('{\"event\": \"b\"}')"),
+        events.append,
+    )
+    assert [e["event"] for e in events] == ["a", "b"]
+
+
+def test_failure_says_the_programs_own_words(lease: Lease) -> None:
+    code = 'print(\'{"event": "error", "message": "No weights", "hint": "Get them"}\'); raise SystemExit(3)'
+    with pytest.raises(JobError, match="No weights") as caught:
+        run_process(lease, python(code), lambda e: None)
+    assert caught.value.hint == "Get them"
+
+
+def test_failure_without_words_shows_the_end_of_stderr(lease: Lease) -> None:
+    with pytest.raises(JobError, match="ZeroDivisionError"):
+        run_process(lease, python("1/0"), lambda e: None)
+
+
+def test_killed_from_outside_hints_at_memory(lease: Lease) -> None:
+    with pytest.raises(JobError) as caught:
+        run_process(lease, python("import os; os.kill(os.getpid(), 9)"), lambda e: None)
+    assert "memory" in caught.value.hint
+
+
+def test_cancel_ends_the_program_and_its_children(lease: Lease) -> None:
+    code = (
+        "import json, subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "print(json.dumps({'event': 'up', 'child': child.pid}))\n"
+        "time.sleep(600)"
+    )
+    seen: list[int] = []
+
+    def on_event(event: dict[str, Any]) -> None:
+        seen.append(event["child"])
+        services.cancel(job=lease.job, by=None)
+
+    with pytest.raises(Cancelled):
+        run_process(lease, python(code), on_event)
+    child = seen[0]
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE

@@ -1,0 +1,64 @@
+"""Every address is closed to strangers unless it is named here, and roles hold what the table says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.contrib.auth.models import Group
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from hashtags_site.roles import ROLES, setup_roles
+
+OPEN = {"login", "logout", "health", "schema", "api"}
+SAMPLE = {"uuid": "7d9c2e9e-2a51-4a0c-b5c0-0f7a7c3d2e11", "int": "1", "str": "x", "path": "x", "slug": "x"}
+
+
+def addresses(patterns: list[URLPattern | URLResolver], prefix: str = "/") -> Iterator[tuple[str, str]]:
+    for pattern in patterns:
+        route = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from addresses(pattern.url_patterns, route)
+            continue
+        for converter, example in SAMPLE.items():
+            for name in pattern.pattern.converters:
+                route = route.replace(f"<{converter}:{name}>", example)
+        yield route, pattern.name or ""
+
+
+ADDRESSES = sorted(addresses(get_resolver().url_patterns))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("address", "name"), [a for a in ADDRESSES if a[1] not in OPEN and a[1]])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_stranger_is_asked_to_sign_in(client: Client, address: str, name: str, method: str) -> None:
+    response = getattr(client, method)(address)
+    if address.startswith("/api/v1/"):
+        assert response.status_code in (401, 405)
+    else:
+        assert response.status_code == 302, address
+        assert response["Location"].startswith("/login/")
+
+
+@pytest.mark.parametrize(("address", "name"), [a for a in ADDRESSES if a[1] not in OPEN | {"home"} and a[1]])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_account_without_a_role_is_refused(
+    client_for: Callable[..., Client], address: str, name: str, method: str
+) -> None:
+    """403, or 405 where the method does not exist; never a page, a redirect or a 404 that tells what exists."""
+    response = getattr(client_for("nobody"), method)(address)
+    assert response.status_code in (403, 405), address
+
+
+@pytest.mark.django_db
+def test_setup_takes_away_what_the_table_no_longer_says() -> None:
+    setup_roles()
+    viewer = Group.objects.get(name="viewer")
+    viewer.permissions.set(Group.objects.get(name="curator").permissions.all())
+    setup_roles()
+    held = {
+        f"{p.content_type.app_label}.{p.codename}" for p in viewer.permissions.select_related("content_type")
+    }
+    assert held == set(ROLES["viewer"])
