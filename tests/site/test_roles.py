@@ -47,7 +47,7 @@ def test_stranger_is_asked_to_sign_in(client: Client, address: str, name: str, m
 def test_account_without_a_role_is_refused(
     client_for: Callable[..., Client], address: str, name: str, method: str
 ) -> None:
-    """403, or 405 where the method does not exist; never a page, a redirect or a 404 that tells what exists."""
+    """403, or 405 where the method does not exist; never a page or a 404 that tells what exists."""
     response = getattr(client_for("nobody"), method)(address)
     assert response.status_code in (403, 405), address
 

@@ -127,7 +127,7 @@ class Command(BaseCommand):
             if web.process.poll() is not None:
                 self.stopping.set()
                 raise CommandError(
-                    f"The web server did not start. If port {options['port']} is taken, choose another: PORT=8001"
+                    f"The web server did not start. If port {options['port']} is taken: PORT=8001 make demo"
                 )
             with suppress(URLError, OSError):
                 urlopen(address, timeout=2).close()

@@ -1,0 +1,43 @@
+"""Class names of scene data sets, made fit for a dictionary. Pure."""
+
+from __future__ import annotations
+
+import re
+
+# Words that say where the photographer stood, not what is seen. The thesis spells two of them so.
+SERVICE_WORDS = frozenset({"indoor", "outdoor", "interior", "exterior", "interier", "exterier"})
+
+
+def scene_key(raw: str) -> str:
+    """One key for one class, however its folder is written: "/A/abbey/" → "a/abbey"."""
+    parts = [part.strip().lower().replace(" ", "_") for part in raw.replace("\\", "/").split("/")]
+    return "/".join(part for part in parts if part not in ("", "."))
+
+
+def clean(raw: str) -> str:
+    """The words of a raw class name (THESIS chapter 4, step 1).
+
+    Drops the one-letter index, slashes, underscores and the service words:
+    "/a/athletic_field/outdoor" → "athletic field", "/d/desert/sand" → "desert sand".
+    """
+    parts = scene_key(raw).split("/")
+    if len(parts) > 1 and len(parts[0]) == 1:
+        parts = parts[1:]
+    words = re.split(r"[_\s]+", " ".join(parts))
+    kept = [word for word in words if word and word not in SERVICE_WORDS]
+    return " ".join(kept or words)
+
+
+def lookup_terms(raw: str) -> list[str]:
+    """What to look up for a class, best first: the phrase, its qualifier before it, its parts, head nouns.
+
+    "s/stadium/football" → "stadium football", "football stadium", "stadium", "football";
+    "a/airplane_cabin" → "airplane cabin", "cabin" (a compound's last word is its head).
+    """
+    parts = scene_key(raw).split("/")
+    if len(parts) > 1 and len(parts[0]) == 1:
+        parts = parts[1:]
+    cleaned = [clean(part) for part in parts if part not in SERVICE_WORDS]
+    terms = [clean(raw), " ".join(reversed(cleaned)), *cleaned]
+    terms += [part.split()[-1] for part in cleaned if part]
+    return list(dict.fromkeys(term for term in terms if term))
