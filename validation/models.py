@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import uuid
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 
 from jobs.models import Job
 from mapping.models import Hashtag
 from trainer.models import TrainedModel
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
 
 
 class Photo(models.Model):
@@ -35,6 +40,11 @@ class Photo(models.Model):
         return self.name
 
 
+class CampaignQuerySet(models.QuerySet["Campaign"]):
+    def with_photo_counts(self) -> CampaignQuerySet:
+        return self.annotate(photo_count=Count("photos"))
+
+
 class Campaign(models.Model):
     """Photos × a model: what people are asked about."""
 
@@ -47,6 +57,8 @@ class Campaign(models.Model):
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
+    objects = CampaignQuerySet.as_manager()
+
     class Meta:
         ordering = ["-created_at"]
 
@@ -55,6 +67,44 @@ class Campaign(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("validation:campaign", args=[self.pk])
+
+
+class PredictionQuerySet(models.QuerySet["Prediction"]):
+    def of(self, campaign: Campaign) -> PredictionQuerySet:
+        """What the campaign's model says about the campaign's photos."""
+        return self.filter(model_id=campaign.model_id, photo__campaigns=campaign)
+
+    def of_any_campaign(self) -> PredictionQuerySet:
+        asked = Campaign.photos.through.objects.filter(
+            photo_id=OuterRef("photo_id"), campaign__model_id=OuterRef("model_id")
+        )
+        return self.filter(Exists(asked))
+
+    def suggested(self) -> PredictionQuerySet:
+        return self.filter(hashtag__isnull=False)
+
+    def with_votes_of(self, person: AbstractBaseUser) -> PredictionQuerySet:
+        return self.filter(Exists(_votes_on_outer().filter(person_id=person.pk)))
+
+    def without_votes_of(self, person: AbstractBaseUser) -> PredictionQuerySet:
+        return self.filter(~Exists(_votes_on_outer().filter(person_id=person.pk)))
+
+    def with_answers(self) -> PredictionQuerySet:
+        """Adds fits, does_not_fit and skips: how many answered so, whichever model they saw it with."""
+        counts = {answer: _count(_votes_on_outer().filter(answer=answer)) for answer in Vote.Answer.values}
+        return self.annotate(
+            fits=counts["fits"], does_not_fit=counts["does_not_fit"], skips=counts["skip"]
+        ).annotate(answers=F("fits") + F("does_not_fit"))
+
+
+def _votes_on_outer() -> QuerySet[Vote]:
+    """The votes about the photo and the hashtag of the surrounding query's row."""
+    return Vote.objects.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id")).order_by()
+
+
+def _count(votes: QuerySet[Vote]) -> Coalesce:
+    counted = votes.values("photo_id").annotate(n=Count("pk")).values("n")
+    return Coalesce(models.Subquery(counted, output_field=models.IntegerField()), 0)
 
 
 class Prediction(models.Model):
@@ -67,6 +117,8 @@ class Prediction(models.Model):
     reason = models.CharField(max_length=200, blank=True)
     candidates = models.JSONField(default=list)
 
+    objects = PredictionQuerySet.as_manager()
+
     class Meta:
         ordering = ["pk"]
         constraints = [
@@ -78,6 +130,16 @@ class Prediction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.photo_id}: {self.hashtag or self.reason}"
+
+
+class VoteQuerySet(models.QuerySet["Vote"]):
+    def about(self, predictions: QuerySet[Prediction]) -> VoteQuerySet:
+        """The votes on these photos and hashtags, whichever model they were asked with."""
+        same = predictions.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
+        return self.filter(Exists(same))
+
+    def answered(self) -> VoteQuerySet:
+        return self.exclude(answer=Vote.Answer.SKIP)
 
 
 class Vote(models.Model):
@@ -94,6 +156,8 @@ class Vote(models.Model):
     answer = models.CharField(max_length=12, choices=Answer)
     request_id = models.UUIDField(default=uuid.uuid4, unique=True)  # the browser's idempotency key
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = VoteQuerySet.as_manager()
 
     class Meta:
         ordering = ["-pk"]

@@ -1,0 +1,90 @@
+"""Real JPEGs, a model row that predicts nothing (predictions are given), and a campaign to vote in."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db.models import F
+from PIL import Image
+
+from mapping.models import Hashtag
+from trainer.models import TrainedModel
+from validation.models import Campaign, Photo, Prediction, Vote
+from validation.photos import take_in
+
+MakeCampaign = Callable[..., Campaign]
+MakeVote = Callable[..., Vote]
+
+
+def picture(seed: int = 0, size: tuple[int, int] = (64, 48), kind: str = "JPEG", **options: Any) -> bytes:
+    """The bytes of a plain picture; another seed is another photo."""
+    buffer = io.BytesIO()
+    Image.new("RGB", size, (seed * 37 % 256, seed // 7 % 256, 90)).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def taken_in(seed: int, **attribution: str) -> Photo:
+    return take_in(file=io.BytesIO(picture(seed)), name=f"{seed}.jpg", by=None, **attribution)
+
+
+@pytest.fixture
+def hashtags(db: None) -> dict[str, Hashtag]:
+    names = ("cafe", "bar", "sport")
+    rows = [Hashtag(name=name, posts_millions=50, source="test", counted_on="2019") for name in names]
+    return {row.name: row for row in Hashtag.objects.bulk_create(rows)}
+
+
+@pytest.fixture
+def model(db: None) -> TrainedModel:
+    return TrainedModel.objects.create(name="Given answers", manifest={"sha256": "0"})
+
+
+@pytest.fixture
+def make_campaign(hashtags: dict[str, Hashtag], model: TrainedModel) -> MakeCampaign:
+    """A campaign of photos with these hashtags (None: the model keeps silent), already predicted."""
+
+    def make(
+        *tags: str | None, name: str = "Test", by_model: TrainedModel | None = None, votes_per_photo: int = 3
+    ) -> Campaign:
+        predictor = by_model or model
+        campaign = Campaign.objects.create(name=name, model=predictor, votes_per_photo=votes_per_photo)
+        for number, tag in enumerate(tags):
+            photo = taken_in(number, licence="CC BY 2.0", source_url="https://example.org/photo")
+            campaign.photos.add(photo)
+            Prediction.objects.get_or_create(
+                photo=photo,
+                model=predictor,
+                defaults={
+                    "hashtag": hashtags[tag] if tag else None,
+                    "confidence": 0.77,
+                    "reason": "" if tag else "unsure: 0.31 < 0.60 needed for #bar",
+                },
+            )
+        return campaign
+
+    return make
+
+
+@pytest.fixture
+def campaign(make_campaign: MakeCampaign) -> Campaign:
+    return make_campaign("cafe", "bar", "sport", None)
+
+
+@pytest.fixture
+def vote_as(user_for: Callable[..., User]) -> MakeVote:
+    """One person's answer about the photo with this number in the campaign, straight into the table."""
+
+    def vote(campaign: Campaign, number: int, answer: str, name: str = "validator") -> Vote:
+        photo = campaign.photos.order_by("pk")[number]
+        predicted = Prediction.objects.get(
+            photo=photo, model=F("photo__campaigns__model"), photo__campaigns=campaign
+        )
+        return Vote.objects.create(
+            photo=photo, hashtag=predicted.hashtag, person=user_for("validator", name), answer=answer
+        )
+
+    return vote

@@ -1,0 +1,256 @@
+"""Collect photos into campaigns, predict them, record votes and undo them."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from jobs import services as jobs
+from jobs.lease import JobError, Lease
+from jobs.models import Job
+from mapping.models import Hashtag
+from trainer import serving
+from trainer.models import TrainedModel
+from validation import results
+from validation.agreement import Rate
+from validation.assignment import own_votes
+from validation.models import Campaign, Photo, Prediction, Vote
+from validation.photos import take_in
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+    from trainer.engine.predict import Suggestion
+
+PREDICT = "validation.predict"
+BATCH = 16  # photos between two heartbeats, and lost at most when a worker dies
+SAMPLE_CAMPAIGN = "Sample photos"
+SAMPLES = settings.BASE_DIR / "samples"
+WITHDRAWN = "This photo has been withdrawn from the campaign, so your answer was not kept. Here is the next."
+
+
+class VoteRefused(Exception):
+    """A vote that cannot be kept; the message says why."""
+
+
+class CampaignClosed(VoteRefused):
+    """The campaign is closed: no votes are taken any more. Those given are kept."""
+
+
+# --- campaigns --------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def create_campaign(
+    *,
+    name: str,
+    model: TrainedModel,
+    photos: Iterable[Photo],
+    by: AbstractBaseUser | None,
+    votes_per_photo: int = 3,
+) -> Campaign:
+    """An open campaign whose photos a job predicts. Raises ValueError without photos, IntegrityError for a
+    name that is taken.
+    """
+    chosen = list(photos)
+    if not chosen:
+        raise ValueError("A campaign needs at least one photo.")
+    campaign = Campaign.objects.create(
+        name=name, model=model, votes_per_photo=votes_per_photo, created_by_id=by.pk if by else None
+    )
+    campaign.photos.set(chosen)
+    campaign.job = jobs.enqueue(
+        kind=PREDICT, title=f"Predict the photos of “{name}”", by=by, url=campaign.get_absolute_url()
+    )
+    campaign.save(update_fields=["job"])
+    return campaign
+
+
+def set_open(*, campaign: Campaign, is_open: bool) -> bool:
+    """Open or close a campaign; votes are kept either way. False if it was so already."""
+    changed = Campaign.objects.filter(pk=campaign.pk).exclude(is_open=is_open).update(is_open=is_open)
+    return bool(changed)
+
+
+def withdraw_photo(*, campaign: Campaign, photo: Photo) -> bool:
+    """Take a photo out of a campaign: nobody is asked about it there any more, its votes leave the campaign's
+    rates and are kept. False if it was not in it.
+    """
+    removed, _ = campaign.photos.through.objects.filter(campaign=campaign, photo=photo).delete()
+    return bool(removed)
+
+
+def load_sample_campaign(*, by: AbstractBaseUser | None, predict_now: bool = True) -> Campaign:
+    """The campaign of the free sample photos, made if it is not there. Raises NoActiveModel."""
+    campaign = Campaign.objects.filter(name=SAMPLE_CAMPAIGN).first()
+    if campaign is None:
+        model = serving.active_model()
+        if model is None:
+            raise serving.NoActiveModel("The sample campaign needs an active model: promote one first.")
+        photos = _sample_photos(by)
+        campaign = create_campaign(name=SAMPLE_CAMPAIGN, model=model, photos=photos, by=by)
+    if predict_now and campaign.job and campaign.job.state == Job.State.QUEUED:
+        jobs.run(job_id=str(campaign.job_id))
+        campaign.job.refresh_from_db()
+    return campaign
+
+
+def _sample_photos(by: AbstractBaseUser | None) -> list[Photo]:
+    with (SAMPLES / "ATTRIBUTION.csv").open(newline="") as table:
+        terms = {row["file"].rsplit("/", 1)[-1]: row for row in csv.DictReader(table)}
+    photos = []
+    for path in sorted((SAMPLES / "campaign").glob("*.jpg")):
+        row = terms[path.name]  # a sample without its terms must not ship: KeyError
+        with path.open("rb") as file:
+            photo = take_in(
+                file=file,
+                name=path.name,
+                by=by,
+                source_url=row["flickr_url"],
+                licence=row["licence"],
+                licence_url=row["licence_url"],
+            )
+        photos.append(photo)
+    return photos
+
+
+# --- predictions ------------------------------------------------------------------------------
+
+
+def predict(lease: Lease) -> None:
+    """The job "validation.predict": what the campaign's model says about each of its photos, once each."""
+    campaign = Campaign.objects.select_related("model").get(job=lease.job)
+    photos = list(campaign.photos.exclude(predictions__model=campaign.model).order_by("pk"))
+    total = campaign.photos.count()
+    done = total - len(photos)
+    lease.beat(done, total, "Loading the model")
+    hashtags = {hashtag.name: hashtag for hashtag in Hashtag.objects.all()}
+    started, before = time.monotonic(), done
+    for start in range(0, len(photos), BATCH):
+        batch = photos[start : start + BATCH]
+        rows = _predict_batch(campaign.model, batch, hashtags)
+        with lease.fenced():
+            # Another campaign with this model may have predicted a photo meanwhile: its row stands.
+            Prediction.objects.bulk_create(rows, ignore_conflicts=True)
+        done += len(batch)
+        pace = (time.monotonic() - started) / (done - before)
+        lease.beat(done, total, "Predicting", pace * (total - done))
+
+
+def _predict_batch(
+    model: TrainedModel, photos: list[Photo], hashtags: dict[str, Hashtag]
+) -> list[Prediction]:
+    try:
+        said = list(serving.suggest((_bytes(photo) for photo in photos), model=model))
+    except serving.NoActiveModel as error:
+        raise JobError(f"“{model}” is not ready to predict.", "Export it first, then try again.") from error
+    return [_prediction(photo, model, one, hashtags) for photo, one in zip(photos, said, strict=True)]
+
+
+def _bytes(photo: Photo) -> bytes:
+    try:
+        with photo.file.open("rb") as file:
+            return bytes(file.read())
+    except OSError:
+        return b""  # lost from the storage: predicted as unreadable, and the rest goes on
+
+
+def _prediction(
+    photo: Photo, model: TrainedModel, said: Suggestion, hashtags: dict[str, Hashtag]
+) -> Prediction:
+    if said.hashtag is not None and said.hashtag not in hashtags:
+        raise JobError(
+            f"“{model}” suggests #{said.hashtag}, which is not one of our hashtags.",
+            "Load the catalogue the model was trained with (manage.py prepare), then try again.",
+        )
+    return Prediction(
+        photo=photo,
+        model=model,
+        hashtag=hashtags[said.hashtag] if said.hashtag else None,
+        confidence=said.confidence,
+        reason="" if said.hashtag else (said.reason or "unsure")[:200],
+        candidates=[list(candidate) for candidate in said.candidates],
+    )
+
+
+def silent_by_reason(*, campaign: Campaign) -> list[tuple[str, int]]:
+    """Why the model kept silent, and about how many photos; the most frequent reason first.
+
+    Only the kind of reason counts, the part before a colon or bracket: what follows differs by photo.
+    """
+    silent = Prediction.objects.of(campaign).filter(hashtag=None).order_by()
+    counts: Counter[str] = Counter()
+    for reason in silent.values_list("reason", flat=True):
+        counts[reason.split(":")[0].split("(")[0].strip()] += 1
+    return counts.most_common()
+
+
+# --- votes ------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def record_vote(
+    *,
+    campaign: Campaign,
+    photo: Photo | int,
+    hashtag: Hashtag | int,
+    person: AbstractBaseUser,
+    answer: str,
+    request_id: UUID,
+) -> Vote:
+    """Keep one person's answer. Raises CampaignClosed or VoteRefused.
+
+    A repeat returns the vote that was given, also with another answer or request id: to change a vote, undo
+    it and vote again. So a double click, a resent form and a second window never count twice.
+    """
+    photo_id = photo if isinstance(photo, int) else photo.pk
+    hashtag_id = hashtag if isinstance(hashtag, int) else hashtag.pk
+    if answer not in Vote.Answer.values:
+        raise VoteRefused(f"“{answer}” is not an answer.")
+    if not Campaign.objects.filter(pk=campaign.pk, is_open=True).exists():
+        raise CampaignClosed(f"“{campaign}” has been closed, so your last answer was not kept.")
+    asked = Prediction.objects.of(campaign).filter(photo_id=photo_id, hashtag_id=hashtag_id)
+    if not asked.exists():
+        raise VoteRefused(WITHDRAWN)
+    try:
+        with transaction.atomic():
+            return Vote.objects.create(
+                photo_id=photo_id,
+                hashtag_id=hashtag_id,
+                person_id=person.pk,
+                answer=answer,
+                request_id=request_id,
+            )
+    except IntegrityError:
+        given = Vote.objects.filter(photo_id=photo_id, hashtag_id=hashtag_id, person_id=person.pk).first()
+    if given is None:  # the request id belongs to another question or to somebody else
+        raise VoteRefused("This page was out of date, so your answer was not kept. Please answer again.")
+    return given
+
+
+@transaction.atomic
+def undo_vote(*, campaign: Campaign, person: AbstractBaseUser, request_id: UUID) -> Vote | None:
+    """Take back the person's last vote in the campaign and return it; None if this is not it (any more).
+
+    The request id names the vote that the page offered to undo, so a repeated click does not take a second
+    one back, and nobody takes back a vote of somebody else. Raises CampaignClosed.
+    """
+    if not Campaign.objects.filter(pk=campaign.pk, is_open=True).exists():
+        raise CampaignClosed(f"“{campaign}” has been closed: its votes stand.")
+    last = own_votes(campaign=campaign, person=person).first()
+    if last is None or last.request_id != request_id:
+        return None
+    deleted, _ = Vote.objects.filter(pk=last.pk).delete()
+    return last if deleted else None
+
+
+def headline() -> Rate | None:
+    """The photo-level agreement over all campaigns, for the home page; None before the first answer."""
+    return results.headline()

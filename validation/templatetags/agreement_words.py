@@ -1,0 +1,25 @@
+"""How shares are said on pages and given to style sheets."""
+
+from __future__ import annotations
+
+from django import template
+
+register = template.Library()
+
+
+@register.filter
+def percent(share: float | None) -> str:
+    """0.857 → "86 %", None → "–". Never "100 %" or "0 %" of what is not quite so."""
+    if share is None:
+        return "–"
+    if 0.995 <= share < 1:
+        return "> 99 %"
+    if 0 < share < 0.005:
+        return "< 1 %"
+    return f"{share:.0%}".replace("%", " %")
+
+
+@register.filter
+def css_percent(share: float | None) -> str:
+    """0.857 → "85.7%", whatever the page's language."""
+    return f"{100 * (share or 0):.1f}%"

@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+from uuid import uuid4
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import UploadedFile
+from django.core.paginator import Paginator
+from django.db import IntegrityError
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import cache_control, never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from trainer.models import TrainedModel
+from validation import assignment, results, services
+from validation.forms import CampaignForm, ResultsFilter, UndoForm, VoteForm
+from validation.models import Campaign, Photo, Prediction
+from validation.photos import PhotoRefused, take_in
+
+PAGE = 48  # photos
+THESIS = {"overall": 0.86, "class_weighted": 0.83}  # its chapter 7: other photos, other people
+
+
+class SignedIn(HttpRequest):
+    """What every view here gets: LoginRequiredMiddleware lets nobody else through."""
+
+    user: User
+    htmx: bool
+
+
+# --- campaigns --------------------------------------------------------------------------------
+
+
+@require_GET
+@permission_required("validation.view_campaign", raise_exception=True)
+def campaigns(request: SignedIn) -> HttpResponse:
+    shown = Campaign.objects.select_related("model", "job").with_photo_counts()
+    page = Paginator(shown, 25).get_page(request.GET.get("page"))
+    counts = results.progress_of(page.object_list)
+    rows = [(campaign, counts.get(campaign.pk, results.NO_PROGRESS)) for campaign in page]
+    return render(request, "validation/campaigns.html", {"page": page, "rows": rows})
+
+
+@require_GET
+@permission_required("validation.view_campaign", raise_exception=True)
+def campaign(request: SignedIn, pk: int) -> HttpResponse:
+    shown = get_object_or_404(Campaign.objects.select_related("model", "job", "created_by"), pk=pk)
+    predictions = (
+        Prediction.objects.of(shown).select_related("photo", "hashtag").order_by("hashtag__name", "pk")
+    )
+    only = request.GET.get("show", "")
+    if only == "silent":
+        predictions = predictions.filter(hashtag=None)
+    elif only == "suggested":
+        predictions = predictions.suggested()
+    elif only:
+        predictions = predictions.filter(hashtag__name=only)
+    summary = results.summarise(shown)
+    context = {
+        "campaign": shown,
+        "page": Paginator(predictions, PAGE).get_page(request.GET.get("page")),
+        "only": only,
+        "query": urlencode({"show": only}) if only else "",
+        "summary": summary,
+        "silent_total": summary.photos - summary.suggested,
+        "tags": sorted(summary.hashtags, key=lambda row: -row.suggested),
+        "silent": services.silent_by_reason(campaign=shown),
+        "photos": shown.photos.count(),
+    }
+    return render(request, "validation/campaign.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required("validation.add_campaign", raise_exception=True)
+def new_campaign(request: SignedIn) -> HttpResponse:
+    form = CampaignForm(request.POST or None, request.FILES or None)
+    if request.method == "POST" and form.is_valid() and (made := _create(request, form)):
+        return redirect(made)
+    has_models = TrainedModel.objects.exclude(manifest={}).exists()
+    status = 422 if form.errors else 200
+    context = {"form": form, "has_models": has_models}
+    return render(request, "validation/new_campaign.html", context, status=status)
+
+
+def _create(request: SignedIn, form: CampaignForm) -> Campaign | None:
+    """Takes in what can be taken and says what cannot; None with the form's error if nothing is left."""
+    data = form.cleaned_data
+    photos, refused = _take_in_all(request, data)
+    if data["photos_of"]:
+        photos += data["photos_of"].photos.all()
+    if not photos:
+        form.add_error("uploads", refused or ["That campaign has no photos."])
+        return None
+    try:
+        made = services.create_campaign(
+            name=data["name"],
+            model=data["model"],
+            photos=photos,
+            by=request.user,
+            votes_per_photo=data["votes_per_photo"],
+        )
+    except IntegrityError:  # the same form sent twice at once: the other one made it
+        return Campaign.objects.filter(name=data["name"]).first()
+    for reason in refused:
+        messages.warning(request, f"Not taken in: {reason}")
+    return made
+
+
+def _take_in_all(request: SignedIn, data: dict[str, Any]) -> tuple[list[Photo], list[str]]:
+    files: list[UploadedFile[Any]] = data["uploads"]
+    terms = {field: data[field] for field in ("licence", "licence_url", "source_url")}
+    photos, refused = [], []
+    for file in files:
+        try:
+            photos.append(take_in(file=file, name=file.name or "photo", by=request.user, **terms))
+        except PhotoRefused as error:
+            refused.append(str(error))
+    return photos, refused
+
+
+@require_POST
+@permission_required("validation.change_campaign", raise_exception=True)
+def set_open(request: SignedIn, pk: int, is_open: bool) -> HttpResponse:
+    shown = get_object_or_404(Campaign, pk=pk)
+    changed = services.set_open(campaign=shown, is_open=is_open)
+    word = "open" if is_open else "closed"
+    messages.success(request, f"“{shown}” is {word} now." if changed else f"“{shown}” was {word} already.")
+    return redirect(shown)
+
+
+@require_POST
+@permission_required("validation.change_campaign", raise_exception=True)
+def withdraw(request: SignedIn, pk: int, photo_pk: int) -> HttpResponse:
+    shown, photo = get_object_or_404(Campaign, pk=pk), get_object_or_404(Photo, pk=photo_pk)
+    removed = services.withdraw_photo(campaign=shown, photo=photo)
+    said = "is withdrawn: nobody is asked about it here any more." if removed else "was withdrawn already."
+    messages.success(request, f"{photo} {said}")
+    return redirect(shown)
+
+
+# --- voting -----------------------------------------------------------------------------------
+
+
+@require_GET
+@never_cache
+@permission_required("validation.add_vote", raise_exception=True)
+def vote_index(request: SignedIn) -> HttpResponse:
+    shown = list(Campaign.objects.filter(is_open=True))
+    counts = results.progress_of(shown, person=request.user)
+    rows = [(campaign, counts.get(campaign.pk, results.NO_PROGRESS)) for campaign in shown]
+    rows.sort(key=lambda row: row[1].left == 0)
+    return render(request, "validation/vote_index.html", {"rows": rows})
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+@permission_required("validation.add_vote", raise_exception=True)
+def vote(request: SignedIn, pk: int) -> HttpResponse:
+    shown = get_object_or_404(Campaign.objects.select_related("job"), pk=pk)
+    if request.method == "POST":
+        return _answer(request, shown)
+    wanted = request.GET.get("photo", "")
+    context = {
+        "campaign": shown,
+        "assignment": assignment.assign(
+            campaign=shown, person=request.user, photo=int(wanted) if wanted.isdecimal() else None
+        ),
+        "request_id": uuid4(),
+    }
+    return render(request, "validation/_ballot.html" if request.htmx else "validation/vote.html", context)
+
+
+def _answer(request: SignedIn, shown: Campaign) -> HttpResponse:
+    form = VoteForm(request.POST)
+    if not form.is_valid():
+        messages.warning(request, "Choose one of the three answers.")
+        return redirect("validation:vote", shown.pk)
+    try:
+        services.record_vote(campaign=shown, person=request.user, **form.cleaned_data)
+    except services.VoteRefused as error:
+        messages.warning(request, str(error))
+    return redirect("validation:vote", shown.pk)
+
+
+@require_POST
+@permission_required("validation.add_vote", raise_exception=True)
+def undo(request: SignedIn, pk: int) -> HttpResponse:
+    shown = get_object_or_404(Campaign, pk=pk)
+    back = reverse("validation:vote", args=[shown.pk])
+    form = UndoForm(request.POST)
+    if not form.is_valid():
+        return redirect(back)
+    try:
+        undone = services.undo_vote(campaign=shown, person=request.user, request_id=form.vote())
+    except services.CampaignClosed as error:
+        messages.warning(request, str(error))
+        return redirect(back)
+    # The same photo again. A repeated click found nothing to undo and shows whatever is next.
+    return redirect(f"{back}?photo={undone.photo_id}" if undone else back)
+
+
+# --- results ----------------------------------------------------------------------------------
+
+
+@require_GET
+@permission_required("validation.view_vote", raise_exception=True)
+def agreement(request: SignedIn) -> HttpResponse:
+    form = ResultsFilter(request.GET)
+    form.is_valid()
+    chosen = form.cleaned_data.get("campaign")
+    context = {
+        "form": form,
+        "campaign": chosen,
+        "summary": results.summarise(chosen),
+        "has_campaigns": Campaign.objects.exists(),
+        "thesis": THESIS,
+    }
+    return render(request, "validation/agreement.html", context)
+
+
+@require_GET
+@permission_required("validation.view_vote", raise_exception=True)
+def votes(request: SignedIn) -> HttpResponse:
+    """The photos and votes behind a bar of the agreement page."""
+    form = ResultsFilter(request.GET)
+    form.is_valid()
+    chosen, hashtag, said = (form.cleaned_data.get(field) for field in ("campaign", "hashtag", "said"))
+    shown = results.judged_photos(chosen, hashtag=hashtag or "", said=said or "")
+    page = Paginator(shown, PAGE).get_page(request.GET.get("page"))
+    query = request.GET.copy()
+    query.pop("page", None)
+    context = {
+        "form": form,
+        "page": page,
+        "campaign": chosen,
+        "hashtag": hashtag,
+        "query": query.urlencode(),
+        "hashtags": results.suggested_hashtags(chosen),
+    }
+    return render(request, "validation/votes.html", context)
+
+
+@require_GET
+@cache_control(private=True, max_age=31_536_000, immutable=True)
+@permission_required("validation.view_photo", raise_exception=True)
+def photo(request: SignedIn, pk: int) -> HttpResponseBase:
+    shown = get_object_or_404(Photo, pk=pk)
+    try:
+        return FileResponse(shown.file.open("rb"), content_type="image/jpeg")
+    except OSError as error:
+        raise Http404("The photo's file is gone from the storage.") from error
