@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from django.conf import settings
 from django.contrib.auth.models import Group, User
-from trainer.photosets import register_folder
-from validation.services import load_sample_campaign
 
 from jobs import services as jobs
 from jobs.models import Job
 from trainer.models import PhotoSet
+from trainer.photosets import register_folder
+from validation.services import load_sample_campaign
 
 ACCOUNTS = (  # name (and password), group, what the person does
     ("curator", "curator", "maps scene classes to hashtags, publishes releases"),

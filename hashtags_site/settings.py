@@ -5,9 +5,11 @@ import tempfile
 from pathlib import Path
 from zlib import crc32
 
+import django_stubs_ext
 import environ
 from csp.constants import NONE, SELF
 
+django_stubs_ext.monkeypatch()  # makes ModelForm[X], QuerySet[X] subscriptable
 env = environ.Env()
 
 BASE_DIR = Path(__file__).resolve().parent.parent

@@ -41,6 +41,11 @@ class SceneClass(models.Model):
     def __str__(self) -> str:
         return self.key
 
+    @property
+    def groups(self) -> str:
+        """SUN's groups in words: "indoor, transportation indoor"."""
+        return ", ".join(level.replace("_", " ") for level in (self.level1, self.level2) if level)
+
 
 class MappingEntry(models.Model):
     """What is decided about one scene class today. A label is frozen only in a Release."""

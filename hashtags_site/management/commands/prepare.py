@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from mapping.catalogue import load_catalogue
-from trainer.services import install_starter
 
 from hashtags_site.demo import prepare_demo
+from mapping.catalogue import load_catalogue
+from trainer.services import install_starter
 
 
 class Command(BaseCommand):

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from mapping import wordnet
+from mapping.models import OTHER, Hashtag, MappingEntry
+from mapping.services import Decision
+
+
+class EntryForm(forms.Form):
+    """A curator's decision about one class. The words follow from the senses where WordNet has them."""
+
+    version = forms.IntegerField(widget=forms.HiddenInput)
+    sense = forms.CharField(required=False, max_length=100)
+    synset = forms.CharField(required=False, max_length=100)
+    hypernym_sense = forms.CharField(required=False, max_length=100)
+    hypernym = forms.CharField(required=False, max_length=100)
+    hashtag = forms.ChoiceField(error_messages={"required": "Choose a hashtag, or other."})
+    note = forms.CharField(required=False, max_length=500)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        names = Hashtag.objects.values_list("name", flat=True)
+        hashtag = self.fields["hashtag"]
+        assert isinstance(hashtag, forms.ChoiceField)
+        hashtag.choices = [(name, f"#{name}") for name in names] + [(OTHER, OTHER)]
+
+    @classmethod
+    def of(cls, entry: MappingEntry) -> EntryForm:
+        fields = ("version", "sense", "synset", "hypernym_sense", "hypernym", "note")
+        return cls(initial={name: getattr(entry, name) for name in fields} | {"hashtag": entry.label or ""})
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        for key_field, word_field in (("sense", "synset"), ("hypernym_sense", "hypernym")):
+            key = data.get(key_field)
+            if not key:
+                continue
+            try:
+                found = wordnet.sense(key)
+            except wordnet.WordNetMissing:
+                continue  # the key stays as it is; the words were typed by hand
+            if found is None:
+                self.add_error(key_field, f"WordNet has no noun sense “{key}”.")
+            else:
+                data[word_field] = found.word
+        return data
+
+    def decision(self) -> Decision:
+        data = {name: value for name, value in self.cleaned_data.items() if name != "version"}
+        return Decision(**data)
+
+
+class PublishForm(forms.Form):
+    note = forms.CharField(
+        max_length=500,
+        error_messages={"required": "Say in a note what changed, and why."},
+        help_text="What changed, and why. It stands beside every run that trains on this release.",
+    )

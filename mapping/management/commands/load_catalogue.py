@@ -1,0 +1,16 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from mapping.catalogue import CatalogueError, load_catalogue
+
+
+class Command(BaseCommand):
+    help = "Load the SUN397 classes, the thesis's mapping and the 20 hashtags; what is there is left alone."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            loaded = load_catalogue()
+        except CatalogueError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"New: {loaded.classes} scene classes, {loaded.hashtags} hashtags.")

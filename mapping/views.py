@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import csv
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.core.paginator import Paginator
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_http_methods
+
+from mapping import wordnet
+from mapping.filters import EntryFilter
+from mapping.forms import EntryForm, PublishForm
+from mapping.models import OTHER, Hashtag, MappingEntry, Release
+from mapping.names import lookup_terms
+from mapping.services import (
+    NothingToPublish,
+    StaleEntry,
+    change_entry,
+    moves,
+    publish_release,
+    release_labels,
+    unpublished_moves,
+)
+
+PER_PAGE = 60
+
+
+def _filtered(request: HttpRequest) -> tuple[EntryFilter, QuerySet[MappingEntry]]:
+    entries = MappingEntry.objects.select_related("scene_class", "hashtag")
+    found = EntryFilter(request.GET, entries)
+    return found, found.qs
+
+
+@require_GET
+@permission_required("mapping.view_sceneclass", raise_exception=True)
+def entries(request: HttpRequest) -> HttpResponse:
+    """The mapping's list; to htmx only the rows that the filters leave."""
+    found, rows = _filtered(request)
+    everything = request.GET.get("all") == "1"
+    page = Paginator(rows, 100_000 if everything else PER_PAGE).get_page(request.GET.get("page"))
+    filters = {key: value for key, value in request.GET.items() if value and key not in ("page", "all")}
+    context = {"filter": found, "page": page, "everything": everything, "query": urlencode(filters)}
+    template = "mapping/_rows.html" if request.htmx else "mapping/entries.html"  # type: ignore[attr-defined]
+    if not request.htmx:  # type: ignore[attr-defined]
+        context["unpublished"] = len(unpublished_moves())
+    return render(request, template, context)
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required("mapping.view_sceneclass", raise_exception=True)
+def entry(request: HttpRequest, pk: int) -> HttpResponse:
+    """One class: its senses and the way up from the chosen one, its hashtag, its history."""
+    shown = get_object_or_404(
+        MappingEntry.objects.select_related("scene_class", "hashtag", "changed_by"), pk=pk
+    )
+    if request.method == "POST":
+        return _save(request, shown)
+    if request.htmx:  # type: ignore[attr-defined]
+        context = {"path": _path(request.GET.get("sense", "")), "form": EntryForm.of(shown)}
+        return render(request, "mapping/_path.html", context)
+    return render(request, "mapping/entry.html", _entry_context(request, shown, EntryForm.of(shown)))
+
+
+@permission_required("mapping.change_mappingentry", raise_exception=True)
+def _save(request: HttpRequest, shown: MappingEntry) -> HttpResponse:
+    form = EntryForm(request.POST)
+    if not form.is_valid():
+        return render(request, "mapping/entry.html", _entry_context(request, shown, form), status=400)
+    try:
+        saved = change_entry(
+            entry_id=shown.pk,
+            version=form.cleaned_data["version"],
+            by=request.user,  # type: ignore[arg-type]
+            decision=form.decision(),
+        )
+    except StaleEntry as stale:
+        current = MappingEntry.objects.select_related("scene_class", "hashtag", "changed_by").get(
+            pk=stale.current.pk
+        )
+        context = _entry_context(request, current, form) | {"stale": current, "mine": form.decision()}
+        return render(request, "mapping/entry.html", context, status=409)
+    label = f"#{saved.hashtag.name}" if saved.hashtag else OTHER
+    messages.success(request, f"{saved.scene_class.name}: {label}. Saved.")
+    query = request.GET.urlencode()
+    step = request.POST.get("then") == "next"
+    target = (_neighbours(request, saved)[1] if step else None) or saved.pk
+    return redirect(reverse("mapping:entry", args=[target]) + (f"?{query}" if query else ""))
+
+
+def _entry_context(request: HttpRequest, shown: MappingEntry, form: EntryForm) -> dict[str, Any]:
+    chosen = str(form["sense"].value() or "")
+    context: dict[str, Any] = {
+        "entry": shown,
+        "form": form,
+        "chosen_hypernym": form["hypernym_sense"].value(),
+    }
+    try:
+        senses = wordnet.senses(lookup_terms(shown.scene_class.key))
+        if chosen and chosen not in {s.key for s in senses} and (extra := wordnet.sense(chosen)):
+            senses.append(extra)
+        context |= {"senses": senses, "path": _path(chosen)}
+    except wordnet.WordNetMissing as missing:
+        context["wordnet_missing"] = str(missing)
+    before, after = _neighbours(request, shown)
+    history = shown.history.select_related("history_user", "hashtag").order_by("-history_date")  # type: ignore[attr-defined]
+    return context | {
+        "before": before,
+        "after": after,
+        "query": request.GET.urlencode(),
+        "hashtags": Hashtag.objects.all(),
+        "history": history,
+    }
+
+
+def _path(sense: str) -> list[wordnet.Sense]:
+    try:
+        return wordnet.hypernym_path(sense)[1:] if sense else []
+    except wordnet.WordNetMissing:
+        return []
+
+
+def _neighbours(request: HttpRequest, shown: MappingEntry) -> tuple[int | None, int | None]:
+    """The entries before and after this one in the list the person came from, by its filters."""
+    rows = _filtered(request)[1].order_by("scene_class__key")
+    key = shown.scene_class.key
+    before = rows.filter(scene_class__key__lt=key).values_list("pk", flat=True).last()
+    after = rows.filter(scene_class__key__gt=key).values_list("pk", flat=True).first()
+    return before, after
+
+
+@require_GET
+@permission_required("mapping.view_release", raise_exception=True)
+def releases(request: HttpRequest) -> HttpResponse:
+    rows = Release.objects.select_related("published_by").annotate(classes=Count("labels"))
+    return render(request, "mapping/releases.html", {"releases": rows, "moves": unpublished_moves()})
+
+
+@require_GET
+@permission_required("mapping.view_release", raise_exception=True)
+def release(request: HttpRequest, number: int) -> HttpResponse:
+    shown = get_object_or_404(Release.objects.select_related("published_by"), number=number)
+    if request.GET.get("format") == "csv":
+        return _as_csv(shown)
+    label = request.GET.get("label", "")
+    labels = shown.labels.all()
+    counts = list(labels.order_by().values("label").annotate(n=Count("pk")).order_by("-n", "label"))
+    top = max((row["n"] for row in counts if row["label"] != OTHER), default=1)
+    before = Release.objects.filter(number=number - 1).first()
+    context = {
+        "release": shown,
+        "counts": [row | {"share": min(100, round(100 * row["n"] / top))} for row in counts],
+        "classes": sum(row["n"] for row in counts),
+        "labels": labels.filter(label=label) if label else labels,
+        "label": label,
+        "before": before,
+        "moves": moves(release_labels(before), release_labels(shown)) if before else [],
+    }
+    return render(request, "mapping/release.html", context)
+
+
+def _as_csv(shown: Release) -> HttpResponse:
+    response = HttpResponse(content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="scenetag-release-{shown.number}.csv"'
+    columns = ("scene_key", "synset", "sense", "hypernym", "hypernym_sense", "label")
+    writer = csv.writer(response)
+    writer.writerow(columns)
+    writer.writerows(shown.labels.values_list(*columns))
+    return response
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required("mapping.publish_release", raise_exception=True)
+def publish(request: HttpRequest) -> HttpResponse:
+    form = PublishForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            new = publish_release(by=request.user, note=form.cleaned_data["note"])  # type: ignore[arg-type]
+        except NothingToPublish:
+            messages.info(request, "No label differs from the newest release: nothing to publish.")
+            return redirect("mapping:releases")
+        messages.success(request, f"Release {new.number} is published and frozen.")
+        return redirect(new)
+    status = 400 if form.errors else 200
+    newest = Release.objects.first()
+    undecided = MappingEntry.objects.filter(status=MappingEntry.Status.UNDECIDED).count()
+    context = {
+        "form": form,
+        "moves": unpublished_moves(),
+        "undecided": undecided,
+        "number": newest.number + 1 if newest else 1,
+    }
+    return render(request, "mapping/publish.html", context, status=status)
+
+
+@require_GET
+@permission_required("mapping.view_sceneclass", raise_exception=True)
+def hashtags(request: HttpRequest) -> HttpResponse:
+    rows = list(Hashtag.objects.annotate(classes=Count("entries")))
+    top_posts = max((row.posts_millions for row in rows), default=1)
+    top_classes = max((row.classes for row in rows), default=1) or 1
+    shown = [
+        {
+            "hashtag": row,
+            "posts_share": round(100 * row.posts_millions / top_posts),
+            "classes_share": round(100 * row.classes / top_classes),
+        }
+        for row in rows
+    ]
+    return render(request, "mapping/hashtags.html", {"rows": shown})

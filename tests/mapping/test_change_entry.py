@@ -1,0 +1,143 @@
+"""A curator changes one class: saved with who and when, never over somebody else's change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from mapping import wordnet
+from mapping.models import MappingEntry
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("catalogue")]
+ClientFor = Callable[..., Client]
+
+
+@pytest.fixture
+def entry() -> MappingEntry:
+    return MappingEntry.objects.get(scene_class__key="t/toyshop")
+
+
+def choice(entry: MappingEntry, **changes: Any) -> dict[str, Any]:
+    return {
+        "version": entry.version,
+        "sense": "toyshop.n.01",
+        "synset": entry.synset,
+        "hypernym_sense": "shop.n.01",
+        "hypernym": "",
+        "hashtag": "shopping",
+        "note": "",
+    } | changes
+
+
+def test_curator_saves_and_the_history_says_who_and_when(entry: MappingEntry, client_for: ClientFor) -> None:
+    client = client_for("curator")
+    response = client.post(
+        f"/mapping/{entry.pk}/", choice(entry, hashtag="art", note="toys are art"), follow=True
+    )
+    assert b"toyshop: #art. Saved." in response.content
+    entry.refresh_from_db()
+    assert (entry.label, entry.status, entry.version) == ("art", "confirmed", 2)
+    assert (entry.synset, entry.hypernym) == ("toyshop", "shop")
+    assert entry.changed_by is not None
+    assert entry.changed_by.username == "curator"
+    assert b"toys are art" in response.content
+    assert entry.history.first().history_user == entry.changed_by  # type: ignore[attr-defined]
+
+
+def test_other_is_a_decision(entry: MappingEntry, client_for: ClientFor) -> None:
+    client_for("curator").post(f"/mapping/{entry.pk}/", choice(entry, hashtag="other"))
+    entry.refresh_from_db()
+    assert (entry.hashtag, entry.label) == (None, "other")
+
+
+def test_repeated_click_is_one_change(entry: MappingEntry, client_for: ClientFor) -> None:
+    client = client_for("curator")
+    for _ in range(2):
+        assert client.post(f"/mapping/{entry.pk}/", choice(entry, hashtag="art")).status_code == 302
+    entry.refresh_from_db()
+    assert entry.version == 2
+    assert entry.history.count() == 1  # type: ignore[attr-defined]
+
+
+def test_stale_page_gets_both_versions_and_overwrites_nothing(
+    entry: MappingEntry, client_for: ClientFor
+) -> None:
+    client_for("curator", "ann").post(f"/mapping/{entry.pk}/", choice(entry, hashtag="art", note="by ann"))
+    response = client_for("curator", "bob").post(
+        f"/mapping/{entry.pk}/", choice(entry, hashtag="entertainment", note="by bob")
+    )
+    assert response.status_code == 409
+    assert "by ann" in response.content.decode()
+    assert 'value="by bob"' in response.content.decode()
+    entry.refresh_from_db()
+    assert entry.label == "art"
+    # The form now carries the current version: saving again is a decision, made with both in sight.
+    again = choice(entry, hashtag="entertainment", note="by bob")
+    assert client_for("curator", "bob").post(f"/mapping/{entry.pk}/", again).status_code == 302
+    entry.refresh_from_db()
+    assert entry.label == "entertainment"
+
+
+@pytest.mark.parametrize(
+    ("role", "status"), [("stranger", 302), ("viewer", 403), ("admin", 403), ("validator", 403)]
+)
+def test_only_curators_save(entry: MappingEntry, client_for: ClientFor, role: str, status: int) -> None:
+    assert client_for(role).post(f"/mapping/{entry.pk}/", choice(entry, hashtag="art")).status_code == status
+    entry.refresh_from_db()
+    assert entry.label == "shopping"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("hashtag", "", "Choose a hashtag, or other."),
+        ("hashtag", "nonsense", "nonsense"),
+        ("sense", "toyshop.n.99", "WordNet has no noun sense"),
+    ],
+)
+def test_wrong_input_is_named_and_the_rest_kept(
+    entry: MappingEntry, client_for: ClientFor, field: str, value: str, words: str
+) -> None:
+    data = choice(entry, note="my long thought", **{field: value})
+    response = client_for("curator").post(f"/mapping/{entry.pk}/", data)
+    assert response.status_code == 400
+    assert words in response.content.decode()
+    assert "my long thought" in response.content.decode()
+    entry.refresh_from_db()
+    assert entry.version == 1
+
+
+def test_choosing_a_sense_shows_its_hypernyms(entry: MappingEntry, client_for: ClientFor) -> None:
+    response = client_for("curator").get(
+        f"/mapping/{entry.pk}/?sense=forest.n.02", headers={"HX-Request": "true"}
+    )
+    assert b"<html" not in response.content
+    assert b'value="land.n.04"' in response.content
+
+
+def test_save_and_next_stays_in_the_list_one_came_from(entry: MappingEntry, client_for: ClientFor) -> None:
+    url = f"/mapping/{entry.pk}/?hashtag=shopping"
+    response = client_for("curator").post(url, choice(entry, hashtag="shopping", then="next", note="x"))
+    following = MappingEntry.objects.filter(
+        hashtag__name="shopping", scene_class__key__gt="t/toyshop"
+    ).first()
+    expected = following.pk if following else entry.pk
+    assert response["Location"] == f"/mapping/{expected}/?hashtag=shopping"
+
+
+def test_without_wordnet_the_page_says_so_and_words_are_typed(
+    entry: MappingEntry, client_for: ClientFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> None:
+        raise wordnet.WordNetMissing
+
+    monkeypatch.setattr(wordnet, "_build_reader", missing)
+    client = client_for("curator")
+    assert b"scripts/get_wordnet.py" in client.get(f"/mapping/{entry.pk}/").content
+    data = choice(entry, sense="", hypernym_sense="", synset="toy store", hypernym="store", hashtag="art")
+    assert client.post(f"/mapping/{entry.pk}/", data).status_code == 302
+    entry.refresh_from_db()
+    assert (entry.synset, entry.hypernym) == ("toy store", "store")

@@ -1,0 +1,98 @@
+"""Rule 1, labels are frozen: a release is a numbered copy that nothing changes any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import Error, connection, transaction
+from django.test import Client
+
+from mapping.models import MappingEntry, Release, ReleaseLabel
+from mapping.services import Decision, Move, change_entry, moves, release_labels
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("catalogue"), pytest.mark.postgres]
+ClientFor = Callable[..., Client]
+
+
+@pytest.fixture
+def changed(user_for: Callable[..., User]) -> MappingEntry:
+    """Toyshop moved from #shopping to #art."""
+    entry = MappingEntry.objects.get(scene_class__key="t/toyshop")
+    return change_entry(
+        entry_id=entry.pk, version=entry.version, by=user_for("curator"), decision=Decision(hashtag="art")
+    )
+
+
+def test_catalogue_is_release_1_with_all_397() -> None:
+    labels = release_labels(Release.objects.get())
+    assert len(labels) == 397
+    assert labels["a/abbey"] == "church"
+    assert sum(label == "other" for label in labels.values()) == 194
+
+
+def test_editing_the_mapping_never_changes_a_release(changed: MappingEntry) -> None:
+    assert release_labels(Release.objects.get(number=1))["t/toyshop"] == "shopping"
+
+
+def test_publish_freezes_release_2_with_its_note(changed: MappingEntry, client_for: ClientFor) -> None:
+    client = client_for("curator")
+    assert b"1 class will move" in client.get("/mapping/releases/publish/").content
+    response = client.post("/mapping/releases/publish/", {"note": "Toys are art"}, follow=True)
+    assert b"Release 2" in response.content
+    release = Release.objects.get(number=2)
+    assert (release.note, release.published_by.username) == ("Toys are art", "curator")  # type: ignore[union-attr]
+    assert moves(release_labels(Release.objects.get(number=1)), release_labels(release)) == [
+        Move("t/toyshop", "shopping", "art")
+    ]
+
+
+def test_repeated_click_publishes_once(changed: MappingEntry, client_for: ClientFor) -> None:
+    client = client_for("curator")
+    client.post("/mapping/releases/publish/", {"note": "Toys are art"})
+    second = client.post("/mapping/releases/publish/", {"note": "Toys are art"}, follow=True)
+    assert b"nothing to publish" in second.content
+    assert Release.objects.count() == 2
+
+
+def test_note_is_asked_for(changed: MappingEntry, client_for: ClientFor) -> None:
+    response = client_for("curator").post("/mapping/releases/publish/", {"note": "  "})
+    assert response.status_code == 400
+    assert b"Say in a note" in response.content
+    assert Release.objects.count() == 1
+
+
+@pytest.mark.parametrize(("role", "status"), [("stranger", 302), ("viewer", 403), ("admin", 403)])
+def test_only_curators_publish(changed: MappingEntry, client_for: ClientFor, role: str, status: int) -> None:
+    assert client_for(role).post("/mapping/releases/publish/", {"note": "x"}).status_code == status
+    assert Release.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE mapping_releaselabel SET label = 'art'",
+        "UPDATE mapping_releaselabel SET scene_key = 'x' WHERE scene_key = 'a/abbey'",
+        "UPDATE mapping_release SET number = 7",
+        "UPDATE mapping_release SET note = 'rewritten'",
+    ],
+)
+def test_database_refuses_to_change_a_release(sql: str) -> None:
+    with pytest.raises(Error, match="cannot be changed"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(sql)
+    assert ReleaseLabel.objects.get(scene_key="a/abbey").label == "church"
+
+
+def test_curator_who_leaves_takes_no_release_along(
+    changed: MappingEntry, client_for: ClientFor, user_for: Callable[..., User]
+) -> None:
+    client_for("curator").post("/mapping/releases/publish/", {"note": "Toys are art"})
+    user_for("curator").delete()
+    assert Release.objects.get(number=2).published_by is None
+
+
+def test_csv_has_every_label(client_for: ClientFor) -> None:
+    lines = client_for("viewer").get("/mapping/releases/1/?format=csv").content.decode().splitlines()
+    assert lines[0] == "scene_key,synset,sense,hypernym,hypernym_sense,label"
+    assert len(lines) == 398
