@@ -1,0 +1,46 @@
+"""What can go wrong in a training, told in words that help the person who started it."""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """Ends a run. ``kind`` is one of weights, photos, nan, memory, disk, recipe, export."""
+
+    kind = "export"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class RecipeError(EngineError, ValueError):
+    """A field of a recipe cannot be used; ``field`` names it."""
+
+    kind = "recipe"
+
+    def __init__(self, field: str, message: str, *, hint: str = "") -> None:
+        super().__init__(f"{field}: {message}", hint=hint)
+        self.field = field
+
+
+class WeightsError(EngineError):
+    kind = "weights"
+
+
+class PhotosError(EngineError):
+    kind = "photos"
+
+
+class NotANumberError(EngineError):
+    kind = "nan"
+
+
+class ExportError(EngineError):
+    kind = "export"
+
+
+class ModelError(EngineError):
+    """A model folder cannot be served: files missing, damaged, or of another format."""
+
+    kind = "export"

@@ -1,0 +1,72 @@
+"""How a running engine talks: one JSON object a line on standard output, each with an ``event``."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from types import FrameType
+from typing import Any
+
+
+class Stopped(Exception):
+    """Somebody asked the run to stop; what it had done is saved."""
+
+
+def emit(event: str, **fields: Any) -> None:
+    """Write one event and flush, so that a reader sees it at once."""
+    sys.stdout.write(json.dumps({"event": event, **fields}, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+class StopRequest:
+    """Remembers SIGTERM or SIGINT, and notices when the parent process is gone.
+
+    A trainer without its supervisor would go on for hours with nobody reading, and could meet its own
+    successor in the same folder.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.parent = os.getppid()
+
+    def listen(self) -> StopRequest:
+        signal.signal(signal.SIGTERM, self._remember)
+        signal.signal(signal.SIGINT, self._remember)
+        return self
+
+    def _remember(self, signum: int, frame: FrameType | None) -> None:
+        self.asked = True
+
+    def __bool__(self) -> bool:
+        return self.asked or os.getppid() != self.parent
+
+    def check(self) -> None:
+        """Raise Stopped when somebody asked for it."""
+        if self:
+            raise Stopped
+
+
+class Progress:
+    """Emits progress at most twice a second, with the time left at the rate so far."""
+
+    def __init__(self, phase: str, total: int, *, done: int = 0) -> None:
+        self.phase, self.total, self.done = phase, total, done
+        self.start, self.first, self.last = time.monotonic(), done, 0.0
+
+    def advance(self, count: int = 1) -> None:
+        self.done += count
+        now = time.monotonic()
+        if self.done >= self.total or now - self.last >= 0.5:
+            self.last = now
+            fresh = self.done - self.first
+            left = (now - self.start) / fresh * (self.total - self.done) if fresh else None
+            emit(
+                "progress",
+                phase=self.phase,
+                done=self.done,
+                total=self.total,
+                seconds_left=None if left is None else round(left, 1),
+            )

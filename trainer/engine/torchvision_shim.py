@@ -1,0 +1,31 @@
+"""Lets torchvision be imported with a CPU build of torch.
+
+The registry's torchvision wheel is linked to CUDA. Beside a CPU torch its C++ operators cannot load, and
+``import torchvision`` stops at ``operator torchvision::nms does not exist``, although networks and transforms
+need none of them. Declaring the schemas of ``nms`` and ``qnms`` first, only when they are missing, is enough.
+Import torchvision through ``import_torchvision`` alone, and do not use its image decoders.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import torch
+
+_library: Any = None  # kept for the life of the process: its operators vanish with it
+_SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+
+
+def import_torchvision() -> Any:
+    global _library
+    try:
+        return importlib.import_module("torchvision")
+    except RuntimeError as error:
+        if "torchvision::nms" not in str(error):
+            raise
+    _library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
+    for name in ("nms", "qnms"):
+        if not hasattr(torch.ops.torchvision, name):
+            _library.define(name + _SCHEMA)
+    return importlib.import_module("torchvision")
