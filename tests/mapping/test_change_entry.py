@@ -44,7 +44,7 @@ def test_curator_saves_and_the_history_says_who_and_when(entry: MappingEntry, cl
     assert entry.changed_by is not None
     assert entry.changed_by.username == "curator"
     assert b"toys are art" in response.content
-    assert entry.history.first().history_user == entry.changed_by  # type: ignore[attr-defined]
+    assert entry.history.first().history_user == entry.changed_by
 
 
 def test_other_is_a_decision(entry: MappingEntry, client_for: ClientFor) -> None:
@@ -59,7 +59,7 @@ def test_repeated_click_is_one_change(entry: MappingEntry, client_for: ClientFor
         assert client.post(f"/mapping/{entry.pk}/", choice(entry, hashtag="art")).status_code == 302
     entry.refresh_from_db()
     assert entry.version == 2
-    assert entry.history.count() == 1  # type: ignore[attr-defined]
+    assert entry.history.count() == 1
 
 
 def test_stale_page_gets_both_versions_and_overwrites_nothing(

@@ -1,0 +1,79 @@
+"""`manage.py up` for real: ready, served, a dead worker started again, nothing left after Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.request import urlopen
+
+import psutil
+import pytest
+
+from benchmarks.site import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if k not in ("REDIS_URL", "DATABASE_URL", "DJANGO_SETTINGS_MODULE")
+    }
+    return kept | {"SCENETAG_VAR": str(tmp_path / "var")}
+
+
+def until_ready(process: subprocess.Popen[str]) -> None:
+    assert process.stdout
+    for line in process.stdout:
+        if "Ctrl-C stops everything" in line:
+            return
+    pytest.fail("`manage.py up` ended before it was ready")
+
+
+def children(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def test_up_serves_heals_and_leaves_nothing_running(environment: dict[str, str]) -> None:
+    port = free_port()
+    argv = [sys.executable, "-u", "manage.py", "up", "--port", str(port), "--web-workers", "1"]
+    process = subprocess.Popen(argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        until_ready(process)
+        assert urlopen(f"http://127.0.0.1:{port}/health/", timeout=5).status == 200
+        worker = next(p for p in children(process) if "celery" in " ".join(p.cmdline()))
+        time.sleep(
+            max(0, 2.1 - (time.time() - worker.create_time()))
+        )  # a part that dies at once is left dead
+        worker.kill()
+        deadline = time.monotonic() + 20
+        while not any("celery" in " ".join(p.cmdline()) and p.pid != worker.pid for p in children(process)):
+            assert time.monotonic() < deadline, "the dead worker was not started again"
+            time.sleep(0.1)
+        before = children(process)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+        _, alive = psutil.wait_procs(before, timeout=5)
+        assert not alive
+    finally:
+        process.kill()
+
+
+def test_second_start_on_the_same_folder_says_that_it_runs_already(environment: dict[str, str]) -> None:
+    from hashtags_site.valkey import embedded_valkey
+
+    var = Path(environment["SCENETAG_VAR"])
+    var.mkdir()
+    with embedded_valkey(var / "valkey.sock"):
+        done = subprocess.run(
+            [sys.executable, "manage.py", "up"], cwd=ROOT, env=environment, capture_output=True, text=True
+        )
+    assert done.returncode == 1
+    assert "already running here" in done.stderr
