@@ -13,6 +13,13 @@ from jobs.models import Job
 from mapping.models import Release, SceneClass
 
 
+class PhotoSetQuerySet(models.QuerySet["PhotoSet"]):
+    def with_photos(self) -> PhotoSetQuerySet:
+        """Those that a run can use: fully registered, and not empty."""
+        some = ScenePhoto.objects.filter(photo_set=models.OuterRef("pk"))
+        return self.filter(models.Exists(some)).exclude(job__state__in=Job.LIVE)
+
+
 class PhotoSet(models.Model):
     """Photos sorted by scene class, for training. A folder stays where it is; a tar is unpacked by us."""
 
@@ -23,6 +30,8 @@ class PhotoSet(models.Model):
     job = models.OneToOneField(Job, models.PROTECT, null=True, blank=True, related_name="photo_set")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = PhotoSetQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at"]

@@ -1,0 +1,101 @@
+"""Where a photo stands in a data set laid out as SUN is, and whether it is a photo at all. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import warnings
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from PIL import Image
+
+PHOTO_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"))
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # Pillow has many more, each a way in
+
+
+class BadPhoto(Exception):
+    """A file that cannot be trained on. The message is the reason, in words fit for a report."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A file that decoded to its end. Sizes are in pixels, as stored (before any EXIF rotation)."""
+
+    sha256: str
+    width: int
+    height: int
+
+
+def class_of(path: str, known: Container[str]) -> str | None:
+    """The scene class of `path` ("a/athletic_field/outdoor/x.jpg"); None when no folder of it is one.
+
+    The deepest known class wins, so a/athletic_field/outdoor is not taken for a/athletic_field. One
+    leading folder that is no class, such as SUN397/, is looked past.
+    """
+    folders = [part for part in PurePosixPath(path).parent.parts if part != "."]
+    for start in (0, 1):
+        for end in range(len(folders), start, -1):
+            key = "/".join(folders[start:end])
+            if key in known:
+                return key
+    return None
+
+
+def is_photo_name(path: str) -> bool:
+    """By its suffix; the ._x.jpg files that macOS adds to archives are none."""
+    name = PurePosixPath(path)
+    return name.suffix.lower() in PHOTO_SUFFIXES and not name.name.startswith("._")
+
+
+def is_storable(path: str) -> bool:
+    """Whether a database takes it: printable text of at most 500 characters, no undecodable bytes."""
+    return path.isprintable() and len(path) <= 500
+
+
+def walk(root: Path) -> Iterator[str]:
+    """Every file below root as a relative path with forward slashes. Links to folders are not followed."""
+    for folder, folders, files in os.walk(root):
+        folders.sort()
+        for name in sorted(files):
+            yield Path(folder, name).relative_to(root).as_posix()
+
+
+def is_inside(path: Path, root: Path) -> bool:
+    """Whether path, with every link in it followed, is root or below it."""
+    return path.resolve().is_relative_to(root.resolve())
+
+
+def check_photo(path: Path, *, max_bytes: int, max_pixels: int) -> Checked:
+    """Read the file once, hash it and decode it fully. Raises BadPhoto, and only that, for a bad file."""
+    try:
+        size = path.stat().st_size
+        if size > max_bytes:
+            raise BadPhoto("too large a file")
+        content = path.read_bytes() if size else b""
+    except OSError as error:
+        raise BadPhoto("cannot be read") from error
+    if not content:
+        raise BadPhoto("empty file")
+    width, height = _decode(content, max_pixels)
+    return Checked(hashlib.sha256(content).hexdigest(), width, height)
+
+
+def _decode(content: bytes, max_pixels: int) -> tuple[int, int]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's own size warning; ours is an error, below
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+                width, height = image.size
+                if width * height > max_pixels:  # known from the header, before any memory is taken
+                    raise BadPhoto("too many pixels")
+                image.load()
+    except BadPhoto:
+        raise
+    except Image.DecompressionBombError as error:
+        raise BadPhoto("too many pixels") from error
+    except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, ValueError and more
+        raise BadPhoto("does not decode") from error
+    return width, height
