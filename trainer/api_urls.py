@@ -1,3 +1,5 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from trainer.api import SuggestView
+
+urlpatterns = [path("suggest", SuggestView.as_view(), name="api_suggest")]

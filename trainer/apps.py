@@ -3,3 +3,11 @@ from django.apps import AppConfig
 
 class TrainerConfig(AppConfig):
     name = "trainer"
+
+    def ready(self) -> None:
+        from jobs.registry import register
+        from trainer import photosets, services
+
+        register("trainer.register", photosets.register)
+        register("trainer.train", services.supervise)
+        register("trainer.export", services.export)

@@ -1,0 +1,172 @@
+"""POST /api/v1/suggest, and the command that gives a program its token."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import CommandError, call_command
+from django.test import Client
+from rest_framework.authtoken.models import Token
+from rest_framework.throttling import ScopedRateThrottle
+
+from tests.trainer.conftest import jpeg
+from tests.trainer.test_layout import png_header
+from trainer.models import Promotion, TrainedModel
+
+URL = "/api/v1/suggest"
+RED, GREEN, BLUE = (250, 10, 10), (10, 250, 10), (10, 10, 250)
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ask(user_for: Callable[..., User]) -> Callable[..., Any]:
+    """Post a form with a photo as a program with a token."""
+    key = Token.objects.create(user=user_for("network")).key
+
+    def post(content: bytes, name: str = "x.jpg", token: str = key) -> Any:
+        data = {"photo": SimpleUploadedFile(name, content)}
+        return Client().post(URL, data, headers={"authorization": f"Token {token}"})
+
+    return post
+
+
+def test_hashtag_for_an_upload(ask: Callable[..., Any], active_model: TrainedModel) -> None:
+    response = ask(jpeg(RED), "holiday.jpg")
+    assert response.status_code == 200
+    answer = response.json()
+    assert (answer["file"], answer["hashtag"], answer["reason"]) == ("holiday.jpg", "beach", None)
+    assert answer["candidates"][0]["hashtag"] == "beach"
+    assert len(answer["candidates"]) == 3
+    assert answer["confidence"] == answer["candidates"][0]["probability"] > 0.9
+
+
+@pytest.mark.parametrize(("colour", "reason"), [(BLUE, "other"), (GREEN, "unsure")])
+def test_silence_is_an_answer(
+    ask: Callable[..., Any], active_model: TrainedModel, colour: tuple[int, int, int], reason: str
+) -> None:
+    answer = ask(jpeg(colour)).json()
+    assert answer["hashtag"] is None
+    assert answer["reason"].startswith(reason)
+
+
+def test_photo_as_the_whole_body(
+    ask: Callable[..., Any], active_model: TrainedModel, user_for: Callable[..., User]
+) -> None:
+    headers = {"authorization": f"Token {Token.objects.get().key}"}
+    response = Client().post(URL, jpeg(RED), content_type="image/jpeg", headers=headers)
+    assert response.json()["hashtag"] == "beach"
+    assert Client().post(URL, b"", content_type="image/jpeg", headers=headers).status_code == 400
+    assert Client().post(URL, b"x", content_type="text/plain", headers=headers).status_code == 415
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"not a photo", jpeg(size=(300, 300))[:-400], png_header(60_000, 60_000)]
+)
+def test_unreadable_photo_names_the_field(
+    ask: Callable[..., Any], active_model: TrainedModel, content: bytes
+) -> None:
+    response = ask(content)
+    assert response.status_code == 400
+    assert "photo" in response.json()
+
+
+def test_no_photo_at_all(client_for: Callable[..., Client], active_model: TrainedModel) -> None:
+    response = client_for("network").post(URL, {"other": "x"})
+    assert response.status_code == 400
+    assert "photo" in response.json()
+
+
+def test_too_large_is_413(
+    ask: Callable[..., Any], active_model: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "MAX_PHOTO_BYTES", 500)
+    assert ask(jpeg()).status_code == 413  # found out after reading
+    assert ask(bytes(200_000)).status_code == 413  # announced by the request
+    headers = {"authorization": f"Token {Token.objects.get().key}"}
+    raw = Client().post(URL, jpeg(), content_type="image/jpeg", headers=headers)
+    assert raw.status_code == 413
+    assert "larger than" in raw.json()["detail"]
+
+
+def test_no_active_model_is_503(ask: Callable[..., Any], tiny_model: TrainedModel) -> None:
+    assert ask(jpeg()).status_code == 503
+
+
+def test_promotion_changes_who_answers(
+    ask: Callable[..., Any], active_model: TrainedModel, model_for: Callable[..., TrainedModel]
+) -> None:
+    assert ask(jpeg(RED)).json()["hashtag"] == "beach"
+    silent = model_for("Silent", manifest=active_model.manifest | {"sha256": "1"})
+    silent.folder.mkdir()
+    (silent.folder / "model.onnx").write_bytes((active_model.folder / "model.onnx").read_bytes())
+    never = active_model.manifest | {"thresholds": {"beach": 1.01, "bar": 1.01}}
+    (silent.folder / "manifest.json").write_text(json.dumps(never))
+    Promotion.objects.create(model=silent)
+    assert ask(jpeg(RED)).json()["hashtag"] is None
+
+
+def test_rate_limit(
+    ask: Callable[..., Any], active_model: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ScopedRateThrottle, "THROTTLE_RATES", {"suggest": "2/minute"})
+    assert [ask(jpeg()).status_code for _ in range(3)] == [200, 200, 429]
+
+
+def test_strangers_and_wrong_tokens(ask: Callable[..., Any], active_model: TrainedModel) -> None:
+    assert ask(jpeg(), token="wrong").status_code == 401
+    assert Client().post(URL, {}).status_code == 401
+
+
+@pytest.mark.parametrize("role", ["viewer", "curator", "validator", "nobody"])
+def test_roles_without_the_permission(
+    client_for: Callable[..., Client], active_model: TrainedModel, role: str
+) -> None:
+    response = client_for(role).post(URL, {"photo": SimpleUploadedFile("x.jpg", jpeg())})
+    assert response.status_code == 403
+    assert "trainer.suggest" in response.json()["detail"]
+
+
+def test_schema_describes_both_ways_to_send(client: Client, db: None) -> None:
+    schema = client.get("/api/schema/?format=json").json()
+    post = schema["paths"]["/api/v1/suggest"]["post"]
+    assert set(post["requestBody"]["content"]) == {"multipart/form-data", "image/jpeg"}
+    assert set(post["responses"]) == {"200", "400", "401", "403", "413", "415", "429", "503"}
+    assert "tokenAuth" in [name for one in post["security"] for name in one]
+    answer = schema["components"]["schemas"]["Suggestion"]["properties"]
+    assert set(answer) == {"file", "hashtag", "confidence", "reason", "candidates"}
+    assert answer["hashtag"]["nullable"]
+
+
+# --- manage.py api_token ----------------------------------------------------------------------
+
+
+def test_token_for_a_program(
+    user_for: Callable[..., User], capsys: pytest.CaptureFixture[str], ask: Callable[..., Any]
+) -> None:
+    call_command("api_token", "okru")
+    first = capsys.readouterr().out.strip()
+    call_command("api_token", "okru")
+    assert capsys.readouterr().out.strip() == first
+    call_command("api_token", "okru", renew=True)
+    assert capsys.readouterr().out.strip() != first
+    user = User.objects.get(username="okru")
+    assert not user.has_usable_password()
+    assert user.has_perm("trainer.suggest")
+    assert not user.has_perm("trainer.view_photoset")
+
+
+def test_no_token_for_a_persons_account(user_for: Callable[..., User]) -> None:
+    user_for("admin")
+    with pytest.raises(CommandError, match="person's account"):
+        call_command("api_token", "admin")
+
+
+def test_token_needs_the_roles(db: None) -> None:
+    with pytest.raises(CommandError, match="setup_roles"):
+        call_command("api_token", "okru")

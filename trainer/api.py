@@ -1,0 +1,168 @@
+"""POST /api/v1/suggest: a photo in, a hashtag out, or the reason for silence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import IO, Any
+
+from django.conf import settings
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from rest_framework import serializers, status
+from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.parsers import BaseParser, DataAndFiles, MultiPartParser
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import ScopedRateThrottle
+from rest_framework.views import APIView
+
+from trainer.serving import NoActiveModel, suggest, unreadable
+
+FIELD = "photo"
+FORM_SLACK = 64 * 2**10  # bytes that a form's boundaries and headers may take beside the photo
+
+
+class TooLarge(APIException):
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_code = "too_large"
+
+    def __init__(self) -> None:
+        super().__init__(f"The photo is larger than {settings.MAX_PHOTO_BYTES // 2**20} MB.")
+
+
+class NoModel(APIException):
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "No model is active yet, so there are no suggestions."
+    default_code = "no_model"
+
+
+class MaySuggest(BasePermission):
+    message = "This account may not ask for suggestions: it needs the permission trainer.suggest."
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return bool(request.user and request.user.has_perm("trainer.suggest"))
+
+
+class PhotoBody(BaseParser):
+    """A request whose whole body is the photo: `curl --data-binary @x.jpg -H "Content-Type: image/jpeg"`."""
+
+    media_type = "image/*"
+
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> DataAndFiles[Any, Any]:
+        body = stream.read(settings.MAX_PHOTO_BYTES + 1)
+        return DataAndFiles({}, {FIELD: body} if body else {})
+
+
+class CandidateSerializer(serializers.Serializer[Any]):
+    hashtag = serializers.CharField(help_text="Without #, or `other`: none of the hashtags.")
+    probability = serializers.FloatField(min_value=0, max_value=1)
+
+
+class SuggestionSerializer(serializers.Serializer[Any]):
+    file = serializers.CharField(help_text="The name of the upload; empty where none was sent.")
+    hashtag = serializers.CharField(allow_null=True, help_text="Without #, or null: suggest nothing.")
+    confidence = serializers.FloatField(
+        min_value=0, max_value=1, help_text="Calibrated probability of the likeliest candidate."
+    )
+    reason = serializers.CharField(allow_null=True, help_text="Why it stays silent; null with a hashtag.")
+    candidates = CandidateSerializer(many=True, help_text="The three likeliest, best first.")
+
+
+class PhotoUploadSerializer(serializers.Serializer[Any]):
+    photo = serializers.FileField(help_text="JPEG, PNG or WebP.")
+
+
+def _error(words: str, example: dict[str, Any]) -> OpenApiResponse:
+    return OpenApiResponse(OpenApiTypes.OBJECT, words, [OpenApiExample(words, value=example)])
+
+
+class SuggestView(APIView):
+    permission_classes = [MaySuggest]
+    parser_classes = [MultiPartParser, PhotoBody]
+    throttle_classes = [ScopedRateThrottle]
+    throttle_scope = "suggest"
+
+    @extend_schema(
+        operation_id="suggest",
+        summary="Suggest a hashtag for a photo",
+        description="Send the photo as the form field `photo`, or as the whole body with its image type. "
+        "The photo is not kept. `hashtag` is null when the photo shows none of the known scenes "
+        "or the model is not sure enough: then suggest nothing.",
+        request={"multipart/form-data": PhotoUploadSerializer, "image/jpeg": OpenApiTypes.BINARY},
+        responses={
+            200: SuggestionSerializer,
+            400: _error(
+                "No photo, or one that cannot be read",
+                {"photo": ["This is no photo that can be read: it is empty."]},
+            ),
+            401: _error("No token", {"detail": "Authentication credentials were not provided."}),
+            403: _error("The account may not ask", {"detail": MaySuggest.message}),
+            413: _error("Too large a photo", {"detail": "The photo is larger than 15 MB."}),
+            415: _error("Neither a form nor an image", {"detail": 'Unsupported media type "text/plain".'}),
+            429: _error("Too many requests", {"detail": "Request was throttled. Available in 12 seconds."}),
+            503: _error("No model is active", {"detail": NoModel.default_detail}),
+        },
+        examples=[
+            OpenApiExample(
+                "A beach",
+                value={
+                    "file": "holiday.jpg",
+                    "hashtag": "beach",
+                    "confidence": 0.97,
+                    "reason": None,
+                    "candidates": [
+                        {"hashtag": "beach", "probability": 0.97},
+                        {"hashtag": "nature", "probability": 0.02},
+                        {"hashtag": "other", "probability": 0.01},
+                    ],
+                },
+                response_only=True,
+                status_codes=["200"],
+            ),
+            OpenApiExample(
+                "Silence",
+                value={
+                    "file": "desk.jpg",
+                    "hashtag": None,
+                    "confidence": 0.81,
+                    "reason": "other: none of the hashtags fits",
+                    "candidates": [
+                        {"hashtag": "other", "probability": 0.81},
+                        {"hashtag": "office", "probability": 0.12},
+                        {"hashtag": "home", "probability": 0.03},
+                    ],
+                },
+                response_only=True,
+                status_codes=["200"],
+            ),
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        name, content = self._photo(request)
+        try:
+            answer = next(iter(suggest([content])))
+        except NoActiveModel as error:
+            raise NoModel from error
+        if why := unreadable(answer):
+            raise ValidationError({FIELD: [f"This is no photo that can be read: {why}."]})
+        return Response(answer.as_dict() | {"file": name})
+
+    def _photo(self, request: Request) -> tuple[str, bytes]:
+        """Its name and content. Raises TooLarge before and after reading, ValidationError without a photo."""
+        announced = int(request.META.get("CONTENT_LENGTH") or 0)
+        if announced > settings.MAX_PHOTO_BYTES + FORM_SLACK:
+            raise TooLarge
+        sent = request.FILES.get(FIELD)
+        if sent is None:
+            raise ValidationError({FIELD: ["Send a photo in this form field, or as the whole body."]})
+        name = "" if isinstance(sent, bytes) else sent.name or ""
+        content = sent if isinstance(sent, bytes) else sent.read(settings.MAX_PHOTO_BYTES + 1)
+        if len(content) > settings.MAX_PHOTO_BYTES:
+            raise TooLarge
+        return name, content
