@@ -1,4 +1,22 @@
-from django.urls import URLPattern
+from django.urls import path
+
+from trainer.views import models, photos, runs
 
 app_name = "trainer"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("photo-sets/", photos.photo_sets, name="photo_sets"),
+    path("photo-sets/new/", photos.new_photo_set, name="new_photo_set"),
+    path("photo-sets/<int:pk>/", photos.photo_set, name="photo_set"),
+    path("photos/<int:pk>/", photos.photo, name="photo"),
+    path("photos/<int:pk>/small/", photos.photo, {"small": True}, name="small_photo"),
+    path("runs/", runs.runs, name="runs"),
+    path("runs/new/", runs.new_run, name="new_run"),
+    path("runs/<int:pk>/", runs.run, name="run"),
+    path("runs/<int:pk>/photos/", runs.run_photos, name="run_photos"),
+    path("runs/<int:pk>/export/", runs.export, name="export"),
+    path("models/", models.models, name="models"),
+    path("models/roll-back/", models.roll_back, name="roll_back"),
+    path("models/<int:pk>/", models.model, name="model"),
+    path("models/<int:pk>/promote/", models.promote, name="promote"),
+    path("suggest/", models.suggest, name="suggest"),
+]

@@ -1,0 +1,71 @@
+"""The engine for real: a tiny photo set trained, exported, promoted and asked, through the job code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from jobs.models import Job
+from mapping.models import Release
+from tests.trainer.conftest import jpeg
+from trainer import photosets, services, serving
+
+pytestmark = pytest.mark.django_db
+
+
+def test_photos_become_a_model_that_suggests(
+    release: Release,
+    folder: Path,
+    run_jobs: Callable[[], list[Job]],
+    client_for: Callable[..., Client],
+    user_for: Callable[..., User],
+) -> None:
+    by = user_for("admin")
+    (folder / "b/bar/0.jpg").rename(folder / "b/bar/moved.jpg")
+    photo_set = photosets.register_folder(name="Tiny", folder=folder, by=by)
+    run_jobs()
+    (folder / "b/bar/moved.jpg").write_bytes(b"broken meanwhile")
+    run = services.start_run(photo_set=photo_set, release=release, preset="frozen-lite0", by=by)
+    [job] = run_jobs()
+    assert job.state == Job.State.SUCCEEDED, (job.error, job.hint)
+    run.refresh_from_db()
+    assert run.report["left_out"] == {"photos": 0, "classes": [], "unreadable": 1}
+    assert run.accuracy == run.report["accuracy"]
+    assert run.balanced_accuracy is not None
+    assert run.held_out.count() == run.report["test_photos"] > 0
+    numbers = list(run.epochs.values_list("number", flat=True))
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) > 1
+
+    model = services.export_run(run=run, by=by)
+    [job] = run_jobs()
+    assert job.state == Job.State.SUCCEEDED, (job.error, job.hint)
+    model.refresh_from_db()
+    assert model.manifest["max_abs_difference"] < 1e-4
+    assert set(model.manifest["labels"]) == {"architecture", "bar", "beach", "other"}
+    assert "Tiny" in model.card
+    services.promote(model=model, by=by)
+    answer = next(iter(serving.suggest([jpeg((222, 32, 32))])))
+    assert set(answer.probabilities) == set(model.manifest["labels"])
+
+    viewer: Any = client_for("viewer")
+    for page in (run, model, photo_set):
+        assert viewer.get(page.get_absolute_url()).status_code == 200
+
+
+def test_failure_of_the_engine_is_said_in_its_words(
+    release: Release, folder: Path, run_jobs: Callable[[], list[Job]]
+) -> None:
+    photo_set = photosets.register_folder(name="Tiny", folder=folder, by=None)
+    run_jobs()
+    run = services.start_run(photo_set=photo_set, release=release, preset="resnet18-finetune", by=None)
+    run.recipe |= {"weights": str(folder / "no-such-weights.pt")}
+    run.save()
+    [job] = run_jobs()
+    assert job.state == Job.State.FAILED
+    assert "no-such-weights.pt" in job.error

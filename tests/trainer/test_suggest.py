@@ -1,0 +1,142 @@
+"""`manage.py suggest`, and the page to try the active model on a photo."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import CommandError, call_command
+from django.test import Client
+
+from tests.trainer.conftest import jpeg, write
+from trainer.engine.predict import Suggester
+from trainer.models import TrainedModel
+
+URL = "/trainer/suggest/"
+RED, GREEN, BLUE = (250, 10, 10), (10, 250, 10), (10, 10, 250)
+Out = pytest.CaptureFixture[str]
+pytestmark = pytest.mark.django_db
+
+
+def lines(capsys: Out, *photos: Path, **options: Any) -> list[dict[str, Any]]:
+    call_command("suggest", *map(str, photos), json=True, **options)
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_one_json_object_per_photo_and_line(active_model: TrainedModel, tmp_path: Path, capsys: Out) -> None:
+    red = write(tmp_path / "red.jpg", jpeg(RED))
+    blue = write(tmp_path / "blue.jpg", jpeg(BLUE))
+    first, second = lines(capsys, red, blue)
+    assert set(first) == {"file", "hashtag", "confidence", "reason", "candidates"}
+    assert (first["file"], first["hashtag"], first["reason"]) == (str(red), "beach", None)
+    assert len(first["candidates"]) == 3
+    assert (second["hashtag"], second["reason"][:5]) == (None, "other")
+
+
+def test_words_for_people(active_model: TrainedModel, tmp_path: Path, capsys: Out) -> None:
+    red, green = write(tmp_path / "red.jpg", jpeg(RED)), write(tmp_path / "green.jpg", jpeg(GREEN))
+    call_command("suggest", str(red), str(green))
+    out = capsys.readouterr().out
+    assert f"{red}: #beach (100%)" in out
+    assert f"{green}: silent (unsure" in out
+
+
+def test_unreadable_files_are_reported_and_the_rest_goes_on(
+    active_model: TrainedModel, tmp_path: Path, capsys: Out
+) -> None:
+    bad, good = write(tmp_path / "bad.jpg", b"no"), write(tmp_path / "good.jpg", jpeg(RED))
+    first, second, third = lines(capsys, bad, tmp_path / "gone.jpg", good)
+    assert first["reason"].startswith("unreadable")
+    assert second["reason"].startswith("unreadable")
+    assert third["hashtag"] == "beach"
+    with pytest.raises(SystemExit) as ended:
+        call_command("suggest", str(bad))
+    assert ended.value.code == 1
+    assert str(bad) in capsys.readouterr().err
+
+
+def test_folders_and_batches(
+    active_model: TrainedModel, tmp_path: Path, capsys: Out, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(40):
+        write(tmp_path / f"photos/{i % 3}/{i}.jpg", jpeg((250, i, i)))
+    write(tmp_path / "photos/readme.txt", b"x")
+    batches: list[int] = []
+    real = Suggester.probabilities
+
+    def counted(self: Suggester, photos: Any) -> Any:
+        batches.append(len(photos))
+        return real(self, photos)
+
+    monkeypatch.setattr(Suggester, "probabilities", counted)
+    assert len(lines(capsys, tmp_path / "photos")) == 40
+    assert batches == [16, 16, 8]
+
+
+def test_another_model_than_the_active_one(tiny_model: TrainedModel, tmp_path: Path, capsys: Out) -> None:
+    red = write(tmp_path / "red.jpg", jpeg(RED))
+    assert lines(capsys, red, model=tiny_model.pk)[0]["hashtag"] == "beach"
+    with pytest.raises(CommandError, match="no exported model 999"):
+        call_command("suggest", str(red), model=999)
+    with pytest.raises(CommandError, match="No model is active"):
+        call_command("suggest", str(red))
+
+
+# --- the page ---------------------------------------------------------------------------------
+
+
+def post(client: Client, content: bytes, **headers: str) -> Any:
+    return client.post(URL, {"photo": SimpleUploadedFile("my.jpg", content)}, headers=headers)
+
+
+def test_admin_tries_a_photo(client_for: Callable[..., Client], active_model: TrainedModel) -> None:
+    client = client_for("admin")
+    assert "Choose a photo" in client.get(URL).content.decode()
+    whole = post(client, jpeg(RED)).content.decode()
+    assert "#beach" in whole
+    assert "right about 9 times in 10" in whole
+    assert "data:image/jpeg;base64," in whole
+    fragment = post(client, jpeg(BLUE), **{"hx-request": "true"}).content.decode()
+    assert "Silence" in fragment
+    assert "<html" not in fragment
+
+
+def test_unsure_says_what_it_might_be(client_for: Callable[..., Client], active_model: TrainedModel) -> None:
+    page = post(client_for("admin"), jpeg(GREEN)).content.decode()
+    assert "might be #bar" in page
+
+
+@pytest.mark.parametrize(("content", "words"), [(b"", "empty"), (b"x", "cannot be read")])
+def test_bad_uploads_say_why(
+    client_for: Callable[..., Client], active_model: TrainedModel, content: bytes, words: str
+) -> None:
+    response = post(client_for("admin"), content)
+    assert response.status_code == 422
+    assert words in response.content.decode()
+
+
+def test_too_large_a_photo(
+    client_for: Callable[..., Client],
+    active_model: TrainedModel,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
+) -> None:
+    settings.MAX_PHOTO_BYTES = 100
+    assert "is larger than" in post(client_for("admin"), jpeg()).content.decode()
+
+
+def test_without_active_model(client_for: Callable[..., Client]) -> None:
+    client = client_for("admin")
+    assert "No model is active" in client.get(URL).content.decode()
+    assert post(client, jpeg()).status_code == 422
+
+
+def test_who_may(client_for: Callable[..., Client], active_model: TrainedModel) -> None:
+    assert client_for("network").get(URL).status_code == 200
+    for role in ("viewer", "curator", "validator"):
+        assert post(client_for(role), jpeg()).status_code == 403
+    assert client_for("stranger").get(URL)["Location"].startswith("/login/")

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.template.defaultfilters import filesizeformat
+
+from mapping.models import Release
+from trainer.engine.recipe import DEFAULT_PRESET, PRESETS
+from trainer.models import PhotoSet
+from trainer.photosets import browser_roots, is_allowed_in_browser
+
+
+class PhotoSetForm(forms.Form):
+    """Either a folder on the server or an uploaded tar."""
+
+    name = forms.CharField(max_length=100)
+    folder = forms.CharField(max_length=400, required=False)
+    tar = forms.FileField(required=False)
+
+    def clean_folder(self) -> Path | None:
+        text = self.cleaned_data["folder"].strip()
+        if not text:
+            return None
+        folder = Path(text)
+        # Whether it exists is told only below the allowed folders: the rest of the disk is nobody's business.
+        if not folder.is_absolute() or "\0" in text or not is_allowed_in_browser(folder):
+            roots = ", ".join(str(root) for root in browser_roots())
+            raise forms.ValidationError(
+                f"Only folders below {roots} can be registered here. On the server itself, "
+                "“manage.py register_photos” takes any folder."
+            )
+        if not folder.is_dir():
+            raise forms.ValidationError(f"There is no folder {folder}.")
+        return folder
+
+    def clean_tar(self) -> UploadedFile[Any] | None:
+        tar: UploadedFile[Any] | None = self.cleaned_data["tar"]
+        if tar and (tar.size or 0) > settings.MAX_ARCHIVE_BYTES:
+            limit = filesizeformat(settings.MAX_ARCHIVE_BYTES)
+            raise forms.ValidationError(
+                f"The tar has {filesizeformat(tar.size or 0)}; uploads end at {limit}. On the server itself, "
+                "“manage.py register_photos” takes a tar of any size."
+            )
+        return tar
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if not self.errors and bool(data.get("folder")) == bool(data.get("tar")):
+            raise forms.ValidationError("Give a folder on the server, or a tar to upload: one of the two.")
+        return data
+
+
+class RunForm(forms.Form):
+    photo_set = forms.ModelChoiceField(PhotoSet.objects.none(), empty_label=None)
+    release = forms.ModelChoiceField(Release.objects.all(), empty_label=None)
+    preset = forms.ChoiceField(choices=[(p.name, p.title) for p in PRESETS.values()], initial=DEFAULT_PRESET)
+    name = forms.CharField(max_length=100, required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        usable = PhotoSet.objects.with_photos()
+        self.fields["photo_set"].queryset = usable  # type: ignore[attr-defined]
+
+
+class SuggestForm(forms.Form):
+    photo = forms.FileField(
+        error_messages={
+            "required": "Choose a photo first.",
+            "empty": "This file is empty.",
+        }
+    )
+
+    def clean_photo(self) -> UploadedFile[Any]:
+        photo: UploadedFile[Any] = self.cleaned_data["photo"]
+        if (photo.size or 0) > settings.MAX_PHOTO_BYTES:
+            limit = filesizeformat(settings.MAX_PHOTO_BYTES)
+            raise forms.ValidationError(f"“{photo.name}” is larger than {limit}.")
+        return photo

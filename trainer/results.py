@@ -1,0 +1,114 @@
+"""What the pages show of a run: curves, confusion matrix, galleries, how long the next one may take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from statistics import median
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import F, QuerySet
+from django.urls import reverse
+
+from jobs.models import Job
+from mapping.models import OTHER
+from trainer.charts import Chart, line_chart
+from trainer.models import Epoch, HeldOutPrediction, TrainingRun
+
+GALLERY = 12  # photos
+
+
+def epoch_charts(epochs: list[Epoch]) -> list[Chart]:
+    """Loss, and both accuracies, by epoch."""
+    if not epochs:
+        return []
+    reach = (min(1, epochs[0].number), max(epochs[-1].number, 2))
+    loss = [(float(e.number), e.loss) for e in epochs]
+    test = [(float(e.number), e.test_loss) for e in epochs if e.test_loss is not None]
+    charts = [
+        line_chart("Loss", [("training", loss), ("held-out", test)], x_title="epoch", x_range=reach),
+        line_chart(
+            "On held-out photos",
+            [
+                ("accuracy", [(float(e.number), e.accuracy) for e in epochs]),
+                ("balanced accuracy", [(float(e.number), e.balanced_accuracy) for e in epochs]),
+            ],
+            x_title="epoch",
+            x_range=reach,
+            percent=True,
+        ),
+    ]
+    return [chart for chart in charts if chart]
+
+
+def study(run: TrainingRun) -> dict[str, Any]:
+    """Everything under a finished run's curves. Eight queries at most, whatever the run's size."""
+    report = run.report
+    right = by_outcome(run.held_out.all(), right=True)
+    wrong = by_outcome(run.held_out.all(), right=False)
+    coverage = [(p["coverage"], p["precision"]) for p in report.get("precision_at_coverage", [])]
+    return {
+        "matrix": confusion_rows(run.get_absolute_url(), report["labels"], report["confusion"]),
+        "labels": report["labels"],
+        "per_label": sorted(report.get("per_label", []), key=lambda row: -row["photos"]),
+        "right": right.select_related("photo__scene_class")[:GALLERY],
+        "wrong": wrong.select_related("photo__scene_class")[:GALLERY],
+        "coverage_chart": line_chart(
+            "Right among its suggestions, by how often it suggests",
+            [("precision", coverage)],
+            x_title="share of photos with a suggestion",
+            x_range=(0, 1),
+            percent=True,
+        ),
+        "coverage": [point for point in coverage if round(point[0], 3) in (0.2, 0.4, 0.6, 0.8, 1.0)],
+    }
+
+
+def by_outcome(held_out: QuerySet[HeldOutPrediction], *, right: bool) -> QuerySet[HeldOutPrediction]:
+    """Suggestions that fit, or the costly errors: a hashtag where another or none belongs.
+
+    `other` suggests nothing, so it is in neither.
+    """
+    suggested = held_out.exclude(predicted=OTHER)
+    return suggested.filter(true=F("predicted")) if right else suggested.exclude(true=F("predicted"))
+
+
+def confusion_rows(run_url: str, labels: list[str], counts: list[list[int]]) -> list[dict[str, Any]]:
+    """Rows of true labels with cells {count, share in per cent of the row, href, is_right, is_costly}."""
+    rows = []
+    photos = reverse("trainer:run_photos", args=[run_url.rstrip("/").rpartition("/")[2]])
+    for i, (true, row) in enumerate(zip(labels, counts, strict=True)):
+        total = sum(row)
+        cells = [
+            {
+                "count": count,
+                "share": round(100 * count / total) if total else 0,
+                "predicted": labels[j],
+                "is_right": i == j,
+                "is_costly": i != j and labels[j] != OTHER,
+                "href": f"{photos}?{urlencode({'true': true, 'predicted': labels[j]})}",
+            }
+            for j, count in enumerate(row)
+        ]
+        rows.append({"label": true, "total": total, "cells": cells})
+    return rows
+
+
+def bars(per_label: Counter[str], few: int = 0) -> list[dict[str, Any]]:
+    """Rows of a bar chart, the longest first; `few` marks labels with fewer photos than that."""
+    most = max(per_label.values(), default=1)
+    return [
+        {"label": label, "photos": n, "share": 100 * n / most, "other": label == OTHER, "few": n < few}
+        for label, n in per_label.most_common()
+    ]
+
+
+def expected_seconds(photos: int) -> dict[str, float]:
+    """By recipe: from the newest finished runs here, by photo. Recipes that never ran here are not in it."""
+    done = TrainingRun.objects.filter(job__state=Job.State.SUCCEEDED).select_related("job")
+    rates: dict[str, list[float]] = {}
+    for preset, report, job in [(run.preset, run.report, run.job) for run in done[:30]]:
+        used = report.get("train_photos", 0) + report.get("test_photos", 0)
+        if used and job.seconds:
+            rates.setdefault(preset, []).append(job.seconds / used)
+    return {preset: median(some[:3]) * photos for preset, some in rates.items()}

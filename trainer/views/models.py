@@ -1,0 +1,180 @@
+"""Models: look at one, make it the active one, go back. And try the active one on a photo."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_POST
+from markdown_it import MarkdownIt
+from PIL import Image, ImageOps
+
+from trainer import services, serving
+from trainer.forms import SuggestForm
+from trainer.models import Promotion, TrainedModel
+
+CARD = MarkdownIt("commonmark", {"html": False}).enable("table")  # a card's own HTML stays text
+
+
+@require_GET
+@permission_required("trainer.view_trainedmodel", raise_exception=True)
+def models(request: HttpRequest) -> HttpResponse:
+    rows = TrainedModel.objects.select_related("job", "run__release", "run__photo_set").defer(
+        "card", "run__report", "run__recipe"
+    )
+    page = Paginator(rows, 25).get_page(request.GET.get("page"))
+    current = Promotion.objects.current()
+    context = {
+        "page": page,
+        "current": current,
+        "previous": services.previous_model(current),
+        "promotions": Promotion.objects.select_related("model", "promoted_by")[:10],
+        "live": any(model.job and model.job.is_live for model in page),
+    }
+    return render(request, "trainer/_models.html" if request.htmx else "trainer/models.html", context)  # type: ignore[attr-defined]
+
+
+@require_GET
+@permission_required("trainer.view_trainedmodel", raise_exception=True)
+def model(request: HttpRequest, pk: int) -> HttpResponse:
+    shown = get_object_or_404(
+        TrainedModel.objects.select_related("job", "run__release", "run__photo_set", "created_by"), pk=pk
+    )
+    current = Promotion.objects.current()
+    manifest = shown.manifest
+    context = {
+        "model": shown,
+        "current": current,
+        "is_active": bool(current and current.model_id == shown.pk),
+        "previous": services.previous_model(current),
+        "thresholds": sorted(manifest.get("thresholds", {}).items(), key=lambda item: item[0]),
+        "facts": _facts(manifest),
+        "card": CARD.render(shown.card),
+        "times_in_ten": in_ten(manifest),
+    }
+    return render(request, "trainer/model.html", context)
+
+
+def _facts(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    """The manifest's plain values, in words; its lists and tables have places of their own."""
+    metrics, held_out = manifest.get("metrics", {}), manifest.get("held_out", {})
+    facts = [
+        ("accuracy", _rounded(metrics.get("accuracy"))),
+        ("balanced accuracy", _rounded(metrics.get("balanced_accuracy"))),
+        ("speaks about", _percent(held_out.get("coverage"), " of photos")),
+        ("and is then right", _percent(held_out.get("precision"))),
+        ("labels", str(len(manifest.get("labels", [])))),
+        ("temperature", _rounded(manifest.get("temperature"))),
+        ("checked photos", str(manifest.get("checked_photos", ""))),
+        ("largest difference from PyTorch", _scientific(manifest.get("max_abs_difference"))),
+        ("SHA-256", str(manifest.get("sha256", ""))[:16]),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def _rounded(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, int | float) else ""
+
+
+def _percent(value: object, of: str = "") -> str:
+    return f"{value:.0%}{of}" if isinstance(value, int | float) else ""
+
+
+def _scientific(value: object) -> str:
+    return f"{value:.1e}" if isinstance(value, int | float) else ""
+
+
+def in_ten(manifest: dict[str, Any]) -> str:
+    """The target precision in words: 0.9 → "9 times in 10"."""
+    target = manifest.get("target_precision")
+    if not isinstance(target, int | float):
+        return ""
+    tenths = round(target * 10)
+    return f"{tenths} times in 10" if abs(target * 10 - tenths) < 0.05 else f"{target:.0%} of the time"
+
+
+def _replacing(request: HttpRequest) -> int | None:
+    """Which promotion the page showed as active when its button was pressed."""
+    shown = request.POST.get("replacing", "")
+    return int(shown) if shown.isdecimal() and len(shown) < 18 else None
+
+
+@require_POST
+@permission_required("trainer.add_promotion", raise_exception=True)
+def promote(request: HttpRequest, pk: int) -> HttpResponse:
+    shown = get_object_or_404(TrainedModel, pk=pk)
+    try:
+        services.promote(model=shown, by=request.user, replacing=_replacing(request))  # type: ignore[arg-type]
+    except (services.NotReady, services.ActiveModelChanged) as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, f"“{shown}” is the active model.")
+    return redirect(shown)
+
+
+@require_POST
+@permission_required("trainer.add_promotion", raise_exception=True)
+def roll_back(request: HttpRequest) -> HttpResponse:
+    try:
+        promotion = services.roll_back(by=request.user, replacing=_replacing(request))  # type: ignore[arg-type]
+    except (services.NotReady, services.ActiveModelChanged) as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, f"Back to “{promotion.model}”: it is the active model again.")
+    return redirect("trainer:models")
+
+
+@permission_required("trainer.suggest", raise_exception=True)
+def suggest(request: HttpRequest) -> HttpResponse:
+    """Try it: the answer stands on the page, the photo is not kept."""
+    active = serving.active_model()
+    form = SuggestForm(request.POST or None, request.FILES or None)
+    context: dict[str, Any] = {"form": form, "active": active}
+    status = 200
+    if request.method == "POST":
+        status = 422
+        if active is None:
+            form.add_error(None, "No model is active, so there are no suggestions yet.")
+        elif form.is_valid():
+            answer = _answer(form, active)
+            if answer:
+                context |= answer
+                status = 200
+    template = "trainer/_suggestion.html" if request.htmx else "trainer/suggest.html"  # type: ignore[attr-defined]
+    # htmx swaps only what came back as a success
+    return render(request, template, context, status=200 if request.htmx else status)  # type: ignore[attr-defined]
+
+
+def _answer(form: SuggestForm, active: TrainedModel) -> dict[str, Any] | None:
+    upload = form.cleaned_data["photo"]
+    content = upload.read()
+    answer = next(iter(serving.suggest([content], model=active)))
+    if serving.unreadable(answer):
+        form.add_error("photo", f"“{upload.name}” cannot be read as a photo: is it a JPEG, PNG or WebP?")
+        return None
+    return {
+        "answer": answer,
+        "candidates": [
+            {"label": label, "share": 100 * p, "other": label == "other"} for label, p in answer.candidates
+        ],
+        "times_in_ten": in_ten(active.manifest),
+        "threshold": active.manifest.get("thresholds", {}).get(answer.candidates[0][0]),
+        "picture": _picture(content),
+    }
+
+
+def _picture(content: bytes) -> str:
+    """The photo, small, inside the page itself: nothing is stored to show it."""
+    with Image.open(io.BytesIO(content)) as image:
+        image.draft("RGB", (640, 640))
+        small = ImageOps.exif_transpose(image).convert("RGB")
+    small.thumbnail((640, 640))
+    out = io.BytesIO()
+    small.save(out, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()

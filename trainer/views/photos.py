@@ -1,0 +1,149 @@
+"""Photo sets, and the photos themselves."""
+
+from __future__ import annotations
+
+import io
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.decorators import permission_required
+from django.core.paginator import Paginator
+from django.db.models import Count, F, Window
+from django.db.models.functions import RowNumber
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.cache import patch_cache_control
+from django.views.decorators.http import condition, require_GET
+from PIL import Image, ImageOps
+
+from mapping.models import Release
+from trainer import results
+from trainer.forms import PhotoSetForm
+from trainer.layout import is_inside
+from trainer.models import PhotoSet, ScenePhoto
+from trainer.photosets import (
+    NameTaken,
+    browser_roots,
+    photos_per_label,
+    register_folder,
+    register_upload,
+)
+
+SMALL = (360, 270)  # pixels: a gallery's pictures on a dense screen
+REPEATED_CLICK = timedelta(minutes=1)
+
+
+@require_GET
+@permission_required("trainer.view_photoset", raise_exception=True)
+def photo_sets(request: HttpRequest) -> HttpResponse:
+    rows = (
+        PhotoSet.objects.order_by("-created_at")
+        .select_related("job", "created_by")
+        .annotate(photo_count=Count("photos"), class_count=Count("photos__scene_class", distinct=True))
+    )
+    page = Paginator(rows, 25).get_page(request.GET.get("page"))
+    context = {"page": page, "live": any(row.job and row.job.is_live for row in page)}
+    template = "trainer/_photo_sets.html" if request.htmx else "trainer/photo_sets.html"  # type: ignore[attr-defined]
+    return render(request, template, context)
+
+
+@permission_required("trainer.add_photoset", raise_exception=True)
+def new_photo_set(request: HttpRequest) -> HttpResponse:
+    form = PhotoSetForm(request.POST or None, request.FILES or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            return redirect(_register(request, form.cleaned_data))
+        except NameTaken as error:
+            form.add_error("name", str(error))
+    context = {"form": form, "roots": browser_roots(), "max_bytes": settings.MAX_ARCHIVE_BYTES}
+    status = 422 if form.errors else 200
+    return render(request, "trainer/new_photo_set.html", context, status=status)
+
+
+def _register(request: HttpRequest, data: dict[str, Any]) -> PhotoSet:
+    by = request.user
+    folder = data["folder"]
+    try:
+        if folder:
+            return register_folder(name=data["name"], folder=folder, by=by)  # type: ignore[arg-type]
+        return register_upload(name=data["name"], upload=data["tar"], by=by)  # type: ignore[arg-type]
+    except NameTaken:
+        just_now = PhotoSet.objects.filter(
+            name=data["name"], created_by_id=by.pk, created_at__gte=timezone.now() - REPEATED_CLICK
+        ).first()
+        if just_now and (just_now.source == str(folder) or data["tar"]):
+            return just_now  # the second of two clicks arrives where the first one did
+        raise
+
+
+@require_GET
+@permission_required("trainer.view_photoset", raise_exception=True)
+def photo_set(request: HttpRequest, pk: int) -> HttpResponse:
+    shown = get_object_or_404(PhotoSet.objects.select_related("job", "created_by"), pk=pk)
+    release = Release.objects.first()
+    labels = dict(release.labels.values_list("scene_key", "label")) if release else {}
+    per_label, left_out = photos_per_label(shown, labels)
+    context = {
+        "photo_set": shown,
+        "release": release,
+        "bars": results.bars(per_label),
+        "total": per_label.total() + left_out.total(),
+        "left_out": left_out.total(),
+        "left_out_classes": sorted(left_out),
+        "examples": _examples(shown),
+        "runs": shown.runs.select_related("job")[:10],
+    }
+    return render(request, "trainer/photo_set.html", context)
+
+
+def _examples(shown: PhotoSet, count: int = 12) -> list[ScenePhoto]:
+    """The first photo of classes spread evenly over the set."""
+    first = (
+        ScenePhoto.objects.filter(photo_set=shown)
+        .annotate(nth=Window(RowNumber(), partition_by=F("scene_class"), order_by=F("pk").asc()))
+        .filter(nth=1)
+        .select_related("scene_class")
+        .order_by("scene_class__key")
+    )
+    photos = list(first)
+    step = max(1, len(photos) / count)
+    return [photos[int(i * step)] for i in range(min(count, len(photos)))]
+
+
+def _etag(request: HttpRequest, pk: int, **kwargs: Any) -> str | None:
+    sha256 = ScenePhoto.objects.filter(pk=pk).values_list("sha256", flat=True).first()
+    return f'"{sha256[:32]}"' if sha256 else None
+
+
+@require_GET
+@permission_required("trainer.view_photoset", raise_exception=True)
+@condition(etag_func=_etag)
+def photo(request: HttpRequest, pk: int, small: bool = False) -> HttpResponseBase:
+    """A photo as it is, or small for a gallery. A file's content never changes, so browsers keep it."""
+    shown = get_object_or_404(ScenePhoto.objects.select_related("photo_set"), pk=pk)
+    if not shown.file.is_file() or not is_inside(shown.file, Path(shown.photo_set.root)):
+        raise Http404("The file is gone from its folder.")
+    response: HttpResponseBase
+    if small:
+        response = HttpResponse(_reduced(shown), content_type="image/jpeg")
+    else:
+        response = FileResponse(shown.file.open("rb"))
+    patch_cache_control(response, private=True, max_age=86400)
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _reduced(shown: ScenePhoto) -> bytes:
+    try:
+        with Image.open(shown.file) as image:
+            image.draft("RGB", SMALL)  # JPEG decodes to a fraction of its size, many times faster
+            turned = ImageOps.exif_transpose(image).convert("RGB")
+    except (OSError, ValueError, SyntaxError) as error:
+        raise Http404("The file is damaged.") from error
+    turned.thumbnail(SMALL)
+    out = io.BytesIO()
+    turned.save(out, "JPEG", quality=80)
+    return out.getvalue()
