@@ -42,7 +42,7 @@ class Photo(models.Model):
 
 class CampaignQuerySet(models.QuerySet["Campaign"]):
     def with_photo_counts(self) -> CampaignQuerySet:
-        return self.annotate(photo_count=Count("photos"))
+        return self.annotate(photo_count=Count("photos")).order_by("-created_at", "-pk")
 
 
 class Campaign(models.Model):

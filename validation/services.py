@@ -17,6 +17,7 @@ from jobs.lease import JobError, Lease
 from jobs.models import Job
 from mapping.models import Hashtag
 from trainer import serving
+from trainer.engine.errors import ModelError
 from trainer.models import TrainedModel
 from validation import results
 from validation.agreement import Rate
@@ -150,7 +151,11 @@ def _predict_batch(
     try:
         said = list(serving.suggest((_bytes(photo) for photo in photos), model=model))
     except serving.NoActiveModel as error:
-        raise JobError(f"“{model}” is not ready to predict.", "Export it first, then try again.") from error
+        raise JobError(
+            f"“{model}” has not been exported yet.", "Try again once its export has ended."
+        ) from error
+    except ModelError as error:
+        raise JobError(f"“{model}” cannot predict: {error}", "Export it again, then try again.") from error
     return [_prediction(photo, model, one, hashtags) for photo, one in zip(photos, said, strict=True)]
 
 

@@ -83,6 +83,7 @@ def vote_as(user_for: Callable[..., User]) -> MakeVote:
         predicted = Prediction.objects.get(
             photo=photo, model=F("photo__campaigns__model"), photo__campaigns=campaign
         )
+        assert predicted.hashtag
         return Vote.objects.create(
             photo=photo, hashtag=predicted.hashtag, person=user_for("validator", name), answer=answer
         )

@@ -8,9 +8,9 @@ register = template.Library()
 
 
 @register.filter
-def percent(share: float | None) -> str:
+def percent(share: float | str | None) -> str:
     """0.857 → "86 %", None → "–". Never "100 %" or "0 %" of what is not quite so."""
-    if share is None:
+    if not isinstance(share, int | float):  # a missing value reaches a filter as ""
         return "–"
     if 0.995 <= share < 1:
         return "> 99 %"
