@@ -137,7 +137,7 @@ def _neighbours(request: HttpRequest, shown: MappingEntry) -> tuple[int | None, 
 @require_GET
 @permission_required("mapping.view_release", raise_exception=True)
 def releases(request: HttpRequest) -> HttpResponse:
-    rows = Release.objects.select_related("published_by").annotate(classes=Count("labels"))
+    rows = Release.objects.select_related("published_by").annotate(classes=Count("labels")).order_by("-number")
     return render(request, "mapping/releases.html", {"releases": rows, "moves": unpublished_moves()})
 
 
@@ -201,7 +201,8 @@ def publish(request: HttpRequest) -> HttpResponse:
 @require_GET
 @permission_required("mapping.view_sceneclass", raise_exception=True)
 def hashtags(request: HttpRequest) -> HttpResponse:
-    rows = list(Hashtag.objects.annotate(classes=Count("entries")))
+    # Ordered here: an aggregate drops the model's own order.
+    rows = list(Hashtag.objects.annotate(classes=Count("entries")).order_by("-posts_millions", "name"))
     top_posts = max((row.posts_millions for row in rows), default=1)
     top_classes = max((row.classes for row in rows), default=1) or 1
     shown = [
