@@ -41,7 +41,7 @@ class CampaignForm(_CampaignModelForm):
     uploads = ManyFilesField(
         required=False, label="Photos", help_text="JPEG, PNG or WebP, up to 100 files at once."
     )
-    licence = forms.CharField(max_length=100, required=False, help_text="Of the uploaded photos: CC BY 4.0")
+    licence = forms.CharField(max_length=100, required=False, help_text="For example CC BY 4.0")
     licence_url = forms.URLField(
         max_length=500, required=False, label="Licence's page", assume_scheme="https"
     )
@@ -63,7 +63,7 @@ class CampaignForm(_CampaignModelForm):
     field_order = ["name", "model", "uploads", "photos_of", "votes_per_photo"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, label_suffix="", **kwargs)
         model = self.fields["model"]
         assert isinstance(model, forms.ModelChoiceField)
         model.queryset = TrainedModel.objects.exclude(manifest={})

@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.core.files.uploadedfile import UploadedFile
 from django.core.paginator import Paginator
 from django.db import IntegrityError
+from django.db.models import F
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -50,9 +51,8 @@ def campaigns(request: SignedIn) -> HttpResponse:
 @permission_required("validation.view_campaign", raise_exception=True)
 def campaign(request: SignedIn, pk: int) -> HttpResponse:
     shown = get_object_or_404(Campaign.objects.select_related("model", "job", "created_by"), pk=pk)
-    predictions = (
-        Prediction.objects.of(shown).select_related("photo", "hashtag").order_by("hashtag__name", "pk")
-    )
+    predictions = Prediction.objects.of(shown).select_related("photo", "hashtag")
+    predictions = predictions.order_by(F("hashtag__name").asc(nulls_last=True), "pk")
     only = request.GET.get("show", "")
     if only == "silent":
         predictions = predictions.filter(hashtag=None)

@@ -49,11 +49,11 @@
     ballot().classList.add("is-sending");
   }, true);
 
-  // The answer to a page that was left signed in too long, or an error page, is no ballot: show it whole.
+  // No ballot comes back to somebody who was signed out meanwhile: loading the page again says what is wrong.
   document.addEventListener("htmx:beforeSwap", (event) => {
     if (event.detail.target?.id === "ballot" && !event.detail.serverResponse.includes('id="ballot"')) {
       event.detail.shouldSwap = false;
-      if (event.detail.xhr.status < 400) location.reload();
+      if (event.detail.xhr.status < 500) location.reload();
     }
   });
 
