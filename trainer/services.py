@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 REPEATED_CLICK = timedelta(seconds=10)
 TARGET_PRECISION = 0.9  # a suggestion shall be right this often, on photos held out from training
+PHASES = {"reading": "Reading photos", "features": "Computing features", "export": "Exporting"}
 STARTER = settings.BASE_DIR / "trainer/starter"
 
 
@@ -82,7 +83,7 @@ def start_run(
     ).first()
     if again:
         return again
-    name = (name or f"{photo_set.name}, {recipe.title.lower()}")[:100]
+    name = (name or f"{photo_set.name}, {recipe.title}")[:100]
     job = enqueue(kind="trainer.train", title=f"Train “{name}”", by=by)
     run = TrainingRun.objects.create(
         name=name,
@@ -169,7 +170,7 @@ def _record(lease: Lease, run: TrainingRun, event: Event) -> None:
         lease.beat(message=f"Training on {event['train']} photos, {event['test']} held out")
     elif kind == "progress":
         phase = str(event.get("phase", ""))
-        words = phase.replace("_", " ").capitalize()
+        words = PHASES.get(phase, phase.capitalize())
         lease.beat(event.get("done"), event.get("total"), words, event.get("seconds_left"))
     elif kind == "epoch":
         number, of = int(event["epoch"]), int(event.get("epochs") or 0)
@@ -300,13 +301,15 @@ def install_starter(*, by: AbstractBaseUser | None = None) -> TrainedModel:
     starter was. Raises RuntimeError with the engine's words when it cannot be assembled.
     """
     digest = _digest(STARTER)
-    found = TrainedModel.objects.filter(manifest__starter=digest).first()
-    if found is None or not (found.folder / "manifest.json").exists():
-        found = _assemble(digest, found, by)
+    known = TrainedModel.objects.filter(manifest__starter=digest).first()
+    model = known
+    if model is None or not (model.folder / "manifest.json").exists():
+        model = _assemble(digest, known, by)
     current = Promotion.objects.current()
-    if current is None or (current.model.run_id is None and current.model_id < found.pk):
-        promote(model=found, by=by)
-    return found
+    # Only when it is new: who went back to the old one shall not find it undone by the next start.
+    if current is None or (known is None and "starter" in current.model.manifest):
+        promote(model=model, by=by)
+    return model
 
 
 def _digest(folder: Path) -> str:

@@ -52,7 +52,7 @@ def test_admin_starts_a_run(client_for: ClientFor, photo_set: PhotoSet, release:
     run = TrainingRun.objects.get()
     assert response["Location"] == run.get_absolute_url() == Job.objects.get().url
     assert run.recipe == PRESETS[PRESET].recipe.as_dict()
-    assert run.name == "Tiny, frozen efficientnet-lite0"
+    assert run.name == "Tiny, Frozen EfficientNet-Lite0"
     assert run.job.state == Job.State.QUEUED
 
 

@@ -10,8 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
-from django.db.models import Count, F, Window
-from django.db.models.functions import RowNumber
+from django.db.models import Min
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -39,11 +38,7 @@ REPEATED_CLICK = timedelta(minutes=1)
 @require_GET
 @permission_required("trainer.view_photoset", raise_exception=True)
 def photo_sets(request: HttpRequest) -> HttpResponse:
-    rows = (
-        PhotoSet.objects.order_by("-created_at")
-        .select_related("job", "created_by")
-        .annotate(photo_count=Count("photos"), class_count=Count("photos__scene_class", distinct=True))
-    )
+    rows = PhotoSet.objects.select_related("job", "created_by")
     page = Paginator(rows, 25).get_page(request.GET.get("page"))
     context = {"page": page, "live": any(row.job and row.job.is_live for row in page)}
     template = "trainer/_photo_sets.html" if request.htmx else "trainer/photo_sets.html"  # type: ignore[attr-defined]
@@ -101,16 +96,12 @@ def photo_set(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _examples(shown: PhotoSet, count: int = 12) -> list[ScenePhoto]:
     """The first photo of classes spread evenly over the set."""
-    first = (
-        ScenePhoto.objects.filter(photo_set=shown)
-        .annotate(nth=Window(RowNumber(), partition_by=F("scene_class"), order_by=F("pk").asc()))
-        .filter(nth=1)
-        .select_related("scene_class")
-        .order_by("scene_class__key")
-    )
-    photos = list(first)
-    step = max(1, len(photos) / count)
-    return [photos[int(i * step)] for i in range(min(count, len(photos)))]
+    by_class = shown.photos.order_by("scene_class__key").values("scene_class__key")
+    first = list(by_class.annotate(first=Min("pk")).values_list("first", flat=True))
+    step = max(1, len(first) / count)
+    chosen = [first[int(i * step)] for i in range(min(count, len(first)))]
+    photos = ScenePhoto.objects.filter(pk__in=chosen).select_related("scene_class", "photo_set")
+    return list(photos.order_by("scene_class__key"))
 
 
 def _etag(request: HttpRequest, pk: int, **kwargs: Any) -> str | None:
