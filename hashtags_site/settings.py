@@ -2,6 +2,7 @@
 
 import secrets
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -151,6 +152,9 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 10, "socket_connect_timeout": 5}
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.1}
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+
+# A job's holder that has not been heard of for this long has lost it: see docs/jobs.md.
+JOB_LEASE = timedelta(seconds=env.float("JOB_LEASE_SECONDS", 20))
 
 # --- Files ------------------------------------------------------------------------------------
 STATIC_URL = "static/"

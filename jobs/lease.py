@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from jobs.models import LEASE, Job
+from jobs.models import Job
 
 BEAT_EVERY = 1.0  # seconds between writes of a heartbeat, however often a handler beats
 State = Job.State
@@ -82,7 +83,7 @@ class Lease:
         if now - self._last_beat < BEAT_EVERY:
             return
         self._last_beat = now
-        self._update(lease_until=timezone.now() + LEASE, **self._unsaid)
+        self._update(lease_until=timezone.now() + settings.JOB_LEASE, **self._unsaid)
         self._unsaid = {}
         if Job.objects.filter(pk=self.job.pk, state=State.CANCELLING).exists():
             raise Cancelled
@@ -132,7 +133,7 @@ def claim(job_id: UUID | str) -> Lease | None:
         state=State.RUNNING,
         token=F("token") + 1,
         attempts=F("attempts") + 1,
-        lease_until=now + LEASE,
+        lease_until=now + settings.JOB_LEASE,
         worker=worker_name(),
         finished_at=None,
         error="",

@@ -11,7 +11,6 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
-LEASE = timedelta(seconds=20)  # a holder that has not been heard for this long has lost its job
 WORKER_SILENCE = timedelta(seconds=15)  # after this long without a sign the pages say no worker runs
 
 

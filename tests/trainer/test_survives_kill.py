@@ -1,0 +1,101 @@
+"""Rule 2, one run, once: a worker killed by SIGKILL in the middle of a training, and started again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+
+from jobs.models import Job
+from mapping.catalogue import load_catalogue
+from mapping.models import Release
+from tests.conftest import RealWorker, wait_for
+from tests.trainer.conftest import jpeg
+from trainer import photosets, services
+from trainer.models import TrainingRun
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
+EPOCHS = 14
+
+
+@pytest.fixture(autouse=True)
+def _short_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the workers that the test starts: 4 s instead of 20."""
+    monkeypatch.setitem(os.environ, "JOB_LEASE_SECONDS", "4")
+
+
+@pytest.fixture
+def run(tmp_path: Path, user_for: Callable[..., User], run_jobs: Callable[[], list[Job]]) -> TrainingRun:
+    """Queued: a small ResNet from scratch on 48 tiny photos, slow enough to be caught at it."""
+    load_catalogue()
+    for name, colour in (("a/abbey", (200, 30, 30)), ("b/bar", (30, 200, 30)), ("b/beach", (30, 30, 200))):
+        (tmp_path / name).mkdir(parents=True)
+        for n in range(16):
+            (tmp_path / name / f"{n}.jpg").write_bytes(jpeg((colour[0], colour[1], colour[2] - n)))
+    by = user_for("admin")
+    photo_set = photosets.register_folder(name="Tiny", folder=tmp_path, by=by)
+    run_jobs()
+    started = services.start_run(
+        photo_set=photo_set, release=Release.objects.get(), preset="resnet18-scratch-quick", by=by
+    )
+    started.recipe |= {"epochs": EPOCHS, "image_size": 128, "batch_size": 8}
+    started.save()
+    return started
+
+
+def folder(run: TrainingRun) -> Path:
+    """Where the worker keeps it: the test's own process has folders of its own, see conftest.py."""
+    kept: Path = settings.VAR_DIR / "runs" / str(run.pk)
+    return kept
+
+
+def trainers(run: TrainingRun) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        words = process.info["cmdline"] or []
+        if "trainer.engine" in words and any(str(folder(run)) in w for w in words):
+            found.append(process)
+    return found
+
+
+def test_killed_in_the_middle_it_goes_on_and_ends_once(run: TrainingRun) -> None:
+    worker = RealWorker()
+    worker.start()
+    try:
+        wait_for(lambda: run.epochs.exists(), 60, "no epoch was trained")
+        assert len(trainers(run)) == 1
+        reached = run.epochs.count()
+        worker.kill()
+        wait_for(lambda: not trainers(run), 15, "the trainer outlived its worker")
+        worker.start()
+        wait_for(lambda: not Job.objects.get(pk=run.job_id).is_live, 150, "the run did not end")
+    finally:
+        worker.stop()
+    run.refresh_from_db()
+    assert run.job.state == Job.State.SUCCEEDED, (run.job.error, run.job.hint)
+    assert run.job.attempts == 2
+    assert 0 < reached < EPOCHS
+    assert list(run.epochs.values_list("number", flat=True)) == list(range(1, EPOCHS + 1))
+    assert run.balanced_accuracy is not None
+
+
+def test_cancelled_it_stops_with_its_children_and_keeps_its_checkpoint(run: TrainingRun) -> None:
+    from jobs.services import cancel
+
+    worker = RealWorker()
+    worker.start()
+    try:
+        wait_for(lambda: run.epochs.exists(), 60, "no epoch was trained")
+        cancel(job=run.job, by=None)
+        wait_for(
+            lambda: Job.objects.get(pk=run.job_id).state == Job.State.CANCELLED, 10, "it was not cancelled"
+        )
+        assert not trainers(run)
+        assert (folder(run) / "checkpoint.pt").exists()
+    finally:
+        worker.stop()
