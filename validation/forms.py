@@ -63,7 +63,8 @@ class CampaignForm(_CampaignModelForm):
     field_order = ["name", "model", "uploads", "photos_of", "votes_per_photo"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, label_suffix="", **kwargs)
+        super().__init__(*args, **kwargs)
+        self.label_suffix = ""
         model = self.fields["model"]
         assert isinstance(model, forms.ModelChoiceField)
         model.queryset = TrainedModel.objects.exclude(manifest={})

@@ -17,6 +17,7 @@ from trainer.models import Promotion, TrainedModel
 from validation import services
 from validation.models import Campaign, Photo, Prediction
 
+pytestmark = pytest.mark.postgres
 ClientFor = Callable[..., Client]
 NEW = "/validation/campaigns/new/"
 
@@ -141,7 +142,7 @@ def test_campaign_page_shows_suggestions_silence_and_attribution(
     content = client_for("viewer").get(f"/validation/campaigns/{campaign.pk}/").content.decode()
     assert content.count("#cafe</span>") == 2
     assert "CC BY 2.0" in content
-    assert ("60 %" in content, "<span>unsure</span>" in content) == (True, True)
+    assert ("60\u00a0%" in content, "<span>unsure</span>" in content) == (True, True)
     assert "Withdraw" not in content
     silent = client_for("viewer").get(f"/validation/campaigns/{campaign.pk}/?show=silent").content.decode()
     assert silent.count("<figure>") == 2

@@ -16,6 +16,7 @@ from validation import services
 from validation.assignment import assign
 from validation.models import Campaign, Prediction, Vote
 
+pytestmark = pytest.mark.postgres
 ClientFor = Callable[..., Client]
 
 

@@ -11,6 +11,7 @@ from tests.validation.conftest import MakeVote
 from validation import services
 from validation.models import Campaign, Vote
 
+pytestmark = pytest.mark.postgres
 ClientFor = Callable[..., Client]
 
 

@@ -13,10 +13,10 @@ def percent(share: float | str | None) -> str:
     if not isinstance(share, int | float):  # a missing value reaches a filter as ""
         return "–"
     if 0.995 <= share < 1:
-        return "> 99 %"
+        return "> 99\N{NO-BREAK SPACE}%"
     if 0 < share < 0.005:
-        return "< 1 %"
-    return f"{share:.0%}".replace("%", " %")
+        return "< 1\N{NO-BREAK SPACE}%"
+    return f"{share:.0%}".replace("%", "\N{NO-BREAK SPACE}%")
 
 
 @register.filter

@@ -1,0 +1,69 @@
+"""The sample campaign with the real starter model: real photos, real predictions, once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from django.conf import settings
+
+from jobs.models import Job
+from tests.conftest import process_environment
+from trainer.models import Promotion
+from trainer.services import STARTER, install_starter
+from trainer.serving import NoActiveModel
+from validation import services
+from validation.models import Campaign, Photo, Prediction
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(not (STARTER / "starter.json").exists(), reason="the starter model is not there"),
+]
+
+
+@pytest.mark.django_db
+def test_without_a_model_it_says_so() -> None:
+    with pytest.raises(NoActiveModel, match="promote one first"):
+        services.load_sample_campaign(by=None)
+    assert not Campaign.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sample_campaign_is_predicted_once(catalogue: None, run_jobs: Callable[[], list[Job]]) -> None:
+    install_starter()
+    campaign = services.load_sample_campaign(by=None)
+    files = sorted(path.name for path in (settings.BASE_DIR / "samples/campaign").glob("*.jpg"))
+    assert sorted(campaign.photos.values_list("name", flat=True)) == files
+    assert campaign.job is not None
+    assert campaign.job.state == Job.State.SUCCEEDED
+    assert not Photo.objects.filter(licence="").exists()
+    assert not Photo.objects.filter(source_url="").exists()
+
+    said = list(Prediction.objects.of(campaign))
+    assert len(said) == len(files)
+    suggested = [one for one in said if one.hashtag]
+    assert 0 < len(suggested) < len(said)
+    assert all(one.confidence and one.confidence > 0.3 and len(one.candidates) == 3 for one in suggested)
+    assert {reason for reason, _ in services.silent_by_reason(campaign=campaign)} <= {"other", "unsure"}
+
+    # Twice is once, also when the job is done again after a worker died between two batches.
+    assert services.load_sample_campaign(by=None) == campaign
+    Prediction.objects.filter(pk__in=[one.pk for one in said[:20]]).delete()
+    Job.objects.filter(pk=campaign.job.pk).update(state=Job.State.QUEUED, finished_at=None)
+    run_jobs()
+    again = Prediction.objects.of(campaign)
+    assert again.count() == len(files)
+    assert {one.photo_id: one.hashtag_id for one in again} == {one.photo_id: one.hashtag_id for one in said}
+    assert Campaign.objects.count() == Promotion.objects.count() == 1
+
+
+def test_predicting_loads_no_torch() -> None:
+    program = (
+        "import django, sys; django.setup(); import validation.services, validation.views, trainer.serving; "
+    )
+    program += "import trainer.engine.predict; sys.exit('torch' in sys.modules)"
+    argv = [sys.executable, "-c", program]
+    environment = process_environment() | {"DATABASE_URL": "sqlite:///:memory:"}
+    assert subprocess.run(argv, env=environment, cwd=settings.BASE_DIR).returncode == 0
