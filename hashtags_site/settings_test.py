@@ -11,7 +11,7 @@ if "SCENETAG_VAR" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["SCENETAG_VAR"], ignore_errors=True)
 
 from hashtags_site.settings import *  # noqa: F403
-from hashtags_site.settings import DATABASES, STATIC_ROOT, STORAGES, VAR_DIR  # noqa: E402
+from hashtags_site.settings import DATABASES, STATIC_ROOT, STORAGES, VAR_DIR
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file, not memory: the worker and the live server are other processes and threads.

@@ -17,7 +17,7 @@ def valkey_command(socket: Path) -> list[str]:
     return [
         *(str(get_binary_path()), "--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700"),
         *("--save", "", "--appendonly", "no", "--dir", str(socket.parent), "--logfile", ""),
-        *("--loglevel", "warning", "--maxmemory", "256mb"),
+        *("--loglevel", "nothing", "--maxmemory", "256mb"),
     ]
 
 

@@ -93,8 +93,11 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0)
         setup_roles()
         call_command("collectstatic", interactive=False, verbosity=0)
-        call_command("prepare", demo=demo, stdout=self.stdout)
         connections.close_all()
+        # In a process of its own: it loads a model, and this one shall stay small for as long as it watches.
+        prepare = [sys.executable, str(settings.BASE_DIR / "manage.py"), "prepare", *["--demo"] * demo]
+        if subprocess.run(prepare, check=False).returncode:
+            raise CommandError("The start is not complete: see the message above.")
 
     def _start_valkey(self) -> None:
         socket: Path = settings.VALKEY_SOCKET
@@ -110,13 +113,26 @@ class Command(BaseCommand):
             time.sleep(0.02)
 
     def _start(self, options: dict[str, Any]) -> None:
-        python = [sys.executable, "-m"]
         bind = f"{options['host']}:{options['port']}"
         web = ["gunicorn", "hashtags_site.wsgi", "--bind", bind, "--workers", str(options["web_workers"])]
         web += ["--threads", "4", "--timeout", "60", "--log-level", "warning", "--preload"]
-        worker = ["celery", "-A", "hashtags_site", "worker", "--pool", "threads", "--concurrency", "2"]
+        worker = [
+            "celery",
+            "--quiet",
+            "-A",
+            "hashtags_site",
+            "worker",
+            "--pool",
+            "threads",
+            "--concurrency",
+            "2",
+        ]
         worker += ["--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
-        self.parts += [Part("web", python + web), Part("worker", python + worker)]
+        quiet = ["-W", "ignore:You're running the worker"]  # a container's only user is root
+        self.parts += [
+            Part("web", [sys.executable, "-m", *web]),
+            Part("worker", [sys.executable, *quiet, "-m", *worker]),
+        ]
 
     def _wait_until_ready(self, options: dict[str, Any]) -> bool:
         address = f"http://127.0.0.1:{options['port']}/health/"
