@@ -16,6 +16,7 @@ from trainer.charts import Chart, line_chart
 from trainer.models import Epoch, HeldOutPrediction, TrainingRun
 
 GALLERY = 12  # photos
+START = 10.0  # seconds of any run before its first photo: loading PyTorch
 
 
 def epoch_charts(epochs: list[Epoch]) -> list[Chart]:
@@ -86,6 +87,7 @@ def confusion_rows(run_url: str, labels: list[str], counts: list[list[int]]) -> 
                 "predicted": labels[j],
                 "is_right": i == j,
                 "is_costly": i != j and labels[j] != OTHER,
+                "is_deep": count > (0.55 if i == j or labels[j] == OTHER else 0.3) * total,
                 "href": f"{photos}?{urlencode({'true': true, 'predicted': labels[j]})}",
             }
             for j, count in enumerate(row)
@@ -110,5 +112,5 @@ def expected_seconds(photos: int) -> dict[str, float]:
     for preset, report, job in [(run.preset, run.report, run.job) for run in done[:30]]:
         used = report.get("train_photos", 0) + report.get("test_photos", 0)
         if used and job.seconds:
-            rates.setdefault(preset, []).append(job.seconds / used)
-    return {preset: median(some[:3]) * photos for preset, some in rates.items()}
+            rates.setdefault(preset, []).append(max(0.0, job.seconds - START) / used)
+    return {preset: START + median(some[:3]) * photos for preset, some in rates.items()}

@@ -87,7 +87,7 @@ def _percent(value: object, of: str = "") -> str:
 
 
 def _scientific(value: object) -> str:
-    return f"{value:.1e}" if isinstance(value, int | float) else ""
+    return f"{value:.1e}".replace("-", "\u2011") if isinstance(value, int | float) else ""
 
 
 def in_ten(manifest: dict[str, Any]) -> str:

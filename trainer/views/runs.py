@@ -57,7 +57,7 @@ def new_run(request: HttpRequest) -> HttpResponse:
         "name": request.GET.get("name", ""),
     }
     form = RunForm(initial=initial)
-    template = "trainer/_run_preview.html" if request.htmx else "trainer/new_run.html"  # type: ignore[attr-defined]
+    template = "trainer/_run_form.html" if request.htmx else "trainer/new_run.html"  # type: ignore[attr-defined]
     return render(request, template, _new_run_context(form))
 
 
