@@ -167,7 +167,7 @@ def test_everyone_sees_every_photo_once_in_an_own_order(
 ) -> None:
     campaign = make_campaign(*["cafe"] * 12, votes_per_photo=9)
     orders = []
-    for name in ("a", "b", "c"):
+    for name in "abcdefgh":
         person, order = user_for("validator", name), []
         while asked := assign(campaign=campaign, person=person).question:
             order.append(asked.photo_id)
@@ -181,7 +181,7 @@ def test_everyone_sees_every_photo_once_in_an_own_order(
             )
         assert len(order) == len(set(order)) == 12
         orders.append(tuple(order))
-    assert len(set(orders)) == 3
+    assert len(set(orders)) == 8
 
 
 def test_photos_with_the_fewest_answers_come_first_and_enough_is_enough(
