@@ -107,8 +107,8 @@ class Trainer:
                 self.at.seconds += time.monotonic() - start
                 self.save()
                 self.stop.check()
-            loss = self._step(self._moved(batch))
-            self.at.loss_sum += loss * len(batch.labels)
+            if len(batch.labels) > 1:  # batch normalisation cannot learn from a single photo
+                self.at.loss_sum += self._step(self._moved(batch)) * len(batch.labels)
             self.at.photos += len(batch.labels)
             self.at.batch += 1
             if self.recipe.kind == "finetune":

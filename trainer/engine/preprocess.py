@@ -8,7 +8,6 @@ normalised channel by channel as (x − mean) / std, x in 0…255.
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +20,10 @@ from PIL import Image, ImageOps
 Source = str | Path | bytes | BinaryIO | Image.Image
 Floats = NDArray[np.float32]
 
-MAX_PIXELS = 80_000_000  # beyond it a "photo" is a decompression bomb: 240 MB of RGB
+# Beyond it a "photo" is a decompression bomb. JPEG is decoded small, the others at 3 bytes a pixel.
+MAX_PIXELS = {"JPEG": 80_000_000, "MPO": 80_000_000}
+MAX_PIXELS_OF_OTHERS = 40_000_000
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS["JPEG"]  # Pillow warns beyond it, and refuses at twice as many
 BACKBONE_SIZES = {"efficientnet_lite0": 224, "efficientnet_lite1": 240, "efficientnet_lite2": 260}
 LITE_MEAN, LITE_STD = (127.0, 127.0, 127.0), (128.0, 128.0, 128.0)
 IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -54,22 +56,17 @@ class Input:
 def open_photo(source: Source, *, size: int) -> Image.Image:
     """An upright RGB photo at least ``size`` px on its short side where the file has that much.
 
-    Raises UnreadablePhotoError for anything that is not a decodable photo of at most MAX_PIXELS.
+    Raises UnreadablePhotoError for anything that is not a decodable photo, or has too many pixels.
     """
     if isinstance(source, bytes):
         source = io.BytesIO(source)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's bomb warning: the limit below is ours
-            photo = source if isinstance(source, Image.Image) else Image.open(source)
-            width, height = photo.size
-            if width * height > MAX_PIXELS:
-                raise UnreadablePhotoError(
-                    f"{width}×{height} pixels are more than {MAX_PIXELS // 10**6} million"
-                )
-            photo.draft("RGB", (2 * size, 2 * size))  # JPEG: decodes at 1/2, 1/4 or 1/8, several times faster
-            photo.load()
-            return _upright_rgb(photo)
+        photo = source if isinstance(source, Image.Image) else Image.open(source)
+        if photo.width * photo.height > MAX_PIXELS.get(photo.format or "", MAX_PIXELS_OF_OTHERS):
+            raise UnreadablePhotoError(f"{photo.width}×{photo.height} pixels are too many")
+        photo.draft("RGB", (2 * size, 2 * size))  # JPEG: decodes at 1/2, 1/4 or 1/8, several times faster
+        photo.load()
+        return _upright_rgb(photo)
     except UnreadablePhotoError:
         raise
     except MemoryError:
@@ -79,7 +76,6 @@ def open_photo(source: Source, *, size: int) -> Image.Image:
 
 
 def _upright_rgb(photo: Image.Image) -> Image.Image:
-    # Shrink before turning and converting: both copy the whole photo.
     photo = ImageOps.exif_transpose(photo)
     if photo.mode in ("RGBA", "LA", "PA") or "transparency" in photo.info:
         rgba = photo.convert("RGBA")
@@ -93,6 +89,8 @@ def _upright_rgb(photo: Image.Image) -> Image.Image:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, Image.DecompressionBombError):
+        return "its pixels are too many"
     if isinstance(error, FileNotFoundError):
         return "no such file"
     if type(error).__name__ == "UnidentifiedImageError":

@@ -1,0 +1,56 @@
+"""A recipe is checked field by field, without PyTorch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from trainer.engine.errors import RecipeError
+from trainer.engine.recipe import DEFAULT_PRESET, PRESETS, Recipe
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("kind", "magic"),
+        ("epochs", 0),
+        ("epochs", "20"),
+        ("epochs", True),
+        ("lr", -0.1),
+        ("lr", float("nan")),
+        ("test_share", 1.0),
+        ("backbone", "efficientnet_lite9"),
+        ("backbone", "efficientnet_lite0+efficientnet_lite0"),
+        ("views", ["flip"]),
+        ("views", "whole"),
+        ("network", "vgg"),
+        ("weights", " "),
+        ("learning_rate", 0.1),
+    ],
+)
+def test_an_error_names_its_field(field: str, value: Any) -> None:
+    with pytest.raises(RecipeError) as caught:
+        Recipe.from_dict({field: value})
+    assert caught.value.field == field
+    assert field in str(caught.value)
+
+
+def test_a_recipe_survives_its_dictionary() -> None:
+    for preset in PRESETS.values():
+        assert Recipe.from_dict(preset.recipe.as_dict()) == preset.recipe
+    assert DEFAULT_PRESET in PRESETS
+
+
+def test_whole_numbers_are_fine_where_numbers_are_wanted() -> None:
+    assert Recipe.from_dict({"lr": 1}).lr == 1.0
+
+
+def test_recipes_and_predictions_need_no_torch() -> None:
+    program = (
+        "import sys; import trainer.engine.recipe, trainer.engine.predict, trainer.engine.evaluate; "
+        "sys.exit('torch' in sys.modules or 'django' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
