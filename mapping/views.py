@@ -137,7 +137,9 @@ def _neighbours(request: HttpRequest, shown: MappingEntry) -> tuple[int | None, 
 @require_GET
 @permission_required("mapping.view_release", raise_exception=True)
 def releases(request: HttpRequest) -> HttpResponse:
-    rows = Release.objects.select_related("published_by").annotate(classes=Count("labels")).order_by("-number")
+    rows = (
+        Release.objects.select_related("published_by").annotate(classes=Count("labels")).order_by("-number")
+    )
     return render(request, "mapping/releases.html", {"releases": rows, "moves": unpublished_moves()})
 
 

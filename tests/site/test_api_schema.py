@@ -1,0 +1,42 @@
+"""The API keeps its own word: whatever is thrown at it, answers are as the OpenAPI schema says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import schemathesis
+from django.contrib.auth.models import User
+from hypothesis import HealthCheck, given, settings
+from pytest_django.live_server_helper import LiveServer
+from rest_framework.authtoken.models import Token
+from schemathesis import Case
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from mapping.catalogue import load_catalogue
+from trainer.services import install_starter
+
+pytestmark = pytest.mark.integration
+
+
+def test_answers_are_as_the_schema_says(live_server: LiveServer, user_for: Callable[..., User]) -> None:
+    load_catalogue()
+    install_starter()
+    token = Token.objects.create(user=user_for("network")).key
+    schema = schemathesis.openapi.from_url(f"{live_server.url}/api/schema/?format=json")
+    found = schema.include(path_regex="^/api/v1/").get_all_operations()
+    operations = [operation.ok() for operation in found if isinstance(operation, Ok)]
+    assert operations
+    for operation in operations:
+
+        @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+        @given(case=operation.as_strategy())
+        def keeps_its_word(case: Case[Any]) -> None:
+            # A schema can ask for bytes but not for a photo: that bytes of no photo are refused is right.
+            case.call_and_validate(
+                headers={"Authorization": f"Token {token}"}, excluded_checks=[positive_data_acceptance]
+            )
+
+        keeps_its_word()
