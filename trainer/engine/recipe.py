@@ -30,18 +30,18 @@ class Recipe:
     batch_size: int = 256
     lr: float = 0.002
     optimizer: str = "adam"
-    weight_decay: float = 0.05
+    weight_decay: float = 0.2
     label_smoothing: float = 0.05
     # 0 judges photos as if labels came as often as in training; 1 as if all came equally often. Raises the
     # recall of rare labels (balanced accuracy) at the cost of common ones (accuracy): see LabelLayer.
-    balance: float = 0.3
+    balance: float = 0.35
     keep: str = "last"  # the epoch that becomes the model; "best" picks by the test photos: flatters itself
     mixup: float = 0.4  # strength alpha of mixing pairs of photos (or their features); 0: none
     # --- frozen backbone
     backbone: str = "efficientnet_lite0"
     views: tuple[str, ...] = ("whole",)
     hidden: int = 0  # units of a hidden layer between features and labels; 0: none
-    dropout: float = 0.3
+    dropout: float = 0.5
     scene_loss: float = 1.0  # weight of also telling scene classes apart; 0: hashtags only
     # --- fine-tuning
     network: str = "resnet18"
@@ -192,6 +192,15 @@ PRESETS = _presets(
         "resnet18-scratch-quick",
         "ResNet-18 from scratch, small photos",
         "No pretrained weights: a trial of the training program, or a baseline to compare with.",
-        Recipe(kind="finetune", weights="none", epochs=5, batch_size=64, lr=0.001, mixup=0.0, image_size=96),
+        Recipe(
+            kind="finetune",
+            weights="none",
+            epochs=5,
+            batch_size=64,
+            lr=0.001,
+            weight_decay=0.01,
+            mixup=0.0,
+            image_size=96,
+        ),
     ),
 )
