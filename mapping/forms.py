@@ -54,6 +54,7 @@ class EntryForm(forms.Form):
 
 
 class PublishForm(forms.Form):
+    seen = forms.CharField(widget=forms.HiddenInput)
     note = forms.CharField(
         max_length=500,
         error_messages={"required": "Say in a note what changed, and why."},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,10 @@ class StaleEntry(Exception):
 
 class NothingToPublish(Exception):
     """No label differs from the newest release."""
+
+
+class ChangesMoved(Exception):
+    """The mapping changed since the list of changes was shown; nothing was published."""
 
 
 @dataclass(frozen=True)
@@ -94,18 +99,27 @@ def unpublished_moves() -> list[Move]:
     return moves(release_labels(Release.objects.first()), current_labels())
 
 
+def fingerprint(changes: list[Move]) -> str:
+    """Names a list of changes, so that a form can say which list its reader saw."""
+    return hashlib.sha256(repr(changes).encode()).hexdigest()[:16]
+
+
 @transaction.atomic
-def publish_release(*, by: AbstractBaseUser | None, note: str) -> Release:
+def publish_release(*, by: AbstractBaseUser | None, note: str, seen: str | None = None) -> Release:
     """Freeze the mapping under the next number. Undecided classes have no label, so they are left out.
 
-    Raises ValueError without a note, NothingToPublish when no label changed since the newest release.
+    seen is the fingerprint of the changes that the publisher was shown. Raises ValueError without a note,
+    NothingToPublish when no label changed since the newest release, ChangesMoved when others did meanwhile.
     """
     note = note.strip()
     if not note:
         raise ValueError("A release needs a note: what changed, and why.")
     _one_publisher_at_a_time()
-    if not unpublished_moves():
+    changes = unpublished_moves()
+    if not changes:
         raise NothingToPublish
+    if seen is not None and seen != fingerprint(changes):
+        raise ChangesMoved
     number = (Release.objects.aggregate(top=Max("number"))["top"] or 0) + 1
     release = Release.objects.create(number=number, note=note, published_by_id=by.pk if by else None)
     entries = MappingEntry.objects.exclude(status=MappingEntry.Status.UNDECIDED)

@@ -19,9 +19,11 @@ from mapping.forms import EntryForm, PublishForm
 from mapping.models import OTHER, Hashtag, MappingEntry, Release
 from mapping.names import lookup_terms
 from mapping.services import (
+    ChangesMoved,
     NothingToPublish,
     StaleEntry,
     change_entry,
+    fingerprint,
     moves,
     publish_release,
     release_labels,
@@ -182,19 +184,28 @@ def publish(request: HttpRequest) -> HttpResponse:
     form = PublishForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            new = publish_release(by=request.user, note=form.cleaned_data["note"])  # type: ignore[arg-type]
+            new = publish_release(by=request.user, **form.cleaned_data)  # type: ignore[arg-type]
         except NothingToPublish:
             messages.info(request, "No label differs from the newest release: nothing to publish.")
             return redirect("mapping:releases")
+        except ChangesMoved:
+            form.add_error(
+                None, "The mapping changed while you were reading: here is what a release holds now."
+            )
+            return _publish_page(request, form, status=409)
         messages.success(request, f"Release {new.number} is published and frozen.")
         return redirect(new)
-    status = 400 if form.errors else 200
+    return _publish_page(request, form, status=400 if form.errors else 200)
+
+
+def _publish_page(request: HttpRequest, form: PublishForm, status: int) -> HttpResponse:
     newest = Release.objects.first()
-    undecided = MappingEntry.objects.filter(status=MappingEntry.Status.UNDECIDED).count()
+    changes = unpublished_moves()
     context = {
         "form": form,
-        "moves": unpublished_moves(),
-        "undecided": undecided,
+        "moves": changes,
+        "seen": fingerprint(changes),
+        "undecided": MappingEntry.objects.filter(status=MappingEntry.Status.UNDECIDED).count(),
         "number": newest.number + 1 if newest else 1,
     }
     return render(request, "mapping/publish.html", context, status=status)

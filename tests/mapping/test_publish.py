@@ -10,7 +10,15 @@ from django.db import Error, connection, transaction
 from django.test import Client
 
 from mapping.models import MappingEntry, Release, ReleaseLabel
-from mapping.services import Decision, Move, change_entry, moves, release_labels
+from mapping.services import (
+    Decision,
+    Move,
+    change_entry,
+    fingerprint,
+    moves,
+    release_labels,
+    unpublished_moves,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("catalogue"), pytest.mark.postgres]
 ClientFor = Callable[..., Client]
@@ -23,6 +31,11 @@ def changed(user_for: Callable[..., User]) -> MappingEntry:
     return change_entry(
         entry_id=entry.pk, version=entry.version, by=user_for("curator"), decision=Decision(hashtag="art")
     )
+
+
+def form(note: str) -> dict[str, str]:
+    """What the page sends whose list of changes is that of now."""
+    return {"note": note, "seen": fingerprint(unpublished_moves())}
 
 
 def test_catalogue_is_release_1_with_all_397() -> None:
@@ -39,7 +52,7 @@ def test_editing_the_mapping_never_changes_a_release(changed: MappingEntry) -> N
 def test_publish_freezes_release_2_with_its_note(changed: MappingEntry, client_for: ClientFor) -> None:
     client = client_for("curator")
     assert b"1 class will move" in client.get("/mapping/releases/publish/").content
-    response = client.post("/mapping/releases/publish/", {"note": "Toys are art"}, follow=True)
+    response = client.post("/mapping/releases/publish/", form("Toys are art"), follow=True)
     assert b"Release 2" in response.content
     release = Release.objects.get(number=2)
     assert (release.note, release.published_by.username) == ("Toys are art", "curator")  # type: ignore[union-attr]
@@ -50,14 +63,28 @@ def test_publish_freezes_release_2_with_its_note(changed: MappingEntry, client_f
 
 def test_repeated_click_publishes_once(changed: MappingEntry, client_for: ClientFor) -> None:
     client = client_for("curator")
-    client.post("/mapping/releases/publish/", {"note": "Toys are art"})
-    second = client.post("/mapping/releases/publish/", {"note": "Toys are art"}, follow=True)
+    client.post("/mapping/releases/publish/", form("Toys are art"))
+    second = client.post("/mapping/releases/publish/", form("Toys are art"), follow=True)
     assert b"nothing to publish" in second.content
     assert Release.objects.count() == 2
 
 
+def test_stale_page_does_not_publish_what_its_reader_never_saw(
+    changed: MappingEntry, client_for: ClientFor, user_for: Callable[..., User]
+) -> None:
+    seen = form("Toys are art")
+    abbey = MappingEntry.objects.get(scene_class__key="a/abbey")
+    change_entry(entry_id=abbey.pk, version=1, by=user_for("curator"), decision=Decision(hashtag="art"))
+    response = client_for("curator").post("/mapping/releases/publish/", seen)
+    assert response.status_code == 409
+    assert b"changed while you were reading" in response.content
+    assert b"a/abbey" in response.content
+    assert b'value="Toys are art"' in response.content
+    assert Release.objects.count() == 1
+
+
 def test_note_is_asked_for(changed: MappingEntry, client_for: ClientFor) -> None:
-    response = client_for("curator").post("/mapping/releases/publish/", {"note": "  "})
+    response = client_for("curator").post("/mapping/releases/publish/", form("  "))
     assert response.status_code == 400
     assert b"Say in a note" in response.content
     assert Release.objects.count() == 1
@@ -65,7 +92,7 @@ def test_note_is_asked_for(changed: MappingEntry, client_for: ClientFor) -> None
 
 @pytest.mark.parametrize(("role", "status"), [("stranger", 302), ("viewer", 403), ("admin", 403)])
 def test_only_curators_publish(changed: MappingEntry, client_for: ClientFor, role: str, status: int) -> None:
-    assert client_for(role).post("/mapping/releases/publish/", {"note": "x"}).status_code == status
+    assert client_for(role).post("/mapping/releases/publish/", form("x")).status_code == status
     assert Release.objects.count() == 1
 
 
@@ -87,7 +114,7 @@ def test_database_refuses_to_change_a_release(sql: str) -> None:
 def test_curator_who_leaves_takes_no_release_along(
     changed: MappingEntry, client_for: ClientFor, user_for: Callable[..., User]
 ) -> None:
-    client_for("curator").post("/mapping/releases/publish/", {"note": "Toys are art"})
+    client_for("curator").post("/mapping/releases/publish/", form("Toys are art"))
     user_for("curator").delete()
     assert Release.objects.get(number=2).published_by is None
 
