@@ -5,10 +5,13 @@ import os
 import shutil
 import tempfile
 
-# A worker that the tests start inherits the folder instead of making one.
+# A Celery worker that the tests start inherits the folder; each pytest-xdist process takes one inside it.
 if "SCENETAG_VAR" not in os.environ:
     os.environ["SCENETAG_VAR"] = tempfile.mkdtemp(prefix="scenetag-test-")
     atexit.register(shutil.rmtree, os.environ["SCENETAG_VAR"], ignore_errors=True)
+process = os.environ.get("PYTEST_XDIST_WORKER", "")
+if process and not os.environ["SCENETAG_VAR"].endswith(process):
+    os.environ["SCENETAG_VAR"] += f"/{process}"
 
 from hashtags_site.settings import *  # noqa: F403
 from hashtags_site.settings import DATABASES, STATIC_ROOT, STORAGES, VAR_DIR

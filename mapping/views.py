@@ -190,7 +190,7 @@ def publish(request: HttpRequest) -> HttpResponse:
             return redirect("mapping:releases")
         except ChangesMoved:
             form.add_error(
-                None, "The mapping changed while you were reading: here is what a release holds now."
+                None, "The mapping changed while you were reading. Here is what would be published now."
             )
             return _publish_page(request, form, status=409)
         messages.success(request, f"Release {new.number} is published and frozen.")

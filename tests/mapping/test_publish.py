@@ -77,7 +77,7 @@ def test_stale_page_does_not_publish_what_its_reader_never_saw(
     change_entry(entry_id=abbey.pk, version=1, by=user_for("curator"), decision=Decision(hashtag="art"))
     response = client_for("curator").post("/mapping/releases/publish/", seen)
     assert response.status_code == 409
-    assert b"changed while you were reading" in response.content
+    assert b"changed while you were reading." in response.content
     assert b"a/abbey" in response.content
     assert b'value="Toys are art"' in response.content
     assert Release.objects.count() == 1
