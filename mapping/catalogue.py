@@ -86,10 +86,14 @@ def _load_classes(file: Path) -> int:
     hashtags = {hashtag.name: hashtag for hashtag in Hashtag.objects.all()}
     known = set(SceneClass.objects.values_list("key", flat=True))
     new: list[tuple[SceneClass, dict[str, str]]] = []
+    seen: set[str] = set()
     for line, row in _rows(file, {"raw_name", "hashtag"}):
         key = scene_key(row["raw_name"])
         if not key:
             raise CatalogueError(file, line, "raw_name", "it is empty")
+        if key in seen:
+            raise CatalogueError(file, line, "raw_name", f"{key} stands in the file twice")
+        seen.add(key)
         if row["hashtag"] not in hashtags and row["hashtag"] != OTHER:
             raise CatalogueError(file, line, "hashtag", f"“{row['hashtag']}” is not a known hashtag")
         if key not in known:

@@ -35,6 +35,7 @@ class EntryFilter(django_filters.FilterSet):
                 Q(scene_class__key__icontains=word)
                 | Q(scene_class__name__icontains=word)
                 | Q(scene_class__name_ru__icontains=word)
+                | Q(scene_class__name_ru__contains=word.lower())  # SQLite folds the case of ASCII only
                 | Q(synset__icontains=word)
                 | Q(hypernym__icontains=word)
                 | Q(hashtag__name__icontains=word.lstrip("#"))

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.vary import vary_on_headers
 
 from mapping import wordnet
 from mapping.filters import EntryFilter
@@ -39,7 +40,14 @@ def _filtered(request: HttpRequest) -> tuple[EntryFilter, QuerySet[MappingEntry]
     return found, found.qs
 
 
+def _wants_fragment(request: HttpRequest) -> bool:
+    """htmx asks, and not to bring back a whole page after the Back button."""
+    htmx = request.htmx  # type: ignore[attr-defined]
+    return bool(htmx) and not htmx.history_restore_request
+
+
 @require_GET
+@vary_on_headers("HX-Request")  # or the browser's Back shows the fragment as a page
 @permission_required("mapping.view_sceneclass", raise_exception=True)
 def entries(request: HttpRequest) -> HttpResponse:
     """The mapping's list; to htmx only the rows that the filters leave."""
@@ -48,13 +56,13 @@ def entries(request: HttpRequest) -> HttpResponse:
     page = Paginator(rows, 100_000 if everything else PER_PAGE).get_page(request.GET.get("page"))
     filters = {key: value for key, value in request.GET.items() if value and key not in ("page", "all")}
     context = {"filter": found, "page": page, "everything": everything, "query": urlencode(filters)}
-    template = "mapping/_rows.html" if request.htmx else "mapping/entries.html"  # type: ignore[attr-defined]
-    if not request.htmx:  # type: ignore[attr-defined]
-        context["unpublished"] = len(unpublished_moves())
-    return render(request, template, context)
+    if _wants_fragment(request):
+        return render(request, "mapping/_rows.html", context)
+    return render(request, "mapping/entries.html", context | {"unpublished": len(unpublished_moves())})
 
 
 @require_http_methods(["GET", "POST"])
+@vary_on_headers("HX-Request")
 @permission_required("mapping.view_sceneclass", raise_exception=True)
 def entry(request: HttpRequest, pk: int) -> HttpResponse:
     """One class: its senses and the way up from the chosen one, its hashtag, its history."""
@@ -63,10 +71,21 @@ def entry(request: HttpRequest, pk: int) -> HttpResponse:
     )
     if request.method == "POST":
         return _save(request, shown)
-    if request.htmx:  # type: ignore[attr-defined]
-        context = {"path": _path(request.GET.get("sense", "")), "form": EntryForm.of(shown)}
-        return render(request, "mapping/_path.html", context)
+    if _wants_fragment(request):
+        return _path_fragment(request)
     return render(request, "mapping/entry.html", _entry_context(request, shown, EntryForm.of(shown)))
+
+
+def _path_fragment(request: HttpRequest) -> HttpResponse:
+    """The way up from another sense; what was chosen or typed stays where the new path has it too."""
+    path = _path(request.GET.get("sense", ""))
+    chosen = request.GET.get("hypernym_sense", "")
+    context = {
+        "path": path,
+        "form": EntryForm(initial={"hypernym": request.GET.get("hypernym", "")}),
+        "chosen_hypernym": chosen if chosen in {sense.key for sense in path} else "",
+    }
+    return render(request, "mapping/_path.html", context)
 
 
 @permission_required("mapping.change_mappingentry", raise_exception=True)
@@ -106,7 +125,11 @@ def _entry_context(request: HttpRequest, shown: MappingEntry, form: EntryForm) -
         senses = wordnet.senses(lookup_terms(shown.scene_class.key))
         if chosen and chosen not in {s.key for s in senses} and (extra := wordnet.sense(chosen)):
             senses.append(extra)
-        context |= {"senses": senses, "path": _path(chosen)}
+        path = _path(chosen)
+        hypernym = str(context["chosen_hypernym"] or "")
+        if hypernym and hypernym not in {s.key for s in path} and (extra := wordnet.sense(hypernym)):
+            path.append(extra)  # on another of the sense's paths, or a notion by hand: it must not be lost
+        context |= {"senses": senses, "path": path}
     except wordnet.WordNetMissing as missing:
         context["wordnet_missing"] = str(missing)
     before, after = _neighbours(request, shown)
@@ -193,7 +216,9 @@ def publish(request: HttpRequest) -> HttpResponse:
                 None, "The mapping changed while you were reading. Here is what would be published now."
             )
             return _publish_page(request, form, status=409)
-        messages.success(request, f"Release {new.number} is published and frozen.")
+        left_out = MappingEntry.objects.filter(status=MappingEntry.Status.UNDECIDED).count()
+        left = f" {left_out} undecided classes were left out." if left_out else ""
+        messages.success(request, f"Release {new.number} is published and frozen.{left}")
         return redirect(new)
     return _publish_page(request, form, status=400 if form.errors else 200)
 

@@ -11,6 +11,7 @@ import pytest
 from jobs import services
 from jobs.lease import Cancelled, JobError, Lease, claim
 from jobs.processes import run_process
+from tests.conftest import wait_for
 
 pytestmark = pytest.mark.django_db
 
@@ -70,4 +71,8 @@ def test_cancel_ends_the_program_and_its_children(lease: Lease) -> None:
     with pytest.raises(Cancelled):
         run_process(lease, python(code), on_event)
     child = seen[0]
-    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+
+    def is_gone() -> bool:
+        return not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+
+    wait_for(is_gone, 5, "the program's child outlived it")

@@ -29,6 +29,10 @@ def test_first_load_and_repeat() -> None:
     ("text", "words"),
     [
         (HEADER + "/a/abbey,church\n/b/bar,nonsense\n", "line 3, column hashtag: “nonsense” is not a known"),
+        (
+            HEADER + "/a/abbey,church\na/abbey/,art\n",
+            "line 3, column raw_name: a/abbey stands in the file twice",
+        ),
         (HEADER + "/,church\n", "line 2, column raw_name: it is empty"),
         ("raw_name\n/a/abbey\n", "line 1, column hashtag: the column is missing"),
     ],

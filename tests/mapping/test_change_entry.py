@@ -141,3 +141,28 @@ def test_without_wordnet_the_page_says_so_and_words_are_typed(
     assert client.post(f"/mapping/{entry.pk}/", data).status_code == 302
     entry.refresh_from_db()
     assert (entry.synset, entry.hypernym) == ("toy store", "store")
+
+
+def test_wrong_input_on_a_stale_page_does_not_make_the_page_fresh(
+    entry: MappingEntry, client_for: ClientFor
+) -> None:
+    client_for("curator", "ann").post(f"/mapping/{entry.pk}/", choice(entry, hashtag="art"))
+    bob = client_for("curator", "bob")
+    response = bob.post(f"/mapping/{entry.pk}/", choice(entry, hashtag=""))
+    assert 'name="version" value="1"' in response.content.decode()
+    assert bob.post(f"/mapping/{entry.pk}/", choice(entry, hashtag="bar")).status_code == 409
+
+
+def test_what_was_chosen_and_typed_survives_another_sense(entry: MappingEntry, client_for: ClientFor) -> None:
+    query = "sense=bookshop.n.01&hypernym_sense=shop.n.01&hypernym=my+word"
+    response = client_for("curator").get(f"/mapping/{entry.pk}/?{query}", headers={"HX-Request": "true"})
+    page = response.content.decode()
+    assert 'value="shop.n.01" checked' in page
+    assert 'value="my word"' in page
+    assert response["Vary"].startswith("HX-Request") or "HX-Request" in response["Vary"]
+
+
+def test_hypernym_from_elsewhere_stays_choosable(entry: MappingEntry, client_for: ClientFor) -> None:
+    MappingEntry.objects.filter(pk=entry.pk).update(hypernym_sense="forest.n.02", hypernym="forest")
+    page = client_for("curator").get(f"/mapping/{entry.pk}/").content.decode()
+    assert 'value="forest.n.02" checked' in page

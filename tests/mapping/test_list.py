@@ -39,6 +39,7 @@ def test_all_397_are_listed_with_a_constant_number_of_queries(client_for: Client
         ("", 397),
         ("q=abbey", 1),
         ("q=аббатство", 1),
+        ("q=Аббатство", 1),
         ("q=toyshop", 1),
         ("q=%23snow&hashtag=snow", 7),
         ("hashtag=other", 194),
