@@ -156,6 +156,7 @@ def _prepare_frozen(
     train_photos = _complete(split.train, [rows for view in recipe.views for rows in by_view[view]])
     test_photos = _complete(split.test, test_rows)
     train = torch.stack([_matrix(train_photos, by_view[view]) for view in recipe.views])
+    torch.manual_seed(recipe.seed)  # extracting features may have drawn: cached ones must train the same head
     head = build_head(recipe, names.groups, len(names.labels))
     cast(Head, head[0]).standardise_by(train.flatten(0, 1).float())
     labels, scenes = names.targets(train_photos)

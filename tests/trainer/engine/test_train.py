@@ -72,6 +72,13 @@ def test_features_are_computed_once(frozen: dict[str, Any], engine: Engine, tmp_
     assert sorted((frozen["folder"] / "cache").rglob("*.npz")) == chunks
 
 
+def test_cached_features_train_the_same_head(frozen: dict[str, Any], engine: Engine, tmp_path: Path) -> None:
+    job = json.loads(frozen["job"].read_text())
+    (tmp_path / "job.json").write_text(json.dumps({**job, "out": str(tmp_path / "run")}))
+    _, events = engine("train", tmp_path / "job.json")
+    assert last(events, "epoch")["loss"] == pytest.approx(last(frozen["events"], "epoch")["loss"], abs=1e-6)
+
+
 def test_a_finished_run_only_writes_its_report_again(frozen: dict[str, Any], engine: Engine) -> None:
     code, events = engine("train", frozen["job"])
     assert code == 0

@@ -1,0 +1,78 @@
+"""The data sets that benchmarks measure on: research photos, never part of the repository."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+def data_folder(description: str | None, tars: Sequence[str]) -> Path:
+    """The folder given by --data (default ../shared/data); ends the program if a data set is missing."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--data", type=Path, default=DATA, help="folder with the tars and sun397_mapping.csv")
+    folder: Path = parser.parse_args().data
+    missing = [name for name in (*tars, "sun397_mapping.csv") if not (folder / name).exists()]
+    if missing:
+        sys.exit(f"{folder} has no {', '.join(missing)}: nothing was measured. Give their folder as --data.")
+    return folder
+
+
+def unpack(folder: Path, tars: Sequence[str], into: Path) -> tuple[Path, int]:
+    """Unpack the tars and write a manifest of their photos: (manifest, number of photos)."""
+    with (folder / "sun397_mapping.csv").open(newline="", encoding="utf-8") as file:
+        label_of = {row["raw_name"].strip("/"): row["hashtag"] or "other" for row in csv.DictReader(file)}
+    rows = []
+    for name in tars:
+        place = into / Path(name).stem
+        with tarfile.open(folder / name) as archive:
+            archive.extractall(place, filter="data")
+        for path in sorted(place.rglob("*.jpg")):
+            scene_class = path.parent.relative_to(place).as_posix()
+            rows.append([f"{place.name}/{path.relative_to(place)}", path, label_of[scene_class], scene_class])
+    manifest = into / "manifest.csv"
+    with manifest.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["photo_id", "path", "label", "scene_class"], *rows])
+    return manifest, len(rows)
+
+
+def train(folder: Path, name: str, manifest: Path, recipe: dict[str, Any], cache: Path) -> dict[str, Any]:
+    """Train in a process of its own, as a worker does, and return the report."""
+    out, job = folder / name, folder / f"{name}.json"
+    content = {"recipe": recipe, "photos": str(manifest), "out": str(out), "cache": str(cache)}
+    job.write_text(json.dumps(content))
+    command = [sys.executable, "-m", "trainer.engine", "train", str(job)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        sys.exit(f"{name} failed: {ended.stdout.splitlines()[-1:]} {ended.stderr[-500:]}")
+    report: dict[str, Any] = json.loads((out / "report.json").read_text())
+    return report
+
+
+def print_table(rows: dict[str, dict[str, float]]) -> None:
+    """One line a row name, one column a figure."""
+    columns = list(next(iter(rows.values())))
+    print(" " * 28 + "".join(f"{column:>14}" for column in columns))
+    for name, row in rows.items():
+        print(f"{name:28}" + "".join(f"{row[column]:14.3f}" for column in columns))
+
+
+def figures(report: dict[str, Any]) -> dict[str, float]:
+    at = {round(row["coverage"], 2): row["precision"] for row in report["precision_at_coverage"]}
+    return {
+        "accuracy": report["accuracy"],
+        "balanced": report["balanced_accuracy"],
+        "p@20%": at[0.2],
+        "p@40%": at[0.4],
+        "p@60%": at[0.6],
+        "seconds": report["seconds"],
+        "memory MB": report["peak_memory_mb"],
+    }
