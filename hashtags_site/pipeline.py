@@ -128,7 +128,11 @@ def _agreement() -> Station:
     if rate is None:
         return Station("Agreement", "–", "Nobody has voted yet.", url)
     words = (
-        f"of {rate.n} photo{'' if rate.n == 1 else 's'} (95 % interval {rate.low:.0%} to {rate.high:.0%}), "
+        f"of {rate.n} photo{'' if rate.n == 1 else 's'} (95 % interval {_percent(rate.low)} to {_percent(rate.high)}), "
         f"said by {people} {'person' if people == 1 else 'people'}."
     )
-    return Station("Agreement", f"{rate.value:.0%}", words, url)
+    return Station("Agreement", _percent(rate.value), words, url)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
