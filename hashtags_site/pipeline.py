@@ -128,7 +128,8 @@ def _agreement() -> Station:
     if rate is None:
         return Station("Agreement", "–", "Nobody has voted yet.", url)
     words = (
-        f"of {rate.n} photo{'' if rate.n == 1 else 's'} (95 % interval {_percent(rate.low)} to {_percent(rate.high)}), "
+        f"of {rate.n} photo{'' if rate.n == 1 else 's'} "
+        f"(95 % interval {_percent(rate.low)} to {_percent(rate.high)}), "
         f"said by {people} {'person' if people == 1 else 'people'}."
     )
     return Station("Agreement", _percent(rate.value), words, url)
