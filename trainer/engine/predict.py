@@ -23,8 +23,6 @@ from .report import softmax
 
 FORMAT = "scenetag-model/1"
 CANDIDATES = 3
-# Photos a run of the network. On a processor more are no faster, and 16 take 100 MB more for good.
-TOGETHER = 1
 
 
 @dataclass(frozen=True)
@@ -92,8 +90,10 @@ class Suggester:
                     )
 
     def _rows(self, photos: list[NDArray[np.uint8]]) -> Iterator[NDArray[np.float64]]:
-        for at in range(0, len(photos), TOGETHER):
-            yield from self.probabilities(as_batch(photos[at : at + TOGETHER], self.input))
+        # With one thread a batch is no faster and takes 100 MB more for good: a web worker goes one by one.
+        together = self.batch if self.threads > 1 else 1
+        for at in range(0, len(photos), together):
+            yield from self.probabilities(as_batch(photos[at : at + together], self.input))
 
     def probabilities(self, photos: NDArray[np.float32]) -> NDArray[np.float64]:
         """Calibrated probabilities (n, c) of normalised photos (n, 3, s, s)."""

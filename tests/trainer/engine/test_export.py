@@ -44,7 +44,7 @@ def test_a_model_that_differs_from_its_network_is_refused(
     def broken(network: torch.nn.Module, *rest: Any, **named: Any) -> None:
         real(network, *rest, **named)
         with torch.no_grad():
-            network.head[0].layers[-1].weight[0].add_(1.0)  # type: ignore[index, union-attr]
+            network.head[0].layers[-1].weight.neg_()  # type: ignore[index, union-attr]
 
     monkeypatch.setattr(module, "write_onnx", broken)
     photos = np.random.default_rng(0).normal(0, 1, (2, 3, 224, 224)).astype(np.float32)
