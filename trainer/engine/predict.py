@@ -65,7 +65,8 @@ class Suggester:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
-        options.enable_cpu_mem_arena = False  # an arena would keep the memory of its fullest moment
+        # An arena keeps the memory of its fullest moment: right for a command, too much for a web worker.
+        options.enable_cpu_mem_arena = self.threads > 1
         try:
             self.session = onnxruntime.InferenceSession(
                 str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
