@@ -29,10 +29,10 @@ unit: .venv/installed-dev wordnet  ## fast tests, SQLite
 	$(BIN)/pytest -q -n 2 -m "not integration and not browser"
 
 integration: .venv/installed-dev wordnet  ## real worker and engine, SQLite
-	$(BIN)/pytest -q -m "integration and not browser"
+	$(BIN)/pytest -q -n 2 -m "integration and not browser"
 
 postgres: .venv/installed-dev wordnet  ## the tests that touch the database's own behaviour, on PostgreSQL
-	$(RUN) scripts/with_postgres.py $(BIN)/pytest -q -m "(postgres or integration) and not browser"
+	$(RUN) scripts/with_postgres.py $(BIN)/pytest -q -n 2 -m "postgres and not browser"
 
 browser: .venv/installed-dev wordnet chromium  ## the pages in a real Chromium
 	$(BIN)/pytest -q -m browser

@@ -14,7 +14,7 @@ from jobs.lease import Cancelled, Interrupted, JobError, Lease, LeaseLost, claim
 from jobs.models import Job
 
 State = Job.State
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 
 
 @pytest.fixture

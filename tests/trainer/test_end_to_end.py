@@ -15,7 +15,7 @@ from mapping.models import Release
 from tests.trainer.conftest import jpeg
 from trainer import photosets, services, serving
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.integration]
 
 
 def test_photos_become_a_model_that_suggests(

@@ -14,7 +14,7 @@ from trainer import services
 from trainer.models import Promotion, TrainedModel
 from trainer.serving import active_model, suggest
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.integration]
 
 
 def test_installed_twice_is_one_active_model_that_suggests() -> None:

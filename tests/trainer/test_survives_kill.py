@@ -19,7 +19,7 @@ from tests.trainer.conftest import jpeg
 from trainer import photosets, services
 from trainer.models import TrainingRun
 
-pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.integration, pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 EPOCHS = 14
 
 

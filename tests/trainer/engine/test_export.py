@@ -19,6 +19,8 @@ from trainer.engine.predict import Suggester
 
 from .conftest import Engine, write_photo
 
+pytestmark = pytest.mark.integration
+
 STARTER = Path(__file__).parents[3] / "trainer" / "starter"
 
 

@@ -17,6 +17,8 @@ from trainer.engine.predict import Suggester
 
 from .conftest import write_photo
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="session")
 def suggester(model: Path) -> Suggester:

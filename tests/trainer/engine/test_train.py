@@ -19,6 +19,8 @@ from trainer.engine.checkpoint import CheckpointError
 
 from .conftest import Engine, events_of, start_engine, write_job, write_manifest
 
+pytestmark = pytest.mark.integration
+
 SCRATCH = {
     "kind": "finetune",
     "weights": "none",
