@@ -22,11 +22,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import sqrt
-
-from scipy.stats import norm
+from statistics import NormalDist
 
 FEW = 30  # photos; under it a rate is shown pale, because its interval is wide
-Z = float(norm.ppf(0.975))  # two-sided 95 %
+Z = NormalDist().inv_cdf(0.975)  # two-sided 95 %
 
 
 @dataclass(frozen=True)
