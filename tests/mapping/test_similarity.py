@@ -10,11 +10,17 @@ import pytest
 
 from mapping import similarity, wordnet
 
-KEYS = """abbey.n.01 airport.n.01 aquarium.n.01 shop.n.01 toyshop.n.01 shoe_shop.n.01 volleyball_court.n.01
-beach.n.01 forest.n.02 rain_forest.n.01 bamboo.n.01 mountain.n.01 river.n.01 lake.n.01 ocean.n.01 kitchen.n.01
-bedroom.n.01 street.n.01 highway.n.01 railroad_track.n.01 train_station.n.01 sky.n.01 stadium.n.01 gymnasium.n.02
-restaurant.n.01 bar.n.01 church.n.02 cathedral.n.01 castle.n.02 palace.n.01 library.n.01 museum.n.01 office.n.01
-hospital.n.01 garden.n.01 park.n.02 everest.n.01 paris.n.01 dog.n.01 woman.n.01 entity.n.01""".split()
+# fmt: off
+KEYS = [
+    "abbey.n.01", "airport.n.01", "aquarium.n.01", "shop.n.01", "toyshop.n.01", "shoe_shop.n.01",
+    "volleyball_court.n.01", "beach.n.01", "forest.n.02", "rain_forest.n.01", "bamboo.n.01",
+    "mountain.n.01", "river.n.01", "lake.n.01", "ocean.n.01", "kitchen.n.01", "bedroom.n.01",
+    "street.n.01", "highway.n.01", "railroad_track.n.01", "train_station.n.01", "sky.n.01",
+    "stadium.n.01", "gymnasium.n.02", "restaurant.n.01", "bar.n.01", "church.n.02", "cathedral.n.01",
+    "castle.n.02", "palace.n.01", "library.n.01", "museum.n.01", "office.n.01", "hospital.n.01",
+    "garden.n.01", "park.n.02", "everest.n.01", "paris.n.01", "dog.n.01", "woman.n.01", "entity.n.01",
+]
+# fmt: on
 
 
 class Table:
@@ -40,9 +46,8 @@ def table() -> Table:
     for synset in list(synsets.values()):
         synsets |= {s.name(): s for path in synset.hypernym_paths() for s in path}
     keys = sorted(synsets)
-    parents = [
-        [keys.index(h.name()) for h in s.hypernyms() + s.instance_hypernyms()] for s in map(synsets.get, keys)
-    ]
+    ups = [synsets[key].hypernyms() + synsets[key].instance_hypernyms() for key in keys]
+    parents = [[keys.index(up.name()) for up in above] for above in ups]
     return Table(keys, parents, [sum(x.count() for x in synsets[key].lemmas()) for key in keys])
 
 
@@ -57,7 +62,7 @@ def test_six_measures_equal_nltks(table: Table, kind: str, monkeypatch: pytest.M
     synsets = [reader.synset(key) for key in KEYS]
     shares = {reader.synset(key).offset(): math.exp(-v) for key, v in zip(table.keys, values, strict=True)}
     ic = {"n": {**shares, 0: 1.0}}
-    for measure in similarity.MEASURES:
+    for measure in similarity.MEASURES if kind == "counted" else ("res", "lin", "jcn"):
         more = (ic,) if measure in ("res", "lin", "jcn") else ()
         root = KEYS.index("entity.n.01")
         for i, one in enumerate(synsets):
