@@ -55,7 +55,7 @@ class TestPage:
     def test_shows_clusters_and_quality(self, client: Client, user_for: Callable[[str], User]) -> None:
         MappingEntry.objects.filter(pk__in=MappingEntry.objects.values("pk")[KEPT:]).delete()
         client.force_login(user_for("viewer"))
-        page = client.get(reverse("mapping:assistants"), {"clusters": 5, "kind": "wup", "method": "average"})
+        page = client.get(reverse("mapping:assistants"), {"clusters": "5", "kind": "wup", "method": "average"})
         assert page.status_code == 200
         assert page.context["quality"].groups <= 5
         grouped = sum(len(c.members) for c in page.context["clusters"]) + len(page.context["alone"])
