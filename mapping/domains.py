@@ -33,6 +33,6 @@ def wordnet_domains(file: Path) -> dict[int, tuple[str, ...]]:
         for line in lines:
             sense, _, names = line.rstrip("\n").partition("\t")
             offset, _, part_of_speech = sense.partition("-")
-            if part_of_speech == "n":
+            if part_of_speech == "n" and offset.isdigit():  # one line of the file has no offset
                 found[int(offset)] = tuple(names.split())
     return found

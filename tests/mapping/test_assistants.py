@@ -46,7 +46,7 @@ def test_too_few_and_too_many() -> None:
 
 def test_domains_file_of_nouns(tmp_path: Path) -> None:
     file = tmp_path / "domains.txt"
-    file.write_text("03032252-n\tbuildings town_planning\n00001740-v\tbiology\n")
+    file.write_text("03032252-n\tbuildings town_planning\n00001740-v\tbiology\n-n\tsport\n")
     assert domains.wordnet_domains(file) == {3032252: ("buildings", "town_planning")}
 
 
@@ -55,7 +55,7 @@ class TestPage:
     def test_shows_clusters_and_quality(self, client: Client, user_for: Callable[[str], User]) -> None:
         MappingEntry.objects.filter(pk__in=MappingEntry.objects.values("pk")[KEPT:]).delete()
         client.force_login(user_for("viewer"))
-        page = client.get(reverse("mapping:assistants"), {"clusters": "5", "kind": "wup", "method": "average"})
+        page = client.get(reverse("mapping:assistants"), {"clusters": "5", "kind": "wup"})
         assert page.status_code == 200
         assert page.context["quality"].groups <= 5
         grouped = sum(len(c.members) for c in page.context["clusters"]) + len(page.context["alone"])
