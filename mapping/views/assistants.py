@@ -29,7 +29,7 @@ class CutForm(forms.Form):
 @permission_required("mapping.view_sceneclass", raise_exception=True)
 def index(request: HttpRequest) -> HttpResponse:
     """Everything on one page; where something is missing, the page says what and how to get it."""
-    form = CutForm({"kind": "lin-intrinsic", "method": "average", **request.GET.dict()})
+    form = CutForm({"kind": "wup", "method": "average", **request.GET.dict()})
     context: dict[str, Any] = {"form": form, "domains_missing": domains.domains_file() is None}
     context["how_to_get_domains"] = domains.HOW_TO_GET_IT
     try:
