@@ -21,7 +21,7 @@ LOOK = (
 )
 ROLES: dict[str, tuple[str, ...]] = {
     "viewer": LOOK,
-    "curator": (*LOOK, "mapping.change_mappingentry", "mapping.publish_release"),
+    "curator": (*LOOK, "mapping.change_mappingentry", "mapping.change_hashtag", "mapping.publish_release"),
     "trainer admin": (
         *LOOK,
         "trainer.add_photoset",

@@ -75,7 +75,10 @@ def _load_hashtags(file: Path) -> int:
             known.add(name)
             new.append(
                 Hashtag(
-                    name=name, posts_millions=int(posts), source=row["source"], counted_on=row["counted_on"]
+                    name=name,
+                    posts=int(posts) * 1_000_000,
+                    source=row["source"],
+                    counted_on=row["counted_on"],
                 )
             )
     Hashtag.objects.bulk_create(new)

@@ -15,16 +15,23 @@ OTHER = "other"  # the label of a class that none of the hashtags fits
 
 class Hashtag(models.Model):
     name = models.CharField(max_length=50, unique=True)  # without #
-    posts_millions = models.PositiveIntegerField()
+    posts = models.PositiveBigIntegerField()
     source = models.CharField(max_length=200)
     counted_on = models.CharField(max_length=20)  # as precise as the source is: "2019"
+    blocked = models.BooleanField(default=False)  # never offered again; classes that carry it keep it
+    blocked_why = models.CharField(max_length=200, blank=True)
+    history = HistoricalRecords()
 
     class Meta:
-        ordering = ["-posts_millions", "name"]
+        ordering = ["-posts", "name"]
         constraints = [models.CheckConstraint(name="hashtag_not_other", condition=~Q(name=OTHER))]
 
     def __str__(self) -> str:
         return f"#{self.name}"
+
+    @property
+    def posts_millions(self) -> int:
+        return round(self.posts / 1_000_000)
 
 
 class SceneClass(models.Model):
@@ -47,6 +54,58 @@ class SceneClass(models.Model):
         return ", ".join(level.replace("_", " ") for level in (self.level1, self.level2) if level)
 
 
+class Opinion(models.Model):
+    """A mapping of its own beside *the* mapping: a curator's, made blind to all others, or a file's."""
+
+    name = models.CharField(max_length=100, unique=True)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
+    note = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("mapping:opinion", args=[self.pk])
+
+
+class Change(models.Model):
+    """One act of one curator: a decision about one class, or about many at once. Undone as one."""
+
+    class Action(models.TextChoices):
+        DECIDE = "decide", "decided"
+        GROUP = "group", "confirmed as a group"
+        CLUSTER = "cluster", "given to a cluster"
+        TABLE = "table", "changed in the table"
+        IMPORT = "import", "imported"
+        SETTLE = "settle", "settled between opinions"
+
+    action = models.CharField(max_length=10, choices=Action)
+    opinion = models.ForeignKey(Opinion, models.CASCADE, null=True, blank=True)  # null: about the mapping
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    at = models.DateTimeField(auto_now_add=True)
+    before = models.JSONField(default=dict)  # entry's id → what it said, so that the act can be taken back
+    undone_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    undone_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        indexes = [models.Index(fields=["by", "-id"], name="change_by_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.get_action_display()}: {len(self.before)} classes"
+
+
+class TheMapping(models.Manager["MappingEntry"]):
+    """The entries of the mapping itself, without those of the opinions beside it."""
+
+    def get_queryset(self) -> models.QuerySet[MappingEntry]:
+        return super().get_queryset().filter(opinion=None)
+
+
 class MappingEntry(models.Model):
     """What is decided about one scene class today. A label is frozen only in a Release."""
 
@@ -55,7 +114,9 @@ class MappingEntry(models.Model):
         IMPORTED = "imported"  # from a file, no curator has looked
         CONFIRMED = "confirmed"  # a curator decided
 
-    scene_class = models.OneToOneField(SceneClass, models.CASCADE, related_name="entry")
+    scene_class = models.ForeignKey(SceneClass, models.CASCADE, related_name="entries")
+    # Null in the mapping itself. An opinion has rows of its own, so that every tool works on both.
+    opinion = models.ForeignKey(Opinion, models.CASCADE, null=True, blank=True, related_name="entries")
     sense = models.CharField(max_length=100, blank=True)  # WordNet synset: "shop.n.01"
     synset = models.CharField(max_length=100, blank=True)  # in words: "shoe shop"
     hypernym_sense = models.CharField(max_length=100, blank=True)
@@ -66,16 +127,25 @@ class MappingEntry(models.Model):
     version = models.PositiveIntegerField(default=1)  # a save that saw another version is refused
     changed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
     changed_at = models.DateTimeField(auto_now=True)
+    # The act whose decision stands; after an undo, the one before it.
+    change = models.ForeignKey(Change, models.SET_NULL, null=True, blank=True, related_name="entries")
     history = HistoricalRecords(excluded_fields=["changed_at"])
+    objects = TheMapping()
+    everywhere = models.Manager["MappingEntry"]()  # opinions' entries too
 
     class Meta:
         ordering = ["scene_class__key"]
         verbose_name_plural = "mapping entries"
+        base_manager_name = "everywhere"
         constraints = [
+            models.UniqueConstraint(
+                name="one_entry_per_class", fields=["scene_class"], condition=Q(opinion__isnull=True)
+            ),
+            models.UniqueConstraint(name="one_answer_per_opinion", fields=["opinion", "scene_class"]),
             models.CheckConstraint(
                 name="entry_undecided_has_no_hashtag",
                 condition=~Q(status="undecided") | Q(hashtag__isnull=True),
-            )
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,13 +1,14 @@
 from django.urls import path
 
-from mapping import views
+from mapping.views import assistants, entries, hashtags, releases
 
 app_name = "mapping"
 urlpatterns = [
-    path("", views.entries, name="entries"),
-    path("<int:pk>/", views.entry, name="entry"),
-    path("hashtags/", views.hashtags, name="hashtags"),
-    path("releases/", views.releases, name="releases"),
-    path("releases/publish/", views.publish, name="publish"),
-    path("releases/<int:number>/", views.release, name="release"),
+    path("", entries.entries, name="entries"),
+    path("<int:pk>/", entries.entry, name="entry"),
+    path("assistants/", assistants.index, name="assistants"),
+    path("hashtags/", hashtags.hashtags, name="hashtags"),
+    path("releases/", releases.releases, name="releases"),
+    path("releases/publish/", releases.publish, name="publish"),
+    path("releases/<int:number>/", releases.release, name="release"),
 ]

@@ -34,7 +34,7 @@ def taken_in(seed: int, **attribution: str) -> Photo:
 @pytest.fixture
 def hashtags(db: None) -> dict[str, Hashtag]:
     names = ("cafe", "bar", "sport")
-    rows = [Hashtag(name=name, posts_millions=50, source="test", counted_on="2019") for name in names]
+    rows = [Hashtag(name=name, posts=50_000_000, source="test", counted_on="2019") for name in names]
     return {row.name: row for row in Hashtag.objects.bulk_create(rows)}
 
 

@@ -1,0 +1,101 @@
+"""Releases: their list, one of them, and publishing the next."""
+
+from __future__ import annotations
+
+import csv
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_http_methods
+
+from mapping.forms import PublishForm
+from mapping.models import OTHER, MappingEntry, Release
+from mapping.services import (
+    ChangesMoved,
+    NothingToPublish,
+    fingerprint,
+    moves,
+    publish_release,
+    release_labels,
+    unpublished_moves,
+)
+
+
+@require_GET
+@permission_required("mapping.view_release", raise_exception=True)
+def releases(request: HttpRequest) -> HttpResponse:
+    rows = (
+        Release.objects.select_related("published_by").annotate(classes=Count("labels")).order_by("-number")
+    )
+    return render(request, "mapping/releases.html", {"releases": rows, "moves": unpublished_moves()})
+
+
+@require_GET
+@permission_required("mapping.view_release", raise_exception=True)
+def release(request: HttpRequest, number: int) -> HttpResponse:
+    shown = get_object_or_404(Release.objects.select_related("published_by"), number=number)
+    if request.GET.get("format") == "csv":
+        return _as_csv(shown)
+    label = request.GET.get("label", "")
+    labels = shown.labels.all()
+    counts = list(labels.order_by().values("label").annotate(n=Count("pk")).order_by("-n", "label"))
+    top = max((row["n"] for row in counts if row["label"] != OTHER), default=1)
+    before = Release.objects.filter(number=number - 1).first()
+    context = {
+        "release": shown,
+        "counts": [row | {"share": min(100, round(100 * row["n"] / top))} for row in counts],
+        "classes": sum(row["n"] for row in counts),
+        "labels": labels.filter(label=label) if label else labels,
+        "label": label,
+        "before": before,
+        "moves": moves(release_labels(before), release_labels(shown)) if before else [],
+    }
+    return render(request, "mapping/release.html", context)
+
+
+def _as_csv(shown: Release) -> HttpResponse:
+    response = HttpResponse(content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="scenetag-release-{shown.number}.csv"'
+    columns = ("scene_key", "synset", "sense", "hypernym", "hypernym_sense", "label")
+    writer = csv.writer(response)
+    writer.writerow(columns)
+    writer.writerows(shown.labels.values_list(*columns))
+    return response
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required("mapping.publish_release", raise_exception=True)
+def publish(request: HttpRequest) -> HttpResponse:
+    form = PublishForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            new = publish_release(by=request.user, **form.cleaned_data)  # type: ignore[arg-type]
+        except NothingToPublish:
+            messages.info(request, "No label differs from the newest release: nothing to publish.")
+            return redirect("mapping:releases")
+        except ChangesMoved:
+            form.add_error(
+                None, "The mapping changed while you were reading. Here is what would be published now."
+            )
+            return _publish_page(request, form, status=409)
+        left_out = MappingEntry.objects.filter(status=MappingEntry.Status.UNDECIDED).count()
+        left = f" {left_out} undecided classes were left out." if left_out else ""
+        messages.success(request, f"Release {new.number} is published and frozen.{left}")
+        return redirect(new)
+    return _publish_page(request, form, status=400 if form.errors else 200)
+
+
+def _publish_page(request: HttpRequest, form: PublishForm, status: int) -> HttpResponse:
+    newest = Release.objects.first()
+    changes = unpublished_moves()
+    context = {
+        "form": form,
+        "moves": changes,
+        "seen": fingerprint(changes),
+        "undecided": MappingEntry.objects.filter(status=MappingEntry.Status.UNDECIDED).count(),
+        "number": newest.number + 1 if newest else 1,
+    }
+    return render(request, "mapping/publish.html", context, status=status)
