@@ -56,7 +56,7 @@ format: .venv/installed-dev  ## let ruff put the code in order
 	@touch $@
 
 wordnet: .venv/installed
-	@$(RUN) scripts/get_wordnet.py
+	@$(RUN) scripts/get_wordnet.py && $(RUN) -m mapping.wordnet
 
 chromium:
 	@sh scripts/get_chromium.sh

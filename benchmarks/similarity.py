@@ -28,7 +28,8 @@ def nltk_pairs(
     keys: list[str], pairs: list[tuple[int, int]], ic: dict[str, Any]
 ) -> tuple[dict[str, Any], float]:
     """nltk's six measures of those pairs, and the seconds that took with its caches warm."""
-    senses = [wordnet._reader().synset(key) for key in keys]
+    reader = wordnet.reader()
+    senses = [reader.synset(key) for key in keys]
     found: dict[str, Any] = {}
     for _ in range(2):  # the first round fills nltk's caches
         start = time.perf_counter()
@@ -45,7 +46,7 @@ def main() -> None:
     wanted = parser.parse_args().pairs
     with CATALOGUE.open(newline="", encoding="utf-8") as file:
         keys = [row["sense"] for row in csv.DictReader(file) if row["sense"]]
-    nouns = wordnet.nouns()  # type: ignore[attr-defined,unused-ignore]
+    nouns = wordnet.nouns()
     start = time.perf_counter()
     content = similarity.information_content(nouns)
     content_s = time.perf_counter() - start

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 from django.conf import settings
@@ -38,19 +37,6 @@ class TooMany(Exception):
 
 class TooFew(Exception):
     """Fewer than two classes have a sense: there is nothing to compare."""
-
-
-class NounTable(similarity.Nouns, Protocol):
-    """Of mapping.wordnet's noun table, what domains need besides."""
-
-    @property
-    def offsets(self) -> NDArray[Any]: ...
-    def topics(self, i: int, /) -> Sequence[str]: ...
-
-
-def _nouns() -> NounTable:
-    found: NounTable = wordnet.nouns()  # type: ignore[attr-defined,unused-ignore]
-    return found
 
 
 @dataclass(frozen=True)
@@ -82,7 +68,7 @@ class Catalogue:
 
 def catalogue() -> Catalogue:
     """One query. A sense that WordNet does not have counts as none. Raises WordNetMissing."""
-    nouns = _nouns()
+    nouns = wordnet.nouns()
     found = list(MappingEntry.objects.select_related("scene_class", "hashtag"))
     for entry in found:
         if nouns.index(entry.sense) is None:
@@ -115,7 +101,7 @@ def all_distances(senses: tuple[str, ...]) -> dict[str, NDArray[np.float64]]:
 
 
 def _compute(senses: tuple[str, ...]) -> dict[str, NDArray[np.float64]]:
-    nouns = _nouns()
+    nouns = wordnet.nouns()
     content = similarity.information_content(nouns)
     counted = similarity.similarities(nouns, senses, content.counted, content.depth)
     intrinsic = similarity.similarities(nouns, senses, content.intrinsic, content.depth)
@@ -141,7 +127,7 @@ def methods(senses: tuple[str, ...], kind: str) -> tuple[Method, ...]:
 
 def topic_groups(senses: Sequence[str]) -> dict[str, int | str]:
     """Sense → its first topic domain, by WordNet itself; most places have none."""
-    nouns = _nouns()
+    nouns = wordnet.nouns()
     found: dict[str, int | str] = {}
     for sense in senses:
         place = nouns.index(sense)
@@ -156,7 +142,7 @@ def domain_groups(senses: Sequence[str]) -> dict[str, int | str] | None:
     file = domains.domains_file()
     if file is None:
         return None
-    known, nouns = domains.wordnet_domains(file), _nouns()
+    known, nouns = domains.wordnet_domains(file), wordnet.nouns()
     found: dict[str, int | str] = {}
     for sense in senses:
         place = nouns.index(sense)

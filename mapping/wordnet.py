@@ -1,7 +1,8 @@
 """WordNet's nouns: senses of a scene class, ranked, and the way up from a sense to more general ones.
 
-The only module that imports nltk. Its reader takes 2–4 s to build, so it is built at first use, once per
-process. Without data every function raises WordNetMissing; pages then offer plain text fields.
+The only module that imports nltk, and only to make the table of mapping.nouns: python -m mapping.wordnet, or
+at the first use, once for all processes. Without data every function raises WordNetMissing; pages then offer
+plain text fields.
 """
 
 from __future__ import annotations
@@ -14,10 +15,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mapping.nouns import Nouns, pack_lists, pack_texts, read, write
+
 if TYPE_CHECKING:
     from nltk.corpus.reader.wordnet import Synset, WordNetCorpusReader
+    from numpy.typing import NDArray
 
 DATA_DIR = Path(__file__).resolve().parent.parent / "var/nltk_data"  # where scripts/get_wordnet.py puts it
+TABLE = "nouns.npz"
 HOW_TO_GET_IT = "WordNet is not here. Get it with: python scripts/get_wordnet.py"
 
 # How likely a sense of this lexicographer file is a place one can photograph.
@@ -65,21 +70,35 @@ _lock = threading.Lock()
 
 
 def is_ready() -> bool:
-    """True when the data is there; loads it, which takes seconds the first time."""
+    """True when the data is there."""
     try:
-        _reader()
+        nouns()
     except WordNetMissing:
         return False
     return True
 
 
-def _reader() -> WordNetCorpusReader:
-    with _lock:  # two first readers at once would each build one
-        return _build_reader()
+def nouns() -> Nouns:
+    """The table of nouns, read once per process, built first if no process has yet."""
+    with _lock:  # two first readers at once would each read one
+        return _nouns()
 
 
 @lru_cache(maxsize=1)
-def _build_reader() -> WordNetCorpusReader:
+def _nouns() -> Nouns:
+    file = DATA_DIR / TABLE
+    if (table := read(file)) is not None:
+        return table
+    arrays = build()
+    try:
+        write(file, arrays)
+    except OSError:
+        warnings.warn(f"{file} cannot be written: every process builds its own table", stacklevel=2)
+    return Nouns(arrays)
+
+
+def reader() -> WordNetCorpusReader:
+    """nltk's. Raises WordNetMissing."""
     import nltk
     from nltk.corpus.reader.wordnet import WordNetCorpusReader
 
@@ -95,31 +114,68 @@ def _build_reader() -> WordNetCorpusReader:
     raise WordNetMissing
 
 
-def _sense(synset: Synset, via: str = "") -> Sense:
+def build() -> dict[str, NDArray[Any]]:
+    """Read all nouns with nltk, which takes about 12 s; the arrays of mapping.nouns.Nouns."""
+    import numpy as np
+
+    source = reader()
+    synsets: list[Synset] = sorted(source.all_synsets("n"), key=lambda synset: synset.offset())
+    number = {synset.offset(): at for at, synset in enumerate(synsets)}
+    uses = _tag_counts(source)
+    terms = sorted(source.all_lemma_names("n"))
+    lexnames = sorted({synset.lexname() for synset in synsets})
+    senses = ([number[s.offset()] for s in source.synsets(term, "n") if _has(s, term)] for term in terms)
+    ups = ([number[s.offset()] for s in x.hypernyms() + x.instance_hypernyms()] for x in synsets)
+    topics = ([number[s.offset()] for s in x.topic_domains() if s.pos() == "n"] for x in synsets)
+    arrays: dict[str, NDArray[Any]] = {
+        "counts": np.array([sum(uses.get(x.key(), 0) for x in s.lemmas()) for s in synsets], np.int32),
+        "offsets": np.array([synset.offset() for synset in synsets], np.int32),
+        "instances": np.array([bool(synset.instance_hypernyms()) for synset in synsets]),
+        "lexname_of": np.array([lexnames.index(synset.lexname()) for synset in synsets], np.int32),
+    }
+    texts = {
+        "keys": (synset.name() for synset in synsets),
+        "lexnames": lexnames,
+        "lemmas": ("\n".join(synset.lemma_names()).replace("_", " ") for synset in synsets),
+        "glosses": (synset.definition() for synset in synsets),
+        "examples": ("\n".join(synset.examples()) for synset in synsets),
+        "terms": terms,
+        "exceptions": (line.strip() for line in source.open("noun.exc")),
+    }
+    for name, lines in texts.items():
+        arrays[name], arrays[f"{name}_ends"] = pack_texts(lines)
+    for name, lists in {"parents": ups, "topics": topics, "senses": senses}.items():
+        arrays[name], arrays[f"{name}_ends"] = pack_lists(lists)
+    return arrays
+
+
+def _has(synset: Synset, term: str) -> bool:
+    """nltk also answers with what the term may be the plural of; the table applies that rule itself."""
+    return term in {name.lower() for name in synset.lemma_names()}
+
+
+def _tag_counts(source: WordNetCorpusReader) -> dict[str, int]:
+    """Sense key → uses. One pass: asking nltk lemma by lemma takes longer than all the rest."""
+    rows = (line.split() for line in source.open("cntlist.rev"))
+    return {key: int(count) for key, _, count in rows}
+
+
+def _sense(i: int, via: str = "") -> Sense:
+    table = _nouns()
     return Sense(
-        key=synset.name(),
-        lemmas=tuple(name.replace("_", " ") for name in synset.lemma_names()),
-        gloss=synset.definition(),
-        lexname=synset.lexname(),
-        examples=tuple(synset.examples()),
+        key=table.keys[i],
+        lemmas=table.lemmas(i),
+        gloss=table.gloss(i),
+        lexname=table.lexname(i),
+        examples=table.examples(i),
         via=via,
     )
 
 
 def sense(key: str) -> Sense | None:
     """The sense of that key, or None when WordNet has no such noun."""
-    found = _synset(key)
+    found = nouns().index(key)
     return _sense(found) if found is not None else None
-
-
-def _synset(key: str) -> Synset | None:
-    from nltk.corpus.reader.wordnet import WordNetError
-
-    try:
-        found = _reader().synset(key)
-    except (WordNetError, ValueError, KeyError):
-        return None
-    return found if found is not None and found.pos() == "n" else None
 
 
 def senses(terms: Iterable[str]) -> list[Sense]:
@@ -128,33 +184,35 @@ def senses(terms: Iterable[str]) -> list[Sense]:
     terms are mapping.names.lookup_terms(key). A sense that only a later term gives is listed after all
     senses of an earlier one; terms behind the first two that answer are not asked.
     """
-    found: dict[str, Sense] = {}
+    found: dict[int, Sense] = {}
     answered = 0
     for term in terms:
-        ranked = sorted(enumerate(_reader().synsets(term.replace(" ", "_"), pos="n")), key=_badness)
-        for _, synset in ranked:
-            found.setdefault(synset.name(), _sense(synset, via=term))
+        ranked = sorted(enumerate(nouns().synsets(term)), key=_badness)
+        for _, number in ranked:
+            found.setdefault(number, _sense(number, via=term))
         answered += bool(ranked)
         if answered == 2:
             break
     return list(found.values())
 
 
-def _badness(ranked: tuple[int, Synset]) -> float:
+def _badness(ranked: tuple[int, int]) -> float:
     """Minus the score: 0.5·lex/3 + 0.15·[a place above it] − 0.04·rank − 1·[an instance, like a city]."""
-    rank, synset = ranked
-    above = {s.name() for path in synset.hypernym_paths() for s in path}
-    score = 0.5 * LEXNAME_WEIGHT.get(synset.lexname(), 0.0) / 3
+    rank, i = ranked
+    table = _nouns()
+    above = {table.keys[up] for up in table.closure(i)}
+    score = 0.5 * LEXNAME_WEIGHT.get(table.lexname(i), 0.0) / 3
     score += 0.15 * bool(above & PLACES)
     score -= 0.04 * rank
-    score -= 1.0 * bool(synset.instance_hypernyms())
+    score -= 1.0 * table.is_instance(i)
     return -score
 
 
 def hypernym_path(key: str) -> list[Sense]:
     """From the sense itself up to entity.n.01; the shortest path where there are several."""
-    synset = _synset(key)
-    if synset is None:
-        return []
-    path: list[Any] = min(synset.hypernym_paths(), key=len)
-    return [_sense(s) for s in reversed(path)]
+    found = nouns().index(key)
+    return [_sense(i) for i in nouns().path(found)] if found is not None else []
+
+
+if __name__ == "__main__":
+    print(f"WordNet: {len(nouns().keys):,} nouns are ready.")

@@ -14,7 +14,6 @@ from django.urls import reverse
 from mapping import assistants, clustering, domains, wordnet
 from mapping.models import MappingEntry
 
-pytestmark = pytest.mark.skipif(not hasattr(wordnet, "nouns"), reason="the noun table is not built yet")
 KEPT = 40  # classes: enough for clusters, few enough to be quick
 
 

@@ -134,7 +134,7 @@ def test_without_wordnet_the_page_says_so_and_words_are_typed(
     def missing() -> None:
         raise wordnet.WordNetMissing
 
-    monkeypatch.setattr(wordnet, "_build_reader", missing)
+    monkeypatch.setattr(wordnet, "_nouns", missing)
     client = client_for("curator")
     assert b"scripts/get_wordnet.py" in client.get(f"/mapping/{entry.pk}/").content
     data = choice(entry, sense="", hypernym_sense="", synset="toy store", hypernym="store", hashtag="art")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from nltk.corpus.reader.wordnet import WordNetCorpusReader
 
 from mapping import similarity, wordnet
 
@@ -39,9 +40,13 @@ class Table:
 
 
 @pytest.fixture(scope="module")
-def table() -> Table:
+def reader() -> WordNetCorpusReader:
+    return wordnet.reader()
+
+
+@pytest.fixture(scope="module")
+def table(reader: WordNetCorpusReader) -> Table:
     """The senses and all above them, by nltk."""
-    reader = wordnet._reader()
     synsets = {key: reader.synset(key) for key in KEYS}
     for synset in list(synsets.values()):
         synsets |= {s.name(): s for path in synset.hypernym_paths() for s in path}
@@ -51,9 +56,11 @@ def table() -> Table:
     return Table(keys, parents, [sum(x.count() for x in synsets[key].lemmas()) for key in keys])
 
 
+@pytest.mark.integration  # nltk takes seconds to start
 @pytest.mark.parametrize("kind", ["counted", "intrinsic"])
-def test_six_measures_equal_nltks(table: Table, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    reader = wordnet._reader()
+def test_six_measures_equal_nltks(
+    reader: WordNetCorpusReader, table: Table, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     content = similarity.information_content(table)
     values = getattr(content, kind)
     # nltk walks all nouns to find this number, which takes many seconds.
@@ -86,6 +93,7 @@ def test_information_content_counts_each_noun_below_once() -> None:
     assert found.intrinsic == pytest.approx([0, *(1 - np.log([2, 2, 1]) / np.log(4))])
 
 
+@pytest.mark.integration
 def test_root_is_like_itself(table: Table) -> None:
     content = similarity.information_content(table)
     found = similarity.similarities(table, ["entity.n.01", "entity.n.01"], content.counted, content.depth)
@@ -93,6 +101,6 @@ def test_root_is_like_itself(table: Table) -> None:
     assert (found["jcn"] == similarity.SAME).all()
 
 
-def test_unknown_sense_is_named(table: Table) -> None:
+def test_unknown_sense_is_named() -> None:
     with pytest.raises(KeyError, match="jacuzzi"):
-        similarity.ancestors(table, ["shop.n.01", "jacuzzi.n.01"])
+        similarity.ancestors(wordnet.nouns(), ["shop.n.01", "jacuzzi.n.01"])
