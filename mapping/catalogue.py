@@ -12,7 +12,7 @@ from django.db import transaction
 
 from mapping.models import OTHER, Hashtag, MappingEntry, Release, SceneClass
 from mapping.names import clean, scene_key
-from mapping.services import publish_release
+from mapping.releases import publish_release
 
 DATA = Path(__file__).resolve().parent / "data"
 FIRST_RELEASE = "The founding thesis's published mapping"

@@ -91,7 +91,7 @@ class Nouns:
         self.offsets: NDArray[np.int32] = arrays["offsets"]
         self._instances: NDArray[np.bool_] = arrays["instances"]
         self._lexname_of: NDArray[np.int32] = arrays["lexname_of"]
-        self._lexnames = list(texts("lexnames"))
+        self._lexnames: list[str] = list(texts("lexnames"))
         self._lemmas, self._glosses, self._examples = texts("lemmas"), texts("glosses"), texts("examples")
         self._parents, self._topics = lists("parents"), lists("topics")
         self._terms = list(texts("terms"))  # sorted
@@ -139,7 +139,7 @@ class Nouns:
 
     def lexname(self, i: int) -> str:
         """Its lexicographer file: "noun.artifact"."""
-        return self._lexnames[self._lexname_of[i]]
+        return self._lexnames[int(self._lexname_of[i])]
 
     def topics(self, i: int) -> list[str]:
         """Keys of its topic domains."""

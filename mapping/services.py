@@ -1,142 +1,194 @@
-"""Change an entry, publish a release, tell what moved between two states of the mapping."""
+"""Decide about classes, one or many at once, and take a decision back. Each act is whole or not at all."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
-from django.db import connection, transaction
-from django.db.models import Max
+from django.db import transaction
+from django.utils import timezone
+from simple_history.utils import bulk_update_with_history
 
-from mapping.models import OTHER, Hashtag, MappingEntry, Release, ReleaseLabel
+from mapping.models import OTHER, Change, Hashtag, MappingEntry, Opinion
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
-FROZEN_FIELDS = ("sense", "synset", "hypernym_sense", "hypernym")  # copied into a release beside the label
+TEXTS = ("sense", "synset", "hypernym_sense", "hypernym", "note")
+DECIDED = (*TEXTS, "hashtag_id", "status")  # what an act changes, and an undo brings back
+SAVED = [*TEXTS, "hashtag", "status", "version", "changed_by", "changed_at", "change"]
+BATCH = 500  # rows in one UPDATE: SQLite bounds the parameters of one statement
 
 
-class StaleEntry(Exception):
-    """Somebody saved this entry since the form was shown; nothing was overwritten."""
+class StaleEntries(Exception):
+    """Somebody saved these entries since they were shown; nothing was overwritten."""
 
-    def __init__(self, current: MappingEntry) -> None:
-        super().__init__("This entry was changed meanwhile.")
+    def __init__(self, current: list[MappingEntry]) -> None:
+        super().__init__(f"{len(current)} of these classes were changed meanwhile. Nothing was saved.")
         self.current = current
 
 
-class NothingToPublish(Exception):
-    """No label differs from the newest release."""
-
-
-class ChangesMoved(Exception):
-    """The mapping changed since the list of changes was shown; nothing was published."""
+class NotYours(Exception):
+    """The act is somebody else's."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What a curator decides about one class. hashtag: a name, or "other"."""
+    """What a curator decides about one class. hashtag: a name, or "other". A None keeps what is there."""
 
     hashtag: str
-    sense: str = ""
-    synset: str = ""
-    hypernym_sense: str = ""
-    hypernym: str = ""
-    note: str = ""
-
-
-@transaction.atomic
-def change_entry(*, entry_id: int, version: int, by: AbstractBaseUser, decision: Decision) -> MappingEntry:
-    """Save a decision, if the entry is still the one of that version.
-
-    The same decision again is a repeated click and changes nothing. Raises StaleEntry with the current
-    entry, and Hashtag.DoesNotExist for an unknown hashtag.
-    """
-    entry = MappingEntry.objects.select_for_update(of=("self",)).get(pk=entry_id)
-    hashtag = None if decision.hashtag == OTHER else Hashtag.objects.get(name=decision.hashtag)
-    wanted = {name: getattr(decision, name) for name in (*FROZEN_FIELDS, "note")}
-    wanted |= {"hashtag_id": hashtag.pk if hashtag else None, "status": MappingEntry.Status.CONFIRMED}
-    if all(getattr(entry, name) == value for name, value in wanted.items()):
-        return entry
-    if entry.version != version:
-        raise StaleEntry(entry)
-    for name, value in wanted.items():
-        setattr(entry, name, value)
-    entry.version += 1
-    entry.changed_by_id = by.pk
-    entry.save()
-    return MappingEntry.objects.select_related("hashtag", "scene_class", "changed_by").get(pk=entry.pk)
+    sense: str | None = None
+    synset: str | None = None
+    hypernym_sense: str | None = None
+    hypernym: str | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True)
-class Move:
-    """One class whose label differs between two states; None: not there."""
+class Undone:
+    """An act taken back. kept: its entries that a later act changed, so they stay as they are."""
 
-    scene_key: str
-    before: str | None
-    after: str | None
-
-
-def moves(before: dict[str, str], after: dict[str, str]) -> list[Move]:
-    """The classes whose label differs, by class. Pure: scene key → label."""
-    differing = (key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
-    return [Move(key, before.get(key), after.get(key)) for key in sorted(differing)]
+    change: Change
+    restored: list[MappingEntry]
+    kept: list[MappingEntry]
 
 
-def current_labels() -> dict[str, str]:
-    """Scene key → label of every decided entry."""
-    entries = MappingEntry.objects.exclude(status=MappingEntry.Status.UNDECIDED)
-    rows = entries.values_list("scene_class__key", "hashtag__name")
-    return {key: name or OTHER for key, name in rows}
-
-
-def release_labels(release: Release | None) -> dict[str, str]:
-    return dict(release.labels.values_list("scene_key", "label")) if release else {}
-
-
-def unpublished_moves() -> list[Move]:
-    """What a release published now would change against the newest one."""
-    return moves(release_labels(Release.objects.first()), current_labels())
-
-
-def fingerprint(changes: list[Move]) -> str:
-    """Names a list of changes, so that a form can say which list its reader saw."""
-    return hashlib.sha256(repr(changes).encode()).hexdigest()[:16]
+def change_entry(*, entry_id: int, version: int, by: AbstractBaseUser, decision: Decision) -> MappingEntry:
+    """Save a decision about one class, and return it as it is now. Raises what change_many raises."""
+    change_many(
+        by=by, action=Change.Action.DECIDE, decisions={entry_id: decision}, versions={entry_id: version}
+    )
+    shown = MappingEntry.everywhere.select_related("hashtag", "scene_class", "changed_by")
+    return shown.get(pk=entry_id)
 
 
 @transaction.atomic
-def publish_release(*, by: AbstractBaseUser | None, note: str, seen: str | None = None) -> Release:
-    """Freeze the mapping under the next number. Undecided classes have no label, so they are left out.
+def change_many(
+    *,
+    by: AbstractBaseUser,
+    action: str,
+    decisions: Mapping[int, Decision],
+    versions: Mapping[int, int],
+    status: str = MappingEntry.Status.CONFIRMED,
+) -> Change | None:
+    """Save decisions by entry's id as one act, if all entries are still those of the versions.
 
-    seen is the fingerprint of the changes that the publisher was shown. Raises ValueError without a note,
-    NothingToPublish when no label changed since the newest release, ChangesMoved when others did meanwhile.
+    An entry that already says so is a repeated click and stays as it is; None when all do. Entries are all of
+    the mapping, or all of one opinion. Raises StaleEntries, Hashtag.DoesNotExist, MappingEntry.DoesNotExist,
+    and then keeps nothing.
     """
-    note = note.strip()
-    if not note:
-        raise ValueError("A release needs a note: what changed, and why.")
-    _one_publisher_at_a_time()
-    changes = unpublished_moves()
-    if not changes:
-        raise NothingToPublish
-    if seen is not None and seen != fingerprint(changes):
-        raise ChangesMoved
-    number = (Release.objects.aggregate(top=Max("number"))["top"] or 0) + 1
-    release = Release.objects.create(number=number, note=note, published_by_id=by.pk if by else None)
-    entries = MappingEntry.objects.exclude(status=MappingEntry.Status.UNDECIDED)
-    ReleaseLabel.objects.bulk_create(
-        ReleaseLabel(
-            release=release,
-            scene_key=entry.scene_class.key,
-            label=entry.label or OTHER,
-            **{name: getattr(entry, name) for name in FROZEN_FIELDS},
-        )
-        for entry in entries.select_related("scene_class", "hashtag")
+    hashtags = _hashtags({decision.hashtag for decision in decisions.values()})
+    changed: list[tuple[MappingEntry, dict[str, Any]]] = []
+    stale: list[tuple[MappingEntry, dict[str, Any]]] = []
+    entries = _locked(decisions)
+    for entry in entries:
+        wanted = _wanted(decisions[entry.pk], hashtags) | {"status": status}
+        if all(getattr(entry, name) == value for name, value in wanted.items()):
+            continue
+        (changed if entry.version == versions[entry.pk] else stale).append((entry, wanted))
+    if stale:
+        raise StaleEntries([entry for entry, _ in stale])
+    if not changed:
+        return None
+    opinion = _common_opinion(entries)
+    change = Change.objects.create(
+        action=action,
+        by_id=by.pk,
+        opinion=opinion,
+        before={entry.pk: _now(entry) for entry, _ in changed},
     )
-    return release
+    for entry, wanted in changed:
+        for name, value in (wanted | {"change_id": change.pk}).items():
+            setattr(entry, name, value)
+    _save([entry for entry, _ in changed], by=by, reason=change.get_action_display())
+    return change
 
 
-def _one_publisher_at_a_time() -> None:
-    """Two clicks at once would otherwise count the same number. SQLite's transactions already wait."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("LOCK TABLE mapping_release IN SHARE ROW EXCLUSIVE MODE")
+@transaction.atomic
+def undo_change(*, change_id: int, by: AbstractBaseUser) -> Undone:
+    """Take back an act of one's own, as a new entry in the history; a repeat does nothing.
+
+    Raises NotYours, Change.DoesNotExist.
+    """
+    change = Change.objects.select_for_update(of=("self",)).get(pk=change_id)
+    if change.by_id != by.pk:
+        raise NotYours
+    if change.undone_at is not None:
+        return Undone(change, [], [])
+    entries = _locked(map(int, change.before))
+    restored = [entry for entry in entries if entry.change_id == change.pk]
+    for entry in restored:
+        for name, value in change.before[str(entry.pk)].items():
+            setattr(entry, name, value)
+    _save(restored, by=by, reason="undone")
+    change.undone_by_id, change.undone_at = by.pk, timezone.now()
+    change.save()
+    return Undone(change, restored, [entry for entry in entries if entry not in restored])
+
+
+def newest_change(*, by: AbstractBaseUser, opinion: Opinion | None = None) -> Change | None:
+    """The act that this person's next undo takes back."""
+    return (
+        Change.objects.filter(by_id=by.pk, opinion=opinion, undone_at=None)
+        .defer("before")  # of an import it is long
+        .first()
+    )
+
+
+def _hashtags(names: set[str]) -> dict[str, Hashtag]:
+    found = {row.name: row for row in Hashtag.objects.filter(name__in=names)}
+    for name in names - found.keys() - {OTHER}:
+        raise Hashtag.DoesNotExist(f"“{name}” is not a known hashtag")
+    return found
+
+
+def _wanted(decision: Decision, hashtags: dict[str, Hashtag]) -> dict[str, Any]:
+    texts = {field.name: getattr(decision, field.name) for field in fields(decision)}
+    del texts["hashtag"]
+    found = hashtags.get(decision.hashtag)
+    return {name: text for name, text in texts.items() if text is not None} | {
+        "hashtag_id": found.pk if found else None
+    }
+
+
+def _locked(ids: Iterable[int]) -> list[MappingEntry]:
+    wanted = sorted(ids)  # always in one order, or two acts could wait for each other
+    rows = MappingEntry.everywhere.select_for_update(of=("self",)).order_by("pk")
+    found = [
+        entry
+        for start in range(0, len(wanted), BATCH)
+        for entry in rows.filter(pk__in=wanted[start : start + BATCH])
+    ]
+    if len(found) < len(wanted):
+        raise MappingEntry.DoesNotExist
+    return found
+
+
+def _common_opinion(entries: list[MappingEntry]) -> Opinion | None:
+    opinions = {entry.opinion_id for entry in entries}
+    if len(opinions) > 1:
+        raise ValueError("One act is about the mapping, or about one opinion.")
+    return entries[0].opinion
+
+
+def _now(entry: MappingEntry) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in (*DECIDED, "change_id")}
+
+
+def _save(entries: list[MappingEntry], *, by: AbstractBaseUser, reason: str) -> None:
+    now = timezone.now()
+    for entry in entries:
+        entry.version += 1
+        entry.changed_by, entry.changed_at = by, now  # type: ignore[assignment]
+    if entries:
+        bulk_update_with_history(
+            entries,
+            MappingEntry,
+            SAVED,
+            batch_size=BATCH,
+            default_user=by,
+            default_change_reason=reason,
+            default_date=now,
+            manager=MappingEntry.everywhere,
+        )

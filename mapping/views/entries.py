@@ -20,7 +20,8 @@ from mapping.filters import EntryFilter
 from mapping.forms import EntryForm
 from mapping.models import OTHER, Hashtag, MappingEntry
 from mapping.names import lookup_terms
-from mapping.services import StaleEntry, change_entry, unpublished_moves
+from mapping.releases import unpublished_moves
+from mapping.services import StaleEntries, change_entry
 
 PER_PAGE = 60
 
@@ -91,9 +92,9 @@ def _save(request: HttpRequest, shown: MappingEntry) -> HttpResponse:
             by=request.user,  # type: ignore[arg-type]
             decision=form.decision(),
         )
-    except StaleEntry as stale:
+    except StaleEntries as stale:
         current = MappingEntry.objects.select_related("scene_class", "hashtag", "changed_by").get(
-            pk=stale.current.pk
+            pk=stale.current[0].pk
         )
         context = _entry_context(request, current, form) | {"stale": current, "mine": form.decision()}
         return render(request, "mapping/entry.html", context, status=409)

@@ -13,13 +13,13 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from mapping.forms import PublishForm
 from mapping.models import OTHER, MappingEntry, Release
-from mapping.services import (
+from mapping.releases import (
     ChangesMoved,
     NothingToPublish,
+    compare,
     fingerprint,
-    moves,
     publish_release,
-    release_labels,
+    release_state,
     unpublished_moves,
 )
 
@@ -51,7 +51,7 @@ def release(request: HttpRequest, number: int) -> HttpResponse:
         "labels": labels.filter(label=label) if label else labels,
         "label": label,
         "before": before,
-        "moves": moves(release_labels(before), release_labels(shown)) if before else [],
+        "moves": compare(release_state(before), release_state(shown)) if before else [],
     }
     return render(request, "mapping/release.html", context)
 
@@ -74,7 +74,7 @@ def publish(request: HttpRequest) -> HttpResponse:
         try:
             new = publish_release(by=request.user, **form.cleaned_data)  # type: ignore[arg-type]
         except NothingToPublish:
-            messages.info(request, "No label differs from the newest release: nothing to publish.")
+            messages.info(request, "Nothing differs from the newest release: nothing to publish.")
             return redirect("mapping:releases")
         except ChangesMoved:
             form.add_error(

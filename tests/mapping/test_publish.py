@@ -10,15 +10,8 @@ from django.db import Error, connection, transaction
 from django.test import Client
 
 from mapping.models import MappingEntry, Release, ReleaseLabel
-from mapping.services import (
-    Decision,
-    Move,
-    change_entry,
-    fingerprint,
-    moves,
-    release_labels,
-    unpublished_moves,
-)
+from mapping.releases import Move, fingerprint, moves, release_labels, unpublished_moves
+from mapping.services import Decision, change_entry
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("catalogue"), pytest.mark.postgres]
 ClientFor = Callable[..., Client]

@@ -1,0 +1,154 @@
+"""Many classes decided as one act, and acts taken back one by one; never over somebody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from mapping.models import Change, Hashtag, MappingEntry, Opinion
+from mapping.services import (
+    Decision,
+    NotYours,
+    StaleEntries,
+    change_entry,
+    change_many,
+    newest_change,
+    undo_change,
+)
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("catalogue"), pytest.mark.postgres]
+UserFor = Callable[..., User]
+
+
+@pytest.fixture
+def ann(user_for: UserFor) -> User:
+    return user_for("curator", "ann")
+
+
+@pytest.fixture
+def bob(user_for: UserFor) -> User:
+    return user_for("curator", "bob")
+
+
+def entries(number: int) -> list[MappingEntry]:
+    return list(MappingEntry.objects.order_by("scene_class__key")[:number])
+
+
+def give(by: User, hashtag: str, chosen: list[MappingEntry]) -> Change | None:
+    return change_many(
+        by=by,
+        action=Change.Action.GROUP,
+        decisions={entry.pk: Decision(hashtag) for entry in chosen},
+        versions={entry.pk: entry.version for entry in chosen},
+    )
+
+
+def labels(chosen: list[MappingEntry]) -> list[str | None]:
+    return [MappingEntry.objects.get(pk=entry.pk).label for entry in chosen]
+
+
+def test_group_is_one_act_and_keeps_senses(ann: User) -> None:
+    chosen = entries(5)
+    act = give(ann, "art", chosen)
+    assert act is not None
+    assert len(act.before) == 5
+    for was in chosen:
+        entry = MappingEntry.objects.get(pk=was.pk)
+        assert (entry.label, entry.status, entry.sense) == ("art", "confirmed", was.sense)
+        newest = entry.history.first()
+        assert (newest.history_user, newest.history_change_reason) == (ann, "confirmed as a group")
+
+
+def test_one_moved_class_stops_the_whole_group(ann: User, bob: User) -> None:
+    chosen = entries(5)
+    before = labels(chosen)
+    change_entry(entry_id=chosen[2].pk, version=1, by=bob, decision=Decision("sport"))
+    with pytest.raises(StaleEntries) as stale:
+        give(ann, "art", chosen)
+    assert [entry.pk for entry in stale.value.current] == [chosen[2].pk]
+    assert labels(chosen) == [*before[:2], "sport", *before[3:]]
+
+
+def test_repeated_click_is_no_second_act(ann: User) -> None:
+    chosen = entries(5)
+    give(ann, "art", chosen)
+    assert give(ann, "art", chosen) is None
+    assert Change.objects.count() == 1
+
+
+def test_unknown_hashtag_keeps_nothing(ann: User) -> None:
+    with pytest.raises(Hashtag.DoesNotExist):
+        give(ann, "nonsense", entries(2))
+    assert not Change.objects.exists()
+
+
+def test_undo_goes_back_many_steps_as_new_entries_of_the_history(ann: User) -> None:
+    chosen = entries(3)
+    before = labels(chosen)
+    for hashtag in ("art", "sport", "other"):
+        chosen = entries(3)
+        give(ann, hashtag, chosen)
+    for expected in (["sport"] * 3, ["art"] * 3, before):
+        act = newest_change(by=ann)
+        assert act is not None
+        assert len(undo_change(change_id=act.pk, by=ann).restored) == 3
+        assert labels(chosen) == expected
+    assert newest_change(by=ann) is None
+    entry = MappingEntry.objects.get(pk=chosen[0].pk)
+    assert (entry.status, entry.change) == ("imported", None)
+    assert entry.history.count() == 6
+    assert entry.history.first().history_change_reason == "undone"
+
+
+def test_undo_twice_by_one_click_takes_back_one_act(ann: User) -> None:
+    chosen = entries(1)
+    give(ann, "art", chosen)
+    give(ann, "sport", entries(1))
+    act = newest_change(by=ann)
+    assert act is not None
+    undo_change(change_id=act.pk, by=ann)
+    assert undo_change(change_id=act.pk, by=ann).restored == []
+    assert labels(chosen) == ["art"]
+
+
+def test_undo_leaves_what_somebody_else_decided_since(ann: User, bob: User) -> None:
+    chosen = entries(2)
+    before = labels(chosen)
+    act = give(ann, "art", chosen)
+    assert act is not None
+    change_entry(entry_id=chosen[0].pk, version=2, by=bob, decision=Decision("sport"))
+    undone = undo_change(change_id=act.pk, by=ann)
+    assert [entry.pk for entry in undone.kept] == [chosen[0].pk]
+    assert labels(chosen) == ["sport", before[1]]
+
+
+def test_nobody_undoes_for_another(ann: User, bob: User) -> None:
+    act = give(ann, "art", entries(1))
+    assert act is not None
+    with pytest.raises(NotYours):
+        undo_change(change_id=act.pk, by=bob)
+    assert newest_change(by=bob) is None
+
+
+def test_one_act_is_never_about_mapping_and_opinion(ann: User) -> None:
+    opinion = Opinion.objects.create(name="ann's", owner=ann)
+    first = entries(1)[0]
+    answer = MappingEntry.everywhere.create(scene_class=first.scene_class, opinion=opinion)
+    with pytest.raises(ValueError, match="One act"):
+        give(ann, "art", [first, answer])
+    assert answer not in MappingEntry.objects.all()
+    act = give(ann, "art", [answer])
+    assert newest_change(by=ann) is None
+    assert newest_change(by=ann, opinion=opinion) == act
+
+
+def test_queries_do_not_grow_with_the_group(ann: User) -> None:
+    with CaptureQueriesContext(connection) as few:
+        give(ann, "art", entries(5))
+    with CaptureQueriesContext(connection) as many:
+        give(ann, "sport", entries(100))
+    assert len(many) <= len(few) + 2  # rows of a statement are bounded
