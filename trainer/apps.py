@@ -6,8 +6,10 @@ class TrainerConfig(AppConfig):
 
     def ready(self) -> None:
         from jobs.registry import register
-        from trainer import photosets, services
+        from mapping import downstream
+        from trainer import for_mapping, photosets, services
 
         register("trainer.register", photosets.register)
         register("trainer.train", services.supervise)
         register("trainer.export", services.export)
+        downstream.register(for_mapping.TrainedFrom())

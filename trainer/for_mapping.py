@@ -1,0 +1,115 @@
+"""What the mapping's pages say about photos, runs and models: mapping.downstream's questions, answered."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from django.db.models import Count, F, QuerySet, Window
+from django.db.models.functions import RowNumber
+from django.urls import reverse
+
+from jobs.models import Job
+from mapping.downstream import Example, StaleRun
+from mapping.models import Release, ReleaseLabel
+from trainer.models import Promotion, ScenePhoto, TrainingRun
+
+if TYPE_CHECKING:
+    from mapping.downstream import User
+
+FEW = 500  # keys that one statement names one by one; for more, reading all is cheaper
+Labels = Mapping[str, str | None]
+
+
+class TrainedFrom:
+    """Photos of all photo sets, and the runs over them."""
+
+    def photo_counts(self) -> dict[str, int]:
+        sets = list(ScenePhoto.objects.order_by().values_list("photo_set", flat=True).distinct()[:2])
+        # A photo is in one set only once, so one set's photos are counted by its index alone.
+        count = Count("sha256", distinct=True) if len(sets) > 1 else Count("*")
+        rows = ScenePhoto.objects.order_by().values_list("scene_class__key").annotate(photos=count)
+        return dict(rows)
+
+    def example_photos(
+        self, scene_keys: Collection[str], *, user: User, per_class: int = 4
+    ) -> dict[str, list[Example]]:
+        if not scene_keys or not user.has_perm("trainer.view_photoset"):  # type: ignore[union-attr]
+            return {}
+        newest = Window(RowNumber(), partition_by="scene_class", order_by=[F("photo_set").desc(), F("pk")])
+        photos = (
+            ScenePhoto.objects.filter(scene_class__key__in=scene_keys)
+            .annotate(nth=newest)
+            .filter(nth__lte=per_class)
+            .order_by("nth")
+            .values_list("pk", "scene_class__key", "scene_class__name")
+        )
+        found: dict[str, list[Example]] = defaultdict(list)
+        for pk, key, name in photos:
+            url = reverse("trainer:small_photo", args=[pk])
+            found[key].append(Example(url, f"A photo of the class {name}"))
+        return dict(found)
+
+    def stale_runs(self, before: Release, after: Labels) -> list[StaleRun]:
+        if not after:
+            return []
+        runs = list(_usable_runs(before))
+        learned = _labels({run.release_id for run in runs}, after)
+        photos = _photos({run.photo_set_id for run in runs}, after)
+        promotion = Promotion.objects.first()
+        active = promotion.model_id if promotion else None
+        found = []
+        for run in runs:
+            labels = learned[run.release_id]
+            there = photos[run.photo_set_id].items()
+            if relabelled := sum(n for key, n in there if labels.get(key) != after[key]):
+                found.append(_stale(run, relabelled, active))
+        return found
+
+
+def _usable_runs(before: Release) -> QuerySet[TrainingRun]:
+    return (
+        TrainingRun.objects.filter(release__number__lte=before.number)
+        .exclude(job__state__in=(Job.State.FAILED, Job.State.CANCELLED))
+        .select_related("release", "model")
+        .defer("report", "recipe", "model__manifest", "model__card")
+    )
+
+
+def _labels(releases: Collection[int], after: Labels) -> dict[int, dict[str, str]]:
+    """By release, what it says about the classes of after."""
+    rows = ReleaseLabel.objects.order_by().filter(release__in=releases)
+    if len(after) <= FEW:
+        rows = rows.filter(scene_key__in=after)
+    found: dict[int, dict[str, str]] = defaultdict(dict)
+    for release, key, label in rows.values_list("release", "scene_key", "label"):
+        found[release][key] = label
+    return found
+
+
+def _photos(sets: Collection[int], after: Labels) -> dict[int, dict[str, int]]:
+    """By photo set, how many photos it has of the classes of after."""
+    photos = ScenePhoto.objects.order_by().filter(photo_set__in=sets)
+    if len(after) <= FEW:
+        photos = photos.filter(scene_class__key__in=after)
+    rows: Iterable[tuple[int, str, int]]
+    rows = photos.values_list("photo_set", "scene_class__key").annotate(n=Count("*"))
+    found: dict[int, dict[str, int]] = defaultdict(dict)
+    for photo_set, key, n in rows:
+        if key in after:
+            found[photo_set][key] = n
+    return found
+
+
+def _stale(run: TrainingRun, photos: int, active: int | None) -> StaleRun:
+    model = getattr(run, "model", None)
+    return StaleRun(
+        name=run.name,
+        url=run.get_absolute_url(),
+        release=run.release.number,
+        photos=photos,
+        model=model.name if model else "",
+        model_url=model.get_absolute_url() if model else "",
+        active=model is not None and model.pk == active,
+    )
