@@ -1,33 +1,46 @@
-"""How the mapping's list is narrowed: by words, hashtag, status and SUN group."""
+"""How entries are narrowed, on every page: words, hashtag, hypernym, status, SUN group, disagreement."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import django_filters
-from django.db.models import Q, QuerySet
+from django import forms
+from django.db.models import CharField, F, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 
-from mapping.models import OTHER, Hashtag, MappingEntry, SceneClass
+from mapping.models import OTHER, MappingEntry, Opinion, Release, ReleaseLabel, SceneClass
+
+TODO = "todo"
 
 
 class EntryFilter(django_filters.FilterSet):
     q = django_filters.CharFilter(method="by_words", label="Search")
-    hashtag = django_filters.ChoiceFilter(method="by_hashtag", label="Hashtag", empty_label="Any hashtag")
     status = django_filters.ChoiceFilter(
-        choices=MappingEntry.Status, label="Status", empty_label="Any status"
+        method="by_status",
+        choices=[(TODO, "To do"), *((s.value, s.label) for s in MappingEntry.Status)],
+        label="Status",
+        empty_label="Any status",
     )
+    hashtag = django_filters.CharFilter(
+        method="by_hashtag", label="Hashtag", widget=forms.TextInput(attrs={"list": "hashtag-names"})
+    )
+    hypernym = django_filters.CharFilter(method="by_hypernym", label="Hypernym")
     group = django_filters.ChoiceFilter(method="by_group", label="SUN group", empty_label="Any group")
+    differs = django_filters.ChoiceFilter(method="by_difference", label="Differs from", empty_label="–")
 
     class Meta:
         model = MappingEntry
         fields: list[str] = []
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, blind: bool = False, **kwargs: Any) -> None:
+        """blind: no filter that would tell what others answered."""
         super().__init__(*args, **kwargs)
-        names = Hashtag.objects.order_by("name").values_list("name", flat=True)
-        self.filters["hashtag"].extra["choices"] = [(n, f"#{n}") for n in names] + [(OTHER, OTHER)]
-        groups = SceneClass.objects.exclude(level2="").order_by("level2").values_list("level2", flat=True)
-        self.filters["group"].extra["choices"] = [(g, g.replace("_", " ")) for g in groups.distinct()]
+        self.filters["group"].extra["choices"] = _groups()
+        if blind:
+            del self.filters["differs"]
+        else:
+            self.filters["differs"].extra["choices"] = _states()
 
     def by_words(self, entries: QuerySet[MappingEntry], _: str, words: str) -> QuerySet[MappingEntry]:
         for word in words.split():
@@ -43,10 +56,66 @@ class EntryFilter(django_filters.FilterSet):
             )
         return entries
 
+    def by_status(self, entries: QuerySet[MappingEntry], _: str, status: str) -> QuerySet[MappingEntry]:
+        if status == TODO:
+            return entries.exclude(status=MappingEntry.Status.CONFIRMED)
+        return entries.filter(status=status)
+
     def by_hashtag(self, entries: QuerySet[MappingEntry], _: str, name: str) -> QuerySet[MappingEntry]:
+        name = name.strip().lstrip("#")
         if name == OTHER:
             return entries.filter(hashtag=None).exclude(status=MappingEntry.Status.UNDECIDED)
         return entries.filter(hashtag__name=name)
 
+    def by_hypernym(self, entries: QuerySet[MappingEntry], _: str, notion: str) -> QuerySet[MappingEntry]:
+        return entries.filter(Q(hypernym__iexact=notion.strip()) | Q(hypernym_sense=notion.strip()))
+
     def by_group(self, entries: QuerySet[MappingEntry], _: str, group: str) -> QuerySet[MappingEntry]:
-        return entries.filter(scene_class__level2=group)
+        return entries.filter(Q(scene_class__level1=group) | Q(scene_class__level2=group))
+
+    def by_difference(self, entries: QuerySet[MappingEntry], _: str, state: str) -> QuerySet[MappingEntry]:
+        """Those that a release, or an opinion, labels otherwise; what it left out is no difference."""
+        kind, _, which = state.partition("-")
+        if kind == "release":
+            then = ReleaseLabel.objects.filter(release__number=which, scene_key=OuterRef("scene_class__key"))
+            theirs = Subquery(then.values("label")[:1])
+        else:
+            answers = MappingEntry.everywhere.filter(
+                opinion=int(which), scene_class=OuterRef("scene_class")
+            ).exclude(status=MappingEntry.Status.UNDECIDED)
+            theirs = Subquery(answers.values(label=_label())[:1])
+        return (
+            entries.exclude(status=MappingEntry.Status.UNDECIDED)
+            .annotate(theirs=theirs, ours=_label())
+            .exclude(theirs=None)
+            .exclude(theirs=F("ours"))
+        )
+
+
+def _label() -> Coalesce:
+    return Coalesce("hashtag__name", Value(OTHER), output_field=CharField())
+
+
+def _groups() -> list[tuple[str, Any]]:
+    """SUN's groups: the 3 wide ones, then those of each."""
+    rows = SceneClass.objects.order_by("level1", "level2").values_list("level1", "level2").distinct()
+    wide = list(dict.fromkeys(level1 for level1, _ in rows if level1))
+    narrow = [
+        (level1, [(level2, _words(level2)) for above, level2 in rows if above == level1 and level2])
+        for level1 in wide
+    ]
+    return [(level1, f"{_words(level1)} (all)") for level1 in wide] + [
+        (_words(level1), choices) for level1, choices in narrow if choices
+    ]
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _states() -> list[tuple[str, str]]:
+    releases = Release.objects.order_by("-number").values_list("number", flat=True)[:20]
+    opinions = Opinion.objects.values_list("pk", "name")
+    return [(f"release-{number}", f"release {number}") for number in releases] + [
+        (f"opinion-{pk}", name) for pk, name in opinions
+    ]

@@ -1,0 +1,203 @@
+"""The queue: one class, one key, on to the next; nothing overwritten, nothing shown twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from mapping.models import Change, MappingEntry, Opinion
+from mapping.services import Decision, change_entry
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("catalogue"), pytest.mark.postgres]
+ClientFor = Callable[..., Client]
+HTMX = {"HX-Request": "true"}
+
+
+def entry_of(key: str) -> MappingEntry:
+    return MappingEntry.objects.get(scene_class__key=key)
+
+
+def decide(client: Client, key: str, hashtag: str, query: str = "", **more: Any) -> Any:
+    entry = entry_of(key)
+    data = {"version": entry.version, "hashtag": hashtag} | more
+    return client.post(f"/mapping/queue/{entry.pk}/decide/{query}", data, headers=HTMX)
+
+
+def test_first_class_to_do_is_shown_with_its_senses(client_for: ClientFor) -> None:
+    shown = client_for("curator").get("/mapping/queue/").context
+    assert shown["entry"].scene_class.key == "a/abbey"
+    assert shown["chosen_sense"] == "abbey.n.01"
+    assert shown["progress"].left == 397
+
+
+def test_one_key_confirms_and_brings_the_next(client_for: ClientFor) -> None:
+    response = decide(client_for("curator"), "a/abbey", "art")
+    entry = entry_of("a/abbey")
+    assert (entry.label, entry.status, entry.sense) == ("art", "confirmed", "abbey.n.01")
+    assert response.context["entry"].scene_class.key == "a/airplane_cabin"
+    assert response["HX-Push-Url"] == "/mapping/queue/?at=a/airplane_cabin"
+    assert b"<html" not in response.content
+
+
+def test_without_script_it_is_a_plain_form(client_for: ClientFor) -> None:
+    entry = entry_of("a/abbey")
+    data = {"version": 1, "hashtag": "other"}
+    response = client_for("curator").post(f"/mapping/queue/{entry.pk}/decide/", data)
+    assert (response.status_code, response["Location"]) == (302, "/mapping/queue/?at=a/airplane_cabin")
+
+
+def test_confirming_as_it_stands_is_a_decision_too(client_for: ClientFor) -> None:
+    decide(client_for("curator"), "a/abbey", "church")
+    assert entry_of("a/abbey").status == "confirmed"
+    assert entry_of("a/abbey").hypernym_sense == "church.n.02"
+
+
+def test_hypernym_follows_from_the_hashtag(client_for: ClientFor) -> None:
+    MappingEntry.objects.filter(scene_class__key="t/toyshop").update(hypernym_sense="", hypernym="")
+    decide(client_for("curator"), "t/toyshop", "shopping", sense="toyshop.n.01", hypernym_sense="follows")
+    assert entry_of("t/toyshop").hypernym == "shop"
+
+
+def test_decided_class_is_not_to_do_any_more(client_for: ClientFor) -> None:
+    client = client_for("curator")
+    decide(client, "a/abbey", "art")
+    assert client.get("/mapping/queue/").context["entry"].scene_class.key == "a/airplane_cabin"
+
+
+def test_behind_the_last_comes_the_first_that_was_skipped(client_for: ClientFor) -> None:
+    response = decide(client_for("curator"), "y/youth_hostel", "other")
+    assert response.context["entry"].scene_class.key == "a/abbey"
+
+
+def test_filters_stay_on_the_way(client_for: ClientFor) -> None:
+    response = decide(client_for("curator"), "t/toyshop", "shopping", "?q=shop&at=t/toyshop")
+    assert "q=shop" in response["HX-Push-Url"]
+    entry = response.context["entry"]
+    assert "shop" in f"{entry.scene_class.key} {entry.hypernym} {entry.label}"
+
+
+def test_when_all_is_done_it_says_so(client_for: ClientFor) -> None:
+    MappingEntry.objects.exclude(scene_class__key="a/abbey").update(status="confirmed")
+    response = decide(client_for("curator"), "a/abbey", "art")
+    assert b"All 397 classes are confirmed" in response.content
+
+
+def test_stale_page_gets_both_versions_and_overwrites_nothing(
+    client_for: ClientFor, user_for: Callable[..., User]
+) -> None:
+    entry = entry_of("a/abbey")
+    change_entry(entry_id=entry.pk, version=1, by=user_for("curator", "ann"), decision=Decision("art"))
+    response = client_for("curator", "bob").post(
+        f"/mapping/queue/{entry.pk}/decide/", {"version": 1, "hashtag": "sport"}, headers=HTMX
+    )
+    assert response.status_code == 409
+    assert b"Now, by ann" in response.content
+    assert b"#sport" in response.content
+    assert entry_of("a/abbey").label == "art"
+
+
+def test_repeated_click_is_one_change(client_for: ClientFor) -> None:
+    client = client_for("curator")
+    entry = entry_of("a/abbey")
+    for _ in range(2):
+        response = client.post(
+            f"/mapping/queue/{entry.pk}/decide/", {"version": 1, "hashtag": "art"}, headers=HTMX
+        )
+        assert response.status_code == 200
+    assert Change.objects.count() == 1
+
+
+def test_undo_goes_back_to_the_class(client_for: ClientFor) -> None:
+    client = client_for("curator")
+    response = decide(client, "a/abbey", "art")
+    change = response.context["newest"].pk
+    for _ in range(2):  # a repeated click takes back nothing more
+        response = client.post("/mapping/queue/undo/", {"change": change}, headers=HTMX)
+        assert response.status_code == 200
+    assert (entry_of("a/abbey").label, entry_of("a/abbey").status) == ("church", "imported")
+
+
+def test_undo_of_somebody_else_is_refused(client_for: ClientFor) -> None:
+    change = decide(client_for("curator", "ann"), "a/abbey", "art").context["newest"].pk
+    assert client_for("curator", "bob").post("/mapping/queue/undo/", {"change": change}).status_code == 403
+    assert entry_of("a/abbey").label == "art"
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"hashtag": "nonsense"}, b"nonsense"),
+        ({"hashtag": ""}, b"Choose a hashtag"),
+        ({"hashtag": "art", "sense": "shop.n.99"}, b"WordNet has no noun sense"),
+        ({"hashtag": "art", "note": "x" * 501}, b"500"),
+    ],
+)
+def test_bad_input_is_named_and_nothing_saved(
+    client_for: ClientFor, data: dict[str, str], words: bytes
+) -> None:
+    entry = entry_of("a/abbey")
+    response = client_for("curator").post(
+        f"/mapping/queue/{entry.pk}/decide/", {"version": 1} | data, headers=HTMX
+    )
+    assert response.status_code == 400
+    assert words in response.content
+    assert entry_of("a/abbey").version == 1
+
+
+def test_search_finds_hashtags_and_says_when_there_is_none(client_for: ClientFor) -> None:
+    client = client_for("curator")
+    assert b'value="church"' in client.get("/mapping/queue/hashtags/?find=%23chur").content
+    assert b"No hashtag" in client.get("/mapping/queue/hashtags/?find=xyzzy").content
+
+
+def test_way_up_from_another_sense(client_for: ClientFor) -> None:
+    assert b"shop.n.01" in client_for("curator").get("/mapping/queue/path/?sense=toyshop.n.01").content
+
+
+@pytest.mark.parametrize(
+    ("role", "status"), [("stranger", 302), ("viewer", 403), ("validator", 403), ("admin", 403)]
+)
+def test_only_curators(client_for: ClientFor, role: str, status: int) -> None:
+    client = client_for(role)
+    assert client.get("/mapping/queue/").status_code == status
+    assert decide(client, "a/abbey", "art").status_code == status
+    assert client.post("/mapping/queue/undo/", {"change": 1}).status_code == status
+    assert not Change.objects.exists()
+
+
+def test_opinion_is_its_owners_alone(client_for: ClientFor, user_for: Callable[..., User]) -> None:
+    opinion = Opinion.objects.create(name="ann's", owner=user_for("curator", "ann"))
+    answer = MappingEntry.everywhere.create(
+        scene_class=entry_of("a/abbey").scene_class, opinion=opinion, status="undecided"
+    )
+    url = f"/mapping/queue/{answer.pk}/decide/"
+    query, data = f"?opinion={opinion.pk}", {"version": 1, "hashtag": "art"}
+    assert client_for("curator", "bob").post(url + query, data).status_code in (403, 404)
+    assert client_for("curator", "ann").post(url, data).status_code == 404  # it is none of the mapping's
+    ann = client_for("curator", "ann")
+    shown = ann.get("/mapping/queue/" + query)
+    assert shown.context["entry"] == answer
+    assert b"#church" not in shown.content  # what the mapping says
+    assert ann.post(url + query, data).status_code == 302
+    answer.refresh_from_db()
+    assert answer.label == "art"
+    assert entry_of("a/abbey").label == "church"
+
+
+def test_number_of_queries_is_constant(client_for: ClientFor) -> None:
+    client = client_for("curator")
+    client.get("/mapping/queue/")  # permissions and suggestions are read
+    with CaptureQueriesContext(connection) as all_rows:
+        client.get("/mapping/queue/")
+    MappingEntry.objects.exclude(scene_class__key__lt="a/aq").delete()
+    client.get("/mapping/queue/")
+    with CaptureQueriesContext(connection) as few_rows:
+        client.get("/mapping/queue/")
+    print([q["sql"][:150] for q in few_rows.captured_queries])
+    assert len(all_rows) == len(few_rows) <= 20
