@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import Max
 
 from mapping.models import OTHER, MappingEntry, Release, ReleaseLabel
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
-FROZEN_FIELDS = ("sense", "synset", "hypernym_sense", "hypernym")  # copied into a release beside the label
+
+class Frozen(NamedTuple):
+    """What a release keeps of a class: its label, and the senses that it was decided by."""
+
+    label: str
+    sense: str
+    synset: str
+    hypernym_sense: str
+    hypernym: str
+
+
+SENSES = Frozen._fields[1:]
+State = dict[str, Frozen]  # by scene key
 
 
 class NothingToPublish(Exception):
@@ -23,9 +35,6 @@ class NothingToPublish(Exception):
 
 class ChangesMoved(Exception):
     """The mapping changed since the list of changes was shown; nothing was published."""
-
-
-Frozen = dict[str, str]  # what a release keeps of a class: its label and FROZEN_FIELDS
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,18 @@ class Move:
     def relabelled(self) -> bool:
         return self.before != self.after
 
+    @property
+    def kind(self) -> str:
+        """One of KINDS."""
+        if self.before == self.after:
+            return "reworded"
+        if self.before is None:
+            return "added"
+        return "left out" if self.after is None else "moved"
+
+
+KINDS = ("moved", "added", "left out", "reworded")
+
 
 def moves(before: dict[str, str], after: dict[str, str]) -> list[Move]:
     """The classes whose label differs, by class. Pure: scene key → label."""
@@ -48,15 +69,13 @@ def moves(before: dict[str, str], after: dict[str, str]) -> list[Move]:
     return [Move(key, before.get(key), after.get(key)) for key in sorted(differing)]
 
 
-def compare(before: dict[str, Frozen], after: dict[str, Frozen]) -> list[Move]:
-    """The classes that differ in label, sense or hypernym, by class. Pure: scene key → what is frozen."""
+def compare(before: State, after: State) -> list[Move]:
+    """The classes that differ in label, sense or hypernym, by class. Pure."""
     found = []
-    for key in sorted(before.keys() | after.keys()):
+    for key in sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key)):
         old, new = before.get(key), after.get(key)
-        if old == new:
-            continue
-        was, now = old["label"] if old else None, new["label"] if new else None
-        found.append(Move(key, was, now, _detail(old, new) if old and new else ""))
+        detail = _detail(old, new) if old and new else ""
+        found.append(Move(key, old.label if old else None, new.label if new else None, detail))
     return found
 
 
@@ -64,28 +83,26 @@ def _detail(old: Frozen, new: Frozen) -> str:
     """Sense and hypernym by their key where the keys differ, else by their words."""
     found = []
     for key, word in (("sense", "synset"), ("hypernym_sense", "hypernym")):
-        field = key if old[key] != new[key] else word
-        if old[field] != new[field]:
-            found.append(f"{word} {old[field] or 'none'} → {new[field] or 'none'}")
+        field = key if getattr(old, key) != getattr(new, key) else word
+        was, now = getattr(old, field), getattr(new, field)
+        if was != now:
+            found.append(f"{word} {was or 'none'} → {now or 'none'}")
     return ", ".join(found)
 
 
-def current_state() -> dict[str, Frozen]:
-    """Scene key → what a release published now would freeze; undecided classes are left out."""
-    entries = MappingEntry.objects.exclude(status=MappingEntry.Status.UNDECIDED)
-    rows = entries.values("scene_class__key", "hashtag__name", *FROZEN_FIELDS)
-    return {
-        row["scene_class__key"]: {"label": row["hashtag__name"] or OTHER}
-        | {name: row[name] for name in FROZEN_FIELDS}
-        for row in rows
-    }
+def current_state() -> State:
+    """What a release published now would freeze; undecided classes are left out."""
+    entries = MappingEntry.objects.order_by().exclude(status=MappingEntry.Status.UNDECIDED)
+    rows = entries.values_list("scene_class__key", "hashtag__name", *SENSES)
+    return {key: Frozen(label or OTHER, *senses) for key, label, *senses in rows}
 
 
-def release_state(release: Release | None) -> dict[str, Frozen]:
+def release_state(release: Release | None) -> State:
+    """What this release froze; of None, nothing."""
     if release is None:
         return {}
-    rows = release.labels.values("scene_key", "label", *FROZEN_FIELDS)
-    return {row["scene_key"]: {name: row[name] for name in ("label", *FROZEN_FIELDS)} for row in rows}
+    rows = release.labels.order_by().values_list("scene_key", *Frozen._fields)
+    return {key: Frozen(*frozen) for key, *frozen in rows}
 
 
 def release_labels(release: Release | None) -> dict[str, str]:
@@ -97,9 +114,9 @@ def unpublished_moves() -> list[Move]:
     return compare(release_state(Release.objects.first()), current_state())
 
 
-def fingerprint(changes: list[Move]) -> str:
+def fingerprint(changes: Iterable[Move]) -> str:
     """Names a list of changes, so that a form can say which list its reader saw."""
-    return hashlib.sha256(repr(changes).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr(list(changes)).encode()).hexdigest()[:16]
 
 
 @transaction.atomic
@@ -113,15 +130,22 @@ def publish_release(*, by: AbstractBaseUser | None, note: str, seen: str | None 
     if not note:
         raise ValueError("A release needs a note: what changed, and why.")
     _one_publisher_at_a_time()
-    changes = unpublished_moves()
+    newest = Release.objects.first()
+    state = current_state()  # read once: a curator who saves just now is in the next release
+    changes = compare(release_state(newest), state)
     if not changes:
         raise NothingToPublish
     if seen is not None and seen != fingerprint(changes):
         raise ChangesMoved
-    number = (Release.objects.aggregate(top=Max("number"))["top"] or 0) + 1
-    release = Release.objects.create(number=number, note=note, published_by_id=by.pk if by else None)
+    release = Release.objects.create(
+        number=newest.number + 1 if newest else 1, note=note, published_by_id=by.pk if by else None
+    )
     ReleaseLabel.objects.bulk_create(
-        ReleaseLabel(release=release, scene_key=key, **frozen) for key, frozen in current_state().items()
+        (
+            ReleaseLabel(release=release, scene_key=key, **frozen._asdict())
+            for key, frozen in sorted(state.items())
+        ),
+        batch_size=1000,
     )
     return release
 

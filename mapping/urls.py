@@ -1,6 +1,6 @@
 from django.urls import path
 
-from mapping.views import assistants, entries, hashtags, queue, releases
+from mapping.views import assistants, compare, entries, hashtags, queue, releases
 
 app_name = "mapping"
 urlpatterns = [
@@ -14,6 +14,7 @@ urlpatterns = [
     path("assistants/", assistants.index, name="assistants"),
     path("hashtags/", hashtags.hashtags, name="hashtags"),
     path("releases/", releases.releases, name="releases"),
+    path("releases/compare/", compare.compare, name="compare"),
     path("releases/publish/", releases.publish, name="publish"),
     path("releases/<int:number>/", releases.release, name="release"),
 ]

@@ -6,12 +6,14 @@ import csv
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
+from django.core.paginator import Paginator
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from mapping.forms import PublishForm
+from mapping.impact import impact_of_publishing
 from mapping.models import OTHER, MappingEntry, Release
 from mapping.releases import (
     ChangesMoved,
@@ -22,6 +24,10 @@ from mapping.releases import (
     release_state,
     unpublished_moves,
 )
+from mapping.views.compare import moves_csv, rows_of
+
+PER_PAGE = 200
+SHOWN = 50  # moves that stand on a page about something else; all of them are in the CSV
 
 
 @require_GET
@@ -30,7 +36,8 @@ def releases(request: HttpRequest) -> HttpResponse:
     rows = (
         Release.objects.select_related("published_by").annotate(classes=Count("labels")).order_by("-number")
     )
-    return render(request, "mapping/releases.html", {"releases": rows, "moves": unpublished_moves()})
+    context = {"releases": rows, "unpublished": len(unpublished_moves())}
+    return render(request, "mapping/releases.html", context)
 
 
 @require_GET
@@ -44,14 +51,17 @@ def release(request: HttpRequest, number: int) -> HttpResponse:
     counts = list(labels.order_by().values("label").annotate(n=Count("pk")).order_by("-n", "label"))
     top = max((row["n"] for row in counts if row["label"] != OTHER), default=1)
     before = Release.objects.filter(number=number - 1).first()
+    moves = compare(release_state(before), release_state(shown)) if before else []
+    page = Paginator(labels.filter(label=label) if label else labels, PER_PAGE)
     context = {
         "release": shown,
         "counts": [row | {"share": min(100, round(100 * row["n"] / top))} for row in counts],
         "classes": sum(row["n"] for row in counts),
-        "labels": labels.filter(label=label) if label else labels,
+        "page": page.get_page(request.GET.get("page")),
         "label": label,
         "before": before,
-        "moves": compare(release_state(before), release_state(shown)) if before else [],
+        "moves": moves,
+        "rows": rows_of(moves[:SHOWN], {}),
     }
     return render(request, "mapping/release.html", context)
 
@@ -90,12 +100,17 @@ def publish(request: HttpRequest) -> HttpResponse:
 
 def _publish_page(request: HttpRequest, form: PublishForm, status: int) -> HttpResponse:
     newest = Release.objects.first()
-    changes = unpublished_moves()
+    number = newest.number + 1 if newest else 1
+    impact = impact_of_publishing(newest)
+    if request.GET.get("format") == "csv":
+        return moves_csv(f"scenetag-unpublished-{number}.csv", impact)
     context = {
         "form": form,
-        "moves": changes,
-        "seen": fingerprint(changes),
+        "impact": impact,
+        "rows": rows_of(impact.moves[:SHOWN], impact.photos),
+        "seen": fingerprint(impact.moves),
         "undecided": MappingEntry.objects.filter(status=MappingEntry.Status.UNDECIDED).count(),
-        "number": newest.number + 1 if newest else 1,
+        "newest": newest,
+        "number": number,
     }
     return render(request, "mapping/publish.html", context, status=status)

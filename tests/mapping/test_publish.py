@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import Error, connection, transaction
+from django.db import Error, connection, connections, transaction
+from django.db.backends.utils import CursorWrapper
 from django.test import Client
 
 from mapping.models import MappingEntry, Release, ReleaseLabel
-from mapping.releases import Move, fingerprint, moves, release_labels, unpublished_moves
+from mapping.releases import (
+    Move,
+    NothingToPublish,
+    fingerprint,
+    moves,
+    publish_release,
+    release_labels,
+    unpublished_moves,
+)
 from mapping.services import Decision, change_entry
+from tests.conftest import wait_for
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("catalogue"), pytest.mark.postgres]
 ClientFor = Callable[..., Client]
@@ -44,7 +55,7 @@ def test_editing_the_mapping_never_changes_a_release(changed: MappingEntry) -> N
 
 def test_publish_freezes_release_2_with_its_note(changed: MappingEntry, client_for: ClientFor) -> None:
     client = client_for("curator")
-    assert b"1 class will move" in client.get("/mapping/releases/publish/").content
+    assert b"1 class will change" in client.get("/mapping/releases/publish/").content
     response = client.post("/mapping/releases/publish/", form("Toys are art"), follow=True)
     assert b"Release 2" in response.content
     release = Release.objects.get(number=2)
@@ -116,3 +127,52 @@ def test_csv_has_every_label(client_for: ClientFor) -> None:
     lines = client_for("viewer").get("/mapping/releases/1/?format=csv").content.decode().splitlines()
     assert lines[0] == "scene_key,synset,sense,hypernym,hypernym_sense,label"
     assert len(lines) == 398
+
+
+def test_publisher_of_a_release_can_be_forgotten_but_not_replaced(
+    changed: MappingEntry, user_for: Callable[..., User]
+) -> None:
+    publish_release(by=user_for("curator"), note="Toys are art")
+    row = Release.objects.filter(number=2)
+    for somebody in (user_for("viewer"), user_for("curator")):
+        with pytest.raises(Error, match="cannot be changed"), transaction.atomic():
+            row.update(published_by=somebody)
+    row.update(published_by=None)
+    with pytest.raises(Error, match="cannot be changed"), transaction.atomic():
+        row.update(published_by=user_for("viewer"))
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's transactions wait for each other")
+@pytest.mark.django_db(transaction=True)
+def test_two_publishers_at_once_make_one_release(changed: MappingEntry) -> None:
+    """Both come while a third holds the table, so that both are on their way before either has published."""
+    outcomes: list[object] = []
+
+    def publish() -> None:
+        try:
+            outcomes.append(publish_release(by=None, note="Toys are art").number)
+        except NothingToPublish:
+            outcomes.append("nothing")
+        except Error as error:
+            outcomes.append(error)
+        finally:
+            connections.close_all()
+
+    publishers = [threading.Thread(target=publish) for _ in range(2)]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE mapping_release IN SHARE ROW EXCLUSIVE MODE")
+        for publisher in publishers:
+            publisher.start()
+        wait_for(lambda: waiting(cursor) == 2, 10, "the publishers do not wait for the table")
+    for publisher in publishers:
+        publisher.join(10)
+    assert sorted(map(str, outcomes)) == ["2", "nothing"]
+    assert list(Release.objects.values_list("number", flat=True)) == [2, 1]
+
+
+def waiting(cursor: CursorWrapper) -> int:
+    cursor.execute(
+        "SELECT count(*) FROM pg_locks WHERE relation = 'mapping_release'::regclass AND NOT granted"
+    )
+    row = cursor.fetchone()
+    return int(row[0]) if row else 0
