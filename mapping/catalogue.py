@@ -9,6 +9,7 @@ from pathlib import Path
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from simple_history.utils import bulk_create_with_history
 
 from mapping.models import OTHER, Hashtag, MappingEntry, Release, SceneClass
 from mapping.names import clean, scene_key
@@ -103,7 +104,7 @@ def _load_classes(file: Path) -> int:
             known.add(key)
             new.append((_scene_class(key, row), row))
     SceneClass.objects.bulk_create([scene_class for scene_class, _ in new])
-    MappingEntry.objects.bulk_create(
+    entries = [
         MappingEntry(
             scene_class=scene_class,
             sense=row.get("sense", ""),
@@ -114,7 +115,8 @@ def _load_classes(file: Path) -> int:
             status=MappingEntry.Status.IMPORTED,
         )
         for scene_class, row in new
-    )
+    ]
+    bulk_create_with_history(entries, MappingEntry, default_change_reason="imported")
     return len(new)
 
 

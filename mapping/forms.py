@@ -17,15 +17,9 @@ class EntryForm(forms.Form):
     synset = forms.CharField(required=False, max_length=100)
     hypernym_sense = forms.CharField(required=False, max_length=100)
     hypernym = forms.CharField(required=False, max_length=100)
-    hashtag = forms.ChoiceField(error_messages={"required": "Choose a hashtag, or other."})
+    hashtag = forms.CharField(required=False, max_length=50)
+    another = forms.CharField(required=False, max_length=50)  # typed, where the one wanted is not to click
     note = forms.CharField(required=False, max_length=500)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        names = Hashtag.objects.values_list("name", flat=True)
-        hashtag = self.fields["hashtag"]
-        assert isinstance(hashtag, forms.ChoiceField)
-        hashtag.choices = [(name, f"#{name}") for name in names] + [(OTHER, OTHER)]
 
     @classmethod
     def of(cls, entry: MappingEntry) -> EntryForm:
@@ -34,6 +28,7 @@ class EntryForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
+        self._clean_hashtag(data)
         for key_field, word_field in (("sense", "synset"), ("hypernym_sense", "hypernym")):
             key = data.get(key_field)
             if not key:
@@ -47,6 +42,15 @@ class EntryForm(forms.Form):
             else:
                 data[word_field] = found.word
         return data
+
+    def _clean_hashtag(self, data: dict[str, Any]) -> None:
+        name = (data.pop("another", "") or data.get("hashtag", "")).strip().lstrip("#")
+        if not name:
+            self.add_error("hashtag", "Choose a hashtag, or other.")
+        elif name != OTHER and not Hashtag.objects.filter(name=name).exists():
+            self.add_error("hashtag", f"“{name}” is not a known hashtag.")
+        else:
+            data["hashtag"] = name
 
     def decision(self) -> Decision:
         data = {name: value for name, value in self.cleaned_data.items() if name != "version"}

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Q, QuerySet
 
-from mapping.models import MappingEntry, Opinion
+from mapping.models import OTHER, Hashtag, MappingEntry, Opinion
+
+NAMES = 200
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,12 @@ def after(rows: QuerySet[MappingEntry], key: str) -> MappingEntry | None:
 def before(rows: QuerySet[MappingEntry], key: str) -> MappingEntry | None:
     behind = rows.exclude(scene_class__key=key).reverse()
     return behind.filter(scene_class__key__lt=key).first() or behind.first()
+
+
+def hashtag_names() -> list[str]:
+    """For a list to choose from while typing: the most popular, and other. All are found by searching."""
+    names = Hashtag.objects.filter(blocked=False).values_list("name", flat=True)
+    return [*names[:NAMES], OTHER]
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,14 @@
 from django.urls import path
 
-from mapping.views import assistants, compare, entries, hashtags, queue, releases
+from mapping.views import assistants, bulk, compare, entries, hashtags, queue, releases
 
 app_name = "mapping"
 urlpatterns = [
     path("", entries.entries, name="entries"),
     path("<int:pk>/", entries.entry, name="entry"),
+    path("unpublished/", entries.unpublished, name="unpublished"),
+    path("decide/", bulk.decide, name="bulk"),
+    path("undo/", bulk.undo, name="bulk_undo"),
     path("queue/", queue.show, name="queue"),
     path("queue/<int:pk>/decide/", queue.decide, name="decide"),
     path("queue/undo/", queue.undo, name="undo"),

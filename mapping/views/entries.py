@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -15,20 +15,20 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 from django.views.decorators.vary import vary_on_headers
 
-from mapping import wordnet
+from mapping import queue, wordnet
 from mapping.filters import EntryFilter
 from mapping.forms import EntryForm
-from mapping.models import OTHER, Hashtag, MappingEntry
+from mapping.models import OTHER, Hashtag, MappingEntry, Release
 from mapping.names import lookup_terms
 from mapping.releases import unpublished_moves
-from mapping.services import StaleEntries, change_entry
+from mapping.services import StaleEntries, change_entry, newest_change
 
 PER_PAGE = 60
+SHOWN = 40  # hashtags to choose from by a click
 
 
 def _filtered(request: HttpRequest) -> tuple[EntryFilter, QuerySet[MappingEntry]]:
-    entries = MappingEntry.objects.select_related("scene_class", "hashtag")
-    found = EntryFilter(request.GET, entries)
+    found = EntryFilter(request.GET, queue.entries_of(None))
     return found, found.qs
 
 
@@ -44,13 +44,32 @@ def _wants_fragment(request: HttpRequest) -> bool:
 def entries(request: HttpRequest) -> HttpResponse:
     """The mapping's list; to htmx only the rows that the filters leave."""
     found, rows = _filtered(request)
-    everything = request.GET.get("all") == "1"
-    page = Paginator(rows, 100_000 if everything else PER_PAGE).get_page(request.GET.get("page"))
-    filters = {key: value for key, value in request.GET.items() if value and key not in ("page", "all")}
-    context = {"filter": found, "page": page, "everything": everything, "query": urlencode(filters)}
+    behind, in_front = request.GET.get("behind", ""), request.GET.get("in_front", "")
+    page = queue.page(rows, size=PER_PAGE, behind=behind, in_front=in_front)
+    places = ("behind", "in_front")
+    filters = {key: value for key, value in request.GET.items() if value and key not in places}
+    context = {"filter": found, "page": page, "count": rows.order_by().count(), "query": urlencode(filters)}
     if _wants_fragment(request):
         return render(request, "mapping/_rows.html", context)
-    return render(request, "mapping/entries.html", context | {"unpublished": len(unpublished_moves())})
+    newest = newest_change(by=request.user) if request.user.is_authenticated else None
+    return render(
+        request, "mapping/entries.html", context | {"newest": newest, "hashtag_names": queue.hashtag_names()}
+    )
+
+
+@require_GET
+@permission_required("mapping.publish_release", raise_exception=True)
+def unpublished(request: HttpRequest) -> HttpResponse:
+    """The button to publish, with the number of changes; asked for by the list once it is shown."""
+    newest = MappingEntry.history.order_by("-history_id").values_list("history_id", flat=True).first()
+    number = Release.objects.values_list("number", flat=True).first()
+    return render(request, "mapping/_publish_button.html", {"unpublished": _unpublished(newest, number)})
+
+
+@lru_cache(maxsize=1)
+def _unpublished(newest: int | None, release: int | None) -> int:
+    """Comparing 22,000 classes takes a while, so once for each state of the mapping."""
+    return len(unpublished_moves())
 
 
 @require_http_methods(["GET", "POST"])
@@ -130,9 +149,16 @@ def _entry_context(request: HttpRequest, shown: MappingEntry, form: EntryForm) -
         "before": before,
         "after": after,
         "query": request.GET.urlencode(),
-        "hashtags": Hashtag.objects.all(),
+        "hashtags": _choices(shown),
+        "hashtag_names": queue.hashtag_names(),
         "history": history,
     }
+
+
+def _choices(shown: MappingEntry) -> list[Hashtag]:
+    """The most popular that are offered, and the one that stands; any other can be typed."""
+    found = list(Hashtag.objects.filter(blocked=False)[:SHOWN])
+    return found if shown.hashtag is None or shown.hashtag in found else [shown.hashtag, *found]
 
 
 def _path(sense: str) -> list[wordnet.Sense]:

@@ -19,6 +19,7 @@ from mapping.filters import TODO, EntryFilter
 from mapping.forms import EntryForm
 from mapping.models import Change, Hashtag, MappingEntry, Opinion
 from mapping.names import lookup_terms
+from mapping.opinions import opinion_of
 from mapping.services import NotYours, StaleEntries, change_entry, newest_change, undo_change
 
 FOUND = 12  # hashtags that a search shows
@@ -127,7 +128,7 @@ class Asked:
 def _asked(request: HttpRequest) -> Asked:
     """What is to do, unless the filters ask for something else. Raises Http404."""
     which = request.GET.get("opinion", "")
-    opinion = get_object_or_404(Opinion, pk=which, owner=_me(request)) if which else None
+    opinion = opinion_of(request.user, which) if which else None
     wanted = request.GET.copy()
     for name in ("at", "undone"):
         wanted.pop(name, None)

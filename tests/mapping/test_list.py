@@ -5,32 +5,77 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from mapping.models import MappingEntry
+from mapping.models import MappingEntry, Opinion
+from mapping.services import Decision, change_entry
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("catalogue")]
 ClientFor = Callable[..., Client]
 
 
 def found(client: Client, query: str) -> int:
-    page = client.get(f"/mapping/?{query}").context["page"]
-    count: int = page.paginator.count
+    count: int = client.get(f"/mapping/?{query}").context["count"]
     return count
 
 
-def test_all_397_are_listed_with_a_constant_number_of_queries(client_for: ClientFor) -> None:
+def test_pages_by_keyset_show_every_class_once_there_and_back(client_for: ClientFor) -> None:
     client = client_for("viewer")
-    with CaptureQueriesContext(
-        connection,
-    ) as paged:
-        client.get("/mapping/")
-    with CaptureQueriesContext(connection) as whole:
-        response = client.get("/mapping/?all=1")
-    assert response.content.count(b"<tr>") == 398
-    assert len(whole) <= len(paged)
+    seen, address = [], "/mapping/"
+    while True:
+        page = client.get(address).context["page"]
+        seen += [entry.scene_class.key for entry in page.rows]
+        if not page.next:
+            break
+        address = f"/mapping/?behind={page.next}"
+    assert len(seen) == 397
+    assert seen == sorted(set(seen))
+    back = list(page.rows)
+    while page.previous:
+        page = client.get(f"/mapping/?in_front={page.previous}").context["page"]
+        back = [*page.rows, *back]
+    assert [entry.scene_class.key for entry in back] == seen
+
+
+def test_number_of_queries_is_constant(client_for: ClientFor) -> None:
+    client = client_for("curator")
+    client.get("/mapping/")
+    with CaptureQueriesContext(connection) as many:
+        assert len(client.get("/mapping/").context["page"].rows) == 60
+    with CaptureQueriesContext(connection) as few:
+        assert len(client.get("/mapping/?q=abbey").context["page"].rows) == 1
+    assert len(few) == len(many) <= 16
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("differs=release-1", 1),
+        ("differs=release-1&hashtag=art", 1),
+        ("status=todo", 396),
+        ("hypernym=shop", 12),
+        ("hypernym=shop.n.01", 12),
+        ("group=indoor", 175),
+    ],
+)
+def test_filters_of_the_curator(
+    client_for: ClientFor, user_for: Callable[..., User], query: str, count: int
+) -> None:
+    entry = MappingEntry.objects.get(scene_class__key="a/abbey")
+    change_entry(entry_id=entry.pk, version=1, by=user_for("curator"), decision=Decision("art"))
+    assert found(client_for("viewer"), query) == count
+
+
+def test_differences_from_an_opinion(client_for: ClientFor, catalogue: None) -> None:
+    opinion = Opinion.objects.create(name="another")
+    abbey, bakery = MappingEntry.objects.filter(scene_class__key__in=["a/abbey", "b/bakery/shop"])
+    for entry, status in ((abbey, "confirmed"), (bakery, "undecided")):  # one says other, one nothing
+        MappingEntry.everywhere.create(scene_class=entry.scene_class, opinion=opinion, status=status)
+    page = client_for("viewer").get(f"/mapping/?differs=opinion-{opinion.pk}").context["page"]
+    assert [(entry.scene_class.key, entry.theirs) for entry in page.rows] == [("a/abbey", "other")]
 
 
 @pytest.mark.parametrize(

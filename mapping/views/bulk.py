@@ -1,0 +1,129 @@
+"""Decide about many classes at once: from the table, a group page or a cluster. One act, undone as one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.contrib.auth.models import AbstractBaseUser
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST
+
+from mapping import queue
+from mapping.models import OTHER, Change, Hashtag, MappingEntry, Opinion
+from mapping.opinions import opinion_of
+from mapping.services import Decision, NotYours, StaleEntries, change_many, undo_change
+
+ACTIONS = {Change.Action.TABLE, Change.Action.GROUP, Change.Action.CLUSTER}
+KEEP = "keep"  # instead of a hashtag: confirm each as it stands
+
+
+class BadPick(ValueError):
+    """The form says something that no page of ours would."""
+
+
+@require_POST
+@permission_required("mapping.change_mappingentry", raise_exception=True)
+def decide(request: HttpRequest) -> HttpResponse:
+    """pick: "entry:version", any number; hashtag: a name, "other" or "keep"; action; next: where to go."""
+    user = request.user
+    assert isinstance(user, AbstractBaseUser)
+    opinion = _opinion(request, user)
+    back = _next(request)
+    action = request.POST.get("action", "")
+    try:
+        versions = _picked(request.POST.getlist("pick"))
+    except BadPick as problem:
+        return HttpResponseBadRequest(str(problem))
+    if action not in ACTIONS:
+        return HttpResponseBadRequest(f"“{action}” is no way to decide about many classes.")
+    if not versions:
+        messages.warning(request, "No class is ticked, so nothing was changed.")
+        return redirect(back)
+    hashtag = request.POST.get("hashtag", "").strip().lstrip("#")
+    entries = queue.entries_of(opinion).in_bulk(list(versions))
+    try:
+        decisions = _decisions(entries.values(), hashtag)
+        if len(entries) < len(versions):
+            raise MappingEntry.DoesNotExist
+        change = change_many(by=user, action=action, decisions=decisions, versions=versions)
+    except Hashtag.DoesNotExist:
+        messages.error(request, f"“{hashtag}” is not a known hashtag. Nothing was changed.")
+        return redirect(back)
+    except MappingEntry.DoesNotExist:
+        messages.error(request, "Some of these classes are not there any more. Nothing was changed.")
+        return redirect(back)
+    except BadPick as problem:
+        messages.error(request, str(problem))
+        return redirect(back)
+    except StaleEntries as stale:
+        rows = queue.entries_of(opinion).filter(pk__in=[row.pk for row in stale.current])
+        context = {"stale": rows.select_related("changed_by"), "picked": len(versions), "next": back}
+        return render(request, "mapping/stale.html", context | {"hashtag": hashtag}, status=409)
+    _tell(request, change, hashtag)
+    return redirect(back)
+
+
+@require_POST
+@permission_required("mapping.change_mappingentry", raise_exception=True)
+def undo(request: HttpRequest) -> HttpResponse:
+    """Take back an act of one's own, from a page that lists many classes."""
+    user = request.user
+    assert isinstance(user, AbstractBaseUser)
+    change = get_object_or_404(Change, pk=request.POST.get("change") or 0)
+    try:
+        undone = undo_change(change_id=change.pk, by=user)
+    except NotYours:
+        return HttpResponse("Only who decided can take it back.", status=403)
+    kept = f" {len(undone.kept)} were changed by a later act and stay." if undone.kept else ""
+    messages.success(request, f"Undone: {_classes(len(undone.restored))} as before.{kept}")
+    return redirect(_next(request))
+
+
+def _opinion(request: HttpRequest, user: AbstractBaseUser) -> Opinion | None:
+    which = request.POST.get("opinion", "")
+    return opinion_of(user, which) if which else None
+
+
+def _next(request: HttpRequest) -> str:
+    wanted = request.POST.get("next", "")
+    safe = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
+    return wanted if wanted and safe else reverse("mapping:entries")
+
+
+def _picked(picks: list[str]) -> dict[int, int]:
+    """Entry's id → the version that was on the page."""
+    if len(picks) > settings.MAX_BULK_CLASSES:
+        raise BadPick(f"At most {settings.MAX_BULK_CLASSES:,} classes at once.")
+    try:
+        return {int(entry): int(version) for entry, version in (pick.split(":") for pick in picks)}
+    except ValueError:
+        raise BadPick("A pick is an entry's number, a colon and its version.") from None
+
+
+def _decisions(entries: Iterable[MappingEntry], hashtag: str) -> dict[int, Decision]:
+    if hashtag != KEEP:
+        if not hashtag:
+            raise BadPick("Choose a hashtag, or other. Nothing was changed.")
+        return {entry.pk: Decision(hashtag) for entry in entries}
+    undecided = [entry.scene_class.key for entry in entries if entry.label is None]
+    if undecided:
+        raise BadPick(f"{undecided[0]} has no answer yet that could be confirmed. Nothing was changed.")
+    return {entry.pk: Decision(entry.label or OTHER) for entry in entries}
+
+
+def _tell(request: HttpRequest, change: Change | None, hashtag: str) -> None:
+    if change is None:
+        messages.info(request, "They say so already: nothing was changed.")
+        return
+    what = "confirmed" if hashtag == KEEP else ("other" if hashtag == OTHER else f"#{hashtag}")
+    messages.success(request, f"{_classes(len(change.before))}: {what}. Saved.")
+
+
+def _classes(number: int) -> str:
+    return f"{number} class{'' if number == 1 else 'es'}"

@@ -1,0 +1,143 @@
+"""Many classes by one form: whole or not at all, undone as one, never over somebody else's change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.test import Client
+
+from mapping.models import Change, MappingEntry, Opinion
+from mapping.services import Decision, change_entry
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("catalogue")]
+ClientFor = Callable[..., Client]
+KEYS = ["a/abbey", "a/airplane_cabin", "a/airport_terminal"]
+
+
+def entries() -> list[MappingEntry]:
+    return list(MappingEntry.objects.filter(scene_class__key__in=KEYS))
+
+
+def labels() -> list[str | None]:
+    return [entry.label for entry in entries()]
+
+
+def form(hashtag: str, /, **changes: Any) -> dict[str, Any]:
+    picks = [f"{entry.pk}:{entry.version}" for entry in entries()]
+    return {"pick": picks, "hashtag": hashtag, "action": "table", "next": "/mapping/?q=a"} | changes
+
+
+def test_ticked_classes_get_the_hashtag_as_one_act(client_for: ClientFor) -> None:
+    client = client_for("curator")
+    response = client.post("/mapping/decide/", form("#art"), follow=True)
+    assert response.redirect_chain == [("/mapping/?q=a", 302)]
+    assert b"3 classes: #art. Saved." in response.content
+    assert labels() == ["art"] * 3
+    undone = client.post("/mapping/undo/", {"change": Change.objects.get().pk}, follow=True)
+    assert b"Undone: 3 classes as before." in undone.content
+    assert labels() == ["church", "airport", "airport"]
+
+
+def test_keep_confirms_each_as_it_stands(client_for: ClientFor) -> None:
+    client_for("curator").post("/mapping/decide/", form("keep"))
+    assert [(entry.label, entry.status) for entry in entries()] == [
+        ("church", "confirmed"),
+        ("airport", "confirmed"),
+        ("airport", "confirmed"),
+    ]
+
+
+def test_repeated_click_is_one_act(client_for: ClientFor) -> None:
+    client, data = client_for("curator"), form("art")
+    client.post("/mapping/decide/", data)
+    assert b"They say so already" in client.post("/mapping/decide/", data, follow=True).content
+    assert Change.objects.count() == 1
+
+
+def test_stale_page_saves_nothing_and_says_which(
+    client_for: ClientFor, user_for: Callable[..., User]
+) -> None:
+    data = form("art")
+    change_entry(
+        entry_id=entries()[1].pk, version=1, by=user_for("curator", "ann"), decision=Decision("sport")
+    )
+    response = client_for("curator", "bob").post("/mapping/decide/", data)
+    assert response.status_code == 409
+    assert b"1 of the 3 classes you ticked was changed" in response.content
+    assert b"ann" in response.content
+    assert labels() == ["church", "sport", "airport"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"hashtag": "nonsense"}, "“nonsense” is not a known hashtag"),
+        ({"hashtag": ""}, "Choose a hashtag"),
+        ({"pick": []}, "No class is ticked"),
+        ({"pick": ["999999:1"]}, "not there any more"),
+    ],
+)
+def test_what_cannot_be_done_is_said(client_for: ClientFor, changes: dict[str, Any], words: str) -> None:
+    response = client_for("curator").post("/mapping/decide/", form("art", **changes), follow=True)
+    assert words in response.content.decode()
+    assert labels() == ["church", "airport", "airport"]
+
+
+def test_undecided_class_has_nothing_to_keep(client_for: ClientFor) -> None:
+    MappingEntry.objects.filter(scene_class__key="a/abbey").update(status="undecided", hashtag=None)
+    response = client_for("curator").post("/mapping/decide/", form("keep"), follow=True)
+    assert b"a/abbey has no answer yet" in response.content
+    assert not Change.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pick": ["x"]},
+        {"pick": ["1"]},
+        {"action": "import"},
+        {"pick": ["1:1"] * (settings.MAX_BULK_CLASSES + 1)},
+    ],
+)
+def test_form_that_no_page_of_ours_sends_is_refused(client_for: ClientFor, changes: dict[str, Any]) -> None:
+    assert client_for("curator").post("/mapping/decide/", form("art", **changes)).status_code == 400
+    assert not Change.objects.exists()
+
+
+def test_next_never_leads_to_another_site(client_for: ClientFor) -> None:
+    response = client_for("curator").post("/mapping/decide/", form("art", next="https://example.org/"))
+    assert response["Location"] == "/mapping/"
+
+
+def test_somebody_elses_opinion_is_out_of_reach(client_for: ClientFor, user_for: Callable[..., User]) -> None:
+    opinion = Opinion.objects.create(name="ann's", owner=user_for("curator", "ann"))
+    response = client_for("curator", "bob").post("/mapping/decide/", form("art", opinion=opinion.pk))
+    assert response.status_code in (403, 404)
+
+
+@pytest.mark.parametrize(("role", "status"), [("stranger", 302), ("viewer", 403), ("admin", 403)])
+def test_only_curators(client_for: ClientFor, role: str, status: int) -> None:
+    assert client_for(role).post("/mapping/decide/", form("art")).status_code == status
+    assert client_for(role).post("/mapping/undo/", {"change": 1}).status_code == status
+    assert not Change.objects.exists()
+
+
+def test_nobody_undoes_for_another(client_for: ClientFor) -> None:
+    client_for("curator", "ann").post("/mapping/decide/", form("art"))
+    change = Change.objects.get()
+    assert client_for("curator", "bob").post("/mapping/undo/", {"change": change.pk}).status_code == 403
+    assert labels() == ["art"] * 3
+
+
+def test_history_brings_an_earlier_answer_back(client_for: ClientFor) -> None:
+    client = client_for("curator")
+    client.post("/mapping/decide/", form("art"))
+    abbey = entries()[0]
+    assert b"Bring back" in client.get(f"/mapping/{abbey.pk}/").content
+    then = abbey.history.last()
+    client.post(f"/mapping/{abbey.pk}/", {"version": 2, "hashtag": "church", "sense": then.sense})
+    assert entries()[0].label == "church"
