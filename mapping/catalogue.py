@@ -11,12 +11,19 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from simple_history.utils import bulk_create_with_history
 
-from mapping.models import OTHER, Hashtag, MappingEntry, Release, SceneClass
+from mapping.models import OTHER, Hashtag, MappingEntry, Opinion, Release, SceneClass
 from mapping.names import clean, scene_key
 from mapping.releases import publish_release
 
 DATA = Path(__file__).resolve().parent / "data"
 FIRST_RELEASE = "The founding thesis's published mapping"
+OPINIONS = {  # name → column and note
+    "Thesis, final table": ("hashtag", "What the thesis's later, published table says."),
+    "Thesis, printed tables": (
+        "printed_hashtag",
+        "What the founding document's own tables print, where they name a class.",
+    ),
+}
 
 
 class CatalogueError(Exception):
@@ -47,6 +54,7 @@ def load_catalogue(
     """
     new_hashtags = _load_hashtags(hashtags_file)
     new_classes = _load_classes(classes_file)
+    _load_opinions(classes_file)
     if not Release.objects.exists():
         publish_release(by=by, note=FIRST_RELEASE)
     return Loaded(hashtags=new_hashtags, classes=new_classes)
@@ -118,6 +126,37 @@ def _load_classes(file: Path) -> int:
     ]
     bulk_create_with_history(entries, MappingEntry, default_change_reason="imported")
     return len(new)
+
+
+def _load_opinions(file: Path) -> None:
+    """The columns of labels as opinions, to be compared and settled; a blank is no answer."""
+    columns = {column for column, _ in OPINIONS.values()}
+    with file.open(encoding="utf-8", newline="") as lines:
+        if columns - set(csv.DictReader(lines).fieldnames or ()):
+            return  # a list of classes with one label each has no second opinion
+    hashtags = {hashtag.name: hashtag for hashtag in Hashtag.objects.all()}
+    classes = dict(SceneClass.objects.order_by().values_list("key", "pk"))
+    rows = [(line, classes[scene_key(row["raw_name"])], row) for line, row in _rows(file, columns)]
+    for name, (column, note) in OPINIONS.items():
+        opinion, _ = Opinion.objects.get_or_create(name=name, defaults={"note": note})
+        known = set(opinion.entries(manager="everywhere").values_list("scene_class", flat=True))
+        new = []
+        for line, scene_class, row in rows:
+            label = row[column]
+            if label and label != OTHER and label not in hashtags:
+                raise CatalogueError(file, line, column, f"“{label}” is not a known hashtag")
+            if label and scene_class not in known:
+                new.append(_answer(opinion, scene_class, hashtags.get(label)))
+        MappingEntry.everywhere.bulk_create(new)
+
+
+def _answer(opinion: Opinion, scene_class: int, hashtag: Hashtag | None) -> MappingEntry:
+    return MappingEntry(
+        opinion=opinion,
+        scene_class_id=scene_class,
+        hashtag=hashtag,
+        status=MappingEntry.Status.IMPORTED,
+    )
 
 
 def _scene_class(key: str, row: dict[str, str]) -> SceneClass:
