@@ -27,6 +27,7 @@ urlpatterns = [
     path("validation/", include("validation.urls")),
     path("jobs/", include("jobs.urls")),
     path("api/v1/", include("trainer.api_urls")),
+    path("api/v1/mapping/", include("mapping.api.urls")),
     path("api/schema/", login_not_required(SpectacularAPIView.as_view(permission_classes=[])), name="schema"),
     path(
         "api/",

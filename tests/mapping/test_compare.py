@@ -119,12 +119,14 @@ def test_one_release_has_nothing_to_be_compared_with(client_for: ClientFor) -> N
     assert b"There is 1 release so far" in client_for("viewer").get(URL).content
 
 
-@pytest.mark.parametrize("number", ["7", "x", "-1", "1.5", "<b>"])
-def test_unknown_number_is_a_clear_error(client_for: ClientFor, number: str) -> None:
-    response = client_for("viewer").get(URL, {"before": "1", "after": number})
-    assert response.status_code == 404
-    assert "There is no release" in response.content.decode()
-    assert "<b>" not in response.content.decode().split('role="alert"')[1].split("</p>")[0]
+def test_unknown_number_is_a_clear_error(client_for: ClientFor) -> None:
+    client = client_for("viewer")
+    for number in ("7", "x", "-1", "1.5", "<b>"):
+        response = client.get(URL, {"before": "1", "after": number})
+        assert response.status_code == 404
+        alert = response.content.decode().split('role="alert"')[1].split("</p>")[0]
+        assert "There is no release" in alert
+        assert "<b>" not in alert
 
 
 def test_list_is_narrowed_to_one_step_or_kind(three: list[Release], client_for: ClientFor) -> None:

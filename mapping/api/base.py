@@ -1,0 +1,128 @@
+"""What all addresses of the API share: permissions, a limit on writing, pages, errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse
+from rest_framework import serializers
+from rest_framework.exceptions import APIException, NotFound
+from rest_framework.parsers import JSONParser
+from rest_framework.permissions import SAFE_METHODS, BasePermission
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle, UserRateThrottle
+from rest_framework.utils.urls import replace_query_param
+from rest_framework.views import APIView
+
+TAG = "mapping"
+LARGEST_ID = 2**63 - 1
+
+
+class May(BasePermission):
+    """The view names the permission that reading takes, and the one that writing takes."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        assert isinstance(view, MappingView)
+        needed = view.to_read if request.method in SAFE_METHODS else view.to_write
+        self.message = f"This account may not do that: it needs the permission {needed}."
+        return bool(needed) and bool(request.user) and request.user.has_perm(needed)
+
+
+class WriteThrottle(UserRateThrottle):
+    """A program that has run wild is stopped before it has rewritten the mapping."""
+
+    scope = "mapping_write"
+    rate = "240/minute"
+
+
+class MappingView(APIView):
+    permission_classes = [May]
+    parser_classes = [JSONParser]
+    to_read = ""
+    to_write = ""
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        return [] if self.request.method in SAFE_METHODS else [WriteThrottle()]
+
+
+class NothingHereView(MappingView):
+    """An address that does not exist answers in JSON too."""
+
+    to_read = to_write = "mapping.view_sceneclass"
+    schema = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        raise NotFound("Nothing is here.")
+
+
+class Conflict(APIException):
+    """409 with what is there now: detail, and more."""
+
+    status_code = 409
+
+    def __init__(self, detail: str, **more: Any) -> None:
+        super().__init__()
+        self.detail: Any = {"detail": detail, **more}
+
+
+def me(request: Request) -> AbstractBaseUser:
+    user = request.user
+    assert isinstance(user, AbstractBaseUser)  # May has asked for a permission
+    return user
+
+
+class Text(serializers.CharField):
+    """A string. A number is none: it would be saved as something that nobody wrote."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Number(serializers.IntegerField):
+    def to_internal_value(self, data: Any) -> int:
+        if not isinstance(data, int) or isinstance(data, bool):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class PageQuery(serializers.Serializer[Any]):
+    """A page by keyset: page 300 is as quick as page 1, and none is skipped while others work."""
+
+    after = serializers.CharField(
+        required=False, default="", max_length=100, allow_blank=True, help_text="Begin behind this key."
+    )
+    limit = serializers.IntegerField(required=False, default=100, min_value=1, max_value=500)
+
+
+def page_query(request: Request) -> tuple[str, int]:
+    """After and limit. Raises ValidationError."""
+    query = PageQuery(data=request.query_params)
+    query.is_valid(raise_exception=True)
+    return query.validated_data["after"], query.validated_data["limit"]
+
+
+def next_page(request: Request, key: str | None, name: str = "after") -> str | None:
+    """The address of the page behind this key; None when there is no more."""
+    return replace_query_param(request.build_absolute_uri(), name, key) if key else None
+
+
+def error(words: str, example: dict[str, Any]) -> OpenApiResponse:
+    return OpenApiResponse(OpenApiTypes.OBJECT, words, [OpenApiExample(words, value=example)])
+
+
+READ_ERRORS = {
+    401: error("Not signed in", {"detail": "Authentication credentials were not provided."}),
+    403: error("Not allowed", {"detail": "This account may not do that: it needs the permission …"}),
+}
+BAD_QUERY = {400: error("A parameter is wrong", {"limit": ["A valid integer is required."]})}
+WRITE_ERRORS = READ_ERRORS | {
+    400: error("A field is wrong", {"hashtag": ["“nonsense” is not a known hashtag."]}),
+    415: error("Not JSON", {"detail": 'Unsupported media type "text/plain" in request.'}),
+    429: error("Too many requests", {"detail": "Request was throttled. Expected available in 12 seconds."}),
+}
+NOT_FOUND = {404: error("No such thing", {"detail": "No MappingEntry matches the given query."})}

@@ -1,0 +1,272 @@
+"""Releases: their list, labels of one, two compared, what is not published yet, and publishing it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Count
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from rest_framework import serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from mapping.api.base import (
+    BAD_QUERY,
+    NOT_FOUND,
+    READ_ERRORS,
+    TAG,
+    WRITE_ERRORS,
+    Conflict,
+    MappingView,
+    PageQuery,
+    Text,
+    error,
+    me,
+    next_page,
+    page_query,
+)
+from mapping.impact import Impact, impact_between, impact_of_publishing
+from mapping.models import Release
+from mapping.releases import (
+    KINDS,
+    ChangesMoved,
+    NothingToPublish,
+    fingerprint,
+    publish_release,
+    unpublished_moves,
+)
+
+LARGEST_NUMBER = 2**31 - 1
+
+
+class ReleaseSerializer(serializers.Serializer[Any]):
+    number = serializers.IntegerField()
+    note = serializers.CharField()
+    published_by = serializers.CharField(source="published_by.username", allow_null=True, default=None)
+    published_at = serializers.DateTimeField()
+    classes = serializers.IntegerField()
+
+
+class ReleaseListSerializer(serializers.Serializer[Any]):
+    results = ReleaseSerializer(many=True, help_text="Newest first.")
+
+
+class LabelSerializer(serializers.Serializer[Any]):
+    scene_key = serializers.CharField()
+    label = serializers.CharField(  # type: ignore[assignment]
+        help_text="A hashtag without #, or `other`."
+    )
+    sense = serializers.CharField()
+    synset = serializers.CharField()
+    hypernym_sense = serializers.CharField()
+    hypernym = serializers.CharField()
+
+
+class LabelPageSerializer(serializers.Serializer[Any]):
+    next = serializers.URLField(allow_null=True)
+    results = LabelSerializer(many=True)
+
+
+class StepSerializer(serializers.Serializer[Any]):
+    """All classes that went from one label to the same other one; null: not there."""
+
+    before = serializers.CharField(allow_null=True)
+    after = serializers.CharField(allow_null=True)
+    classes = serializers.IntegerField()
+    photos = serializers.IntegerField()
+    examples = serializers.ListField(child=serializers.CharField())
+
+
+class StaleRunSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    url = serializers.CharField()
+    release = serializers.IntegerField(help_text="The release that it learned.")
+    photos = serializers.IntegerField(help_text="Photos of its photo set with another label now.")
+    model = serializers.CharField(help_text="Its exported model, or empty.")
+    model_url = serializers.CharField()
+    active = serializers.BooleanField(help_text="This model answers suggestions right now.")
+
+
+class MoveSerializer(serializers.Serializer[Any]):
+    scene_key = serializers.CharField()
+    kind = serializers.ChoiceField(KINDS)
+    before = serializers.CharField(allow_null=True)
+    after = serializers.CharField(allow_null=True)
+    detail = serializers.CharField(help_text="How sense and hypernym differ, or empty.")
+    photos = serializers.IntegerField()
+
+
+class KindSerializer(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(KINDS)
+    classes = serializers.IntegerField()
+
+
+class ImpactSerializer(serializers.Serializer[Any]):
+    """What differs, and what that does. Only moves come in pages; the rest is about all of them."""
+
+    before = serializers.IntegerField(
+        allow_null=True, help_text="A release's number; null: before the first."
+    )
+    after = serializers.IntegerField(allow_null=True, help_text="A release's number; null: the mapping now.")
+    kinds = KindSerializer(many=True)
+    photos_relabelled = serializers.IntegerField()
+    steps = StepSerializer(many=True, help_text="Most classes first.")
+    stale = StaleRunSerializer(many=True, help_text="Runs that learned labels which are others now.")
+    emptied = serializers.ListField(child=serializers.CharField(), help_text="Hashtags without photos now.")
+    first = serializers.ListField(
+        child=serializers.CharField(), help_text="Hashtags that had no photos before."
+    )
+    moves = MoveSerializer(many=True)
+    next = serializers.URLField(allow_null=True, help_text="The next page of moves, or null.")
+
+
+class UnpublishedSerializer(ImpactSerializer):
+    seen = serializers.CharField(help_text="Names this list of changes; send it back to publish.")
+
+
+class PublishSerializer(serializers.Serializer[Any]):
+    note = Text(max_length=500, help_text="What changed, and why.")
+    seen = Text(max_length=16, help_text="From `unpublished`: nothing is published that was not seen.")
+
+
+class NumberQuery(serializers.Serializer[Any]):
+    before = serializers.IntegerField(min_value=1, max_value=LARGEST_NUMBER)
+    after = serializers.IntegerField(min_value=1, max_value=LARGEST_NUMBER)
+    behind = serializers.CharField(
+        required=False, default="", max_length=100, allow_blank=True, help_text="Begin behind this class."
+    )
+    limit = serializers.IntegerField(required=False, default=100, min_value=1, max_value=500)
+
+
+def _impact_data(impact: Impact, behind: str, limit: int) -> tuple[dict[str, Any], str | None]:
+    """The answer, and the key that the next page begins behind."""
+    moves = [move for move in impact.moves if move.scene_key > behind]
+    page = [
+        {
+            "scene_key": move.scene_key,
+            "kind": move.kind,
+            "before": move.before,
+            "after": move.after,
+            "detail": move.detail,
+            "photos": impact.photos.get(move.scene_key, 0),
+        }
+        for move in moves[:limit]
+    ]
+    data = {
+        "kinds": [{"kind": kind, "classes": classes} for kind, classes in impact.kinds],
+        "photos_relabelled": impact.photos_relabelled,
+        "steps": StepSerializer(impact.steps, many=True).data,
+        "stale": StaleRunSerializer(impact.stale, many=True).data,
+        "emptied": impact.emptied,
+        "first": impact.first,
+        "moves": page,
+    }
+    return data, moves[limit - 1].scene_key if len(moves) > limit else None
+
+
+class ReleasesView(MappingView):
+    to_read = "mapping.view_release"
+    to_write = "mapping.publish_release"
+
+    @extend_schema(
+        operation_id="mapping_releases",
+        tags=[TAG],
+        summary="All releases",
+        responses={200: ReleaseListSerializer} | READ_ERRORS,
+    )
+    def get(self, request: Request) -> Response:
+        rows = Release.objects.select_related("published_by").annotate(classes=Count("labels"))
+        return Response({"results": ReleaseSerializer(rows.order_by("-number"), many=True).data})
+
+    @extend_schema(
+        operation_id="mapping_publish",
+        tags=[TAG],
+        summary="Publish a release: freeze the mapping as it is now",
+        request=PublishSerializer,
+        examples=[
+            OpenApiExample(
+                "Toys", value={"note": "Toys are art", "seen": "0f3a9c51d2e4b687"}, request_only=True
+            )
+        ],
+        responses={
+            201: ReleaseSerializer,
+            409: error("Nothing was published", {"detail": "The mapping changed …", "seen": "…"}),
+        }
+        | WRITE_ERRORS,
+    )
+    def post(self, request: Request) -> Response:
+        sent = PublishSerializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        try:
+            new = publish_release(by=me(request), **sent.validated_data)
+        except NothingToPublish as nothing:
+            raise Conflict("Nothing differs from the newest release: nothing to publish.") from nothing
+        except ChangesMoved as moved:
+            seen = fingerprint(unpublished_moves())
+            raise Conflict("The mapping changed since that list of changes.", seen=seen) from moved
+        row = Release.objects.select_related("published_by").annotate(classes=Count("labels")).get(pk=new.pk)
+        return Response(ReleaseSerializer(row).data, status=status.HTTP_201_CREATED)
+
+
+class LabelsView(MappingView):
+    to_read = "mapping.view_release"
+
+    @extend_schema(
+        operation_id="mapping_release_labels",
+        tags=[TAG],
+        summary="What a release froze, by class",
+        parameters=[PageQuery, OpenApiParameter("label", str, description="Only classes with this label.")],
+        responses={200: LabelPageSerializer} | BAD_QUERY | READ_ERRORS | NOT_FOUND,
+    )
+    def get(self, request: Request, number: int) -> Response:
+        after, limit = page_query(request)
+        rows = get_object_or_404(Release, number=number).labels.filter(scene_key__gt=after)
+        if label := request.query_params.get("label", "").replace("\0", ""):
+            rows = rows.filter(label=label)
+        found = list(rows[: limit + 1])
+        more = found[limit - 1].scene_key if len(found) > limit else None
+        return Response(
+            {"next": next_page(request, more), "results": LabelSerializer(found[:limit], many=True).data}
+        )
+
+
+class CompareView(MappingView):
+    to_read = "mapping.view_release"
+
+    @extend_schema(
+        operation_id="mapping_compare",
+        tags=[TAG],
+        summary="What differs between any two releases",
+        parameters=[NumberQuery],
+        responses={200: ImpactSerializer} | BAD_QUERY | READ_ERRORS | NOT_FOUND,
+    )
+    def get(self, request: Request) -> Response:
+        query = NumberQuery(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        asked = query.validated_data
+        before = get_object_or_404(Release, number=asked["before"])
+        after = get_object_or_404(Release, number=asked["after"])
+        data, more = _impact_data(impact_between(before, after), asked["behind"], asked["limit"])
+        numbers = {"before": before.number, "after": after.number}
+        return Response(numbers | data | {"next": next_page(request, more, name="behind")})
+
+
+class UnpublishedView(MappingView):
+    to_read = "mapping.view_release"
+
+    @extend_schema(
+        operation_id="mapping_unpublished",
+        tags=[TAG],
+        summary="What a release published now would change",
+        parameters=[PageQuery],
+        responses={200: UnpublishedSerializer} | BAD_QUERY | READ_ERRORS,
+    )
+    def get(self, request: Request) -> Response:
+        behind, limit = page_query(request)
+        newest = Release.objects.first()
+        impact = impact_of_publishing(newest)
+        data, more = _impact_data(impact, behind, limit)
+        numbers = {"before": newest.number if newest else None, "after": None}
+        seen = {"seen": fingerprint(impact.moves)}
+        return Response(numbers | data | seen | {"next": next_page(request, more)})

@@ -1,0 +1,17 @@
+from django.urls import path
+
+from mapping.api import entries, releases
+from mapping.api.base import NothingHereView
+
+urlpatterns = [
+    path("entries", entries.EntriesView.as_view(), name="api_entries"),
+    path("entries/<int:pk>", entries.EntryView.as_view(), name="api_entry"),
+    path("decisions", entries.DecisionsView.as_view(), name="api_decisions"),
+    path("undo", entries.UndoView.as_view(), name="api_undo"),
+    path("hashtags", entries.HashtagsView.as_view(), name="api_hashtags"),
+    path("releases", releases.ReleasesView.as_view(), name="api_releases"),
+    path("releases/<int:number>/labels", releases.LabelsView.as_view(), name="api_labels"),
+    path("compare", releases.CompareView.as_view(), name="api_compare"),
+    path("unpublished", releases.UnpublishedView.as_view(), name="api_unpublished"),
+    path("<path:rest>", NothingHereView.as_view(), name="api_nothing"),
+]
