@@ -16,9 +16,10 @@ from mapping.impact import Step, impact_between, impact_of_publishing
 from mapping.models import Hashtag, MappingEntry, Release
 from mapping.releases import Frozen, Move, compare, publish_release
 from mapping.services import Decision, change_entry
+from mapping.views import releases
 from tests.mapping.test_downstream import photo_set, trained
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("catalogue")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("few")]
 ClientFor = Callable[..., Client]
 URL = "/mapping/releases/compare/"
 
@@ -163,7 +164,10 @@ def test_list_of_releases_links_to_their_comparison(three: list[Release], client
     assert f'href="{URL}"' in html
 
 
-def test_release_shows_what_it_changed_and_is_paged(three: list[Release], client_for: ClientFor) -> None:
+def test_release_shows_what_it_changed_and_is_paged(
+    three: list[Release], client_for: ClientFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(releases, "PER_PAGE", 4)
     html = client_for("viewer").get("/mapping/releases/3/").content.decode()
     assert "3 classes differ." in html
     assert "Page 1 of 2" in html
