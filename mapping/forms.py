@@ -64,3 +64,10 @@ class PublishForm(forms.Form):
         error_messages={"required": "Say in a note what changed, and why."},
         help_text="What changed, and why. It stands beside every run that trains on this release.",
     )
+
+
+class OpinionForm(forms.Form):
+    name = forms.CharField(
+        max_length=100, error_messages={"required": "An opinion needs a name, so that it can be chosen."}
+    )
+    note = forms.CharField(required=False, max_length=500)

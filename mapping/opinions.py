@@ -36,11 +36,16 @@ class NameTaken(Exception):
 
 @dataclass(frozen=True)
 class Standing:
-    """An opinion, and how many classes it has answered, of all there are."""
+    """An opinion: how many classes it has answered, has entries for, and there are in all."""
 
     opinion: Opinion
     answered: int
+    entries: int
     classes: int
+
+    @property
+    def left(self) -> int:
+        return max(0, self.classes - self.answered)
 
     @property
     def finished(self) -> bool:
@@ -73,9 +78,9 @@ def standings(opinions: QuerySet[Opinion] | None = None) -> list[Standing]:
     """All opinions, or these, oldest first."""
     chosen = Opinion.objects.all() if opinions is None else opinions
     answered = Count("entries", filter=~Q(entries__status=UNDECIDED))
-    rows = chosen.select_related("owner").annotate(answered=answered).order_by("pk")
+    rows = chosen.select_related("owner").annotate(answered=answered, rows=Count("entries")).order_by("pk")
     classes = SceneClass.objects.count()
-    return [Standing(row, row.answered, classes) for row in rows]
+    return [Standing(row, row.answered, row.rows, classes) for row in rows]
 
 
 @transaction.atomic
@@ -152,6 +157,13 @@ def answers_of(
         rows = rows.filter(scene_class__in=list(scene_classes))
     rows = rows.select_related("hashtag", "changed_by")
     return {(row.opinion_id or 0, row.scene_class_id): row for row in rows}
+
+
+def label_counts(opinion: Opinion) -> list[tuple[str, int]]:
+    """Label and classes, most first."""
+    answers = MappingEntry.everywhere.filter(opinion=opinion).exclude(status=UNDECIDED).order_by()
+    counts = answers.values_list("hashtag__name").annotate(n=Count("pk")).order_by("-n", "hashtag__name")
+    return [(name or OTHER, n) for name, n in counts]
 
 
 def _answer(side: Side) -> Case | Subquery:

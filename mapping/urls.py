@@ -1,6 +1,6 @@
 from django.urls import path
 
-from mapping.views import assistants, bulk, compare, entries, hashtags, queue, releases
+from mapping.views import assistants, bulk, compare, entries, hashtags, opinions, queue, releases, settle
 
 app_name = "mapping"
 urlpatterns = [
@@ -16,6 +16,14 @@ urlpatterns = [
     path("queue/path/", queue.path, name="queue_path"),
     path("assistants/", assistants.index, name="assistants"),
     path("hashtags/", hashtags.hashtags, name="hashtags"),
+    path("opinions/", opinions.opinions, name="opinions"),
+    path("opinions/start/", opinions.start, name="start_opinion"),
+    path("opinions/<int:pk>/", opinions.opinion, name="opinion"),
+    path("opinions/<int:pk>/fill/", opinions.fill, name="fill_opinion"),
+    path("opinions/<int:pk>/delete/", opinions.delete, name="delete_opinion"),
+    path("settle/", settle.show, name="settle"),
+    path("settle/<int:pk>/", settle.decide, name="settle_one"),
+    path("settle/agreed/", settle.take, name="take_over"),
     path("releases/", releases.releases, name="releases"),
     path("releases/compare/", compare.compare, name="compare"),
     path("releases/publish/", releases.publish, name="publish"),

@@ -7,7 +7,10 @@ from collections.abc import Callable
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.http import Http404
+from django.db import connection
+from django.http import Http404, HttpResponse
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from mapping.agreement import agreement
 from mapping.catalogue import load_catalogue
@@ -26,6 +29,7 @@ from mapping.settling import AnswersMoved, agreed, open_rows, settle, settled_ro
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("catalogue"), pytest.mark.postgres]
 UserFor = Callable[..., User]
+ClientFor = Callable[..., Client]
 THE_EIGHT = [
     ("b/ball_pit", "entertainment", "sport"),
     ("b/bullring", "entertainment", "sport"),
@@ -295,3 +299,217 @@ def test_undone_group_leaves_a_change_of_an_opinion_alone(ann: User) -> None:
     assert act.opinion == opinion
     undo_change(change_id=act.pk, by=ann)
     assert entry("a/abbey", opinion).label is None
+
+
+# --- pages
+
+SETTLE = "/mapping/settle/"
+LIST = "/mapping/opinions/"
+CLOSED = [("stranger", 302), ("validator", 403), ("viewer", 403)]
+
+
+def post_pick(
+    client: Client, key: str, hashtag: str, version: int | None = None, **more: str
+) -> HttpResponse:
+    found = entry(key)
+    data = {"hashtag": hashtag, "version": str(version or found.version)} | more
+    return client.post(f"{SETTLE}{found.pk}/", data)  # type: ignore[return-value]
+
+
+def test_settle_page_opens_with_the_two_tables_and_eight_classes(client_for: ClientFor) -> None:
+    response = client_for("curator").get(SETTLE)
+    html = response.content.decode()
+    assert "<b>0</b> of 8 settled, 8 left" in html
+    assert [row.entry.scene_class.key for row in response.context["rows"]] == [key for key, *_ in THE_EIGHT]
+    assert html.count('name="hashtag" value="sport"') == 7
+    assert "imported" in html
+
+
+def test_one_click_settles_and_moves_to_the_settled(client_for: ClientFor) -> None:
+    client = client_for("curator")
+    assert post_pick(client, "i/ice_shelf", "nature").status_code == 302
+    post_pick(client, "i/ice_shelf", "nature")  # a repeated click
+    assert Change.objects.count() == 1
+    html = client.get(SETTLE).content.decode()
+    assert "<b>1</b> of 8 settled, 7 left" in html
+    assert "i/ice_shelf" not in html
+    settled = client.get(SETTLE, {"show": "settled"})
+    assert [row.entry.label for row in settled.context["rows"]] == ["nature"]
+    assert "the mapping now, confirmed by curator" in settled.content.decode()
+
+
+def test_stale_settle_page_shows_both_versions(client_for: ClientFor, bob: User) -> None:
+    seen = entry("s/ski_slope").version
+    change_entry(entry_id=entry("s/ski_slope").pk, version=seen, by=bob, decision=Decision("art"))
+    response = post_pick(client_for("curator"), "s/ski_slope", "sport", version=seen)
+    html = response.content.decode()
+    assert response.status_code == 409
+    said = html.split("Nothing was overwritten")[1].split("</section>")[0]
+    assert said.index("#art") < said.index("by bob") < said.index("#sport")
+    assert html.count("<code>s/ski_slope</code>") == 1
+    assert entry("s/ski_slope").label == "art"
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"find": "#nonsense"}, "“nonsense” is not a known hashtag"),
+        ({"find": ""}, "Choose a hashtag"),
+        ({"hashtag": "art", "version": "x"}, "Choose a hashtag"),
+    ],
+)
+def test_settle_says_what_was_wrong(client_for: ClientFor, data: dict[str, str], words: str) -> None:
+    found = entry("b/ball_pit")
+    response = client_for("curator").post(f"{SETTLE}{found.pk}/", {"version": found.version} | data)
+    assert response.status_code == 400
+    assert words in response.content.decode()
+    assert not Change.objects.exists()
+
+
+def test_another_hashtag_with_a_note(client_for: ClientFor) -> None:
+    found = entry("b/ball_pit")
+    data = {"version": found.version, "find": "#art", "note": "colours"}
+    assert client_for("curator").post(f"{SETTLE}{found.pk}/", data).status_code == 302
+    saved = entry("b/ball_pit")
+    assert (saved.label, saved.note) == ("art", "colours")
+
+
+@pytest.mark.parametrize(("role", "status"), CLOSED)
+@pytest.mark.parametrize("address", ["settle/{entry}/", "settle/agreed/", "opinions/start/"])
+def test_who_may_not_write(
+    client_for: ClientFor, thesis: list[Opinion], role: str, status: int, address: str
+) -> None:
+    found = entry("b/ball_pit")
+    data = {"hashtag": "art", "version": found.version, "seen": agreed(thesis).seen, "name": "mine"}
+    assert client_for(role).post("/mapping/" + address.format(entry=found.pk), data).status_code == status
+    assert not Change.objects.exists()
+    assert Opinion.objects.count() == 2
+
+
+def test_viewer_sees_differences_without_a_button_to_press(client_for: ClientFor) -> None:
+    html = client_for("viewer").get(SETTLE).content.decode()
+    assert "8 left" in html
+    assert html.count('name="hashtag"') == html.count(" disabled>")
+    assert "take over" not in html.lower()
+
+
+def test_take_over_page_counts_first_then_confirms_as_one_act(
+    client_for: ClientFor, thesis: list[Opinion]
+) -> None:
+    client = client_for("curator")
+    address = f"{SETTLE}agreed/?opinion={thesis[0].pk}&opinion={thesis[1].pk}"
+    html = client.get(address).content.decode()
+    assert "<b>23</b><span>classes will be confirmed</span>" in html
+    assert "<b>0</b><span>of them get another label</span>" in html
+    seen = agreed(thesis).seen
+    assert client.post(address, {"seen": "stale"}).status_code == 409
+    assert not Change.objects.exists()
+    for _ in range(2):
+        assert client.post(address, {"seen": seen}).status_code == 302
+    assert [len(change.before) for change in Change.objects.all()] == [23]
+    assert MappingEntry.objects.filter(status="confirmed").count() == 23
+    assert "Nothing to take over" in client.get(address).content.decode()
+
+
+def test_list_shows_agreement_and_hides_it_from_a_blind_owner(client_for: ClientFor, ann: User) -> None:
+    opinion = start_opinion(name="ann's", by=ann)
+    answer(opinion, ann, abbey="art", bar="bar")
+    mine = client_for("curator", "ann").get(LIST)
+    assert [row.agreement is None for row in mine.context["rows"]] == [False, False, True]
+    assert "you map blind" in mine.content.decode()
+    assert all(opinion not in (pair.first, pair.second) for pair in mine.context["pairs"])
+    theirs = client_for("curator").get(LIST).context["rows"][2]
+    assert (theirs.agreement.classes, theirs.agreement.same) == (2, 1)
+    pairs = client_for("curator").get(LIST).context["pairs"]
+    assert [(pair.agreement.same, pair.agreement.classes) for pair in pairs] == [(23, 31), (1, 2), (0, 0)]
+
+
+def test_blind_owner_sees_no_label_of_others(client_for: ClientFor, ann: User) -> None:
+    opinion = start_opinion(name="ann's", by=ann)
+    answer(opinion, ann, abbey="art")
+    client = client_for("curator", "ann")
+    page = client.get(f"{LIST}{opinion.pk}/", {"against": "1"})
+    assert page.status_code == 200
+    assert "church" not in page.content.decode()
+    assert "agreement" not in page.context
+    assert client.get(SETTLE, {"opinion": opinion.pk}).status_code == 403
+    entries = MappingEntry.everywhere.filter(opinion=opinion)
+    entries.filter(status="undecided").update(status="confirmed")
+    assert "church" in client.get(f"{LIST}{opinion.pk}/").content.decode()
+    assert client.get(SETTLE, {"opinion": opinion.pk}).status_code == 200
+
+
+def test_opinion_page_says_which_labels_are_mistaken(client_for: ClientFor, thesis: list[Opinion]) -> None:
+    page = client_for("viewer").get(f"{LIST}{thesis[0].pk}/", {"against": thesis[1].pk})
+    found = [(row.first, row.second, row.classes) for row, _ in page.context["mistaken"]]
+    assert found == [
+        ("entertainment", "sport", 3),
+        ("snow", "sport", 3),
+        ("other", "sport", 1),
+        ("snow", "nature", 1),
+    ]
+    assert client_for("viewer").get(f"{LIST}9999/").status_code == 404
+
+
+def test_start_and_repeat_by_click(client_for: ClientFor) -> None:
+    client = client_for("curator")
+    for _ in range(2):
+        response = client.post(f"{LIST}start/", {"name": "second look", "note": ""})
+        assert response["Location"] == Opinion.objects.get(name="second look").get_absolute_url()
+    taken = client_for("curator", "bob").post(f"{LIST}start/", {"name": "second look"})
+    assert taken.status_code == 400
+    assert "somebody else" in taken.content.decode()
+    assert client.post(f"{LIST}start/", {"name": " "}).status_code == 400
+    assert Opinion.objects.count() == 3
+
+
+def test_delete_by_its_owner_only_and_after_asking(client_for: ClientFor, ann: User) -> None:
+    opinion = start_opinion(name="ann's", by=ann)
+    address = f"{LIST}{opinion.pk}/delete/"
+    for role, status in [*CLOSED, ("curator", 403)]:
+        assert client_for(role).get(address).status_code == status
+        assert client_for(role).post(address).status_code == status
+    owner = client_for("curator", "ann")
+    assert "It has no answer yet" in owner.get(address).content.decode()
+    assert Opinion.objects.filter(pk=opinion.pk).exists()
+    for _ in range(2):
+        assert owner.post(address)["Location"] == LIST
+    assert not Opinion.objects.filter(pk=opinion.pk).exists()
+
+
+def test_classes_added_later_are_added_by_a_click(client_for: ClientFor, ann: User) -> None:
+    opinion = start_opinion(name="ann's", by=ann)
+    SceneClass.objects.create(key="z/zoo", name="zoo")
+    client = client_for("curator", "ann")
+    assert "1 class was added since" in client.get(f"{LIST}{opinion.pk}/").content.decode()
+    assert client_for("curator", "bob").post(f"{LIST}{opinion.pk}/fill/").status_code == 403
+    assert client.post(f"{LIST}{opinion.pk}/fill/").status_code == 302
+    assert entry("z/zoo", opinion).label is None
+
+
+@pytest.mark.parametrize("opinion", ["x", "0", "99999"])
+def test_unknown_opinion_is_not_found(client_for: ClientFor, opinion: str) -> None:
+    assert client_for("curator").get(SETTLE, {"opinion": opinion}).status_code == 404
+
+
+def test_pages_of_differences_and_constant_queries(client_for: ClientFor, ann: User) -> None:
+    opinion = start_opinion(name="ann's", by=ann)
+    client = client_for("curator")
+    counted = []
+    for number in (3, 200):
+        chosen = MappingEntry.everywhere.filter(opinion=opinion).values_list("pk", flat=True)[:number]
+        MappingEntry.everywhere.filter(pk__in=list(chosen)).update(status="confirmed")
+        for address in (LIST, f"{LIST}{opinion.pk}/", f"{SETTLE}?opinion={opinion.pk}"):
+            with CaptureQueriesContext(connection) as queries:
+                page = client.get(address)
+            assert page.status_code == 200
+            counted.append(len(queries))
+    assert counted[:3] == counted[3:]
+    first = [row.entry.scene_class.key for row in page.context["rows"]]
+    behind = page.context["page"].next
+    following = client.get(SETTLE, {"opinion": opinion.pk, "behind": behind})
+    second = [row.entry.scene_class.key for row in following.context["rows"]]
+    assert len(first) == len(second) == 20
+    assert first[-1] == behind < second[0]
+    back = client.get(SETTLE, {"opinion": opinion.pk, "before": following.context["page"].previous})
+    assert [row.entry.scene_class.key for row in back.context["rows"]] == first
