@@ -27,6 +27,7 @@ HEADS = 12
 TOKENS = 128  # longer texts are cut
 BATCH = 64
 WORTH_KEEPING = 16  # a few new texts are quicker computed again than a file is written
+CACHED = 1 << 14  # numbers that stay in the processor while a formula of many steps is worked out
 CACHE = "minilm.npz"
 
 Floats = NDArray[np.float32]
@@ -154,8 +155,10 @@ class Network:
         return found
 
     def _linear(self, name: str, x: Floats) -> Floats:
-        found: Floats = x @ self._tensors[f"{name}.weight"].T + self._tensors[f"{name}.bias"]
-        return found
+        weight = self._tensors[f"{name}.weight"]
+        flat = x.reshape(-1, x.shape[-1]) @ weight.T  # flat: one product of matrices, not one for each text
+        flat += self._tensors[f"{name}.bias"]
+        return flat.reshape(*x.shape[:-1], len(weight))
 
     def _norm(self, name: str, x: Floats) -> Floats:
         x = x - x.mean(-1, keepdims=True)
@@ -195,9 +198,15 @@ class Network:
 
 def _gelu(x: Floats) -> Floats:
     """x·Φ(x) with the error function of Abramowitz and Stegun 7.1.26, right to 1.5e-7."""
-    z = np.abs(x) * np.float32(0.5**0.5)
-    t = 1 / (1 + np.float32(0.3275911) * z)
-    series = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
-    error = np.sign(x) * (1 - series * np.exp(-z * z))
-    found: Floats = (0.5 * x * (1 + error)).astype(np.float32)
-    return found
+    flat = x.reshape(-1)
+    found = np.empty_like(flat)
+    for start in range(0, len(flat), CACHED):
+        part = flat[start : start + CACHED]
+        z = np.abs(part) * np.float32(0.5**0.5)
+        t = 1 / (1 + np.float32(0.3275911) * z)
+        series = t * (
+            0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429)))
+        )
+        error = np.copysign(1 - series * np.exp(-z * z), part)
+        found[start : start + CACHED] = 0.5 * part * (1 + error)
+    return found.reshape(x.shape)
