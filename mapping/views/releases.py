@@ -22,7 +22,6 @@ from mapping.releases import (
     fingerprint,
     publish_release,
     release_state,
-    unpublished_moves,
 )
 from mapping.views.compare import moves_csv, rows_of
 
@@ -36,8 +35,7 @@ def releases(request: HttpRequest) -> HttpResponse:
     rows = (
         Release.objects.select_related("published_by").annotate(classes=Count("labels")).order_by("-number")
     )
-    context = {"releases": rows, "unpublished": len(unpublished_moves())}
-    return render(request, "mapping/releases.html", context)
+    return render(request, "mapping/releases.html", {"releases": rows})
 
 
 @require_GET
