@@ -122,7 +122,7 @@ class MappingEntry(models.Model):
     hypernym_sense = models.CharField(max_length=100, blank=True)
     hypernym = models.CharField(max_length=100, blank=True)
     hashtag = models.ForeignKey(Hashtag, models.PROTECT, null=True, blank=True, related_name="entries")
-    status = models.CharField(max_length=10, choices=Status, default=Status.UNDECIDED, db_index=True)
+    status = models.CharField(max_length=10, choices=Status, default=Status.UNDECIDED)
     note = models.CharField(max_length=500, blank=True)
     version = models.PositiveIntegerField(default=1)  # a save that saw another version is refused
     changed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
@@ -137,6 +137,7 @@ class MappingEntry(models.Model):
         ordering = ["scene_class__key"]
         verbose_name_plural = "mapping entries"
         base_manager_name = "everywhere"
+        indexes = [models.Index(fields=["opinion", "status"], name="entry_by_opinion_and_status")]
         constraints = [
             models.UniqueConstraint(
                 name="one_entry_per_class", fields=["scene_class"], condition=Q(opinion__isnull=True)

@@ -1,11 +1,30 @@
-"""The suggester at work in this process: it learns from what curators confirmed, and from nothing else."""
+"""The suggester at work in this process: it learns from what curators confirmed, and from nothing else.
+
+For the mapping and each opinion one learner is kept. Before it answers it looks whether the history has
+grown: a few hundred classes are learned anew at once (0.1 s), thousands in a thread, while the page gets the
+answer of a moment ago. An opinion learns from its own rows only, so that nobody is led by another's answers.
+"""
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cached_property
 
-from mapping import wordnet
-from mapping.models import OTHER, MappingEntry, Opinion
+from django.conf import settings
+from django.db import connections
+from django.db.models import Q
+
+from mapping import embeddings, vocabulary, wordnet
+from mapping.facts import ClassFacts, Embed, HashtagFacts
+from mapping.models import OTHER, Hashtag, MappingEntry, Opinion
+from mapping.names import lookup_terms
+from mapping.suggest import Suggester
+
+AT_ONCE = 2_000  # classes; learning from more is left to a thread
+KEPT = 4  # learners in one process
+RELEARNED = 20  # senses changed since; with more of them all is built anew
 
 
 @dataclass(frozen=True)
@@ -19,12 +38,188 @@ class Shown:
     """What the queue offers for a class: hashtags, best first, and words where there are none."""
 
     hashtags: tuple[Choice, ...] = ()
-    other_reason: str = ""
+    other: float = 0.0
+    abstains: bool = False
     words: str = ""
 
 
-def suggest(entry: MappingEntry, opinion: Opinion | None) -> Shown:
-    return Shown(words="No suggestions yet.")
+@dataclass(frozen=True)
+class Stamp:
+    """What the learner has seen: the newest line of the history, and of the vocabulary's."""
+
+    entries: int
+    hashtags: int
+
+
+class Learner:
+    """The suggester of the mapping, or of one opinion."""
+
+    def __init__(self, opinion_id: int | None) -> None:
+        self.opinion_id = opinion_id
+        self.stamp = Stamp(-1, -1)
+        self.ready = False
+        self.lock = threading.Lock()
+        self.learning = False
+        self._suggester: Suggester
+        self._place: dict[int, int] = {}  # id of a scene class → its place in the suggester
+        self._facts: list[ClassFacts] = []
+        self._confirmed: dict[int, str] = {}
+
+    @property
+    def size(self) -> int:
+        return len(self._place)
+
+    def refresh(self, stamp: Stamp) -> None:
+        """Learn what is new since the last time. Raises WordNetMissing."""
+        with self.lock:
+            if self.stamp == stamp:
+                return
+            if self.ready and stamp.hashtags == self.stamp.hashtags:
+                self._learn_changes()
+            else:
+                self._build()
+            self.stamp = stamp
+            self.ready = True
+            self.__dict__.pop("answers", None)
+
+    def _rows(self) -> list[MappingEntry]:
+        rows = MappingEntry.everywhere.filter(opinion=self.opinion_id)
+        return list(rows.select_related("scene_class", "hashtag").order_by("scene_class__key"))
+
+    def _build(self) -> None:
+        rows = self._rows()
+        self._facts = [facts(row) for row in rows]
+        self._place = {row.scene_class_id: at for at, row in enumerate(rows)}
+        used = Q(entries__opinion=self.opinion_id, entries__status=MappingEntry.Status.CONFIRMED)
+        tags = vocabulary.offered().distinct() | Hashtag.objects.filter(used).distinct()
+        offered = [HashtagFacts(tag.name, float(tag.posts)) for tag in tags]
+        self._suggester = Suggester(self._facts, offered, wordnet.nouns(), embedder())
+        self._confirmed = self._labels(rows)
+        self._suggester.learn(self._confirmed)
+
+    def _labels(self, rows: list[MappingEntry]) -> dict[int, str]:
+        confirmed = (row for row in rows if row.status == MappingEntry.Status.CONFIRMED)
+        return {self._place[row.scene_class_id]: row.label or OTHER for row in confirmed}
+
+    def _learn_changes(self) -> None:
+        history = MappingEntry.history.filter(opinion=self.opinion_id, history_id__gt=self.stamp.entries)
+        changed = set(history.values_list("scene_class_id", flat=True))
+        if len(changed) > RELEARNED or changed - self._place.keys():
+            return self._build()
+        rows = MappingEntry.everywhere.filter(opinion=self.opinion_id, scene_class__in=changed)
+        found = list(rows.select_related("scene_class", "hashtag"))
+        for row in found:
+            place, now = self._place[row.scene_class_id], facts(row)
+            if now != self._facts[place]:
+                self._facts[place] = now
+                self._suggester.replace(place, now)
+        for row in found:
+            self._confirmed.pop(self._place[row.scene_class_id], None)
+        self._confirmed |= self._labels(found)
+        try:
+            self._suggester.learn(self._confirmed)
+        except KeyError:  # a hashtag that was not offered when this was built
+            self._build()
+        return None
+
+    def suggest(self, scene_class: int, n: int) -> Shown:
+        place = self._place.get(scene_class)
+        if place is None:
+            return Shown()
+        found = self._suggester.suggest(place, n)
+        choices = tuple(Choice(one.hashtag, one.reason) for one in found.hashtags)
+        return Shown(choices, found.other, found.abstains)
+
+    @cached_property
+    def answers(self) -> dict[int, tuple[str, float]]:
+        """Id of a scene class → its most likely answer and the probability."""
+        found = self._suggester.answers()
+        return {scene_class: found[place] for scene_class, place in self._place.items()}
+
+
+_learners: OrderedDict[int | None, Learner] = OrderedDict()
+_guard = threading.Lock()
+
+
+def facts(row: MappingEntry) -> ClassFacts:
+    """What may be known of the class before anybody answers: no label, no hypernym that was chosen."""
+    sense = row.sense
+    if not sense and row.status != MappingEntry.Status.CONFIRMED:
+        ranked = wordnet.senses(lookup_terms(row.scene_class.key))
+        sense = ranked[0].key if ranked else ""
+    scene = row.scene_class
+    return ClassFacts(scene.key, scene.name, sense, scene.level1, scene.level2)
+
+
+def embedder() -> Embed | None:
+    """Of the optional model, or None."""
+    if not embeddings.available():
+        return None
+    return lambda texts: embeddings.embed(texts, settings.VAR_DIR / "embeddings")
+
+
+def forget() -> None:
+    """All that was learned; for tests, whose databases are each other's past."""
+    _learners.clear()
+
+
+def learner(opinion: Opinion | None) -> Learner | None:
+    """Up to date, or as of a moment ago where there are thousands of classes; None while the first is built.
+
+    Raises WordNetMissing.
+    """
+    wordnet.nouns()
+    opinion_id = opinion.pk if opinion else None
+    with _guard:
+        found = _learners.setdefault(opinion_id, Learner(opinion_id))
+        _learners.move_to_end(opinion_id)
+        while len(_learners) > KEPT:
+            _learners.popitem(last=False)
+    stamp = _stamp(opinion_id)
+    if found.stamp == stamp:
+        return found
+    size = found.size or MappingEntry.everywhere.filter(opinion=opinion_id).count()
+    if size <= AT_ONCE:
+        found.refresh(stamp)
+    else:
+        _refresh_beside(found)
+    return found if found.ready else None
+
+
+def _stamp(opinion_id: int | None) -> Stamp:
+    entries = MappingEntry.history.filter(opinion=opinion_id).order_by("-history_id")
+    hashtags = Hashtag.history.order_by("-history_id")
+    newest = [rows.values_list("history_id", flat=True).first() or 0 for rows in (entries, hashtags)]
+    return Stamp(*newest)
+
+
+def _refresh_beside(found: Learner) -> None:
+    """In a thread, one per learner; what comes meanwhile is learned by the next."""
+    with _guard:
+        if found.learning:
+            return
+        found.learning = True
+
+    def work() -> None:
+        try:
+            found.refresh(_stamp(found.opinion_id))
+            _ = found.answers  # the group pages shall not wait for them
+        finally:
+            found.learning = False
+            connections.close_all()
+
+    threading.Thread(target=work, name="suggester", daemon=True).start()
+
+
+def suggest(entry: MappingEntry, opinion: Opinion | None, n: int = 3) -> Shown:
+    """The n best hashtags for a class, each with its reason."""
+    try:
+        found = learner(opinion)
+    except wordnet.WordNetMissing as missing:
+        return Shown(words=str(missing))
+    if found is None:
+        return Shown(words="The suggester is reading the classes; suggestions come in a moment.")
+    return found.suggest(entry.scene_class_id, n)
 
 
 def hypernym(entry: MappingEntry, sense: str, hashtag: str, opinion: Opinion | None) -> str:

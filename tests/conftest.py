@@ -20,6 +20,7 @@ from hashtags_site.roles import setup_roles
 from hashtags_site.valkey import embedded_valkey
 from jobs import services
 from jobs.models import Job, Worker
+from mapping import suggestions
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -38,6 +39,7 @@ def valkey() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _fresh_cache(valkey: None) -> None:
     redis.Redis.from_url(settings.REDIS_URL).flushdb()
+    suggestions.forget()
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 from django.views.decorators.vary import vary_on_headers
 
-from mapping import downstream, queue, suggestions, wordnet
+from mapping import downstream, queue, suggestions, vocabulary, wordnet
 from mapping.filters import TODO, EntryFilter
 from mapping.forms import EntryForm
-from mapping.models import Change, Hashtag, MappingEntry, Opinion
+from mapping.models import Change, MappingEntry, Opinion
 from mapping.names import lookup_terms
 from mapping.opinions import opinion_of
 from mapping.services import NotYours, StaleEntries, change_entry, newest_change, undo_change
@@ -77,7 +77,7 @@ def undo(request: HttpRequest) -> HttpResponse:
 def hashtags(request: HttpRequest) -> HttpResponse:
     """Hashtags that contain what was typed, as buttons of the queue's form."""
     words = request.GET.get("find", "")
-    found = Hashtag.objects.filter(name__icontains=words.strip().lstrip("#"))[:FOUND] if words.strip() else []
+    found = vocabulary.search(words, FOUND)
     return render(request, "mapping/_found_hashtags.html", {"found": found, "words": words})
 
 
