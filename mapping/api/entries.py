@@ -11,7 +11,8 @@ from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from mapping import queue, wordnet
+from mapping import queue, suggestions, wordnet
+from mapping.api import examples
 from mapping.api.base import (
     BAD_QUERY,
     NOT_FOUND,
@@ -37,6 +38,7 @@ from mapping.api.serializers import (
     SavedSerializer,
     SenseSerializer,
     StaleSerializer,
+    SuggestionsSerializer,
     UndoneSerializer,
     UndoSerializer,
     decision_of,
@@ -82,6 +84,7 @@ class EntriesView(MappingView):
         tags=[TAG],
         summary="The mapping, by class",
         parameters=FILTERS,
+        examples=[examples.ENTRIES_PAGE],
         responses={200: EntryPageSerializer} | BAD_QUERY | READ_ERRORS,
     )
     def get(self, request: Request) -> Response:
@@ -120,7 +123,7 @@ class EntryView(MappingView):
         summary="Decide about one class",
         description="A repeated request changes nothing more and answers as the first one did.",
         request=DecisionSerializer,
-        examples=[DECISION],
+        examples=[DECISION, examples.SAVED_ONE, examples.STALE_ENTRIES],
         responses={200: EntrySerializer, 409: STALE} | WRITE_ERRORS | NOT_FOUND,
     )
     def put(self, request: Request, pk: int) -> Response:
@@ -152,6 +155,20 @@ def _meanings(entry: MappingEntry) -> dict[str, Any]:
     }
 
 
+class SuggestionsView(MappingView):
+    to_read = "mapping.change_mappingentry"  # as the queue: who only reads is not led by the machine
+
+    @extend_schema(
+        operation_id="mapping_suggestions",
+        tags=[TAG],
+        summary="Hashtags for a class, each with its reason",
+        responses={200: SuggestionsSerializer} | READ_ERRORS | NOT_FOUND,
+    )
+    def get(self, request: Request, pk: int) -> Response:
+        entry = get_object_or_404(entries(), pk=pk)
+        return Response(SuggestionsSerializer(suggestions.suggest(entry, None)).data)
+
+
 class DecisionsView(MappingView):
     to_write = "mapping.change_mappingentry"
 
@@ -171,7 +188,9 @@ class DecisionsView(MappingView):
                     ]
                 },
                 request_only=True,
-            )
+            ),
+            examples.SAVED_MANY,
+            examples.STALE_ENTRIES,
         ],
         responses={200: SavedSerializer, 409: STALE} | WRITE_ERRORS,
     )
@@ -206,6 +225,7 @@ class UndoView(MappingView):
         summary="Take back an act of one's own",
         description="As a new entry in the history. What others decided since stays. A repeat does nothing.",
         request=UndoSerializer,
+        examples=[examples.UNDONE],
         responses={200: UndoneSerializer} | WRITE_ERRORS | NOT_FOUND,
     )
     def post(self, request: Request) -> Response:

@@ -11,6 +11,7 @@ from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from mapping.api import examples
 from mapping.api.base import (
     BAD_QUERY,
     NOT_FOUND,
@@ -239,6 +240,7 @@ class CompareView(MappingView):
         tags=[TAG],
         summary="What differs between any two releases",
         parameters=[NumberQuery],
+        examples=[examples.COMPARED],
         responses={200: ImpactSerializer} | BAD_QUERY | READ_ERRORS | NOT_FOUND,
     )
     def get(self, request: Request) -> Response:
@@ -260,6 +262,7 @@ class UnpublishedView(MappingView):
         tags=[TAG],
         summary="What a release published now would change",
         parameters=[PageQuery],
+        examples=[examples.UNPUBLISHED],
         responses={200: UnpublishedSerializer} | BAD_QUERY | READ_ERRORS,
     )
     def get(self, request: Request) -> Response:

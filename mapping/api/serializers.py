@@ -149,6 +149,20 @@ class UndoneSerializer(serializers.Serializer[Any]):
     )
 
 
+class ChoiceSerializer(serializers.Serializer[Any]):
+    hashtag = serializers.CharField(help_text="Without #.")
+    reason = serializers.CharField()
+
+
+class SuggestionsSerializer(serializers.Serializer[Any]):
+    """What the queue would offer. It learns from what curators confirmed, and from nothing else."""
+
+    hashtags = ChoiceSerializer(many=True, help_text="Best first.")
+    other = serializers.FloatField(help_text="Probability of `other`.")
+    abstains = serializers.BooleanField(help_text="It knows too little to lead anybody.")
+    words = serializers.CharField(help_text="What it has to say besides, or empty.")
+
+
 class HashtagSerializer(serializers.Serializer[Any]):
     name = serializers.CharField(help_text="Without #.")
     posts = serializers.IntegerField()

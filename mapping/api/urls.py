@@ -6,6 +6,7 @@ from mapping.api.base import NothingHereView
 urlpatterns = [
     path("entries", entries.EntriesView.as_view(), name="api_entries"),
     path("entries/<int:pk>", entries.EntryView.as_view(), name="api_entry"),
+    path("entries/<int:pk>/suggestions", entries.SuggestionsView.as_view(), name="api_suggestions"),
     path("decisions", entries.DecisionsView.as_view(), name="api_decisions"),
     path("undo", entries.UndoView.as_view(), name="api_undo"),
     path("hashtags", entries.HashtagsView.as_view(), name="api_hashtags"),

@@ -19,8 +19,11 @@ from schemathesis import Case
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from mapping import wordnet
+from mapping import suggestions, wordnet
+from mapping.api import examples
 from mapping.api.base import WriteThrottle
+from mapping.api.releases import ImpactSerializer, MoveSerializer, StaleRunSerializer, StepSerializer
+from mapping.api.serializers import EntrySerializer
 from mapping.catalogue import load_catalogue
 from mapping.models import Change, MappingEntry, Opinion, Release
 from mapping.services import Decision, change_entry
@@ -172,6 +175,24 @@ class TestReading:
                 counted.append(len(queries))
             assert counted[0] == counted[1]
 
+    def test_method_that_there_is_not(self, curator: Client) -> None:
+        assert curator.get(f"{API}decisions").status_code == 405
+        assert send(curator, "post", "entries", {})[0] == 405
+
+    def test_suggestions_as_the_queue_offers_them(
+        self, curator: Client, client_for: ClientFor, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shown = suggestions.Shown((suggestions.Choice("shopping", "2 shops are #shopping"),), other=0.25)
+        monkeypatch.setattr(suggestions, "suggest", lambda asked, opinion: shown)
+        address = f"entries/{entry('t/toyshop').pk}/suggestions"
+        assert get(curator, address) == {
+            "hashtags": [{"hashtag": "shopping", "reason": "2 shops are #shopping"}],
+            "other": 0.25,
+            "abstains": False,
+            "words": "",
+        }
+        assert client_for("viewer").get(API + address).status_code == 403
+
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("few")
@@ -321,6 +342,14 @@ def test_token_is_as_good_as_a_session_and_a_session_needs_its_csrf_token(user_f
     token = Token.objects.create(user=user_for("curator")).key
     program = Client(enforce_csrf_checks=True, headers={"authorization": f"Token {token}"})
     assert program.put(address, body, content_type="application/json").status_code == 200
+
+
+def test_examples_have_the_fields_that_answers_have() -> None:
+    assert list(examples.ENTRY) == list(EntrySerializer().fields)
+    assert list(examples.MOVES) == list(ImpactSerializer().fields)
+    assert list(examples.MOVES["moves"][0]) == list(MoveSerializer().fields)
+    assert list(examples.MOVES["steps"][0]) == list(StepSerializer().fields)
+    assert list(examples.MOVES["stale"][0]) == list(StaleRunSerializer().fields)
 
 
 @pytest.mark.integration
