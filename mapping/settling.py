@@ -49,6 +49,14 @@ def settled_rows(opinions: Sequence[Opinion]) -> QuerySet[MappingEntry]:
     return rows.filter(_differ(opinions) if len(opinions) > 1 else ANSWERED)
 
 
+def saying(rows: QuerySet[MappingEntry], first: str, second: str) -> QuerySet[MappingEntry]:
+    """Of rows of this module those where the first side says one label and the second another."""
+    ids = dict(Hashtag.objects.filter(name__in=[first, second]).values_list("name", "pk")) | {OTHER: 0}
+    if first not in ids or second not in ids:
+        return rows.none()
+    return rows.filter(**{"answer_0": ids[first], "answer_1": ids[second]})
+
+
 def _differ(opinions: Sequence[Opinion]) -> Q:
     places = range(len(sides(opinions)))
     found = Q()

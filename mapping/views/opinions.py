@@ -30,7 +30,7 @@ from mapping.opinions import (
 )
 
 PAIRED = 8  # opinions compared each with each on the list; any can be chosen on the page to settle
-MISTAKEN = 40
+MISTAKEN = 20
 
 
 @dataclass(frozen=True)

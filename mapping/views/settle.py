@@ -25,6 +25,7 @@ from mapping.settling import (
     AnswersMoved,
     agreed,
     open_rows,
+    saying,
     settle,
     settled_rows,
     sides,
@@ -60,6 +61,7 @@ class Asked:
     standings: list[Standing]
     opinions: list[Opinion]
     settled: bool
+    narrowed: tuple[str, str] | None  # what the first and the second of them say
     query: str
 
     @property
@@ -67,6 +69,14 @@ class Asked:
         """The opinions alone, for other addresses."""
         query = QueryDict(mutable=True)
         query.setlist("opinion", [str(opinion.pk) for opinion in self.opinions])
+        return query.urlencode()
+
+    @property
+    def listed(self) -> str:
+        """The same, and what the list is narrowed to."""
+        query = QueryDict(self.named, mutable=True)
+        if self.narrowed:
+            query["first"], query["second"] = self.narrowed
         return query.urlencode()
 
     @property
@@ -130,7 +140,9 @@ def take(request: HttpRequest) -> HttpResponse:
             _tell(request, change)
             return redirect(f"{reverse('mapping:settle')}?{asked.named}")
     found = agreed(asked.opinions)
-    context |= {"found": found, "moved": found.moved[:SHOWN], "labels": found.labels}
+    top = max((n for label, n in found.labels if label != OTHER), default=1)
+    labels = [(label, n, min(100, round(100 * n / top))) for label, n in found.labels]
+    context |= {"found": found, "moved": found.moved[:SHOWN], "labels": labels}
     return render(request, "mapping/settle_agreed.html", context, status=status)
 
 
@@ -164,6 +176,9 @@ def _asked(request: HttpRequest) -> Asked:
         standings=everything,
         opinions=[row.opinion for row in chosen],
         settled=request.GET.get("show") == "settled",
+        narrowed=(request.GET["first"], request.GET["second"])
+        if "first" in request.GET and "second" in request.GET
+        else None,
         query=request.GET.urlencode(safe="/"),
     )
 
@@ -193,6 +208,8 @@ def _answer(
 
 def _lists(request: HttpRequest, asked: Asked, stale: int | None) -> dict[str, Any]:
     waiting, settled = open_rows(asked.opinions), settled_rows(asked.opinions)
+    if asked.narrowed:
+        waiting, settled = saying(waiting, *asked.narrowed), saying(settled, *asked.narrowed)
     rows = (settled if asked.settled else waiting).select_related("changed_by")
     behind, in_front = request.GET.get("behind", ""), request.GET.get("before", "")
     page = queue.page(rows, size=PER_PAGE, behind=behind, in_front=in_front)

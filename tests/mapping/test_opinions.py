@@ -547,3 +547,15 @@ def test_pages_of_differences_and_constant_queries(client_for: ClientFor, ann: U
     assert first[-1] == behind < second[0]
     back = client.get(SETTLE, {"opinion": opinion.pk, "before": following.context["page"].previous})
     assert [row.entry.scene_class.key for row in back.context["rows"]] == first
+
+
+def test_one_kind_of_mistake_opens_its_classes(client_for: ClientFor) -> None:
+    client = client_for("curator")
+
+    def shown(first: str, second: str) -> list[str]:
+        rows = client.get(SETTLE, {"first": first, "second": second}).context["rows"]
+        return [row.entry.scene_class.key for row in rows]
+
+    assert shown("snow", "sport") == ["s/ski_lodge", "s/ski_resort", "s/ski_slope"]
+    assert shown("other", "sport") == ["s/swimming_pool/outdoor"]
+    assert shown("sport", "snow") == shown("nonsense", "other") == []
