@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from mapping import queue, suggestions, wordnet
+from mapping import queue, suggestions, vocabulary, wordnet
 from mapping.api import examples
 from mapping.api.base import (
     BAD_QUERY,
@@ -260,7 +260,8 @@ class HashtagsView(MappingView):
         words = request.query_params.get("q", "").strip().lstrip("#").replace("\0", "")
         rows = Hashtag.objects.filter(name__gt=after, name__icontains=words).order_by("name")
         carried = Count("entries", filter=Q(entries__opinion=None))
-        found = list(rows.annotate(classes=carried)[: limit + 1])
+        offered = Exists(vocabulary.offered().filter(pk=OuterRef("pk")))
+        found = list(rows.annotate(classes=carried, offered=offered)[: limit + 1])
         more = found[limit - 1].name if len(found) > limit else None
         return Response(
             {"next": next_page(request, more), "results": HashtagSerializer(found[:limit], many=True).data}

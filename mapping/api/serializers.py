@@ -170,6 +170,7 @@ class HashtagSerializer(serializers.Serializer[Any]):
         help_text="Who counted the posts."
     )
     counted_on = serializers.CharField(help_text="As precise as the source is.")
+    offered = serializers.BooleanField(help_text="Popular enough, and not blocked.")
     blocked = serializers.BooleanField(help_text="Never offered; classes that carry it keep it.")
     blocked_why = serializers.CharField()
     classes = serializers.IntegerField(help_text="Scene classes that carry it now.")

@@ -127,6 +127,9 @@ class TestReading:
     def test_hashtags_with_posts_and_classes(self, client_for: ClientFor) -> None:
         found = get(client_for("viewer"), "hashtags?q=church")["results"]
         assert [(row["name"], row["classes"], row["blocked"]) for row in found] == [("church", 2, False)]
+        assert found[0]["offered"]
+        Hashtag.objects.filter(name="church").update(posts=10**6)
+        assert not get(client_for("viewer"), "hashtags?q=church")["results"][0]["offered"]
         first = get(client_for("viewer"), "hashtags?limit=3")
         second = get(client_for("viewer"), first["next"].partition(API)[2])
         names = [row["name"] for row in first["results"] + second["results"]]
