@@ -222,7 +222,7 @@ def suggest(entry: MappingEntry, opinion: Opinion | None, n: int = 3) -> Shown:
     return found.suggest(entry.scene_class_id, n)
 
 
-def hypernym(entry: MappingEntry, sense: str, hashtag: str, opinion: Opinion | None) -> str:
+def hypernym(sense: str, hashtag: str) -> str:
     """The notion by which this sense gets this hashtag: one that bears its name, or the next one up."""
     if not sense or not hashtag or hashtag == OTHER:
         return ""

@@ -1,6 +1,17 @@
 from django.urls import path
 
-from mapping.views import assistants, bulk, compare, entries, hashtags, opinions, queue, releases, settle
+from mapping.views import (
+    assistants,
+    bulk,
+    compare,
+    entries,
+    groups,
+    hashtags,
+    opinions,
+    queue,
+    releases,
+    settle,
+)
 
 app_name = "mapping"
 urlpatterns = [
@@ -9,6 +20,7 @@ urlpatterns = [
     path("unpublished/", entries.unpublished, name="unpublished"),
     path("decide/", bulk.decide, name="bulk"),
     path("undo/", bulk.undo, name="bulk_undo"),
+    path("groups/", groups.groups, name="groups"),
     path("queue/", queue.show, name="queue"),
     path("queue/<int:pk>/decide/", queue.decide, name="decide"),
     path("queue/undo/", queue.undo, name="undo"),

@@ -14,8 +14,9 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
-from mapping import queue
+from mapping import queue, suggestions, wordnet
 from mapping.models import OTHER, Change, Hashtag, MappingEntry, Opinion
+from mapping.names import lookup_terms
 from mapping.opinions import opinion_of
 from mapping.services import Decision, NotYours, StaleEntries, change_many, undo_change
 
@@ -110,11 +111,26 @@ def _decisions(entries: Iterable[MappingEntry], hashtag: str) -> dict[int, Decis
     if hashtag != KEEP:
         if not hashtag:
             raise BadPick("Choose a hashtag, or other. Nothing was changed.")
-        return {entry.pk: Decision(hashtag) for entry in entries}
+        return {entry.pk: _decision(entry, hashtag) for entry in entries}
     undecided = [entry.scene_class.key for entry in entries if entry.label is None]
     if undecided:
         raise BadPick(f"{undecided[0]} has no answer yet that could be confirmed. Nothing was changed.")
     return {entry.pk: Decision(entry.label or OTHER) for entry in entries}
+
+
+def _decision(entry: MappingEntry, hashtag: str) -> Decision:
+    """Nobody has looked at an undecided class, so it gets its likeliest sense; else what is there is kept."""
+    if entry.sense or entry.label is not None:
+        return Decision(hashtag)
+    try:
+        found = next(iter(wordnet.senses(lookup_terms(entry.scene_class.key))), None)
+    except wordnet.WordNetMissing:
+        found = None
+    if found is None:
+        return Decision(hashtag)
+    above = suggestions.hypernym(found.key, hashtag)
+    notion = wordnet.sense(above) if above else None
+    return Decision(hashtag, found.key, found.word, above, notion.word if notion else "")
 
 
 def _tell(request: HttpRequest, change: Change | None, hashtag: str) -> None:

@@ -44,7 +44,7 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
     """Save and go on to the next class; 409 with both versions when somebody was faster."""
     asked = _asked(request)
     entry = get_object_or_404(asked.entries, pk=pk)
-    form = EntryForm(_with_defaults(request.POST, entry, asked.opinion))
+    form = EntryForm(_with_defaults(request.POST, entry))
     if not form.is_valid():
         return _answer(request, asked, entry, status=400, errors=form.errors)
     try:
@@ -201,12 +201,12 @@ def _senses(entry: MappingEntry) -> dict[str, Any]:
     }
 
 
-def _with_defaults(posted: QueryDict, entry: MappingEntry, opinion: Opinion | None) -> QueryDict:
+def _with_defaults(posted: QueryDict, entry: MappingEntry) -> QueryDict:
     """A key decides about the hashtag; the hypernym follows from it where none was picked."""
     data = posted.copy()
     for name in ("sense", "synset", "hypernym", "note"):
         data.setdefault(name, getattr(entry, name))
     if data.get("hypernym_sense", "follows") == "follows":
-        found = suggestions.hypernym(entry, str(data["sense"]), str(data.get("hashtag", "")), opinion)
+        found = suggestions.hypernym(str(data["sense"]), str(data.get("hashtag", "")))
         data["hypernym_sense"] = found or entry.hypernym_sense
     return data

@@ -105,7 +105,7 @@ def test_thousands_are_learned_beside_the_page(user_for: UserFor, monkeypatch: p
     assert suggestions.suggest(entry_of("t/toyshop"), None).hashtags
 
 
-def test_hypernym_bears_the_hashtags_name_or_is_the_next_one_up(few: None) -> None:
-    assert suggestions.hypernym(entry_of("a/abbey"), "abbey.n.01", "church", None) == "church.n.02"
-    assert suggestions.hypernym(entry_of("t/toyshop"), "toyshop.n.01", "art", None) == "shop.n.01"
-    assert suggestions.hypernym(entry_of("t/toyshop"), "toyshop.n.01", "other", None) == ""
+def test_hypernym_bears_the_hashtags_name_or_is_the_next_one_up() -> None:
+    assert suggestions.hypernym("abbey.n.01", "church") == "church.n.02"
+    assert suggestions.hypernym("toyshop.n.01", "art") == "shop.n.01"
+    assert suggestions.hypernym("toyshop.n.01", "other") == ""

@@ -1,0 +1,66 @@
+"""Group pages: classes for which the suggester has the same answer, looked through and confirmed together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from mapping import queue, suggestions
+from mapping.models import MappingEntry, Opinion
+
+UNSURE = "unsure"  # the group of those that need a closer look
+SURE = 0.35  # the likeliest answer's probability below which a class is unsure
+
+
+@dataclass(frozen=True)
+class Group:
+    """label: a hashtag's name, "other" or "unsure"."""
+
+    label: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Member:
+    entry: MappingEntry
+    probability: float
+
+
+@dataclass(frozen=True)
+class Groups:
+    """All groups, the greatest first and the unsure last; and the surest members of one."""
+
+    groups: list[Group]
+    chosen: str
+    members: list[Member]
+
+    @property
+    def left(self) -> int:
+        """Members of the chosen group that do not fit on the page."""
+        return sum(group.count for group in self.groups if group.label == self.chosen) - len(self.members)
+
+
+def find_groups(opinion: Opinion | None, *, label: str = "", size: int = 60) -> Groups | None:
+    """Of what is to do; None while the suggester is reading. An unknown label is the greatest group.
+
+    Raises WordNetMissing. A constant number of queries.
+    """
+    found = suggestions.learner(opinion)
+    if found is None:
+        return None
+    answers = found.answers
+    rows = MappingEntry.everywhere.filter(opinion=opinion).exclude(status=MappingEntry.Status.CONFIRMED)
+    todo = [pk for pk in rows.values_list("scene_class_id", flat=True) if pk in answers]
+    group_of = {pk: group(*answers[pk]) for pk in todo}
+    counts = Counter(group_of.values())
+    groups = [Group(name, count) for name, count in counts.most_common() if name != UNSURE]
+    if UNSURE in counts:
+        groups.append(Group(UNSURE, counts[UNSURE]))
+    chosen = label if label in counts else (groups[0].label if groups else "")
+    members = sorted((pk for pk in todo if group_of[pk] == chosen), key=lambda pk: -answers[pk][1])[:size]
+    entries = {row.scene_class_id: row for row in queue.entries_of(opinion).filter(scene_class__in=members)}
+    return Groups(groups, chosen, [Member(entries[pk], answers[pk][1]) for pk in members if pk in entries])
+
+
+def group(label: str, probability: float) -> str:
+    return label if probability >= SURE else UNSURE

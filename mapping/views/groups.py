@@ -1,0 +1,55 @@
+"""Classes with the same suggestion on one page: untick the wrong ones, confirm the rest at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.decorators import permission_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from mapping import downstream, queue, wordnet
+from mapping.groups import UNSURE, Groups, find_groups
+from mapping.names import lookup_terms
+from mapping.opinions import opinion_of
+from mapping.services import newest_change
+
+PER_PAGE = 60
+
+
+@require_GET
+@permission_required("mapping.change_mappingentry", raise_exception=True)
+def groups(request: HttpRequest) -> HttpResponse:
+    which = request.GET.get("opinion", "")
+    opinion = opinion_of(request.user, which) if which else None
+    context: dict[str, Any] = {"opinion": opinion, "unsure": UNSURE, "progress": queue.progress(opinion)}
+    try:
+        found = find_groups(opinion, label=request.GET.get("label", ""), size=PER_PAGE)
+    except wordnet.WordNetMissing as missing:
+        return render(request, "mapping/groups.html", context | {"wordnet_missing": str(missing)})
+    if found is not None:
+        keys = [member.entry.scene_class.key for member in found.members]
+        photos = downstream.get().example_photos(keys, user=request.user, per_class=1)
+        context |= {"found": found, "cards": _cards(found, photos)}
+    user = request.user
+    context["newest"] = newest_change(by=user, opinion=opinion) if user.is_authenticated else None
+    return render(request, "mapping/groups.html", context)
+
+
+def _cards(found: Groups, photos: dict[str, list[downstream.Example]]) -> list[dict[str, Any]]:
+    cards = []
+    for member in found.members:
+        scene = member.entry.scene_class
+        sense = wordnet.sense(member.entry.sense) if member.entry.sense else None
+        if sense is None and member.entry.label is None:
+            sense = next(iter(wordnet.senses(lookup_terms(scene.key))), None)
+        cards.append(
+            {
+                "entry": member.entry,
+                "percent": round(100 * member.probability),
+                "gloss": sense.gloss if sense else "",
+                "photo": next(iter(photos.get(scene.key, ())), None),
+            }
+        )
+    return cards

@@ -1,0 +1,90 @@
+"""Group pages: the same suggestion together, confirmed as one act; the unticked stay to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from mapping.models import MappingEntry, Opinion
+from mapping.services import Decision, change_entry
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("few")]
+ClientFor = Callable[..., Client]
+
+
+def entry_of(key: str) -> MappingEntry:
+    return MappingEntry.objects.get(scene_class__key=key)
+
+
+@pytest.fixture
+def taught(user_for: Callable[..., User]) -> None:
+    for key, hashtag in (("s/shoe_shop", "shopping"), ("a/abbey", "church"), ("a/alley", "street")):
+        decision = Decision(hashtag)
+        change_entry(entry_id=entry_of(key).pk, version=1, by=user_for("curator"), decision=decision)
+
+
+def shown(client: Client, query: str = "") -> Any:
+    return client.get(f"/mapping/groups/{query}").context["found"]
+
+
+def test_group_has_what_is_to_do_with_the_same_suggestion(client_for: ClientFor, taught: None) -> None:
+    found = shown(client_for("curator"), "?label=church")
+    assert found.chosen == "church"
+    assert [member.entry.scene_class.key for member in found.members] == ["c/chapel"]
+    assert sum(group.count for group in found.groups) == 4
+
+
+def test_unknown_group_is_the_greatest(client_for: ClientFor, taught: None) -> None:
+    found = shown(client_for("curator"), "?label=nonsense")
+    assert found.chosen == found.groups[0].label
+
+
+def test_confirmed_group_leaves_and_the_unticked_stay(client_for: ClientFor, taught: None) -> None:
+    client = client_for("curator")
+    chapel = entry_of("c/chapel")
+    MappingEntry.objects.filter(pk=chapel.pk).update(status="undecided", hashtag=None)
+    data = {"pick": f"{chapel.pk}:{chapel.version}", "hashtag": "church", "action": "group"}
+    client.post("/mapping/decide/", data | {"next": "/mapping/groups/"})
+    entry = entry_of("c/chapel")
+    assert (entry.label, entry.status, entry.change.action) == ("church", "confirmed", "group")  # type: ignore[union-attr]
+    assert (entry.sense, entry.hypernym) == ("chapel.n.01", "place of worship")  # its likeliest sense
+    assert sum(group.count for group in shown(client).groups) == 3
+
+
+def test_when_nothing_is_left_it_says_so(client_for: ClientFor) -> None:
+    MappingEntry.objects.update(status="confirmed")
+    assert b"Nothing is left to do" in client_for("curator").get("/mapping/groups/").content
+
+
+def test_opinions_groups_do_not_tell_what_the_mapping_says(
+    client_for: ClientFor, user_for: Callable[..., User], taught: None
+) -> None:
+    opinion = Opinion.objects.create(name="mine", owner=user_for("curator", "ann"))
+    for entry in MappingEntry.objects.all():
+        MappingEntry.everywhere.create(scene_class=entry.scene_class, opinion=opinion)
+    page = client_for("curator", "ann").get(f"/mapping/groups/?opinion={opinion.pk}")
+    assert page.context["progress"].left == 7
+    assert b"now <span" not in page.content
+    assert client_for("curator", "bob").get(f"/mapping/groups/?opinion={opinion.pk}").status_code == 403
+
+
+def test_number_of_queries_is_constant(client_for: ClientFor, taught: None) -> None:
+    client = client_for("curator")
+    client.get("/mapping/groups/")
+    with CaptureQueriesContext(connection) as many:
+        client.get("/mapping/groups/")
+    MappingEntry.objects.exclude(scene_class__key="t/toyshop").update(status="confirmed")
+    with CaptureQueriesContext(connection) as few:
+        client.get("/mapping/groups/")
+    assert len(few) == len(many) <= 16
+
+
+@pytest.mark.parametrize(("role", "status"), [("stranger", 302), ("viewer", 403), ("admin", 403)])
+def test_only_curators(client_for: ClientFor, role: str, status: int) -> None:
+    assert client_for(role).get("/mapping/groups/").status_code == status
