@@ -373,7 +373,7 @@ def test_stale_settle_page_shows_both_versions(client_for: ClientFor, bob: User)
     html = response.content.decode()
     assert response.status_code == 409
     said = html.split("Nothing was overwritten")[1].split("</section>")[0]
-    assert said.index("#art") < said.index("by bob") < said.index("#sport")
+    assert said.index("by bob") < said.index("#art") < said.index("Yours") < said.index("#sport")
     assert html.count("<code>s/ski_slope</code>") == 1
     assert entry("s/ski_slope").label == "art"
 
