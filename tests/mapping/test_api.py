@@ -25,7 +25,7 @@ from mapping.api.base import WriteThrottle
 from mapping.api.releases import ImpactSerializer, MoveSerializer, StaleRunSerializer, StepSerializer
 from mapping.api.serializers import EntrySerializer
 from mapping.catalogue import load_catalogue
-from mapping.models import Change, MappingEntry, Opinion, Release
+from mapping.models import Change, Hashtag, MappingEntry, Opinion, Release
 from mapping.services import Decision, change_entry
 from tests.mapping.conftest import FEW
 from tests.mapping.test_downstream import photo_set, trained
