@@ -60,10 +60,17 @@ class Catalogue:
         """The different senses, sorted: a class without one is not clustered."""
         return tuple(sorted({entry.sense for entry in self.entries if entry.sense}))
 
-    def quality(self, group_of: dict[str, int | str]) -> Quality:
-        """Of groups given by sense, on the classes that are decided."""
-        decided = [(group_of.get(entry.sense), entry.label) for entry in self.entries if entry.label]
-        return clustering.quality([group for group, _ in decided], [label for _, label in decided if label])
+    @property
+    def decided(self) -> Decided:
+        return tuple((entry.sense, entry.label) for entry in self.entries if entry.label)
+
+
+Decided = tuple[tuple[str, str], ...]  # sense and label of each class that is decided
+
+
+def quality(decided: Decided, group_of: dict[str, int | str]) -> Quality:
+    """Of groups given by sense."""
+    return clustering.quality([group_of.get(sense) for sense, _ in decided], [label for _, label in decided])
 
 
 def catalogue() -> Catalogue:
@@ -152,17 +159,17 @@ def domain_groups(senses: Sequence[str]) -> dict[str, int | str] | None:
     return found
 
 
-def measure_all(shown: Catalogue, clusters: int) -> list[Measured]:
+@lru_cache(maxsize=16)
+def measure_all(senses: tuple[str, ...], decided: Decided, clusters: int) -> list[Measured]:
     """Every assistant that works here, clusterings cut into that many clusters; best ari first."""
-    senses = shown.senses
-    found = [Measured("topic domains", shown.quality(topic_groups(senses)))]
+    found = [Measured("topic domains", quality(decided, topic_groups(senses)))]
     by_domain = domain_groups(senses)
     if by_domain is not None:
-        found.append(Measured("WordNet Domains, the first", shown.quality(by_domain)))
+        found.append(Measured("WordNet Domains, the first", quality(decided, by_domain)))
     for kind, name in KINDS.items():
         for method in methods(senses, kind):
             groups = tree(senses, kind, method).cut_by_number(clusters).tolist()
-            result = shown.quality(dict(zip(senses, groups, strict=True)))
+            result = quality(decided, dict(zip(senses, groups, strict=True)))
             found.append(Measured(f"{name}, {method}", result, kind, method))
     return sorted(found, key=lambda row: -row.quality.ari)
 

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from mapping import assistants, clustering, domains, wordnet
+from mapping import assistants, clustering, domains, queue, wordnet
 
 WIDE, HIGH = 1200, 320  # of the drawing
 CLUSTERS = 60  # unless told: about as many as there are notions in 397 classes
@@ -31,7 +31,7 @@ def index(request: HttpRequest) -> HttpResponse:
     """Everything on one page; where something is missing, the page says what and how to get it."""
     form = CutForm({"kind": "wup", "method": "average", **request.GET.dict()})
     context: dict[str, Any] = {"form": form, "domains_missing": domains.domains_file() is None}
-    context["how_to_get_domains"] = domains.HOW_TO_GET_IT
+    context |= {"how_to_get_domains": domains.HOW_TO_GET_IT, "hashtag_names": queue.hashtag_names()}
     try:
         shown = assistants.catalogue()
         context |= _measured(shown, form) if form.is_valid() else {}
@@ -47,7 +47,7 @@ def index(request: HttpRequest) -> HttpResponse:
 def _measured(shown: assistants.Catalogue, form: CutForm) -> dict[str, Any]:
     wanted = form.cleaned_data
     number = min(wanted["clusters"] or CLUSTERS, len(shown.senses))
-    rows = assistants.measure_all(shown, number)
+    rows = assistants.measure_all(shown.senses, shown.decided, number)
     found: dict[str, Any] = {"rows": rows, "number": number, "senses": len(shown.senses)}
     try:
         tree = assistants.tree(shown.senses, wanted["kind"], wanted["method"])
@@ -56,7 +56,7 @@ def _measured(shown: assistants.Catalogue, form: CutForm) -> dict[str, Any]:
     at = wanted["distance"]
     groups = tree.cut_by_number(number) if at is None else tree.cut_by_distance(at)
     clusters = assistants.clusters_of(shown, groups)
-    quality = shown.quality(dict(zip(shown.senses, groups.tolist(), strict=True)))
+    quality = assistants.quality(shown.decided, dict(zip(shown.senses, groups.tolist(), strict=True)))
     return found | {
         "clusters": [cluster for cluster in clusters if len(cluster.members) > 1],
         "alone": [cluster.members[0] for cluster in clusters if len(cluster.members) == 1],

@@ -22,6 +22,7 @@ def _fresh(settings: Any, tmp_path: Path) -> None:
     settings.VAR_DIR = tmp_path
     assistants.all_distances.cache_clear()
     assistants.tree.cache_clear()
+    assistants.measure_all.cache_clear()
 
 
 def test_distances_are_read_from_the_file_the_second_time(monkeypatch: pytest.MonkeyPatch) -> None:

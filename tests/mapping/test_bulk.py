@@ -42,6 +42,13 @@ def test_ticked_classes_get_the_hashtag_as_one_act(client_for: ClientFor) -> Non
     assert labels() == ["church", "street", "beach"]
 
 
+@pytest.mark.parametrize("action", ["table", "group", "cluster"])
+def test_history_says_how_it_was_decided(client_for: ClientFor, action: str) -> None:
+    client_for("curator").post("/mapping/decide/", form("art", action=action))
+    assert Change.objects.get().action == action
+    assert entries()[0].history.first().history_change_reason == Change.Action(action).label
+
+
 def test_keep_confirms_each_as_it_stands(client_for: ClientFor) -> None:
     client_for("curator").post("/mapping/decide/", form("keep"))
     assert [(entry.label, entry.status) for entry in entries()] == [
