@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Case, Count, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models import Case, Count, Exists, FilteredRelation, IntegerField, OuterRef, Q, QuerySet, When
 from django.db.models.functions import Coalesce
 from django.http import Http404
 
@@ -76,11 +76,13 @@ def opinion_of(user: User, opinion_id: int | str) -> Opinion:
 
 def standings(opinions: QuerySet[Opinion] | None = None) -> list[Standing]:
     """All opinions, or these, oldest first."""
-    chosen = Opinion.objects.all() if opinions is None else opinions
-    answered = Count("entries", filter=~Q(entries__status=UNDECIDED))
-    rows = chosen.select_related("owner").annotate(answered=answered, rows=Count("entries")).order_by("pk")
+    chosen = list((Opinion.objects.all() if opinions is None else opinions).select_related("owner"))
+    entries = MappingEntry.everywhere.filter(opinion__in=chosen).order_by()
+    answered = Count("pk", filter=~Q(status=UNDECIDED))
+    counts = entries.values("opinion").annotate(rows=Count("pk"), answered=answered)
+    found = {row["opinion"]: (row["answered"], row["rows"]) for row in counts}
     classes = SceneClass.objects.count()
-    return [Standing(row, row.answered, row.rows, classes) for row in rows]
+    return [Standing(opinion, *found.get(opinion.pk, (0, 0)), classes) for opinion in chosen]
 
 
 @transaction.atomic
@@ -134,9 +136,21 @@ def compared(sides: Sequence[Side]) -> QuerySet[MappingEntry]:
     An answer is a hashtag's id, 0 for other, and null where the side has not decided: so comparisons with it
     are never true.
     """
-    answers = {f"answer_{place}": _answer(side) for place, side in enumerate(sides)}
     rows = MappingEntry.objects.select_related("scene_class", "hashtag").order_by("scene_class__key")
-    return rows.annotate(**answers)
+    for place, side in enumerate(sides):
+        path = ""
+        if side is not None:  # joined once; a subquery would be asked again in every comparison
+            theirs = FilteredRelation(
+                "scene_class__entries", condition=Q(scene_class__entries__opinion=side.pk)
+            )
+            rows = rows.annotate(**{f"side_{place}": theirs})
+            path = f"side_{place}__"
+        decided = Q(**{f"{path}status__in": [MappingEntry.Status.IMPORTED, MappingEntry.Status.CONFIRMED]})
+        label = Coalesce(f"{path}hashtag_id", 0, output_field=IntegerField())
+        rows = rows.annotate(
+            **{f"answer_{place}": Case(When(decided, then=label), output_field=IntegerField())}
+        )
+    return rows
 
 
 def patterns(sides: Sequence[Side]) -> Counter[Pattern]:
@@ -164,11 +178,3 @@ def label_counts(opinion: Opinion) -> list[tuple[str, int]]:
     answers = MappingEntry.everywhere.filter(opinion=opinion).exclude(status=UNDECIDED).order_by()
     counts = answers.values_list("hashtag__name").annotate(n=Count("pk")).order_by("-n", "hashtag__name")
     return [(name or OTHER, n) for name, n in counts]
-
-
-def _answer(side: Side) -> Case | Subquery:
-    label = Coalesce("hashtag_id", 0, output_field=IntegerField())
-    if side is None:
-        return Case(When(status=UNDECIDED, then=None), default=label, output_field=IntegerField())
-    answers = MappingEntry.everywhere.filter(opinion=side, scene_class=OuterRef("scene_class"))
-    return Subquery(answers.exclude(status=UNDECIDED).order_by().values(label=label)[:1])
