@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from django.contrib import messages
@@ -228,7 +229,8 @@ def _lists(request: HttpRequest, asked: Asked, stale: int | None) -> dict[str, A
         "open_count": open_count,
         "settled_count": settled_count,
         "total": open_count + settled_count,
-        "agreement": agreement(patterns(sides(asked.opinions))),
+        # Only when a template asks: it looks at every class, and is not on what htmx gets.
+        "agreement": cache(lambda: agreement(patterns(sides(asked.opinions)))),
     }
 
 

@@ -1,0 +1,64 @@
+"""A curator settles the differences of the thesis's two tables by keyboard alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mapping.models import MappingEntry
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.mark.usefixtures("catalogue")
+def test_eight_differences_by_keys(page_for: Callable[..., Page]) -> None:
+    page = page_for("curator")
+    page.goto("/mapping/settle/")
+
+    def settled(number: int) -> None:
+        page.get_by_text(f"{number} of 8 settled", exact=False).wait_for()
+
+    def marked() -> str:
+        return page.locator(".is-current code").inner_text()
+
+    settled(0)
+    assert marked() == "b/ball_pit"
+    page.keyboard.press("2")
+    settled(1)
+    page.keyboard.press("ArrowDown")
+    assert marked() == "i/ice_shelf"
+    page.keyboard.press("o")
+    settled(2)
+    page.keyboard.press("u")
+    settled(1)
+    assert marked() == "b/bullring"
+    page.keyboard.press("/")
+    page.keyboard.type("chur")
+    page.locator(".is-current .found button").first.wait_for()
+    page.keyboard.press("Enter")
+    settled(2)
+    for number in range(3, 9):
+        page.keyboard.press("1")
+        settled(number)
+    page.get_by_text("All 8 differences are settled").wait_for()
+    labels = {
+        key: MappingEntry.objects.get(scene_class__key=key).label
+        for key in ("b/ball_pit", "b/bullring", "i/ice_shelf", "s/swimming_pool/outdoor")
+    }
+    assert list(labels.values()) == ["sport", "church", "snow", "other"]
+
+
+@pytest.mark.usefixtures("catalogue")
+def test_enter_in_a_field_never_takes_an_answer(page_for: Callable[..., Page]) -> None:
+    page = page_for("curator")
+    page.goto("/mapping/settle/")
+    page.keyboard.press("/")
+    page.keyboard.type("zzz")
+    page.keyboard.press("Enter")
+    page.get_by_text("“zzz” is not a known hashtag").wait_for()
+    assert not MappingEntry.objects.filter(status="confirmed").exists()
