@@ -10,6 +10,7 @@ against /health/, which does nothing but answer.
 from __future__ import annotations
 
 import argparse
+import html
 import json
 import os
 import re
@@ -100,7 +101,7 @@ class Curator:
         action, version, sense = FORM.search(self.page), VERSION.search(self.page), SENSE.search(self.page)
         assert action
         assert version
-        data = {"version": version[1], "hashtag": hashtag, "sense": sense[1] if sense else ""}
+        data = {"version": version[1], "hashtag": hashtag, "sense": html.unescape(sense[1]) if sense else ""}
         return self.post(action[1].replace("&amp;", "&"), data | {"hypernym_sense": "follows"})
 
     def undo(self) -> float:

@@ -63,6 +63,7 @@ MAX_ARCHIVE_BYTES = env.int("MAX_ARCHIVE_MB", 2048) * 2**20  # a photo set uploa
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 2**20  # a request's fields; files go to disk instead
 MAX_BULK_CLASSES = 1_000  # decided about by one form; Django counts a form's fields too
 DATA_UPLOAD_MAX_NUMBER_FIELDS = MAX_BULK_CLASSES + 100
+LEARN_BESIDE = True  # the suggester learns in a thread; tests, whose threads see no transaction, do not
 HASHTAG_MIN_POSTS = env.int("HASHTAG_MIN_POSTS", 10_000_000)  # fewer posts: known, but not offered
 
 SUGGEST_RATE = env.str("SUGGEST_RATE", "120/minute")  # per API token

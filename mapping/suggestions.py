@@ -1,8 +1,9 @@
 """The suggester at work in this process: it learns from what curators confirmed, and from nothing else.
 
 For the mapping and each opinion one learner is kept. Before it answers it looks whether the history has
-grown: a few hundred classes are learned anew at once (0.1 s), thousands in a thread, while the page gets the
-answer of a moment ago. An opinion learns from its own rows only, so that nobody is led by another's answers.
+grown, and learns what is new in a thread. A few hundred classes are learned in less time than anybody
+notices, so the page waits a moment for that; of thousands it gets the answer of a moment ago. An opinion
+learns from its own rows only, so that nobody is led by another's answers.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from mapping.models import OTHER, Hashtag, MappingEntry, Opinion
 from mapping.names import lookup_terms
 from mapping.suggest import Suggester
 
-AT_ONCE = 2_000  # classes; learning from more is left to a thread
+PATIENCE = 0.04  # seconds that an answer to a key waits for learning; then it is the answer of before
+AT_ONCE = 2_000  # classes; a page that is opened waits until it has learned from so many
 KEPT = 4  # learners in one process
 RELEARNED = 20  # senses changed since; with more of them all is built anew
 
@@ -59,7 +61,7 @@ class Learner:
         self.stamp = Stamp(-1, -1)
         self.ready = False
         self.lock = threading.Lock()
-        self.learning = False
+        self.thread: threading.Thread | None = None
         self._suggester: Suggester
         self._place: dict[int, int] = {}  # id of a scene class → its place in the suggester
         self._facts: list[ClassFacts] = []
@@ -163,10 +165,10 @@ def forget() -> None:
     _learners.clear()
 
 
-def learner(opinion: Opinion | None) -> Learner | None:
+def learner(opinion: Opinion | None, *, wait: bool = True) -> Learner | None:
     """Up to date, or as of a moment ago where there are thousands of classes; None while the first is built.
 
-    Raises WordNetMissing.
+    wait=False: as of a moment ago, too, when learning takes longer than PATIENCE. Raises WordNetMissing.
     """
     wordnet.nouns()
     opinion_id = opinion.pk if opinion else None
@@ -179,10 +181,11 @@ def learner(opinion: Opinion | None) -> Learner | None:
     if found.stamp == stamp:
         return found
     size = found.size or MappingEntry.everywhere.filter(opinion=opinion_id).count()
-    if size <= AT_ONCE:
+    if not settings.LEARN_BESIDE:
         found.refresh(stamp)
     else:
-        _refresh_beside(found)
+        thread = _refresh_beside(found)
+        thread.join(None if size <= AT_ONCE and (wait or not found.ready) else PATIENCE)
     return found if found.ready else None
 
 
@@ -193,28 +196,26 @@ def _stamp(opinion_id: int | None) -> Stamp:
     return Stamp(*newest)
 
 
-def _refresh_beside(found: Learner) -> None:
+def _refresh_beside(found: Learner) -> threading.Thread:
     """In a thread, one per learner; what comes meanwhile is learned by the next."""
-    with _guard:
-        if found.learning:
-            return
-        found.learning = True
 
     def work() -> None:
         try:
             found.refresh(_stamp(found.opinion_id))
-            _ = found.answers  # the group pages shall not wait for them
         finally:
-            found.learning = False
             connections.close_all()
 
-    threading.Thread(target=work, name="suggester", daemon=True).start()
+    with _guard:
+        if found.thread is None or not found.thread.is_alive():
+            found.thread = threading.Thread(target=work, name="suggester", daemon=True)
+            found.thread.start()
+        return found.thread
 
 
-def suggest(entry: MappingEntry, opinion: Opinion | None, n: int = 3) -> Shown:
-    """The n best hashtags for a class, each with its reason."""
+def suggest(entry: MappingEntry, opinion: Opinion | None, n: int = 3, *, wait: bool = True) -> Shown:
+    """The n best hashtags for a class, each with its reason. wait: see learner."""
     try:
-        found = learner(opinion)
+        found = learner(opinion, wait=wait)
     except wordnet.WordNetMissing as missing:
         return Shown(words=str(missing))
     if found is None:

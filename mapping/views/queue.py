@@ -179,7 +179,7 @@ def _of_class(request: HttpRequest, asked: Asked, entry: MappingEntry) -> dict[s
         "forward": asked.address(forward) if forward else "",
         "back": asked.address(back) if back else "",
         "photos": photos.get(key, []),
-        "suggested": suggestions.suggest(entry, asked.opinion),
+        "suggested": suggestions.suggest(entry, asked.opinion, wait=request.method == "GET"),
     } | _senses(entry)
 
 

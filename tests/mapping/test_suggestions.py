@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -95,8 +96,12 @@ def test_new_class_and_another_sense_are_seen(user_for: UserFor) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_thousands_are_learned_beside_the_page(user_for: UserFor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_thousands_are_learned_beside_the_page(
+    user_for: UserFor, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.LEARN_BESIDE = True
     monkeypatch.setattr(suggestions, "AT_ONCE", 3)
+    monkeypatch.setattr(suggestions, "PATIENCE", 0)
     shown = suggestions.suggest(entry_of("t/toyshop"), None)
     assert "in a moment" in shown.words
     for thread in threading.enumerate():
