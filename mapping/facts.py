@@ -8,7 +8,6 @@ of SKETCH columns; Charikar et al. 2002), which keeps products right on average.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -115,12 +114,17 @@ def _lexname(known: Known, nouns: Nouns) -> Features:
     return {nouns.lexname(sense): 1.0 for sense in known.senses[:1]}
 
 
-def _domains(known: Known, nouns: Nouns) -> Features:
+def domains_of(known: Known, nouns: Nouns) -> list[str]:
+    """WordNet Domains of its sense, none without the optional package; "factotum" is no domain."""
     file = domains_file()
     if file is None or not known.senses:
-        return {}
+        return []
     found = wordnet_domains(file).get(int(nouns.offsets[known.senses[0]]), ())
-    return {name: 1.0 for name in found if name != "factotum"}
+    return [name for name in found if name != "factotum"]
+
+
+def _domains(known: Known, nouns: Nouns) -> Features:
+    return dict.fromkeys(domains_of(known, nouns), 1.0)
 
 
 def _groups(known: Known, nouns: Nouns) -> Features:
@@ -205,7 +209,3 @@ def length_one(rows: Floats) -> Floats:
     lengths = np.sqrt((rows**2).sum(1, keepdims=True))
     found: Floats = (rows / np.maximum(lengths, 1e-9)).astype(np.float32)
     return found
-
-
-def idf(documents: int, frequency: int) -> float:
-    return math.log((1 + documents) / (1 + frequency))

@@ -52,7 +52,6 @@ class Space:
         self._embedded = dict(zip(EMBEDDED, self._texts(range(len(known))), strict=False))
         self._products: dict[str, Floats] = {}
         self._sketches: dict[str, Floats] = {}
-        self._coordinates: Floats | None = None
 
     @property
     def views(self) -> list[str]:
@@ -112,17 +111,15 @@ class Space:
         """(rows, others): how alike they are under this view, 1 for the same."""
         if self.exact:
             return self._of(view)[np.ix_(rows, others)]
-        sketch = self._sketch(view)
+        sketch = self.sketch(view)
         return sketch[rows] @ sketch[others].T
 
-    def coordinates(self) -> Floats:
-        """(all rows, d): coordinates whose products are those of the view "all"."""
-        if not self.exact:
-            return self._sketch("all")
-        if self._coordinates is None:
-            values, vectors = np.linalg.eigh(self._of("all").astype(float))
-            self._coordinates = (vectors * np.sqrt(np.maximum(values, 0))).astype(np.float32)
-        return self._coordinates
+    def sketch(self, view: str) -> Floats:
+        """Beyond EXACT: (all rows, d), whose products are nearly those of the view."""
+        blocks = self._weights(view)
+        if len(blocks) == 1 and view in self._embedded:
+            return self._embedded[view]
+        return self._sketch(view)
 
     def replace(self, row: int, known: Known) -> None:
         """Another sense for a class. Exact products are computed anew when next asked for."""
@@ -132,6 +129,5 @@ class Space:
         for name, rows in zip(EMBEDDED, self._texts([row]), strict=False):
             self._embedded[name][row] = rows[0]
         self._products.clear()
-        self._coordinates = None
         for view, sketch in self._sketches.items():
             sketch[row] = self._rows(view, [row])[0]
