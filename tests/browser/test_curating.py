@@ -1,0 +1,119 @@
+"""A curator's session in a real browser: sixty classes by keyboard alone, then by touch on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from mapping.models import Change, MappingEntry
+from tests.mapping.conftest import few  # noqa: F401
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+PageFor = Callable[..., Page]
+SESSION = 60
+
+
+def key_of(page: Page) -> str:
+    return page.locator(".queue-class code").inner_text()
+
+
+def press(page: Page, key: str) -> None:
+    """Press, and wait for the next class as a curator does: by looking."""
+    before = key_of(page)
+    page.keyboard.press(key)
+    expect(page.locator(".queue-class code")).not_to_have_text(before)
+
+
+@pytest.mark.usefixtures("catalogue")
+def test_sixty_classes_by_keyboard_only(page_for: PageFor) -> None:
+    page = page_for("curator")
+    page.goto("/mapping/queue/")
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    truth = {
+        row.scene_class.key: row.label
+        for row in MappingEntry.objects.select_related("scene_class", "hashtag")
+    }
+    given: dict[str, str] = {}
+    while len(given) < SESSION:
+        key = key_of(page)
+        answer = given[key] = truth[key] or ""
+        if answer == "other":
+            press(page, "o")
+        elif (button := page.locator(f'.verdict[value="{answer}"][data-keys]').first).count():
+            press(page, button.get_attribute("data-keys") or "")
+        else:
+            page.keyboard.press("/")
+            page.keyboard.type(answer)
+            expect(page.locator("#found button").first).to_have_value(answer)
+            press(page, "Enter")
+    assert wrong == []
+    confirmed = MappingEntry.objects.filter(status="confirmed").select_related("scene_class", "hashtag")
+    assert {row.scene_class.key: row.label for row in confirmed} == given
+    assert Change.objects.count() == SESSION
+
+
+def test_note_sense_help_move_and_undo_by_keys(few: None, page_for: PageFor) -> None:
+    page = page_for("curator")
+    page.goto("/mapping/queue/")
+    first = page.locator("input[name=sense]:checked")
+    sense = first.input_value()
+    page.keyboard.press("s")
+    assert first.input_value() != sense
+    page.keyboard.press("s")
+    page.keyboard.press("?")
+    expect(page.get_by_role("heading", name="Keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    press(page, "ArrowRight")
+    press(page, "ArrowLeft")
+    page.keyboard.press("n")
+    page.keyboard.type("half of 1 monastery")  # o and 1 are letters here
+    page.keyboard.press("Enter")
+    assert key_of(page) == "a/abbey"
+    press(page, "Enter")  # keep
+    abbey = MappingEntry.objects.get(scene_class__key="a/abbey")
+    assert (abbey.label, abbey.status, abbey.note) == ("church", "confirmed", "half of 1 monastery")
+    press(page, "o")
+    press(page, "u")
+    press(page, "u")
+    assert key_of(page) == "a/abbey"
+    assert not MappingEntry.objects.filter(status="confirmed").exists()
+
+
+def test_key_held_down_or_hit_twice_is_one_decision(few: None, page_for: PageFor) -> None:
+    page = page_for("curator")
+    page.goto("/mapping/queue/")
+    page.evaluate(
+        """() => { for (const repeat of [false, true, true, false])
+        document.dispatchEvent(new KeyboardEvent("keydown", {key: "o", repeat, bubbles: true})); }"""
+    )
+    expect(page.locator(".queue-class code")).to_have_text("a/alley")
+    assert Change.objects.count() == 1
+
+
+def test_by_touch_on_a_phone_and_group_confirmed(few: None, page_for: PageFor) -> None:
+    page = page_for("curator", width=390, height=844, has_touch=True)
+    page.goto("/mapping/queue/")
+    page.get_by_role("button", name="keep #church").tap()
+    expect(page.locator(".queue-class code")).to_have_text("a/alley")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.goto("/mapping/")
+    page.get_by_label("Tick beach").check()
+    page.get_by_label("Tick toyshop").check()
+    expect(page.get_by_text("2 of 7 ticked")).to_be_visible()
+    page.get_by_role("button", name="Confirm ticked as they stand").tap()
+    expect(page.get_by_text("2 classes: confirmed. Saved.")).to_be_visible()
+    assert MappingEntry.objects.filter(status="confirmed").count() == 3
+
+
+def test_server_that_does_not_answer_loses_nothing(few: None, page_for: PageFor) -> None:
+    page = page_for("curator")
+    page.goto("/mapping/queue/")
+    page.context.set_offline(True)
+    page.keyboard.press("o")
+    expect(page.get_by_text("The server did not answer.")).to_be_visible()
+    page.context.set_offline(False)
+    press(page, "o")
+    assert Change.objects.count() == 1
