@@ -309,6 +309,17 @@ def test_taking_over_what_moved_since_it_was_shown_changes_nothing(ann: User, th
     assert Change.objects.count() == 1
 
 
+def test_very_many_are_taken_over_in_several_acts(
+    ann: User, thesis: list[Opinion], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mapping.settling.AT_ONCE", 20)
+    confirmed = []
+    for _ in range(3):
+        act = take_over(opinions=thesis, by=ann, seen=agreed(thesis).seen)
+        confirmed.append(len(act.before) if act else 0)
+    assert confirmed == [20, 3, 0]
+
+
 def test_it_takes_two_to_agree(thesis: list[Opinion]) -> None:
     with pytest.raises(ValueError, match="two"):
         agreed(thesis[:1])
