@@ -46,9 +46,9 @@ def find_groups(opinion: Opinion | None, *, label: str = "", size: int = 60) -> 
     Raises WordNetMissing. A constant number of queries.
     """
     found = suggestions.learner(opinion)
-    if found is None:
+    answers = found.answers() if found else None
+    if answers is None:
         return None
-    answers = found.answers
     rows = MappingEntry.everywhere.filter(opinion=opinion).exclude(status=MappingEntry.Status.CONFIRMED)
     todo = [pk for pk in rows.values_list("scene_class_id", flat=True) if pk in answers]
     group_of = {pk: group(*answers[pk]) for pk in todo}

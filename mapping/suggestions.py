@@ -9,9 +9,9 @@ learns from its own rows only, so that nobody is led by another's answers.
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from functools import cached_property
 
 from django.conf import settings
 from django.db import connections
@@ -24,6 +24,7 @@ from mapping.names import lookup_terms
 from mapping.suggest import Suggester
 
 PATIENCE = 0.04  # seconds that an answer to a key waits for learning; then it is the answer of before
+REST = 2.0  # seconds between two times of learning from thousands, so that pages get their share of the cores
 AT_ONCE = 2_000  # classes; a page that is opened waits until it has learned from so many
 KEPT = 4  # learners in one process
 RELEARNED = 20  # senses changed since; with more of them all is built anew
@@ -62,6 +63,8 @@ class Learner:
         self.ready = False
         self.lock = threading.Lock()
         self.thread: threading.Thread | None = None
+        self.wanted = False  # the group pages were looked at since all were asked
+        self._answers: dict[int, tuple[str, float]] | None = None
         self._suggester: Suggester
         self._place: dict[int, int] = {}  # id of a scene class → its place in the suggester
         self._facts: list[ClassFacts] = []
@@ -82,7 +85,8 @@ class Learner:
                 self._build()
             self.stamp = stamp
             self.ready = True
-            self.__dict__.pop("answers", None)
+            if self.size <= AT_ONCE:
+                self._answers = None
 
     def _rows(self) -> list[MappingEntry]:
         rows = MappingEntry.everywhere.filter(opinion=self.opinion_id)
@@ -132,11 +136,20 @@ class Learner:
         choices = tuple(Choice(one.hashtag, one.reason) for one in found.hashtags)
         return Shown(choices, found.other, found.abstains)
 
-    @cached_property
-    def answers(self) -> dict[int, tuple[str, float]]:
-        """Id of a scene class → its most likely answer and the probability."""
+    def answers(self) -> dict[int, tuple[str, float]] | None:
+        """Id of a scene class → its most likely answer and the probability.
+
+        Of thousands those of the last time that all were asked; None while the first time goes on.
+        """
+        if self._answers is None and self.size <= AT_ONCE:
+            self.ask_all()
+        self.wanted = True
+        return self._answers
+
+    def ask_all(self) -> None:
         found = self._suggester.answers()
-        return {scene_class: found[place] for scene_class, place in self._place.items()}
+        self._answers = {scene_class: found[place] for scene_class, place in self._place.items()}
+        self.wanted = False
 
 
 _learners: OrderedDict[int | None, Learner] = OrderedDict()
@@ -185,7 +198,8 @@ def learner(opinion: Opinion | None, *, wait: bool = True) -> Learner | None:
         found.refresh(stamp)
     else:
         thread = _refresh_beside(found)
-        thread.join(None if size <= AT_ONCE and (wait or not found.ready) else PATIENCE)
+        if size <= AT_ONCE:
+            thread.join(None if wait or not found.ready else PATIENCE)
     return found if found.ready else None
 
 
@@ -202,6 +216,10 @@ def _refresh_beside(found: Learner) -> threading.Thread:
     def work() -> None:
         try:
             found.refresh(_stamp(found.opinion_id))
+            if found.size > AT_ONCE:
+                if found.wanted:
+                    found.ask_all()
+                time.sleep(REST)
         finally:
             connections.close_all()
 

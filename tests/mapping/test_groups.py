@@ -11,6 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from mapping import groups
 from mapping.models import MappingEntry, Opinion
 from mapping.services import Decision, change_entry
 
@@ -33,11 +34,21 @@ def shown(client: Client, query: str = "") -> Any:
     return client.get(f"/mapping/groups/{query}").context["found"]
 
 
-def test_group_has_what_is_to_do_with_the_same_suggestion(client_for: ClientFor, taught: None) -> None:
+def test_group_has_what_is_to_do_with_the_same_suggestion(
+    client_for: ClientFor, taught: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "SURE", 0)
     found = shown(client_for("curator"), "?label=church")
     assert found.chosen == "church"
     assert [member.entry.scene_class.key for member in found.members] == ["c/chapel"]
     assert sum(group.count for group in found.groups) == 4
+
+
+def test_unlikely_answers_are_the_group_of_the_unsure_at_the_end(
+    client_for: ClientFor, taught: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "SURE", 1.1)
+    assert [group.label for group in shown(client_for("curator")).groups] == ["unsure"]
 
 
 def test_unknown_group_is_the_greatest(client_for: ClientFor, taught: None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -101,13 +100,18 @@ def test_thousands_are_learned_beside_the_page(
 ) -> None:
     settings.LEARN_BESIDE = True
     monkeypatch.setattr(suggestions, "AT_ONCE", 3)
-    monkeypatch.setattr(suggestions, "PATIENCE", 0)
+    monkeypatch.setattr(suggestions, "REST", 0)
     shown = suggestions.suggest(entry_of("t/toyshop"), None)
     assert "in a moment" in shown.words
-    for thread in threading.enumerate():
-        if thread.name == "suggester":
-            thread.join()
+    found = suggestions._learners[None]
+    assert found.thread is not None
+    found.thread.join()
     assert suggestions.suggest(entry_of("t/toyshop"), None).hashtags
+    assert found.answers() is None  # nobody had asked for all
+    decide(user_for("curator"), "s/shoe_shop", "sport")
+    first("t/toyshop")
+    found.thread.join()
+    assert len(found.answers() or ()) == 7
 
 
 def test_hypernym_bears_the_hashtags_name_or_is_the_next_one_up() -> None:
