@@ -91,6 +91,15 @@ class Number(serializers.IntegerField):
         return super().to_internal_value(data)
 
 
+class Flag(serializers.BooleanField):
+    """True or false, and nothing that might be meant so: it decides whether something is written."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
 class PageQuery(serializers.Serializer[Any]):
     """A page by keyset: page 300 is as quick as page 1, and none is skipped while others work."""
 

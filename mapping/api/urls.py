@@ -1,6 +1,6 @@
 from django.urls import path
 
-from mapping.api import entries, releases
+from mapping.api import entries, exchange, releases
 from mapping.api.base import NothingHereView
 
 urlpatterns = [
@@ -14,5 +14,7 @@ urlpatterns = [
     path("releases/<int:number>/labels", releases.LabelsView.as_view(), name="api_labels"),
     path("compare", releases.CompareView.as_view(), name="api_compare"),
     path("unpublished", releases.UnpublishedView.as_view(), name="api_unpublished"),
+    path("export", exchange.ExportView.as_view(), name="api_export"),
+    path("import", exchange.ImportView.as_view(), name="api_import"),
     path("<path:rest>", NothingHereView.as_view(), name="api_nothing"),
 ]

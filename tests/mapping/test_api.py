@@ -323,7 +323,13 @@ class TestPublishing:
             assert (code, list(answer)) == (400, ["note"])
 
 
-WRITES = [("put", "entries/{}"), ("post", "decisions"), ("post", "undo"), ("post", "releases")]
+WRITES = [
+    ("put", "entries/{}"),
+    ("post", "decisions"),
+    ("post", "undo"),
+    ("post", "releases"),
+    ("post", "import"),
+]
 
 
 @pytest.mark.django_db
