@@ -13,6 +13,7 @@ from simple_history.utils import bulk_create_with_history
 
 from mapping.models import OTHER, Hashtag, MappingEntry, Opinion, Release, SceneClass
 from mapping.names import clean, scene_key
+from mapping.opinions import fill_opinions
 from mapping.releases import publish_release
 
 DATA = Path(__file__).resolve().parent / "data"
@@ -54,6 +55,8 @@ def load_catalogue(
     """
     new_hashtags = _load_hashtags(hashtags_file)
     new_classes = _load_classes(classes_file)
+    if new_classes:
+        fill_opinions()
     _load_opinions(classes_file)
     if not Release.objects.exists():
         publish_release(by=by, note=FIRST_RELEASE)

@@ -161,6 +161,12 @@ def test_class_added_later_gets_a_row(ann: User) -> None:
     assert entry("z/zoo", opinion).label is None
 
 
+def test_loading_classes_gives_every_opinion_their_rows(ann: User) -> None:
+    opinion = start_opinion(name="ann's", by=ann)
+    load_catalogue()
+    assert MappingEntry.everywhere.filter(opinion=opinion).count() == 397
+
+
 def test_name_of_another_is_taken(ann: User, bob: User) -> None:
     start_opinion(name="second", by=ann)
     with pytest.raises(NameTaken):
