@@ -147,7 +147,7 @@ def _by_offset(nouns: Nouns | None) -> dict[str, int]:
 
 
 def _complete(row: Row, known: Known, offsets: dict[str, int]) -> Row:
-    """Fill in what follows: the name from the key, the sense from ImageNet's id, the words from new senses.
+    """Fill in what follows: sense and name from ImageNet's id, the words from new senses.
 
     Nothing that follows replaces what a class says already.
     """
@@ -165,8 +165,6 @@ def _complete(row: Row, known: Known, offsets: dict[str, int]) -> Row:
         if sense and known.nouns is not None and word not in values and sense != getattr(entry, name, ""):
             number = known.nouns.index(sense)
             values |= {word: known.nouns.lemmas(number)[0]} if number is not None else {}
-    if not values.get("name") and scene is None:
-        values["name"] = clean(row.key)
     return replace(row, values=values)
 
 
@@ -212,6 +210,8 @@ def _item(row: Row, known: Known) -> Item:
     scene = known.classes.get(row.key)
     entry = known.entries.get(scene.pk) if scene else None
     told = {name: row.values[name] for name in CLASS if row.values.get(name)}
+    if scene is None:
+        told.setdefault("name", clean(row.key))
     described = {name: value for name, value in told.items() if not scene or getattr(scene, name) != value}
     if entry is None:
         decided = {name: row.values[name] for name in TEXTS if row.values.get(name)}
