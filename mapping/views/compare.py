@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
+from mapping.classlists import guard
 from mapping.impact import Impact, impact_between
 from mapping.models import MappingEntry, Release
 from mapping.releases import Move
@@ -100,5 +101,6 @@ def moves_csv(name: str, impact: Impact) -> HttpResponse:
     writer.writerow(("scene_key", "change", "before", "after", "detail", "photos"))
     for move in impact.moves:
         photos = impact.photos.get(move.scene_key, 0)
-        writer.writerow((move.scene_key, move.kind, move.before, move.after, move.detail, photos))
+        words = (move.scene_key, move.kind, move.before or "", move.after or "", move.detail)
+        writer.writerow((*map(guard, words), photos))
     return response

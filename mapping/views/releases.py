@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
+from mapping.classlists import guard
 from mapping.forms import PublishForm
 from mapping.impact import impact_of_publishing
 from mapping.models import OTHER, MappingEntry, Release
@@ -70,7 +71,7 @@ def _as_csv(shown: Release) -> HttpResponse:
     columns = ("scene_key", "synset", "sense", "hypernym", "hypernym_sense", "label")
     writer = csv.writer(response)
     writer.writerow(columns)
-    writer.writerows(shown.labels.values_list(*columns))
+    writer.writerows(map(guard, row) for row in shown.labels.values_list(*columns))
     return response
 
 

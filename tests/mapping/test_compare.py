@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from mapping.impact import Step, impact_between, impact_of_publishing
-from mapping.models import Hashtag, MappingEntry, Release
+from mapping.models import Hashtag, MappingEntry, Release, SceneClass
 from mapping.releases import Frozen, Move, compare, publish_release
 from mapping.services import Decision, change_entry
 from mapping.views import releases
@@ -156,6 +156,15 @@ def test_csv_has_every_class_that_differs(three: list[Release], client_for: Clie
         ("a/anechoic_chamber", "reworded", "other", "other", "0"),
         ("t/toyshop", "moved", "shopping", "art", "5"),
     ]
+
+
+def test_csv_runs_no_formula_in_a_spreadsheet(client_for: ClientFor) -> None:
+    formula = SceneClass.objects.create(key="=cmd()", name="formula")
+    MappingEntry.objects.create(scene_class=formula, status="imported")
+    publish_release(by=None, note="A formula")
+    for address in (f"{URL}?format=csv", "/mapping/releases/2/?format=csv"):
+        lines = client_for("viewer").get(address).content.decode().splitlines()
+        assert [line.split(",")[0] for line in lines if "cmd" in line] == ["'=cmd()"]
 
 
 def test_list_of_releases_links_to_their_comparison(three: list[Release], client_for: ClientFor) -> None:
