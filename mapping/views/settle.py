@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, wraps
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import AbstractBaseUser
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -37,6 +36,14 @@ PER_PAGE = 20
 PHOTOS = 3
 SHOWN = 50  # classes whose label would move, on the page before taking over
 UNDONE_HERE = {Change.Action.SETTLE, Change.Action.GROUP}
+
+
+class StillBlind(Exception):
+    """The address names an opinion of one's own that is not finished."""
+
+    def __init__(self, standing: Standing) -> None:
+        super().__init__(f"{standing.opinion} is not finished.")
+        self.standing = standing
 
 
 @dataclass
@@ -85,9 +92,27 @@ class Asked:
         return f"{reverse('mapping:settle')}?{self.query}"
 
 
+View = Callable[..., HttpResponse]
+
+
+def _unless_blind(view: View) -> View:
+    """Who has not finished is told so instead, whatever was asked for."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return view(request, *args, **kwargs)
+        except StillBlind as blind:
+            context = {"standing": blind.standing}
+            return render(request, "mapping/settle_blind.html", context, status=403)
+
+    return guarded
+
+
 @require_GET
 @vary_on_headers("HX-Request")
 @permission_required("mapping.view_sceneclass", raise_exception=True)
+@_unless_blind
 def show(request: HttpRequest) -> HttpResponse:
     """Where the opinions of ?opinion=…&opinion=… differ; without names, the first two there are."""
     asked = _asked(request)
@@ -96,6 +121,7 @@ def show(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @permission_required("mapping.change_mappingentry", raise_exception=True)
+@_unless_blind
 def decide(request: HttpRequest, pk: int) -> HttpResponse:
     """Settle one class by hashtag (a button) or find (what was typed). 409 with both versions if stale."""
     asked = _asked(request)
@@ -125,6 +151,7 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @permission_required("mapping.change_mappingentry", raise_exception=True)
+@_unless_blind
 def take(request: HttpRequest) -> HttpResponse:
     """Show what taking over where all agree would confirm; on POST do it, if it is still what was shown."""
     asked = _asked(request)
@@ -162,15 +189,15 @@ def _tell(request: HttpRequest, change: Change | None) -> None:
 
 
 def _asked(request: HttpRequest) -> Asked:
-    """Raises Http404 for an unknown opinion, PermissionDenied for one's own that is not finished."""
+    """Raises Http404 for an unknown opinion, StillBlind for one's own that is not finished."""
     everything = standings()
     by_id = {str(row.opinion.pk): row for row in everything}
     named = list(dict.fromkeys(request.GET.getlist("opinion")))
     if unknown := [name for name in named if name not in by_id]:
         raise Http404(f"There is no opinion {unknown[0]}.")
     chosen = [by_id[name] for name in named]
-    if any(row.is_blind(request.user) for row in chosen):
-        raise PermissionDenied("Your own opinion is compared with others once every class has an answer.")
+    if blind := next((row for row in chosen if row.is_blind(request.user)), None):
+        raise StillBlind(blind)
     if not chosen:
         chosen = [row for row in everything if row.answered and not row.is_blind(request.user)][:2]
     return Asked(

@@ -477,7 +477,9 @@ def test_blind_owner_sees_no_label_of_others(client_for: ClientFor, ann: User) -
     assert page.status_code == 200
     assert "church" not in page.content.decode()
     assert "agreement" not in page.context
-    assert client.get(SETTLE, {"opinion": opinion.pk}).status_code == 403
+    refused = client.get(SETTLE, {"opinion": opinion.pk})
+    assert refused.status_code == 403
+    assert "Finish yours first" in refused.content.decode()
     entries = MappingEntry.everywhere.filter(opinion=opinion)
     entries.filter(status="undecided").update(status="confirmed")
     assert "church" in client.get(f"{LIST}{opinion.pk}/").content.decode()
