@@ -21,11 +21,14 @@ from hashtags_site.valkey import embedded_valkey
 from jobs import services
 from jobs.models import Job, Worker
 from mapping import suggestions
+from mapping.catalogue import load_catalogue
+from tests import snapshot
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
     from pytest_django.live_server_helper import LiveServer
 
+_catalogue: list[snapshot.Table] = []  # of this test process
 GROUPS = {"admin": "trainer admin"}  # short names for roles in tests
 
 
@@ -79,9 +82,11 @@ def client_for(user_for: Callable[..., User]) -> Callable[..., Client]:
 @pytest.fixture
 def catalogue(db: None) -> None:
     """The 397 classes with the thesis's mapping, and release 1."""
-    from mapping.catalogue import load_catalogue
-
-    load_catalogue()
+    if not _catalogue:
+        load_catalogue()
+        _catalogue.extend(snapshot.take("mapping"))
+    else:
+        snapshot.put("mapping", _catalogue)
 
 
 @pytest.fixture
