@@ -40,6 +40,7 @@ SSSOM_COLUMNS = (
     *("subject_id", "subject_label", "predicate_id", "object_id", "object_label"),
     *("mapping_justification", "author_label", "mapping_date", "comment", "other"),
 )
+ADDRESS = "https://scenetag.example/mapping"  # of a mapping that no site serves
 NO_TERM = "sssom:NoTermFound"
 MANUAL, UNCHECKED = "semapv:ManualMappingCuration", "semapv:UnspecifiedMatching"
 
@@ -138,17 +139,17 @@ def read_json(text: str) -> ClassList:
     return ClassList(rows, problems)
 
 
-def to_sssom(rows: Iterable[Exported], release: Release | None = None) -> str:
+def to_sssom(rows: Iterable[Exported], release: Release | None = None, address: str = ADDRESS) -> str:
     """A line for a class's hashtag, and one each for its sense and hypernym that WordNet knows.
 
+    address: where the mapping can be had, which is how SSSOM names it.
     A photo of the class may carry the hashtag, so the hashtag is broader: skos:broadMatch. The sense is
     skos:closeMatch, the hypernym skos:broadMatch. `other` is SSSOM's own sssom:NoTermFound.
     """
     lines = io.StringIO(newline="")
     for prefix, base in {"#curie_map:": None, **PREFIXES}.items():
         lines.write(f'#  {prefix}: "{base}"\n' if base else f"{prefix}\n")
-    which = f"release-{release.number}" if release else "current"
-    lines.write(f'#mapping_set_id: "urn:scenetag:mapping:{which}"\n')
+    lines.write(f'#mapping_set_id: "{address}"\n')
     lines.write('#license: "https://w3id.org/sssom/license/unspecified"\n')
     if release:
         lines.write(f'#mapping_date: "{release.published_at.date().isoformat()}"\n')
@@ -174,7 +175,19 @@ def _sssom_lines(row: Exported, offsets: dict[str, int]) -> Iterator[tuple[str, 
         ("hypernym_sense", "hypernym", "skos:broadMatch"),
     ):
         if (offset := offsets.get(values[name])) is not None:
-            yield (*subject, predicate, f"wn30:{offset:08d}-n", values[word], *signed, "", "")
+            yield (
+                *subject,
+                predicate,
+                f"wn30:{offset:08d}-n",
+                values[word] or _words(values[name]),
+                *signed,
+                "",
+                "",
+            )
+
+
+def _words(key: str) -> str:
+    return key.partition(".")[0].replace("_", " ")
 
 
 def read_sssom(text: str) -> ClassList:
@@ -220,7 +233,8 @@ def _add_mapping(
         row.values["status"] = (
             MappingEntry.Status.CONFIRMED if curated else MappingEntry.Status.IMPORTED
         ).value
-        row.values["note"] = mapped.get("comment", "").strip()
+        if "comment" in mapped:
+            row.values["note"] = mapped["comment"].strip()
         for part in filter(None, mapped.get("other", "").split("|")):
             name, _, value = part.partition("=")
             if name in ENTRY:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.db.models import Model
 from django.utils import timezone
-from simple_history.utils import bulk_create_with_history, bulk_update_with_history
+from simple_history.utils import bulk_create_with_history
 
 from mapping import wordnet
 from mapping.classlists import WNID, ClassList, Problem, Row
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 CLASS = ("name", "name_ru", "level1", "level2")
 Status = MappingEntry.Status
+STATUSES = tuple(Status.values)
 NEW, CHANGED, SAME, KEPT = "new", "changed", "same", "kept"
 
 
@@ -183,8 +184,8 @@ def _problems(row: Row, known: Known) -> Iterable[Problem]:
     hashtag, status = values.get("hashtag", ""), values.get("status", "")
     if hashtag not in known.hashtags:
         yield Problem(row.line, "hashtag", f"“{hashtag[:60]}” is not a known hashtag")
-    if status not in (*Status.values, ""):
-        yield Problem(row.line, "status", f"“{status[:60]}” is none of {', '.join(Status.values)}")
+    if status and status not in STATUSES:
+        yield Problem(row.line, "status", f"“{status[:60]}” is none of {', '.join(STATUSES)}")
     if (status == Status.UNDECIDED and hashtag) or (
         status in (Status.IMPORTED, Status.CONFIRMED) and not hashtag
     ):
@@ -292,11 +293,19 @@ def _write(items: list[Item], known: Known, by: AbstractBaseUser | None) -> Chan
     made = bulk_create_with_history(created, MappingEntry, **options)
     blank = dict.fromkeys(TEXTS, "") | {"hashtag_id": None, "status": Status.UNDECIDED.value}
     change.before |= {str(entry.pk): blank | {"change_id": None} for entry in made}
-    bulk_update_with_history(changed, MappingEntry, SAVED, manager=MappingEntry.everywhere, **options)
+    _update(changed, options)
     change.save()
     if created:
         fill_opinions()
     return change
+
+
+def _update(entries: list[MappingEntry], options: dict[str, Any]) -> None:
+    """Save what is there already. bulk_update's CASE of 500 rows takes 40 times as long as this upsert."""
+    MappingEntry.everywhere.bulk_create(
+        entries, batch_size=BATCH, update_conflicts=True, unique_fields=["id"], update_fields=SAVED
+    )
+    MappingEntry.history.bulk_history_create(entries, update=True, **options)
 
 
 def _save_classes(items: list[Item], known: Known) -> None:

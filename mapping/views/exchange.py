@@ -40,7 +40,10 @@ def export(request: HttpRequest, kind: str) -> HttpResponse:
         return download(f"\ufeff{to_csv(rows)}", "text/csv", _name(release, "csv"))
     if kind == "json":
         return download(to_json(rows, release), "application/json", _name(release, "json"))
-    return download(to_sssom(rows, release), "text/tab-separated-values", _name(release, "sssom.tsv"))
+    address = request.build_absolute_uri()
+    return download(
+        to_sssom(rows, release, address), "text/tab-separated-values", _name(release, "sssom.tsv")
+    )
 
 
 @require_POST

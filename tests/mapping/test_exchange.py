@@ -56,7 +56,6 @@ def test_export_restores_what_was_lost(kind: str, awkward: None, user_for: Calla
     SceneClass.objects.all().delete()
     found = read(text, kind)
     apply(found=found, seen=plan(found).fingerprint, by=user_for("curator"))
-    # SSSOM has no line for a class that nobody decided and WordNet does not know: the others all are there.
     assert state() == before
     assert plan(found).writes == []
 
@@ -104,11 +103,7 @@ class TestSssom:
             "x:b/beach\tskos:broadMatch\tig:art\tsemapv:ManualMappingCuration\n"
         )
         (row,) = read(text, detect(text)).rows
-        assert (row.line, row.key, row.values) == (
-            5,
-            "b/beach",
-            {"hashtag": "art", "status": "confirmed", "note": ""},
-        )
+        assert (row.line, row.key, row.values) == (5, "b/beach", {"hashtag": "art", "status": "confirmed"})
 
     @pytest.mark.parametrize(
         ("line", "words"),

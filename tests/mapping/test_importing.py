@@ -93,7 +93,7 @@ class TestApplying:
             raise OSError
 
         before = everything()
-        monkeypatch.setattr("mapping.importing.bulk_update_with_history", fail)
+        monkeypatch.setattr("mapping.importing._update", fail)
         with pytest.raises(OSError):  # noqa: PT011
             do(TWO, user_for("curator"))
         assert everything() == before
