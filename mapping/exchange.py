@@ -166,9 +166,9 @@ def _sssom_lines(row: Exported, offsets: dict[str, int]) -> Iterator[tuple[str, 
     subject = (f"scene:{quote(row.key, safe='/_-.~')}", values["name"])
     why = MANUAL if values["status"] == MappingEntry.Status.CONFIRMED else UNCHECKED
     signed = (why, row.author, row.date)
+    kept = "|".join(f"{name}={quote(values[name], safe=' ')}" for name in ENTRY)
     if label := values["hashtag"]:
         target = (NO_TERM, OTHER) if label == OTHER else (f"hashtag:{quote(label)}", f"#{label}")
-        kept = "|".join(f"{name}={quote(values[name], safe=' ')}" for name in ENTRY)
         yield (*subject, "skos:broadMatch", *target, *signed, values["note"], kept)
     for name, word, predicate in (
         ("sense", "synset", "skos:closeMatch"),
@@ -224,6 +224,10 @@ def _add_mapping(
     target, predicate = mapped.get("object_id", ""), mapped.get("predicate_id", "")
     if label := mapped.get("subject_label", "").strip():
         row.values.setdefault("name", label)
+    for part in mapped.get("other", "").split("|"):
+        name, _, value = part.partition("=")
+        if name in ENTRY:
+            row.values[name] = unquote(value)
     hashtag = OTHER if target == NO_TERM else _local(target, prefixes, "hashtag")
     if hashtag is not None:
         if "hashtag" in row.values:
@@ -235,10 +239,6 @@ def _add_mapping(
         ).value
         if "comment" in mapped:
             row.values["note"] = mapped["comment"].strip()
-        for part in filter(None, mapped.get("other", "").split("|")):
-            name, _, value = part.partition("=")
-            if name in ENTRY:
-                row.values[name] = unquote(value)
         return None
     number = _local(target, prefixes, "wn30")
     if number is None:
