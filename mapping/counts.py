@@ -30,12 +30,16 @@ def traits(known: Known, nouns: Nouns) -> list[Hashable]:
     return found
 
 
-class Counts:
-    def __init__(self, known: Sequence[Known], nouns: Nouns, answers: int) -> None:
-        self._nouns, self._answers = nouns, answers
+class Traits:
+    """The traits of all classes, by number."""
+
+    def __init__(self, known: Sequence[Known], nouns: Nouns) -> None:
+        self._nouns = nouns
         self._numbers: dict[Hashable, int] = {}
         self._rows = [self._traits(row) for row in known]
-        self.fit(np.full(len(known), -1, np.int64))
+
+    def __len__(self) -> int:
+        return len(self._numbers)
 
     def _traits(self, known: Known) -> Ints:
         names = dict.fromkeys(traits(known, self._nouns))
@@ -45,19 +49,24 @@ class Counts:
     def replace(self, row: int, known: Known) -> None:
         self._rows[row] = self._traits(known)
 
-    def _joined(self, rows: Ints) -> tuple[Ints, Ints]:
+    def joined(self, rows: Ints) -> tuple[Ints, Ints]:
         """Every trait of these rows: where in rows, and which."""
         lengths = [len(self._rows[row]) for row in rows]
         found = [self._rows[row] for row in rows] or [np.empty(0, np.int64)]
         return np.repeat(np.arange(len(rows)), lengths), np.concatenate(found)
 
-    def fit(self, labels: Ints) -> None:
+
+class Counts:
+    """Counted once, and then only asked."""
+
+    def __init__(self, traits: Traits, labels: Ints, answers: int) -> None:
         """labels (classes,): number of the answer, -1 where none is confirmed."""
+        self._traits, self._answers = traits, answers
         confirmed = np.flatnonzero(labels >= 0)
-        at, trait = self._joined(confirmed)
+        at, trait = traits.joined(confirmed)
         pairs, self._seen = np.unique(trait * self._answers + labels[confirmed][at], return_counts=True)
         self._trait, self._answer = pairs // self._answers, pairs % self._answers
-        self._total = np.bincount(trait, minlength=len(self._numbers))
+        self._total = np.bincount(trait, minlength=len(traits))
         given = np.bincount(labels[confirmed], minlength=self._answers)
         self._usual = (given + 0.5) / (len(confirmed) + 0.5 * self._answers)
         self._common = TOO_COMMON * len(confirmed) if len(confirmed) > 20 else np.inf
@@ -66,7 +75,11 @@ class Counts:
     def scores(self, rows: Ints) -> tuple[Array, Array]:
         """Two of (rows, answers): log-odds for each answer by all traits, rarer ones counting more, and the
         greatest share of an answer among those with one trait. A confirmed row does not count itself."""
-        at, trait = self._joined(rows)
+        at, trait = self._traits.joined(rows)
+        at, trait = (
+            at[trait < len(self._total)],
+            trait[trait < len(self._total)],
+        )  # not those of a sense chosen since
         first = np.searchsorted(self._trait, trait)
         many = np.searchsorted(self._trait, trait, "right") - first
         total = self._total[trait] - (self._labels[rows][at] >= 0)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mapping.counts import Counts
+from mapping.counts import Counts, Traits
 from mapping.facts import DECAY, Known, above
 from mapping.nouns import Nouns
 from mapping.ridge import Ridge
@@ -20,45 +20,63 @@ CANDIDATES = 40  # of a thousand hashtags only those the ridge likes best are co
 Array = NDArray[np.float64]
 
 
-class Evidence:
-    """Of classes 0..len(known) − 1 and answers: the tags, and behind them other. `names` says what each
-    number is. No confirmed row is evidence for itself."""
+class Facts:
+    """What is known of classes 0..len(known) − 1 and of the tags before anybody answers."""
 
     def __init__(self, known: Sequence[Known], tags: Sequence[Known], nouns: Nouns, space: Space) -> None:
-        self._known, self._nouns, self._space = list(known), nouns, space
-        self.answers = len(tags) + 1
-        self._counts = Counts(known, nouns, self.answers)
-        self._ridges = {view: Ridge(space, view, self.answers, RIDGE) for view in space.views}
+        self._known, self._nouns, self.space = list(known), nouns, space
+        self.answers = len(tags) + 1  # the last is other
+        self.traits = Traits(known, nouns)
         self._tag_of: dict[int, list[int]] = {}
         for number, tag in enumerate(tags):
             for sense in tag.senses:
                 self._tag_of.setdefault(sense, []).append(number)
-        views = space.views
+
+    def replace(self, row: int, known: Known) -> None:
+        self._known[row] = known
+        self.traits.replace(row, known)
+        self.space.replace(row, known)
+
+    def named_above(self, row: int) -> dict[int, int]:
+        """Tags that name what the class is or what lies above it, nearest first, and how many steps up."""
+        steps = above(self._known[row], self._nouns)
+        found: dict[int, int] = {}
+        for up in sorted(self._tag_of.keys() & steps.keys(), key=steps.__getitem__):
+            for tag in self._tag_of[up]:
+                found.setdefault(tag, steps[up])
+        return found
+
+
+class Evidence:
+    """By what is confirmed; `names` says what each number is. No confirmed row is evidence for itself.
+
+    Learned once, and then only asked: one thread may ask an old one while another learns a new one.
+    """
+
+    def __init__(self, facts: Facts, labels: Rows) -> None:
+        """labels (classes,): number of the confirmed answer, or -1."""
+        self._facts, self._space, self.answers = facts, facts.space, facts.answers
+        self.labels = labels
+        self.confirmed = np.flatnonzero(labels >= 0)
+        tags = np.arange(self.answers - 1)
+        rows = np.concatenate([self.confirmed, len(labels) + tags])
+        truth = np.concatenate([labels[self.confirmed], tags])
+        self._ridges = [
+            Ridge(self._space, view, taught=rows, truth=truth, answers=self.answers, strength=RIDGE)
+            for view in self._space.views
+        ]
+        self._counts = Counts(facts.traits, labels, self.answers)
+        self._many = np.log1p(np.bincount(labels[self.confirmed], minlength=self.answers))
+        views = self._space.views
         self._asked = [view for view in views if view != "groups"]  # hashtags are in no group of a data set
         self.names = [f"ridge {view}" for view in views] + ["best"]
         self.names += [f"nearest {view}" for view in views] + ["votes"]
         self.names += [f"tag {view}" for view in self._asked] + ["tag rank", "above"]
         self.names += ["traits", "share", "many", "other"]
 
-    def replace(self, row: int, known: Known) -> None:
-        self._known[row] = known
-        self._counts.replace(row, known)
-
-    def fit(self, labels: Rows) -> None:
-        """labels (classes,): number of the confirmed answer, or -1."""
-        self.labels = labels
-        self.confirmed = np.flatnonzero(labels >= 0)
-        tags = np.arange(self.answers - 1)
-        rows = np.concatenate([self.confirmed, len(labels) + tags])
-        truth = np.concatenate([labels[self.confirmed], tags])
-        for ridge in self._ridges.values():
-            ridge.fit(rows, truth)
-        self._counts.fit(labels)
-        self._many = np.log1p(np.bincount(labels[self.confirmed], minlength=self.answers))
-
     def of(self, rows: Rows) -> tuple[Array, Rows]:
         """(rows, candidates, numbers) and the candidates (rows, candidates): which answers are compared."""
-        columns = [ridge.scores(rows) for ridge in self._ridges.values()]
+        columns = [ridge.scores(rows) for ridge in self._ridges]
         columns.append((columns[0] >= columns[0].max(1, keepdims=True)).astype(float))
         candidates = self._candidates(columns[0])
         columns += self._nearest(rows)
@@ -109,15 +127,6 @@ class Evidence:
         rank[:, :-1] = 1 / (1 + np.argsort(np.argsort(-found[0][:, :-1], axis=1), axis=1))
         under = np.zeros((len(rows), self.answers))
         for at, row in enumerate(rows):
-            for tag, depth in self.named_above(int(row)).items():
+            for tag, depth in self._facts.named_above(int(row)).items():
                 under[at, tag] = DECAY**depth
         return [*found, rank, under]
-
-    def named_above(self, row: int) -> dict[int, int]:
-        """Tags that name what the class is or what lies above it, nearest first, and how many steps up."""
-        steps = above(self._known[row], self._nouns)
-        found: dict[int, int] = {}
-        for up in sorted(self._tag_of.keys() & steps.keys(), key=steps.__getitem__):
-            for tag in self._tag_of[up]:
-                found.setdefault(tag, steps[up])
-        return found

@@ -15,23 +15,24 @@ Array = NDArray[np.float64]
 
 
 class Ridge:
-    def __init__(self, space: Space, view: str, answers: int, strength: float) -> None:
-        self._space, self._view, self._answers, self._strength = space, view, answers, strength
-        self._taught: Rows = np.empty(0, np.int64)
+    """Learned once, and then only asked."""
 
-    def fit(self, taught: Rows, truth: Rows) -> None:
-        """taught: rows of the space; truth: numbers of their answers."""
+    def __init__(
+        self, space: Space, view: str, *, taught: Rows, truth: Rows, answers: int, strength: float
+    ) -> None:
+        """taught: rows of the space; truth: numbers of their answers, of which there are so many."""
+        self._space, self._view, self._answers = space, view, answers
         self._taught, self._truth = taught, truth
         self._place = {int(row): at for at, row in enumerate(taught)}
         if self._space.exact:
             products = self._space.products(self._view, taught, taught).astype(float)
-            inverse = np.linalg.inv(products + self._strength * np.eye(len(taught)))
+            inverse = np.linalg.inv(products + strength * np.eye(len(taught)))
             wanted = np.eye(self._answers)[truth]
             self._weights: Array = inverse @ wanted
             self._without: Array = wanted - self._weights / np.diag(inverse)[:, None]
         else:
             rows = self._space.sketch(self._view)[taught]
-            self._inverse = np.linalg.inv(rows.T @ rows + np.float32(self._strength) * np.eye(rows.shape[1]))
+            self._inverse = np.linalg.inv(rows.T @ rows + np.float32(strength) * np.eye(rows.shape[1]))
             sums = np.zeros((self._answers, rows.shape[1]), np.float32)
             order = np.argsort(truth, kind="stable")
             present, starts = np.unique(truth[order], return_index=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mapping.evidence import Evidence
+from mapping.evidence import Evidence, Facts
 from mapping.facts import ClassFacts, Embed, HashtagFacts, of_class, of_hashtag
 from mapping.nouns import Nouns
 from mapping.pairs import fit, probabilities
@@ -22,7 +22,7 @@ from mapping.reasons import Reasons
 from mapping.space import Rows, Space
 
 OTHER = "other"
-STRENGTH = 3.0
+STRENGTH = 2.0
 # What is believed of the numbers of mapping.evidence before anything is confirmed; of all others nothing.
 PRIOR = {"ridge all": 3.0, "above": 2.0}
 TEACHERS = 500  # the logit learns from at most so many confirmed rows
@@ -50,6 +50,12 @@ class Suggestions:
     abstains: bool
 
 
+@dataclass(frozen=True)
+class Learned:
+    evidence: Evidence
+    weights: Array
+
+
 class Suggester:
     """Learns from confirmed classes; every answer is for a class by its place in `classes`."""
 
@@ -68,41 +74,42 @@ class Suggester:
         self._tags = tags = [of_hashtag(facts, nouns) for facts in hashtags]
         self._reasons = Reasons(self._known, self._names, nouns)
         self._space = Space([*self._known, *tags], nouns, classes=len(classes), embed=embeddings)
-        self._evidence = Evidence(self._known, tags, nouns, self._space)
+        self._facts = Facts(self._known, tags, nouns, self._space)
         self._labels = np.full(len(classes), -1, np.int64)
-        self.learn({})
+        self._learned = self._learn()
 
     # ---- learning
 
     def learn(self, confirmed: Mapping[int, str]) -> None:
         """Forget what was confirmed before and learn from these: place of a class → hashtag, or "other".
 
-        Raises KeyError for a hashtag that is not among them, IndexError for a place beyond the classes.
+        Meanwhile other threads are answered from what was learned before. Raises KeyError for a hashtag that
+        is not among them, IndexError for a place beyond the classes.
         """
         labels = np.full(len(self._classes), -1, np.int64)
         for row, name in confirmed.items():
             labels[row] = self._numbers[name]
         self._labels = labels
-        self._refit()
+        self._learned = self._learn()
 
-    def _refit(self) -> None:
-        self._evidence.fit(self._labels)
-        confirmed = self._evidence.confirmed
-        prior = np.array([PRIOR.get(name, 0.0) for name in self._evidence.names])
-        prior[-1] = np.log(len(self._names) - 1)
-        self._weights = prior
-        teachers = confirmed[:: max(1, -(-len(confirmed) // TEACHERS))]
-        if len(teachers):
-            features, candidates = self._evidence.of(teachers)
-            found = candidates == self._labels[teachers][:, None]
-            there = found.any(1)
-            self._weights = fit(features[there], found[there].argmax(1), prior, STRENGTH, prior)
-
-    # ---- answers
+    def _learn(self) -> Learned:
+        labels = self._labels
+        evidence = Evidence(self._facts, labels)
+        prior = np.array([PRIOR.get(name, 0.0) for name in evidence.names])
+        prior[-1] = np.log(len(self._names) - 1)  # nothing known: as likely as all hashtags together
+        teachers = evidence.confirmed[:: max(1, -(-len(evidence.confirmed) // TEACHERS))]
+        if not len(teachers):
+            return Learned(evidence, prior)
+        numbers, candidates = evidence.of(teachers)
+        found = candidates == labels[teachers][:, None]
+        there = found.any(1)
+        weights = fit(numbers[there], found[there].argmax(1), prior, STRENGTH, prior)
+        return Learned(evidence, weights)
 
     def chances(self, rows: Rows) -> tuple[Array, Rows]:
-        features, candidates = self._evidence.of(rows)
-        return probabilities(features, self._weights), candidates
+        learned = self._learned
+        numbers, candidates = learned.evidence.of(rows)
+        return probabilities(numbers, learned.weights), candidates
 
     def suggest(self, index: int, n: int = 3) -> Suggestions:
         """The n best hashtags for that class, whether it is confirmed or not."""
@@ -131,17 +138,15 @@ class Suggester:
         return found
 
     def replace(self, index: int, facts: ClassFacts) -> None:
-        """The class as it is now known, for example with another sense."""
+        """The class as it is now known, with another sense. The others gain at the next learn()."""
         self._classes[index] = facts
         self._known[index] = of_class(facts, self._nouns)
-        self._evidence.replace(index, self._known[index])
+        self._facts.replace(index, self._known[index])
         self._reasons.replace(index, self._known[index])
-        self._space.replace(index, self._known[index])
-        self._refit()
 
     def hypernyms(self, index: int) -> tuple[str, ...]:
         """Hashtags that name something above the class in WordNet, nearest first."""
-        return tuple(self._names[tag] for tag in self._evidence.named_above(index))
+        return tuple(self._names[tag] for tag in self._facts.named_above(index))
 
     def reason(self, index: int, tag: int) -> str:
         """Why that class may get that answer, by what is confirmed."""
