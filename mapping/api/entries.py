@@ -263,6 +263,9 @@ class HashtagsView(MappingView):
         offered = Exists(vocabulary.offered().filter(pk=OuterRef("pk")))
         found = list(rows.annotate(classes=carried, offered=offered)[: limit + 1])
         more = found[limit - 1].name if len(found) > limit else None
-        return Response(
-            {"next": next_page(request, more), "results": HashtagSerializer(found[:limit], many=True).data}
-        )
+        shown = found[:limit]
+        synonyms = vocabulary.synonyms(row.name for row in shown)
+        for row in shown:
+            row.synonyms = synonyms.get(row.name, ())  # type: ignore[attr-defined]
+        results = HashtagSerializer(shown, many=True).data
+        return Response({"next": next_page(request, more), "results": results})

@@ -174,6 +174,9 @@ class HashtagSerializer(serializers.Serializer[Any]):
     blocked = serializers.BooleanField(help_text="Never offered; classes that carry it keep it.")
     blocked_why = serializers.CharField()
     classes = serializers.IntegerField(help_text="Scene classes that carry it now.")
+    synonyms = serializers.ListField(
+        child=serializers.CharField(), help_text="WordNet's; none without WordNet."
+    )
 
 
 class HashtagPageSerializer(serializers.Serializer[Any]):

@@ -128,6 +128,7 @@ class TestReading:
         found = get(client_for("viewer"), "hashtags?q=church")["results"]
         assert [(row["name"], row["classes"], row["blocked"]) for row in found] == [("church", 2, False)]
         assert found[0]["offered"]
+        assert found[0]["synonyms"] == ["church building"]
         Hashtag.objects.filter(name="church").update(posts=10**6)
         assert not get(client_for("viewer"), "hashtags?q=church")["results"][0]["offered"]
         first = get(client_for("viewer"), "hashtags?limit=3")
