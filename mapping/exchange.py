@@ -175,15 +175,8 @@ def _sssom_lines(row: Exported, offsets: dict[str, int]) -> Iterator[tuple[str, 
         ("hypernym_sense", "hypernym", "skos:broadMatch"),
     ):
         if (offset := offsets.get(values[name])) is not None:
-            yield (
-                *subject,
-                predicate,
-                f"wn30:{offset:08d}-n",
-                values[word] or _words(values[name]),
-                *signed,
-                "",
-                "",
-            )
+            target = (f"wn30:{offset:08d}-n", values[word] or _words(values[name]))
+            yield (*subject, predicate, *target, *signed, "", kept)
 
 
 def _words(key: str) -> str:
