@@ -19,7 +19,7 @@ from mapping.names import scene_key
 if TYPE_CHECKING:
     from _csv import Reader
 
-MAX_BYTES = 20 * 2**20
+MAX_BYTES = 10 * 2**20  # an export of 22,000 classes has 7
 MAX_ROWS = 100_000  # ImageNet-21k four times over; bounds memory
 LINES, PLACES, IMAGENET, IMAGENET_INDEX, TABLE = "lines", "places365", "imagenet", "imagenet-index", "csv"
 # A table's column → what we call it. Others are ignored, and the preview says so.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import zlib
 from typing import Any
 
 from django.contrib import messages
@@ -55,7 +56,7 @@ def upload(request: HttpRequest) -> HttpResponse:
     except Unreadable as error:
         return _page(request, error=str(error), status=400)
     token = secrets.token_urlsafe(12)
-    cache.set(_cache_key(request, token), text, KEPT_FOR)
+    keep(_cache_key(request, token), text)
     return redirect("mapping:import", token=token)
 
 
@@ -63,7 +64,7 @@ def upload(request: HttpRequest) -> HttpResponse:
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 def preview(request: HttpRequest, token: str) -> HttpResponse:
     """What the uploaded text would do; by POST, do it, if it still is what `seen` says."""
-    text = cache.get(_cache_key(request, token))
+    text = kept(_cache_key(request, token))
     if text is None:
         messages.warning(request, "This upload is not kept any more. Choose the file again.")
         return redirect("mapping:exchange")
@@ -118,6 +119,16 @@ def _page(request: HttpRequest, *, error: str = "", status: int = 200) -> HttpRe
         "releases": Release.objects.values_list("number", flat=True)[:50],
     }
     return render(request, "mapping/exchange.html", context, status=status)
+
+
+def keep(key: str, text: str) -> None:
+    """Until it is imported. Packed, because the cache shares its memory with the queue of jobs."""
+    cache.set(key, zlib.compress(text.encode()), KEPT_FOR)
+
+
+def kept(key: str) -> str | None:
+    packed = cache.get(key)
+    return zlib.decompress(packed).decode() if packed is not None else None
 
 
 def uploaded_text(request: HttpRequest) -> str:

@@ -12,7 +12,6 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import AbstractBaseUser
-from django.core.cache import cache
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -21,7 +20,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from mapping import downstream, vocabulary
 from mapping.classlists import Unreadable, guard
 from mapping.models import Hashtag
-from mapping.views.exchange import KEPT_FOR, SHOWN, download, uploaded_text
+from mapping.views.exchange import SHOWN, download, keep, kept, uploaded_text
 
 PER_PAGE = 100
 CHARTED = 30  # bars in a chart; the table has the rest
@@ -114,7 +113,7 @@ def upload(request: HttpRequest) -> HttpResponse:
     except Unreadable as error:
         return _page(request, error=str(error), status=400)
     token = secrets.token_urlsafe(12)
-    cache.set(_cache_key(request, token), text, KEPT_FOR)
+    keep(_cache_key(request, token), text)
     return redirect("mapping:import_counts", token=token)
 
 
@@ -129,7 +128,7 @@ def _typed_in(request: HttpRequest) -> str:
 @permission_required("mapping.change_hashtag", raise_exception=True)
 def import_counts(request: HttpRequest, token: str) -> HttpResponse:
     """What the counts would change; by POST, change it, if it still is what `seen` says."""
-    text = cache.get(_cache_key(request, token))
+    text = kept(_cache_key(request, token))
     if text is None:
         messages.warning(request, "This upload is not kept any more. Choose the file again.")
         return redirect("mapping:hashtags")
