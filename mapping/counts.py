@@ -11,7 +11,6 @@ from mapping.facts import Known, above, domains_of, words
 from mapping.nouns import Nouns
 
 SMOOTH = 2.0  # as if so many confirmed classes more had what they share, spread like all answers
-TOO_COMMON = 0.5  # what more than this share of all classes have says nothing
 
 Ints = NDArray[np.int64]
 Array = NDArray[np.float64]
@@ -69,7 +68,6 @@ class Counts:
         self._total = np.bincount(trait, minlength=len(traits))
         given = np.bincount(labels[confirmed], minlength=self._answers)
         self._usual = (given + 0.5) / (len(confirmed) + 0.5 * self._answers)
-        self._common = TOO_COMMON * len(confirmed) if len(confirmed) > 20 else np.inf
         self._labels = labels
 
     def scores(self, rows: Ints) -> tuple[Array, Array]:
@@ -83,7 +81,7 @@ class Counts:
         first = np.searchsorted(self._trait, trait)
         many = np.searchsorted(self._trait, trait, "right") - first
         total = self._total[trait] - (self._labels[rows][at] >= 0)
-        weight = np.where(total < self._common, 1 / np.log(2.0 + np.maximum(total, 0)), 0.0)
+        weight = 1 / np.log(2.0 + np.maximum(total, 0))
         pair = np.repeat(first - np.cumsum(many) + many, many) + np.arange(many.sum())
         at_pair, answer = np.repeat(at, many), self._answer[pair]
         seen = self._seen[pair] - (self._labels[rows][at_pair] == answer)

@@ -53,18 +53,17 @@ class Evidence:
     Learned once, and then only asked: one thread may ask an old one while another learns a new one.
     """
 
-    def __init__(self, facts: Facts, labels: Rows) -> None:
-        """labels (classes,): number of the confirmed answer, or -1."""
+    def __init__(self, facts: Facts, labels: Rows, last: Evidence | None = None) -> None:
+        """labels (classes,): number of the confirmed answer, or -1; last: what was learned before."""
         self._facts, self._space, self.answers = facts, facts.space, facts.answers
         self.labels = labels
         self.confirmed = np.flatnonzero(labels >= 0)
-        tags = np.arange(self.answers - 1)
-        rows = np.concatenate([self.confirmed, len(labels) + tags])
-        truth = np.concatenate([labels[self.confirmed], tags])
-        self._ridges = [
-            Ridge(self._space, view, taught=rows, truth=truth, answers=self.answers, strength=RIDGE)
+        truth = {len(labels) + tag: tag for tag in range(self.answers - 1)}
+        truth |= {int(row): int(labels[row]) for row in self.confirmed}
+        self._ridges: dict[str, Ridge] = {
+            view: Ridge(self._space, view, truth, self.answers, RIDGE, last._ridges[view] if last else None)
             for view in self._space.views
-        ]
+        }
         self._counts = Counts(facts.traits, labels, self.answers)
         self._many = np.log1p(np.bincount(labels[self.confirmed], minlength=self.answers))
         views = self._space.views
@@ -76,7 +75,7 @@ class Evidence:
 
     def of(self, rows: Rows) -> tuple[Array, Rows]:
         """(rows, candidates, numbers) and the candidates (rows, candidates): which answers are compared."""
-        columns = [ridge.scores(rows) for ridge in self._ridges]
+        columns = [ridge.scores(rows) for ridge in self._ridges.values()]
         columns.append((columns[0] >= columns[0].max(1, keepdims=True)).astype(float))
         candidates = self._candidates(columns[0])
         columns += self._nearest(rows)

@@ -45,6 +45,7 @@ class Space:
     def __init__(self, known: Sequence[Known], nouns: Nouns, *, classes: int, embed: Embed | None) -> None:
         self._known, self._nouns, self._embed = list(known), nouns, embed
         self.exact = len(known) <= EXACT
+        self.version = 0  # one more whenever a row is replaced
         self._blocks = {
             name: Sparse((features(row, nouns) for row in known), rare=rare, documents=classes)
             for name, (features, rare) in BLOCKS.items()
@@ -129,5 +130,6 @@ class Space:
         for name, rows in zip(EMBEDDED, self._texts([row]), strict=False):
             self._embedded[name][row] = rows[0]
         self._products.clear()
+        self.version += 1
         for view, sketch in self._sketches.items():
             sketch[row] = self._rows(view, [row])[0]

@@ -24,7 +24,10 @@ from mapping.space import Rows, Space
 OTHER = "other"
 STRENGTH = 2.0
 # What is believed of the numbers of mapping.evidence before anything is confirmed; of all others nothing.
-PRIOR = {"ridge all": 3.0, "above": 2.0}
+PRIOR = {
+    **{"ridge all": 3.0, "ridge photo": 2.0, "ridge gloss": 2.0, "above": 4.0},
+    **{"tag words": 3.0, "tag photo": 3.0, "tag gloss": 3.0, "tag rank": 1.0},
+}
 TEACHERS = 500  # the logit learns from at most so many confirmed rows
 UNSURE = 0.25
 LIKE = 0.2  # at least so alike to be named as a reason
@@ -76,7 +79,7 @@ class Suggester:
         self._space = Space([*self._known, *tags], nouns, classes=len(classes), embed=embeddings)
         self._facts = Facts(self._known, tags, nouns, self._space)
         self._labels = np.full(len(classes), -1, np.int64)
-        self._learned = self._learn()
+        self._learned = self._learn(None)
 
     # ---- learning
 
@@ -90,11 +93,11 @@ class Suggester:
         for row, name in confirmed.items():
             labels[row] = self._numbers[name]
         self._labels = labels
-        self._learned = self._learn()
+        self._learned = self._learn(self._learned.evidence)
 
-    def _learn(self) -> Learned:
+    def _learn(self, last: Evidence | None) -> Learned:
         labels = self._labels
-        evidence = Evidence(self._facts, labels)
+        evidence = Evidence(self._facts, labels, last)
         prior = np.array([PRIOR.get(name, 0.0) for name in evidence.names])
         prior[-1] = np.log(len(self._names) - 1)  # nothing known: as likely as all hashtags together
         teachers = evidence.confirmed[:: max(1, -(-len(evidence.confirmed) // TEACHERS))]
