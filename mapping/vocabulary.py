@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
 from simple_history.utils import bulk_create_with_history, bulk_update_with_history
 
-from mapping import senses, wordnet
+from mapping import wordnet
 from mapping.classlists import Problem, Unreadable, numbered, table_reader, unguard
 from mapping.models import OTHER, Hashtag, MappingEntry
 from mapping.nouns import Nouns
@@ -25,6 +25,14 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
 NAME = re.compile(r"^\w+$")  # what the social networks take for one tag; any alphabet
+# Lexicographer files of what a photo can show; #church is the building before it is the faith.
+SEEN = frozenset(
+    f"noun.{name}"
+    for name in (
+        *("act", "animal", "artifact", "body", "event", "food", "location", "object"),
+        *("person", "phenomenon", "plant", "substance", "Tops"),
+    )
+)
 COUNTED = ("posts", "source", "counted_on")
 MOST_POSTS = 10**13
 COLUMNS = {
@@ -89,7 +97,7 @@ def listed(words: str = "", state: str = "") -> QuerySet[Hashtag]:
 
 
 def synonyms(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """WordNet's other words for the hashtag's likeliest sense; none without WordNet, or without a noun."""
+    """WordNet's other words for the hashtag's commonest sense that can be seen; none without WordNet, or without a noun."""
     try:
         table = wordnet.nouns()
     except wordnet.WordNetMissing:
@@ -98,8 +106,10 @@ def synonyms(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _synonyms(table: Nouns, name: str) -> tuple[str, ...]:
-    best = senses.of_word(name)[:1]
-    words = (lemma for sense in best for lemma in sense.lemmas)
+    # In WordNet's own order: our ranking prefers places, and would take #snow for a drug.
+    found = table.synsets(name)
+    best = next((number for number in found if table.lexname(number) in SEEN), found[0] if found else None)
+    words = table.lemmas(best) if best is not None else ()
     return tuple(dict.fromkeys(word for word in words if word.lower().replace(" ", "") != name))
 
 

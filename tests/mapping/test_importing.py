@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import CommandError, call_command
 from django.test import Client
 
 from mapping.exchange import detect, read
@@ -269,3 +271,30 @@ class TestPages:
         shown = client_for("viewer").get("/mapping/exchange/").content
         assert b"SSSOM TSV" in shown
         assert b"id_file" not in shown
+
+
+class TestCommand:
+    def test_folder_of_photos(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        for name in ("a/abbey/1.jpg", "f/fountain/2.JPG", "f/fountain/3.jpg", "f/notes/read.me"):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+        call_command("import_mapping", str(tmp_path), dry_run=True)
+        assert not SceneClass.objects.filter(key="f/fountain").exists()
+        call_command("import_mapping", str(tmp_path))
+        assert "Imported: 1 new, 0 changed, 1 same, 0 kept." in capsys.readouterr().out
+        assert SceneClass.objects.count() == 8
+
+    def test_problems_are_listed_and_nothing_is_imported(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        file = tmp_path / "a.csv"
+        file.write_text("key,hashtag\na/abbey,art\nb/beach,nonsense\n")
+        with pytest.raises(CommandError, match="1 problems"):
+            call_command("import_mapping", str(file))
+        assert "row 3, hashtag: “nonsense” is not a known hashtag" in capsys.readouterr().err
+        assert entry("a/abbey").label == "church"
+
+    def test_unknown_file_and_user(self, tmp_path: Path) -> None:
+        for arguments in ([str(tmp_path / "none")], [str(tmp_path)], [str(tmp_path), "--by", "nobody"]):
+            with pytest.raises(CommandError):
+                call_command("import_mapping", *arguments)

@@ -1,0 +1,60 @@
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from mapping.classlists import ClassList, Row, Unreadable, decode
+from mapping.exchange import KINDS, detect, read
+from mapping.importing import PlanMoved, apply, plan
+from mapping.names import scene_key
+
+PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
+
+
+class Command(BaseCommand):
+    help = "Import classes or a mapping from a file, or the classes of a folder of photos. docs/formats.md"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "source", type=Path, help="a file, or a folder with one folder of photos per class"
+        )
+        parser.add_argument("--kind", choices=KINDS, help="how to read the file; otherwise it is guessed")
+        parser.add_argument("--by", help="username that the history shall name")
+        parser.add_argument("--dry-run", action="store_true", help="say what it would do, and do nothing")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        by = get_user_model().objects.filter(username=options["by"]).first()
+        if options["by"] and by is None:
+            raise CommandError(f"There is no user “{options['by']}”.")
+        try:
+            found = _found(options["source"], options["kind"])
+        except (OSError, Unreadable) as error:
+            raise CommandError(str(error)) from error
+        made = plan(found)
+        for problem in made.problems:
+            self.stderr.write(f"row {problem.line}, {problem.field}: {problem.text}")
+        if made.problems:
+            raise CommandError(f"{len(made.problems)} problems. Nothing was imported.")
+        if not options["dry_run"]:
+            try:
+                apply(found=found, seen=made.fingerprint, by=by)
+            except PlanMoved as error:
+                raise CommandError(
+                    "The mapping changed meanwhile. Nothing was imported: try again."
+                ) from error
+        counts = ", ".join(f"{made.counts[kind]} {kind}" for kind in ("new", "changed", "same", "kept"))
+        self.stdout.write(f"Would be: {counts}." if options["dry_run"] else f"Imported: {counts}.")
+
+
+def _found(source: Path, kind: str | None) -> ClassList:
+    if not source.is_dir():
+        text = decode(source.read_bytes())
+        return read(text, kind or detect(text))
+    folders = sorted(
+        {file.parent for file in source.rglob("*") if file.suffix.lower() in PICTURES} - {source}
+    )
+    if not folders:
+        raise Unreadable(f"{source} holds no folders with photos.")
+    keys = (scene_key(folder.relative_to(source).as_posix()) for folder in folders)
+    return ClassList([Row(number, key, {}) for number, key in enumerate(keys, start=1)])
