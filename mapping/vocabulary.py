@@ -81,8 +81,11 @@ def _place(wanted: str) -> Case:
     )
 
 
+STATES = ("offered", "rare", "blocked", "carried")  # carried: by at least one class
+
+
 def listed(words: str = "", state: str = "") -> QuerySet[Hashtag]:
-    """All hashtags with `classes`, how many carry each in the mapping. state: offered, rare or blocked."""
+    """All hashtags with `classes`, how many carry each in the mapping. state: STATES."""
     # Ordered here: an aggregate drops the model's own order.
     rows = Hashtag.objects.annotate(classes=Count("entries", filter=Q(entries__opinion=None)))
     if wanted := typed(words):
@@ -93,11 +96,16 @@ def listed(words: str = "", state: str = "") -> QuerySet[Hashtag]:
         rows = rows.filter(blocked=False, posts__lt=settings.HASHTAG_MIN_POSTS)
     elif state == "blocked":
         rows = rows.filter(blocked=True)
+    elif state == "carried":
+        rows = rows.filter(classes__gt=0)
     return rows.order_by("-posts", "name")
 
 
 def synonyms(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """WordNet's other words for the hashtag's commonest sense that can be seen; none without WordNet, or without a noun."""
+    """WordNet's other words for the hashtag's commonest sense that can be seen.
+
+    None without WordNet, and for what is no noun.
+    """
     try:
         table = wordnet.nouns()
     except wordnet.WordNetMissing:

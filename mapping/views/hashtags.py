@@ -24,7 +24,13 @@ from mapping.views.exchange import SHOWN, download, keep, kept, uploaded_text
 
 PER_PAGE = 100
 CHARTED = 30  # bars in a chart; the table has the rest
-STATES = {"": "All", "offered": "Offered", "rare": "Below the threshold", "blocked": "Blocked"}
+STATES = {
+    "": "All",
+    "offered": "Offered",
+    "rare": "Below the threshold",
+    "blocked": "Blocked",
+    "carried": "Carried by classes",
+}
 
 
 @require_GET
@@ -35,7 +41,7 @@ def hashtags(request: HttpRequest) -> HttpResponse:
 
 def _page(request: HttpRequest, *, error: str = "", status: int = 200) -> HttpResponse:
     words, state = request.GET.get("q", ""), request.GET.get("state", "")
-    found = vocabulary.listed(words, state if state in STATES else "")
+    found = vocabulary.listed(words, state)
     page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
     rows: list[Any] = list(page.object_list)  # with classes
     others = vocabulary.synonyms(row.name for row in rows)
@@ -67,8 +73,7 @@ def _page(request: HttpRequest, *, error: str = "", status: int = 200) -> HttpRe
 
 def _charts() -> dict[str, Any]:
     """The thesis's figures 6 and 7: posts of the hashtags that classes carry, and photos per hashtag."""
-    everything: list[Any] = list(vocabulary.listed())
-    used = [row for row in everything if row.classes][:CHARTED]
+    used: list[Any] = list(vocabulary.listed(state="carried")[:CHARTED])
     most = max((row.posts for row in used), default=1) or 1
     photos = vocabulary.photos_by_hashtag(downstream.get().photo_counts())
     most_photos = max((n for label, n in photos if label != "other"), default=1)
