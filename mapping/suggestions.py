@@ -17,10 +17,9 @@ from django.conf import settings
 from django.db import connections
 from django.db.models import Q
 
-from mapping import embeddings, vocabulary, wordnet
+from mapping import embeddings, senses, vocabulary, wordnet
 from mapping.facts import ClassFacts, Embed, HashtagFacts
-from mapping.models import OTHER, Hashtag, MappingEntry, Opinion
-from mapping.names import lookup_terms
+from mapping.models import OTHER, Hashtag, MappingEntry, Opinion, SceneClass
 from mapping.suggest import Suggester
 
 PATIENCE = 0.04  # seconds that an answer to a key waits for learning; then it is the answer of before
@@ -158,12 +157,16 @@ _guard = threading.Lock()
 
 def facts(row: MappingEntry) -> ClassFacts:
     """What may be known of the class before anybody answers: no label, no hypernym that was chosen."""
-    sense = row.sense
+    scene, sense = row.scene_class, row.sense
     if not sense and row.status != MappingEntry.Status.CONFIRMED:
-        ranked = wordnet.senses(lookup_terms(row.scene_class.key))
+        ranked = senses.of_class(scene.key, scene.level1, scene.level2)  # embedding each gloss takes too long
         sense = ranked[0].key if ranked else ""
-    scene = row.scene_class
     return ClassFacts(scene.key, scene.name, sense, scene.level1, scene.level2)
+
+
+def senses_of(scene: SceneClass) -> list[wordnet.Sense]:
+    """The senses of a class, the likeliest first. Raises WordNetMissing."""
+    return senses.of_class(scene.key, scene.level1, scene.level2, embed=embedder())
 
 
 def embedder() -> Embed | None:

@@ -1,4 +1,4 @@
-"""WordNet's nouns: senses of a scene class, ranked, and the way up from a sense to more general ones.
+"""WordNet's nouns: a sense by its key, and the way up from it to more general ones.
 
 The only module that imports nltk, and only to make the table of mapping.nouns: python -m mapping.wordnet, or
 at the first use, once for all processes. Without data every function raises WordNetMissing; pages then offer
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,23 +23,6 @@ if TYPE_CHECKING:
 DATA_DIR = Path(__file__).resolve().parent.parent / "var/nltk_data"  # where scripts/get_wordnet.py puts it
 TABLE = "nouns.npz"
 HOW_TO_GET_IT = "WordNet is not here. Get it with: python scripts/get_wordnet.py"
-
-# How likely a sense of this lexicographer file is a place one can photograph.
-LEXNAME_WEIGHT = {
-    "noun.artifact": 3.0,
-    "noun.location": 2.5,
-    "noun.object": 2.5,
-    "noun.Tops": 1.0,
-    "noun.group": 0.6,
-    "noun.phenomenon": 0.5,
-    "noun.shape": 0.2,
-}
-PLACES = frozenset(
-    {
-        *("structure.n.01", "location.n.01", "geological_formation.n.01", "body_of_water.n.01"),
-        *("land.n.04", "way.n.06", "area.n.05", "facility.n.01", "vehicle.n.01", "vegetation.n.01"),
-    }
-)
 
 
 class WordNetMissing(Exception):
@@ -160,8 +142,9 @@ def _tag_counts(source: WordNetCorpusReader) -> dict[str, int]:
     return {key: int(count) for key, _, count in rows}
 
 
-def _sense(i: int, via: str = "") -> Sense:
-    table = _nouns()
+def sense_of(i: int, via: str = "") -> Sense:
+    """The sense of that number of the table."""
+    table = nouns()
     return Sense(
         key=table.keys[i],
         lemmas=table.lemmas(i),
@@ -175,43 +158,13 @@ def _sense(i: int, via: str = "") -> Sense:
 def sense(key: str) -> Sense | None:
     """The sense of that key, or None when WordNet has no such noun."""
     found = nouns().index(key)
-    return _sense(found) if found is not None else None
-
-
-def senses(terms: Iterable[str]) -> list[Sense]:
-    """Noun senses of the first term that has any, most likely a place first.
-
-    terms are mapping.names.lookup_terms(key). A sense that only a later term gives is listed after all
-    senses of an earlier one; terms behind the first two that answer are not asked.
-    """
-    found: dict[int, Sense] = {}
-    answered = 0
-    for term in terms:
-        ranked = sorted(enumerate(nouns().synsets(term)), key=_badness)
-        for _, number in ranked:
-            found.setdefault(number, _sense(number, via=term))
-        answered += bool(ranked)
-        if answered == 2:
-            break
-    return list(found.values())
-
-
-def _badness(ranked: tuple[int, int]) -> float:
-    """Minus the score: 0.5·lex/3 + 0.15·[a place above it] − 0.04·rank − 1·[an instance, like a city]."""
-    rank, i = ranked
-    table = _nouns()
-    above = {table.keys[up] for up in table.closure(i)}
-    score = 0.5 * LEXNAME_WEIGHT.get(table.lexname(i), 0.0) / 3
-    score += 0.15 * bool(above & PLACES)
-    score -= 0.04 * rank
-    score -= 1.0 * table.is_instance(i)
-    return -score
+    return sense_of(found) if found is not None else None
 
 
 def hypernym_path(key: str) -> list[Sense]:
     """From the sense itself up to entity.n.01; the shortest path where there are several."""
     found = nouns().index(key)
-    return [_sense(i) for i in nouns().path(found)] if found is not None else []
+    return [sense_of(i) for i in nouns().path(found)] if found is not None else []
 
 
 if __name__ == "__main__":

@@ -45,8 +45,8 @@ from mapping.api.serializers import (
 )
 from mapping.filters import TODO, EntryFilter
 from mapping.models import Change, Hashtag, MappingEntry
-from mapping.names import lookup_terms
 from mapping.services import NotYours, StaleEntries, change_entry, change_many, undo_change
+from mapping.suggestions import senses_of
 
 HISTORY = 100
 STALE = OpenApiResponse(StaleSerializer, "Somebody changed it since; nothing was saved")
@@ -144,7 +144,7 @@ class EntryView(MappingView):
 
 def _meanings(entry: MappingEntry) -> dict[str, Any]:
     try:
-        senses = wordnet.senses(lookup_terms(entry.scene_class.key))
+        senses = senses_of(entry.scene_class)
         path = wordnet.hypernym_path(entry.sense)[1:] if entry.sense else []
     except wordnet.WordNetMissing:
         return {"wordnet": False, "senses": [], "path": []}

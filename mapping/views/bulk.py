@@ -16,9 +16,9 @@ from django.views.decorators.http import require_POST
 
 from mapping import queue, suggestions, wordnet
 from mapping.models import OTHER, Change, Hashtag, MappingEntry, Opinion
-from mapping.names import lookup_terms
 from mapping.opinions import opinion_of
 from mapping.services import Decision, NotYours, StaleEntries, change_many, undo_change
+from mapping.suggestions import senses_of
 
 ACTIONS = {Change.Action.TABLE, Change.Action.GROUP, Change.Action.CLUSTER}
 KEEP = "keep"  # instead of a hashtag: confirm each as it stands
@@ -123,7 +123,7 @@ def _decision(entry: MappingEntry, hashtag: str) -> Decision:
     if entry.sense or entry.label is not None:
         return Decision(hashtag)
     try:
-        found = next(iter(wordnet.senses(lookup_terms(entry.scene_class.key))), None)
+        found = next(iter(senses_of(entry.scene_class)), None)
     except wordnet.WordNetMissing:
         found = None
     if found is None:

@@ -19,9 +19,9 @@ from mapping import queue, wordnet
 from mapping.filters import EntryFilter
 from mapping.forms import EntryForm
 from mapping.models import OTHER, Hashtag, MappingEntry, Release
-from mapping.names import lookup_terms
 from mapping.releases import unpublished_moves
 from mapping.services import StaleEntries, change_entry, newest_change
+from mapping.suggestions import senses_of
 
 PER_PAGE = 60
 SHOWN = 40  # hashtags to choose from by a click
@@ -133,7 +133,7 @@ def _entry_context(request: HttpRequest, shown: MappingEntry, form: EntryForm) -
         "chosen_hypernym": form["hypernym_sense"].value(),
     }
     try:
-        senses = wordnet.senses(lookup_terms(shown.scene_class.key))
+        senses = senses_of(shown.scene_class)
         if chosen and chosen not in {s.key for s in senses} and (extra := wordnet.sense(chosen)):
             senses.append(extra)
         path = _path(chosen)

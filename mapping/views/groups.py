@@ -11,9 +11,9 @@ from django.views.decorators.http import require_GET
 
 from mapping import downstream, queue, wordnet
 from mapping.groups import UNSURE, Groups, find_groups
-from mapping.names import lookup_terms
 from mapping.opinions import opinion_of
 from mapping.services import newest_change
+from mapping.suggestions import senses_of
 
 PER_PAGE = 60
 
@@ -43,7 +43,7 @@ def _cards(found: Groups, photos: dict[str, list[downstream.Example]]) -> list[d
         scene = member.entry.scene_class
         sense = wordnet.sense(member.entry.sense) if member.entry.sense else None
         if sense is None and member.entry.label is None:
-            sense = next(iter(wordnet.senses(lookup_terms(scene.key))), None)
+            sense = next(iter(senses_of(scene)), None)
         cards.append(
             {
                 "entry": member.entry,

@@ -18,9 +18,9 @@ from mapping import downstream, queue, suggestions, vocabulary, wordnet
 from mapping.filters import TODO, EntryFilter
 from mapping.forms import EntryForm
 from mapping.models import Change, MappingEntry, Opinion
-from mapping.names import lookup_terms
 from mapping.opinions import opinion_of
 from mapping.services import NotYours, StaleEntries, change_entry, newest_change, undo_change
+from mapping.suggestions import senses_of
 
 FOUND = 12  # hashtags that a search shows
 PHOTOS = 4
@@ -186,7 +186,7 @@ def _of_class(request: HttpRequest, asked: Asked, entry: MappingEntry) -> dict[s
 def _senses(entry: MappingEntry) -> dict[str, Any]:
     """The ranked senses, with the one that stands or the first chosen, and the way up from it."""
     try:
-        senses = wordnet.senses(lookup_terms(entry.scene_class.key))
+        senses = senses_of(entry.scene_class)
         if entry.sense and entry.sense not in {sense.key for sense in senses}:
             senses += [sense for sense in [wordnet.sense(entry.sense)] if sense]
     except wordnet.WordNetMissing as missing:

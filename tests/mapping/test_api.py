@@ -110,8 +110,7 @@ class TestReading:
         def missing(*_: Any) -> Any:
             raise wordnet.WordNetMissing
 
-        monkeypatch.setattr(wordnet, "senses", missing)
-        monkeypatch.setattr(wordnet, "sense", missing)
+        monkeypatch.setattr(wordnet, "nouns", missing)
         shown = get(curator, f"entries/{entry('a/abbey').pk}")
         assert (shown["wordnet"], shown["senses"], shown["label"]) == (False, [], "church")
         assert decide(curator, "a/abbey", hashtag="church", sense="anything.n.01")[0] == 200

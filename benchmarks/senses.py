@@ -1,0 +1,84 @@
+"""How often the right sense of a class is listed first, beside WordNet's own first sense.
+
+    python -m benchmarks.senses [--embeddings]
+
+The key, benchmarks/sense_key.csv, is ours: one person went through the 397 classes and read for each the
+glosses of its candidates in WordNet's own order (the first seven senses of the terms that are looked up),
+with the question what a photo of this class shows. Written before any ranker was scored with it, and without
+the columns of mapping/data. Several senses are listed where a photo does not tell them apart, the best first;
+any of them counts. Blank: WordNet has no noun for it (jacuzzi, ice cream parlor), so the class is not
+counted. A right sense that no term of the class leads to (a watering hole is no health resort) is a miss.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from mapping import embeddings, senses, wordnet
+from mapping.names import lookup_terms, scene_key
+
+KEY = Path(__file__).with_name("sense_key.csv")
+CATALOGUE = Path(__file__).parents[1] / "mapping/data/sun397.csv"
+
+
+def read_key() -> dict[str, list[str]]:
+    with KEY.open(newline="") as file:
+        return {row["key"]: row["senses"].split() for row in csv.DictReader(file) if row["senses"]}
+
+
+def groups() -> dict[str, tuple[str, str]]:
+    with CATALOGUE.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {scene_key(row["raw_name"]): (row["sun_level1"], row["sun_level2"]) for row in rows}
+
+
+def wordnets_first(key: str) -> list[str]:
+    nouns = wordnet.nouns()
+    for term in lookup_terms(key):
+        if found := nouns.synsets(term):
+            return [nouns.keys[number] for number in found]
+    return []
+
+
+def score(truth: dict[str, list[str]], ranked: dict[str, list[str]]) -> dict[str, float]:
+    first = sum(bool(set(ranked[key][:1]) & set(right)) for key, right in truth.items())
+    two = sum(bool(set(ranked[key][:2]) & set(right)) for key, right in truth.items())
+    return {"first": round(first / len(truth), 4), "within_two": round(two / len(truth), 4)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--embeddings", action="store_true")
+    parser.add_argument("--misses", action="store_true")
+    wanted = parser.parse_args()
+    truth, where = read_key(), groups()
+    wordnet.nouns()
+    result: dict[str, Any] = {"classes": len(truth)}
+    result["wordnets_first"] = score(truth, {key: wordnets_first(key) for key in truth})
+    began = time.perf_counter()
+    ranked = {key: [s.key for s in senses.of_class(key, *where[key])] for key in truth}
+    result["seconds"] = round(time.perf_counter() - began, 3)
+    result["ranked"] = score(truth, ranked)
+    if wanted.embeddings and embeddings.available():
+        ranked = {
+            key: [s.key for s in senses.of_class(key, *where[key], embed=embeddings.embed)] for key in truth
+        }
+        result["ranked_with_embeddings"] = score(truth, ranked)
+    if wanted.misses:
+        for key, right in truth.items():
+            if not set(ranked[key][:1]) & set(right):
+                print(f"{key:<30} {ranked[key][:2]} instead of {right}")
+    print(f"{len(truth)} classes with a noun, all ranked in {result['seconds']} s")
+    for name in ("wordnets_first", "ranked", "ranked_with_embeddings"):
+        if name in result:
+            print(f"{name:<26}first {result[name]['first']:.3f}   in two {result[name]['within_two']:.3f}")
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
