@@ -90,5 +90,5 @@ def test_embeddings_are_asked_when_there_are_some() -> None:
         vectors[:2] = 9
         return vectors
 
-    assert senses.of_class("d/diner/indoor", "indoor")[0].key == "diner.n.03"
+    assert senses.of_class("d/diner/indoor", "indoor")[0].key == "dining_car.n.01"
     assert senses.of_class("d/diner/indoor", "indoor", embed=likes_the_first_gloss)[0].key == "diner.n.01"
