@@ -2,7 +2,7 @@
 
 With hashtags as further rows whose answer is known. Exact products: the dual solution, α = (K + λ)⁻¹ Y, and
 without row i  y_i − α_i / (K + λ)⁻¹_ii (Rasmussen and Williams 2006, eq. 5.12). Sketched: the primal one.
-After a few more answers the inverse of before is changed by a rank of one for each (Hager 1989), not found anew.
+After a few more answers the inverse of before is changed by a rank of one for each (Hager 1989).
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Ridge:
         else:
             sketch = self._space.sketch(self._view)[taught]
             square = (sketch.T @ sketch).astype(float)
-        return np.linalg.inv(square + self._strength * np.eye(len(square))), rows
+        return np.linalg.inv(square + self._strength * np.eye(len(square))).astype(float), rows
 
     def _changed(self, last: Ridge, truth: Mapping[int, int]) -> tuple[Array, list[int]]:
         """By the few rows that came and went since."""
@@ -75,11 +75,12 @@ class Ridge:
         came = [row for row in truth if row not in last._place]
         if len(went) + len(came) > FEW or last._version != self._version:
             return self._fresh(list(truth))
-        inverse, rows = last._inverse, list(last._place)
+        rows = list(last._place)
+        inverse: Array = last._inverse
         if not self._space.exact:
             sketch = self._space.sketch(self._view)
             for row, sign in [(row, -1) for row in went] + [(row, 1) for row in came]:
-                turned = inverse @ sketch[row]
+                turned: Array = inverse @ sketch[row].astype(float)
                 change: Array = np.outer(turned, turned) / (sign + float(sketch[row] @ turned))
                 inverse = inverse - change
             return inverse, [row for row in rows if row not in set(went)] + came
