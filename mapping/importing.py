@@ -256,7 +256,8 @@ def _decided(row: Row, entry: MappingEntry) -> tuple[dict[str, Any], bool]:
 def apply(*, found: ClassList, seen: str, by: AbstractBaseUser | None) -> Change | None:
     """Do what the plan with the fingerprint `seen` said, as one act that can be undone; None: nothing to do.
 
-    Undoing leaves new classes there, undecided. Raises PlanHasProblems, PlanMoved, and then keeps nothing.
+    Undoing leaves new classes there, undecided. The act is not saved when no entry changed. Raises
+    PlanHasProblems, PlanMoved, and then keeps nothing.
     """
     known = _known(lock=True)
     made = _plan(found, known)
@@ -272,7 +273,10 @@ def apply(*, found: ClassList, seen: str, by: AbstractBaseUser | None) -> Change
 def _write(items: list[Item], known: Known, by: AbstractBaseUser | None) -> Change:
     _save_classes(items, known)
     hashtags = {row.name: row for row in Hashtag.objects.order_by()}
-    change = Change.objects.create(action=Change.Action.IMPORT, by_id=by.pk if by else None)
+    change = Change(action=Change.Action.IMPORT, by_id=by.pk if by else None)
+    if all(item.kind == CHANGED and not item.decided for item in items):
+        return change  # classes were only described: no answer to take back
+    change.save()
     now = timezone.now()
     created: list[MappingEntry] = []
     changed: list[MappingEntry] = []

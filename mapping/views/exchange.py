@@ -89,7 +89,10 @@ def _import(request: HttpRequest, text: str, kind: str) -> HttpResponse:
     if change is None:
         messages.info(request, "The mapping says all of this already: nothing to do.")
     else:
-        messages.success(request, "Imported.")
+        n = len(change.before)
+        messages.success(
+            request, f"Imported: answers of {n:,} class{'' if n == 1 else 'es'} are new or changed."
+        )
     return redirect("mapping:entries")
 
 

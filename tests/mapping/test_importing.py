@@ -51,6 +51,7 @@ def upload(client: Client, text: str | bytes) -> str:
     return str(response["Location"])
 
 
+@pytest.mark.postgres
 class TestApplying:
     def test_new_and_changed_classes_are_one_act_of_the_importer(self, user_for: UserFor) -> None:
         change = do(TWO, user_for("curator"))
@@ -110,6 +111,11 @@ class TestApplying:
             apply(found=found, seen=seen, by=user_for("curator"))
         assert entry("a/abbey").label == "sport"
         assert not SceneClass.objects.filter(key="f/fountain").exists()
+
+    def test_new_names_are_no_act_to_undo(self, user_for: UserFor) -> None:
+        do("key,name_ru\na/abbey,аббатство\n", user_for("curator"))
+        assert entry("a/abbey").scene_class.name_ru == "аббатство"
+        assert (entry("a/abbey").version, Change.objects.count()) == (1, 0)
 
     def test_opinions_in_work_get_the_new_classes(self, user_for: UserFor) -> None:
         opinion = start_opinion(name="mine", by=user_for("curator"))
@@ -194,7 +200,7 @@ class TestPages:
         client = client_for("curator")
         address = upload(client, TWO)
         form = {"kind": "csv", "seen": client.get(address).context["plan"].fingerprint}
-        assert b"Imported." in client.post(address, form, follow=True).content
+        assert b"Imported: answers of 2 classes" in client.post(address, form, follow=True).content
         again = client.post(address, form, follow=True)
         assert b"nothing to do" in again.content
         assert (entry("a/abbey").label, Change.objects.count()) == ("art", 1)
