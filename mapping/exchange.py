@@ -187,7 +187,9 @@ def read_sssom(text: str) -> ClassList:
     """Ours, or another's whose objects are hashtags or nouns of WordNet 3.0. Raises Unreadable."""
     lines = text.split("\n")
     top = next((at for at, line in enumerate(lines) if not line.startswith("#")), len(lines))
-    prefixes = dict(re.findall(r'^#\s+"?([\w.]+)"?:\s*"?([^"\s]+)"?\s*$', "\n".join(lines[:top]), re.M))
+    prefixes = dict(
+        re.findall(r"""^#\s+["']?([\w.]+)["']?:\s*["']?([^"'\s]+)["']?\s*$""", "\n".join(lines[:top]), re.M)
+    )
     reader = csv.reader(io.StringIO("\n".join(lines[top:]), newline=""), delimiter="\t", strict=True)
     header = [name.strip() for name in next(reader, [])]
     if missing := {"subject_id", "predicate_id", "object_id"} - set(header):

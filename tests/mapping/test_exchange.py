@@ -98,7 +98,7 @@ class TestSssom:
 
     def test_others_prefixes_are_understood(self) -> None:
         text = (
-            "#curie_map:\n#  x: urn:scenetag:class:\n#  ig: https://www.instagram.com/explore/tags/\n"
+            "# curie_map:\n#   x: 'urn:scenetag:class:'\n#  ig: https://www.instagram.com/explore/tags/\n"
             "subject_id\tpredicate_id\tobject_id\tmapping_justification\n"
             "x:b/beach\tskos:broadMatch\tig:art\tsemapv:ManualMappingCuration\n"
         )
