@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
-from simple_history.utils import bulk_update_with_history
 
 from mapping.models import OTHER, Change, Hashtag, MappingEntry, Opinion
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 TEXTS = ("sense", "synset", "hypernym_sense", "hypernym", "note")
 DECIDED = (*TEXTS, "hashtag_id", "status")  # what an act changes, and an undo brings back
 SAVED = [*TEXTS, "hashtag", "status", "version", "changed_by", "changed_at", "change"]
-BATCH = 500  # rows in one UPDATE: SQLite bounds the parameters of one statement
+BATCH = 500  # rows in one statement: SQLite bounds its parameters
 
 
 class StaleEntries(Exception):
@@ -118,13 +117,14 @@ def undo_change(*, change_id: int, by: AbstractBaseUser) -> Undone:
         return Undone(change, [], [])
     entries = _locked(map(int, change.before))
     restored = [entry for entry in entries if entry.change_id == change.pk]
+    kept = [entry for entry in entries if entry.change_id != change.pk]
     for entry in restored:
         for name, value in change.before[str(entry.pk)].items():
             setattr(entry, name, value)
     _save(restored, by=by, reason="undone")
     change.undone_by_id, change.undone_at = by.pk, timezone.now()
     change.save()
-    return Undone(change, restored, [entry for entry in entries if entry not in restored])
+    return Undone(change, restored, kept)
 
 
 def newest_change(*, by: AbstractBaseUser, opinion: Opinion | None = None) -> Change | None:
@@ -181,14 +181,27 @@ def _save(entries: list[MappingEntry], *, by: AbstractBaseUser, reason: str) -> 
     for entry in entries:
         entry.version += 1
         entry.changed_by, entry.changed_at = by, now  # type: ignore[assignment]
-    if entries:
-        bulk_update_with_history(
-            entries,
-            MappingEntry,
-            SAVED,
-            batch_size=BATCH,
-            default_user=by,
-            default_change_reason=reason,
-            default_date=now,
-            manager=MappingEntry.everywhere,
-        )
+    if not entries:
+        return
+    _write(entries)
+    MappingEntry.history.bulk_history_create(
+        entries,
+        batch_size=BATCH,
+        update=True,
+        default_user=by,
+        default_change_reason=reason,
+        default_date=now,
+    )
+
+
+def _write(entries: list[MappingEntry]) -> None:
+    """One statement for all rows. Django's bulk_update puts a CASE together per row and field: 2 ms a row."""
+    names = connection.ops.quote_name
+    fields = [field for field in MappingEntry._meta.concrete_fields if field.name in SAVED]
+    columns = ", ".join(f"{names(str(field.column))} = %s" for field in fields)
+    rows = [
+        [*(field.get_db_prep_save(getattr(entry, field.attname), connection) for field in fields), entry.pk]
+        for entry in entries
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany(f"UPDATE {names(MappingEntry._meta.db_table)} SET {columns} WHERE id = %s", rows)  # noqa: S608
