@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mapping.facts import Known, above, domains_of, words
+from mapping.facts import Known, domains_of, words
 from mapping.nouns import Nouns
 
 SMOOTH = 2.0  # as if so many confirmed classes more had what they share, spread like all answers
@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 def traits(known: Known, nouns: Nouns) -> list[Hashable]:
     """What a class may share with another: notions above it, words, groups, domains."""
     group = known.level2 or known.level1
-    found: list[Hashable] = [("above", up) for up in above(known, nouns)]
+    found: list[Hashable] = [("above", up) for up in known.above]
     found += [("word", word) for word in words(known.name)]
     found += [("domain", name) for name in domains_of(known, nouns)]
     if known.level2:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mapping.counts import Counts, Traits
-from mapping.facts import DECAY, Known, above
+from mapping.facts import DECAY, Known
 from mapping.nouns import Nouns
 from mapping.ridge import Ridge
 from mapping.space import Rows, Space
@@ -24,7 +24,7 @@ class Facts:
     """What is known of classes 0..len(known) − 1 and of the tags before anybody answers."""
 
     def __init__(self, known: Sequence[Known], tags: Sequence[Known], nouns: Nouns, space: Space) -> None:
-        self._known, self._nouns, self.space = list(known), nouns, space
+        self._known, self.space = list(known), space
         self.answers = len(tags) + 1  # the last is other
         self.traits = Traits(known, nouns)
         self._tag_of: dict[int, list[int]] = {}
@@ -39,7 +39,7 @@ class Facts:
 
     def named_above(self, row: int) -> dict[int, int]:
         """Tags that name what the class is or what lies above it, nearest first, and how many steps up."""
-        steps = above(self._known[row], self._nouns)
+        steps = self._known[row].above
         found: dict[int, int] = {}
         for up in sorted(self._tag_of.keys() & steps.keys(), key=steps.__getitem__):
             for tag in self._tag_of[up]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from mapping.domains import domains_file, wordnet_domains
 from mapping.nouns import Nouns
 
 EXACT = 1200
-SKETCH = 768
+SKETCH = 512
 DECAY = 0.85
 SENSES_OF_HASHTAG = 3  # of a hashtag nobody has said which sense is meant
 
@@ -54,6 +55,8 @@ class Known:
 
     name: str
     senses: tuple[int, ...]
+    above: dict[int, int]
+    """All that is above its senses, and by how many steps; each further sense counts as two steps more."""
     level1: str = ""
     level2: str = ""
 
@@ -61,28 +64,28 @@ class Known:
 def of_class(facts: ClassFacts, nouns: Nouns) -> Known:
     sense = nouns.index(facts.sense) if facts.sense else None
     senses = (sense,) if sense is not None else ()
-    return Known(facts.name, senses, facts.level1, facts.level2)
+    return Known(facts.name, senses, _above(senses, nouns), facts.level1, facts.level2)
 
 
 def of_hashtag(facts: HashtagFacts, nouns: Nouns) -> Known:
-    return Known(facts.name, tuple(nouns.synsets(facts.name)[:SENSES_OF_HASHTAG]))
+    senses = tuple(nouns.synsets(facts.name)[:SENSES_OF_HASHTAG])
+    return Known(facts.name, senses, _above(senses, nouns))
 
 
-def above(known: Known, nouns: Nouns) -> dict[int, int]:
-    """All that is above its senses and by how many steps; each further sense counts as two steps more."""
+def _above(senses: tuple[int, ...], nouns: Nouns) -> dict[int, int]:
     steps: dict[int, int] = {}
-    for rank, sense in enumerate(known.senses):
+    for rank, sense in enumerate(senses):
         for up, depth in nouns.closure(sense).items():
             steps[up] = min(steps.get(up, 99), depth + 2 * rank)
     return steps
 
 
 def _closure(known: Known, nouns: Nouns) -> Features:
-    return {str(up): 1.0 for up in above(known, nouns)}
+    return {str(up): 1.0 for up in known.above}
 
 
 def _decayed(known: Known, nouns: Nouns) -> Features:
-    return {str(up): DECAY**depth for up, depth in above(known, nouns).items()}
+    return {str(up): DECAY**depth for up, depth in known.above.items()}
 
 
 def words(name: str) -> list[str]:
@@ -114,9 +117,12 @@ def _lexname(known: Known, nouns: Nouns) -> Features:
     return {nouns.lexname(sense): 1.0 for sense in known.senses[:1]}
 
 
+_domains_file = lru_cache(maxsize=1)(domains_file)  # it looks through the whole path of Python
+
+
 def domains_of(known: Known, nouns: Nouns) -> list[str]:
     """WordNet Domains of its sense, none without the optional package; "factotum" is no domain."""
-    file = domains_file()
+    file = _domains_file()
     if file is None or not known.senses:
         return []
     found = wordnet_domains(file).get(int(nouns.offsets[known.senses[0]]), ())
@@ -163,6 +169,10 @@ class Sparse:
     def _numbers(self, row: Features) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         at = [self._columns.setdefault(name, len(self._columns)) for name in row]
         return np.array(at, np.int64), np.array(list(row.values()), float)
+
+    def __bool__(self) -> bool:
+        """Whether any row has any feature."""
+        return bool(self._columns)
 
     def replace(self, row: int, features: Features) -> None:
         self._rows[row] = self._numbers(features)

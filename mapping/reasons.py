@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mapping.facts import Known, above, words
+from mapping.facts import Known, words
 from mapping.nouns import Nouns
 
 COMMON = 0.25  # a notion that has more than this share of all classes under it explains nothing
@@ -26,11 +26,11 @@ class Reasons:
             self._enter(row)
 
     def _enter(self, row: int) -> None:
-        for up in above(self._known[row], self._nouns):
+        for up in self._known[row].above:
             self._under.setdefault(up, set()).add(row)
 
     def replace(self, row: int, known: Known) -> None:
-        for up in above(self._known[row], self._nouns):
+        for up in self._known[row].above:
             self._under[up].discard(row)
         self._known[row] = known
         self._enter(row)
@@ -40,7 +40,7 @@ class Reasons:
 
     def bears(self, row: int, tag: Known) -> str:
         """The word of what lies above the class, itself included, and bears the hashtag's name; or blank."""
-        steps = above(self._known[row], self._nouns)
+        steps = self._known[row].above
         found = [sense for sense in tag.senses if sense in steps]
         if not found:
             return ""
@@ -51,7 +51,7 @@ class Reasons:
     def group(self, row: int, label: int, labels: NDArray[np.int64]) -> tuple[str, int]:
         """The notion above the class under which this answer is most at home, and how many have it there."""
         best, word, count = 0.0, "", 0
-        for up, depth in above(self._known[row], self._nouns).items():
+        for up, depth in self._known[row].above.items():
             below = self._under[up] - {row}
             if len(below) > max(FEW, COMMON * len(self._known)) or len(below) < ENOUGH or self._vague(up):
                 continue

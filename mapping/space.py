@@ -51,13 +51,13 @@ class Space:
             for name, (features, rare) in BLOCKS.items()
         }
         self._embedded = dict(zip(EMBEDDED, self._texts(range(len(known))), strict=False))
+        self.views = self._views()
         self._products: dict[str, Floats] = {}
         self._sketches: dict[str, Floats] = {}
 
-    @property
-    def views(self) -> list[str]:
+    def _views(self) -> list[str]:
         """Names of the views of which any block is there; "all" first."""
-        present = {*self._blocks, *self._embedded}
+        present = {*(name for name, block in self._blocks.items() if block), *self._embedded}
         return [name for name, blocks in VIEWS.items() if present & blocks.keys()]
 
     def _texts(self, rows: Sequence[int]) -> list[Floats]:

@@ -28,7 +28,7 @@ PRIOR = {
     **{"ridge all": 3.0, "ridge photo": 2.0, "ridge gloss": 2.0, "above": 4.0},
     **{"tag words": 3.0, "tag photo": 3.0, "tag gloss": 3.0, "tag rank": 1.0},
 }
-TEACHERS = 500  # the logit learns from at most so many confirmed rows
+TEACHERS = 400  # the logit learns from at most so many confirmed rows
 UNSURE = 0.25
 LIKE = 0.2  # at least so alike to be named as a reason
 
