@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from mapping.models import OTHER, Change, Hashtag, MappingEntry, Opinion
@@ -181,27 +181,18 @@ def _save(entries: list[MappingEntry], *, by: AbstractBaseUser, reason: str) -> 
     for entry in entries:
         entry.version += 1
         entry.changed_by, entry.changed_at = by, now  # type: ignore[assignment]
-    if not entries:
-        return
-    _write(entries)
-    MappingEntry.history.bulk_history_create(
-        entries,
-        batch_size=BATCH,
-        update=True,
-        default_user=by,
-        default_change_reason=reason,
-        default_date=now,
+    if entries:
+        write_entries(
+            entries, default_user=by, default_change_reason=reason, default_date=now, batch_size=BATCH
+        )
+
+
+def write_entries(entries: list[MappingEntry], **history: Any) -> None:
+    """Save entries that are there, each with its line in the history; history: how that is described.
+
+    By an upsert: bulk_update puts a CASE together for each row and field, and takes 15 times as long.
+    """
+    MappingEntry.everywhere.bulk_create(
+        entries, batch_size=BATCH, update_conflicts=True, unique_fields=["id"], update_fields=SAVED
     )
-
-
-def _write(entries: list[MappingEntry]) -> None:
-    """One statement for all rows. Django's bulk_update puts a CASE together per row and field: 2 ms a row."""
-    names = connection.ops.quote_name
-    fields = [field for field in MappingEntry._meta.concrete_fields if field.name in SAVED]
-    columns = ", ".join(f"{names(str(field.column))} = %s" for field in fields)
-    rows = [
-        [*(field.get_db_prep_save(getattr(entry, field.attname), connection) for field in fields), entry.pk]
-        for entry in entries
-    ]
-    with connection.cursor() as cursor:
-        cursor.executemany(f"UPDATE {names(MappingEntry._meta.db_table)} SET {columns} WHERE id = %s", rows)  # noqa: S608
+    MappingEntry.history.bulk_history_create(entries, update=True, **history)
