@@ -96,7 +96,7 @@ class TestApplying:
             raise OSError
 
         before = everything()
-        monkeypatch.setattr("mapping.importing._update", fail)
+        monkeypatch.setattr("mapping.importing.write_entries", fail)
         with pytest.raises(OSError):  # noqa: PT011
             do(TWO, user_for("curator"))
         assert everything() == before
