@@ -8,7 +8,7 @@ the hashtags decide alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,7 @@ PRIOR = {
     **{"ridge all": 3.0, "ridge photo": 2.0, "ridge gloss": 2.0, "above": 4.0},
     **{"tag words": 3.0, "tag photo": 3.0, "tag gloss": 3.0, "tag rank": 1.0},
 }
+AT_ONCE = 1000  # classes whose numbers are in memory together
 TEACHERS = 400  # the logit learns from at most so many confirmed rows
 UNSURE = 0.25
 LIKE = 0.2  # at least so alike to be named as a reason
@@ -128,16 +129,22 @@ class Suggester:
         share = float(chances[candidates == other].sum())
         return Suggestions(found, share, abstains=float(chances.max()) < UNSURE)
 
-    def answers(self) -> list[tuple[str, float]]:
-        """For every class the most likely answer, "other" included, and its probability."""
+    def answers(self, refused: Mapping[int, Collection[str]] | None = None) -> list[tuple[str, float]]:
+        """For every class the most likely answer, "other" included, and its probability.
+
+        refused: place of a class → answers a curator has said are wrong; the others share their probability.
+        """
+        wrong = {row: {self._numbers[name] for name in names} for row, names in (refused or {}).items()}
         found: list[tuple[str, float]] = []
-        for start in range(0, len(self._classes), 1000):
-            rows = np.arange(start, min(start + 1000, len(self._classes)))
+        for start in range(0, len(self._classes), AT_ONCE):
+            rows = np.arange(start, min(start + AT_ONCE, len(self._classes)))
             chances, candidates = self.chances(rows)
+            for at in [at for at, row in enumerate(rows) if int(row) in wrong]:
+                chances[at][np.isin(candidates[at], list(wrong[int(rows[at])]))] = 0
             best = chances.argmax(1)
-            found += [
-                (self._names[candidates[at, one]], float(chances[at, one])) for at, one in enumerate(best)
-            ]
+            sure = chances.max(1) / np.maximum(chances.sum(1), 1e-12)
+            names = [self._names[candidates[at, one]] for at, one in enumerate(best)]
+            found += zip(names, sure.tolist(), strict=True)
         return found
 
     def replace(self, index: int, facts: ClassFacts) -> None:

@@ -1,0 +1,284 @@
+"""The suggester on the 397 classes against the thesis's table, from nothing, and on 22,000 nouns.
+
+python -m benchmarks.suggest [--keys] [--groups] [--scale] [--embeddings]
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import resource
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+import mapping
+from mapping import embeddings, senses, wordnet
+from mapping.facts import ClassFacts, Embed, HashtagFacts
+from mapping.suggest import OTHER, Suggester
+
+DATA = Path(mapping.__file__).parent / "data"
+FOLDS, SEEDS = 10, (0, 1, 2)
+COVERAGE = (0.3, 0.5, 0.7, 0.9)
+SEARCH = 4  # keys to find a hashtag by typing
+START, SURE, SMALLEST = 60, 0.6, 2  # group pages: see grouped()
+SCALES = ((22_000, 20, 2_000), (22_000, 1_000, 10_000))  # classes, hashtags, confirmed
+STEPS = 30  # confirmations timed at each scale
+Figures = dict[str, float]
+
+
+def table() -> tuple[list[ClassFacts], list[HashtagFacts], list[str]]:
+    """Classes with the sense ranked first, the hashtags, and the thesis's answers, which only judge."""
+    with (DATA / "sun397.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    with (DATA / "hashtags.csv").open(encoding="utf-8", newline="") as file:
+        tags = [
+            HashtagFacts(r["hashtag"], float(r["instagram_posts_million"]) * 1e6)
+            for r in csv.DictReader(file)
+        ]
+    classes = []
+    for row in rows:
+        ranked = senses.of_class(row["raw_name"], row["sun_level1"], row["sun_level2"])
+        sense = ranked[0].key if ranked else ""
+        classes.append(ClassFacts(row["raw_name"], row["name"], sense, row["sun_level1"], row["sun_level2"]))
+    return classes, tags, [row["hashtag"] for row in rows]
+
+
+def folds(count: int) -> Iterable[tuple[list[int], list[int]]]:
+    for seed in SEEDS:
+        order = np.random.default_rng(seed).permutation(count)
+        for fold in range(FOLDS):
+            held = [int(row) for row in order[fold::FOLDS]]
+            yield [row for row in range(count) if row not in set(held)], held
+
+
+def quality(suggester: Suggester, truth: list[str]) -> Figures:
+    """10-fold, three times: top-1, top-3, other or not, and precision when only the surest are answered."""
+    first, three, other, sure = [], [], [], []
+    for learned, held in folds(len(truth)):
+        suggester.learn({row: truth[row] for row in learned})
+        for row in held:
+            found = suggester.suggest(row, n=3)
+            chances = {one.hashtag: one.probability for one in found.hashtags} | {OTHER: found.other}
+            ranked = sorted(chances, key=chances.__getitem__, reverse=True)
+            first.append(ranked[0] == truth[row])
+            three.append(truth[row] in ranked[:3])
+            other.append((ranked[0] == OTHER) == (truth[row] == OTHER))
+            sure.append(chances[ranked[0]])
+    right = np.array(first)[np.argsort(sure)[::-1]]
+    at = {f"precision_{share:.0%}": float(right[: int(len(right) * share)].mean()) for share in COVERAGE}
+    return {
+        "top1": float(np.mean(first)),
+        "top3": float(np.mean(three)),
+        "other": float(np.mean(other)),
+        **at,
+    }
+
+
+def neighbours(classes: list[ClassFacts], truth: list[str], k: int = 7) -> Figures:
+    """Baseline: the vote of the k classes that share most hypernyms (Jaccard)."""
+    nouns = wordnet.nouns()
+    numbers = [nouns.index(facts.sense) for facts in classes]
+    above = [set(nouns.closure(number)) if number is not None else set() for number in numbers]
+    first, three, other = [], [], []
+    for learned, held in folds(len(truth)):
+        for row in held:
+            alike = [len(above[row] & above[at]) / max(1, len(above[row] | above[at])) for at in learned]
+            votes: dict[str, float] = {}
+            for at in np.argsort(alike)[::-1][:k]:
+                votes[truth[learned[at]]] = votes.get(truth[learned[at]], 0) + alike[at]
+            ranked = sorted(votes, key=votes.__getitem__, reverse=True)
+            first.append(ranked[0] == truth[row])
+            three.append(truth[row] in ranked[:3])
+            other.append((ranked[0] == OTHER) == (truth[row] == OTHER))
+    return {"top1": float(np.mean(first)), "top3": float(np.mean(three)), "other": float(np.mean(other))}
+
+
+def always_other(truth: list[str]) -> Figures:
+    share = float(np.mean([answer == OTHER for answer in truth]))
+    return {"top1": share, "top3": share, "other": share}
+
+
+def keys(suggester: Suggester, truth: list[str]) -> Figures:
+    """All classes by key from nothing: in the table's order, and the mean of three random ones."""
+    runs = [keyed(suggester, truth, list(range(len(truth))))]
+    runs += [
+        keyed(suggester, truth, np.random.default_rng(s).permutation(len(truth)).tolist()) for s in SEEDS
+    ]
+    times = [seconds for _, each in runs for seconds in each]
+    return {
+        "keys": float(np.mean([pressed for pressed, _ in runs[1:]])),
+        "keys_in_table_order": runs[0][0],
+        "relearn_p95_ms": float(np.percentile(times, 95)) * 1e3,
+    }
+
+
+def keyed(suggester: Suggester, truth: list[str], order: list[int]) -> tuple[int, list[float]]:
+    """Keys, and seconds of each learning: `o` or `1`–`3` one key, else searching. Suggestions that are
+    abstained from count as not shown."""
+    confirmed: dict[int, str] = {}
+    pressed, times = 0, []
+    suggester.learn({})
+    for row in order:
+        found = suggester.suggest(row, n=3)
+        shown = [] if found.abstains else [one.hashtag for one in found.hashtags]
+        pressed += 1 if truth[row] == OTHER or truth[row] in shown else SEARCH
+        confirmed[row] = truth[row]
+        start = time.perf_counter()
+        suggester.learn(confirmed)
+        times.append(time.perf_counter() - start)
+    return pressed, times
+
+
+def by_key(suggester: Suggester, row: int, answer: str, refused: set[str]) -> int:
+    """Keys for one row, of which some answers were already unticked."""
+    found = suggester.suggest(row, n=3 + len(refused)).hashtags
+    shown = [one.hashtag for one in found if one.hashtag not in refused][:3]
+    return 1 if answer == OTHER or answer in shown else SEARCH
+
+
+def groups(suggester: Suggester, truth: list[str]) -> Figures:
+    """All classes by group pages from nothing; the mean of three orders, see grouped()."""
+    runs = [grouped(suggester, truth, seed) for seed in SEEDS]
+    return {
+        "actions": float(np.mean([run[0] for run in runs])),
+        "by_key": float(np.mean([run[1] for run in runs])),
+    }
+
+
+def grouped(suggester: Suggester, truth: list[str], seed: int) -> tuple[int, int]:
+    """Actions in all, and rows decided by key.
+
+    The first START rows are decided by key. Then, again and again, the page from which most is expected for
+    an action: the rows with the same answer that are SURE. 1 action confirms it, 1 unticks each wrong row,
+    which comes again with another answer. When no page has SMALLEST rows the rest is decided by key.
+    """
+    order = [int(row) for row in np.random.default_rng(seed).permutation(len(truth))]
+    confirmed: dict[int, str] = {}
+    refused: dict[int, set[str]] = {}
+    actions = keyed = 0
+
+    def decide(row: int) -> None:
+        nonlocal actions, keyed
+        actions += by_key(suggester, row, truth[row], refused.get(row, set()))
+        keyed += 1
+        confirmed[row] = truth[row]
+        suggester.learn(confirmed)
+
+    suggester.learn({})
+    for row in order[:START]:
+        decide(row)
+    while page := best_page(suggester.answers(refused), confirmed):
+        answer, rows = page
+        actions += 1
+        for row in rows:
+            if truth[row] == answer:
+                confirmed[row] = answer
+            else:
+                refused.setdefault(row, set()).add(answer)
+                actions += 1
+        suggester.learn(confirmed)
+    for row in [row for row in order if row not in confirmed]:
+        decide(row)
+    return actions, keyed
+
+
+def best_page(answers: list[tuple[str, float]], confirmed: dict[int, str]) -> tuple[str, list[int]] | None:
+    pages: dict[str, list[int]] = {}
+    for row, (answer, sure) in enumerate(answers):
+        if row not in confirmed and sure >= SURE:
+            pages.setdefault(answer, []).append(row)
+
+    def worth(answer: str) -> float:
+        right = sum(answers[row][1] for row in pages[answer])
+        return right / (1 + len(pages[answer]) - right)
+
+    whole = [answer for answer, rows in pages.items() if len(rows) >= SMALLEST]
+    best = max(whole, key=worth, default=None)
+    return (best, pages[best]) if best is not None else None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    for flag in ("keys", "groups", "scale", "embeddings"):
+        parser.add_argument(f"--{flag}", action="store_true")
+    asked = parser.parse_args()
+    embed: Embed | None = None
+    if asked.embeddings:
+        if not embeddings.available():
+            raise SystemExit(embeddings.HOW_TO_GET_IT)
+        embed = partial(embeddings.embed, cache_dir=Path("var/embeddings"))
+    classes, tags, truth = table()
+    suggester = Suggester(classes, tags, wordnet.nouns(), embed)
+    rows = {
+        "suggester": quality(suggester, truth),
+        "always other": always_other(truth),
+        "kNN over hypernyms": neighbours(classes, truth),
+    }
+    wanted: dict[str, Callable[[Suggester, list[str]], Figures]] = {"keys": keys, "groups": groups}
+    for name, measure in wanted.items():
+        if getattr(asked, name):
+            rows["suggester"] |= measure(suggester, truth)
+    if asked.scale:
+        rows |= {f"{c:,} {t:,} {n:,}": scale(c, t, n) for c, t, n in SCALES}
+    show(rows)
+    result = {"benchmark": "suggest", "embeddings": asked.embeddings, **rows["suggester"]}
+    result |= {"memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
+    result |= {"baseline_other": rows["always other"], "baseline_knn": rows["kNN over hypernyms"]}
+    result |= {f"scale {name}": rows[name] for name in rows if name[0].isdigit()}
+    print(json.dumps(result))
+
+
+def scale(classes: int, hashtags: int, confirmed: int) -> Figures:
+    """Nouns as classes; as hashtags the notions with most of them below, answers by the nearest one above,
+    a fifth of them other instead. Shows time and memory, not quality."""
+    nouns = wordnet.nouns()
+    generator = np.random.default_rng(0)
+    kinds = [number for number in range(len(nouns.keys)) if not nouns.is_instance(number)]
+    chosen = generator.choice(kinds, classes, replace=False).tolist()
+    facts = [ClassFacts(nouns.keys[at], nouns.lemmas(at)[0], nouns.keys[at]) for at in chosen]
+    above = [nouns.closure(at) for at in chosen]
+    below = Counter(up for steps in above for up in steps)
+    notions = [up for up, many in below.most_common() if many <= classes / 10][:hashtags]
+    named = {up: nouns.lemmas(up)[0] for up in notions}
+    truth = []
+    for steps in above:
+        known = sorted(steps.keys() & named.keys(), key=steps.__getitem__)
+        truth.append(named[known[0]] if known and generator.random() < 0.8 else OTHER)
+    start = time.perf_counter()
+    suggester = Suggester(facts, [HashtagFacts(name) for name in dict.fromkeys(named.values())], nouns)
+    built = time.perf_counter() - start
+    learned = {int(at): truth[at] for at in generator.choice(classes, confirmed, replace=False)}
+    suggester.learn(learned)
+    learning, asking = [], []
+    for row in [row for row in range(classes) if row not in learned][:STEPS]:
+        learned[row] = truth[row]
+        learning.append(seconds(partial(suggester.learn, learned)))
+        asking.append(seconds(partial(suggester.suggest, row)))
+    return {
+        "build_s": built,
+        "relearn_p95_s": float(np.percentile(learning, 95)),
+        "suggest_p95_s": float(np.percentile(asking, 95)),
+        "all_answers_s": seconds(suggester.answers),
+        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def show(rows: dict[str, Figures]) -> None:
+    for name, figures in rows.items():
+        print(f"{name:20}", *(f"{key} {value:.3g}" for key, value in figures.items()))
+
+
+if __name__ == "__main__":
+    main()
