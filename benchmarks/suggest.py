@@ -110,29 +110,31 @@ def keys(suggester: Suggester, truth: list[str]) -> Figures:
     runs += [
         keyed(suggester, truth, np.random.default_rng(s).permutation(len(truth)).tolist()) for s in SEEDS
     ]
-    times = [seconds for _, each in runs for seconds in each]
+    times = [seconds for *_, each in runs for seconds in each]
     return {
-        "keys": float(np.mean([pressed for pressed, _ in runs[1:]])),
+        "keys": float(np.mean([pressed for pressed, *_ in runs[1:]])),
         "keys_in_table_order": runs[0][0],
+        "abstained": float(np.mean([abstained for _, abstained, _ in runs[1:]])),
         "relearn_p95_ms": float(np.percentile(times, 95)) * 1e3,
     }
 
 
-def keyed(suggester: Suggester, truth: list[str], order: list[int]) -> tuple[int, list[float]]:
-    """Keys, and seconds of each learning: `o` or `1`–`3` one key, else searching. Suggestions that are
-    abstained from count as not shown."""
+def keyed(suggester: Suggester, truth: list[str], order: list[int]) -> tuple[int, int, list[float]]:
+    """Keys, rows abstained from, and seconds of each learning. `o` or `1`–`3` is one key, else searching. The
+    queue shows suggestions also where it says that it is not sure."""
     confirmed: dict[int, str] = {}
-    pressed, times = 0, []
+    pressed, abstained, times = 0, 0, []
     suggester.learn({})
     for row in order:
         found = suggester.suggest(row, n=3)
-        shown = [] if found.abstains else [one.hashtag for one in found.hashtags]
+        shown = [one.hashtag for one in found.hashtags]
+        abstained += found.abstains
         pressed += 1 if truth[row] == OTHER or truth[row] in shown else SEARCH
         confirmed[row] = truth[row]
         start = time.perf_counter()
         suggester.learn(confirmed)
         times.append(time.perf_counter() - start)
-    return pressed, times
+    return pressed, abstained, times
 
 
 def by_key(suggester: Suggester, row: int, answer: str, refused: set[str]) -> int:

@@ -30,7 +30,10 @@ PRIOR = {
 }
 AT_ONCE = 1000  # classes whose numbers are in memory together
 TEACHERS = 400  # the logit learns from at most so many confirmed rows
-UNSURE = 0.25
+# It abstains when nothing is like the class, or when no answer is likely and no hashtag stands out.
+NOTHING = 0.05
+LIKELY = 0.55
+UNSURE = 0.18
 LIKE = 0.2  # at least so alike to be named as a reason
 
 Array = NDArray[np.float64]
@@ -127,7 +130,16 @@ class Suggester:
             for at in order
         )
         share = float(chances[candidates == other].sum())
-        return Suggestions(found, share, abstains=float(chances.max()) < UNSURE)
+        return Suggestions(found, share, abstains=self._abstains(index, chances, candidates != other))
+
+    def _abstains(self, index: int, chances: Array, tags: NDArray[np.bool_]) -> bool:
+        count = len(self._classes)
+        known = np.append(np.flatnonzero(self._labels >= 0), np.arange(count, count + len(self._names) - 1))
+        alike = self._space.products("all", np.array([index]), known[known != index])
+        if float(alike.max(initial=0.0)) < NOTHING:
+            return True
+        hashtag = float(chances[tags].max(initial=0.0))
+        return float(chances.max()) < LIKELY and hashtag < UNSURE * float(chances[tags].sum())
 
     def answers(self, refused: Mapping[int, Collection[str]] | None = None) -> list[tuple[str, float]]:
         """For every class the most likely answer, "other" included, and its probability.
