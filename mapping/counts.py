@@ -93,5 +93,6 @@ class Counts:
         whole = np.bincount(cell, odds, minlength=size).reshape(len(rows), -1)
         summed = whole / np.maximum(weights, 1e-9)[:, None]
         share = np.zeros(size)
-        np.maximum.at(share, cell, (seen + SMOOTH * usual) / (np.repeat(total, many) + SMOOTH))
+        likely = (seen + SMOOTH * usual) / (np.repeat(total, many) + SMOOTH)
+        np.maximum.at(share, cell, np.where(seen > 0, likely, 0.0))  # or a row would know its own answer
         return summed, share.reshape(len(rows), -1)

@@ -118,6 +118,12 @@ class Suggester:
         numbers, candidates = learned.evidence.of(rows)
         return probabilities(numbers, learned.weights), candidates
 
+    def evidence(self, index: int) -> tuple[dict[str, Array], Array]:
+        """For inspection: by name what speaks for each candidate of that class, and its probability."""
+        numbers, _ = self._learned.evidence.of(np.array([index]))
+        chances = probabilities(numbers, self._learned.weights)[0]
+        return dict(zip(self._learned.evidence.names, numbers[0].T, strict=True)), chances
+
     def suggest(self, index: int, n: int = 3) -> Suggestions:
         """The n best hashtags for that class, whether it is confirmed or not."""
         (chances,), (candidates,) = self.chances(np.array([index]))
