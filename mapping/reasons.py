@@ -70,15 +70,14 @@ class Reasons:
     def like(self, rows: Sequence[int]) -> str:
         return " and ".join(dict.fromkeys(self._known[row].name for row in rows))
 
-    def say(self, row: int, label: int, tag: Known, labels: NDArray[np.int64], alike: Sequence[int]) -> str:
-        """The first reason there is. alike: the nearest confirmed rows with this answer, nearest first."""
+    def say(
+        self, row: int, label: int, tag: Known, labels: NDArray[np.int64], *, alike: Sequence[int], near: bool
+    ) -> str:
+        """The first reason there is. alike: the nearest confirmed rows with this answer, nearest first; near:
+        whether the words and descriptions of class and hashtag are alike at all."""
         if name := self.bears(row, tag):
             is_own = any(sense in tag.senses for sense in self._known[row].senses)
-            return (
-                f"its sense {name} is itself the hashtag"
-                if is_own
-                else (f"its hypernym {name} is itself the hashtag")
-            )
+            return f"its {'sense' if is_own else 'hypernym'} {name} is itself the hashtag"
         word, count = self.group(row, label, labels)
         if word:
             return f"{count} classes under {word} are #{self._names[label]}"
@@ -86,4 +85,4 @@ class Reasons:
             return f"its name says {name}"
         if alike:
             return f"like {self.like(alike)}"
-        return f"its description is near to {tag.name}"
+        return f"its description is near to {tag.name}" if near else "a guess: nothing confirmed is like it"

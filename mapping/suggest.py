@@ -34,6 +34,7 @@ TEACHERS = 400  # the logit learns from at most so many confirmed rows
 NOTHING = 0.05
 LIKELY = 0.55
 UNSURE = 0.18
+NEAR = 0.15  # so much like a hashtag's own words and senses to be named as a reason
 LIKE = 0.2  # at least so alike to be named as a reason
 
 Array = NDArray[np.float64]
@@ -182,4 +183,6 @@ class Suggester:
         rows = rows[rows != index]
         alike = self._space.products("all", np.array([index]), rows)[0]
         nearest = [int(rows[at]) for at in np.argsort(-alike)[:2] if alike[at] >= LIKE]
-        return self._reasons.say(index, tag, self._tags[tag], self._labels, nearest)
+        own = np.array([len(self._classes) + tag])
+        near = float(self._space.products("all", np.array([index]), own)[0, 0]) >= NEAR
+        return self._reasons.say(index, tag, self._tags[tag], self._labels, alike=nearest, near=near)
