@@ -26,8 +26,12 @@ class EntryFilter(django_filters.FilterSet):
         method="by_hashtag", label="Hashtag", widget=forms.TextInput(attrs={"list": "hashtag-names"})
     )
     hypernym = django_filters.CharFilter(method="by_hypernym", label="Hypernym")
-    group = django_filters.ChoiceFilter(method="by_group", label="SUN group", empty_label="Any group")
-    differs = django_filters.ChoiceFilter(method="by_difference", label="Differs from", empty_label="–")
+    group = django_filters.ChoiceFilter(
+        method="by_group", choices=lambda: _groups(), label="SUN group", empty_label="Any group"
+    )
+    differs = django_filters.ChoiceFilter(
+        method="by_difference", choices=lambda: _states(), label="Differs from", empty_label="–"
+    )
 
     class Meta:
         model = MappingEntry
@@ -36,11 +40,8 @@ class EntryFilter(django_filters.FilterSet):
     def __init__(self, *args: Any, blind: bool = False, **kwargs: Any) -> None:
         """blind: no filter that would tell what others answered."""
         super().__init__(*args, **kwargs)
-        self.filters["group"].extra["choices"] = _groups()
         if blind:
             del self.filters["differs"]
-        else:
-            self.filters["differs"].extra["choices"] = _states()
 
     def by_words(self, entries: QuerySet[MappingEntry], _: str, words: str) -> QuerySet[MappingEntry]:
         for word in words.split():

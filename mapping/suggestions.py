@@ -23,7 +23,7 @@ from mapping.models import OTHER, Hashtag, MappingEntry, Opinion, SceneClass
 from mapping.suggest import Suggester
 
 PATIENCE = 0.04  # seconds that an answer to a key waits for learning; then it is the answer of before
-REST = 2.0  # seconds between two times of learning from thousands, so that pages get their share of the cores
+REST = 5.0  # seconds between two times of learning from thousands, so that pages get their share of the cores
 AT_ONCE = 2_000  # classes; a page that is opened waits until it has learned from so many
 KEPT = 4  # learners in one process
 RELEARNED = 20  # senses changed since; with more of them all is built anew

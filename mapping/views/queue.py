@@ -162,9 +162,13 @@ def _answer(
         "progress": queue.progress(asked.opinion),
         "newest": newest_change(by=_me(request), opinion=asked.opinion),
         "filters": asked.query,
-        "filter": asked.filter,
-        "narrowed": asked.narrowed,
     }
+    if not request.htmx:  # type: ignore[attr-defined]
+        context |= {
+            "filter": asked.filter,
+            "narrowed": asked.narrowed,
+            "hashtag_names": queue.hashtag_names(),
+        }
     if entry is not None:
         context |= _of_class(request, asked, entry)
     template = "mapping/_queue.html" if request.htmx else "mapping/queue.html"  # type: ignore[attr-defined]

@@ -38,14 +38,18 @@ def _die_with_parent() -> None:
 class Part:
     """One process of the site, started again when it dies."""
 
-    def __init__(self, name: str, argv: list[str]) -> None:
-        self.name, self.argv = name, argv
+    def __init__(self, name: str, argv: list[str], **environment: str) -> None:
+        self.name, self.argv, self.environment = name, argv, os.environ | environment
         self.start()
 
     def start(self) -> None:
         self.started = time.monotonic()
         self.process = subprocess.Popen(
-            self.argv, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_die_with_parent
+            self.argv,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
         )
 
     def stop(self) -> None:
@@ -130,7 +134,8 @@ class Command(BaseCommand):
         worker += ["--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
         quiet = ["-W", "ignore:You're running the worker"]  # a container's only user is root
         self.parts += [
-            Part("web", [sys.executable, "-m", *web]),
+            # Its suggester learns beside the pages: on one core.
+            Part("web", [sys.executable, "-m", *web], OPENBLAS_NUM_THREADS="1"),
             Part("worker", [sys.executable, *quiet, "-m", *worker]),
         ]
 

@@ -29,7 +29,7 @@
   function pressed(key) {
     if (key === "/" || key === "n") return field(key === "/" ? "find" : "note");
     if (key === "s") nextSense();
-    return queue().querySelector(`[data-keys~="${CSS.escape(key)}"]`);
+    return document.querySelector(`main [data-keys~="${CSS.escape(key)}"]`);
   }
 
   document.addEventListener("keydown", (event) => {
