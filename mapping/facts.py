@@ -104,6 +104,17 @@ def _tokens(known: Known, nouns: Nouns) -> Features:
     return found
 
 
+def _described(known: Known, nouns: Nouns) -> Features:
+    """The words of the gloss, and at less weight those of the next two notions up."""
+    found: Features = {}
+    for sense in known.senses[:1]:
+        for steps, up in enumerate(nouns.path(sense)[:3]):
+            for word in (word.strip("();,.:`'\"") for word in words(nouns.gloss(up))):
+                if len(word) > 2:
+                    found[word] = max(found.get(word, 0.0), 0.6**steps)
+    return found
+
+
 def _chars(known: Known, nouns: Nouns) -> Features:
     found: Counter[str] = Counter()
     for word in words(known.name):
@@ -147,6 +158,7 @@ BLOCKS: dict[str, tuple[Callable[[Known, Nouns], Features], bool]] = {
     "decayed": (_decayed, False),
     "tokens": (_tokens, True),
     "chars": (_chars, True),
+    "described": (_described, True),
     "groups": (_groups, False),
     "domains": (_domains, False),
     "lexname": (_lexname, False),

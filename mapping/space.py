@@ -25,17 +25,19 @@ from mapping.nouns import Nouns
 # Each view and the weights of its blocks. "all" is what is learned from.
 ALL = {
     **{"closure": 1.0, "decayed": 1.0, "groups": 1.0, "photo": 1.0, "gloss": 1.0, "domains": 0.5},
-    **{"tokens": 0.5, "chars": 0.5, "lexname": 0.2, "sides": 0.2},
+    **{"tokens": 0.5, "chars": 0.5, "described": 0.5, "lexname": 0.2, "sides": 0.2},
 }
 VIEWS: dict[str, dict[str, float]] = {
     "all": ALL,
     "kinds": {"closure": 1.0, "decayed": 1.0},
     "words": {"tokens": 1.0, "chars": 1.0},
+    "descriptions": {"described": 1.0},
     "domains": {"domains": 1.0},
     "groups": {"groups": 1.0},
     "photo": {"photo": 1.0},
     "gloss": {"gloss": 1.0},
 }
+COSTLY = frozenset({"descriptions"})  # worth its time only where products are exact
 Rows = NDArray[np.int64]
 
 
@@ -58,7 +60,8 @@ class Space:
     def _views(self) -> list[str]:
         """Names of the views of which any block is there; "all" first."""
         present = {*(name for name, block in self._blocks.items() if block), *self._embedded}
-        return [name for name, blocks in VIEWS.items() if present & blocks.keys()]
+        there = [name for name, blocks in VIEWS.items() if present & blocks.keys()]
+        return [name for name in there if self.exact or name not in COSTLY]
 
     def _texts(self, rows: Sequence[int]) -> list[Floats]:
         """The rows of the embedded blocks, or none."""

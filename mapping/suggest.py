@@ -25,7 +25,7 @@ OTHER = "other"
 STRENGTH = 2.0
 # What is believed of the numbers of mapping.evidence before anything is confirmed; of all others nothing.
 PRIOR = {
-    **{"ridge all": 3.0, "ridge photo": 2.0, "ridge gloss": 2.0, "above": 4.0},
+    **{"ridge all": 5.0, "nearest all": 2.0, "ridge photo": 2.0, "ridge gloss": 2.0, "above": 4.0},
     **{"tag words": 3.0, "tag photo": 3.0, "tag gloss": 3.0, "tag rank": 1.0},
 }
 AT_ONCE = 1000  # classes whose numbers are in memory together
