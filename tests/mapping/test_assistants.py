@@ -14,6 +14,7 @@ from django.urls import reverse
 from mapping import assistants, clustering, domains, wordnet
 from mapping.models import MappingEntry
 
+pytestmark = pytest.mark.integration  # information content of all nouns takes a second
 KEPT = 40  # classes: enough for clusters, few enough to be quick
 
 

@@ -50,6 +50,7 @@ def test_key_that_is_no_noun_sense_is_none(key: str) -> None:
     assert wordnet.hypernym_path(key) == []
 
 
+@pytest.mark.integration  # starts a process
 def test_without_data_it_says_how_to_get_it(tmp_path: Path) -> None:
     """In a process of its own: this one has its reader already."""
     code = (
