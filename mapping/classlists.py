@@ -212,9 +212,15 @@ NAMES = {
 def load_json(text: str) -> object:
     """Raises Unreadable, saying where."""
     try:
-        return json.loads(text)
+        found: object = json.loads(text)
+        json.dumps(found, ensure_ascii=False).encode()  # half a character fits no page, no database
     except (json.JSONDecodeError, RecursionError) as error:
         raise Unreadable(f"This is not JSON: {error}.") from error
+    except UnicodeEncodeError as error:
+        raise Unreadable("A text in it holds half a character (a lone \\ud800 to \\udfff).") from error
+    except ValueError as error:  # Python reads no number of more than 4,300 digits
+        raise Unreadable("A number in it is too long.") from error
+    return found
 
 
 def table_reader(text: str) -> Reader:

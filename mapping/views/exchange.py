@@ -156,7 +156,7 @@ def download(content: str, content_type: str, name: str) -> HttpResponse:
 def _release(number: str) -> Release | None:
     if not number:
         return None
-    if not number.isdecimal():
+    if not number.isdecimal() or len(number) > 9:
         raise Http404("There is no such release.")
     return get_object_or_404(Release.objects.select_related("published_by"), number=number)
 

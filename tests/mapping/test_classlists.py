@@ -82,6 +82,11 @@ def test_row_that_cannot_be_read_is_named(text: str, kind: str, line: int, words
         ('"key\n', "csv", "not a table"),
         ("[" * 100_000, "imagenet-index", "not JSON"),
         ("{", "json", "not JSON"),
+        pytest.param(
+            f'{{"0": {"1" * 5000}}}', "imagenet-index", "number in it is too long", id="long number"
+        ),
+        ('{"0": ["n01440764", "a\\ud800b"]}', "imagenet-index", "half a character"),
+        ('{"format": "scenetag-mapping", "x\\udfff": 1}', "json", "half a character"),
         ('{"format": "scenetag-mapping", "version": 2}', "json", "Version 2 is not known"),
         ("subject_id\tobject_id\n", "sssom", "no column predicate_id"),
     ],

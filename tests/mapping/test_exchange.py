@@ -133,7 +133,8 @@ def test_download(kind: str, client_for: Callable[..., Client]) -> None:
     assert "attachment" in response["Content-Disposition"]
     assert "release-1" in response["Content-Disposition"]
     assert detect(response.content.decode("utf-8-sig")) == kind
-    assert client_for("viewer").get(f"/mapping/export/{kind}/?release=9").status_code == 404
+    for number in "9", "9" * 5000, "-1":
+        assert client_for("viewer").get(f"/mapping/export/{kind}/?release={number}").status_code == 404
     assert client_for("viewer").get("/mapping/export/xls/").status_code == 404
 
 
