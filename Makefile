@@ -35,7 +35,7 @@ postgres: .venv/installed-dev wordnet  ## the tests that touch the database's ow
 	$(RUN) scripts/with_postgres.py $(BIN)/pytest -q -n 2 -m "postgres and not browser"
 
 browser: .venv/installed-dev wordnet chromium  ## the pages in a real Chromium
-	$(BIN)/pytest -q -m browser
+	$(BIN)/pytest -q -n 2 -m browser
 
 format: .venv/installed-dev  ## let ruff put the code in order
 	$(BIN)/ruff format .

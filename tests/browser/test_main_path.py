@@ -40,7 +40,7 @@ def test_choosing_another_sense_brings_its_hypernyms(page_for: PageFor) -> None:
     entry = MappingEntry.objects.get(scene_class__key="d/diner/indoor")
     page = page_for("curator")
     page.goto(f"/mapping/{entry.pk}/")
-    page.locator("label", has_text="dining car").first.click()
+    page.locator('input[name=sense][value="dining_car.n.01"]').click()
     expect(page.locator("#path")).to_contain_text("passenger car")
 
 

@@ -374,7 +374,7 @@ def test_answers_are_as_the_schema_says(
     assert len(operations) >= 11
     for operation in operations:
 
-        @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy())
         def keeps_its_word(case: Case[Any]) -> None:
             # A schema cannot say which classes and hashtags there are: to refuse unknown ones is right.

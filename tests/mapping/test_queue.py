@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from mapping.models import Change, MappingEntry, Opinion
 from mapping.services import Decision, change_entry
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("few"), pytest.mark.postgres]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("few")]
 ClientFor = Callable[..., Client]
 HTMX = {"HX-Request": "true"}
 

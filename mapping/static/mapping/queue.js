@@ -37,14 +37,18 @@
     if (typing(event.target)) return typed(event);
     if (event.repeat) return; // a key held down is one answer
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    // Enter and the arrows belong to a button or radio that has the focus by the keyboard.
-    if ((key === "Enter" || key.startsWith("Arrow")) && event.target.matches("a, button, input, summary")) return;
+    // Enter belongs to what has the focus, the arrows to the radios of a group.
+    if (key === "Enter" && event.target.matches("a, button, input, summary")) return;
+    if (key.startsWith("Arrow") && event.target.matches("input")) return;
     const found = pressed(key);
     if (!found) return;
     event.preventDefault();
     if (typing(found)) found.focus();
     else found.click();
   });
+
+  // The help gives the focus back to its button, where Enter would open it again.
+  document.addEventListener("close", (event) => { if (event.target.id === "keys") document.activeElement.blur(); }, true);
 
   document.addEventListener("click", (event) => {
     const dialog = event.target.closest("[data-open]")?.dataset.open;
