@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from mapping import queue, suggestions
 from mapping.models import MappingEntry, Opinion
+from mapping.suggestions import Refused
 
 UNSURE = "unsure"  # the group of those that need a closer look
-SURE = 0.35  # the likeliest answer's probability below which a class is unsure
+SURE = 0.6  # the likeliest answer's probability below which a class is unsure; benchmarks.suggest --groups
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,15 @@ class Groups:
         return sum(group.count for group in self.groups if group.label == self.chosen) - len(self.members)
 
 
-def find_groups(opinion: Opinion | None, *, label: str = "", size: int = 60) -> Groups | None:
+def find_groups(
+    opinion: Opinion | None, *, label: str = "", size: int = 60, refused: Refused | None = None
+) -> Groups | None:
     """Of what is to do; None while the suggester is reading. An unknown label is the greatest group.
 
-    Raises WordNetMissing. A constant number of queries.
+    refused: answers that were unticked before, so that they do not come again. Raises WordNetMissing. A constant number of queries.
     """
     found = suggestions.learner(opinion)
-    answers = found.answers() if found else None
+    answers = found.answers(refused) if found else None
     if answers is None:
         return None
     rows = MappingEntry.everywhere.filter(opinion=opinion).exclude(status=MappingEntry.Status.CONFIRMED)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -27,6 +28,9 @@ REST = 5.0  # seconds between two times of learning from thousands, so that page
 AT_ONCE = 2_000  # classes; a page that is opened waits until it has learned from so many
 KEPT = 4  # learners in one process
 RELEARNED = 20  # senses changed since; with more of them all is built anew
+
+
+Refused = Mapping[int, Collection[str]]  # id of a scene class → answers that are wrong
 
 
 @dataclass(frozen=True)
@@ -135,15 +139,26 @@ class Learner:
         choices = tuple(Choice(one.hashtag, one.reason) for one in found.hashtags)
         return Shown(choices, found.other, found.abstains)
 
-    def answers(self) -> dict[int, tuple[str, float]] | None:
+    def answers(self, refused: Refused | None = None) -> dict[int, tuple[str, float]] | None:
         """Id of a scene class → its most likely answer and the probability.
 
-        Of thousands those of the last time that all were asked; None while the first time goes on.
+        refused: answers that a curator took for wrong; the class gets its next likely one. Of thousands, all
+        are those of the last time that all were asked, None while the first time goes on, and a refused one
+        has probability 0.
         """
         if self._answers is None and self.size <= AT_ONCE:
             self.ask_all()
         self.wanted = True
-        return self._answers
+        if not refused or self._answers is None:
+            return self._answers
+        if self.size > AT_ONCE:
+            wrong = {
+                pk: (label, 0.0) for pk, (label, _) in self._answers.items() if label in refused.get(pk, ())
+            }
+            return self._answers | wrong
+        places = {self._place[pk]: labels for pk, labels in refused.items() if pk in self._place}
+        found = self._suggester.answers(places)
+        return {scene_class: found[place] for scene_class, place in self._place.items()}
 
     def ask_all(self) -> None:
         found = self._suggester.answers()

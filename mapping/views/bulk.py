@@ -19,6 +19,7 @@ from mapping.models import OTHER, Change, Hashtag, MappingEntry, Opinion
 from mapping.opinions import opinion_of
 from mapping.services import Decision, NotYours, StaleEntries, change_many, undo_change
 from mapping.suggestions import senses_of
+from mapping.views.groups import REFUSED
 
 ACTIONS = {Change.Action.TABLE, Change.Action.GROUP, Change.Action.CLUSTER}
 KEEP = "keep"  # instead of a hashtag: confirm each as it stands
@@ -66,6 +67,8 @@ def decide(request: HttpRequest) -> HttpResponse:
         rows = queue.entries_of(opinion).filter(pk__in=[row.pk for row in stale.current])
         context = {"stale": rows.select_related("changed_by"), "picked": len(versions), "next": back}
         return render(request, "mapping/stale.html", context | {"hashtag": hashtag}, status=409)
+    if action == Change.Action.GROUP:
+        _refuse(request, set(entries), hashtag, opinion)
     _tell(request, change, hashtag)
     return redirect(back)
 
@@ -84,6 +87,16 @@ def undo(request: HttpRequest) -> HttpResponse:
     kept = f" {len(undone.kept)} were changed by a later act and stay." if undone.kept else ""
     messages.success(request, f"Undone: {_classes(len(undone.restored))} as before.{kept}")
     return redirect(_next(request))
+
+
+def _refuse(request: HttpRequest, picked: set[int], hashtag: str, opinion: Opinion | None) -> None:
+    """What a group page showed and was unticked does not come again under the same answer."""
+    shown = {int(pk) for pk in request.POST.getlist("shown")[: settings.MAX_BULK_CLASSES] if pk.isdigit()}
+    rows = queue.entries_of(opinion).filter(pk__in=shown - picked)
+    refused = request.session.get(REFUSED, {})
+    for scene_class in rows.values_list("scene_class_id", flat=True):
+        refused[str(scene_class)] = sorted({*refused.get(str(scene_class), []), hashtag})
+    request.session[REFUSED] = refused
 
 
 def _opinion(request: HttpRequest, user: AbstractBaseUser) -> Opinion | None:

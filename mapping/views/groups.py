@@ -16,6 +16,7 @@ from mapping.services import newest_change
 from mapping.suggestions import senses_of
 
 PER_PAGE = 60
+REFUSED = "refused"  # in the session: id of a scene class → answers this curator unticked
 
 
 @require_GET
@@ -25,7 +26,8 @@ def groups(request: HttpRequest) -> HttpResponse:
     opinion = opinion_of(request.user, which) if which else None
     context: dict[str, Any] = {"opinion": opinion, "unsure": UNSURE, "progress": queue.progress(opinion)}
     try:
-        found = find_groups(opinion, label=request.GET.get("label", ""), size=PER_PAGE)
+        refused = {int(pk): labels for pk, labels in request.session.get(REFUSED, {}).items()}
+        found = find_groups(opinion, label=request.GET.get("label", ""), size=PER_PAGE, refused=refused)
     except wordnet.WordNetMissing as missing:
         return render(request, "mapping/groups.html", context | {"wordnet_missing": str(missing)})
     if found is not None:

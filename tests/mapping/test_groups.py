@@ -68,6 +68,20 @@ def test_confirmed_group_leaves_and_the_unticked_stay(client_for: ClientFor, tau
     assert sum(group.count for group in shown(client).groups) == 3
 
 
+def test_unticked_class_does_not_come_again_under_the_same_answer(
+    client_for: ClientFor, taught: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "SURE", 0)
+    client = client_for("curator")
+    assert [member.entry.scene_class.key for member in shown(client, "?label=church").members] == ["c/chapel"]
+    toyshop, chapel = entry_of("t/toyshop"), entry_of("c/chapel")
+    data = {"pick": f"{toyshop.pk}:{toyshop.version}", "shown": [toyshop.pk, chapel.pk]}
+    client.post("/mapping/decide/", data | {"hashtag": "church", "action": "group"})
+    found = shown(client, "?label=church")
+    assert found.chosen != "church"
+    assert sum(group.count for group in found.groups) == 3  # under another answer
+
+
 def test_when_nothing_is_left_it_says_so(client_for: ClientFor) -> None:
     MappingEntry.objects.update(status="confirmed")
     assert b"Nothing is left to do" in client_for("curator").get("/mapping/groups/").content
