@@ -46,7 +46,8 @@ def find_groups(
 ) -> Groups | None:
     """Of what is to do; None while the suggester is reading. An unknown label is the greatest group.
 
-    refused: answers that were unticked before, so that they do not come again. Raises WordNetMissing. A constant number of queries.
+    refused: answers that were unticked before, so that they do not come again. Raises WordNetMissing. A
+    constant number of queries.
     """
     found = suggestions.learner(opinion)
     answers = found.answers(refused) if found else None

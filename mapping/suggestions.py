@@ -72,6 +72,7 @@ class Learner:
         self._place: dict[int, int] = {}  # id of a scene class → its place in the suggester
         self._facts: list[ClassFacts] = []
         self._confirmed: dict[int, str] = {}
+        self._names: set[str] = set()  # the answers it knows
 
     @property
     def size(self) -> int:
@@ -102,6 +103,7 @@ class Learner:
         used = Q(entries__opinion=self.opinion_id, entries__status=MappingEntry.Status.CONFIRMED)
         tags = vocabulary.offered().distinct() | Hashtag.objects.filter(used).distinct()
         offered = [HashtagFacts(tag.name, float(tag.posts)) for tag in tags]
+        self._names = {OTHER, *(tag.name for tag in offered)}
         self._suggester = Suggester(self._facts, offered, wordnet.nouns(), embedder())
         self._confirmed = self._labels(rows)
         self._suggester.learn(self._confirmed)
@@ -152,11 +154,14 @@ class Learner:
         if not refused or self._answers is None:
             return self._answers
         if self.size > AT_ONCE:
-            wrong = {
-                pk: (label, 0.0) for pk, (label, _) in self._answers.items() if label in refused.get(pk, ())
-            }
-            return self._answers | wrong
-        places = {self._place[pk]: labels for pk, labels in refused.items() if pk in self._place}
+            answers = self._answers
+            wrong = (pk for pk in refused.keys() & answers.keys() if answers[pk][0] in refused[pk])
+            return answers | {pk: (answers[pk][0], 0.0) for pk in wrong}
+        places = {
+            self._place[pk]: self._names.intersection(labels)
+            for pk, labels in refused.items()
+            if pk in self._place
+        }
         found = self._suggester.answers(places)
         return {scene_class: found[place] for scene_class, place in self._place.items()}
 
