@@ -27,7 +27,8 @@ PATIENCE = 0.04  # seconds that an answer to a key waits for learning; then it i
 REST = 5.0  # seconds between two times of learning from thousands, so that pages get their share of the cores
 AT_ONCE = 2_000  # classes; a page that is opened waits until it has learned from so many
 KEPT = 4  # learners in one process
-RELEARNED = 20  # senses changed since; with more of them all is built anew
+RELEARNED = 1_000  # rows changed since; with more of them all is built anew
+REPLACED = 20  # of these, with another sense
 
 
 Refused = Mapping[int, Collection[str]]  # id of a scene class → answers that are wrong
@@ -119,11 +120,13 @@ class Learner:
             return self._build()
         rows = MappingEntry.everywhere.filter(opinion=self.opinion_id, scene_class__in=changed)
         found = list(rows.select_related("scene_class", "hashtag"))
-        for row in found:
-            place, now = self._place[row.scene_class_id], facts(row)
-            if now != self._facts[place]:
-                self._facts[place] = now
-                self._suggester.replace(place, now)
+        known = {self._place[row.scene_class_id]: facts(row) for row in found}
+        others = {place: now for place, now in known.items() if now != self._facts[place]}
+        if len(others) > REPLACED:
+            return self._build()
+        for place, now in others.items():
+            self._facts[place] = now
+            self._suggester.replace(place, now)
         for row in found:
             self._confirmed.pop(self._place[row.scene_class_id], None)
         self._confirmed |= self._labels(found)
