@@ -1,4 +1,4 @@
-"""Rows of whole tables, taken once and put back in milliseconds; loading the catalogue takes half a second."""
+"""Rows of whole tables, taken once and put back in milliseconds; loading the catalogue takes far longer."""
 
 from __future__ import annotations
 

@@ -55,7 +55,8 @@ def test_sixty_classes_by_keyboard_only(page_for: PageFor) -> None:
     assert Change.objects.count() == SESSION
 
 
-def test_note_sense_help_move_and_undo_by_keys(few: None, page_for: PageFor) -> None:
+@pytest.mark.usefixtures("few")
+def test_note_sense_help_move_and_undo_by_keys(page_for: PageFor) -> None:
     page = page_for("curator")
     page.goto("/mapping/queue/")
     first = page.locator("input[name=sense]:checked")
@@ -82,7 +83,8 @@ def test_note_sense_help_move_and_undo_by_keys(few: None, page_for: PageFor) -> 
     assert not MappingEntry.objects.filter(status="confirmed").exists()
 
 
-def test_key_held_down_or_hit_twice_is_one_decision(few: None, page_for: PageFor) -> None:
+@pytest.mark.usefixtures("few")
+def test_key_held_down_or_hit_twice_is_one_decision(page_for: PageFor) -> None:
     page = page_for("curator")
     page.goto("/mapping/queue/")
     page.evaluate(
@@ -93,7 +95,8 @@ def test_key_held_down_or_hit_twice_is_one_decision(few: None, page_for: PageFor
     assert Change.objects.count() == 1
 
 
-def test_by_touch_on_a_phone_and_group_confirmed(few: None, page_for: PageFor) -> None:
+@pytest.mark.usefixtures("few")
+def test_by_touch_on_a_phone_and_group_confirmed(page_for: PageFor) -> None:
     page = page_for("curator", width=390, height=844, has_touch=True)
     page.goto("/mapping/queue/")
     page.get_by_role("button", name="keep #church").tap()
@@ -108,7 +111,8 @@ def test_by_touch_on_a_phone_and_group_confirmed(few: None, page_for: PageFor) -
     assert MappingEntry.objects.filter(status="confirmed").count() == 3
 
 
-def test_server_that_does_not_answer_loses_nothing(few: None, page_for: PageFor) -> None:
+@pytest.mark.usefixtures("few")
+def test_server_that_does_not_answer_loses_nothing(page_for: PageFor) -> None:
     page = page_for("curator")
     page.goto("/mapping/queue/")
     page.context.set_offline(True)
