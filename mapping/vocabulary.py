@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
 from simple_history.utils import bulk_create_with_history, bulk_update_with_history
 
@@ -284,7 +284,10 @@ def import_counts(*, text: str, seen: str, by: AbstractBaseUser | None) -> int:
         raise CountsMoved
     options = {"batch_size": BATCH, "default_user": by, "default_change_reason": "counted"}
     new = [Hashtag(name=count.name, **count.says) for count in made.new]
-    bulk_create_with_history(new, Hashtag, **options)
+    try:
+        bulk_create_with_history(new, Hashtag, **options)
+    except IntegrityError as error:  # another import of the same new hashtag, in the same moment
+        raise CountsMoved from error
     known = Hashtag.objects.in_bulk([count.name for count in made.changed], field_name="name")
     for count in made.changed:
         for name, value in count.says.items():

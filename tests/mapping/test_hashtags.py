@@ -214,3 +214,21 @@ class TestPages:
         tag = Hashtag.objects.get(name="tag1")
         MappingEntry.objects.update(hashtag=tag, status="imported")
         assert queries() == few
+
+
+@pytest.mark.django_db
+def test_same_new_hashtag_by_two_at_once_is_a_moved_plan(
+    monkeypatch: pytest.MonkeyPatch, user_for: Callable[..., Any]
+) -> None:
+    text = "hashtag,posts,source,counted_on\nlake,20000000,counted,2026\n"
+    plan = vocabulary.plan_counts
+    seen = plan(text).fingerprint
+
+    def somebody_is_faster(words: str) -> Any:
+        made = plan(words)
+        Hashtag.objects.create(name="lake", posts=1, source="theirs", counted_on="2026")
+        return made
+
+    monkeypatch.setattr(vocabulary, "plan_counts", somebody_is_faster)
+    with pytest.raises(vocabulary.CountsMoved):
+        vocabulary.import_counts(text=text, seen=seen, by=user_for("curator"))
