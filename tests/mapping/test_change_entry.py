@@ -11,7 +11,7 @@ from django.test import Client
 from mapping import wordnet
 from mapping.models import MappingEntry
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("catalogue"), pytest.mark.postgres]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("catalogue")]
 ClientFor = Callable[..., Client]
 
 

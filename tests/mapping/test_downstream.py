@@ -16,7 +16,7 @@ from mapping import downstream
 from mapping.models import MappingEntry, Release, ReleaseLabel, SceneClass
 from trainer.models import PhotoSet, Promotion, ScenePhoto, TrainedModel, TrainingRun
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("catalogue"), pytest.mark.postgres]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("catalogue")]
 UserFor = Callable[..., User]
 Photos = dict[str, int]  # scene key → how many
 

@@ -49,7 +49,7 @@ def test_closure_counts_the_fewest_steps() -> None:
 @pytest.mark.integration  # nltk takes seconds to start
 def test_table_says_what_nltk_says() -> None:
     table, reader = wordnet.nouns(), wordnet.reader()
-    for key in random.Random(0).sample(table.keys, 2000):
+    for key in random.Random(0).sample(table.keys, 500):
         synset, number = reader.synset(key), table.index(key)
         assert number is not None
         ways = [[s.name() for s in reversed(way)] for way in synset.hypernym_paths()]

@@ -26,7 +26,7 @@ from mapping.opinions import (
 from mapping.services import Decision, change_entry
 from mapping.settling import open_rows, settled_rows
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("two_tables"), pytest.mark.postgres]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("two_tables")]
 UserFor = Callable[..., User]
 ClientFor = Callable[..., Client]
 LIST = "/mapping/opinions/"
