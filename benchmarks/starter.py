@@ -16,7 +16,7 @@ from typing import Any
 
 from trainer.engine.assemble import assemble
 from trainer.engine.evaluate import evaluate
-from trainer.engine.recipe import PRESETS
+from trainer.engine.presets import PRESETS
 
 from .frozen import PLAIN
 from .photos import data_folder, figures, print_table, train, unpack

@@ -6,14 +6,14 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from django.db.models import Count, F, QuerySet, Window
+from django.db.models import Count, F, Prefetch, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.urls import reverse
 
 from jobs.models import Job
 from mapping.downstream import Example, StaleRun
 from mapping.models import Release, ReleaseLabel
-from trainer.models import Promotion, ScenePhoto, TrainingRun
+from trainer.models import Promotion, ScenePhoto, TrainedModel, TrainingRun
 
 if TYPE_CHECKING:
     from mapping.downstream import User
@@ -72,8 +72,9 @@ def _usable_runs(before: Release) -> QuerySet[TrainingRun]:
     return (
         TrainingRun.objects.filter(release__number__lte=before.number)
         .exclude(job__state__in=(Job.State.FAILED, Job.State.CANCELLED))
-        .select_related("release", "model")
-        .defer("report", "recipe", "model__manifest", "model__card")
+        .select_related("release")
+        .defer("report", "recipe", "live", "right")
+        .prefetch_related(Prefetch("models", TrainedModel.objects.defer("manifest", "card")))
     )
 
 
@@ -103,7 +104,8 @@ def _photos(sets: Collection[int], after: Labels) -> dict[int, dict[str, int]]:
 
 
 def _stale(run: TrainingRun, photos: int, active: int | None) -> StaleRun:
-    model = getattr(run, "model", None)
+    exports = list(run.models.all())
+    model = next((m for m in exports if m.pk == active), exports[0] if exports else None)
     return StaleRun(
         name=run.name,
         url=run.get_absolute_url(),

@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.template.defaultfilters import filesizeformat
 
 from mapping.models import Release
-from trainer.engine.recipe import DEFAULT_PRESET, PRESETS
+from trainer.engine.presets import DEFAULT_PRESET, PRESETS
 from trainer.models import PhotoSet
 from trainer.photosets import browser_roots, is_allowed_in_browser
 

@@ -67,10 +67,42 @@ class ScenePhoto(models.Model):
         return Path(self.photo_set.root) / self.path
 
 
+class Sweep(models.Model):
+    """Runs launched together to be read as one table: the thesis's, or one recipe over several splits."""
+
+    name = models.CharField(max_length=100)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("trainer:sweep", args=[self.pk])
+
+
+class TestSet(models.Model):
+    """The held-out photos that several runs were measured on, once for all of them."""
+
+    __test__ = False  # not one of pytest's
+
+    digest = models.CharField(max_length=64, unique=True)  # SHA-256 of keys
+    photos = models.PositiveIntegerField()
+    keys = models.BinaryField()  # the first 8 bytes of each photo's SHA-256, as sorted uint64
+
+    def __str__(self) -> str:
+        return f"{self.photos} photos {self.digest[:8]}"
+
+
 class TrainingRun(models.Model):
     """One training: photos × frozen labels × recipe. What it learned stands in its folder and report."""
 
     name = models.CharField(max_length=100)
+    sweep = models.ForeignKey(Sweep, models.SET_NULL, null=True, blank=True, related_name="runs")
+    based_on = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="variants")
     photo_set = models.ForeignKey(PhotoSet, models.PROTECT, related_name="runs")
     release = models.ForeignKey(Release, models.PROTECT, related_name="runs")
     preset = models.CharField(max_length=50)
@@ -79,6 +111,11 @@ class TrainingRun(models.Model):
     report = models.JSONField(default=dict, blank=True)  # the engine's report.json
     accuracy = models.FloatField(null=True, blank=True)
     balanced_accuracy = models.FloatField(null=True, blank=True)
+    live = models.JSONField(default=dict, blank=True)  # the running epoch, thinned: trainer.recording
+    code_version = models.CharField(max_length=50, blank=True)
+    test_set = models.ForeignKey(TestSet, models.SET_NULL, null=True, blank=True, related_name="runs")
+    right = models.BinaryField(null=True, blank=True)  # one bit a photo of the test set: predicted right
+    weights_removed_at = models.DateTimeField(null=True, blank=True)  # to bound disk use: trainer.disk
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -95,6 +132,11 @@ class TrainingRun(models.Model):
     def folder(self) -> Path:
         return Path(settings.RUNS_DIR) / str(self.pk)
 
+    @property
+    def model(self) -> TrainedModel | None:
+        """Its newest export. A list prefetches `models`."""
+        return next(iter(self.models.all()), None)
+
 
 class Epoch(models.Model):
     run = models.ForeignKey(TrainingRun, models.CASCADE, related_name="epochs")
@@ -105,6 +147,10 @@ class Epoch(models.Model):
     balanced_accuracy = models.FloatField()
     lr = models.FloatField(null=True, blank=True)
     photos_per_second = models.FloatField(null=True, blank=True)
+    train_accuracy = models.FloatField(null=True, blank=True)  # on the distorted photos it learned from
+    seconds = models.FloatField(null=True, blank=True)
+    memory_mb = models.FloatField(null=True, blank=True)  # of the trainer, at most so far
+    gpu_memory_mb = models.FloatField(null=True, blank=True)
 
     class Meta:
         ordering = ["number"]
@@ -136,7 +182,8 @@ class TrainedModel(models.Model):
     """An exported network with its thresholds: what serving and campaigns predict with."""
 
     name = models.CharField(max_length=100)
-    run = models.OneToOneField(TrainingRun, models.PROTECT, null=True, blank=True, related_name="model")
+    run = models.ForeignKey(TrainingRun, models.PROTECT, null=True, blank=True, related_name="models")
+    imported_from = models.CharField(max_length=200, blank=True)  # the file's name, where it came as one
     job = models.OneToOneField(Job, models.PROTECT, null=True, blank=True, related_name="model")
     manifest = models.JSONField(default=dict, blank=True)  # empty until the export has ended
     card = models.TextField(blank=True)  # Markdown

@@ -22,7 +22,7 @@ from jobs.processes import Event, run_process
 from jobs.services import enqueue
 from mapping.models import Release
 from trainer.cards import run_card
-from trainer.engine.recipe import PRESETS
+from trainer.engine.presets import PRESETS
 from trainer.models import (
     Epoch,
     HeldOutPrediction,

@@ -16,7 +16,7 @@ from jobs.lease import JobError, claim
 from jobs.models import Job
 from mapping.models import Release, ReleaseLabel, SceneClass
 from trainer import services
-from trainer.engine.recipe import PRESETS
+from trainer.engine.presets import PRESETS
 from trainer.models import PhotoSet, ScenePhoto, TrainingRun
 
 URL = "/trainer/runs/new/"

@@ -6,6 +6,7 @@ Imports nothing heavy, so a web form can check a recipe without loading PyTorch.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,9 +15,11 @@ from .errors import RecipeError
 from .preprocess import BACKBONE_SIZES
 
 Kind = Literal["frozen", "finetune"]
-NETWORKS = ("resnet18", "resnet34", "resnet50")
+# torchvision's networks that the founding thesis names. Any other name is looked up in timm.
+TORCHVISION = ("resnet18", "resnet34", "resnet50", "inception_v3", "vgg11", "vgg13")
 # How a frozen backbone may look at a training photo. Test photos are always seen whole.
 VIEWS = ("whole", "flip", "small", "zoom")
+STRONGEST = 6  # at k = 6 every transform of engine.augment is applied with probability 1
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,23 @@ class Recipe:
 
     kind: Kind = "frozen"
     seed: int = 0  # of the split, the first weights, the order of photos and their distortion
-    test_share: float = 0.2
+    split: str = "random"  # random | sun-01 … sun-10 (SUN397's own partitions) | fold-2-of-5
+    test_share: float = 0.2  # of a random split
     epochs: int = 25
     batch_size: int = 256
-    lr: float = 0.002
-    optimizer: str = "adam"
+    optimizer: str = "adamw"  # adamw | adam | sgd
+    lr: float = 0.002  # the highest learning rate
+    momentum: float = 0.9  # of sgd
     weight_decay: float = 0.2
+    # cosine: half a wave by step, from lr to lr_min at the end | constant | annealing: the thesis's
+    # equation 14 by epoch, from lr to lr_min in period epochs and back
+    schedule: str = "cosine"
+    lr_min: float = 0.0
+    period: int = 0  # epochs; T of equation 14
+    warmup: float = 1.25  # epochs in which the rate rises from nothing, in a straight line
+    stop_after: int = 0  # stop when stop_metric has not grown for so many epochs; 0: never before the last
+    stop_epsilon: float = 0.0  # what counts as growth
+    stop_metric: str = "accuracy"
     label_smoothing: float = 0.05
     # 0 judges photos as if labels came as often as in training; 1 as if all came equally often. Raises the
     # recall of rare labels (balanced accuracy) at the cost of common ones (accuracy): see LabelLayer.
@@ -44,9 +58,12 @@ class Recipe:
     dropout: float = 0.5
     scene_loss: float = 1.0  # weight of also telling scene classes apart; 0: hashtags only
     # --- fine-tuning
-    network: str = "resnet18"
+    network: str = "resnet18"  # of TORCHVISION, efficientnet_lite0 … 2, or any name that timm knows
     weights: str = "imagenet"  # imagenet | none | path of a file with a state dict
     image_size: int = 224
+    augment: int = 0  # strength k of distorting training photos; 0: not at all
+    tta: int = 0  # test-time augmentation: copies of a test photo whose probabilities are averaged; 0: none
+    tta_strength: int = 1  # k of those copies
     num_workers: int = 0
 
     @classmethod
@@ -63,6 +80,7 @@ class Recipe:
         for name, is_right, rule in _RULES:
             if not is_right(getattr(recipe, name)):
                 raise RecipeError(name, f"{getattr(recipe, name)!r} must be {rule}")
+        _check_together(recipe)
         return recipe
 
     def as_dict(self) -> dict[str, Any]:
@@ -103,15 +121,36 @@ def _are_views(value: tuple[str, ...]) -> bool:
     return "whole" in value and len(set(value)) == len(value) and all(view in VIEWS for view in value)
 
 
+def _is_split(value: str) -> bool:
+    if value == "random" or re.fullmatch(r"sun-(0[1-9]|10)", value):
+        return True
+    fold = re.fullmatch(r"fold-(\d{1,2})-of-(\d{1,2})", value)
+    return fold is not None and 1 <= int(fold[1]) <= int(fold[2]) and int(fold[2]) >= 2
+
+
+def _is_name(value: str) -> bool:
+    """Whether such a network exists, torchvision and timm know: engine.networks asks them."""
+    return re.fullmatch(r"[A-Za-z0-9_.]{3,100}", value) is not None
+
+
 _RULES: list[tuple[str, Callable[[Any], bool], str]] = [
     ("kind", *_one_of("frozen", "finetune")),
     ("seed", *_within(0, 2**31 - 1)),
+    ("split", _is_split, "random, sun-01 to sun-10, or a fold like fold-2-of-5"),
     ("test_share", *_within(0.05, 0.9)),
     ("epochs", *_within(1, 1000)),
     ("batch_size", *_within(2, 4096)),
+    ("optimizer", *_one_of("adamw", "adam", "sgd")),
     ("lr", *_within(1e-7, 10)),
-    ("optimizer", *_one_of("adam", "sgd")),
+    ("momentum", *_within(0, 0.999)),
     ("weight_decay", *_within(0, 10)),
+    ("schedule", *_one_of("cosine", "constant", "annealing")),
+    ("lr_min", *_within(0, 10)),
+    ("period", *_within(0, 1000)),
+    ("warmup", *_within(0, 1000)),
+    ("stop_after", *_within(0, 1000)),
+    ("stop_epsilon", *_within(0, 1)),
+    ("stop_metric", *_one_of("accuracy", "balanced_accuracy")),
     ("label_smoothing", *_within(0, 0.5)),
     ("balance", *_within(0, 2)),
     ("keep", *_one_of("last", "best")),
@@ -121,86 +160,25 @@ _RULES: list[tuple[str, Callable[[Any], bool], str]] = [
     ("dropout", *_within(0, 0.9)),
     ("mixup", *_within(0, 2)),
     ("scene_loss", *_within(0, 10)),
-    ("network", *_one_of(*NETWORKS)),
+    ("network", _is_name, "the name of a network: letters, digits, _ and ."),
     ("weights", lambda value: bool(value.strip()), "imagenet, none, or the path of a file"),
     ("image_size", *_within(32, 1024)),
+    ("augment", *_within(0, STRONGEST)),
+    ("tta", *_within(0, 64)),
+    ("tta_strength", *_within(1, STRONGEST)),
     ("num_workers", *_within(0, 64)),
 ]
 
 
-@dataclass(frozen=True)
-class Preset:
-    """A recipe with a name that people choose by."""
-
-    name: str
-    title: str
-    description: str
-    recipe: Recipe
-
-
-def _presets(*presets: Preset) -> dict[str, Preset]:
-    return {preset.name: preset for preset in presets}
-
-
-DEFAULT_PRESET = "frozen-lite0"
-PRESETS = _presets(
-    Preset(
-        "frozen-lite0",
-        "Frozen EfficientNet-Lite0",
-        "A linear layer on the features of a pretrained network. Minutes on a laptop, nothing to download.",
-        Recipe(),
-    ),
-    Preset(
-        "frozen-lite2",
-        "Frozen EfficientNet-Lite2",
-        "The same with a larger network at 260 px: a little more accurate, twice the time.",
-        Recipe(backbone="efficientnet_lite2"),
-    ),
-    Preset(
-        "resnet18-finetune",
-        "Fine-tuned ResNet-18",
-        "All weights are trained, from ImageNet's: best with a GPU. Downloads the weights once.",
-        Recipe(
-            kind="finetune",
-            epochs=20,
-            batch_size=64,
-            lr=0.01,
-            optimizer="sgd",
-            weight_decay=1e-4,
-            mixup=0.0,
-            num_workers=2,
-        ),
-    ),
-    Preset(
-        "resnet34-finetune",
-        "Fine-tuned ResNet-34",
-        "The founding study's network. Needs a GPU to end the same day.",
-        Recipe(
-            kind="finetune",
-            network="resnet34",
-            epochs=30,
-            batch_size=64,
-            lr=0.01,
-            optimizer="sgd",
-            weight_decay=1e-4,
-            mixup=0.0,
-            image_size=256,
-            num_workers=4,
-        ),
-    ),
-    Preset(
-        "resnet18-scratch-quick",
-        "ResNet-18 from scratch, small photos",
-        "No pretrained weights: a trial of the training program, or a baseline to compare with.",
-        Recipe(
-            kind="finetune",
-            weights="none",
-            epochs=5,
-            batch_size=64,
-            lr=0.001,
-            weight_decay=0.01,
-            mixup=0.0,
-            image_size=96,
-        ),
-    ),
-)
+def _check_together(recipe: Recipe) -> None:
+    """What one field alone cannot say. Raises RecipeError."""
+    if recipe.lr_min > recipe.lr:
+        raise RecipeError("lr_min", f"{recipe.lr_min:g} is above the learning rate {recipe.lr:g}")
+    if recipe.schedule == "annealing" and not recipe.period:
+        raise RecipeError("period", "annealing needs the epochs from the highest rate to the lowest (T)")
+    if recipe.kind == "finetune" and recipe.network == "inception_v3" and recipe.image_size < 75:
+        raise RecipeError("image_size", "inception_v3 needs 75 px at least")
+    if recipe.kind == "frozen":
+        for name in ("augment", "tta"):
+            if getattr(recipe, name):
+                raise RecipeError(name, "is for fine-tuning: a frozen recipe's photos are seen once (views)")

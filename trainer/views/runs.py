@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
+from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -14,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 from jobs.models import Job
 from mapping.models import OTHER, Release
 from trainer import results, services
-from trainer.engine.recipe import DEFAULT_PRESET, PRESETS
+from trainer.engine.presets import DEFAULT_PRESET, PRESETS
 from trainer.forms import RunForm
 from trainer.models import PhotoSet, TrainedModel, TrainingRun
 from trainer.photosets import photos_per_label
@@ -26,8 +27,9 @@ FEW = 10  # photos of a label under which a fifth of them says little
 @require_GET
 @permission_required("trainer.view_trainingrun", raise_exception=True)
 def runs(request: HttpRequest) -> HttpResponse:
-    rows = TrainingRun.objects.select_related("job", "photo_set", "release", "model")
-    rows = rows.defer("report", "recipe", "photo_set__report", "model__manifest", "model__card")
+    rows = TrainingRun.objects.select_related("job", "photo_set", "release")
+    rows = rows.defer("report", "recipe", "live", "right", "photo_set__report")
+    rows = rows.prefetch_related(Prefetch("models", TrainedModel.objects.defer("manifest", "card")))
     page = Paginator(rows, 25).get_page(request.GET.get("page"))
     for run in page:
         run.preset_title = PRESETS[run.preset].title if run.preset in PRESETS else run.preset  # type: ignore[attr-defined]

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from trainer.engine.errors import RecipeError
-from trainer.engine.recipe import DEFAULT_PRESET, PRESETS, Recipe
+from trainer.engine.presets import DEFAULT_PRESET, PRESETS
+from trainer.engine.recipe import Recipe
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ from trainer.engine.recipe import DEFAULT_PRESET, PRESETS, Recipe
         ("backbone", "efficientnet_lite0+efficientnet_lite0"),
         ("views", ["flip"]),
         ("views", "whole"),
-        ("network", "vgg"),
+        ("network", "vgg 11"),
         ("weights", " "),
         ("learning_rate", 0.1),
     ],

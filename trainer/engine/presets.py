@@ -1,0 +1,178 @@
+"""Recipes with a name: the everyday ones, and every row of the founding thesis's tables 3 and 4.
+
+What the thesis leaves open is chosen here, the same for all of its rows: batches of 64, momentum 0.9, no
+weight decay, Adam at PyTorch's own rate in table 3, the best epoch by test accuracy kept, as its trainer did.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from .recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Thesis:
+    """What the thesis printed for a row: shares, and minutes on one GTX 1080 Ti."""
+
+    table: int
+    row: int
+    accuracy: float
+    balanced_accuracy: float
+    minutes: int
+
+
+@dataclass(frozen=True)
+class Preset:
+    name: str
+    title: str
+    description: str
+    recipe: Recipe
+    thesis: Thesis | None = None
+
+
+FROZEN = Recipe()
+FINETUNE = Recipe(
+    kind="finetune",
+    epochs=20,
+    batch_size=64,
+    lr=0.01,
+    optimizer="sgd",
+    weight_decay=1e-4,
+    warmup=1.0,
+    mixup=0.0,
+    augment=1,
+    num_workers=2,
+)
+# Common to the thesis's rows.
+THESIS = Recipe(
+    kind="finetune",
+    epochs=50,
+    batch_size=64,
+    optimizer="sgd",
+    weight_decay=0.0,
+    schedule="constant",
+    warmup=0.0,
+    stop_after=15,
+    label_smoothing=0.0,
+    balance=0.0,
+    keep="best",
+    mixup=0.0,
+    scene_loss=0.0,
+    network="resnet34",
+    image_size=256,
+    num_workers=2,
+)
+TABLE_3 = replace(THESIS, optimizer="adam", lr=0.001, stop_after=5, stop_epsilon=0.005)
+NAMES = {
+    "inception_v3": "Inception v3",
+    "vgg11": "VGG 11",
+    "vgg13": "VGG 13",
+    "resnet18": "ResNet 18",
+    "resnet34": "ResNet 34",
+    "resnet50": "ResNet 50",
+}
+
+
+def _table_3(row: int, network: str, accuracy: float, balanced: float, minutes: int) -> Preset:
+    # Inception v3 was made for 299 px; the thesis gives 256 for the whole table.
+    size = 299 if network == "inception_v3" else 256
+    return Preset(
+        f"table3-{network}",
+        f"Table 3: {NAMES[network]}",
+        f"Adam, {size} px, no augmentation; stops when accuracy has not grown by 0.5 % in 5 epochs.",
+        replace(TABLE_3, network=network, image_size=size),
+        Thesis(3, row, accuracy, balanced, minutes),
+    )
+
+
+def _table_4(
+    row: int, optimizer: str, lr: float, k: int, size: int, figures: tuple[float, float, int], period: int = 0
+) -> Preset:
+    words = "Adam" if optimizer == "adam" else "SGD"
+    rate = f"annealing T = {period}" if period else f"{lr:g}"
+    recipe = replace(
+        THESIS, optimizer=optimizer, lr=lr, augment=k, image_size=size, epochs=30 if size == 512 else 50
+    )
+    if period:
+        recipe = replace(recipe, schedule="annealing", lr=0.1, lr_min=0.001, period=period)
+    return Preset(
+        f"table4-row{row}",
+        f"Table 4, row {row}: {words} {rate}, k = {k}, {size} px",
+        "ResNet 34; stops after 15 epochs without growth."
+        + (" The thesis's chosen model." if row == 8 else ""),
+        recipe,
+        Thesis(4, row, *figures),
+    )
+
+
+def _by_name(*presets: Preset) -> dict[str, Preset]:
+    return {preset.name: preset for preset in presets}
+
+
+DEFAULT_PRESET = "frozen-lite0"
+PRESETS = _by_name(
+    Preset(
+        "frozen-lite0",
+        "Frozen EfficientNet-Lite0",
+        "A linear layer on the features of a pretrained network. Minutes on a laptop, nothing to download.",
+        FROZEN,
+    ),
+    Preset(
+        "frozen-lite2",
+        "Frozen EfficientNet-Lite2",
+        "The same with a larger network at 260 px: a little more accurate, twice the time.",
+        replace(FROZEN, backbone="efficientnet_lite2"),
+    ),
+    Preset(
+        "lite0-finetune",
+        "Fine-tuned EfficientNet-Lite0",
+        "All weights are trained, from ImageNet's, which are installed. Best with a GPU; downloads nothing.",
+        replace(FINETUNE, network="efficientnet_lite0"),
+    ),
+    Preset(
+        "resnet18-finetune",
+        "Fine-tuned ResNet-18",
+        "All weights are trained, from ImageNet's: best with a GPU. Downloads the weights once.",
+        FINETUNE,
+    ),
+    Preset(
+        "resnet34-finetune",
+        "Fine-tuned ResNet-34",
+        "The founding study's network by a recipe of ours. Needs a GPU to end the same day.",
+        replace(FINETUNE, network="resnet34", epochs=30, image_size=256, num_workers=4),
+    ),
+    Preset(
+        "resnet18-scratch-quick",
+        "ResNet-18 from scratch, small photos",
+        "No pretrained weights: a trial of the training program, or a baseline to compare with.",
+        replace(
+            FINETUNE,
+            weights="none",
+            epochs=5,
+            lr=0.001,
+            optimizer="adamw",
+            weight_decay=0.01,
+            warmup=0.25,
+            image_size=96,
+            num_workers=0,
+        ),
+    ),
+    _table_3(1, "inception_v3", 0.743, 0.667, 239),
+    _table_3(2, "vgg11", 0.678, 0.565, 154),
+    _table_3(3, "vgg13", 0.637, 0.478, 450),
+    _table_3(4, "resnet18", 0.692, 0.602, 35),
+    _table_3(5, "resnet34", 0.703, 0.634, 119),
+    _table_3(6, "resnet50", 0.659, 0.593, 114),
+    _table_4(1, "adam", 0.01, 1, 256, (0.756, 0.682, 232)),
+    _table_4(2, "sgd", 0.01, 1, 256, (0.800, 0.739, 320)),
+    _table_4(3, "sgd", 0.1, 1, 256, (0.802, 0.739, 412)),
+    _table_4(4, "sgd", 0.01, 3, 256, (0.815, 0.747, 302)),
+    _table_4(5, "sgd", 0.01, 5, 256, (0.771, 0.695, 369)),
+    _table_4(6, "sgd", 0.1, 1, 256, (0.8113, 0.752, 275), period=3),
+    _table_4(7, "adam", 0.001, 2, 256, (0.745, 0.688, 266)),
+    _table_4(8, "sgd", 0.01, 1, 512, (0.810, 0.781, 698)),
+    _table_4(9, "sgd", 0.1, 2, 512, (0.830, 0.766, 867), period=3),
+    _table_4(10, "sgd", 0.1, 2, 512, (0.818, 0.762, 889), period=50),
+    _table_4(11, "sgd", 0.01, 2, 512, (0.820, 0.764, 813)),
+)
