@@ -7,9 +7,9 @@ class TrainerConfig(AppConfig):
     def ready(self) -> None:
         from jobs.registry import register
         from mapping import downstream
-        from trainer import for_mapping, photosets, services
+        from trainer import for_mapping, photosets, registry, supervising
 
         register("trainer.register", photosets.register)
-        register("trainer.train", services.supervise)
-        register("trainer.export", services.export)
+        register("trainer.train", supervising.supervise)
+        register("trainer.export", registry.export)
         downstream.register(for_mapping.TrainedFrom())

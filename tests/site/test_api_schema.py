@@ -19,7 +19,7 @@ from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from mapping.catalogue import load_catalogue
-from trainer.services import install_starter
+from trainer.registry import install_starter
 
 pytestmark = pytest.mark.integration
 

@@ -13,7 +13,7 @@ from django.test import Client
 from jobs.models import Job
 from mapping.models import Release
 from tests.trainer.conftest import jpeg
-from trainer import photosets, services, serving
+from trainer import photosets, registry, services, serving
 
 pytestmark = [pytest.mark.django_db, pytest.mark.integration]
 
@@ -42,14 +42,14 @@ def test_photos_become_a_model_that_suggests(
     assert numbers == sorted(set(numbers))
     assert len(numbers) > 1
 
-    model = services.export_run(run=run, by=by)
+    model = registry.export_run(run=run, by=by)
     [job] = run_jobs()
     assert job.state == Job.State.SUCCEEDED, (job.error, job.hint)
     model.refresh_from_db()
     assert model.manifest["max_abs_difference"] < 1e-4
     assert set(model.manifest["labels"]) == {"architecture", "bar", "beach", "other"}
     assert "Tiny" in model.card
-    services.promote(model=model, by=by)
+    registry.promote(model=model, by=by)
     answer = next(iter(serving.suggest([jpeg((222, 32, 32))])))
     assert set(answer.probabilities) == set(model.manifest["labels"])
 

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from jobs.models import Job
-from trainer import services
+from trainer import registry
 from trainer.models import Promotion, TrainedModel, TrainingRun
 from trainer.serving import active_model
 
@@ -52,7 +52,7 @@ def test_repeated_click_promotes_once(client_for: ClientFor, model_for: ModelFor
 
 def test_stale_page_promotes_nothing(client_for: ClientFor, model_for: ModelFor) -> None:
     mine, theirs = model_for("Mine"), model_for("Theirs")
-    services.promote(model=theirs, by=None)
+    registry.promote(model=theirs, by=None)
     response = client_for("admin").post(promote_url(mine), {"replacing": 0}, follow=True)
     assert "“Theirs” is active now" in response.content.decode()
     assert active_model() == theirs
@@ -60,7 +60,7 @@ def test_stale_page_promotes_nothing(client_for: ClientFor, model_for: ModelFor)
 
 def test_repeated_click_rolls_back_once(client_for: ClientFor, model_for: ModelFor) -> None:
     for name in ("First", "Second", "Third"):
-        services.promote(model=model_for(name), by=None)
+        registry.promote(model=model_for(name), by=None)
     seen = {"replacing": Promotion.objects.current().pk}  # type: ignore[union-attr]
     client = client_for("admin")
     for _ in range(2):
@@ -75,7 +75,7 @@ def test_nothing_to_go_back_to(client_for: ClientFor, model_for: ModelFor) -> No
     for _ in range(2):
         response = client.post("/trainer/models/roll-back/", follow=True)
         assert "No other model was active before" in response.content.decode()
-        services.promote(model=TrainedModel.objects.first() or model_for("Only"), by=None)
+        registry.promote(model=TrainedModel.objects.first() or model_for("Only"), by=None)
 
 
 def test_model_that_is_not_exported_is_refused(client_for: ClientFor, model_for: ModelFor) -> None:
@@ -131,7 +131,7 @@ def test_pages_of_models_take_constant_queries(
 ) -> None:
     client = client_for("viewer")
     model = model_for("One", run=run)
-    services.promote(model=model, by=None)
+    registry.promote(model=model, by=None)
     urls = ["/trainer/models/", model.get_absolute_url()]
     counts = []
     for url in urls:
@@ -139,7 +139,7 @@ def test_pages_of_models_take_constant_queries(
             client.get(url)
         counts.append(len(few))
     for i in range(10):
-        services.promote(model=model_for(f"More {i}"), by=None)
+        registry.promote(model=model_for(f"More {i}"), by=None)
     for url, count in zip(urls, counts, strict=True):
         with django_assert_max_num_queries(count + 1):  # one model more to go back to
             assert client.get(url).status_code == 200
@@ -147,4 +147,4 @@ def test_pages_of_models_take_constant_queries(
 
 def test_promotion_says_who(user_for: Callable[..., User], model_for: ModelFor) -> None:
     by = user_for("admin")
-    assert services.promote(model=model_for("New"), by=by).promoted_by == by
+    assert registry.promote(model=model_for("New"), by=by).promoted_by == by

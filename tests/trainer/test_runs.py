@@ -15,7 +15,7 @@ from django.utils import timezone
 from jobs.lease import JobError, claim
 from jobs.models import Job
 from mapping.models import Release, ReleaseLabel, SceneClass
-from trainer import services
+from trainer import services, supervising
 from trainer.engine.presets import PRESETS
 from trainer.models import PhotoSet, ScenePhoto, TrainingRun
 
@@ -116,7 +116,7 @@ def test_manifest_takes_labels_from_the_release(
     newer = Release.objects.create(number=2, note="All to bar")
     ReleaseLabel.objects.create(release=newer, scene_key="b/beach", label="bar")
     run.folder.mkdir(parents=True)
-    assert services._write_manifest(run) == {"photos": 1, "classes": ["z/zoo"]}
+    assert supervising._write_manifest(run) == {"photos": 1, "classes": ["z/zoo"]}
     with (run.folder / "manifest.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 40
@@ -129,7 +129,7 @@ def test_one_label_is_nothing_to_tell_apart(photo_set: PhotoSet, release: Releas
     run = services.start_run(photo_set=photo_set, release=release, preset=PRESET, by=None)
     run.folder.mkdir(parents=True)
     with pytest.raises(JobError, match="only 1 label of release 1"):
-        services._write_manifest(run)
+        supervising._write_manifest(run)
 
 
 def test_epoch_twice_is_one_row(photo_set: PhotoSet, release: Release) -> None:
@@ -138,7 +138,7 @@ def test_epoch_twice_is_one_row(photo_set: PhotoSet, release: Release) -> None:
     assert lease
     for loss in (0.9, 0.8):
         event = {"event": "epoch", "epoch": 1, "epochs": 3, "loss": loss}
-        services._record(lease, run, event | {"accuracy": 0.5, "balanced_accuracy": 0.4})
+        supervising.record(lease, run, event | {"accuracy": 0.5, "balanced_accuracy": 0.4})
     assert run.epochs.get().loss == 0.8
 
 

@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 
 from tests.trainer.conftest import jpeg
-from trainer import services
+from trainer import registry
 from trainer.models import Promotion, TrainedModel
 from trainer.serving import active_model, suggest
 
@@ -18,8 +18,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.integration]
 
 
 def test_installed_twice_is_one_active_model_that_suggests() -> None:
-    first = services.install_starter()
-    assert services.install_starter() == first == active_model()
+    first = registry.install_starter()
+    assert registry.install_starter() == first == active_model()
     assert TrainedModel.objects.count() == Promotion.objects.count() == 1
     assert first.card
     answer = next(iter(suggest([jpeg(size=(300, 200))])))
@@ -40,39 +40,39 @@ def assembled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         (model.folder / "manifest.json").write_text("{}")
         return model
 
-    monkeypatch.setattr(services, "_assemble", assemble)
+    monkeypatch.setattr(registry, "_assemble", assemble)
     return done
 
 
 def test_own_model_stays_active(assembled: list[str], model_for: Any) -> None:
     own = model_for("Own")
-    services.promote(model=own, by=None)
-    services.install_starter()
+    registry.promote(model=own, by=None)
+    registry.install_starter()
     assert active_model() == own
 
 
 def test_newer_starter_replaces_only_an_older_one(
     assembled: list[str], model_for: Any, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old = services.install_starter()
-    monkeypatch.setattr(services, "_digest", lambda folder: "newer")
-    new = services.install_starter()
+    old = registry.install_starter()
+    monkeypatch.setattr(registry, "_digest", lambda folder: "newer")
+    new = registry.install_starter()
     assert (old.pk != new.pk, active_model()) == (True, new)
-    services.roll_back(by=None)
-    services.install_starter()
+    registry.roll_back(by=None)
+    registry.install_starter()
     assert active_model() == old  # a restart does not undo a decision
-    services.promote(model=model_for("Own", run=run), by=None)
-    monkeypatch.setattr(services, "_digest", lambda folder: "newest")
-    services.install_starter()
+    registry.promote(model=model_for("Own", run=run), by=None)
+    monkeypatch.setattr(registry, "_digest", lambda folder: "newest")
+    registry.install_starter()
     active = active_model()
     assert active
     assert active.name == "Own"
 
 
 def test_files_lost_from_disk_are_made_again(assembled: list[str]) -> None:
-    first = services.install_starter()
+    first = registry.install_starter()
     (first.folder / "manifest.json").unlink()
-    assert services.install_starter() == first
+    assert registry.install_starter() == first
     assert len(assembled) == 2
 
 

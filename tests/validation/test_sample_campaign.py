@@ -12,7 +12,7 @@ from django.conf import settings
 from jobs.models import Job
 from tests.conftest import process_environment
 from trainer.models import Promotion
-from trainer.services import STARTER, install_starter
+from trainer.registry import STARTER, install_starter
 from trainer.serving import NoActiveModel
 from validation import services
 from validation.models import Campaign, Photo, Prediction

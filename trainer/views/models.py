@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 from markdown_it import MarkdownIt
 from PIL import Image, ImageOps
 
-from trainer import services, serving
+from trainer import registry, services, serving
 from trainer.forms import SuggestForm
 from trainer.models import Promotion, TrainedModel
 
@@ -33,7 +33,7 @@ def models(request: HttpRequest) -> HttpResponse:
     context = {
         "page": page,
         "current": current,
-        "previous": services.previous_model(current),
+        "previous": registry.previous_model(current),
         "promotions": Promotion.objects.select_related("model", "promoted_by")[:10],
         "live": any(model.job and model.job.is_live for model in page),
     }
@@ -52,7 +52,7 @@ def model(request: HttpRequest, pk: int) -> HttpResponse:
         "model": shown,
         "current": current,
         "is_active": bool(current and current.model_id == shown.pk),
-        "previous": services.previous_model(current),
+        "previous": registry.previous_model(current),
         "thresholds": sorted(manifest.get("thresholds", {}).items(), key=lambda item: item[0]),
         "facts": _facts(manifest),
         "card": CARD.render(shown.card),
@@ -110,8 +110,8 @@ def _replacing(request: HttpRequest) -> int | None:
 def promote(request: HttpRequest, pk: int) -> HttpResponse:
     shown = get_object_or_404(TrainedModel, pk=pk)
     try:
-        services.promote(model=shown, by=request.user, replacing=_replacing(request))  # type: ignore[arg-type]
-    except (services.NotReady, services.ActiveModelChanged) as error:
+        registry.promote(model=shown, by=request.user, replacing=_replacing(request))  # type: ignore[arg-type]
+    except (services.NotReady, registry.ActiveModelChanged) as error:
         messages.error(request, str(error))
     else:
         messages.success(request, f"“{shown}” is the active model.")
@@ -122,8 +122,8 @@ def promote(request: HttpRequest, pk: int) -> HttpResponse:
 @permission_required("trainer.add_promotion", raise_exception=True)
 def roll_back(request: HttpRequest) -> HttpResponse:
     try:
-        promotion = services.roll_back(by=request.user, replacing=_replacing(request))  # type: ignore[arg-type]
-    except (services.NotReady, services.ActiveModelChanged) as error:
+        promotion = registry.roll_back(by=request.user, replacing=_replacing(request))  # type: ignore[arg-type]
+    except (services.NotReady, registry.ActiveModelChanged) as error:
         messages.error(request, str(error))
     else:
         messages.success(request, f"Back to “{promotion.model}”: it is the active model again.")

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from jobs.models import Job
 from mapping.models import OTHER, Release
-from trainer import results, services
+from trainer import registry, results, services
 from trainer.engine.presets import DEFAULT_PRESET, PRESETS
 from trainer.forms import RunForm
 from trainer.models import PhotoSet, TrainedModel, TrainingRun
@@ -146,7 +146,7 @@ def run_photos(request: HttpRequest, pk: int) -> HttpResponse:
 def export(request: HttpRequest, pk: int) -> HttpResponse:
     shown = get_object_or_404(TrainingRun.objects.select_related("job"), pk=pk)
     try:
-        return redirect(services.export_run(run=shown, by=request.user))  # type: ignore[arg-type]
+        return redirect(registry.export_run(run=shown, by=request.user))  # type: ignore[arg-type]
     except services.NotReady as error:
         messages.error(request, str(error))
         return redirect(shown)

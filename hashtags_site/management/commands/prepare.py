@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from hashtags_site.demo import prepare_demo
 from mapping.catalogue import load_catalogue
-from trainer.services import install_starter
+from trainer.registry import install_starter
 
 
 class Command(BaseCommand):
