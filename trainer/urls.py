@@ -1,6 +1,6 @@
 from django.urls import path
 
-from trainer.views import models, photos, runs
+from trainer.views import board, models, photos, runs
 
 app_name = "trainer"
 urlpatterns = [
@@ -14,6 +14,9 @@ urlpatterns = [
     path("runs/<int:pk>/", runs.run, name="run"),
     path("runs/<int:pk>/photos/", runs.run_photos, name="run_photos"),
     path("runs/<int:pk>/export/", runs.export, name="export"),
+    path("runs/<int:pk>/tensorboard/open/", board.open_board, name="open_board"),
+    path("runs/<int:pk>/tensorboard/<path:path>", board.board, name="board"),
+    path("runs/<int:pk>/tensorboard/", board.board, {"path": ""}, name="board"),
     path("models/", models.models, name="models"),
     path("models/roll-back/", models.roll_back, name="roll_back"),
     path("models/<int:pk>/", models.model, name="model"),
