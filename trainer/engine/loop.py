@@ -18,7 +18,9 @@ from .errors import NotANumberError
 from .events import StopRequest, emit
 from .networks import device
 from .recipe import Recipe
+from .schedule import rate
 from .sources import Batch, Source
+from .stopper import reason_to_stop
 
 CHECKPOINT_SECONDS = 60.0  # between checkpoints inside a long epoch; every epoch's end has one when due
 
@@ -90,12 +92,18 @@ class Trainer:
     def run(self) -> None:
         """Train to the last epoch, from the checkpoint where there is one; raises Stopped when asked to."""
         self._resume()
-        while self.at.epoch < self.recipe.epochs:
+        while self.at.epoch < self.recipe.epochs and not self._enough():
             self._train_epoch()
             self._end_epoch()
             self.stop.check()
+        self.stopped_early = self._enough()
+        if self.stopped_early and self.recipe.keep == "last":
+            self._save("best.pt")
         if not (self.out / "best.pt").exists():
             self._save("best.pt")
+
+    def _enough(self) -> str | None:
+        return reason_to_stop(self.recipe, [row[self.recipe.stop_metric] for row in self.at.history])
 
     # --- one epoch
 
@@ -156,11 +164,7 @@ class Trainer:
         return torch.randperm(count).to(self.device), share
 
     def _lr(self) -> float:
-        """Half a cosine from ``lr`` to nothing, after a warm-up over the first twentieth of the steps."""
-        total = max(1, self.steps * self.recipe.epochs)
-        done = self.at.epoch * self.steps + self.at.batch
-        warm = max(1, total // 20)
-        return self.recipe.lr * min((done + 1) / warm, 0.5 * (1 + math.cos(math.pi * done / total)))
+        return rate(self.recipe, step=self.at.epoch * self.steps + self.at.batch, steps=self.steps)
 
     def _moved(self, batch: Batch) -> Batch:
         inputs = batch.inputs.to(self.device, non_blocking=True)
@@ -255,5 +259,7 @@ def _optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
         {"params": plain, "weight_decay": 0.0},
     ]
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.lr, momentum=0.9, nesterov=True)
+        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum)
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(groups, lr=recipe.lr)
     return torch.optim.AdamW(groups, lr=recipe.lr)
