@@ -25,7 +25,8 @@ from .calibrate import calibrate, cross_fitted
 from .efficientnet_lite import load_backbone
 from .errors import ExportError
 from .events import Progress, emit
-from .networks import FrozenNetwork, build_head, build_resnet, input_of
+from .families import build_network
+from .networks import FrozenNetwork, build_head, input_of
 from .predict import FORMAT
 from .preprocess import Input, UnreadablePhotoError, as_batch, backbone_input, open_photo, resized
 from .recipe import Recipe
@@ -62,7 +63,7 @@ def rebuild(run_dir: Path) -> tuple[nn.Module, Recipe, dict[str, Any]]:
         head = build_head(recipe, content["groups"], len(content["labels"]))
         head.load_state_dict(content["state"])
         return FrozenNetwork(recipe.backbones, head).eval(), recipe, content
-    network = build_resnet(recipe, len(content["labels"]), pretrained=False)
+    network = build_network(recipe, len(content["labels"]), pretrained=False)
     network.load_state_dict(content["state"])
     return network.eval(), recipe, content
 

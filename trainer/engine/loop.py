@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from . import checkpoint, metrics
 from .errors import NotANumberError
 from .events import StopRequest, emit
+from .families import SECOND_LOSS
 from .networks import device
 from .recipe import Recipe
 from .schedule import rate
@@ -50,8 +51,10 @@ class Criterion:
         inputs = batch.inputs
         if mix is not None:
             inputs = mix[1] * inputs + (1 - mix[1]) * inputs[mix[0]]
-        outputs = network[0](inputs).float()
+        outputs, second = _outputs(network[0], inputs)
         loss = self._cross_entropy(network[1](outputs), batch.labels, mix)
+        if second is not None:
+            loss = loss + SECOND_LOSS * self._cross_entropy(second, batch.labels, mix)
         if self.scene_weight:
             loss = loss + self.scene_weight * self._cross_entropy(outputs, batch.scenes, mix)
         return loss
@@ -62,6 +65,14 @@ class Criterion:
             other = F.cross_entropy(logits, target[mix[0]], label_smoothing=self.smoothing)
             loss = mix[1] * loss + (1 - mix[1]) * other
         return loss
+
+
+def _outputs(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+    """What the network says, and what Inception's second output says while it trains."""
+    said = network(inputs)
+    if isinstance(said, Tensor):
+        return said.float(), None
+    return said.logits.float(), said.aux_logits.float()
 
 
 class Trainer:

@@ -1,19 +1,15 @@
-"""The networks that a recipe can ask for."""
+"""The parts of networks that are ours: a head on frozen features, the layer of labels. See families.py."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .efficientnet_lite import FEATURES, load_backbone
-from .errors import WeightsError
-from .preprocess import IMAGENET_MEAN, IMAGENET_STD, Input, backbone_input
+from .preprocess import Input, backbone_input
 from .recipe import Recipe
-from .torchvision_shim import import_torchvision
 
 SMALLEST = 1e-12  # a probability's floor before its logarithm
 
@@ -96,47 +92,13 @@ def build_head(recipe: Recipe, groups: Sequence[int], labels: int) -> nn.Sequent
     return nn.Sequential(head, LabelLayer(labels, groups if by_scene else None))
 
 
-def build_resnet(recipe: Recipe, labels: int, *, pretrained: bool = True) -> nn.Sequential:
-    """torchvision's ResNet with a new last layer; WeightsError when its first weights cannot be had."""
-    models = import_torchvision().models
-    network: nn.Module = models.get_model(recipe.network, weights=None)
-    if pretrained and recipe.weights != "none":
-        network.load_state_dict(_resnet_state(models, recipe), strict=False)
-    network.fc = nn.Linear(network.get_submodule("fc").in_features, labels)  # type: ignore[arg-type]
-    return nn.Sequential(network, LabelLayer(labels))
-
-
-def _resnet_state(models: Any, recipe: Recipe) -> dict[str, Tensor]:
-    if recipe.weights != "imagenet":
-        state = _local_state(Path(recipe.weights), recipe.network)
-    else:
-        try:
-            state = models.get_model_weights(recipe.network).DEFAULT.get_state_dict(progress=False)
-        except Exception as error:  # urllib, ssl and torch.hub each fail in their own way
-            raise WeightsError(
-                f"the ImageNet weights of {recipe.network} cannot be downloaded: {error}",
-                hint="Without internet access choose a frozen recipe (its weights are installed), "
-                "give the path of a weight file as weights, or train from scratch with weights: none.",
-            ) from error
-    return {name: value for name, value in state.items() if not name.startswith("fc.")}
-
-
-def _local_state(path: Path, network: str) -> dict[str, Tensor]:
-    hint = f"Give a state dict of torchvision's {network}, saved with torch.save."
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickle, zip and file errors alike
-        raise WeightsError(f"{path} cannot be read as weights: {str(error)[:200]}", hint=hint) from error
-    if not isinstance(state, dict) or "conv1.weight" not in state:
-        raise WeightsError(f"{path} holds no weights of {network}", hint=hint)
-    return state
-
-
 def input_of(recipe: Recipe) -> Input:
     """How the recipe's network wants its photos. Joined backbones share the first one's input."""
     if recipe.kind == "frozen":
         return backbone_input(recipe.backbones[0])
-    return Input(recipe.image_size, IMAGENET_MEAN, IMAGENET_STD)
+    from .families import normalisation
+
+    return Input(recipe.image_size, *normalisation(recipe.network))
 
 
 def device() -> torch.device:

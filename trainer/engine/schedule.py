@@ -10,7 +10,8 @@ from .recipe import Recipe
 def annealed(epoch: int, *, low: float, high: float, period: int) -> float:
     """The thesis's equation 14, lr_i = lr_min + ½ (lr_max − lr_min)(1 + cos(i π / T)).
 
-    i = ``epoch`` from 0, lr_min = ``low``, lr_max = ``high``, T = ``period``. From ``high`` it falls to ``low`` in ``period`` epochs, rises again in as many, and so on.
+    i = ``epoch`` from 0, lr_min = ``low``, lr_max = ``high``, T = ``period``. From ``high`` it falls to
+    ``low`` in ``period`` epochs, rises again in as many, and so on.
     """
     return low + 0.5 * (high - low) * (1 + math.cos(epoch * math.pi / period))
 

@@ -17,9 +17,10 @@ from . import report
 from .data import Photo, Split, labels_of, read_manifest, scene_groups, split_photos, with_hashes
 from .errors import PhotosError, RecipeError
 from .events import Progress, StopRequest, emit
+from .families import build_network
 from .features import extract
 from .loop import Trainer
-from .networks import Head, LabelLayer, build_head, build_resnet, input_of
+from .networks import Head, LabelLayer, build_head, input_of
 from .recipe import Recipe
 from .sources import FeatureSource, PhotoSource, Source
 
@@ -127,7 +128,7 @@ def _prepare(job: RunJob, split: Split, names: Names, stop: StopRequest) -> tupl
         num_workers=recipe.num_workers,
     )
     resuming = (job.out / "checkpoint.pt").exists()
-    network = build_resnet(recipe, len(names.labels), pretrained=not resuming)
+    network = build_network(recipe, len(names.labels), pretrained=not resuming)
     _remember_prior(network, names.targets(split.train)[0], recipe)
     return network, source
 
