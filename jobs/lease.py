@@ -17,12 +17,13 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from jobs.models import Job
 
 BEAT_EVERY = 1.0  # seconds between writes of a heartbeat, however often a handler beats
+LOOK_EVERY = 0.4  # seconds between looks for the wish to cancel: reading is cheap, writing is not
 State = Job.State
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,21 @@ class Interrupted(Exception):
     """This worker is going away; the job goes back to the queue."""
 
 
+class Busy(Exception):
+    """Somebody else still holds what the work needs; the job goes back to the queue, at no cost."""
+
+
+class Died(Exception):
+    """The work was ended from outside: killed, or out of memory. The job goes back to the queue.
+
+    Unless it has died so often since it last got ahead that another attempt would only repeat that.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
 stopping = threading.Event()  # set when this worker shuts down: see jobs.keeper
 
 
@@ -60,7 +76,7 @@ class Lease:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.token = job.token
-        self._last_beat = 0.0
+        self._last_beat = self._last_look = 0.0
         self._unsaid: dict[str, object] = {}  # said since the last write
 
     def beat(
@@ -80,22 +96,32 @@ class Lease:
         if seconds_left is not None:
             self._unsaid["seconds_left"] = max(0, round(seconds_left))
         now = time.monotonic()
-        if now - self._last_beat < BEAT_EVERY:
-            return
-        self._last_beat = now
-        self._update(lease_until=timezone.now() + settings.JOB_LEASE, **self._unsaid)
-        self._unsaid = {}
-        if Job.objects.filter(pk=self.job.pk, state=State.CANCELLING).exists():
+        if now - self._last_beat >= BEAT_EVERY:
+            self._last_beat = now
+            self._update(lease_until=timezone.now() + settings.JOB_LEASE, **self._unsaid)
+            self._unsaid = {}
+        if now - self._last_look >= LOOK_EVERY:
+            self._last_look = now
+            self._look()
+
+    def _look(self) -> None:
+        seen = Job.objects.filter(pk=self.job.pk).values_list("state", "token").first()
+        if seen is None or seen[1] != self.token or seen[0] not in Job.HELD:
+            raise LeaseLost
+        if seen[0] == State.CANCELLING:
             raise Cancelled
+
+    def progressed(self) -> None:
+        """What was reached is safe: if the work dies from now on, that counts as the first time."""
+        if self.job.attempts > 1:
+            self._update(attempts=1)
+            self.job.attempts = 1
 
     @contextmanager
     def fenced(self) -> Iterator[None]:
         """A transaction for the handler's own writes; LeaseLost before any of them if it is too late."""
         with transaction.atomic():
-            held = Job.objects.select_for_update().filter(
-                pk=self.job.pk, token=self.token, state__in=Job.HELD
-            )
-            if not held.exists():
+            if not self._held().select_for_update().exists():
                 raise LeaseLost
             yield
 
@@ -110,20 +136,40 @@ class Lease:
             hint=hint,
         )
 
-    def give_back(self) -> None:
-        """Back to the queue, without counting as a failed attempt."""
-        self._update(
+    def give_back(self, message: str = "Waiting for a worker to go on", *, counts: bool = False) -> None:
+        """Back to the queue, or to its end where somebody asked for that meanwhile.
+
+        `counts`: as an attempt that failed.
+        """
+        uncounted = {} if counts else {"attempts": F("attempts") - 1}
+        queued = self._held().filter(state=State.RUNNING)
+        if not queued.update(
             state=State.QUEUED,
             lease_until=None,
             sent_at=None,
-            attempts=F("attempts") - 1,
-            message="Waiting for a worker to go on",
-        )
+            seconds_left=None,
+            message=message[:200],
+            **uncounted,
+        ):
+            self.finish(State.CANCELLED)
+
+    def died(self, reason: str, hint: str) -> None:
+        """Back to the queue, or failed if it keeps dying without getting ahead."""
+        if self.job.attempts < self.job.max_attempts:
+            self.give_back(f"{reason} It goes on from where it was", counts=True)
+        else:
+            self.finish(State.FAILED, error=died_too_often(self.job, reason), hint=hint)
 
     def _update(self, **fields: object) -> None:
-        held = Job.objects.filter(pk=self.job.pk, token=self.token, state__in=Job.HELD)
-        if not held.update(**fields):
+        if not self._held().update(**fields):
             raise LeaseLost
+
+    def _held(self) -> QuerySet[Job]:
+        return Job.objects.filter(pk=self.job.pk, token=self.token, state__in=Job.HELD)
+
+
+def died_too_often(job: Job, reason: str) -> str:
+    return f"It died {job.attempts} times at the same place, without getting ahead. {reason}"
 
 
 def claim(job_id: UUID | str) -> Lease | None:

@@ -17,18 +17,23 @@ import time
 from collections.abc import Callable, Sequence
 from typing import IO, Any
 
-from jobs.lease import JobError, Lease
+from jobs.lease import Busy, Died, JobError, Lease
 
 Event = dict[str, Any]
-POLL = 0.5  # seconds between looks at the clock, the lease and the wish to cancel
-GRACE = 4.0  # seconds a program gets to save its checkpoint before it is killed
+POLL = 0.25  # seconds between looks at the clock, the lease and the wish to cancel
+# Seconds a program gets to save its checkpoint before it is killed. With the time to notice the wish,
+# less than the five that a cancel may take.
+GRACE = 3.5
+STOPPED = 143  # what a program of ours says when it ended because of SIGTERM
+MEMORY_HINT = "Usually the machine ran out of memory: choose a smaller batch or photo size, then retry."
 
 
 def run_process(lease: Lease, argv: Sequence[str], on_event: Callable[[Event], None]) -> None:
     """Run argv to its end; on_event gets each JSON line as a dict.
 
     Raises JobError with the program's own last error event, or the end of its standard error, when it
-    fails; lets Cancelled, LeaseLost and Interrupted through, the program and its children ended first.
+    fails; Died when it was ended from outside, Busy when it says so. Lets Cancelled, LeaseLost and
+    Interrupted through, the program and its children ended first.
     """
     with tempfile.TemporaryFile() as stderr:
         process = subprocess.Popen(
@@ -37,14 +42,15 @@ def run_process(lease: Lease, argv: Sequence[str], on_event: Callable[[Event], N
             stderr=stderr,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
+            env=os.environ | {"SCENETAG_SUPERVISED": "1"},  # it ends when this process is gone
         )
         try:
             last_error = _follow(lease, process, on_event)
-            code = process.wait()
+            _wait(lease, process)
         finally:
             end_group(process)
-        if code:
-            raise _failure(code, last_error, stderr)
+        if process.returncode:
+            raise _failure(process.returncode, last_error, stderr)
 
 
 def _follow(
@@ -60,6 +66,8 @@ def _follow(
         while True:
             lease.beat()
             if not selector.select(POLL):
+                if _has_ended(process):  # but a child of its own still holds the pipe
+                    return last_error
                 continue
             chunk = os.read(fd, 1 << 16)
             if not chunk:
@@ -74,6 +82,13 @@ def _follow(
                 on_event(event)
 
 
+def _wait(lease: Lease, process: subprocess.Popen[bytes]) -> None:
+    """It has closed its output; until it has ended too, somebody may still want to cancel."""
+    while not _has_ended(process):
+        lease.beat()
+        time.sleep(0.02)
+
+
 def _parse(line: bytes) -> Event | None:
     try:
         event = json.loads(line)
@@ -82,33 +97,53 @@ def _parse(line: bytes) -> Event | None:
     return event if isinstance(event, dict) else None
 
 
-def _failure(code: int, last_error: Event | None, stderr: IO[bytes]) -> JobError:
-    if last_error:
-        return JobError(str(last_error.get("message", "")), str(last_error.get("hint", "")))
+def _failure(code: int, last_error: Event | None, stderr: IO[bytes]) -> Exception:
     stderr.seek(0, os.SEEK_END)
     stderr.seek(max(0, stderr.tell() - 4000))
     tail = stderr.read().decode(errors="replace").strip()
-    if code in (-signal.SIGKILL, 137):
-        return JobError(
-            "The training process was killed from outside.",
-            "Usually the machine ran out of memory: choose a smaller batch or photo size, then retry.",
-        )
+    said = str(last_error.get("message", "")) if last_error else ""
+    if last_error and last_error.get("kind") == "busy":
+        return Busy(said)
+    if code < 0 or code in (128 + signal.SIGKILL, STOPPED):
+        return Died(f"The program was ended from outside ({_signal_name(code)}).", MEMORY_HINT)
+    if any(_CHILD_DIED in words for words in (said, tail[-1500:])):
+        return Died("A process that reads photos was ended from outside.", MEMORY_HINT)
+    if last_error:
+        return JobError(said, str(last_error.get("hint", "")))
     return JobError(f"The process ended with code {code}: {tail[-1500:] or 'it said nothing'}")
 
 
+_CHILD_DIED = "DataLoader worker (pid"  # PyTorch's words when one is killed
+
+
+def _signal_name(code: int) -> str:
+    number = -code if code < 0 else code - 128
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 def end_group(process: subprocess.Popen[bytes], grace: float = GRACE) -> None:
-    """SIGTERM to the whole process group, SIGKILL to what is left of it after `grace` seconds."""
-    if process.poll() is None:
-        _signal_group(process.pid, signal.SIGTERM)
-        deadline = time.monotonic() + grace
-        while process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.05)
-    _signal_group(process.pid, signal.SIGKILL)
+    """SIGTERM to the program, SIGKILL to what is left of its process group after `grace` seconds.
+
+    Not SIGTERM to the group: a program that saves its checkpoint shall not lose its children meanwhile.
+    """
+    deadline = time.monotonic() + grace
+    if not _has_ended(process):
+        process.terminate()
+        while not _has_ended(process) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    # Not reaped yet, so that nobody else can have got its number.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     if process.stdout:
         process.stdout.close()
 
 
-def _signal_group(pgid: int, signal_number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pgid, signal_number)
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Without reaping it: its number stays its own until `wait`."""
+    if process.returncode is not None:
+        return True
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jobs.lease import Lease
 
 Handler = Callable[["Lease"], None]
-_handlers: dict[str, Handler] = {}
 
 
-def register(kind: str, handler: Handler) -> None:
-    _handlers[kind] = handler
+@dataclass(frozen=True)
+class Kind:
+    handler: Handler
+    slots: int | None = None  # how many at once on one machine; None: as many as workers have threads
+
+
+_kinds: dict[str, Kind] = {}
+
+
+def register(kind: str, handler: Handler, *, slots: int | None = None) -> None:
+    _kinds[kind] = Kind(handler, slots)
 
 
 def handler_of(kind: str) -> Handler:
     """Raises KeyError for a kind that no installed app registered."""
-    return _handlers[kind]
+    return _kinds[kind].handler
+
+
+def slots_of(kind: str) -> int | None:
+    known = _kinds.get(kind)
+    return known.slots if known else None

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
-from jobs.lease import Cancelled, Interrupted, JobError, Lease, LeaseLost, claim
+from jobs.lease import (
+    Busy,
+    Cancelled,
+    Died,
+    Interrupted,
+    JobError,
+    Lease,
+    LeaseLost,
+    claim,
+    died_too_often,
+    stopping,
+)
 from jobs.models import Job
-from jobs.registry import handler_of
+from jobs.registry import handler_of, slots_of
+from jobs.slots import slot
 
 State = Job.State
 RESEND_AFTER = timedelta(seconds=30)  # a queued job that nobody has taken by then is handed over again
@@ -41,10 +55,15 @@ def send(*, job: Job) -> None:
 
 
 def cancel(*, job: Job, by: AbstractBaseUser | None) -> None:
-    """Queued jobs end at once; a running one is asked to stop and says when it has. Twice is once."""
+    """Queued jobs end at once, and those whose worker fell silent; a running one is asked to stop and
+    says when it has. Twice is once.
+    """
     log.info("%s cancels job %s", by, job.pk)
     now = timezone.now()
-    if Job.objects.filter(pk=job.pk, state=State.QUEUED).update(state=State.CANCELLED, finished_at=now):
+    nobodys = Q(state=State.QUEUED) | Q(state__in=Job.HELD, lease_until__lt=now)
+    if Job.objects.filter(nobodys, pk=job.pk).update(
+        state=State.CANCELLED, finished_at=now, lease_until=None, seconds_left=None
+    ):
         return
     Job.objects.filter(pk=job.pk, state=State.RUNNING).update(state=State.CANCELLING)
 
@@ -62,18 +81,55 @@ def retry(*, job: Job, by: AbstractBaseUser | None) -> bool:
 
 
 def run(*, job_id: str) -> None:
-    """What a worker does with a delivered job: claim it, work, write down how it ended."""
+    """What a worker does with a delivered job: claim it, work, write down how it ended.
+
+    A delivery of a kind that has slots is only a reason to look: the oldest queued job comes first, and
+    whoever holds a slot goes on until none of the kind is left.
+    """
+    kind = Job.objects.filter(pk=job_id).values_list("kind", flat=True).first()
+    slots = slots_of(kind) if kind else None
+    if kind is None or slots is None:
+        _run(job_id)
+        return
+    busy: set[UUID] = set()  # left to a later delivery
+    while _oldest(kind, busy):
+        with slot(kind, slots) as is_free:
+            if not is_free:
+                log.info("Job %s waits for its turn", job_id)
+                return
+            while not stopping.is_set() and (oldest := _oldest(kind, busy)):
+                _reconnect()  # the work before may have taken hours
+                if not _run(oldest):
+                    busy.add(oldest)
+        # Looks again without the slot: a job delivered a moment before it was free was turned away.
+        if stopping.is_set():
+            return
+
+
+def _oldest(kind: str, but: set[UUID]) -> UUID | None:
+    queued = Job.objects.filter(kind=kind, state=State.QUEUED).exclude(pk__in=but)
+    return queued.order_by("created_at").values_list("pk", flat=True).first()
+
+
+def _reconnect() -> None:
+    if not connection.in_atomic_block:
+        close_old_connections()
+
+
+def _run(job_id: UUID | str) -> bool:
+    """False if it cannot be done now and must be left to a later delivery."""
     lease = claim(job_id)
     if lease is None:
         log.info("Job %s is taken or over: this delivery has nothing to do", job_id)
-        return
+        return True
     try:
-        _work(lease)
+        return _work(lease)
     except LeaseLost:
         log.warning("Job %s has another holder: this one stops", job_id)
+        return True
 
 
-def _work(lease: Lease) -> None:
+def _work(lease: Lease) -> bool:
     try:
         handler_of(lease.job.kind)(lease)
     except Cancelled:
@@ -82,8 +138,18 @@ def _work(lease: Lease) -> None:
         lease.give_back()
     except LeaseLost:
         raise
+    except Busy as why:
+        log.warning("Job %s goes back to the queue: %s", lease.job.pk, why)
+        lease.give_back(str(why))
+        return False
+    except Died as death:
+        _after_death(lease, str(death), death.hint)
     except JobError as error:
         lease.finish(State.FAILED, error=str(error), hint=error.hint)
+    except (OperationalError, InterfaceError) as error:
+        log.exception("The database was away during job %s", lease.job.pk)
+        _reconnect()
+        _after_death(lease, f"The database did not answer: {error}.", "Is it running, and its disk not full?")
     except Exception as error:
         log.exception("Job %s failed", lease.job.pk)
         hint = "This is a fault of the program. The worker's log has the details; retrying may help."
@@ -91,6 +157,15 @@ def _work(lease: Lease) -> None:
     else:
         # Asked to stop after the last beat: the work is whole, so it counts.
         lease.finish(State.SUCCEEDED)
+    return True
+
+
+def _after_death(lease: Lease, reason: str, hint: str) -> None:
+    log.warning("Job %s died: %s", lease.job.pk, reason)
+    lease.died(reason, hint)
+    job = Job.objects.get(pk=lease.job.pk)
+    if job.state == State.QUEUED:
+        send(job=job)
 
 
 def requeue_expired() -> int:
@@ -105,13 +180,14 @@ def requeue_expired() -> int:
                 state=State.FAILED,
                 finished_at=timezone.now(),
                 lease_until=None,
-                error=f"The worker died {job.attempts} times while doing this.",
-                hint="Often it ran out of memory: see the worker's log, then retry.",
+                error=died_too_often(job, "Its worker fell silent each time."),
+                hint="Often it ran out of memory: see the worker's log, then retry, perhaps a smaller batch.",
             )
         elif held.update(
             state=State.QUEUED,
             lease_until=None,
             sent_at=None,
+            seconds_left=None,
             message="Its worker fell silent; going on soon",
         ):
             send(job=job)

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from jobs import registry, services
-from jobs.lease import Cancelled, Interrupted, JobError, Lease, LeaseLost, claim, stopping
+from jobs.lease import Busy, Cancelled, Died, Interrupted, JobError, Lease, LeaseLost, claim, stopping
 from jobs.models import Job
 
 State = Job.State
@@ -24,10 +25,10 @@ def job() -> Job:
 
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
-    kept = dict(registry._handlers)
+    kept = dict(registry._kinds)
     yield
-    registry._handlers.clear()
-    registry._handlers.update(kept)
+    registry._kinds.clear()
+    registry._kinds.update(kept)
 
 
 def silence(job: Job) -> None:
@@ -71,8 +72,93 @@ def test_job_that_keeps_killing_its_worker_ends(job: Job) -> None:
         services.requeue_expired()
     job.refresh_from_db()
     assert job.state == State.FAILED
-    assert "died 5 times" in job.error
+    assert "died 5 times at the same place" in job.error
     assert job.hint
+
+
+def test_deaths_count_only_while_nothing_is_reached(job: Job) -> None:
+    for _ in range(4 * job.max_attempts):
+        lease = claim(job.pk)
+        assert lease
+        lease.progressed()
+        silence(job)
+        assert services.requeue_expired() == 1
+
+
+def test_program_killed_again_and_again_is_no_failure_while_it_gets_ahead(job: Job) -> None:
+    deaths = 0
+
+    def handler(lease: Lease) -> None:
+        nonlocal deaths
+        deaths += 1
+        if deaths <= 20:
+            lease.progressed()
+        raise Died("It was killed.", "Choose a smaller batch")
+
+    registry.register("test", handler)
+    while Job.objects.get(pk=job.pk).is_live:
+        services.run(job_id=str(job.pk))
+    job.refresh_from_db()
+    assert deaths == 20 + job.max_attempts - 1  # the twentieth is the first at its place
+    assert job.state == State.FAILED
+    assert "died 5 times at the same place, without getting ahead. It was killed." in job.error
+    assert job.hint == "Choose a smaller batch"
+
+
+def test_busy_costs_no_attempt(job: Job) -> None:
+    def handler(lease: Lease) -> None:
+        raise Busy("Another trainer has the folder")
+
+    registry.register("test", handler)
+    for _ in range(3):
+        services.run(job_id=str(job.pk))
+    job.refresh_from_db()
+    assert (job.state, job.attempts, job.message) == (State.QUEUED, 0, "Another trainer has the folder")
+
+
+@pytest.mark.parametrize("raised", [Interrupted(), Busy("busy"), Died("dead")])
+def test_cancel_is_not_forgotten_when_the_work_ends_otherwise(job: Job, raised: Exception) -> None:
+    def handler(lease: Lease) -> None:
+        services.cancel(job=lease.job, by=None)
+        raise raised
+
+    registry.register("test", handler)
+    services.run(job_id=str(job.pk))
+    job.refresh_from_db()
+    assert job.state == State.CANCELLED
+
+
+def test_database_that_was_away_is_no_failure(job: Job) -> None:
+    def handler(lease: Lease) -> None:
+        raise OperationalError("the connection was lost")
+
+    registry.register("test", handler)
+    services.run(job_id=str(job.pk))
+    job.refresh_from_db()
+    assert (job.state, job.attempts) == (State.QUEUED, 1)
+
+
+def test_beat_sees_the_wish_to_cancel_sooner_than_it_writes(
+    job: Job, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    lease = claim(job.pk)
+    assert lease
+    lease.beat()
+    services.cancel(job=job, by=None)
+    lease._last_look = 0.0
+    with django_assert_num_queries(1), pytest.raises(Cancelled):
+        lease.beat(1, 2)
+
+
+def test_cancel_of_a_job_whose_worker_fell_silent_ends_it_at_once(job: Job) -> None:
+    lease = claim(job.pk)
+    assert lease
+    silence(job)
+    services.cancel(job=job, by=None)
+    job.refresh_from_db()
+    assert job.state == State.CANCELLED
+    with pytest.raises(LeaseLost):
+        lease.finish(State.SUCCEEDED)
 
 
 def test_beats_between_writes_are_kept_not_lost(job: Job) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import Any
 
@@ -9,7 +10,7 @@ import psutil
 import pytest
 
 from jobs import services
-from jobs.lease import Cancelled, JobError, Lease, claim
+from jobs.lease import Busy, Cancelled, Died, JobError, Lease, claim
 from jobs.processes import run_process
 from tests.conftest import wait_for
 
@@ -49,10 +50,36 @@ def test_failure_without_words_shows_the_end_of_stderr(lease: Lease) -> None:
         run_process(lease, python("1/0"), lambda e: None)
 
 
-def test_killed_from_outside_hints_at_memory(lease: Lease) -> None:
-    with pytest.raises(JobError) as caught:
-        run_process(lease, python("import os; os.kill(os.getpid(), 9)"), lambda e: None)
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os; os.kill(os.getpid(), 9)",
+        "import os; os.kill(os.getpid(), 11)",
+        "raise SystemExit(143)",
+        "raise RuntimeError('DataLoader worker (pid(s) 7) exited unexpectedly')",
+    ],
+)
+def test_ended_from_outside_is_another_attempt_and_hints_at_memory(lease: Lease, code: str) -> None:
+    with pytest.raises(Died) as caught:
+        run_process(lease, python(code), lambda e: None)
     assert "memory" in caught.value.hint
+
+
+def test_busy_program_says_so(lease: Lease) -> None:
+    event = {"event": "error", "kind": "busy", "message": "Locked"}
+    code = f"print({json.dumps(event)!r}); raise SystemExit(1)"
+    with pytest.raises(Busy, match="Locked"):
+        run_process(lease, python(code), lambda e: None)
+
+
+def test_killed_program_whose_child_holds_the_pipe_is_noticed(lease: Lease) -> None:
+    code = (
+        "import os, subprocess, sys\n"
+        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    with pytest.raises(Died):
+        run_process(lease, python(code), lambda e: None)
 
 
 def test_cancel_ends_the_program_and_its_children(lease: Lease) -> None:
