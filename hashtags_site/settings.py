@@ -154,12 +154,19 @@ CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1).replace("
 CELERY_TASK_IGNORE_RESULT = True  # a job's state lives in our own table, which no restart loses
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 10, "socket_connect_timeout": 5}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_timeout": 10,
+    "socket_connect_timeout": 5,
+    # What was delivered and not acknowledged for so long comes again: harmless, and tests make it seconds.
+    "visibility_timeout": env.float("VISIBILITY_TIMEOUT_SECONDS", 3600),
+}
+CELERY_TASK_ACKS_LATE = env.bool("TASK_ACKS_LATE", False)
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.1}
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
 
 # A job's holder that has not been heard of for this long has lost it: see docs/jobs.md.
 JOB_LEASE = timedelta(seconds=env.float("JOB_LEASE_SECONDS", 20))
+TRAINING_SLOTS = env.int("TRAINING_SLOTS", 1)  # trainings at once on one machine; others wait their turn
 
 # --- Files ------------------------------------------------------------------------------------
 STATIC_URL = "static/"

@@ -129,7 +129,7 @@ class Command(BaseCommand):
             "--pool",
             "threads",
             "--concurrency",
-            "2",
+            str(settings.TRAINING_SLOTS + 1),  # trainings never keep short jobs from being done
         ]
         worker += ["--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
         quiet = ["-W", "ignore:You're running the worker"]  # a container's only user is root

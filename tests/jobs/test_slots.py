@@ -1,0 +1,102 @@
+"""Jobs of a kind with slots: at most so many at once on a machine, the oldest first, none forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from jobs import registry, services
+from jobs.lease import Busy, Died, Lease
+from jobs.models import Job
+from jobs.slots import slot
+
+State = Job.State
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ran() -> Iterator[list[str]]:
+    """Titles of the jobs in the order of their work; the kind "long" has one slot."""
+    kept = dict(registry._kinds)
+    order: list[str] = []
+    registry.register("long", lambda lease: order.append(lease.job.title), slots=1)
+    registry.register("short", lambda lease: order.append(lease.job.title))
+    yield order
+    registry._kinds.clear()
+    registry._kinds.update(kept)
+
+
+def queue(*titles: str, kind: str = "long") -> list[Job]:
+    return [services.enqueue(kind=kind, title=title, by=None) for title in titles]
+
+
+def test_one_delivery_does_all_of_them_oldest_first(ran: list[str]) -> None:
+    jobs = queue("first", "second", "third")
+    services.run(job_id=str(jobs[2].pk))
+    assert ran == ["first", "second", "third"]
+    assert set(Job.objects.values_list("state", flat=True)) == {State.SUCCEEDED}
+
+
+def test_taken_slot_leaves_the_job_queued_and_blocks_no_other_kind(ran: list[str]) -> None:
+    [long], [short] = queue("long"), queue("short", kind="short")
+    with slot("long", 1):
+        services.run(job_id=str(long.pk))
+        services.run(job_id=str(short.pk))
+    assert ran == ["short"]
+    long.refresh_from_db()
+    assert (long.state, long.attempts, long.token) == (State.QUEUED, 0, 0)
+
+
+def test_so_many_slots_are_free_as_there_are() -> None:
+    with slot("long", 2) as first, slot("long", 2) as second, slot("long", 2) as third:
+        assert (first, second, third) == (True, True, False)
+    with slot("long", 1) as again:
+        assert again
+
+
+def test_job_that_comes_while_the_last_one_works_is_done_too(ran: list[str]) -> None:
+    """Its own delivery finds the slot taken and returns."""
+
+    def handler(lease: Lease) -> None:
+        ran.append(lease.job.title)
+        if lease.job.title == "first":
+            services.run(job_id=str(queue("late")[0].pk))
+
+    registry.register("long", handler, slots=1)
+    services.run(job_id=str(queue("first")[0].pk))
+    assert ran == ["first", "late"]
+
+
+def test_killed_one_goes_on_before_the_next(ran: list[str]) -> None:
+    def handler(lease: Lease) -> None:
+        ran.append(lease.job.title)
+        if len(ran) == 1:
+            raise Died("killed")
+
+    registry.register("long", handler, slots=1)
+    services.run(job_id=str(queue("first", "second")[0].pk))
+    assert ran == ["first", "first", "second"]
+
+
+def test_busy_one_lets_the_next_pass_and_is_left_to_a_later_delivery(ran: list[str]) -> None:
+    def handler(lease: Lease) -> None:
+        ran.append(lease.job.title)
+        if lease.job.title == "first":
+            raise Busy("somebody else has it")
+
+    registry.register("long", handler, slots=1)
+    first, _ = queue("first", "second")
+    services.run(job_id=str(first.pk))
+    assert ran == ["first", "second"]
+    first.refresh_from_db()
+    assert (first.state, first.sent_at) == (State.QUEUED, None)
+    assert services.resend_forgotten() == 1
+
+
+def test_delivery_of_a_job_that_was_deleted_does_nothing(ran: list[str]) -> None:
+    [job] = queue("gone")
+    pk = str(job.pk)
+    job.delete()
+    services.run(job_id=pk)
+    assert ran == []
