@@ -42,7 +42,7 @@ def run_process(lease: Lease, argv: Sequence[str], on_event: Callable[[Event], N
             stderr=stderr,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            env=os.environ | {"SCENETAG_SUPERVISED": "1"},  # it ends when this process is gone
+            env=os.environ | {"SCENETAG_SUPERVISED": str(os.getpid())},  # it ends when this process is gone
         )
         try:
             last_error = _follow(lease, process, on_event)
