@@ -11,6 +11,8 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
+from jobs.registry import slots_of
+
 WORKER_SILENCE = timedelta(seconds=15)  # after this long without a sign the pages say no worker runs
 
 
@@ -81,6 +83,22 @@ class Job(models.Model):
     @property
     def is_live(self) -> bool:
         return self.state in self.LIVE
+
+    @property
+    def is_silent(self) -> bool:
+        """Its worker has not been heard of for a whole lease, and no other worker has noticed yet."""
+        return self.state in self.HELD and self.lease_until is not None and self.lease_until < timezone.now()
+
+    def get_state_display(self) -> str:  # type: ignore[no-redef]  # instead of Django's own
+        """The state in a word, as every page says it: what nobody works on is not called running."""
+        return "silent" if self.is_silent else str(self.State(self.state).label)
+
+    @property
+    def ahead(self) -> int:
+        """How many jobs of its kind come before it, where a machine does only so many of them at once."""
+        if self.state != self.State.QUEUED or slots_of(self.kind) is None:
+            return 0
+        return Job.objects.live().filter(kind=self.kind, created_at__lt=self.created_at).count()
 
     @property
     def percent(self) -> int | None:

@@ -19,7 +19,7 @@ CLASSES = {
 
 @register.filter
 def state_class(job: Job) -> str:
-    return CLASSES[Job.State(job.state)]
+    return "is-warn" if job.is_silent else CLASSES[Job.State(job.state)]
 
 
 @register.filter

@@ -102,3 +102,28 @@ def test_error_and_hint_are_shown_and_escaped(job: Job, client_for: ClientFor) -
     page = client_for("viewer").get(f"/jobs/{job.pk}/").content
     assert b"&lt;b&gt;No weights" in page
     assert b"Choose a local file" in page
+
+
+def test_job_whose_worker_fell_silent_is_not_called_running(job: Job, client_for: ClientFor) -> None:
+    claim(job.pk)
+    client = client_for("viewer")
+    assert b">running<" in client.get(f"/jobs/{job.pk}/").content
+    Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1), message="Epochs", done=3, total=9)
+    for url in (f"/jobs/{job.pk}/", "/jobs/"):
+        page = client.get(url).content
+        assert b">silent<" in page
+        assert b"ts worker fell silent" in page
+        assert b"running<" not in page
+    assert b"when a worker is back" in client.get(f"/jobs/{job.pk}/").content
+    services.cancel(job=job, by=None)
+    assert b">cancelled<" in client.get(f"/jobs/{job.pk}/").content
+
+
+def test_job_that_waits_for_its_turn_says_how_many_are_before_it(db: None, client_for: ClientFor) -> None:
+    first, second, third = (services.enqueue(kind="trainer.train", title=t, by=None) for t in "abc")
+    claim(first.pk)
+    client = client_for("viewer")
+    assert b"Waiting for its turn: 2 before it" in client.get(f"/jobs/{third.pk}/").content
+    assert b"before it" not in client.get(f"/jobs/{first.pk}/").content
+    services.cancel(job=second, by=None)
+    assert b"Waiting for its turn: 1 before it" in client.get(f"/jobs/{third.pk}/").content
