@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .errors import EngineError
 from .events import Stopped, StopRequest, emit
+from .parent import end_with_parent
 
 STOPPED = 143  # 128 + SIGTERM, what a shell reports for a stopped program
 
@@ -29,7 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError:
         emit("error", kind="memory", message="the machine ran out of memory", hint=_MEMORY_HINT)
     except OSError as error:
-        kind = "disk" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES) else "photos"
+        kind = (
+            "disk"
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
+            else "photos"
+        )
         emit("error", kind=kind, message=str(error), hint="Is the disk full, or the folder read-only?")
     except RuntimeError as error:
         if "out of memory" not in str(error) and "can't allocate" not in str(error):
@@ -43,6 +48,7 @@ _MEMORY_HINT = "Choose a smaller batch size or smaller photos."
 
 def _train(arguments: argparse.Namespace) -> int:
     stop = StopRequest().listen()  # before torch is imported: that takes seconds
+    end_with_parent()
     from .train import RunJob, train
 
     report = train(RunJob.read(arguments.job), stop)

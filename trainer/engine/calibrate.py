@@ -18,6 +18,7 @@ from .report import softmax
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Halves = NDArray[np.bool_]
 
 NEVER = 1.01  # above any probability: this hashtag is never suggested
 POOL_WEIGHT = 20.0  # how many photos' worth of opinion all hashtags together have about one of them
@@ -45,27 +46,42 @@ def fit_temperature(logits: NDArray[Any], true: Ints) -> float:
     return float(np.exp((low + high) / 2))
 
 
-def choose_thresholds(
-    probabilities: Floats, true: Ints, labels: Sequence[str], target: float
-) -> dict[str, float]:
-    """The lowest threshold of every hashtag at which its suggestions reach the target precision.
+class Curves:
+    """Of every hashtag, how precise its suggestions are at or above each threshold.
 
     A suggestion is a hashtag that beats ``other`` and every other label. The precision of hashtag h at
     threshold t is shrunk towards that of all hashtags together at t,
         p(h, t) = (hits_h + m · p(all, t)) / (n_h + m),   m = POOL_WEIGHT,
-    so a hashtag with few held-out photos follows the others and one with many follows itself. A hashtag
-    whose p never reaches the target gets NEVER. (Estimating a proportion with a beta prior of weight m.)
+    so a hashtag with few held-out photos follows the others and one with many follows itself. (Estimating a
+    proportion with a beta prior of weight m.)
     """
-    predicted, confidence = probabilities.argmax(1), probabilities.max(1)
-    spoken = np.array([label != "other" for label in labels])[predicted]
-    predicted, confidence = predicted[spoken], confidence[spoken]
-    right = (predicted == true[spoken]).astype(float)
-    pooled = _pooled_precision(confidence, right)
-    return {
-        label: _threshold(confidence[predicted == at], right[predicted == at], pooled, target)
-        for at, label in enumerate(labels)
-        if label != "other"
-    }
+
+    def __init__(self, probabilities: Floats, true: Ints, labels: Sequence[str]) -> None:
+        predicted, confidence = probabilities.argmax(1), probabilities.max(1)
+        spoken = np.array([label != "other" for label in labels])[predicted]
+        predicted, confidence = predicted[spoken], confidence[spoken]
+        right = (predicted == true[spoken]).astype(float)
+        self.thresholds, pooled = _pooled_precision(confidence, right)
+        self.precision = {
+            label: _shrunk(confidence[predicted == at], right[predicted == at], self.thresholds, pooled)
+            for at, label in enumerate(labels)
+            if label != "other"
+        }
+
+    def at(self, target: float) -> dict[str, float]:
+        """The lowest threshold of every hashtag that reaches the target precision; NEVER where none does."""
+        found = {}
+        for label, precision in self.precision.items():
+            reached = np.flatnonzero(precision >= target)
+            found[label] = float(self.thresholds[reached[0]]) if len(reached) else NEVER
+        return found
+
+
+def choose_thresholds(
+    probabilities: Floats, true: Ints, labels: Sequence[str], target: float
+) -> dict[str, float]:
+    """The lowest threshold of every hashtag at which it reaches the target precision: see Curves."""
+    return Curves(probabilities, true, labels).at(target)
 
 
 def _pooled_precision(confidence: Floats, right: Floats) -> tuple[Floats, Floats]:
@@ -76,13 +92,14 @@ def _pooled_precision(confidence: Floats, right: Floats) -> tuple[Floats, Floats
     return confidence[order][enough][::-1], precision[enough][::-1]
 
 
-def _threshold(confidence: Floats, right: Floats, pooled: tuple[Floats, Floats], target: float) -> float:
-    for threshold, together in zip(*pooled, strict=True):
-        above = confidence >= threshold
-        shrunk = (right[above].sum() + POOL_WEIGHT * together) / (above.sum() + POOL_WEIGHT)
-        if shrunk >= target:
-            return float(threshold)
-    return NEVER
+def _shrunk(confidence: Floats, right: Floats, thresholds: Floats, pooled: Floats) -> Floats:
+    """p(h, t) for every threshold (t,), of one hashtag's suggestions."""
+    order = np.argsort(confidence, kind="stable")
+    below = np.searchsorted(confidence[order], thresholds, side="left")
+    hits_below = np.concatenate([[0.0], right[order].cumsum()])[below]
+    count, hits = len(right) - below, right.sum() - hits_below
+    shrunk: Floats = (hits + POOL_WEIGHT * pooled) / (count + POOL_WEIGHT)
+    return shrunk
 
 
 def calibrate(logits: NDArray[Any], true: Ints, labels: Sequence[str], target: float) -> Calibration:
@@ -97,6 +114,43 @@ def suggestions(probabilities: Floats, labels: Sequence[str], thresholds: dict[s
     return np.where(probabilities.max(1) >= limit[best], best, -1).astype(np.int64)
 
 
+def _halves(count: int, seed: int) -> tuple[tuple[Halves, Halves], tuple[Halves, Halves]]:
+    half = np.random.default_rng(seed).permutation(count) % 2 == 0
+    return (half, ~half), (~half, half)
+
+
+def targets(
+    logits: NDArray[Any], true: Ints, labels: Sequence[str], *, seed: int = 0
+) -> list[dict[str, Any]]:
+    """For target precisions of 50 to 99 %: the thresholds chosen on all photos, and cross-fitted figures."""
+    whole = Curves(softmax(logits, fit_temperature(logits, true)), true, labels)
+    fitted = []
+    for choose, measure in _halves(len(true), seed):
+        temperature = fit_temperature(logits[choose], true[choose])
+        curves = Curves(softmax(logits[choose], temperature), true[choose], labels)
+        fitted.append((curves, softmax(logits[measure], temperature), measure))
+    rows = []
+    for percent in range(50, 100):
+        spoken = np.full(len(true), -1, dtype=np.int64)
+        for curves, probabilities, measure in fitted:
+            spoken[measure] = suggestions(probabilities, labels, curves.at(percent / 100))
+        rows.append(
+            {"target": percent / 100, "thresholds": whole.at(percent / 100), **_spoken(spoken, true, labels)}
+        )
+    return rows
+
+
+def _spoken(spoken: Ints, true: Ints, labels: Sequence[str]) -> dict[str, Any]:
+    """Coverage, precision, and the thesis's costly error: truly ``other`` photos that get a hashtag."""
+    said = spoken >= 0
+    other = true == (list(labels).index("other") if "other" in labels else -2)
+    return {
+        "coverage": float(said.mean()) if len(true) else 0.0,
+        "precision": float((spoken == true)[said].mean()) if said.any() else None,
+        "tagged_other": float(said[other].mean()) if other.any() else None,
+    }
+
+
 def cross_fitted(
     logits: NDArray[Any], true: Ints, labels: Sequence[str], target: float, *, seed: int = 0
 ) -> dict[str, Any]:
@@ -104,20 +158,15 @@ def cross_fitted(
 
     Also the thesis's costly error: the share of truly ``other`` photos that get a hashtag.
     """
-    half = np.random.default_rng(seed).permutation(len(true)) % 2 == 0
     spoken = np.full(len(true), -1, dtype=np.int64)
-    for choose, measure in ((half, ~half), (~half, half)):
+    for choose, measure in _halves(len(true), seed):
         fitted = calibrate(logits[choose], true[choose], labels, target)
         spoken[measure] = suggestions(softmax(logits[measure], fitted.temperature), labels, fitted.thresholds)
-    said = spoken >= 0
-    other = true == (list(labels).index("other") if "other" in labels else -2)
     return {
         "method": "cross-fitted: thresholds chosen on one half of the held-out photos, measured on "
         "the other, and the other way round; the shipped ones are chosen on all of them",
         "photos": len(true),
-        "coverage": float(said.mean()) if len(true) else 0.0,
-        "precision": float((spoken == true)[said].mean()) if said.any() else None,
-        "tagged_other": float(said[other].mean()) if other.any() else None,
+        **_spoken(spoken, true, labels),
         "per_hashtag": [
             {
                 "hashtag": label,

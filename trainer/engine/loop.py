@@ -19,11 +19,15 @@ from .events import StopRequest, emit
 from .families import SECOND_LOSS
 from .networks import device
 from .recipe import Recipe
+from .report import peak_memory_mb
 from .schedule import rate
 from .sources import Batch, Source
 from .stopper import reason_to_stop
 
-CHECKPOINT_SECONDS = 60.0  # between checkpoints inside a long epoch; every epoch's end has one when due
+# Between checkpoints passes 50 times as long as the last one took: 2 % of the time at most.
+CHECKPOINT_SHARE = 50
+TELL_SECONDS = 2.0  # between events inside an epoch
+RELOADS = 3  # times an epoch goes on after a process that reads photos has died
 
 
 @dataclass
@@ -32,10 +36,13 @@ class Position:
 
     epoch: int = 0  # epochs finished
     batch: int = 0  # batches done in the running epoch
+    photos: int = 0  # of it seen
+    learned: int = 0  # of these in a step: a last batch of one photo is passed over
+    right: int = 0  # of these predicted right while learning
     loss_sum: float = 0.0
-    photos: int = 0
-    seconds: float = 0.0
+    seconds: float = 0.0  # of the whole run
     best: float = -1.0
+    best_epoch: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -46,18 +53,25 @@ class Criterion:
         self.smoothing = recipe.label_smoothing
         self.scene_weight = recipe.scene_loss if recipe.kind == "frozen" else 0.0
 
-    def __call__(self, network: nn.Sequential, batch: Batch, mix: tuple[Tensor, float] | None) -> Tensor:
-        """Mean loss of a batch; ``mix`` = (permutation, share) where the batch is to be mixed with itself."""
+    def __call__(
+        self, network: nn.Sequential, batch: Batch, mix: tuple[Tensor, float] | None
+    ) -> tuple[Tensor, Tensor]:
+        """Mean loss of a batch, and how many labels it tells right, of the photo that counts most in a mix.
+
+        ``mix`` = (permutation, share) where the batch is to be mixed with itself.
+        """
         inputs = batch.inputs
         if mix is not None:
             inputs = mix[1] * inputs + (1 - mix[1]) * inputs[mix[0]]
         outputs, second = _outputs(network[0], inputs)
-        loss = self._cross_entropy(network[1](outputs), batch.labels, mix)
+        logits = network[1](outputs)
+        loss = self._cross_entropy(logits, batch.labels, mix)
         if second is not None:
             loss = loss + SECOND_LOSS * self._cross_entropy(second, batch.labels, mix)
         if self.scene_weight:
             loss = loss + self.scene_weight * self._cross_entropy(outputs, batch.scenes, mix)
-        return loss
+        meant = batch.labels if mix is None or mix[1] >= 0.5 else batch.labels[mix[0]]
+        return loss, (logits.detach().argmax(1) == meant).sum()
 
     def _cross_entropy(self, logits: Tensor, target: Tensor, mix: tuple[Tensor, float] | None) -> Tensor:
         loss = F.cross_entropy(logits, target, label_smoothing=self.smoothing)
@@ -73,6 +87,12 @@ def _outputs(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor | None]
     if isinstance(said, Tensor):
         return said.float(), None
     return said.logits.float(), said.aux_logits.float()
+
+
+def memory(device: torch.device) -> dict[str, float | None]:
+    """MB that this process, and the GPU for it, have held at most."""
+    gpu = round(torch.cuda.max_memory_allocated(device) / 2**20) if device.type == "cuda" else None
+    return {"memory_mb": round(peak_memory_mb()), "gpu_memory_mb": gpu}
 
 
 class Trainer:
@@ -98,7 +118,9 @@ class Trainer:
         self.optimizer = _optimizer(recipe, self.network)
         self.steps = math.ceil(source.train_count / recipe.batch_size)
         self.at = Position()
-        self.saved = time.monotonic()
+        self.saved, self.save_seconds, self.told = time.monotonic(), 0.0, 0.0
+        self.best: dict[str, Tensor] | None = None  # weights of the best epoch that best.pt does not have yet
+        self.stopped_early: str | None = None
 
     def run(self) -> None:
         """Train to the last epoch, from the checkpoint where there is one; raises Stopped when asked to."""
@@ -106,12 +128,17 @@ class Trainer:
         while self.at.epoch < self.recipe.epochs and not self._enough():
             self._train_epoch()
             self._end_epoch()
-            self.stop.check()
-        self.stopped_early = self._enough()
-        if self.stopped_early and self.recipe.keep == "last":
-            self._save("best.pt")
-        if not (self.out / "best.pt").exists():
-            self._save("best.pt")
+            if self.stop:
+                self.save()
+                self.stop.check()
+        self.stopped_early = self._enough() if self.at.epoch < self.recipe.epochs else None
+        if self.stopped_early:
+            emit(
+                "stopped_early", epoch=self.at.epoch, best_epoch=self.at.best_epoch, reason=self.stopped_early
+            )
+        if self.recipe.keep == "last" or not self._has_best():
+            self.best = self._weights()
+        self.save()
 
     def _enough(self) -> str | None:
         return reason_to_stop(self.recipe, [row[self.recipe.stop_metric] for row in self.at.history])
@@ -120,40 +147,61 @@ class Trainer:
 
     def _train_epoch(self) -> None:
         self.network.train()
-        start, before = time.monotonic(), self.at.photos
+        started = time.monotonic()
+        for attempt in range(RELOADS + 1):
+            try:
+                self._train_batches(started)
+                break
+            except RuntimeError as error:
+                # Position and weights are those of the last whole batch: read on from there.
+                if "DataLoader worker" not in str(error) or attempt == RELOADS:
+                    raise
+                self._end_if_asked(started)
+                emit("reloading", reason=str(error).split("\n")[0])
+        self.at.seconds += time.monotonic() - started
+
+    def _train_batches(self, started: float) -> None:
+        before = self.at.photos
         for batch in self.source.batches(self.at.epoch, self.at.batch):
-            if self.stop:
-                self.at.seconds += time.monotonic() - start
-                self.save()
-                self.stop.check()
+            self._end_if_asked(started)
             if len(batch.labels) > 1:  # batch normalisation cannot learn from a single photo
-                self.at.loss_sum += self._step(self._moved(batch)) * len(batch.labels)
+                self._step(self._moved(batch))
             self.at.photos += len(batch.labels)
             self.at.batch += 1
             if self.recipe.kind == "finetune":
-                self._tell(time.monotonic() - start, self.at.photos - before)
-        self.at.seconds += time.monotonic() - start
+                self._tell(time.monotonic() - started, self.at.photos - before)
+                self._save_if_due()
+
+    def _end_if_asked(self, started: float) -> None:
+        if self.stop:
+            self.at.seconds += time.monotonic() - started
+            self.save()
+            self.stop.check()
 
     def _tell(self, seconds: float, photos: int) -> None:
-        now = time.monotonic()
-        if now - self.saved > CHECKPOINT_SECONDS:
-            self.save()
+        if time.monotonic() - self.told < TELL_SECONDS:
+            return
+        self.told = time.monotonic()
         left = self.source.train_count * (self.recipe.epochs - self.at.epoch) - self.at.photos
-        if self.at.batch % max(1, self.steps // 20) == 0:
-            emit(
-                "progress",
-                phase=f"epoch {self.at.epoch + 1} of {self.recipe.epochs}",
-                done=self.at.batch,
-                total=self.steps,
-                seconds_left=round(seconds / max(photos, 1) * left, 1),
-            )
+        learned = max(self.at.learned, 1)
+        emit(
+            "step",
+            epoch=self.at.epoch + 1,
+            step=self.at.epoch * self.steps + self.at.batch,
+            steps=self.steps * self.recipe.epochs,
+            loss=self.at.loss_sum / learned,
+            lr=self.optimizer.param_groups[0]["lr"],
+            photos_per_second=round(photos / max(seconds, 1e-6), 1),
+            **memory(self.device),
+            seconds_left=round(seconds / max(photos, 1) * left, 1),
+        )
 
-    def _step(self, batch: Batch) -> float:
+    def _step(self, batch: Batch) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = self._lr()
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast("cuda", torch.bfloat16, enabled=self._mixed_precision()):
-            loss = self.criterion(self.network, batch, self._mix(len(batch.labels)))
+            loss, right = self.criterion(self.network, batch, self._mix(len(batch.labels)))
         value = float(loss.detach())
         if not math.isfinite(value):
             raise NotANumberError(
@@ -162,7 +210,9 @@ class Trainer:
             )
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
-        return value
+        self.at.loss_sum += value * len(batch.labels)
+        self.at.right += int(right)
+        self.at.learned += len(batch.labels)
 
     def _mixed_precision(self) -> bool:
         return self.device.type == "cuda" and self.recipe.kind == "finetune"
@@ -190,33 +240,36 @@ class Trainer:
         matrix = metrics.confusion(true, logits.argmax(1), len(self.identity["labels"]))
         self.at.seconds += time.monotonic() - start
         self.at.epoch += 1
+        before = self.at.history[-1].get("total_seconds", 0.0) if self.at.history else 0.0
+        seconds = max(self.at.seconds - before, 1e-6)
+        learned = max(self.at.learned, 1)
         row = {
             "epoch": self.at.epoch,
             "epochs": self.recipe.epochs,
-            "loss": self.at.loss_sum / max(self.at.photos, 1),
+            "loss": self.at.loss_sum / learned,
+            "train_accuracy": self.at.right / learned,
             "test_loss": float(F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(true))),
             "accuracy": metrics.accuracy(matrix),
             "balanced_accuracy": metrics.balanced_accuracy(matrix),
             "lr": lr,
-            "photos_per_second": round(
-                self.source.train_count * self.at.epoch / max(self.at.seconds, 1e-6), 1
-            ),
+            "photos_per_second": round(self.source.train_count / seconds, 1),
+            "seconds": round(seconds, 3),
+            "total_seconds": round(self.at.seconds, 3),
+            **memory(self.device),
         }
-        left = self.at.seconds / self.at.epoch * (self.recipe.epochs - self.at.epoch)
         self.at.history.append(row)
-        self.at.batch, self.at.loss_sum, self.at.photos = 0, 0.0, 0
-        self._keep(row["balanced_accuracy"])
+        self.at.batch, self.at.photos, self.at.learned, self.at.right, self.at.loss_sum = 0, 0, 0, 0, 0.0
+        self._remember_best(row)
+        self._save_if_due()
+        left = self.at.seconds / self.at.epoch * (self.recipe.epochs - self.at.epoch)
         emit("epoch", **row, seconds_left=round(left, 1))
 
-    def _keep(self, balanced: float) -> None:
-        last = self.at.epoch == self.recipe.epochs
-        better = balanced > self.at.best
-        self.at.best = max(self.at.best, balanced)
-        if better if self.recipe.keep == "best" else last:
-            self._save("best.pt")
-        # An epoch on cached features takes a blink: its checkpoint would cost more than the epoch.
-        if last or self.recipe.kind == "finetune" or time.monotonic() - self.saved > 1.0:
-            self.save()
+    def _remember_best(self, row: dict[str, Any]) -> None:
+        if row[self.recipe.stop_metric] > self.at.best:
+            self.at.best = row[self.recipe.stop_metric]
+            self.at.best_epoch = row["epoch"]
+            if self.recipe.keep == "best":
+                self.best = self._weights()
 
     def test(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Logits (n, c) and true labels (n,) of the test photos."""
@@ -234,16 +287,46 @@ class Trainer:
     # --- checkpoints
 
     def save(self) -> None:
-        self._save("checkpoint.pt", optimizer=self.optimizer.state_dict(), random=checkpoint.random_state())
-        self.saved = time.monotonic()
-
-    def _save(self, name: str, **more: Any) -> None:
-        position = dict(vars(self.at))
-        state = {key: value.contiguous() for key, value in self.network.state_dict().items()}
-        checkpoint.save(
-            self.out / name,
-            {**self.identity, "recipe": self.recipe.as_dict(), "state": state, "position": position, **more},
+        """best.pt where it is due, then checkpoint.pt; killed between them, a run finds the same best."""
+        started = time.monotonic()
+        if self.best is not None:
+            self._write("best.pt", self.best)
+            self.best = None
+        size = self._write(
+            "checkpoint.pt",
+            self._weights(),
+            optimizer=self.optimizer.state_dict(),
+            random=checkpoint.random_state(),
         )
+        self.saved = time.monotonic()
+        self.save_seconds = self.saved - started
+        emit(
+            "saved",
+            epoch=self.at.epoch,
+            batch=self.at.batch,
+            seconds=round(self.save_seconds, 3),
+            bytes=size,
+        )
+
+    def _save_if_due(self) -> None:
+        # The first checkpoint comes after one batch: it shows whether there is room, and how long it takes.
+        if not self.save_seconds or time.monotonic() - self.saved > CHECKPOINT_SHARE * self.save_seconds:
+            self.save()
+
+    def _weights(self) -> dict[str, Tensor]:
+        """A copy: training goes on changing the network's own."""
+        return {
+            key: value.detach().cpu().contiguous().clone() for key, value in self.network.state_dict().items()
+        }
+
+    def _has_best(self) -> bool:
+        return self.best is not None or (self.out / "best.pt").exists()
+
+    def _write(self, name: str, state: dict[str, Tensor], **more: Any) -> int:
+        content = {**self.identity, "recipe": self.recipe.as_dict(), "state": state}
+        file = self.out / name
+        checkpoint.save(file, {**content, "position": dict(vars(self.at)), **more})
+        return file.stat().st_size
 
     def _resume(self) -> None:
         file = self.out / "checkpoint.pt"
@@ -260,6 +343,8 @@ class Trainer:
         self.optimizer.load_state_dict(content["optimizer"])
         checkpoint.restore_random(content["random"])
         self.at = Position(**content["position"])
+        for row in self.at.history:  # whoever reads may have been killed before it kept them
+            emit("epoch", **row, seconds_left=None)
 
 
 def _optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:

@@ -44,7 +44,7 @@ class Recipe:
     warmup: float = 1.25  # epochs in which the rate rises from nothing, in a straight line
     stop_after: int = 0  # stop when stop_metric has not grown for so many epochs; 0: never before the last
     stop_epsilon: float = 0.0  # what counts as growth
-    stop_metric: str = "accuracy"
+    stop_metric: str = "accuracy"  # decides on stopping, and on which epoch is the best
     label_smoothing: float = 0.05
     # 0 judges photos as if labels came as often as in training; 1 as if all came equally often. Raises the
     # recall of rare labels (balanced accuracy) at the cost of common ones (accuracy): see LabelLayer.
@@ -168,6 +168,7 @@ _RULES: list[tuple[str, Callable[[Any], bool], str]] = [
     ("tta_strength", *_within(1, STRONGEST)),
     ("num_workers", *_within(0, 64)),
 ]
+RULES: dict[str, str] = {name: words for name, _, words in _RULES}  # what each may be, in words for people
 
 
 def _check_together(recipe: Recipe) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -44,6 +45,37 @@ def build_report(
         "peak_memory_mb": round(peak_memory_mb()),
         **facts,
     }
+
+
+def scene_costs(
+    photos: Sequence[Photo], logits: NDArray[Any], labels: Sequence[str], most: int = 60
+) -> list[dict[str, Any]]:
+    """Which scene classes' labels cost most accuracy: test photos predicted otherwise, and mostly as what.
+
+    A class whose photos are nearly all taken for one other hashtag is often a mapping to look at again.
+    """
+    said: dict[str, Counter[str]] = {}
+    label_of = {photo.scene_class: photo.label for photo in photos}
+    for photo, best in zip(photos, logits.argmax(1), strict=True):
+        said.setdefault(photo.scene_class, Counter())[labels[int(best)]] += 1
+    rows: list[dict[str, Any]] = []
+    for scene_class, answers in said.items():
+        label = label_of[scene_class]
+        wrong = Counter({name: count for name, count in answers.items() if name != label})
+        if wrong:
+            taken_for, count = wrong.most_common(1)[0]
+            rows.append(
+                {
+                    "scene_class": scene_class,
+                    "label": label,
+                    "photos": answers.total(),
+                    "wrong": wrong.total(),
+                    "taken_for": taken_for,
+                    "taken_for_count": count,
+                }
+            )
+    rows.sort(key=lambda row: (-row["wrong"], row["scene_class"]))
+    return rows[:most]
 
 
 def peak_memory_mb() -> float:

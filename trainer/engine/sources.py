@@ -142,6 +142,8 @@ class PhotoSource:
             num_workers=self.num_workers,
             collate_fn=list,
             multiprocessing_context="spawn" if self.num_workers else None,
+            # Its iterator draws a seed: not from the generator whose state a checkpoint keeps.
+            generator=torch.Generator(),
         )
         for rows in loader:
             good = [(dataset.photos[at], pixels) for at, pixels, _ in rows if pixels is not None]

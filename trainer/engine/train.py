@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
+import platform
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from . import report
+from .calibrate import targets
+from .checkpoint import CheckpointError
 from .data import Photo, Split, labels_of, read_manifest, scene_groups, split_photos, with_hashes
 from .errors import PhotosError, RecipeError
 from .events import Progress, StopRequest, emit
 from .families import build_network
 from .features import extract
+from .lock import only_trainer
 from .loop import Trainer
 from .networks import Head, LabelLayer, build_head, input_of
 from .recipe import Recipe
@@ -65,10 +70,32 @@ class Names:
 
 def train(job: RunJob, stop: StopRequest) -> dict[str, Any]:
     """Train (or go on training) and write best.pt, report.json and test_predictions.csv into the folder."""
+    with only_trainer(job.out, stop):
+        if (done := _done_before(job)) is not None:
+            return done
+        return _train(job, stop)
+
+
+def _done_before(job: RunJob) -> dict[str, Any] | None:
+    """The report of a run that had ended before its supervisor heard of it; its epochs are told again."""
+    if not all((job.out / name).exists() for name in ("report.json", "best.pt", "test_predictions.csv")):
+        return None
+    if (job.out / "checkpoint.pt").exists():
+        return None
+    content: dict[str, Any] = json.loads((job.out / "report.json").read_text(encoding="utf-8"))
+    if content.get("recipe") != job.recipe.as_dict():
+        raise CheckpointError(
+            f"{job.out.name} holds the result of another recipe", hint="Give another folder as out."
+        )
+    for row in content["history"]:
+        emit("epoch", **row, seconds_left=None)
+    return content
+
+
+def _train(job: RunJob, stop: StopRequest) -> dict[str, Any]:
     start = time.monotonic()
     recipe = job.recipe
     torch.manual_seed(recipe.seed)
-    job.out.mkdir(parents=True, exist_ok=True)
     photos = with_hashes(read_manifest(job.photos), stop)
     if not photos:
         raise PhotosError("none of the photos' files can be read")
@@ -81,6 +108,7 @@ def train(job: RunJob, stop: StopRequest) -> dict[str, Any]:
         test=len(split.test),
         labels=names.labels,
         resumed=(job.out / "checkpoint.pt").exists(),
+        environment=environment(),
     )
     network, source = _prepare(job, split, names, stop)
     identity = {"labels": names.labels, "scene_classes": names.scenes, "groups": names.groups}
@@ -106,9 +134,15 @@ def _finish(trainer: Trainer, source: Source, names: Names, job: RunJob, start: 
         device=str(trainer.device),
         recipe=job.recipe.as_dict(),
         history=trainer.at.history,
+        best_epoch=trainer.at.best_epoch,
+        stopped_early=trainer.stopped_early,
+        environment=environment(),
+        scene_costs=report.scene_costs(source.test_photos, logits, names.labels),
+        targets=targets(logits, true, names.labels),
     )
     report.write_predictions(job.out / "test_predictions.csv", source.test_photos, logits, names.labels)
     report.write_json(job.out / "report.json", content)
+    (job.out / "checkpoint.pt").unlink(missing_ok=True)  # only a run that goes on needs it
     return content
 
 
@@ -188,3 +222,16 @@ def _complete(photos: Sequence[Photo], rows: Sequence[dict[str, Any]]) -> list[P
 def _matrix(photos: Sequence[Photo], rows: Sequence[dict[str, Any]]) -> Tensor:
     """(n, f) float16: the features of every photo, backbones side by side."""
     return torch.from_numpy(np.concatenate([np.stack([part[p.sha256] for p in photos]) for part in rows], 1))
+
+
+def environment() -> dict[str, Any]:
+    """What the figures were made with: two runs of one recipe may differ by nothing else."""
+    torchvision = importlib.metadata.version("torchvision")
+    name = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu"
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": torchvision,
+        "device": name,
+        "threads": torch.get_num_threads(),
+    }

@@ -62,7 +62,7 @@ def test_every_family_learns_and_answers(name: str) -> None:
     chosen = recipe(name)
     network = build_network(chosen, LABELS)
     photos = batch(chosen.image_size)
-    loss = Criterion(chosen)(network.train(), photos, None)
+    loss, _ = Criterion(chosen)(network.train(), photos, None)
     loss.backward()  # type: ignore[no-untyped-call]
     assert all(p.grad is not None for p in network.parameters() if p.requires_grad)
     with torch.inference_mode():
@@ -79,7 +79,7 @@ def test_the_second_output_of_inception_weighs_two_fifths() -> None:
     chosen = recipe("inception_v3", label_smoothing=0.0)
     inputs = torch.randn(2, 2 * LABELS)
     target = torch.tensor([0, 1])
-    both = Criterion(chosen)(nn.Sequential(Two(), nn.Identity()), Batch(inputs, target, target), None)
+    both, _ = Criterion(chosen)(nn.Sequential(Two(), nn.Identity()), Batch(inputs, target, target), None)
     entropy = nn.functional.cross_entropy
     assert both.item() == pytest.approx(
         (entropy(inputs[:, :LABELS], target) + 0.4 * entropy(inputs[:, LABELS:], target)).item()
