@@ -1,6 +1,6 @@
 from django.urls import path
 
-from trainer.views import board, models, photos, runs
+from trainer.views import board, compare, models, photos, runs
 
 app_name = "trainer"
 urlpatterns = [
@@ -11,6 +11,7 @@ urlpatterns = [
     path("photos/<int:pk>/small/", photos.photo, {"small": True}, name="small_photo"),
     path("runs/", runs.runs, name="runs"),
     path("runs/new/", runs.new_run, name="new_run"),
+    path("runs/compare/", compare.compare, name="compare"),
     path("runs/<int:pk>/", runs.run, name="run"),
     path("runs/<int:pk>/photos/", runs.run_photos, name="run_photos"),
     path("runs/<int:pk>/export/", runs.export, name="export"),

@@ -1,0 +1,205 @@
+"""The page of runs side by side."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.http import QueryDict
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from jobs.models import Job
+from mapping.models import Release
+from trainer import comparing
+from trainer.engine.presets import PRESETS
+from trainer.models import Epoch, PhotoSet, Sweep, TrainingRun
+
+pytestmark = pytest.mark.django_db
+ClientFor = Callable[..., Client]
+PAGE = "/trainer/runs/compare/"
+
+
+@pytest.fixture
+def runs_for(photo_set: PhotoSet, release: Release, finished_job: Callable[..., Any]) -> Callable[..., Any]:
+    """Finished runs of a preset, each with a lower accuracy, another seed and rate."""
+
+    def make(count: int, preset: str = "table3-resnet18", **fields: Any) -> list[TrainingRun]:
+        made = [
+            TrainingRun.objects.create(
+                name=f"Run {n}",
+                photo_set=photo_set,
+                release=release,
+                preset=preset,
+                recipe=replace(PRESETS[preset].recipe, seed=n, lr=0.01 * (1 + n % 2)).as_dict(),
+                job=finished_job("trainer.train"),
+                accuracy=0.9 - n / 1000,
+                balanced_accuracy=0.5 + n / 1000,
+                report={
+                    "best_epoch": 2,
+                    "per_label": [{"label": "bar", "recall": n / 1000}, {"label": "beach", "recall": None}],
+                },
+                **fields,
+            )
+            for n in range(count)
+        ]
+        Epoch.objects.bulk_create(
+            Epoch(run=run, number=e, loss=1 / e, accuracy=e / 10, balanced_accuracy=e / 20, memory_mb=900 + e)
+            for run in made
+            for e in (1, 2, 3)
+        )
+        return made
+
+    return make
+
+
+def rows_of(query: str) -> list[comparing.Row]:
+    return comparing.read_rows(comparing.read_choice(QueryDict(query)))
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("run=1&run=3", [0, 2]),
+        ("run=2-4", [1, 2, 3]),
+        ("run=1-2&run=5-999999999999", [0, 1, 4]),
+        ("run=x&run=-1&run=4-2&run=3", [2]),
+        ("run=9999999999999999999", []),
+        ("sweep=999", []),
+        ("", []),
+    ],
+)
+def test_choice(runs_for: Any, query: str, found: list[int]) -> None:
+    made = runs_for(5)
+    first = made[0].pk
+    moved = re.sub(r"(?<![\d])[1-5](?!\d)", lambda number: str(int(number[0]) + first - 1), query)
+    assert [row.pk for row in rows_of(moved)] == [made[at].pk for at in found]
+
+
+def test_address_of_a_thousand_runs_is_short() -> None:
+    query = QueryDict("&".join(f"run={n}" for n in range(1, 1001)))
+    assert comparing.address(comparing.read_choice(query), sort="-accuracy").endswith(
+        "?run=1-1000&sort=-accuracy"
+    )
+
+
+def test_by_sweep_and_by_photo_set(runs_for: Any, photo_set: PhotoSet) -> None:
+    sweep = Sweep.objects.create(name="Table 3")
+    inside, _ = runs_for(2, sweep=sweep), runs_for(3)
+    assert [row.pk for row in rows_of(f"sweep={sweep.pk}")] == [run.pk for run in inside]
+    assert len(rows_of(f"photo_set={photo_set.pk}&all=1")) == 5
+
+
+def test_only_what_differs_unless_all_is_asked_for(client_for: ClientFor, runs_for: Any) -> None:
+    first, second = runs_for(2)
+    client, url = client_for("viewer"), f"{PAGE}?run={first.pk}&run={second.pk}"
+    few = client.get(url).content.decode()
+    assert '<th scope="row">seed</th>' in few
+    assert '<th scope="row">batch size</th>' not in few
+    assert '<td class="is-other-value">0.02</td>' in few
+    assert '<th scope="row">batch size</th>' in client.get(f"{url}&settings=all").content.decode()
+
+
+def test_a_setting_that_does_nothing_is_no_difference() -> None:
+    recipe = PRESETS["table3-resnet18"].recipe
+    run = {"photo_set__name": "P", "release__number": 1, "code_version": ""}
+    adam, other = (
+        comparing._settings(run | {"recipe": replace(recipe, momentum=m).as_dict()}) for m in (0.9, 0.5)
+    )
+    assert adam == other
+    assert adam["backbone"] == comparing.NOTHING
+    sgd = comparing._settings(run | {"recipe": replace(recipe, optimizer="sgd").as_dict()})
+    assert sgd["momentum"] == "0.9"
+
+
+def test_best_of_all_is_marked_and_unknown_figures_come_last(runs_for: Any) -> None:
+    made = runs_for(3)
+    TrainingRun.objects.filter(pk=made[1].pk).update(accuracy=None)
+    rows = rows_of(f"run={made[0].pk}-{made[2].pk}")
+    assert [("accuracy" in row.best, "balanced_accuracy" in row.best) for row in rows] == [
+        (True, False),
+        (False, False),
+        (False, True),
+    ]
+    assert "photos_per_second" not in rows[0].best  # nobody measured it
+    by = [comparing.ordered(rows, sort) for sort in ("accuracy", "-accuracy", "no-such")]
+    assert [[row.name for row in one] for one in by] == [
+        ["Run 2", "Run 0", "Run 1"],
+        ["Run 0", "Run 2", "Run 1"],
+        ["Run 0", "Run 1", "Run 2"],
+    ]
+
+
+def test_page_shows_the_thesis_and_the_best_epoch(client_for: ClientFor, runs_for: Any) -> None:
+    first, second = runs_for(2)
+    TrainingRun.objects.filter(pk=second.pk).update(report={})  # an older engine's: from its curve then
+    page = client_for("viewer").get(f"{PAGE}?run={first.pk}&run={second.pk}").content.decode()
+    thesis = PRESETS["table3-resnet18"].thesis
+    assert thesis
+    assert f"thesis {thesis.accuracy:.3f}" in page
+    assert '<td class="num">2</td>' in page
+    assert '<td class="num">3</td>' in page
+    assert "It has no test photos yet." in page or "base run has no test photos" in page
+
+
+def test_live_and_failed_runs_may_be_among_them(client_for: ClientFor, runs_for: Any) -> None:
+    first, second = runs_for(2)
+    TrainingRun.objects.filter(pk=second.pk).update(accuracy=None, balanced_accuracy=None, report={})
+    Job.objects.filter(pk=second.job_id).update(state=Job.State.QUEUED, finished_at=None)
+    Epoch.objects.filter(run=second).delete()
+    page = client_for("viewer").get(f"{PAGE}?run={first.pk}&run={second.pk}")
+    assert "queued" in page.content.decode()
+
+
+def test_curves_are_thinned_evenly(runs_for: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    [run] = runs_for(1)
+    Epoch.objects.bulk_create(
+        Epoch(run=run, number=e, loss=1, accuracy=0.5, balanced_accuracy=0.5) for e in range(4, 101)
+    )
+    monkeypatch.setattr(comparing, "CURVE_ROWS", 20)
+    [points] = comparing.read_curves(rows_of(f"run={run.pk}")).values()
+    assert [point[0] for point in points] == list(range(1, 101, 5))
+
+
+def test_loss_that_is_no_number_breaks_no_chart(runs_for: Any) -> None:
+    rows = rows_of(f"run={runs_for(2)[0].pk}-999999")
+    points: comparing.Points = {rows[0].pk: [(1, 0.5, 0.5, float("inf"))], rows[1].pk: [(1, 0.4, 0.4, 1.0)]}
+    assert [len(chart.lines) for chart in comparing.curve_charts(rows, points)] == [2, 2, 1]
+
+
+def test_many_runs_are_one_page_of_a_hundred(client_for: ClientFor, runs_for: Any) -> None:
+    made = runs_for(120)
+    client, url = client_for("viewer"), f"{PAGE}?run={made[0].pk}-{made[-1].pk}"
+    counts = []
+    for address in (f"{PAGE}?run={made[0].pk}-{made[9].pk}", url):
+        with CaptureQueriesContext(connection) as queries:
+            page = client.get(address).content.decode()
+        counts.append(len(queries))
+        for query in queries:
+            whole = query["sql"].replace('("trainer_trainingrun"."report", \'$.', "")  # parts of it are fine
+            assert not re.search(r'trainer_trainingrun"."(report|live)"', whole), whole
+    assert counts[0] == counts[1] <= 16
+    assert "120 runs" in page
+    assert page.count('<td class="against">') == 100
+    assert "60 runs, 0.5" in page  # of each learning rate, with the mean of their balanced accuracies
+    second = client.get(f"{url}&page=2").content.decode()
+    assert second.count('<td class="against">') == 20
+
+
+def test_nothing_to_compare(client_for: ClientFor, run: TrainingRun) -> None:
+    client = client_for("viewer")
+    assert "None of these runs is there" in client.get(PAGE).content.decode()
+    assert "One run alone" in client.get(f"{PAGE}?run={run.pk}").content.decode()
+
+
+@pytest.mark.parametrize("role", ["validator", "network", "nobody"])
+def test_others_may_not(client_for: ClientFor, role: str) -> None:
+    assert client_for(role).get(PAGE).status_code == 403
+
+
+def test_stranger(client: Client) -> None:
+    assert client.get(PAGE)["Location"].startswith("/login/")

@@ -1,0 +1,356 @@
+"""Runs side by side: what differs in their recipes, figures, curves, and whether a difference is chance.
+
+Made for a thousand runs at once: the number of queries is constant, and no report is read but those of the
+few runs whose hashtags are shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import ceil, isfinite
+from typing import Any
+
+from django.db.models import Avg, Count, F, Max, Q
+from django.http import QueryDict
+from django.urls import reverse
+from django.utils.http import urlencode
+
+from jobs.models import Job
+from trainer.charts import Chart, Line, line_chart
+from trainer.engine.presets import PRESETS, Thesis
+from trainer.models import Epoch, PhotoSet, Sweep, TrainingRun
+
+MOST = 2_000  # runs on one page's addresses; more are not read
+PAGE = 100  # rows of the table, lines of a chart
+PICKED = 8  # runs with a colour of their own, and columns of the narrow tables
+CURVE_ROWS = 20_000  # epochs that the charts of a page are drawn from
+FROZEN_ONLY = {"backbone", "views", "hidden", "dropout", "scene_loss"}
+FINETUNE_ONLY = {"network", "weights", "image_size", "augment", "tta", "tta_strength", "num_workers"}
+# A setting → whether it does anything in such a recipe.
+CONDITIONS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "momentum": lambda recipe: recipe.get("optimizer") == "sgd",
+    "period": lambda recipe: recipe.get("schedule") == "annealing",
+    "lr_min": lambda recipe: recipe.get("schedule") != "constant",
+    "stop_epsilon": lambda recipe: recipe.get("stop_after"),
+    "tta_strength": lambda recipe: recipe.get("tta"),
+    "test_share": lambda recipe: recipe.get("split", "random") == "random",
+}
+# Figure → is more better? None: neither.
+FIGURES: dict[str, bool | None] = {
+    "balanced_accuracy": True,
+    "accuracy": True,
+    "best_epoch": None,
+    "minutes": False,
+    "photos_per_second": True,
+    "memory_mb": False,
+}
+NOTHING = "–"
+# What the rows are made of; none of the large JSON columns.
+FIELDS = (
+    *("pk", "name", "preset", "recipe", "accuracy", "balanced_accuracy", "code_version"),
+    *("photo_set__name", "release__number"),
+    *("job__state", "job__started_at", "job__finished_at"),
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which runs an address asks for: `where` for the database, `query` to ask for the same again."""
+
+    where: Q | None = None  # None: none were named
+    query: tuple[tuple[str, str], ...] = ()
+    words: str = ""
+
+
+@dataclass
+class Row:
+    """One run of the comparison. figures: see FIGURES, None where unknown."""
+
+    pk: int
+    name: str
+    url: str
+    state: str
+    state_words: str
+    preset: str
+    thesis: Thesis | None
+    settings: dict[str, str]
+    figures: dict[str, float | None]
+    flatters_itself: bool  # its epoch was chosen by the test photos
+    best: set[str] = field(default_factory=set)  # figures in which no other run is better
+    color: int | None = None
+
+
+def read_choice(query: QueryDict) -> Choice:
+    """run=7, run=7-19 (several), sweep=3, or photo_set=2: what is not a number is left out."""
+    ranges = [found for text in query.getlist("run") for found in [_range(text)] if found]
+    sweep, photo_set = _number(query.get("sweep")), _number(query.get("photo_set"))
+    if ranges:
+        where = Q()
+        for low, high in ranges:
+            where |= Q(pk=low) if low == high else Q(pk__range=(low, high))
+        return Choice(where, tuple(("run", text) for text in _written(ranges)))
+    if sweep is not None:
+        name = Sweep.objects.filter(pk=sweep).values_list("name", flat=True).first()
+        return Choice(Q(sweep=sweep), (("sweep", str(sweep)),), f"Sweep “{name}”" if name else "")
+    if photo_set is not None:
+        name = PhotoSet.objects.filter(pk=photo_set).values_list("name", flat=True).first()
+        words = f"All runs on “{name}”" if name else ""
+        return Choice(Q(photo_set=photo_set), (("photo_set", str(photo_set)), ("all", "1")), words)
+    return Choice()
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and re.fullmatch(r"[0-9]{1,15}", text) else None
+
+
+def _range(text: str) -> tuple[int, int] | None:
+    low, _, high = text.partition("-")
+    first, last = _number(low), _number(high or low)
+    return (first, last) if first is not None and last is not None and first <= last else None
+
+
+def _written(ranges: Sequence[tuple[int, int]]) -> list[str]:
+    """Short enough for an address, however many runs follow each other."""
+    joined: list[tuple[int, int]] = []
+    for low, high in ranges:
+        if joined and low == joined[-1][1] + 1:
+            joined[-1] = (joined[-1][0], high)
+        else:
+            joined.append((low, high))
+    return [str(low) if low == high else f"{low}-{high}" for low, high in joined]
+
+
+def read_rows(choice: Choice) -> list[Row]:
+    """The chosen runs, oldest first, at most MOST of them. Two queries."""
+    if choice.where is None:
+        return []
+    runs = list(TrainingRun.objects.filter(choice.where).order_by("pk").values(*FIELDS)[:MOST])
+    epochs = Epoch.objects.order_by().filter(run__in=[run["pk"] for run in runs]).values("run")
+    epochs = epochs.annotate(speed=Avg("photos_per_second"), memory=Max("memory_mb"))
+    measured: dict[int, dict[str, Any]] = {row["run"]: dict(row) for row in epochs}
+    rows = [_row(run, measured.get(run["pk"], {})) for run in runs]
+    _mark_best(rows)
+    return rows
+
+
+def _row(run: dict[str, Any], measured: dict[str, Any]) -> Row:
+    preset = PRESETS.get(run["preset"])
+    started, finished = run["job__started_at"], run["job__finished_at"]
+    done = run["job__state"] == Job.State.SUCCEEDED
+    return Row(
+        pk=run["pk"],
+        name=run["name"],
+        url=reverse("trainer:run", args=[run["pk"]]),
+        state=run["job__state"],
+        state_words=str(Job.State(run["job__state"]).label).lower(),
+        preset=preset.title if preset else run["preset"],
+        thesis=preset.thesis if preset else None,
+        settings=_settings(run),
+        figures={
+            "balanced_accuracy": run["balanced_accuracy"],
+            "accuracy": run["accuracy"],
+            "best_epoch": None,  # of the rows of a page only: see add_best_epochs
+            "minutes": (finished - started).total_seconds() / 60 if done and started and finished else None,
+            "photos_per_second": measured.get("speed"),
+            "memory_mb": measured.get("memory"),
+        },
+        flatters_itself=run["recipe"].get("keep") == "best" or bool(run["recipe"].get("stop_after")),
+    )
+
+
+def _settings(run: dict[str, Any]) -> dict[str, str]:
+    """What made the run what it is, by name, in words; a dash for what does nothing in this recipe."""
+    recipe = run["recipe"]
+    kind = recipe.get("kind", "frozen")
+    found = {
+        "photo set": run["photo_set__name"],
+        "release": str(run["release__number"]),
+        "code version": run["code_version"] or NOTHING,
+    }
+    for name, value in recipe.items():
+        idle = name in (FINETUNE_ONLY if kind == "frozen" else FROZEN_ONLY)
+        counts = CONDITIONS.get(name)
+        found[name.replace("_", " ")] = NOTHING if idle or (counts and not counts(recipe)) else say(value)
+    return found
+
+
+def say(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _mark_best(rows: Sequence[Row]) -> None:
+    for name, more in FIGURES.items():
+        values = [row.figures[name] for row in rows if row.figures[name] is not None]
+        if more is None or len(values) < 2 or len(set(values)) < 2:
+            continue
+        best = max(values) if more else min(values)  # type: ignore[type-var]
+        for row in rows:
+            if row.figures[name] == best:
+                row.best.add(name)
+
+
+SORTS = {"name": "name", "preset": "preset", **{name: name for name in FIGURES if name != "best_epoch"}}
+
+
+def ordered(rows: Sequence[Row], sort: str) -> list[Row]:
+    """By a column of SORTS, "-name" from the greatest; unknown ones leave the order. Unknown figures last."""
+    name = sort.removeprefix("-")
+    if name not in SORTS:
+        return list(rows)
+    if name in ("name", "preset"):
+        return sorted(rows, key=lambda row: str(getattr(row, name)).lower(), reverse=sort.startswith("-"))
+    known = [row for row in rows if row.figures[name] is not None]
+    known.sort(key=lambda row: row.figures[name] or 0.0, reverse=sort.startswith("-"))
+    return known + [row for row in rows if row.figures[name] is None]
+
+
+# --- what differs -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cell:
+    value: str
+    is_other: bool  # than the base run's
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value of a setting over many runs; mean: their balanced accuracy's, None if none has ended."""
+
+    value: str
+    runs: int
+    mean: float | None
+
+
+def setting_rows(rows: Sequence[Row], base: Row, *, everything: bool) -> list[tuple[str, list[Cell]]]:
+    """Settings by name with a cell a run, only those that differ unless everything is asked for."""
+    found = []
+    for name in _names(rows):
+        values = [row.settings.get(name, NOTHING) for row in rows]
+        if everything or len(set(values)) > 1:
+            mine = base.settings.get(name, NOTHING)
+            found.append((name, [Cell(value, value != mine) for value in values]))
+    return found
+
+
+def setting_values(rows: Sequence[Row], most: int = 12) -> list[tuple[str, list[Value], int]]:
+    """For many runs: each differing setting, its commonest values, and how many more there are."""
+    found = []
+    for name in _names(rows):
+        groups: dict[str, list[float | None]] = defaultdict(list)
+        for row in rows:
+            groups[row.settings.get(name, NOTHING)].append(row.figures["balanced_accuracy"])
+        if len(groups) > 1:
+            counted = Counter({value: len(runs) for value, runs in groups.items()}).most_common(most)
+            values = [Value(value, runs, _mean(groups[value])) for value, runs in counted]
+            found.append((name, values, len(groups) - len(values)))
+    return found
+
+
+def _names(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row.settings))
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+# --- curves -----------------------------------------------------------------------------------
+
+CURVES = (  # the places 1 to 3 of a point, and whether they are shares
+    ("Balanced accuracy on held-out photos", True),
+    ("Accuracy on held-out photos", True),
+    ("Training loss", False),
+)
+Points = dict[int, list[tuple[float, float, float, float]]]  # run → epoch, balanced, accuracy, loss
+
+
+def read_curves(rows: Sequence[Row]) -> Points:
+    """Epochs of the runs, evenly thinned where there are more than CURVE_ROWS. Two queries."""
+    epochs = Epoch.objects.filter(run__in=[row.pk for row in rows])
+    step = max(1, ceil(epochs.aggregate(n=Count("pk"))["n"] / CURVE_ROWS))
+    if step > 1:
+        epochs = epochs.annotate(place=(F("number") - 1) % step).filter(place=0)
+    points: Points = defaultdict(list)
+    read = epochs.order_by("run", "number").values_list(
+        "run", "number", "balanced_accuracy", "accuracy", "loss"
+    )
+    for run, *point in read:
+        points[run].append(tuple(point))  # type: ignore[arg-type]
+    return dict(points)
+
+
+def curve_charts(rows: Sequence[Row], points: Points) -> list[Chart]:
+    """A chart a figure, a line a run: those with a colour above the others, which are grey."""
+    # What is drawn last lies on top.
+    drawn = sorted(
+        (row for row in rows if row.pk in points),
+        key=lambda row: -1 if row.color is None else PICKED - row.color,
+    )
+    last = max((points[row.pk][-1][0] for row in drawn), default=2)
+    charts = []
+    for at, (title, percent) in enumerate(CURVES, start=1):
+        finite = [row for row in drawn if any(isfinite(point[at]) for point in points[row.pk])]
+        series = [(row.name, [(p[0], p[at]) for p in points[row.pk]]) for row in finite]
+        if chart := line_chart(title, series, x_title="epoch", x_range=(1, max(last, 2)), percent=percent):
+            lines = zip(finite, chart.lines, strict=True)
+            charts.append(replace(chart, lines=tuple(_coloured(row, line) for row, line in lines)))
+    return charts
+
+
+def _coloured(row: Row, line: Line) -> Line:
+    css = "pick-rest" if row.color is None else f"pick-{row.color}"
+    return replace(line, css=css, dots=line.dots[-1:])
+
+
+def add_best_epochs(rows: Sequence[Row], points: Points) -> None:
+    """The epoch that the engine names, or the one with the best accuracy in the curve. One query."""
+    said = dict(
+        TrainingRun.objects.filter(pk__in=[row.pk for row in rows]).values_list("pk", "report__best_epoch")
+    )
+    for row in rows:
+        curve = points.get(row.pk)
+        found = said.get(row.pk)
+        if found is None and curve:
+            found = max(curve, key=lambda point: (point[2], -point[0]))[0]
+        row.figures["best_epoch"] = found
+
+
+# --- by hashtag -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Recall:
+    value: float | None
+    is_best: bool
+
+
+def recall_rows(rows: Sequence[Row]) -> list[tuple[str, list[Recall]]]:
+    """Hashtags with the share of their photos that each run finds, the most disputed first. One query."""
+    reports = TrainingRun.objects.filter(pk__in=[row.pk for row in rows])
+    by_run: dict[int, Mapping[str, float | None]] = {
+        pk: {one["label"]: one.get("recall") for one in per_label or []}
+        for pk, per_label in reports.values_list("pk", "report__per_label")
+    }
+    labels = sorted({label for known in by_run.values() for label in known})
+    found = []
+    for label in labels:
+        values = [by_run.get(row.pk, {}).get(label) for row in rows]
+        known = [value for value in values if value is not None]
+        best = max(known) if len(set(known)) > 1 else None
+        spread = max(known) - min(known) if known else 0.0
+        found.append((spread, label, [Recall(v, best is not None and v == best) for v in values]))
+    found.sort(key=lambda one: (-one[0], one[1]))
+    return [(label, cells) for _, label, cells in found]
+
+
+def address(choice: Choice, **more: object) -> str:
+    """The page of the same runs with other settings; empty ones are left out."""
+    query = [*choice.query, *((name, str(value)) for name, value in more.items() if value)]
+    return f"{reverse('trainer:compare')}?{urlencode(query)}"
