@@ -174,7 +174,7 @@ def addresses(runs: int) -> dict[str, str]:
     """Pages by name. The seeded runs are the newest: their numbers end with the list's first."""
 
     def compare(count: int) -> str:
-        return "/trainer/runs/compare/?" + "&".join(f"run={n}" for n in range(FIRST, FIRST + count))
+        return f"/trainer/runs/compare/?run={FIRST}-{FIRST + count - 1}"
 
     return {
         "run list": "/trainer/runs/",
@@ -187,6 +187,7 @@ def addresses(runs: int) -> dict[str, str]:
         "compare 2": compare(2),
         "compare 100": compare(100),
         f"compare {runs}": compare(runs),
+        f"compare {runs}, sorted, page 3": f"{compare(runs)}&sort=-balanced_accuracy&page=3",
     }
 
 
