@@ -5,8 +5,15 @@ The order of an epoch depends on seed and epoch alone, so a resumed run goes on 
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import select
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing.context import BaseContext
 from typing import Any, Protocol
 
 import numpy as np
@@ -79,6 +86,31 @@ class FeatureSource:
             yield Batch(inputs.float(), labels, scenes)
 
 
+def _processes() -> BaseContext:
+    """Loaders forked from a server that has imported what they need: started in no time, every epoch anew.
+
+    Forked from this process they could inherit a lock that some thread of it holds. Where a process cannot
+    be waited for by a file descriptor they are started one by one: PyTorch itself ends those.
+    """
+    if not hasattr(os, "pidfd_open"):
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
+def _end_with(trainer: int, worker: int) -> None:
+    """A forked loader's parent is the server, so PyTorch does not see that its trainer was killed."""
+    if hasattr(os, "pidfd_open"):
+        threading.Thread(target=_watch, args=(trainer,), name="trainer", daemon=True).start()
+
+
+def _watch(trainer: int) -> None:
+    with suppress(ProcessLookupError):
+        select.select([os.pidfd_open(trainer)], [], [])
+    os._exit(1)
+
+
 class PhotoDataset(Dataset[tuple[int, Any, str]]):
     """Decoded photos; a training photo is mirrored by half, by a draw that depends on seed and epoch."""
 
@@ -141,7 +173,8 @@ class PhotoSource:
             batch_sampler=chosen,
             num_workers=self.num_workers,
             collate_fn=list,
-            multiprocessing_context="spawn" if self.num_workers else None,
+            multiprocessing_context=_processes() if self.num_workers else None,
+            worker_init_fn=partial(_end_with, os.getpid()),
             # Its iterator draws a seed: not from the generator whose state a checkpoint keeps.
             generator=torch.Generator(),
         )
