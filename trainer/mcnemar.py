@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from mapping.models import ReleaseLabel
+from trainer.engine.recipe import Recipe
 from trainer.models import ScenePhoto, TestSet, TrainingRun
 
 FEW = 25  # discordant photos under which the exact test is taken
 SURE = 0.05
+_PLAIN = Recipe()  # for what an older run's recipe does not say
 
 
 @dataclass(frozen=True)
@@ -70,35 +73,64 @@ def holm(values: Sequence[float]) -> list[float]:
     return corrected
 
 
+@dataclass(frozen=True)
+class _Run:
+    test_set: int | None
+    right: bytes | None
+    release: int
+    photo_set: int
+    recipe: dict[str, Any]
+
+    @property
+    def split(self) -> tuple[object, ...]:
+        """What decides which photos are held out."""
+        known = {
+            name: self.recipe.get(name, getattr(_PLAIN, name)) for name in ("split", "seed", "test_share")
+        }
+        if known["split"] != "random":
+            known["test_share"] = None
+        if str(known["split"]).startswith("sun-"):
+            known["seed"] = None
+        return tuple(known.values())
+
+
 def against(base: int, others: Sequence[int]) -> dict[int, Test]:
     """Run → its test against the base run, by their numbers. Five queries at most, whatever their count."""
-    fields = ("pk", "test_set_id", "right", "release_id", "photo_set_id")
-    runs = {row[0]: row for row in TrainingRun.objects.filter(pk__in=[base, *others]).values_list(*fields)}
-    if base not in runs or runs[base][1] is None or not runs[base][2]:
+    fields = ("test_set", "right", "release", "photo_set", "recipe")
+    wanted = TrainingRun.objects.filter(pk__in=[base, *others])
+    runs = {pk: _Run(*rest) for pk, *rest in wanted.values_list("pk", *fields)}
+    ours = runs.get(base)
+    if ours is None or ours.test_set is None or not ours.right:
         return {pk: Test(reason="The base run has no test photos yet.") for pk in others}
-    _, base_set, base_right, base_release, photo_set = runs[base]
-    sets = {runs[pk][1] for pk in (base, *others) if pk in runs and runs[pk][1]}
+    sets = {run.test_set for run in runs.values() if run.test_set}
     keys = {
         pk: np.frombuffer(bytes(content), np.uint64)
         for pk, content in TestSet.objects.filter(pk__in=sets).values_list("pk", "keys")
     }
-    relabelled = _relabelled(base_release, {runs[pk][3] for pk in others if pk in runs}, photo_set)
+    relabelled = _relabelled(ours.release, {run.release for run in runs.values()}, ours.photo_set)
     found: dict[int, Test] = {}
     groups: dict[int, list[int]] = defaultdict(list)
     for pk in others:
-        _, test_set, right, release, _ = runs.get(pk, (pk, None, None, None, None))
-        if not test_set or not right:
+        run = runs.get(pk)
+        if run is None or run.test_set is None or not run.right:
             found[pk] = Test(reason="It has no test photos yet.")
-        elif classes := relabelled.get(release, 0):
-            many = f"{classes} class" + "es" * (classes != 1)
-            found[pk] = Test(reason=f"Its release labels {many} of these photos otherwise.")
+        elif reason := _why_not(ours, run, relabelled.get(run.release, 0)):
+            found[pk] = Test(reason=reason)
         else:
-            groups[test_set].append(pk)
+            groups[run.test_set].append(pk)
     for test_set, members in groups.items():
-        rights = [bytes(runs[pk][2]) for pk in members]
-        tests = _tests(keys[base_set], bytes(base_right), keys[test_set], rights)
+        rights = [bytes(runs[pk].right or b"") for pk in members]
+        tests = _tests(keys[ours.test_set], bytes(ours.right), keys[test_set], rights)
         found |= dict(zip(members, tests, strict=True))
     return _corrected(found)
+
+
+def _why_not(base: _Run, run: _Run, relabelled: int) -> str:
+    if relabelled:
+        return f"Its release labels {relabelled} class{'es' * (relabelled != 1)} of these photos otherwise."
+    if run.photo_set == base.photo_set and run.test_set != base.test_set and run.split != base.split:
+        return "It splits the same photos otherwise: it may have learned from the base run's test photos."
+    return ""
 
 
 def _tests(

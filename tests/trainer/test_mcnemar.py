@@ -36,6 +36,20 @@ def test_many_pairs_by_chi_square(b: int, c: int) -> None:
     assert p == pytest.approx(math.erfc(math.sqrt((abs(b - c) - 1) ** 2 / (b + c) / 2)))
 
 
+@pytest.mark.parametrize(
+    ("b", "c", "p", "exact"),
+    [
+        (1, 9, 22 / 1024, True),  # 2 (1 + 10) / 2^10
+        (59, 6, 1.11993e-10, False),  # χ² = 52²/65 = 41.6
+        (121, 59, 5.4504e-6, False),  # χ² = 61²/180 = 20.67
+        (10, 3, 0.0922852, True),  # 2 (1 + 13 + 78 + 286) / 2^13
+    ],
+)
+def test_known_values(b: int, c: int, p: float, exact: bool) -> None:
+    assert mcnemar(b, c) == (pytest.approx(p, rel=1e-4, abs=0), exact)
+    assert mcnemar(c, b) == mcnemar(b, c)
+
+
 def test_equal_counts_are_never_a_difference() -> None:
     assert mcnemar(40, 40)[0] == mcnemar(0, 0)[0] == 1  # not the χ² of a corrected −1
 
@@ -61,13 +75,11 @@ def run_for(photo_set: PhotoSet, release: Release, finished_job: Callable[..., A
         bits = np.array([key in right for key in sorted(keys)])
         return TrainingRun.objects.create(
             name="Run",
-            photo_set=photo_set,
             preset="frozen-lite0",
-            recipe={"kind": "frozen"},
             job=finished_job("trainer.train"),
             test_set=held_out(keys),
             right=np.packbits(bits).tobytes(),
-            **{"release": release} | fields,
+            **{"photo_set": photo_set, "release": release, "recipe": {"kind": "frozen"}} | fields,
         )
 
     return make
@@ -104,6 +116,20 @@ def test_nothing_common_is_no_test(run_for: RunFor) -> None:
     keys = list(KEYS)
     base, other = run_for(keys[:30], set()), run_for(keys[30:], set(keys))
     assert "No photo was held out from both" in against(base.pk, [other.pk])[other.pk].reason
+
+
+@pytest.mark.django_db
+def test_another_split_of_the_same_photos_is_no_test(run_for: RunFor) -> None:
+    keys = list(KEYS)
+    base = run_for(keys[:40], set(), recipe={"kind": "frozen", "seed": 0})
+    reseeded = run_for(keys[20:], set(), recipe={"kind": "frozen", "seed": 1})
+    same_photos = run_for(keys[:40], set(), recipe={"kind": "frozen", "seed": 1})
+    elsewhere = PhotoSet.objects.create(name="More", source="/more", root="/more")
+    other_set = run_for(keys[20:], set(), photo_set=elsewhere, recipe={"kind": "frozen", "seed": 1})
+    tests = against(base.pk, [reseeded.pk, same_photos.pk, other_set.pk])
+    assert "splits the same photos otherwise" in tests[reseeded.pk].reason
+    assert not tests[same_photos.pk].reason  # the same photos were held out, whatever the seed
+    assert tests[other_set.pk].photos == 20
 
 
 @pytest.mark.django_db
