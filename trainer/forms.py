@@ -10,7 +10,7 @@ from django.template.defaultfilters import filesizeformat
 
 from mapping.models import Release
 from trainer.engine.presets import DEFAULT_PRESET, PRESETS
-from trainer.models import PhotoSet
+from trainer.models import PhotoSet, TrainingRun
 from trainer.photosets import browser_roots, is_allowed_in_browser
 
 
@@ -59,6 +59,7 @@ class RunForm(forms.Form):
     release = forms.ModelChoiceField(Release.objects.all(), empty_label=None)
     preset = forms.ChoiceField(choices=[(p.name, p.title) for p in PRESETS.values()], initial=DEFAULT_PRESET)
     name = forms.CharField(max_length=100, required=False)
+    based_on = forms.ModelChoiceField(TrainingRun.objects.defer("report", "live", "right"), required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -13,7 +13,11 @@ from django.urls import reverse
 from jobs.models import Job
 from mapping.models import OTHER
 from trainer.charts import Chart, line_chart
+from trainer.engine.errors import RecipeError
+from trainer.engine.presets import FROZEN, PRESETS
+from trainer.engine.recipe import Recipe
 from trainer.models import Epoch, HeldOutPrediction, TrainingRun
+from trainer.settings_form import differences
 
 GALLERY = 12  # photos
 START = 10.0  # seconds of any run before its first photo: loading PyTorch
@@ -40,6 +44,27 @@ def epoch_charts(epochs: list[Epoch]) -> list[Chart]:
         ),
     ]
     return [chart for chart in charts if chart]
+
+
+def recipe_of(run: TrainingRun) -> Recipe:
+    """The run's recipe by today's settings: those that an older run did not know are the preset's."""
+    base = PRESETS[run.preset].recipe if run.preset in PRESETS else FROZEN
+    known = {name: value for name, value in run.recipe.items() if name in base.as_dict()}
+    try:
+        return Recipe.from_dict(base.as_dict() | known)
+    except RecipeError:
+        return base
+
+
+def ancestry(run: TrainingRun) -> dict[str, Any]:
+    """How the run differs from its preset and from the run it is based on; and what is based on it."""
+    preset = PRESETS.get(run.preset)
+    variants = run.variants.select_related("job").order_by("pk")
+    return {
+        "changed": differences(run.recipe, preset.recipe.as_dict()) if preset else [],
+        "changed_from_source": differences(run.recipe, run.based_on.recipe) if run.based_on else [],
+        "variants": variants.defer("report", "recipe", "live", "right")[:20],
+    }
 
 
 def study(run: TrainingRun) -> dict[str, Any]:

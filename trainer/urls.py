@@ -1,6 +1,6 @@
 from django.urls import path
 
-from trainer.views import board, compare, models, photos, runs
+from trainer.views import board, compare, models, photos, runs, start
 
 app_name = "trainer"
 urlpatterns = [
@@ -10,7 +10,7 @@ urlpatterns = [
     path("photos/<int:pk>/", photos.photo, name="photo"),
     path("photos/<int:pk>/small/", photos.photo, {"small": True}, name="small_photo"),
     path("runs/", runs.runs, name="runs"),
-    path("runs/new/", runs.new_run, name="new_run"),
+    path("runs/new/", start.new_run, name="new_run"),
     path("runs/compare/", compare.compare, name="compare"),
     path("runs/<int:pk>/", runs.run, name="run"),
     path("runs/<int:pk>/photos/", runs.run_photos, name="run_photos"),

@@ -38,3 +38,21 @@ if (drop) {
   drop.addEventListener("drop", (event) => { event.preventDefault(); take(event.dataTransfer.files); });
   document.addEventListener("paste", (event) => { take(event.clipboardData.files); });
 }
+
+// A changed setting is marked, and counted in the line that stands above a closed form.
+const markChanged = () => {
+  const settings = document.getElementById("settings");
+  if (!settings) return;
+  let count = 0;
+  for (const input of settings.querySelectorAll("[data-filled]")) {
+    const changed = input.value.trim() !== input.dataset.filled;
+    input.closest(".setting").classList.toggle("is-changed", changed);
+    count += changed;
+  }
+  const words = settings.querySelector("[data-changed-count]");
+  words.dataset.before ??= words.textContent;
+  words.textContent = count ? `${count} changed` : words.dataset.before;
+};
+document.addEventListener("input", (event) => { if (event.target.closest("#settings")) markChanged(); });
+document.addEventListener("htmx:afterSettle", markChanged);
+document.addEventListener("DOMContentLoaded", markChanged);

@@ -1,0 +1,209 @@
+"""Every setting of a recipe as a labelled control: what a run's form shows under "Change settings"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+
+from trainer.engine.errors import RecipeError
+from trainer.engine.preprocess import BACKBONE_SIZES
+from trainer.engine.recipe import RULES, TORCHVISION, VIEWS, Recipe
+
+BOTH, FROZEN, FINETUNE = ("frozen", "finetune"), ("frozen",), ("finetune",)
+SUN = [f"sun-{n:02d}" for n in range(1, 11)]
+FOLDS = [f"fold-{n}-of-5" for n in range(1, 6)]
+NETWORKS = [*TORCHVISION, *BACKBONE_SIZES, "mobilenetv3_large_100", "convnext_tiny"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How one field of a recipe is asked for. ``choices``: all there are; ``proposals``: some of many."""
+
+    name: str
+    label: str
+    help: str = ""
+    kinds: tuple[str, ...] = BOTH
+    choices: tuple[tuple[str, str], ...] = ()
+    proposals: tuple[str, ...] = ()
+
+    @property
+    def rule(self) -> str:
+        return RULES.get(self.name, "")
+
+
+GROUPS: dict[str, tuple[Setting, ...]] = {
+    "Data": (
+        Setting(
+            "split",
+            "Split",
+            "Which photos teach and which are held out.",
+            proposals=("random", *SUN, *FOLDS),
+        ),
+        Setting("test_share", "Share held out", "Of a random split."),
+        Setting("seed", "Seed", "Of the split, the first weights and the order of photos."),
+    ),
+    "Learning": (
+        Setting("epochs", "Epochs", "At most: it may stop earlier, see below."),
+        Setting("batch_size", "Photos in a batch"),
+        Setting(
+            "optimizer",
+            "Optimizer",
+            choices=(("adamw", "AdamW"), ("adam", "Adam"), ("sgd", "SGD with momentum")),
+        ),
+        Setting("lr", "Learning rate", "The highest one."),
+        Setting(
+            "schedule",
+            "Learning rate over time",
+            choices=(
+                ("constant", "Constant"),
+                ("cosine", "Cosine: falls by half a wave"),
+                ("annealing", "Annealing: falls and rises (the thesis's equation 14)"),
+            ),
+        ),
+        Setting("lr_min", "Lowest learning rate", "Where cosine and annealing end."),
+        Setting("period", "T of annealing", "Epochs from the highest rate to the lowest."),
+        Setting("warmup", "Warm-up", "Epochs in which the rate rises from nothing."),
+        Setting("momentum", "Momentum", "Of SGD."),
+        Setting("weight_decay", "Weight decay"),
+    ),
+    "Stopping": (
+        Setting("stop_after", "Stop after", "Epochs without growth; 0: never before the last epoch."),
+        Setting("stop_epsilon", "Least growth", "What counts as growth: 0.005 is half a per cent."),
+        Setting(
+            "stop_metric",
+            "Judged by",
+            choices=(("accuracy", "Accuracy"), ("balanced_accuracy", "Balanced accuracy")),
+        ),
+        Setting(
+            "keep",
+            "The model is that of",
+            "The best epoch is picked by the held-out photos, which flatters it.",
+            choices=(("last", "the last epoch"), ("best", "the best epoch")),
+        ),
+    ),
+    "Rare labels, doubt": (
+        Setting("balance", "Balance", "0: as often as in the photos; 1: all labels as if equally common."),
+        Setting("label_smoothing", "Label smoothing"),
+        Setting("mixup", "Mixing pairs of photos", "Strength; 0: none."),
+    ),
+    "Network and photos": (
+        Setting(
+            "network",
+            "Network",
+            "One of these, or any name that timm knows.",
+            FINETUNE,
+            proposals=tuple(NETWORKS),
+        ),
+        Setting(
+            "weights",
+            "First weights",
+            "imagenet, none, or the path of a file on the server.",
+            FINETUNE,
+            proposals=("imagenet", "none"),
+        ),
+        Setting("image_size", "Photo size", "Pixels a side.", FINETUNE),
+        Setting("num_workers", "Processes that read photos", "0: the trainer reads them itself.", FINETUNE),
+    ),
+    "Distortion": (
+        Setting("augment", "Strength k for training", "The thesis's k; 0: not distorted.", FINETUNE),
+        Setting("tta", "Copies at test time", "Their probabilities are averaged; 0: none.", FINETUNE),
+        Setting("tta_strength", "Strength k of those copies", "", FINETUNE),
+    ),
+    "Frozen backbone": (
+        Setting(
+            "backbone",
+            "Backbone",
+            "One, or several joined by +.",
+            FROZEN,
+            proposals=(*BACKBONE_SIZES, "efficientnet_lite0+efficientnet_lite2"),
+        ),
+        Setting("views", "A training photo is seen whole, and", "", FROZEN),
+        Setting("hidden", "Hidden units", "Between features and labels; 0: none.", FROZEN),
+        Setting("dropout", "Dropout", "", FROZEN),
+        Setting("scene_loss", "Weight of scene classes", "0: hashtags only.", FROZEN),
+    ),
+}
+SETTINGS = {setting.name: setting for group in GROUPS.values() for setting in group}
+VIEW_WORDS = {"flip": "mirrored", "small": "smaller", "zoom": "nearer"}
+
+
+class SettingsForm(forms.Form):
+    """The settings of ``filled``'s kind. What differs from ``filled`` is laid over ``base``.
+
+    They are the same recipe, unless another preset was chosen without script since the form was shown.
+    """
+
+    def __init__(
+        self, filled: Recipe, base: Recipe | None = None, data: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(data, prefix="s", initial=filled.as_dict(), use_required_attribute=False)
+        self.filled, self.base = filled, base or filled
+        self.recipe = self.base
+        for setting in SETTINGS.values():
+            if filled.kind in setting.kinds:
+                self.fields[setting.name] = _field(setting, getattr(filled, setting.name))
+
+    def groups(self) -> Iterator[tuple[str, list[tuple[Setting, forms.BoundField]]]]:
+        """(title, its settings with their controls), without groups that do not fit the kind."""
+        for title, group in GROUPS.items():
+            rows = [(setting, self[setting.name]) for setting in group if setting.name in self.fields]
+            if rows:
+                yield title, rows
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if "views" in data:
+            data["views"] = ("whole", *data["views"])
+        changes = {name: data[name] for name in data if data[name] != getattr(self.filled, name)}
+        while True:
+            try:
+                self.recipe = Recipe.from_dict(self.base.as_dict() | changes)
+            except RecipeError as error:
+                words = error.message.removeprefix(f"{error.field}: ")
+                self.add_error(error.field if error.field in self.fields else None, words)
+                if changes.pop(error.field, None) is None:
+                    break  # two settings do not go together
+                continue
+            break
+        return data
+
+
+def _field(setting: Setting, value: Any) -> forms.Field:
+    # Text boxes even for numbers: a browser throws away what it takes for nonsense instead of showing it.
+    attrs = {"data-filled": value, "autocomplete": "off"}
+    if setting.name == "views":
+        return forms.MultipleChoiceField(
+            label=setting.label,
+            choices=[(view, VIEW_WORDS[view]) for view in VIEWS if view != "whole"],
+            required=False,
+            widget=forms.CheckboxSelectMultiple,
+        )
+    if setting.choices:
+        return forms.ChoiceField(
+            label=setting.label, choices=setting.choices, widget=forms.Select(attrs=attrs)
+        )
+    if isinstance(value, int):
+        number = forms.TextInput(attrs=attrs | {"inputmode": "numeric"})
+        return forms.IntegerField(label=setting.label, widget=number)
+    if isinstance(value, float):
+        number = forms.TextInput(attrs=attrs | {"inputmode": "decimal"})
+        return forms.FloatField(label=setting.label, widget=number)
+    if setting.proposals:
+        attrs["list"] = f"some-{setting.name}"
+    return forms.CharField(label=setting.label, max_length=500, widget=forms.TextInput(attrs=attrs))
+
+
+def differences(recipe: Mapping[str, Any], other: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows {name, label, here, there} of the settings that differ, in the form's order.
+
+    Settings that one of them does not know (an older run's) are left out.
+    """
+    rows = []
+    for name in ("kind", *SETTINGS):
+        if name in recipe and name in other and recipe[name] != other[name]:
+            label = SETTINGS[name].label if name in SETTINGS else "Kind"
+            rows.append({"name": name, "label": label, "here": recipe[name], "there": other[name]})
+    return rows

@@ -1,0 +1,162 @@
+"""Start a run: from a preset, or from another run with something changed."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from django.contrib.auth.decorators import permission_required
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods
+
+from mapping.models import OTHER, Release
+from trainer import results, services
+from trainer.engine.presets import DEFAULT_PRESET, PRESETS
+from trainer.engine.recipe import Recipe
+from trainer.forms import RunForm
+from trainer.models import PhotoSet, TrainingRun
+from trainer.photosets import photos_per_label
+from trainer.settings_form import SettingsForm, differences
+
+Row = TypeVar("Row", PhotoSet, Release)
+FEW = 10  # photos of a label under which a fifth of them says little
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@permission_required("trainer.add_trainingrun", raise_exception=True)
+def new_run(request: HttpRequest) -> HttpResponse:
+    """The form; to htmx what a choice in it changes."""
+    if request.method == "POST":
+        return _start(request)
+    source = _source(request.GET.get("based_on", ""))
+    form = RunForm(initial=_initial(request.GET, source))
+    settings = _settings(request.GET, str(form["preset"].value()), source)
+    template = "trainer/_run_form.html" if request.htmx else "trainer/new_run.html"  # type: ignore[attr-defined]
+    return render(request, template, _context(form, settings, source, request.GET))
+
+
+def _start(request: HttpRequest) -> HttpResponse:
+    form = RunForm(request.POST)
+    preset = request.POST.get("preset", "")
+    recipe, filled_preset = _filled(request.POST.get("filled_from", preset))
+    base = PRESETS[preset].recipe if preset in PRESETS and preset != filled_preset else recipe
+    # Without its first field the settings were not on the page: the preset is meant as it is.
+    sent = "filled_from" in request.POST
+    settings = SettingsForm(recipe, base, request.POST if sent else None)
+    if form.is_valid() and (not sent or settings.is_valid()):
+        try:
+            run = services.start_run(
+                by=request.user,  # type: ignore[arg-type]
+                recipe=settings.recipe.as_dict(),
+                **form.cleaned_data,
+            )
+            return redirect(run)
+        except services.NotReady as error:
+            form.add_error("photo_set", str(error))
+    source = _source(request.POST.get("based_on", ""), strict=False)
+    return render(request, "trainer/new_run.html", _context(form, settings, source, request.POST), status=422)
+
+
+def _source(pk: str, *, strict: bool = True) -> TrainingRun | None:
+    """The run that the new one is to be based on. Raises Http404 if it is asked for and is not there."""
+    found = TrainingRun.objects.filter(pk=int(pk)).first() if pk.isdecimal() and len(pk) < 18 else None
+    if pk and not found and strict:
+        raise Http404
+    return found
+
+
+def _initial(asked: QueryDict, source: TrainingRun | None) -> dict[str, Any]:
+    newest = PhotoSet.objects.with_photos().first()
+    initial = {
+        "photo_set": newest.pk if newest else None,
+        "release": Release.objects.values_list("pk", flat=True).first(),
+        "preset": DEFAULT_PRESET,
+        "name": "",
+    }
+    if source:
+        usable = PhotoSet.objects.with_photos().filter(pk=source.photo_set_id).exists()
+        initial |= {"release": source.release_id, "name": source.name, "based_on": source.pk}
+        initial |= {"photo_set": source.photo_set_id} if usable else {}
+        initial |= {"preset": source.preset} if source.preset in PRESETS else {}
+    wanted = {name: asked[name] for name in ("photo_set", "release", "preset") if asked.get(name)}
+    return initial | wanted | ({"name": asked["name"]} if "name" in asked else {})
+
+
+def _settings(asked: QueryDict, preset: str, source: TrainingRun | None) -> SettingsForm:
+    """As typed so far, or filled anew because another preset was chosen."""
+    if "filled_from" in asked:
+        recipe, filled_preset = _filled(asked.get("filled_from", ""))
+        if filled_preset == preset:
+            form = SettingsForm(recipe, data=asked)
+            form.is_valid()
+            return form
+        return SettingsForm(_filled(preset)[0])
+    return SettingsForm(results.recipe_of(source) if source and "preset" not in asked else _filled(preset)[0])
+
+
+def _filled(words: str) -> tuple[Recipe, str]:
+    """What the settings were filled from, "preset" or "run:preset", and the preset chosen then."""
+    pk, _, preset = words.rpartition(":")
+    if pk and (source := _source(pk, strict=False)):
+        return results.recipe_of(source), preset
+    return PRESETS.get(preset, PRESETS[DEFAULT_PRESET]).recipe, preset
+
+
+def _context(
+    form: RunForm, settings: SettingsForm, source: TrainingRun | None, asked: QueryDict
+) -> dict[str, Any]:
+    photo_sets, releases = list(PhotoSet.objects.with_photos()), list(Release.objects.all())
+    photo_set = chosen(form["photo_set"].value(), photo_sets)
+    release = chosen(form["release"].value(), releases)
+    preset = str(form["preset"].value())
+    filled_from = asked.get("filled_from", "")
+    if filled_from.rpartition(":")[2] != preset and not form.is_bound:
+        filled_from = f"{source.pk}:{preset}" if source and "filled_from" not in asked else preset
+    context: dict[str, Any] = {
+        "form": form,
+        "settings": settings,
+        "settings_open": bool(settings.errors) or asked.get("settings") == "open",
+        "filled_from": filled_from or preset,
+        "source": source,
+        "chosen_preset": preset,
+        "photo_sets": photo_sets,
+        "releases": releases,
+        "photo_set": photo_set,
+        "release": release,
+    }
+    if preset in PRESETS and not settings.errors:
+        context["changed"] = differences(settings.recipe.as_dict(), PRESETS[preset].recipe.as_dict())
+    context |= learns_from(photo_set, release)
+    seconds = results.expected_seconds(context.get("photos", 0))
+    context["preset_groups"] = preset_groups(seconds)
+    return context
+
+
+def learns_from(photo_set: PhotoSet | None, release: Release | None) -> dict[str, Any]:
+    """Photos by hashtag, and what has no label: shown before a run is started."""
+    if not photo_set or not release:
+        return {}
+    labels = dict(release.labels.values_list("scene_key", "label"))
+    per_label, left_out = photos_per_label(photo_set, labels)
+    return {
+        "photos": per_label.total(),
+        "hashtags": len(per_label.keys() - {OTHER}),
+        "bars": results.bars(per_label, few=FEW),
+        "left_out": left_out.total(),
+        "left_out_classes": len(left_out),
+        "enough": len(per_label) > 1,
+    }
+
+
+def preset_groups(seconds: dict[str, float]) -> list[dict[str, Any]]:
+    """The everyday presets, then the thesis's tables, each with what such a run took here."""
+    groups: dict[int, list[dict[str, Any]]] = {}
+    for preset in PRESETS.values():
+        table = preset.thesis.table if preset.thesis else 0
+        groups.setdefault(table, []).append({"preset": preset, "seconds": seconds.get(preset.name)})
+    words = {0: "Everyday", 3: "Table 3 of the thesis: six networks", 4: "Table 4: ResNet 34, refined"}
+    return [{"table": table, "title": words[table], "rows": rows} for table, rows in groups.items()]
+
+
+def chosen(value: object, rows: list[Row]) -> Row | None:
+    return next((row for row in rows if str(row.pk) == str(value)), None)
