@@ -36,5 +36,17 @@ def run_card(run: TrainingRun, manifest: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def lineage(run: TrainingRun) -> dict[str, Any]:
+    """Where a model comes from, in words that mean something on another installation too."""
+    return {
+        "run": run.name,
+        "trained": run.created_at.date().isoformat(),
+        "photo_set": run.photo_set.name,
+        "release": f"{run.release} ({_note(run)})",
+        "recipe": run.preset,
+        "code_version": run.code_version,
+    }
+
+
 def _note(run: TrainingRun) -> str:
     return run.release.note or "no note"

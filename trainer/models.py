@@ -133,6 +133,11 @@ class TrainingRun(models.Model):
         return Path(settings.RUNS_DIR) / str(self.pk)
 
     @property
+    def has_weights(self) -> bool:
+        """Those that an export is made of: gone when trainer.disk needed the room."""
+        return (self.folder / "best.pt").exists()
+
+    @property
     def model(self) -> TrainedModel | None:
         """Its newest export. A list prefetches `models`."""
         return next(iter(self.models.all()), None)
@@ -184,6 +189,7 @@ class TrainedModel(models.Model):
     name = models.CharField(max_length=100)
     run = models.ForeignKey(TrainingRun, models.PROTECT, null=True, blank=True, related_name="models")
     imported_from = models.CharField(max_length=200, blank=True)  # the file's name, where it came as one
+    target_precision = models.FloatField(default=0.9)  # of its suggestions; its thresholds are made for it
     job = models.OneToOneField(Job, models.PROTECT, null=True, blank=True, related_name="model")
     manifest = models.JSONField(default=dict, blank=True)  # empty until the export has ended
     card = models.TextField(blank=True)  # Markdown
@@ -193,6 +199,9 @@ class TrainedModel(models.Model):
     class Meta:
         ordering = ["-created_at"]
         permissions = [("suggest", "Can ask for hashtag suggestions")]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "target_precision"], name="one_export_per_run_and_target")
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,7 +17,7 @@ from jobs.lease import Lease
 from jobs.models import Job
 from jobs.processes import Event, run_process
 from jobs.services import enqueue
-from trainer.cards import run_card
+from trainer.cards import lineage, run_card
 from trainer.models import Promotion, TrainedModel, TrainingRun
 from trainer.programs import engine
 from trainer.services import NotReady
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
 TARGET_PRECISION = 0.9  # a suggestion shall be right this often, on photos held out from training
+LOWEST_TARGET, HIGHEST_TARGET = 0.5, 0.99
 STARTER = settings.BASE_DIR / "trainer/starter"
 
 
@@ -34,17 +36,40 @@ class ActiveModelChanged(Exception):
 
 
 @transaction.atomic
-def export_run(*, run: TrainingRun, by: AbstractBaseUser | None) -> TrainedModel:
-    """The model of a finished run, exported by a job; asked twice, the same one. Raises NotReady."""
+def export_run(
+    *, run: TrainingRun, by: AbstractBaseUser | None, target_precision: float = TARGET_PRECISION
+) -> TrainedModel:
+    """The model of a finished run whose suggestions shall be right so often, exported by a job.
+
+    Asked twice for one target, the same model; another target makes another one. The target is rounded to
+    per cent. Raises NotReady, for targets outside .50 to .99 too.
+    """
     TrainingRun.objects.select_for_update().get(pk=run.pk)
-    if found := TrainedModel.objects.filter(run=run).first():
+    target = round(target_precision, 2)
+    if not LOWEST_TARGET <= target <= HIGHEST_TARGET:
+        raise NotReady("A model's suggestions can be asked to be right from 50 % to 99 % of the time.")
+    if found := TrainedModel.objects.filter(run=run, target_precision=target).first():
         return found
     if run.job.state != Job.State.SUCCEEDED:
         raise NotReady("Only a run that has finished can be exported.")
-    job = enqueue(kind="trainer.export", title=f"Export “{run.name}”", by=by)
-    model = TrainedModel.objects.create(name=run.name, run=run, job=job, created_by_id=by.pk if by else None)
+    if run.weights_removed_at and not run.has_weights:
+        raise NotReady("Its weights were removed to save disk space: train it again to export it.")
+    name = run.name if target == TARGET_PRECISION else f"{run.name[:80]}, right {target:.0%}"
+    job = enqueue(kind="trainer.export", title=f"Export “{name}”", by=by)
+    model = TrainedModel.objects.create(
+        name=name, run=run, job=job, target_precision=target, created_by_id=by.pk if by else None
+    )
     Job.objects.filter(pk=job.pk).update(url=model.get_absolute_url())
     return model
+
+
+def read_target(text: str | None) -> float:
+    """A form's target precision, TARGET_PRECISION where it has none; 0, which is none, if wrong."""
+    try:
+        target = float(text) if text else TARGET_PRECISION
+    except ValueError:
+        return 0.0
+    return target if math.isfinite(target) else 0.0
 
 
 def export(lease: Lease) -> None:
@@ -59,9 +84,9 @@ def export(lease: Lease) -> None:
             record(lease, run, event)
 
     model.folder.parent.mkdir(parents=True, exist_ok=True)
-    arguments = ("export", run.folder, model.folder, "--target-precision", TARGET_PRECISION)
+    arguments = ("export", run.folder, model.folder, "--target-precision", model.target_precision)
     run_process(lease, engine(*arguments), on_event)
-    manifest = json.loads((model.folder / "manifest.json").read_text())
+    manifest = json.loads((model.folder / "manifest.json").read_text()) | {"lineage": lineage(run)}
     with lease.fenced():
         model.manifest = manifest
         model.card = run_card(run, manifest)

@@ -12,6 +12,7 @@ from django.test import Client
 from jobs.models import Job
 from trainer import registry
 from trainer.models import Promotion, TrainedModel, TrainingRun
+from trainer.services import NotReady
 from trainer.serving import active_model
 
 pytestmark = pytest.mark.django_db
@@ -107,6 +108,29 @@ def test_export_twice_is_one_model(client_for: ClientFor, run: TrainingRun) -> N
     assert first["Location"] == second["Location"] == model.get_absolute_url()
     assert model.job
     assert model.job.url == model.get_absolute_url()
+
+
+def test_another_target_is_another_model(client_for: ClientFor, run: TrainingRun) -> None:
+    client, url = client_for("admin"), f"{run.get_absolute_url()}export/"
+    places = [client.post(url, {"target_precision": target})["Location"] for target in ("0.8", "0.8", "0.9")]
+    client.post(url)  # 0.9 unless said otherwise
+    assert places[0] == places[1] != places[2]
+    names = TrainedModel.objects.order_by("pk").values_list("name", "target_precision")
+    assert list(names) == [("Tiny, frozen, right 80%", 0.8), ("Tiny, frozen", 0.9)]
+
+
+@pytest.mark.parametrize("target", ["0.3", "1", "nan", "inf", "x"])
+def test_target_that_is_none_is_refused(client_for: ClientFor, run: TrainingRun, target: str) -> None:
+    client = client_for("admin")
+    page = client.post(f"{run.get_absolute_url()}export/", {"target_precision": target}, follow=True)
+    assert "from 50 % to 99 %" in page.content.decode()
+    assert not TrainedModel.objects.exists()
+
+
+def test_run_whose_weights_were_removed_is_not_exported(run: TrainingRun) -> None:
+    run.weights_removed_at = run.created_at
+    with pytest.raises(NotReady, match="train it again"):
+        registry.export_run(run=run, by=None)
 
 
 def test_unfinished_run_is_not_exported(client_for: ClientFor, run: TrainingRun) -> None:
