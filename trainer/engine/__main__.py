@@ -1,6 +1,7 @@
-"""The engine's commands; see ``python -m trainer.engine --help``.
+"""Train, predict, evaluate and export without the web application: docs/engine.md.
 
-Events are JSON lines on standard output."""
+In a terminal there is a progress bar; otherwise, or with --json, events are JSON lines on standard output.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +11,32 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from .errors import EngineError
-from .events import Stopped, StopRequest, emit
+from .errors import EngineError, RecipeError
+from .events import Stopped, StopRequest, emit, listen
+from .folder import write_manifest
 from .parent import end_with_parent
+from .presets import PRESETS
+from .recipe import Recipe
 
 STOPPED = 143  # 128 + SIGTERM, what a shell reports for a stopped program
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """The exit status: 0 done, 1 an error that was told, 2 wrong arguments, 143 stopped and saved."""
     arguments = _parser().parse_args(argv)
+    if arguments.progress or (not arguments.json and sys.stdout.isatty() and sys.stderr.isatty()):
+        from .terminal import Screen
+
+        listen(Screen())
+    try:
+        return _run(arguments)
+    finally:
+        listen(None)
+
+
+def _run(arguments: argparse.Namespace) -> int:
     try:
         return int(arguments.run(arguments))
     except Stopped:
@@ -51,8 +68,70 @@ def _train(arguments: argparse.Namespace) -> int:
     end_with_parent()
     from .train import RunJob, train
 
-    report = train(RunJob.read(arguments.job), stop)
+    report = train(RunJob.read(_job_file(arguments)), stop)
     emit("done", accuracy=report["accuracy"], balanced_accuracy=report["balanced_accuracy"])
+    return 0
+
+
+def _job_file(arguments: argparse.Namespace) -> Path:
+    """The job file given, or one made of a recipe and the options, in the run's folder."""
+    given = _read_object(arguments.recipe) if arguments.recipe else {}
+    if "recipe" in given:
+        if arguments.preset or arguments.photos or arguments.out or arguments.set:
+            raise RecipeError("job", "a job file says everything: give no other options with it")
+        return Path(arguments.recipe)
+    if not arguments.photos or not arguments.out:
+        raise RecipeError("photos" if not arguments.photos else "out", "is missing: give it as an option")
+    recipe = Recipe.from_dict(_settings(arguments, given))
+    out: Path = arguments.out
+    manifest: Path = arguments.photos
+    if manifest.is_dir():
+        manifest = out / "manifest.csv"
+        write_manifest(arguments.photos, arguments.labels, manifest)
+    elif arguments.labels:
+        raise RecipeError("labels", "a manifest has labels of its own: --labels is for a folder")
+    job = {"recipe": recipe.as_dict(), "photos": str(manifest), "out": str(out)}
+    job["cache"] = str(arguments.cache or out.parent / "features")
+    if arguments.partitions:
+        job["partitions"] = str(arguments.partitions)
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / "job.json"
+    file.write_text(json.dumps(job, indent=1), encoding="utf-8")
+    return file
+
+
+def _settings(arguments: argparse.Namespace, given: dict[str, Any]) -> dict[str, Any]:
+    if arguments.preset:
+        if arguments.preset not in PRESETS:
+            raise RecipeError("preset", f"there is no {arguments.preset}", hint="See: presets")
+        given = PRESETS[arguments.preset].recipe.as_dict() | given
+    for text in arguments.set:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise RecipeError(name, "give it as --set name=value")
+        try:
+            given[name] = json.loads(value)
+        except ValueError:
+            given[name] = value  # a word needs no quotation marks
+    return given
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecipeError("recipe", f"{path.name} cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise RecipeError("recipe", f"{path.name} must hold an object of settings")
+    return found
+
+
+def _presets(arguments: argparse.Namespace) -> int:
+    for preset in PRESETS.values():
+        figures = ""
+        if preset.thesis:
+            figures = f"  (thesis: {preset.thesis.accuracy:.3f} / {preset.thesis.balanced_accuracy:.3f})"
+        print(f"{preset.name:<24}{preset.title}{figures}")
     return 0
 
 
@@ -97,9 +176,21 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m trainer.engine", description=__doc__)
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="JSON lines also in a terminal")
+    output.add_argument("--progress", action="store_true", help="a progress bar also without a terminal")
     commands = parser.add_subparsers(required=True)
-    train = commands.add_parser("train", help="train a job file's recipe, or go on where it stopped")
-    train.add_argument("job", type=Path)
+    command = commands.add_parser("presets", help="the recipes with a name, the thesis's figures beside")
+    command.set_defaults(run=_presets)
+    train = commands.add_parser("train", help="train a recipe, or go on where it stopped")
+    train.add_argument("recipe", type=Path, nargs="?", help="JSON: a recipe's settings, or a whole job")
+    train.add_argument("--preset", help="a recipe by name; the file and --set change it")
+    train.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting")
+    train.add_argument("--photos", type=Path, help="a manifest.csv, or a folder with a folder for each class")
+    train.add_argument("--labels", type=Path, help="CSV of classes and hashtags, for a folder")
+    train.add_argument("--partitions", type=Path, help="folder with SUN397's Training_01.txt …")
+    train.add_argument("--out", type=Path, help="the run's folder: checkpoints, report, TensorBoard logs")
+    train.add_argument("--cache", type=Path, help="where features are kept (default: beside the run)")
     train.set_defaults(run=_train)
     for name, run, target, text in (
         ("export", _export, "model_dir", "make a model folder of a finished run"),

@@ -7,30 +7,46 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
+
+from .parent import supervisor
 
 
 class Stopped(Exception):
     """Somebody asked the run to stop; what it had done is saved."""
 
 
-def emit(event: str, **fields: Any) -> None:
-    """Write one event and flush, so that a reader sees it at once."""
+def _write(event: str, fields: dict[str, Any]) -> None:
+    """One line, flushed, so that a reader sees it at once."""
     sys.stdout.write(json.dumps({"event": event, **fields}, ensure_ascii=False) + "\n")
     sys.stdout.flush()
 
 
+_listener: Callable[[str, dict[str, Any]], None] = _write
+
+
+def emit(event: str, **fields: Any) -> None:
+    _listener(event, fields)
+
+
+def listen(listener: Callable[[str, dict[str, Any]], None] | None) -> None:
+    """Give events to ``listener`` from now on; None: to standard output again."""
+    global _listener
+    _listener = listener or _write
+
+
 class StopRequest:
-    """Remembers SIGTERM or SIGINT, and notices when the parent process is gone.
+    """Remembers SIGTERM or SIGINT, and notices when its supervisor is gone.
 
     A trainer without its supervisor would go on for hours with nobody reading, and could meet its own
-    successor in the same folder.
+    successor in the same folder. One that was started in a terminal has none, and may outlive its shell.
     """
 
     def __init__(self) -> None:
         self.asked = False
-        self.parent = os.getppid()
+        self.supervisor = supervisor()
 
     def listen(self) -> StopRequest:
         signal.signal(signal.SIGTERM, self._remember)
@@ -38,10 +54,12 @@ class StopRequest:
         return self
 
     def _remember(self, signum: int, frame: FrameType | None) -> None:
+        if self.asked and signum == signal.SIGINT:  # a second Ctrl-C: now, whatever is lost
+            raise KeyboardInterrupt
         self.asked = True
 
     def __bool__(self) -> bool:
-        return self.asked or os.getppid() != self.parent
+        return self.asked or (self.supervisor is not None and os.getppid() != self.supervisor)
 
     def check(self) -> None:
         """Raise Stopped when somebody asked for it."""

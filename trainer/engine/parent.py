@@ -14,21 +14,27 @@ PR_SET_PDEATHSIG = 1
 GRACE = 10.0  # seconds to save a checkpoint without a parent
 
 
+def supervisor() -> int | None:
+    """The process id of the program that started this one to watch over it; None in a terminal."""
+    given = os.environ.get(SUPERVISED, "")
+    return int(given) if given.isdecimal() else None
+
+
 def end_with_parent() -> None:
     """From now on SIGTERM comes when the supervisor dies, and SIGKILL if that does not help in time.
 
     Does nothing for a trainer started in a terminal: that one may outlive its shell.
     """
-    supervisor = os.environ.get(SUPERVISED, "")
-    if not supervisor.isdecimal():
+    parent = supervisor()
+    if parent is None:
         return
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    threading.Thread(target=_watch, args=(int(supervisor),), name="parent", daemon=True).start()
+    threading.Thread(target=_watch, args=(parent,), name="parent", daemon=True).start()
 
 
-def _watch(supervisor: int) -> None:
-    while os.getppid() == supervisor:
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
         time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGTERM)  # it may have died before the kernel was asked to tell
     time.sleep(GRACE)

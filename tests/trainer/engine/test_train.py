@@ -100,25 +100,6 @@ def read_until(process: subprocess.Popen[str], event: str) -> list[dict[str, Any
     return seen
 
 
-def test_a_killed_run_ends_as_if_nothing_had_happened(tmp_path: Path, engine: Engine) -> None:
-    manifest = write_manifest(tmp_path, 8)
-    for name in ("whole", "killed"):
-        (tmp_path / name).mkdir()
-    _, whole = engine("train", write_job(tmp_path / "whole", manifest, SCRATCH))
-    job = write_job(tmp_path / "killed", manifest, SCRATCH)
-    process = start_engine("train", job)
-    read_until(process, "epoch")
-    process.kill()
-    process.communicate()
-    code, events = engine("train", job)
-    assert code == 0
-    assert last(events, "started")["resumed"]
-    resumed, straight = (last(x, "epoch") for x in (events, whole))
-    assert resumed["epoch"] == 3
-    assert resumed["loss"] == pytest.approx(straight["loss"], abs=1e-5)
-    assert resumed["test_loss"] == pytest.approx(straight["test_loss"], abs=1e-4)
-
-
 def test_sigterm_saves_and_stops(tmp_path: Path, engine: Engine) -> None:
     job = write_job(tmp_path, write_manifest(tmp_path, 8), {**SCRATCH, "epochs": 200})
     process = start_engine("train", job)
@@ -133,7 +114,9 @@ def test_sigterm_saves_and_stops(tmp_path: Path, engine: Engine) -> None:
 def test_a_run_whose_parent_is_gone_stops(tmp_path: Path) -> None:
     job = write_job(tmp_path, write_manifest(tmp_path, 8), {**SCRATCH, "epochs": 1000})
     parent = (
-        "import subprocess, sys; p = subprocess.Popen([sys.executable, '-m', 'trainer.engine', 'train', "
+        "import os, subprocess, sys\n"
+        "os.environ['SCENETAG_SUPERVISED'] = str(os.getpid())\n"
+        "p = subprocess.Popen([sys.executable, '-m', 'trainer.engine', 'train', "
         f"{str(job)!r}], stdout=subprocess.PIPE, text=True)\n"
         "for line in p.stdout:\n    if 'epoch' in line: break\n"
         "print(p.pid)"

@@ -1,0 +1,116 @@
+"""The engine as an engineer uses it: recipes and folders in, words or JSON out."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from trainer.engine.errors import PhotosError
+from trainer.engine.folder import read_labels, write_manifest
+
+from .conftest import CLASSES, Engine, write_photo
+
+TINY = {
+    "kind": "finetune",
+    "weights": "none",
+    "image_size": 32,
+    "epochs": 2,
+    "batch_size": 8,
+    "num_workers": 0,
+}
+
+
+def photos(folder: Path, each: int = 6) -> Path:
+    for scene_class in CLASSES:
+        for at in range(each):
+            write_photo(folder / scene_class / f"{at}.jpg", scene_class, at)
+    return folder
+
+
+def labels(file: Path, rows: dict[str, str]) -> Path:
+    with file.open("w", newline="") as out:
+        csv.writer(out).writerows([["raw_name", "hashtag"], *rows.items()])
+    return file
+
+
+def test_a_folder_becomes_a_manifest(tmp_path: Path) -> None:
+    folder = photos(tmp_path / "photos", 2)
+    table = labels(tmp_path / "labels.csv", {"/a/alley": "street", "/p/pantry": ""})
+    assert write_manifest(folder, table, tmp_path / "manifest.csv") == 4
+    with (tmp_path / "manifest.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {(row["scene_class"], row["label"]) for row in rows} == {
+        ("a/alley", "street"),
+        ("p/pantry", "other"),
+    }
+    write_manifest(folder, None, tmp_path / "manifest.csv")
+    with (tmp_path / "manifest.csv").open(newline="") as file:
+        assert {row["label"] for row in csv.DictReader(file)} == {"alley", "beach", "pantry"}
+
+
+def test_an_empty_folder_and_a_table_without_labels_are_told(tmp_path: Path) -> None:
+    with pytest.raises(PhotosError, match="holds no photos"):
+        write_manifest(tmp_path, None, tmp_path / "manifest.csv")
+    (tmp_path / "odd.csv").write_text("one,two\n1,2\n")
+    with pytest.raises(PhotosError, match=r"odd\.csv needs one column of raw_name"):
+        read_labels(tmp_path / "odd.csv")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train"], "photos: is missing"),
+        (["train", "--photos", "x", "--out", "y", "--preset", "none-such"], "there is no none-such"),
+        (["train", "--photos", "x", "--out", "y", "--set", "epochs"], "give it as --set name=value"),
+        (["train", "--photos", "x", "--out", "y", "--set", "epochs=many"], "epochs: must be of type int"),
+        (["train", "no.json", "--photos", "x", "--out", "y"], "no.json cannot be read"),
+    ],
+)
+def test_a_wrong_option_is_told_by_name(engine: Engine, arguments: list[str], words: str) -> None:
+    code, events = engine(*arguments)
+    assert code == 1
+    assert words in events[-1]["message"]
+
+
+def test_presets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    from trainer.engine.__main__ import main
+
+    assert main(["presets"]) == 0
+    listed = capsys.readouterr().out
+    assert listed.count("(thesis: ") == 17
+    assert "0.810 / 0.781" in listed
+
+
+@pytest.mark.integration
+def test_a_recipe_trains_on_a_folder_and_goes_on_after_ctrl_c(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(json.dumps(TINY))
+    argv = [sys.executable, "-m", "trainer.engine", "--progress", "train", str(recipe)]
+    argv += ["--photos", str(photos(tmp_path / "photos", 12)), "--out", str(tmp_path / "run")]
+    process = subprocess.Popen(
+        [*argv, "--set", "epochs=300"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert process.stderr is not None
+    seen = ""
+    while "epoch " not in seen:
+        seen += process.stderr.read(1)
+    process.send_signal(signal.SIGINT)
+    assert "goes on from the checkpoint" in process.communicate(timeout=30)[1]
+    assert process.returncode == 143
+    reached = json.loads((tmp_path / "run" / "job.json").read_text())["recipe"]
+    assert reached["epochs"] == 300
+    again = subprocess.run(
+        [*argv, "--set", "epochs=2"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert again.returncode == 1
+    assert "Error: the checkpoint was written with other recipe" in again.stderr
