@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
@@ -13,15 +13,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from jobs.models import Job
-from mapping.models import OTHER, Release
 from trainer import registry, results, services
-from trainer.engine.presets import DEFAULT_PRESET, PRESETS
-from trainer.forms import RunForm
+from trainer.engine.presets import PRESETS
 from trainer.models import PhotoSet, TrainedModel, TrainingRun
-from trainer.photosets import photos_per_label
-
-Row = TypeVar("Row", PhotoSet, Release)
-FEW = 10  # photos of a label under which a fifth of them says little
 
 
 @require_GET
@@ -41,66 +35,15 @@ def runs(request: HttpRequest) -> HttpResponse:
     return render(request, "trainer/_runs.html" if request.htmx else "trainer/runs.html", context)  # type: ignore[attr-defined]
 
 
-@permission_required("trainer.add_trainingrun", raise_exception=True)
-def new_run(request: HttpRequest) -> HttpResponse:
-    if request.method == "POST":
-        form = RunForm(request.POST)
-        if form.is_valid():
-            try:
-                return redirect(services.start_run(by=request.user, **form.cleaned_data))  # type: ignore[arg-type]
-            except services.NotReady as error:
-                form.add_error("photo_set", str(error))
-        return render(request, "trainer/new_run.html", _new_run_context(form), status=422)
-    newest = PhotoSet.objects.with_photos().first()
-    initial = {
-        "photo_set": request.GET.get("photo_set") or (newest.pk if newest else None),
-        "release": request.GET.get("release") or Release.objects.values_list("pk", flat=True).first(),
-        "preset": request.GET.get("preset") or DEFAULT_PRESET,
-        "name": request.GET.get("name", ""),
-    }
-    form = RunForm(initial=initial)
-    template = "trainer/_run_form.html" if request.htmx else "trainer/new_run.html"  # type: ignore[attr-defined]
-    return render(request, template, _new_run_context(form))
-
-
-def _new_run_context(form: RunForm) -> dict[str, Any]:
-    photo_sets, releases = list(PhotoSet.objects.with_photos()), list(Release.objects.all())
-    photo_set = _chosen(form["photo_set"].value(), photo_sets)
-    release = _chosen(form["release"].value(), releases)
-    context: dict[str, Any] = {
-        "form": form,
-        "chosen_preset": form["preset"].value(),
-        "photo_sets": photo_sets,
-        "releases": releases,
-        "photo_set": photo_set,
-        "release": release,
-    }
-    if photo_set and release:
-        labels = dict(release.labels.values_list("scene_key", "label"))
-        per_label, left_out = photos_per_label(photo_set, labels)
-        context |= {
-            "photos": per_label.total(),
-            "hashtags": len(per_label.keys() - {OTHER}),
-            "bars": results.bars(per_label, few=FEW),
-            "left_out": left_out.total(),
-            "left_out_classes": len(left_out),
-            "enough": len(per_label) > 1,
-        }
-    seconds = results.expected_seconds(context.get("photos", 0))
-    context["presets"] = [{"preset": p, "seconds": seconds.get(p.name)} for p in PRESETS.values()]
-    return context
-
-
-def _chosen(value: object, rows: list[Row]) -> Row | None:
-    return next((row for row in rows if str(row.pk) == str(value)), None)
-
-
 @require_GET
 @permission_required("trainer.view_trainingrun", raise_exception=True)
 def run(request: HttpRequest, pk: int) -> HttpResponse:
     """The page of a run; to htmx its epochs, as long as it trains."""
     shown = get_object_or_404(
-        TrainingRun.objects.select_related("job", "photo_set", "release", "created_by"), pk=pk
+        TrainingRun.objects.select_related(
+            "job", "photo_set", "release", "created_by", "based_on", "sweep"
+        ).defer("right", "photo_set__report", "based_on__report", "based_on__live", "based_on__right"),
+        pk=pk,
     )
     epochs = list(shown.epochs.all())
     context: dict[str, Any] = {"run": shown, "epochs": epochs, "charts": results.epoch_charts(epochs)}
@@ -108,6 +51,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         return render(request, "trainer/_epochs.html", context)
     context |= {
         "preset": PRESETS.get(shown.preset),
+        **results.ancestry(shown),
         "model": TrainedModel.objects.select_related("job").filter(run=shown).first(),
         "finished": shown.job.state == Job.State.SUCCEEDED and "confusion" in shown.report,
     }
