@@ -10,8 +10,10 @@ from typing import Any
 import torch
 
 from .errors import EngineError
+from .events import emit
 
 FORMAT = 1
+NAME, PREVIOUS = "checkpoint.pt", "checkpoint.old"
 
 
 class CheckpointError(EngineError):
@@ -20,8 +22,49 @@ class CheckpointError(EngineError):
     kind = "recipe"
 
 
-def save(path: Path, content: dict[str, Any]) -> None:
-    """Write beside, flush to disk, rename: a reader sees the old file or the new one, never half of one."""
+def exists(folder: Path) -> bool:
+    return any((folder / name).exists() for name in (NAME, PREVIOUS))
+
+
+def latest(folder: Path) -> dict[str, Any]:
+    """The content of the newest checkpoint that can be read; one that cannot is told of by an event.
+
+    Raises CheckpointError when none can.
+    """
+    try:
+        return load(folder / NAME)
+    except CheckpointError as error:
+        try:
+            content = load(folder / PREVIOUS)
+        except CheckpointError:
+            raise CheckpointError(
+                error.message,
+                hint=f"Remove {NAME} and {PREVIOUS} from the run's folder to start anew, or edit and rerun.",
+            ) from error
+        emit("damaged", reason=f"{error.message}; going on from the checkpoint before it")
+        return content
+
+
+def remove(folder: Path) -> None:
+    """Only a run that goes on needs them. A kill in between leaves the newest."""
+    for name in (PREVIOUS, NAME):
+        (folder / name).unlink(missing_ok=True)
+
+
+def save_latest(folder: Path, content: dict[str, Any]) -> Path:
+    """A new checkpoint; the one before it is kept as well, as there is no room for three."""
+    file, previous = folder / NAME, folder / PREVIOUS
+    if file.exists():
+        previous.unlink(missing_ok=True)
+    save(file, content, previous=previous)
+    return file
+
+
+def save(path: Path, content: dict[str, Any], *, previous: Path | None = None) -> None:
+    """Write beside, flush to disk, rename: a reader sees the old file or the new one, never half of one.
+
+    The old one gets the name ``previous`` where one is given that is free.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     try:
@@ -29,6 +72,8 @@ def save(path: Path, content: dict[str, Any]) -> None:
             torch.save({"format": FORMAT, **content}, file)
             file.flush()
             os.fsync(file.fileno())
+        if previous is not None and path.exists() and not previous.exists():
+            os.link(path, previous)
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

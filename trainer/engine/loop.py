@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from . import checkpoint, metrics
+from .board import Board
 from .errors import NotANumberError
 from .events import StopRequest, emit
 from .families import SECOND_LOSS
-from .networks import device
+from .networks import device, input_of
 from .recipe import Recipe
 from .report import peak_memory_mb
 from .schedule import rate
@@ -107,9 +108,11 @@ class Trainer:
         *,
         identity: dict[str, Any],
         stop: StopRequest,
+        board: Board | None = None,
     ) -> None:
         self.recipe, self.source, self.out, self.stop = recipe, source, out, stop
         self.identity = identity
+        self.board = board or Board(out)
         self.device = device()
         self.network = network.to(self.device)
         if self.device.type == "cuda" and recipe.kind == "finetune":
@@ -125,6 +128,7 @@ class Trainer:
     def run(self) -> None:
         """Train to the last epoch, from the checkpoint where there is one; raises Stopped when asked to."""
         self._resume()
+        self.board.begin(self.recipe, self.step)
         while self.at.epoch < self.recipe.epochs and not self._enough():
             self._train_epoch()
             self._end_epoch()
@@ -139,6 +143,11 @@ class Trainer:
         if self.recipe.keep == "last" or not self._has_best():
             self.best = self._weights()
         self.save()
+
+    @property
+    def step(self) -> int:
+        """Batches done since the run's start."""
+        return self.at.epoch * self.steps + self.at.batch
 
     def _enough(self) -> str | None:
         return reason_to_stop(self.recipe, [row[self.recipe.stop_metric] for row in self.at.history])
@@ -164,6 +173,8 @@ class Trainer:
         before = self.at.photos
         for batch in self.source.batches(self.at.epoch, self.at.batch):
             self._end_if_asked(started)
+            if not self.step and self.recipe.kind == "finetune":
+                self.board.training_photos(0, batch.inputs.numpy(), input_of(self.recipe))
             if len(batch.labels) > 1:  # batch normalisation cannot learn from a single photo
                 self._step(self._moved(batch))
             self.at.photos += len(batch.labels)
@@ -183,14 +194,15 @@ class Trainer:
             return
         self.told = time.monotonic()
         left = self.source.train_count * (self.recipe.epochs - self.at.epoch) - self.at.photos
-        learned = max(self.at.learned, 1)
+        loss, lr = self.at.loss_sum / max(self.at.learned, 1), self.optimizer.param_groups[0]["lr"]
+        self.board.step(self.step, loss=loss, lr=lr)
         emit(
             "step",
             epoch=self.at.epoch + 1,
-            step=self.at.epoch * self.steps + self.at.batch,
+            step=self.step,
             steps=self.steps * self.recipe.epochs,
-            loss=self.at.loss_sum / learned,
-            lr=self.optimizer.param_groups[0]["lr"],
+            loss=loss,
+            lr=lr,
             photos_per_second=round(photos / max(seconds, 1e-6), 1),
             **memory(self.device),
             seconds_left=round(seconds / max(photos, 1) * left, 1),
@@ -225,7 +237,7 @@ class Trainer:
         return torch.randperm(count).to(self.device), share
 
     def _lr(self) -> float:
-        return rate(self.recipe, step=self.at.epoch * self.steps + self.at.batch, steps=self.steps)
+        return rate(self.recipe, step=self.step, steps=self.steps)
 
     def _moved(self, batch: Batch) -> Batch:
         inputs = batch.inputs.to(self.device, non_blocking=True)
@@ -260,6 +272,7 @@ class Trainer:
         self.at.history.append(row)
         self.at.batch, self.at.photos, self.at.learned, self.at.right, self.at.loss_sum = 0, 0, 0, 0, 0.0
         self._remember_best(row)
+        self.board.epoch(self.step, row)
         self._save_if_due()
         left = self.at.seconds / self.at.epoch * (self.recipe.epochs - self.at.epoch)
         emit("epoch", **row, seconds_left=round(left, 1))
@@ -290,13 +303,12 @@ class Trainer:
         """best.pt where it is due, then checkpoint.pt; killed between them, a run finds the same best."""
         started = time.monotonic()
         if self.best is not None:
-            self._write("best.pt", self.best)
+            checkpoint.save(self.out / "best.pt", self._content(self.best))
             self.best = None
-        size = self._write(
-            "checkpoint.pt",
-            self._weights(),
-            optimizer=self.optimizer.state_dict(),
-            random=checkpoint.random_state(),
+        file = checkpoint.save_latest(
+            self.out,
+            self._content(self._weights())
+            | {"optimizer": self.optimizer.state_dict(), "random": checkpoint.random_state()},
         )
         self.saved = time.monotonic()
         self.save_seconds = self.saved - started
@@ -305,7 +317,7 @@ class Trainer:
             epoch=self.at.epoch,
             batch=self.at.batch,
             seconds=round(self.save_seconds, 3),
-            bytes=size,
+            bytes=file.stat().st_size,
         )
 
     def _save_if_due(self) -> None:
@@ -322,17 +334,14 @@ class Trainer:
     def _has_best(self) -> bool:
         return self.best is not None or (self.out / "best.pt").exists()
 
-    def _write(self, name: str, state: dict[str, Tensor], **more: Any) -> int:
-        content = {**self.identity, "recipe": self.recipe.as_dict(), "state": state}
-        file = self.out / name
-        checkpoint.save(file, {**content, "position": dict(vars(self.at)), **more})
-        return file.stat().st_size
+    def _content(self, state: dict[str, Tensor]) -> dict[str, Any]:
+        facts = {**self.identity, "recipe": self.recipe.as_dict()}
+        return {**facts, "state": state, "position": dict(vars(self.at))}
 
     def _resume(self) -> None:
-        file = self.out / "checkpoint.pt"
-        if not file.exists():
+        if not checkpoint.exists(self.out):
             return
-        content = checkpoint.load(file)
+        content = checkpoint.latest(self.out)
         for key, now in {**self.identity, "recipe": self.recipe.as_dict()}.items():
             if content.get(key) != now:
                 raise checkpoint.CheckpointError(

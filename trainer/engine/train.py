@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from . import report
+from . import checkpoint, report
+from .board import Board
 from .calibrate import targets
 from .checkpoint import CheckpointError
 from .data import Photo, Split, labels_of, read_manifest, scene_groups, split_photos, with_hashes
@@ -80,7 +81,7 @@ def _done_before(job: RunJob) -> dict[str, Any] | None:
     """The report of a run that had ended before its supervisor heard of it; its epochs are told again."""
     if not all((job.out / name).exists() for name in ("report.json", "best.pt", "test_predictions.csv")):
         return None
-    if (job.out / "checkpoint.pt").exists():
+    if checkpoint.exists(job.out):
         return None
     content: dict[str, Any] = json.loads((job.out / "report.json").read_text(encoding="utf-8"))
     if content.get("recipe") != job.recipe.as_dict():
@@ -107,19 +108,18 @@ def _train(job: RunJob, stop: StopRequest) -> dict[str, Any]:
         train=len(split.train),
         test=len(split.test),
         labels=names.labels,
-        resumed=(job.out / "checkpoint.pt").exists(),
+        resumed=checkpoint.exists(job.out),
         environment=environment(),
     )
     network, source = _prepare(job, split, names, stop)
     identity = {"labels": names.labels, "scene_classes": names.scenes, "groups": names.groups}
-    trainer = Trainer(recipe, network, source, job.out, identity=identity, stop=stop)
-    trainer.run()
-    return _finish(trainer, source, names, job, start)
+    with Board(job.out / "tensorboard") as board:
+        trainer = Trainer(recipe, network, source, job.out, identity=identity, stop=stop, board=board)
+        trainer.run()
+        return _finish(trainer, source, names, job, start)
 
 
 def _finish(trainer: Trainer, source: Source, names: Names, job: RunJob, start: float) -> dict[str, Any]:
-    from . import checkpoint
-
     trainer.network.load_state_dict(checkpoint.load(job.out / "best.pt")["state"])
     logits, true = trainer.test()
     content = report.build_report(
@@ -142,7 +142,8 @@ def _finish(trainer: Trainer, source: Source, names: Names, job: RunJob, start: 
     )
     report.write_predictions(job.out / "test_predictions.csv", source.test_photos, logits, names.labels)
     report.write_json(job.out / "report.json", content)
-    (job.out / "checkpoint.pt").unlink(missing_ok=True)  # only a run that goes on needs it
+    trainer.board.results(trainer.step, content["confusion"], names.labels, source.test_photos, logits)
+    checkpoint.remove(job.out)
     return content
 
 
@@ -161,8 +162,7 @@ def _prepare(job: RunJob, split: Split, names: Names, stop: StopRequest) -> tupl
         seed=recipe.seed,
         num_workers=recipe.num_workers,
     )
-    resuming = (job.out / "checkpoint.pt").exists()
-    network = build_network(recipe, len(names.labels), pretrained=not resuming)
+    network = build_network(recipe, len(names.labels), pretrained=not checkpoint.exists(job.out))
     _remember_prior(network, names.targets(split.train)[0], recipe)
     return network, source
 

@@ -48,6 +48,14 @@ def killed_after(process: subprocess.Popen[str], saves: int) -> dict[str, Any]:
     return event
 
 
+def scalars(logs: Path, tag: str) -> list[tuple[int, float]]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    reader: Any = EventAccumulator(str(logs))
+    reader.Reload()
+    return [(point.step, point.value) for point in reader.Scalars(tag)]
+
+
 def test_killed_twice_in_the_middle_the_weights_are_the_same(tmp_path: Path) -> None:
     manifest = write_manifest(tmp_path, 9)
     for name in ("whole", "killed"):
@@ -67,6 +75,9 @@ def test_killed_twice_in_the_middle_the_weights_are_the_same(tmp_path: Path) -> 
         with (tmp_path / name / "run" / "test_predictions.csv").open(newline="") as file:
             rows.append(list(csv.DictReader(file)))
     assert rows[0] == rows[1]
+    points = scalars(tmp_path / "killed" / "run" / "tensorboard", "loss/training")
+    assert [step for step, _ in points] == sorted({step for step, _ in points})
+    assert points == scalars(tmp_path / "whole" / "run" / "tensorboard", "loss/training")
 
 
 def test_loaders_end_with_their_trainer(tmp_path: Path) -> None:
