@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from math import ceil, isfinite
 from typing import Any
 
-from django.db.models import Avg, Count, F, Max, Q
+from django.db.models import Avg, Count, F, Max, OuterRef, Q, Subquery
 from django.http import QueryDict
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -24,7 +24,9 @@ from trainer.engine.presets import PRESETS, Thesis
 from trainer.models import Epoch, PhotoSet, Sweep, TrainingRun
 
 MOST = 2_000  # runs on one page's addresses; more are not read
-PAGE = 100  # rows of the table, lines of a chart
+MOST_RANGES = 400  # "7-19" in an address
+PAGE = 100  # rows of the table
+DRAWN = 60  # lines of a chart, of the first rows
 PICKED = 8  # runs with a colour of their own, and columns of the narrow tables
 CURVE_ROWS = 20_000  # epochs that the charts of a page are drawn from
 FROZEN_ONLY = {"backbone", "views", "hidden", "dropout", "scene_loss"}
@@ -63,6 +65,13 @@ class Choice:
     where: Q | None = None  # None: none were named
     query: tuple[tuple[str, str], ...] = ()
     words: str = ""
+    named: tuple[str, ...] = ()  # runs named one by one, as they were written
+    without: frozenset[int] = frozenset()
+
+    def missing(self, rows: Sequence[Row]) -> list[str]:
+        """What was named, but is no run."""
+        there = {row.pk for row in rows} | self.without
+        return [text for text in dict.fromkeys(self.named) if _number(text) not in there]
 
 
 @dataclass
@@ -81,25 +90,42 @@ class Row:
     flatters_itself: bool  # its epoch was chosen by the test photos
     best: set[str] = field(default_factory=set)  # figures in which no other run is better
     color: int | None = None
+    is_base: bool = False
 
 
 def read_choice(query: QueryDict) -> Choice:
-    """run=7, run=7-19 (several), sweep=3, or photo_set=2: what is not a number is left out."""
-    ranges = [found for text in query.getlist("run") for found in [_range(text)] if found]
+    """run=7, run=7-19 (several), sweep=3, or photo_set=2; without=8 takes one out again.
+
+    What is not a number is left out.
+    """
+    choice = _chosen(query)
+    without = {pk for text in query.getlist("without") if (pk := _number(text)) is not None}
+    if choice.where is None or not without:
+        return choice
+    kept = choice.query + tuple(("without", str(pk)) for pk in sorted(without))
+    where = choice.where & ~Q(pk__in=without)
+    return replace(choice, where=where, query=kept, without=frozenset(without))
+
+
+def _chosen(query: QueryDict) -> Choice:
+    texts = query.getlist("run")
+    ranges = [found for text in texts for found in [_range(text)] if found]
+    named = tuple(text for text in texts if not ((found := _range(text)) and found[0] < found[1]))
     sweep, photo_set = _number(query.get("sweep")), _number(query.get("photo_set"))
     if ranges:
-        where = Q()
-        for low, high in ranges:
-            where |= Q(pk=low) if low == high else Q(pk__range=(low, high))
-        return Choice(where, tuple(("run", text) for text in _written(ranges)))
+        # One list, not an OR a run: SQLite takes no more than 1,000 of those.
+        where = Q(pk__in=[low for low, high in ranges if low == high])
+        for low, high in [found for found in ranges if found[0] < found[1]][:MOST_RANGES]:
+            where |= Q(pk__range=(low, high))
+        return Choice(where, tuple(("run", text) for text in _written(ranges)), named=named)
     if sweep is not None:
         name = Sweep.objects.filter(pk=sweep).values_list("name", flat=True).first()
         return Choice(Q(sweep=sweep), (("sweep", str(sweep)),), f"Sweep “{name}”" if name else "")
     if photo_set is not None:
         name = PhotoSet.objects.filter(pk=photo_set).values_list("name", flat=True).first()
         words = f"All runs on “{name}”" if name else ""
-        return Choice(Q(photo_set=photo_set), (("photo_set", str(photo_set)), ("all", "1")), words)
-    return Choice()
+        return Choice(Q(photo_set=photo_set), (("photo_set", str(photo_set)),), words)
+    return Choice(named=named)
 
 
 def _number(text: str | None) -> int | None:
@@ -152,7 +178,7 @@ def _row(run: dict[str, Any], measured: dict[str, Any]) -> Row:
         figures={
             "balanced_accuracy": run["balanced_accuracy"],
             "accuracy": run["accuracy"],
-            "best_epoch": None,  # of the rows of a page only: see add_best_epochs
+            "best_epoch": None,  # read where it is shown or sorted by: see add_best_epochs
             "minutes": (finished - started).total_seconds() / 60 if done and started and finished else None,
             "photos_per_second": measured.get("speed"),
             "memory_mb": measured.get("memory"),
@@ -194,7 +220,7 @@ def _mark_best(rows: Sequence[Row]) -> None:
                 row.best.add(name)
 
 
-SORTS = {"name": "name", "preset": "preset", **{name: name for name in FIGURES if name != "best_epoch"}}
+SORTS = ("name", "preset", "state", *FIGURES)
 
 
 def ordered(rows: Sequence[Row], sort: str) -> list[Row]:
@@ -202,7 +228,7 @@ def ordered(rows: Sequence[Row], sort: str) -> list[Row]:
     name = sort.removeprefix("-")
     if name not in SORTS:
         return list(rows)
-    if name in ("name", "preset"):
+    if name not in FIGURES:
         return sorted(rows, key=lambda row: str(getattr(row, name)).lower(), reverse=sort.startswith("-"))
     known = [row for row in rows if row.figures[name] is not None]
     known.sort(key=lambda row: row.figures[name] or 0.0, reverse=sort.startswith("-"))
@@ -287,11 +313,11 @@ def read_curves(rows: Sequence[Row]) -> Points:
 
 
 def curve_charts(rows: Sequence[Row], points: Points) -> list[Chart]:
-    """A chart a figure, a line a run: those with a colour above the others, which are grey."""
+    """A chart a figure, a line a run: those with a colour above the others, the base run above all."""
     # What is drawn last lies on top.
     drawn = sorted(
         (row for row in rows if row.pk in points),
-        key=lambda row: -1 if row.color is None else PICKED - row.color,
+        key=lambda row: PICKED + 1 if row.is_base else -1 if row.color is None else PICKED - row.color,
     )
     last = max((points[row.pk][-1][0] for row in drawn), default=2)
     charts = []
@@ -306,20 +332,34 @@ def curve_charts(rows: Sequence[Row], points: Points) -> list[Chart]:
 
 def _coloured(row: Row, line: Line) -> Line:
     css = "pick-rest" if row.color is None else f"pick-{row.color}"
-    return replace(line, css=css, dots=line.dots[-1:])
+    return replace(line, css=css + " is-base" * row.is_base, dots=line.dots[-1:])
 
 
-def add_best_epochs(rows: Sequence[Row], points: Points) -> None:
-    """The epoch that the engine names, or the one with the best accuracy in the curve. One query."""
+def add_best_epochs(rows: Sequence[Row]) -> None:
+    """The epoch that the engine names, or the first with the best accuracy. Two queries."""
     said = dict(
         TrainingRun.objects.filter(pk__in=[row.pk for row in rows]).values_list("pk", "report__best_epoch")
     )
+    silent = [row.pk for row in rows if said.get(row.pk) is None]
+    best = Epoch.objects.filter(run=OuterRef("pk")).order_by("-accuracy", "number").values("number")[:1]
+    said |= dict(TrainingRun.objects.filter(pk__in=silent).values_list("pk", Subquery(best)))
     for row in rows:
-        curve = points.get(row.pk)
-        found = said.get(row.pk)
-        if found is None and curve:
-            found = max(curve, key=lambda point: (point[2], -point[0]))[0]
-        row.figures["best_epoch"] = found
+        row.figures["best_epoch"] = said.get(row.pk)
+
+
+def best_of(rows: Sequence[Row]) -> Row:
+    """What the others are tested against unless told otherwise: by balanced accuracy, the older of equals."""
+    return max(rows, key=lambda row: row.figures["balanced_accuracy"] or 0.0)
+
+
+def pick(shown: Sequence[Row], base: Row) -> list[Row]:
+    """The runs with a colour: the first of the page, the base run always one of them."""
+    first = list(shown[:PICKED])
+    picked = first if base in first else [base, *first[: PICKED - 1]]
+    for color, row in enumerate(picked):
+        row.color = color
+    base.is_base = True
+    return picked
 
 
 # --- by hashtag -------------------------------------------------------------------------------

@@ -100,7 +100,7 @@ def test_only_what_differs_unless_all_is_asked_for(client_for: ClientFor, runs_f
     few = client.get(url).content.decode()
     assert '<th scope="row">seed</th>' in few
     assert '<th scope="row">batch size</th>' not in few
-    assert '<td class="is-other-value">0.02</td>' in few
+    assert '<td class="is-other-value">0.01</td>' in few
     assert '<th scope="row">batch size</th>' in client.get(f"{url}&settings=all").content.decode()
 
 
@@ -185,6 +185,8 @@ def test_many_runs_are_one_page_of_a_hundred(client_for: ClientFor, runs_for: An
     assert counts[0] == counts[1] <= 16
     assert "120 runs" in page
     assert page.count('<td class="against">') == 100
+    assert "Drawn are the first 60 runs of this page, and the base" in page
+    assert page.count("<polyline") == 3 * 61  # the base stands on page 2
     assert "60 runs, 0.5" in page  # of each learning rate, with the mean of their balanced accuracies
     second = client.get(f"{url}&page=2").content.decode()
     assert second.count('<td class="against">') == 20
@@ -192,8 +194,66 @@ def test_many_runs_are_one_page_of_a_hundred(client_for: ClientFor, runs_for: An
 
 def test_nothing_to_compare(client_for: ClientFor, run: TrainingRun) -> None:
     client = client_for("viewer")
-    assert "None of these runs is there" in client.get(PAGE).content.decode()
+    assert "No runs are chosen. Tick some" in client.get(PAGE).content.decode()
+    nowhere = client.get(f"{PAGE}?run=99998&sweep=1").content.decode()
+    assert "There is no run 99998." in nowhere
+    assert "None of these runs is there" in nowhere
     assert "One run alone" in client.get(f"{PAGE}?run={run.pk}").content.decode()
+
+
+def test_unknown_runs_are_said_and_left_out(client_for: ClientFor, runs_for: Any) -> None:
+    first, second = runs_for(2)
+    url = f"{PAGE}?run={first.pk}&run=99998&run=%3Cb%3E&run={second.pk}&run=50000-60000"
+    page = client_for("viewer").get(url).content.decode()
+    assert "There are no runs 99998, &lt;b&gt;." in page
+    assert page.count('<td class="against">') == 2
+
+
+def test_base_is_the_best_unless_chosen(client_for: ClientFor, runs_for: Any) -> None:
+    made = runs_for(12)
+    client, url = client_for("viewer"), f"{PAGE}?run={made[0].pk}-{made[-1].pk}"
+    best = client.get(url)
+    assert best.context["base"].pk == made[-1].pk
+    # Though it is the last, it is among the eight with a colour, and drawn on top.
+    assert made[-1].pk in [row.pk for row in best.context["picked"]]
+    assert len(best.context["picked"]) == 8
+    assert [chart.lines[-1].css for chart in best.context["charts"]] == ["pick-0 is-base"] * 3
+    assert client.get(f"{url}&base={made[2].pk}").context["base"].pk == made[2].pk
+    assert client.get(f"{url}&base=99998").context["base"].pk == made[-1].pk
+
+
+def test_take_a_run_out(client_for: ClientFor, runs_for: Any, photo_set: PhotoSet) -> None:
+    made = runs_for(4)
+    client = client_for("viewer")
+    page = client.get(f"{PAGE}?photo_set={photo_set.pk}&base={made[1].pk}&sort=accuracy")
+    links = {line["row"].pk: line["without"] for line in page.context["lines"]}
+    after = client.get(links[made[0].pk])
+    assert [row.pk for row in after.context["rows"]] == [run.pk for run in made[1:]]
+    assert after.context["base"].pk == made[1].pk
+    # The base itself: then the best of the others is.
+    after = client.get(links[made[1].pk])
+    assert after.context["base"].pk == made[3].pk
+    # Another one, and the first stays out; a run named and taken out is not missed.
+    again = {line["row"].pk: line["without"] for line in after.context["lines"]}
+    rest = client.get(again[made[2].pk])
+    assert [row.pk for row in rest.context["rows"]] == [made[0].pk, made[3].pk]
+    named = client.get(f"{PAGE}?run={made[0].pk}&run={made[1].pk}&without={made[1].pk}")
+    assert named.context["missing"] == []
+
+
+def test_sorted_by_best_epoch_of_all(client_for: ClientFor, runs_for: Any) -> None:
+    made = runs_for(3)
+    TrainingRun.objects.filter(pk=made[1].pk).update(report={"best_epoch": 1})
+    TrainingRun.objects.filter(pk=made[2].pk).update(report={})  # an older engine's: 3, from its curve
+    page = client_for("viewer").get(f"{PAGE}?run={made[0].pk}-{made[-1].pk}&sort=-best_epoch")
+    assert [line["row"].pk for line in page.context["lines"]] == [made[2].pk, made[0].pk, made[1].pk]
+
+
+def test_more_single_runs_than_a_database_takes_conditions(runs_for: Any) -> None:
+    made = runs_for(1)
+    query = "&".join(f"run={n}" for n in range(made[0].pk, made[0].pk + 2000, 2))
+    assert [row.pk for row in rows_of(query)] == [made[0].pk]
+    assert rows_of("&".join(f"run={n}-{n + 1}" for n in range(10**6, 10**6 + 3000, 3))) == []
 
 
 @pytest.mark.parametrize("role", ["validator", "network", "nobody"])

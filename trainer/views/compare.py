@@ -17,9 +17,11 @@ from trainer.mcnemar import Test, against
 COLUMNS = (
     # name for sorting, words, is it a number, how a first click sorts
     ("name", "Run", False, "name"),
+    ("preset", "Preset", False, "preset"),
+    ("state", "State", False, "state"),
     ("balanced_accuracy", "Balanced accuracy", True, "-balanced_accuracy"),
     ("accuracy", "Accuracy", True, "-accuracy"),
-    ("", "Best epoch", True, ""),
+    ("best_epoch", "Best epoch", True, "best_epoch"),
     ("minutes", "Minutes", True, "minutes"),
     ("photos_per_second", "Photos/s", True, "-photos_per_second"),
     ("memory_mb", "Memory, MB", True, "memory_mb"),
@@ -32,51 +34,60 @@ def compare(request: HttpRequest) -> HttpResponse:
     """Any number of runs; the table, the curves and the tests are of one page of them."""
     choice = comparing.read_choice(request.GET)
     rows = comparing.read_rows(choice)
+    context: dict[str, Any] = {"title": choice.words, "rows": rows, "missing": choice.missing(rows)}
     if not rows:
-        return render(request, "trainer/compare.html", {"nothing": True})
-    base = next((row for row in rows if str(row.pk) == request.GET.get("base")), rows[0])
-    sort = request.GET.get("sort", "")
-    everything = request.GET.get("settings") == "all"
+        return render(request, "trainer/compare.html", context)
+    best = comparing.best_of(rows)
+    base = next((row for row in rows if str(row.pk) == request.GET.get("base")), best)
+    sort, everything = request.GET.get("sort", ""), request.GET.get("settings") == "all"
+    kept = {"sort": sort, "base": "" if base is best else base.pk, "settings": "all" * everything}
+    if by_epoch := sort.removeprefix("-") == "best_epoch":
+        comparing.add_best_epochs(rows)
     page = Paginator(comparing.ordered(rows, sort), comparing.PAGE).get_page(request.GET.get("page"))
     shown: list[Row] = list(page)
-    for color, row in enumerate(shown[: comparing.PICKED]):
-        row.color = color
-    points = comparing.read_curves(shown)
-    comparing.add_best_epochs(shown, points)
-    tests = against(base.pk, [row.pk for row in shown if row.pk != base.pk])
-    few = len(rows) <= comparing.PICKED
-    kept = {"sort": sort, "base": base.pk if base is not rows[0] else "", "settings": "all" * everything}
-    context = {
-        "title": choice.words,
-        "rows": rows,
+    if not by_epoch:
+        comparing.add_best_epochs(shown)
+    tests = against(base.pk, [row.pk for row in shown if row is not base])
+    context |= _page_parts(rows, shown, base, everything=everything) | {
         "page": page,
-        "lines": [_line(choice, row, base, tests, kept) for row in shown],
-        "base": base,
+        "lines": [_line(choice, row, tests, kept) for row in shown],
         "columns": _columns(choice, sort, kept),
-        "picked": shown[: comparing.PICKED],
-        "charts": comparing.curve_charts(shown, points),
-        "few": few,
-        "everything": everything,
         "switch": comparing.address(choice, **kept | {"settings": "" if everything else "all"}),
-        "settings": comparing.setting_rows(shown, base, everything=everything) if few else [],
-        "values": [] if few else comparing.setting_values(rows),
-        "recalls": comparing.recall_rows(shown[: comparing.PICKED]),
-        "most": comparing.MOST if len(rows) == comparing.MOST else None,
         "made": sum(not test.reason for test in tests.values()),
-        "flatters": any(row.flatters_itself for row in shown),
-        "any_thesis": any(row.thesis for row in shown),
+        "most": comparing.MOST if len(rows) == comparing.MOST else None,
     }
     return render(request, "trainer/compare.html", context)
 
 
-def _line(
-    choice: Choice, row: Row, base: Row, tests: dict[int, Test], kept: dict[str, Any]
-) -> dict[str, Any]:
+def _page_parts(rows: list[Row], shown: list[Row], base: Row, *, everything: bool) -> dict[str, Any]:
+    """Curves, settings and hashtags under the table of the shown rows."""
+    picked = comparing.pick(shown, base)
+    drawn = [base, *(row for row in shown[: comparing.DRAWN] if row is not base)]
+    few = len(rows) <= comparing.PICKED
+    return {
+        "base": base,
+        "picked": picked,
+        "drawn": drawn,
+        "uncoloured": sum(row.color is None for row in drawn),
+        "charts": comparing.curve_charts(drawn, comparing.read_curves(drawn)),
+        "few": few,
+        "everything": everything,
+        "settings": comparing.setting_rows(shown, base, everything=everything) if few else [],
+        "values": [] if few else comparing.setting_values(rows),
+        "recalls": comparing.recall_rows(picked),
+        "flatters": any(row.flatters_itself for row in shown),
+        "any_thesis": any(row.thesis for row in shown),
+    }
+
+
+def _line(choice: Choice, row: Row, tests: dict[int, Test], kept: dict[str, Any]) -> dict[str, Any]:
     return {
         "row": row,
-        "is_base": row is base,
         "test": tests.get(row.pk),
         "as_base": comparing.address(choice, **kept | {"base": row.pk}),
+        "without": comparing.address(
+            choice, **kept | {"base": "" if row.is_base else kept["base"], "without": row.pk}
+        ),
     }
 
 
