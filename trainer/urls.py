@@ -1,6 +1,6 @@
 from django.urls import path
 
-from trainer.views import board, compare, models, photos, runs, start
+from trainer.views import board, compare, deleting, models, photos, runs, start
 
 app_name = "trainer"
 urlpatterns = [
@@ -15,6 +15,8 @@ urlpatterns = [
     path("runs/<int:pk>/", runs.run, name="run"),
     path("runs/<int:pk>/photos/", runs.run_photos, name="run_photos"),
     path("runs/<int:pk>/export/", runs.export, name="export"),
+    path("runs/<int:pk>/delete/", deleting.delete_run, name="delete_run"),
+    path("sweeps/<int:pk>/delete/", deleting.delete_sweep, name="delete_sweep"),
     path("runs/<int:pk>/tensorboard/open/", board.open_board, name="open_board"),
     path("runs/<int:pk>/tensorboard/<path:path>", board.board, name="board"),
     path("runs/<int:pk>/tensorboard/", board.board, {"path": ""}, name="board"),
@@ -22,5 +24,6 @@ urlpatterns = [
     path("models/roll-back/", models.roll_back, name="roll_back"),
     path("models/<int:pk>/", models.model, name="model"),
     path("models/<int:pk>/promote/", models.promote, name="promote"),
+    path("models/<int:pk>/delete/", deleting.delete_model, name="delete_model"),
     path("suggest/", models.suggest, name="suggest"),
 ]

@@ -6,6 +6,8 @@ class ValidationConfig(AppConfig):
 
     def ready(self) -> None:
         from jobs.registry import register
-        from validation import services
+        from trainer import dependents
+        from validation import for_trainer, services
 
         register(services.PREDICT, services.predict)
+        dependents.register(for_trainer.Judged())

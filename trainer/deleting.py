@@ -1,0 +1,215 @@
+"""Deletes runs and models with all that hangs on them: first said in full, then done, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import transaction
+
+from jobs.models import Job
+from trainer.dependents import Thing, all_sources
+from trainer.models import Epoch, HeldOutPrediction, Promotion, Sweep, TrainedModel, TrainingRun
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+GONE = ".gone"  # a folder whose row is deleted, until it is deleted itself
+log = logging.getLogger(__name__)
+
+
+class Refused(Exception):
+    """It cannot be deleted now; the message says why."""
+
+
+class PlanChanged(Exception):
+    """Not what the person has seen hangs on it now. `plan` is what does."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__("Something changed since this page was shown. Nothing was deleted.")
+        self.plan = plan
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would go. refusal: why it must not; digest: names exactly this plan."""
+
+    runs: tuple[int, ...]
+    models: tuple[int, ...]
+    goes: tuple[Thing, ...]
+    stays: tuple[Thing, ...]
+    refusal: str
+
+    @property
+    def digest(self) -> str:
+        known = (self.runs, self.models, [(thing.key, thing.words, thing.count) for thing in self.goes])
+        return hashlib.sha256(repr(known).encode()).hexdigest()[:32]
+
+
+def plan_model(model: TrainedModel) -> Plan:
+    return _plan([], [model.pk])
+
+
+def plan_run(run: TrainingRun) -> Plan:
+    """The run, its models, and what hangs on them."""
+    return _plan([run.pk], list(run.models.values_list("pk", flat=True)))
+
+
+def plan_sweep(sweep: Sweep) -> Plan:
+    runs = list(sweep.runs.values_list("pk", flat=True))
+    return _plan(runs, list(TrainedModel.objects.filter(run__in=runs).values_list("pk", flat=True)))
+
+
+def delete_model(*, model: TrainedModel, seen: str, by: AbstractBaseUser | None) -> None:
+    """With the campaigns and predictions that hang on it; votes stay. A model that is gone: nothing to do.
+
+    `seen` is the digest of the plan the person agreed to. Raises PlanChanged, and Refused for the active
+    model and for one that is being exported or predicted with.
+    """
+    with transaction.atomic():
+        _lock([], [model.pk])
+        if TrainedModel.objects.filter(pk=model.pk).exists():
+            _delete(plan_model(model), seen, by)
+
+
+def delete_run(*, run: TrainingRun, seen: str, by: AbstractBaseUser | None) -> None:
+    """With its models, as delete_model does. Refused while it is live."""
+    with transaction.atomic():
+        _lock([run.pk], run.models.values_list("pk", flat=True))
+        if TrainingRun.objects.filter(pk=run.pk).exists():
+            _delete(plan_run(run), seen, by)
+
+
+def delete_sweep(*, sweep: Sweep, seen: str, by: AbstractBaseUser | None) -> None:
+    """With all of its runs, as delete_run does."""
+    with transaction.atomic():
+        runs = list(sweep.runs.values_list("pk", flat=True))
+        _lock(runs, TrainedModel.objects.filter(run__in=runs).values_list("pk", flat=True))
+        if Sweep.objects.select_for_update().filter(pk=sweep.pk).exists():
+            _delete(plan_sweep(sweep), seen, by)
+            sweep.delete()
+
+
+def _plan(runs: Sequence[int], models: Sequence[int]) -> Plan:
+    things = [
+        *_models_of(runs, models),
+        *(thing for source in all_sources() for thing in source.on(models)),
+        _counted(("promotion in the history", "promotions in the history"), _promotions(models)),
+        _counted(("epoch", "epochs"), Epoch.objects.filter(run__in=runs).count()),
+        _counted(
+            ("answer about a held-out photo", "answers about held-out photos"),
+            HeldOutPrediction.objects.filter(run__in=runs).count(),
+        ),
+    ]
+    return Plan(
+        runs=tuple(sorted(runs)),
+        models=tuple(sorted(models)),
+        goes=tuple(thing for thing in things if thing.count and not thing.stays),
+        stays=tuple(thing for thing in things if thing.count and thing.stays),
+        refusal=_refusal(runs, models),
+    )
+
+
+def _models_of(runs: Sequence[int], models: Sequence[int]) -> list[Thing]:
+    """The models that a run takes with it; a model alone needs no mention."""
+    if not runs:
+        return []
+    found = TrainedModel.objects.filter(pk__in=models).defer("manifest", "card")
+    return [Thing(("model", "models"), 1, m.name, m.get_absolute_url(), f"model {m.pk}") for m in found]
+
+
+def _promotions(models: Sequence[int]) -> int:
+    return Promotion.objects.filter(model__in=models).count()
+
+
+def _counted(words: tuple[str, str], count: int) -> Thing:
+    return Thing(words, count, key=words[0])
+
+
+def _refusal(runs: Sequence[int], models: Sequence[int]) -> str:
+    current = Promotion.objects.current()
+    if current and current.model_id in models:
+        return f"“{current.model}” is the active model: promote another one, or go back, first."
+    if live := TrainingRun.objects.filter(pk__in=runs, job__state__in=Job.LIVE).only("name").first():
+        return f"“{live}” is queued or training: cancel it first."
+    if exported := TrainedModel.objects.filter(pk__in=models, job__state__in=Job.LIVE).only("name").first():
+        return f"“{exported}” is being exported: cancel that first."
+    return next((why for source in all_sources() if (why := source.refusal(models))), "")
+
+
+def _lock(runs: Iterable[int], models: Iterable[int]) -> None:
+    """Promotions, campaigns and retries wait until we are done, or we for them."""
+    runs, models = list(runs), list(models)
+    list(TrainedModel.objects.select_for_update().order_by("pk").values_list("pk"))  # as promote does
+    list(TrainingRun.objects.select_for_update().filter(pk__in=runs).values_list("pk"))
+    for mine in (Job.objects.filter(run__in=runs), Job.objects.filter(model__in=models)):
+        list(mine.select_for_update(of=("self",)).values_list("pk"))
+
+
+def _delete(plan: Plan, seen: str, by: AbstractBaseUser | None) -> None:
+    if plan.refusal:
+        raise Refused(plan.refusal)
+    if plan.digest != seen:
+        raise PlanChanged(plan)
+    log.info("%s deletes runs %s and models %s", by, plan.runs, plan.models)
+    runs = TrainingRun.objects.filter(pk__in=plan.runs)
+    models = TrainedModel.objects.filter(pk__in=plan.models)
+    jobs = [*runs.values_list("job", flat=True), *models.values_list("job", flat=True)]
+    folders = [_runs_dir() / str(pk) for pk in plan.runs] + [_models_dir() / str(pk) for pk in plan.models]
+    for source in all_sources():
+        source.remove(plan.models)
+    Promotion.objects.filter(model__in=plan.models).delete()
+    models.delete()
+    HeldOutPrediction.objects.filter(run__in=plan.runs).delete()
+    runs.delete()
+    Job.objects.filter(pk__in=jobs).delete()
+    transaction.on_commit(lambda: _remove_folders(folders))
+
+
+# --- folders ----------------------------------------------------------------------------------
+
+
+def _runs_dir() -> Path:
+    return Path(settings.RUNS_DIR)
+
+
+def _models_dir() -> Path:
+    return Path(settings.MODELS_DIR)
+
+
+def _remove_folders(folders: Iterable[Path]) -> None:
+    """Renamed first, so that what an interrupted removal leaves is known to be nobody's."""
+    for folder in folders:
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(folder.with_name(folder.name + GONE))
+    sweep_gone()
+
+
+def sweep_gone() -> list[Path]:
+    """Remove what earlier deletions left half removed."""
+    gone = [folder for root in (_runs_dir(), _models_dir()) for folder in root.glob(f"*{GONE}")]
+    for folder in gone:
+        shutil.rmtree(folder, ignore_errors=True)
+    return gone
+
+
+def orphans() -> list[Path]:
+    """Folders of runs and models that have no row: left by a crash between a deletion and its folders.
+
+    Never done unasked: with the wrong database behind it, everything would be an orphan.
+    """
+    found: list[Path] = []
+    for root, known in (
+        (_runs_dir(), set(TrainingRun.objects.values_list("pk", flat=True))),
+        (_models_dir(), set(TrainedModel.objects.values_list("pk", flat=True))),
+    ):
+        if root.is_dir():
+            found += [one for one in root.iterdir() if one.name.isdecimal() and int(one.name) not in known]
+    return sorted(found)

@@ -1,0 +1,71 @@
+"""Delete a run, a model or a sweep: a page that lists what would go, and asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from trainer import deleting
+from trainer.deleting import Plan, PlanChanged, Refused
+from trainer.models import Sweep, TrainedModel, TrainingRun
+
+Shown = TrainingRun | TrainedModel | Sweep
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@permission_required("trainer.delete_trainedmodel", raise_exception=True)
+def delete_model(request: HttpRequest, pk: int) -> HttpResponse:
+    models = TrainedModel.objects.defer("manifest", "card")
+    return _delete(request, pk, models, "model", deleting.plan_model, deleting.delete_model, "trainer:models")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@permission_required(("trainer.delete_trainingrun", "trainer.delete_trainedmodel"), raise_exception=True)
+def delete_run(request: HttpRequest, pk: int) -> HttpResponse:
+    runs = TrainingRun.objects.defer("report", "live", "right")
+    return _delete(request, pk, runs, "run", deleting.plan_run, deleting.delete_run, "trainer:runs")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@permission_required(("trainer.delete_trainingrun", "trainer.delete_trainedmodel"), raise_exception=True)
+def delete_sweep(request: HttpRequest, pk: int) -> HttpResponse:
+    sweeps = Sweep.objects.all()
+    return _delete(request, pk, sweeps, "sweep", deleting.plan_sweep, deleting.delete_sweep, "trainer:runs")
+
+
+def _delete(
+    request: HttpRequest,
+    pk: int,
+    rows: Any,
+    kind: str,
+    plan: Callable[[Any], Plan],
+    delete: Callable[..., None],
+    afterwards: str,
+) -> HttpResponse:
+    if request.method == "POST" and not rows.filter(pk=pk).exists():
+        messages.info(request, f"This {kind} is deleted already.")
+        return redirect(afterwards)
+    shown: Shown = get_object_or_404(rows, pk=pk)
+    page = partial(render, request, "trainer/model_delete.html")
+    # A sweep is looked at where its runs stand side by side.
+    url = f"{reverse('trainer:compare')}?sweep={pk}" if kind == "sweep" else shown.get_absolute_url()
+    context = {"shown": shown, "url": url, "kind": kind, "back": afterwards}
+    if request.method != "POST":
+        return page(context | {"plan": plan(shown)})
+    name = str(shown)
+    try:
+        delete(**{kind: shown}, seen=request.POST.get("seen", ""), by=request.user)
+    except PlanChanged as changed:
+        return page(context | {"plan": changed.plan, "changed": str(changed)}, status=409)
+    except Refused:
+        return page(context | {"plan": plan(shown)}, status=409)
+    messages.success(request, f"“{name}” is deleted.")
+    return redirect(afterwards)
