@@ -101,7 +101,7 @@ def against(base: int, others: Sequence[int]) -> dict[int, Test]:
     runs = {pk: _Run(*rest) for pk, *rest in wanted.values_list("pk", *fields)}
     ours = runs.get(base)
     if ours is None or ours.test_set is None or not ours.right:
-        return {pk: Test(reason="The base run has no test photos yet.") for pk in others}
+        return {pk: Test(reason="There is no record of the base run's test photos.") for pk in others}
     sets = {run.test_set for run in runs.values() if run.test_set}
     keys = {
         pk: np.frombuffer(bytes(content), np.uint64)
@@ -113,7 +113,7 @@ def against(base: int, others: Sequence[int]) -> dict[int, Test]:
     for pk in others:
         run = runs.get(pk)
         if run is None or run.test_set is None or not run.right:
-            found[pk] = Test(reason="It has no test photos yet.")
+            found[pk] = Test(reason="There is no record of its test photos.")
         elif reason := _why_not(ours, run, relabelled.get(run.release, 0)):
             found[pk] = Test(reason=reason)
         else:

@@ -143,7 +143,7 @@ def test_page_shows_the_thesis_and_the_best_epoch(client_for: ClientFor, runs_fo
     assert f"thesis {thesis.accuracy:.3f}" in page
     assert '<td class="num">2</td>' in page
     assert '<td class="num">3</td>' in page
-    assert "It has no test photos yet." in page or "base run has no test photos" in page
+    assert "– There is no record of the base run&#x27;s test photos." in page
 
 
 def test_live_and_failed_runs_may_be_among_them(client_for: ClientFor, runs_for: Any) -> None:

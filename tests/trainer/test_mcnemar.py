@@ -137,8 +137,8 @@ def test_another_split_of_the_same_photos_is_no_test(run_for: RunFor) -> None:
 @pytest.mark.django_db
 def test_run_without_results_is_no_test(run_for: RunFor, run: TrainingRun) -> None:
     whole = run_for(list(KEYS), set())
-    assert against(whole.pk, [run.pk])[run.pk].reason == "It has no test photos yet."
-    assert "base run has no" in against(run.pk, [whole.pk])[whole.pk].reason
+    assert against(whole.pk, [run.pk])[run.pk].reason == "There is no record of its test photos."
+    assert "no record of the base run's" in against(run.pk, [whole.pk])[whole.pk].reason
 
 
 @pytest.mark.django_db

@@ -17,10 +17,11 @@ from trainer.mcnemar import Test, against
 COLUMNS = (
     # name for sorting, words, is it a number, how a first click sorts
     ("name", "Run", False, "name"),
-    ("preset", "Preset", False, "preset"),
+    ("preset", "preset", False, "preset"),
     ("state", "State", False, "state"),
     ("balanced_accuracy", "Balanced accuracy", True, "-balanced_accuracy"),
     ("accuracy", "Accuracy", True, "-accuracy"),
+    ("", "Against the base", False, ""),
     ("best_epoch", "Best epoch", True, "best_epoch"),
     ("minutes", "Minutes", True, "minutes"),
     ("photos_per_second", "Photos/s", True, "-photos_per_second"),
