@@ -16,11 +16,11 @@ from functools import partial
 from multiprocessing.context import BaseContext
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from .augment import distorted, draw, generator
 from .data import Photo
 from .events import emit
 from .preprocess import Input, UnreadablePhotoError, as_batch, open_photo, resized
@@ -112,22 +112,26 @@ def _watch(trainer: int) -> None:
 
 
 class PhotoDataset(Dataset[tuple[int, Any, str]]):
-    """Decoded photos; a training photo is mirrored by half, by a draw that depends on seed and epoch."""
+    """Decoded photos, distorted by strength ``augment`` as seed, epoch and place in the list say."""
 
-    def __init__(self, photos: Sequence[Photo], spec: Input, *, mirror_seed: int | None = None) -> None:
-        self.photos, self.spec, self.mirror_seed = photos, spec, mirror_seed
+    def __init__(
+        self, photos: Sequence[Photo], spec: Input, *, augment: int = 0, seed: int = 0, epoch: int = 0
+    ) -> None:
+        self.photos, self.spec = photos, spec
+        self.augment, self.seed, self.epoch = augment, seed, epoch
 
     def __len__(self) -> int:
         return len(self.photos)
 
     def __getitem__(self, at: int) -> tuple[int, Any, str]:
         try:
-            pixels = resized(open_photo(self.photos[at].path, size=self.spec.size), self.spec)
+            photo = open_photo(self.photos[at].path, size=self.spec.size)
         except UnreadablePhotoError as error:
             return at, None, str(error)
-        if self.mirror_seed is not None and np.random.default_rng((self.mirror_seed, at)).random() < 0.5:
-            pixels = pixels[:, ::-1]
-        return at, pixels, ""
+        if not self.augment:
+            return at, resized(photo, self.spec), ""
+        drawn = draw(self.augment, generator(self.seed, self.epoch, at))
+        return at, distorted(photo, drawn, self.spec), ""
 
 
 class PhotoSource:
@@ -144,7 +148,9 @@ class PhotoSource:
         batch_size: int,
         seed: int,
         num_workers: int,
+        augment: int = 0,
     ) -> None:
+        self.augment = augment
         self.train_photos, self.test_photos = list(train), list(test)
         self.label_of, self.scene_of, self.spec = label_of, scene_of, spec
         self.batch_size, self.seed, self.num_workers = batch_size, seed, num_workers
@@ -158,7 +164,9 @@ class PhotoSource:
         order = order_of(self.train_count, self.seed, epoch).tolist()
         size = self.batch_size
         chosen = [order[at : at + size] for at in range(first * size, len(order), size)]
-        dataset = PhotoDataset(self.train_photos, self.spec, mirror_seed=self.seed * 100_003 + epoch)
+        dataset = PhotoDataset(
+            self.train_photos, self.spec, augment=self.augment, seed=self.seed, epoch=epoch
+        )
         yield from self._load(dataset, chosen)
 
     def test_batches(self) -> Iterator[Batch]:
