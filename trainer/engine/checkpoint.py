@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
@@ -69,7 +69,7 @@ def save(path: Path, content: dict[str, Any], *, previous: Path | None = None) -
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
-            torch.save({"format": FORMAT, **content}, file)
+            _write(content, file)
             file.flush()
             os.fsync(file.fileno())
         if previous is not None and path.exists() and not previous.exists():
@@ -83,6 +83,16 @@ def save(path: Path, content: dict[str, Any], *, previous: Path | None = None) -
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _write(content: dict[str, Any], file: BinaryIO) -> None:
+    try:
+        torch.save({"format": FORMAT, **content}, file)
+    except RuntimeError as error:
+        # Of a full disk PyTorch says that a position in the file is unexpected.
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
 
 
 def load(path: Path) -> dict[str, Any]:

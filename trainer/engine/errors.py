@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+NO_PHOTOS = "Are they JPEG, PNG or WebP files, and still where the photo set says?"
+
 
 class EngineError(Exception):
-    """Ends a run. ``kind`` is one of weights, photos, nan, memory, disk, recipe, export."""
+    """Ends a run. ``kind`` is one of weights, photos, nan, memory, disk, recipe, export, busy."""
 
     kind = "export"
 

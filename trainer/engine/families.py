@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import socket
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -97,11 +98,12 @@ def _first_state(models: Any, recipe: Recipe) -> dict[str, Tensor]:
 
 @contextmanager
 def _patience() -> Iterator[None]:
-    """A download that hangs ends; torch.hub sets no limit itself."""
+    """A download that hangs ends; torch.hub sets no limit itself, and prints where our events go."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(DOWNLOAD_SECONDS)
     try:
-        yield
+        with redirect_stdout(sys.stderr):
+            yield
     finally:
         socket.setdefaulttimeout(before)
 
@@ -166,9 +168,15 @@ def _lite(recipe: Recipe, labels: int, pretrained: bool) -> nn.Module:
 # --- timm
 
 
-def _timm_config(network: str) -> Any:
+def _import_timm() -> Any:
+    import_torchvision()  # timm imports it, which a processor's PyTorch has to be prepared for
     import timm
 
+    return timm
+
+
+def _timm_config(network: str) -> Any:
+    timm = _import_timm()
     config = timm.models.get_pretrained_cfg(network) if timm.is_model(network) else None
     if config is None:
         if timm.is_model(network):  # known, never trained by anybody: ImageNet's usual values
@@ -203,8 +211,7 @@ def _timm(recipe: Recipe, labels: int, pretrained: bool) -> nn.Module:
 
 def _timm_network(recipe: Recipe, options: dict[str, Any]) -> nn.Module:
     """Transformers must be told the photos' size, convolutional networks do not take it."""
-    import timm
-
+    timm = _import_timm()
     try:
         sized: nn.Module = timm.create_model(recipe.network, img_size=recipe.image_size, **options)
         return sized

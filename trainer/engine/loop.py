@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from . import checkpoint, metrics
 from .board import Board
-from .errors import NotANumberError
+from .errors import NO_PHOTOS, NotANumberError, PhotosError
 from .events import StopRequest, emit
 from .families import SECOND_LOSS
 from .networks import device, input_of
@@ -246,6 +246,8 @@ class Trainer:
         return Batch(inputs, batch.labels.to(self.device), batch.scenes.to(self.device))
 
     def _end_epoch(self) -> None:
+        if not self.at.photos:
+            raise PhotosError("none of the training photos can be decoded", hint=NO_PHOTOS)
         start = time.monotonic()
         lr = self.optimizer.param_groups[0]["lr"]
         logits, true = self.test()
@@ -295,6 +297,8 @@ class Trainer:
                 if self.recipe.kind == "finetune" and self.stop:
                     self.save()  # the epoch's batches are done: a resumed run only tests again
                     self.stop.check()
+        if not (logits and true):
+            raise PhotosError("none of the test photos can be decoded", hint=NO_PHOTOS)
         return np.concatenate(logits), np.concatenate(true)
 
     # --- checkpoints

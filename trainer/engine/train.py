@@ -20,7 +20,7 @@ from .board import Board
 from .calibrate import targets
 from .checkpoint import CheckpointError
 from .data import Photo, Split, labels_of, read_manifest, scene_groups, split_photos, with_hashes
-from .errors import PhotosError, RecipeError
+from .errors import NO_PHOTOS, PhotosError, RecipeError
 from .events import Progress, StopRequest, emit
 from .families import build_network
 from .features import extract
@@ -99,7 +99,7 @@ def _train(job: RunJob, stop: StopRequest) -> dict[str, Any]:
     torch.manual_seed(recipe.seed)
     photos = with_hashes(read_manifest(job.photos), stop)
     if not photos:
-        raise PhotosError("none of the photos' files can be read")
+        raise PhotosError("none of the photos' files can be read", hint=NO_PHOTOS)
     names = Names(labels_of(photos), *scene_groups(photos, labels_of(photos)))
     split = split_photos(photos, test_share=recipe.test_share, seed=recipe.seed)
     emit(
@@ -161,6 +161,7 @@ def _prepare(job: RunJob, split: Split, names: Names, stop: StopRequest) -> tupl
         batch_size=recipe.batch_size,
         seed=recipe.seed,
         num_workers=recipe.num_workers,
+        augment=recipe.augment,
     )
     network = build_network(recipe, len(names.labels), pretrained=not checkpoint.exists(job.out))
     _remember_prior(network, names.targets(split.train)[0], recipe)
@@ -215,7 +216,7 @@ def _remember_prior(network: nn.Sequential, labels: Tensor, recipe: Recipe) -> N
 def _complete(photos: Sequence[Photo], rows: Sequence[dict[str, Any]]) -> list[Photo]:
     kept = [photo for photo in photos if all(photo.sha256 in part for part in rows)]
     if not kept:
-        raise PhotosError("none of the photos can be decoded", hint="Are they JPEG, PNG or WebP files?")
+        raise PhotosError("none of the photos can be decoded", hint=NO_PHOTOS)
     return kept
 
 
