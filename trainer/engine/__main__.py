@@ -54,12 +54,14 @@ def _run(arguments: argparse.Namespace) -> int:
         )
         emit("error", kind=kind, message=str(error), hint="Is the disk full, or the folder read-only?")
     except RuntimeError as error:
-        if "out of memory" not in str(error) and "can't allocate" not in str(error):
+        if not any(words in str(error) for words in _MEMORY_WORDS):
             raise
         emit("error", kind="memory", message=str(error).split("\n")[0], hint=_MEMORY_HINT)
     return 1
 
 
+# The last are PyTorch's about a process that reads photos: mostly it was killed for want of memory.
+_MEMORY_WORDS = ("out of memory", "can't allocate", "DataLoader worker (pid")
 _MEMORY_HINT = "Choose a smaller batch size or smaller photos."
 
 
