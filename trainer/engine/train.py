@@ -19,7 +19,7 @@ from . import checkpoint, report
 from .board import Board
 from .calibrate import targets
 from .checkpoint import CheckpointError
-from .data import Photo, Split, labels_of, read_manifest, scene_groups, split_photos, with_hashes
+from .data import Photo, Split, labels_of, read_manifest, scene_groups, with_hashes
 from .errors import NO_PHOTOS, PhotosError, RecipeError
 from .events import Progress, StopRequest, emit
 from .families import build_network
@@ -27,6 +27,7 @@ from .features import extract
 from .lock import only_trainer
 from .loop import Trainer
 from .networks import Head, LabelLayer, build_head, input_of
+from .partitions import split_for
 from .recipe import Recipe
 from .sources import FeatureSource, PhotoSource, Source
 
@@ -37,6 +38,7 @@ class RunJob:
     photos: Path
     out: Path
     cache: Path
+    partitions: Path | None = None  # folder of SUN397's Training_01.txt …
 
     @classmethod
     def read(cls, path: Path) -> RunJob:
@@ -49,7 +51,8 @@ class RunJob:
             if key not in data:
                 raise RecipeError(key, "is missing from the job file")
         paths = (Path(data[key]) for key in ("photos", "out", "cache"))
-        return cls(Recipe.from_dict(data["recipe"]), *paths)
+        partitions = Path(data["partitions"]) if data.get("partitions") else None
+        return cls(Recipe.from_dict(data["recipe"]), *paths, partitions=partitions)
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def _train(job: RunJob, stop: StopRequest) -> dict[str, Any]:
     if not photos:
         raise PhotosError("none of the photos' files can be read", hint=NO_PHOTOS)
     names = Names(labels_of(photos), *scene_groups(photos, labels_of(photos)))
-    split = split_photos(photos, test_share=recipe.test_share, seed=recipe.seed)
+    split = split_for(photos, recipe, job.partitions)
     emit(
         "started",
         photos=len(photos),
