@@ -42,7 +42,10 @@ class RunJob:
 
     @classmethod
     def read(cls, path: Path) -> RunJob:
-        """A job file: {"recipe": {…}, "photos": manifest, "out": folder, "cache": folder}."""
+        """A job file: {"recipe": {…}, "photos": manifest, "out": folder, "cache": folder}.
+
+        And, for SUN397's own partitions, "partitions": the folder of their lists.
+        """
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -50,9 +53,9 @@ class RunJob:
         for key in ("recipe", "photos", "out", "cache"):
             if key not in data:
                 raise RecipeError(key, "is missing from the job file")
-        paths = (Path(data[key]) for key in ("photos", "out", "cache"))
+        photos, out, cache = (Path(data[key]) for key in ("photos", "out", "cache"))
         partitions = Path(data["partitions"]) if data.get("partitions") else None
-        return cls(Recipe.from_dict(data["recipe"]), *paths, partitions=partitions)
+        return cls(Recipe.from_dict(data["recipe"]), photos, out, cache, partitions)
 
 
 @dataclass(frozen=True)
