@@ -264,14 +264,16 @@ def setting_rows(rows: Sequence[Row], base: Row, *, everything: bool) -> list[tu
     return found
 
 
-def setting_values(rows: Sequence[Row], most: int = 12) -> list[tuple[str, list[Value], int]]:
-    """For many runs: each differing setting, its commonest values, and how many more there are."""
+def setting_values(
+    rows: Sequence[Row], *, everything: bool, most: int = 12
+) -> list[tuple[str, list[Value], int]]:
+    """For many runs: each setting, only differing ones unless everything is asked for, its commonest values, and how many more there are."""
     found = []
     for name in _names(rows):
         groups: dict[str, list[float | None]] = defaultdict(list)
         for row in rows:
             groups[row.settings.get(name, NOTHING)].append(row.figures["balanced_accuracy"])
-        if len(groups) > 1:
+        if everything or len(groups) > 1:
             counted = Counter({value: len(runs) for value, runs in groups.items()}).most_common(most)
             values = [Value(value, runs, _mean(groups[value])) for value, runs in counted]
             found.append((name, values, len(groups) - len(values)))

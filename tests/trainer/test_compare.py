@@ -188,6 +188,8 @@ def test_many_runs_are_one_page_of_a_hundred(client_for: ClientFor, runs_for: An
     assert "Drawn are the first 60 runs of this page, and the base" in page
     assert page.count("<polyline") == 3 * 61  # the base stands on page 2
     assert "60 runs, 0.5" in page  # of each learning rate, with the mean of their balanced accuracies
+    assert '<th scope="row">batch size</th>' not in page
+    assert '<th scope="row">batch size</th>' in client.get(f"{url}&settings=all").content.decode()
     second = client.get(f"{url}&page=2").content.decode()
     assert second.count('<td class="against">') == 20
 

@@ -74,7 +74,7 @@ def _page_parts(rows: list[Row], shown: list[Row], base: Row, *, everything: boo
         "few": few,
         "everything": everything,
         "settings": comparing.setting_rows(shown, base, everything=everything) if few else [],
-        "values": [] if few else comparing.setting_values(rows),
+        "values": [] if few else comparing.setting_values(rows, everything=everything),
         "recalls": comparing.recall_rows(picked),
         "flatters": any(row.flatters_itself for row in shown),
         "any_thesis": any(row.thesis for row in shown),
