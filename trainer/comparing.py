@@ -267,7 +267,7 @@ def setting_rows(rows: Sequence[Row], base: Row, *, everything: bool) -> list[tu
 def setting_values(
     rows: Sequence[Row], *, everything: bool, most: int = 12
 ) -> list[tuple[str, list[Value], int]]:
-    """For many runs: each setting, only differing ones unless everything is asked for, its commonest values, and how many more there are."""
+    """For many runs: settings (differing ones, or all), their commonest values, how many more there are."""
     found = []
     for name in _names(rows):
         groups: dict[str, list[float | None]] = defaultdict(list)
