@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -288,10 +289,14 @@ class Trainer:
 
     def test(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Logits (n, c) and true labels (n,) of the test photos."""
+        return self.predict(self.source.test_batches())
+
+    def predict(self, batches: Iterator[Batch]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Logits (n, c) and true labels (n,) of the batches' photos."""
         self.network.eval()
         logits, true = [], []
         with torch.inference_mode():
-            for batch in self.source.test_batches():
+            for batch in batches:
                 logits.append(self.network(self._moved(batch).inputs).float().cpu().numpy())
                 true.append(batch.labels.numpy())
                 if self.recipe.kind == "finetune" and self.stop:

@@ -62,7 +62,9 @@ class Recipe:
     weights: str = "imagenet"  # imagenet | none | path of a file with a state dict
     image_size: int = 224
     augment: int = 0  # strength k of distorting training photos; 0: not at all
-    tta: int = 0  # test-time augmentation: copies of a test photo whose probabilities are averaged; 0: none
+    # Test-time augmentation: copies of a test photo whose probabilities are averaged, for a figure beside the
+    # others; an exported model answers without. 0: none
+    tta: int = 0
     tta_strength: int = 1  # k of those copies
     num_workers: int = 0
 

@@ -78,6 +78,11 @@ def scene_costs(
     return rows[:most]
 
 
+def both_accuracies(logits: NDArray[Any], true: NDArray[Any]) -> dict[str, float]:
+    matrix = metrics.confusion(true.astype(np.int64), logits.argmax(1).astype(np.int64), logits.shape[1])
+    return {"accuracy": metrics.accuracy(matrix), "balanced_accuracy": metrics.balanced_accuracy(matrix)}
+
+
 def peak_memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 

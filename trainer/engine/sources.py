@@ -169,10 +169,12 @@ class PhotoSource:
         )
         yield from self._load(dataset, chosen)
 
-    def test_batches(self) -> Iterator[Batch]:
+    def test_batches(self, *, augment: int = 0, epoch: int = 0) -> Iterator[Batch]:
+        """The test photos in order, as they are or, for test-time augmentation, distorted copies of them."""
         photos, size = self.test_photos, self.batch_size
         chosen = [list(range(at, min(at + size, len(photos)))) for at in range(0, len(photos), size)]
-        yield from self._load(PhotoDataset(photos, self.spec), chosen)
+        dataset = PhotoDataset(photos, self.spec, augment=augment, seed=self.seed, epoch=epoch)
+        yield from self._load(dataset, chosen)
         self.test_photos = [photo for photo in photos if photo.photo_id not in self.unreadable]
 
     def _load(self, dataset: PhotoDataset, chosen: list[list[int]]) -> Iterator[Batch]:

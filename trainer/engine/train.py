@@ -30,6 +30,7 @@ from .networks import Head, LabelLayer, build_head, input_of
 from .partitions import split_for
 from .recipe import Recipe
 from .sources import FeatureSource, PhotoSource, Source
+from .tta import averaged
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,7 @@ def _finish(trainer: Trainer, source: Source, names: Names, job: RunJob, start: 
         history=trainer.at.history,
         best_epoch=trainer.at.best_epoch,
         stopped_early=trainer.stopped_early,
+        tta=_augmented(trainer, source, true),
         environment=environment(),
         scene_costs=report.scene_costs(source.test_photos, logits, names.labels),
         targets=targets(logits, true, names.labels),
@@ -151,6 +153,15 @@ def _finish(trainer: Trainer, source: Source, names: Names, job: RunJob, start: 
     trainer.board.results(trainer.step, content["confusion"], names.labels, source.test_photos, logits)
     checkpoint.remove(job.out)
     return content
+
+
+def _augmented(trainer: Trainer, source: Source, true: np.ndarray[Any, Any]) -> dict[str, Any] | None:
+    """Accuracy with test-time augmentation, beside the other figures: an exported model answers without it."""
+    recipe = trainer.recipe
+    if not recipe.tta or not isinstance(source, PhotoSource):
+        return None
+    logits = averaged(trainer.predict, source, copies=recipe.tta, strength=recipe.tta_strength)
+    return {"copies": recipe.tta, **report.both_accuracies(logits, true)}
 
 
 def _prepare(job: RunJob, split: Split, names: Names, stop: StopRequest) -> tuple[nn.Sequential, Source]:
