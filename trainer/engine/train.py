@@ -156,7 +156,7 @@ def _finish(trainer: Trainer, source: Source, names: Names, job: RunJob, start: 
 
 
 def _augmented(trainer: Trainer, source: Source, true: np.ndarray[Any, Any]) -> dict[str, Any] | None:
-    """Accuracy with test-time augmentation, beside the other figures: an exported model answers without it."""
+    """Accuracy with test-time augmentation, beside the others: an exported model answers without it."""
     recipe = trainer.recipe
     if not recipe.tta or not isinstance(source, PhotoSource):
         return None
