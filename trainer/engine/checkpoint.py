@@ -86,6 +86,9 @@ def save(path: Path, content: dict[str, Any], *, previous: Path | None = None) -
 
 
 def _write(content: dict[str, Any], file: BinaryIO) -> None:
+    # Checksums take four fifths of the time, and torch.load does not look at them.
+    before = torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(False)
     try:
         torch.save({"format": FORMAT, **content}, file)
     except RuntimeError as error:
@@ -93,6 +96,8 @@ def _write(content: dict[str, Any], file: BinaryIO) -> None:
         if isinstance(error.__context__, OSError):
             raise error.__context__ from None
         raise
+    finally:
+        torch.serialization.set_crc32_options(before)
 
 
 def load(path: Path) -> dict[str, Any]:

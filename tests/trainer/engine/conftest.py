@@ -20,6 +20,7 @@ import torch
 from PIL import Image
 
 from trainer.engine.__main__ import main
+from trainer.engine.events import StopRequest
 
 CLASSES = {"a/alley": "street", "b/beach": "water", "p/pantry": "other"}
 TINTS = {"a/alley": (200, 60, 40), "b/beach": (40, 90, 210), "p/pantry": (90, 200, 90)}
@@ -76,6 +77,18 @@ def start_engine(*arguments: object) -> subprocess.Popen[str]:
         text=True,
         env=environment,
     )
+
+
+class StopsAfter(StopRequest):
+    """Somebody asks for the end after so many looks: one a batch."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    def __bool__(self) -> bool:
+        self.looks -= 1
+        return self.looks < 0
 
 
 def events_of(output: str) -> list[dict[str, Any]]:

@@ -12,10 +12,10 @@ import psutil
 import pytest
 
 from trainer.engine import checkpoint
-from trainer.engine.events import Stopped, StopRequest
+from trainer.engine.events import Stopped
 from trainer.engine.train import RunJob, train
 
-from .conftest import Engine, write_job, write_manifest
+from .conftest import Engine, StopsAfter, write_job, write_manifest
 
 pytestmark = pytest.mark.integration
 
@@ -29,18 +29,6 @@ RECIPE: dict[str, Any] = {
     "lr": 0.001,
     "mixup": 0.0,
 }
-
-
-class StopsAfter(StopRequest):
-    """Somebody asks for the end after so many looks: one a batch."""
-
-    def __init__(self, looks: int) -> None:
-        super().__init__()
-        self.looks = looks
-
-    def __bool__(self) -> bool:
-        self.looks -= 1
-        return self.looks < 0
 
 
 @contextmanager
