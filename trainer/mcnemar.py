@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from mapping.models import ReleaseLabel
-from trainer.engine.recipe import Recipe
 from trainer.models import ScenePhoto, TestSet, TrainingRun
 
 FEW = 25  # discordant photos under which the exact test is taken
 SURE = 0.05
-_PLAIN = Recipe()  # for what an older run's recipe does not say
 
 
 @dataclass(frozen=True)
@@ -79,24 +76,11 @@ class _Run:
     right: bytes | None
     release: int
     photo_set: int
-    recipe: dict[str, Any]
-
-    @property
-    def split(self) -> tuple[object, ...]:
-        """What decides which photos are held out."""
-        known = {
-            name: self.recipe.get(name, getattr(_PLAIN, name)) for name in ("split", "seed", "test_share")
-        }
-        if known["split"] != "random":
-            known["test_share"] = None
-        if str(known["split"]).startswith("sun-"):
-            known["seed"] = None
-        return tuple(known.values())
 
 
 def against(base: int, others: Sequence[int]) -> dict[int, Test]:
     """Run → its test against the base run, by their numbers. Five queries at most, whatever their count."""
-    fields = ("test_set", "right", "release", "photo_set", "recipe")
+    fields = ("test_set", "right", "release", "photo_set")
     wanted = TrainingRun.objects.filter(pk__in=[base, *others])
     runs = {pk: _Run(*rest) for pk, *rest in wanted.values_list("pk", *fields)}
     ours = runs.get(base)
@@ -114,7 +98,8 @@ def against(base: int, others: Sequence[int]) -> dict[int, Test]:
         run = runs.get(pk)
         if run is None or run.test_set is None or not run.right:
             found[pk] = Test(reason="There is no record of its test photos.")
-        elif reason := _why_not(ours, run, relabelled.get(run.release, 0)):
+        elif count := relabelled.get(run.release, 0):
+            reason = f"Its release labels {count} class{'es' * (count != 1)} of these photos otherwise."
             found[pk] = Test(reason=reason)
         else:
             groups[run.test_set].append(pk)
@@ -125,18 +110,11 @@ def against(base: int, others: Sequence[int]) -> dict[int, Test]:
     return _corrected(found)
 
 
-def _why_not(base: _Run, run: _Run, relabelled: int) -> str:
-    if relabelled:
-        return f"Its release labels {relabelled} class{'es' * (relabelled != 1)} of these photos otherwise."
-    if run.photo_set == base.photo_set and run.test_set != base.test_set and run.split != base.split:
-        return "It splits the same photos otherwise: it may have learned from the base run's test photos."
-    return ""
-
-
 def _tests(
     base_keys: NDArray[np.uint64], base_right: bytes, keys: NDArray[np.uint64], rights: Sequence[bytes]
 ) -> list[Test]:
     """Tests of runs with the same test set, all at once."""
+    # Held out from both: neither has learned from them, however else they split their photos.
     _, ours, theirs = np.intersect1d(base_keys, keys, assume_unique=True, return_indices=True)
     if not len(ours):
         why = "No photo was held out from both: what one was measured on, the other may have learned from."
