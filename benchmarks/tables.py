@@ -1,0 +1,91 @@
+"""Rows of the founding thesis's tables 3 and 4, for a few epochs at reduced size, with their curves.
+
+    python -m benchmarks.tables [--presets table3-resnet18 table4-row6] [--epochs 6] [--size 96] [--weights none]
+
+On the SUN photos (6,158, random 80/20 by seed 0), with the preset's own optimizer, rate, augmentation and
+stopper. The thesis trained from ImageNet's weights on 108,754 photos at 256 or 512 px: its figures stand beside
+for the order of rows, not to be met. Baseline in the same run: always the commonest label.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from trainer.engine.presets import PRESETS
+
+from .photos import DATA, train, unpack
+
+TARS = ("sun_photos.tar",)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    usual = ["table3-resnet18", "table4-row6"]
+    parser.add_argument("--presets", nargs="+", default=usual, choices=list(PRESETS))
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--size", type=int, default=96, help="px; Inception v3 needs 75")
+    parser.add_argument("--weights", default="none", help="imagenet, none, or a file")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder with the tar and sun397_mapping.csv")
+    wanted = parser.parse_args()
+    missing = [name for name in (*TARS, "sun397_mapping.csv") if not (wanted.data / name).exists()]
+    if missing:
+        sys.exit(f"{wanted.data} has no {', '.join(missing)}: nothing was measured. Say where by --data.")
+    return wanted
+
+
+def commonest(predictions: Path) -> float:
+    with predictions.open(newline="") as file:
+        true = Counter(row["true"] for row in csv.DictReader(file))
+    return true.most_common(1)[0][1] / true.total()
+
+
+def show(name: str, report: dict[str, Any]) -> None:
+    thesis = PRESETS[name].thesis
+    printed = f", thesis {thesis.accuracy:.3f} / {thesis.balanced_accuracy:.3f}" if thesis else ""
+    print(f"\n{PRESETS[name].title}{printed}")
+    print(
+        f"{'epoch':>6}{'rate':>9}{'loss':>9}{'train acc.':>12}{'accuracy':>10}{'balanced':>10}{'photos/s':>10}"
+    )
+    for row in report["history"]:
+        print(
+            f"{row['epoch']:>6}{row['lr']:>9.4f}{row['loss']:>9.3f}{row['train_accuracy']:>12.3f}"
+            f"{row['accuracy']:>10.3f}{row['balanced_accuracy']:>10.3f}{row['photos_per_second']:>10.0f}"
+        )
+
+
+def main() -> None:
+    wanted = arguments()
+    result: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="scenetag-bench-") as name:
+        folder = Path(name)
+        manifest, _ = unpack(wanted.data, TARS, folder)
+        for preset in wanted.presets:
+            recipe = replace(
+                PRESETS[preset].recipe, epochs=wanted.epochs, image_size=wanted.size, weights=wanted.weights
+            )
+            report = train(folder, preset, manifest, recipe.as_dict(), folder / "cache")
+            show(preset, report)
+            result[preset] = {
+                "accuracy": round(report["accuracy"], 4),
+                "balanced_accuracy": round(report["balanced_accuracy"], 4),
+                "best_epoch": report["best_epoch"],
+                "seconds": report["seconds"],
+                "commonest_label": round(commonest(folder / preset / "test_predictions.csv"), 4),
+            }
+            print(
+                f"best epoch {report['best_epoch']}, {report['seconds']:.0f} s; "
+                f"always the commonest label: {result[preset]['commonest_label']:.3f}"
+            )
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
