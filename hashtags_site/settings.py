@@ -60,6 +60,7 @@ CONTENT_SECURITY_POLICY = {
 MAX_PHOTO_BYTES = env.int("MAX_PHOTO_MB", 15) * 2**20  # one photo, by page or API
 MAX_PHOTO_PIXELS = env.int("MAX_PHOTO_MEGAPIXELS", 100) * 10**6  # before decoding: bounds memory
 MAX_ARCHIVE_BYTES = env.int("MAX_ARCHIVE_MB", 2048) * 2**20  # a photo set uploaded as a tar
+MAX_MODEL_BYTES = env.int("MAX_MODEL_MB", 1024) * 2**20  # a model imported from a file
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 2**20  # a request's fields; files go to disk instead
 MAX_BULK_CLASSES = 1_000  # decided about by one form; Django counts a form's fields too
 DATA_UPLOAD_MAX_NUMBER_FIELDS = MAX_BULK_CLASSES + 100
@@ -183,6 +184,7 @@ if bucket := env.str("S3_BUCKET", ""):
 WHITENOISE_USE_FINDERS = DEBUG
 MODELS_DIR = VAR_DIR / "models"  # exported models
 RUNS_DIR = VAR_DIR / "runs"  # checkpoints and reports
+RUNS_DISK_BYTES = round(env.float("RUNS_DISK_GB", 20) * 10**9)  # weights of all runs together: trainer.disk
 PHOTO_SETS_DIR = VAR_DIR / "photo_sets"  # unpacked tars
 FEATURE_CACHE_DIR = VAR_DIR / "features"
 # Folders on the server that an admin may register photos from, in the browser.

@@ -123,6 +123,19 @@ def roll_back(*, by: AbstractBaseUser | None, replacing: int | None = None) -> P
     return Promotion.objects.create(model=earlier, promoted_by_id=by.pk if by else None)
 
 
+@transaction.atomic
+def rename(*, model: TrainedModel, name: str, was: str | None = None) -> None:
+    """Call a model otherwise. `was`: the name the person saw. Raises NotReady."""
+    name = name.strip()
+    if not name or len(name) > 100 or "\0" in name:
+        raise NotReady("A model's name has 1 to 100 characters.")
+    now = TrainedModel.objects.select_for_update().values_list("name", flat=True).get(pk=model.pk)
+    if was is not None and now not in (was, name):
+        raise NotReady(f"Somebody named it “{now}” meanwhile. Nothing was changed.")
+    TrainedModel.objects.filter(pk=model.pk).update(name=name)
+    model.name = name
+
+
 def previous_model(current: Promotion | None) -> TrainedModel | None:
     if current is None:
         return None

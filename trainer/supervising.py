@@ -16,6 +16,7 @@ from django.db.models import Max
 
 from jobs.lease import Cancelled, JobError, Lease
 from jobs.processes import Event, run_process
+from trainer import disk
 from trainer.models import Epoch, HeldOutPrediction, TestSet, TrainingRun
 from trainer.programs import engine
 
@@ -33,6 +34,7 @@ def supervise(lease: Lease) -> None:
     After a kill the engine goes on from its checkpoint; epochs written before are written over.
     """
     run = TrainingRun.objects.select_related("photo_set", "release").get(job=lease.job)
+    disk.make_room(beginning=run)
     run.folder.mkdir(parents=True, exist_ok=True)
     left_out = _write_manifest(run)
     with lease.fenced():
@@ -48,6 +50,7 @@ def supervise(lease: Lease) -> None:
         recorder.clear()
         raise
     _keep_results(lease, run, left_out | {"unreadable": recorder.unreadable})
+    disk.make_room()
 
 
 def _task(run: TrainingRun) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from trainer.views import board, compare, deleting, models, photos, runs, start
+from trainer.views import board, compare, deleting, models, packages, photos, runs, start
 
 app_name = "trainer"
 urlpatterns = [
@@ -24,6 +24,9 @@ urlpatterns = [
     path("models/roll-back/", models.roll_back, name="roll_back"),
     path("models/<int:pk>/", models.model, name="model"),
     path("models/<int:pk>/promote/", models.promote, name="promote"),
+    path("models/import/", packages.import_model, name="import_model"),
+    path("models/<int:pk>/download/", packages.download, name="download_model"),
+    path("models/<int:pk>/rename/", models.rename, name="rename_model"),
     path("models/<int:pk>/delete/", deleting.delete_model, name="delete_model"),
     path("suggest/", models.suggest, name="suggest"),
 ]

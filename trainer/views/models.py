@@ -15,7 +15,10 @@ from django.views.decorators.http import require_GET, require_POST
 from markdown_it import MarkdownIt
 from PIL import Image, ImageOps
 
-from trainer import registry, services, serving
+from jobs.models import Job
+from trainer import disk, registry, services, serving
+from trainer.dependents import all_sources
+from trainer.engine.presets import PRESETS
 from trainer.forms import SuggestForm
 from trainer.models import Promotion, TrainedModel
 
@@ -26,7 +29,7 @@ CARD = MarkdownIt("commonmark", {"html": False}).enable("table")  # a card's own
 @permission_required("trainer.view_trainedmodel", raise_exception=True)
 def models(request: HttpRequest) -> HttpResponse:
     rows = TrainedModel.objects.select_related("job", "run__release", "run__photo_set").defer(
-        "card", "run__report", "run__recipe"
+        "card", "run__report", "run__recipe", "run__live", "run__right"
     )
     page = Paginator(rows, 25).get_page(request.GET.get("page"))
     current = Promotion.objects.current()
@@ -36,6 +39,7 @@ def models(request: HttpRequest) -> HttpResponse:
         "previous": registry.previous_model(current),
         "promotions": Promotion.objects.select_related("model", "promoted_by")[:10],
         "live": any(model.job and model.job.is_live for model in page),
+        "disk": disk.usage(),
     }
     return render(request, "trainer/_models.html" if request.htmx else "trainer/models.html", context)  # type: ignore[attr-defined]
 
@@ -44,10 +48,14 @@ def models(request: HttpRequest) -> HttpResponse:
 @permission_required("trainer.view_trainedmodel", raise_exception=True)
 def model(request: HttpRequest, pk: int) -> HttpResponse:
     shown = get_object_or_404(
-        TrainedModel.objects.select_related("job", "run__release", "run__photo_set", "created_by"), pk=pk
+        TrainedModel.objects.select_related(
+            "job", "run__release", "run__photo_set", "run__job", "created_by"
+        ).defer("run__report", "run__live", "run__right"),
+        pk=pk,
     )
     current = Promotion.objects.current()
     manifest = shown.manifest
+    run = shown.run
     context = {
         "model": shown,
         "current": current,
@@ -57,8 +65,24 @@ def model(request: HttpRequest, pk: int) -> HttpResponse:
         "facts": _facts(manifest),
         "card": CARD.render(shown.card),
         "times_in_ten": in_ten(manifest),
+        "lineage": _lineage(manifest),
+        "preset": PRESETS.get(run.preset) if run else None,
+        "siblings": run.models.exclude(pk=shown.pk).defer("card") if run else (),
+        "can_export": bool(run and run.job.state == Job.State.SUCCEEDED and run.has_weights),
+        "dependents": [thing for source in all_sources() for thing in source.on([shown.pk])],
+        "promotions": shown.promotions.select_related("promoted_by")[:8],
     }
     return render(request, "trainer/model.html", context)
+
+
+def _lineage(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the manifest says about where it comes from; of a file it may be anything, so as short text."""
+    lineage = manifest.get("lineage")
+    if not isinstance(lineage, dict):
+        return []
+    return [
+        (str(name).replace("_", " ")[:40], str(value)[:200]) for name, value in list(lineage.items())[:20]
+    ]
 
 
 def _facts(manifest: dict[str, Any]) -> list[tuple[str, str]]:
@@ -128,6 +152,19 @@ def roll_back(request: HttpRequest) -> HttpResponse:
     else:
         messages.success(request, f"Back to “{promotion.model}”: it is the active model again.")
     return redirect("trainer:models")
+
+
+@require_POST
+@permission_required("trainer.change_trainedmodel", raise_exception=True)
+def rename(request: HttpRequest, pk: int) -> HttpResponse:
+    shown = get_object_or_404(TrainedModel, pk=pk)
+    try:
+        registry.rename(model=shown, name=request.POST.get("name", ""), was=request.POST.get("was"))
+    except services.NotReady as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, f"It is called “{shown}” now.")
+    return redirect(shown)
 
 
 @permission_required("trainer.suggest", raise_exception=True)

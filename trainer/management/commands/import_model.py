@@ -1,0 +1,30 @@
+"""`manage.py import_model FILE`: takes in a model that another installation exported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from trainer.packages import BadPackage, import_model
+
+
+class Command(BaseCommand):
+    help = (
+        "Import a model from the zip that a model's page gives to download. The same file twice is one model."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("file", type=Path, metavar="FILE")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        path: Path = options["file"]
+        try:
+            with path.open("rb") as file:
+                model = import_model(file=file, file_name=path.name, by=None)
+        except OSError as error:
+            raise CommandError(f"{path} cannot be read: {error.strerror}") from error
+        except BadPackage as error:
+            raise CommandError(f"{error} Nothing was kept.") from error
+        self.stdout.write(f"Model {model.pk}: {model}")

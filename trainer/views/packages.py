@@ -1,0 +1,58 @@
+"""Models as files: download one, take one in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.template.defaultfilters import filesizeformat
+from django.views.decorators.http import require_GET, require_http_methods
+
+from trainer import packages
+from trainer.models import TrainedModel
+
+
+@require_GET
+@permission_required("trainer.view_trainedmodel", raise_exception=True)
+def download(request: HttpRequest, pk: int) -> HttpResponseBase:
+    model = get_object_or_404(TrainedModel, pk=pk)
+    if not model.is_ready:
+        raise Http404("It is not exported yet.")
+    try:
+        pieces = packages.stream_package(model)
+    except FileNotFoundError as error:
+        raise Http404("Its file is not there any more.") from error
+    name = packages.package_name(model)
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingHttpResponse(pieces, content_type="application/zip", headers=headers)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@permission_required("trainer.add_trainedmodel", raise_exception=True)
+def import_model(request: HttpRequest) -> HttpResponse:
+    context: dict[str, Any] = {"limit": settings.MAX_MODEL_BYTES}
+    if request.method != "POST":
+        return render(request, "trainer/model_import.html", context)
+    upload = request.FILES.get("package")
+    try:
+        if upload is None:
+            raise packages.BadPackage("Choose a file first.")
+        if (upload.size or 0) > settings.MAX_MODEL_BYTES:
+            limit = filesizeformat(settings.MAX_MODEL_BYTES)
+            raise packages.BadPackage(
+                f"The file has {filesizeformat(upload.size or 0)}; uploads end at {limit} (MAX_MODEL_MB)."
+            )
+        before = TrainedModel.objects.count()
+        model = packages.import_model(file=upload.file, file_name=upload.name or "", by=request.user)  # type: ignore[arg-type]
+    except packages.BadPackage as error:
+        return render(request, "trainer/model_import.html", context | {"error": str(error)}, status=422)
+    if TrainedModel.objects.count() > before:
+        messages.success(request, f"“{model}” is here, checked on a made-up photo. It is not active yet.")
+    else:
+        messages.info(request, f"This model is here already: “{model}”.")
+    return redirect(model)
