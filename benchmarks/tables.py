@@ -1,10 +1,11 @@
 """Rows of the founding thesis's tables 3 and 4, for a few epochs at reduced size, with their curves.
 
-    python -m benchmarks.tables [--presets table3-resnet18 table4-row6] [--epochs 6] [--size 96] [--weights none]
+    python -m benchmarks.tables [--presets table3-resnet18 table4-row6] [--epochs 6] [--size 96]
 
 On the SUN photos (6,158, random 80/20 by seed 0), with the preset's own optimizer, rate, augmentation and
-stopper. The thesis trained from ImageNet's weights on 108,754 photos at 256 or 512 px: its figures stand beside
-for the order of rows, not to be met. Baseline in the same run: always the commonest label.
+stopper, from no weights unless --weights says otherwise. The thesis trained from ImageNet's weights on 108,754
+photos at 256 or 512 px: its figures stand beside for the order of rows, not to be met. Baseline in the same
+run: always the commonest label.
 """
 
 from __future__ import annotations
@@ -52,11 +53,11 @@ def show(name: str, report: dict[str, Any]) -> None:
     printed = f", thesis {thesis.accuracy:.3f} / {thesis.balanced_accuracy:.3f}" if thesis else ""
     print(f"\n{PRESETS[name].title}{printed}")
     print(
-        f"{'epoch':>6}{'rate':>9}{'loss':>9}{'train acc.':>12}{'accuracy':>10}{'balanced':>10}{'photos/s':>10}"
+        f"{'epoch':>6}{'rate':>9}{'loss':>9}{'training':>10}{'accuracy':>10}{'balanced':>10}{'photos/s':>10}"
     )
     for row in report["history"]:
         print(
-            f"{row['epoch']:>6}{row['lr']:>9.4f}{row['loss']:>9.3f}{row['train_accuracy']:>12.3f}"
+            f"{row['epoch']:>6}{row['lr']:>9.4f}{row['loss']:>9.3f}{row['train_accuracy']:>10.3f}"
             f"{row['accuracy']:>10.3f}{row['balanced_accuracy']:>10.3f}{row['photos_per_second']:>10.0f}"
         )
 
