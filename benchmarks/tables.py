@@ -3,9 +3,9 @@
     python -m benchmarks.tables [--presets table3-resnet18 table4-row6] [--epochs 6] [--size 96]
 
 On the SUN photos (6,158, random 80/20 by seed 0), with the preset's own optimizer, rate, augmentation and
-stopper, from no weights unless --weights says otherwise. The thesis trained from ImageNet's weights on 108,754
-photos at 256 or 512 px: its figures stand beside for the order of rows, not to be met. Baseline in the same
-run: always the commonest label.
+stopper, from no weights unless --weights says otherwise. The thesis trained from ImageNet's weights on
+108,754 photos at 256 or 512 px: its figures stand beside for the order of rows, not to be met. Baseline in
+the same run: always the commonest label.
 """
 
 from __future__ import annotations
