@@ -143,7 +143,8 @@ class Trainer:
             )
         if self.recipe.keep == "last" or not self._has_best():
             self.best = self._weights()
-        self.save()
+        # No last checkpoint: whoever is killed from here on does again what came after the one before.
+        self._save_best()
 
     @property
     def step(self) -> int:
@@ -311,9 +312,7 @@ class Trainer:
     def save(self) -> None:
         """best.pt where it is due, then checkpoint.pt; killed between them, a run finds the same best."""
         started = time.monotonic()
-        if self.best is not None:
-            checkpoint.save(self.out / "best.pt", self._content(self.best))
-            self.best = None
+        self._save_best()
         file = checkpoint.save_latest(
             self.out,
             self._content(self._weights())
@@ -328,6 +327,11 @@ class Trainer:
             seconds=round(self.save_seconds, 3),
             bytes=file.stat().st_size,
         )
+
+    def _save_best(self) -> None:
+        if self.best is not None:
+            checkpoint.save(self.out / "best.pt", self._content(self.best))
+            self.best = None
 
     def _save_if_due(self) -> None:
         # The first checkpoint comes after one batch: it shows whether there is room, and how long it takes.
