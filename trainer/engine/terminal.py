@@ -33,6 +33,8 @@ class Screen:
             self.bar, self.phase = tqdm(total=total, desc=phase, initial=done, leave=False), phase
         self.bar.set_postfix_str(note, refresh=False)
         self.bar.update(done - self.bar.n)
+        if done >= total:
+            self.close()
 
     def close(self) -> None:
         if self.bar is not None:
