@@ -1,4 +1,7 @@
-"""Rule 2, one run, once: a worker killed by SIGKILL in the middle of a training, and started again."""
+"""Rule 2, one run, once: worker and trainer killed by SIGKILL in the middle of a training; cancelled.
+
+`python -m benchmarks.faults` does this a hundred times, with more kinds of faults.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,14 @@ from trainer import photosets, services
 from trainer.models import TrainingRun
 
 pytestmark = [pytest.mark.integration, pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
-EPOCHS = 14
+EPOCHS = 6
 
 
 @pytest.fixture(autouse=True)
 def _short_lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For the workers that the test starts: 4 s instead of 20."""
-    monkeypatch.setitem(os.environ, "JOB_LEASE_SECONDS", "4")
+    """For the workers that the test starts: 3 s instead of 20; and one thread each."""
+    monkeypatch.setitem(os.environ, "JOB_LEASE_SECONDS", "3")
+    monkeypatch.setitem(os.environ, "OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture
@@ -43,7 +47,7 @@ def run(tmp_path: Path, user_for: Callable[..., User], run_jobs: Callable[[], li
     started = services.start_run(
         photo_set=photo_set, release=Release.objects.get(), preset="resnet18-scratch-quick", by=by
     )
-    started.recipe |= {"epochs": EPOCHS, "image_size": 128, "batch_size": 8}
+    started.recipe |= {"epochs": EPOCHS, "image_size": 112, "batch_size": 4}
     started.save()
     return started
 
@@ -63,23 +67,27 @@ def trainers(run: TrainingRun) -> list[psutil.Process]:
     return found
 
 
-def test_killed_in_the_middle_it_goes_on_and_ends_once(run: TrainingRun) -> None:
+def test_trainer_and_worker_killed_in_the_middle_it_goes_on_and_ends_once(run: TrainingRun) -> None:
     worker = RealWorker()
     worker.start()
     try:
         wait_for(lambda: run.epochs.exists(), 60, "no epoch was trained")
-        assert len(trainers(run)) == 1
+        [trainer] = trainers(run)
+        trainer.kill()
         reached = run.epochs.count()
+        wait_for(lambda: run.epochs.count() > reached, 60, "it did not go on after the trainer's death")
+        assert [process.pid for process in trainers(run)] != [trainer.pid]
         worker.kill()
         wait_for(lambda: not trainers(run), 15, "the trainer outlived its worker")
+        wait_for(lambda: Job.objects.get(pk=run.job_id).is_silent, 15, "the page calls it running")
+        assert run.epochs.count() < EPOCHS
         worker.start()
-        wait_for(lambda: not Job.objects.get(pk=run.job_id).is_live, 150, "the run did not end")
+        wait_for(lambda: not Job.objects.get(pk=run.job_id).is_live, 60, "the run did not end")
     finally:
         worker.stop()
     run.refresh_from_db()
     assert run.job.state == Job.State.SUCCEEDED, (run.job.error, run.job.hint)
-    assert run.job.attempts == 2
-    assert 0 < reached < EPOCHS
+    assert (run.job.token, run.job.attempts) == (3, 1)  # what it reached between is no failed attempt
     assert list(run.epochs.values_list("number", flat=True)) == list(range(1, EPOCHS + 1))
     assert run.balanced_accuracy is not None
 
@@ -92,10 +100,10 @@ def test_cancelled_it_stops_with_its_children_and_keeps_its_checkpoint(run: Trai
     try:
         wait_for(lambda: run.epochs.exists(), 60, "no epoch was trained")
         cancel(job=run.job, by=None)
+        wait_for(lambda: not trainers(run), 5, "the trainer outlived its cancel by five seconds")
         wait_for(
-            lambda: Job.objects.get(pk=run.job_id).state == Job.State.CANCELLED, 10, "it was not cancelled"
+            lambda: Job.objects.get(pk=run.job_id).state == Job.State.CANCELLED, 5, "it was not cancelled"
         )
-        assert not trainers(run)
         assert (folder(run) / "checkpoint.pt").exists()
     finally:
         worker.stop()

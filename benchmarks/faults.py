@@ -1,0 +1,464 @@
+"""Rule 2, one run, once: kills at random moments, counted by somebody who looks all the time.
+
+    python -m benchmarks.faults [--kills 100] [--cancels 20] [--lease 4] [--kinds worker,valkey] [--seed 0]
+
+A site of its own (database, Valkey, workers) trains real runs on tiny photos, one after the other, while
+faults of the kinds below are injected, each as soon as training goes on after the one before. Messages are
+acknowledged late and come again after 3 s, so that Redis delivers a running training over and over. A
+thread looks at the processes and the job's row ten times a second: how many trainers live of one run, how
+many of them hold its lock, and for how long the page's word for the run was not what the processes did.
+In the end every run must have succeeded with the weights of an undisturbed run, bit for bit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .watching import Watch, descendants, trainers
+
+if TYPE_CHECKING:
+    from hashtags_site.management.commands.up import Part
+    from trainer.models import TrainingRun
+
+ROOT = Path(__file__).resolve().parent.parent
+KINDS = ("trainer", "checkpoint", "reader", "worker", "both", "valkey", "redelivery", "two workers")
+RECIPE = {
+    "kind": "finetune",
+    "network": "test_resnet",
+    "weights": "none",
+    "image_size": 32,
+    "batch_size": 8,
+    "num_workers": 2,
+    "augment": 2,
+    "epochs": 40,
+    "keep": "last",
+}
+PHOTOS = 60
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--cancels", type=int, default=20)
+    parser.add_argument("--lease", type=float, default=4.0, help="seconds; a real installation has 20")
+    parser.add_argument("--kinds", default=",".join(KINDS))
+    parser.add_argument("--minutes", type=float, default=60.0, help="no more kills after that")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="scenetag-faults-") as name:
+        site = Site(Path(name), options.lease)
+        try:
+            bench = Bench(site, options.kinds.split(","), random.Random(options.seed))
+            bench.run(options.kills, options.cancels, options.minutes)
+        finally:
+            site.stop()
+
+
+class Site:
+    """Database, Valkey and workers in a folder of their own; this process is one of its programs."""
+
+    def __init__(self, folder: Path, lease: float) -> None:
+        self.folder, self.lease = folder, lease
+        for name in ("DATABASE_URL", "REDIS_URL"):
+            os.environ.pop(name, None)
+        os.environ |= {
+            "DJANGO_SETTINGS_MODULE": "hashtags_site.settings",
+            "SCENETAG_VAR": str(folder),
+            "JOB_LEASE_SECONDS": str(lease),
+            "VISIBILITY_TIMEOUT_SECONDS": "3",
+            "TASK_ACKS_LATE": "1",
+            "LOG_LEVEL": "WARNING",
+            "OMP_NUM_THREADS": "1",  # the network is tiny
+        }
+        import django
+
+        django.setup()
+        from django.core.management import call_command
+
+        from mapping.catalogue import load_catalogue
+
+        call_command("migrate", verbosity=0)
+        load_catalogue()
+        self.log = (folder / "workers.log").open("ab")
+        self.workers: list[Part] = []
+        self.start_valkey()
+        self.start_worker()
+
+    def start_valkey(self) -> None:
+        from django.conf import settings
+
+        from hashtags_site.management.commands.up import Part
+        from hashtags_site.valkey import answers, valkey_command
+
+        self.valkey = Part("valkey", valkey_command(settings.VALKEY_SOCKET))
+        wait_until(lambda: answers(settings.VALKEY_SOCKET), 10, "Valkey did not start")
+
+    def start_worker(self) -> Part:
+        from hashtags_site.management.commands.up import Part
+
+        argv = [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-m",
+            "celery",
+            "--quiet",
+            "-A",
+            "hashtags_site",
+            "worker",
+            "--pool",
+            "threads",
+        ]
+        argv += ["--concurrency", "2", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
+        argv += ["--logfile", str(self.folder / "workers.log")]
+        self.workers.append(Part("worker", argv))
+        return self.workers[-1]
+
+    def holder(self, run: TrainingRun) -> Part | None:
+        """The worker that has the run now."""
+        run.job.refresh_from_db()
+        pid = run.job.worker.rpartition(":")[2]
+        return next((part for part in self.workers if str(part.process.pid) == pid), None)
+
+    def kill_worker(self, part: Part) -> None:
+        part.process.kill()
+        part.process.wait()
+        self.workers.remove(part)
+
+    def stop(self) -> None:
+        for part in self.workers:
+            part.stop()
+        for part in self.workers:
+            part.wait(time.monotonic() + 10)
+        self.valkey.stop()
+        self.valkey.wait(time.monotonic() + 3)
+
+
+def wait_until(is_true: Callable[[], Any], seconds: float, otherwise: str) -> float:
+    """Seconds that it took; RuntimeError if it did not become true."""
+    began = time.monotonic()
+    while not is_true():
+        if time.monotonic() - began > seconds:
+            raise RuntimeError(otherwise)
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+class Bench:
+    def __init__(self, site: Site, kinds: list[str], chance: random.Random) -> None:
+        self.site, self.kinds, self.chance = site, kinds, chance
+        self.kills: Counter[str] = Counter()
+        self.going_on: dict[str, list[float]] = defaultdict(list)
+        self.cancel_seconds: list[float] = []
+        self.short_seconds: list[float] = []
+        self.runs: list[TrainingRun] = []
+        self.photo_set = self._photo_set()
+        self.watch = Watch(self.site.folder / "runs")
+
+    def run(self, kills: int, cancels: int, minutes: float) -> None:
+        began = time.monotonic()
+        self.watch.start()
+        self._inject(kills, began + 60 * minutes)
+        self._cancel(cancels)
+        self._finish()
+        self.watch.end()
+        self._report(time.monotonic() - began)
+
+    # --- what is trained
+
+    def _photo_set(self) -> Any:
+        from PIL import Image
+
+        from trainer import photosets
+
+        colours = {"a/abbey": (200, 60, 60), "b/bar": (60, 200, 60), "b/beach": (60, 60, 200)}
+        rng = np.random.default_rng(0)
+        for key, colour in colours.items():
+            (self.site.folder / "photos" / key).mkdir(parents=True)
+            for n in range(PHOTOS // 3):
+                pixels = rng.normal(colour, 60, (64, 64, 3)).clip(0, 255).astype(np.uint8)
+                out = io.BytesIO()
+                Image.fromarray(pixels).save(out, "JPEG")
+                (self.site.folder / "photos" / key / f"{n}.jpg").write_bytes(out.getvalue())
+        made = photosets.register_folder(name="Tiny", folder=self.site.folder / "photos", by=None)
+        wait_until(lambda: made.photos.count() == 3 * (PHOTOS // 3), 60, "the photos were not registered")
+        return made
+
+    def _queue(self) -> None:
+        from mapping.models import Release
+        from trainer import services
+        from trainer.models import TrainingRun
+
+        TrainingRun.objects.update(created_at="2000-01-01T00:00Z")  # so that this is no repeated click
+        run = services.start_run(
+            photo_set=self.photo_set,
+            release=Release.objects.earliest("number"),
+            preset="resnet18-scratch-quick",
+            by=None,
+            name=f"Run {len(self.runs) + 1}",
+        )
+        run.recipe |= RECIPE
+        run.save(update_fields=["recipe"])
+        self.runs.append(run)
+        self.watch.runs[run.pk] = run.job_id
+
+    def _current(self) -> TrainingRun:
+        """The run whose turn it is; two more are always waiting."""
+        states = [self._job(run).state for run in self.runs]
+        if states.count("failed") > 2:
+            raise RuntimeError(f"Runs fail: {[run.job.error[-500:] for run in self.runs]}")
+        live = [run for run in self.runs if self._job(run).is_live]
+        while len(live) < 3:
+            self._queue()
+            live.append(self.runs[-1])
+        return live[0]
+
+    def _job(self, run: TrainingRun) -> Any:
+        run.job.refresh_from_db()
+        return run.job
+
+    def _reached(self, run: TrainingRun) -> int:
+        last = run.epochs.last()
+        return last.number if last else 0
+
+    def _wait_for_progress(self, run: TrainingRun, reached: int, seconds: float = 120) -> float:
+        def goes_on() -> bool:
+            return self._reached(run) > reached or not self._job(run).is_live
+
+        return wait_until(goes_on, seconds, f"{run} does not go on: {run.job} {run.job.message}")
+
+    # --- faults
+
+    def _inject(self, kills: int, until: float) -> None:
+        while sum(self.kills.values()) < kills and time.monotonic() < until:
+            run = self._current()
+            self._wait_for_progress(run, 0)
+            time.sleep(self.chance.uniform(0, 1.5))
+            if not trainers(self.site.folder / "runs").get(run.pk):
+                continue  # it has just ended: the next one
+            kind = self.chance.choice(self.kinds)
+            back = FAULTS[kind](self, run)
+            if back is None:
+                continue
+            reached = self._reached(run)
+            self._wait_for_progress(run, reached)
+            self.going_on[kind].append(time.monotonic() - back)
+            self.kills[kind] += 1
+            print(
+                f"{sum(self.kills.values()):4} {kind:<12} {run} at epoch {reached}, "
+                f"goes on after {self.going_on[kind][-1]:.1f} s",
+                flush=True,
+            )
+
+    def kill_trainer(self, run: TrainingRun) -> float | None:
+        return self._kill(trainers(self.site.folder / "runs").get(run.pk, []))
+
+    def kill_at_checkpoint(self, run: TrainingRun) -> float | None:
+        """While the file of a checkpoint is being written."""
+        until = time.monotonic() + 30
+        pids = trainers(self.site.folder / "runs").get(run.pk, [])
+        while time.monotonic() < until:
+            if any(name.endswith(".part") for name in os.listdir(run.folder)):
+                return self._kill(pids)
+            time.sleep(0.0005)
+        return None
+
+    def kill_reader(self, run: TrainingRun) -> float | None:
+        """One of the processes that load photos for the trainer, or the one that starts them."""
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            for pid in trainers(self.site.folder / "runs").get(run.pk, []):
+                if found := descendants(pid):
+                    return self._kill([self.chance.choice(found)])
+            time.sleep(0.005)
+        return None
+
+    def _kill(self, pids: list[int]) -> float | None:
+        if not pids:
+            return None
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return time.monotonic()
+
+    def kill_worker(self, run: TrainingRun) -> float | None:
+        return self._restart_worker(run, with_trainer=False)
+
+    def kill_both(self, run: TrainingRun) -> float | None:
+        return self._restart_worker(run, with_trainer=True)
+
+    def _restart_worker(self, run: TrainingRun, *, with_trainer: bool) -> float | None:
+        holder = self.site.holder(run)
+        if holder is None:
+            return None
+        pids = trainers(self.site.folder / "runs").get(run.pk, [])
+        self.site.kill_worker(holder)
+        if with_trainer:
+            self._kill(pids)
+        time.sleep(self.chance.uniform(0, 1.5 * self.site.lease))
+        back = time.monotonic()
+        self.site.start_worker()
+        return back
+
+    def kill_valkey(self, run: TrainingRun) -> float | None:
+        """And with it all that was in the queue. A job that comes afterwards must be done, too."""
+        from trainer import photosets
+
+        self.site.valkey.process.kill()
+        self.site.valkey.process.wait()
+        time.sleep(self.chance.uniform(0, 3))
+        began = time.monotonic()
+        self.site.start_valkey()
+        folder = self.site.folder / "photos" / "b"
+        made = photosets.register_folder(name=f"Short {time.time()}", folder=folder, by=None)
+        wait_until(lambda: not self._job(made).is_live, 120, "the worker takes no jobs after Valkey's kill")  # type: ignore[arg-type]
+        self.short_seconds.append(time.monotonic() - began)
+        return time.monotonic()
+
+    def deliver_again(self, run: TrainingRun) -> float | None:
+        from jobs.tasks import run_job
+
+        for _ in range(3):
+            run_job.delay(str(run.job_id))
+        return time.monotonic()
+
+    def kill_one_of_two(self, run: TrainingRun) -> float | None:
+        from jobs.models import Worker
+
+        other = self.site.start_worker()
+        ready = Worker.objects.filter(name__endswith=f":{other.process.pid}")
+        wait_until(ready.exists, 60, "the second worker did not start")
+        holder = self.site.holder(run)
+        if holder is None:
+            return None
+        self.site.kill_worker(holder)
+        return time.monotonic()
+
+    # --- cancels
+
+    def _cancel(self, cancels: int) -> None:
+        from jobs import services
+
+        while len(self.cancel_seconds) < cancels:
+            run = self._current()
+            self._wait_for_progress(run, self._reached(run))
+            time.sleep(self.chance.uniform(0, 1.5))
+            pids = [
+                p for t in trainers(self.site.folder / "runs").get(run.pk, []) for p in (t, *descendants(t))
+            ]
+            if not pids:
+                continue
+            services.cancel(job=self._job(run), by=None)
+            began = time.monotonic()
+            wait_until(lambda pids=pids: not self.watch.living(pids), 30, "trainer or child lives on")  # type: ignore[misc]
+            self.cancel_seconds.append(time.monotonic() - began)
+            wait_until(lambda run=run: not self._job(run).is_live, 10, "not cancelled")  # type: ignore[misc]
+            assert (run.folder / "checkpoint.pt").exists()
+            print(f"cancel {len(self.cancel_seconds)}: {self.cancel_seconds[-1]:.1f} s", flush=True)
+            services.retry(job=run.job, by=None)
+
+    # --- the end
+
+    def _finish(self) -> None:
+        """The runs that were hurt must end; those that have not begun are taken back."""
+        from jobs import services
+
+        for run in self.runs:
+            if not run.epochs.exists():
+                services.cancel(job=self._job(run), by=None)
+        self.runs = [run for run in self.runs if self._job(run).state != "cancelled"]
+        for run in self.runs:
+            wait_until(lambda run=run: not self._job(run).is_live, 600, f"{run} does not end")  # type: ignore[misc]
+
+    def _different(self) -> int:
+        """How many runs ended with other weights than the same recipe without any fault."""
+        out = self.site.folder / "undisturbed"
+        out.mkdir()
+        task = json.loads((self.runs[0].folder / "job.json").read_text()) | {"out": str(out)}
+        (out / "job.json").write_text(json.dumps(task))
+        argv = [sys.executable, "-m", "trainer.engine", "train", str(out / "job.json")]
+        subprocess.run(argv, check=True, capture_output=True, cwd=ROOT)
+        import torch
+
+        def weights(folder: Path) -> dict[str, torch.Tensor]:
+            state: dict[str, torch.Tensor] = torch.load(folder / "best.pt", weights_only=True)["state"]
+            return state
+
+        expected, different = weights(out), 0
+        for run in self.runs:
+            if run.job.state == "succeeded":
+                state = weights(run.folder)
+                different += not all(torch.equal(state[name], expected[name]) for name in expected)
+        return different
+
+    def _report(self, seconds: float) -> None:
+        states = Counter(str(run.job.state) for run in self.runs)
+        lost = [
+            f"{run}: {run.job.state} {run.job.error}" for run in self.runs if run.job.state != "succeeded"
+        ]
+        for kind, times in self.going_on.items():
+            print(
+                f"{kind:<12} {len(times):4} × goes on after {median(times):5.1f} s, at most {max(times):.1f}"
+            )
+        wrong = self.watch.wrong_seconds
+        result = {
+            "benchmark": "faults",
+            "kills": sum(self.kills.values()),
+            "by_kind": dict(self.kills),
+            "lease_seconds": self.site.lease,
+            "runs": len(self.runs),
+            "states": dict(states),
+            "lost": len(lost),
+            "duplicates": self.watch.duplicates,
+            "waiting_beside": self.watch.overlaps,
+            "looks": self.watch.looks,
+            "page_wrong_at_most_s": round(max(wrong, default=0.0), 1),
+            "goes_on_at_most_s": round(max((max(t) for t in self.going_on.values()), default=0.0), 1),
+            "goes_on_median_s": round(median([t for ts in self.going_on.values() for t in ts]), 1),
+            "short_job_after_valkey_at_most_s": round(max(self.short_seconds, default=0.0), 1),
+            "cancels": len(self.cancel_seconds),
+            "cancel_at_most_s": round(max(self.cancel_seconds, default=0.0), 2),
+            "cancel_median_s": round(median(self.cancel_seconds), 2),
+            "different_weights": self._different(),
+            "seconds": round(seconds),
+        }
+        for name, value in result.items():
+            print(f"{name:<36} {value}")
+        print(*lost, sep="\n")
+        print(json.dumps(result))
+
+
+def median(values: list[float]) -> float:
+    return float(np.median(values)) if values else 0.0
+
+
+FAULTS: dict[str, Callable[[Bench, Any], float | None]] = {
+    "trainer": Bench.kill_trainer,
+    "checkpoint": Bench.kill_at_checkpoint,
+    "reader": Bench.kill_reader,
+    "worker": Bench.kill_worker,
+    "both": Bench.kill_both,
+    "valkey": Bench.kill_valkey,
+    "redelivery": Bench.deliver_again,
+    "two workers": Bench.kill_one_of_two,
+}
+
+
+if __name__ == "__main__":
+    main()
