@@ -11,7 +11,7 @@ from django.db.models import F, QuerySet
 from django.urls import reverse
 
 from jobs.models import Job
-from mapping.models import OTHER
+from mapping.models import OTHER, MappingEntry
 from trainer.charts import Chart, line_chart
 from trainer.engine.errors import RecipeError
 from trainer.engine.presets import FROZEN, PRESETS
@@ -24,26 +24,54 @@ START = 10.0  # seconds of any run before its first photo: loading PyTorch
 
 
 def epoch_charts(epochs: list[Epoch]) -> list[Chart]:
-    """Loss, and both accuracies, by epoch."""
+    """By epoch: loss, accuracies, learning rate, pace."""
     if not epochs:
         return []
     reach = (min(1, epochs[0].number), max(epochs[-1].number, 2))
-    loss = [(float(e.number), e.loss) for e in epochs]
-    test = [(float(e.number), e.test_loss) for e in epochs if e.test_loss is not None]
+
+    def series(field: str) -> list[tuple[float, float]]:
+        values = [(float(e.number), getattr(e, field)) for e in epochs]
+        return [(number, value) for number, value in values if value is not None]
+
+    accuracies = [("held-out", series("accuracy")), ("balanced", series("balanced_accuracy"))]
+    learned = series("train_accuracy")
     charts = [
-        line_chart("Loss", [("training", loss), ("held-out", test)], x_title="epoch", x_range=reach),
         line_chart(
-            "On held-out photos",
-            [
-                ("accuracy", [(float(e.number), e.accuracy) for e in epochs]),
-                ("balanced accuracy", [(float(e.number), e.balanced_accuracy) for e in epochs]),
-            ],
+            "Loss",
+            [("training", series("loss")), ("held-out", series("test_loss"))],
+            x_title="epoch",
+            x_range=reach,
+        ),
+        line_chart(
+            "Accuracy",
+            [*accuracies, *([("training", learned)] if learned else [])],
             x_title="epoch",
             x_range=reach,
             percent=True,
         ),
+        line_chart("Learning rate", [("rate", series("lr"))], x_title="epoch", x_range=reach),
+        line_chart(
+            "Photos a second", [("photos", series("photos_per_second"))], x_title="epoch", x_range=reach
+        ),
     ]
     return [chart for chart in charts if chart]
+
+
+def running(run: TrainingRun) -> dict[str, Any] | None:
+    """What the trainer said last about the epoch it is in, with the loss so far; None before and after."""
+    live = run.live
+    if not run.job.is_live or "step" not in live:
+        return None
+    curve = [(float(point[0]), float(point[1])) for point in live.get("curve", [])]
+    steps = live.get("steps") or 0
+    return {
+        **live,
+        "epochs": run.recipe.get("epochs"),
+        "percent": round(100 * live["step"] / steps) if steps else None,
+        "chart": line_chart("Loss, batch by batch", [("loss", curve)], x_title="batch")
+        if curve[1:]
+        else None,
+    }
 
 
 def recipe_of(run: TrainingRun) -> Recipe:
@@ -73,7 +101,23 @@ def study(run: TrainingRun) -> dict[str, Any]:
     right = by_outcome(run.held_out.all(), right=True)
     wrong = by_outcome(run.held_out.all(), right=False)
     coverage = [(p["coverage"], p["precision"]) for p in report.get("precision_at_coverage", [])]
+    bins = report.get("reliability", [])
     return {
+        "reliability": bins,
+        "reliability_chart": line_chart(
+            "How often it is right, by how sure it is",
+            [
+                ("measured", [(row["confidence"], row["accuracy"]) for row in bins]),
+                ("honest", [(0.0, 0.0), (1.0, 1.0)]),
+            ],
+            x_title="confidence",
+            x_range=(0, 1),
+            y_range=(0, 1),
+            percent=True,
+        )
+        if bins
+        else None,
+        "costs": scene_costs(run),
         "matrix": confusion_rows(run.get_absolute_url(), report["labels"], report["confusion"]),
         "labels": report["labels"],
         "per_label": sorted(report.get("per_label", []), key=lambda row: -row["photos"]),
@@ -87,6 +131,57 @@ def study(run: TrainingRun) -> dict[str, Any]:
             percent=True,
         ),
         "coverage": [point for point in coverage if round(point[0], 3) in (0.2, 0.4, 0.6, 0.8, 1.0)],
+    }
+
+
+def scene_costs(run: TrainingRun, most: int = 12) -> list[dict[str, Any]]:
+    """The scene classes whose photos are most often predicted otherwise, with their row of the mapping."""
+    rows = run.report.get("scene_costs", [])[:most]
+    photos = run.report.get("test_photos") or 0
+    errors = round(photos * (1 - (run.accuracy or 0.0))) or 1
+    keys = [row["scene_class"] for row in rows]
+    entries = MappingEntry.objects.filter(opinion=None, scene_class__key__in=keys).select_related(
+        "scene_class"
+    )
+    by_key = {entry.scene_class.key: entry for entry in entries}
+    return [
+        {
+            **row,
+            "entry": by_key.get(row["scene_class"]),
+            "share": row["wrong"] / errors,
+            "points": 100 * row["wrong"] / photos if photos else 0.0,
+            "mostly": row["taken_for_count"] > row["photos"] / 2,
+        }
+        for row in rows
+    ]
+
+
+def target_of(run: TrainingRun, wanted: str) -> dict[str, Any] | None:
+    """What the report says about a target precision in per cent, the nearest it knows; None without any."""
+    rows = run.report.get("targets") or []
+    if not rows:
+        return None
+    percent = int(wanted) if wanted.isdecimal() and len(wanted) < 4 else 90
+    row = min(rows, key=lambda row: abs(row["target"] * 100 - percent))
+    points = [(r["coverage"], r["precision"]) for r in rows if r["precision"] is not None]
+    spoken = sorted((label, t) for label, t in row["thresholds"].items() if t <= 1)
+    return {
+        **row,
+        "percent": round(100 * row["target"]),
+        "lowest": round(100 * rows[0]["target"]),
+        "highest": round(100 * rows[-1]["target"]),
+        "spoken": spoken,
+        "silent": sorted(label for label, t in row["thresholds"].items() if t > 1),
+        "chart": line_chart(
+            "Right among its suggestions, by how often it suggests",
+            [
+                ("each target", points),
+                ("this one", [(row["coverage"], row["precision"])] if row["precision"] is not None else []),
+            ],
+            x_title="share of photos with a suggestion",
+            x_range=(0, 1),
+            percent=True,
+        ),
     }
 
 

@@ -13,7 +13,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from jobs.models import Job
-from trainer import registry, results, services
+from trainer import boards, registry, results, services
 from trainer.engine.presets import PRESETS
 from trainer.models import PhotoSet, TrainedModel, TrainingRun
 
@@ -46,17 +46,29 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         pk=pk,
     )
     epochs = list(shown.epochs.all())
-    context: dict[str, Any] = {"run": shown, "epochs": epochs, "charts": results.epoch_charts(epochs)}
+    context: dict[str, Any] = {
+        "run": shown,
+        "epochs": epochs,
+        "charts": results.epoch_charts(epochs),
+        "running": results.running(shown),
+    }
+    if request.htmx and "target" in request.GET:  # type: ignore[attr-defined]
+        context["target"] = results.target_of(shown, request.GET["target"])
+        return render(request, "trainer/_target.html", context)
     if request.htmx:  # type: ignore[attr-defined]
         return render(request, "trainer/_epochs.html", context)
+    preset = PRESETS.get(shown.preset)
     context |= {
-        "preset": PRESETS.get(shown.preset),
+        "preset": preset,
+        "thesis": preset.thesis if preset else None,
+        "has_board": boards.has_logs(shown),
         **results.ancestry(shown),
         "model": TrainedModel.objects.select_related("job").filter(run=shown).first(),
         "finished": shown.job.state == Job.State.SUCCEEDED and "confusion" in shown.report,
     }
     if context["finished"]:
         context |= results.study(shown)
+        context["target"] = results.target_of(shown, request.GET.get("target", ""))
     return render(request, "trainer/run.html", context)
 
 
@@ -67,7 +79,9 @@ def run_photos(request: HttpRequest, pk: int) -> HttpResponse:
     shown = get_object_or_404(TrainingRun, pk=pk)
     held_out = shown.held_out.select_related("photo__scene_class")
     true, predicted = request.GET.get("true", ""), request.GET.get("predicted", "")
-    outcome = request.GET.get("outcome", "")
+    outcome, scene = request.GET.get("outcome", ""), request.GET.get("scene", "")
+    if scene:
+        held_out = held_out.filter(photo__scene_class__key=scene)
     if true:
         held_out = held_out.filter(true=true)
     if predicted:
@@ -80,6 +94,7 @@ def run_photos(request: HttpRequest, pk: int) -> HttpResponse:
         "true": true,
         "predicted": predicted,
         "outcome": outcome,
+        "scene": scene,
         "labels": shown.report.get("labels", []),
     }
     return render(request, "trainer/run_photos.html", context)
