@@ -63,6 +63,7 @@ def test_page_lists_what_would_go_and_what_stays(client_for: ClientFor, judged: 
     assert TrainedModel.objects.count() == 2
 
 
+@pytest.mark.postgres
 def test_model_goes_with_what_hangs_on_it_and_votes_stay(
     client_for: ClientFor, judged: TrainedModel, django_capture_on_commit_callbacks: OnCommit
 ) -> None:
@@ -82,6 +83,7 @@ def test_model_goes_with_what_hangs_on_it_and_votes_stay(
     assert "deleted already" in again.content.decode()
 
 
+@pytest.mark.postgres
 def test_run_goes_with_its_models(
     client_for: ClientFor,
     judged: TrainedModel,
@@ -99,6 +101,7 @@ def test_run_goes_with_its_models(
     assert not judged.folder.exists()
 
 
+@pytest.mark.postgres
 def test_sweep_goes_with_its_runs(client_for: ClientFor, judged: TrainedModel, run: TrainingRun) -> None:
     sweep = Sweep.objects.create(name="All of table 3")
     TrainingRun.objects.update(sweep=sweep)
