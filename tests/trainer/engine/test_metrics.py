@@ -1,9 +1,14 @@
-"""Figures against values worked by hand."""
+"""Figures against values worked by hand, and against scikit-learn's."""
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from trainer.engine import metrics
 
@@ -51,3 +56,14 @@ def test_reliability_compares_confidence_with_accuracy() -> None:
     assert [(row["photos"], row["accuracy"]) for row in bins] == [(1, 1.0), (3, pytest.approx(2 / 3))]
     gap = (1 * abs(0.65 - 1) + 3 * abs((0.95 + 0.95 + 1) / 3 - 2 / 3)) / 4
     assert metrics.calibration_error(bins) == pytest.approx(gap)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=60))
+def test_both_accuracies_are_scikit_learns(pairs: list[tuple[int, int]]) -> None:
+    true, predicted = np.array(pairs).T
+    matrix = metrics.confusion(true, predicted, 6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of labels that only the predictions have
+        balanced = balanced_accuracy_score(true, predicted)
+    assert metrics.accuracy(matrix) == pytest.approx(accuracy_score(true, predicted), abs=1e-12)
+    assert metrics.balanced_accuracy(matrix) == pytest.approx(balanced, abs=1e-12)
