@@ -162,7 +162,7 @@ def test_zip_that_lies_about_sizes(exported: bytes) -> None:
     lie = package.replace((5000).to_bytes(4, "little"), (50).to_bytes(4, "little"))
     assert lie != package
     assert entry.file_size == 5000
-    with pytest.raises(packages.BadPackage, match=r"cannot be read as a zip|larger than the zip says"):
+    with pytest.raises(packages.BadPackage, match="cannot be read as a zip"):
         take_in(lie)
     assert nothing_is_left()
 
