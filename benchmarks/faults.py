@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import json
 import os
 import random
@@ -30,10 +29,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .small_site import Site, queue_run, register_photos, wait_until
 from .watching import Watch, descendants, trainers
 
 if TYPE_CHECKING:
-    from hashtags_site.management.commands.up import Part
     from trainer.models import TrainingRun
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,102 +61,18 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="scenetag-faults-") as name:
-        site = Site(Path(name), options.lease)
+        site = Site(
+            Path(name),
+            lease=options.lease,
+            VISIBILITY_TIMEOUT_SECONDS="3",
+            TASK_ACKS_LATE="1",
+            OMP_NUM_THREADS="1",
+        )
         try:
             bench = Bench(site, options.kinds.split(","), random.Random(options.seed))
             bench.run(options.kills, options.cancels, options.minutes)
         finally:
             site.stop()
-
-
-class Site:
-    """Database, Valkey and workers in a folder of their own; this process is one of its programs."""
-
-    def __init__(self, folder: Path, lease: float) -> None:
-        self.folder, self.lease = folder, lease
-        for name in ("DATABASE_URL", "REDIS_URL"):
-            os.environ.pop(name, None)
-        os.environ |= {
-            "DJANGO_SETTINGS_MODULE": "hashtags_site.settings",
-            "SCENETAG_VAR": str(folder),
-            "JOB_LEASE_SECONDS": str(lease),
-            "VISIBILITY_TIMEOUT_SECONDS": "3",
-            "TASK_ACKS_LATE": "1",
-            "LOG_LEVEL": "WARNING",
-            "OMP_NUM_THREADS": "1",  # the network is tiny
-        }
-        import django
-
-        django.setup()
-        from django.core.management import call_command
-
-        from mapping.catalogue import load_catalogue
-
-        call_command("migrate", verbosity=0)
-        load_catalogue()
-        self.log = (folder / "workers.log").open("ab")
-        self.workers: list[Part] = []
-        self.start_valkey()
-        self.start_worker()
-
-    def start_valkey(self) -> None:
-        from django.conf import settings
-
-        from hashtags_site.management.commands.up import Part
-        from hashtags_site.valkey import answers, valkey_command
-
-        self.valkey = Part("valkey", valkey_command(settings.VALKEY_SOCKET))
-        wait_until(lambda: answers(settings.VALKEY_SOCKET), 10, "Valkey did not start")
-
-    def start_worker(self) -> Part:
-        from hashtags_site.management.commands.up import Part
-
-        argv = [
-            sys.executable,
-            "-W",
-            "ignore",
-            "-m",
-            "celery",
-            "--quiet",
-            "-A",
-            "hashtags_site",
-            "worker",
-            "--pool",
-            "threads",
-        ]
-        argv += ["--concurrency", "2", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
-        argv += ["--logfile", str(self.folder / "workers.log")]
-        self.workers.append(Part("worker", argv))
-        return self.workers[-1]
-
-    def holder(self, run: TrainingRun) -> Part | None:
-        """The worker that has the run now."""
-        run.job.refresh_from_db()
-        pid = run.job.worker.rpartition(":")[2]
-        return next((part for part in self.workers if str(part.process.pid) == pid), None)
-
-    def kill_worker(self, part: Part) -> None:
-        part.process.kill()
-        part.process.wait()
-        self.workers.remove(part)
-
-    def stop(self) -> None:
-        for part in self.workers:
-            part.stop()
-        for part in self.workers:
-            part.wait(time.monotonic() + 10)
-        self.valkey.stop()
-        self.valkey.wait(time.monotonic() + 3)
-
-
-def wait_until(is_true: Callable[[], Any], seconds: float, otherwise: str) -> float:
-    """Seconds that it took; RuntimeError if it did not become true."""
-    began = time.monotonic()
-    while not is_true():
-        if time.monotonic() - began > seconds:
-            raise RuntimeError(otherwise)
-        time.sleep(0.05)
-    return time.monotonic() - began
 
 
 class Bench:
@@ -168,7 +83,7 @@ class Bench:
         self.cancel_seconds: list[float] = []
         self.short_seconds: list[float] = []
         self.runs: list[TrainingRun] = []
-        self.photo_set = self._photo_set()
+        self.photo_set = register_photos(site.folder / "photos", PHOTOS)
         self.watch = Watch(self.site.folder / "runs")
 
     def run(self, kills: int, cancels: int, minutes: float) -> None:
@@ -182,39 +97,8 @@ class Bench:
 
     # --- what is trained
 
-    def _photo_set(self) -> Any:
-        from PIL import Image
-
-        from trainer import photosets
-
-        colours = {"a/abbey": (200, 60, 60), "b/bar": (60, 200, 60), "b/beach": (60, 60, 200)}
-        rng = np.random.default_rng(0)
-        for key, colour in colours.items():
-            (self.site.folder / "photos" / key).mkdir(parents=True)
-            for n in range(PHOTOS // 3):
-                pixels = rng.normal(colour, 60, (64, 64, 3)).clip(0, 255).astype(np.uint8)
-                out = io.BytesIO()
-                Image.fromarray(pixels).save(out, "JPEG")
-                (self.site.folder / "photos" / key / f"{n}.jpg").write_bytes(out.getvalue())
-        made = photosets.register_folder(name="Tiny", folder=self.site.folder / "photos", by=None)
-        wait_until(lambda: made.photos.count() == 3 * (PHOTOS // 3), 60, "the photos were not registered")
-        return made
-
     def _queue(self) -> None:
-        from mapping.models import Release
-        from trainer import services
-        from trainer.models import TrainingRun
-
-        TrainingRun.objects.update(created_at="2000-01-01T00:00Z")  # so that this is no repeated click
-        run = services.start_run(
-            photo_set=self.photo_set,
-            release=Release.objects.earliest("number"),
-            preset="resnet18-scratch-quick",
-            by=None,
-            name=f"Run {len(self.runs) + 1}",
-        )
-        run.recipe |= RECIPE
-        run.save(update_fields=["recipe"])
+        run = queue_run(self.photo_set, f"Run {len(self.runs) + 1}", RECIPE)
         self.runs.append(run)
         self.watch.runs[run.pk] = run.job_id
 

@@ -24,6 +24,7 @@ def keep_house() -> None:
     """One round. Called every few seconds by each worker."""
     Worker.objects.update_or_create(name=lease.worker_name(), defaults={"seen_at": timezone.now()})
     services.requeue_expired()
+    services.requeue_left_behind()
     services.resend_forgotten()
 
 

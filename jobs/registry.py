@@ -33,3 +33,7 @@ def handler_of(kind: str) -> Handler:
 def slots_of(kind: str) -> int | None:
     known = _kinds.get(kind)
     return known.slots if known else None
+
+
+def with_slots() -> list[tuple[str, int]]:
+    return [(name, kind.slots) for name, kind in _kinds.items() if kind.slots is not None]

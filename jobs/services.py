@@ -24,8 +24,8 @@ from jobs.lease import (
     stopping,
 )
 from jobs.models import Job
-from jobs.registry import handler_of, slots_of
-from jobs.slots import slot
+from jobs.registry import handler_of, slots_of, with_slots
+from jobs.slots import Slot, left_behind, slot
 
 State = Job.State
 RESEND_AFTER = timedelta(seconds=30)  # a queued job that nobody has taken by then is handed over again
@@ -92,14 +92,15 @@ def run(*, job_id: str) -> None:
         _run(job_id)
         return
     busy: set[UUID] = set()  # left to a later delivery
+    requeue_left_behind()  # else the next one would pass a run whose worker has just died
     while _oldest(kind, busy):
-        with slot(kind, slots) as is_free:
-            if not is_free:
+        with slot(kind, slots) as held:
+            if held is None:
                 log.info("Job %s waits for its turn", job_id)
                 return
             while not stopping.is_set() and (oldest := _oldest(kind, busy)):
                 _reconnect()  # the work before may have taken hours
-                if not _run(oldest):
+                if not _run(oldest, held):
                     busy.add(oldest)
         # Looks again without the slot: a job delivered a moment before it was free was turned away.
         if stopping.is_set():
@@ -116,17 +117,22 @@ def _reconnect() -> None:
         close_old_connections()
 
 
-def _run(job_id: UUID | str) -> bool:
+def _run(job_id: UUID | str, held: Slot | None = None) -> bool:
     """False if it cannot be done now and must be left to a later delivery."""
     lease = claim(job_id)
     if lease is None:
         log.info("Job %s is taken or over: this delivery has nothing to do", job_id)
         return True
+    if held:
+        held.note(f"{lease.job.pk} {lease.token}")
     try:
         return _work(lease)
     except LeaseLost:
         log.warning("Job %s has another holder: this one stops", job_id)
         return True
+    finally:
+        if held:
+            held.note("")
 
 
 def _work(lease: Lease) -> bool:
@@ -170,29 +176,43 @@ def _after_death(lease: Lease, reason: str, hint: str) -> None:
 
 def requeue_expired() -> int:
     """Give the jobs of holders that fell silent back to the queue, or end those that keep dying."""
+    return sum(_requeue(job) for job in Job.objects.expired())
+
+
+def requeue_left_behind() -> int:
+    """The same, without waiting for the lease, for those whose holder's death on this machine is certain."""
     count = 0
-    for job in Job.objects.expired():
-        held = Job.objects.filter(pk=job.pk, token=job.token, state=job.state, lease_until=job.lease_until)
-        if job.state == State.CANCELLING:
-            held.update(state=State.CANCELLED, finished_at=timezone.now(), lease_until=None)
-        elif job.attempts >= job.max_attempts:
-            held.update(
-                state=State.FAILED,
-                finished_at=timezone.now(),
-                lease_until=None,
-                error=died_too_often(job, "Its worker fell silent each time."),
-                hint="Often it ran out of memory: see the worker's log, then retry, perhaps a smaller batch.",
-            )
-        elif held.update(
-            state=State.QUEUED,
-            lease_until=None,
-            sent_at=None,
-            seconds_left=None,
-            message="Its worker fell silent; going on soon",
-        ):
-            send(job=job)
-            count += 1
+    for kind, slots in with_slots():
+        for job_id, token in left_behind(kind, slots):
+            for job in Job.objects.filter(pk=job_id, token=token, state__in=Job.HELD):
+                count += _requeue(job)
     return count
+
+
+def _requeue(job: Job) -> bool:
+    held = Job.objects.filter(pk=job.pk, token=job.token, state=job.state, lease_until=job.lease_until)
+    if job.state == State.CANCELLING:
+        held.update(state=State.CANCELLED, finished_at=timezone.now(), lease_until=None)
+        return False
+    if job.attempts >= job.max_attempts:
+        held.update(
+            state=State.FAILED,
+            finished_at=timezone.now(),
+            lease_until=None,
+            error=died_too_often(job, "Its worker fell silent each time."),
+            hint="Often it ran out of memory: see the worker's log, then retry, perhaps a smaller batch.",
+        )
+        return False
+    queued = held.update(
+        state=State.QUEUED,
+        lease_until=None,
+        sent_at=None,
+        seconds_left=None,
+        message="Its worker fell silent; going on soon",
+    )
+    if queued:
+        send(job=job)
+    return bool(queued)
 
 
 def resend_forgotten() -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from jobs import registry, services
-from jobs.lease import Busy, Died, Lease
+from jobs.lease import Busy, Died, Lease, claim
 from jobs.models import Job
 from jobs.slots import slot
 
@@ -50,7 +50,9 @@ def test_taken_slot_leaves_the_job_queued_and_blocks_no_other_kind(ran: list[str
 
 def test_so_many_slots_are_free_as_there_are() -> None:
     with slot("long", 2) as first, slot("long", 2) as second, slot("long", 2) as third:
-        assert (first, second, third) == (True, True, False)
+        assert first
+        assert second
+        assert third is None
     with slot("long", 1) as again:
         assert again
 
@@ -92,6 +94,43 @@ def test_busy_one_lets_the_next_pass_and_is_left_to_a_later_delivery(ran: list[s
     first.refresh_from_db()
     assert (first.state, first.sent_at) == (State.QUEUED, None)
     assert services.resend_forgotten() == 1
+
+
+def dead(job: Job) -> None:
+    """As if a worker had been killed at it: its lease runs on, its slot is free."""
+    with slot("long", 1) as held:
+        lease = claim(job.pk)
+        assert held
+        assert lease
+        held.note(f"{job.pk} {lease.token}")
+
+
+def test_what_died_with_its_worker_goes_on_before_the_next(ran: list[str]) -> None:
+    first, second = queue("first", "second")
+    dead(first)
+    services.run(job_id=str(second.pk))
+    assert ran == ["first", "second"]
+    assert services.requeue_left_behind() == 0
+
+
+def test_old_note_leaves_a_later_holder_alone(ran: list[str]) -> None:
+    [job] = queue("elsewhere")
+    dead(job)
+    assert services.requeue_left_behind() == 1
+    assert claim(job.pk)  # by a worker of another machine
+    assert services.requeue_left_behind() == 0
+    job.refresh_from_db()
+    assert job.state == State.RUNNING
+
+
+def test_living_holder_is_left_alone(ran: list[str]) -> None:
+    [job] = queue("alive")
+    with slot("long", 1) as held:
+        lease = claim(job.pk)
+        assert held
+        assert lease
+        held.note(f"{job.pk} {lease.token}")
+        assert services.requeue_left_behind() == 0
 
 
 def test_delivery_of_a_job_that_was_deleted_does_nothing(ran: list[str]) -> None:

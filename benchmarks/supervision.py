@@ -1,0 +1,117 @@
+"""What supervision costs: the same training by a worker, with its events and the database, and bare.
+
+    python -m benchmarks.supervision [--repetitions 4]
+
+Both in turn, on all cores: the supervisor takes its time from the trainer. Seconds are the engine's own
+for the training; processor seconds are of the whole trainer, and of the worker beside it. A processor that
+does other work meanwhile spoils the seconds, hardly the processor seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from .small_site import Site, queue_run, register_photos, wait_until
+
+ROOT = Path(__file__).resolve().parent.parent
+RECIPE = {
+    "kind": "finetune",
+    "network": "resnet18",
+    "weights": "none",
+    "image_size": 64,
+    "batch_size": 16,
+    "epochs": 20,
+    "keep": "last",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--repetitions", type=int, default=4)
+    repetitions = parser.parse_args().repetitions
+    bare, supervised = [], []
+    with tempfile.TemporaryDirectory(prefix="scenetag-supervision-") as name:
+        site = Site(Path(name), lease=20)
+        try:
+            photo_set = register_photos(site.folder / "photos", 300)
+            for number in range(repetitions):
+                run, figures = with_worker(site, photo_set, f"Run {number}")
+                supervised.append(figures)
+                bare.append(alone(run, site.folder / f"bare-{number}"))
+                print(f"{number}: supervised {supervised[-1]}, bare {bare[-1]}", flush=True)
+        finally:
+            site.stop()
+    report(supervised, bare)
+
+
+def with_worker(site: Site, photo_set: Any, name: str) -> tuple[Any, dict[str, float]]:
+    worker = psutil.Process(site.workers[0].process.pid)
+    before = worker.cpu_times()
+    run = queue_run(photo_set, name, RECIPE)
+
+    def has_ended() -> bool:
+        run.job.refresh_from_db()
+        return not run.job.is_live
+
+    wait_until(has_ended, 900, "the run did not end")
+    assert run.job.state == "succeeded", run.job.error
+    after = worker.cpu_times()
+    spent = [getattr(after, x) - getattr(before, x) for x in ("user", "system")]
+    trainer = [getattr(after, x) - getattr(before, x) for x in ("children_user", "children_system")]
+    return run, figures_of(run.folder, sum(trainer)) | {"worker_cpu": round(sum(spent), 2)}
+
+
+def alone(run: Any, out: Path) -> dict[str, float]:
+    out.mkdir()
+    task = json.loads((run.folder / "job.json").read_text()) | {"out": str(out)}
+    (out / "job.json").write_text(json.dumps(task))
+    argv = [sys.executable, "-m", "trainer.engine", "train", str(out / "job.json")]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(argv, check=True, capture_output=True, cwd=ROOT)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return figures_of(out, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+
+def figures_of(folder: Path, cpu: float) -> dict[str, float]:
+    report = json.loads((folder / "report.json").read_text())
+    return {"seconds": report["training_seconds"], "cpu": round(cpu, 2)}
+
+
+def report(supervised: list[dict[str, float]], bare: list[dict[str, float]]) -> None:
+    def middle(rows: list[dict[str, float]], name: str) -> float:
+        return float(np.median([row[name] for row in rows]))
+
+    result = {
+        "benchmark": "supervision",
+        "repetitions": len(bare),
+        "supervised_seconds": middle(supervised, "seconds"),
+        "bare_seconds": middle(bare, "seconds"),
+        "seconds_percent": percent(middle(supervised, "seconds"), middle(bare, "seconds")),
+        "fastest_seconds_percent": percent(
+            min(row["seconds"] for row in supervised), min(row["seconds"] for row in bare)
+        ),
+        "trainer_cpu_percent": percent(middle(supervised, "cpu"), middle(bare, "cpu")),
+        "worker_cpu_seconds": middle(supervised, "worker_cpu"),
+        "worker_cpu_percent": round(100 * middle(supervised, "worker_cpu") / middle(bare, "cpu"), 2),
+    }
+    for name, value in result.items():
+        print(f"{name:<26} {value}")
+    print(json.dumps(result))
+
+
+def percent(more: float, than: float) -> float:
+    return round(100 * (more / than - 1), 2)
+
+
+if __name__ == "__main__":
+    main()
