@@ -7,15 +7,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
 
+from jobs import services as jobs_services
 from jobs.models import Job
 from mapping.models import Release
 from tests.trainer.conftest import jpeg
 from trainer import photosets, registry, services, serving
+from trainer.models import PhotoSet
 
 pytestmark = [pytest.mark.django_db, pytest.mark.integration]
+
+
+def ended_with_weights(photo_set: PhotoSet, release: Release) -> list[Path]:
+    """Checkpoints of two cancelled runs, ten bytes each, the older first."""
+    files = []
+    for _ in range(2):
+        run = services.start_run(photo_set=photo_set, release=release, preset="frozen-lite0", by=None)
+        jobs_services.cancel(job=run.job, by=None)
+        run.folder.mkdir(parents=True)
+        files.append(run.folder / "checkpoint.pt")
+        files[-1].write_bytes(bytes(10))
+    return files
 
 
 def test_photos_become_a_model_that_suggests(
@@ -24,16 +39,21 @@ def test_photos_become_a_model_that_suggests(
     run_jobs: Callable[[], list[Job]],
     client_for: Callable[..., Client],
     user_for: Callable[..., User],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     by = user_for("admin")
     (folder / "b/bar/0.jpg").rename(folder / "b/bar/moved.jpg")
     photo_set = photosets.register_folder(name="Tiny", folder=folder, by=by)
     run_jobs()
     (folder / "b/bar/moved.jpg").write_bytes(b"broken meanwhile")
+    older, newer = ended_with_weights(photo_set, release)
+    monkeypatch.setattr(settings, "RUNS_DISK_BYTES", 1000)  # enough until this run has weights too
     run = services.start_run(photo_set=photo_set, release=release, preset="frozen-lite0", by=by)
     [job] = run_jobs()
     assert job.state == Job.State.SUCCEEDED, (job.error, job.hint)
+    assert (older.exists(), newer.exists()) == (False, True)
     run.refresh_from_db()
+    assert run.has_weights
     assert run.report["left_out"] == {"photos": 0, "classes": [], "unreadable": 1}
     assert run.accuracy == run.report["accuracy"]
     assert run.balanced_accuracy is not None
@@ -59,13 +79,16 @@ def test_photos_become_a_model_that_suggests(
 
 
 def test_failure_of_the_engine_is_said_in_its_words(
-    release: Release, folder: Path, run_jobs: Callable[[], list[Job]]
+    release: Release, folder: Path, run_jobs: Callable[[], list[Job]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photo_set = photosets.register_folder(name="Tiny", folder=folder, by=None)
     run_jobs()
+    older, newer = ended_with_weights(photo_set, release)
+    monkeypatch.setattr(settings, "RUNS_DISK_BYTES", 1)
     run = services.start_run(photo_set=photo_set, release=release, preset="resnet18-finetune", by=None)
     run.recipe |= {"weights": str(folder / "no-such-weights.pt")}
     run.save()
     [job] = run_jobs()
     assert job.state == Job.State.FAILED
     assert "no-such-weights.pt" in job.error
+    assert (older.exists(), newer.exists()) == (False, True)
