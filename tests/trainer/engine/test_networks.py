@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from trainer.engine import checkpoint
 from trainer.engine.errors import RecipeError, WeightsError
+from trainer.engine.export import TOLERANCE, largest_difference, rebuild, write_onnx
 from trainer.engine.families import build_network, normalisation
 from trainer.engine.loop import Criterion
 from trainer.engine.networks import input_of
@@ -121,3 +123,26 @@ def test_a_file_of_another_network_is_refused(tmp_path: Path) -> None:
 def test_packaged_weights_train() -> None:
     network = build_network(recipe("efficientnet_lite0", weights="imagenet"), LABELS)
     assert all(p.requires_grad for p in network.parameters())
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("resnet18", 32),
+        ("inception_v3", 299),
+        ("efficientnet_lite0", 32),
+        ("test_vit", 32),
+    ],
+)
+def test_a_run_of_any_family_is_exported_from_its_weights_alone(tmp_path: Path, name: str, size: int) -> None:
+    chosen = recipe(name, image_size=size)
+    network = build_network(chosen, LABELS)
+    content = {"recipe": chosen.as_dict(), "labels": ["a", "b", "c", "d"], "state": network.state_dict()}
+    checkpoint.save(tmp_path / "best.pt", content)
+    rebuilt, _, _ = rebuild(tmp_path)
+    write_onnx(rebuilt, input_of(chosen), tmp_path / "model.onnx", output="logits")
+    photos = torch.randn(3, 3, size, size)  # as many as the exporter did not see
+    with torch.inference_mode():
+        assert torch.allclose(rebuilt(photos), network.eval()(photos), atol=1e-5)
+    assert largest_difference(network.eval(), tmp_path / "model.onnx", photos.numpy(), 1.0) < TOLERANCE
