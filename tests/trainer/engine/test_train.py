@@ -16,8 +16,10 @@ import torch
 
 from trainer.engine import checkpoint
 from trainer.engine.checkpoint import CheckpointError
+from trainer.engine.events import Stopped
+from trainer.engine.train import RunJob, train
 
-from .conftest import Engine, events_of, start_engine, write_job, write_manifest
+from .conftest import Engine, StopsAfter, events_of, start_engine, write_job, write_manifest
 
 pytestmark = pytest.mark.integration
 
@@ -127,6 +129,22 @@ def test_a_run_whose_parent_is_gone_stops(tmp_path: Path) -> None:
         import select
 
         assert select.select([descriptor], [], [], 30)[0], "the trainer went on without its parent"
+
+
+def test_a_run_that_no_longer_grows_ends_early_and_says_so(tmp_path: Path, engine: Engine) -> None:
+    recipe = {**SCRATCH, "network": "test_resnet", "epochs": 50, "stop_after": 2, "stop_epsilon": 1.0}
+    job = write_job(tmp_path, write_manifest(tmp_path, 4), recipe)
+    with pytest.raises(Stopped):
+        train(RunJob.read(job), StopsAfter(8))  # in its second epoch of four batches
+    code, events = engine("train", job)
+    assert code == 0
+    stopped, report = (
+        last(events, "stopped_early"),
+        json.loads((tmp_path / "run" / "report.json").read_text()),
+    )
+    assert (stopped["epoch"], stopped["best_epoch"]) == (3, report["best_epoch"])
+    assert stopped["reason"] == report["stopped_early"] == "accuracy has not grown by 1 in 2 epochs"
+    assert [row["epoch"] for row in report["history"]] == [1, 2, 3]
 
 
 def _alive(pid: int) -> bool:
