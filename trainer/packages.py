@@ -82,7 +82,9 @@ def _pieces(model: TrainedModel, weights: IO[bytes]) -> Iterator[bytes]:
     with weights, zipfile.ZipFile(pipe, "w") as package:
         package.writestr(MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1))
         package.writestr(CARD, model.card)
-        with package.open(ONNX, "w", force_zip64=True) as entry:
+        at = model.created_at
+        when = (at.year, at.month, at.day, at.hour, at.minute, at.second)
+        with package.open(zipfile.ZipInfo(ONNX, when), "w", force_zip64=True) as entry:
             while piece := weights.read(CHUNK):
                 entry.write(piece)
                 yield pipe.take()
@@ -139,7 +141,7 @@ def _unpack(file: IO[bytes], part: Path) -> None:
         ValueError,
         OverflowError,
     ) as error:
-        raise BadPackage(f"The file cannot be read as a zip: {str(error)[:200]}") from error
+        raise BadPackage(f"The file cannot be read as a zip: {_sentence(error)}") from error
 
 
 def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
@@ -170,7 +172,7 @@ def read_manifest(content: bytes) -> dict[str, Any]:
     try:
         found = json.loads(content.decode("utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise BadPackage(f"manifest.json cannot be read: {str(error)[:200]}") from error
+        raise BadPackage(f"manifest.json cannot be read: {_sentence(error)}") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise BadPackage(f"manifest.json is not of the format {FORMAT}.")
     manifest = {key: value for key, value in found.items() if key in KEYS}
@@ -195,6 +197,10 @@ def read_manifest(content: bytes) -> dict[str, Any]:
     _need(len(json.dumps(manifest["lineage"])) < MOST_LINEAGE, "lineage", "shorter")
     _check_input(manifest.get("input"))
     return manifest
+
+
+def _sentence(words: object) -> str:
+    return f"{str(words).strip().rstrip('.')[:400]}."
 
 
 def _need(is_right: object, name: str, rule: str) -> None:
@@ -263,7 +269,7 @@ def _check(folder: Path) -> None:
             "The program that tried it broke down: model.onnx is damaged or too large."
         ) from error
     if found.get("error"):
-        raise BadPackage(str(found["error"])[:400])
+        raise BadPackage(_sentence(found["error"]))
 
 
 def _known(manifest: dict[str, Any]) -> TrainedModel | None:
