@@ -266,9 +266,9 @@ class Bench:
         for run in self.runs:
             if not run.epochs.exists():
                 services.cancel(job=self._job(run), by=None)
-        self.runs = [run for run in self.runs if self._job(run).state != "cancelled"]
         for run in self.runs:
             wait_until(lambda run=run: not self._job(run).is_live, 600, f"{run} does not end")  # type: ignore[misc]
+        self.runs = [run for run in self.runs if run.job.state != "cancelled"]
 
     def _different(self) -> int:
         """How many runs ended with other weights than the same recipe without any fault."""
