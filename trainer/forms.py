@@ -67,6 +67,48 @@ class RunForm(forms.Form):
         self.fields["photo_set"].queryset = usable  # type: ignore[attr-defined]
 
 
+class SweepForm(forms.Form):
+    """Several runs at once: presets × splits × seeds, with the same changes for all of them."""
+
+    CHANGES = ("epochs", "image_size", "batch_size", "weights", "num_workers")
+
+    photo_set = forms.ModelChoiceField(PhotoSet.objects.none(), empty_label=None)
+    release = forms.ModelChoiceField(Release.objects.all(), empty_label=None)
+    presets = forms.MultipleChoiceField(
+        choices=[(p.name, p.title) for p in PRESETS.values()],
+        error_messages={"required": "Choose one recipe at least."},
+    )
+    splits = forms.ChoiceField(
+        choices=[
+            ("", "the one of each recipe"),
+            ("sun", "SUN397's ten partitions"),
+            ("fold5", "five folds"),
+            ("fold10", "ten folds"),
+        ],
+        required=False,
+    )
+    seeds = forms.IntegerField(min_value=1, max_value=20, required=False)
+    name = forms.CharField(max_length=100, required=False)
+    epochs = forms.IntegerField(required=False)
+    image_size = forms.IntegerField(required=False)
+    batch_size = forms.IntegerField(required=False)
+    weights = forms.CharField(max_length=300, required=False)
+    num_workers = forms.IntegerField(required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["photo_set"].queryset = PhotoSet.objects.with_photos()  # type: ignore[attr-defined]
+
+    def words(self) -> str:
+        """A name for the sweep, of what was chosen."""
+        chosen = set(self.cleaned_data["presets"])
+        for table in (3, 4):
+            if chosen == {p.name for p in PRESETS.values() if p.thesis and p.thesis.table == table}:
+                return f"table {table} of the thesis"
+        titles = [p.title for p in PRESETS.values() if p.name in chosen]
+        return titles[0] if len(titles) == 1 else f"{len(titles)} recipes"
+
+
 class SuggestForm(forms.Form):
     photo = forms.FileField(
         error_messages={

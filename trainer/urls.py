@@ -1,6 +1,6 @@
 from django.urls import path
 
-from trainer.views import board, compare, deleting, models, packages, photos, runs, start
+from trainer.views import board, compare, deleting, models, packages, photos, runs, start, sweeps
 
 app_name = "trainer"
 urlpatterns = [
@@ -16,6 +16,11 @@ urlpatterns = [
     path("runs/<int:pk>/photos/", runs.run_photos, name="run_photos"),
     path("runs/<int:pk>/export/", runs.export, name="export"),
     path("runs/<int:pk>/delete/", deleting.delete_run, name="delete_run"),
+    path("sweeps/", sweeps.sweep_list, name="sweeps"),
+    path("sweeps/new/", sweeps.new_sweep, name="new_sweep"),
+    path("sweeps/<int:pk>/", sweeps.sweep, name="sweep"),
+    path("sweeps/<int:pk>/cancel/", sweeps.cancel, name="cancel_sweep"),
+    path("sweeps/<int:pk>/retry/", sweeps.retry, name="retry_sweep"),
     path("sweeps/<int:pk>/delete/", deleting.delete_sweep, name="delete_sweep"),
     path("runs/<int:pk>/tensorboard/open/", board.open_board, name="open_board"),
     path("runs/<int:pk>/tensorboard/<path:path>", board.board, name="board"),

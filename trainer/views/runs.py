@@ -16,12 +16,14 @@ from jobs.models import Job
 from trainer import boards, registry, results, services
 from trainer.engine.presets import PRESETS
 from trainer.models import PhotoSet, TrainedModel, TrainingRun
+from trainer.run_filter import RunFilter
 
 
 @require_GET
 @permission_required("trainer.view_trainingrun", raise_exception=True)
 def runs(request: HttpRequest) -> HttpResponse:
-    rows = TrainingRun.objects.select_related("job", "photo_set", "release")
+    chosen = RunFilter(request.GET)
+    rows = chosen.rows(TrainingRun.objects.select_related("job", "photo_set", "release"))
     rows = rows.defer("report", "recipe", "live", "right", "photo_set__report")
     rows = rows.prefetch_related(Prefetch("models", TrainedModel.objects.defer("manifest", "card")))
     page = Paginator(rows, 25).get_page(request.GET.get("page"))
@@ -30,6 +32,7 @@ def runs(request: HttpRequest) -> HttpResponse:
     context = {
         "page": page,
         "live": any(run.job.is_live for run in page),
+        "filter": chosen,
         "any_photos": bool(page) or PhotoSet.objects.with_photos().exists(),
     }
     return render(request, "trainer/_runs.html" if request.htmx else "trainer/runs.html", context)  # type: ignore[attr-defined]

@@ -1,0 +1,74 @@
+"""Which runs the list shows, and in which order: read from the page's address."""
+
+from __future__ import annotations
+
+from django.db.models import F, QuerySet
+from django.http import QueryDict
+
+from jobs.models import Job
+from mapping.models import Release
+from trainer.engine.presets import PRESETS
+from trainer.models import PhotoSet, TrainingRun
+
+SORTS = {
+    "newest": "Newest first",
+    "balanced": "Balanced accuracy",
+    "accuracy": "Accuracy",
+    "time": "Shortest first",
+}
+STATES = {"live": "going on", "succeeded": "succeeded", "failed": "failed", "cancelled": "cancelled"}
+
+
+class RunFilter:
+    """What was asked for; nonsense is passed over."""
+
+    def __init__(self, asked: QueryDict) -> None:
+        self.state = asked.get("state", "") if asked.get("state") in STATES else ""
+        self.preset = asked.get("preset", "") if asked.get("preset") in PRESETS else ""
+        self.photo_set = _number(asked.get("photo_set", ""))
+        self.release = _number(asked.get("release", ""))
+        self.q = asked.get("q", "").strip()[:100]
+        self.sort = asked.get("sort", "") if asked.get("sort") in SORTS else "newest"
+
+    @property
+    def is_on(self) -> bool:
+        return bool(self.state or self.preset or self.photo_set or self.release or self.q)
+
+    def rows(self, runs: QuerySet[TrainingRun]) -> QuerySet[TrainingRun]:
+        if self.state:
+            runs = runs.filter(job__state__in=Job.LIVE if self.state == "live" else [self.state])
+        if self.preset:
+            runs = runs.filter(preset=self.preset)
+        if self.photo_set:
+            runs = runs.filter(photo_set=self.photo_set)
+        if self.release:
+            runs = runs.filter(release=self.release)
+        if self.q:
+            runs = runs.filter(name__icontains=self.q)
+        if self.sort == "newest":
+            return runs.order_by("-created_at", "-pk")
+        if self.sort == "time":
+            spent = F("job__finished_at") - F("job__started_at")
+            return runs.order_by(spent.asc(nulls_last=True), "-pk")
+        field = "balanced_accuracy" if self.sort == "balanced" else "accuracy"
+        return runs.order_by(F(field).desc(nulls_last=True), "-pk")
+
+    # --- what can be chosen
+
+    @property
+    def photo_sets(self) -> list[tuple[int, str]]:
+        return list(PhotoSet.objects.values_list("pk", "name"))
+
+    @property
+    def releases(self) -> list[tuple[int, int]]:
+        return list(Release.objects.values_list("pk", "number"))
+
+    @property
+    def presets(self) -> list[tuple[str, str]]:
+        return [(preset.name, preset.title) for preset in PRESETS.values()]
+
+    sorts, states = SORTS, STATES
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) < 18 else None
