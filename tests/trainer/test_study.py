@@ -1,0 +1,137 @@
+"""What a finished run's page says beyond its figures: when to speak, what to believe, what to mend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from mapping.models import MappingEntry
+from trainer.models import TrainingRun
+
+ClientFor = Callable[..., Client]
+
+
+@pytest.fixture
+def studied(run: TrainingRun) -> TrainingRun:
+    """With the parts of a report that older runs do not have."""
+    for scene in set(run.photo_set.photos.values_list("scene_class", flat=True)):
+        MappingEntry.objects.create(scene_class_id=scene)
+    run.report |= {
+        "reliability": [
+            {"from": 0.6, "to": 0.7, "photos": 3, "confidence": 0.65, "accuracy": 0.5},
+            {"from": 0.9, "to": 1.0, "photos": 5, "confidence": 0.95, "accuracy": 0.8},
+        ],
+        "calibration_error": 0.15,
+        "targets": [
+            {
+                "target": t / 100,
+                "thresholds": {"beach": t / 100, "bar": 1.01},
+                "precision": t / 100,
+                "coverage": 1 - t / 200,
+                "tagged_other": 0.25,
+            }
+            for t in range(50, 100)
+        ],
+        "scene_costs": [
+            {
+                "scene_class": "b/bar",
+                "label": "bar",
+                "photos": 2,
+                "wrong": 2,
+                "taken_for": "beach",
+                "taken_for_count": 2,
+            },
+            {
+                "scene_class": "gone/class",
+                "label": "bar",
+                "photos": 4,
+                "wrong": 1,
+                "taken_for": "other",
+                "taken_for_count": 1,
+            },
+        ],
+        "stopped_early": "accuracy has not grown in 3 epochs",
+        "best_epoch": 2,
+        "tta": {"copies": 8, "accuracy": 0.812, "balanced_accuracy": 0.798},
+    }
+    run.recipe = {"kind": "frozen", "keep": "best"}
+    run.preset = "table4-row8"
+    run.save()
+    return run
+
+
+def test_the_page_tells_all_of_it(client_for: ClientFor, studied: TrainingRun) -> None:
+    page = client_for("admin").get(studied.get_absolute_url()).content.decode()
+    assert "off by 15 points" in page
+    assert "Stopped before the last epoch: accuracy has not grown in 3 epochs." in page
+    assert "The model is epoch 2" in page
+    assert "0.798 / 0.812" in page
+    assert "the thesis: 0.781" in page
+
+
+def test_a_costly_class_opens_its_row_of_the_mapping_and_its_photos(
+    client_for: ClientFor, studied: TrainingRun
+) -> None:
+    client = client_for("admin")
+    page = client.get(studied.get_absolute_url())
+    costs = page.context["costs"]
+    assert [(row["wrong"], row["mostly"]) for row in costs] == [(2, True), (1, False)]
+    entry = MappingEntry.objects.get(scene_class__key="b/bar")
+    assert f'href="/mapping/{entry.pk}/"' in page.content.decode()
+    photos = client.get(f"{studied.get_absolute_url()}photos/?scene=b%2Fbar")
+    assert {str(p.photo.scene_class) for p in photos.context["page"]} == {"b/bar"}
+    assert "?scene=b%2Fbar" in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "shown"), [("75", 75), ("", 90), ("10", 50), ("100", 99), ("nonsense", 90), ("-5", 90)]
+)
+def test_the_slider_takes_the_nearest_target(
+    client_for: ClientFor, studied: TrainingRun, wanted: str, shown: int
+) -> None:
+    answer = client_for("admin").get(
+        studied.get_absolute_url(), {"target": wanted}, headers={"hx-request": "true"}
+    )
+    target = answer.context["target"]
+    assert target["percent"] == shown
+    assert target["spoken"] == [("beach", shown / 100)]
+    assert target["silent"] == ["bar"]
+    page = answer.content.decode()
+    assert f'name="target_precision" value="{shown / 100:.2f}"' in page
+    assert page.lstrip().startswith('<div id="target">')
+
+
+def test_without_script_the_slider_is_a_form(client_for: ClientFor, studied: TrainingRun) -> None:
+    page = client_for("viewer").get(studied.get_absolute_url(), {"target": "66"}).content.decode()
+    assert "66 %</output>" in page
+    assert "target_precision" not in page  # a viewer exports nothing
+
+
+def test_an_older_run_has_a_page_all_the_same(client_for: ClientFor, run: TrainingRun) -> None:
+    page = client_for("admin").get(run.get_absolute_url())
+    assert page.status_code == 200
+    assert page.context["target"] is None
+    assert "Not measured" in page.content.decode()
+
+
+def test_the_running_epoch_is_shown(client_for: ClientFor, run: TrainingRun) -> None:
+    run.job.state, run.job.finished_at, run.job.lease_until = "running", None, run.job.started_at
+    run.job.save()
+    run.live = {
+        "epoch": 4,
+        "step": 310,
+        "steps": 1000,
+        "loss": 0.4321,
+        "lr": 0.01,
+        "photos_per_second": 412.0,
+        "memory_mb": 1234,
+        "gpu_memory_mb": 777,
+        "seconds_left": 95,
+        "curve": [[1, 2.0, 0.01], [300, 0.5, 0.01]],
+    }
+    run.save()
+    page = client_for("viewer").get(run.get_absolute_url(), headers={"hx-request": "true"}).content.decode()
+    for words in ("0.432", "412", "1,234 MB", "GPU 777 MB", "1 min 35 s", "Loss, batch by batch"):
+        assert words in page
