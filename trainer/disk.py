@@ -19,6 +19,7 @@ from jobs.models import Job
 from trainer.models import TrainedModel, TrainingRun
 
 CHECKPOINT, WEIGHTS = "checkpoint.pt", "best.pt"
+PREVIOUS = "checkpoint.old"  # the one before it: the engine keeps it in case the newest is damaged
 log = logging.getLogger(__name__)
 
 
@@ -52,7 +53,7 @@ def usage() -> Usage:
 def _all_weights() -> Iterator[Path]:
     """Also half-written ones."""
     root = Path(settings.RUNS_DIR)
-    for name in (CHECKPOINT, WEIGHTS):
+    for name in (CHECKPOINT, PREVIOUS, WEIGHTS):
         yield from root.glob(f"*/{name}*")
 
 
@@ -103,6 +104,7 @@ def _candidates() -> list[tuple[TrainingRun, str]]:
     done = [run for run in ended if run.job.state == Job.State.SUCCEEDED]
     rest = [run for run in ended if run.job.state != Job.State.SUCCEEDED]
     return [
+        *((run, PREVIOUS) for run in ended),
         *((run, CHECKPOINT) for run in [*done, *kept] if run.job.state == Job.State.SUCCEEDED),
         *((run, WEIGHTS) for run in ended if run.pk in exported),
         *((run, name) for run in rest for name in (CHECKPOINT, WEIGHTS)),
@@ -122,7 +124,7 @@ def _remove(run: TrainingRun, file: Path) -> bool:
         except OSError as error:
             log.warning("%s cannot be removed: %s", file, error)
             return False
-        # Without the checkpoint, a run that has ended well lacks nothing.
-        if file.name == WEIGHTS or job.state != Job.State.SUCCEEDED:
+        # Without the checkpoint, a run that has ended well lacks nothing; without the one before it, none.
+        if file.name == WEIGHTS or (file.name == CHECKPOINT and job.state != Job.State.SUCCEEDED):
             TrainingRun.objects.filter(pk=run.pk).update(weights_removed_at=timezone.now())
     return True

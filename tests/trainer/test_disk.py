@@ -63,6 +63,19 @@ def test_checkpoints_of_finished_runs_go_first(run_for: RunFor, limit: Callable[
     assert disk.make_room() == []
 
 
+def test_the_checkpoint_before_the_newest_is_the_first_to_go(
+    run_for: RunFor, limit: Callable[[int], None]
+) -> None:
+    failed, _last = run_for("failed"), run_for()
+    previous = failed.folder / "checkpoint.old"
+    previous.write_bytes(bytes(100))
+    assert disk.usage().used == 500
+    limit(400)
+    assert disk.make_room() == [previous]
+    failed.refresh_from_db()
+    assert failed.weights_removed_at is None  # it can go on all the same
+
+
 def test_weights_that_are_exported_go_before_those_that_are_not(
     run_for: RunFor, limit: Callable[[int], None], model_for: Callable[..., TrainedModel]
 ) -> None:
