@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
 from trainer.engine import checkpoint
 
-from .conftest import events_of, start_engine, write_job, write_manifest
+from .conftest import Engine, start_engine, write_job, write_manifest
 
 pytestmark = pytest.mark.integration
 
@@ -35,16 +34,19 @@ RECIPE: dict[str, Any] = {
 }
 
 
-def killed_after(process: subprocess.Popen[str], saves: int) -> dict[str, Any]:
-    """SIGKILL after so many checkpoints; the last one's event."""
+def kill_after_the_first_checkpoint(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """SIGKILL in the middle of an epoch, while loaders read ahead; the checkpoint's event."""
     assert process.stdout is not None
+    event: dict[str, Any] = {}
     for line in process.stdout:
-        event: dict[str, Any] = json.loads(line)
-        saves -= event["event"] == "saved"
-        if not saves:
+        event = json.loads(line)
+        if event["event"] == "saved":
             break
+    loaders = psutil.Process(process.pid).children(recursive=True)
+    assert len(loaders) >= 2
     process.kill()
     process.communicate(timeout=30)  # its output is open as long as a loader lives
+    assert not psutil.wait_procs(loaders, timeout=10)[1], "a loader outlived its trainer"
     return event
 
 
@@ -56,41 +58,24 @@ def scalars(logs: Path, tag: str) -> list[tuple[int, float]]:
     return [(point.step, point.value) for point in reader.Scalars(tag)]
 
 
-def test_killed_twice_in_the_middle_the_weights_are_the_same(tmp_path: Path) -> None:
+def test_killed_in_the_middle_of_an_epoch_the_weights_are_the_same(tmp_path: Path, engine: Engine) -> None:
     manifest = write_manifest(tmp_path, 9)
+    jobs = {}
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
-    whole = start_engine("train", write_job(tmp_path / "whole", manifest, RECIPE))
-    job = write_job(tmp_path / "killed", manifest, RECIPE)
-    places = [killed_after(start_engine("train", job), saves) for saves in (1, 2)]
-    output, _ = start_engine("train", job).communicate(timeout=120)
-    assert events_of(output)[-1]["event"] == "done"
-    assert places[0]["batch"] > 0  # in the middle of an epoch
-    whole.communicate(timeout=120)
-    ours, theirs = (checkpoint.load(tmp_path / name / "run" / "best.pt") for name in ("killed", "whole"))
-    assert ours["state"].keys() == theirs["state"].keys()
-    assert all(torch.equal(ours["state"][name], theirs["state"][name]) for name in ours["state"])
-    rows = []
-    for name in ("killed", "whole"):
-        with (tmp_path / name / "run" / "test_predictions.csv").open(newline="") as file:
-            rows.append(list(csv.DictReader(file)))
-    assert rows[0] == rows[1]
-    points = scalars(tmp_path / "killed" / "run" / "tensorboard", "loss/training")
-    assert [step for step, _ in points] == sorted({step for step, _ in points})
-    assert points == scalars(tmp_path / "whole" / "run" / "tensorboard", "loss/training")
-
-
-def test_loaders_end_with_their_trainer(tmp_path: Path) -> None:
-    import psutil
-
-    job = write_job(tmp_path, write_manifest(tmp_path, 9), {**RECIPE, "epochs": 500})
-    process = start_engine("train", job)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if json.loads(line)["event"] == "saved":
-            break
-    children = psutil.Process(process.pid).children(recursive=True)
-    assert len(children) >= 2
-    os.kill(process.pid, 9)
-    process.communicate(timeout=30)  # its output is open as long as a loader lives
-    assert not psutil.wait_procs(children, timeout=10)[1], "a loader outlived its trainer"
+        jobs[name] = write_job(tmp_path / name, manifest, RECIPE)
+    saved = kill_after_the_first_checkpoint(start_engine("train", jobs["killed"]))
+    assert (saved["epoch"], saved["batch"]) == (0, 1)
+    for name, job in jobs.items():
+        code, events = engine("train", job)
+        assert code == 0
+        assert [e["resumed"] for e in events if e["event"] == "started"] == [name == "killed"]
+    runs = [tmp_path / name / "run" for name in ("killed", "whole")]
+    ours, theirs = (checkpoint.load(run / "best.pt")["state"] for run in runs)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    predicted = [(run / "test_predictions.csv").read_text() for run in runs]
+    assert predicted[0] == predicted[1]
+    points = [scalars(run / "tensorboard", "loss/training") for run in runs]
+    assert points[0] == points[1]
+    assert [step for step, _ in points[0]] == sorted({step for step, _ in points[0]})
