@@ -80,9 +80,7 @@ class Row:
 
     pk: int
     name: str
-    url: str
     state: str
-    state_words: str
     preset: str
     thesis: Thesis | None
     settings: dict[str, str]
@@ -91,6 +89,14 @@ class Row:
     best: set[str] = field(default_factory=set)  # figures in which no other run is better
     color: int | None = None
     is_base: bool = False
+
+    @property
+    def url(self) -> str:
+        return reverse("trainer:run", args=[self.pk])
+
+    @property
+    def state_words(self) -> str:
+        return str(Job.State(self.state).label).lower()
 
 
 def read_choice(query: QueryDict) -> Choice:
@@ -169,9 +175,7 @@ def _row(run: dict[str, Any], measured: dict[str, Any]) -> Row:
     return Row(
         pk=run["pk"],
         name=run["name"],
-        url=reverse("trainer:run", args=[run["pk"]]),
         state=run["job__state"],
-        state_words=str(Job.State(run["job__state"]).label).lower(),
         preset=preset.title if preset else run["preset"],
         thesis=preset.thesis if preset else None,
         settings=_settings(run),
