@@ -46,7 +46,11 @@ def board(request: HttpRequest, pk: int, path: str) -> HttpResponseBase:
     boards.touch(run)
     try:
         answer = boards.ask(
-            port, request.method or "GET", request.get_full_path(), request.body, request.content_type or ""
+            port,
+            request.method or "GET",
+            request.get_full_path(),
+            request.body,
+            request.META.get("CONTENT_TYPE", ""),  # with its boundary
         )
     except (OSError, HTTPException):
         return Response("TensorBoard does not answer.", status=502, content_type="text/plain")
