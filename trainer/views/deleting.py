@@ -10,7 +10,6 @@ from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from trainer import deleting
@@ -38,7 +37,7 @@ def delete_run(request: HttpRequest, pk: int) -> HttpResponse:
 @permission_required(("trainer.delete_trainingrun", "trainer.delete_trainedmodel"), raise_exception=True)
 def delete_sweep(request: HttpRequest, pk: int) -> HttpResponse:
     sweeps = Sweep.objects.all()
-    return _delete(request, pk, sweeps, "sweep", deleting.plan_sweep, deleting.delete_sweep, "trainer:runs")
+    return _delete(request, pk, sweeps, "sweep", deleting.plan_sweep, deleting.delete_sweep, "trainer:sweeps")
 
 
 def _delete(
@@ -54,6 +53,8 @@ def _delete(
         messages.info(request, f"This {kind} is deleted already.")
         return redirect(afterwards)
     shown: Shown = get_object_or_404(rows, pk=pk)
+    page = partial(render, request, "trainer/model_delete.html")
+    context = {"shown": shown, "url": shown.get_absolute_url(), "kind": kind, "back": afterwards}
     page = partial(render, request, "trainer/model_delete.html")
     # A sweep is looked at where its runs stand side by side.
     url = f"{reverse('trainer:compare')}?sweep={pk}" if kind == "sweep" else shown.get_absolute_url()
