@@ -55,12 +55,6 @@ def _delete(
     shown: Shown = get_object_or_404(rows, pk=pk)
     page = partial(render, request, "trainer/model_delete.html")
     context = {"shown": shown, "url": shown.get_absolute_url(), "kind": kind, "back": afterwards}
-    page = partial(render, request, "trainer/model_delete.html")
-    context = {"shown": shown, "url": shown.get_absolute_url(), "kind": kind, "back": afterwards}
-    page = partial(render, request, "trainer/model_delete.html")
-    # A sweep is looked at where its runs stand side by side.
-    url = f"{reverse('trainer:compare')}?sweep={pk}" if kind == "sweep" else shown.get_absolute_url()
-    context = {"shown": shown, "url": shown.get_absolute_url(), "kind": kind, "back": afterwards}
     if request.method != "POST":
         return page(context | {"plan": plan(shown)})
     name = str(shown)
