@@ -57,3 +57,34 @@ def test_double_click_promotes_once(page_for: PageFor, tiny_model: TrainedModel)
     page.dblclick("button:text('Promote')")
     page.wait_for_selector("text=is the active model")
     assert Promotion.objects.count() == 1
+
+
+def test_the_slider_says_what_a_target_takes_and_exports_for_it(page_for: PageFor, run: TrainingRun) -> None:
+    run.report["targets"] = [
+        {
+            "target": t / 100,
+            "thresholds": {"bar": t / 100},
+            "precision": t / 100,
+            "coverage": 0.5,
+            "tagged_other": None,
+        }
+        for t in range(50, 100)
+    ]
+    run.save()
+    page = page_for("admin", width=390)
+    page.goto(run.get_absolute_url())
+    page.focus("#id_target")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_selector("output >> text=89 %")
+    assert page.input_value("[name=target_precision]") == "0.89"
+    page.click("text=Export for 89 %")
+    page.wait_for_url("**/models/*/")
+    assert "89%" in TrainedModel.objects.get().name
+
+
+def test_ticked_runs_stay_ticked_and_are_compared(page_for: PageFor, run: TrainingRun) -> None:
+    page = page_for("viewer")
+    page.goto("/trainer/runs/")
+    page.check(f"#pick-{run.pk}")
+    page.click("text=Compare the ticked runs")
+    page.wait_for_url(f"**/compare/?run={run.pk}")
