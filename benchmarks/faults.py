@@ -240,7 +240,12 @@ class Bench:
         from jobs import services
 
         while len(self.cancel_seconds) < cancels:
-            run = self._current()
+            self._current()  # so that there is always a next one
+            live = trainers(self.site.folder / "runs")
+            run = next((run for run in self.runs if run.pk in live), None)
+            if run is None:
+                time.sleep(0.1)
+                continue
             self._wait_for_progress(run, self._reached(run))
             time.sleep(self.chance.uniform(0, 1.5))
             pids = [
