@@ -18,6 +18,7 @@ from trainer.engine.recipe import Recipe
 from trainer.engine.sources import Batch
 
 LABELS = 4
+pytestmark = pytest.mark.integration  # PyTorch, torchvision and timm take seconds to import
 
 
 def recipe(network: str, **settings: object) -> Recipe:
@@ -38,14 +39,12 @@ def batch(size: int) -> Batch:
     return Batch(torch.randn(2, 3, size, size), torch.tensor([0, 1]), torch.tensor([0, 1]))
 
 
-@pytest.mark.integration
 def test_at_its_own_size_inception_has_its_second_output() -> None:
     network = build_network(recipe("inception_v3", image_size=299), LABELS)
     said = network[0].train()(torch.randn(2, 3, 299, 299))
     assert said.logits.shape == said.aux_logits.shape == (2, LABELS)
 
 
-@pytest.mark.integration
 @pytest.mark.parametrize(
     "name",
     [
@@ -125,7 +124,6 @@ def test_packaged_weights_train() -> None:
     assert all(p.requires_grad for p in network.parameters())
 
 
-@pytest.mark.integration
 @pytest.mark.parametrize(
     ("name", "size"),
     [
