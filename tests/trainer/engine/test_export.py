@@ -19,7 +19,8 @@ from trainer.engine.predict import Suggester
 
 from .conftest import Engine, write_photo
 
-pytestmark = pytest.mark.integration
+# One process for all that use the finished run of conftest.py: it takes seconds to train.
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("frozen")]
 
 STARTER = Path(__file__).parents[3] / "trainer" / "starter"
 

@@ -128,7 +128,7 @@ def test_packaged_weights_train() -> None:
     ("name", "size"),
     [
         ("resnet18", 32),
-        ("inception_v3", 299),
+        ("inception_v3", 75),
         ("efficientnet_lite0", 32),
         ("test_vit", 32),
     ],

@@ -21,7 +21,8 @@ from trainer.engine.train import RunJob, train
 
 from .conftest import Engine, StopsAfter, events_of, start_engine, write_job, write_manifest
 
-pytestmark = pytest.mark.integration
+# One process for all that use the finished run of conftest.py: it takes seconds to train.
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("frozen")]
 
 SCRATCH = {
     "kind": "finetune",
