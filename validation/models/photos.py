@@ -1,0 +1,141 @@
+"""New photos: where they came from, on what terms, and whether they may still be shown."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+
+from jobs.models import Job
+
+
+class PhotoQuerySet(models.QuerySet["Photo"]):
+    def shown(self) -> PhotoQuerySet:
+        """Without those that were withdrawn."""
+        return self.filter(withdrawn_at=None)
+
+
+class Photo(models.Model):
+    """A new photo, stored once under its hash, with who made it and on what terms.
+
+    A withdrawn photo keeps its row, so that the same file is known when it comes again; its pixels are gone.
+    """
+
+    class Consent(models.TextChoices):
+        UNKNOWN = "", "not recorded"
+        OWN = "own", "made by whoever added it"
+        AUTHOR = "author", "its author agreed"
+        LICENCE = "licence", "published under a free licence"
+
+    sha256 = models.CharField(max_length=64, unique=True)
+    file = models.FileField(max_length=200)  # for a desktop
+    small = models.FileField(max_length=200, blank=True)  # for a phone; blank: as `file`
+    name = models.CharField(max_length=200)  # as it was called when it came in
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    phash = models.BigIntegerField(null=True, blank=True, db_index=True)  # perceptual hash, 64 bits
+    near_duplicate_of = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="near_duplicates"
+    )
+    author = models.CharField(max_length=200, blank=True)
+    source_url = models.URLField(max_length=500, blank=True)
+    licence = models.CharField(max_length=100, blank=True)
+    licence_url = models.URLField(max_length=500, blank=True)
+    consent = models.CharField(max_length=10, choices=Consent, blank=True)
+    added_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
+    added_at = models.DateTimeField(auto_now_add=True)
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+    withdrawn_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    withdrawn_why = models.CharField(max_length=200, blank=True)
+
+    objects = PhotoQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AuthorHashtag(models.Model):
+    """A hashtag that the photo's author put on it, as it was written; popular or not."""
+
+    photo = models.ForeignKey(Photo, models.CASCADE, related_name="author_hashtags")
+    name = models.CharField(max_length=100)  # without #, in lower case
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["photo", "name"], name="author_hashtag_once")]
+        indexes = [models.Index(fields=["name"], name="author_hashtag_name")]
+
+    def __str__(self) -> str:
+        return f"#{self.name}"
+
+
+class Intake(models.Model):
+    """Many files that come in together, on the same terms: an upload, an archive, a folder, a table."""
+
+    class Kind(models.TextChoices):
+        UPLOAD = "upload", "uploaded files"
+        ARCHIVE = "archive", "a zip archive"
+        FOLDER = "folder", "a folder on the server"
+        TABLE = "table", "a table of files and their hashtags"
+
+    name = models.CharField(max_length=100)
+    kind = models.CharField(max_length=10, choices=Kind)
+    path = models.CharField(max_length=500)  # the folder, or where what was uploaded waits
+    campaign = models.ForeignKey(
+        "validation.Campaign", models.SET_NULL, null=True, blank=True, related_name="intakes"
+    )  # gets the photos once they are in
+    author = models.CharField(max_length=200, blank=True)
+    source_url = models.URLField(max_length=500, blank=True)
+    licence = models.CharField(max_length=100, blank=True)
+    licence_url = models.URLField(max_length=500, blank=True)
+    consent = models.CharField(max_length=10, choices=Photo.Consent, blank=True)
+    near_duplicates = models.BooleanField(default=False)  # shall the campaign get those, too?
+    job = models.OneToOneField(Job, models.PROTECT, null=True, blank=True, related_name="intake")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("validation:intake", args=[self.pk])
+
+
+class IntakeFile(models.Model):
+    """What became of one file of an intake. An interrupted intake goes on with those that still wait."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "waiting"
+        TAKEN = "taken", "taken in"
+        KNOWN = "known", "already here"
+        SIMILAR = "similar", "nearly the same as another"
+        REFUSED = "refused", "refused"
+
+    intake = models.ForeignKey(Intake, models.CASCADE, related_name="files")
+    name = models.CharField(max_length=500)  # its path inside the folder or archive
+    terms = models.JSONField(default=dict)  # of this file alone: author, licence …, hashtags
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    reason = models.CharField(max_length=300, blank=True)
+    photo = models.ForeignKey(Photo, models.SET_NULL, null=True, blank=True, related_name="intake_files")
+
+    class Meta:
+        ordering = ["pk"]
+        indexes = [models.Index(fields=["intake", "state", "id"], name="intake_file_by_state")]
+        constraints = [
+            models.UniqueConstraint(fields=["intake", "name"], name="intake_file_once"),
+            models.CheckConstraint(
+                name="refusal_has_a_reason", condition=~Q(state="refused") | ~Q(reason="")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.get_state_display()}"

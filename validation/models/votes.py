@@ -1,0 +1,156 @@
+"""What people said, and who they are to us: votes, guests, how well each looks, corrections."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from simple_history.models import HistoricalRecords
+
+from mapping.models import Hashtag
+from validation.models.campaigns import Campaign
+from validation.models.photos import Photo
+
+if TYPE_CHECKING:
+    from validation.models.campaigns import Prediction
+
+
+class VoteQuerySet(models.QuerySet["Vote"]):
+    def about(self, predictions: QuerySet[Prediction]) -> VoteQuerySet:
+        """The votes on these photos and hashtags, whichever model they were asked with."""
+        same = predictions.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
+        return self.filter(Exists(same))
+
+    def answered(self) -> VoteQuerySet:
+        return self.exclude(answer=Vote.Answer.SKIP)
+
+    def counting(self) -> VoteQuerySet:
+        """Without those that were set aside with the person who gave them."""
+        return self.filter(set_aside=False)
+
+
+class Vote(models.Model):
+    """One person's answer to: does this hashtag fit this photo? It is not about any model."""
+
+    class Answer(models.TextChoices):
+        FITS = "fits", "fits"
+        DOES_NOT_FIT = "does_not_fit", "does not fit"
+        SKIP = "skip", "skip"
+
+    class Reason(models.TextChoices):
+        NONE = "", "no reason given"
+        WRONG_SCENE = "wrong_scene", "wrong scene"
+        TOO_GENERAL = "too_general", "too general"
+        TOO_SPECIFIC = "too_specific", "too specific"
+        UNCLEAR = "unclear", "photo unclear"
+
+    photo = models.ForeignKey(Photo, models.CASCADE, related_name="votes")
+    hashtag = models.ForeignKey(Hashtag, models.PROTECT, related_name="votes")
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="votes")
+    campaign = models.ForeignKey(  # where it was given; the vote outlives it
+        Campaign, models.SET_NULL, null=True, blank=True, related_name="votes"
+    )
+    answer = models.CharField(max_length=12, choices=Answer)
+    reason = models.CharField(max_length=12, choices=Reason, blank=True)  # of who says it does not fit
+    would_post = models.BooleanField(null=True, blank=True)  # asked apart, and only sometimes
+    seconds = models.FloatField(null=True, blank=True)  # from seeing the photo to answering
+    set_aside = models.BooleanField(default=False)  # with the person who gave it; counts nowhere
+    request_id = models.UUIDField(default=uuid.uuid4, unique=True)  # the browser's idempotency key
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = VoteQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["photo", "hashtag", "person"], name="one_vote_per_person"),
+            models.CheckConstraint(
+                name="reason_of_a_disagreement", condition=Q(reason="") | Q(answer="does_not_fit")
+            ),
+        ]
+        indexes = [models.Index(fields=["person", "photo"], name="vote_of_person_on_photo")]
+
+    def __str__(self) -> str:
+        return f"{self.person_id} on {self.photo_id}: {self.answer}"
+
+
+class Guest(models.Model):
+    """Somebody who came by a campaign's link, without an account: a user who cannot sign in anywhere else."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, related_name="guest")
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="guests")
+    link_version = models.PositiveIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"Guest {self.pk}"
+
+
+class Participation(models.Model):
+    """One person in one campaign, counted vote by vote: pages need not count a million votes."""
+
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="participations")
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="participations")
+    fits = models.PositiveIntegerField(default=0)
+    does_not_fit = models.PositiveIntegerField(default=0)
+    skips = models.PositiveIntegerField(default=0)
+    fast = models.PositiveIntegerField(default=0)  # answers faster than anybody can look
+    gold = models.PositiveIntegerField(default=0)  # known answers given, skips apart
+    gold_right = models.PositiveIntegerField(default=0)
+    control = models.PositiveIntegerField(default=0)  # wrong hashtags shown on purpose, skips apart
+    control_fits = models.PositiveIntegerField(default=0)
+    last_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["person", "campaign"], name="one_participation_per_campaign")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person_id} in {self.campaign_id}"
+
+    @property
+    def answers(self) -> int:
+        return self.fits + self.does_not_fit
+
+
+class Standing(models.Model):
+    """How somebody stands who was paused, or whose votes were set aside. Nobody's row: in good standing."""
+
+    person = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, related_name="standing")
+    is_paused = models.BooleanField(default=False)
+    is_set_aside = models.BooleanField(default=False)
+    is_trusted = models.BooleanField(default=False)  # by an admin: never paused by itself again
+    reason = models.CharField(max_length=200, blank=True)
+    changed_at = models.DateTimeField(auto_now=True)
+    history = HistoricalRecords()
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.person_id}: {'paused' if self.is_paused else 'good'}"
+
+
+class Correction(models.Model):
+    """What a photo should have been called, decided by somebody after people disagreed with a model."""
+
+    photo = models.OneToOneField(Photo, models.CASCADE, related_name="correction")
+    hashtag = models.ForeignKey(Hashtag, models.PROTECT, null=True, blank=True)  # null: other
+    scene_class = models.ForeignKey("mapping.SceneClass", models.SET_NULL, null=True, blank=True)
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
+    decided_at = models.DateTimeField(auto_now=True)
+    history = HistoricalRecords()
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.photo_id}: {self.hashtag or 'other'}"
