@@ -106,14 +106,11 @@ def _failure(code: int, last_error: Event | None, stderr: IO[bytes]) -> Exceptio
         return Busy(said)
     if code < 0 or code in (128 + signal.SIGKILL, STOPPED):
         return Died(f"The program was ended from outside ({_signal_name(code)}).", MEMORY_HINT)
-    if any(_CHILD_DIED in words for words in (said, tail[-1500:])):
+    if last_error and last_error.get("kind") == "loader":
         return Died("A process that reads photos was ended from outside.", MEMORY_HINT)
     if last_error:
         return JobError(said, str(last_error.get("hint", "")))
     return JobError(f"The process ended with code {code}: {tail[-1500:] or 'it said nothing'}")
-
-
-_CHILD_DIED = "DataLoader worker (pid"  # PyTorch's words when one is killed
 
 
 def _signal_name(code: int) -> str:

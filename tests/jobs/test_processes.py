@@ -56,7 +56,7 @@ def test_failure_without_words_shows_the_end_of_stderr(lease: Lease) -> None:
         "import os; os.kill(os.getpid(), 9)",
         "import os; os.kill(os.getpid(), 11)",
         "raise SystemExit(143)",
-        "raise RuntimeError('DataLoader worker (pid(s) 7) exited unexpectedly')",
+        'print(\'{"event": "error", "kind": "loader"}\'); raise SystemExit(1)',
     ],
 )
 def test_ended_from_outside_is_another_attempt_and_hints_at_memory(lease: Lease, code: str) -> None:

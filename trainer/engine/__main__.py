@@ -60,8 +60,7 @@ def _run(arguments: argparse.Namespace) -> int:
     return 1
 
 
-# The last are PyTorch's about a process that reads photos: mostly it was killed for want of memory.
-_MEMORY_WORDS = ("out of memory", "can't allocate", "DataLoader worker (pid")
+_MEMORY_WORDS = ("out of memory", "can't allocate")
 _MEMORY_HINT = "Choose a smaller batch size or smaller photos."
 
 

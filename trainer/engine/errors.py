@@ -6,7 +6,7 @@ NO_PHOTOS = "Are they JPEG, PNG or WebP files, and still where the photo set say
 
 
 class EngineError(Exception):
-    """Ends a run. ``kind`` is one of weights, photos, nan, memory, disk, recipe, export, busy."""
+    """Ends a run. ``kind`` is one of weights, photos, nan, memory, disk, recipe, export, busy, loader."""
 
     kind = "export"
 
@@ -36,6 +36,12 @@ class PhotosError(EngineError):
 
 class NotANumberError(EngineError):
     kind = "nan"
+
+
+class LoaderDied(EngineError):
+    """A process that reads photos was ended from outside. Training can go on where it was."""
+
+    kind = "loader"
 
 
 class ExportError(EngineError):

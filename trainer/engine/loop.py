@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from . import checkpoint, metrics
 from .board import Board
-from .errors import NO_PHOTOS, NotANumberError, PhotosError
+from .errors import NO_PHOTOS, LoaderDied, NotANumberError, PhotosError
 from .events import StopRequest, emit
 from .families import SECOND_LOSS
 from .networks import device, input_of
@@ -163,12 +163,12 @@ class Trainer:
             try:
                 self._train_batches(started)
                 break
-            except RuntimeError as error:
+            except LoaderDied as death:
                 # Position and weights are those of the last whole batch: read on from there.
-                if "DataLoader worker" not in str(error) or attempt == RELOADS:
+                if attempt == RELOADS:
                     raise
                 self._end_if_asked(started)
-                emit("reloading", reason=str(error).split("\n")[0])
+                emit("reloading", reason=death.message)
         self.at.seconds += time.monotonic() - started
 
     def _train_batches(self, started: float) -> None:

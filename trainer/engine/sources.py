@@ -5,24 +5,18 @@ The order of an epoch depends on seed and epoch alone, so a resumed run goes on 
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import select
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
-from multiprocessing.context import BaseContext
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from .augment import distorted, draw, generator
 from .data import Photo
 from .events import emit
+from .loaders import rows
 from .preprocess import Input, UnreadablePhotoError, as_batch, open_photo, resized
 
 
@@ -84,31 +78,6 @@ class FeatureSource:
         parts = (torch.split(x, 1024) for x in (self.test, self.test_labels, self.test_scenes))
         for inputs, labels, scenes in zip(*parts, strict=True):
             yield Batch(inputs.float(), labels, scenes)
-
-
-def _processes() -> BaseContext:
-    """Loaders forked from a server that has imported what they need: started in no time, every epoch anew.
-
-    Forked from this process they could inherit a lock that some thread of it holds. Where a process cannot
-    be waited for by a file descriptor they are started one by one: PyTorch itself ends those.
-    """
-    if not hasattr(os, "pidfd_open"):
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
-
-
-def _end_with(trainer: int, worker: int) -> None:
-    """A forked loader's parent is the server, so PyTorch does not see that its trainer was killed."""
-    if hasattr(os, "pidfd_open"):
-        threading.Thread(target=_watch, args=(trainer,), name="trainer", daemon=True).start()
-
-
-def _watch(trainer: int) -> None:
-    with suppress(ProcessLookupError):
-        select.select([os.pidfd_open(trainer)], [], [])
-    os._exit(1)
 
 
 class PhotoDataset(Dataset[tuple[int, Any, str]]):
@@ -178,19 +147,9 @@ class PhotoSource:
         self.test_photos = [photo for photo in photos if photo.photo_id not in self.unreadable]
 
     def _load(self, dataset: PhotoDataset, chosen: list[list[int]]) -> Iterator[Batch]:
-        loader = DataLoader(
-            dataset,
-            batch_sampler=chosen,
-            num_workers=self.num_workers,
-            collate_fn=list,
-            multiprocessing_context=_processes() if self.num_workers else None,
-            worker_init_fn=partial(_end_with, os.getpid()),
-            # Its iterator draws a seed: not from the generator whose state a checkpoint keeps.
-            generator=torch.Generator(),
-        )
-        for rows in loader:
-            good = [(dataset.photos[at], pixels) for at, pixels, _ in rows if pixels is not None]
-            for at, pixels, reason in rows:
+        for batch in rows(dataset, chosen, self.num_workers):
+            good = [(dataset.photos[at], pixels) for at, pixels, _ in batch if pixels is not None]
+            for at, pixels, reason in batch:
                 if pixels is None:
                     self._skip(dataset.photos[at], reason)
             if good:
