@@ -26,6 +26,7 @@ from .efficientnet_lite import load_backbone
 from .errors import ExportError
 from .events import Progress, emit
 from .families import build_network
+from .fixed_pool import with_fixed_pools
 from .networks import FrozenNetwork, build_head, input_of
 from .predict import FORMAT
 from .preprocess import Input, UnreadablePhotoError, as_batch, backbone_input, open_photo, resized
@@ -157,12 +158,13 @@ def write_model(
 def write_onnx(network: nn.Module, spec: Input, file: Path, *, output: str) -> None:
     """The network as ONNX: ``photos`` (n, 3, size, size) → ``output`` (n, …), any n."""
     example = torch.zeros(2, 3, spec.size, spec.size)
+    network = with_fixed_pools(network.eval().cpu(), spec.size)
     with warnings.catch_warnings():
         # The TorchScript exporter is deprecated, but the new one needs onnxscript and does no better here;
         # its tracer warns that padding is fixed for this size, which is what we want.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            network.eval().cpu(),
+            network,
             (example,),
             str(file),
             dynamo=False,
