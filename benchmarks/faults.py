@@ -82,6 +82,7 @@ class Bench:
         self.going_on: dict[str, list[float]] = defaultdict(list)
         self.cancel_seconds: list[float] = []
         self.short_seconds: list[float] = []
+        self.troubles: list[str] = []
         self.runs: list[TrainingRun] = []
         self.photo_set = register_photos(site.folder / "photos", PHOTOS)
         self.watch = Watch(self.site.folder / "runs")
@@ -89,8 +90,11 @@ class Bench:
     def run(self, kills: int, cancels: int, minutes: float) -> None:
         began = time.monotonic()
         self.watch.start()
-        self._inject(kills, began + 60 * minutes)
-        self._cancel(cancels)
+        for part in (lambda: self._inject(kills, began + 60 * minutes), lambda: self._cancel(cancels)):
+            try:
+                part()
+            except RuntimeError as error:  # told in the report: what was measured before counts
+                self.troubles.append(str(error))
         self._finish()
         self.watch.end()
         self._report(time.monotonic() - began)
@@ -260,7 +264,9 @@ class Bench:
             wait_until(lambda run=run: not self._job(run).is_live, 10, "not cancelled")  # type: ignore[misc]
             if self._job(run).state == "succeeded":
                 continue  # it had ended before it heard: that counts as whole
-            assert (run.folder / "checkpoint.pt").exists(), "a cancelled run without its checkpoint"
+            # A whole report instead: training had ended, and going on reads the report.
+            if not any((run.folder / name).exists() for name in ("checkpoint.pt", "report.json")):
+                self.troubles.append(f"{run} was cancelled and has no checkpoint")
             self.cancel_seconds.append(seconds)
             print(f"cancel {len(self.cancel_seconds)}: {self.cancel_seconds[-1]:.1f} s", flush=True)
             services.retry(job=run.job, by=None)
@@ -328,6 +334,7 @@ class Bench:
             "cancel_at_most_s": round(max(self.cancel_seconds, default=0.0), 2),
             "cancel_median_s": round(median(self.cancel_seconds), 2),
             "different_weights": self._different(),
+            "troubles": self.troubles,
             "seconds": round(seconds),
         }
         for name, value in result.items():
