@@ -67,8 +67,12 @@ def _check_answers(folder: Path) -> None:
         raise Unsound("model.onnx must take one input, “photos”, of floats")
     if list(inputs[0].shape[1:]) != [3, size, size]:
         raise Unsound(f"model.onnx takes {inputs[0].shape[1:]}, the manifest says 3 × {size} × {size}")
-    if len(outputs) != 1 or len(outputs[0].shape) != 2 or outputs[0].shape[1] not in (labels, None):
-        raise Unsound(f"model.onnx must give one number for each of the {labels} labels")
+    expected = {"label": labels} | ({"scene class": len(suggester.scenes)} if suggester.scenes else {})
+    if len(outputs) != len(expected):
+        raise Unsound(f"model.onnx gives {len(outputs)} outputs, the manifest says {len(expected)}")
+    for output, (what, count) in zip(outputs, expected.items(), strict=True):
+        if len(output.shape) != 2 or output.shape[1] not in (count, None):
+            raise Unsound(f"model.onnx must give one number for each {what}: {count} of them")
     pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
     answers = list(suggester.suggest([Image.fromarray(pixels), Image.fromarray(pixels[:, ::-1].copy())]))
     for answer in answers:

@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from jobs import services as jobs
 from jobs.lease import JobError, Lease
 from jobs.models import Job
-from mapping.models import Hashtag
+from mapping.models import Hashtag, SceneClass
 from trainer import serving
 from trainer.engine.errors import ModelError
 from trainer.models import TrainedModel
@@ -133,10 +133,11 @@ def predict(lease: Lease) -> None:
     done = total - len(photos)
     lease.beat(done, total, "Loading the model")
     hashtags = {hashtag.name: hashtag for hashtag in Hashtag.objects.all()}
+    scenes = dict(SceneClass.objects.values_list("key", "pk"))
     started, before = time.monotonic(), done
     for start in range(0, len(photos), BATCH):
         batch = photos[start : start + BATCH]
-        rows = _predict_batch(campaign.model, batch, hashtags)
+        rows = _predict_batch(campaign.model, batch, hashtags, scenes)
         with lease.fenced():
             # Another campaign with this model may have predicted a photo meanwhile: its row stands.
             Prediction.objects.bulk_create(rows, ignore_conflicts=True)
@@ -146,7 +147,7 @@ def predict(lease: Lease) -> None:
 
 
 def _predict_batch(
-    model: TrainedModel, photos: list[Photo], hashtags: dict[str, Hashtag]
+    model: TrainedModel, photos: list[Photo], hashtags: dict[str, Hashtag], scenes: dict[str, int]
 ) -> list[Prediction]:
     try:
         said = list(serving.suggest((_bytes(photo) for photo in photos), model=model))
@@ -156,7 +157,7 @@ def _predict_batch(
         ) from error
     except ModelError as error:
         raise JobError(f"“{model}” cannot predict: {error}", "Export it again, then try again.") from error
-    return [_prediction(photo, model, one, hashtags) for photo, one in zip(photos, said, strict=True)]
+    return [_prediction(photo, model, one, hashtags, scenes) for photo, one in zip(photos, said, strict=True)]
 
 
 def _bytes(photo: Photo) -> bytes:
@@ -168,13 +169,18 @@ def _bytes(photo: Photo) -> bytes:
 
 
 def _prediction(
-    photo: Photo, model: TrainedModel, said: Suggestion, hashtags: dict[str, Hashtag]
+    photo: Photo,
+    model: TrainedModel,
+    said: Suggestion,
+    hashtags: dict[str, Hashtag],
+    scenes: dict[str, int],
 ) -> Prediction:
     if said.hashtag is not None and said.hashtag not in hashtags:
         raise JobError(
             f"“{model}” suggests #{said.hashtag}, which is not one of our hashtags.",
             "Load the catalogue the model was trained with (manage.py prepare), then try again.",
         )
+    scene, scene_confidence = said.scene or ("", None)
     return Prediction(
         photo=photo,
         model=model,
@@ -182,6 +188,8 @@ def _prediction(
         confidence=said.confidence,
         reason="" if said.hashtag else (said.reason or "unsure")[:200],
         candidates=[list(candidate) for candidate in said.candidates],
+        scene_class_id=scenes.get(scene),
+        scene_confidence=scene_confidence if scene in scenes else None,
     )
 
 

@@ -205,7 +205,7 @@ def network(
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"labels": 4}, "one number for each of the 3 labels"),
+        ({"labels": 4}, "one number for each label: 3"),
         ({"size": 64}, "the manifest says 3 × 32 × 32"),
         ({"external": True}, "keeps weights in other files"),
         ({"name": "pixels"}, "must take one input"),
@@ -235,7 +235,7 @@ def test_check_runs_apart_and_its_failure_leaves_nothing(exported: bytes, tmp_pa
     network(tmp_path / "other.onnx", labels=4)
     content = (tmp_path / "other.onnx").read_bytes()
     package = with_manifest(exported, sha256=hashlib.sha256(content).hexdigest())
-    with pytest.raises(packages.BadPackage, match="for each of the 3 labels"):
+    with pytest.raises(packages.BadPackage, match="for each label: 3"):
         take_in(changed(package, model_onnx=content))
     assert nothing_is_left()
 

@@ -46,6 +46,8 @@ def test_sample_campaign_is_predicted_once(catalogue: None, run_jobs: Callable[[
     suggested = [one for one in said if one.hashtag]
     assert 0 < len(suggested) < len(said)
     assert all(one.confidence and one.confidence > 0.3 and len(one.candidates) == 3 for one in suggested)
+    # The starter tells scene classes apart: each suggestion says by which row of the mapping it came.
+    assert all(one.scene_class and one.scene_confidence for one in said)
     assert {reason for reason, _ in services.silent_by_reason(campaign=campaign)} <= {"other", "unsure"}
 
     # Twice is once, also when the job is done again after a worker died between two batches.

@@ -44,7 +44,7 @@ def pack(run_dir: Path, starter_dir: Path, *, target_precision: float = 0.9) -> 
         **{
             key: value
             for key, value in manifest.items()
-            if key not in ("input", "sha256", "created", "format")
+            if key not in ("input", "sha256", "created", "format", "scenes")
         },
         "groups": content["groups"],
         "scene_classes": content["scene_classes"],
@@ -80,9 +80,8 @@ def assemble(starter_dir: Path, model_dir: Path) -> dict[str, Any]:
     head.load_state_dict(state)
     network = FrozenNetwork(recipe.backbones, head).eval()
     progress.advance()
-    manifest = write_model(
-        network, input_of(recipe), facts, model_dir, _made_up_photos(input_of(recipe).size)
-    )
+    photos, scenes = _made_up_photos(input_of(recipe).size), facts["scene_classes"]
+    manifest = write_model(network, input_of(recipe), facts, model_dir, photos, scenes=scenes)
     progress.advance()
     return manifest
 

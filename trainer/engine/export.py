@@ -27,7 +27,7 @@ from .errors import ExportError
 from .events import Progress, emit
 from .families import build_network
 from .fixed_pool import with_fixed_pools
-from .networks import FrozenNetwork, build_head, input_of
+from .networks import FrozenNetwork, WithScenes, build_head, input_of, tells_scenes
 from .predict import FORMAT
 from .preprocess import Input, UnreadablePhotoError, as_batch, backbone_input, open_photo, resized
 from .recipe import Recipe
@@ -103,7 +103,8 @@ def export(run_dir: Path, model_dir: Path, *, target_precision: float = 0.9) -> 
     }
     progress.advance()
     photos = sample_pixels(held_out.paths, input_of(recipe))
-    manifest = write_model(network, input_of(recipe), manifest, model_dir, photos)
+    scenes = content["scene_classes"]
+    manifest = write_model(network, input_of(recipe), manifest, model_dir, photos, scenes=scenes)
     progress.advance()
     return manifest
 
@@ -123,15 +124,29 @@ def sample_pixels(paths: Sequence[str], spec: Input) -> NDArray[np.float32]:
 
 
 def write_model(
-    network: nn.Module, spec: Input, manifest: dict[str, Any], model_dir: Path, photos: NDArray[np.float32]
+    network: nn.Module,
+    spec: Input,
+    manifest: dict[str, Any],
+    model_dir: Path,
+    photos: NDArray[np.float32],
+    *,
+    scenes: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Write and check the ONNX file, then the manifest; a folder without a manifest is no model."""
+    """Write and check the ONNX file, then the manifest; a folder without a manifest is no model.
+
+    ``scenes`` are the scene classes of a network that tells them apart: the file then says them, too.
+    """
     model_dir.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=model_dir, suffix=".part")
     os.close(handle)
     part = Path(name)
     try:
-        write_onnx(network, spec, part, output="logits")
+        if scenes and tells_scenes(network):
+            assert isinstance(network, FrozenNetwork)
+            manifest = manifest | {"scenes": list(scenes)}
+            write_onnx(WithScenes(network), spec, part, outputs=("logits", "scenes"))
+        else:
+            write_onnx(network, spec, part, outputs=("logits",))
         difference = largest_difference(network, part, photos, manifest["temperature"])
         if not difference < TOLERANCE:
             raise ExportError(
@@ -155,8 +170,8 @@ def write_model(
     return manifest
 
 
-def write_onnx(network: nn.Module, spec: Input, file: Path, *, output: str) -> None:
-    """The network as ONNX: ``photos`` (n, 3, size, size) → ``output`` (n, …), any n."""
+def write_onnx(network: nn.Module, spec: Input, file: Path, *, outputs: Sequence[str]) -> None:
+    """The network as ONNX: ``photos`` (n, 3, size, size) → each of ``outputs`` (n, …), any n."""
     example = torch.zeros(2, 3, spec.size, spec.size)
     network = with_fixed_pools(network.eval().cpu(), spec.size)
     with warnings.catch_warnings():
@@ -169,13 +184,13 @@ def write_onnx(network: nn.Module, spec: Input, file: Path, *, output: str) -> N
             str(file),
             dynamo=False,
             input_names=["photos"],
-            output_names=[output],
-            dynamic_axes={"photos": {0: "n"}, output: {0: "n"}},
+            output_names=list(outputs),
+            dynamic_axes={name: {0: "n"} for name in ("photos", *outputs)},
         )
 
 
 def write_backbone(backbone: str, file: Path) -> None:
-    write_onnx(load_backbone(backbone), backbone_input(backbone), file, output="features")
+    write_onnx(load_backbone(backbone), backbone_input(backbone), file, outputs=("features",))
 
 
 def largest_difference(

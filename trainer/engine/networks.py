@@ -83,6 +83,27 @@ class FrozenNetwork(nn.Module):
         return logits
 
 
+class WithScenes(nn.Module):
+    """Photos → logits of labels (n, c) and of scene classes (n, k), by a head that tells the latter apart."""
+
+    def __init__(self, network: FrozenNetwork) -> None:
+        super().__init__()
+        self.network = network
+        assert isinstance(network.head, nn.Sequential)
+        self.head, self.labels = network.head
+
+    def forward(self, photos: Tensor) -> tuple[Tensor, Tensor]:
+        features = torch.cat([backbone(photos) for backbone in self.network.backbones], 1)
+        scenes = self.head(features)
+        return self.labels(scenes), scenes
+
+
+def tells_scenes(network: nn.Module) -> bool:
+    """Whether it predicts scene classes, and a label's probability is the sum of its scenes'."""
+    head = network.head if isinstance(network, FrozenNetwork) else None
+    return isinstance(head, nn.Sequential) and getattr(head[-1], "groups", None) is not None
+
+
 def build_head(recipe: Recipe, groups: Sequence[int], labels: int) -> nn.Sequential:
     """The trainable part of a frozen recipe; it tells scene classes apart when ``scene_loss`` asks for it."""
     features = FEATURES * len(recipe.backbones)

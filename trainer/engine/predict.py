@@ -23,11 +23,15 @@ from .report import softmax
 
 FORMAT = "scenetag-model/1"
 CANDIDATES = 3
+Scene = tuple[str, float] | None
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What the model says about one photo. Where it stays silent ``reason`` tells why."""
+    """What the model says about one photo. Where it stays silent ``reason`` tells why.
+
+    ``scene`` is the scene class it looks most like, with its probability, of models that tell scenes apart.
+    """
 
     file: str
     hashtag: str | None
@@ -35,6 +39,7 @@ class Suggestion:
     reason: str | None
     candidates: tuple[tuple[str, float], ...]
     probabilities: dict[str, float]
+    scene: Scene = None
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -60,6 +65,7 @@ class Suggester:
         self.thresholds: dict[str, float] = dict(self.manifest["thresholds"])
         self.input = Input.from_dict(self.manifest["input"])
         self.temperature = float(self.manifest["temperature"])
+        self.scenes: list[str] = list(self.manifest.get("scenes", []))
         self.batch = max(1, batch)
         self.threads = threads or os.cpu_count() or 1
         options = onnxruntime.SessionOptions()
@@ -87,18 +93,22 @@ class Suggester:
                     yield (
                         _unreadable(name, pixels)
                         if isinstance(pixels, str)
-                        else self._judge(name, next(rows))
+                        else self._judge(name, *next(rows))
                     )
 
-    def _rows(self, photos: list[NDArray[np.uint8]]) -> Iterator[NDArray[np.float64]]:
+    def _rows(self, photos: list[NDArray[np.uint8]]) -> Iterator[tuple[NDArray[np.float64], Scene]]:
         # With one thread a batch is no faster and takes 100 MB more for good: a web worker goes one by one.
         together = self.batch if self.threads > 1 else 1
         for at in range(0, len(photos), together):
-            yield from self.probabilities(as_batch(photos[at : at + together], self.input))
+            pixels = as_batch(photos[at : at + together], self.input)
+            logits, *others = self.session.run(None, {"photos": pixels})
+            scenes = self._scenes(others[0]) if self.scenes else [None] * len(logits)
+            yield from zip(softmax(logits, self.temperature), scenes, strict=True)
 
-    def probabilities(self, photos: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Calibrated probabilities (n, c) of normalised photos (n, 3, s, s)."""
-        return softmax(self.session.run(None, {"photos": photos})[0], self.temperature)
+    def _scenes(self, logits: NDArray[np.float32]) -> list[Scene]:
+        """The likeliest scene class of each row (n, k), and its probability, which is not calibrated."""
+        rows = softmax(logits)
+        return [(self.scenes[at], round(float(row[at]), 4)) for row in rows for at in [int(row.argmax())]]
 
     def _decode(self, source: Source) -> NDArray[np.uint8] | str:
         try:
@@ -106,7 +116,7 @@ class Suggester:
         except UnreadablePhotoError as error:
             return str(error)
 
-    def _judge(self, name: str, row: NDArray[np.float64]) -> Suggestion:
+    def _judge(self, name: str, row: NDArray[np.float64], scene: Scene) -> Suggestion:
         order = np.argsort(-row, kind="stable")
         best, confidence = self.labels[order[0]], float(row[order[0]])
         needed = self.thresholds.get(best, NEVER)
@@ -124,6 +134,7 @@ class Suggester:
             reason=reason,
             candidates=tuple((self.labels[at], round(float(row[at]), 4)) for at in order[:CANDIDATES]),
             probabilities={label: float(p) for label, p in zip(self.labels, row, strict=True)},
+            scene=scene,
         )
 
 

@@ -16,6 +16,7 @@ from trainer.engine.errors import ExportError, ModelError
 from trainer.engine.export import rebuild, write_model
 from trainer.engine.networks import input_of
 from trainer.engine.predict import Suggester
+from trainer.engine.report import softmax
 
 from .conftest import Engine, write_photo
 
@@ -86,9 +87,28 @@ def test_the_shipped_starter_model_works(tmp_path: Path, engine: Engine) -> None
     code, events = engine("assemble", STARTER, tmp_path / "model")
     assert code == 0, events
     write_photo(tmp_path / "photo.jpg", "a/alley", 1, size=(640, 480))
-    suggestion = next(Suggester(tmp_path / "model").suggest([tmp_path / "photo.jpg"]))
+    suggester = Suggester(tmp_path / "model")
+    suggestion = next(suggester.suggest([tmp_path / "photo.jpg"]))
     assert len(suggestion.candidates) == 3
     assert sum(suggestion.probabilities.values()) == pytest.approx(1, abs=1e-6)
+    assert suggestion.scene is not None
+    assert suggestion.scene[0] in json.loads((STARTER / "starter.json").read_text())["scene_classes"]
+
+
+def test_a_labels_probability_is_the_sum_of_its_scenes(tmp_path: Path) -> None:
+    """What the exported file says of scene classes is what its labels are made of."""
+    assemble(STARTER, tmp_path / "model")
+    facts = json.loads((STARTER / "starter.json").read_text())
+    suggester = Suggester(tmp_path / "model")
+    size = suggester.input.size
+    photos = np.random.default_rng(0).normal(size=(2, 3, size, size)).astype(np.float32)
+    logits, scenes = suggester.session.run(None, {"photos": photos})
+    assert scenes.shape == (2, len(facts["scene_classes"]))
+    summed = np.zeros(logits.shape)
+    np.add.at(summed.T, facts["groups"], softmax(scenes).T)
+    with np.load(STARTER / HEAD) as arrays:
+        (shift,) = (arrays[name] for name in arrays.files if name.endswith("shift"))
+    np.testing.assert_allclose(np.log(summed) + shift, logits, atol=1e-3)
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"format": "scenetag-model/0"}'])

@@ -30,7 +30,7 @@ def small_vgg() -> nn.Sequential:
 
 def test_a_network_that_pools_to_a_size_that_does_not_divide_is_exported(tmp_path: Path) -> None:
     network, spec = small_vgg().eval(), Input(16, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-    write_onnx(network, spec, tmp_path / "model.onnx", output="logits")
+    write_onnx(network, spec, tmp_path / "model.onnx", outputs=("logits",))
     photos = np.random.default_rng(0).normal(size=(3, 3, 16, 16)).astype(np.float32)
     session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
     with torch.inference_mode():

@@ -139,7 +139,7 @@ def test_a_run_of_any_family_is_exported_from_its_weights_alone(tmp_path: Path, 
     content = {"recipe": chosen.as_dict(), "labels": ["a", "b", "c", "d"], "state": network.state_dict()}
     checkpoint.save(tmp_path / "best.pt", content)
     rebuilt, _, _ = rebuild(tmp_path)
-    write_onnx(rebuilt, input_of(chosen), tmp_path / "model.onnx", output="logits")
+    write_onnx(rebuilt, input_of(chosen), tmp_path / "model.onnx", outputs=("logits",))
     photos = torch.randn(3, 3, size, size)  # as many as the exporter did not see
     with torch.inference_mode():
         assert torch.allclose(rebuilt(photos), network.eval()(photos), atol=1e-5)
