@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
@@ -9,7 +8,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 
 from trainer import serving
 from trainer.models import TrainedModel
-from validation.models import Campaign, Vote
+from validation.models import Campaign
 
 if TYPE_CHECKING:
     _CampaignModelForm = forms.ModelForm[Campaign]
@@ -81,23 +80,6 @@ class CampaignForm(_CampaignModelForm):
         if not cleaned.get("uploads") and not cleaned.get("photos_of"):
             self.add_error("uploads", "Choose photos to upload, or another campaign to take them from.")
         return cleaned
-
-
-class VoteForm(forms.Form):
-    """A ballot: which photo and hashtag, the answer, and the page's own idempotency key."""
-
-    photo = forms.IntegerField(min_value=1)
-    hashtag = forms.IntegerField(min_value=1)
-    answer = forms.ChoiceField(choices=Vote.Answer.choices)
-    request_id = forms.UUIDField()
-
-
-class UndoForm(forms.Form):
-    request_id = forms.UUIDField()
-
-    def vote(self) -> UUID:
-        request_id: UUID = self.cleaned_data["request_id"]
-        return request_id
 
 
 class ResultsFilter(forms.Form):

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from validation import views
+from validation import views, views_vote
 
 app_name = "validation"
 urlpatterns = [
@@ -10,9 +10,14 @@ urlpatterns = [
     path("campaigns/<int:pk>/open/", views.set_open, {"is_open": True}, name="open"),
     path("campaigns/<int:pk>/close/", views.set_open, {"is_open": False}, name="close"),
     path("campaigns/<int:pk>/photos/<int:photo_pk>/withdraw/", views.withdraw, name="withdraw"),
-    path("vote/", views.vote_index, name="vote_index"),
-    path("vote/<int:pk>/", views.vote, name="vote"),
-    path("vote/<int:pk>/undo/", views.undo, name="undo"),
+    path("vote/", views_vote.vote_index, name="vote_index"),
+    path("vote/<int:pk>/", views_vote.vote, name="vote"),
+    path("vote/language/", views_vote.language, name="language"),
+    path("vote/<int:pk>/undo/", views_vote.undo, name="undo"),
+    path("vote/<int:pk>/next/", views_vote.next_questions, name="next_questions"),
+    path("vote/<int:pk>/votes/", views_vote.give_vote, name="give_vote"),
+    path("vote/<int:pk>/take-back/", views_vote.take_back, name="take_back"),
+    path("vote/<int:pk>/more/", views_vote.say_more, name="say_more"),
     path("agreement/", views.agreement, name="agreement"),
     path("agreement/photos/", views.votes, name="votes"),
     path("photos/<int:pk>.jpg", views.photo, name="photo"),

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from typing import Any
 from urllib.parse import urlencode
-from uuid import uuid4
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
@@ -13,13 +12,12 @@ from django.db import IntegrityError
 from django.db.models import F
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
-from django.views.decorators.cache import cache_control, never_cache
+from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from trainer.models import TrainedModel
-from validation import assignment, results, services
-from validation.forms import CampaignForm, ResultsFilter, UndoForm, VoteForm
+from validation import results, services
+from validation.forms import CampaignForm, ResultsFilter
 from validation.models import Campaign, Photo, Prediction
 from validation.photos import PhotoRefused, take_in
 
@@ -143,67 +141,6 @@ def withdraw(request: SignedIn, pk: int, photo_pk: int) -> HttpResponse:
     return redirect(shown)
 
 
-# --- voting -----------------------------------------------------------------------------------
-
-
-@require_GET
-@never_cache
-@permission_required("validation.add_vote", raise_exception=True)
-def vote_index(request: SignedIn) -> HttpResponse:
-    shown = list(Campaign.objects.filter(is_open=True))
-    counts = results.progress_of(shown, person=request.user)
-    rows = [(campaign, counts.get(campaign.pk, results.NO_PROGRESS)) for campaign in shown]
-    rows.sort(key=lambda row: row[1].left == 0)
-    return render(request, "validation/vote_index.html", {"rows": rows})
-
-
-@require_http_methods(["GET", "POST"])
-@never_cache
-@permission_required("validation.add_vote", raise_exception=True)
-def vote(request: SignedIn, pk: int) -> HttpResponse:
-    shown = get_object_or_404(Campaign.objects.select_related("job"), pk=pk)
-    if request.method == "POST":
-        return _answer(request, shown)
-    wanted = request.GET.get("photo", "")
-    context = {
-        "campaign": shown,
-        "assignment": assignment.assign(
-            campaign=shown, person=request.user, photo=int(wanted) if wanted.isdecimal() else None
-        ),
-        "request_id": uuid4(),
-    }
-    return render(request, "validation/_ballot.html" if request.htmx else "validation/vote.html", context)
-
-
-def _answer(request: SignedIn, shown: Campaign) -> HttpResponse:
-    form = VoteForm(request.POST)
-    if not form.is_valid():
-        messages.warning(request, "Choose one of the three answers.")
-        return redirect("validation:vote", shown.pk)
-    try:
-        services.record_vote(campaign=shown, person=request.user, **form.cleaned_data)
-    except services.VoteRefused as error:
-        messages.warning(request, str(error))
-    return redirect("validation:vote", shown.pk)
-
-
-@require_POST
-@permission_required("validation.add_vote", raise_exception=True)
-def undo(request: SignedIn, pk: int) -> HttpResponse:
-    shown = get_object_or_404(Campaign, pk=pk)
-    back = reverse("validation:vote", args=[shown.pk])
-    form = UndoForm(request.POST)
-    if not form.is_valid():
-        return redirect(back)
-    try:
-        undone = services.undo_vote(campaign=shown, person=request.user, request_id=form.vote())
-    except services.CampaignClosed as error:
-        messages.warning(request, str(error))
-        return redirect(back)
-    # The same photo again. A repeated click found nothing to undo and shows whatever is next.
-    return redirect(f"{back}?photo={undone.photo_id}" if undone else back)
-
-
 # --- results ----------------------------------------------------------------------------------
 
 
@@ -250,7 +187,8 @@ def votes(request: SignedIn) -> HttpResponse:
 @permission_required("validation.view_photo", raise_exception=True)
 def photo(request: SignedIn, pk: int) -> HttpResponseBase:
     shown = get_object_or_404(Photo, pk=pk)
+    file = shown.small if shown.small and request.GET.get("size") == "small" else shown.file
     try:
-        return FileResponse(shown.file.open("rb"), content_type="image/jpeg")
+        return FileResponse(file.open("rb"), content_type="image/jpeg")
     except OSError as error:
         raise Http404("The photo's file is gone from the storage.") from error

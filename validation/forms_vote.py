@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from validation.models import Vote
+
+LONGEST = 3600.0  # seconds; whoever left the page open was not looking
+
+
+class VoteForm(forms.Form):
+    """A ballot: which photo and hashtag, the answer, and the page's own idempotency key."""
+
+    photo = forms.IntegerField(min_value=1)
+    hashtag = forms.IntegerField(min_value=1)
+    answer = forms.ChoiceField(choices=Vote.Answer.choices)
+    request_id = forms.UUIDField()
+    seconds = forms.FloatField(required=False, min_value=0)
+
+    def given(self) -> dict[str, Any]:
+        """What record_vote takes."""
+        return {key: self.cleaned_data[key] for key in ("photo", "hashtag", "answer", "request_id")}
+
+
+class UndoForm(forms.Form):
+    request_id = forms.UUIDField()
+
+
+class MoreForm(forms.Form):
+    """What somebody adds to a vote: one of the two."""
+
+    request_id = forms.UUIDField()
+    reason = forms.ChoiceField(choices=[pair for pair in Vote.Reason.choices if pair[0]], required=False)
+    would_post = forms.ChoiceField(choices=[("yes", "yes"), ("no", "no")], required=False)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if bool(cleaned.get("reason")) == bool(cleaned.get("would_post")):
+            raise forms.ValidationError("Exactly one of reason and would_post.")
+        return cleaned
+
+    def said(self) -> dict[str, str | bool]:
+        if self.cleaned_data["reason"]:
+            return {"reason": self.cleaned_data["reason"]}
+        return {"would_post": self.cleaned_data["would_post"] == "yes"}

@@ -1,0 +1,289 @@
+"""Voting: the pages, which work without script, and the JSON that the page's script talks to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from uuid import uuid4
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.i18n import set_language
+
+from validation import assignment, results, services
+from validation.forms_vote import MoreForm, UndoForm, VoteForm
+from validation.models import Campaign, Guest, Photo, Vote
+
+AHEAD = 3  # questions the page holds ready
+MOST_AHEAD = 20
+
+
+class SignedIn(HttpRequest):
+    user: User
+    htmx: bool
+
+
+View = Callable[..., HttpResponse]
+
+
+def may_vote(user: Any, campaign: Campaign) -> bool:
+    """Members with the permission, and guests in the campaign whose link they came by."""
+    if user.has_perm("validation.add_vote"):
+        return True
+    guests = Guest.objects.filter(user_id=user.pk, campaign=campaign, link_version=campaign.link_version)
+    return campaign.audience == Campaign.Audience.LINK and guests.exists()
+
+
+def language_for(request: HttpRequest, campaign: Campaign | None = None) -> str:
+    """The campaign's language if it has one, otherwise what the voter chose or the browser asks for."""
+    own = campaign.language if campaign else ""
+    known = own and translation.check_for_language(own)
+    return own if known else translation.get_language_from_request(request)
+
+
+def _page(view: View) -> View:
+    """Finds the campaign, refuses who may not vote in it, and speaks the voter's language."""
+
+    @wraps(view)
+    def guarded(request: SignedIn, pk: int) -> HttpResponse:
+        shown = get_object_or_404(Campaign.objects.select_related("job"), pk=pk)
+        if not may_vote(request.user, shown):
+            raise PermissionDenied
+        with translation.override(language_for(request, shown)):
+            return view(request, shown)
+
+    return guarded
+
+
+def _json(view: View) -> View:
+    """The same for the script: whatever is refused is said in a sentence, never by a redirect."""
+
+    @wraps(view)
+    def guarded(request: SignedIn, pk: int) -> HttpResponse:
+        shown = Campaign.objects.filter(pk=pk).first()
+        with translation.override(language_for(request, shown)):
+            if not request.user.is_authenticated:
+                return _refused(_("You have been signed out. Sign in again: your answers wait here."), 401)
+            if shown is None:
+                return _refused(_("This campaign is gone."), 404)
+            if not may_vote(request.user, shown):
+                return _refused(_("You may not vote in this campaign (any more)."), 403)
+            return view(request, shown)
+
+    return login_not_required(never_cache(guarded))
+
+
+def _refused(words: str, status: int, **more: object) -> JsonResponse:
+    return JsonResponse({"error": words, **more}, status=status)
+
+
+def _words(error: services.VoteRefused, campaign: Campaign) -> str:
+    if isinstance(error, services.CampaignClosed):
+        return _("“%(campaign)s” has been closed, so your last answer was not kept.") % {"campaign": campaign}
+    return str(error)
+
+
+def _votes_stand(campaign: Campaign) -> str:
+    return _("“%(campaign)s” has been closed: its votes stand.") % {"campaign": campaign}
+
+
+# --- pages ------------------------------------------------------------------------------------
+
+
+@require_GET
+@never_cache
+def vote_index(request: SignedIn) -> HttpResponse:
+    shown = [campaign for campaign in Campaign.objects.taking_votes() if may_vote(request.user, campaign)]
+    if not shown and not request.user.has_perm("validation.add_vote"):
+        raise PermissionDenied
+    counts = results.progress_of(shown, person=request.user)
+    rows = [(campaign, counts.get(campaign.pk, results.NO_PROGRESS)) for campaign in shown]
+    rows.sort(key=lambda row: row[1].left == 0)
+    with translation.override(language_for(request)):
+        return render(request, "validation/vote_index.html", {"rows": rows, "can_switch": True})
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+@_page
+def vote(request: SignedIn, shown: Campaign) -> HttpResponse:
+    if request.method == "POST":
+        return _answer(request, shown)
+    wanted = request.GET.get("photo", "")
+    assigned = assignment.assign(
+        campaign=shown, person=request.user, photo=int(wanted) if wanted.isdecimal() else None
+    )
+    context = {
+        "campaign": shown,
+        "assignment": assigned,
+        "request_id": uuid4(),
+        "state": _state(request, shown, AHEAD, first=assigned.question),
+        "reasons": [(key, words) for key, words in _reasons().items()],
+        "answer_words": _answers(),
+        "can_switch": not shown.language,
+    }
+    return render(request, "validation/_ballot.html" if request.htmx else "validation/vote.html", context)
+
+
+def _answer(request: SignedIn, shown: Campaign) -> HttpResponse:
+    form = VoteForm(request.POST)
+    if not form.is_valid():
+        messages.warning(request, _("Choose one of the three answers."))
+        return redirect("validation:vote", shown.pk)
+    try:
+        services.record_vote(campaign=shown, person=request.user, **form.given())
+    except services.VoteRefused as error:
+        messages.warning(request, _words(error, shown))
+    return redirect("validation:vote", shown.pk)
+
+
+@require_POST
+@_page
+def undo(request: SignedIn, shown: Campaign) -> HttpResponse:
+    back = reverse("validation:vote", args=[shown.pk])
+    form = UndoForm(request.POST)
+    if not form.is_valid():
+        return redirect(back)
+    try:
+        undone = services.undo_vote(campaign=shown, person=request.user, **form.cleaned_data)
+    except services.CampaignClosed:
+        messages.warning(request, _votes_stand(shown))
+        return redirect(back)
+    # The same photo again. A repeated click found nothing to undo and shows whatever is next.
+    return redirect(f"{back}?photo={undone.photo_id}" if undone else back)
+
+
+language = login_not_required(require_POST(set_language))  # keeps the choice in a cookie, and goes back
+
+
+# --- JSON for the script ----------------------------------------------------------------------
+
+
+@require_GET
+@_json
+def next_questions(request: SignedIn, shown: Campaign) -> HttpResponse:
+    """What this person is asked next, and where they stand. ?n= how many, 1 to 20."""
+    wanted = request.GET.get("n", "")
+    count = min(max(int(wanted), 1), MOST_AHEAD) if wanted.isdecimal() else AHEAD
+    return JsonResponse(_state(request, shown, count))
+
+
+@require_POST
+@_json
+def give_vote(request: SignedIn, shown: Campaign) -> HttpResponse:
+    form = VoteForm(request.POST)
+    if not form.is_valid():
+        return _refused(_("This answer could not be read, so it was not kept."), 400)
+    given = form.given()
+    known = Vote.objects.filter(request_id=given["request_id"], person=request.user).exists()
+    try:
+        kept = services.record_vote(campaign=shown, person=request.user, **given)
+    except services.VoteRefused as error:
+        return _refused(_words(error, shown), 409, closed=isinstance(error, services.CampaignClosed))
+    repeated = known or kept.request_id != given["request_id"]
+    return JsonResponse({"kept": not repeated, "repeated": repeated, "answer": kept.answer})
+
+
+@require_POST
+@_json
+def take_back(request: SignedIn, shown: Campaign) -> HttpResponse:
+    form = UndoForm(request.POST)
+    if not form.is_valid():
+        return _refused(_("This vote could not be found, so nothing was undone."), 400)
+    try:
+        undone = services.undo_vote(campaign=shown, person=request.user, **form.cleaned_data)
+    except services.CampaignClosed:
+        return _refused(_votes_stand(shown), 409, closed=True)
+    return JsonResponse({"undone": undone is not None, "last": _last(shown, request.user)})
+
+
+@require_POST
+@_json
+def say_more(request: SignedIn, shown: Campaign) -> HttpResponse:
+    """Why it does not fit, or whether the person would post it: said of a vote that was given."""
+    form = MoreForm(request.POST)
+    if not form.is_valid():
+        return _refused(_("This answer could not be read, so it was not kept."), 400)
+    if not shown.takes_votes:
+        return _refused(_words(services.CampaignClosed(), shown), 409, closed=True)
+    said = form.said()
+    votes = Vote.objects.filter(person=request.user, request_id=form.cleaned_data["request_id"])
+    if "reason" in said:
+        votes = votes.filter(answer=Vote.Answer.DOES_NOT_FIT)
+    if not votes.update(**said):
+        return _refused(_("That vote has been taken back, so there was nothing to add to."), 409)
+    return JsonResponse({"kept": True})
+
+
+def _state(request: SignedIn, shown: Campaign, count: int, first: Any = None) -> dict[str, Any]:
+    left = assignment.questions_for(campaign=shown, person=request.user)
+    asked = list(left.select_related("photo", "hashtag")[:count]) if shown.takes_votes else []
+    if first is not None and shown.takes_votes:
+        asked = [first, *(one for one in asked if one.pk != first.pk)][:count]
+    done = assignment.own_votes(campaign=shown, person=request.user).count()
+    return {
+        "questions": [_question(one.photo, one.hashtag, shown, request.user) for one in asked],
+        "done": done,
+        "total": done + (left.count() if shown.takes_votes else 0),
+        "last": _last(shown, request.user),
+        "closed": not shown.takes_votes,
+    }
+
+
+def _last(shown: Campaign, person: User) -> dict[str, Any] | None:
+    """The vote that undo takes back, with the question it answered."""
+    votes = assignment.own_votes(campaign=shown, person=person).select_related("photo", "hashtag")
+    last = votes.first() if shown.takes_votes else None
+    if last is None:
+        return None
+    asked = _question(last.photo, last.hashtag, shown, person)
+    return {"request_id": str(last.request_id), "answer": last.answer, "question": asked}
+
+
+def _question(photo: Photo, hashtag: Any, shown: Campaign, person: User) -> dict[str, Any]:
+    """Nothing of the model: neither its confidence nor whether the answer is known."""
+    large = reverse("validation:photo", args=[photo.pk])
+    return {
+        "photo": photo.pk,
+        "hashtag": hashtag.pk,
+        "name": hashtag.name,
+        "image": large,
+        "small": f"{large}?size=small" if photo.small else large,
+        "width": photo.width,
+        "height": photo.height,
+        "licence": photo.licence,
+        "licence_url": photo.licence_url,
+        "source_url": photo.source_url,
+        "author": photo.author,
+        "ask_would_post": _asks_would_post(photo.pk, hashtag.pk, shown, person),
+    }
+
+
+def _asks_would_post(photo: int, hashtag: int, shown: Campaign, person: User) -> bool:
+    """The same for the same person and question each time: a reload changes nothing."""
+    digest = hashlib.sha256(f"{shown.pk}:{person.pk}:{photo}:{hashtag}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") / 2**32 < shown.would_post_share
+
+
+def _reasons() -> dict[str, str]:
+    return {
+        "wrong_scene": _("wrong scene"),
+        "too_general": _("too general"),
+        "too_specific": _("too specific"),
+        "unclear": _("photo unclear"),
+    }
+
+
+def _answers() -> dict[str, str]:
+    return {"fits": _("fits"), "does_not_fit": _("does not fit"), "skip": _("skipped")}
