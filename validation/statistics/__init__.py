@@ -1,0 +1,1 @@
+"""Pure statistics of what people said: no database, no Django. One question a module."""
