@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import csv
-import time
 from collections import Counter
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from jobs import services as jobs
-from jobs.lease import JobError, Lease
 from jobs.models import Job
-from mapping.models import Hashtag, SceneClass
+from mapping.models import Hashtag
 from trainer import serving
-from trainer.engine.errors import ModelError
 from trainer.models import TrainedModel
-from validation import results
+from validation import campaigns, results
 from validation.agreement import Rate
 from validation.assignment import own_votes
 from validation.models import Campaign, Photo, Prediction, Vote
 from validation.photos import take_in
+from validation.predicting import PREDICT as PREDICT
+from validation.predicting import predict as predict
+from validation.predicting import predict_again as predict_again
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
-    from trainer.engine.predict import Suggestion
 
-PREDICT = "validation.predict"
-BATCH = 16  # photos between two heartbeats, and lost at most when a worker dies
 SAMPLE_CAMPAIGN = "Sample photos"
 SAMPLES = settings.BASE_DIR / "samples"
 WITHDRAWN = "This photo has been withdrawn from the campaign, so your answer was not kept. Here is the next."
@@ -55,17 +52,19 @@ def create_campaign(
     model: TrainedModel,
     photos: Iterable[Photo],
     by: AbstractBaseUser | None,
-    votes_per_photo: int = 3,
+    **rules: Any,
 ) -> Campaign:
-    """An open campaign whose photos a job predicts. Raises ValueError without photos, IntegrityError for a
+    """An open campaign whose photos a job predicts. `rules` are fields of Campaign, as change_rules takes
+    them; what is left out has the model's default. Raises ValueError without photos, IntegrityError for a
     name that is taken.
     """
     chosen = list(photos)
     if not chosen:
         raise ValueError("A campaign needs at least one photo.")
-    campaign = Campaign.objects.create(
-        name=name, model=model, votes_per_photo=votes_per_photo, created_by_id=by.pk if by else None
-    )
+    campaign = Campaign(name=name, model=model, created_by_id=by.pk if by else None)
+    many = campaigns.put_rules(campaign, rules)
+    campaign.save()
+    campaigns.put_many(campaign, many)
     campaign.photos.set(chosen)
     campaign.job = jobs.enqueue(
         kind=PREDICT, title=f"Predict the photos of “{name}”", by=by, url=campaign.get_absolute_url()
@@ -122,75 +121,7 @@ def _sample_photos(by: AbstractBaseUser | None) -> list[Photo]:
     return photos
 
 
-# --- predictions ------------------------------------------------------------------------------
-
-
-def predict(lease: Lease) -> None:
-    """The job "validation.predict": what the campaign's model says about each of its photos, once each."""
-    campaign = Campaign.objects.select_related("model").get(job=lease.job)
-    photos = list(campaign.photos.exclude(predictions__model=campaign.model).order_by("pk"))
-    total = campaign.photos.count()
-    done = total - len(photos)
-    lease.beat(done, total, "Loading the model")
-    hashtags = {hashtag.name: hashtag for hashtag in Hashtag.objects.all()}
-    scenes = dict(SceneClass.objects.values_list("key", "pk"))
-    started, before = time.monotonic(), done
-    for start in range(0, len(photos), BATCH):
-        batch = photos[start : start + BATCH]
-        rows = _predict_batch(campaign.model, batch, hashtags, scenes)
-        with lease.fenced():
-            # Another campaign with this model may have predicted a photo meanwhile: its row stands.
-            Prediction.objects.bulk_create(rows, ignore_conflicts=True)
-        done += len(batch)
-        pace = (time.monotonic() - started) / (done - before)
-        lease.beat(done, total, "Predicting", pace * (total - done))
-
-
-def _predict_batch(
-    model: TrainedModel, photos: list[Photo], hashtags: dict[str, Hashtag], scenes: dict[str, int]
-) -> list[Prediction]:
-    try:
-        said = list(serving.suggest((_bytes(photo) for photo in photos), model=model))
-    except serving.NoActiveModel as error:
-        raise JobError(
-            f"“{model}” has not been exported yet.", "Try again once its export has ended."
-        ) from error
-    except ModelError as error:
-        raise JobError(f"“{model}” cannot predict: {error}", "Export it again, then try again.") from error
-    return [_prediction(photo, model, one, hashtags, scenes) for photo, one in zip(photos, said, strict=True)]
-
-
-def _bytes(photo: Photo) -> bytes:
-    try:
-        with photo.file.open("rb") as file:
-            return bytes(file.read())
-    except OSError:
-        return b""  # lost from the storage: predicted as unreadable, and the rest goes on
-
-
-def _prediction(
-    photo: Photo,
-    model: TrainedModel,
-    said: Suggestion,
-    hashtags: dict[str, Hashtag],
-    scenes: dict[str, int],
-) -> Prediction:
-    if said.hashtag is not None and said.hashtag not in hashtags:
-        raise JobError(
-            f"“{model}” suggests #{said.hashtag}, which is not one of our hashtags.",
-            "Load the catalogue the model was trained with (manage.py prepare), then try again.",
-        )
-    scene, scene_confidence = said.scene or ("", None)
-    return Prediction(
-        photo=photo,
-        model=model,
-        hashtag=hashtags[said.hashtag] if said.hashtag else None,
-        confidence=said.confidence,
-        reason="" if said.hashtag else (said.reason or "unsure")[:200],
-        candidates=[list(candidate) for candidate in said.candidates],
-        scene_class_id=scenes.get(scene),
-        scene_confidence=scene_confidence if scene in scenes else None,
-    )
+# --- predictions -------------------------------------------------------------------------------
 
 
 def silent_by_reason(*, campaign: Campaign) -> list[tuple[str, int]]:
