@@ -1,70 +1,315 @@
-"""Who sees what next. Questions are handed out one by one, when asked for, never in advance."""
+"""Who is asked what next: questions are leased one by one, when asked for, never in advance.
+
+A lease counts as an answer to come until it ends, by itself, so a question is never handed to more people
+than it needs; the vote checks again when it arrives (votes.py). Which question comes next is drawn in two
+streams: audit, the lowest random rank of all that is open, and active, the lowest rank inside the stratum
+that teaches most (decision 0012). Controls and known answers are mixed in by chance.
+"""
 
 from __future__ import annotations
 
-import hashlib
+import random
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from django.db.models import F, Q, QuerySet
+from django.db import transaction
+from django.db.models import (
+    Case,
+    Count,
+    Exists,
+    F,
+    FloatField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+    When,
+)
+from django.db.models.functions import Coalesce
+from django.utils import timezone
 
-from validation.models import Campaign, Prediction, Vote
+from validation.models import Campaign, GoldAnswer, Participation, Question, QuestionLease, Vote
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
-PRIME = 2_147_483_647  # 2³¹ − 1: the square of anything below it is still a 64-bit number
+CHANCE = random.SystemRandom()  # whoever votes must not guess what is drawn
+LEASE = timedelta(minutes=10)
+COUNTED = 100  # of what is left: beyond it nobody wants to know exactly, and counting would cost
+GOLD_AT_HAND = 50
+STRATA_FOR = 60.0  # seconds that what the strata teach is remembered in a process
+PRIOR = 2.0  # photos of an even chance, in strata nobody has answered about
+
+Kind, Stream = Question.Kind, Question.Stream
+TO_THE_END = (Kind.SUGGESTION, Kind.CONTROL)  # gold has no end
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where one person stands in one campaign. Known answers are in `done` and, evened out, in `total`: the
+    numbers must not tell which question was one.
+    """
+
+    done: int
+    left: int  # COUNTED at most
+    total: int
+
+    @property
+    def is_capped(self) -> bool:
+        return self.left >= COUNTED
+
+
+def next_questions(*, campaign: Campaign, person: AbstractBaseUser, most: int = 1) -> list[Question]:
+    """Up to `most` questions for this person, leased for ten minutes; empty when there is nothing (any more).
+
+    Those handed out before and not answered come first, in their order: a reload dodges nothing.
+    """
+    if not campaign.takes_votes:
+        return []
+    given = _handed_out(campaign, person)[:most]
+    while len(given) < most:
+        found = _draw(campaign, person)
+        if found is None:
+            break
+        given.append(found)
+    return given
+
+
+def progress(*, campaign: Campaign, person: AbstractBaseUser) -> Progress:
+    """How many questions the person answered here, and how many are left for them."""
+    part = Participation.objects.filter(campaign=campaign, person_id=person.pk).first()
+    done = part.fits + part.does_not_fit + part.skips if part else 0
+    if not campaign.takes_votes:
+        return Progress(done, 0, done)
+    rows = _open_for(campaign, person, leased_too=True).filter(kind__in=TO_THE_END)
+    left = rows.order_by()[:COUNTED].count()
+    plain = done - (part.gold if part else 0)
+    gold = round((plain + left) * campaign.gold_share) if campaign.gold_share and _has_gold(campaign) else 0
+    return Progress(done, left, max(done + left, plain + left + gold) if left else done)
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """What one person is asked in one campaign."""
+    """What one person is asked in one campaign, for a page without script."""
 
-    question: Prediction | None  # None: all done
-    following: Prediction | None  # whose photo may be fetched meanwhile
-    done: int
-    total: int
+    questions: list[Question]  # the one asked, and those that follow; empty: all done
+    progress: Progress
     last_vote: Vote | None  # what undo takes back
+
+    @property
+    def question(self) -> Question | None:
+        return self.questions[0] if self.questions else None
+
+    @property
+    def following(self) -> Question | None:
+        return self.questions[1] if len(self.questions) > 1 else None
+
+    @property
+    def done(self) -> int:
+        return self.progress.done
+
+    @property
+    def total(self) -> int:
+        return self.progress.total
 
     @property
     def number(self) -> int:
         return min(self.done + 1, self.total)
 
 
-def questions_for(*, campaign: Campaign, person: AbstractBaseUser) -> QuerySet[Prediction]:
-    """What is left for this person, in their own order: fewest answers first, then shuffled by person.
-
-    Left is a suggestion that the person has not voted on and that fewer than the campaign's number of people
-    answered (skips do not count: somebody else may know).
-    """
-    left = Prediction.objects.of(campaign).suggested().without_votes_of(person).with_answers()
-    left = left.filter(Q(answers__lt=campaign.votes_per_photo))
-    digest = hashlib.sha256(f"{campaign.pk}:{person.pk}".encode()).digest()
-    factor, offset = (int.from_bytes(part, "big") % (PRIME - 1) + 1 for part in (digest[:4], digest[4:8]))
-    # Squared: a multiple alone gives neighbouring ids so few orders that two people often share one.
-    left = left.annotate(spread=(F("photo_id") * factor + offset) % PRIME)
-    return left.annotate(shuffled=F("spread") * F("spread") % PRIME).order_by(
-        F("answers").asc(), F("shuffled").asc(), "photo_id"
-    )
-
-
-def assign(*, campaign: Campaign, person: AbstractBaseUser, photo: int | None = None) -> Assignment:
-    """The next question, or the one about this photo if it is still open for the person (after an undo)."""
-    left = questions_for(campaign=campaign, person=person).select_related("photo", "hashtag")
-    asked = list(left.filter(photo_id=photo)[:1]) if photo is not None else []
-    asked += [other for other in left[:2] if other not in asked]
-    own = own_votes(campaign=campaign, person=person)
-    done = own.count()
-    return Assignment(
-        question=asked[0] if asked else None,
-        following=asked[1] if len(asked) > 1 else None,
-        done=done,
-        total=done + left.count(),
-        last_vote=own.first(),
-    )
+def assign(
+    *, campaign: Campaign, person: AbstractBaseUser, photo: int | None = None, most: int = 2
+) -> Assignment:
+    """The next questions; the one about this photo first if it is held for the person (after an undo)."""
+    asked = next_questions(campaign=campaign, person=person, most=most)
+    asked.sort(key=lambda one: one.photo_id != photo)
+    last = own_votes(campaign=campaign, person=person).first()
+    return Assignment(asked, progress(campaign=campaign, person=person), last)
 
 
 def own_votes(*, campaign: Campaign, person: AbstractBaseUser) -> QuerySet[Vote]:
-    """The person's votes on what the campaign suggests, newest first."""
-    suggested = Prediction.objects.of(campaign).suggested()
-    return Vote.objects.about(suggested).filter(person_id=person.pk).order_by("-pk")
+    """The person's votes in the campaign, newest first."""
+    return Vote.objects.filter(campaign=campaign, person_id=person.pk).order_by("-pk")
+
+
+def live_leases(question_ref: str = "pk") -> QuerySet[QuestionLease]:
+    return QuestionLease.objects.filter(question_id=OuterRef(question_ref), expires_at__gt=timezone.now())
+
+
+def lease(*, question: Question, person: AbstractBaseUser) -> None:
+    """Hold a question for the person from now on."""
+    QuestionLease.objects.update_or_create(
+        question=question, person_id=person.pk, defaults={"expires_at": timezone.now() + LEASE}
+    )
+
+
+# --- what is open -----------------------------------------------------------------------------
+
+
+def _handed_out(campaign: Campaign, person: AbstractBaseUser) -> list[Question]:
+    held = QuestionLease.objects.filter(
+        person_id=person.pk, expires_at__gt=timezone.now(), question__campaign=campaign
+    ).order_by("pk")
+    known = GoldAnswer.objects.filter(
+        photo_id=OuterRef("question__photo_id"), hashtag_id=OuterRef("question__hashtag_id")
+    )
+    rows = held.filter(Q(question__is_done=False) | Exists(known))
+    return [one.question for one in rows.select_related("question__photo", "question__hashtag")]
+
+
+def _open_for(
+    campaign: Campaign, person: AbstractBaseUser, *, leased_too: bool = False
+) -> QuerySet[Question]:
+    """Questions of the campaign that want more answers and that this person may be asked.
+
+    Nobody is asked about a photo of their own, nor about one they voted on in this campaign, nor again about
+    a photo and a hashtag they voted on anywhere.
+    """
+    answered = Vote.objects.filter(person_id=person.pk, photo_id=OuterRef("photo_id")).filter(
+        Q(campaign=campaign) | Q(hashtag_id=OuterRef("hashtag_id"))
+    )
+    rows = Question.objects.filter(~Exists(answered), campaign=campaign).exclude(photo__added_by_id=person.pk)
+    if leased_too:
+        return rows.filter(Exists(live_leases().filter(person_id=person.pk)) | _wants_answers())
+    held = QuestionLease.objects.filter(
+        person_id=person.pk, expires_at__gt=timezone.now(), question__photo_id=OuterRef("photo_id")
+    ).filter(question__campaign=campaign)
+    return rows.filter(~Exists(held))
+
+
+def _wants_answers() -> Q:
+    return Q(is_done=False, needed__gt=F("fits") + F("does_not_fit") + _leased())
+
+
+def _leased() -> Coalesce:
+    counted = live_leases().order_by().values("question_id").annotate(n=Count("pk")).values("n")
+    return Coalesce(Subquery(counted), 0)
+
+
+def _has_gold(campaign: Campaign) -> bool:
+    return _gold(campaign).exists()
+
+
+def _gold(campaign: Campaign) -> QuerySet[Question]:
+    """Questions whose answer is known: those of kind gold, and suggestions found clear and marked so."""
+    known = GoldAnswer.objects.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
+    return Question.objects.filter(Exists(known), campaign=campaign)
+
+
+# --- drawing ----------------------------------------------------------------------------------
+
+
+def _draw(campaign: Campaign, person: AbstractBaseUser) -> Question | None:
+    for kind in _order_of_kinds(campaign, CHANCE.random()):
+        if kind == Kind.GOLD and not _something_is_left(campaign, person):
+            continue  # known answers are mixed among questions, never asked for their own sake
+        if found := _take(campaign, person, kind):
+            return found
+    return None
+
+
+def _order_of_kinds(campaign: Campaign, chance: float) -> list[str]:
+    if chance < campaign.gold_share:
+        return [Kind.GOLD, Kind.SUGGESTION, Kind.CONTROL]
+    if chance < campaign.gold_share + campaign.control_share:
+        return [Kind.CONTROL, Kind.SUGGESTION]
+    return [Kind.SUGGESTION, Kind.CONTROL]
+
+
+def _something_is_left(campaign: Campaign, person: AbstractBaseUser) -> bool:
+    return _open_for(campaign, person).filter(_wants_answers(), kind__in=TO_THE_END).exists()
+
+
+def _take(campaign: Campaign, person: AbstractBaseUser, kind: str) -> Question | None:
+    if kind == Kind.GOLD:
+        rows = _gold(campaign) & _open_for(campaign, person)
+        at_hand = list(rows.order_by("rank").values_list("pk", flat=True)[:GOLD_AT_HAND])
+        return _lease_first(Question.objects.filter(pk=CHANCE.choice(at_hand)), person) if at_hand else None
+    rows = _open_for(campaign, person).filter(_wants_answers(), kind=kind).order_by("rank")
+    if kind == Kind.SUGGESTION and CHANCE.random() >= campaign.audit_share:
+        for hashtag, band in _what_teaches_most(campaign):
+            if found := _lease_first(rows.filter(hashtag=hashtag, band=band), person, Stream.ACTIVE):
+                return found
+    return _lease_first(rows, person, Stream.AUDIT)
+
+
+@transaction.atomic
+def _lease_first(rows: QuerySet[Question], person: AbstractBaseUser, stream: str = "") -> Question | None:
+    """Lock the first of these that nobody else is taking at this moment, and lease it.
+
+    With a stream its seats are counted again under the lock: the last may have gone between look and lock.
+    """
+    found = rows.select_for_update(skip_locked=True, of=("self",)).select_related("photo", "hashtag").first()
+    if found is None:
+        return None
+    if stream:
+        if not Question.objects.filter(_wants_answers(), pk=found.pk).exists():
+            return None
+        if not found.stream:
+            Question.objects.filter(pk=found.pk).update(stream=stream)
+    QuestionLease.objects.filter(person_id=person.pk, expires_at__lte=timezone.now()).delete()
+    lease(question=found, person=person)
+    return found
+
+
+# --- where an answer teaches most -------------------------------------------------------------
+
+_remembered: dict[int, tuple[float, list[tuple[tuple[int, int], float]]]] = {}
+
+
+def _what_teaches_most(campaign: Campaign) -> Iterator[tuple[int, int]]:
+    """Strata by chance, in proportion to what one more photo teaches; three tries."""
+    strata = _strata(campaign)
+    weights = [weight for _, weight in strata]
+    for _ in range(min(3, len(strata))):
+        yield CHANCE.choices([stratum for stratum, _ in strata], weights)[0]
+
+
+def _strata(campaign: Campaign) -> list[tuple[tuple[int, int], float]]:
+    now = time.monotonic()
+    known = _remembered.get(campaign.pk)
+    if known is None or now - known[0] > STRATA_FOR:
+        known = _remembered[campaign.pk] = now, worth_asking(campaign)
+    return known[1]
+
+
+def worth_asking(campaign: Campaign) -> list[tuple[tuple[int, int], float]]:
+    """((hashtag, band), weight) of the strata with open questions.
+
+    The weight is how much the variance of the class-weighted agreement falls with one more photo there,
+    w² p(1 − p) / (n (n + 1)): so hashtags with few answers, large strata and doubtful ones come first
+    (Neyman's allocation, one step at a time). p is drawn towards an even chance by two photos.
+    """
+    agreed = Case(
+        When(fits__gt=F("does_not_fit"), then=Value(1.0)),
+        When(fits=F("does_not_fit"), then=Value(0.5)),
+        default=Value(0.0),
+        output_field=FloatField(),
+    )
+    judged = Q(fits__gt=0) | Q(does_not_fit__gt=0)
+    rows = list(
+        Question.objects.filter(campaign=campaign, kind=Kind.SUGGESTION)
+        .order_by()
+        .values_list("hashtag_id", "band")
+        .annotate(
+            size=Count("pk"),
+            open=Count("pk", filter=Q(is_done=False)),
+            n=Count("pk", filter=judged),
+            agreed=Coalesce(Sum(agreed, filter=judged), 0.0),
+        )
+    )
+    of_hashtag: dict[int, int] = {}
+    for hashtag, _, size, *_ in rows:
+        of_hashtag[hashtag] = of_hashtag.get(hashtag, 0) + size
+    strata = []
+    for hashtag, band, size, still_open, n, fitting in rows:
+        share = (fitting + PRIOR / 2) / (n + PRIOR)
+        weight = size / of_hashtag[hashtag]
+        if still_open:
+            strata.append(((hashtag, band), weight**2 * share * (1 - share) / ((n + 1) * (n + 2))))
+    return strata

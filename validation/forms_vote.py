@@ -20,7 +20,9 @@ class VoteForm(forms.Form):
 
     def given(self) -> dict[str, Any]:
         """What record_vote takes."""
-        return {key: self.cleaned_data[key] for key in ("photo", "hashtag", "answer", "request_id")}
+        given = {key: self.cleaned_data[key] for key in ("photo", "hashtag", "answer", "request_id")}
+        seconds = self.cleaned_data["seconds"]
+        return given | {"seconds": seconds if seconds is not None and seconds <= LONGEST else None}
 
 
 class UndoForm(forms.Form):
@@ -40,7 +42,7 @@ class MoreForm(forms.Form):
             raise forms.ValidationError("Exactly one of reason and would_post.")
         return cleaned
 
-    def said(self) -> dict[str, str | bool]:
-        if self.cleaned_data["reason"]:
-            return {"reason": self.cleaned_data["reason"]}
-        return {"would_post": self.cleaned_data["would_post"] == "yes"}
+    def said(self) -> tuple[str, bool | None]:
+        """Why it does not fit, and whether the person would post it: one of the two is said."""
+        words = {"yes": True, "no": False}
+        return self.cleaned_data["reason"], words.get(self.cleaned_data["would_post"])

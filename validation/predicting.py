@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from django.db import transaction
@@ -20,6 +18,7 @@ from trainer.engine.errors import ModelError
 from trainer.models import TrainedModel
 from validation.models import Campaign, Photo, Prediction
 from validation.models.photos import PhotoQuerySet
+from validation.questions import make_questions
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -70,7 +69,7 @@ def predict(lease: Lease) -> None:
             done += len(batch)
             pace = (time.monotonic() - started) / (done - before)
             lease.beat(done, max(done, total), "Predicting", pace * max(0, total - done))
-    _make_questions(campaign)
+    make_questions(campaign=campaign)
 
 
 def _photos(campaign: Campaign) -> PhotoQuerySet:
@@ -88,11 +87,6 @@ def _batches(campaign: Campaign, model: TrainedModel) -> Iterator[list[Photo]]:
     while batch := list(_unpredicted(campaign, model).filter(pk__gt=last).order_by("pk")[:BATCH]):
         yield batch
         last = batch[-1].pk
-
-
-def _make_questions(campaign: Campaign) -> None:
-    if find_spec("validation.questions"):
-        import_module("validation.questions").make_questions(campaign=campaign)
 
 
 def _predict_batch(

@@ -1,4 +1,4 @@
-"""Collect photos into campaigns, predict them, record votes and undo them."""
+"""Collect photos into campaigns, predict them; the services other apps and views call, votes among them."""
 
 from __future__ import annotations
 
@@ -6,24 +6,28 @@ import csv
 from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from jobs import services as jobs
 from jobs.models import Job
-from mapping.models import Hashtag
 from trainer import serving
 from trainer.models import TrainedModel
 from validation import campaigns, results
 from validation.agreement import Rate
-from validation.assignment import own_votes
-from validation.models import Campaign, Photo, Prediction, Vote
+from validation.models import Campaign, Photo, Prediction
 from validation.photos import take_in
 from validation.predicting import PREDICT as PREDICT
 from validation.predicting import predict as predict
 from validation.predicting import predict_again as predict_again
+from validation.questions import drop_photo
+from validation.votes import CampaignClosed as CampaignClosed
+from validation.votes import PersonPaused as PersonPaused
+from validation.votes import VoteRefused as VoteRefused
+from validation.votes import record_vote as record_vote
+from validation.votes import say_more as say_more
+from validation.votes import undo_vote as undo_vote
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -31,15 +35,6 @@ if TYPE_CHECKING:
 
 SAMPLE_CAMPAIGN = "Sample photos"
 SAMPLES = settings.BASE_DIR / "samples"
-WITHDRAWN = "This photo has been withdrawn from the campaign, so your answer was not kept. Here is the next."
-
-
-class VoteRefused(Exception):
-    """A vote that cannot be kept; the message says why."""
-
-
-class CampaignClosed(VoteRefused):
-    """The campaign is closed: no votes are taken any more. Those given are kept."""
 
 
 # --- campaigns --------------------------------------------------------------------------------
@@ -79,11 +74,13 @@ def set_open(*, campaign: Campaign, is_open: bool) -> bool:
     return bool(changed)
 
 
+@transaction.atomic
 def withdraw_photo(*, campaign: Campaign, photo: Photo) -> bool:
     """Take a photo out of a campaign: nobody is asked about it there any more, its votes leave the campaign's
     rates and are kept. False if it was not in it.
     """
     removed, _ = campaign.photos.through.objects.filter(campaign=campaign, photo=photo).delete()
+    drop_photo(photo=photo, campaign=campaign)
     return bool(removed)
 
 
@@ -134,65 +131,6 @@ def silent_by_reason(*, campaign: Campaign) -> list[tuple[str, int]]:
     for reason in silent.values_list("reason", flat=True):
         counts[reason.split(":")[0].split("(")[0].strip()] += 1
     return counts.most_common()
-
-
-# --- votes ------------------------------------------------------------------------------------
-
-
-@transaction.atomic
-def record_vote(
-    *,
-    campaign: Campaign,
-    photo: Photo | int,
-    hashtag: Hashtag | int,
-    person: AbstractBaseUser,
-    answer: str,
-    request_id: UUID,
-) -> Vote:
-    """Keep one person's answer. Raises CampaignClosed or VoteRefused.
-
-    A repeat returns the vote that was given, also with another answer or request id: to change a vote, undo
-    it and vote again. So a double click, a resent form and a second window never count twice.
-    """
-    photo_id = photo if isinstance(photo, int) else photo.pk
-    hashtag_id = hashtag if isinstance(hashtag, int) else hashtag.pk
-    if answer not in Vote.Answer.values:
-        raise VoteRefused(f"“{answer}” is not an answer.")
-    if not Campaign.objects.filter(pk=campaign.pk, is_open=True).exists():
-        raise CampaignClosed(f"“{campaign}” has been closed, so your last answer was not kept.")
-    asked = Prediction.objects.of(campaign).filter(photo_id=photo_id, hashtag_id=hashtag_id)
-    if not asked.exists():
-        raise VoteRefused(WITHDRAWN)
-    try:
-        with transaction.atomic():
-            return Vote.objects.create(
-                photo_id=photo_id,
-                hashtag_id=hashtag_id,
-                person_id=person.pk,
-                answer=answer,
-                request_id=request_id,
-            )
-    except IntegrityError:
-        given = Vote.objects.filter(photo_id=photo_id, hashtag_id=hashtag_id, person_id=person.pk).first()
-    if given is None:  # the request id belongs to another question or to somebody else
-        raise VoteRefused("This page was out of date, so your answer was not kept. Please answer again.")
-    return given
-
-
-@transaction.atomic
-def undo_vote(*, campaign: Campaign, person: AbstractBaseUser, request_id: UUID) -> Vote | None:
-    """Take back the person's last vote in the campaign and return it; None if this is not it (any more).
-
-    The request id names the vote that the page offered to undo, so a repeated click does not take a second
-    one back, and nobody takes back a vote of somebody else. Raises CampaignClosed.
-    """
-    if not Campaign.objects.filter(pk=campaign.pk, is_open=True).exists():
-        raise CampaignClosed(f"“{campaign}” has been closed: its votes stand.")
-    last = own_votes(campaign=campaign, person=person).first()
-    if last is None or last.request_id != request_id:
-        return None
-    deleted, _ = Vote.objects.filter(pk=last.pk).delete()
-    return last if deleted else None
 
 
 def headline() -> Rate | None:

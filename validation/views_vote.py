@@ -31,7 +31,6 @@ MOST_AHEAD = 20
 
 class SignedIn(HttpRequest):
     user: User
-    htmx: bool
 
 
 View = Callable[..., HttpResponse]
@@ -122,18 +121,21 @@ def vote(request: SignedIn, shown: Campaign) -> HttpResponse:
         return _answer(request, shown)
     wanted = request.GET.get("photo", "")
     assigned = assignment.assign(
-        campaign=shown, person=request.user, photo=int(wanted) if wanted.isdecimal() else None
+        campaign=shown,
+        person=request.user,
+        photo=int(wanted) if wanted.isdecimal() else None,
+        most=AHEAD,
     )
     context = {
         "campaign": shown,
         "assignment": assigned,
         "request_id": uuid4(),
-        "state": _state(request, shown, AHEAD, first=assigned.question),
+        "state": _state(request, shown, AHEAD, assigned),
         "reasons": [(key, words) for key, words in _reasons().items()],
         "answer_words": _answers(),
         "can_switch": not shown.language,
     }
-    return render(request, "validation/_ballot.html" if request.htmx else "validation/vote.html", context)
+    return render(request, "validation/vote.html", context)
 
 
 def _answer(request: SignedIn, shown: Campaign) -> HttpResponse:
@@ -215,27 +217,30 @@ def say_more(request: SignedIn, shown: Campaign) -> HttpResponse:
     form = MoreForm(request.POST)
     if not form.is_valid():
         return _refused(_("This answer could not be read, so it was not kept."), 400)
-    if not shown.takes_votes:
-        return _refused(_words(services.CampaignClosed(), shown), 409, closed=True)
-    said = form.said()
-    votes = Vote.objects.filter(person=request.user, request_id=form.cleaned_data["request_id"])
-    if "reason" in said:
-        votes = votes.filter(answer=Vote.Answer.DOES_NOT_FIT)
-    if not votes.update(**said):
+    reason, would_post = form.said()
+    try:
+        kept = services.say_more(
+            campaign=shown,
+            person=request.user,
+            request_id=form.cleaned_data["request_id"],
+            reason=reason,
+            would_post=would_post,
+        )
+    except services.CampaignClosed as error:
+        return _refused(_words(error, shown), 409, closed=True)
+    if not kept:
         return _refused(_("That vote has been taken back, so there was nothing to add to."), 409)
     return JsonResponse({"kept": True})
 
 
-def _state(request: SignedIn, shown: Campaign, count: int, first: Any = None) -> dict[str, Any]:
-    left = assignment.questions_for(campaign=shown, person=request.user)
-    asked = list(left.select_related("photo", "hashtag")[:count]) if shown.takes_votes else []
-    if first is not None and shown.takes_votes:
-        asked = [first, *(one for one in asked if one.pk != first.pk)][:count]
-    done = assignment.own_votes(campaign=shown, person=request.user).count()
+def _state(
+    request: SignedIn, shown: Campaign, count: int, assigned: assignment.Assignment | None = None
+) -> dict[str, Any]:
+    assigned = assigned or assignment.assign(campaign=shown, person=request.user, most=count)
     return {
-        "questions": [_question(one.photo, one.hashtag, shown, request.user) for one in asked],
-        "done": done,
-        "total": done + (left.count() if shown.takes_votes else 0),
+        "questions": [_question(one.photo, one.hashtag, shown, request.user) for one in assigned.questions],
+        "done": assigned.done,
+        "total": assigned.total,
         "last": _last(shown, request.user),
         "closed": not shown.takes_votes,
     }

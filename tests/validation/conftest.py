@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
@@ -15,6 +16,8 @@ from mapping.models import Hashtag
 from trainer.models import TrainedModel
 from validation.models import Campaign, Photo, Prediction, Vote
 from validation.photos import take_in
+from validation.questions import make_questions
+from validation.votes import record_vote
 
 MakeCampaign = Callable[..., Campaign]
 MakeVote = Callable[..., Vote]
@@ -48,10 +51,12 @@ def make_campaign(hashtags: dict[str, Hashtag], model: TrainedModel) -> MakeCamp
     """A campaign of photos with these hashtags (None: the model keeps silent), already predicted."""
 
     def make(
-        *tags: str | None, name: str = "Test", by_model: TrainedModel | None = None, votes_per_photo: int = 3
+        *tags: str | None, name: str = "Test", by_model: TrainedModel | None = None, **rules: Any
     ) -> Campaign:
+        """No controls and no known answers, unless the rules say so: what is asked is what is suggested."""
         predictor = by_model or model
-        campaign = Campaign.objects.create(name=name, model=predictor, votes_per_photo=votes_per_photo)
+        plain = {"votes_per_photo": 3, "gold_share": 0.0, "control_share": 0.0}
+        campaign = Campaign.objects.create(name=name, model=predictor, **plain | rules)
         for number, tag in enumerate(tags):
             photo = taken_in(number, licence="CC BY 2.0", source_url="https://example.org/photo")
             campaign.photos.add(photo)
@@ -64,6 +69,7 @@ def make_campaign(hashtags: dict[str, Hashtag], model: TrainedModel) -> MakeCamp
                     "reason": "" if tag else "unsure: 0.31 < 0.60 needed for #bar",
                 },
             )
+        make_questions(campaign=campaign)
         return campaign
 
     return make
@@ -76,16 +82,24 @@ def campaign(make_campaign: MakeCampaign) -> Campaign:
 
 @pytest.fixture
 def vote_as(user_for: Callable[..., User]) -> MakeVote:
-    """One person's answer about the photo with this number in the campaign, straight into the table."""
+    """One person's answer about the photo with this number in the campaign."""
 
-    def vote(campaign: Campaign, number: int, answer: str, name: str = "validator") -> Vote:
+    def vote(
+        campaign: Campaign, number: int, answer: str, name: str = "validator", seconds: float | None = None
+    ) -> Vote:
         photo = campaign.photos.order_by("pk")[number]
         predicted = Prediction.objects.get(
             photo=photo, model=F("photo__campaigns__model"), photo__campaigns=campaign
         )
         assert predicted.hashtag
-        return Vote.objects.create(
-            photo=photo, hashtag=predicted.hashtag, person=user_for("validator", name), answer=answer
+        return record_vote(
+            campaign=campaign,
+            photo=photo,
+            hashtag=predicted.hashtag,
+            person=user_for("validator", name),
+            answer=answer,
+            request_id=uuid4(),
+            seconds=seconds,
         )
 
     return vote

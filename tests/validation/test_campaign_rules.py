@@ -45,6 +45,7 @@ def test_another_quota_opens_and_closes_questions(
     campaign: Campaign, admin: User, hashtags: dict[str, Hashtag]
 ) -> None:
     photos = list(campaign.photos.all())
+    Question.objects.all().delete()
     for photo, fits in zip(photos, (3, 2, 0, 0), strict=True):
         Question.objects.create(
             campaign=campaign, photo=photo, hashtag=hashtags["bar"], kind="suggestion", rank=0.5,

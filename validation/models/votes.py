@@ -71,7 +71,10 @@ class Vote(models.Model):
                 name="reason_of_a_disagreement", condition=Q(reason="") | Q(answer="does_not_fit")
             ),
         ]
-        indexes = [models.Index(fields=["person", "photo"], name="vote_of_person_on_photo")]
+        indexes = [
+            models.Index(fields=["person", "photo"], name="vote_of_person_on_photo"),
+            models.Index(fields=["person", "campaign", "-id"], name="vote_of_person_latest"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.person_id} on {self.photo_id}: {self.answer}"

@@ -1,0 +1,191 @@
+"""Who is asked what: by rank, once each, never more people than a question needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.utils import timezone
+
+from mapping.models import Hashtag
+from tests.validation.conftest import MakeCampaign, MakeVote, taken_in
+from validation import assignment, services
+from validation.assignment import next_questions, progress, worth_asking
+from validation.models import Campaign, GoldAnswer, Question, QuestionLease, Vote
+from validation.questions import make_questions
+
+pytestmark = pytest.mark.postgres
+UserFor = Callable[..., User]
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> None:
+    assignment._remembered.clear()
+
+
+def answer(campaign: Campaign, question: Question, person: User, said: str = "fits") -> Vote:
+    return services.record_vote(
+        campaign=campaign,
+        photo=question.photo,
+        hashtag=question.hashtag,
+        person=person,
+        answer=said,
+        request_id=uuid4(),
+    )
+
+
+def in_turn(campaign: Campaign, person: User, said: str = "fits") -> list[int]:
+    order = []
+    while asked := next_questions(campaign=campaign, person=person):
+        order.append(asked[0].photo_id)
+        answer(campaign, asked[0], person, said)
+    return order
+
+
+@pytest.mark.parametrize("audit_share", [0.0, 0.5, 1.0])
+def test_everybody_sees_every_photo_once(
+    make_campaign: MakeCampaign, user_for: UserFor, audit_share: float
+) -> None:
+    campaign = make_campaign(*["cafe", "bar"] * 4, votes_per_photo=2, audit_share=audit_share)
+    for name in "ab":
+        order = in_turn(campaign, user_for("validator", name))
+        assert len(order) == len(set(order)) == 8
+    assert next_questions(campaign=campaign, person=user_for("validator", "c")) == []
+    assert set(Question.objects.values_list("is_done", "fits")) == {(True, 2)}
+
+
+def test_the_audit_stream_is_the_order_of_ranks(make_campaign: MakeCampaign, user_for: UserFor) -> None:
+    campaign = make_campaign(*["cafe", "bar", "sport"] * 3, audit_share=1.0)
+    ranked = list(Question.objects.order_by("rank").values_list("photo_id", flat=True))
+    assert in_turn(campaign, user_for("validator", "a")) == ranked
+    assert in_turn(campaign, user_for("validator", "b"), "skip") == ranked
+    assert set(Question.objects.values_list("stream", flat=True)) == {"audit"}
+
+
+def test_the_active_stream_prefers_where_an_answer_teaches_most(
+    make_campaign: MakeCampaign, vote_as: MakeVote
+) -> None:
+    """Twenty photos of one hashtag, ten of them answered: the two of the other weigh far more each."""
+    campaign = make_campaign(*["cafe"] * 20, *["bar"] * 2, votes_per_photo=1, audit_share=0.0)
+    for number in range(10):
+        vote_as(campaign, number, "fits")
+    weights = {hashtag: weight for (hashtag, _), weight in worth_asking(campaign)}
+    names = dict(Hashtag.objects.values_list("pk", "name"))
+    by_name = {names[hashtag]: weight for hashtag, weight in weights.items()}
+    assert by_name["bar"] > 20 * by_name["cafe"] > 0
+
+
+def test_within_a_stratum_the_lowest_rank_comes_first(make_campaign: MakeCampaign, user_for: UserFor) -> None:
+    campaign = make_campaign(*["cafe"] * 6, audit_share=0.0)
+    ranked = list(Question.objects.order_by("rank").values_list("photo_id", flat=True))
+    assert in_turn(campaign, user_for("validator")) == ranked
+    assert set(Question.objects.values_list("stream", flat=True)) == {"active"}
+
+
+def test_a_lease_holds_a_seat_until_it_ends(make_campaign: MakeCampaign, user_for: UserFor) -> None:
+    campaign = make_campaign("cafe", votes_per_photo=1)
+    ann, bob = user_for("validator", "ann"), user_for("validator", "bob")
+    (held,) = next_questions(campaign=campaign, person=ann, most=3)
+    assert next_questions(campaign=campaign, person=ann) == [held]  # a reload dodges nothing
+    assert next_questions(campaign=campaign, person=bob) == []
+    QuestionLease.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert next_questions(campaign=campaign, person=bob) == [held]
+    with pytest.raises(services.VoteRefused, match="Others have answered"):
+        answer(campaign, held, ann)
+    answer(campaign, held, bob)
+    assert not QuestionLease.objects.filter(person=bob).exists()
+
+
+def test_a_vote_without_a_lease_takes_a_free_seat(make_campaign: MakeCampaign, user_for: UserFor) -> None:
+    """From a page that was offline for longer than the lease: kept as long as it is wanted."""
+    campaign = make_campaign("cafe", votes_per_photo=2)
+    (question,) = Question.objects.all()
+    for name in "ab":
+        answer(campaign, question, user_for("validator", name))
+    with pytest.raises(services.VoteRefused):
+        answer(campaign, question, user_for("validator", "c"))
+    answer(campaign, question, user_for("validator", "c"), "skip")  # asks for nothing
+    question.refresh_from_db()
+    assert (question.fits, question.skips, question.is_done) == (2, 1, True)
+
+
+def test_nobody_is_asked_about_their_own_photo_or_the_same_photo_twice(
+    make_campaign: MakeCampaign, user_for: UserFor, hashtags: dict[str, Hashtag]
+) -> None:
+    campaign = make_campaign("cafe", "cafe", control_share=1.0, audit_share=1.0)
+    Question.objects.filter(kind="control").delete()
+    mine, theirs = campaign.photos.order_by("pk")
+    person = user_for("validator")
+    mine.added_by = person
+    mine.save()
+    Question.objects.create(
+        campaign=campaign, photo=theirs, hashtag=hashtags["bar"], kind="control", rank=0.5, needed=3
+    )
+    assert in_turn(campaign, person) == [theirs.pk]
+
+
+def test_closed_and_ended_campaigns_ask_nothing(make_campaign: MakeCampaign, user_for: UserFor) -> None:
+    campaign = make_campaign("cafe")
+    campaign.closes_at = timezone.now() - timedelta(seconds=1)
+    campaign.save()
+    assert next_questions(campaign=campaign, person=user_for("validator")) == []
+    with pytest.raises(services.CampaignClosed):
+        answer(campaign, Question.objects.get(), user_for("validator"))
+
+
+def test_known_answers_are_mixed_in_and_never_asked_alone(
+    make_campaign: MakeCampaign, user_for: UserFor, hashtags: dict[str, Hashtag]
+) -> None:
+    campaign = make_campaign("cafe", votes_per_photo=1, gold_share=1.0)
+    gold = [taken_in(60 + number) for number in range(3)]
+    for photo in gold:
+        GoldAnswer.objects.create(photo=photo, hashtag=hashtags["sport"], fits=True)
+    make_questions(campaign=campaign)
+    ann = user_for("validator", "ann")
+    before = progress(campaign=campaign, person=ann)
+    asked = next_questions(campaign=campaign, person=ann)[0]
+    assert asked.kind == "gold"
+    answer(campaign, asked, ann)
+    after = progress(campaign=campaign, person=ann)
+    assert (before.total, after.total, after.done) == (2, 2, 1)  # the numbers do not tell
+    answer(campaign, Question.objects.get(kind="suggestion"), ann)
+    QuestionLease.objects.all().delete()
+    assert next_questions(campaign=campaign, person=user_for("validator", "bob")) == []
+
+
+def test_what_is_left_is_counted_for_each_person(
+    make_campaign: MakeCampaign, vote_as: MakeVote, user_for: UserFor
+) -> None:
+    campaign = make_campaign("cafe", "bar", "sport", votes_per_photo=1)
+    ann = user_for("validator", "ann")
+    vote_as(campaign, 0, "fits", "bob")
+    vote_as(campaign, 1, "skip", "ann")
+    next_questions(campaign=campaign, person=ann)
+    assert progress(campaign=campaign, person=ann) == assignment.Progress(done=1, left=1, total=2)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.integration
+def test_twelve_at_once_never_answer_more_than_is_needed(
+    make_campaign: MakeCampaign, user_for: UserFor
+) -> None:
+    campaign = make_campaign(*["cafe", "bar"] * 5, votes_per_photo=2, extra_votes=1)
+    people = [user_for("validator", f"p{number}") for number in range(12)]
+
+    def vote(person: User) -> int:
+        try:
+            return len(in_turn(campaign, person, "fits" if person.pk % 2 else "does_not_fit"))
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(people)) as threads:
+        given = sum(threads.map(vote, people))
+    asked = list(Question.objects.all())
+    assert given == Vote.objects.count() == sum(one.answers for one in asked)
+    assert {one.answers == one.needed for one in asked} == {True}
+    assert max(one.needed for one in asked) <= 3

@@ -1,0 +1,260 @@
+"""What a campaign asks, made of what its model suggests; how the votes on each question stand.
+
+Votes are the truth, questions are made of them and may be made again: `make_questions` is run after every
+prediction and change of rules, keeps what still holds and drops what does not.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import TypeVar
+
+import numpy as np
+from django.db import transaction
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
+
+from mapping.models import Hashtag
+from validation.models import (
+    AuthorHashtag,
+    Campaign,
+    GoldAnswer,
+    Photo,
+    Prediction,
+    Question,
+    Vote,
+)
+
+CHANCE = random.SystemRandom()
+CHUNK = 2000  # rows at a time
+THIRDS = (1 / 3, 2 / 3)
+Pair = tuple[int, int]  # photo, hashtag
+Row = TypeVar("Row")
+
+
+@transaction.atomic
+def make_questions(*, campaign: Campaign) -> int:
+    """Ask about everything the campaign's rules want and nothing else; returns how many are new.
+
+    Suggestions that are sure enough, of the hashtags chosen; wrong hashtags on purpose (controls), as many as
+    the campaign's share wants; known answers (gold). Votes given already, wherever, are counted in. Repeating
+    it changes nothing.
+    """
+    locked = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
+    _drop_what_is_not_wanted(locked)
+    made = _ask_suggestions(locked)
+    made += _ask_gold(locked)
+    made += _ask_controls(locked)
+    return made
+
+
+def needed(*, votes_per_photo: int, extra_votes: int, fits: int, does_not_fit: int) -> int:
+    """Answers a question needs: the campaign's number, and one more at a time, up to `extra_votes`, as long
+    as people disagree, that is on a tie or a margin of one against somebody.
+    """
+    split = min(fits, does_not_fit) > 0 and abs(fits - does_not_fit) <= 1
+    if not split or fits + does_not_fit < votes_per_photo:
+        return votes_per_photo
+    return min(votes_per_photo + extra_votes, fits + does_not_fit + 1)
+
+
+def settle(question: Question, campaign: Campaign) -> None:
+    """Set needed and is_done by the question's counts; does not save. Gold has no end: it is asked of all."""
+    if question.kind == Question.Kind.GOLD:
+        return
+    question.needed = needed(
+        votes_per_photo=campaign.votes_per_photo,
+        extra_votes=campaign.extra_votes if question.kind == Question.Kind.SUGGESTION else 0,
+        fits=question.fits,
+        does_not_fit=question.does_not_fit,
+    )
+    question.is_done = question.answers >= question.needed
+
+
+def recount(pairs: Iterable[Pair]) -> int:
+    """Count the votes on these photos and hashtags anew, in every campaign that asks about them.
+
+    Returns how many questions were counted. To be called in a transaction; questions are locked by primary
+    key, like everywhere, so that two who do this cannot wait for each other.
+    """
+    number = 0
+    for some in _parts(sorted(set(pairs)), CHUNK // 4):
+        asked = Question.objects.filter(photo_id__in={photo for photo, _ in some})
+        wanted = set(some)
+        questions = [
+            one
+            for one in asked.select_for_update(of=("self",)).order_by("pk").select_related("campaign")
+            if (one.photo_id, one.hashtag_id) in wanted
+        ]
+        _count_votes(questions)
+        for one in questions:
+            settle(one, one.campaign)
+        fields = ("fits", "does_not_fit", "skips", "needed", "is_done", "answered_at")
+        Question.objects.bulk_update(questions, fields, batch_size=500)
+        number += len(questions)
+    return number
+
+
+# --- suggestions ------------------------------------------------------------------------------
+
+
+def wanted(campaign: Campaign) -> QuerySet[Prediction]:
+    """The model's suggestions that the rules ask about."""
+    rows = Prediction.objects.of(campaign).suggested().filter(photo__withdrawn_at=None)
+    if campaign.min_confidence:
+        rows = rows.filter(confidence__gte=campaign.min_confidence)
+    if chosen := list(campaign.hashtags.values_list("pk", flat=True)):
+        rows = rows.filter(hashtag__in=chosen)
+    return rows.order_by("pk")
+
+
+def _drop_what_is_not_wanted(campaign: Campaign) -> None:
+    """Their votes stay, and count again when the question comes back."""
+    asked = Question.objects.filter(campaign=campaign)
+    same = wanted(campaign).filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
+    asked.filter(~Exists(same.order_by()), kind=Question.Kind.SUGGESTION).delete()
+    gone = Q(photo__withdrawn_at__isnull=False)
+    if not campaign.gold_share:
+        gone |= Q(kind=Question.Kind.GOLD)
+    known = GoldAnswer.objects.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
+    asked.filter(gone | (Q(kind=Question.Kind.GOLD) & ~Exists(known))).delete()
+
+
+def _ask_suggestions(campaign: Campaign) -> int:
+    asked = Question.objects.filter(
+        campaign=campaign, photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id")
+    )
+    new = wanted(campaign).filter(~Exists(asked))
+    edges = _edges(campaign, new)
+    made = 0
+    rows = new.values_list("photo_id", "hashtag_id", "confidence")
+    for some in _parts(list(rows), CHUNK):
+        questions = [
+            Question(
+                campaign=campaign,
+                photo_id=photo,
+                hashtag_id=hashtag,
+                kind=Question.Kind.SUGGESTION,
+                confidence=confidence,
+                band=sum((confidence or 0.0) >= edge for edge in edges),
+            )
+            for photo, hashtag, confidence in some
+        ]
+        made += _create(campaign, questions)
+    return made
+
+
+def _edges(campaign: Campaign, new: QuerySet[Prediction]) -> list[float]:
+    """The two confidences that part the bands. Once drawn they stay: a question never changes its stratum."""
+    asked = Question.objects.filter(
+        campaign=campaign, kind=Question.Kind.SUGGESTION, confidence__isnull=False
+    )
+    if asked.exists():
+        below = (asked.filter(band__lte=band).aggregate(top=Max("confidence"))["top"] for band in (0, 1))
+        return [math.nextafter(top, math.inf) if top is not None else -math.inf for top in below]
+    sure = [one for one in new.values_list("confidence", flat=True) if one is not None]
+    return [float(edge) for edge in np.quantile(sure, THIRDS)] if sure else []
+
+
+# --- controls and gold ------------------------------------------------------------------------
+
+
+def _ask_controls(campaign: Campaign) -> int:
+    """Wrong hashtags, on photos drawn at random: none that the model or the photo's author thought of."""
+    asked = Question.objects.filter(campaign=campaign)
+    suggestions = asked.filter(kind=Question.Kind.SUGGESTION).count()
+    controls = asked.filter(kind=Question.Kind.CONTROL)
+    missing = math.ceil(suggestions * campaign.control_share) - controls.count()
+    if missing <= 0:
+        return 0
+    taken = controls.values("photo_id")
+    free = Prediction.objects.of(campaign).filter(photo__withdrawn_at=None).exclude(photo__in=taken)
+    photos = CHANCE.sample(list(free.values_list("photo_id", flat=True)), min(missing, free.count()))
+    names = dict(Hashtag.objects.values_list("name", "pk"))
+    made = 0
+    for some in _parts(photos, CHUNK // 4):
+        near = _thought_of(campaign, some)
+        questions = []
+        for photo in some:
+            wrong = sorted(names.keys() - near[photo])
+            if wrong:
+                kind, hashtag = Question.Kind.CONTROL, names[CHANCE.choice(wrong)]
+                questions.append(Question(campaign=campaign, photo_id=photo, hashtag_id=hashtag, kind=kind))
+        made += _create(campaign, questions)
+    return made
+
+
+def _thought_of(campaign: Campaign, photos: Iterable[int]) -> dict[int, set[str]]:
+    """Photo → the hashtags that may fit it: candidates of any model, the author's own, known answers."""
+    near: dict[int, set[str]] = {photo: set() for photo in photos}
+    said = Prediction.objects.filter(photo__in=near).values_list("photo_id", "hashtag__name", "candidates")
+    for photo, name, candidates in said:
+        near[photo] |= {str(candidate[0]) for candidate in candidates} | ({name} if name else set())
+    for photo, name in AuthorHashtag.objects.filter(photo__in=near).values_list("photo_id", "name"):
+        near[photo].add(name)
+    for photo, name in GoldAnswer.objects.filter(photo__in=near).values_list("photo_id", "hashtag__name"):
+        near[photo].add(name)
+    return near
+
+
+def _ask_gold(campaign: Campaign) -> int:
+    """Known answers of any campaign. What this campaign suggests itself stays in its rates."""
+    if not campaign.gold_share:
+        return 0
+    asked = Question.objects.filter(
+        campaign=campaign, photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id")
+    )
+    known = GoldAnswer.objects.filter(~Exists(asked), photo__withdrawn_at=None)
+    questions = [
+        Question(campaign=campaign, photo_id=photo, hashtag_id=hashtag, kind=Question.Kind.GOLD)
+        for photo, hashtag in known.values_list("photo_id", "hashtag_id")
+    ]
+    return sum(_create(campaign, some) for some in _parts(questions, CHUNK))
+
+
+# --- rows -------------------------------------------------------------------------------------
+
+
+def _create(campaign: Campaign, questions: list[Question]) -> int:
+    _count_votes(questions)
+    for question in questions:
+        question.rank = CHANCE.random()
+        question.needed = campaign.votes_per_photo
+        settle(question, campaign)
+    # Another kind may ask the same of the photo already: it stands.
+    before = Question.objects.filter(campaign=campaign).count()
+    Question.objects.bulk_create(questions, ignore_conflicts=True, batch_size=500)
+    return Question.objects.filter(campaign=campaign).count() - before
+
+
+def _count_votes(questions: list[Question]) -> None:
+    photos = {question.photo_id for question in questions}
+    votes = Vote.objects.counting().filter(photo_id__in=photos).order_by()
+    counts: Counter[tuple[int, int, str]] = Counter()
+    last: dict[Pair, datetime] = {}
+    for photo, hashtag, answer, n, at in votes.values_list("photo_id", "hashtag_id", "answer").annotate(
+        n=Count("pk"), at=Max("created_at")
+    ):
+        counts[photo, hashtag, answer] = n
+        if answer != Vote.Answer.SKIP:
+            last[photo, hashtag] = max(at, last.get((photo, hashtag), at))
+    for question in questions:
+        pair = question.photo_id, question.hashtag_id
+        question.fits = counts[*pair, Vote.Answer.FITS]
+        question.does_not_fit = counts[*pair, Vote.Answer.DOES_NOT_FIT]
+        question.skips = counts[*pair, Vote.Answer.SKIP]
+        question.answered_at = last.get(pair)
+
+
+def drop_photo(*, photo: Photo, campaign: Campaign | None = None) -> None:
+    """Nobody is asked about the photo any more, in one campaign or in any; votes given are kept."""
+    questions = Question.objects.filter(photo=photo)
+    (questions.filter(campaign=campaign) if campaign else questions).delete()
+
+
+def _parts(rows: list[Row], size: int) -> Iterator[list[Row]]:
+    for at in range(0, len(rows), size):
+        yield rows[at : at + size]
