@@ -192,6 +192,9 @@ PHOTO_ROOTS = [Path(p) for p in env.list("PHOTO_ROOTS", default=[str(VAR_DIR / "
 
 # --- Language, time, logs ---------------------------------------------------------------------
 LANGUAGE_CODE = "en"
+# The pages for voters speak these; they choose by themselves, so that no other page is half translated.
+LANGUAGES = [("en", "English"), ("ru", "Русский")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = env.str("TIME_ZONE", "UTC")
 USE_TZ = True
 LOGGING = {

@@ -54,7 +54,8 @@ def test_offered_on_the_page_that_says_all_is_done(
 
 
 def test_not_offered_before_the_first_vote(campaign: Campaign, client_for: ClientFor) -> None:
-    assert b"Undo" not in client_for("validator").get(f"/validation/vote/{campaign.pk}/").content
+    content = client_for("validator").get(f"/validation/vote/{campaign.pk}/").content.decode()
+    assert 'id="undo" data-keys="u" hidden' in content
 
 
 def test_somebody_elses_vote_stays(campaign: Campaign, client_for: ClientFor, vote_as: MakeVote) -> None:
