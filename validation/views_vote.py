@@ -12,8 +12,8 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
@@ -36,10 +36,12 @@ class SignedIn(HttpRequest):
 View = Callable[..., HttpResponse]
 
 
-def may_vote(user: Any, campaign: Campaign) -> bool:
+def may_vote(user: Any, campaign: Campaign | None) -> bool:
     """Members with the permission, and guests in the campaign whose link they came by."""
     if user.has_perm("validation.add_vote"):
         return True
+    if campaign is None:
+        return False
     guests = Guest.objects.filter(user_id=user.pk, campaign=campaign, link_version=campaign.link_version)
     return campaign.audience == Campaign.Audience.LINK and guests.exists()
 
@@ -56,9 +58,11 @@ def _page(view: View) -> View:
 
     @wraps(view)
     def guarded(request: SignedIn, pk: int) -> HttpResponse:
-        shown = get_object_or_404(Campaign.objects.select_related("job"), pk=pk)
+        shown = Campaign.objects.select_related("job").filter(pk=pk).first()
         if not may_vote(request.user, shown):
             raise PermissionDenied
+        if shown is None:
+            raise Http404("There is no such campaign.")
         with translation.override(language_for(request, shown)):
             return view(request, shown)
 
@@ -74,10 +78,10 @@ def _json(view: View) -> View:
         with translation.override(language_for(request, shown)):
             if not request.user.is_authenticated:
                 return _refused(_("You have been signed out. Sign in again: your answers wait here."), 401)
-            if shown is None:
-                return _refused(_("This campaign is gone."), 404)
             if not may_vote(request.user, shown):
                 return _refused(_("You may not vote in this campaign (any more)."), 403)
+            if shown is None:
+                return _refused(_("This campaign is gone."), 404)
             return view(request, shown)
 
     return login_not_required(never_cache(guarded))
