@@ -1,6 +1,6 @@
 from django.urls import path
 
-from validation import views, views_vote
+from validation import views, views_public, views_vote
 
 app_name = "validation"
 urlpatterns = [
@@ -20,5 +20,12 @@ urlpatterns = [
     path("vote/<int:pk>/more/", views_vote.say_more, name="say_more"),
     path("agreement/", views.agreement, name="agreement"),
     path("agreement/photos/", views.votes, name="votes"),
+    path("campaigns/<int:pk>/share/", views_public.share, name="share"),
+    path("campaigns/<int:pk>/publish/", views_public.publish, {"is_public": True}, name="publish"),
+    path("campaigns/<int:pk>/unpublish/", views_public.publish, {"is_public": False}, name="unpublish"),
+    path("campaigns/<int:pk>/votes.csv", views_public.export, {"kind": "csv"}, name="export_csv"),
+    path("campaigns/<int:pk>/votes.json", views_public.export, {"kind": "json"}, name="export_json"),
+    path("campaigns/<int:pk>/agreement.svg", views_public.figure, name="figure"),
+    path("public/<str:token>/", views_public.public, name="public"),
     path("photos/<int:pk>.jpg", views.photo, name="photo"),
 ]

@@ -74,6 +74,7 @@ class Vote(models.Model):
         indexes = [
             models.Index(fields=["person", "photo"], name="vote_of_person_on_photo"),
             models.Index(fields=["person", "campaign", "-id"], name="vote_of_person_latest"),
+            models.Index(fields=["campaign", "reason"], condition=~Q(reason=""), name="vote_with_reason"),
         ]
 
     def __str__(self) -> str:
