@@ -97,3 +97,5 @@ class ResultsFilter(forms.Form):
     )
     hashtag = forms.CharField(max_length=50, required=False)
     said = forms.ChoiceField(choices=SAID, required=False, label="Most people said")
+    scene = forms.CharField(max_length=100, required=False)
+    tenth = forms.IntegerField(min_value=0, max_value=9, required=False)

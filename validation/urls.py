@@ -1,6 +1,6 @@
 from django.urls import path
 
-from validation import views, views_public, views_vote
+from validation import views, views_agreement, views_public, views_vote
 
 app_name = "validation"
 urlpatterns = [
@@ -18,8 +18,10 @@ urlpatterns = [
     path("vote/<int:pk>/votes/", views_vote.give_vote, name="give_vote"),
     path("vote/<int:pk>/take-back/", views_vote.take_back, name="take_back"),
     path("vote/<int:pk>/more/", views_vote.say_more, name="say_more"),
-    path("agreement/", views.agreement, name="agreement"),
-    path("agreement/photos/", views.votes, name="votes"),
+    path("agreement/", views_agreement.agreement, name="agreement"),
+    path("agreement/photos/", views_agreement.votes, name="votes"),
+    path("agreement/<int:pk>/mend/", views_agreement.mend, name="mend"),
+    path("agreement/<int:pk>/models/", views_agreement.models, name="models"),
     path("campaigns/<int:pk>/share/", views_public.share, name="share"),
     path("campaigns/<int:pk>/publish/", views_public.publish, {"is_public": True}, name="publish"),
     path("campaigns/<int:pk>/unpublish/", views_public.publish, {"is_public": False}, name="unpublish"),

@@ -17,12 +17,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from trainer.models import TrainedModel
 from validation import results, services
-from validation.forms import CampaignForm, ResultsFilter
+from validation.forms import CampaignForm
 from validation.models import Campaign, Photo, Prediction
 from validation.photos import PhotoRefused, take_in
 
 PAGE = 48  # photos
-THESIS = {"overall": 0.86, "class_weighted": 0.83}  # its chapter 7: other photos, other people
 
 
 class SignedIn(HttpRequest):
@@ -58,7 +57,7 @@ def campaign(request: SignedIn, pk: int) -> HttpResponse:
         predictions = predictions.suggested()
     elif only:
         predictions = predictions.filter(hashtag__name=only)
-    summary = results.summarise(shown)
+    summary = results.brief(shown)
     context = {
         "campaign": shown,
         "page": Paginator(predictions, PAGE).get_page(request.GET.get("page")),
@@ -66,7 +65,7 @@ def campaign(request: SignedIn, pk: int) -> HttpResponse:
         "query": urlencode({"show": only}) if only else "",
         "summary": summary,
         "silent_total": summary.photos - summary.suggested,
-        "tags": sorted(summary.hashtags, key=lambda row: -row.suggested),
+        "tags": summary.hashtags,
         "silent": services.silent_by_reason(campaign=shown),
         "photos": shown.photos.count(),
     }
@@ -141,45 +140,7 @@ def withdraw(request: SignedIn, pk: int, photo_pk: int) -> HttpResponse:
     return redirect(shown)
 
 
-# --- results ----------------------------------------------------------------------------------
-
-
-@require_GET
-@permission_required("validation.view_vote", raise_exception=True)
-def agreement(request: SignedIn) -> HttpResponse:
-    form = ResultsFilter(request.GET)
-    form.is_valid()
-    chosen = form.cleaned_data.get("campaign")
-    context = {
-        "form": form,
-        "campaign": chosen,
-        "summary": results.summarise(chosen),
-        "has_campaigns": Campaign.objects.exists(),
-        "thesis": THESIS,
-    }
-    return render(request, "validation/agreement.html", context)
-
-
-@require_GET
-@permission_required("validation.view_vote", raise_exception=True)
-def votes(request: SignedIn) -> HttpResponse:
-    """The photos and votes behind a bar of the agreement page."""
-    form = ResultsFilter(request.GET)
-    form.is_valid()
-    chosen, hashtag, said = (form.cleaned_data.get(field) for field in ("campaign", "hashtag", "said"))
-    shown = results.judged_photos(chosen, hashtag=hashtag or "", said=said or "")
-    page = Paginator(shown, PAGE).get_page(request.GET.get("page"))
-    query = request.GET.copy()
-    query.pop("page", None)
-    context = {
-        "form": form,
-        "page": page,
-        "campaign": chosen,
-        "hashtag": hashtag,
-        "query": query.urlencode(),
-        "hashtags": results.suggested_hashtags(chosen),
-    }
-    return render(request, "validation/votes.html", context)
+# --- photos -----------------------------------------------------------------------------------
 
 
 @require_GET

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 from validation import exports, results
 from validation.figure import figure_svg
 from validation.models import Campaign
-from validation.views import THESIS
+from validation.views_agreement import THESIS
 
 FORMATS: dict[str, tuple[Callable[[Campaign], Iterator[str]], str]] = {
     "csv": (exports.as_csv, "text/csv; charset=utf-8"),

@@ -37,16 +37,23 @@ def test_headlines_counts_and_links(
     vote_as(campaign, 3, "does_not_fit", "d")
     response = client_for("viewer").get("/validation/agreement/")
     summary = response.context["summary"]
-    assert (round(summary.overall.value, 3), summary.overall.n) == (0.667, 3)
+    # Three cafes, of the two judged both fit, and a bar that does not: 3/4, though of the judged 2/3 fit.
+    assert (summary.overall.value, summary.overall.n) == (0.75, 3)
+    assert (round(summary.raw.value, 3), summary.raw.n) == (0.667, 3)
     assert summary.class_weighted.value == 0.5
     assert (summary.votes, summary.skips, summary.people, summary.coverage) == (6, 1, 4, 0.8)
-    assert [(row.hashtag, row.people) for row in summary.hashtags] == [("cafe", 3), ("bar", 1)]
+    assert [(row.hashtag, row.suggested, row.needed) for row in summary.hashtags] == [
+        ("cafe", 3, 1),
+        ("bar", 1, 0),
+    ]
     content = response.content.decode()
-    assert "67\u00a0%" in content
+    assert "75\u00a0%" in content
     assert "0.86" in content
     assert "?hashtag=cafe" in content
     assert 'class="is-few"' in content
     assert services.headline() == summary.overall
+    assert (summary.done, summary.bins[0].rate.n, summary.days[0].rate.n) == (1, 3, 3)
+    assert round(summary.reliability.percent, 3) == 1.0
 
 
 def test_bar_leads_to_its_photos_and_votes(

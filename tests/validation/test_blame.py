@@ -1,0 +1,143 @@
+"""Whom disagreements are owed to, the rows of the mapping behind them, and models against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from mapping.models import Hashtag, MappingEntry, SceneClass
+from tests.validation.conftest import MakeCampaign, MakeVote
+from trainer.models import TrainedModel
+from validation import results, services
+from validation.blame import Blame, blame, scenes
+from validation.models import Campaign, Prediction, Question
+from validation.questions import make_questions
+from validation.rivals import duels
+
+pytestmark = pytest.mark.postgres
+ClientFor = Callable[..., Client]
+
+
+def disagree(campaign: Campaign, vote_as: MakeVote, number: int, *reasons: str) -> None:
+    for name, reason in zip("abc", reasons, strict=False):
+        vote = vote_as(campaign, number, "does_not_fit", name)
+        if reason:
+            services.say_more(
+                campaign=campaign, person=vote.person, request_id=vote.request_id, reason=reason
+            )
+
+
+@pytest.fixture
+def pub(campaign: Campaign, hashtags: dict[str, Hashtag]) -> MappingEntry:
+    """The scene class that the model saw in the first two photos."""
+    scene = SceneClass.objects.create(key="pub/indoor", name="pub")
+    for photo in campaign.photos.order_by("pk")[:2]:
+        Prediction.objects.filter(photo=photo).update(scene_class=scene)
+    return MappingEntry.objects.create(scene_class=scene, hashtag=hashtags["bar"], status="confirmed")
+
+
+def test_people_say_whose_fault_it_is(campaign: Campaign, vote_as: MakeVote) -> None:
+    disagree(campaign, vote_as, 0, "wrong_scene", "too_general", "wrong_scene")
+    disagree(campaign, vote_as, 1, "too_specific", "", "wrong_scene")
+    disagree(campaign, vote_as, 2, "", "", "")
+    assert blame(campaign) == Blame(network=1, divided=1, untold=1)
+
+
+def test_what_most_find_fitting_is_owed_to_nobody(campaign: Campaign, vote_as: MakeVote) -> None:
+    disagree(campaign, vote_as, 0, "wrong_scene")
+    for name in "bc":
+        vote_as(campaign, 0, "fits", name)
+    assert blame(campaign).total == 0
+
+
+def test_rows_of_the_mapping_by_what_people_said(
+    campaign: Campaign, vote_as: MakeVote, pub: MappingEntry, client_for: ClientFor
+) -> None:
+    disagree(campaign, vote_as, 0, "too_general", "too_general", "wrong_scene")
+    vote_as(campaign, 1, "fits", "a")
+    disagree(campaign, vote_as, 2, "wrong_scene")
+    (row,) = scenes(campaign)
+    assert (row.scene, row.entry, row.label, row.rate.n, row.not_fitting) == (
+        "pub/indoor",
+        pub.pk,
+        "bar",
+        2,
+        1,
+    )
+    assert (row.network, row.mapping) == (1, 2)
+    page = client_for("curator").get(f"/validation/agreement/{campaign.pk}/mend/").content.decode()
+    assert f'href="/mapping/{pub.pk}/">Mend the row' in page
+    behind = f"/validation/agreement/photos/?campaign={campaign.pk}&scene=pub/indoor"
+    assert client_for("viewer").get(behind).content.count(b"<figure>") == 2
+    assert client_for("validator").get(f"/validation/agreement/{campaign.pk}/mend/").status_code == 403
+
+
+def test_a_rival_is_scored_on_the_votes_already_given(
+    make_campaign: MakeCampaign, vote_as: MakeVote, hashtags: dict[str, Hashtag], client_for: ClientFor
+) -> None:
+    """Same hashtag, right where ours is wrong, not judged, silent: in this order."""
+    campaign = make_campaign("cafe", "bar", "sport", "cafe", votes_per_photo=1)
+    rival = TrainedModel.objects.create(name="Rival", manifest={"sha256": "1"})
+    photos = list(campaign.photos.order_by("pk"))
+    for photo, tag in zip(photos, ("cafe", "sport", "bar", None), strict=True):
+        Prediction.objects.create(
+            photo=photo, model=rival, hashtag=hashtags[tag] if tag else None, reason="" if tag else "unsure"
+        )
+    for number, answer in enumerate(("fits", "does_not_fit", "fits", "fits")):
+        vote_as(campaign, number, answer)
+    other = Campaign.objects.create(name="Other", model=rival, gold_share=0, control_share=0)
+    other.photos.add(photos[1])
+    make_questions(campaign=other)
+    vote_as(other, 0, "fits")
+    campaign.rivals.add(rival)
+    (duel,) = duels(campaign)
+    assert (duel.suggested, duel.photos, duel.same, duel.only_ours, duel.only_theirs) == (3, 2, 1, 0, 1)
+    assert duel.ours is not None
+    assert duel.theirs is not None
+    assert (duel.ours.value, duel.theirs.value, duel.p, duel.verdict) == (0.5, 1.0, 1.0, "")
+    page = client_for("viewer").get(f"/validation/agreement/{campaign.pk}/models/")
+    assert b"no difference shown" in page.content
+    assert Question.objects.filter(campaign=campaign).count() == 4  # nobody is asked anew
+
+
+def test_silence_is_known_to_be_wrong_only_where_others_were_judged(
+    make_campaign: MakeCampaign, vote_as: MakeVote
+) -> None:
+    campaign = make_campaign("cafe", None, None, votes_per_photo=1)
+    rival = TrainedModel.objects.create(name="Rival", manifest={"sha256": "1"})
+    other = make_campaign("cafe", "bar", name="Other", by_model=rival, votes_per_photo=1)
+    assert results.silence(campaign) == results.Silence(2, 0, 0)
+    vote_as(other, 1, "fits")
+    assert results.silence(campaign) == results.Silence(2, 1, 1)
+
+
+def test_bars_by_confidence_open_their_photos(
+    make_campaign: MakeCampaign, vote_as: MakeVote, client_for: ClientFor
+) -> None:
+    campaign = make_campaign("cafe", "cafe", "cafe", votes_per_photo=1)
+    for photo, sure in zip(campaign.photos.order_by("pk"), (0.7, 0.79, 1.0), strict=True):
+        Question.objects.filter(photo=photo).update(confidence=sure)
+    for number, answer in enumerate(("fits", "does_not_fit", "fits")):
+        vote_as(campaign, number, answer)
+    bins = results.summarise(campaign).bins
+    assert [(one.tenth, one.rate.n, one.rate.value) for one in bins] == [(7, 2, 0.5), (9, 1, 1.0)]
+    for tenth, photos in ((7, 2), (9, 1), (8, 0)):
+        behind = f"/validation/agreement/photos/?campaign={campaign.pk}&tenth={tenth}"
+        assert client_for("viewer").get(behind).content.count(b"<figure>") == photos
+
+
+def test_controls_correct_for_who_says_yes_to_anything(
+    make_campaign: MakeCampaign, vote_as: MakeVote
+) -> None:
+    campaign = make_campaign("cafe")
+    vote_as(campaign, 0, "fits")
+    photo = campaign.photos.get()
+    Question.objects.create(
+        campaign=campaign, photo=photo, hashtag=Hashtag.objects.get(name="bar"), kind="control",
+        rank=0.1, needed=9, fits=5, does_not_fit=15,
+    )  # fmt: skip
+    summary = results.summarise(campaign)
+    assert summary.controls is not None
+    assert (summary.controls.share, summary.corrected, summary.suggested) == (0.25, None, 1)

@@ -1,0 +1,139 @@
+"""Where people disagree with a model: is it the network that erred, or a row of the mapping?
+
+The people say it themselves when they disagree: "wrong scene" is the network's doing; "too general" and "too
+specific" are the mapping's, because the scene was seen rightly and its hashtag does not say it; "photo
+unclear" is nobody's. A suggestion without reasons is owed to nobody: nothing is guessed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from django.db.models import Count, F, OuterRef, Q, Subquery
+
+from mapping.models import MappingEntry, SceneClass
+from validation.agreement import Rate, wilson
+from validation.models import Campaign, Prediction, Vote
+from validation.results import FITTING, JUDGED, NOT_FITTING, TIED, asked
+
+MOST_ROWS = 60
+OWED = {
+    Vote.Reason.WRONG_SCENE: "network",
+    Vote.Reason.TOO_GENERAL: "mapping",
+    Vote.Reason.TOO_SPECIFIC: "mapping",
+    Vote.Reason.UNCLEAR: "photo",
+}
+
+
+@dataclass(frozen=True)
+class Blame:
+    """Suggestions that most people found unfitting, by what most of their reasons say."""
+
+    network: int = 0
+    mapping: int = 0
+    photo: int = 0
+    divided: int = 0  # as many reasons for one as for another
+    untold: int = 0  # nobody gave a reason
+
+    @property
+    def total(self) -> int:
+        return self.network + self.mapping + self.photo + self.divided + self.untold
+
+
+@dataclass(frozen=True)
+class SceneRow:
+    """A row of the mapping by what people said of photos in which the model saw its scene class."""
+
+    scene: str
+    entry: int | None  # of the mapping, to mend
+    label: str | None  # what the mapping says today
+    rate: Rate
+    not_fitting: int
+    network: int  # reasons given
+    mapping: int
+
+
+def blame(campaign: Campaign) -> Blame:
+    reasons = _reasons(campaign)
+    counts: Counter[str] = Counter()
+    misfits = asked(campaign).filter(NOT_FITTING).order_by().values_list("photo_id", "hashtag_id")
+    for pair in misfits:
+        counts[_owed(reasons.get(pair))] += 1
+    return Blame(**counts)
+
+
+def scenes(campaign: Campaign, most: int = MOST_ROWS) -> list[SceneRow]:
+    """Rows of the mapping that people disagree with most often; only where the model tells scenes apart."""
+    seen = Prediction.objects.filter(photo_id=OuterRef("photo_id"), model_id=campaign.model_id)
+    with_scene = (
+        asked(campaign)
+        .filter(JUDGED)
+        .order_by()
+        .annotate(scene=Subquery(seen.values("scene_class_id")[:1]))
+        .filter(scene__isnull=False)
+    )
+    counted = with_scene.values("scene").annotate(
+        fitting=Count("pk", filter=FITTING),
+        tied=Count("pk", filter=TIED),
+        not_fitting=Count("pk", filter=NOT_FITTING),
+    )
+    worst = sorted(counted.filter(not_fitting__gt=0), key=lambda row: -row["not_fitting"])[:most]
+    chosen = [row["scene"] for row in worst]
+    keys = dict(SceneClass.objects.filter(pk__in=chosen).values_list("pk", "key"))
+    entries = MappingEntry.objects.filter(scene_class__in=chosen).select_related("hashtag")
+    entry_of = {entry.scene_class_id: entry for entry in entries}
+    told = _told(campaign, chosen)
+    rows = []
+    for row in worst:
+        n = row["fitting"] + row["tied"] + row["not_fitting"]
+        value = (row["fitting"] + row["tied"] / 2) / n
+        entry = entry_of.get(row["scene"])
+        rows.append(
+            SceneRow(
+                keys[row["scene"]],
+                entry.pk if entry else None,
+                entry.label if entry else None,
+                Rate(value, *wilson(value, n), n=n),
+                row["not_fitting"],
+                told[row["scene"], "network"],
+                told[row["scene"], "mapping"],
+            )
+        )
+    return rows
+
+
+def _reasons(campaign: Campaign) -> dict[tuple[int, int], Counter[str]]:
+    """(photo, hashtag) → what is blamed, by how many, of the votes given in this campaign."""
+    found: dict[tuple[int, int], Counter[str]] = {}
+    votes = Vote.objects.counting().filter(~Q(reason=""), campaign=campaign).order_by()
+    for photo, hashtag, reason, n in votes.values_list("photo_id", "hashtag_id", "reason").annotate(
+        n=Count("pk")
+    ):
+        found.setdefault((photo, hashtag), Counter())[OWED[Vote.Reason(reason)]] += n
+    return found
+
+
+def _owed(counts: Counter[str] | None) -> str:
+    if not counts:
+        return "untold"
+    first, *others = counts.most_common(2)
+    return "divided" if others and others[0][1] == first[1] else first[0]
+
+
+def _told(campaign: Campaign, scenes: list[int]) -> Counter[tuple[int, str]]:
+    """(scene class, what is blamed) → how many reasons."""
+    told: Counter[tuple[int, str]] = Counter()
+    votes = Vote.objects.counting().filter(
+        ~Q(reason=""),
+        campaign=campaign,
+        photo__predictions__model_id=campaign.model_id,
+        photo__predictions__hashtag_id=F("hashtag_id"),
+        photo__predictions__scene_class__in=scenes,
+    )
+    rows = (
+        votes.order_by().values_list("photo__predictions__scene_class_id", "reason").annotate(n=Count("pk"))
+    )
+    for scene, reason, n in rows:
+        told[scene, OWED[Vote.Reason(reason)]] += n
+    return told
