@@ -68,6 +68,9 @@ LEARN_BESIDE = True  # the suggester learns in a thread; tests, whose threads se
 HASHTAG_MIN_POSTS = env.int("HASHTAG_MIN_POSTS", 10_000_000)  # fewer posts: known, but not offered
 
 SUGGEST_RATE = env.str("SUGGEST_RATE", "120/minute")  # per API token
+NEW_GUESTS_RATE = env.str("NEW_GUESTS_RATE", "60/hour")  # people who start voting by a link, per address
+GUEST_VOTES_RATE = env.str("GUEST_VOTES_RATE", "120/minute")  # per guest
+PROXIES = env.int("PROXIES", 0)  # in front of the site, each adding to X-Forwarded-For
 
 # --- Parts ------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -214,7 +217,12 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_THROTTLE_RATES": {"suggest": SUGGEST_RATE},
+    "DEFAULT_THROTTLE_RATES": {
+        "suggest": SUGGEST_RATE,
+        "new_guests": NEW_GUESTS_RATE,
+        "guest_votes": GUEST_VOTES_RATE,
+    },
+    "NUM_PROXIES": PROXIES,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Scenetag API",

@@ -54,6 +54,10 @@ class PersonRow:
         return self.fits + self.does_not_fit
 
     @property
+    def fits_share(self) -> float | None:
+        return self.fits / self.answers if self.answers else None
+
+    @property
     def gold_share(self) -> float | None:
         return self.gold_right / self.gold if self.gold else None
 

@@ -46,7 +46,7 @@ def make_questions(*, campaign: Campaign) -> int:
     locked = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
     _drop_what_is_not_wanted(locked)
     made = _ask_suggestions(locked)
-    made += _ask_gold(locked)
+    made += ask_known_answers(campaign=locked)
     made += _ask_controls(locked)
     return made
 
@@ -200,7 +200,7 @@ def _thought_of(campaign: Campaign, photos: Iterable[int]) -> dict[int, set[str]
     return near
 
 
-def _ask_gold(campaign: Campaign) -> int:
+def ask_known_answers(*, campaign: Campaign) -> int:
     """Known answers of any campaign. What this campaign suggests itself stays in its rates."""
     if not campaign.gold_share:
         return 0

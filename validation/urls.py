@@ -1,15 +1,29 @@
 from django.urls import path
 
-from validation import views, views_agreement, views_public, views_vote
+from validation import views, views_agreement, views_campaigns, views_guests, views_public, views_vote
 
 app_name = "validation"
 urlpatterns = [
-    path("campaigns/", views.campaigns, name="campaigns"),
-    path("campaigns/new/", views.new_campaign, name="new_campaign"),
-    path("campaigns/<int:pk>/", views.campaign, name="campaign"),
-    path("campaigns/<int:pk>/open/", views.set_open, {"is_open": True}, name="open"),
-    path("campaigns/<int:pk>/close/", views.set_open, {"is_open": False}, name="close"),
-    path("campaigns/<int:pk>/photos/<int:photo_pk>/withdraw/", views.withdraw, name="withdraw"),
+    path("campaigns/", views_campaigns.campaigns, name="campaigns"),
+    path("campaigns/new/", views_campaigns.new_campaign, name="new_campaign"),
+    path("campaigns/<int:pk>/", views_campaigns.campaign, name="campaign"),
+    path("campaigns/<int:pk>/open/", views_campaigns.set_open, {"is_open": True}, name="open"),
+    path("campaigns/<int:pk>/close/", views_campaigns.set_open, {"is_open": False}, name="close"),
+    path("campaigns/<int:pk>/photos/<int:photo_pk>/withdraw/", views_campaigns.withdraw, name="withdraw"),
+    path("campaigns/<int:pk>/rules/", views_campaigns.edit, name="edit"),
+    path("campaigns/<int:pk>/revoke/", views_campaigns.revoke, name="revoke"),
+    path("campaigns/<int:pk>/people/", views_campaigns.people, name="people"),
+    *(
+        path(
+            f"campaigns/<int:pk>/people/<int:person_pk>/{decision}/",
+            views_campaigns.decide,
+            {"decision": decision},
+            name=decision.replace("-", "_"),
+        )
+        for decision in views_campaigns.DECISIONS
+    ),
+    path("campaigns/<int:pk>/known/", views_campaigns.known, name="known"),
+    path("join/<str:token>/", views_guests.join, name="join"),
     path("vote/", views_vote.vote_index, name="vote_index"),
     path("vote/<int:pk>/", views_vote.vote, name="vote"),
     path("vote/language/", views_vote.language, name="language"),

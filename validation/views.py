@@ -1,155 +1,35 @@
+"""The photos themselves: for whoever may see them, and for guests those they are asked about."""
+
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
 
-from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
-from django.contrib.auth.models import User
-from django.core.files.uploadedfile import UploadedFile
-from django.core.paginator import Paginator
-from django.db import IntegrityError
-from django.db.models import F
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import get_object_or_404, redirect, render
+from django.core.exceptions import PermissionDenied
+from django.http import FileResponse, Http404, HttpRequest, HttpResponseBase
+from django.shortcuts import get_object_or_404
 from django.views.decorators.cache import cache_control
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET
 
-from trainer.models import TrainedModel
-from validation import results, services
-from validation.forms import CampaignForm
-from validation.models import Campaign, Photo, Prediction
-from validation.photos import PhotoRefused, take_in
-
-PAGE = 48  # photos
-
-
-class SignedIn(HttpRequest):
-    """What every view here gets: LoginRequiredMiddleware lets nobody else through."""
-
-    user: User
-    htmx: bool
-
-
-# --- campaigns --------------------------------------------------------------------------------
-
-
-@require_GET
-@permission_required("validation.view_campaign", raise_exception=True)
-def campaigns(request: SignedIn) -> HttpResponse:
-    shown = Campaign.objects.select_related("model", "job").with_photo_counts()
-    page = Paginator(shown, 25).get_page(request.GET.get("page"))
-    counts = results.progress_of(page.object_list)
-    rows = [(campaign, counts.get(campaign.pk, results.NO_PROGRESS)) for campaign in page]
-    return render(request, "validation/campaigns.html", {"page": page, "rows": rows})
-
-
-@require_GET
-@permission_required("validation.view_campaign", raise_exception=True)
-def campaign(request: SignedIn, pk: int) -> HttpResponse:
-    shown = get_object_or_404(Campaign.objects.select_related("model", "job", "created_by"), pk=pk)
-    predictions = Prediction.objects.of(shown).select_related("photo", "hashtag")
-    predictions = predictions.order_by(F("hashtag__name").asc(nulls_last=True), "pk")
-    only = request.GET.get("show", "")
-    if only == "silent":
-        predictions = predictions.filter(hashtag=None)
-    elif only == "suggested":
-        predictions = predictions.suggested()
-    elif only:
-        predictions = predictions.filter(hashtag__name=only)
-    summary = results.brief(shown)
-    context = {
-        "campaign": shown,
-        "page": Paginator(predictions, PAGE).get_page(request.GET.get("page")),
-        "only": only,
-        "query": urlencode({"show": only}) if only else "",
-        "summary": summary,
-        "silent_total": summary.photos - summary.suggested,
-        "tags": summary.hashtags,
-        "silent": services.silent_by_reason(campaign=shown),
-        "photos": shown.photos.count(),
-    }
-    return render(request, "validation/campaign.html", context)
-
-
-@require_http_methods(["GET", "POST"])
-@permission_required("validation.add_campaign", raise_exception=True)
-def new_campaign(request: SignedIn) -> HttpResponse:
-    form = CampaignForm(request.POST or None, request.FILES or None)
-    if request.method == "POST" and form.is_valid() and (made := _create(request, form)):
-        return redirect(made)
-    has_models = TrainedModel.objects.exclude(manifest={}).exists()
-    status = 422 if form.errors else 200
-    context = {"form": form, "has_models": has_models}
-    return render(request, "validation/new_campaign.html", context, status=status)
-
-
-def _create(request: SignedIn, form: CampaignForm) -> Campaign | None:
-    """Takes in what can be taken and says what cannot; None with the form's error if nothing is left."""
-    data = form.cleaned_data
-    photos, refused = _take_in_all(request, data)
-    if data["photos_of"]:
-        photos += data["photos_of"].photos.all()
-    if not photos:
-        form.add_error("uploads", refused or ["That campaign has no photos."])
-        return None
-    try:
-        made = services.create_campaign(
-            name=data["name"],
-            model=data["model"],
-            photos=photos,
-            by=request.user,
-            votes_per_photo=data["votes_per_photo"],
-        )
-    except IntegrityError:  # the same form sent twice at once: the other one made it
-        return Campaign.objects.filter(name=data["name"]).first()
-    for reason in refused:
-        messages.warning(request, f"Not taken in: {reason}")
-    return made
-
-
-def _take_in_all(request: SignedIn, data: dict[str, Any]) -> tuple[list[Photo], list[str]]:
-    files: list[UploadedFile[Any]] = data["uploads"]
-    terms = {field: data[field] for field in ("licence", "licence_url", "source_url")}
-    photos, refused = [], []
-    for file in files:
-        try:
-            photos.append(take_in(file=file, name=file.name or "photo", by=request.user, **terms))
-        except PhotoRefused as error:
-            refused.append(str(error))
-    return photos, refused
-
-
-@require_POST
-@permission_required("validation.change_campaign", raise_exception=True)
-def set_open(request: SignedIn, pk: int, is_open: bool) -> HttpResponse:
-    shown = get_object_or_404(Campaign, pk=pk)
-    changed = services.set_open(campaign=shown, is_open=is_open)
-    word = "open" if is_open else "closed"
-    messages.success(request, f"“{shown}” is {word} now." if changed else f"“{shown}” was {word} already.")
-    return redirect(shown)
-
-
-@require_POST
-@permission_required("validation.change_campaign", raise_exception=True)
-def withdraw(request: SignedIn, pk: int, photo_pk: int) -> HttpResponse:
-    shown, photo = get_object_or_404(Campaign, pk=pk), get_object_or_404(Photo, pk=photo_pk)
-    removed = services.withdraw_photo(campaign=shown, photo=photo)
-    said = "is withdrawn: nobody is asked about it here any more." if removed else "was withdrawn already."
-    messages.success(request, f"{photo} {said}")
-    return redirect(shown)
-
-
-# --- photos -----------------------------------------------------------------------------------
+from validation.models import Guest, Photo, Question
 
 
 @require_GET
 @cache_control(private=True, max_age=31_536_000, immutable=True)
-@permission_required("validation.view_photo", raise_exception=True)
-def photo(request: SignedIn, pk: int) -> HttpResponseBase:
-    shown = get_object_or_404(Photo, pk=pk)
+def photo(request: HttpRequest, pk: int) -> HttpResponseBase:
+    if not _may_see(request.user, pk):
+        raise PermissionDenied
+    shown = get_object_or_404(Photo.objects.shown(), pk=pk)
     file = shown.small if shown.small and request.GET.get("size") == "small" else shown.file
     try:
         return FileResponse(file.open("rb"), content_type="image/jpeg")
     except OSError as error:
         raise Http404("The photo's file is gone from the storage.") from error
+
+
+def _may_see(user: Any, photo_id: int) -> bool:
+    if user.has_perm("validation.view_photo"):
+        return True
+    guest = Guest.objects.filter(user_id=user.pk).first()
+    if guest is None:
+        return False
+    return Question.objects.filter(campaign_id=guest.campaign_id, photo_id=photo_id).exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from functools import wraps
+from math import ceil
 from typing import Any
 from uuid import uuid4
 
@@ -20,9 +21,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django.views.i18n import set_language
+from redis.exceptions import RedisError
 
-from validation import assignment, results, services
+from validation import assignment, crowd, results, services
 from validation.forms_vote import MoreForm, UndoForm, VoteForm
+from validation.guests import GuestVotes
 from validation.models import Campaign, Guest, Photo, Vote
 
 AHEAD = 3  # questions the page holds ready
@@ -97,6 +100,10 @@ def _words(error: services.VoteRefused, campaign: Campaign) -> str:
     return str(error)
 
 
+def _paused() -> str:
+    return _("Your voting is paused: what you answered stays, and an admin will look at it.")
+
+
 def _votes_stand(campaign: Campaign) -> str:
     return _("“%(campaign)s” has been closed: its votes stand.") % {"campaign": campaign}
 
@@ -121,6 +128,8 @@ def vote_index(request: SignedIn) -> HttpResponse:
 @never_cache
 @_page
 def vote(request: SignedIn, shown: Campaign) -> HttpResponse:
+    if crowd.is_paused(request.user):
+        return render(request, "validation/paused.html", {"campaign": shown}, status=403)
     if request.method == "POST":
         return _answer(request, shown)
     wanted = request.GET.get("photo", "")
@@ -166,6 +175,8 @@ def undo(request: SignedIn, shown: Campaign) -> HttpResponse:
     except services.CampaignClosed:
         messages.warning(request, _votes_stand(shown))
         return redirect(back)
+    except services.PersonPaused:
+        return redirect(back)
     # The same photo again. A repeated click found nothing to undo and shows whatever is next.
     return redirect(f"{back}?photo={undone.photo_id}" if undone else back)
 
@@ -188,6 +199,10 @@ def next_questions(request: SignedIn, shown: Campaign) -> HttpResponse:
 @require_POST
 @_json
 def give_vote(request: SignedIn, shown: Campaign) -> HttpResponse:
+    if (wait := _too_fast(request)) is not None:
+        refused = _refused(_("Too many answers at once. They are sent again in a moment."), 429)
+        refused["Retry-After"] = str(wait)
+        return refused
     form = VoteForm(request.POST)
     if not form.is_valid():
         return _refused(_("This answer could not be read, so it was not kept."), 400)
@@ -195,6 +210,8 @@ def give_vote(request: SignedIn, shown: Campaign) -> HttpResponse:
     known = Vote.objects.filter(request_id=given["request_id"], person=request.user).exists()
     try:
         kept = services.record_vote(campaign=shown, person=request.user, **given)
+    except services.PersonPaused:
+        return _refused(_paused(), 403)
     except services.VoteRefused as error:
         return _refused(_words(error, shown), 409, closed=isinstance(error, services.CampaignClosed))
     repeated = known or kept.request_id != given["request_id"]
@@ -211,6 +228,8 @@ def take_back(request: SignedIn, shown: Campaign) -> HttpResponse:
         undone = services.undo_vote(campaign=shown, person=request.user, **form.cleaned_data)
     except services.CampaignClosed:
         return _refused(_votes_stand(shown), 409, closed=True)
+    except services.PersonPaused:
+        return _refused(_paused(), 403)
     return JsonResponse({"undone": undone is not None, "last": _last(shown, request.user)})
 
 
@@ -235,6 +254,18 @@ def say_more(request: SignedIn, shown: Campaign) -> HttpResponse:
     if not kept:
         return _refused(_("That vote has been taken back, so there was nothing to add to."), 409)
     return JsonResponse({"kept": True})
+
+
+def _too_fast(request: SignedIn) -> int | None:
+    """Seconds a guest has to wait; None for members, and where nobody can count (the cache is away)."""
+    if request.user.has_perm("validation.add_vote"):
+        return None
+    throttle = GuestVotes()
+    try:
+        allowed = throttle.allow_request(request, None)  # type: ignore[arg-type]
+    except RedisError:
+        return None
+    return None if allowed else ceil(throttle.wait() or 1)
 
 
 def _state(

@@ -11,7 +11,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from hashtags_site.roles import ROLES, setup_roles
 
-OPEN = {"login", "logout", "health", "schema", "api", "language", "public"}
+OPEN = {"login", "logout", "health", "schema", "api", "language", "public", "join"}
 FOR_SCRIPT = {"next_questions", "give_vote", "take_back", "say_more"}  # refused in JSON: no page to lead to
 SAMPLE = {"uuid": "7d9c2e9e-2a51-4a0c-b5c0-0f7a7c3d2e11", "int": "1", "str": "x", "path": "x", "slug": "x"}
 

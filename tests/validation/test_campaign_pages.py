@@ -1,0 +1,243 @@
+"""Rules in the browser, the link for guests, people, known answers: who may, repeated clicks, stale pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.cache import cache
+from django.test import Client
+
+from tests.validation.conftest import MakeCampaign, MakeVote
+from trainer.models import TrainedModel
+from validation import crowd, guests
+from validation.models import Campaign, GoldAnswer, Guest, Question, Vote
+
+pytestmark = pytest.mark.postgres
+ClientFor = Callable[..., Client]
+
+
+def base(campaign: Campaign) -> str:
+    return f"/validation/campaigns/{campaign.pk}"
+
+
+# --- rules ------------------------------------------------------------------------------------
+
+
+def fields(campaign: Campaign, client: Client, **changes: Any) -> dict[str, Any]:
+    seen = client.get(f"{base(campaign)}/rules/").context["seen"]
+    plain = {"name": campaign.name, "votes_per_photo": 3, "extra_votes": 2, "audience": "members"}
+    shares = {"gold_share": 0, "control_share": 0, "audit_share": 50, "would_post_share": 10}
+    return plain | shares | {"seen": seen, "min_confidence": 0} | changes
+
+
+def test_rules_are_changed_and_a_stale_page_is_refused(
+    campaign: Campaign, model: TrainedModel, client_for: ClientFor
+) -> None:
+    client = client_for("admin")
+    form = fields(campaign, client, votes_per_photo=5, gold_share=8, audience="link", language="ru")
+    page = client.post(f"{base(campaign)}/rules/", form, follow=True)
+    assert b"The rules are changed" in page.content
+    campaign.refresh_from_db()
+    assert (campaign.votes_per_photo, campaign.gold_share, campaign.language) == (5, 0.08, "ru")
+    assert set(Question.objects.values_list("needed", flat=True)) == {5}
+    again = client.post(f"{base(campaign)}/rules/", form)
+    assert again.status_code == 422
+    assert b"Somebody else changed the rules" in again.content
+    same = fields(campaign, client, votes_per_photo=5, gold_share=8, audience="link", language="ru")
+    assert b"Nothing was changed" in client.post(f"{base(campaign)}/rules/", same, follow=True).content
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"gold_share": 120}, b"less than or equal to 100"),
+        ({"gold_share": 40, "control_share": 20}, b"more than half"),
+        ({"votes_per_photo": 0}, b"greater than or equal to 1"),
+        ({"language": "xx"}, b"not one of the available choices"),
+        ({"closes_at": "tomorrow"}, b"Enter a valid date"),
+        ({"name": "Taken"}, b"already exists"),
+    ],
+)
+def test_rules_that_make_no_sense_are_refused_by_field(
+    campaign: Campaign,
+    make_campaign: MakeCampaign,
+    client_for: ClientFor,
+    change: dict[str, Any],
+    words: bytes,
+) -> None:
+    make_campaign("cafe", name="Taken")
+    client = client_for("admin")
+    page = client.post(f"{base(campaign)}/rules/", fields(campaign, client, **change))
+    assert (page.status_code, words in page.content) == (422, True)
+    campaign.refresh_from_db()
+    assert (campaign.name, campaign.votes_per_photo) == ("Test", 3)
+
+
+@pytest.mark.parametrize(
+    ("role", "status"), [("stranger", 302), ("nobody", 403), ("viewer", 403), ("validator", 403)]
+)
+def test_only_admins_decide(
+    campaign: Campaign, vote_as: MakeVote, client_for: ClientFor, role: str, status: int
+) -> None:
+    vote = vote_as(campaign, 0, "fits", "ann")
+    client = client_for(role)
+    for path in ("rules/", "people/", "known/"):
+        assert client.get(f"{base(campaign)}/{path}").status_code == status, path
+    writes = ["rules/", "revoke/", "known/"]
+    writes += [f"people/{vote.person_id}/{what}/" for what in ("pause", "unpause", "set-aside", "bring-back")]
+    for path in writes:
+        assert client.post(f"{base(campaign)}/{path}").status_code == status, path
+    assert not crowd.is_paused(vote.person)
+    assert Campaign.objects.get(pk=campaign.pk).link_version == 1
+
+
+# --- guests -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clean_cache() -> Iterator[None]:
+    cache.clear()
+    yield
+    cache.clear()
+
+
+@pytest.fixture
+def linked(campaign: Campaign) -> Campaign:
+    campaign.audience = Campaign.Audience.LINK
+    campaign.save()
+    return campaign
+
+
+def join(campaign: Campaign) -> str:
+    return f"/validation/join/{guests.token(campaign)}/"
+
+
+@pytest.mark.usefixtures("clean_cache")
+def test_a_guest_votes_and_sees_nothing_else(
+    linked: Campaign, make_campaign: MakeCampaign, client_for: ClientFor
+) -> None:
+    other = make_campaign("sport", name="Other", audience="link")
+    assert join(linked) in client_for("admin").get(f"{base(linked)}/").content.decode()
+    guest = Client()
+    page = guest.get(join(linked))
+    assert (page.status_code, Guest.objects.count()) == (200, 0)  # a robot that looks is no guest
+    assert guest.post(join(linked))["Location"] == f"/validation/vote/{linked.pk}/"
+    assert guest.get(join(linked)).status_code == 302
+    ballot = guest.get(f"/validation/vote/{linked.pk}/")
+    asked = ballot.context["assignment"].question
+    form = {"photo": asked.photo_id, "hashtag": asked.hashtag_id, "answer": "fits", "seconds": 2}
+    form["request_id"] = "7d9c2e9e-2a51-4a0c-b5c0-0f7a7c3d2e11"
+    assert guest.post(f"/validation/vote/{linked.pk}/votes/", form).json()["kept"]
+    assert Vote.objects.get().person.guest.campaign == linked
+    assert guest.get(f"/validation/photos/{asked.photo_id}.jpg").status_code == 200
+    theirs = other.photos.exclude(pk__in=linked.photos.all()).first()
+    closed = ["/validation/campaigns/", "/mapping/", "/jobs/", f"/validation/vote/{other.pk}/"]
+    closed += [f"/validation/photos/{theirs.pk}.jpg"] if theirs else []
+    assert {guest.get(path).status_code for path in closed} == {403}
+    assert not Vote.objects.get().person.has_usable_password()
+
+
+@pytest.mark.usefixtures("clean_cache")
+def test_links_end(linked: Campaign, client_for: ClientFor) -> None:
+    guest, admin, old = Client(), client_for("admin"), join(linked)
+    guest.post(old)
+    for words in (b"here is a new one", b"renewed already"):
+        page = admin.post(f"{base(linked)}/revoke/", {"version": 1}, follow=True)
+        assert words in page.content
+    assert guest.get(f"/validation/vote/{linked.pk}/").status_code == 403
+    assert Client().get(old).status_code == Client().post(old).status_code == 404
+    linked.refresh_from_db()
+    assert linked.link_version == 2
+    assert Client().get(join(linked)).status_code == 200
+    Campaign.objects.update(audience="members")
+    assert Client().get(join(linked)).status_code == 404
+    assert Client().get("/validation/join/made-up/").status_code == 404
+    assert Guest.objects.count() == 1
+
+
+@pytest.mark.usefixtures("clean_cache")
+def test_a_closed_campaign_makes_no_guests(linked: Campaign) -> None:
+    Campaign.objects.update(is_open=False)
+    page = Client().post(join(linked))
+    assert (page.status_code, Guest.objects.count()) == (200, 0)
+    assert b"This campaign is closed" in page.content
+
+
+@pytest.mark.usefixtures("clean_cache")
+def test_guests_are_limited_by_address_and_their_votes_by_person(
+    linked: Campaign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guests.NewGuests, "rate", "2/hour", raising=False)
+    monkeypatch.setattr(guests.GuestVotes, "rate", "1/minute", raising=False)
+    people = [Client() for _ in range(3)]
+    assert [one.post(join(linked)).status_code for one in people] == [302, 302, 429]
+    assert Guest.objects.count() == 2
+    url = f"/validation/vote/{linked.pk}/votes/"
+    first, second = people[0].post(url), people[0].post(url)
+    assert (first.status_code, second.status_code, int(second["Retry-After"]) > 0) == (400, 429, True)
+
+
+# --- people -----------------------------------------------------------------------------------
+
+
+def test_people_are_paused_set_aside_and_brought_back_from_the_page(
+    campaign: Campaign, vote_as: MakeVote, client_for: ClientFor, user_for: Callable[..., User]
+) -> None:
+    ann = vote_as(campaign, 0, "fits", "ann").person
+    admin, path = client_for("admin"), f"{base(campaign)}/people/{ann.pk}"
+    steps = [
+        ("pause", b"is paused"),
+        ("pause", b"was paused already"),
+        ("unpause", b"may vote again"),
+        ("set-aside", b"count nowhere"),
+        ("set-aside", b"was set aside already"),
+        ("unpause", b"cannot be let vote"),
+        ("bring-back", b"count again"),
+        ("bring-back", b"had no votes set aside"),
+    ]
+    for decision, words in steps:
+        assert words in admin.post(f"{path}/{decision}/", follow=True).content, decision
+    page = admin.get(f"{base(campaign)}/people/").content.decode()
+    assert page.count("<li>") == 4  # what was decided, each once
+    stranger = user_for("validator", "elsewhere")
+    assert admin.post(f"{base(campaign)}/people/{stranger.pk}/pause/").status_code == 404
+
+
+def test_a_paused_person_sees_a_calm_page(
+    campaign: Campaign, vote_as: MakeVote, client_for: ClientFor, user_for: Callable[..., User]
+) -> None:
+    ann = vote_as(campaign, 0, "fits", "ann").person
+    crowd.pause(person=ann, by=user_for("admin", "boss"))
+    client = client_for("validator", "ann")
+    page = client.get(f"/validation/vote/{campaign.pk}/")
+    assert (page.status_code, b"Your voting is paused" in page.content) == (403, True)
+
+
+# --- known answers ----------------------------------------------------------------------------
+
+
+def test_what_everybody_agrees_on_is_marked_as_known_and_unmarked(
+    make_campaign: MakeCampaign, vote_as: MakeVote, client_for: ClientFor
+) -> None:
+    campaign = make_campaign("cafe", "bar", "sport", gold_share=0.1)
+    other = make_campaign("sport", name="Other", gold_share=0.1)
+    for name in "abc":
+        vote_as(campaign, 0, "fits", name)
+        vote_as(campaign, 1, "does_not_fit", name)
+    vote_as(campaign, 2, "fits", "a")
+    client, path = client_for("admin"), f"{base(campaign)}/known/"
+    shown = list(client.get(path).context["page"])
+    assert [one.hashtag.name for one in shown] == ["bar", "cafe"]
+    form = {"photo": shown[0].photo_id, "hashtag": shown[0].hashtag_id, "answer": "does_not_fit"}
+    for _ in range(2):
+        assert b"Noted" in client.post(path, form, follow=True).content
+    assert GoldAnswer.objects.get().fits is False
+    assert Question.objects.filter(campaign=other, kind="gold").count() == 1
+    assert len(client.get(path).context["page"]) == 1
+    for words in (b"Noted", b"out of date"):
+        assert words in client.post(path, form | {"answer": "unknown"}, follow=True).content
+    assert not Question.objects.filter(kind="gold").exists()
+    assert b"out of date" in client.post(path, form | {"photo": 99999}, follow=True).content

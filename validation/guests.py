@@ -1,0 +1,64 @@
+"""Voting without an account: a signed link to one campaign makes a guest, who can do nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
+from django.core import signing
+from django.db import transaction
+from django.http import HttpRequest
+from django.urls import reverse
+from rest_framework.throttling import SimpleRateThrottle
+
+from validation.models import Campaign, Guest
+
+SALT = "validation.guests"
+
+
+class NewGuests(SimpleRateThrottle):
+    """How many guests one address may become: a classroom behind one address, not a robot."""
+
+    scope = "new_guests"
+
+    def get_cache_key(self, request: Any, view: Any) -> str:
+        return self.cache_format % {"scope": self.scope, "ident": self.get_ident(request)}
+
+
+class GuestVotes(SimpleRateThrottle):
+    """How fast one guest may vote: faster than anybody can look, slower than a script would like."""
+
+    scope = "guest_votes"
+
+    def get_cache_key(self, request: Any, view: Any) -> str:
+        return self.cache_format % {"scope": self.scope, "ident": request.user.pk}
+
+
+def token(campaign: Campaign) -> str:
+    return signing.dumps([campaign.pk, campaign.link_version], salt=SALT)
+
+
+def link(request: HttpRequest, campaign: Campaign) -> str:
+    """The address to give away; blank where only members may vote."""
+    if campaign.audience != Campaign.Audience.LINK:
+        return ""
+    return request.build_absolute_uri(reverse("validation:join", args=[token(campaign)]))
+
+
+def campaign_of(token: str) -> Campaign | None:
+    """The campaign a link leads to; None if it is made up, was renewed, or members only may vote now."""
+    try:
+        pk, version = signing.loads(token, salt=SALT)
+    except (signing.BadSignature, ValueError, TypeError):
+        return None
+    return Campaign.objects.filter(pk=pk, link_version=version, audience=Campaign.Audience.LINK).first()
+
+
+@transaction.atomic
+def make_guest(*, campaign: Campaign) -> User:
+    """A user without password, role or name, for whom this campaign is the whole site."""
+    user = get_user_model().objects.create_user(username=f"guest-{uuid4().hex[:12]}", password=None)
+    Guest.objects.create(user=user, campaign=campaign, link_version=campaign.link_version)
+    return user
