@@ -39,7 +39,7 @@ class PercentField(forms.FloatField):
         super().__init__(min_value=0, max_value=100, required=False, **kwargs)
 
     def prepare_value(self, value: Any) -> Any:
-        return round(100 * value, 2) if isinstance(value, float) else value
+        return f"{100 * value:.4g}" if isinstance(value, float) else value
 
     def clean(self, value: Any) -> float | None:
         percent = super().clean(value)
@@ -129,7 +129,7 @@ class RulesForm(_CampaignModelForm):
         )
         rivals = self.fields["rivals"]
         assert isinstance(rivals, forms.ModelMultipleChoiceField)
-        rivals.queryset = TrainedModel.objects.exclude(manifest={})
+        rivals.queryset = TrainedModel.objects.exclude(manifest={}).exclude(pk=self.instance.model_id)
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
