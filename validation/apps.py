@@ -7,7 +7,8 @@ class ValidationConfig(AppConfig):
     def ready(self) -> None:
         from jobs.registry import register
         from trainer import dependents
-        from validation import for_trainer, services
+        from validation import for_trainer, intake, services
 
         register(services.PREDICT, services.predict)
+        register(intake.INTAKE, intake.take_all_in)
         dependents.register(for_trainer.Judged())

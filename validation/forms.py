@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -9,7 +10,9 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 
 from trainer import serving
 from trainer.models import TrainedModel
-from validation.models import Campaign
+from validation.intake import TableError, allowed_folder, read_table
+from validation.models import Campaign, Photo
+from validation.photos import WORDS
 
 if TYPE_CHECKING:
     _CampaignModelForm = forms.ModelForm[Campaign]
@@ -24,7 +27,7 @@ class ManyFilesInput(forms.ClearableFileInput):
 class ManyFilesField(forms.FileField):
     """Any number of files; what they hold is checked where they are taken in."""
 
-    widget = ManyFilesInput(attrs={"accept": "image/jpeg,image/png,image/webp"})
+    widget = ManyFilesInput(attrs={"accept": "image/jpeg,image/png,image/webp,image/heic"})
 
     def clean(self, data: Any, initial: Any = None) -> list[UploadedFile[Any]]:
         return [file for file in data or [] if file]
@@ -157,7 +160,7 @@ class CampaignForm(RulesForm):
         help_text="Its votes count here too: another model can be scored at once on answers already given.",
     )
     uploads = ManyFilesField(
-        required=False, label="Photos", help_text="JPEG, PNG or WebP, up to 100 files at once."
+        required=False, label="Photos", help_text="JPEG, PNG, WebP or HEIC, up to 100 files at once."
     )
     licence = forms.CharField(max_length=100, required=False, help_text="For example CC BY 4.0")
     licence_url = forms.URLField(
@@ -196,6 +199,80 @@ class GoldForm(forms.Form):
     hashtag = forms.IntegerField(min_value=1)
     answer = forms.ChoiceField(choices=[(one, one) for one in ("fits", "does_not_fit", "unknown")])
     note = forms.CharField(max_length=200, required=False)
+
+
+class IntakeForm(forms.Form):
+    """Many photos on the same terms, from one of three places."""
+
+    name = forms.CharField(max_length=100, help_text="So that you find it again.")
+    uploads = ManyFilesField(required=False, label="Photos", help_text=f"{WORDS}, up to 100 files at once.")
+    archive = forms.FileField(
+        required=False,
+        label="Or a zip archive",
+        widget=forms.FileInput(attrs={"accept": ".zip"}),
+        help_text="Nothing is unpacked to the names inside; what is no photo is refused by name.",
+    )
+    folder = forms.CharField(
+        max_length=500, required=False, label="Or a folder on the server", help_text="Below its PHOTO_ROOTS."
+    )
+    table = forms.FileField(
+        required=False,
+        label="Table of the files (CSV)",
+        widget=forms.FileInput(attrs={"accept": ".csv,text/csv"}),
+        help_text="Columns: file, hashtags (as their authors wrote them), author, source_url, licence, "
+        "licence_url, consent. Only file must be there.",
+    )
+    campaign = forms.ModelChoiceField(
+        Campaign.objects.filter(is_open=True),
+        required=False,
+        empty_label="None for now",
+        label="Add them to a campaign",
+    )
+    near_duplicates = forms.BooleanField(
+        required=False, label="Add photos that are nearly the same as others, too"
+    )
+    consent = forms.ChoiceField(choices=Photo.Consent.choices, required=False, label="Consent")
+    author = forms.CharField(max_length=200, required=False)
+    licence = forms.CharField(max_length=100, required=False, help_text="For example CC BY 4.0")
+    licence_url = forms.URLField(
+        max_length=500, required=False, label="Licence's page", assume_scheme="https"
+    )
+    source_url = forms.URLField(max_length=500, required=False, label="Source", assume_scheme="https")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.label_suffix = ""
+
+    def clean_folder(self) -> str:
+        folder = self.cleaned_data["folder"].strip()
+        try:
+            return allowed_folder(folder) if folder else ""
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
+
+    def clean_archive(self) -> UploadedFile[Any] | None:
+        archive: UploadedFile[Any] | None = self.cleaned_data["archive"]
+        if archive and (archive.size or 0) > settings.MAX_ARCHIVE_BYTES:
+            limit = f"{settings.MAX_ARCHIVE_BYTES / 2**20:.0f} MB"
+            raise forms.ValidationError(f"Larger than {limit}: let it be put into a folder on the server.")
+        return archive
+
+    def clean_table(self) -> UploadedFile[Any] | None:
+        table: UploadedFile[Any] | None = self.cleaned_data["table"]
+        if table:
+            try:
+                read_table(io.BytesIO(table.read()))
+            except TableError as error:
+                raise forms.ValidationError(str(error)) from error
+            table.seek(0)
+        return table
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        chosen = [name for name in ("uploads", "archive", "folder") if cleaned.get(name)]
+        if len(chosen) != 1 and not self.errors:
+            self.add_error("uploads", "Choose photos, or an archive, or a folder: one of the three.")
+        return cleaned
 
 
 class ResultsFilter(forms.Form):

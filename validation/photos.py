@@ -1,26 +1,34 @@
-"""Takes photos in safely: bounded, really decoded, upright, without metadata, stored once under its hash."""
+"""Photos come in safely: bounded, really decoded, upright, without metadata, stored once under their hash;
+and go again, everywhere, when somebody wants them gone."""
 
 from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING
 
+import pillow_heif
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from validation.models import Photo
+from validation.questions import drop_photo
+from validation.similar import perceptual_hash
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
-FORMATS = ("JPEG", "PNG", "WEBP")
-LONGEST_SIDE = 1280  # pixels: a phone or a laptop shows no more, and the networks look at far less
+pillow_heif.register_heif_opener(thumbnails=False)
+FORMATS = ("JPEG", "PNG", "WEBP", "HEIF")
+WORDS = "JPEG, PNG, WebP or HEIC"
+LONGEST_SIDE = 1280  # pixels: a laptop shows no more, and the networks look at far less
+SMALL_SIDE = 640  # pixels: for a phone
 QUALITY = 88
-ATTRIBUTION = ("source_url", "licence", "licence_url")
 
 
 class PhotoRefused(Exception):
@@ -32,37 +40,38 @@ class PhotoRefused(Exception):
         self.reason = reason
 
 
-def take_in(
-    *,
-    file: IO[bytes],
-    name: str,
-    by: AbstractBaseUser | None,
-    source_url: str = "",
-    licence: str = "",
-    licence_url: str = "",
-) -> Photo:
-    """Store a JPEG, PNG or WebP as an upright JPEG of at most 1280 px without metadata. Raises PhotoRefused.
+def take_in(*, file: IO[bytes], name: str, by: AbstractBaseUser | None, **terms: str) -> Photo:
+    """Store a JPEG, PNG, WebP or HEIC upright, without metadata, as JPEGs for a desktop and for a phone.
 
-    The hash is of the bytes that came in: the same file again gives the row that is already there, which
-    then gains the attribution it lacked.
+    `terms` are fields of Photo: author, source_url, licence, licence_url, consent. The hash is of the bytes
+    that came in: the same file again gives the row that is already there, which then gains the terms it
+    lacked. Raises PhotoRefused, also for a photo that was withdrawn.
     """
+    return receive(file=file, name=name, by=by, **terms)[0]
+
+
+def receive(*, file: IO[bytes], name: str, by: AbstractBaseUser | None, **terms: str) -> tuple[Photo, bool]:
+    """As take_in; and whether the photo is new."""
     name = name.replace("\\", "/").rsplit("/", 1)[-1].replace("\x00", "")[:200] or "photo"
-    attribution = {"source_url": source_url, "licence": licence, "licence_url": licence_url}
     raw = _read_bounded(file, name)
     sha256 = hashlib.sha256(raw).hexdigest()
     known = Photo.objects.filter(sha256=sha256).first()
     if known is not None:
-        return _with_attribution(known, attribution)
+        if known.withdrawn_at:
+            raise PhotoRefused(name, f"it was withdrawn on {known.withdrawn_at:%-d %B %Y}")
+        return _with_terms(known, terms), False
     picture = _decode(raw, name)
     photo = Photo(
         sha256=sha256,
         name=name,
         width=picture.width,
         height=picture.height,
+        phash=perceptual_hash(picture),
         added_by_id=by.pk if by else None,
-        **attribution,
+        **terms,
     )
-    return _store(photo, picture)
+    stored = _store(photo, picture)
+    return stored, stored is photo
 
 
 def _read_bounded(file: IO[bytes], name: str) -> bytes:
@@ -78,7 +87,7 @@ def _decode(raw: bytes, name: str) -> Image.Image:
     try:
         opened = Image.open(io.BytesIO(raw), formats=FORMATS)
     except UnidentifiedImageError:
-        raise PhotoRefused(name, "not a JPEG, PNG or WebP photo") from None
+        raise PhotoRefused(name, f"not a {WORDS} photo") from None
     except Exception as error:  # Pillow's parsers raise nearly anything on hostile headers
         raise PhotoRefused(name, f"its header is broken ({error})") from error
     # Only the header has been read so far; decoding is what takes memory.
@@ -117,27 +126,64 @@ def _plain_rgb(picture: Image.Image) -> Image.Image:
 
 
 def _store(photo: Photo, picture: Image.Image) -> Photo:
-    """The file first, then the row; the file goes again if the row does not come to be."""
-    encoded = io.BytesIO()
-    picture.save(encoded, "JPEG", quality=QUALITY, optimize=True)
-    wanted = f"photos/{photo.sha256[:2]}/{photo.sha256}.jpg"
-    stored = default_storage.save(wanted, ContentFile(encoded.getvalue()))
-    photo.file.name = stored
+    """The files first, then the row; the files go again if the row does not come to be."""
+    base = f"photos/{photo.sha256[:2]}/{photo.sha256}"
+    stored = [_write(f"{base}.jpg", picture)]
     try:
+        photo.file.name = stored[0]
+        if max(picture.size) > SMALL_SIDE:
+            small = picture.copy()
+            small.thumbnail((SMALL_SIDE, SMALL_SIDE))
+            stored.append(_write(f"{base}.small.jpg", small))
+            photo.small.name = stored[1]
         with transaction.atomic():
             photo.save()
     except IntegrityError:  # somebody else took the same photo in meanwhile
-        default_storage.delete(stored)
-        return Photo.objects.get(sha256=photo.sha256)
+        first = Photo.objects.get(sha256=photo.sha256)
+        _remove(name for name in stored if name not in (first.file.name, first.small.name))
+        return first
     except BaseException:
-        default_storage.delete(stored)
+        _remove(stored)
         raise
     return photo
 
 
-def _with_attribution(photo: Photo, attribution: dict[str, str]) -> Photo:
-    missing = {field: value for field, value in attribution.items() if value and not getattr(photo, field)}
+def _write(name: str, picture: Image.Image) -> str:
+    encoded = io.BytesIO()
+    picture.save(encoded, "JPEG", quality=QUALITY, optimize=True)
+    # Nothing is known under this hash, so what lies there was left half written by somebody who died.
+    if default_storage.exists(name):
+        default_storage.delete(name)
+    return str(default_storage.save(name, ContentFile(encoded.getvalue())))
+
+
+def _remove(names: Iterable[str]) -> None:
+    for name in names:
+        default_storage.delete(name)
+
+
+def _with_terms(photo: Photo, terms: dict[str, str]) -> Photo:
+    missing = {field: value for field, value in terms.items() if value and not getattr(photo, field)}
     if missing:
         Photo.objects.filter(pk=photo.pk).update(**missing)
         photo.refresh_from_db()
     return photo
+
+
+@transaction.atomic
+def withdraw_everywhere(*, photo: Photo, by: AbstractBaseUser, why: str = "") -> bool:
+    """Take a photo out of every campaign and delete its pixels; its votes stay and count nowhere.
+
+    The row stays, so that the same file is refused when it comes again. False if it was withdrawn already.
+    """
+    changed = Photo.objects.filter(pk=photo.pk, withdrawn_at=None).update(
+        withdrawn_at=timezone.now(), withdrawn_by=by.pk, withdrawn_why=why[:200]
+    )
+    if not changed:
+        return False
+    photo.campaigns.clear()
+    photo.gold_answers.all().delete()
+    drop_photo(photo=photo)
+    names = [name for name in (photo.file.name, photo.small.name) if name]
+    transaction.on_commit(lambda: _remove(names))
+    return True

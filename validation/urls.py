@@ -1,6 +1,14 @@
 from django.urls import path
 
-from validation import views, views_agreement, views_campaigns, views_guests, views_public, views_vote
+from validation import (
+    views,
+    views_agreement,
+    views_campaigns,
+    views_guests,
+    views_intake,
+    views_public,
+    views_vote,
+)
 
 app_name = "validation"
 urlpatterns = [
@@ -43,5 +51,10 @@ urlpatterns = [
     path("campaigns/<int:pk>/votes.json", views_public.export, {"kind": "json"}, name="export_json"),
     path("campaigns/<int:pk>/agreement.svg", views_public.figure, name="figure"),
     path("public/<str:token>/", views_public.public, name="public"),
+    path("intakes/", views_intake.intakes, name="intakes"),
+    path("intakes/new/", views_intake.new, name="new_intake"),
+    path("intakes/<int:pk>/", views_intake.intake, name="intake"),
+    path("photos/<int:pk>/", views_intake.photo, name="photo_page"),
+    path("photos/<int:pk>/withdraw/", views_intake.withdraw, name="withdraw_everywhere"),
     path("photos/<int:pk>.jpg", views.photo, name="photo"),
 ]

@@ -53,14 +53,14 @@ def test_one_bad_file_does_not_stop_the_rest(model: TrainedModel, client_for: Cl
     files = [*upload(1), SimpleUploadedFile("<evil>.jpg", b"\x7fELF", "image/jpeg")]
     page = client_for("admin").post(NEW, fields(model, uploads=files), follow=True)
     assert Campaign.objects.get().photos.count() == 1
-    assert b"Not taken in: &lt;evil&gt;.jpg: not a JPEG, PNG or WebP photo" in page.content
+    assert b"Not taken in: &lt;evil&gt;.jpg: not a JPEG, PNG, WebP or HEIC photo" in page.content
 
 
 def test_only_bad_files_make_no_campaign(model: TrainedModel, client_for: ClientFor) -> None:
     files = [SimpleUploadedFile("a.jpg", b"<svg/>", "image/jpeg")]
     page = client_for("admin").post(NEW, fields(model, uploads=files))
     assert page.status_code == 422
-    assert b"a.jpg: not a JPEG, PNG or WebP photo" in page.content
+    assert b"a.jpg: not a JPEG, PNG, WebP or HEIC photo" in page.content
     assert not Campaign.objects.exists()
     assert not Photo.objects.exists()
 

@@ -100,7 +100,7 @@ def bomb(width: int, height: int) -> bytes:
 
 HOSTILE = {
     "truncated": (picture(1, size=(400, 300))[:900], "cannot be decoded"),
-    "renamed executable": (b"\x7fELF\x02\x01\x01" + bytes(500), "not a JPEG, PNG or WebP"),
+    "renamed executable": (b"\x7fELF\x02\x01\x01" + bytes(500), "not a JPEG, PNG, WebP or HEIC"),
     "bomb": (bomb(12_000, 12_000), "pixels are more than 100 megapixels"),
     "huge bomb": (bomb(200_000, 200_000), "header is broken"),
     "empty": (b"", "empty"),

@@ -1,0 +1,140 @@
+"""Files that must not come in: {name: bytes}. Made here, so that the set is the same everywhere."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+
+from PIL import Image
+
+
+def picture(kind: str, size: tuple[int, int] = (320, 240), **options: object) -> bytes:
+    """Noise, so that a truncated file really lacks something."""
+    buffer = io.BytesIO()
+    noise = Image.effect_noise(size, 60).convert("RGB")
+    noise.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(width: int, height: int, data: bytes = b"0", depth: int = 8, colour: int = 2) -> bytes:
+    """A PNG whose header promises these pixels, and that holds this data."""
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def files() -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    whole = {"jpg": picture("JPEG"), "png": picture("PNG"), "webp": picture("WEBP"), "heic": picture("HEIF")}
+    whole["progressive.jpg"] = picture("JPEG", progressive=True)
+    # Truncated, at five places each.
+    for name, raw in whole.items():
+        for share in (0.01, 0.1, 0.3, 0.6, 0.9):
+            found[f"cut-{share}.{name}"] = raw[: max(4, int(len(raw) * share))]
+    # Decompression bombs: few bytes, many pixels.
+    for side in (12_000, 30_000, 60_000, 200_000, 2**31 - 1):
+        found[f"bomb-{side}.png"] = png(side, side)
+    found["bomb-line.png"] = png(100_000_001, 1)
+    found["bomb-column.png"] = png(1, 100_000_001)
+    found["bomb-filled.png"] = png(20_000, 20_000, bytes(2**20))
+    found["nothing.png"] = png(0, 0)
+    found["short-of-data.png"] = png(500, 500)
+    found["bad-depth.png"] = png(10, 10, depth=7)
+    found["bad-checksum.png"] = whole["png"][:60] + b"\x00\x01\x02\x03" + whole["png"][64:]
+    # Executables, scripts and documents under a photo's name.
+    found["elf.jpg"] = b"\x7fELF\x02\x01\x01" + bytes(500)
+    found["windows.jpg"] = b"MZ\x90\x00" + bytes(500)
+    found["macho.jpg"] = b"\xcf\xfa\xed\xfe" + bytes(500)
+    found["java.jpg"] = b"\xca\xfe\xba\xbe" + bytes(500)
+    found["wasm.webp"] = b"\x00asm\x01\x00\x00\x00" + bytes(200)
+    found["shell.jpg"] = b"#!/bin/sh\nrm -rf /\n"
+    found["php.jpg"] = b"<?php system($_GET['c']); ?>"
+    found["python.jpg"] = b"import os\nos.system('id')\n"
+    found["html.jpg"] = b"<html><body>\xff\xd8\xff</body></html>"
+    found["svg.png"] = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+    found["xxe.svg"] = b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><svg>&e;</svg>'
+    found["pdf.jpg"] = b"%PDF-1.7\n" + bytes(300)
+    found["postscript.jpg"] = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n"
+    found["zip.jpg"] = archive({"a.jpg": whole["jpg"]})
+    found["gzip.jpg"] = b"\x1f\x8b\x08" + bytes(100)
+    found["tar.jpg"] = b"photo.jpg".ljust(257, b"\0") + b"ustar\x0000" + bytes(300)
+    found["sqlite.jpg"] = b"SQLite format 3\x00" + bytes(200)
+    found["mp4.heic"] = b"\x00\x00\x00\x18ftypmp42" + bytes(300)
+    # Pictures of kinds that are not taken.
+    for kind in ("GIF", "BMP", "TIFF", "ICO", "PPM", "TGA", "PCX", "ICNS", "JPEG2000"):
+        size = (64, 64) if kind in ("ICO", "ICNS") else (320, 240)
+        found[f"other-kind-{kind}.jpg"] = picture(kind, size)
+    # Headers with nothing behind them, and noise.
+    found["empty.jpg"] = b""
+    found["one-byte.jpg"] = b"\xff"
+    found["soi.jpg"] = b"\xff\xd8"
+    found["soi-eoi.jpg"] = b"\xff\xd8\xff\xd9"
+    found["riff.webp"] = b"RIFF\xff\xff\xff\xffWEBPVP8 "
+    found["zeros.jpg"] = bytes(5000)
+    found["text.jpg"] = b"Ceci n'est pas une photo." * 20
+    found["jpeg-then-noise.jpg"] = whole["jpg"][:400] + bytes(range(256)) * 20
+    found["ftyp-heic.heic"] = b"\x00\x00\x00\x18ftypheic" + bytes(16) + b"\xff" * 200
+    return found
+
+
+def archive(entries: dict[str, bytes], change: Callable[[zipfile.ZipInfo], None] | None = None) -> bytes:
+    """A zip with these entries, whose headers may be spoilt first."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, raw in entries.items():
+            entry = zipfile.ZipInfo(name)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            if change:
+                change(entry)
+            packed.writestr(entry, raw)
+    return buffer.getvalue()
+
+
+def hostile_archive(good: bytes) -> tuple[bytes, dict[str, str]]:
+    """A zip with one good photo among traps, and the trap's name → a word of its refusal."""
+    buffer = io.BytesIO()
+    traps = {
+        "../../slip.jpg": "leads out",
+        "/etc/cron.d/x.jpg": "leads out",
+        "a/../../b.jpg": "leads out",
+        "C:/windows/x.jpg": "leads out",
+        "..\\win.jpg": "leads out",
+        "link.jpg": "a link",
+        "bomb.jpg": "larger than",
+        "nested.zip": "not a",
+        "locked.jpg": "encrypted",
+        "spoilt.jpg": "broken",
+    }
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("good.jpg", good)
+        packed.writestr("__MACOSX/._good.jpg", b"x")
+        packed.writestr(".DS_Store", b"x")
+        for name in list(traps)[:5]:
+            packed.writestr(zipfile.ZipInfo(name), good)
+        link = zipfile.ZipInfo("link.jpg")
+        link.external_attr = 0o120777 << 16
+        packed.writestr(link, "/etc/passwd")
+        packed.writestr("bomb.jpg", bytes(40 * 2**20))
+        packed.writestr("nested.zip", archive({"a.jpg": good}))
+        packed.writestr("locked.jpg", good)
+        packed.writestr("spoilt.jpg", good, compress_type=zipfile.ZIP_STORED)
+    raw = bytearray(buffer.getvalue())
+    at = raw.index(b"spoilt.jpg") + 300
+    raw[at : at + 8] = b"\0" * 8  # no longer what its checksum says
+    for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = -1
+        while (at := raw.find(mark, at + 1)) >= 0:
+            name_at = at + (30 if offset == 6 else 46)
+            if raw[name_at : name_at + 10] == b"locked.jpg":
+                raw[at + offset] |= 1
+    return bytes(raw), traps
