@@ -64,9 +64,8 @@ def seed_campaign(photos: int, votes: int, people: int = 2000, heavy: int = 0) -
     from django.contrib.auth.hashers import make_password
     from django.contrib.auth.models import Group
 
-    from mapping.models import Hashtag
     from trainer import serving
-    from validation.models import Campaign, GoldAnswer, Photo, Prediction, Question, Vote
+    from validation.models import Campaign, GoldAnswer, Question, Vote
     from validation.questions import make_questions
 
     chance = random.Random(0)  # the same campaign each time
@@ -75,34 +74,7 @@ def seed_campaign(photos: int, votes: int, people: int = 2000, heavy: int = 0) -
     campaign = Campaign.objects.create(
         name="Large", model=model, votes_per_photo=NEEDED, extra_votes=0, gold_share=0.05
     )
-    hashtags = list(Hashtag.objects.order_by("pk"))
-    weights = [1 / (number + 1) for number in range(len(hashtags))]
-    samples = list(Photo.objects.order_by("pk"))
-    rows = (
-        Photo(
-            sha256=hashlib.sha256(f"{number}".encode()).hexdigest(),
-            file=samples[number % len(samples)].file.name,
-            name=f"{number}.jpg",
-            width=640,
-            height=480,
-        )
-        for number in range(photos)
-    )
-    made = Photo.objects.bulk_create(rows, batch_size=BATCH)
-    through = Campaign.photos.through
-    through.objects.bulk_create((through(campaign=campaign, photo=photo) for photo in made), batch_size=BATCH)
-    Prediction.objects.bulk_create(
-        (
-            Prediction(
-                photo=photo,
-                model=model,
-                hashtag=chance.choices(hashtags, weights)[0],
-                confidence=round(chance.betavariate(5, 2), 3),
-            )
-            for photo in made
-        ),
-        batch_size=BATCH,
-    )
+    bulk_predictions(model, bulk_photos(campaign, photos))
     began = time.perf_counter()
     make_questions(campaign=campaign)
     seconds = time.perf_counter() - began
@@ -140,6 +112,49 @@ def seed_campaign(photos: int, votes: int, people: int = 2000, heavy: int = 0) -
     for photo, hashtag in asked[:100]:
         GoldAnswer.objects.create(photo_id=photo, hashtag_id=hashtag, fits=True)
     return {"campaign": campaign.pk, "make_questions_s": round(seconds, 1)}
+
+
+def bulk_photos(campaign: Any, count: int) -> list[Any]:
+    """Rows of photos in a campaign, with the pixels of the demo's sample photos."""
+    from validation.models import Photo
+
+    samples = list(Photo.objects.order_by("pk"))
+    rows = (
+        Photo(
+            sha256=hashlib.sha256(f"{number}".encode()).hexdigest(),
+            file=samples[number % len(samples)].file.name,
+            name=f"{number}.jpg",
+            width=640,
+            height=480,
+        )
+        for number in range(count)
+    )
+    made = Photo.objects.bulk_create(rows, batch_size=BATCH)
+    through = campaign.photos.through
+    through.objects.bulk_create((through(campaign=campaign, photo=photo) for photo in made), batch_size=BATCH)
+    return made
+
+
+def bulk_predictions(model: Any, photos: list[Any]) -> None:
+    """A tenth of the hashtags carry half of the photos."""
+    from mapping.models import Hashtag
+    from validation.models import Prediction
+
+    chance = random.Random(0)  # the same each time
+    hashtags = list(Hashtag.objects.order_by("pk"))
+    weights = [1 / (number + 1) for number in range(len(hashtags))]
+    Prediction.objects.bulk_create(
+        (
+            Prediction(
+                photo=photo,
+                model=model,
+                hashtag=chance.choices(hashtags, weights)[0],
+                confidence=round(chance.betavariate(5, 2), 3),
+            )
+            for photo in photos
+        ),
+        batch_size=BATCH,
+    )
 
 
 def count_along(campaign: Any) -> None:

@@ -1,0 +1,322 @@
+"""Fifty people vote at once while photos come in and are predicted, connections break and workers are killed.
+
+    python scripts/with_postgres.py python -m benchmarks.voters [--voters 50] [--votes 40] [--photos 400]
+    python -m benchmarks.voters                      the same on SQLite
+
+Real HTTP against `manage.py up`: everybody comes by a guest's link, holds two questions ready, and sends
+each vote; one in ten connections is cut before the answer is read, and the vote is sent again with the same
+idempotency key, as the page does; one in twenty votes is taken back. Meanwhile an intake brings 300 photos
+into the campaign and they are predicted; a web worker and the Celery worker are killed once each. At the end
+the database is asked: is anything there twice, is an acknowledged vote missing, has a question more answers
+than it needs, was there an error 500?
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http.cookies import SimpleCookie
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+from uuid import uuid4
+
+import numpy as np
+import psutil
+
+from benchmarks.site import ROOT, Site
+
+CUT, TAKEN_BACK, NEW_PHOTOS = 0.10, 0.05, 300
+RATES = {"NEW_GUESTS_RATE": "10000/hour", "GUEST_VOTES_RATE": "100000/minute"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--voters", type=int, default=50)
+    parser.add_argument("--votes", type=int, default=40, help="of each voter, at most")
+    parser.add_argument("--photos", type=int, default=400)
+    parser.add_argument("--seed", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--check", type=Path, help=argparse.SUPPRESS)
+    wanted = parser.parse_args()
+    if wanted.seed or wanted.check:
+        import django
+
+        django.setup()
+        print(json.dumps(check(wanted.check) if wanted.check else seed(wanted.photos)))
+        return
+    os.environ |= RATES
+    with tempfile.TemporaryDirectory(prefix="scenetag-voters-") as name:
+        os.environ["PHOTO_ROOTS"] = name
+        make_photos(Path(name) / "new")
+        site = Site(name)
+        try:
+            result = measure(site, Path(name), wanted)
+        finally:
+            site.stop()
+    print(json.dumps(result))
+
+
+def make_photos(folder: Path) -> None:
+    from benchmarks.intake import noise
+
+    folder.mkdir()
+    for number in range(NEW_PHOTOS):
+        noise(number, (640, 480)).save(folder / f"{number}.jpg", quality=85)
+
+
+# --- voters -----------------------------------------------------------------------------------
+
+
+@dataclass
+class Voter:
+    """One person with a browser that holds what was acknowledged."""
+
+    port: int
+    chance: random.Random
+    cookies: dict[str, str] = field(default_factory=dict)
+    kept: set[str] = field(default_factory=set)  # request ids acknowledged, and not taken back
+    statuses: Counter[int] = field(default_factory=Counter)
+    looks: list[float] = field(default_factory=list)  # ms
+    votes: list[float] = field(default_factory=list)
+    cut: int = 0
+    refused: int = 0
+
+    def ask(self, method: str, path: str, fields: dict[str, Any] | None = None) -> tuple[int, bytes, str]:
+        """(status, body, where to); sent again as long as nobody answers."""
+        for attempt in range(200):
+            try:
+                return self._once(method, path, fields)
+            except (OSError, http.client.HTTPException):
+                time.sleep(min(0.5, 0.02 * 2**attempt))
+        raise SystemExit(f"{path} does not answer")
+
+    def _once(self, method: str, path: str, fields: dict[str, Any] | None) -> tuple[int, bytes, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
+            if fields is not None:
+                headers |= {
+                    "Content-Type": "application/x-www-form-urlencoded",
+                    "X-CSRFToken": self.cookies.get("csrftoken", ""),
+                    "Referer": f"http://127.0.0.1:{self.port}/",
+                }
+            connection.request(method, path, urlencode(fields) if fields is not None else None, headers)
+            if fields is not None and "request_id" in fields and self.chance.random() < CUT:
+                self.cut += 1
+                raise OSError("cut")  # nobody reads the answer
+            response = connection.getresponse()
+            body = response.read()
+        finally:
+            connection.close()
+        for value in response.headers.get_all("Set-Cookie") or []:
+            self.cookies |= {name: morsel.value for name, morsel in SimpleCookie(value).items()}
+        self.statuses[response.status] += 1
+        return response.status, body, response.headers.get("Location", "")
+
+    def join(self, path: str) -> None:
+        self.ask("GET", path)
+        status, _, self.page = self.ask("POST", path, {})
+        assert status == 302, status
+
+    def go(self, most: int) -> None:
+        given, nothing = 0, 0
+        while given < most and nothing < 3:
+            began = time.perf_counter()
+            status, body, _ = self.ask("GET", f"{self.page}next/?n=2")
+            self.looks.append((time.perf_counter() - began) * 1000)
+            questions = json.loads(body)["questions"] if status == 200 else []
+            nothing = 0 if questions else nothing + 1
+            for question in questions:
+                given += self.vote(question)
+
+    def vote(self, question: dict[str, Any]) -> int:
+        request_id = str(uuid4())
+        answer = self.chance.choices(["fits", "does_not_fit", "skip"], [70, 25, 5])[0]
+        fields = {"photo": question["photo"], "hashtag": question["hashtag"], "answer": answer}
+        began = time.perf_counter()
+        status, _, _ = self.ask(
+            "POST", f"{self.page}votes/", fields | {"request_id": request_id, "seconds": 2}
+        )
+        self.votes.append((time.perf_counter() - began) * 1000)
+        if status != 200:
+            self.refused += 1
+            return 0
+        self.kept.add(request_id)
+        if self.chance.random() < TAKEN_BACK:
+            status, *_ = self.ask("POST", f"{self.page}take-back/", {"request_id": request_id})
+            # Sent again after a cut, an undo finds nothing to undo: the vote is gone all the same.
+            if status == 200:
+                self.kept.discard(request_id)
+            return 0
+        return 1
+
+
+# --- the run ----------------------------------------------------------------------------------
+
+
+def measure(site: Site, folder: Path, wanted: argparse.Namespace) -> dict[str, Any]:
+    seeded = in_the_database(folder, ["--seed", "--photos", str(wanted.photos)])
+    voters = [Voter(site.port, random.Random(number)) for number in range(wanted.voters)]
+    for voter in voters:
+        voter.join(seeded["link"])
+    began = time.monotonic()
+    trouble = threading.Thread(target=kill_both, args=(site,))
+    trouble.start()
+    with ThreadPoolExecutor(wanted.voters) as threads:
+        list(threads.map(lambda voter: voter.go(wanted.votes), voters))
+    seconds = time.monotonic() - began
+    trouble.join()
+    kept = folder / "kept.json"
+    kept.write_text(json.dumps({"kept": [one for voter in voters for one in voter.kept], **seeded}))
+    found = in_the_database(folder, ["--check", str(kept)])
+    statuses: Counter[int] = sum((voter.statuses for voter in voters), Counter())
+    looks = np.concatenate([voter.looks for voter in voters])
+    votes = np.concatenate([voter.votes for voter in voters])
+    result = {
+        "database": "PostgreSQL" if "DATABASE_URL" in os.environ else "SQLite",
+        "voters": wanted.voters,
+        "seconds": round(seconds, 1),
+        "acknowledged": sum(len(voter.kept) for voter in voters),
+        "votes_per_s": round(len(votes) / seconds, 1),
+        "connections_cut": sum(voter.cut for voter in voters),
+        "refused_in_words": sum(voter.refused for voter in voters),
+        "errors_500": sum(n for status, n in statuses.items() if status >= 500),
+        "next_p95_ms": round(float(np.percentile(looks, 95))),
+        "vote_p95_ms": round(float(np.percentile(votes, 95))),
+        **found,
+    }
+    for name, value in result.items():
+        print(f"{name:<28}{value}")
+    return result
+
+
+def kill_both(site: Site) -> None:
+    """A web worker and the Celery worker, a few seconds in; what started them starts the former again."""
+    time.sleep(3)
+    children = psutil.Process(site.process.pid).children(recursive=True)
+    web = [one for one in children if "gunicorn" in " ".join(one.cmdline())]
+    master = min(web, key=lambda one: one.create_time())
+    next(one for one in web if one.pid != master.pid).send_signal(signal.SIGKILL)
+    time.sleep(2)
+    workers = [one for one in children if "celery" in " ".join(one.cmdline())]
+    min(workers, key=lambda one: one.create_time()).send_signal(signal.SIGKILL)
+
+
+def in_the_database(folder: Path, argv: list[str]) -> dict[str, Any]:
+    environment = os.environ | {
+        "SCENETAG_VAR": str(folder),
+        "DJANGO_SETTINGS_MODULE": "hashtags_site.settings",
+    }
+    command = [sys.executable, "-m", "benchmarks.voters", *argv]
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def seed(photos: int) -> dict[str, Any]:
+    from django.conf import settings
+    from django.urls import reverse
+
+    from benchmarks.voting import bulk_photos, bulk_predictions
+    from trainer import serving
+    from validation import guests, intake
+    from validation.models import Campaign, GoldAnswer, Question
+    from validation.questions import make_questions
+
+    model = serving.active_model()
+    assert model
+    campaign = Campaign.objects.create(
+        name="Many", model=model, votes_per_photo=3, extra_votes=2, audience="link", gold_share=0.05
+    )
+    bulk_predictions(model, bulk_photos(campaign, photos))
+    make_questions(campaign=campaign)
+    for one in Question.objects.filter(campaign=campaign)[:20]:
+        GoldAnswer.objects.create(photo_id=one.photo_id, hashtag_id=one.hashtag_id, fits=True)
+    made = intake.start(name="New", by=None, folder=str(settings.PHOTO_ROOTS[0] / "new"), campaign=campaign)
+    link = reverse("validation:join", args=[guests.token(campaign)])
+    return {"campaign": campaign.pk, "intake": made.pk, "link": link}
+
+
+def check(kept: Path) -> dict[str, Any]:
+    """What the database says, once the predictions have ended."""
+    from django.db import transaction
+    from django.db.models import Count
+
+    from validation.models import Campaign, Intake, Participation, Question, Vote
+    from validation.questions import recount
+
+    said = json.loads(kept.read_text())
+    campaign = Campaign.objects.select_related("job").get(pk=said["campaign"])
+    until = time.monotonic() + 120
+    while campaign.job and campaign.job.is_live and time.monotonic() < until:
+        time.sleep(0.5)
+        campaign = Campaign.objects.select_related("job").get(pk=campaign.pk)
+    votes = Vote.objects.filter(campaign=campaign)
+    ids = {str(one) for one in votes.values_list("request_id", flat=True)}
+    same = votes.order_by().values("photo", "hashtag", "person").annotate(n=Count("pk")).filter(n__gt=1)
+    asked = Question.objects.filter(campaign=campaign).order_by("pk")
+    fields = ("pk", "fits", "does_not_fit", "skips", "needed", "is_done")
+    before = list(asked.values_list(*fields))
+    with transaction.atomic():
+        recount(votes.values_list("photo_id", "hashtag_id"))
+    after = asked.values_list(*fields)
+    parts = Participation.objects.filter(campaign=campaign)
+    counted = sum(part.fits + part.does_not_fit + part.skips for part in parts)
+    intake = Intake.objects.select_related("job").get(pk=said["intake"])
+    return {
+        "votes": len(ids),
+        "duplicate_votes": same.count(),
+        "acknowledged_votes_lost": len(set(said["kept"]) - ids),
+        "over_quota": over_quota(campaign),
+        "counts_wrong": sum(one != other for one, other in zip(before, after, strict=True)),
+        "participation_wrong": abs(counted - len(ids)),
+        "intake_job": intake.job.state if intake.job else "",
+        "prediction_job": campaign.job.state if campaign.job else "",
+        "photos_predicted": campaign.photos.filter(predictions__model=campaign.model).count(),
+    }
+
+
+def over_quota(campaign: Any) -> int:
+    """Votes that came when their question needed none: every question's votes replayed in their order.
+
+    Known answers are asked of everybody. Skips are no answers.
+    """
+    from validation.models import GoldAnswer, Question, Vote
+    from validation.questions import needed
+
+    known = set(GoldAnswer.objects.values_list("photo_id", "hashtag_id"))
+    kinds = {(one.photo_id, one.hashtag_id): one.kind for one in Question.objects.filter(campaign=campaign)}
+    counts: dict[tuple[int, int], list[int]] = {}
+    over = 0
+    rows = Vote.objects.filter(campaign=campaign).exclude(answer="skip").order_by("pk")
+    for photo, hashtag, answer in rows.values_list("photo_id", "hashtag_id", "answer"):
+        pair = photo, hashtag
+        if pair in known or kinds.get(pair) == "gold":
+            continue
+        fits, not_fitting = counts.setdefault(pair, [0, 0])
+        extra = campaign.extra_votes if kinds.get(pair) == "suggestion" else 0
+        wanted = needed(
+            votes_per_photo=campaign.votes_per_photo,
+            extra_votes=extra,
+            fits=fits,
+            does_not_fit=not_fitting,
+        )
+        over += fits + not_fitting >= wanted
+        counts[pair][answer != "fits"] += 1
+    return over
+
+
+if __name__ == "__main__":
+    main()
