@@ -42,6 +42,9 @@ postgres: .venv/installed-dev wordnet  ## the tests that touch the database's ow
 browser: .venv/installed-dev wordnet chromium  ## the pages in a real Chromium
 	$(BIN)/pytest -q -n 2 -m browser
 
+messages: .venv/installed-dev  ## find the words of the voters' pages and compile their translations
+	$(BIN)/python scripts/messages.py
+
 format: .venv/installed-dev  ## let ruff put the code in order
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -69,4 +72,4 @@ chromium:
 clean:  ## forget the database, runs, models and caches; photos registered in place stay
 	rm -rf var
 
-.PHONY: help demo up test lint sqlite unit integration postgres browser format wordnet chromium clean
+.PHONY: help demo up test lint sqlite unit integration postgres browser format messages wordnet chromium clean

@@ -205,13 +205,22 @@ def measure(site: Site, folder: Path, wanted: argparse.Namespace) -> dict[str, A
 def kill_both(site: Site) -> None:
     """A web worker and the Celery worker, a few seconds in; what started them starts the former again."""
     time.sleep(3)
-    children = psutil.Process(site.process.pid).children(recursive=True)
-    web = [one for one in children if "gunicorn" in " ".join(one.cmdline())]
-    master = min(web, key=lambda one: one.create_time())
-    next(one for one in web if one.pid != master.pid).send_signal(signal.SIGKILL)
+    web = processes(site, "gunicorn")
+    web[-1].send_signal(signal.SIGKILL)  # the first is their master
     time.sleep(2)
-    workers = [one for one in children if "celery" in " ".join(one.cmdline())]
-    min(workers, key=lambda one: one.create_time()).send_signal(signal.SIGKILL)
+    processes(site, "celery")[0].send_signal(signal.SIGKILL)
+
+
+def processes(site: Site, word: str) -> list[psutil.Process]:
+    """The site's processes with this word in their command line, the oldest first."""
+    found = []
+    for one in psutil.Process(site.process.pid).children(recursive=True):
+        try:
+            if word in " ".join(one.cmdline()):
+                found.append((one.create_time(), one.pid, one))
+        except psutil.NoSuchProcess:
+            continue
+    return [one for *_, one in sorted(found)]
 
 
 def in_the_database(folder: Path, argv: list[str]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from django.views.i18n import set_language
 from redis.exceptions import RedisError
 
-from validation import assignment, crowd, results, services
+from validation import assignment, crowd, results, services, votes
 from validation.forms_vote import MoreForm, UndoForm, VoteForm
 from validation.guests import GuestVotes
 from validation.models import Campaign, Guest, Photo, Vote
@@ -97,11 +97,11 @@ def _refused(words: str, status: int, **more: object) -> JsonResponse:
 def _words(error: services.VoteRefused, campaign: Campaign) -> str:
     if isinstance(error, services.CampaignClosed):
         return _("“%(campaign)s” has been closed, so your last answer was not kept.") % {"campaign": campaign}
-    return str(error)
+    return _(str(error))  # marked for translation in votes.py
 
 
 def _paused() -> str:
-    return _("Your voting is paused: what you answered stays, and an admin will look at it.")
+    return _(votes.PAUSED)
 
 
 def _votes_stand(campaign: Campaign) -> str:
@@ -121,7 +121,11 @@ def vote_index(request: SignedIn) -> HttpResponse:
     rows = [(campaign, counts.get(campaign.pk, results.NO_PROGRESS)) for campaign in shown]
     rows.sort(key=lambda row: row[1].left == 0)
     with translation.override(language_for(request)):
-        return render(request, "validation/vote_index.html", {"rows": rows, "can_switch": True})
+        return render(
+            request,
+            "validation/vote_index.html",
+            {"rows": rows, "can_switch": True, "is_guest": _is_guest(request)},
+        )
 
 
 @require_http_methods(["GET", "POST"])
@@ -129,7 +133,7 @@ def vote_index(request: SignedIn) -> HttpResponse:
 @_page
 def vote(request: SignedIn, shown: Campaign) -> HttpResponse:
     if crowd.is_paused(request.user):
-        return render(request, "validation/paused.html", {"campaign": shown}, status=403)
+        return render(request, "validation/paused.html", {"is_guest": _is_guest(request)}, status=403)
     if request.method == "POST":
         return _answer(request, shown)
     wanted = request.GET.get("photo", "")
@@ -147,8 +151,14 @@ def vote(request: SignedIn, shown: Campaign) -> HttpResponse:
         "reasons": [(key, words) for key, words in _reasons().items()],
         "answer_words": _answers(),
         "can_switch": not shown.language,
+        "is_guest": _is_guest(request),
     }
     return render(request, "validation/vote.html", context)
+
+
+def _is_guest(request: SignedIn) -> bool:
+    """Guests have a made-up name, which tells them nothing."""
+    return not request.user.has_usable_password()
 
 
 def _answer(request: SignedIn, shown: Campaign) -> HttpResponse:

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from mapping.models import Hashtag
 from validation import assignment, crowd
@@ -26,10 +27,14 @@ from validation.questions import settle
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
-WITHDRAWN = "This photo has been withdrawn from the campaign, so your answer was not kept. Here is the next."
-ENOUGH = "Others have answered this meanwhile, so your answer was not needed any more. Here is the next."
-PAUSED = "Your voting is paused: what you answered stays, and an admin will look at it."
-OUT_OF_DATE = "This page was out of date, so your answer was not kept. Please answer again."
+WITHDRAWN = gettext_noop(
+    "This photo has been withdrawn from the campaign, so your answer was not kept. Here is the next."
+)
+ENOUGH = gettext_noop(
+    "Others have answered this meanwhile, so your answer was not needed any more. Here is the next."
+)
+PAUSED = gettext_noop("Your voting is paused: what you answered stays, and an admin will look at it.")
+OUT_OF_DATE = gettext_noop("This page was out of date, so your answer was not kept. Please answer again.")
 FAST = 0.7  # seconds: nobody sees a photo, reads a hashtag and judges in less
 
 

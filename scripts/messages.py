@@ -1,0 +1,87 @@
+"""Words of the voters' pages: found in the source, kept in locale/, compiled. `make messages`.
+
+Django's own makemessages wants GNU gettext installed; this needs only Babel. Templates become Python by
+Django's templatize. What is no longer used is dropped; what is new waits with an empty translation, which
+tests/site/test_translations.py refuses.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCALE = ROOT / "locale"
+WORDS = {"gettext": None, "_": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2), "gettext_noop": None}
+WORDS["npgettext"] = ((1, "c"), 2, 3)  # type: ignore[assignment]
+
+
+def found() -> Catalog:
+    """Every msgid of templates and views, with where it is."""
+    sys.path.insert(0, str(ROOT))
+    from django.conf import settings
+    from django.utils.translation.template import templatize
+
+    if not settings.configured:
+        settings.configure()
+    catalog = Catalog()
+    for path in sorted([*ROOT.glob("*/templates/**/*.html"), *ROOT.glob("validation/*.py")]):
+        text = path.read_text()
+        name = path.relative_to(ROOT).as_posix()
+        if path.suffix == ".html":
+            text = templatize(text, origin=name)
+        for line, message, comments, context in extract(
+            "python", io.BytesIO(text.encode()), keywords=WORDS, comment_tags=("Translators:",)
+        ):
+            catalog.add(message, locations=[(name, line)], auto_comments=comments, context=context)
+    return catalog
+
+
+def update(language: str) -> Catalog:
+    """The language's catalogue with the source's msgids, and nothing else."""
+    path = LOCALE / language / "LC_MESSAGES/django.po"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        with path.open("rb") as file:
+            catalog = read_po(file, locale=language)
+    else:
+        catalog = Catalog(
+            locale=language,
+            project="Scenetag",
+            version="1",
+            header_comment="# Scenetag, the voters' pages.",
+            fuzzy=False,
+        )
+    made = catalog.creation_date
+    catalog.update(found(), no_fuzzy_matching=True, update_header_comment=False)
+    catalog.creation_date = made  # running it again changes nothing
+    catalog.obsolete.clear()
+    with path.open("wb") as file:
+        write_po(file, catalog, width=110, omit_header=False, sort_by_file=True, include_lineno=False)
+    with path.with_suffix(".mo").open("wb") as file:
+        write_mo(file, catalog)
+    return catalog
+
+
+def main() -> int:
+    for language in sys.argv[1:] or ["ru"]:
+        catalog = update(language)
+        missing = [one.id for one in catalog if one.id and not _is_translated(one.string)]
+        print(f"{language}: {len(catalog)} messages, {len(missing)} without a translation")
+        for message in missing:
+            print(f"  {message}")
+    return 0
+
+
+def _is_translated(string: object) -> bool:
+    return all(string) if isinstance(string, tuple) else bool(string)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

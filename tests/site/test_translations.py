@@ -1,0 +1,80 @@
+"""Every word of the voters' pages is translated, whole, and compiled as it stands in the source."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from babel.messages.mofile import read_mo
+from babel.messages.pofile import read_po
+from django.conf import settings
+from django.test import Client
+from django.utils import translation
+
+from scripts.messages import LOCALE, found
+from tests.validation.conftest import hashtags, make_campaign, model  # noqa: F401
+from validation.models import Campaign
+
+LANGUAGES = [code for code, _ in settings.LANGUAGES if code != "en"]
+HOLES = re.compile(r"%\(\w+\)s|\{\w+\}|</?\w+[^>]*>")
+
+
+def files(language: str) -> tuple[Path, Path]:
+    folder = LOCALE / language / "LC_MESSAGES"
+    return folder / "django.po", folder / "django.mo"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_message_has_a_translation_with_the_same_holes(language: str) -> None:
+    with files(language)[0].open("rb") as file:
+        known = {message.id: message.string for message in read_po(file, locale=language)}
+    for message in found():
+        if not message.id:
+            continue
+        translated = known.get(message.id)
+        assert translated, f"{message.id}: run `make messages`, then translate it"
+        texts = translated if isinstance(translated, tuple) else (translated,)
+        source = message.id[-1] if isinstance(message.id, tuple) else message.id
+        for text in texts:
+            assert text, message.id
+            assert sorted(HOLES.findall(text)) == sorted(HOLES.findall(source)), message.id
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_compiled_is_what_is_written(language: str) -> None:
+    source, compiled = files(language)
+    with source.open("rb") as one, compiled.open("rb") as other:
+        written = {str(message.id): message.string for message in read_po(one, locale=language) if message.id}
+        kept = {str(message.id): message.string for message in read_mo(other) if message.id}
+    assert kept == written, "run `make messages`"
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(1, "осталась 1 ф"), (3, "остались 3 ф"), (11, "осталось 11 ф")]
+)
+def test_russian_counts_as_russians_do(count: int, words: str) -> None:
+    with translation.override("ru"):
+        text = translation.ngettext("%(n)s photo left for you", "%(n)s photos left for you", count)
+    assert words in text % {"n": count}
+
+
+def test_voters_read_their_own_language_and_others_read_english(
+    make_campaign: Callable[..., Campaign],  # noqa: F811
+    client_for: Callable[..., Client],
+) -> None:
+    campaign = make_campaign("cafe")
+    client = client_for("validator")
+    path = f"/validation/vote/{campaign.pk}/"
+    page = client.get(path, headers={"Accept-Language": "ru"}).content.decode()
+    assert '<html lang="ru">' in page
+    assert "Не подходит" in page
+    assert "Выйти" in page
+    assert "Does not fit" in client.get(path, headers={"Accept-Language": "de"}).content.decode()
+    client.post("/validation/vote/language/", {"language": "ru", "next": path})
+    assert "Не подходит" in client.get(path, headers={"Accept-Language": "en"}).content.decode()
+    Campaign.objects.update(language="en")
+    assert "Does not fit" in client.get(path).content.decode()
+    other = client_for("admin").get("/validation/campaigns/", headers={"Accept-Language": "ru"})
+    assert '<html lang="en">' in other.content.decode()
