@@ -37,8 +37,9 @@ def test_every_message_has_a_translation_with_the_same_holes(language: str) -> N
         translated = known.get(message.id)
         assert translated, f"{message.id}: run `make messages`, then translate it"
         texts = translated if isinstance(translated, tuple) else (translated,)
-        source = message.id if isinstance(message.id, str) else message.id[-1]
+        source = str(message.id if isinstance(message.id, str) else message.id[-1])
         for text in texts:
+            assert isinstance(text, str)
             assert text, message.id
             assert sorted(HOLES.findall(text)) == sorted(HOLES.findall(source)), message.id
 
