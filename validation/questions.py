@@ -17,6 +17,7 @@ import numpy as np
 from django.db import transaction
 from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
 
+from jobs.models import Job
 from mapping.models import Hashtag
 from validation.models import (
     AuthorHashtag,
@@ -49,6 +50,16 @@ def make_questions(*, campaign: Campaign) -> int:
     made += ask_known_answers(campaign=locked)
     made += _ask_controls(locked)
     return made
+
+
+def make_missing_questions() -> int:
+    """For campaigns predicted before there were questions; returns for how many. Safe to repeat."""
+    asked = Question.objects.filter(campaign_id=OuterRef("pk"))
+    old = Campaign.objects.filter(~Exists(asked), job__state=Job.State.SUCCEEDED)
+    found = [campaign for campaign in old if wanted(campaign).exists()]
+    for campaign in found:
+        make_questions(campaign=campaign)
+    return len(found)
 
 
 def needed(*, votes_per_photo: int, extra_votes: int, fits: int, does_not_fit: int) -> int:

@@ -23,6 +23,7 @@ from validation.models import (
     Vote,
 )
 from validation.statistics import headline as post_stratified
+from validation.statistics.dawid_skene import dawid_skene
 from validation.statistics.headline import Person, Stratum
 from validation.statistics.plan import still_needed
 from validation.statistics.reliability import Reliability, reliability
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 DAYS = 60  # shown over time
 BINS = 10  # of the confidence
+DS_LEAST, DS_MOST = 100, 50_000  # votes between which everybody's errors are estimated while a page is made
 FITTING = Q(fits__gt=F("does_not_fit"))
 TIED = Q(fits=F("does_not_fit"), fits__gt=0)
 NOT_FITTING = Q(fits__lt=F("does_not_fit"))
@@ -99,6 +101,8 @@ class Summary:
     reliability: Reliability | None
     bins: list[Bin] = field(default_factory=list)
     days: list[Day] = field(default_factory=list)
+    would_post: Known | None = None  # asked apart, and only sometimes
+    weighed: float | None = None  # the share that fits when everybody's errors are estimated too
     silence: Silence | None = None
 
     @property
@@ -185,6 +189,8 @@ def summarise(campaign: Campaign | None) -> Summary:
         reliability=_reliability(campaign),
         bins=_bins(campaign),
         days=_days(campaign),
+        would_post=_would_post(campaign) if campaign else None,
+        weighed=_weighed(campaign, sum(row["votes"] for row in rows)) if campaign else None,
         silence=silence(campaign) if campaign else None,
         **photos,
     )
@@ -312,6 +318,33 @@ def _known(campaign: Campaign | None) -> tuple[Known, Known]:
             yes[is_right] += fits
             n[is_right] += fits + not_fitting
     return Known(yes[True], n[True]), Known(yes[False], n[False])
+
+
+def _would_post(campaign: Campaign) -> Known | None:
+    said = Vote.objects.filter(campaign=campaign, would_post__isnull=False).aggregate(
+        yes=Count("pk", filter=Q(would_post=True)), n=Count("pk")
+    )
+    return Known(said["yes"], said["n"]) if said["n"] else None
+
+
+def _weighed(campaign: Campaign, votes: int) -> float | None:
+    """Dawid and Skene's prevalence, from the votes given in the campaign; None with few or very many."""
+    if not DS_LEAST <= votes <= DS_MOST:
+        return None
+    suggested = Question.objects.filter(
+        campaign=campaign,
+        kind=Question.Kind.SUGGESTION,
+        photo_id=OuterRef("photo_id"),
+        hashtag_id=OuterRef("hashtag_id"),
+    )
+    rows = Vote.objects.counting().answered().filter(Exists(suggested), campaign=campaign).order_by()
+    found = list(rows.values_list("photo_id", "person_id", "answer"))
+    if len(found) < DS_LEAST:
+        return None
+    _, questions = np.unique([photo for photo, *_ in found], return_inverse=True)
+    _, people = np.unique([person for _, person, _ in found], return_inverse=True)
+    said_yes = np.array([answer == Vote.Answer.FITS for *_, answer in found])
+    return dawid_skene(questions, people, said_yes).prevalence
 
 
 def _reliability(campaign: Campaign | None) -> Reliability | None:

@@ -91,4 +91,5 @@ def mend(request: HttpRequest, pk: int) -> HttpResponse:
 def models(request: HttpRequest, pk: int) -> HttpResponse:
     """The campaign's model against others, on the votes already given."""
     shown = get_object_or_404(Campaign.objects.select_related("model", "job"), pk=pk)
-    return render(request, "validation/models.html", {"campaign": shown, "duels": rivals.duels(shown)})
+    parts = [("Rival models", rivals.duels(shown)), ("Releases of the mapping", rivals.releases(shown))]
+    return render(request, "validation/models.html", {"campaign": shown, "parts": parts})

@@ -7,14 +7,14 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
-from mapping.models import Hashtag, MappingEntry, SceneClass
+from mapping.models import Hashtag, MappingEntry, Release, ReleaseLabel, SceneClass
 from tests.validation.conftest import MakeCampaign, MakeVote
 from trainer.models import TrainedModel
 from validation import results, services
 from validation.blame import Blame, blame, scenes
 from validation.models import Campaign, Prediction, Question
 from validation.questions import make_questions
-from validation.rivals import duels
+from validation.rivals import duels, releases
 
 pytestmark = pytest.mark.postgres
 ClientFor = Callable[..., Client]
@@ -100,6 +100,28 @@ def test_a_rival_is_scored_on_the_votes_already_given(
     page = client_for("viewer").get(f"/validation/agreement/{campaign.pk}/models/")
     assert b"no difference shown" in page.content
     assert Question.objects.filter(campaign=campaign).count() == 4  # nobody is asked anew
+
+
+def test_a_release_is_scored_by_the_scenes_the_model_saw(
+    make_campaign: MakeCampaign, vote_as: MakeVote, hashtags: dict[str, Hashtag]
+) -> None:
+    """The new release calls the pub a cafe: right for the first photo, where people found #bar unfitting."""
+    campaign = make_campaign("bar", "bar", votes_per_photo=1)
+    other = make_campaign(
+        "cafe", name="Other", by_model=TrainedModel.objects.create(name="B", manifest={"sha256": "1"}),
+        votes_per_photo=1,
+    )  # fmt: skip
+    scene = SceneClass.objects.create(key="p/pub", name="pub")
+    Prediction.objects.filter(model=campaign.model).update(scene_class=scene)
+    for number, label in ((1, "bar"), (2, "cafe")):
+        release = Release.objects.create(number=number, note="x")
+        ReleaseLabel.objects.create(release=release, scene_key="p/pub", label=label)
+    vote_as(campaign, 0, "does_not_fit")
+    vote_as(campaign, 1, "fits")
+    vote_as(other, 0, "fits")
+    second, first = releases(campaign)
+    assert (first.name, first.same, first.only_theirs) == ("release 1", 2, 0)
+    assert (second.photos, second.same, second.only_ours, second.only_theirs) == (1, 0, 0, 1)
 
 
 def test_silence_is_known_to_be_wrong_only_where_others_were_judged(

@@ -6,13 +6,15 @@ from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 
+from jobs.models import Job
 from mapping.models import Hashtag
 from tests.validation.conftest import MakeCampaign, MakeVote, taken_in
 from trainer.models import TrainedModel
 from validation import services
 from validation.models import AuthorHashtag, Campaign, GoldAnswer, Prediction, Question, Vote
-from validation.questions import make_questions, needed, recount
+from validation.questions import make_missing_questions, make_questions, needed, recount
 
 pytestmark = pytest.mark.postgres
 
@@ -144,3 +146,18 @@ def test_counts_made_anew_are_the_counts_kept(
     Question.objects.update(fits=9, does_not_fit=9, skips=9, is_done=True)
     assert recount(Vote.objects.values_list("photo_id", "hashtag_id")) == 2
     assert list(Question.objects.order_by("pk").values_list(*fields)) == kept
+
+
+def test_campaigns_from_before_there_were_questions_get_theirs(
+    make_campaign: MakeCampaign, vote_as: MakeVote
+) -> None:
+    campaign = make_campaign("cafe", "bar")
+    vote_as(campaign, 0, "fits")
+    Question.objects.all().delete()
+    now = timezone.now()
+    campaign.job = Job.objects.create(
+        kind="validation.predict", title="x", state="succeeded", finished_at=now
+    )
+    campaign.save()
+    assert (make_missing_questions(), make_missing_questions()) == (1, 0)
+    assert [one.fits for one in of_kind(campaign, "suggestion")] == [1, 0]

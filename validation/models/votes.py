@@ -74,6 +74,11 @@ class Vote(models.Model):
         indexes = [
             models.Index(fields=["person", "photo"], name="vote_of_person_on_photo"),
             models.Index(fields=["person", "campaign", "-id"], name="vote_of_person_latest"),
+            models.Index(
+                fields=["campaign", "would_post"],
+                condition=Q(would_post__isnull=False),
+                name="vote_that_would_post",
+            ),
             models.Index(fields=["campaign", "reason"], condition=~Q(reason=""), name="vote_with_reason"),
         ]
 

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from hashtags_site.demo import prepare_demo
 from mapping.catalogue import load_catalogue
 from trainer.registry import install_starter
+from validation.questions import make_missing_questions
 
 
 class Command(BaseCommand):
@@ -25,6 +26,7 @@ class Command(BaseCommand):
         except Exception as error:
             raise CommandError(f"The starter model could not be installed: {error}") from error
         self.stdout.write(f"Model: {model.name}")
+        make_missing_questions()
         if options["demo"]:
             for line in prepare_demo():
                 self.stdout.write(line)
