@@ -103,13 +103,13 @@ def as_json(campaign: Campaign) -> Iterator[str]:
 
 def public_token(campaign: Campaign) -> str:
     """What the public address carries. New links for guests make it worthless, too."""
-    return signing.dumps([campaign.pk, campaign.link_version], salt=SALT)
+    return signing.Signer(salt=SALT).sign_object([campaign.pk, campaign.link_version])
 
 
 def public_campaign(token: str) -> Campaign | None:
     """The campaign of a public address; None if the address is made up, old, or no longer public."""
     try:
-        pk, version = signing.loads(token, salt=SALT)
+        pk, version = signing.Signer(salt=SALT).unsign_object(token)
     except (signing.BadSignature, ValueError, TypeError):
         return None
     return Campaign.objects.filter(pk=pk, link_version=version, is_public=True).first()

@@ -70,7 +70,7 @@ def test_the_public_page_is_for_whoever_has_its_link(
     assert (page["X-Robots-Tag"], page["Referrer-Policy"]) == ("noindex, nofollow", "no-referrer")
     assert b"ann" not in page.content
     assert b"/validation/photos/" not in page.content
-    assert anybody.get(address.replace(":", "x", 1)).status_code == 404
+    assert anybody.get(address[:-3] + "xx/").status_code == 404
     campaigns.revoke_link(campaign=campaign, version=1)
     assert anybody.get(address).status_code == 404
     campaign.refresh_from_db()
