@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.core.validators import MaxValueValidator, MinValueValidator
 
+from mapping.models import Hashtag, SceneClass
 from trainer import serving
 from trainer.models import TrainedModel
 from validation.intake import TableError, allowed_folder, read_table
@@ -273,6 +274,22 @@ class IntakeForm(forms.Form):
         if len(chosen) != 1 and not self.errors:
             self.add_error("uploads", "Choose photos, or an archive, or a folder: one of the three.")
         return cleaned
+
+
+class CorrectionForm(forms.Form):
+    """What a photo shows: a scene class, or a hashtag alone, or neither (other)."""
+
+    scene = forms.ModelChoiceField(
+        SceneClass.objects.all(),
+        to_field_name="key",
+        required=False,
+        label="Scene class",
+        widget=forms.TextInput,
+    )
+    hashtag = forms.ModelChoiceField(
+        Hashtag.objects.all(), to_field_name="name", required=False, empty_label="other", label="Or a hashtag"
+    )
+    seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
 
 class ResultsFilter(forms.Form):

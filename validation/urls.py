@@ -56,5 +56,7 @@ urlpatterns = [
     path("intakes/<int:pk>/", views_intake.intake, name="intake"),
     path("photos/<int:pk>/", views_intake.photo, name="photo_page"),
     path("photos/<int:pk>/withdraw/", views_intake.withdraw, name="withdraw_everywhere"),
+    path("photos/<int:pk>/correct/", views_intake.correct, name="correct"),
+    path("corrections/train/", views_intake.train_on_corrections, name="train_on_corrections"),
     path("photos/<int:pk>.jpg", views.photo, name="photo"),
 ]

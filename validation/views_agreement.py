@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
 from trainer.charts import Chart, line_chart
-from validation import results, rivals
+from validation import corrections, results, rivals
 from validation.blame import blame, scenes
 from validation.forms import ResultsFilter
 from validation.models import Campaign
@@ -82,7 +82,8 @@ def votes(request: HttpRequest) -> HttpResponse:
 def mend(request: HttpRequest, pk: int) -> HttpResponse:
     """Disagreements by whom they are owed to, and the rows of the mapping that have most of them."""
     shown = get_object_or_404(Campaign.objects.select_related("model"), pk=pk)
-    context = {"campaign": shown, "blame": blame(shown), "rows": scenes(shown)}
+    corrected = corrections.trainable().count()
+    context = {"campaign": shown, "blame": blame(shown), "rows": scenes(shown), "corrected": corrected}
     return render(request, "validation/mend.html", context)
 
 

@@ -11,9 +11,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from mapping.models import Hashtag, SceneClass
+from trainer.photosets import NameTaken
+from validation import corrections
 from validation import intake as services
-from validation.forms import IntakeForm
-from validation.models import Intake, IntakeFile, Photo
+from validation.forms import CorrectionForm, IntakeForm
+from validation.models import Correction, Intake, IntakeFile, Photo
 from validation.photos import withdraw_everywhere
 
 PAGE = 100  # files
@@ -68,6 +71,7 @@ def intake(request: SignedIn, pk: int) -> HttpResponse:
 def photo(request: SignedIn, pk: int) -> HttpResponse:
     """Everything about one photo: its terms, where it is asked about, what came of it."""
     shown = get_object_or_404(Photo.objects.select_related("near_duplicate_of", "withdrawn_by"), pk=pk)
+    newest = Correction.history.filter(photo=shown).order_by("-history_id").first()
     questions = shown.questions.select_related("campaign", "hashtag").order_by("pk")
     context = {
         "photo": shown,
@@ -75,6 +79,10 @@ def photo(request: SignedIn, pk: int) -> HttpResponse:
         "author_hashtags": shown.author_hashtags.all(),
         "near": shown.near_duplicates.filter(withdrawn_at=None)[:12],
         "votes": shown.votes.count(),
+        "correction": Correction.objects.filter(photo=shown).select_related("hashtag", "scene_class").first(),
+        "seen": newest.history_id if newest else "",
+        "scenes": SceneClass.objects.values_list("key", flat=True),
+        "hashtags": Hashtag.objects.values_list("name", flat=True),
     }
     return render(request, "validation/photo.html", context)
 
@@ -89,3 +97,36 @@ def withdraw(request: SignedIn, pk: int) -> HttpResponse:
     else:
         messages.success(request, f"{shown} was withdrawn already.")
     return redirect("validation:photo_page", pk)
+
+
+@require_POST
+@permission_required("validation.change_campaign", raise_exception=True)
+def correct(request: SignedIn, pk: int) -> HttpResponse:
+    """What the photo should have been called."""
+    shown = get_object_or_404(Photo.objects.shown(), pk=pk)
+    form = CorrectionForm(request.POST)
+    if not form.is_valid():
+        wrong = form.cleaned_data.get("scene") is None and request.POST.get("scene")
+        messages.warning(
+            request, f"There is no scene class “{wrong}”." if wrong else "Choose from the lists."
+        )
+        return redirect("validation:photo_page", pk)
+    try:
+        row = corrections.correct(photo=shown, by=request.user, **form.cleaned_data)
+        messages.success(request, f"Noted: {row.hashtag or 'other'}.")
+    except corrections.StaleCorrection as error:
+        messages.warning(request, str(error))
+    return redirect("validation:photo_page", pk)
+
+
+@require_POST
+@permission_required("trainer.add_photoset", raise_exception=True)
+def train_on_corrections(request: SignedIn) -> HttpResponse:
+    """A photo set of all corrected photos."""
+    name = request.POST.get("name", "").strip()[:100]
+    try:
+        made = corrections.make_photo_set(name=name or "Corrected photos", by=request.user)
+    except (NameTaken, ValueError) as error:
+        messages.warning(request, str(error))
+        return redirect("validation:campaigns")
+    return redirect(made)

@@ -15,7 +15,7 @@ from trainer.models import TrainedModel
 from validation import crowd, guests
 from validation.models import Campaign, GoldAnswer, Guest, Question, Vote
 
-pytestmark = pytest.mark.postgres
+pytestmark = pytest.mark.django_db
 ClientFor = Callable[..., Client]
 
 

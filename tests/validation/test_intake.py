@@ -25,7 +25,7 @@ from validation.models import AuthorHashtag, Campaign, Intake, IntakeFile, Photo
 from validation.photos import PhotoRefused, take_in, withdraw_everywhere
 from validation.similar import NEAR, Known, perceptual_hash
 
-pytestmark = pytest.mark.postgres
+pytestmark = pytest.mark.django_db
 ClientFor = Callable[..., Client]
 RunJobs = Callable[[], list[Job]]
 NEW = "/validation/intakes/new/"

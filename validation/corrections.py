@@ -1,0 +1,82 @@
+"""What a photo should have been called, decided by somebody, and how such photos reach training."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+
+from mapping.models import Hashtag, Release, SceneClass
+from trainer.photosets import register_folder
+from validation.models import Correction, Photo
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+    from trainer.models import PhotoSet
+
+
+class StaleCorrection(Exception):
+    """Somebody else has decided about this photo meanwhile. Nothing was changed: look at it again."""
+
+
+@transaction.atomic
+def correct(
+    *, photo: Photo, by: AbstractBaseUser, scene: SceneClass | None, hashtag: Hashtag | None, seen: int | None
+) -> Correction:
+    """Decide what the photo shows. With a scene class its hashtag is what the newest release says of it, so
+    that the two cannot disagree; without one the photo corrects figures, but cannot be trained on.
+
+    `seen` is the number of the correction's history row that the page showed, None for none. Raises
+    StaleCorrection if another one is the newest.
+    """
+    Photo.objects.select_for_update(of=("self",)).get(pk=photo.pk)
+    newest = Correction.history.filter(photo=photo).order_by("-history_id").first()
+    if (newest.history_id if newest else None) != seen:
+        raise StaleCorrection(str(StaleCorrection.__doc__))
+    if scene is not None:
+        hashtag = _hashtag_of(scene)
+    row = Correction.objects.filter(photo=photo).first() or Correction(photo=photo)
+    row.scene_class, row.hashtag, row.decided_by_id = scene, hashtag, by.pk
+    row.save()
+    return row
+
+
+def _hashtag_of(scene: SceneClass) -> Hashtag | None:
+    newest = Release.objects.order_by("-number").first()
+    label = (
+        newest.labels.filter(scene_key=scene.key).values_list("label", flat=True).first() if newest else None
+    )
+    return Hashtag.objects.filter(name=label).first()
+
+
+def trainable() -> QuerySet[Correction]:
+    """Corrections that say which scene class a photo is of, and whose pixels are still here."""
+    rows = Correction.objects.filter(scene_class__isnull=False, photo__withdrawn_at=None)
+    return rows.select_related("photo", "scene_class").order_by("pk")
+
+
+def make_photo_set(*, name: str, by: AbstractBaseUser) -> PhotoSet:
+    """Register the corrected photos as a photo set, sorted by scene class, copied: withdrawing a photo later
+    does not change what a run was trained on. Raises NameTaken, and ValueError without such photos.
+    """
+    chosen = list(trainable())
+    if not chosen:
+        raise ValueError("No correction says which scene class a photo is of.")
+    folder = Path(settings.PHOTO_SETS_DIR) / "corrected" / uuid4().hex
+    try:
+        for row in chosen:
+            assert row.scene_class
+            place = folder / row.scene_class.key / f"{row.photo.sha256}.jpg"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with row.photo.file.open("rb") as source, place.open("wb") as target:
+                shutil.copyfileobj(source, target)
+        return register_folder(name=name, folder=folder, by=by)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
