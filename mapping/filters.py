@@ -9,16 +9,22 @@ from django import forms
 from django.db.models import CharField, F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
+from mapping import doubts
 from mapping.models import OTHER, MappingEntry, Opinion, Release, ReleaseLabel, SceneClass
 
 TODO = "todo"
+DOUBTED = "doubted"
 
 
 class EntryFilter(django_filters.FilterSet):
     q = django_filters.CharFilter(method="by_words", label="Search")
     status = django_filters.ChoiceFilter(
         method="by_status",
-        choices=[(TODO, "To do"), *((s.value, s.label) for s in MappingEntry.Status)],
+        choices=[
+            (TODO, "To do"),
+            *((s.value, s.label) for s in MappingEntry.Status),
+            (DOUBTED, "Doubted by people"),
+        ],
         label="Status",
         empty_label="Any status",
     )
@@ -40,6 +46,7 @@ class EntryFilter(django_filters.FilterSet):
     def __init__(self, *args: Any, blind: bool = False, **kwargs: Any) -> None:
         """blind: no filter that would tell what others answered."""
         super().__init__(*args, **kwargs)
+        self.blind = blind
         if blind:
             del self.filters["differs"]
 
@@ -60,6 +67,8 @@ class EntryFilter(django_filters.FilterSet):
     def by_status(self, entries: QuerySet[MappingEntry], _: str, status: str) -> QuerySet[MappingEntry]:
         if status == TODO:
             return entries.exclude(status=MappingEntry.Status.CONFIRMED)
+        if status == DOUBTED:
+            return entries if self.blind else doubts.only_doubted(entries)
         return entries.filter(status=status)
 
     def by_hashtag(self, entries: QuerySet[MappingEntry], _: str, name: str) -> QuerySet[MappingEntry]:

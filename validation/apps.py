@@ -6,9 +6,11 @@ class ValidationConfig(AppConfig):
 
     def ready(self) -> None:
         from jobs.registry import register
+        from mapping import doubts
         from trainer import dependents
-        from validation import for_trainer, intake, services
+        from validation import for_mapping, for_trainer, intake, services
 
         register(services.PREDICT, services.predict)
         register(intake.INTAKE, intake.take_all_in)
         dependents.register(for_trainer.Judged())
+        doubts.register(for_mapping.Voters())

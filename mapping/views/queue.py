@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 from django.views.decorators.vary import vary_on_headers
 
-from mapping import downstream, queue, suggestions, vocabulary, wordnet
+from mapping import doubts, downstream, queue, suggestions, vocabulary, wordnet
 from mapping.filters import TODO, EntryFilter
 from mapping.forms import EntryForm
 from mapping.models import Change, MappingEntry, Opinion
@@ -183,6 +183,7 @@ def _of_class(request: HttpRequest, asked: Asked, entry: MappingEntry) -> dict[s
         "forward": asked.address(forward) if forward else "",
         "back": asked.address(back) if back else "",
         "photos": photos.get(key, []),
+        "doubt": None if asked.opinion else doubts.of(entry),
         "suggested": suggestions.suggest(entry, asked.opinion, wait=request.method == "GET"),
     } | _senses(entry)
 

@@ -74,6 +74,24 @@ def test_rows_of_the_mapping_by_what_people_said(
     assert client_for("validator").get(f"/validation/agreement/{campaign.pk}/mend/").status_code == 403
 
 
+def test_doubted_rows_come_to_the_curators_queue_until_somebody_looks(
+    campaign: Campaign, vote_as: MakeVote, pub: MappingEntry, client_for: ClientFor
+) -> None:
+    curator = client_for("curator")
+    queue = "/mapping/queue/?status=doubted"
+    disagree(campaign, vote_as, 0, "too_general", "wrong_scene")
+    assert curator.get(queue).context["entry"] is None
+    disagree(campaign, vote_as, 1, "too_specific")
+    page = curator.get(queue)
+    assert (page.context["entry"], page.context["doubt"].people) == (pub, 2)
+    assert b"2 people found its hashtag too general or too specific" in page.content
+    behind = page.context["doubt"].url
+    assert client_for("viewer").get(behind).content.count(b"<figure>") == 2
+    pub.refresh_from_db()
+    pub.save()  # somebody has looked at the row since
+    assert curator.get(queue).context["entry"] is None
+
+
 def test_a_rival_is_scored_on_the_votes_already_given(
     make_campaign: MakeCampaign, vote_as: MakeVote, hashtags: dict[str, Hashtag], client_for: ClientFor
 ) -> None:

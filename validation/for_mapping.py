@@ -1,0 +1,42 @@
+"""What people's reasons say about rows of the mapping: mapping.doubts' question, answered."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime
+
+from django.db.models import Count, F, Max, Q
+from django.urls import reverse
+
+from mapping.doubts import Doubt
+from validation.blame import OWED
+from validation.models import Vote
+
+LEAST = 2  # reasons against a row before it is doubted
+MOST = 200  # rows
+
+
+class Voters:
+    """Reasons given with a disagreement, by the scene class that the campaign's model saw in the photo."""
+
+    def doubted(self) -> dict[str, Doubt]:
+        votes = Vote.objects.counting().filter(
+            ~Q(reason=""),
+            photo__predictions__model_id=F("campaign__model_id"),
+            photo__predictions__hashtag_id=F("hashtag_id"),
+            photo__predictions__scene_class__isnull=False,
+        )
+        rows = votes.order_by().values_list("photo__predictions__scene_class__key", "reason")
+        counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        last: dict[str, datetime] = {}
+        for key, reason, n, at in rows.annotate(n=Count("pk"), at=Max("created_at")):
+            owed = OWED[Vote.Reason(reason)]
+            counts[key][owed] += n
+            if owed == "mapping":
+                last[key] = max(at, last.get(key, at))
+        found = [
+            (key, Doubt(said["mapping"], last[key], f"{reverse('validation:votes')}?scene={key}"))
+            for key, said in counts.items()
+            if said["mapping"] >= LEAST and said["mapping"] > said["network"]
+        ]
+        return dict(sorted(found, key=lambda one: -one[1].people)[:MOST])
