@@ -94,13 +94,13 @@ class Site:
         self.valkey.wait(time.monotonic() + 3)
 
 
-def wait_until(is_true: Callable[[], Any], seconds: float, otherwise: str) -> float:
+def wait_until(is_true: Callable[[], Any], seconds: float, otherwise: str, *, every: float = 0.05) -> float:
     """Seconds that it took; RuntimeError if it did not become true."""
     began = time.monotonic()
     while not is_true():
         if time.monotonic() - began > seconds:
             raise RuntimeError(otherwise)
-        time.sleep(0.05)
+        time.sleep(every)
     return time.monotonic() - began
 
 
