@@ -62,6 +62,7 @@ MAX_PHOTO_PIXELS = env.int("MAX_PHOTO_MEGAPIXELS", 100) * 10**6  # before decodi
 MAX_ARCHIVE_BYTES = env.int("MAX_ARCHIVE_MB", 2048) * 2**20  # a photo set uploaded as a tar
 MAX_MODEL_BYTES = env.int("MAX_MODEL_MB", 1024) * 2**20  # a model imported from a file
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 2**20  # a request's fields; files go to disk instead
+DATA_UPLOAD_MAX_NUMBER_FILES = 1_000  # of one form
 MAX_BULK_CLASSES = 1_000  # decided about by one form; Django counts a form's fields too
 DATA_UPLOAD_MAX_NUMBER_FIELDS = MAX_BULK_CLASSES + 100
 LEARN_BESIDE = True  # the suggester learns in a thread; tests, whose threads see no transaction, do not

@@ -21,6 +21,9 @@ else:  # Django's own class takes no type argument
     _CampaignModelForm = forms.ModelForm
 
 
+AT_ONCE = 100  # files that are taken in while the page waits; a job takes more
+
+
 class ManyFilesInput(forms.ClearableFileInput):
     allow_multiple_selected = True
 
@@ -188,6 +191,10 @@ class CampaignForm(RulesForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
+        if len(cleaned.get("uploads") or []) > AT_ONCE:
+            self.add_error(
+                "uploads", f"More than {AT_ONCE} files: take them in first (Campaigns, Photos taken in)."
+            )
         if not cleaned.get("uploads") and not cleaned.get("photos_of"):
             self.add_error("uploads", "Choose photos to upload, or another campaign to take them from.")
         return cleaned
@@ -206,7 +213,11 @@ class IntakeForm(forms.Form):
     """Many photos on the same terms, from one of three places."""
 
     name = forms.CharField(max_length=100, help_text="So that you find it again.")
-    uploads = ManyFilesField(required=False, label="Photos", help_text=f"{WORDS}, up to 100 files at once.")
+    uploads = ManyFilesField(
+        required=False,
+        label="Photos",
+        help_text=f"{WORDS}, up to {settings.DATA_UPLOAD_MAX_NUMBER_FILES:,} files at once.",
+    )
     archive = forms.FileField(
         required=False,
         label="Or a zip archive",

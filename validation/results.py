@@ -12,8 +12,10 @@ from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QueryS
 from django.db.models.functions import Cast, Coalesce, Floor, Least, TruncDate
 from django.utils import timezone
 
+from mapping.models import Hashtag
 from validation.agreement import Rate, wilson
 from validation.models import (
+    AuthorHashtag,
     Campaign,
     GoldAnswer,
     Participation,
@@ -80,6 +82,8 @@ class Silence:
     photos: int
     judged: int  # of them, with a hashtag somebody else suggested that people answered about
     fitting: int  # of those, with a hashtag that people found fitting: something could have been suggested
+    authored: int = 0  # photos whose authors' own hashtags are known
+    popular: int = 0  # of those, with one of our hashtags among them
 
 
 @dataclass(frozen=True)
@@ -404,7 +408,15 @@ def silence(campaign: Campaign) -> Silence:
     silent = Prediction.objects.of(campaign).filter(hashtag=None).order_by()
     others = Question.objects.filter(JUDGED, photo_id=OuterRef("photo_id"), kind=Question.Kind.SUGGESTION)
     known = silent.filter(Exists(others))
-    return Silence(silent.count(), known.count(), known.filter(Exists(others.filter(FITTING))).count())
+    own = AuthorHashtag.objects.filter(photo_id=OuterRef("photo_id"))
+    ours = own.filter(name__in=Hashtag.objects.values("name"))
+    return Silence(
+        photos=silent.count(),
+        judged=known.count(),
+        fitting=known.filter(Exists(others.filter(FITTING))).count(),
+        authored=silent.filter(Exists(own)).count(),
+        popular=silent.filter(Exists(ours)).count(),
+    )
 
 
 # --- lists ------------------------------------------------------------------------------------

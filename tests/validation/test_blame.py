@@ -12,7 +12,7 @@ from tests.validation.conftest import MakeCampaign, MakeVote
 from trainer.models import TrainedModel
 from validation import results, services
 from validation.blame import Blame, blame, scenes
-from validation.models import Campaign, Prediction, Question
+from validation.models import AuthorHashtag, Campaign, Prediction, Question
 from validation.questions import make_questions
 from validation.rivals import duels, releases
 
@@ -151,6 +151,10 @@ def test_silence_is_known_to_be_wrong_only_where_others_were_judged(
     assert results.silence(campaign) == results.Silence(2, 0, 0)
     vote_as(other, 1, "fits")
     assert results.silence(campaign) == results.Silence(2, 1, 1)
+    _, first, second = campaign.photos.order_by("pk")
+    for photo, name in ((first, "myholiday"), (second, "bar"), (second, "friends")):
+        AuthorHashtag.objects.create(photo=photo, name=name)
+    assert results.silence(campaign) == results.Silence(2, 1, 1, authored=2, popular=1)
 
 
 def test_bars_by_confidence_open_their_photos(
