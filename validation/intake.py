@@ -36,6 +36,7 @@ MOST_FILES = 200_000
 TERMS = ("author", "source_url", "licence", "licence_url", "consent")
 COLUMNS = ("file", "hashtags", *TERMS)
 JUNK = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|Thumbs\.db$|desktop\.ini$|\._)")
+NO_TEXT = "\N{REPLACEMENT CHARACTER}"
 MISSING = "named in the table, but not there"
 LONGEST = {"author": 200, "source_url": 500, "licence": 100, "licence_url": 500, "consent": 10}
 State = IntakeFile.State
@@ -175,7 +176,7 @@ def _take_one(lease: Lease, intake: Intake, file: IntakeFile, source: Source, kn
     try:
         with source.open(file) as raw:
             photo, is_new = receive(file=raw, name=file.name, by=intake.created_by, **terms)
-        state = State.TAKEN if is_new else State.KNOWN
+        state = State.TAKEN if is_new or _was_left_by_who_died(photo, intake) else State.KNOWN
     except PhotoRefused as error:
         reason = error.reason
     except OSError as error:
@@ -194,6 +195,11 @@ def _take_one(lease: Lease, intake: Intake, file: IntakeFile, source: Source, kn
                 ignore_conflicts=True,
             )
         IntakeFile.objects.filter(pk=file.pk).update(state=state, reason=reason[:300], photo=photo)
+
+
+def _was_left_by_who_died(photo: Photo, intake: Intake) -> bool:
+    """Stored since this intake began, and in no row: duplicates were not sought yet."""
+    return photo.added_at >= intake.created_at and not photo.intake_files.exists()
 
 
 def _for_campaign(intake: Intake) -> Any:
@@ -238,7 +244,7 @@ def _list_files(intake: Intake, found: Iterable[tuple[str, dict[str, Any]]]) -> 
                     intake=intake,
                     name=name[:500],
                     state=State.REFUSED,
-                    reason="named in the table, but not there",
+                    reason=MISSING,
                 )
                 for name in missing
             ),
@@ -280,15 +286,22 @@ class Folder(Source):
     def names(self) -> Iterator[tuple[str, dict[str, Any]]]:
         for path in sorted(self.root.rglob("*")):
             if path.is_symlink() or path.is_file():
-                yield path.relative_to(self.root).as_posix(), {}
+                yield _as_text(path.relative_to(self.root).as_posix()), {}
 
     def open(self, file: IntakeFile) -> IO[bytes]:
         path = self.root / file.name
+        if NO_TEXT in file.name and not path.exists():
+            raise PhotoRefused(file.name, "its name is not UTF-8: rename it")
         if path.is_symlink() or not path.resolve().is_relative_to(self.root.resolve()):
             raise PhotoRefused(file.name, "a link, which may lead anywhere")
         if not stat.S_ISREG(path.stat().st_mode):
             raise PhotoRefused(file.name, "not a plain file")
         return path.open("rb")
+
+
+def _as_text(name: str) -> str:
+    """File systems hold any bytes as a name; databases hold text only."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 class Archive(Source):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import imagehash
 import numpy as np
+from django.db.models import Q
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -23,7 +24,9 @@ class Known:
     """The hashes of all photos that are shown: 8 bytes each, compared all at once; 100,000 take 1 ms."""
 
     def __init__(self) -> None:
-        rows = Photo.objects.shown().filter(phash__isnull=False, near_duplicate_of=None).order_by("pk")
+        # What resembles a photo that is gone stands for itself again.
+        alone = Q(near_duplicate_of=None) | Q(near_duplicate_of__withdrawn_at__isnull=False)
+        rows = Photo.objects.shown().filter(alone, phash__isnull=False).order_by("pk")
         pairs = np.array(list(rows.values_list("pk", "phash")), np.int64).reshape(-1, 2)
         self.ids: NDArray[np.int64] = pairs[:, 0]
         self.hashes: NDArray[np.uint64] = pairs[:, 1].view(np.uint64).copy()
