@@ -48,7 +48,7 @@ def test_validator_votes_and_sees_the_next_photo(
 
 def test_ballot_does_not_lead_the_witness(campaign: Campaign, client_for: ClientFor) -> None:
     content = client_for("validator").get(url(campaign)).content.decode()
-    assert "77" not in re.sub(r'value="[^"]+"', "", content)  # the confidence is 0.77
+    assert not re.search(r"[.,]77|77.?%", re.sub(r'value="[^"]+"', "", content))  # the confidence is 0.77
     assert " checked" not in content
     assert "autofocus" not in content
     assert '.jpg" alt="The photo in question"' not in content  # its name may give the answer away
