@@ -22,6 +22,7 @@ from django.db import transaction
 
 from jobs import services as jobs
 from jobs.lease import JobError, Lease
+from jobs.models import Job
 from validation import campaigns
 from validation.models import AuthorHashtag, Campaign, Intake, IntakeFile, Photo
 from validation.photos import PhotoRefused, receive
@@ -37,6 +38,7 @@ TERMS = ("author", "source_url", "licence", "licence_url", "consent")
 COLUMNS = ("file", "hashtags", *TERMS)
 JUNK = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|Thumbs\.db$|desktop\.ini$|\._)")
 NO_TEXT = "\N{REPLACEMENT CHARACTER}"
+GIVEN_UP = "given up: what was uploaded has been deleted"
 MISSING = "named in the table, but not there"
 LONGEST = {"author": 200, "source_url": 500, "licence": 100, "licence_url": 500, "consent": 10}
 State = IntakeFile.State
@@ -144,6 +146,20 @@ def allowed_folder(path: str) -> str:
     if not real.is_dir():
         raise ValueError("There is no such folder on the server.")
     return str(real)
+
+
+@transaction.atomic
+def give_up(*, intake: Intake) -> bool:
+    """Delete what was uploaded and has not been taken in: the originals carry their metadata. What was taken
+    in stays. False while the job works, or if nothing is left to delete.
+    """
+    job = Job.objects.select_for_update(of=("self",)).get(pk=intake.job_id) if intake.job_id else None
+    if job is None or job.is_live:
+        return False
+    waiting = intake.files.filter(state=State.WAITING).update(state=State.REFUSED, reason=GIVEN_UP)
+    kept = intake.kind == Intake.Kind.ARCHIVE and default_storage.exists(intake.path)
+    _remove_uploads(intake)
+    return bool(waiting or kept)
 
 
 # --- the job ----------------------------------------------------------------------------------

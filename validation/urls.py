@@ -54,6 +54,7 @@ urlpatterns = [
     path("intakes/", views_intake.intakes, name="intakes"),
     path("intakes/new/", views_intake.new, name="new_intake"),
     path("intakes/<int:pk>/", views_intake.intake, name="intake"),
+    path("intakes/<int:pk>/give-up/", views_intake.give_up, name="give_up"),
     path("photos/<int:pk>/", views_intake.photo, name="photo_page"),
     path("photos/<int:pk>/withdraw/", views_intake.withdraw, name="withdraw_everywhere"),
     path("photos/<int:pk>/correct/", views_intake.correct, name="correct"),

@@ -12,9 +12,11 @@ from django.views.decorators.http import require_GET
 
 from validation.models import Guest, Photo, Question
 
+DAY = 86_400  # seconds that a browser may keep a photo, also one that is withdrawn meanwhile
+
 
 @require_GET
-@cache_control(private=True, max_age=31_536_000, immutable=True)
+@cache_control(private=True, max_age=DAY)
 def photo(request: HttpRequest, pk: int) -> HttpResponseBase:
     if not _may_see(request.user, pk):
         raise PermissionDenied

@@ -66,6 +66,17 @@ def intake(request: SignedIn, pk: int) -> HttpResponse:
     return render(request, "validation/intake.html", context)
 
 
+@require_POST
+@permission_required("validation.add_campaign", raise_exception=True)
+def give_up(request: SignedIn, pk: int) -> HttpResponse:
+    shown = get_object_or_404(Intake, pk=pk)
+    if services.give_up(intake=shown):
+        messages.success(request, "What was uploaded and not taken in is deleted.")
+    else:
+        messages.success(request, "There was nothing to delete, or the job still works on it.")
+    return redirect(shown)
+
+
 @require_GET
 @permission_required("validation.change_campaign", raise_exception=True)
 def photo(request: SignedIn, pk: int) -> HttpResponse:

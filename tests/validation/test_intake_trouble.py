@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.files.storage import default_storage
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
 from PIL import Image
 
 from jobs.models import Job
@@ -75,3 +78,19 @@ def test_what_resembles_a_withdrawn_photo_stands_for_itself(user_for: Callable[.
     withdraw_everywhere(photo=original, by=user_for("admin"))
     assert copy.phash is not None
     assert Known().nearest(copy.phash, but=0) == copy.pk
+
+
+def test_given_up_the_uploads_are_gone_and_what_was_taken_in_stays(
+    user_for: Callable[..., User], client_for: Callable[..., Client], run_jobs: RunJobs, media: Path
+) -> None:
+    made = services.start(name="x", by=user_for("admin"), archive=SimpleUploadedFile("a.zip", b"no zip"))
+    client, path = client_for("admin"), f"/validation/intakes/{made.pk}/give-up/"
+    assert b"still works on it" in client.post(path, follow=True).content
+    run_jobs()
+    assert b"Give up, and delete it" in client.get(f"/validation/intakes/{made.pk}/").content
+    for role, status in (("stranger", 302), ("viewer", 403)):
+        assert client_for(role).post(path).status_code == status
+    assert default_storage.exists(made.path)
+    assert b"is deleted" in client.post(path, follow=True).content
+    assert b"nothing to delete" in client.post(path, follow=True).content
+    assert not default_storage.exists(made.path)
