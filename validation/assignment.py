@@ -3,7 +3,7 @@
 A lease counts as an answer to come until it ends, by itself, so a question is never handed to more people
 than it needs; the vote checks again when it arrives (votes.py). Which question comes next is drawn in two
 streams: audit, the lowest random rank of all that is open, and active, the lowest rank inside the stratum
-that teaches most (decision 0012). Controls and known answers are mixed in by chance.
+that teaches most (decision 0012). Controls, known answers and silent suggestions are mixed in by chance.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ STRATA_FOR = 60.0  # seconds that what the strata teach is remembered in a proce
 PRIOR = 2.0  # photos of an even chance, in strata nobody has answered about
 
 Kind, Stream = Question.Kind, Question.Stream
-TO_THE_END = (Kind.SUGGESTION, Kind.CONTROL)  # gold has no end
+TO_THE_END = (Kind.SUGGESTION, Kind.CONTROL, Kind.SILENCE)  # gold has no end
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,9 @@ def progress(*, campaign: Campaign, person: AbstractBaseUser) -> Progress:
     if not campaign.takes_votes:
         return Progress(done, 0, done)
     rows = _open_for(campaign, person, leased_too=True).filter(kind__in=TO_THE_END)
-    left = rows.order_by()[:COUNTED].count()
+    left = rows.filter(rank__gte=part.front).order_by()[:COUNTED].count() if part and part.front else 0
+    if left < COUNTED:
+        left = rows.order_by()[:COUNTED].count()
     plain = done - (part.gold if part else 0)
     gold = round((plain + left) * campaign.gold_share) if campaign.gold_share and _has_gold(campaign) else 0
     return Progress(done, left, max(done + left, plain + left + gold) if left else done)
@@ -137,6 +139,16 @@ def own_votes(*, campaign: Campaign, person: AbstractBaseUser) -> QuerySet[Vote]
     return Vote.objects.filter(campaign=campaign, person_id=person.pk).order_by("-pk")
 
 
+def answered_by(person: AbstractBaseUser, *, only_unseen: bool) -> Q:
+    """Questions whose photo this person voted on: anywhere, or, without `only_unseen`, in the same campaign
+    or about the same hashtag.
+    """
+    votes = Vote.objects.filter(person_id=person.pk, photo_id=OuterRef("photo_id"))
+    if not only_unseen:
+        votes = votes.filter(Q(campaign_id=OuterRef("campaign_id")) | Q(hashtag_id=OuterRef("hashtag_id")))
+    return Q(Exists(votes))
+
+
 def live_leases(question_ref: str = "pk") -> QuerySet[QuestionLease]:
     return QuestionLease.objects.filter(question_id=OuterRef(question_ref), expires_at__gt=timezone.now())
 
@@ -167,13 +179,10 @@ def _open_for(
 ) -> QuerySet[Question]:
     """Questions of the campaign that want more answers and that this person may be asked.
 
-    Nobody is asked about a photo of their own, nor about one they voted on in this campaign, nor again about
-    a photo and a hashtag they voted on anywhere.
+    Nobody is asked about a photo of their own, nor about one they voted on (see `answered_by`).
     """
-    answered = Vote.objects.filter(person_id=person.pk, photo_id=OuterRef("photo_id")).filter(
-        Q(campaign=campaign) | Q(hashtag_id=OuterRef("hashtag_id"))
-    )
-    rows = Question.objects.filter(~Exists(answered), campaign=campaign).exclude(photo__added_by_id=person.pk)
+    rows = Question.objects.filter(campaign=campaign).exclude(photo__added_by_id=person.pk)
+    rows = rows.exclude(answered_by(person, only_unseen=campaign.only_unseen))
     if leased_too:
         return rows.filter(Exists(live_leases().filter(person_id=person.pk)) | _wants_answers())
     held = QuestionLease.objects.filter(
@@ -205,37 +214,64 @@ def _gold(campaign: Campaign) -> QuerySet[Question]:
 
 
 def _draw(campaign: Campaign, person: AbstractBaseUser) -> Question | None:
+    fronts = Participation.objects.filter(campaign=campaign, person_id=person.pk).values_list(
+        "front", flat=True
+    )
+    front = fronts.first() or 0.0
     for kind in _order_of_kinds(campaign, CHANCE.random()):
-        if kind == Kind.GOLD and not _something_is_left(campaign, person):
+        if kind == Kind.GOLD and not _something_is_left(campaign, person, front):
             continue  # known answers are mixed among questions, never asked for their own sake
-        if found := _take(campaign, person, kind):
+        if found := _take(campaign, person, kind, front):
             return found
     return None
 
 
 def _order_of_kinds(campaign: Campaign, chance: float) -> list[str]:
-    if chance < campaign.gold_share:
-        return [Kind.GOLD, Kind.SUGGESTION, Kind.CONTROL]
-    if chance < campaign.gold_share + campaign.control_share:
-        return [Kind.CONTROL, Kind.SUGGESTION]
-    return [Kind.SUGGESTION, Kind.CONTROL]
+    """The kind that chance wants first, then what has an end: what is mixed in makes nobody wait for it."""
+    shares = (
+        (Kind.GOLD, campaign.gold_share),
+        (Kind.CONTROL, campaign.control_share),
+        (Kind.SILENCE, campaign.silence_share),
+    )
+    for kind, share in shares:
+        if chance < share:
+            return [kind, *(one for one in TO_THE_END if one != kind)]
+        chance -= share
+    return list(TO_THE_END)
 
 
-def _something_is_left(campaign: Campaign, person: AbstractBaseUser) -> bool:
-    return _open_for(campaign, person).filter(_wants_answers(), kind__in=TO_THE_END).exists()
+def _something_is_left(campaign: Campaign, person: AbstractBaseUser, front: float) -> bool:
+    rows = _open_for(campaign, person).filter(_wants_answers(), kind__in=TO_THE_END)
+    return rows.filter(rank__gte=front).exists() or rows.filter(rank__lt=front).exists()
 
 
-def _take(campaign: Campaign, person: AbstractBaseUser, kind: str) -> Question | None:
+def _take(campaign: Campaign, person: AbstractBaseUser, kind: str, front: float) -> Question | None:
     if kind == Kind.GOLD:
         rows = _gold(campaign) & _open_for(campaign, person)
         at_hand = list(rows.order_by("rank").values_list("pk", flat=True)[:GOLD_AT_HAND])
         return _lease_first(Question.objects.filter(pk=CHANCE.choice(at_hand)), person) if at_hand else None
-    rows = _open_for(campaign, person).filter(_wants_answers(), kind=kind).order_by("rank")
-    if kind == Kind.SUGGESTION and CHANCE.random() >= campaign.audit_share:
+    rows = _open_for(campaign, person).filter(_wants_answers(), kind=kind)
+    if kind != Kind.SUGGESTION:
+        return _lease_first(rows.order_by("rank"), person, Stream.AUDIT)
+    if CHANCE.random() >= campaign.audit_share:
         for hashtag, band in _what_teaches_most(campaign):
-            if found := _lease_first(rows.filter(hashtag=hashtag, band=band), person, Stream.ACTIVE):
+            stratum = rows.filter(hashtag=hashtag, band=band)
+            if found := _lease_in_turn(stratum, person, Stream.ACTIVE, front):
                 return found
-    return _lease_first(rows, person, Stream.AUDIT)
+    found = _lease_in_turn(rows, person, Stream.AUDIT, front)
+    if found and found.rank != front:
+        Participation.objects.filter(campaign=campaign, person_id=person.pk).update(front=found.rank)
+    return found
+
+
+def _lease_in_turn(
+    rows: QuerySet[Question], person: AbstractBaseUser, stream: str, front: float
+) -> Question | None:
+    """The lowest rank from the person's front on, then what has opened again behind it. Rank is random, so
+    where somebody begins bends no sample; whoever has answered thousands would search all of them each time.
+    """
+    ahead = _lease_first(rows.filter(rank__gte=front).order_by("rank"), person, stream)
+    return ahead or _lease_first(rows.filter(rank__lt=front).order_by("rank"), person, stream)
 
 
 @transaction.atomic

@@ -25,14 +25,18 @@ RULES = (
     "audit_share",
     "gold_share",
     "control_share",
+    "silence_share",
     "would_post_share",
+    "only_unseen",
     "audience",
     "language",
     "closes_at",
     "is_public",
 )
 MANY = ("hashtags", "rivals")
-NEED_THE_JOB = frozenset({"hashtags", "rivals", "min_confidence", "gold_share", "control_share"})
+NEED_THE_JOB = frozenset(
+    {"hashtags", "rivals", "min_confidence", "gold_share", "control_share", "silence_share"}
+)
 
 
 class StaleRules(Exception):

@@ -72,6 +72,10 @@ class RulesForm(_CampaignModelForm):
         label="Wrong hashtags on purpose, %",
         help_text="Show how readily people say yes, so that the result can be corrected for it.",
     )
+    silence_share = PercentField(
+        label="Silent suggestions, %",
+        help_text="What the model thought of but did not suggest: shows how rightly it keeps silent.",
+    )
     would_post_share = PercentField(
         label="Asked whether they would post it, %", help_text="After the vote, and apart from it."
     )
@@ -87,7 +91,9 @@ class RulesForm(_CampaignModelForm):
             "audit_share",
             "gold_share",
             "control_share",
+            "silence_share",
             "would_post_share",
+            "only_unseen",
             "rivals",
             "audience",
             "language",
@@ -96,6 +102,7 @@ class RulesForm(_CampaignModelForm):
         labels = {
             "extra_votes": "More votes where people disagree",
             "hashtags": "Hashtags asked about",
+            "only_unseen": "Only photos new to the voter",
             "rivals": "Rival models",
             "audience": "Who may vote",
             "closes_at": "Closes",
@@ -104,6 +111,8 @@ class RulesForm(_CampaignModelForm):
             "votes_per_photo": "People who answer about each photo. More photos tell more than more votes.",
             "extra_votes": "One at a time on a tie or a margin of one, at most so many.",
             "hashtags": "None chosen: all.",
+            "only_unseen": "Nobody is asked about a photo they saw in another campaign. Off: they "
+            "may be, about another hashtag. For a small crowd.",
             "rivals": "Scored on the votes already given; nobody is asked about them.",
             "language": "Blank: the voter's own.",
             "closes_at": "Blank: until somebody closes it. UTC.",
@@ -140,9 +149,12 @@ class RulesForm(_CampaignModelForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        if (cleaned.get("gold_share") or 0) + (cleaned.get("control_share") or 0) > 0.5:
+        mixed_in = sum(cleaned.get(f"{kind}_share") or 0 for kind in ("gold", "control", "silence"))
+        if mixed_in > 0.5:
             self.add_error(
-                "control_share", "With the known answers that is more than half: little would be learned."
+                "control_share",
+                "With the known answers and the silent suggestions that is more than half: "
+                "little would be learned.",
             )
         return cleaned
 
@@ -320,3 +332,4 @@ class ResultsFilter(forms.Form):
     said = forms.ChoiceField(choices=SAID, required=False, label="Most people said")
     scene = forms.CharField(max_length=100, required=False)
     tenth = forms.IntegerField(min_value=0, max_value=9, required=False)
+    silent = forms.BooleanField(required=False)  # what the model thought of and did not suggest

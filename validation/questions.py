@@ -40,14 +40,15 @@ Row = TypeVar("Row")
 def make_questions(*, campaign: Campaign) -> int:
     """Ask about everything the campaign's rules want and nothing else; returns how many are new.
 
-    Suggestions that are sure enough, of the hashtags chosen; wrong hashtags on purpose (controls), as many as
-    the campaign's share wants; known answers (gold). Votes given already, wherever, are counted in. Repeating
-    it changes nothing.
+    Suggestions that are sure enough, of the hashtags chosen; wrong hashtags on purpose (controls) and what
+    the model thought of on photos it kept silent about, as many as the campaign's shares want; known answers
+    (gold). Votes given already, wherever, are counted in. Repeating it changes nothing.
     """
     locked = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
     _drop_what_is_not_wanted(locked)
     made = _ask_suggestions(locked)
     made += ask_known_answers(campaign=locked)
+    made += _ask_silence(locked)
     made += _ask_controls(locked)
     return made
 
@@ -130,6 +131,10 @@ def _drop_what_is_not_wanted(campaign: Campaign) -> None:
     gone = Q(photo__withdrawn_at__isnull=False)
     if not campaign.gold_share:
         gone |= Q(kind=Question.Kind.GOLD)
+    if not campaign.silence_share:
+        gone |= Q(kind=Question.Kind.SILENCE)
+    elif chosen := list(campaign.hashtags.values_list("pk", flat=True)):
+        gone |= Q(kind=Question.Kind.SILENCE) & ~Q(hashtag__in=chosen)
     known = GoldAnswer.objects.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
     asked.filter(gone | (Q(kind=Question.Kind.GOLD) & ~Exists(known))).delete()
 
@@ -170,6 +175,48 @@ def _edges(campaign: Campaign, new: QuerySet[Prediction]) -> list[float]:
     return [float(edge) for edge in np.quantile(sure, THIRDS)] if sure else []
 
 
+# --- silence ----------------------------------------------------------------------------------
+
+
+def _ask_silence(campaign: Campaign) -> int:
+    """Photos the model kept silent about, drawn at random, each with the hashtag it thought of first: whether
+    people find that it fits says how rightly the model was silent. As many as the share of the suggestions.
+    """
+    asked = Question.objects.filter(campaign=campaign)
+    suggestions = asked.filter(kind=Question.Kind.SUGGESTION).count()
+    missing = (
+        math.ceil(suggestions * campaign.silence_share) - asked.filter(kind=Question.Kind.SILENCE).count()
+    )
+    if missing <= 0:
+        return 0
+    chosen = campaign.hashtags.all() if campaign.hashtags.exists() else Hashtag.objects.all()
+    names = dict(chosen.values_list("name", "pk"))
+    same = asked.filter(photo_id=OuterRef("photo_id"))
+    silent = Prediction.objects.of(campaign).filter(~Exists(same), hashtag=None, photo__withdrawn_at=None)
+    drawn = list(silent.order_by().values_list("pk", flat=True))
+    CHANCE.shuffle(drawn)
+    questions: list[Question] = []
+    for some in _parts(drawn, CHUNK):
+        rows = silent.filter(pk__in=some).values_list("photo_id", "candidates")
+        questions += [one for photo, said in rows if (one := _first_thought(campaign, photo, said, names))]
+        if len(questions) >= missing:
+            break
+    return sum(_create(campaign, part) for part in _parts(questions[:missing], CHUNK))
+
+
+def _first_thought(
+    campaign: Campaign, photo: int, candidates: list[tuple[str, float]], names: dict[str, int]
+) -> Question | None:
+    """About the likeliest of the hashtags asked about; None where the model thought of none of them."""
+    for name, confidence in candidates:
+        if name in names:
+            kind = Question.Kind.SILENCE
+            return Question(
+                campaign=campaign, photo_id=photo, hashtag_id=names[name], kind=kind, confidence=confidence
+            )
+    return None
+
+
 # --- controls and gold ------------------------------------------------------------------------
 
 
@@ -181,7 +228,8 @@ def _ask_controls(campaign: Campaign) -> int:
     missing = math.ceil(suggestions * campaign.control_share) - controls.count()
     if missing <= 0:
         return 0
-    taken = controls.values("photo_id")
+    mixed_in = (Question.Kind.CONTROL, Question.Kind.SILENCE)  # nobody is asked about a photo twice
+    taken = asked.filter(kind__in=mixed_in).values("photo_id")
     free = Prediction.objects.of(campaign).filter(photo__withdrawn_at=None).exclude(photo__in=taken)
     photos = CHANCE.sample(list(free.values_list("photo_id", flat=True)), min(missing, free.count()))
     names = dict(Hashtag.objects.values_list("name", "pk"))

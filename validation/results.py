@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from mapping.models import Hashtag
 from validation.agreement import Rate, wilson
+from validation.assignment import answered_by
 from validation.models import (
     AuthorHashtag,
     Campaign,
@@ -50,6 +51,7 @@ class HashtagRow:
     suggested: int  # photos
     rate: Rate | None  # None: nobody has answered yet
     needed: int  # more photos to judge until its interval is narrow enough; 0: none, or no more there are
+    would_post: Known | None = None  # asked apart, and only sometimes; None: nobody was
 
 
 @dataclass(frozen=True)
@@ -77,13 +79,18 @@ class Day:
 
 @dataclass(frozen=True)
 class Silence:
-    """Photos the model kept silent about, and what is known of how rightly."""
+    """Photos the model kept silent about, and what is known of how rightly.
+
+    `rightly` is of photos drawn at random: the share where people find that the hashtag the model thought of
+    first does not fit, a tie a half. What remains it could have suggested.
+    """
 
     photos: int
     judged: int  # of them, with a hashtag somebody else suggested that people answered about
     fitting: int  # of those, with a hashtag that people found fitting: something could have been suggested
     authored: int = 0  # photos whose authors' own hashtags are known
     popular: int = 0  # of those, with one of our hashtags among them
+    rightly: Rate | None = None  # None: nobody was asked
 
 
 @dataclass(frozen=True)
@@ -134,13 +141,13 @@ class Progress:
 NO_PROGRESS = Progress(0, 0, 0)
 
 
-def asked(campaign: Campaign | None) -> QuerySet[Question]:
+def asked(campaign: Campaign | None, kind: str = Question.Kind.SUGGESTION) -> QuerySet[Question]:
     """The suggestions that one campaign asks about, or any, each photo and hashtag once."""
-    rows = Question.objects.filter(kind=Question.Kind.SUGGESTION)
+    rows = Question.objects.filter(kind=kind)
     if campaign is not None:
         return rows.filter(campaign=campaign)
     same = Question.objects.filter(
-        kind=Question.Kind.SUGGESTION, photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id")
+        kind=kind, photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id")
     )
     return rows.filter(~Exists(same.filter(pk__lt=OuterRef("pk"))))
 
@@ -169,6 +176,7 @@ def summarise(campaign: Campaign | None) -> Summary:
         *(sum(row[name] for row in rows) for name in ("audit_fits", "audit_ties", "audit_misfits"))
     )
     fitting, wrong = _known(campaign)
+    would_post = _would_post(campaign) if campaign else {}
     photos = (
         scope(campaign)
         .order_by()
@@ -185,7 +193,7 @@ def summarise(campaign: Campaign | None) -> Summary:
         audit=audited,
         corrected=corrected(found.rate, fitting, wrong) if found else None,
         controls=wrong if wrong.n else None,
-        hashtags=_hashtags(strata),
+        hashtags=_hashtags(strata, would_post),
         votes=sum(row["votes"] + row["skipped"] for row in rows),
         skips=sum(row["skipped"] for row in rows),
         people=len(people),
@@ -193,7 +201,7 @@ def summarise(campaign: Campaign | None) -> Summary:
         reliability=_reliability(campaign),
         bins=_bins(campaign),
         days=_days(campaign),
-        would_post=_would_post(campaign) if campaign else None,
+        would_post=_together(would_post.values()),
         weighed=_weighed(campaign, sum(row["votes"] for row in rows)) if campaign else None,
         silence=silence(campaign) if campaign else None,
         **photos,
@@ -288,7 +296,7 @@ def _rate(fits: int, ties: int, misfits: int) -> Rate | None:
     return Rate(value, *wilson(value, n), n=n)
 
 
-def _hashtags(strata: list[Stratum]) -> list[HashtagRow]:
+def _hashtags(strata: list[Stratum], would_post: dict[str, Known]) -> list[HashtagRow]:
     rows = []
     for name in sorted({one.hashtag for one in strata}):
         own = [one for one in strata if one.hashtag == name]
@@ -296,7 +304,7 @@ def _hashtags(strata: list[Stratum]) -> list[HashtagRow]:
         rate, size = found.rate if found else None, sum(one.size for one in own)
         expected = min(0.95, max(0.5, rate.value)) if rate and not rate.is_few else 0.9
         needed = still_needed(rate.n if rate else 0, size, expected)
-        rows.append(HashtagRow(name, size, rate, needed))
+        rows.append(HashtagRow(name, size, rate, needed, would_post.get(name)))
     return sorted(rows, key=_best_founded_first)
 
 
@@ -324,25 +332,31 @@ def _known(campaign: Campaign | None) -> tuple[Known, Known]:
     return Known(yes[True], n[True]), Known(yes[False], n[False])
 
 
-def _would_post(campaign: Campaign) -> Known | None:
-    said = Vote.objects.filter(campaign=campaign, would_post__isnull=False).aggregate(
-        yes=Count("pk", filter=Q(would_post=True)), n=Count("pk")
-    )
-    return Known(said["yes"], said["n"]) if said["n"] else None
+def _would_post(campaign: Campaign) -> dict[str, Known]:
+    """By hashtag, of what the campaign suggests: nobody would post a wrong hashtag shown on purpose."""
+    votes = Vote.objects.counting().filter(campaign=campaign, would_post__isnull=False)
+    said = votes.filter(Exists(_suggested(campaign))).order_by().values("hashtag__name")
+    counted = said.annotate(yes=Count("pk", filter=Q(would_post=True)), n=Count("pk"))
+    return {row["hashtag__name"]: Known(row["yes"], row["n"]) for row in counted}
+
+
+def _together(parts: Iterable[Known]) -> Known | None:
+    every = list(parts)
+    return Known(sum(one.yes for one in every), sum(one.n for one in every)) if every else None
+
+
+def _suggested(campaign: Campaign) -> QuerySet[Question]:
+    """The campaign's suggestion that a surrounding vote is about."""
+    rows = Question.objects.filter(campaign=campaign, kind=Question.Kind.SUGGESTION)
+    return rows.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
 
 
 def _weighed(campaign: Campaign, votes: int) -> float | None:
     """Dawid and Skene's prevalence, from the votes given in the campaign; None with few or very many."""
     if not DS_LEAST <= votes <= DS_MOST:
         return None
-    suggested = Question.objects.filter(
-        campaign=campaign,
-        kind=Question.Kind.SUGGESTION,
-        photo_id=OuterRef("photo_id"),
-        hashtag_id=OuterRef("hashtag_id"),
-    )
-    rows = Vote.objects.counting().answered().filter(Exists(suggested), campaign=campaign).order_by()
-    found = list(rows.values_list("photo_id", "person_id", "answer"))
+    rows = Vote.objects.counting().answered().filter(Exists(_suggested(campaign)), campaign=campaign)
+    found = list(rows.order_by().values_list("photo_id", "person_id", "answer"))
     if len(found) < DS_LEAST:
         return None
     _, questions = np.unique([photo for photo, *_ in found], return_inverse=True)
@@ -409,6 +423,11 @@ def silence(campaign: Campaign) -> Silence:
     others = Question.objects.filter(JUDGED, photo_id=OuterRef("photo_id"), kind=Question.Kind.SUGGESTION)
     known = silent.filter(Exists(others))
     own = AuthorHashtag.objects.filter(photo_id=OuterRef("photo_id"))
+    thought = asked(campaign, Question.Kind.SILENCE).aggregate(
+        right=Count("pk", filter=NOT_FITTING),
+        ties=Count("pk", filter=TIED),
+        wrong=Count("pk", filter=FITTING),
+    )
     ours = own.filter(name__in=Hashtag.objects.values("name"))
     return Silence(
         photos=silent.count(),
@@ -416,6 +435,7 @@ def silence(campaign: Campaign) -> Silence:
         fitting=known.filter(Exists(others.filter(FITTING))).count(),
         authored=silent.filter(Exists(own)).count(),
         popular=silent.filter(Exists(ours)).count(),
+        rightly=_rate(thought["right"], thought["ties"], thought["wrong"]),
     )
 
 
@@ -440,11 +460,10 @@ def progress_of(
     }
     if person is None:
         return counted
-    own = Vote.objects.filter(person_id=person.pk, photo_id=OuterRef("photo_id")).filter(
-        Q(hashtag_id=OuterRef("hashtag_id")) | Q(campaign_id=OuterRef("campaign_id"))
-    )
+    unseen = Q(campaign__only_unseen=True) & answered_by(person, only_unseen=True)
+    seen = Q(campaign__only_unseen=False) & answered_by(person, only_unseen=False)
     answered = dict(
-        rows.filter(Exists(own), is_done=False).values_list("campaign_id").annotate(n=Count("pk"))
+        rows.filter(unseen | seen, is_done=False).values_list("campaign_id").annotate(n=Count("pk"))
     )
     done = dict(
         Participation.objects.filter(person_id=person.pk, campaign__in=chosen).values_list(
@@ -457,18 +476,26 @@ def progress_of(
     }
 
 
-def suggested_hashtags(campaign: Campaign | None) -> list[str]:
-    return list(asked(campaign).order_by("hashtag__name").values_list("hashtag__name", flat=True).distinct())
+def hashtags_asked(campaign: Campaign | None, kind: str = Question.Kind.SUGGESTION) -> list[str]:
+    return list(
+        asked(campaign, kind).order_by("hashtag__name").values_list("hashtag__name", flat=True).distinct()
+    )
 
 
 SAID = {"fits": FITTING, "does_not_fit": NOT_FITTING, "tie": TIED, "open": ~JUDGED}
 
 
 def judged_photos(
-    campaign: Campaign | None, *, hashtag: str = "", said: str = "", scene: str = "", tenth: int | None = None
+    campaign: Campaign | None,
+    *,
+    hashtag: str = "",
+    said: str = "",
+    scene: str = "",
+    tenth: int | None = None,
+    kind: str = Question.Kind.SUGGESTION,
 ) -> QuerySet[Question]:
-    """Suggestions with their counts, for the pages behind the bars; the most answered first."""
-    shown = asked(campaign).select_related("photo", "hashtag")
+    """Questions with their counts, for the pages behind the bars; the most answered first."""
+    shown = asked(campaign, kind).select_related("photo", "hashtag")
     if hashtag:
         shown = shown.filter(hashtag__name=hashtag)
     if said:

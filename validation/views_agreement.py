@@ -14,7 +14,7 @@ from trainer.charts import Chart, line_chart
 from validation import corrections, results, rivals
 from validation.blame import blame, scenes
 from validation.forms import ResultsFilter
-from validation.models import Campaign
+from validation.models import Campaign, Question
 
 PAGE = 48  # photos
 THESIS = {"overall": 0.86, "class_weighted": 0.83}  # its chapter 7: other photos, other people
@@ -64,15 +64,18 @@ def votes(request: HttpRequest) -> HttpResponse:
         field: form.cleaned_data.get(field) or "" for field in ("hashtag", "said", "scene")
     }
     campaign = form.cleaned_data.get("campaign")
-    shown = results.judged_photos(campaign, **chosen, tenth=form.cleaned_data.get("tenth"))
+    silent = bool(form.cleaned_data.get("silent"))
+    kind = Question.Kind.SILENCE if silent else Question.Kind.SUGGESTION
+    shown = results.judged_photos(campaign, **chosen, tenth=form.cleaned_data.get("tenth"), kind=kind)
     query = request.GET.copy()
     query.pop("page", None)
     context = chosen | {
         "form": form,
         "page": Paginator(shown, PAGE).get_page(request.GET.get("page")),
         "campaign": campaign,
+        "silent": silent,
         "query": query.urlencode(),
-        "hashtags": results.suggested_hashtags(campaign),
+        "hashtags": results.hashtags_asked(campaign, kind),
     }
     return render(request, "validation/votes.html", context)
 

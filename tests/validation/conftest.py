@@ -55,7 +55,7 @@ def make_campaign(hashtags: dict[str, Hashtag], model: TrainedModel) -> MakeCamp
     ) -> Campaign:
         """No controls and no known answers, unless the rules say so: what is asked is what is suggested."""
         predictor = by_model or model
-        plain = {"votes_per_photo": 3, "gold_share": 0.0, "control_share": 0.0}
+        plain = {"votes_per_photo": 3, "gold_share": 0.0, "control_share": 0.0, "silence_share": 0.0}
         campaign = Campaign.objects.create(name=name, model=predictor, **plain | rules)
         for number, tag in enumerate(tags):
             photo = taken_in(number, licence="CC BY 2.0", source_url="https://example.org/photo")

@@ -82,7 +82,9 @@ def test_votes_outlive_models(make_campaign: MakeCampaign, vote_as: MakeVote, cl
         vote_as(first, number, answer)
     newer = TrainedModel.objects.create(name="Newer", manifest={"sha256": "1"})
     # The newer model agrees on the first photo, disagrees on the second, keeps silent on the third.
-    second = make_campaign("cafe", "sport", None, name="Second", by_model=newer, votes_per_photo=1)
+    second = make_campaign(
+        "cafe", "sport", None, name="Second", by_model=newer, votes_per_photo=1, only_unseen=False
+    )
     assert Vote.objects.count() == 3
 
     client = client_for("viewer")

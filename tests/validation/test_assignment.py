@@ -14,10 +14,20 @@ from django.utils import timezone
 
 from mapping.models import Hashtag
 from tests.validation.conftest import MakeCampaign, MakeVote, taken_in
+from trainer.models import TrainedModel
 from validation import assignment, services
 from validation.assignment import next_questions, progress, worth_asking
-from validation.models import Campaign, GoldAnswer, Question, QuestionLease, Vote
+from validation.models import (
+    Campaign,
+    GoldAnswer,
+    Participation,
+    Prediction,
+    Question,
+    QuestionLease,
+    Vote,
+)
 from validation.questions import make_questions
+from validation.results import progress_of
 
 pytestmark = pytest.mark.postgres
 UserFor = Callable[..., User]
@@ -127,6 +137,61 @@ def test_nobody_is_asked_about_their_own_photo_or_the_same_photo_twice(
         campaign=campaign, photo=theirs, hashtag=hashtags["bar"], kind="control", rank=0.5, needed=3
     )
     assert in_turn(campaign, person) == [theirs.pk]
+
+
+@pytest.mark.parametrize(("only_unseen", "asked"), [(True, ["new"]), (False, ["again", "new"])])
+def test_a_photo_seen_in_another_campaign_is_asked_about_again_only_where_the_rules_let_it(
+    make_campaign: MakeCampaign, user_for: UserFor, model: TrainedModel, only_unseen: bool, asked: list[str]
+) -> None:
+    """By another model, under another hashtag; the same hashtag is never asked of the same person twice."""
+    person = user_for("validator")
+    in_turn(make_campaign("cafe", "bar", name="First"), person)
+    newer = TrainedModel.objects.create(name="Newer", manifest={"sha256": "1"})
+    second = make_campaign("cafe", "sport", "cafe", name="Second", by_model=newer, only_unseen=only_unseen)
+    named = dict(
+        zip(second.photos.order_by("pk").values_list("pk", flat=True), ("same", "again", "new"), strict=True)
+    )
+    left = progress(campaign=second, person=person).left
+    assert progress_of([second], person=person)[second.pk].left == left == len(asked)
+    assert sorted(named[photo] for photo in in_turn(second, person)) == asked
+
+
+def test_what_opens_again_behind_somebody_is_asked_when_nothing_is_left_ahead(
+    make_campaign: MakeCampaign, user_for: UserFor
+) -> None:
+    """Somebody goes on from their front, so that thousands of answers are not searched each time."""
+    campaign = make_campaign(*["cafe"] * 6, votes_per_photo=1, audit_share=1.0)
+    ranked = list(Question.objects.order_by("rank"))
+    ann, bob = user_for("validator", "ann"), user_for("validator", "bob")
+    assert next_questions(campaign=campaign, person=ann) == [ranked[0]]
+    for number in (1, 2):
+        (asked,) = next_questions(campaign=campaign, person=bob)
+        assert asked == ranked[number]
+        answer(campaign, asked, bob)
+    (ahead,) = next_questions(campaign=campaign, person=bob)
+    assert (ahead, front(campaign, bob)) == (ranked[3], ranked[3].rank)
+    QuestionLease.objects.filter(person=ann).delete()
+    assert progress(campaign=campaign, person=bob).left == 4
+    answer(campaign, ahead, bob)
+    assert in_turn(campaign, bob) == [ranked[at].photo_id for at in (4, 5, 0)]
+    assert next_questions(campaign=campaign, person=bob) == []
+
+
+def front(campaign: Campaign, person: User) -> float:
+    return Participation.objects.get(campaign=campaign, person=person).front
+
+
+def test_silent_suggestions_are_mixed_in_like_controls(
+    make_campaign: MakeCampaign, user_for: UserFor, hashtags: dict[str, Hashtag]
+) -> None:
+    campaign = make_campaign("cafe", "cafe", None, None, votes_per_photo=1, silence_share=0.5)
+    Prediction.objects.filter(hashtag=None).update(candidates=[["bar", 0.4], ["other", 0.3]])
+    make_questions(campaign=campaign)
+    (silent,) = Question.objects.filter(kind="silence")
+    person = user_for("validator")
+    assert progress(campaign=campaign, person=person).left == 3
+    assert silent.photo_id in in_turn(campaign, person, "does_not_fit")
+    assert Question.objects.get(pk=silent.pk).is_done
 
 
 def test_closed_and_ended_campaigns_ask_nothing(make_campaign: MakeCampaign, user_for: UserFor) -> None:

@@ -10,9 +10,9 @@ from django.test import Client
 from mapping.models import Hashtag, MappingEntry, Release, ReleaseLabel, SceneClass
 from tests.validation.conftest import MakeCampaign, MakeVote
 from trainer.models import TrainedModel
-from validation import results, services
+from validation import services
 from validation.blame import Blame, blame, scenes
-from validation.models import AuthorHashtag, Campaign, Prediction, Question
+from validation.models import Campaign, Prediction, Question
 from validation.questions import make_questions
 from validation.rivals import duels, releases
 
@@ -140,48 +140,3 @@ def test_a_release_is_scored_by_the_scenes_the_model_saw(
     second, first = releases(campaign)
     assert (first.name, first.same, first.only_theirs) == ("release 1", 2, 0)
     assert (second.photos, second.same, second.only_ours, second.only_theirs) == (1, 0, 0, 1)
-
-
-def test_silence_is_known_to_be_wrong_only_where_others_were_judged(
-    make_campaign: MakeCampaign, vote_as: MakeVote
-) -> None:
-    campaign = make_campaign("cafe", None, None, votes_per_photo=1)
-    rival = TrainedModel.objects.create(name="Rival", manifest={"sha256": "1"})
-    other = make_campaign("cafe", "bar", name="Other", by_model=rival, votes_per_photo=1)
-    assert results.silence(campaign) == results.Silence(2, 0, 0)
-    vote_as(other, 1, "fits")
-    assert results.silence(campaign) == results.Silence(2, 1, 1)
-    _, first, second = campaign.photos.order_by("pk")
-    for photo, name in ((first, "myholiday"), (second, "bar"), (second, "friends")):
-        AuthorHashtag.objects.create(photo=photo, name=name)
-    assert results.silence(campaign) == results.Silence(2, 1, 1, authored=2, popular=1)
-
-
-def test_bars_by_confidence_open_their_photos(
-    make_campaign: MakeCampaign, vote_as: MakeVote, client_for: ClientFor
-) -> None:
-    campaign = make_campaign("cafe", "cafe", "cafe", votes_per_photo=1)
-    for photo, sure in zip(campaign.photos.order_by("pk"), (0.7, 0.79, 1.0), strict=True):
-        Question.objects.filter(photo=photo).update(confidence=sure)
-    for number, answer in enumerate(("fits", "does_not_fit", "fits")):
-        vote_as(campaign, number, answer)
-    bins = results.summarise(campaign).bins
-    assert [(one.tenth, one.rate.n, one.rate.value) for one in bins] == [(7, 2, 0.5), (9, 1, 1.0)]
-    for tenth, photos in ((7, 2), (9, 1), (8, 0)):
-        behind = f"/validation/agreement/photos/?campaign={campaign.pk}&tenth={tenth}"
-        assert client_for("viewer").get(behind).content.count(b"<figure>") == photos
-
-
-def test_controls_correct_for_who_says_yes_to_anything(
-    make_campaign: MakeCampaign, vote_as: MakeVote
-) -> None:
-    campaign = make_campaign("cafe")
-    vote_as(campaign, 0, "fits")
-    photo = campaign.photos.get()
-    Question.objects.create(
-        campaign=campaign, photo=photo, hashtag=Hashtag.objects.get(name="bar"), kind="control",
-        rank=0.1, needed=9, fits=5, does_not_fit=15,
-    )  # fmt: skip
-    summary = results.summarise(campaign)
-    assert summary.controls is not None
-    assert (summary.controls.share, summary.corrected, summary.suggested) == (0.25, None, 1)

@@ -30,7 +30,8 @@ def fields(campaign: Campaign, client: Client, **changes: Any) -> dict[str, Any]
     seen = client.get(f"{base(campaign)}/rules/").context["seen"]
     plain = {"name": campaign.name, "votes_per_photo": 3, "extra_votes": 2, "audience": "members"}
     shares = {"gold_share": 0, "control_share": 0, "audit_share": 50, "would_post_share": 10}
-    return plain | shares | {"seen": seen, "min_confidence": 0} | changes
+    more = {"silence_share": 0, "only_unseen": "on"}
+    return plain | shares | more | {"seen": seen, "min_confidence": 0} | changes
 
 
 def test_rules_are_changed_and_a_stale_page_is_refused(

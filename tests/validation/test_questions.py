@@ -89,6 +89,33 @@ def test_controls_are_wrong_on_purpose(make_campaign: MakeCampaign, hashtags: di
     assert make_questions(campaign=campaign) == 0
 
 
+def test_silent_suggestions_are_what_the_model_thought_of_first(
+    make_campaign: MakeCampaign, hashtags: dict[str, Hashtag]
+) -> None:
+    campaign = make_campaign("cafe", "cafe", "cafe", "cafe", None, None, None, votes_per_photo=2)
+    *_, unsure, other, nothing = campaign.photos.order_by("pk")
+    for photo, said in ((unsure, [["bar", 0.4], ["cafe", 0.3]]), (other, [["other", 0.8], ["sport", 0.1]])):
+        Prediction.objects.filter(photo=photo).update(candidates=said)
+    Prediction.objects.filter(photo=nothing).update(candidates=[["other", 1.0]])
+    assert make_questions(campaign=campaign) == 0  # the rules want none
+    Campaign.objects.update(silence_share=0.25)
+    assert make_questions(campaign=campaign) == 1
+    Campaign.objects.update(silence_share=1.0)
+    assert make_questions(campaign=campaign) == 1
+    assert make_questions(campaign=campaign) == 0
+    asked = of_kind(campaign, "silence")
+    assert [(one.photo, one.hashtag.name, one.confidence) for one in asked] == [
+        (unsure, "bar", 0.4),
+        (other, "sport", 0.1),
+    ]
+    campaign.hashtags.set([hashtags["cafe"], hashtags["sport"]])
+    make_questions(campaign=campaign)
+    assert {one.hashtag.name for one in of_kind(campaign, "silence")} <= {"cafe", "sport"}
+    Campaign.objects.update(silence_share=0.0)
+    make_questions(campaign=campaign)
+    assert of_kind(campaign, "silence") == []
+
+
 def test_gold_comes_from_anywhere_and_goes_with_its_mark(
     make_campaign: MakeCampaign, hashtags: dict[str, Hashtag]
 ) -> None:

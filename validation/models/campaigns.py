@@ -52,7 +52,11 @@ class Campaign(models.Model):
     audit_share = models.FloatField(default=0.5, validators=SHARE)  # drawn at random, not where it teaches
     gold_share = models.FloatField(default=0.08, validators=SHARE)
     control_share = models.FloatField(default=0.05, validators=SHARE)
+    # Hashtags that the model thought of and did not suggest.
+    silence_share = models.FloatField(default=0.05, validators=SHARE)
     would_post_share = models.FloatField(default=0.1, validators=SHARE)  # asked after a vote
+    # Nobody is asked about a photo they saw in another campaign. Off: they may be, about another hashtag.
+    only_unseen = models.BooleanField(default=True)
     audience = models.CharField(max_length=10, choices=Audience, default=Audience.MEMBERS)
     link_version = models.PositiveIntegerField(default=1)  # a new one makes the links given out worthless
     language = models.CharField(max_length=10, blank=True)  # blank: the voter's own
@@ -179,6 +183,7 @@ class Question(models.Model):
         SUGGESTION = "suggestion", "what the model suggests"
         CONTROL = "control", "a wrong hashtag, on purpose"
         GOLD = "gold", "a known answer"
+        SILENCE = "silence", "what the model thought of and did not suggest"
 
     class Stream(models.TextChoices):
         NONE = "", "not asked yet"
@@ -190,7 +195,7 @@ class Question(models.Model):
     hashtag = models.ForeignKey(Hashtag, models.PROTECT, related_name="questions")
     kind = models.CharField(max_length=10, choices=Kind)
     stream = models.CharField(max_length=6, choices=Stream, blank=True)  # by which it was first drawn
-    confidence = models.FloatField(null=True, blank=True)  # of the model, for suggestions
+    confidence = models.FloatField(null=True, blank=True)  # of the model
     band = models.PositiveSmallIntegerField(default=0)  # third of the campaign's confidences: 0 is unsure
     rank = models.FloatField()  # uniform on [0, 1), drawn once
     needed = models.PositiveIntegerField()  # answers; more where people disagree

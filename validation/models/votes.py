@@ -114,6 +114,9 @@ class Participation(models.Model):
     gold_right = models.PositiveIntegerField(default=0)
     control = models.PositiveIntegerField(default=0)  # wrong hashtags shown on purpose, skips apart
     control_fits = models.PositiveIntegerField(default=0)
+    front = models.FloatField(
+        default=0.0
+    )  # rank below which nothing was open for this person, when last seen
     last_at = models.DateTimeField(auto_now=True)
 
     class Meta:
