@@ -5,8 +5,8 @@
 The loop reads, hashes, decodes, turns, scales to two sizes and writes them; the intake does so too, and
 finds duplicates, keeps terms and what became of each file in the database. Both on one core, in turn, three
 times, on the same photos: those of sun_photos.tar where there are some, otherwise noise; and 40 photos of 12
-megapixels. Then the set of hostile files, with the memory it took. Last, how far apart photos and their
-variants are, in bits of the perceptual hash (with sun_photos.tar only).
+megapixels. Before, the set of hostile files and the largest photo allowed, with the memory they take. Last,
+how far apart photos and their variants are, in bits of the perceptual hash (with sun_photos.tar only).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import os
 import random
 import resource
 import shutil
+import subprocess
 import sys
 import tarfile
 import tempfile
@@ -52,6 +53,7 @@ def main() -> None:
         call_command("migrate", verbosity=0)
         result: dict[str, Any] = {
             "hostile": hostile(),  # first: memory is measured by its peak
+            "largest": largest(folder / "largest.png"),
             "usual": compare(usual(folder / "usual", wanted.data, wanted.photos), folder),
             "12 megapixels": compare(large(folder / "large"), folder),
         }
@@ -136,8 +138,8 @@ def loop(photos: Path, into: Path) -> None:
         name = hashlib.sha256(raw).hexdigest()
         picture: Image.Image = Image.open(io.BytesIO(raw))
         picture.draft("RGB", (1280, 1280))
-        picture = ImageOps.exif_transpose(picture)
         picture.thumbnail((1280, 1280))
+        picture = ImageOps.exif_transpose(picture)
         picture.convert("RGB").save(into / f"{name}.jpg", quality=88, optimize=True)
         if max(picture.size) > 640:
             picture.thumbnail((640, 640))
@@ -179,6 +181,22 @@ def hostile() -> dict[str, float]:
     }
     print(f"hostile: {refused} of {len(made)} files refused, {result['stored']} stored, ", end="")
     print(f"{result['more_mb']} MB more at the peak")
+    return result
+
+
+def largest(path: Path) -> dict[str, float]:
+    """The largest photo that is taken in, a PNG of 100 megapixels: it has to be decoded whole."""
+    from validation.models import Photo
+    from validation.photos import receive
+
+    make = "import sys; from PIL import Image; Image.new('RGB', (10000, 10000), 'teal').save(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", make, str(path)], check=True)  # its memory is not ours
+    before, began = peak_mb(), time.perf_counter()
+    with path.open("rb") as file:
+        photo, _ = receive(file=file, name=path.name, by=None)
+    result = {"seconds": round(time.perf_counter() - began, 2), "more_mb": round(peak_mb() - before)}
+    assert (photo.width, Photo.objects.count()) == (1280, 1)
+    print(f"100 megapixels: {result['seconds']} s, {result['more_mb']} MB more at the peak")
     return result
 
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.contrib.auth.models import User
 from django.core import signing
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 from rest_framework.throttling import SimpleRateThrottle
 
-from validation.models import Campaign, Guest
+from validation.models import Campaign, Guest, Vote
 
 SALT = "validation.guests"
+AT_ONCE = 100  # deleted while somebody waits
 
 
 class NewGuests(SimpleRateThrottle):
@@ -60,6 +66,19 @@ def campaign_of(token: str) -> Campaign | None:
 @transaction.atomic
 def make_guest(*, campaign: Campaign) -> User:
     """A user without password, role or name, for whom this campaign is the whole site."""
+    _forget_who_never_voted()
     user = get_user_model().objects.create_user(username=f"guest-{uuid4().hex[:12]}", password=None)
     Guest.objects.create(user=user, campaign=campaign, link_version=campaign.link_version)
     return user
+
+
+def _forget_who_never_voted() -> None:
+    """Guests without a vote whose session has ended: nobody can be them any more. Votes keep their guest."""
+    gone = Guest.objects.filter(
+        ~Exists(Vote.objects.filter(person_id=OuterRef("user_id"))),
+        created_at__lt=timezone.now() - timedelta(seconds=settings.SESSION_COOKIE_AGE),
+        user__password__startswith=UNUSABLE_PASSWORD_PREFIX,
+        user__groups=None,
+    )
+    chosen = list(gone.values_list("user_id", flat=True)[:AT_ONCE])
+    get_user_model().objects.filter(pk__in=chosen).delete()

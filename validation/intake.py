@@ -199,10 +199,8 @@ def _take_one(lease: Lease, intake: Intake, file: IntakeFile, source: Source, kn
         reason = f"it cannot be read ({error.strerror or error})"
     with lease.fenced():
         if photo is not None and state == State.TAKEN and photo.phash is not None:
-            near = known.nearest(photo.phash, but=photo.pk)
-            if near is None:
-                known.add(photo.pk, photo.phash)
-            else:
+            near = known.nearest(photo.phash, before=photo.pk)
+            if near is not None:
                 state = State.SIMILAR
                 Photo.objects.filter(pk=photo.pk).update(near_duplicate_of=near)
         if photo is not None:
@@ -301,7 +299,7 @@ class Folder(Source):
 
     def names(self) -> Iterator[tuple[str, dict[str, Any]]]:
         for path in sorted(self.root.rglob("*")):
-            if path.is_symlink() or path.is_file():
+            if path.is_symlink() or not path.is_dir():
                 yield _as_text(path.relative_to(self.root).as_posix()), {}
 
     def open(self, file: IntakeFile) -> IO[bytes]:

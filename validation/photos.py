@@ -8,6 +8,7 @@ import io
 from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING
 
+import numpy as np
 import pillow_heif
 from django.conf import settings
 from django.core.files.base import ContentFile
@@ -97,11 +98,24 @@ def _decode(raw: bytes, name: str) -> Image.Image:
     try:
         opened.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))  # lets the JPEG decoder skip detail not kept anyway
         opened.load()
-        upright = ImageOps.exif_transpose(opened)
-        upright.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-        return _plain_rgb(upright)
+        picture = _scalable(opened)
+        picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))  # first: turning it copies every pixel
+        return _plain_rgb(ImageOps.exif_transpose(picture))
     except Exception as error:
         raise PhotoRefused(name, f"it cannot be decoded ({error})") from error
+
+
+def _scalable(picture: Image.Image) -> Image.Image:
+    """Tones that can be averaged: Pillow scales a palette by leaving pixels out, and takes each of the 65,536
+    greys of a 16-bit photo beyond the 255th for white.
+    """
+    if picture.mode.startswith("I;16"):
+        grey = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+        grey.info = picture.info
+        return grey
+    if picture.mode in ("1", "P", "PA"):
+        return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    return picture
 
 
 def _plain_rgb(picture: Image.Image) -> Image.Image:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.test import Client
+from django.utils import timezone
 
+from mapping.models import Hashtag
 from tests.validation.conftest import MakeCampaign, MakeVote
 from trainer.models import TrainedModel
 from validation import crowd, guests
 from validation.models import Campaign, GoldAnswer, Guest, Question, Vote
+from validation.votes import record_vote
 
 pytestmark = pytest.mark.django_db
 ClientFor = Callable[..., Client]
@@ -114,6 +119,25 @@ def linked(campaign: Campaign) -> Campaign:
 
 def join(campaign: Campaign) -> str:
     return f"/validation/join/{guests.token(campaign)}/"
+
+
+def test_guests_who_never_voted_are_forgotten_when_their_session_has_ended(
+    linked: Campaign, settings: Any
+) -> None:
+    idle, voted, new = (guests.make_guest(campaign=linked) for _ in range(3))
+    record_vote(
+        campaign=linked,
+        photo=linked.photos.order_by("pk")[0],
+        hashtag=Hashtag.objects.get(name="cafe"),
+        person=voted,
+        answer="skip",
+        request_id=uuid4(),
+    )
+    long_ago = timezone.now() - timedelta(seconds=settings.SESSION_COOKIE_AGE + 1)
+    Guest.objects.exclude(user=new).update(created_at=long_ago)
+    newest = guests.make_guest(campaign=linked)
+    assert set(User.objects.filter(guest__isnull=False)) == {voted, new, newest}
+    assert not User.objects.filter(pk=idle.pk).exists()
 
 
 @pytest.mark.usefixtures("clean_cache")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.django_db
 ClientFor = Callable[..., Client]
 RunJobs = Callable[[], list[Job]]
 NEW = "/validation/intakes/new/"
+LATER = 10**9  # a primary key that no photo has yet
 
 
 @pytest.fixture(autouse=True)
@@ -106,12 +108,15 @@ def test_near_duplicates_are_found_and_others_are_not() -> None:
     first = Photo.objects.create(sha256="1", name="1", width=1, height=1, phash=perceptual_hash(base))
     known = Known()
     for near in (smaller, cropped):
-        assert known.nearest(perceptual_hash(near), but=0) == first.pk
-    assert known.nearest(perceptual_hash(other), but=0) is None
-    assert known.nearest(perceptual_hash(base), but=first.pk) is None
-    known.add(77, perceptual_hash(other))
-    assert known.nearest(perceptual_hash(other) ^ 0b111111, but=0) == 77
-    assert known.nearest(perceptual_hash(other) ^ 0b1111111, but=0) is None
+        assert known.nearest(perceptual_hash(near), before=LATER) == first.pk
+    assert known.nearest(perceptual_hash(other), before=LATER) is None
+    assert known.nearest(perceptual_hash(base), before=first.pk) is None
+    # Another intake stores one meanwhile: it is seen by whoever comes after it, and by nobody before.
+    theirs = Photo.objects.create(sha256="1" * 64, width=1, height=1, phash=perceptual_hash(other))
+    assert known.nearest(perceptual_hash(other) ^ 0b111111, before=LATER) == theirs.pk
+    assert known.nearest(perceptual_hash(other) ^ 0b1111111, before=LATER) is None
+    assert known.nearest(perceptual_hash(other), before=theirs.pk) is None
+    assert Known().nearest(perceptual_hash(other), before=theirs.pk) is None
     assert NEAR == 6
 
 
@@ -145,6 +150,7 @@ def test_a_table_says_what_authors_wrote_and_what_is_missing(
     (root / "sub/b.jpg").write_bytes(noise(2))
     (root / "again.jpg").write_bytes(noise(1))
     (root / "out.jpg").symlink_to("/etc/passwd")
+    os.mkfifo(root / "pipe.jpg")
     head = b"\xef\xbb\xbffile,hashtags,author,licence\n"
     table = head + b"a.jpg,#Bar #cafe,Ann,CC BY 4.0\nsub/b.jpg,sky,,\ngone.jpg,,,\n"
     made = services.start(
@@ -161,6 +167,7 @@ def test_a_table_says_what_authors_wrote_and_what_is_missing(
         "again.jpg": "known",
         "sub/b.jpg": "taken",
         "out.jpg": "refused",
+        "pipe.jpg": "refused",
         "gone.jpg": "refused",
     }
     assert made.files.get(name="gone.jpg").reason == "named in the table, but not there"

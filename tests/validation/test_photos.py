@@ -8,6 +8,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from django.core.files.storage import default_storage
 from PIL import Image
@@ -81,6 +82,28 @@ def test_transparency_becomes_white() -> None:
     buffer = io.BytesIO()
     Image.new("RGBA", (10, 10), (255, 0, 0, 0)).save(buffer, "PNG")
     assert min(stored(take(buffer.getvalue())).getpixel((5, 5))) >= 250  # type: ignore[arg-type]
+
+
+def test_grey_of_sixteen_bits_keeps_its_tones_and_its_side(media: Path) -> None:
+    """Also when it is made smaller, which Pillow cannot do with sixteen bits."""
+    tones = np.linspace(0, 65535, 3000, dtype=np.uint16)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    Image.fromarray(np.tile(tones, (100, 1))).save(buffer, "PNG", exif=exif)
+    result = np.asarray(stored(take(buffer.getvalue())).convert("L"))
+    assert result.shape == (1280, 43)
+    assert [abs(int(result[at, 20]) - wanted) <= 2 for at, wanted in ((0, 0), (640, 128), (1279, 255))]
+    assert all(np.diff(result[::64, 20].astype(int)) > 0)
+
+
+def test_a_palette_is_scaled_by_its_colours_not_by_leaving_pixels_out() -> None:
+    stripes = Image.fromarray(np.tile(np.array([[0, 255]], np.uint8), (200, 1300))).convert("P")
+    buffer = io.BytesIO()
+    stripes.save(buffer, "PNG")
+    tones = np.asarray(stored(take(buffer.getvalue())).convert("L"))
+    assert 100 < tones[:, 10:-10].mean() < 155
+    assert tones[:, 10:-10].std() < 40
 
 
 def bomb(width: int, height: int) -> bytes:
