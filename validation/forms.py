@@ -146,6 +146,8 @@ class RulesForm(_CampaignModelForm):
         rivals = self.fields["rivals"]
         assert isinstance(rivals, forms.ModelMultipleChoiceField)
         rivals.queryset = TrainedModel.objects.exclude(manifest={}).exclude(pk=self.instance.model_id)
+        if not rivals.queryset.exists():
+            rivals.help_text = "There is no other model yet."
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
