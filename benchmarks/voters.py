@@ -91,7 +91,7 @@ class Voter:
     looks: list[float] = field(default_factory=list)  # ms
     votes: list[float] = field(default_factory=list)
     cut: int = 0
-    refused: int = 0
+    refused: set[str] = field(default_factory=set)  # request ids that were said not to be kept
 
     def ask(self, method: str, path: str, fields: dict[str, Any] | None = None) -> tuple[int, bytes, str]:
         """(status, body, where to); sent again as long as nobody answers."""
@@ -151,7 +151,7 @@ class Voter:
         )
         self.votes.append((time.perf_counter() - began) * 1000)
         if status != 200:
-            self.refused += 1
+            self.refused.add(request_id)
             return 0
         self.kept.add(request_id)
         if self.chance.random() < TAKEN_BACK:
@@ -179,7 +179,9 @@ def measure(site: Site, folder: Path, wanted: argparse.Namespace) -> dict[str, A
     seconds = time.monotonic() - began
     trouble.join()
     kept = folder / "kept.json"
-    kept.write_text(json.dumps({"kept": [one for voter in voters for one in voter.kept], **seeded}))
+    said = {"kept": [one for voter in voters for one in voter.kept]}
+    said["refused"] = [one for voter in voters for one in voter.refused]
+    kept.write_text(json.dumps({**said, **seeded}))
     found = in_the_database(folder, ["--check", str(kept)])
     statuses: Counter[int] = sum((voter.statuses for voter in voters), Counter())
     looks = np.concatenate([voter.looks for voter in voters])
@@ -191,7 +193,7 @@ def measure(site: Site, folder: Path, wanted: argparse.Namespace) -> dict[str, A
         "acknowledged": sum(len(voter.kept) for voter in voters),
         "votes_per_s": round(len(votes) / seconds, 1),
         "connections_cut": sum(voter.cut for voter in voters),
-        "refused_in_words": sum(voter.refused for voter in voters),
+        "refused_in_words": len(said["refused"]),
         "errors_500": sum(n for status, n in statuses.items() if status >= 500),
         "next_p95_ms": round(float(np.percentile(looks, 95))),
         "vote_p95_ms": round(float(np.percentile(votes, 95))),
@@ -288,6 +290,7 @@ def check(kept: Path) -> dict[str, Any]:
         "votes": len(ids),
         "duplicate_votes": same.count(),
         "acknowledged_votes_lost": len(set(said["kept"]) - ids),
+        "refused_votes_kept": len(set(said["refused"]) & ids),
         "over_quota": over_quota(campaign),
         "counts_wrong": sum(one != other for one, other in zip(before, after, strict=True)),
         "participation_wrong": abs(counted - len(ids)),

@@ -20,6 +20,7 @@ from validation.models import (
     Photo,
     Question,
     QuestionLease,
+    TakenBack,
     Vote,
 )
 from validation.questions import settle
@@ -65,14 +66,14 @@ def record_vote(
 
     Raises CampaignClosed, PersonPaused or VoteRefused. A repeat returns the vote that was given, also with
     another answer or request id: to change a vote, undo it and vote again. So a double click, a resent form
-    and a second window never count twice.
+    and a second window never count twice; a copy that arrives after the undo is refused.
     """
     photo_id = photo if isinstance(photo, int) else photo.pk
     hashtag_id = hashtag if isinstance(hashtag, int) else hashtag.pk
     if answer not in Vote.Answer.values:
         raise VoteRefused(f"“{answer}” is not an answer.")
-    given = Vote.objects.filter(photo_id=photo_id, hashtag_id=hashtag_id, person_id=person.pk).first()
-    if given is not None:
+    same = Vote.objects.filter(photo_id=photo_id, hashtag_id=hashtag_id, person_id=person.pk)
+    if (given := same.first()) is not None:
         return given
     _check_open(campaign)
     if crowd.is_paused(person):
@@ -81,6 +82,10 @@ def record_vote(
     question = next((one for one in asked if one.campaign_id == campaign.pk), None)
     if question is None:
         raise VoteRefused(WITHDRAWN)
+    if (given := same.first()) is not None:  # the other copy was recorded while this one waited for the lock
+        return given
+    if TakenBack.objects.filter(request_id=request_id).exists():  # under the lock that an undo holds, too
+        raise VoteRefused(OUT_OF_DATE)
     known = GoldAnswer.objects.filter(photo_id=photo_id, hashtag_id=hashtag_id).first()
     if answer != Vote.Answer.SKIP and known is None and not _has_room(question, person):
         raise VoteRefused(ENOUGH)
@@ -97,7 +102,7 @@ def record_vote(
             )
     except IntegrityError:
         # Sent twice at the same moment; or the request id belongs to another question or to somebody else.
-        given = Vote.objects.filter(photo_id=photo_id, hashtag_id=hashtag_id, person_id=person.pk).first()
+        given = same.first()
         if given is None:
             raise VoteRefused(OUT_OF_DATE) from None
         return given
@@ -127,6 +132,7 @@ def undo_vote(*, campaign: Campaign, person: AbstractBaseUser, request_id: UUID)
     deleted, _ = Vote.objects.filter(pk=last.pk).delete()
     if not deleted:
         return None
+    TakenBack.objects.create(request_id=last.request_id, person_id=person.pk)
     _count(asked, last, -1, None)
     question = next((one for one in asked if one.campaign_id == campaign.pk), None)
     known = GoldAnswer.objects.filter(photo_id=last.photo_id, hashtag_id=last.hashtag_id).first()

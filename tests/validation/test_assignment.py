@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.auth.models import User
@@ -254,3 +254,32 @@ def test_twelve_at_once_never_answer_more_than_is_needed(
     assert given == Vote.objects.count() == sum(one.answers for one in asked)
     assert {one.answers == one.needed for one in asked} == {True}
     assert max(one.needed for one in asked) <= 3
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.integration
+def test_copies_of_one_vote_that_come_at_once_are_all_told_it_is_kept(
+    make_campaign: MakeCampaign, user_for: UserFor
+) -> None:
+    """Whoever waited for the other copy must not hear that others have answered: it was they themselves."""
+    campaign = make_campaign(*["cafe"] * 5, votes_per_photo=1)
+    person = user_for("validator")
+
+    def send(question: Question, request_id: UUID) -> Vote:
+        try:
+            return services.record_vote(
+                campaign=campaign,
+                photo=question.photo_id,
+                hashtag=question.hashtag_id,
+                person=person,
+                answer="fits",
+                request_id=request_id,
+            )
+        finally:
+            connection.close()
+
+    for question in Question.objects.all():
+        with ThreadPoolExecutor(6) as threads:
+            votes = list(threads.map(send, [question] * 6, [uuid4()] * 6))
+        assert len(set(votes)) == 1
+    assert Vote.objects.count() == 5

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.test import Client
@@ -39,6 +41,26 @@ def test_a_repeated_click_takes_back_one_vote(
     undo(client, campaign, last)
     undo(client, campaign, last)
     assert list(Vote.objects.all()) == [first]
+
+
+def test_a_copy_of_the_vote_that_comes_after_its_undo_does_not_bring_it_back(
+    campaign: Campaign, client_for: ClientFor, vote_as: MakeVote
+) -> None:
+    """Over a bad line a vote is sent twice, and the first copy may come last."""
+    vote = vote_as(campaign, 0, "fits")
+    undo(client_for("validator"), campaign, vote)
+    same: dict[str, Any] = {
+        "photo": vote.photo,
+        "hashtag": vote.hashtag,
+        "person": vote.person,
+        "campaign": campaign,
+    }
+    with pytest.raises(services.VoteRefused, match="out of date"):
+        services.record_vote(**same, answer="fits", request_id=vote.request_id)
+    assert not Vote.objects.exists()
+    again = services.record_vote(**same, answer="does_not_fit", request_id=uuid4())
+    late = services.record_vote(**same, answer="fits", request_id=vote.request_id)
+    assert (late, late.answer) == (again, "does_not_fit")
 
 
 def test_offered_on_the_page_that_says_all_is_done(

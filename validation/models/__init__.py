@@ -14,6 +14,7 @@ from validation.models.votes import (
     Guest,
     Participation,
     Standing,
+    TakenBack,
     Vote,
     VoteQuerySet,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "Question",
     "QuestionLease",
     "Standing",
+    "TakenBack",
     "Vote",
     "VoteQuerySet",
 ]

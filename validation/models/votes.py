@@ -86,6 +86,21 @@ class Vote(models.Model):
         return f"{self.person_id} on {self.photo_id}: {self.answer}"
 
 
+class TakenBack(models.Model):
+    """The idempotency key of a vote that was taken back: sent twice over a bad line, one copy may arrive
+    after the undo, and must not bring the vote back.
+    """
+
+    request_id = models.UUIDField(unique=True)
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return str(self.request_id)
+
+
 class Guest(models.Model):
     """Somebody who came by a campaign's link, without an account: a user who cannot sign in anywhere else."""
 
