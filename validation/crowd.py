@@ -119,6 +119,15 @@ def is_paused(person: AbstractBaseUser) -> bool:
     return Standing.objects.filter(person_id=person.pk, is_paused=True).exists()
 
 
+def hold(person: AbstractBaseUser) -> None:
+    """Until the transaction ends, this person's votes and what is decided about them wait for each other.
+
+    To be called before questions are locked. Rows that refer to the person do not wait.
+    """
+    rows = get_user_model().objects.select_for_update(of=("self",), no_key=True)
+    rows.get(pk=person.pk)
+
+
 def pause_if_careless(person: AbstractBaseUser) -> bool:
     """Pause somebody who is wrong too often about known answers, in all campaigns together, unless an admin
     trusts them. True if they are paused now.
@@ -175,8 +184,7 @@ def _count_votes_of(person: AbstractBaseUser, *, set_aside: bool) -> None:
 
 @transaction.atomic
 def _change(person: AbstractBaseUser, *, by: AbstractBaseUser | None, reason: str, **fields: bool) -> bool:
-    # The person's row is locked first: two who decide at the same moment wait for each other.
-    get_user_model().objects.select_for_update(of=("self",)).get(pk=person.pk)
+    hold(person)
     standing = Standing.objects.filter(person_id=person.pk).first() or Standing(person_id=person.pk)
     if all(getattr(standing, field) == value for field, value in fields.items()):
         return False

@@ -32,6 +32,7 @@ from validation.models import (
 CHANCE = random.SystemRandom()
 CHUNK = 2000  # rows at a time
 THIRDS = (1 / 3, 2 / 3)
+LOCKED_BY = ("photo_id", "hashtag_id", "pk")
 Pair = tuple[int, int]  # photo, hashtag
 Row = TypeVar("Row")
 
@@ -89,8 +90,8 @@ def settle(question: Question, campaign: Campaign) -> None:
 def recount(pairs: Iterable[Pair]) -> int:
     """Count the votes on these photos and hashtags anew, in every campaign that asks about them.
 
-    Returns how many questions were counted. To be called in a transaction; questions are locked by primary
-    key, like everywhere, so that two who do this cannot wait for each other.
+    Returns how many questions were counted. To be called in a transaction; questions are locked in one order,
+    across parts too, like everywhere, so that two who do this cannot wait for each other.
     """
     number = 0
     for some in _parts(sorted(set(pairs)), CHUNK // 4):
@@ -98,7 +99,7 @@ def recount(pairs: Iterable[Pair]) -> int:
         wanted = set(some)
         questions = [
             one
-            for one in asked.select_for_update(of=("self",)).order_by("pk").select_related("campaign")
+            for one in asked.select_for_update(of=("self",)).order_by(*LOCKED_BY).select_related("campaign")
             if (one.photo_id, one.hashtag_id) in wanted
         ]
         _count_votes(questions)

@@ -23,7 +23,7 @@ from validation.models import (
     TakenBack,
     Vote,
 )
-from validation.questions import settle
+from validation.questions import LOCKED_BY, settle
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -72,8 +72,9 @@ def record_vote(
     hashtag_id = hashtag if isinstance(hashtag, int) else hashtag.pk
     if answer not in Vote.Answer.values:
         raise VoteRefused(f"“{answer}” is not an answer.")
-    same = Vote.objects.filter(photo_id=photo_id, hashtag_id=hashtag_id, person_id=person.pk)
-    if (given := same.first()) is not None:
+    crowd.hold(person)  # copies of one request come one after the other, and none beside an undo
+    given = Vote.objects.filter(photo_id=photo_id, hashtag_id=hashtag_id, person_id=person.pk).first()
+    if given is not None:
         return given
     _check_open(campaign)
     if crowd.is_paused(person):
@@ -82,9 +83,7 @@ def record_vote(
     question = next((one for one in asked if one.campaign_id == campaign.pk), None)
     if question is None:
         raise VoteRefused(WITHDRAWN)
-    if (given := same.first()) is not None:  # the other copy was recorded while this one waited for the lock
-        return given
-    if TakenBack.objects.filter(request_id=request_id).exists():  # under the lock that an undo holds, too
+    if TakenBack.objects.filter(request_id=request_id).exists():
         raise VoteRefused(OUT_OF_DATE)
     known = GoldAnswer.objects.filter(photo_id=photo_id, hashtag_id=hashtag_id).first()
     if answer != Vote.Answer.SKIP and known is None and not _has_room(question, person):
@@ -101,11 +100,8 @@ def record_vote(
                 seconds=seconds,
             )
     except IntegrityError:
-        # Sent twice at the same moment; or the request id belongs to another question or to somebody else.
-        given = same.first()
-        if given is None:
-            raise VoteRefused(OUT_OF_DATE) from None
-        return given
+        # The request id belongs to another question, or to somebody else.
+        raise VoteRefused(OUT_OF_DATE) from None
     _count(asked, vote, +1, vote.created_at)
     QuestionLease.objects.filter(question__in=asked, person_id=person.pk).delete()
     _add_to_participation(campaign, vote, question, known, +1)
@@ -122,6 +118,7 @@ def undo_vote(*, campaign: Campaign, person: AbstractBaseUser, request_id: UUID)
     one back, and nobody takes back a vote of somebody else. The question is held for the person again.
     Raises CampaignClosed, and PersonPaused, whose votes are looked at.
     """
+    crowd.hold(person)
     _check_open(campaign)
     if crowd.is_paused(person):
         raise PersonPaused(PAUSED)
@@ -170,8 +167,8 @@ def _check_open(campaign: Campaign) -> None:
 
 
 def _locked(photo_id: int, hashtag_id: int) -> list[Question]:
-    """Every campaign's question about this photo and hashtag, by primary key: see questions.recount."""
-    rows = Question.objects.filter(photo_id=photo_id, hashtag_id=hashtag_id).order_by("pk")
+    """Every campaign's question about this photo and hashtag, in the order of questions.recount."""
+    rows = Question.objects.filter(photo_id=photo_id, hashtag_id=hashtag_id).order_by(*LOCKED_BY)
     return list(rows.select_for_update(of=("self",)).select_related("campaign"))
 
 

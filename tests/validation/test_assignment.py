@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Event
 from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from mapping.models import Hashtag
 from tests.validation.conftest import MakeCampaign, MakeVote, taken_in
 from trainer.models import TrainedModel
-from validation import assignment, services
+from validation import assignment, crowd, services
 from validation.assignment import next_questions, progress, worth_asking
 from validation.models import (
     Campaign,
@@ -283,3 +284,70 @@ def test_copies_of_one_vote_that_come_at_once_are_all_told_it_is_kept(
             votes = list(threads.map(send, [question] * 6, [uuid4()] * 6))
         assert len(set(votes)) == 1
     assert Vote.objects.count() == 5
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.integration
+def test_who_is_set_aside_while_voting_leaves_no_vote_that_counts(
+    make_campaign: MakeCampaign, user_for: UserFor
+) -> None:
+    """Neither waits for the other for ever, and no vote slips in between."""
+    campaign = make_campaign(*["cafe"] * 12, votes_per_photo=9)
+    admin = user_for("admin")
+    for name in "abcd":
+        _vote_and_be_set_aside(campaign, user_for("validator", name), admin)
+    assert Vote.objects.filter(set_aside=True).count() >= 4
+    assert not Vote.objects.filter(set_aside=False).exists()
+    assert {one.answers for one in Question.objects.all()} == {0}
+
+
+def _vote_and_be_set_aside(campaign: Campaign, careless: User, admin: User) -> None:
+    begun = Event()
+
+    def vote() -> None:
+        try:
+            while asked := next_questions(campaign=campaign, person=careless):
+                answer(campaign, asked[0], careless)
+                begun.set()
+        except services.PersonPaused:
+            pass
+        finally:
+            begun.set()
+            connection.close()
+
+    def set_aside() -> None:
+        try:
+            begun.wait()
+            assert crowd.set_aside(person=careless, by=admin)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as threads:
+        for done in [threads.submit(vote), threads.submit(set_aside)]:
+            done.result()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.integration
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite's transactions wait for each other")
+def test_a_vote_holds_its_person_but_not_what_refers_to_them(
+    make_campaign: MakeCampaign, user_for: UserFor
+) -> None:
+    """A lease meanwhile waits for nothing: two who wait for each other's rows would be a deadlock."""
+    campaign = make_campaign("cafe", "cafe")
+    first, second = Question.objects.order_by("pk")
+    person = user_for("validator")
+
+    def meanwhile() -> None:
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '5s'")
+                assignment.lease(question=second, person=person)
+            with transaction.atomic(), pytest.raises(OperationalError):
+                User.objects.select_for_update(nowait=True, no_key=True).get(pk=person.pk)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as threads, transaction.atomic():
+        answer(campaign, first, person)
+        threads.submit(meanwhile).result()

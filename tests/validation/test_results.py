@@ -12,7 +12,7 @@ from django.test import Client
 from mapping.models import Hashtag
 from tests.validation.conftest import MakeCampaign, MakeVote
 from trainer.models import TrainedModel
-from validation import results
+from validation import exports, results
 from validation.models import AuthorHashtag, Campaign, Prediction, Question, Vote
 from validation.questions import make_questions
 from validation.statistics.yes_saying import Known
@@ -70,6 +70,9 @@ def test_how_rightly_a_model_is_silent_is_asked_of_people(
     behind = f"/validation/agreement/photos/?silent=on&amp;campaign={campaign.pk}"
     assert behind in shown
     assert "Rightly silent" in shown
+    Campaign.objects.update(is_public=True)
+    public = client.get(f"/validation/public/{exports.public_token(campaign)}/").content.decode()
+    assert "asked about 3 of these" in public
     opened = client.get(behind.replace("&amp;", "&")).content
     assert opened.count(b"<figure>") == 3
 
