@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.test import Client
@@ -168,5 +168,6 @@ def test_no_token_for_a_persons_account(user_for: Callable[..., User]) -> None:
 
 
 def test_token_needs_the_roles(db: None) -> None:
+    Group.objects.all().delete()
     with pytest.raises(CommandError, match="setup_roles"):
         call_command("api_token", "okru")
