@@ -214,14 +214,28 @@ def _gold(campaign: Campaign) -> QuerySet[Question]:
 
 
 def _draw(campaign: Campaign, person: AbstractBaseUser) -> Question | None:
+    """First past what somebody else is taking or answering at this moment; if nothing else is left, after
+    them: nobody shall read "all done" because of somebody who is about to skip.
+    """
     fronts = Participation.objects.filter(campaign=campaign, person_id=person.pk).values_list(
         "front", flat=True
     )
     front = fronts.first() or 0.0
+    for wait in (False, True):
+        if found := _draw_by_kind(campaign, person, front, wait=wait):
+            return found
+        if not _something_is_left(campaign, person, front):
+            break
+    return None
+
+
+def _draw_by_kind(
+    campaign: Campaign, person: AbstractBaseUser, front: float, *, wait: bool
+) -> Question | None:
     for kind in _order_of_kinds(campaign, CHANCE.random()):
         if kind == Kind.GOLD and not _something_is_left(campaign, person, front):
             continue  # known answers are mixed among questions, never asked for their own sake
-        if found := _take(campaign, person, kind, front):
+        if found := _take(campaign, person, kind, front, wait):
             return found
     return None
 
@@ -245,42 +259,47 @@ def _something_is_left(campaign: Campaign, person: AbstractBaseUser, front: floa
     return rows.filter(rank__gte=front).exists() or rows.filter(rank__lt=front).exists()
 
 
-def _take(campaign: Campaign, person: AbstractBaseUser, kind: str, front: float) -> Question | None:
+def _take(
+    campaign: Campaign, person: AbstractBaseUser, kind: str, front: float, wait: bool
+) -> Question | None:
     if kind == Kind.GOLD:
         rows = _gold(campaign) & _open_for(campaign, person)
         at_hand = list(rows.order_by("rank").values_list("pk", flat=True)[:GOLD_AT_HAND])
         return _lease_first(Question.objects.filter(pk=CHANCE.choice(at_hand)), person) if at_hand else None
     rows = _open_for(campaign, person).filter(_wants_answers(), kind=kind)
     if kind != Kind.SUGGESTION:
-        return _lease_first(rows.order_by("rank"), person, Stream.AUDIT)
+        return _lease_first(rows.order_by("rank"), person, Stream.AUDIT, wait=wait)
     if CHANCE.random() >= campaign.audit_share:
         for hashtag, band in _what_teaches_most(campaign):
             stratum = rows.filter(hashtag=hashtag, band=band)
-            if found := _lease_in_turn(stratum, person, Stream.ACTIVE, front):
+            if found := _lease_in_turn(stratum, person, Stream.ACTIVE, front, wait):
                 return found
-    found = _lease_in_turn(rows, person, Stream.AUDIT, front)
+    found = _lease_in_turn(rows, person, Stream.AUDIT, front, wait)
     if found and found.rank != front:
         Participation.objects.filter(campaign=campaign, person_id=person.pk).update(front=found.rank)
     return found
 
 
 def _lease_in_turn(
-    rows: QuerySet[Question], person: AbstractBaseUser, stream: str, front: float
+    rows: QuerySet[Question], person: AbstractBaseUser, stream: str, front: float, wait: bool
 ) -> Question | None:
     """The lowest rank from the person's front on, then what has opened again behind it. Rank is random, so
     where somebody begins bends no sample; whoever has answered thousands would search all of them each time.
     """
-    ahead = _lease_first(rows.filter(rank__gte=front).order_by("rank"), person, stream)
-    return ahead or _lease_first(rows.filter(rank__lt=front).order_by("rank"), person, stream)
+    ahead = _lease_first(rows.filter(rank__gte=front).order_by("rank"), person, stream, wait=wait)
+    return ahead or _lease_first(rows.filter(rank__lt=front).order_by("rank"), person, stream, wait=wait)
 
 
 @transaction.atomic
-def _lease_first(rows: QuerySet[Question], person: AbstractBaseUser, stream: str = "") -> Question | None:
-    """Lock the first of these that nobody else is taking at this moment, and lease it.
+def _lease_first(
+    rows: QuerySet[Question], person: AbstractBaseUser, stream: str = "", *, wait: bool = False
+) -> Question | None:
+    """Lock the first of these that nobody else is taking at this moment, and lease it; with `wait` the first.
 
     With a stream its seats are counted again under the lock: the last may have gone between look and lock.
     """
-    found = rows.select_for_update(skip_locked=True, of=("self",)).select_related("photo", "hashtag").first()
+    free = rows.select_for_update(skip_locked=not wait, of=("self",))
+    found = free.select_related("photo", "hashtag").first()
     if found is None:
         return None
     if stream:
