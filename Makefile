@@ -17,7 +17,7 @@ demo: .venv/installed wordnet  ## install, prepare and start everything, with sa
 up: .venv/installed wordnet  ## the same start for a real installation, without the demo's data
 	@exec $(RUN) manage.py up --port $(PORT)
 
-test: .venv/installed-dev wordnet chromium lint sqlite postgres browser  ## the whole suite
+test: .venv/installed-dev wordnet chromium lint sqlite postgres  ## the whole suite
 
 lint: .venv/installed-dev  ## style, types, layers, migrations, production settings
 	$(BIN)/ruff format --check .
@@ -27,8 +27,8 @@ lint: .venv/installed-dev  ## style, types, layers, migrations, production setti
 	$(RUN) manage.py makemigrations --check --dry-run
 	HTTPS=1 $(RUN) manage.py check --deploy --fail-level WARNING
 
-sqlite: .venv/installed-dev wordnet  ## unit and integration in one go: each start takes seconds
-	$(BIN)/pytest -q -n 2 -m "not browser"
+sqlite: .venv/installed-dev wordnet chromium  ## unit, integration and browser in one go: each start takes seconds
+	$(BIN)/pytest -q -n 2
 
 unit: .venv/installed-dev wordnet  ## fast tests, SQLite
 	$(BIN)/pytest -q -n 2 -m "not integration and not browser"
