@@ -4,9 +4,10 @@
 
 A population of photos in 7 hashtags × 3 bands, unlike in size and in how often they fit. Of each band a
 random part is asked about, unevenly: rare hashtags and unsure photos more. Photos are easy or hard, people
-strict or lenient and of differing care; each photo gets its votes from people drawn at random. The truth is
-the share that the same kind of crowd would find fitting over all photos, from a very large sample.
-Baseline in the same run: Wilson's interval on raw votes.
+strict or lenient and of differing care; each photo gets its votes from people drawn at random, or ("in turn")
+from those who are there while it is asked about, a quarter of the crowd at a time, the unsure photos first.
+The truth is the share that the same kind of crowd would find fitting over all photos, and its mean over
+hashtags ("by class"), from a very large sample. Baseline in the same run: Wilson's interval on raw votes.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from validation.agreement import wilson
-from validation.statistics.headline import Person, Stratum, headline
+from validation.agreement import Rate, wilson
+from validation.statistics.headline import Stratum, class_weighted, headline
+from validation.statistics.people import between_people
 
 HASHTAGS = 7
 ASKED = (2.0, 1.0, 0.5)  # how eagerly the bands are asked about, the unsure first
@@ -31,18 +33,17 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=40)
     parser.add_argument("--votes", type=int, default=5)
     options = parser.parse_args()
-    print(f"{'photos':>7}{'rate':>7}{'covered':>9}{'width':>7}{'bias':>8}{'votes covered':>15}")
+    head = ("photos", "rate", "covered", "width", "bias", "by class", "in turn", "width", "raw votes")
+    print("".join(f"{word:>10}" for word in head))
     rows = []
     for logit in (1.0, 2.5, 4.5):
         for photos in (60, 300, 1000):
             row = measure(photos, logit, options.repetitions, options.people, options.votes)
             rows.append(row)
-            print(
-                f"{photos:>7}{row['rate']:>7.3f}{row['covered']:>9.3f}{row['width']:>7.3f}"
-                f"{row['bias']:>8.4f}{row['votes_covered']:>15.3f}",
-                flush=True,
-            )
-    covered = [row["covered"] for row in rows]
+            keys = ("covered", "width", "bias", "class_covered", "in_turn_covered", "in_turn_width")
+            shown = [row["rate"], *(row[key] for key in keys), row["votes_covered"]]
+            print(f"{photos:>10}" + "".join(f"{value:>10.3f}" for value in shown), flush=True)
+    covered = [row[key] for row in rows for key in ("covered", "class_covered", "in_turn_covered")]
     result = {
         "benchmark": "coverage",
         "people": options.people,
@@ -74,69 +75,102 @@ class Population:
 
 
 def vote(
-    clarity: NDArray[np.float64], people: int, votes: int, numbers: np.random.Generator
-) -> tuple[NDArray[np.int64], list[Person]]:
-    """Yeses (n,) of `votes` different people a photo: lenient or strict, careful or not. And the people."""
+    clarity: NDArray[np.float64],
+    people: int,
+    votes: int,
+    numbers: np.random.Generator,
+    at_a_time: int | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Yeses (n,) of `votes` different people a photo: lenient or strict, careful or not. And of each answer
+    who gave it and what it was (n, votes). With `at_a_time` people come one group after another, as they do.
+    """
     lenience, care = numbers.normal(0.2, 0.5, people), numbers.lognormal(0, 0.3, people)
-    who = numbers.random((len(clarity), people)).argsort(1)[:, :votes]
+    turn = numbers.random((len(clarity), people))
+    if at_a_time:
+        group = np.arange(len(clarity)) * (people // at_a_time) // max(1, len(clarity))
+        turn += np.arange(people) // at_a_time != group[:, None]
+    who = turn.argsort(1)[:, :votes]
     chance = 1 / (1 + np.exp(-(clarity[:, None] * care[who] + lenience[who])))
     said = numbers.random(chance.shape) < chance
-    fits, answers = (np.bincount(who.ravel(), weights, people) for weights in (said.ravel(), None))
-    crowd = [Person(int(yes), int(n)) for yes, n in zip(fits, answers, strict=True)]
-    return np.asarray(said.sum(1)), crowd
+    return np.asarray(said.sum(1)), who, said
 
 
 def outcome(yes: NDArray[np.int64], votes: int) -> NDArray[np.float64]:
     return np.where(2 * yes == votes, 0.5, (2 * yes > votes).astype(float))
 
 
-def truth(population: Population, people: int, votes: int) -> float:
+def truth(population: Population, people: int, votes: int) -> tuple[float, float]:
+    """The share of photos that fit, and its mean over hashtags: what the two headlines estimate."""
     numbers = np.random.default_rng(2)
-    means = []
+    sums, counts = np.zeros(len(population.size)), np.zeros(len(population.size))
     for _ in range(400):  # crowds
-        strata = numbers.choice(len(population.size), 2000, p=population.size)
-        yes, _ = vote(population.photos(strata, numbers), people, votes, numbers)
-        means.append(outcome(yes, votes).mean())
-    return float(np.mean(means))
+        strata = numbers.integers(len(population.size), size=2000)
+        yes, *_ = vote(population.photos(strata, numbers), people, votes, numbers)
+        sums += np.bincount(strata, outcome(yes, votes), len(sums))
+        counts += np.bincount(strata, minlength=len(sums))
+    rates = sums / counts
+    by_hashtag = (population.size * rates).reshape(-1, 3).sum(1) / population.size.reshape(-1, 3).sum(1)
+    return float(population.size @ rates), float(by_hashtag.mean())
+
+
+class Seen:
+    """Estimates of one quantity, against the truth."""
+
+    def __init__(self, true: float) -> None:
+        self.true = true
+        self.covered: list[bool] = []
+        self.widths: list[float] = []
+        self.values: list[float] = []
+
+    def add(self, rate: Rate | None) -> None:
+        assert rate is not None
+        self.covered.append(rate.low <= self.true <= rate.high)
+        self.widths.append(rate.high - rate.low)
+        self.values.append(rate.value)
+
+    def row(self, name: str) -> dict[str, float]:
+        means = np.mean(self.covered), np.mean(self.widths), np.mean(self.values) - self.true
+        keys = (f"{name}covered", f"{name}width", f"{name}bias")
+        return {key: round(float(mean), 4) for key, mean in zip(keys, means, strict=True)}
 
 
 def measure(photos: int, logit: float, repetitions: int, people: int, votes: int) -> dict[str, Any]:
     population = Population(logit)
-    true = truth(population, people, votes)
+    micro, macro = truth(population, people, votes)
     numbers = np.random.default_rng(photos)
     asked = np.sqrt(population.size) * np.tile(ASKED, HASHTAGS)
     asked /= asked.sum()
-    covered, widths, values, by_votes = [], [], [], []
+    every, by_class, in_turn, plain = Seen(micro), Seen(macro), Seen(micro), Seen(micro)
     for _ in range(repetitions):
         strata = numbers.choice(len(asked), photos, p=asked)
-        yes, crowd = vote(population.photos(strata, numbers), people, votes, numbers)
-        said = outcome(yes, votes)
-        found = headline(
-            [
-                Stratum(
-                    f"{at // 3}",
-                    at % 3,
-                    round(100_000 * population.size[at]),
-                    *(int(((strata == at) & (said == value)).sum()) for value in (1.0, 0.5, 0.0)),
-                )
-                for at in range(len(asked))
-            ],
-            crowd,
-        )
-        assert found is not None
-        covered.append(found.rate.low <= true <= found.rate.high)
-        widths.append(found.rate.high - found.rate.low)
-        values.append(found.rate.value)
-        low, high = wilson(float(yes.sum()) / (votes * photos), votes * photos)
-        by_votes.append(low <= true <= high)
-    return {
-        "photos": photos,
-        "rate": round(true, 4),
-        "covered": round(float(np.mean(covered)), 4),
-        "width": round(float(np.mean(widths)), 4),
-        "bias": round(float(np.mean(values)) - true, 4),
-        "votes_covered": round(float(np.mean(by_votes)), 4),
-    }
+        for at_a_time in (None, max(votes, people // 4)):
+            if at_a_time:  # whoever comes early is asked about the unsure
+                strata = strata[np.argsort(strata % 3 + numbers.random(photos))]
+            yes, who, said = vote(population.photos(strata, numbers), people, votes, numbers, at_a_time)
+            _, person = np.unique(who, return_inverse=True)
+            between = between_people(person.ravel(), np.repeat(strata, votes), said.ravel())
+            parts = counted(population, strata, outcome(yes, votes))
+            found = headline(parts, between)
+            (in_turn if at_a_time else every).add(found.rate if found else None)
+            if not at_a_time:
+                by_class.add(class_weighted(parts, between))
+                share, n = float(yes.sum()) / (votes * photos), votes * photos
+                plain.add(Rate(share, *wilson(share, n), n=n))
+    return (
+        {"photos": photos, "rate": round(micro, 4)}
+        | every.row("")
+        | by_class.row("class_")
+        | in_turn.row("in_turn_")
+        | {"votes_covered": plain.row("")["covered"]}
+    )
+
+
+def counted(population: Population, strata: NDArray[np.int64], said: NDArray[np.float64]) -> list[Stratum]:
+    parts = []
+    for at, size in enumerate(population.size):
+        fits, ties, misfits = (int(((strata == at) & (said == value)).sum()) for value in (1.0, 0.5, 0.0))
+        parts.append(Stratum(f"{at // 3}", at % 3, round(100_000 * size), fits, ties, misfits))
+    return parts
 
 
 if __name__ == "__main__":

@@ -9,4 +9,4 @@ fi
 command -v apt-get >/dev/null || { echo "No apt-get here: install Chromium and set CHROMIUM=/path/to/it." >&2; exit 1; }
 export DEBIAN_FRONTEND=noninteractive
 $as_root apt-get update -qq
-$as_root apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null
+$as_root apt-get -o DPkg::Lock::Timeout=120 install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from django.db.models import Count, F, OuterRef, Q, Subquery
+from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
 
 from mapping.models import MappingEntry, SceneClass
 from validation.agreement import Rate, wilson
 from validation.models import Campaign, Prediction, Vote
-from validation.results import FITTING, JUDGED, NOT_FITTING, TIED, asked
+from validation.strata import FITTING, JUDGED, NOT_FITTING, TIED, asked
 
 MOST_ROWS = 60
 OWED = {
@@ -104,9 +104,10 @@ def scenes(campaign: Campaign, most: int = MOST_ROWS) -> list[SceneRow]:
 
 
 def _reasons(campaign: Campaign) -> dict[tuple[int, int], Counter[str]]:
-    """(photo, hashtag) → what is blamed, by how many, of the votes given in this campaign."""
+    """(photo, hashtag) → what is blamed, by how many, wherever they were asked: so were the votes."""
     found: dict[tuple[int, int], Counter[str]] = {}
-    votes = Vote.objects.counting().filter(~Q(reason=""), campaign=campaign).order_by()
+    same = asked(campaign).filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
+    votes = Vote.objects.counting().filter(~Q(reason=""), Exists(same)).order_by()
     for photo, hashtag, reason, n in votes.values_list("photo_id", "hashtag_id", "reason").annotate(
         n=Count("pk")
     ):
@@ -126,7 +127,7 @@ def _told(campaign: Campaign, scenes: list[int]) -> Counter[tuple[int, str]]:
     told: Counter[tuple[int, str]] = Counter()
     votes = Vote.objects.counting().filter(
         ~Q(reason=""),
-        campaign=campaign,
+        photo__campaigns=campaign,
         photo__predictions__model_id=campaign.model_id,
         photo__predictions__hashtag_id=F("hashtag_id"),
         photo__predictions__scene_class__in=scenes,

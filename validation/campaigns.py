@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import F
 
-from validation.models import Campaign, Photo, Question
+from validation.models import Campaign, Photo
 from validation.predicting import predict_again
+from validation.questions import settle_all
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -90,20 +91,11 @@ def change_rules(
         changed.append("name")
     locked.save(update_fields=["name", *RULES])
     put_many(locked, many)
-    _ask_for_more_or_fewer(locked, locked.votes_per_photo - before["votes_per_photo"])
+    if {"votes_per_photo", "extra_votes"} & set(changed):
+        settle_all(locked)
     if NEED_THE_JOB & set(changed):
         predict_again(campaign=locked, by=by)
     return changed
-
-
-def _ask_for_more_or_fewer(campaign: Campaign, difference: int) -> None:
-    """Open questions anew that now need more answers, and close those that have enough."""
-    if not difference:
-        return
-    asked = Question.objects.filter(campaign=campaign).exclude(kind=Question.Kind.GOLD)
-    asked.update(needed=F("needed") + difference)
-    enough = Q(needed__lte=F("fits") + F("does_not_fit"))
-    asked.update(is_done=Case(When(enough, then=Value(True)), default=Value(False)))
 
 
 @transaction.atomic

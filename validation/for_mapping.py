@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import datetime
 
-from django.db.models import Count, F, Max, Q
+from django.db.models import Case, Count, F, Max, Q, Value, When
 from django.urls import reverse
 
 from mapping.doubts import Doubt
 from validation.blame import OWED
 from validation.models import Vote
 
-LEAST = 2  # reasons against a row before it is doubted
+LEAST = 2  # people against a row before it is doubted
 MOST = 200  # rows
 
 
@@ -26,17 +26,19 @@ class Voters:
             photo__predictions__hashtag_id=F("hashtag_id"),
             photo__predictions__scene_class__isnull=False,
         )
-        rows = votes.order_by().values_list("photo__predictions__scene_class__key", "reason")
-        counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        owed = Case(*(When(reason=reason, then=Value(whose)) for reason, whose in OWED.items()))
+        rows = (
+            votes.order_by().annotate(owed=owed).values_list("photo__predictions__scene_class__key", "owed")
+        )
+        people: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         last: dict[str, datetime] = {}
-        for key, reason, n, at in rows.annotate(n=Count("pk"), at=Max("created_at")):
-            owed = OWED[Vote.Reason(reason)]
-            counts[key][owed] += n
-            if owed == "mapping":
-                last[key] = max(at, last.get(key, at))
+        for key, whose, n, at in rows.annotate(n=Count("person_id", distinct=True), at=Max("created_at")):
+            people[key][whose] = n
+            if whose == "mapping":
+                last[key] = at
         found = [
             (key, Doubt(said["mapping"], last[key], f"{reverse('validation:votes')}?scene={key}"))
-            for key, said in counts.items()
+            for key, said in people.items()
             if said["mapping"] >= LEAST and said["mapping"] > said["network"]
         ]
         return dict(sorted(found, key=lambda one: -one[1].people)[:MOST])

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Greatest
+from django.utils import timezone
 
-from validation.models import Campaign, GoldAnswer, Question
-from validation.questions import ask_known_answers
+from validation.models import Campaign, GoldAnswer, Participation, Question, Vote
+from validation.questions import ask_known_answers, delete, lock
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -37,24 +39,43 @@ def decide(
     *, campaign: Campaign, by: AbstractBaseUser, photo: int, hashtag: int, answer: str, note: str = ""
 ) -> bool:
     """Mark what is known of a photo and a hashtag ("fits", "does_not_fit"), or take the mark away
-    ("unknown").
+    ("unknown"). Whoever answered a mark that is changed or taken away is not measured by it any more.
 
     Campaigns that are open ask about it from now on. False if neither the campaign asks about it nor it is
     marked: the page was out of date. Repeating it changes nothing.
     """
+    asked = Question.objects.filter(photo_id=photo, hashtag_id=hashtag)
+    lock(asked)  # votes on it wait, or have been counted
     known = GoldAnswer.objects.filter(photo_id=photo, hashtag_id=hashtag)
+    before = known.first()
     if answer == "unknown":
-        removed, _ = known.delete()
-        Question.objects.filter(photo_id=photo, hashtag_id=hashtag, kind=Question.Kind.GOLD).delete()
-        return bool(removed)
-    if not Question.objects.filter(campaign=campaign, photo_id=photo, hashtag_id=hashtag).exists():
+        if before is None:
+            return False
+        _measure_nobody_by(before)
+        known.delete()
+        delete(asked.filter(kind=Question.Kind.GOLD))
+        return True
+    if not asked.filter(campaign=campaign).exists():
         return False
     fits = answer == "fits"
-    first = known.first()
-    if first is None:
+    if before is None:
         GoldAnswer.objects.create(photo_id=photo, hashtag_id=hashtag, fits=fits, note=note, set_by_id=by.pk)
-    elif first.fits != fits:
-        known.update(fits=fits, note=note, set_by=by.pk)
+    elif before.fits != fits:
+        _measure_nobody_by(before)
+        known.update(fits=fits, note=note, set_by=by.pk, set_at=timezone.now())
     for other in Campaign.objects.taking_votes().filter(gold_share__gt=0):
         ask_known_answers(campaign=other)
     return True
+
+
+def _measure_nobody_by(known: GoldAnswer) -> None:
+    """A mark that was wrong: what people answered since it was set tells nothing of how well they look."""
+    votes = Vote.objects.answered().filter(photo_id=known.photo_id, hashtag_id=known.hashtag_id)
+    for person, where, answer in votes.filter(created_at__gte=known.set_at).values_list(
+        "person_id", "campaign_id", "answer"
+    ):
+        right = (answer == Vote.Answer.FITS) == known.fits
+        Participation.objects.filter(person_id=person, campaign_id=where).update(
+            gold=Greatest(F("gold") - 1, Value(0)),
+            gold_right=Greatest(F("gold_right") - int(right), Value(0)),
+        )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef
+from django.utils import timezone
 
 from jobs import services as jobs
 from jobs.lease import JobError, Lease
@@ -18,7 +19,7 @@ from trainer.engine.errors import ModelError
 from trainer.models import TrainedModel
 from validation.models import Campaign, Photo, Prediction
 from validation.models.photos import PhotoQuerySet
-from validation.questions import make_questions
+from validation.questions import count_votes_since, make_questions
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -69,7 +70,9 @@ def predict(lease: Lease) -> None:
             done += len(batch)
             pace = (time.monotonic() - started) / (done - before)
             lease.beat(done, max(done, total), "Predicting", pace * max(0, total - done))
+    began = timezone.now()
     make_questions(campaign=campaign)
+    count_votes_since(began)
 
 
 def _photos(campaign: Campaign) -> PhotoQuerySet:

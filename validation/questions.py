@@ -15,7 +15,8 @@ from typing import TypeVar
 
 import numpy as np
 from django.db import transaction
-from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
+from django.db.models import Case, Count, Exists, F, Max, Min, OuterRef, Q, QuerySet, Value, When
+from django.db.models.functions import Least
 
 from jobs.models import Job
 from mapping.models import Hashtag
@@ -23,6 +24,7 @@ from validation.models import (
     AuthorHashtag,
     Campaign,
     GoldAnswer,
+    Participation,
     Photo,
     Prediction,
     Question,
@@ -32,6 +34,7 @@ from validation.models import (
 CHANCE = random.SystemRandom()
 CHUNK = 2000  # rows at a time
 THIRDS = (1 / 3, 2 / 3)
+BANDS = 3
 LOCKED_BY = ("photo_id", "hashtag_id", "pk")
 Pair = tuple[int, int]  # photo, hashtag
 Row = TypeVar("Row")
@@ -87,6 +90,22 @@ def settle(question: Question, campaign: Campaign) -> None:
     question.is_done = question.answers >= question.needed
 
 
+def settle_all(campaign: Campaign) -> None:
+    """As `settle`, for every question of the campaign at once, after a change of its rules; saves."""
+    rows = Question.objects.filter(campaign=campaign).exclude(kind=Question.Kind.GOLD)
+    votes, answers = campaign.votes_per_photo, F("fits") + F("does_not_fit")
+    margin_of_one = Q(fits__lte=F("does_not_fit") + 1, does_not_fit__lte=F("fits") + 1)
+    enough_to_see = Q(fits__gte=votes - F("does_not_fit"))
+    split = margin_of_one & enough_to_see & Q(fits__gt=0, does_not_fit__gt=0)
+    more = Least(Value(votes + campaign.extra_votes), answers + 1)
+    extra = When(split & Q(kind=Question.Kind.SUGGESTION), then=more)
+    chosen = lock(rows)
+    for some in _parts(chosen, CHUNK):
+        part = Question.objects.filter(pk__in=some)
+        part.update(needed=Case(extra, default=Value(votes)))
+        part.update(is_done=Case(When(needed__lte=answers, then=Value(True)), default=Value(False)))
+
+
 def recount(pairs: Iterable[Pair]) -> int:
     """Count the votes on these photos and hashtags anew, in every campaign that asks about them.
 
@@ -111,6 +130,15 @@ def recount(pairs: Iterable[Pair]) -> int:
     return number
 
 
+@transaction.atomic
+def count_votes_since(began: datetime) -> int:
+    """Count anew what was voted on since then. Whoever voted while make_questions worked could not see its
+    questions yet, and did not count along with them; to be called once they are committed.
+    """
+    votes = Vote.objects.filter(created_at__gte=began).order_by()
+    return recount(votes.values_list("photo_id", "hashtag_id").distinct())
+
+
 # --- suggestions ------------------------------------------------------------------------------
 
 
@@ -128,7 +156,7 @@ def _drop_what_is_not_wanted(campaign: Campaign) -> None:
     """Their votes stay, and count again when the question comes back."""
     asked = Question.objects.filter(campaign=campaign)
     same = wanted(campaign).filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
-    asked.filter(~Exists(same.order_by()), kind=Question.Kind.SUGGESTION).delete()
+    delete(asked.filter(~Exists(same.order_by()), kind=Question.Kind.SUGGESTION))
     gone = Q(photo__withdrawn_at__isnull=False)
     if not campaign.gold_share:
         gone |= Q(kind=Question.Kind.GOLD)
@@ -137,18 +165,21 @@ def _drop_what_is_not_wanted(campaign: Campaign) -> None:
     elif chosen := list(campaign.hashtags.values_list("pk", flat=True)):
         gone |= Q(kind=Question.Kind.SILENCE) & ~Q(hashtag__in=chosen)
     known = GoldAnswer.objects.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
-    asked.filter(gone | (Q(kind=Question.Kind.GOLD) & ~Exists(known))).delete()
+    delete(asked.filter(gone | (Q(kind=Question.Kind.GOLD) & ~Exists(known))))
 
 
 def _ask_suggestions(campaign: Campaign) -> int:
-    asked = Question.objects.filter(
-        campaign=campaign, photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id")
-    )
-    new = wanted(campaign).filter(~Exists(asked))
-    edges = _edges(campaign, new)
+    asked = Question.objects.filter(campaign=campaign)
+    same = asked.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
+    rows = wanted(campaign).filter(~Exists(same)).values_list("photo_id", "hashtag_id", "confidence")
+    new = list(rows)
+    if not new:
+        return 0
+    first, edges = _bands(asked.filter(kind=Question.Kind.SUGGESTION), [sure for *_, sure in new])
+    # What joins late has ranks behind people's fronts, too: they begin anew, or would come to it last.
+    Participation.objects.filter(campaign=campaign).update(front=0.0)
     made = 0
-    rows = new.values_list("photo_id", "hashtag_id", "confidence")
-    for some in _parts(list(rows), CHUNK):
+    for some in _parts(new, CHUNK):
         questions = [
             Question(
                 campaign=campaign,
@@ -156,7 +187,7 @@ def _ask_suggestions(campaign: Campaign) -> int:
                 hashtag_id=hashtag,
                 kind=Question.Kind.SUGGESTION,
                 confidence=confidence,
-                band=sum((confidence or 0.0) >= edge for edge in edges),
+                band=first + sum((confidence or 0.0) >= edge for edge in edges),
             )
             for photo, hashtag, confidence in some
         ]
@@ -164,16 +195,23 @@ def _ask_suggestions(campaign: Campaign) -> int:
     return made
 
 
-def _edges(campaign: Campaign, new: QuerySet[Prediction]) -> list[float]:
-    """The two confidences that part the bands. Once drawn they stay: a question never changes its stratum."""
-    asked = Question.objects.filter(
-        campaign=campaign, kind=Question.Kind.SUGGESTION, confidence__isnull=False
-    )
-    if asked.exists():
-        below = (asked.filter(band__lte=band).aggregate(top=Max("confidence"))["top"] for band in (0, 1))
-        return [math.nextafter(top, math.inf) if top is not None else -math.inf for top in below]
-    sure = [one for one in new.values_list("confidence", flat=True) if one is not None]
-    return [float(edge) for edge in np.quantile(sure, THIRDS)] if sure else []
+def _bands(asked: QuerySet[Question], new: list[float | None]) -> tuple[int, list[float]]:
+    """The first band of these new questions, and the two confidences that part the thirds.
+
+    Once people have been asked, what joins gets bands of its own: among old and new together those answered
+    are no random part. Until then all are banded anew, together. Question to question a band never changes.
+    """
+    top = asked.aggregate(top=Max("band"))["top"]
+    first = 0 if top is None else top // BANDS * BANDS
+    latest = asked.filter(band__gte=first)
+    if latest.filter(~Q(stream="") | Q(fits__gt=0) | Q(does_not_fit__gt=0)).exists():
+        first, latest = first + BANDS, asked.none()
+    sure = [one for one in (*new, *latest.values_list("confidence", flat=True)) if one is not None]
+    edges = [float(edge) for edge in np.quantile(sure, THIRDS)] if sure else []
+    if edges:
+        low, high = (Q(confidence__gte=edge) for edge in edges)
+        latest.update(band=Case(When(high, then=first + 2), When(low, then=first + 1), default=first))
+    return first, edges
 
 
 # --- silence ----------------------------------------------------------------------------------
@@ -287,32 +325,52 @@ def _create(campaign: Campaign, questions: list[Question]) -> int:
     # Another kind may ask the same of the photo already: it stands.
     before = Question.objects.filter(campaign=campaign).count()
     Question.objects.bulk_create(questions, ignore_conflicts=True, batch_size=500)
+    _mark_shared({question.photo_id for question in questions})
     return Question.objects.filter(campaign=campaign).count() - before
+
+
+def _mark_shared(photos: set[int]) -> None:
+    twins = Question.objects.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
+    rows = Question.objects.filter(
+        Exists(twins.exclude(pk=OuterRef("pk"))), photo_id__in=photos, shared=False
+    )
+    Question.objects.filter(pk__in=lock(rows)).update(shared=True)
+
+
+def lock(rows: QuerySet[Question]) -> list[int]:
+    """Numbers of these questions, locked in the order in which everybody locks them (decision 0016)."""
+    return list(rows.select_for_update(of=("self",)).order_by(*LOCKED_BY).values_list("pk", flat=True))
+
+
+def delete(rows: QuerySet[Question]) -> None:
+    """Questions and their leases, the questions locked first: whoever votes does so, too."""
+    for some in _parts(lock(rows), CHUNK):
+        Question.objects.filter(pk__in=some).delete()
 
 
 def _count_votes(questions: list[Question]) -> None:
     photos = {question.photo_id for question in questions}
     votes = Vote.objects.counting().filter(photo_id__in=photos).order_by()
     counts: Counter[tuple[int, int, str]] = Counter()
-    last: dict[Pair, datetime] = {}
+    first: dict[Pair, datetime] = {}
     for photo, hashtag, answer, n, at in votes.values_list("photo_id", "hashtag_id", "answer").annotate(
-        n=Count("pk"), at=Max("created_at")
+        n=Count("pk"), at=Min("created_at")
     ):
         counts[photo, hashtag, answer] = n
         if answer != Vote.Answer.SKIP:
-            last[photo, hashtag] = max(at, last.get((photo, hashtag), at))
+            first[photo, hashtag] = min(at, first.get((photo, hashtag), at))
     for question in questions:
         pair = question.photo_id, question.hashtag_id
         question.fits = counts[*pair, Vote.Answer.FITS]
         question.does_not_fit = counts[*pair, Vote.Answer.DOES_NOT_FIT]
         question.skips = counts[*pair, Vote.Answer.SKIP]
-        question.answered_at = last.get(pair)
+        question.answered_at = first.get(pair)
 
 
 def drop_photo(*, photo: Photo, campaign: Campaign | None = None) -> None:
     """Nobody is asked about the photo any more, in one campaign or in any; votes given are kept."""
     questions = Question.objects.filter(photo=photo)
-    (questions.filter(campaign=campaign) if campaign else questions).delete()
+    delete(questions.filter(campaign=campaign) if campaign else questions)
 
 
 def _parts(rows: list[Row], size: int) -> Iterator[list[Row]]:

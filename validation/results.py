@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Sum, Value
-from django.db.models.functions import Cast, Coalesce, Floor, Least, TruncDate
+from django.db.models.functions import Cast, Floor, Least, TruncDate
 from django.utils import timezone
 
 from mapping.models import Hashtag
+from validation import answers, strata
 from validation.agreement import Rate, wilson
+from validation.answers import Answers
 from validation.assignment import answered_by
 from validation.models import (
     AuthorHashtag,
@@ -27,22 +28,20 @@ from validation.models import (
 )
 from validation.statistics import headline as post_stratified
 from validation.statistics.dawid_skene import dawid_skene
-from validation.statistics.headline import Person, Stratum
-from validation.statistics.plan import still_needed
+from validation.statistics.headline import Stratum
+from validation.statistics.people import between_people
+from validation.statistics.plan import photos_needed, still_needed
 from validation.statistics.reliability import Reliability, reliability
-from validation.statistics.yes_saying import Known, corrected
+from validation.statistics.yes_saying import Known, corrected, known, share_of_yes
+from validation.strata import FITTING, JUDGED, NOT_FITTING, OUTCOMES, TIED, asked
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
 DAYS = 60  # shown over time
 BINS = 10  # of the confidence
-DS_LEAST, DS_MOST = 100, 50_000  # votes between which everybody's errors are estimated while a page is made
-FITTING = Q(fits__gt=F("does_not_fit"))
-TIED = Q(fits=F("does_not_fit"), fits__gt=0)
-NOT_FITTING = Q(fits__lt=F("does_not_fit"))
-JUDGED = Q(fits__gt=0) | Q(does_not_fit__gt=0)
-AUDIT = Q(stream=Question.Stream.AUDIT)
+DS_LEAST = 100  # answers from which everybody's errors are estimated
+GLANCE = 10_000  # answers read for a page that shows the headline alone
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,8 @@ class HashtagRow:
     hashtag: str
     suggested: int  # photos
     rate: Rate | None  # None: nobody has answered yet
-    needed: int  # more photos to judge until its interval is narrow enough; 0: none, or no more there are
+    needed: int  # more photos to judge until its interval is narrow enough, of those there are
+    missing: int = 0  # photos there would have to be more, even when all of these are judged
     would_post: Known | None = None  # asked apart, and only sometimes; None: nobody was
 
 
@@ -97,9 +97,9 @@ class Silence:
 class Summary:
     overall: Rate | None  # post-stratified: every photo that got a suggestion weighs the same
     class_weighted: Rate | None  # every hashtag weighs the same
-    unjudged: float  # share of suggestions whose hashtag nobody has answered about
+    unjudged: float  # share of suggestions of a kind that nobody has answered about
     raw: Rate | None  # of the photos judged, as they come
-    audit: Rate | None  # of those drawn at random alone
+    audit: Rate | None  # of those below every rank not drawn yet: a plain random sample; of one campaign
     corrected: Rate | None  # for people who say yes to anything
     controls: Known | None  # how often people said yes to a wrong hashtag
     hashtags: list[HashtagRow]
@@ -108,10 +108,13 @@ class Summary:
     people: int
     photos: int  # predicted, with or without a suggestion
     suggested: int
+    asked: int  # of the suggestions, those that the campaign's rules ask about
     done: int  # suggestions with as many answers as they need
     reliability: Reliability | None
     bins: list[Bin] = field(default_factory=list)
     days: list[Day] = field(default_factory=list)
+    earlier: Rate | None = None  # of what was first answered before the first of these days
+    fitting: Known | None = None  # how often people said yes to what is known to fit
     would_post: Known | None = None  # asked apart, and only sometimes
     weighed: float | None = None  # the share that fits when everybody's errors are estimated too
     silence: Silence | None = None
@@ -123,6 +126,15 @@ class Summary:
     @property
     def needed(self) -> list[HashtagRow]:
         return sorted((row for row in self.hashtags if row.needed), key=lambda row: -row.needed)
+
+    @property
+    def missing(self) -> list[HashtagRow]:
+        return sorted((row for row in self.hashtags if row.missing), key=lambda row: -row.missing)
+
+    @property
+    def is_partial(self) -> bool:
+        """Too much is unjudged for the headline to stand for all suggestions."""
+        return self.unjudged > 0.1
 
 
 @dataclass(frozen=True)
@@ -141,17 +153,6 @@ class Progress:
 NO_PROGRESS = Progress(0, 0, 0)
 
 
-def asked(campaign: Campaign | None, kind: str = Question.Kind.SUGGESTION) -> QuerySet[Question]:
-    """The suggestions that one campaign asks about, or any, each photo and hashtag once."""
-    rows = Question.objects.filter(kind=kind)
-    if campaign is not None:
-        return rows.filter(campaign=campaign)
-    same = Question.objects.filter(
-        kind=kind, photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id")
-    )
-    return rows.filter(~Exists(same.filter(pk__lt=OuterRef("pk"))))
-
-
 def scope(campaign: Campaign | None) -> PredictionQuerySet:
     """The predictions that one campaign, or any, stands for."""
     if campaign is None:
@@ -161,22 +162,22 @@ def scope(campaign: Campaign | None) -> PredictionQuerySet:
 
 def headline() -> Rate | None:
     """Over all campaigns, for the home page."""
-    found = post_stratified.headline([_stratum(row) for row in _strata(None)], _people(None))
+    rows = strata.count(None)
+    between = _between(answers.read(None, rows, GLANCE))
+    found = post_stratified.headline([strata.stratum_of(row) for row in rows], between)
     return found.rate if found else None
 
 
 def summarise(campaign: Campaign | None) -> Summary:
     """Everything on the agreement page, in a constant number of queries."""
-    rows = _strata(campaign)
-    strata = [_stratum(row) for row in rows]
-    people = _people(campaign)
-    found = post_stratified.headline(strata, people)
-    raw = _rate(*(sum(getattr(one, name) for one in strata) for name in ("fits", "ties", "misfits")))
-    audited = _rate(
-        *(sum(row[name] for row in rows) for name in ("audit_fits", "audit_ties", "audit_misfits"))
-    )
+    rows = strata.count(campaign)
+    parts = [strata.stratum_of(row) for row in rows]
+    said = answers.read(campaign, rows)
+    between = _between(said)
+    found = post_stratified.headline(parts, between)
     fitting, wrong = _known(campaign)
     would_post = _would_post(campaign) if campaign else {}
+    days, earlier = _days(campaign)
     photos = (
         scope(campaign)
         .order_by()
@@ -187,25 +188,42 @@ def summarise(campaign: Campaign | None) -> Summary:
     )
     return Summary(
         overall=found.rate if found else None,
-        class_weighted=post_stratified.class_weighted(strata, people),
+        class_weighted=post_stratified.class_weighted(parts, between),
         unjudged=found.unjudged if found else 1.0,
-        raw=raw,
-        audit=audited,
-        corrected=corrected(found.rate, fitting, wrong) if found else None,
+        raw=_rate(*(sum(getattr(one, name) for one in parts) for name in ("fits", "ties", "misfits"))),
+        audit=_rate_of(strata.drawn_at_random(campaign)) if campaign else None,
+        corrected=_corrected(parts, said, between, fitting, wrong),
         controls=wrong if wrong.n else None,
-        hashtags=_hashtags(strata, would_post),
+        fitting=fitting if fitting.n else None,
+        hashtags=_hashtags(parts, between, would_post),
         votes=sum(row["votes"] + row["skipped"] for row in rows),
         skips=sum(row["skipped"] for row in rows),
-        people=len(people),
+        people=people(campaign),
+        asked=sum(row["size"] for row in rows),
         done=sum(row["done"] for row in rows),
-        reliability=_reliability(campaign),
+        reliability=reliability(said.counts()),
         bins=_bins(campaign),
-        days=_days(campaign),
+        days=days,
+        earlier=earlier,
         would_post=_together(would_post.values()),
-        weighed=_weighed(campaign, sum(row["votes"] for row in rows)) if campaign else None,
+        weighed=_weighed(said) if campaign else None,
         silence=silence(campaign) if campaign else None,
         **photos,
     )
+
+
+def people(campaign: Campaign | None) -> int:
+    """How many people's answers stand behind the rates, those set aside left out; also who answered the same
+    in another campaign.
+    """
+    rows = Participation.objects.exclude(person__standing__is_set_aside=True)
+    rows = rows.filter(Q(fits__gt=0) | Q(does_not_fit__gt=0)).order_by()
+    if campaign is None:
+        return rows.aggregate(n=Count("person_id", distinct=True))["n"] or 0
+    here = set(rows.filter(campaign=campaign).values_list("person_id", flat=True))
+    shared = asked(campaign).filter(JUDGED, shared=True, photo__votes__hashtag_id=F("hashtag_id"))
+    counting = shared.filter(photo__votes__set_aside=False).exclude(photo__votes__answer=Vote.Answer.SKIP)
+    return len(here.union(counting.order_by().values_list("photo__votes__person_id", flat=True).distinct()))
 
 
 @dataclass(frozen=True)
@@ -226,8 +244,9 @@ class Brief:
 
 
 def brief(campaign: Campaign) -> Brief:
-    rows = _strata(campaign)
-    found = post_stratified.headline([_stratum(row) for row in rows], people := _people(campaign))
+    rows = strata.count(campaign)
+    between = _between(answers.read(campaign, rows, GLANCE))
+    found = post_stratified.headline([strata.stratum_of(row) for row in rows], between)
     suggested = (
         Prediction.objects.of(campaign).order_by().values_list("hashtag__name").annotate(n=Count("pk"))
     )
@@ -239,7 +258,7 @@ def brief(campaign: Campaign) -> Brief:
         suggested=sum(counts.values()),
         done=sum(row["done"] for row in rows),
         votes=sum(row["votes"] + row["skipped"] for row in rows),
-        people=len(people),
+        people=people(campaign),
         hashtags=sorted(counts.items(), key=lambda one: (-one[1], one[0])),
     )
 
@@ -247,45 +266,12 @@ def brief(campaign: Campaign) -> Brief:
 # --- parts ------------------------------------------------------------------------------------
 
 
-def _strata(campaign: Campaign | None) -> list[dict[str, Any]]:
-    """Hashtag × band; with all campaigns together × campaign too, which draw at different speeds."""
-    by = ("hashtag__name", "band") if campaign else ("hashtag__name", "band", "campaign_id")
-    return list(
-        asked(campaign)
-        .order_by()
-        .values(*by)
-        .annotate(
-            size=Count("pk"),
-            fitting=Count("pk", filter=FITTING),
-            tied=Count("pk", filter=TIED),
-            not_fitting=Count("pk", filter=NOT_FITTING),
-            audit_fits=Count("pk", filter=FITTING & AUDIT),
-            audit_ties=Count("pk", filter=TIED & AUDIT),
-            audit_misfits=Count("pk", filter=NOT_FITTING & AUDIT),
-            done=Count("pk", filter=Q(is_done=True)),
-            votes=Coalesce(Sum(F("fits") + F("does_not_fit")), 0),
-            skipped=Coalesce(Sum("skips"), 0),
-        )
-    )
+def _between(said: Answers) -> float:
+    return between_people(said.person, said.stratum, said.said_yes)
 
 
-def _stratum(row: dict[str, Any]) -> Stratum:
-    band = row["band"] + 3 * row.get("campaign_id", 0)
-    name = row["hashtag__name"]
-    return Stratum(name, band, row["size"], row["fitting"], row["tied"], row["not_fitting"])
-
-
-def _people(campaign: Campaign | None) -> list[Person]:
-    """What everybody said of suggestions, those whose votes are set aside left out."""
-    rows = Participation.objects.exclude(person__standing__is_set_aside=True)
-    if campaign is not None:
-        rows = rows.filter(campaign=campaign)
-    said = (
-        rows.order_by()
-        .values("person_id")
-        .annotate(yes=Sum(F("fits") - F("control_fits")), n=Sum(F("fits") + F("does_not_fit") - F("control")))
-    )
-    return [Person(row["yes"], row["n"]) for row in said if row["n"] > 0]
+def _rate_of(row: Mapping[str, Any]) -> Rate | None:
+    return _rate(row["fitting"], row["tied"], row["not_fitting"])
 
 
 def _rate(fits: int, ties: int, misfits: int) -> Rate | None:
@@ -296,15 +282,16 @@ def _rate(fits: int, ties: int, misfits: int) -> Rate | None:
     return Rate(value, *wilson(value, n), n=n)
 
 
-def _hashtags(strata: list[Stratum], would_post: dict[str, Known]) -> list[HashtagRow]:
+def _hashtags(parts: list[Stratum], between: float, would_post: dict[str, Known]) -> list[HashtagRow]:
     rows = []
-    for name in sorted({one.hashtag for one in strata}):
-        own = [one for one in strata if one.hashtag == name]
-        found = post_stratified.headline(own)
+    for name in sorted({one.hashtag for one in parts}):
+        own = [one for one in parts if one.hashtag == name]
+        found = post_stratified.headline(own, between)
         rate, size = found.rate if found else None, sum(one.size for one in own)
         expected = min(0.95, max(0.5, rate.value)) if rate and not rate.is_few else 0.9
         needed = still_needed(rate.n if rate else 0, size, expected)
-        rows.append(HashtagRow(name, size, rate, needed, would_post.get(name)))
+        missing = max(0, photos_needed(expected) - size)
+        rows.append(HashtagRow(name, size, rate, needed, missing, would_post.get(name)))
     return sorted(rows, key=_best_founded_first)
 
 
@@ -316,20 +303,37 @@ def _best_founded_first(row: HashtagRow) -> tuple[bool, bool, float, str]:
 
 
 def _known(campaign: Campaign | None) -> tuple[Known, Known]:
-    """Votes on what is known to fit, and on what is known not to: known answers, and controls."""
-    rows = Question.objects.filter(campaign=campaign) if campaign else Question.objects.all()
-    controls = rows.filter(kind=Question.Kind.CONTROL).aggregate(yes=Sum("fits"), no=Sum("does_not_fit"))
-    yes = {True: 0, False: controls["yes"] or 0}
-    n = {True: 0, False: yes[False] + (controls["no"] or 0)}
-    known = {(one.photo_id, one.hashtag_id): one.fits for one in GoldAnswer.objects.all()}
-    marked = rows.filter(photo_id__in={photo for photo, _ in known}).exclude(kind=Question.Kind.CONTROL)
-    # The same votes stand behind the questions of several campaigns.
-    fields = ("photo_id", "hashtag_id", "fits", "does_not_fit")
-    for photo, hashtag, fits, not_fitting in set(marked.values_list(*fields)):
-        if (is_right := known.get((photo, hashtag))) is not None:
-            yes[is_right] += fits
-            n[is_right] += fits + not_fitting
-    return Known(yes[True], n[True]), Known(yes[False], n[False])
+    """Answers about what is known to fit, and about what is known not to: known answers, and controls.
+
+    Known answers only from when they were marked: what was marked because all agreed says that all agree.
+    """
+    rows = Question.objects.filter(kind=Question.Kind.CONTROL)
+    gold = GoldAnswer.objects.filter(
+        photo__votes__hashtag_id=F("hashtag_id"),
+        photo__votes__set_aside=False,
+        photo__votes__created_at__gte=F("set_at"),
+        **({"photo__votes__campaign": campaign} if campaign else {}),
+    ).exclude(photo__votes__answer=Vote.Answer.SKIP)
+    if campaign:
+        rows = rows.filter(campaign=campaign)
+    controls = rows.order_by().values_list("fits", "does_not_fit").annotate(n=Count("pk"))
+    yes = Count("pk", filter=Q(photo__votes__answer=Vote.Answer.FITS))
+    no = Count("pk", filter=Q(photo__votes__answer=Vote.Answer.DOES_NOT_FIT))
+    marked = list(gold.order_by().values("pk", "fits").annotate(yes=yes, no=no))
+    fitting = [(row["yes"], row["no"], 1) for row in marked if row["fits"]]
+    wrong = [(row["yes"], row["no"], 1) for row in marked if not row["fits"]]
+    return known(fitting), known([*controls, *wrong])
+
+
+def _corrected(
+    parts: list[Stratum], said: Answers, between: float, fitting: Known, wrong: Known
+) -> Rate | None:
+    counts = said.counts()
+    if not len(counts):
+        return None
+    shares = counts[:, 0] / counts.sum(1)
+    found = share_of_yes(parts, said.stratum_of_question(), shares, between)
+    return corrected(*found, len(shares), fitting, wrong) if found else None
 
 
 def _would_post(campaign: Campaign) -> dict[str, Known]:
@@ -351,30 +355,11 @@ def _suggested(campaign: Campaign) -> QuerySet[Question]:
     return rows.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
 
 
-def _weighed(campaign: Campaign, votes: int) -> float | None:
-    """Dawid and Skene's prevalence, from the votes given in the campaign; None with few or very many."""
-    if not DS_LEAST <= votes <= DS_MOST:
+def _weighed(said: Answers) -> float | None:
+    """Dawid and Skene's prevalence; None with few answers."""
+    if len(said.question) < DS_LEAST:
         return None
-    rows = Vote.objects.counting().answered().filter(Exists(_suggested(campaign)), campaign=campaign)
-    found = list(rows.order_by().values_list("photo_id", "person_id", "answer"))
-    if len(found) < DS_LEAST:
-        return None
-    _, questions = np.unique([photo for photo, *_ in found], return_inverse=True)
-    _, people = np.unique([person for _, person, _ in found], return_inverse=True)
-    said_yes = np.array([answer == Vote.Answer.FITS for *_, answer in found])
-    return dawid_skene(questions, people, said_yes).prevalence
-
-
-def _reliability(campaign: Campaign | None) -> Reliability | None:
-    """By how often each pair of counts occurs: a few dozen rows, however many questions."""
-    rows = (
-        asked(campaign).filter(JUDGED).order_by().values_list("fits", "does_not_fit").annotate(n=Count("pk"))
-    )
-    pairs = list(rows)
-    if not pairs:
-        return None
-    counts = np.array([(fits, not_fitting) for fits, not_fitting, _ in pairs])
-    return reliability(np.repeat(counts, [n for *_, n in pairs], axis=0))
+    return dawid_skene(said.question, said.person, said.said_yes).prevalence
 
 
 def _bins(campaign: Campaign | None) -> list[Bin]:
@@ -386,36 +371,28 @@ def _bins(campaign: Campaign | None) -> list[Bin]:
         .values("tenth")
         .annotate(
             sure=Sum("confidence"),
-            fitting=Count("pk", filter=FITTING),
-            tied=Count("pk", filter=TIED),
-            not_fitting=Count("pk", filter=NOT_FITTING),
+            **OUTCOMES,
         )
     )
     bins = []
     for row in sorted(rows, key=lambda one: one["tenth"]):
-        rate = _rate(row["fitting"], row["tied"], row["not_fitting"])
+        rate = _rate_of(row)
         if rate:
             bins.append(Bin(row["tenth"], row["sure"] / rate.n, rate))
     return bins
 
 
-def _days(campaign: Campaign | None) -> list[Day]:
-    """By the day of a photo's last answer; a photo is in one day only."""
+def _days(campaign: Campaign | None) -> tuple[list[Day], Rate | None]:
+    """By the day of a photo's first answer, and all that were before these days: each photo once, and no day
+    gathers the disputed ones because more was asked about them.
+    """
     since = timezone.now() - timedelta(days=DAYS)
-    rows = (
-        asked(campaign)
-        .filter(JUDGED, answered_at__gte=since)
-        .order_by()
-        .values(day=TruncDate("answered_at"))
-        .annotate(
-            fitting=Count("pk", filter=FITTING),
-            tied=Count("pk", filter=TIED),
-            not_fitting=Count("pk", filter=NOT_FITTING),
-        )
-    )
-    days = sorted(rows, key=lambda one: one["day"])
-    rates = [(row["day"], _rate(row["fitting"], row["tied"], row["not_fitting"])) for row in days]
-    return [Day(day, rate) for day, rate in rates if rate]
+    rows = asked(campaign).filter(JUDGED).order_by()
+    by_day = rows.filter(answered_at__gte=since).values(day=TruncDate("answered_at")).annotate(**OUTCOMES)
+    earlier = rows.filter(answered_at__lt=since).aggregate(**OUTCOMES)
+    days = sorted(by_day, key=lambda one: one["day"])
+    rates = [(row["day"], _rate_of(row)) for row in days]
+    return [Day(day, rate) for day, rate in rates if rate], _rate_of(earlier)
 
 
 def silence(campaign: Campaign) -> Silence:

@@ -9,7 +9,7 @@ from trainer.mcnemar import mcnemar
 from trainer.models import TrainedModel
 from validation.agreement import Rate, majority, wilson
 from validation.models import Campaign, Prediction, Question
-from validation.results import JUDGED
+from validation.strata import JUDGED
 
 SURE = 0.05
 RELEASES = 5

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Min, Value
+from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
@@ -75,6 +75,8 @@ def record_vote(
     crowd.hold(person)  # copies of one request come one after the other, and none beside an undo
     given = Vote.objects.filter(photo_id=photo_id, hashtag_id=hashtag_id, person_id=person.pk).first()
     if given is not None:
+        held = QuestionLease.objects.filter(person_id=person.pk)
+        held.filter(question__photo_id=photo_id, question__hashtag_id=hashtag_id).delete()
         return given
     _check_open(campaign)
     if crowd.is_paused(person):
@@ -102,7 +104,7 @@ def record_vote(
     except IntegrityError:
         # The request id belongs to another question, or to somebody else.
         raise VoteRefused(OUT_OF_DATE) from None
-    _count(asked, vote, +1, vote.created_at)
+    _count(asked, vote, +1)
     QuestionLease.objects.filter(question__in=asked, person_id=person.pk).delete()
     _add_to_participation(campaign, vote, question, known, +1)
     if known is not None:
@@ -130,7 +132,7 @@ def undo_vote(*, campaign: Campaign, person: AbstractBaseUser, request_id: UUID)
     if not deleted:
         return None
     TakenBack.objects.create(request_id=last.request_id, person_id=person.pk)
-    _count(asked, last, -1, None)
+    _count(asked, last, -1)
     question = next((one for one in asked if one.campaign_id == campaign.pk), None)
     known = GoldAnswer.objects.filter(photo_id=last.photo_id, hashtag_id=last.hashtag_id).first()
     _add_to_participation(campaign, last, question, known, -1)
@@ -184,13 +186,20 @@ def _has_room(question: Question, person: AbstractBaseUser) -> bool:
     return question.answers + held < question.needed
 
 
-def _count(asked: list[Question], vote: Vote, step: int, at: datetime | None) -> None:
+def _count(asked: list[Question], vote: Vote, step: int) -> None:
+    """Add a vote that is kept, or take away one that is deleted."""
     field = "skips" if vote.answer == Vote.Answer.SKIP else vote.answer
     for one in asked:
         setattr(one, field, max(0, getattr(one, field) + step))
         settle(one, one.campaign)
-        if at is not None and vote.answer != Vote.Answer.SKIP:
-            one.answered_at = at
+        if not one.answers:
+            one.answered_at = None
+        elif step > 0:
+            one.answered_at = one.answered_at or vote.created_at
+        elif one.answered_at == vote.created_at:
+            others = Vote.objects.counting().answered()
+            same = others.filter(photo_id=vote.photo_id, hashtag_id=vote.hashtag_id)
+            one.answered_at = same.aggregate(first=Min("created_at"))["first"]
         one.save(update_fields=[field, "needed", "is_done", "answered_at"])
 
 
@@ -212,5 +221,6 @@ def _add_to_participation(
             changes["control_fits"] = step * (vote.answer == Vote.Answer.FITS)
     row, _ = Participation.objects.get_or_create(person_id=vote.person_id, campaign=campaign)
     Participation.objects.filter(pk=row.pk).update(
-        last_at=timezone.now(), **{field: F(field) + by for field, by in changes.items()}
+        last_at=timezone.now(),
+        **{field: Greatest(F(field) + by, Value(0)) for field, by in changes.items()},
     )

@@ -82,6 +82,8 @@ def test_doubted_rows_come_to_the_curators_queue_until_somebody_looks(
     disagree(campaign, vote_as, 0, "too_general", "wrong_scene")
     assert curator.get(queue).context["entry"] is None
     disagree(campaign, vote_as, 1, "too_specific")
+    assert curator.get(queue).context["entry"] is None  # the same person again
+    disagree(campaign, vote_as, 1, "", "", "too_specific")
     page = curator.get(queue)
     assert (page.context["entry"], page.context["doubt"].people) == (pub, 2)
     assert b"2 people found its hashtag too general or too specific" in page.content

@@ -178,8 +178,8 @@ class Question(models.Model):
     """A photo and a hashtag that a campaign asks about, with how the votes on the two stand.
 
     The counts are of all votes on this photo and hashtag that count, whichever campaign they were given in.
-    Everybody takes what is open in the order of `rank`, which is random: what is finished is a random
-    sample at every moment, and few questions are ever half answered.
+    Everybody takes what is open in the order of `rank`, which is random: of one stratum (hashtag, band,
+    shared) what is answered is a random sample at every moment, and few are ever half answered.
     """
 
     class Kind(models.TextChoices):
@@ -190,7 +190,7 @@ class Question(models.Model):
 
     class Stream(models.TextChoices):
         NONE = "", "not asked yet"
-        AUDIT = "audit", "drawn at random"
+        AUDIT = "audit", "the lowest rank of all that was open"
         ACTIVE = "active", "drawn where it teaches most"
 
     campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="questions")
@@ -199,14 +199,18 @@ class Question(models.Model):
     kind = models.CharField(max_length=10, choices=Kind)
     stream = models.CharField(max_length=6, choices=Stream, blank=True)  # by which it was first drawn
     confidence = models.FloatField(null=True, blank=True)  # of the model
-    band = models.PositiveSmallIntegerField(default=0)  # third of the campaign's confidences: 0 is unsure
+    # Third of the confidences, 0 the unsure; 3 to 5 of photos that joined once people were asked, and so on.
+    band = models.PositiveSmallIntegerField(default=0)
+    # Another campaign asks about the same. Its answers count here too, and where two models agree is no
+    # random part: a stratum of its own.
+    shared = models.BooleanField(default=False)
     rank = models.FloatField()  # uniform on [0, 1), drawn once
     needed = models.PositiveIntegerField()  # answers; more where people disagree
     fits = models.PositiveIntegerField(default=0)
     does_not_fit = models.PositiveIntegerField(default=0)
     skips = models.PositiveIntegerField(default=0)
     is_done = models.BooleanField(default=False)  # as many answers as needed
-    answered_at = models.DateTimeField(null=True, blank=True)  # the last answer
+    answered_at = models.DateTimeField(null=True, blank=True)  # the first answer
 
     class Meta:
         ordering = ["pk"]

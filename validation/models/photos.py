@@ -76,13 +76,12 @@ class AuthorHashtag(models.Model):
 
 
 class Intake(models.Model):
-    """Many files that come in together, on the same terms: an upload, an archive, a folder, a table."""
+    """Many files that come in together, on the same terms: an upload, an archive, a folder."""
 
     class Kind(models.TextChoices):
         UPLOAD = "upload", "uploaded files"
         ARCHIVE = "archive", "a zip archive"
         FOLDER = "folder", "a folder on the server"
-        TABLE = "table", "a table of files and their hashtags"
 
     name = models.CharField(max_length=100)
     kind = models.CharField(max_length=10, choices=Kind)

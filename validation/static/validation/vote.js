@@ -23,6 +23,8 @@
   let ready = false;
   let ahead = [];
   let filling = false;
+  let anew = false; // somebody wished for a refill while one was under way
+  let acts = 0; // answers given and taken back on this page
   let again = 0;
 
   const queue = new VoteQueue(say.store, { vote: say.votes, undo: say.undo, more: say.more },
@@ -79,36 +81,36 @@
   }
 
   async function refill() {
+    anew = filling;
     if (filling || ahead.length >= AHEAD) return;
     filling = true;
     clearTimeout(again);
     const pending = queue.load().length;
+    const asOf = acts;
     try {
       const wanted = Math.min(20, AHEAD + pending + ahead.length + 2);
       const response = await fetch(`${say.next}?n=${wanted}`, { headers: { Accept: "application/json" } });
       if (!response.ok) throw new Error(response.status);
       const fresh = await response.json();
       if (fresh.closed) show("closed");
-      // While votes are on their way the server's count is behind ours.
-      if (!pending && !queue.load().length) ({ done, total } = fresh);
-      if (!(await take(fresh.questions)) && asking === "nothing" && done && !fresh.closed) show("done");
+      // While votes are on their way, or were when it was drawn, the server's count is behind ours.
+      if (!pending && asOf === acts) ({ done, total } = fresh);
+      if (!(await take(fresh.questions)) && asking === "nothing" && done && !fresh.closed && !anew) show("done");
       showCount();
     } catch {
       if (asking === "nothing") show("waiting");
       again = setTimeout(refill, 3_000);
     } finally {
       filling = false;
+      if (anew) refill();
     }
   }
 
   async function take(questions) {
     let taken = false;
     for (const question of questions) {
-      const votes = queue.load().filter((one) => one.kind === "vote");
-      const known = [...votes.map((one) => keyOf(one.about)), ...ahead.map(keyOf)];
-      if (current) known.push(keyOf(current));
-      if (known.includes(keyOf(question)) || isFresh(question)) continue;
-      if (!(await isLoaded(question))) continue;
+      // Again after loading: the page's own questions and the server's answer may wait for the same photo.
+      if (isKnown(question) || !(await isLoaded(question)) || isKnown(question)) continue;
       ahead.push(question);
       taken = true;
       if (asking === "nothing") next();
@@ -116,9 +118,11 @@
     return taken;
   }
 
-  // Answered here a moment ago: the list may have been drawn before the vote arrived.
-  function isFresh(question) {
-    return history.slice(-AHEAD * 2).some((one) => keyOf(one.question) === keyOf(question));
+  // On the screen, next in line, or answered here a moment ago: the list may have been drawn before the vote arrived.
+  function isKnown(question) {
+    const votes = queue.load().filter((one) => one.kind === "vote").map((one) => one.about);
+    const answered = history.slice(-AHEAD * 2).map((one) => one.question);
+    return [...(current ? [current] : []), ...ahead, ...votes, ...answered].some((one) => keyOf(one) === keyOf(question));
   }
 
   // --- what is shown ---
@@ -244,6 +248,7 @@
     const seconds = ((performance.now() - seen) / 1000).toFixed(2);
     const { photo, hashtag } = current;
     ready = false;
+    acts += 1;
     done += 1;
     history = [...history, vote].slice(-REMEMBERED);
     notice("");
@@ -281,6 +286,7 @@
     const last = history.pop();
     if (!last) return;
     if (!queue.dropUntried(last.request_id)) queue.add("undo", { request_id: last.request_id });
+    acts += 1;
     done = Math.max(0, done - 1);
     if (current && asking === "fit") ahead.unshift(current);
     offerReasons(null);
