@@ -11,8 +11,8 @@ from django.urls import reverse
 from jobs.models import Job
 from mapping.models import MappingEntry, Release
 from trainer.models import PhotoSet, Promotion, ScenePhoto, TrainingRun
-from validation.models import Campaign, Photo, Vote
-from validation.services import headline
+from validation.models import Campaign, Photo
+from validation.services import count_people, headline
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -123,8 +123,7 @@ def _campaigns(admin: bool) -> Station:
 
 def _agreement() -> Station:
     url = reverse("validation:agreement")
-    people = Vote.objects.values("person").distinct().count()
-    rate = headline()
+    people, rate = count_people(), headline()
     if rate is None:
         return Station("Agreement", "–", "Nobody has voted yet.", url)
     words = (

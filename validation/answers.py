@@ -30,6 +30,7 @@ class Answers:
     stratum: Numbers  # index of the row of strata.count
     said_yes: NDArray[np.bool_]
     first: NDArray[np.bool_]  # among the votes that every photo gets, before disagreement asked for more
+    is_sample: bool  # of a random part of the questions
 
     def counts(self) -> Numbers:
         """(n, 2): first answers yes and no, by question. Later ones would flatter people: where they were
@@ -72,4 +73,6 @@ def read(campaign: Campaign | None, rows: Sequence[Row], most: int = MOST) -> An
     _, start, question = np.unique(table[:, 0], return_index=True, return_inverse=True)
     _, person = np.unique(table[:, 1], return_inverse=True)
     number = np.arange(len(table)) - start[question] if len(table) else table[:, 0]
-    return Answers(question, person, table[:, 2], table[:, 3].astype(bool), number < table[:, 4])
+    return Answers(
+        question, person, table[:, 2], table[:, 3].astype(bool), number < table[:, 4], total > most
+    )

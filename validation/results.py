@@ -115,6 +115,7 @@ class Summary:
     days: list[Day] = field(default_factory=list)
     earlier: Rate | None = None  # of what was first answered before the first of these days
     fitting: Known | None = None  # how often people said yes to what is known to fit
+    is_sampled: bool = False  # single answers were read of a random part of the questions
     would_post: Known | None = None  # asked apart, and only sometimes
     weighed: float | None = None  # the share that fits when everybody's errors are estimated too
     silence: Silence | None = None
@@ -206,7 +207,8 @@ def summarise(campaign: Campaign | None) -> Summary:
         days=days,
         earlier=earlier,
         would_post=_together(would_post.values()),
-        weighed=_weighed(said) if campaign else None,
+        weighed=_weighed(said),
+        is_sampled=said.is_sample,
         silence=silence(campaign) if campaign else None,
         **photos,
     )

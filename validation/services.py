@@ -136,3 +136,8 @@ def silent_by_reason(*, campaign: Campaign) -> list[tuple[str, int]]:
 def headline() -> Rate | None:
     """The photo-level agreement over all campaigns, for the home page; None before the first answer."""
     return results.headline()
+
+
+def count_people() -> int:
+    """Whose answers stand behind the headline."""
+    return results.people(None)

@@ -39,8 +39,9 @@ def agreement(request: HttpRequest) -> HttpResponse:
 
 
 def _over_time(summary: results.Summary) -> Chart | None:
-    """The running share of fitting suggestions by day: how it settled."""
-    points, fitting, n = [], 0.0, 0
+    """The running share of fitting suggestions by day, with all that came before them: how it settled."""
+    before = summary.earlier
+    points, fitting, n = [], before.value * before.n if before else 0.0, before.n if before else 0
     for number, day in enumerate(summary.days, start=1):
         fitting, n = fitting + day.rate.value * day.rate.n, n + day.rate.n
         points.append((float(number), fitting / n))

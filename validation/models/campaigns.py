@@ -82,6 +82,10 @@ class Campaign(models.Model):
         return reverse("validation:campaign", args=[self.pk])
 
     @property
+    def active_share(self) -> float:
+        return 1 - self.audit_share
+
+    @property
     def takes_votes(self) -> bool:
         return self.is_open and (self.closes_at is None or self.closes_at > timezone.now())
 
