@@ -26,19 +26,30 @@ OWED = {
 }
 
 
+PARTIES = {
+    "network": "the network",
+    "mapping": "the mapping",
+    "photo": "the photo",
+    "divided": "reasons divided",  # as many for one as for another
+    "untold": "no reason given",
+}
+MOST_PHOTOS = 10_000  # behind one bar
+
+
 @dataclass(frozen=True)
 class Blame:
     """Suggestions that most people found unfitting, by what most of their reasons say."""
 
-    network: int = 0
-    mapping: int = 0
-    photo: int = 0
-    divided: int = 0  # as many reasons for one as for another
-    untold: int = 0  # nobody gave a reason
+    counts: Counter[str]
 
     @property
     def total(self) -> int:
-        return self.network + self.mapping + self.photo + self.divided + self.untold
+        return self.counts.total()
+
+    @property
+    def parts(self) -> list[tuple[str, str, int]]:
+        """(party, its words, suggestions owed to it)"""
+        return [(party, words, self.counts[party]) for party, words in PARTIES.items()]
 
 
 @dataclass(frozen=True)
@@ -55,12 +66,12 @@ class SceneRow:
 
 
 def blame(campaign: Campaign) -> Blame:
-    reasons = _reasons(campaign)
-    counts: Counter[str] = Counter()
-    misfits = asked(campaign).filter(NOT_FITTING).order_by().values_list("photo_id", "hashtag_id")
-    for pair in misfits:
-        counts[_owed(reasons.get(pair))] += 1
-    return Blame(**counts)
+    return Blame(Counter(party for _, party in _misfits(campaign)))
+
+
+def owed_to(campaign: Campaign, party: str) -> list[int]:
+    """The questions behind one bar, MOST_PHOTOS at most."""
+    return [pk for pk, owed in _misfits(campaign) if owed == party][:MOST_PHOTOS]
 
 
 def scenes(campaign: Campaign, most: int = MOST_ROWS) -> list[SceneRow]:
@@ -101,6 +112,13 @@ def scenes(campaign: Campaign, most: int = MOST_ROWS) -> list[SceneRow]:
             )
         )
     return rows
+
+
+def _misfits(campaign: Campaign) -> list[tuple[int, str]]:
+    """Suggestions that most people found unfitting, and to whom each is owed."""
+    reasons = _reasons(campaign)
+    rows = asked(campaign).filter(NOT_FITTING).order_by().values_list("pk", "photo_id", "hashtag_id")
+    return [(pk, _owed(reasons.get((photo, hashtag)))) for pk, photo, hashtag in rows]
 
 
 def _reasons(campaign: Campaign) -> dict[tuple[int, int], Counter[str]]:

@@ -11,6 +11,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from mapping.models import Hashtag, SceneClass
 from trainer import serving
 from trainer.models import TrainedModel
+from validation.blame import PARTIES
 from validation.intake import TableError, allowed_folder, read_table
 from validation.models import Campaign, Photo
 from validation.photos import WORDS
@@ -335,3 +336,4 @@ class ResultsFilter(forms.Form):
     scene = forms.CharField(max_length=100, required=False)
     tenth = forms.IntegerField(min_value=0, max_value=9, required=False)
     silent = forms.BooleanField(required=False)  # what the model thought of and did not suggest
+    owed = forms.ChoiceField(choices=list(PARTIES.items()), required=False)  # to whom a disagreement is

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+import segno
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
@@ -52,6 +53,11 @@ def link(request: HttpRequest, campaign: Campaign) -> str:
     if campaign.audience != Campaign.Audience.LINK:
         return ""
     return request.build_absolute_uri(reverse("validation:join", args=[token(campaign)]))
+
+
+def qr_code(link: str) -> str:
+    """The link as a picture for phones, as a data: address of an SVG."""
+    return str(segno.make(link, error="m").svg_data_uri(scale=4, border=2, light="white"))
 
 
 def campaign_of(token: str) -> Campaign | None:

@@ -472,9 +472,12 @@ def judged_photos(
     scene: str = "",
     tenth: int | None = None,
     kind: str = Question.Kind.SUGGESTION,
+    among: list[int] | None = None,
 ) -> QuerySet[Question]:
     """Questions with their counts, for the pages behind the bars; the most answered first."""
     shown = asked(campaign, kind).select_related("photo", "hashtag")
+    if among is not None:
+        shown = shown.filter(pk__in=among)
     if hashtag:
         shown = shown.filter(hashtag__name=hashtag)
     if said:

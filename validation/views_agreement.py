@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET
 
 from trainer.charts import Chart, line_chart
 from validation import corrections, results, rivals
-from validation.blame import blame, scenes
+from validation.blame import PARTIES, blame, owed_to, scenes
 from validation.forms import ResultsFilter
 from validation.models import Campaign, Question
 
@@ -67,7 +67,10 @@ def votes(request: HttpRequest) -> HttpResponse:
     campaign = form.cleaned_data.get("campaign")
     silent = bool(form.cleaned_data.get("silent"))
     kind = Question.Kind.SILENCE if silent else Question.Kind.SUGGESTION
-    shown = results.judged_photos(campaign, **chosen, tenth=form.cleaned_data.get("tenth"), kind=kind)
+    owed = form.cleaned_data.get("owed")
+    among = owed_to(campaign, owed) if campaign and owed else None
+    tenth = form.cleaned_data.get("tenth")
+    shown = results.judged_photos(campaign, **chosen, tenth=tenth, kind=kind, among=among)
     query = request.GET.copy()
     query.pop("page", None)
     context = chosen | {
@@ -75,6 +78,8 @@ def votes(request: HttpRequest) -> HttpResponse:
         "page": Paginator(shown, PAGE).get_page(request.GET.get("page")),
         "campaign": campaign,
         "silent": silent,
+        "owed": owed if among is not None else "",
+        "owed_words": PARTIES.get(owed or "", ""),
         "query": query.urlencode(),
         "hashtags": results.hashtags_asked(campaign, kind),
     }

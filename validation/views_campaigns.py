@@ -60,6 +60,7 @@ def campaign(request: SignedIn, pk: int) -> HttpResponse:
     elif only:
         predictions = predictions.filter(hashtag__name=only)
     summary = results.brief(shown)
+    link = guests.link(request, shown) if request.user.has_perm("validation.change_campaign") else ""
     context = {
         "campaign": shown,
         "page": Paginator(predictions, PAGE).get_page(request.GET.get("page")),
@@ -70,7 +71,8 @@ def campaign(request: SignedIn, pk: int) -> HttpResponse:
         "tags": summary.hashtags,
         "silent": services.silent_by_reason(campaign=shown),
         "photos": shown.photos.count(),
-        "link": guests.link(request, shown) if request.user.has_perm("validation.change_campaign") else "",
+        "link": link,
+        "qr_code": guests.qr_code(link) if link else "",
     }
     return render(request, "validation/campaign.html", context)
 

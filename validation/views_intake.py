@@ -78,18 +78,20 @@ def give_up(request: SignedIn, pk: int) -> HttpResponse:
 
 
 @require_GET
-@permission_required("validation.change_campaign", raise_exception=True)
+@permission_required("validation.view_vote", raise_exception=True)
 def photo(request: SignedIn, pk: int) -> HttpResponse:
-    """Everything about one photo: its terms, where it is asked about, what came of it."""
+    """Everything about one photo: its terms, where it is asked about, who said what of it."""
     shown = get_object_or_404(Photo.objects.select_related("near_duplicate_of", "withdrawn_by"), pk=pk)
     newest = Correction.history.filter(photo=shown).order_by("-history_id").first()
     questions = shown.questions.select_related("campaign", "hashtag").order_by("pk")
+    votes = shown.votes.select_related("hashtag", "person").order_by("hashtag__name", "pk")
     context = {
         "photo": shown,
         "questions": questions,
         "author_hashtags": shown.author_hashtags.all(),
         "near": shown.near_duplicates.filter(withdrawn_at=None)[:12],
-        "votes": shown.votes.count(),
+        "votes": votes.count(),
+        "page": Paginator(votes, PAGE).get_page(request.GET.get("page")),
         "correction": Correction.objects.filter(photo=shown).select_related("hashtag", "scene_class").first(),
         "seen": newest.history_id if newest else "",
         "scenes": SceneClass.objects.values_list("key", flat=True),

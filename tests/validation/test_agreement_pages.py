@@ -75,6 +75,25 @@ def test_bar_leads_to_its_photos_and_votes(
     assert b"No photo matches" in client.get("/validation/agreement/photos/?hashtag=nothing").content
 
 
+def test_a_photo_opens_its_votes_and_admins_alone_see_who_gave_them(
+    make_campaign: MakeCampaign, vote_as: MakeVote, client_for: ClientFor
+) -> None:
+    campaign = make_campaign("cafe")
+    vote_as(campaign, 0, "fits", "ann", seconds=2.5)
+    vote = vote_as(campaign, 0, "does_not_fit", "bob")
+    Vote.objects.filter(pk=vote.pk).update(reason="too_general", set_aside=True)
+    path = f"/validation/photos/{campaign.photos.get().pk}/"
+    behind = client_for("viewer").get("/validation/agreement/photos/").content.decode()
+    assert f'href="{path}"' in behind
+    seen = client_for("viewer").get(path).content.decode()
+    for words in ("2.5", "too general", "set aside", "does not fit"):
+        assert words in seen
+    for word in ("bob", "withdraw/", "correct/"):
+        assert word not in seen
+        assert word in client_for("admin").get(path).content.decode()
+    assert client_for("validator").get(path).status_code == 403
+
+
 def test_votes_outlive_models(make_campaign: MakeCampaign, vote_as: MakeVote, client_for: ClientFor) -> None:
     """A second model is scored at once against the votes already given, and asks only what is new."""
     first = make_campaign("cafe", "bar", "sport", name="First", votes_per_photo=1)

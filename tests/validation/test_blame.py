@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -11,7 +12,7 @@ from mapping.models import Hashtag, MappingEntry, Release, ReleaseLabel, SceneCl
 from tests.validation.conftest import MakeCampaign, MakeVote
 from trainer.models import TrainedModel
 from validation import services
-from validation.blame import Blame, blame, scenes
+from validation.blame import PARTIES, Blame, blame, scenes
 from validation.models import Campaign, Prediction, Question
 from validation.questions import make_questions
 from validation.rivals import duels, releases
@@ -38,11 +39,18 @@ def pub(campaign: Campaign, hashtags: dict[str, Hashtag]) -> MappingEntry:
     return MappingEntry.objects.create(scene_class=scene, hashtag=hashtags["bar"], status="confirmed")
 
 
-def test_people_say_whose_fault_it_is(campaign: Campaign, vote_as: MakeVote) -> None:
+def test_people_say_whose_fault_it_is(campaign: Campaign, vote_as: MakeVote, client_for: ClientFor) -> None:
     disagree(campaign, vote_as, 0, "wrong_scene", "too_general", "wrong_scene")
     disagree(campaign, vote_as, 1, "too_specific", "", "wrong_scene")
     disagree(campaign, vote_as, 2, "", "", "")
-    assert blame(campaign) == Blame(network=1, divided=1, untold=1)
+    assert blame(campaign) == Blame(Counter(network=1, divided=1, untold=1))
+    behind = f"/validation/agreement/photos/?campaign={campaign.pk}&said=does_not_fit&owed="
+    client = client_for("viewer")
+    page = client.get(f"/validation/agreement/{campaign.pk}/mend/").content.decode()
+    assert behind.replace("&", "&amp;") + "network" in page
+    shown = {party: client.get(behind + party).content.count(b"<figure>") for party in PARTIES}
+    assert shown == {"network": 1, "mapping": 0, "photo": 0, "divided": 1, "untold": 1}
+    assert b"No photo matches" in client.get(behind + "mapping").content
 
 
 def test_what_most_find_fitting_is_owed_to_nobody(campaign: Campaign, vote_as: MakeVote) -> None:

@@ -145,7 +145,10 @@ def test_a_guest_votes_and_sees_nothing_else(
     linked: Campaign, make_campaign: MakeCampaign, client_for: ClientFor
 ) -> None:
     other = make_campaign("sport", name="Other", audience="link")
-    assert join(linked) in client_for("admin").get(f"{base(linked)}/").content.decode()
+    given_away = client_for("admin").get(f"{base(linked)}/").content.decode()
+    assert join(linked) in given_away
+    assert 'src="data:image/svg+xml' in given_away
+    assert "data:image" not in client_for("viewer").get(f"{base(linked)}/").content.decode()
     guest = Client()
     page = guest.get(join(linked))
     assert (page.status_code, Guest.objects.count()) == (200, 0)  # a robot that looks is no guest
