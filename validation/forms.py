@@ -337,3 +337,5 @@ class ResultsFilter(forms.Form):
     tenth = forms.IntegerField(min_value=0, max_value=9, required=False)
     silent = forms.BooleanField(required=False)  # what the model thought of and did not suggest
     owed = forms.ChoiceField(choices=list(PARTIES.items()), required=False)  # to whom a disagreement is
+    won = forms.ChoiceField(choices=[("ours", "ours"), ("theirs", "theirs")], required=False)
+    against = forms.CharField(max_length=30, required=False)  # whom: a rival's or release's key

@@ -67,8 +67,7 @@ def votes(request: HttpRequest) -> HttpResponse:
     campaign = form.cleaned_data.get("campaign")
     silent = bool(form.cleaned_data.get("silent"))
     kind = Question.Kind.SILENCE if silent else Question.Kind.SUGGESTION
-    owed = form.cleaned_data.get("owed")
-    among = owed_to(campaign, owed) if campaign and owed else None
+    among, why = _chosen(form, campaign) if campaign else (None, "")
     tenth = form.cleaned_data.get("tenth")
     shown = results.judged_photos(campaign, **chosen, tenth=tenth, kind=kind, among=among)
     query = request.GET.copy()
@@ -78,12 +77,23 @@ def votes(request: HttpRequest) -> HttpResponse:
         "page": Paginator(shown, PAGE).get_page(request.GET.get("page")),
         "campaign": campaign,
         "silent": silent,
-        "owed": owed if among is not None else "",
-        "owed_words": PARTIES.get(owed or "", ""),
+        "why": why,
+        "hidden": {key: request.GET[key] for key in ("owed", "won", "against") if why and key in request.GET},
         "query": query.urlencode(),
         "hashtags": results.hashtags_asked(campaign, kind),
     }
     return render(request, "validation/votes.html", context)
+
+
+def _chosen(form: ResultsFilter, campaign: Campaign) -> tuple[list[int] | None, str]:
+    """The questions behind a bar of blame or a cell of a duel, and what they have in common in words."""
+    data = form.cleaned_data
+    if owed := data.get("owed"):
+        return owed_to(campaign, owed), f"By the reasons they gave: {PARTIES[owed]}."
+    if (won := data.get("won")) and (against := data.get("against")):
+        whose = f"{campaign.model}'s hashtag" if won == "ours" else "the other's hashtag"
+        return rivals.won(campaign, won, against), f"Of the two, only {whose} fits."
+    return None, ""
 
 
 @require_GET

@@ -15,7 +15,7 @@ from validation import services
 from validation.blame import PARTIES, Blame, blame, scenes
 from validation.models import Campaign, Prediction, Question
 from validation.questions import make_questions
-from validation.rivals import duels, releases
+from validation.rivals import duels, releases, won
 
 pytestmark = pytest.mark.postgres
 ClientFor = Callable[..., Client]
@@ -125,8 +125,15 @@ def test_a_rival_is_scored_on_the_votes_already_given(
     assert duel.ours is not None
     assert duel.theirs is not None
     assert (duel.ours.value, duel.theirs.value, duel.p, duel.verdict) == (0.5, 1.0, 1.0, "")
-    page = client_for("viewer").get(f"/validation/agreement/{campaign.pk}/models/")
-    assert b"no difference shown" in page.content
+    client = client_for("viewer")
+    page = client.get(f"/validation/agreement/{campaign.pk}/models/").content.decode()
+    assert "no difference shown" in page
+    cell = f"/validation/agreement/photos/?campaign={campaign.pk}&won=theirs&against=model-{rival.pk}"
+    assert cell.replace("&", "&amp;") in page
+    shown = client.get(cell).content.decode()
+    assert (shown.count("<figure>"), "only the other&#x27;s hashtag fits" in shown) == (1, True)
+    for nothing in (cell.replace("theirs", "ours"), cell + "9", cell.replace("model-", "release-")):
+        assert client.get(nothing).content.count(b"<figure>") == 0
     assert Question.objects.filter(campaign=campaign).count() == 4  # nobody is asked anew
 
 
@@ -150,3 +157,5 @@ def test_a_release_is_scored_by_the_scenes_the_model_saw(
     second, first = releases(campaign)
     assert (first.name, first.same, first.only_theirs) == ("release 1", 2, 0)
     assert (second.photos, second.same, second.only_ours, second.only_theirs) == (1, 0, 0, 1)
+    asked = Question.objects.filter(campaign=campaign).order_by("photo")
+    assert won(campaign, "theirs", second.key) == [asked[0].pk]
