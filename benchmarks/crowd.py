@@ -62,12 +62,13 @@ def measure(site: Site, folder: str, wanted: argparse.Namespace) -> dict[str, An
         looks, votes = vote(voter, wanted.requests)
         found |= {f"next photo, {name}": looks, f"vote, {name}": votes}
     validator, admin = site.signed_in("validator"), site.signed_in("admin")
+    of_it = f"?campaign={campaign}"
     pages = {
         "ballot": (validator, f"/validation/vote/{campaign}/"),
         "what to vote on": (validator, "/validation/vote/"),
-        "dashboard": (admin, f"/validation/agreement/?campaign={campaign}"),
+        "dashboard": (admin, f"/validation/agreement/{of_it}"),
         "all campaigns": (admin, "/validation/agreement/"),
-        "photos behind a bar": (admin, f"/validation/agreement/photos/?campaign={campaign}&said=does_not_fit"),
+        "photos behind a bar": (admin, f"/validation/agreement/photos/{of_it}&said=does_not_fit"),
         "what to mend": (admin, f"/validation/agreement/{campaign}/mend/"),
         "people": (admin, f"/validation/campaigns/{campaign}/people/"),
         "campaign page": (admin, f"/validation/campaigns/{campaign}/"),
