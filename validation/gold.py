@@ -20,12 +20,26 @@ LEAST = 3  # answers, all the same, before a question is proposed
 
 def clear(campaign: Campaign) -> QuerySet[Question]:
     """Questions of the campaign that everybody answered alike and that are not marked yet, clearest first."""
-    known = GoldAnswer.objects.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
     alike = Q(fits__gte=LEAST, does_not_fit=0) | Q(does_not_fit__gte=LEAST, fits=0)
-    rows = Question.objects.filter(alike, ~Exists(known), campaign=campaign, kind=Question.Kind.SUGGESTION)
+    rows = _unmarked(campaign).filter(alike)
     # Both kinds are needed, and those that do not fit are rare: they come first.
     rows = rows.order_by(F("does_not_fit").desc(), F("fits").desc(), "pk")
     return rows.select_related("photo", "hashtag")
+
+
+def unanswered(campaign: Campaign) -> QuerySet[Question]:
+    """Questions nobody has answered yet, in random order: somebody must know some answers before a crowd can
+    be measured by them.
+    """
+    return (
+        _unmarked(campaign).filter(fits=0, does_not_fit=0).select_related("photo", "hashtag").order_by("rank")
+    )
+
+
+def _unmarked(campaign: Campaign) -> QuerySet[Question]:
+    known = GoldAnswer.objects.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
+    kinds = (Question.Kind.SUGGESTION, Question.Kind.SILENCE)
+    return Question.objects.filter(~Exists(known), campaign=campaign, kind__in=kinds)
 
 
 def marked() -> QuerySet[GoldAnswer]:

@@ -224,7 +224,7 @@ def decide(request: SignedIn, pk: int, person_pk: int, decision: str) -> HttpRes
 @require_http_methods(["GET", "POST"])
 @permission_required("validation.change_campaign", raise_exception=True)
 def known(request: SignedIn, pk: int) -> HttpResponse:
-    """Questions that people agree on, to be marked as known, and those that are."""
+    """Questions that people agree on, or nobody has answered yet, to be marked; and those that are known."""
     shown = get_object_or_404(Campaign, pk=pk)
     if request.method == "POST":
         form = GoldForm(request.POST)
@@ -232,10 +232,14 @@ def known(request: SignedIn, pk: int) -> HttpResponse:
             messages.success(request, "Noted.")
         else:
             messages.warning(request, "This page was out of date, so nothing was changed.")
-        return redirect("validation:known", shown.pk)
+        return redirect(request.get_full_path())
+    unanswered = request.GET.get("show") == "unanswered"
+    proposed = gold.unanswered(shown) if unanswered else gold.clear(shown)
     context = {
         "campaign": shown,
-        "page": Paginator(gold.clear(shown), PAGE).get_page(request.GET.get("page")),
+        "unanswered": unanswered,
+        "query": "show=unanswered" if unanswered else "",
+        "page": Paginator(proposed, PAGE).get_page(request.GET.get("page")),
         "marked": gold.marked(),
     }
     return render(request, "validation/known.html", context)

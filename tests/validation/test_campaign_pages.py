@@ -269,3 +269,18 @@ def test_what_everybody_agrees_on_is_marked_as_known_and_unmarked(
         assert words in client.post(path, form | {"answer": "unknown"}, follow=True).content
     assert not Question.objects.filter(kind="gold").exists()
     assert b"out of date" in client.post(path, form | {"photo": 99999}, follow=True).content
+
+
+def test_a_known_answer_may_come_before_the_crowd(
+    make_campaign: MakeCampaign, vote_as: MakeVote, client_for: ClientFor
+) -> None:
+    campaign = make_campaign("cafe", "bar", "sport", gold_share=0.1)
+    vote_as(campaign, 0, "fits")
+    client, path = client_for("admin"), f"{base(campaign)}/known/?show=unanswered"
+    shown = list(client.get(path).context["page"])
+    assert {one.hashtag.name for one in shown} == {"bar", "sport"}
+    form = {"photo": shown[0].photo_id, "hashtag": shown[0].hashtag_id, "answer": "does_not_fit"}
+    back = client.post(path, form)
+    assert back["Location"] == path
+    assert GoldAnswer.objects.get().fits is False
+    assert [one.pk for one in client.get(path).context["page"]] == [shown[1].pk]
