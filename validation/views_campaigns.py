@@ -69,6 +69,7 @@ def campaign(request: SignedIn, pk: int) -> HttpResponse:
         "summary": summary,
         "silent_total": summary.photos - summary.suggested,
         "tags": summary.hashtags,
+        "authors": results.by_authors(shown),
         "silent": services.silent_by_reason(campaign=shown),
         "photos": shown.photos.count(),
         "link": link,

@@ -48,6 +48,21 @@ def test_silence_is_known_to_be_wrong_only_where_others_were_judged(
     assert results.silence(campaign) == results.Silence(2, 1, 1, authored=2, popular=1)
 
 
+def test_what_authors_wrote_stands_beside_what_the_model_says(
+    make_campaign: MakeCampaign, client_for: ClientFor
+) -> None:
+    campaign = make_campaign("cafe", "cafe", "bar", None)
+    photos = list(campaign.photos.order_by("pk"))
+    for number, name in ((0, "cafe"), (0, "me"), (1, "bar"), (2, "cafe"), (3, "cafe"), (3, "bar")):
+        AuthorHashtag.objects.create(photo=photos[number], name=name)
+    assert results.by_authors(campaign) == [
+        results.AuthorRow("cafe", photos=3, same=1, other=1, silent=1),
+        results.AuthorRow("bar", photos=2, same=0, other=1, silent=1),
+    ]
+    page = client_for("viewer").get(campaign.get_absolute_url()).content.decode()
+    assert "Beside what authors wrote" in page
+
+
 def test_how_rightly_a_model_is_silent_is_asked_of_people(
     make_campaign: MakeCampaign, user_for: Callable[..., User], client_for: ClientFor
 ) -> None:
