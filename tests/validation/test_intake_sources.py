@@ -6,6 +6,7 @@ import io
 import os
 import struct
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -182,7 +183,7 @@ def test_twenty_thousand_equal_names_are_numbered_in_one_go() -> None:
             Counted.looks += 1
             return super().__contains__(name)
 
-    taken, copies = Counted(), services.Counter[str]()
+    taken, copies = Counted(), Counter[str]()
     for _ in range(20_000):
         services._unique("a.jpg", taken, copies)
     assert len(taken) == 20_000

@@ -19,6 +19,7 @@ from tests.validation.hostile import archive
 from tests.validation.test_corrections import pub
 from tests.validation.test_intake import media, noise
 from trainer.models import PhotoSet, ScenePhoto, TrainingRun
+from trainer.photosets import register_folder
 from validation import corrections, photos
 from validation import intake as services
 from validation.models import Campaign, Photo
@@ -93,7 +94,7 @@ def a_run(photo_set: PhotoSet, state: str) -> TrainingRun:
 def test_a_photo_that_is_withdrawn_while_it_is_copied_does_not_stay(
     corrected: PhotoSet, campaign: Campaign, user_for: Callable[..., User], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, first = corrections.register_folder, campaign.photos.order_by("pk")[0]
+    real, first = register_folder, campaign.photos.order_by("pk")[0]
 
     def meanwhile(**kwargs: Any) -> PhotoSet:
         photos.withdraw_everywhere(photo=first, by=user_for("admin"))
