@@ -24,6 +24,9 @@ def measured(vote: Vote) -> tuple[int, int, int, int]:
     return row.gold, row.gold_right, row.fits, row.does_not_fit
 
 
+BESIDE = 1  # another known answer that stays, given and right
+
+
 @pytest.mark.parametrize("then", ["does_not_fit", "unknown"])
 @pytest.mark.parametrize(("said", "right"), [("fits", 1), ("does_not_fit", 0)])
 def test_a_mark_that_was_wrong_measures_nobody_and_undo_still_works(
@@ -35,24 +38,27 @@ def test_a_mark_that_was_wrong_measures_nobody_and_undo_still_works(
     right: int,
     then: str,
 ) -> None:
-    campaign, by = make_campaign("cafe", gold_share=0.1), user_for("admin")
-    photo, hashtag = campaign.photos.get().pk, hashtags["cafe"].pk
+    campaign, by = make_campaign("cafe", "cafe", gold_share=0.1), user_for("admin")
+    first, beside = campaign.photos.order_by("pk")
+    GoldAnswer.objects.create(photo=beside, hashtag=hashtags["cafe"], fits=True)
+    vote_as(campaign, 1, "fits", "ann")
+    photo, hashtag = first.pk, hashtags["cafe"].pk
 
     def decide(answer: str) -> bool:
         return gold.decide(campaign=campaign, by=by, photo=photo, hashtag=hashtag, answer=answer)
 
     assert decide("fits")
     vote = vote_as(campaign, 0, said, "ann")
-    answers = (int(said == "fits"), int(said != "fits"))
-    assert measured(vote) == (1, right, *answers)
+    answers = (BESIDE + (said == "fits"), int(said != "fits"))
+    assert measured(vote) == (BESIDE + 1, BESIDE + right, *answers)
     for clicked in (True, then != "unknown"):  # there is nothing to take away a second time
         assert decide(then) == clicked
-        assert measured(vote) == (0, 0, *answers)
+        assert measured(vote) == (BESIDE, BESIDE, *answers)
     assert services.undo_vote(campaign=campaign, person=vote.person, request_id=vote.request_id)
-    assert measured(vote) == (0, 0, 0, 0)
+    assert measured(vote) == (BESIDE, BESIDE, BESIDE, 0)
     again = vote_as(campaign, 0, said, "ann")
     is_gold = then != "unknown"
-    assert measured(again)[:2] == (int(is_gold), int(is_gold and said == then))
+    assert measured(again)[:2] == (BESIDE + is_gold, BESIDE + (is_gold and said == then))
 
 
 @pytest.mark.django_db(transaction=True)
