@@ -7,12 +7,15 @@ import os
 import struct
 import zipfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
 
+from jobs.keeper import keep_house
 from jobs.lease import JobError
 from jobs.models import Job
 from tests.validation.hostile import archive
@@ -101,8 +104,8 @@ def deep(root: Path, levels: int) -> None:
     """Folders in each other, the last ones beyond what a path can say."""
     at = os.open(root, os.O_RDONLY)
     for _ in range(levels):
-        os.mkdir("d", dir_fd=at)
-        at, old = os.open("d", os.O_RDONLY, dir_fd=at), at
+        os.mkdir("dddd", dir_fd=at)
+        at, old = os.open("dddd", os.O_RDONLY, dir_fd=at), at
         os.close(old)
     os.close(at)
 
@@ -113,7 +116,7 @@ def test_folders_too_deep_to_be_listed_are_refused_and_the_rest_comes_in(
     root = tmp_path / "photos/x"
     root.mkdir()
     (root / "z.jpg").write_bytes(noise(1))
-    deep(root, 2100)  # 4,200 characters; recursion ends at 1,000 levels
+    deep(root, 1100)  # 5,500 characters; paths end at 4,096, recursion at 1,000 levels
     long = root / ("e" * 200) / ("f" * 200) / ("g" * 200)
     long.mkdir(parents=True)
     (long / "a.jpg").write_bytes(noise(2))
@@ -130,11 +133,31 @@ def test_folders_too_deep_to_be_listed_are_refused_and_the_rest_comes_in(
 
 
 def flatten(root: Path) -> None:
-    """Level by level, which is how deep folders can be removed."""
-    while (root / "d/d").is_dir():
-        (root / "d/d").rename(root / "e")
-        (root / "d").rmdir()
-        (root / "e").rename(root / "d")
+    """Level by level: pytest's own clean-up ends at a thousand."""
+    while (root / "dddd/dddd").is_dir():
+        (root / "dddd/dddd").rename(root / "up")
+        (root / "dddd").rmdir()
+        (root / "up").rename(root / "dddd")
+
+
+def test_listing_keeps_the_lease_and_hears_of_a_cancel(
+    run_jobs: RunJobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(self: intake_sources.Folder) -> Iterator[intake_sources.Found]:
+        yield "a.jpg", {}
+        Job.objects.update(lease_until=timezone.now() - timedelta(minutes=5))
+        keep_house()
+        assert not Job.objects.get().is_silent
+        yield "b.jpg", {}
+        Job.objects.update(state=Job.State.CANCELLING)
+        yield "c.jpg", {}
+        pytest.fail("it went on")
+
+    monkeypatch.setattr("jobs.lease.LOOK_EVERY", 0.0)
+    monkeypatch.setattr(intake_sources.Folder, "names", slow)
+    made = services.start(name="x", by=None, folder=str(tmp_path / "photos"))
+    (job,) = run_jobs()
+    assert (job.state, made.files.count()) == (Job.State.CANCELLED, 0)
 
 
 def test_a_name_that_no_system_takes_is_no_allowed_folder(tmp_path: Path) -> None:

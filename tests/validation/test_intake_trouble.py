@@ -5,15 +5,18 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from threading import Barrier
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 from PIL import Image
@@ -211,6 +214,28 @@ def test_a_form_sent_twice_begins_one_intake(client_for: Callable[..., Client], 
     assert b"sent before" in sent[1].content
     assert client.get(NEW).context["form"]["request_id"].value() != key
     assert str(key) in client.post(NEW, {"name": "", "request_id": key}).content.decode()
+
+
+@pytest.mark.postgres
+@pytest.mark.integration
+@pytest.mark.django_db(transaction=True)
+def test_a_form_that_arrives_twice_at_once_begins_one_intake(media: Path) -> None:
+    key, together = uuid4(), Barrier(2)
+
+    def send(_: int) -> bool:
+        try:
+            together.wait(20)
+            upload = SimpleUploadedFile("a.jpg", noise(1))
+            return bool(services.start(name="x", by=None, uploads=[upload], request_id=key))
+        except services.SentAlready as error:
+            return error.intake != Intake.objects.get()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as threads:
+        assert sorted(threads.map(send, range(2))) == [False, True]
+    made = Intake.objects.get()
+    assert default_storage.listdir(f"intake/{made.pk}")[1] == ["0"]
 
 
 # --- two at once ------------------------------------------------------------------------------
