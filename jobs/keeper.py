@@ -10,6 +10,7 @@ import logging
 import threading
 
 from celery.signals import worker_ready, worker_shutting_down
+from django.conf import settings
 from django.db import close_old_connections
 from django.utils import timezone
 
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 def keep_house() -> None:
     """One round. Called every few seconds by each worker."""
+    lease.renew_long_steps()  # first: what follows may fail
     Worker.objects.update_or_create(name=lease.worker_name(), defaults={"seen_at": timezone.now()})
     services.requeue_expired()
     services.requeue_left_behind()
@@ -35,7 +37,7 @@ def _rounds() -> None:
             keep_house()
         except Exception:  # a database that is away for a minute must not end the housekeeping
             log.exception("Housekeeping failed; it goes on in %s s", EVERY)
-        lease.stopping.wait(EVERY)
+        lease.stopping.wait(min(EVERY, settings.JOB_LEASE.total_seconds() / 4))
 
 
 @worker_ready.connect

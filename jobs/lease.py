@@ -64,6 +64,7 @@ class Died(Exception):
 
 
 stopping = threading.Event()  # set when this worker shuts down: see jobs.keeper
+_in_a_long_step: set[Lease] = set()  # of this process; the keeper renews them
 
 
 def worker_name() -> str:
@@ -118,6 +119,17 @@ class Lease:
             self.job.attempts = 1
 
     @contextmanager
+    def long_step(self) -> Iterator[None]:
+        """For one step that cannot beat and may take longer than a lease: the worker's keeper renews it
+        meanwhile, in vain if another holder has the job. Not inside `fenced`: it would wait for the row.
+        """
+        _in_a_long_step.add(self)
+        try:
+            yield
+        finally:
+            _in_a_long_step.discard(self)
+
+    @contextmanager
     def fenced(self) -> Iterator[None]:
         """A transaction for the handler's own writes; LeaseLost before any of them if it is too late."""
         with transaction.atomic():
@@ -160,12 +172,22 @@ class Lease:
         else:
             self.finish(State.FAILED, error=died_too_often(self.job, reason), hint=hint)
 
+    def renew(self) -> bool:
+        """Without a beat's other work. False if another holder has the job, or it has ended."""
+        return bool(self._held().update(lease_until=timezone.now() + settings.JOB_LEASE))
+
     def _update(self, **fields: object) -> None:
         if not self._held().update(**fields):
             raise LeaseLost
 
     def _held(self) -> QuerySet[Job]:
         return Job.objects.filter(pk=self.job.pk, token=self.token, state__in=Job.HELD)
+
+
+def renew_long_steps() -> None:
+    """For the keeper: the leases of this process whose holders cannot beat just now."""
+    for one in tuple(_in_a_long_step):
+        one.renew()
 
 
 def died_too_often(job: Job, reason: str) -> str:

@@ -12,6 +12,8 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
+from trainer.engine.scans import too_many_scans
+
 PHOTO_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"))
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # Pillow has many more, each a way in
 
@@ -91,6 +93,8 @@ def _decode(content: bytes, max_pixels: int) -> tuple[int, int]:
                 width, height = image.size
                 if width * height > max_pixels:  # known from the header, before any memory is taken
                     raise BadPhoto("too many pixels")
+                if image.format in ("JPEG", "MPO") and too_many_scans(content):
+                    raise BadPhoto("a JPEG of too many scans")
                 image.load()
     except BadPhoto:
         raise

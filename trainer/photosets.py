@@ -16,9 +16,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count
 
 from jobs.lease import JobError, Lease
+from jobs.models import Job
 from jobs.services import enqueue
 from mapping.models import SceneClass
 from trainer.archive import BadArchive, unpack
+from trainer.boards import logs_of
 from trainer.layout import (
     BadPhoto,
     Checked,
@@ -29,7 +31,7 @@ from trainer.layout import (
     is_storable,
     walk,
 )
-from trainer.models import PhotoSet, ScenePhoto
+from trainer.models import PhotoSet, ScenePhoto, TrainingRun
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -109,6 +111,22 @@ def _unpacked_folder(photo_set: PhotoSet) -> Path:
 
 def _upload_folder(photo_set: PhotoSet) -> Path:
     return Path(settings.PHOTO_SETS_DIR) / "uploads" / str(photo_set.pk)
+
+
+def forget_photo(*, folder: Path, name: str) -> None:
+    """Delete the files of this name in the photo sets that lie in `folder`, and the TensorBoard logs of ended
+    runs on those sets, which show photos small. Raises OSError; then calling it again goes on.
+
+    Its row stays, because results refer to it: pages say that its file is gone, later runs leave it out.
+    """
+    copies = list(folder.rglob(name))
+    roots = {str((folder / path.relative_to(folder).parts[0]).resolve()) for path in copies}
+    ended = TrainingRun.objects.filter(photo_set__root__in=roots).exclude(job__state__in=Job.LIVE)
+    for run in ended:
+        if logs_of(run).exists():
+            shutil.rmtree(logs_of(run))
+    for path in copies:  # last: as long as one is there, it is known that something is left to do
+        path.unlink(missing_ok=True)
 
 
 # --- the job ----------------------------------------------------------------------------------

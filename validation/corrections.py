@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +13,16 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from mapping.models import Hashtag, Release, SceneClass
-from trainer.photosets import register_folder
+from trainer.photosets import forget_photo, register_folder
 from validation.models import Correction, Photo
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
     from trainer.models import PhotoSet
+
+
+log = logging.getLogger(__name__)
 
 
 class StaleCorrection(Exception):
@@ -61,22 +65,55 @@ def trainable() -> QuerySet[Correction]:
     return rows.select_related("photo", "scene_class").order_by("pk")
 
 
-def make_photo_set(*, name: str, by: AbstractBaseUser) -> PhotoSet:
-    """Register the corrected photos as a photo set, sorted by scene class, copied: withdrawing a photo later
-    does not change what a run was trained on. Raises NameTaken, and ValueError without such photos.
+def make_photo_set(*, name: str, by: AbstractBaseUser) -> tuple[PhotoSet, list[Photo]]:
+    """Register the corrected photos as a photo set, sorted by scene class, copied: what becomes of a campaign
+    changes no photo set. Photos that are withdrawn everywhere go from there, too.
+
+    Returns also the photos that are left out, because their file is gone. Raises NameTaken, and ValueError
+    without such photos.
     """
     chosen = list(trainable())
     if not chosen:
         raise ValueError("No correction says which scene class a photo is of.")
-    folder = Path(settings.PHOTO_SETS_DIR) / "corrected" / uuid4().hex
+    folder = _folder() / uuid4().hex
     try:
-        for row in chosen:
-            assert row.scene_class
-            place = folder / row.scene_class.key / f"{row.photo.sha256}.jpg"
-            place.parent.mkdir(parents=True, exist_ok=True)
-            with row.photo.file.open("rb") as source, place.open("wb") as target:
-                shutil.copyfileobj(source, target)
-        return register_folder(name=name, folder=folder, by=by)
+        gone = [row.photo for row in chosen if not _copy(row, folder)]
+        if len(gone) == len(chosen):
+            raise ValueError("The files of all corrected photos are gone from the storage.")
+        made = register_folder(name=name, folder=folder, by=by)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    for photo in Photo.objects.filter(correction__in=chosen, withdrawn_at__isnull=False):
+        delete_copies(photo)  # withdrawn while it was copied
+    return made, gone
+
+
+def _copy(row: Correction, folder: Path) -> bool:
+    """False if the photo's file is gone."""
+    assert row.scene_class
+    place = folder / row.scene_class.key / f"{row.photo.sha256}.jpg"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with row.photo.file.open("rb") as source, place.open("wb") as target:
+            shutil.copyfileobj(source, target)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _folder() -> Path:
+    return Path(settings.PHOTO_SETS_DIR) / "corrected"
+
+
+def has_copies(photo: Photo) -> bool:
+    """Whether a photo set of corrected photos holds this one."""
+    return any(_folder().rglob(f"{photo.sha256}.jpg"))
+
+
+def delete_copies(photo: Photo) -> None:
+    """Take a withdrawn photo out of the photo sets of corrected photos; `has_copies` tells if it failed."""
+    try:
+        forget_photo(folder=_folder(), name=f"{photo.sha256}.jpg")
+    except OSError:
+        log.exception("Copies of photo %s could not be deleted", photo.pk)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from django import forms
 from django.conf import settings
@@ -12,7 +12,9 @@ from mapping.models import Hashtag, SceneClass
 from trainer import serving
 from trainer.models import TrainedModel
 from validation.blame import PARTIES
-from validation.intake import TableError, allowed_folder, read_table
+from validation.forms_vote import LARGEST
+from validation.intake import is_junk
+from validation.intake_sources import allowed_folder
 from validation.models import Campaign, Photo
 from validation.photos import WORDS
 
@@ -218,8 +220,8 @@ class CampaignForm(RulesForm):
 class GoldForm(forms.Form):
     """A known answer: which photo and hashtag, and whether it fits; "unknown" takes the mark away."""
 
-    photo = forms.IntegerField(min_value=1)
-    hashtag = forms.IntegerField(min_value=1)
+    photo = forms.IntegerField(min_value=1, max_value=LARGEST)
+    hashtag = forms.IntegerField(min_value=1, max_value=LARGEST)
     answer = forms.ChoiceField(choices=[(one, one) for one in ("fits", "does_not_fit", "unknown")])
     note = forms.CharField(max_length=200, required=False)
 
@@ -227,6 +229,7 @@ class GoldForm(forms.Form):
 class IntakeForm(forms.Form):
     """Many photos on the same terms, from one of three places."""
 
+    request_id = forms.UUIDField(required=False, initial=uuid4, widget=forms.HiddenInput)
     name = forms.CharField(max_length=100, help_text="So that you find it again.")
     uploads = ManyFilesField(
         required=False,
@@ -284,15 +287,15 @@ class IntakeForm(forms.Form):
             raise forms.ValidationError(f"Larger than {limit}: let it be put into a folder on the server.")
         return archive
 
-    def clean_table(self) -> UploadedFile[Any] | None:
-        table: UploadedFile[Any] | None = self.cleaned_data["table"]
-        if table:
-            try:
-                read_table(io.BytesIO(table.read()))
-            except TableError as error:
-                raise forms.ValidationError(str(error)) from error
-            table.seek(0)
-        return table
+    def clean_uploads(self) -> list[UploadedFile[Any]]:
+        uploads = [file for file in self.cleaned_data["uploads"] if not is_junk(file.name or "")]
+        large = [file.name for file in uploads if (file.size or 0) > settings.MAX_PHOTO_BYTES]
+        if large:
+            limit = f"{settings.MAX_PHOTO_BYTES / 2**20:.0f} MB"
+            more = f" and {len(large) - 5} more" if len(large) > 5 else ""
+            names = ", ".join(str(name) for name in large[:5])
+            raise forms.ValidationError(f"Larger than {limit}, so nothing was taken in: {names}{more}.")
+        return uploads
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

@@ -6,14 +6,20 @@ from django import forms
 
 from validation.models import Vote
 
+LARGEST = 2**63 - 1  # number that a database takes
 LONGEST = 3600.0  # seconds; whoever left the page open was not looking
+
+
+def number(words: str) -> int | None:
+    """A whole number from an address or a field; None for what is none, or too long for a database."""
+    return int(words) if words.isdecimal() and len(words) <= 18 else None
 
 
 class VoteForm(forms.Form):
     """A ballot: which photo and hashtag, the answer, and the page's own idempotency key."""
 
-    photo = forms.IntegerField(min_value=1)
-    hashtag = forms.IntegerField(min_value=1)
+    photo = forms.IntegerField(min_value=1, max_value=LARGEST)
+    hashtag = forms.IntegerField(min_value=1, max_value=LARGEST)
     answer = forms.ChoiceField(choices=Vote.Answer.choices)
     request_id = forms.UUIDField()
     seconds = forms.FloatField(required=False, min_value=0)

@@ -69,6 +69,11 @@ def campaign_of(token: str) -> Campaign | None:
     return Campaign.objects.filter(pk=pk, link_version=version, audience=Campaign.Audience.LINK).first()
 
 
+def is_guest(user: Any) -> bool:
+    """Of any campaign, also by a link that was renewed."""
+    return Guest.objects.filter(user_id=user.pk).exists()
+
+
 @transaction.atomic
 def make_guest(*, campaign: Campaign) -> User:
     """A user without password, role or name, for whom this campaign is the whole site."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING
 
@@ -15,8 +16,11 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 
+from trainer.engine.preprocess import upright
+from trainer.engine.scans import too_many_scans
+from validation import corrections
 from validation.models import Photo
 from validation.questions import drop_photo
 from validation.similar import perceptual_hash
@@ -30,6 +34,7 @@ WORDS = "JPEG, PNG, WebP or HEIC"
 LONGEST_SIDE = 1280  # pixels: a laptop shows no more, and the networks look at far less
 SMALL_SIDE = 640  # pixels: for a phone
 QUALITY = 88
+log = logging.getLogger(__name__)
 
 
 class PhotoRefused(Exception):
@@ -58,8 +63,7 @@ def receive(*, file: IO[bytes], name: str, by: AbstractBaseUser | None, **terms:
     sha256 = hashlib.sha256(raw).hexdigest()
     known = Photo.objects.filter(sha256=sha256).first()
     if known is not None:
-        if known.withdrawn_at:
-            raise PhotoRefused(name, f"it was withdrawn on {known.withdrawn_at:%-d %B %Y}")
+        _refuse_withdrawn(known, name)
         return _with_terms(known, terms), False
     picture = _decode(raw, name)
     photo = Photo(
@@ -95,12 +99,14 @@ def _decode(raw: bytes, name: str) -> Image.Image:
     if opened.width * opened.height > settings.MAX_PHOTO_PIXELS:
         limit = f"{settings.MAX_PHOTO_PIXELS / 1e6:.0f} megapixels"
         raise PhotoRefused(name, f"{opened.width} × {opened.height} pixels are more than {limit}")
+    if opened.format in ("JPEG", "MPO") and (reason := too_many_scans(raw)):
+        raise PhotoRefused(name, reason)
     try:
         opened.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))  # lets the JPEG decoder skip detail not kept anyway
         opened.load()
         picture = _scalable(opened)
         picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))  # first: turning it copies every pixel
-        return _plain_rgb(ImageOps.exif_transpose(picture))
+        return _plain_rgb(upright(picture))
     except Exception as error:
         raise PhotoRefused(name, f"it cannot be decoded ({error})") from error
 
@@ -153,13 +159,22 @@ def _store(photo: Photo, picture: Image.Image) -> Photo:
         with transaction.atomic():
             photo.save()
     except IntegrityError:  # somebody else took the same photo in meanwhile
-        first = Photo.objects.get(sha256=photo.sha256)
-        _remove(name for name in stored if name not in (first.file.name, first.small.name))
+        first = Photo.objects.filter(sha256=photo.sha256).first()
+        is_shown = first is not None and first.withdrawn_at is None
+        remove(name for name in stored if not (is_shown and name in _names(first)))
+        if first is None:
+            raise
+        _refuse_withdrawn(first, photo.name)
         return first
     except BaseException:
-        _remove(stored)
+        remove(stored)
         raise
     return photo
+
+
+def _refuse_withdrawn(photo: Photo, name: str) -> None:
+    if photo.withdrawn_at:
+        raise PhotoRefused(name, f"it was withdrawn on {photo.withdrawn_at:%-d %B %Y}")
 
 
 def _write(name: str, picture: Image.Image) -> str:
@@ -171,9 +186,22 @@ def _write(name: str, picture: Image.Image) -> str:
     return str(default_storage.save(name, ContentFile(encoded.getvalue())))
 
 
-def _remove(names: Iterable[str]) -> None:
+def remove(names: Iterable[str]) -> list[str]:
+    """Delete files of the storage, each of them also if another cannot be; what is gone already is no error.
+    Returns those that could not be deleted; the log says why.
+    """
+    left = []
     for name in names:
-        default_storage.delete(name)
+        try:
+            default_storage.delete(name)
+        except Exception:  # storages raise errors of their own
+            log.exception("%s could not be deleted", name)
+            left.append(name)
+    return left
+
+
+def _names(photo: Photo | None) -> list[str]:
+    return [name for name in (photo.file.name, photo.small.name) if name] if photo else []
 
 
 def _with_terms(photo: Photo, terms: dict[str, str]) -> Photo:
@@ -188,16 +216,31 @@ def _with_terms(photo: Photo, terms: dict[str, str]) -> Photo:
 def withdraw_everywhere(*, photo: Photo, by: AbstractBaseUser, why: str = "") -> bool:
     """Take a photo out of every campaign and delete its pixels; its votes stay and count nowhere.
 
-    The row stays, so that the same file is refused when it comes again. False if it was withdrawn already.
+    The row stays, so that the same file is refused when it comes again. False if it was withdrawn already:
+    then what is left of its pixels is deleted once more (see `pixels_left`).
     """
     changed = Photo.objects.filter(pk=photo.pk, withdrawn_at=None).update(
         withdrawn_at=timezone.now(), withdrawn_by=by.pk, withdrawn_why=why[:200]
     )
-    if not changed:
-        return False
-    photo.campaigns.clear()
-    photo.gold_answers.all().delete()
-    drop_photo(photo=photo)
-    names = [name for name in (photo.file.name, photo.small.name) if name]
-    transaction.on_commit(lambda: _remove(names))
-    return True
+    if changed:
+        photo.campaigns.clear()
+        photo.gold_answers.all().delete()
+        drop_photo(photo=photo)
+    transaction.on_commit(lambda: _delete_pixels(photo))
+    return bool(changed)
+
+
+def pixels_left(photo: Photo) -> bool:
+    """Whether anything of a withdrawn photo could not be deleted and must be tried again."""
+    return any(map(default_storage.exists, _all_names(photo))) or corrections.has_copies(photo)
+
+
+def _all_names(photo: Photo) -> list[str]:
+    """Of the photo's files, and of originals that wait for another try of their intake."""
+    rows = photo.intake_files.filter(terms__has_key="stored").values_list("terms", flat=True)
+    return _names(photo) + [terms["stored"] for terms in rows]
+
+
+def _delete_pixels(photo: Photo) -> None:
+    remove(_all_names(photo))
+    corrections.delete_copies(photo)

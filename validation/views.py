@@ -10,7 +10,9 @@ from django.shortcuts import get_object_or_404
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET
 
+from validation.forms_vote import LARGEST
 from validation.models import Guest, Photo, Question
+from validation.views_vote import may_vote
 
 DAY = 86_400  # seconds that a browser may keep a photo, also one that is withdrawn meanwhile
 
@@ -18,6 +20,8 @@ DAY = 86_400  # seconds that a browser may keep a photo, also one that is withdr
 @require_GET
 @cache_control(private=True, max_age=DAY)
 def photo(request: HttpRequest, pk: int) -> HttpResponseBase:
+    if pk > LARGEST:
+        raise Http404("There is no such photo.")
     if not _may_see(request.user, pk):
         raise PermissionDenied
     shown = get_object_or_404(Photo.objects.shown(), pk=pk)
@@ -31,7 +35,7 @@ def photo(request: HttpRequest, pk: int) -> HttpResponseBase:
 def _may_see(user: Any, photo_id: int) -> bool:
     if user.has_perm("validation.view_photo"):
         return True
-    guest = Guest.objects.filter(user_id=user.pk).first()
-    if guest is None:
+    guest = Guest.objects.filter(user_id=user.pk).select_related("campaign").first()
+    if guest is None or not guest.campaign.takes_votes or not may_vote(user, guest.campaign):
         return False
     return Question.objects.filter(campaign_id=guest.campaign_id, photo_id=photo_id).exists()

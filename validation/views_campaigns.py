@@ -20,6 +20,7 @@ from trainer.models import TrainedModel
 from validation import campaigns as rules
 from validation import crowd, gold, guests, results, services
 from validation.forms import CampaignForm, GoldForm, RulesForm
+from validation.forms_vote import number
 from validation.models import Campaign, Guest, Photo, Prediction, Standing
 from validation.photos import PhotoRefused, take_in
 
@@ -174,8 +175,8 @@ def edit(request: SignedIn, pk: int) -> HttpResponse:
 @permission_required("validation.change_campaign", raise_exception=True)
 def revoke(request: SignedIn, pk: int) -> HttpResponse:
     shown = get_object_or_404(Campaign, pk=pk)
-    version = request.POST.get("version", "")
-    revoked = version.isdecimal() and rules.revoke_link(campaign=shown, version=int(version))
+    version = number(request.POST.get("version", ""))
+    revoked = version is not None and rules.revoke_link(campaign=shown, version=version)
     words = "The old link leads nowhere now; here is a new one." if revoked else "It was renewed already."
     messages.success(request, words)
     return redirect(shown)

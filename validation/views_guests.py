@@ -25,6 +25,9 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
             return render(request, "validation/join.html", {"gone": True}, status=404)
         if request.user.is_authenticated and may_vote(request.user, campaign):
             return redirect("validation:vote", campaign.pk)
+        if request.user.is_authenticated and not guests.is_guest(request.user):
+            # Making a guest of them would sign them out of what they are.
+            return render(request, "validation/join.html", {"campaign": campaign, "member": True}, status=403)
         context = {"campaign": campaign, "can_switch": not campaign.language}
         if request.method == "POST" and campaign.takes_votes:
             if not _allowed(request):

@@ -9,6 +9,7 @@ from django.core.paginator import Paginator
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from mapping.models import Hashtag, SceneClass
@@ -17,7 +18,7 @@ from validation import corrections
 from validation import intake as services
 from validation.forms import CorrectionForm, IntakeForm
 from validation.models import Correction, Intake, IntakeFile, Photo
-from validation.photos import withdraw_everywhere
+from validation.photos import pixels_left, withdraw_everywhere
 
 PAGE = 100  # files
 State = IntakeFile.State
@@ -36,13 +37,21 @@ def intakes(request: SignedIn) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
+@never_cache  # a page of the history has the key of a form that was sent
 @permission_required("validation.add_campaign", raise_exception=True)
 def new(request: SignedIn) -> HttpResponse:
     form = IntakeForm(request.POST or None, request.FILES or None, initial=request.GET.dict())
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
-        terms = {field: data.pop(field) for field in services.TERMS}
-        return redirect(services.start(by=request.user, **data, **terms))
+        try:
+            return redirect(services.start(by=request.user, **data))
+        except services.SentAlready as error:
+            messages.warning(
+                request, "This form was sent before: here is what it began. For others, open a new one."
+            )
+            return redirect(error.intake)
+        except services.TableError as error:
+            form.add_error("table", str(error))
     return render(request, "validation/new_intake.html", {"form": form}, status=422 if form.errors else 200)
 
 
@@ -96,6 +105,8 @@ def photo(request: SignedIn, pk: int) -> HttpResponse:
         "seen": newest.history_id if newest else "",
         "scenes": SceneClass.objects.values_list("key", flat=True),
         "hashtags": Hashtag.objects.values_list("name", flat=True),
+        "pixels_left": bool(shown.withdrawn_at) and pixels_left(shown),
+        "archives": services.archives_with(shown) if shown.withdrawn_at else [],
     }
     return render(request, "validation/photo.html", context)
 
@@ -105,10 +116,12 @@ def photo(request: SignedIn, pk: int) -> HttpResponse:
 def withdraw(request: SignedIn, pk: int) -> HttpResponse:
     shown = get_object_or_404(Photo, pk=pk)
     why = request.POST.get("why", "")
-    if withdraw_everywhere(photo=shown, by=request.user, why=why):
-        messages.success(request, f"{shown} is withdrawn everywhere, and its pixels are deleted.")
+    is_new = withdraw_everywhere(photo=shown, by=request.user, why=why)
+    said = "is withdrawn everywhere" if is_new else "was withdrawn already"
+    if pixels_left(shown):
+        messages.warning(request, f"{shown} {said}, but some of its pixels could not be deleted: see below.")
     else:
-        messages.success(request, f"{shown} was withdrawn already.")
+        messages.success(request, f"{shown} {said}, and its pixels are deleted.")
     return redirect("validation:photo_page", pk)
 
 
@@ -138,8 +151,11 @@ def train_on_corrections(request: SignedIn) -> HttpResponse:
     """A photo set of all corrected photos."""
     name = request.POST.get("name", "").strip()[:100]
     try:
-        made = corrections.make_photo_set(name=name or "Corrected photos", by=request.user)
+        made, gone = corrections.make_photo_set(name=name or "Corrected photos", by=request.user)
     except (NameTaken, ValueError) as error:
         messages.warning(request, str(error))
         return redirect("validation:campaigns")
+    if gone:
+        names = ", ".join(map(str, gone[:5])) + (f" and {len(gone) - 5} more" if len(gone) > 5 else "")
+        messages.warning(request, f"Left out, because their files are gone: {names}.")
     return redirect(made)

@@ -24,7 +24,7 @@ from django.views.i18n import set_language
 from redis.exceptions import RedisError
 
 from validation import assignment, crowd, results, services, votes
-from validation.forms_vote import MoreForm, UndoForm, VoteForm
+from validation.forms_vote import MoreForm, UndoForm, VoteForm, number
 from validation.guests import GuestVotes
 from validation.models import Campaign, Guest, Photo, Vote
 
@@ -136,13 +136,8 @@ def vote(request: SignedIn, shown: Campaign) -> HttpResponse:
         return render(request, "validation/paused.html", {"is_guest": _is_guest(request)}, status=403)
     if request.method == "POST":
         return _answer(request, shown)
-    wanted = request.GET.get("photo", "")
-    assigned = assignment.assign(
-        campaign=shown,
-        person=request.user,
-        photo=int(wanted) if wanted.isdecimal() else None,
-        most=AHEAD,
-    )
+    wanted = number(request.GET.get("photo", ""))
+    assigned = assignment.assign(campaign=shown, person=request.user, photo=wanted, most=AHEAD)
     context = {
         "campaign": shown,
         "assignment": assigned,
@@ -162,6 +157,8 @@ def _is_guest(request: SignedIn) -> bool:
 
 
 def _answer(request: SignedIn, shown: Campaign) -> HttpResponse:
+    if _too_fast(request) is not None:
+        return _slow_down(request, shown)
     form = VoteForm(request.POST)
     if not form.is_valid():
         messages.warning(request, _("Choose one of the three answers."))
@@ -173,9 +170,18 @@ def _answer(request: SignedIn, shown: Campaign) -> HttpResponse:
     return redirect("validation:vote", shown.pk)
 
 
+def _slow_down(request: SignedIn, shown: Campaign) -> HttpResponse:
+    messages.warning(
+        request, _("Too many at once, so the last press changed nothing. Wait a moment, then try again.")
+    )
+    return redirect("validation:vote", shown.pk)
+
+
 @require_POST
 @_page
 def undo(request: SignedIn, shown: Campaign) -> HttpResponse:
+    if _too_fast(request) is not None:
+        return _slow_down(request, shown)
     back = reverse("validation:vote", args=[shown.pk])
     form = UndoForm(request.POST)
     if not form.is_valid():
@@ -201,18 +207,29 @@ language = login_not_required(require_POST(set_language))  # keeps the choice in
 @_json
 def next_questions(request: SignedIn, shown: Campaign) -> HttpResponse:
     """What this person is asked next, and where they stand. ?n= how many, 1 to 20."""
-    wanted = request.GET.get("n", "")
-    count = min(max(int(wanted), 1), MOST_AHEAD) if wanted.isdecimal() else AHEAD
+    wanted = number(request.GET.get("n", ""))
+    count = AHEAD if wanted is None else min(max(wanted, 1), MOST_AHEAD)
     return JsonResponse(_state(request, shown, count))
+
+
+def _limited(view: View) -> View:
+    """Writes of guests, not faster than they may vote."""
+
+    @wraps(view)
+    def guarded(request: SignedIn, shown: Campaign) -> HttpResponse:
+        if (wait := _too_fast(request)) is None:
+            return view(request, shown)
+        refused = _refused(_("Too many answers at once. They are sent again in a moment."), 429)
+        refused["Retry-After"] = str(wait)
+        return refused
+
+    return guarded
 
 
 @require_POST
 @_json
+@_limited
 def give_vote(request: SignedIn, shown: Campaign) -> HttpResponse:
-    if (wait := _too_fast(request)) is not None:
-        refused = _refused(_("Too many answers at once. They are sent again in a moment."), 429)
-        refused["Retry-After"] = str(wait)
-        return refused
     form = VoteForm(request.POST)
     if not form.is_valid():
         return _refused(_("This answer could not be read, so it was not kept."), 400)
@@ -230,6 +247,7 @@ def give_vote(request: SignedIn, shown: Campaign) -> HttpResponse:
 
 @require_POST
 @_json
+@_limited
 def take_back(request: SignedIn, shown: Campaign) -> HttpResponse:
     form = UndoForm(request.POST)
     if not form.is_valid():
@@ -245,6 +263,7 @@ def take_back(request: SignedIn, shown: Campaign) -> HttpResponse:
 
 @require_POST
 @_json
+@_limited
 def say_more(request: SignedIn, shown: Campaign) -> HttpResponse:
     """Why it does not fit, or whether the person would post it: said of a vote that was given."""
     form = MoreForm(request.POST)

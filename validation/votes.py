@@ -36,6 +36,7 @@ ENOUGH = gettext_noop(
 )
 PAUSED = gettext_noop("Your voting is paused: what you answered stays, and an admin will look at it.")
 OUT_OF_DATE = gettext_noop("This page was out of date, so your answer was not kept. Please answer again.")
+OWN = gettext_noop("You added this photo yourself, so your answer was not kept. Here is the next.")
 FAST = 0.7  # seconds: nobody sees a photo, reads a hashtag and judges in less
 
 
@@ -85,6 +86,8 @@ def record_vote(
     question = next((one for one in asked if one.campaign_id == campaign.pk), None)
     if question is None:
         raise VoteRefused(WITHDRAWN)
+    if question.photo.added_by_id == person.pk:
+        raise VoteRefused(OWN)
     if TakenBack.objects.filter(request_id=request_id).exists():
         raise VoteRefused(OUT_OF_DATE)
     known = GoldAnswer.objects.filter(photo_id=photo_id, hashtag_id=hashtag_id).first()
@@ -171,7 +174,7 @@ def _check_open(campaign: Campaign) -> None:
 def _locked(photo_id: int, hashtag_id: int) -> list[Question]:
     """Every campaign's question about this photo and hashtag, in the order of questions.recount."""
     rows = Question.objects.filter(photo_id=photo_id, hashtag_id=hashtag_id).order_by(*LOCKED_BY)
-    return list(rows.select_for_update(of=("self",)).select_related("campaign"))
+    return list(rows.select_for_update(of=("self",)).select_related("campaign", "photo"))
 
 
 def _has_room(question: Question, person: AbstractBaseUser) -> bool:

@@ -10,7 +10,7 @@ from django.db import IntegrityError, OperationalError, transaction
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from jobs import registry, services
+from jobs import keeper, registry, services
 from jobs.lease import Busy, Cancelled, Died, Interrupted, JobError, Lease, LeaseLost, claim, stopping
 from jobs.models import Job
 
@@ -58,6 +58,27 @@ def test_expired_lease_goes_back_and_the_old_holder_writes_nothing(job: Job) -> 
     new.finish(State.SUCCEEDED)
     job.refresh_from_db()
     assert job.state == State.SUCCEEDED
+
+
+def test_a_long_step_keeps_its_lease_and_nobody_elses(job: Job) -> None:
+    lease = claim(job.pk)
+    assert lease
+    with lease.long_step():
+        silence(job)
+        keeper.keep_house()  # also looks for expired leases: this one must be renewed before
+        job.refresh_from_db()
+        assert (job.state, job.is_silent, job.token) == (State.RUNNING, False, lease.token)
+        Job.objects.filter(pk=job.pk).update(token=job.token + 1)  # another holder, who then falls silent
+        silence(job)
+        keeper.keep_house()
+    assert Job.objects.get(pk=job.pk).state == State.QUEUED
+    lease = claim(job.pk)
+    assert lease
+    with lease.long_step():
+        pass
+    silence(job)
+    keeper.keep_house()
+    assert Job.objects.get(pk=job.pk).state == State.QUEUED
 
 
 def test_live_lease_is_left_alone(job: Job) -> None:

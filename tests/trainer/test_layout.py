@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.trainer.conftest import jpeg, write
+from tests.validation.hostile import many_scans
 from trainer.layout import BadPhoto, check_photo, class_of, is_photo_name
 
 KNOWN = {"a/abbey", "a/athletic_field", "a/athletic_field/outdoor", "abbey"}
@@ -65,6 +66,7 @@ def png_header(width: int, height: int) -> bytes:
         (png_header(12_000, 12_000), "too many pixels"),
         (png_header(60_000, 60_000), "too many pixels"),
         (b"x" * 2000, "too large a file"),
+        (many_scans(101), "too many scans"),
     ],
 )
 def test_bad_files_say_why(tmp_path: Path, content: bytes, reason: str) -> None:

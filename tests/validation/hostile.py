@@ -83,8 +83,33 @@ def files() -> dict[str, bytes]:
     found["zeros.jpg"] = bytes(5000)
     found["text.jpg"] = b"Ceci n'est pas une photo." * 20
     found["jpeg-then-noise.jpg"] = whole["jpg"][:400] + bytes(range(256)) * 20
+    found["many-scans.jpg"] = many_scans(200)
     found["ftyp-heic.heic"] = b"\x00\x00\x00\x18ftypheic" + bytes(16) + b"\xff" * 200
     return found
+
+
+def many_scans(count: int, width: int = 64, height: int = 48) -> bytes:
+    """A grey progressive JPEG; `count` of its scans change nothing, and are slow to decode."""
+
+    def segment(marker: int, body: bytes) -> bytes:
+        return bytes((0xFF, marker)) + (len(body) + 2).to_bytes(2) + body
+
+    def coded(bits: str) -> bytes:
+        bits += "1" * (-len(bits) % 8)
+        return int(bits, 2).to_bytes(len(bits) // 8).replace(b"\xff", b"\xff\x00")
+
+    blocks = -(-width // 8) * -(-height // 8)
+    one_code = bytes([1] + [0] * 15)
+    head = [
+        b"\xff\xd8",
+        segment(0xDB, b"\0" + b"\x10" * 64),
+        segment(0xC2, b"\x08" + height.to_bytes(2) + width.to_bytes(2) + b"\x01\x01\x11\x00"),
+        segment(0xC4, b"\x00" + one_code + b"\x00"),
+        segment(0xC4, b"\x10" + one_code + b"\xe0"),  # its only code: the next 2^14 + n blocks end here
+        segment(0xDA, b"\x01\x01\x00\x00\x00\x00") + coded("0" * blocks),
+    ]
+    empty = segment(0xDA, b"\x01\x01\x00\x01\x3f\x00") + coded("0" + "0" * 14)
+    return b"".join(head) + empty * count + b"\xff\xd9"
 
 
 def archive(entries: dict[str, bytes], change: Callable[[zipfile.ZipInfo], None] | None = None) -> bytes:
@@ -114,6 +139,9 @@ def hostile_archive(good: bytes) -> tuple[bytes, dict[str, str]]:
         "nested.zip": "not a",
         "locked.jpg": "encrypted",
         "spoilt.jpg": "broken",
+        "bzip2.jpg": "unusual way",
+        "lzma.jpg": "unusual way",
+        "entry 16": "not a",
     }
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr("good.jpg", good)
@@ -128,9 +156,13 @@ def hostile_archive(good: bytes) -> tuple[bytes, dict[str, str]]:
         packed.writestr("nested.zip", archive({"a.jpg": good}))
         packed.writestr("locked.jpg", good)
         packed.writestr("spoilt.jpg", good, compress_type=zipfile.ZIP_STORED)
+        packed.writestr("bzip2.jpg", good, compress_type=zipfile.ZIP_BZIP2)
+        packed.writestr("lzma.jpg", good, compress_type=zipfile.ZIP_LZMA)
+        packed.writestr("+nameless", b"x")
     raw = bytearray(buffer.getvalue())
     at = raw.index(b"spoilt.jpg") + 300
     raw[at : at + 8] = b"\0" * 8  # no longer what its checksum says
+    raw = raw.replace(b"+nameless", b"\0nameless")
     for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         at = -1
         while (at := raw.find(mark, at + 1)) >= 0:

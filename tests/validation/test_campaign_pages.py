@@ -208,6 +208,79 @@ def test_guests_are_limited_by_address_and_their_votes_by_person(
     assert (first.status_code, second.status_code, int(second["Retry-After"]) > 0) == (400, 429, True)
 
 
+@pytest.mark.usefixtures("clean_cache")
+def test_guests_are_limited_by_every_way_to_vote(linked: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pages without script, too."""
+    guest, path = Client(), f"/validation/vote/{linked.pk}/"
+    guest.post(join(linked))
+    asked = guest.get(path).context["assignment"].questions
+    monkeypatch.setattr(guests.GuestVotes, "rate", "1/minute", raising=False)
+    forms = [
+        {"photo": one.photo_id, "hashtag": one.hashtag_id, "answer": "fits", "request_id": uuid4()}
+        for one in asked
+    ]
+    assert b"Too many at once" not in guest.post(path, forms[0], follow=True).content
+    assert b"Too many at once" in guest.post(path, forms[1], follow=True).content
+    back = {"request_id": forms[0]["request_id"]}
+    assert b"Too many at once" in guest.post(f"{path}undo/", back, follow=True).content
+    for name, fields in (("take-back", back), ("more", back | {"reason": "unclear"})):
+        refused = guest.post(f"{path}{name}/", fields)
+        assert (refused.status_code, int(refused["Retry-After"]) > 0) == (429, True)
+    assert Vote.objects.count() == 1
+
+
+@pytest.mark.usefixtures("clean_cache")
+def test_guests_see_photos_only_while_they_may_vote(linked: Campaign) -> None:
+    guest = Client()
+    guest.post(join(linked))
+    path = f"/validation/photos/{linked.photos.order_by('pk')[0].pk}.jpg"
+    for change, undone in (
+        ({"link_version": 2}, {"link_version": 1}),
+        ({"audience": "members"}, {"audience": "link"}),
+        ({"is_open": False}, {"is_open": True}),
+        ({"closes_at": timezone.now()}, {"closes_at": None}),
+    ):
+        assert guest.get(path).status_code == 200
+        Campaign.objects.update(**change)
+        assert guest.get(path).status_code == 403, change
+        Campaign.objects.update(**undone)
+
+
+@pytest.mark.usefixtures("clean_cache")
+def test_members_who_may_not_vote_stay_who_they_are(linked: Campaign, client_for: ClientFor) -> None:
+    admin = client_for("admin")
+    for answer in (admin.get(join(linked)), admin.post(join(linked))):
+        assert (answer.status_code, b"You may not vote with this account" in answer.content) == (403, True)
+    assert admin.get(f"{base(linked)}/").status_code == 200
+    assert not Guest.objects.exists()
+    guest = Client()  # of an older link: becomes a guest of the new one
+    guest.post(join(linked))
+    Campaign.objects.update(link_version=2)
+    linked.refresh_from_db()
+    assert guest.post(join(linked))["Location"] == f"/validation/vote/{linked.pk}/"
+    assert Guest.objects.count() == 2
+
+
+# --- numbers of any length --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", ["9" * 19, "9" * 30, "9" * 5000])
+def test_numbers_that_no_database_takes_are_answered(
+    campaign: Campaign, client_for: ClientFor, number: str
+) -> None:
+    client, admin = client_for("validator"), client_for("admin")
+    path = f"/validation/vote/{campaign.pk}/"
+    assert client.get(f"/validation/photos/{number}.jpg").status_code == 404
+    assert client.get(path, {"photo": number}).status_code == 200
+    assert client.get(f"{path}next/", {"n": number}).status_code == 200
+    form = {"photo": number, "hashtag": number, "answer": "fits", "request_id": uuid4()}
+    assert client.post(f"{path}votes/", form).status_code == 400
+    page = admin.post(f"{base(campaign)}/revoke/", {"version": number}, follow=True)
+    assert b"renewed already" in page.content
+    page = admin.post(f"{base(campaign)}/known/", form, follow=True)
+    assert b"out of date" in page.content
+
+
 # --- people -----------------------------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ from tests.validation import hostile
 from tests.validation.conftest import MakeVote, picture
 from validation import intake as services
 from validation import photos
+from validation.intake_table import read_table
 from validation.models import AuthorHashtag, Campaign, Intake, IntakeFile, Photo, Question, Vote
 from validation.photos import PhotoRefused, take_in, withdraw_everywhere
 from validation.similar import NEAR, Known, perceptual_hash
@@ -193,7 +194,7 @@ def test_a_table_says_what_authors_wrote_and_what_is_missing(
 )
 def test_tables_that_cannot_be_read_say_where(table: bytes, words: str) -> None:
     with pytest.raises(services.TableError, match=words):
-        services.read_table(io.BytesIO(table))
+        read_table(io.BytesIO(table))
 
 
 def test_an_interrupted_intake_goes_on_where_it_stopped(

@@ -13,7 +13,7 @@ from django.test import Client
 
 from tests.validation.conftest import MakeCampaign, MakeVote
 from validation import services
-from validation.models import Campaign, Prediction, Vote
+from validation.models import Campaign, Photo, Prediction, Vote
 
 pytestmark = pytest.mark.postgres
 ClientFor = Callable[..., Client]
@@ -172,3 +172,19 @@ def test_empty_index_and_silent_campaign_say_so(make_campaign: MakeCampaign, cli
     assert b"Nothing to vote on at the moment" in client.get("/validation/vote/").content
     silent = make_campaign(None)
     assert b"Nothing left for you here" in client.get(url(silent)).content
+
+
+def test_nobody_votes_on_their_own_photo(
+    campaign: Campaign, client_for: ClientFor, user_for: Callable[..., User]
+) -> None:
+    """They are never asked; a form made by hand is refused, in the voter's language."""
+    fields = ballot(campaign)
+    Photo.objects.filter(pk=fields["photo"]).update(added_by=user_for("validator"))
+    client = client_for("validator")
+    assert b"You added this photo yourself" in client.post(url(campaign), fields, follow=True).content
+    Campaign.objects.update(language="ru")
+    refused = client.post(f"{url(campaign)}votes/", fields)
+    assert (refused.status_code, "Эту фотографию добавили вы сами" in refused.json()["error"]) == (409, True)
+    assert not Vote.objects.exists()
+    client_for("validator", "other").post(url(campaign), fields)
+    assert Vote.objects.count() == 1

@@ -15,7 +15,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
+
+from .scans import too_many_scans
 
 Source = str | Path | bytes | BinaryIO | Image.Image
 Floats = NDArray[np.float32]
@@ -24,6 +26,15 @@ Floats = NDArray[np.float32]
 MAX_PIXELS = {"JPEG": 80_000_000, "MPO": 80_000_000}
 MAX_PIXELS_OF_OTHERS = 40_000_000
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS["JPEG"]  # Pillow warns beyond it, and refuses at twice as many
+TURNS = {  # by the number of EXIF's orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 BACKBONE_SIZES = {"efficientnet_lite0": 224, "efficientnet_lite1": 240, "efficientnet_lite2": 260}
 LITE_MEAN, LITE_STD = (127.0, 127.0, 127.0), (128.0, 128.0, 128.0)
 IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -64,6 +75,8 @@ def open_photo(source: Source, *, size: int) -> Image.Image:
         photo = source if isinstance(source, Image.Image) else Image.open(source)
         if photo.width * photo.height > MAX_PIXELS.get(photo.format or "", MAX_PIXELS_OF_OTHERS):
             raise UnreadablePhotoError(f"{photo.width}×{photo.height} pixels are too many")
+        if photo.format in MAX_PIXELS and (reason := too_many_scans(_bytes_of(photo))):
+            raise UnreadablePhotoError(reason)
         photo.draft("RGB", (2 * size, 2 * size))  # JPEG: decodes at 1/2, 1/4 or 1/8, several times faster
         photo.load()
         return _upright_rgb(photo)
@@ -75,8 +88,27 @@ def open_photo(source: Source, *, size: int) -> Image.Image:
         raise UnreadablePhotoError(_reason(error)) from error
 
 
+def _bytes_of(photo: Image.Image) -> bytes:
+    """Of its file; none once it is decoded."""
+    file = getattr(photo, "fp", None)
+    if file is None:
+        return b""
+    file.seek(0)
+    content: bytes = file.read()
+    return content
+
+
+def upright(photo: Image.Image) -> Image.Image:
+    """Turned as its EXIF note says. Nothing else of the EXIF is looked at: much is broken, and harmless."""
+    try:
+        how = TURNS.get(photo.getexif().get(0x0112, 1))
+    except Exception:  # what reads EXIF raises nearly anything on broken ones
+        how = None
+    return photo if how is None else photo.transpose(how)
+
+
 def _upright_rgb(photo: Image.Image) -> Image.Image:
-    photo = ImageOps.exif_transpose(photo)
+    photo = upright(photo)
     if photo.mode in ("RGBA", "LA", "PA") or "transparency" in photo.info:
         rgba = photo.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")

@@ -13,11 +13,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 from markdown_it import MarkdownIt
-from PIL import Image, ImageOps
+from PIL import Image
 
 from jobs.models import Job
 from trainer import disk, registry, services, serving
 from trainer.dependents import all_sources
+from trainer.engine.preprocess import upright
 from trainer.engine.presets import PRESETS
 from trainer.forms import SuggestForm
 from trainer.models import Promotion, TrainedModel
@@ -210,7 +211,7 @@ def _picture(content: bytes) -> str:
     """The photo, small, inside the page itself: nothing is stored to show it."""
     with Image.open(io.BytesIO(content)) as image:
         image.draft("RGB", (640, 640))
-        small = ImageOps.exif_transpose(image).convert("RGB")
+        small = upright(image).convert("RGB")
     small.thumbnail((640, 640))
     out = io.BytesIO()
     small.save(out, "JPEG", quality=80)

@@ -16,10 +16,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.cache import patch_cache_control
 from django.views.decorators.http import condition, require_GET
-from PIL import Image, ImageOps
+from PIL import Image
 
 from mapping.models import Release
 from trainer import results
+from trainer.engine.preprocess import upright
 from trainer.forms import PhotoSetForm
 from trainer.layout import is_inside
 from trainer.models import PhotoSet, ScenePhoto
@@ -105,8 +106,9 @@ def _examples(shown: PhotoSet, count: int = 12) -> list[ScenePhoto]:
 
 
 def _etag(request: HttpRequest, pk: int, **kwargs: Any) -> str | None:
-    sha256 = ScenePhoto.objects.filter(pk=pk).values_list("sha256", flat=True).first()
-    return f'"{sha256[:32]}"' if sha256 else None
+    """None where the file is gone: a browser that has the photo must not hear that it is unchanged."""
+    shown = ScenePhoto.objects.filter(pk=pk).select_related("photo_set").first()
+    return f'"{shown.sha256[:32]}"' if shown and shown.file.is_file() else None
 
 
 @require_GET
@@ -131,7 +133,7 @@ def _reduced(shown: ScenePhoto) -> bytes:
     try:
         with Image.open(shown.file) as image:
             image.draft("RGB", SMALL)  # JPEG decodes to a fraction of its size, many times faster
-            turned = ImageOps.exif_transpose(image).convert("RGB")
+            turned = upright(image).convert("RGB")
     except (OSError, ValueError, SyntaxError) as error:
         raise Http404("The file is damaged.") from error
     turned.thumbnail(SMALL)

@@ -96,6 +96,7 @@ class Intake(models.Model):
     consent = models.CharField(max_length=10, choices=Photo.Consent, blank=True)
     near_duplicates = models.BooleanField(default=False)  # shall the campaign get those, too?
     job = models.OneToOneField(Job, models.PROTECT, null=True, blank=True, related_name="intake")
+    request_id = models.UUIDField(null=True, unique=True)  # the form's idempotency key
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -124,6 +125,7 @@ class IntakeFile(models.Model):
     terms = models.JSONField(default=dict)  # of this file alone: author, licence …, hashtags
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)
     reason = models.CharField(max_length=300, blank=True)
+    begun = models.PositiveSmallIntegerField(default=0)  # how often it was opened; two that ended nowhere do
     photo = models.ForeignKey(Photo, models.SET_NULL, null=True, blank=True, related_name="intake_files")
 
     class Meta:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from trainer.engine.data import Photo, labels_of, read_manifest, scene_groups, split_photos
+from trainer.engine.data import Photo, labels_of, read_manifest, scene_groups, split_photos, with_hashes
 from trainer.engine.errors import PhotosError
+from trainer.engine.events import StopRequest
 
 
 def photos(counts: dict[str, int]) -> list[Photo]:
@@ -71,3 +72,13 @@ def test_a_bad_manifest_says_what_is_missing(tmp_path: Path, rows: list[list[str
         csv.writer(file).writerows(rows)
     with pytest.raises(PhotosError, match=words):
         read_manifest(tmp_path / "manifest.csv")
+
+
+def test_a_photo_whose_file_is_gone_is_left_out_and_said_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody withdrew it between its registration and the run."""
+    (tmp_path / "a.jpg").write_bytes(b"a")
+    given = [Photo(name, str(tmp_path / f"{name}.jpg"), "cafe", "c/cafe") for name in ("a", "gone")]
+    assert [one.photo_id for one in with_hashes(given, StopRequest())] == ["a"]
+    assert '"photo_id": "gone"' in capsys.readouterr().out
