@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from validation.models import Campaign, Vote
 from validation.strata import JUDGED, Row, asked, key_of
 
-MOST = 40_000  # answers that a page reads
+MOST = 20_000  # answers that a page reads
 Numbers = NDArray[np.int64]
 
 

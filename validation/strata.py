@@ -36,7 +36,7 @@ def asked(campaign: Campaign | None, kind: str = Question.Kind.SUGGESTION) -> Qu
     same = Question.objects.filter(
         kind=kind, photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id")
     )
-    return rows.filter(~Exists(same.filter(pk__lt=OuterRef("pk"))))
+    return rows.filter(Q(shared=False) | ~Exists(same.filter(pk__lt=OuterRef("pk"))))
 
 
 def count(campaign: Campaign | None) -> list[Row]:
