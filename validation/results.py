@@ -199,7 +199,7 @@ def summarise(campaign: Campaign | None) -> Summary:
         hashtags=_hashtags(parts, between, would_post),
         votes=sum(row["votes"] + row["skipped"] for row in rows),
         skips=sum(row["skipped"] for row in rows),
-        people=people(campaign),
+        people=people(campaign, rows),
         asked=sum(row["size"] for row in rows),
         done=sum(row["done"] for row in rows),
         reliability=reliability(said.counts()),
@@ -214,15 +214,17 @@ def summarise(campaign: Campaign | None) -> Summary:
     )
 
 
-def people(campaign: Campaign | None) -> int:
+def people(campaign: Campaign | None, rows: Iterable[strata.Row] = ()) -> int:
     """How many people's answers stand behind the rates, those set aside left out; also who answered the same
-    in another campaign.
+    in another campaign. `rows` are strata.count of a campaign.
     """
-    rows = Participation.objects.exclude(person__standing__is_set_aside=True)
-    rows = rows.filter(Q(fits__gt=0) | Q(does_not_fit__gt=0)).order_by()
+    said = Participation.objects.exclude(person__standing__is_set_aside=True)
+    said = said.filter(Q(fits__gt=0) | Q(does_not_fit__gt=0)).order_by()
     if campaign is None:
-        return rows.aggregate(n=Count("person_id", distinct=True))["n"] or 0
-    here = set(rows.filter(campaign=campaign).values_list("person_id", flat=True))
+        return said.aggregate(n=Count("person_id", distinct=True))["n"] or 0
+    here = set(said.filter(campaign=campaign).values_list("person_id", flat=True))
+    if not any(row["shared"] for row in rows):
+        return len(here)
     shared = asked(campaign).filter(JUDGED, shared=True, photo__votes__hashtag_id=F("hashtag_id"))
     counting = shared.filter(photo__votes__set_aside=False).exclude(photo__votes__answer=Vote.Answer.SKIP)
     return len(here.union(counting.order_by().values_list("photo__votes__person_id", flat=True).distinct()))
@@ -260,7 +262,7 @@ def brief(campaign: Campaign) -> Brief:
         suggested=sum(counts.values()),
         done=sum(row["done"] for row in rows),
         votes=sum(row["votes"] + row["skipped"] for row in rows),
-        people=people(campaign),
+        people=people(campaign, rows),
         hashtags=sorted(counts.items(), key=lambda one: (-one[1], one[0])),
     )
 

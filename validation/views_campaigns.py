@@ -51,7 +51,7 @@ def campaigns(request: SignedIn) -> HttpResponse:
 @permission_required("validation.view_campaign", raise_exception=True)
 def campaign(request: SignedIn, pk: int) -> HttpResponse:
     shown = get_object_or_404(Campaign.objects.select_related("model", "job", "created_by"), pk=pk)
-    predictions = Prediction.objects.of(shown).select_related("photo", "hashtag")
+    predictions = Prediction.objects.of(shown).select_related("hashtag").prefetch_related("photo")
     predictions = predictions.order_by(F("hashtag__name").asc(nulls_last=True), "pk")
     only = request.GET.get("show", "")
     if only == "silent":
@@ -61,10 +61,14 @@ def campaign(request: SignedIn, pk: int) -> HttpResponse:
     elif only:
         predictions = predictions.filter(hashtag__name=only)
     summary = results.brief(shown)
+    page = Paginator(predictions, PAGE)
+    counts = {"": summary.photos, "suggested": summary.suggested, **dict(summary.hashtags)}
+    counts["silent"] = summary.photos - summary.suggested
+    page.count = counts.get(only, 0)  # known already: counting them again takes as long as listing them
     link = guests.link(request, shown) if request.user.has_perm("validation.change_campaign") else ""
     context = {
         "campaign": shown,
-        "page": Paginator(predictions, PAGE).get_page(request.GET.get("page")),
+        "page": page.get_page(request.GET.get("page")),
         "only": only,
         "query": urlencode({"show": only}) if only else "",
         "summary": summary,
@@ -72,7 +76,7 @@ def campaign(request: SignedIn, pk: int) -> HttpResponse:
         "tags": summary.hashtags,
         "authors": results.by_authors(shown),
         "silent": services.silent_by_reason(campaign=shown),
-        "photos": shown.photos.count(),
+        "photos": Campaign.photos.through.objects.filter(campaign_id=pk).count(),
         "link": link,
         "qr_code": guests.qr_code(link) if link else "",
     }

@@ -93,7 +93,11 @@ class Campaign(models.Model):
 class PredictionQuerySet(models.QuerySet["Prediction"]):
     def of(self, campaign: Campaign) -> PredictionQuerySet:
         """What the campaign's model says about the campaign's photos."""
-        return self.filter(model_id=campaign.model_id, photo__campaigns=campaign)
+        # Past the table of photos, which tells nothing here: half the time with 100,000.
+        inside = Campaign.photos.through.objects.filter(
+            photo_id=OuterRef("photo_id"), campaign_id=campaign.pk
+        )
+        return self.filter(Exists(inside), model_id=campaign.model_id)
 
     def of_any_campaign(self) -> PredictionQuerySet:
         asked = Campaign.photos.through.objects.filter(
