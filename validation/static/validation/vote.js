@@ -173,7 +173,7 @@
       current = null;
       announce(part(name).querySelector("h1").textContent);
       showCount();
-      ballot.dataset.ready = "true";
+      if (name !== "waiting") ballot.dataset.ready = "true";
     }
   }
 
