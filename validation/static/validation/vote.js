@@ -33,6 +33,7 @@
   let filling = false;
   let anew = false; // somebody wished for a refill while one was under way
   let acts = 0; // answers given and taken back on this page
+  let forgotten = 0; // answers that were not kept
   let late = 0; // answers that came after the campaign was closed
   let again = 0;
   let hint = 0; // the timer that puts waiting in words
@@ -106,13 +107,17 @@
     clearTimeout(again);
     const pending = queue.load().length;
     const asOf = acts;
+    const before = forgotten;
     try {
       const wanted = Math.min(20, AHEAD + pending + line.length + 2);
       const response = await fetch(`${say.next}?n=${wanted}`,
         { headers: { Accept: "application/json" }, signal: AbortSignal.timeout?.(VoteQueue.PATIENCE) });
       if (!response.ok) throw new Error(response.status);
-      // While votes are on their way, or were when it was drawn, the server's count is behind ours.
-      heed(await response.json(), !pending && asOf === acts);
+      const fresh = await response.json();
+      // What was refused since then may still be in it. And while votes are on their way, or were when it was
+      // drawn, its count is behind ours.
+      if (before === forgotten) heed(fresh, !pending && asOf === acts);
+      else anew = true;
     } catch {
       if (asking === "nothing" && !part("question").hidden) show("waiting");
       refillLater();
@@ -383,6 +388,7 @@
   /* True: it was among what undo takes back. */
   function forget(requestId) {
     const known = history.length;
+    forgotten += 1;
     history = history.filter((one) => one.request_id !== requestId);
     if (why?.dataset.request === requestId) offerReasons(null);
     if (asking === "post" && posting === requestId) next();
