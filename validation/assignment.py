@@ -42,6 +42,7 @@ CHANCE = random.SystemRandom()  # whoever votes must not guess what is drawn
 LEASE = timedelta(minutes=10)
 COUNTED = 100  # of what is left: beyond it nobody wants to know exactly, and counting would cost
 GOLD_AT_HAND = 50
+PASSES = 6  # over what is open: the first waits for nobody, and each of the others may lose a seat
 STRATA_FOR = 60.0  # seconds that what the strata teach is remembered in a process
 PRIOR = 2.0  # photos of an even chance, in strata nobody has answered about
 
@@ -164,14 +165,16 @@ def lease(*, question: Question, person: AbstractBaseUser) -> None:
 
 
 def _handed_out(campaign: Campaign, person: AbstractBaseUser) -> list[Question]:
-    held = QuestionLease.objects.filter(
-        person_id=person.pk, expires_at__gt=timezone.now(), question__campaign=campaign
-    ).order_by("pk")
-    known = GoldAnswer.objects.filter(
-        photo_id=OuterRef("question__photo_id"), hashtag_id=OuterRef("question__hashtag_id")
+    """Without what the person has answered since: in another campaign, under another hashtag."""
+    known = GoldAnswer.objects.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
+    held = Question.objects.filter(
+        ~answered_by(person, only_unseen=campaign.only_unseen),
+        Q(is_done=False) | Exists(known),
+        campaign=campaign,
+        leases__person_id=person.pk,
+        leases__expires_at__gt=timezone.now(),
     )
-    rows = held.filter(Q(question__is_done=False) | Exists(known))
-    return [one.question for one in rows.select_related("question__photo", "question__hashtag")]
+    return list(held.order_by("leases__pk").select_related("photo", "hashtag"))
 
 
 def _open_for(
@@ -221,8 +224,8 @@ def _draw(campaign: Campaign, person: AbstractBaseUser) -> Question | None:
         "front", flat=True
     )
     front = fronts.first() or 0.0
-    for wait in (False, True):
-        if found := _draw_by_kind(campaign, person, front, wait=wait):
+    for number in range(PASSES):
+        if found := _draw_by_kind(campaign, person, front, wait=number > 0):
             return found
         if not _something_is_left(campaign, person, front):
             break
@@ -296,17 +299,20 @@ def _lease_first(
 ) -> Question | None:
     """Lock the first of these that nobody else is taking at this moment, and lease it; with `wait` the first.
 
-    With a stream its seats are counted again under the lock: the last may have gone between look and lock.
+    Looked at again under the lock, since between look and lock the person's own vote may have come in, or,
+    with a stream, the last seat gone.
     """
     free = rows.select_for_update(skip_locked=not wait, of=("self",))
-    found = free.select_related("photo", "hashtag").first()
+    found = free.select_related("photo", "hashtag", "campaign").first()
     if found is None:
         return None
+    may_be_asked = ~answered_by(person, only_unseen=found.campaign.only_unseen)
     if stream:
-        if not Question.objects.filter(_wants_answers(), pk=found.pk).exists():
-            return None
-        if not found.stream:
-            Question.objects.filter(pk=found.pk).update(stream=stream)
+        may_be_asked &= _wants_answers()
+    if not Question.objects.filter(may_be_asked, pk=found.pk).exists():
+        return None
+    if stream and not found.stream:
+        Question.objects.filter(pk=found.pk).update(stream=stream)
     QuestionLease.objects.filter(person_id=person.pk, expires_at__lte=timezone.now()).delete()
     lease(question=found, person=person)
     return found

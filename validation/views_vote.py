@@ -305,6 +305,7 @@ def _state(
         "questions": [_question(one.photo, one.hashtag, shown, request.user) for one in assigned.questions],
         "done": assigned.done,
         "total": assigned.total,
+        "capped": assigned.progress.is_capped,
         "last": _last(shown, request.user),
         "closed": not shown.takes_votes,
     }

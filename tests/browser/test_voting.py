@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from threading import Event
+from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Page, expect
+from django.contrib.auth.models import User
+from playwright.sync_api import Error, Page, Route, expect
 
 from tests.conftest import wait_for
 from tests.validation.conftest import MakeCampaign, hashtags, make_campaign, model  # noqa: F401
-from validation.models import Campaign, Vote
+from validation import assignment, services, views_vote
+from validation.models import Campaign, Question, Vote
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 PageFor = Callable[..., Page]
@@ -27,13 +32,21 @@ def answers() -> list[str]:
     return list(Vote.objects.order_by("pk").values_list("answer", flat=True))
 
 
-def expect_answers(*expected: str) -> None:
-    wait_for(lambda: answers() == list(expected), 5, f"not {expected}")
+def expect_answers(*expected: str, page: Page | None = None) -> None:
+    """With a page its routes go on: Playwright calls them only while it is being asked something."""
+    wait_for(lambda: (page is None or page.title()) and answers() == list(expected), 5, f"not {expected}")
 
 
 def open_ballot(page: Page, campaign: Campaign) -> None:
-    page.goto(f"/validation/vote/{campaign.pk}/")
+    page.goto(f"/validation/vote/{campaign.pk}/", wait_until="domcontentloaded")
     page.wait_for_selector(READY)
+
+
+def hold(page: Page, what: str) -> list[Route]:
+    """Requests for this are not answered, until the test does."""
+    held: list[Route] = []
+    page.route(what, lambda route: held.append(route))
+    return held
 
 
 def press(page: Page, *keys: str) -> None:
@@ -68,8 +81,40 @@ def test_one_press_is_one_vote(campaign: Campaign, page_for: PageFor) -> None:
         document.body.dispatchEvent(new KeyboardEvent("keydown", {key: "f", repeat, bubbles: true})); }"""
     )
     expect(page.locator(".ballot-count")).to_have_text("2 of 3")
-    page.wait_for_selector(READY)
-    expect_answers("fits")
+    page.locator("#answer-d").focus()
+    for _ in range(3):
+        page.wait_for_selector(READY)
+        page.keyboard.down("Enter")
+    expect(page.locator(".ballot-count")).to_have_text("3 of 3")
+    page.keyboard.up("Enter")
+    expect_answers("fits", "does_not_fit")
+
+
+def test_another_language_is_no_answer(campaign: Campaign, page_for: PageFor) -> None:
+    page = page_for("validator")
+    open_ballot(page, campaign)
+    page.get_by_role("button", name="Русский").click()
+    expect(page.get_by_role("heading", name="Подходит ли")).to_be_visible()
+    assert page.evaluate("localStorage.length") == 0
+    assert answers() == []
+
+
+def test_of_more_than_can_be_counted_no_total_is_claimed(
+    make_campaign: MakeCampaign,  # noqa: F811
+    page_for: PageFor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(assignment, "COUNTED", 4)
+    campaign = make_campaign(*["cafe", "bar"] * 3)
+    Campaign.objects.update(would_post_share=0)
+    page = page_for("validator")
+    open_ballot(page, campaign)
+    for count in ("0 answered", "1 answered", "2 answered"):
+        expect(page.locator(".ballot-count")).to_have_text(count)
+        expect(page.locator(".ballot progress")).to_be_hidden()
+        press(page, "f")
+    expect(page.locator(".ballot-count")).to_have_text("4 of 6")
+    expect(page.locator(".ballot progress")).to_be_visible()
 
 
 def test_a_hundred_photos_by_keyboard(make_campaign: MakeCampaign, page_for: PageFor) -> None:  # noqa: F811
@@ -128,6 +173,39 @@ def test_swipes_on_a_phone(campaign: Campaign, page_for: PageFor) -> None:
     expect_answers("fits", "does_not_fit", "skip")
 
 
+def drag(page: Page, what: str, dx: float, dy: float = 0) -> None:
+    """The same with a mouse."""
+    box = page.locator(what).bounding_box()
+    assert box
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + dx, y + dy, steps=4)
+    page.mouse.up()
+
+
+def test_looking_closer_scrolling_and_selecting_say_nothing(campaign: Campaign, page_for: PageFor) -> None:
+    page = page_for("validator", width=390, height=700, has_touch=True, is_mobile=True)
+    open_ballot(page, campaign)
+    look = page.context.new_cdp_session(page)
+    look.send("Emulation.setPageScaleFactor", {"pageScaleFactor": 2})
+    page.wait_for_function("() => visualViewport.scale === 2")
+    drag(page, ".ballot-photo", -120)
+    swipe(page, -120)
+    page.wait_for_function("() => visualViewport.offsetLeft > 20")  # the finger moves the page about
+    look.send("Emulation.setPageScaleFactor", {"pageScaleFactor": 1})
+    page.wait_for_function("() => visualViewport.scale === 1")
+    drag(page, "figcaption", -160)
+    page.set_viewport_size({"width": 740, "height": 340})  # on its side
+    drag(page, ".ballot-photo", 0, -120)
+    swipe(page, 0, -120)
+    expect(page.locator(".ballot-count")).to_have_text("1 of 3")
+    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    swipe(page, 160)
+    expect(page.locator(".ballot-count")).to_have_text("2 of 3")
+    expect_answers("fits")
+
+
 def test_taps_on_a_phone(campaign: Campaign, page_for: PageFor) -> None:
     page = page_for("validator", width=390, height=700, has_touch=True, is_mobile=True)
     open_ballot(page, campaign)
@@ -173,17 +251,212 @@ def test_an_answer_whose_acknowledgement_was_lost_counts_once(campaign: Campaign
     expect_answers("fits")
     lost: list[str] = []
 
-    def lose(route: object) -> None:
-        lost.append(route.request.url)  # type: ignore[attr-defined]
-        route.fetch()  # type: ignore[attr-defined]
-        route.abort()  # type: ignore[attr-defined]
+    def lose(route: Route) -> None:
+        lost.append(route.request.url)
+        route.fetch()
+        with suppress(Error):  # the page has been left meanwhile
+            route.abort()
 
-    page.route("**/votes/", lose, times=1)
+    page.route("**/votes/", lose)
     press(page, "s")
-    # Playwright calls `lose` only while it is being asked something.
-    wait_for(lambda: page.title() and lost and answers() == ["fits", "skip"], 5, "the answer did not arrive")
+    expect_answers("fits", "skip", page=page)
+    open_ballot(page, campaign)  # the answer is known to the server and waits in the page: one to take back
+    page.keyboard.press("u")
+    expect(page.locator("#undo")).to_be_hidden()
+    page.unroute("**/votes/")
+    page.evaluate("dispatchEvent(new Event('online'))")
     page.wait_for_function("() => !localStorage.length")
-    assert answers() == ["fits", "skip"]
+    assert lost
+    assert answers() == ["fits"]
+    expect(page.get_by_role("button", name="Undo: fits")).to_be_visible()
+
+
+def test_only_the_site_itself_refuses(campaign: Campaign, page_for: PageFor) -> None:
+    """A proxy's page refuses nothing, and nobody waits for as long as it pleases."""
+    page = page_for("validator")
+    open_ballot(page, campaign)
+    page.evaluate("VoteQueue.LONGEST = .01")
+    said = [503, 404]
+
+    def proxy(route: Route) -> None:
+        if said:
+            route.fulfill(status=said.pop(0), headers={"Retry-After": "86400"}, body="<h1>Elsewhere</h1>")
+        else:
+            route.continue_()
+
+    page.route("**/votes/", proxy)
+    press(page, "f")
+    expect_answers("fits", page=page)
+
+
+def test_what_the_server_stumbles_over_makes_room(campaign: Campaign, page_for: PageFor) -> None:
+    page = page_for("validator")
+    open_ballot(page, campaign)
+    page.evaluate("VoteQueue.ENOUGH = 1")
+    photo = asked(page).photo_id
+
+    def stumble(route: Route) -> None:
+        bad = f"photo={photo}&" in (route.request.post_data or "")
+        route.fulfill(status=500, body="<h1>Server Error</h1>") if bad else route.continue_()
+
+    page.route("**/votes/", stumble)
+    press(page, "f", "d", "s")
+    expect_answers("does_not_fit", "skip", page=page)
+    expect(page.locator(".ballot-unsent")).to_have_text("1 unsent")
+    page.unroute("**/votes/")
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect_answers("does_not_fit", "skip", "fits")
+
+
+def test_a_full_storage_loses_nothing_and_revives_nothing(campaign: Campaign, page_for: PageFor) -> None:
+    page = page_for("validator")
+    open_ballot(page, campaign)
+    page.wait_for_load_state("networkidle")
+    page.context.set_offline(True)
+    press(page, "f")
+    page.evaluate(
+        """() => { for (let size = 4e6; size > 9; size /= 2)
+        try { for (let n = 0; ; n += 1) localStorage.setItem(`${size}:${n}`, "x".repeat(size)); }
+        catch { /* less, then */ } }"""
+    )
+    press(page, "d", "s")
+    page.evaluate(
+        "Object.keys(localStorage).forEach((key) => key.includes('votes') || localStorage.removeItem(key))"
+    )
+    page.context.set_offline(False)
+    expect_answers("fits", "does_not_fit", "skip")
+    left = """() => {
+        const queue = new VoteQueue("here", {}, "", { change() {} });
+        queue.sending = true;
+        queue.add("undo", { request_id: "1" });
+        localStorage.removeItem("here"); // another window has sent it
+        return queue.load().length; }"""
+    assert page.evaluate(left) == 0
+
+
+def test_the_last_answer_goes_out_though_the_page_is_left(
+    campaign: Campaign, page_for: PageFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for a connection, since all six that a browser has are busy."""
+    page = page_for("validator")
+    open_ballot(page, campaign)
+    page.wait_for_load_state("networkidle")
+    answered, state = Event(), views_vote._state
+    monkeypatch.setattr(views_vote, "_state", lambda *given: (answered.wait(10), state(*given))[1])
+    page.evaluate("for (let n = 1; n < 7; n += 1) fetch(`${ballot.dataset.next}?n=${n}`); 0")
+    press(page, "f")
+    page.wait_for_function("() => localStorage[ballot.dataset.store].includes('\"tries\":1')")
+    page.goto("about:blank")
+    answered.set()
+    expect_answers("fits")
+
+
+def test_votes_that_wait_until_the_campaign_is_closed(campaign: Campaign, page_for: PageFor) -> None:
+    """Nobody is told that they are kept."""
+    page = page_for("validator")
+    open_ballot(page, campaign)
+    page.wait_for_load_state("networkidle")
+    # Not offline: what is sent while the page is left (keepalive) comes through once the line is back.
+    page.route("**/votes/", lambda route: route.abort())
+    press(page, "f", "d")
+    expect(page.locator(".ballot-unsent")).to_have_text("2 unsent")
+    page.goto("about:blank")
+    page.unroute("**/votes/")
+    services.set_open(campaign=campaign, is_open=False)
+    page.goto(f"/validation/vote/{campaign.pk}/")
+    expect(page.locator(".ballot-trouble")).to_contain_text("not kept: 2.")
+    assert page.evaluate("localStorage.length") == 0
+    assert answers() == []
+
+
+def test_what_was_not_kept_is_neither_undone_nor_explained(campaign: Campaign, page_for: PageFor) -> None:
+    """A photo was withdrawn, and one was answered otherwise in another window."""
+    page = page_for("validator")
+    open_ballot(page, campaign)
+    services.withdraw_photo(campaign=campaign, photo=asked(page).photo)
+    expect_refused(page, "withdrawn")
+    one = asked(page)
+    services.record_vote(
+        campaign=campaign,
+        person=User.objects.get(username="validator"),
+        photo=one.photo,
+        hashtag=one.hashtag,
+        answer="fits",
+        request_id=uuid4(),
+    )
+    expect_refused(page, "answered this before: fits")
+    expect(page.locator(".ballot-count")).to_have_text("2 of 2")
+    press(page, "s")
+    expect_answers("fits", "skip")
+
+
+def asked(page: Page) -> Question:
+    page.wait_for_selector(READY)
+    image = page.locator(".ballot-photo img").first.get_attribute("src") or ""
+    return Question.objects.get(photo=int(image.split("/")[-1].split(".")[0]))
+
+
+def expect_refused(page: Page, words: str) -> None:
+    press(page, "d")
+    expect(page.locator(".ballot-trouble")).to_contain_text(words)
+    expect(page.locator(".ballot-why")).to_have_class("ballot-why is-empty")
+    expect(page.locator("#undo")).to_be_hidden()
+
+
+def test_nobody_judges_a_photo_they_have_not_seen(campaign: Campaign, page_for: PageFor) -> None:
+    """One that is not here yet is awaited, and one that cannot be loaded may only be skipped."""
+    page = page_for("validator")
+    page.clock.install()
+    held = hold(page, "**/*.jpg*")
+    page.goto(f"/validation/vote/{campaign.pk}/", wait_until="domcontentloaded")
+    page.wait_for_selector(".is-live")
+    page.clock.fast_forward(1_000)
+    page.keyboard.press("f")
+    expect(page.locator(".ballot-count")).to_have_text("1 of 3")
+    page.route("**/*.jpg*", lambda route: route.abort())
+    for route in held:
+        route.abort()
+    trouble = page.locator(".ballot-trouble")
+    expect(trouble).to_contain_text("only be skipped")
+    press(page, "f", "s")
+    expect(page.locator(".ballot-count")).to_have_text("2 of 3")
+    expect(trouble).to_contain_text("only be skipped")
+    page.unroute("**/*.jpg*")
+    press(page, "s", "f")
+    expect(page.get_by_role("heading", name="All done")).to_be_visible()
+    expect_answers("skip", "skip", "fits")
+
+
+def test_what_hangs_holds_up_nothing_else(make_campaign: MakeCampaign, page_for: PageFor) -> None:  # noqa: F811
+    """A photo, and the request for more."""
+    campaign = make_campaign(*["cafe", "bar", "sport"] * 2)
+    Campaign.objects.update(would_post_share=0)
+    page = page_for("validator")
+    page.clock.install()
+    page.add_init_script(
+        "patience = 300; { const { timeout } = AbortSignal;"
+        "AbortSignal.timeout = (ms) => timeout.call(AbortSignal, Math.min(ms, patience)); }"
+    )
+    photos: list[str] = []
+
+    def slow(route: Route) -> None:
+        path = route.request.url.split("?")[0]
+        if path not in photos:
+            photos.append(path)
+        if photos.index(path) != 1:
+            route.continue_()
+
+    page.route("**/*.jpg*", slow)
+    hold(page, "**/next/*")
+    open_ballot(page, campaign)
+    press(page, "f", "d")
+    expect(page.get_by_role("heading", name="Waiting for the next photo")).to_be_visible()
+    page.evaluate("patience = 15_000")
+    page.unroute("**/next/*")
+    page.clock.fast_forward(3_000)
+    expect(page.get_by_role("heading", name="Does #")).to_be_visible(timeout=10_000)
+    press(page, "s")
+    expect_answers("fits", "does_not_fit", "skip", page=page)
 
 
 def test_without_script_it_is_plain_forms(campaign: Campaign, page_for: PageFor) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from threading import Event
 from uuid import UUID, uuid4
@@ -156,6 +157,22 @@ def test_a_photo_seen_in_another_campaign_is_asked_about_again_only_where_the_ru
     left = progress(campaign=second, person=person).left
     assert progress_of([second], person=person)[second.pk].left == left == len(asked)
     assert sorted(named[photo] for photo in in_turn(second, person)) == asked
+
+
+def test_a_photo_answered_elsewhere_meanwhile_is_handed_out_no_more(
+    make_campaign: MakeCampaign, user_for: UserFor, model: TrainedModel
+) -> None:
+    """It was held in this campaign when the same person answered it in another, under another hashtag."""
+    person = user_for("validator")
+    first = make_campaign("cafe", name="First")
+    newer = TrainedModel.objects.create(name="Newer", manifest={"sha256": "1"})
+    second = make_campaign("bar", name="Second", by_model=newer)
+    (held,) = next_questions(campaign=first, person=person)
+    answer(second, Question.objects.get(campaign=second), person)
+    assert next_questions(campaign=first, person=person) == []
+    Campaign.objects.update(only_unseen=False)
+    first.refresh_from_db()
+    assert next_questions(campaign=first, person=person) == [held]
 
 
 def test_what_opens_again_behind_somebody_is_asked_when_nothing_is_left_ahead(
@@ -338,21 +355,54 @@ def test_nobody_reads_all_done_because_somebody_is_about_to_skip(
     """The last question is being answered while somebody else asks: they wait for it and get it."""
     campaign = make_campaign("cafe", votes_per_photo=1)
     (question,) = Question.objects.all()
-    ann, bob = user_for("validator", "ann"), user_for("validator", "bob")
+    with asked_meanwhile(campaign, user_for("validator", "bob")) as asked:
+        answer(campaign, question, user_for("validator", "ann"), "skip")
+    assert asked() == [question]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.integration
+def test_what_somebody_is_answering_at_this_moment_is_not_handed_to_them_again(
+    make_campaign: MakeCampaign, user_for: UserFor
+) -> None:
+    """Their vote has not been committed when the next question is looked for."""
+    campaign = make_campaign("cafe")
+    person = user_for("validator")
+    with asked_meanwhile(campaign, person) as asked:
+        answer(campaign, Question.objects.get(), person)
+    assert asked() == []
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.integration
+def test_nobody_reads_all_done_because_the_first_seat_went_to_somebody_else(
+    make_campaign: MakeCampaign, user_for: UserFor
+) -> None:
+    """Both questions are locked; the one waited for has no seat any more, but the other has."""
+    campaign = make_campaign("cafe", "cafe", votes_per_photo=1, audit_share=1.0)
+    taken, free = Question.objects.order_by("rank")
+    with asked_meanwhile(campaign, user_for("validator", "bob")) as asked:
+        list(Question.objects.select_for_update())
+        assignment.lease(question=taken, person=user_for("validator", "ann"))
+    assert asked() == [free]
+
+
+@contextmanager
+def asked_meanwhile(campaign: Campaign, person: User) -> Iterator[Callable[[], list[Question]]]:
+    """In a transaction: while it is open the person asks, and on PostgreSQL waits, for a question."""
 
     def ask() -> list[Question]:
         try:
-            return next_questions(campaign=campaign, person=bob)
+            return next_questions(campaign=campaign, person=person)
         finally:
             connection.close()
 
-    with ThreadPoolExecutor(1) as threads:
-        with transaction.atomic():
-            answer(campaign, question, ann, "skip")
-            asked = threads.submit(ask)
-            if connection.vendor == "postgresql":
-                wait_for(somebody_waits, 10, "nobody waits for the question")
-        assert asked.result() == [question]
+    with ThreadPoolExecutor(1) as threads, transaction.atomic():
+        said: list[Future[list[Question]]] = []
+        yield lambda: said[0].result()
+        said.append(threads.submit(ask))
+        if connection.vendor == "postgresql":
+            wait_for(somebody_waits, 10, "nobody waits for the question")
 
 
 def somebody_waits() -> bool:

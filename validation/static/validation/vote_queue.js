@@ -4,26 +4,35 @@
 class VoteQueue {
   static SLOWEST = 30_000; // ms between two attempts
   static PATIENCE = 15_000; // ms until an attempt counts as lost
+  static LONGEST = 60; // seconds that the server, or a proxy, may ask to wait
+  static ENOUGH = 5; // attempts before what the server stumbles over makes room for the others
 
   /* urls: by kind of operation. on: {change, sent, refused, stopped}, called with what became of it. */
   constructor(name, urls, token, on) {
-    Object.assign(this, { name, urls, token, on, sending: false, failures: 0, timer: 0, memory: "[]" });
+    // memory: what the storage did not take. Empty otherwise, or it would bring back what has long been sent.
+    Object.assign(this, { name, urls, token, on, sending: false, failures: 0, timer: 0, memory: [] });
     addEventListener("online", () => this.flush());
     addEventListener("storage", (event) => { if (event.key === name) on.change(this.load()); });
     document.addEventListener("visibilitychange", () => { if (!document.hidden) this.flush(); });
   }
 
   load() {
-    try { return JSON.parse(localStorage.getItem(this.name) ?? this.memory); } catch { return JSON.parse(this.memory); }
+    return [...this.memory, ...this.stored()];
+  }
+
+  stored() {
+    try { return JSON.parse(localStorage.getItem(this.name) ?? "[]"); } catch { return []; }
   }
 
   save(operations) {
-    this.memory = JSON.stringify(operations);
     try {
-      if (operations.length) localStorage.setItem(this.name, this.memory);
+      if (operations.length) localStorage.setItem(this.name, JSON.stringify(operations));
       else localStorage.removeItem(this.name);
-    } catch { /* storage refused or full: what is kept in memory is sent all the same */ }
-    if (!operations.length) this.memory = "[]";
+      this.memory = [];
+    } catch { // refused or full: what is kept in memory is sent all the same, and what is stored is older
+      this.memory = operations;
+      try { localStorage.removeItem(this.name); } catch { /* then nothing can be read from it either */ }
+    }
     this.on.change(operations);
   }
 
@@ -61,7 +70,8 @@ class VoteQueue {
       first.tries += 1;
       this.save([first, ...this.load().slice(1)]);
       const [outcome, said, wait] = await this.send(first);
-      if (outcome === "lost") return this.later(wait);
+      if (outcome === "stumbled" && this.putBehind(first)) continue;
+      if (outcome === "lost" || outcome === "stumbled") return this.later(wait);
       this.failures = 0;
       if (outcome === "stopped") return this.on.stopped(said);
       const gone = (one) => one.id === first.id
@@ -71,26 +81,39 @@ class VoteQueue {
     }
   }
 
+  /* One operation must not hold up the others for ever: after enough attempts it goes behind them, with all
+     that is said of the same vote. True: the one that is first now has not been tried in vain as often. */
+  putBehind({ tries, fields }) {
+    if (tries < VoteQueue.ENOUGH) return false;
+    const operations = this.load();
+    const isSame = (one) => one.fields.request_id === fields.request_id;
+    this.save([...operations.filter((one) => !isSame(one)), ...operations.filter(isSame)]);
+    return this.load()[0].tries < VoteQueue.ENOUGH;
+  }
+
   later(wait) {
     this.failures += 1;
     const pause = Math.min(500 * 2 ** this.failures, VoteQueue.SLOWEST) * (0.75 + Math.random() / 2);
     this.timer = setTimeout(() => this.flush(), wait ?? pause);
   }
 
+  /* Only JSON is the site's own word. Any other page (a proxy's, say) refuses nothing: it is sent again. */
   async send({ kind, fields }) {
     try {
       const response = await fetch(this.urls[kind], {
         method: "POST", redirect: "manual", body: new URLSearchParams(fields),
         headers: { "X-CSRFToken": this.token, Accept: "application/json" },
         signal: AbortSignal.timeout?.(VoteQueue.PATIENCE),
+        keepalive: true, // goes out also when the page is left at this moment
       });
       const isJson = response.headers.get("Content-Type")?.startsWith("application/json");
       const said = isJson ? await response.json() : {};
       if (response.ok && isJson) return ["sent", said];
-      if ([400, 404, 409].includes(response.status)) return ["refused", said];
+      if (isJson && [400, 404, 409].includes(response.status)) return ["refused", said];
       if ([401, 403].includes(response.status) || response.type === "opaqueredirect") return ["stopped", said];
-      const seconds = Number(response.headers.get("Retry-After"));
-      return ["lost", said, seconds ? seconds * 1000 : undefined];
+      if ([400, 404, 409, 500].includes(response.status)) return ["stumbled", said];
+      const seconds = Math.min(Number(response.headers.get("Retry-After")), VoteQueue.LONGEST);
+      return ["lost", said, seconds > 0 ? seconds * 1000 : undefined];
     } catch {
       return ["lost", {}];
     }
