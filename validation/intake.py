@@ -36,8 +36,8 @@ INTAKE = "validation.intake"
 JUNK = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|Thumbs\.db$|desktop\.ini$|\._)")
 GIVEN_UP = "given up: what was uploaded has been deleted"
 MISSING = "named in the table, but not there"
-MOST_DEATHS = 2  # of the program at one file
-DEADLY = "taking it in ended the program twice"
+MOST_DEATHS = 2  # of the program at one file, after a first one that may have been at any
+DEADLY = "taking it in ended the program more than once"
 State = IntakeFile.State
 
 
@@ -204,8 +204,9 @@ def _tell_campaign(intake: Intake) -> None:
 
 
 def _take_one(lease: Lease, intake: Intake, file: IntakeFile, source: Source, known: Known) -> None:
-    with lease.fenced():  # before it is opened: what ends the program leaves no other sign
-        IntakeFile.objects.filter(pk=file.pk).update(begun=file.begun + 1)
+    if lease.job.attempts > 1:  # somebody died, and what ends the program leaves no other sign
+        with lease.fenced():
+            IntakeFile.objects.filter(pk=file.pk).update(begun=file.begun + 1)
     with lease.long_step():
         state, reason, photo = _receive(intake, file, source)
     with lease.fenced():

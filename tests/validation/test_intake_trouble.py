@@ -113,10 +113,10 @@ def silence(job: Job) -> None:
     jobs.requeue_expired()
 
 
-def test_a_file_at_which_the_program_died_twice_is_refused_and_the_rest_comes_in(
+def test_a_file_at_which_the_program_keeps_dying_is_refused_and_the_rest_comes_in(
     run_jobs: RunJobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Six such files in turn: the job, too, dies for good after five deaths at the same place."""
+    """Six such files in turn, three deaths each: the job dies for good after five at the same place."""
 
     def receive_or_die(**kwargs: Any) -> tuple[Photo, bool]:
         if kwargs["name"].startswith("deadly"):
@@ -129,7 +129,7 @@ def test_a_file_at_which_the_program_died_twice_is_refused_and_the_rest_comes_in
     made = services.start(name="x", by=None, uploads=uploads)
     job = made.job
     assert job
-    for _ in range(12):
+    for _ in range(18):
         with pytest.raises(KeyboardInterrupt):
             run_jobs()
         silence(job)

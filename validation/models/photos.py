@@ -125,7 +125,7 @@ class IntakeFile(models.Model):
     terms = models.JSONField(default=dict)  # of this file alone: author, licence …, hashtags
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)
     reason = models.CharField(max_length=300, blank=True)
-    begun = models.PositiveSmallIntegerField(default=0)  # how often it was opened; two that ended nowhere do
+    begun = models.PositiveSmallIntegerField(default=0)  # how often it was opened after somebody died
     photo = models.ForeignKey(Photo, models.SET_NULL, null=True, blank=True, related_name="intake_files")
 
     class Meta:
