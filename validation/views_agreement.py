@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
 from trainer.charts import Chart, line_chart
-from validation import corrections, results, rivals
+from validation import corrections, lists, results, rivals
 from validation.blame import PARTIES, blame, owed_to, scenes
 from validation.forms import ResultsFilter
 from validation.models import Campaign, Question
@@ -69,7 +69,7 @@ def votes(request: HttpRequest) -> HttpResponse:
     kind = Question.Kind.SILENCE if silent else Question.Kind.SUGGESTION
     among, why = _chosen(form, campaign) if campaign else (None, "")
     tenth = form.cleaned_data.get("tenth")
-    shown = results.judged_photos(campaign, **chosen, tenth=tenth, kind=kind, among=among)
+    shown = lists.judged_photos(campaign, **chosen, tenth=tenth, kind=kind, among=among)
     query = request.GET.copy()
     query.pop("page", None)
     context = chosen | {
@@ -80,7 +80,7 @@ def votes(request: HttpRequest) -> HttpResponse:
         "why": why,
         "hidden": {key: request.GET[key] for key in ("owed", "won", "against") if why and key in request.GET},
         "query": query.urlencode(),
-        "hashtags": results.hashtags_asked(campaign, kind),
+        "hashtags": lists.hashtags_asked(campaign, kind),
     }
     return render(request, "validation/votes.html", context)
 

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from trainer.models import TrainedModel
 from validation import campaigns as rules
-from validation import crowd, gold, guests, results, services
+from validation import crowd, gold, guests, lists, results, services
 from validation.forms import CampaignForm, GoldForm, RulesForm
 from validation.forms_vote import number
 from validation.models import Campaign, Guest, Photo, Prediction, Standing
@@ -42,8 +42,8 @@ class SignedIn(HttpRequest):
 def campaigns(request: SignedIn) -> HttpResponse:
     shown = Campaign.objects.select_related("model", "job").with_photo_counts()
     page = Paginator(shown, 25).get_page(request.GET.get("page"))
-    counts = results.progress_of(page.object_list)
-    rows = [(campaign, counts.get(campaign.pk, results.NO_PROGRESS)) for campaign in page]
+    counts = lists.progress_of(page.object_list)
+    rows = [(campaign, counts.get(campaign.pk, lists.NO_PROGRESS)) for campaign in page]
     return render(request, "validation/campaigns.html", {"page": page, "rows": rows})
 
 

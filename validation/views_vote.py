@@ -23,7 +23,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from django.views.i18n import set_language
 from redis.exceptions import RedisError
 
-from validation import assignment, crowd, results, services, votes
+from validation import assignment, crowd, lists, services, votes
 from validation.forms_vote import MoreForm, UndoForm, VoteForm, number
 from validation.guests import GuestVotes
 from validation.models import Campaign, Guest, Photo, Vote
@@ -117,8 +117,8 @@ def vote_index(request: SignedIn) -> HttpResponse:
     shown = [campaign for campaign in Campaign.objects.taking_votes() if may_vote(request.user, campaign)]
     if not shown and not request.user.has_perm("validation.add_vote"):
         raise PermissionDenied
-    counts = results.progress_of(shown, person=request.user)
-    rows = [(campaign, counts.get(campaign.pk, results.NO_PROGRESS)) for campaign in shown]
+    counts = lists.progress_of(shown, person=request.user)
+    rows = [(campaign, counts.get(campaign.pk, lists.NO_PROGRESS)) for campaign in shown]
     rows.sort(key=lambda row: row[1].left == 0)
     with translation.override(language_for(request)):
         return render(

@@ -20,6 +20,7 @@ from tests.validation.conftest import MakeCampaign, MakeVote, taken_in
 from trainer.models import TrainedModel
 from validation import assignment, crowd, services
 from validation.assignment import next_questions, progress, worth_asking
+from validation.lists import progress_of
 from validation.models import (
     Campaign,
     GoldAnswer,
@@ -30,7 +31,6 @@ from validation.models import (
     Vote,
 )
 from validation.questions import make_questions
-from validation.results import progress_of
 
 pytestmark = pytest.mark.postgres
 UserFor = Callable[..., User]
