@@ -123,13 +123,19 @@ def _campaigns(admin: bool) -> Station:
 
 def _agreement() -> Station:
     url = reverse("validation:agreement")
-    people, rate = count_people(), headline()
-    if rate is None:
+    people, found = count_people(), headline()
+    if found is None:
         return Station("Agreement", "–", "Nobody has voted yet.", url)
+    rate = found.rate
+    left_out = (
+        f" Left out: {_percent(found.unjudged)} of the suggestions, of a kind nobody has answered about."
+        if found.unjudged >= 0.005
+        else ""
+    )
     words = (
         f"of {rate.n} photo{'' if rate.n == 1 else 's'} "
         f"(95 % interval {_percent(rate.low)} to {_percent(rate.high)}), "
-        f"said by {people} {'person' if people == 1 else 'people'}."
+        f"said by {people} {'person' if people == 1 else 'people'}.{left_out}"
     )
     return Station("Agreement", _percent(rate.value), words, url)
 

@@ -52,7 +52,9 @@ def read(campaign: Campaign | None, rows: Sequence[Row], most: int = MOST) -> An
     if total > most:
         judged = sum(row["fitting"] + row["tied"] + row["not_fitting"] for row in rows)
         ranks = questions.order_by("rank").values_list("rank", flat=True)
-        questions = questions.filter(rank__lte=ranks[int(judged * most / total)])
+        at = int(judged * most / total)
+        for edge in ranks[at : at + 1]:  # none, if somebody took an answer back since they were counted
+            questions = questions.filter(rank__lte=edge)
     said = questions.filter(
         photo__votes__hashtag_id=F("hashtag_id"),
         photo__votes__set_aside=False,

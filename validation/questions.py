@@ -10,7 +10,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 import numpy as np
@@ -35,6 +35,7 @@ CHANCE = random.SystemRandom()
 CHUNK = 2000  # rows at a time
 THIRDS = (1 / 3, 2 / 3)
 BANDS = 3
+SLACK = timedelta(minutes=1)
 LOCKED_BY = ("photo_id", "hashtag_id", "pk")
 Pair = tuple[int, int]  # photo, hashtag
 Row = TypeVar("Row")
@@ -134,8 +135,10 @@ def recount(pairs: Iterable[Pair]) -> int:
 def count_votes_since(began: datetime) -> int:
     """Count anew what was voted on since then. Whoever voted while make_questions worked could not see its
     questions yet, and did not count along with them; to be called once they are committed.
+
+    And a little before: a vote is dated when it is begun, by another machine's clock, and kept later.
     """
-    votes = Vote.objects.filter(created_at__gte=began).order_by()
+    votes = Vote.objects.filter(created_at__gte=began - SLACK).order_by()
     return recount(votes.values_list("photo_id", "hashtag_id").distinct())
 
 
@@ -199,7 +202,7 @@ def _bands(asked: QuerySet[Question], new: list[float | None]) -> tuple[int, lis
     """The first band of these new questions, and the two confidences that part the thirds.
 
     Once people have been asked, what joins gets bands of its own: among old and new together those answered
-    are no random part. Until then all are banded anew, together. Question to question a band never changes.
+    are no random part. Until then all are banded anew, together.
     """
     top = asked.aggregate(top=Max("band"))["top"]
     first = 0 if top is None else top // BANDS * BANDS

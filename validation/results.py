@@ -27,7 +27,7 @@ from validation.models import (
 )
 from validation.statistics import headline as post_stratified
 from validation.statistics.dawid_skene import dawid_skene
-from validation.statistics.headline import Stratum
+from validation.statistics.headline import Headline, Stratum
 from validation.statistics.people import between_people
 from validation.statistics.plan import photos_needed, still_needed
 from validation.statistics.reliability import Reliability, reliability
@@ -144,12 +144,11 @@ def scope(campaign: Campaign | None) -> PredictionQuerySet:
     return Prediction.objects.of(campaign)
 
 
-def headline() -> Rate | None:
+def headline() -> Headline | None:
     """Over all campaigns, for the home page."""
     rows = strata.count(None)
     between = _between(answers.read(None, rows, GLANCE))
-    found = post_stratified.headline([strata.stratum_of(row) for row in rows], between)
-    return found.rate if found else None
+    return post_stratified.headline([strata.stratum_of(row) for row in rows], between)
 
 
 def summarise(campaign: Campaign | None) -> Summary:
@@ -218,6 +217,7 @@ class Brief:
     """What a campaign's own page says of its votes."""
 
     overall: Rate | None
+    unjudged: float
     photos: int
     suggested: int
     done: int
@@ -241,6 +241,7 @@ def brief(campaign: Campaign) -> Brief:
     silent = counts.pop(None, 0)
     return Brief(
         overall=found.rate if found else None,
+        unjudged=found.unjudged if found else 1.0,
         photos=sum(counts.values()) + silent,
         suggested=sum(counts.values()),
         done=sum(row["done"] for row in rows),

@@ -15,13 +15,13 @@ from jobs.models import Job
 from trainer import serving
 from trainer.models import TrainedModel
 from validation import campaigns, results
-from validation.agreement import Rate
 from validation.models import Campaign, Photo, Prediction
 from validation.photos import take_in
 from validation.predicting import PREDICT as PREDICT
 from validation.predicting import predict as predict
 from validation.predicting import predict_again as predict_again
 from validation.questions import drop_photo
+from validation.statistics.headline import Headline
 from validation.votes import CampaignClosed as CampaignClosed
 from validation.votes import PersonPaused as PersonPaused
 from validation.votes import VoteRefused as VoteRefused
@@ -133,8 +133,8 @@ def silent_by_reason(*, campaign: Campaign) -> list[tuple[str, int]]:
     return counts.most_common()
 
 
-def headline() -> Rate | None:
-    """The photo-level agreement over all campaigns, for the home page; None before the first answer."""
+def headline() -> Headline | None:
+    """The agreement over all campaigns, and how much no answer stands for; None before the first answer."""
     return results.headline()
 
 

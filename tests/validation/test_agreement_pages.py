@@ -11,6 +11,7 @@ from tests.validation.conftest import MakeCampaign, MakeVote
 from trainer.models import TrainedModel
 from validation import services
 from validation.models import Vote
+from validation.statistics.headline import Headline
 
 pytestmark = pytest.mark.postgres
 ClientFor = Callable[..., Client]
@@ -51,7 +52,7 @@ def test_headlines_counts_and_links(
     assert "0.86" in content
     assert "?hashtag=cafe" in content
     assert 'class="is-few"' in content
-    assert services.headline() == summary.overall
+    assert services.headline() == Headline(summary.overall, summary.unjudged)
     assert (summary.done, summary.bins[0].rate.n, summary.days[0].rate.n) == (1, 3, 3)
     assert round(summary.reliability.percent, 3) == 1.0
 
@@ -119,9 +120,9 @@ def test_votes_outlive_models(make_campaign: MakeCampaign, vote_as: MakeVote, cl
     first.model.campaigns.all().delete()
     first.model.delete()
     assert Vote.objects.count() == 3
-    rate = services.headline()
-    assert rate is not None
-    assert rate.n == 1
+    found = services.headline()
+    assert found is not None
+    assert (found.rate.n, found.unjudged) == (1, 0.5)
 
 
 @pytest.mark.parametrize(

@@ -65,8 +65,14 @@ def test_where_two_models_agree_does_not_stand_for_where_they_do_not(
     found = results.summarise(second)
     assert found.overall
     assert (found.overall.value, found.overall.n, found.unjudged, found.people) == (1.0, 2, 0.5, 1)
-    page = client_for("viewer").get(f"/validation/agreement/?campaign={second.pk}").content.decode()
-    assert "Not the whole yet" in page
+    said = {
+        f"/validation/agreement/?campaign={second.pk}": "Not the whole yet",
+        second.get_absolute_url(): "without 50\u00a0% nobody has answered about",
+        f"/validation/campaigns/{second.pk}/agreement.svg": "Left out: 50\u00a0%",
+        "/": "Left out: 33 % of the suggestions",
+    }
+    for path, words in said.items():
+        assert words in client_for("viewer").get(path).content.decode(), path
     unshared = Question.objects.filter(campaign=second, shared=False)
     for question in unshared:
         record_vote(
@@ -97,8 +103,10 @@ def test_all_campaigns_together_are_not_moved_by_one_nobody_has_voted_in(
     campaign = Campaign.objects.create(name="New", model=first.model, gold_share=0, control_share=0)
     late(campaign, 0.5, 0.6)
     found = results.summarise(None)
-    assert found.overall == before == results.headline()
-    assert found.unjudged == pytest.approx(2 / 6)
+    everywhere = results.headline()
+    assert everywhere
+    assert found.overall == before == everywhere.rate
+    assert found.unjudged == everywhere.unjudged == pytest.approx(2 / 6)
 
 
 # --- photos that join late ---
@@ -232,8 +240,8 @@ def test_votes_given_while_questions_were_made_are_counted(
     first = make_campaign("cafe", name="First")
     newer = TrainedModel.objects.create(name="Newer", manifest={"sha256": "1"})
     second = make_campaign("cafe", name="Second", by_model=newer)
-    began = timezone.now()
     vote_as(first, 0, "fits")
+    began = timezone.now()  # dated before, kept after
     Question.objects.filter(campaign=second).update(fits=0)  # who voted could not see it yet
     assert count_votes_since(began) == 2
     assert set(Question.objects.values_list("fits", flat=True)) == {1}
