@@ -64,7 +64,7 @@ format: .venv/installed-dev  ## let ruff put the code in order
 	@touch $@
 
 wordnet: .venv/installed
-	@$(RUN) scripts/get_wordnet.py && $(RUN) -m mapping.wordnet
+	@$(RUN) scripts/get_wordnet.py && $(RUN) -m mapping.lexicon.wordnet
 
 chromium:
 	@sh scripts/get_chromium.sh

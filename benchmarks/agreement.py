@@ -16,7 +16,7 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from mapping.agreement import agreement
+from mapping.opinions.agreement import agreement
 
 Labels = NDArray[np.int64]  # classes × 2
 SHARES = np.r_[0.49, np.full(20, 0.51 / 20)]

@@ -29,8 +29,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .small_site import Site, queue_run, register_photos, wait_until
-from .watching import Watch, descendants, trainers
+from benchmarks.small_site import Site, queue_run, register_photos, wait_until
+from benchmarks.watching import Watch, descendants, trainers
 
 if TYPE_CHECKING:
     from trainer.models import TrainingRun
@@ -206,7 +206,7 @@ class Bench:
 
     def kill_valkey(self, run: TrainingRun) -> float | None:
         """And with it all that was in the queue. A job that comes afterwards must be done, too."""
-        from trainer import photosets
+        from trainer.photosets import registration
 
         self.site.valkey.process.kill()
         self.site.valkey.process.wait()
@@ -214,7 +214,7 @@ class Bench:
         began = time.monotonic()
         self.site.start_valkey()
         folder = self.site.folder / "photos" / "b"
-        made = photosets.register_folder(name=f"Short {time.time()}", folder=folder, by=None)
+        made = registration.register_folder(name=f"Short {time.time()}", folder=folder, by=None)
         wait_until(lambda: not self._job(made).is_live, 120, "the worker takes no jobs after Valkey's kill")  # type: ignore[arg-type]
         self.short_seconds.append(time.monotonic() - began)
         return time.monotonic()
@@ -241,7 +241,7 @@ class Bench:
     # --- cancels
 
     def _cancel(self, cancels: int) -> None:
-        from jobs import services
+        from jobs import queue
 
         while len(self.cancel_seconds) < cancels:
             self._current()  # so that there is always a next one
@@ -257,7 +257,7 @@ class Bench:
             ]
             if not pids:
                 continue
-            services.cancel(job=self._job(run), by=None)
+            queue.cancel(job=self._job(run), by=None)
             began = time.monotonic()
             wait_until(lambda pids=pids: not self.watch.living(pids), 30, "trainer or child lives on")  # type: ignore[misc]
             seconds = time.monotonic() - began
@@ -269,17 +269,17 @@ class Bench:
                 self.troubles.append(f"{run} was cancelled and has no checkpoint")
             self.cancel_seconds.append(seconds)
             print(f"cancel {len(self.cancel_seconds)}: {self.cancel_seconds[-1]:.1f} s", flush=True)
-            services.retry(job=run.job, by=None)
+            queue.retry(job=run.job, by=None)
 
     # --- the end
 
     def _finish(self) -> None:
         """The runs that were hurt must end; those that have not begun are taken back."""
-        from jobs import services
+        from jobs import queue
 
         for run in self.runs:
             if not run.epochs.exists():
-                services.cancel(job=self._job(run), by=None)
+                queue.cancel(job=self._job(run), by=None)
         for run in self.runs:
             wait_until(lambda run=run: not self._job(run).is_live, 600, f"{run} does not end")  # type: ignore[misc]
         self.runs = [run for run in self.runs if run.job.state != "cancelled"]

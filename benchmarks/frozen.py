@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from .photos import data_folder, figures, print_table, train, unpack
+from benchmarks.photos import data_folder, figures, print_table, train, unpack
 
 PLAIN = {"scene_loss": 0.0, "mixup": 0.0, "dropout": 0.0, "label_smoothing": 0.0, "balance": 0.0}
 TARS = ("sun_photos.tar",)

@@ -147,11 +147,11 @@ def loop(photos: Path, into: Path) -> None:
 
 
 def take_in(photos: Path) -> None:
-    from jobs import services as jobs
-    from validation import intake
+    from jobs import work
+    from validation.photos import intake
 
     made = intake.start(name=photos.name, by=None, folder=str(photos))
-    jobs.run(job_id=str(made.job_id))
+    work.run(job_id=str(made.job_id))
     assert not made.files.exclude(state__in=("taken", "similar")).exists()
 
 
@@ -159,9 +159,9 @@ def take_in(photos: Path) -> None:
 
 
 def hostile() -> dict[str, float]:
-    from tests.validation.hostile import files
+    from tests.validation.photos.hostile import files
     from validation.models import Photo
-    from validation.photos import PhotoRefused, receive
+    from validation.photos.store import PhotoRefused, receive
 
     Photo.objects.all().delete()
     made = files()
@@ -187,7 +187,7 @@ def hostile() -> dict[str, float]:
 def largest(path: Path) -> dict[str, float]:
     """The largest photo that is taken in, a PNG of 100 megapixels: it has to be decoded whole."""
     from validation.models import Photo
-    from validation.photos import receive
+    from validation.photos.store import receive
 
     make = "import sys; from PIL import Image; Image.new('RGB', (10000, 10000), 'teal').save(sys.argv[1])"
     subprocess.run([sys.executable, "-c", make, str(path)], check=True)  # its memory is not ours
@@ -209,7 +209,7 @@ def peak_mb() -> float:
 
 
 def distances(path: Path, photos: int = 6000, varied: int = 400) -> dict[str, Any]:
-    from validation.similar import perceptual_hash
+    from validation.photos.similar import perceptual_hash
 
     hashes: list[int] = []
     apart: dict[str, list[int]] = {}

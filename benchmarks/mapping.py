@@ -51,7 +51,7 @@ def seed(classes: int) -> None:
     django.setup()
     from simple_history.utils import bulk_create_with_history
 
-    from mapping import wordnet
+    from mapping.lexicon import wordnet
     from mapping.models import Hashtag, MappingEntry, SceneClass
 
     nouns = wordnet.nouns()

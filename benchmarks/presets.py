@@ -21,13 +21,12 @@ from typing import Any
 
 import torch
 
-from trainer.engine import checkpoint
+from benchmarks.resume import write_photos
 from trainer.engine.events import Stopped, StopRequest
 from trainer.engine.presets import PRESETS
 from trainer.engine.recipe import Recipe
-from trainer.engine.train import RunJob, train
-
-from .resume import write_photos
+from trainer.engine.training import checkpoint
+from trainer.engine.training.run import RunJob, train
 
 
 class AfterOneBatch(StopRequest):

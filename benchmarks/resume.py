@@ -33,15 +33,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from trainer.engine import checkpoint
-from trainer.engine.data import Photo
 from trainer.engine.events import Stopped, StopRequest
-from trainer.engine.families import build_network
-from trainer.engine.loop import Trainer
-from trainer.engine.networks import input_of
+from trainer.engine.networks.finetuned import build_network, input_of
+from trainer.engine.photos.manifest import Photo
+from trainer.engine.photos.sources import PhotoSource
 from trainer.engine.presets import PRESETS
 from trainer.engine.recipe import Recipe
-from trainer.engine.sources import PhotoSource
+from trainer.engine.training import checkpoint
+from trainer.engine.training.loop import Trainer
 
 PHOTO = (1024, 768)  # px, about what SUN's have
 KILLED: dict[str, Any] = {

@@ -11,7 +11,7 @@ of them counts. Blank: WordNet has no noun for it (jacuzzi, ice cream parlor), s
 counted. A right sense that no term of the class leads to (a watering hole is no health resort) is a miss.
 
 Where there is a choice (146 classes whose first term has several senses): WordNet's first .671, ranked .870,
-with embeddings .897. The ranker's weights were set on this key (mapping/senses.py): none of it is unseen.
+with embeddings .897. The weights in mapping/lexicon/senses.py were set on this key: none of it is unseen.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mapping import embeddings, senses, wordnet
-from mapping.names import lookup_terms, scene_key
+from mapping.lexicon import embeddings, senses, wordnet
+from mapping.lexicon.names import lookup_terms, scene_key
 
 KEY = Path(__file__).with_name("sense_key.csv")
 CATALOGUE = Path(__file__).parents[1] / "mapping/data/sun397.csv"

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mapping import similarity, wordnet
+from mapping.lexicon import similarity, wordnet
 
 CATALOGUE = Path(__file__).parents[1] / "mapping" / "data" / "sun397.csv"
 REPEATS = 5

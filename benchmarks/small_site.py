@@ -36,7 +36,7 @@ class Site:
         django.setup()
         from django.core.management import call_command
 
-        from mapping.catalogue import load_catalogue
+        from mapping.files.catalogue import load_catalogue
 
         call_command("migrate", verbosity=0)
         load_catalogue()
@@ -108,7 +108,7 @@ def register_photos(folder: Path, count: int, size: int = 64) -> PhotoSet:
     """Noise of three colours, one for each of three scene classes; registered by the worker."""
     from PIL import Image
 
-    from trainer import photosets
+    from trainer.photosets import registration
 
     colours = {"a/abbey": (200, 60, 60), "b/bar": (60, 200, 60), "b/beach": (60, 60, 200)}
     rng = np.random.default_rng(0)
@@ -119,7 +119,7 @@ def register_photos(folder: Path, count: int, size: int = 64) -> PhotoSet:
             out = io.BytesIO()
             Image.fromarray(pixels).save(out, "JPEG")
             (folder / key / f"{n}.jpg").write_bytes(out.getvalue())
-    made = photosets.register_folder(name="Tiny", folder=folder, by=None)
+    made = registration.register_folder(name="Tiny", folder=folder, by=None)
     job = made.job
     assert job
 
@@ -134,11 +134,11 @@ def register_photos(folder: Path, count: int, size: int = 64) -> PhotoSet:
 def queue_run(photo_set: PhotoSet, name: str, recipe: dict[str, Any]) -> TrainingRun:
     """A run in the queue, of the preset resnet18-scratch-quick changed by this part of a recipe."""
     from mapping.models import Release
-    from trainer import services
     from trainer.models import TrainingRun
+    from trainer.runs import start
 
     TrainingRun.objects.update(created_at="2000-01-01T00:00Z")  # so that this is no repeated click
-    run = services.start_run(
+    run = start.start_run(
         photo_set=photo_set,
         release=Release.objects.earliest("number"),
         preset="resnet18-scratch-quick",

@@ -14,12 +14,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from trainer.engine.assemble import assemble
-from trainer.engine.evaluate import evaluate
+from benchmarks.frozen import PLAIN
+from benchmarks.photos import data_folder, figures, print_table, train, unpack
 from trainer.engine.presets import PRESETS
-
-from .frozen import PLAIN
-from .photos import data_folder, figures, print_table, train, unpack
+from trainer.engine.serving.assemble import assemble
+from trainer.engine.serving.evaluate import evaluate
 
 TARS = ("sun_photos.tar", "places_photos.tar")
 STARTER = Path(__file__).parents[1] / "trainer" / "starter"

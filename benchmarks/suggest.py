@@ -39,9 +39,9 @@ from pathlib import Path
 import numpy as np
 
 import mapping
-from mapping import embeddings, senses, wordnet
-from mapping.facts import ClassFacts, Embed, HashtagFacts
-from mapping.suggest import OTHER, Suggester
+from mapping.lexicon import embeddings, senses, wordnet
+from mapping.suggester.facts import ClassFacts, Embed, HashtagFacts
+from mapping.suggester.suggest import OTHER, Suggester
 
 DATA = Path(mapping.__file__).parent / "data"
 FOLDS, SEEDS = 10, (0, 1, 2)

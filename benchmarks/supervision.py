@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from .small_site import Site, queue_run, register_photos, wait_until
+from benchmarks.small_site import Site, queue_run, register_photos, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = {

@@ -20,9 +20,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.photos import DATA, train, unpack
 from trainer.engine.presets import PRESETS
-
-from .photos import DATA, train, unpack
 
 TARS = ("sun_photos.tar",)
 

@@ -241,10 +241,11 @@ def seed(photos: int) -> dict[str, Any]:
     from django.urls import reverse
 
     from benchmarks.voting import bulk_photos, bulk_predictions
-    from trainer import serving
-    from validation import guests, intake
+    from trainer.registry import serving
+    from validation.campaigns.questions import make_questions
     from validation.models import Campaign, GoldAnswer, Question
-    from validation.questions import make_questions
+    from validation.people import guests
+    from validation.photos import intake
 
     model = serving.active_model()
     assert model
@@ -265,8 +266,8 @@ def check(kept: Path) -> dict[str, Any]:
     from django.db import transaction
     from django.db.models import Count
 
+    from validation.campaigns.counts import recount
     from validation.models import Campaign, Intake, Participation, Question, Vote
-    from validation.questions import recount
 
     said = json.loads(kept.read_text())
     campaign = Campaign.objects.select_related("job").get(pk=said["campaign"])
@@ -305,8 +306,8 @@ def over_quota(campaign: Any) -> int:
 
     Known answers are asked of everybody. Skips are no answers.
     """
+    from validation.campaigns.counts import needed
     from validation.models import GoldAnswer, Question, Vote
-    from validation.questions import needed
 
     known = set(GoldAnswer.objects.values_list("photo_id", "hashtag_id"))
     kinds = {(one.photo_id, one.hashtag_id): one.kind for one in Question.objects.filter(campaign=campaign)}

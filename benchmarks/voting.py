@@ -64,9 +64,9 @@ def seed_campaign(photos: int, votes: int, people: int = 2000, heavy: int = 0) -
     from django.contrib.auth.hashers import make_password
     from django.contrib.auth.models import Group
 
-    from trainer import serving
+    from trainer.registry import serving
+    from validation.campaigns.questions import make_questions
     from validation.models import Campaign, GoldAnswer, Question, Vote
-    from validation.questions import make_questions
 
     chance = random.Random(0)  # the same campaign each time
     model = serving.active_model()
@@ -161,8 +161,8 @@ def count_along(campaign: Any) -> None:
     """What votes written straight into the table have not counted: questions and participations."""
     from django.db import transaction
 
+    from validation.campaigns.counts import recount
     from validation.models import Participation, Vote
-    from validation.questions import recount
 
     votes = Vote.objects.filter(campaign=campaign).order_by()
     with transaction.atomic():

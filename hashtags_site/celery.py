@@ -17,7 +17,7 @@ class ForgivingQoS(redis.QoS):
     """Acknowledges messages, and puts them back when a connection closes, if there still is a queue.
 
     kombu 5.7 raises where Redis has died, which ends the worker instead of letting it connect again. The
-    messages are no loss: the database knows every job, and jobs.services.resend_forgotten sends it again.
+    messages are no loss: the database knows every job, and jobs.queue.resend_forgotten sends it again.
     """
 
     def ack(self, delivery_tag: Any) -> None:

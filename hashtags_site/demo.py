@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 
-from jobs import services as jobs
+from jobs import work
 from jobs.models import Job
 from trainer.models import PhotoSet
-from trainer.photosets import register_folder
-from validation.services import load_sample_campaign
+from trainer.photosets.registration import register_folder
+from validation.sample import load_sample_campaign
 
 ACCOUNTS = (  # name (and password), group, what the person does
     ("curator", "curator", "maps scene classes to hashtags, publishes releases"),
@@ -49,5 +49,5 @@ def _sample_photo_set(admin: User) -> PhotoSet:
         found = register_folder(name=SAMPLE_SET, folder=folder, by=admin)
     if found.job and found.job.state == Job.State.QUEUED:
         # At once, rather than when a worker comes: the first page shall have photos to show.
-        jobs.run(job_id=str(found.job_id))
+        work.run(job_id=str(found.job_id))
     return found

@@ -11,8 +11,8 @@ from django.urls import reverse
 from jobs.models import Job
 from mapping.models import MappingEntry, Release
 from trainer.models import PhotoSet, Promotion, ScenePhoto, TrainingRun
+from validation.agreement import results
 from validation.models import Campaign, Photo
-from validation.services import count_people, headline
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -123,7 +123,7 @@ def _campaigns(admin: bool) -> Station:
 
 def _agreement() -> Station:
     url = reverse("validation:agreement")
-    people, found = count_people(), headline()
+    people, found = results.people(None), results.headline()
     if found is None:
         return Station("Agreement", "–", "Nobody has voted yet.", url)
     rate = found.rate

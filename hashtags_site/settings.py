@@ -188,7 +188,9 @@ if bucket := env.str("S3_BUCKET", ""):
 WHITENOISE_USE_FINDERS = DEBUG
 MODELS_DIR = VAR_DIR / "models"  # exported models
 RUNS_DIR = VAR_DIR / "runs"  # checkpoints and reports
-RUNS_DISK_BYTES = round(env.float("RUNS_DISK_GB", 20) * 10**9)  # weights of all runs together: trainer.disk
+RUNS_DISK_BYTES = round(
+    env.float("RUNS_DISK_GB", 20) * 10**9
+)  # weights of all runs together: trainer.runs.disk
 PHOTO_SETS_DIR = VAR_DIR / "photo_sets"  # unpacked tars
 FEATURE_CACHE_DIR = VAR_DIR / "features"
 # Folders on the server that an admin may register photos from, in the browser.

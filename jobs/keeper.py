@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import close_old_connections
 from django.utils import timezone
 
-from jobs import lease, services
+from jobs import lease, queue
 from jobs.models import Worker
 
 EVERY = 5.0  # seconds
@@ -25,9 +25,9 @@ def keep_house() -> None:
     """One round. Called every few seconds by each worker."""
     lease.renew_long_steps()  # first: what follows may fail
     Worker.objects.update_or_create(name=lease.worker_name(), defaults={"seen_at": timezone.now()})
-    services.requeue_expired()
-    services.requeue_left_behind()
-    services.resend_forgotten()
+    queue.requeue_expired()
+    queue.requeue_left_behind()
+    queue.resend_forgotten()
 
 
 def _rounds() -> None:

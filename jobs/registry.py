@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    from jobs.lease import Lease
-
-Handler = Callable[["Lease"], None]
+Handler = Callable[
+    [Any], None
+]  # of a jobs.lease.Lease; to name the type here would close a circle of imports
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 from celery import shared_task
 
-from jobs import services
+from jobs import queue, work
 
 
-@shared_task(name="jobs.run")
+@shared_task(name=queue.TASK)
 def run_job(job_id: str) -> None:
-    services.run(job_id=job_id)
+    work.run(job_id=job_id)

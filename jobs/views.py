@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRefresh
 
-from jobs import services
+from jobs import queue
 from jobs.models import WORKER_SILENCE, Job, Worker
 
 
@@ -42,7 +42,7 @@ def job(request: HttpRequest, pk: UUID) -> HttpResponse:
 def cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
     shown = get_object_or_404(Job, pk=pk)
     if shown.is_live:
-        services.cancel(job=shown, by=request.user)  # type: ignore[arg-type]
+        queue.cancel(job=shown, by=request.user)  # type: ignore[arg-type]
     else:
         messages.info(request, f"“{shown.title}” had already ended ({shown.state}): nothing to cancel.")
     return redirect(shown.url or shown)
@@ -52,7 +52,7 @@ def cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
 @permission_required("jobs.change_job", raise_exception=True)
 def retry(request: HttpRequest, pk: UUID) -> HttpResponse:
     shown = get_object_or_404(Job, pk=pk)
-    if not services.retry(job=shown, by=request.user):  # type: ignore[arg-type]
+    if not queue.retry(job=shown, by=request.user):  # type: ignore[arg-type]
         messages.info(
             request, f"“{shown.title}” is {shown.state}: only a failed or cancelled job is retried."
         )

@@ -17,8 +17,8 @@ import numpy as np
 from django.conf import settings
 from numpy.typing import NDArray
 
-from mapping import clustering, domains, similarity, wordnet
-from mapping.clustering import Method, Quality, Tree
+from mapping.lexicon import clustering, domains, similarity, wordnet
+from mapping.lexicon.clustering import Method, Quality, Tree
 from mapping.models import MappingEntry
 
 # Measure and information content; the first three need none.

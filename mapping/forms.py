@@ -4,9 +4,9 @@ from typing import Any
 
 from django import forms
 
-from mapping import wordnet
+from mapping.acts import Decision
+from mapping.lexicon import wordnet
 from mapping.models import OTHER, Hashtag, MappingEntry
-from mapping.services import Decision
 
 
 class EntryForm(forms.Form):

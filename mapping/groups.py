@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from mapping import queue, suggestions
+from mapping import queue
 from mapping.models import MappingEntry, Opinion
-from mapping.suggestions import Refused
+from mapping.suggester import learner
+from mapping.suggester.learner import Refused
 
 UNSURE = "unsure"  # the group of those that need a closer look
 SURE = 0.6  # the likeliest answer's probability below which a class is unsure; benchmarks.suggest --groups
@@ -49,7 +50,7 @@ def find_groups(
     refused: answers that were unticked before, so that they do not come again. Raises WordNetMissing. A
     constant number of queries.
     """
-    found = suggestions.learner(opinion)
+    found = learner.learner(opinion)
     answers = found.answers(refused) if found else None
     if answers is None:
         return None

@@ -19,10 +19,10 @@ from pytest_django import DjangoDbBlocker
 
 from hashtags_site.roles import setup_roles
 from hashtags_site.valkey import embedded_valkey
-from jobs import services
+from jobs import work
 from jobs.models import Job, Worker
-from mapping import suggestions
-from mapping.catalogue import load_catalogue
+from mapping.files.catalogue import load_catalogue
+from mapping.suggester import learner
 from tests import snapshot
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def valkey() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _fresh_cache(valkey: None) -> None:
     redis.Redis.from_url(settings.REDIS_URL).flushdb()
-    suggestions.forget()
+    learner.forget()
 
 
 @pytest.fixture(scope="session")
@@ -104,7 +104,7 @@ def run_jobs() -> Callable[[], list[Job]]:
     def run() -> list[Job]:
         done = []
         while job := Job.objects.filter(state=Job.State.QUEUED).order_by("created_at").first():
-            services.run(job_id=str(job.pk))
+            work.run(job_id=str(job.pk))
             job.refresh_from_db()
             done.append(job)
         return done

@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
-from trainer.serving import NoActiveModel, suggest, unreadable
+from trainer.registry.serving import NoActiveModel, suggest, unreadable
 
 FIELD = "photo"
 FORM_SLACK = 64 * 2**10  # bytes that a form's boundaries and headers may take beside the photo

@@ -9,9 +9,12 @@ class TrainerConfig(AppConfig):
 
         from jobs.registry import register
         from mapping import downstream
-        from trainer import for_mapping, photosets, registry, supervising
+        from trainer import for_mapping
+        from trainer.photosets import registration
+        from trainer.registry import export
+        from trainer.runs import supervision
 
-        register("trainer.register", photosets.register)
-        register("trainer.train", supervising.supervise, slots=settings.TRAINING_SLOTS)
-        register("trainer.export", registry.export)
+        register("trainer.register", registration.register)
+        register("trainer.train", supervision.supervise, slots=settings.TRAINING_SLOTS)
+        register("trainer.export", export.export)
         downstream.register(for_mapping.TrainedFrom())

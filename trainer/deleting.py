@@ -15,8 +15,8 @@ from django.conf import settings
 from django.db import transaction
 
 from jobs.models import Job
-from trainer.dependents import Thing, all_sources
 from trainer.models import Epoch, HeldOutPrediction, Promotion, Sweep, TrainedModel, TrainingRun
+from trainer.registry.dependents import Thing, all_sources
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser

@@ -26,7 +26,9 @@ class PhotoSet(models.Model):
     name = models.CharField(max_length=100, unique=True)
     source = models.CharField(max_length=500)  # the folder or the tar it came from
     root = models.CharField(max_length=500, blank=True)  # the folder that its photos' paths start from
-    report = models.JSONField(default=dict, blank=True)  # taken, skipped and why: trainer.photosets
+    report = models.JSONField(
+        default=dict, blank=True
+    )  # taken, skipped and why: trainer.photosets.registration
     job = models.OneToOneField(Job, models.PROTECT, null=True, blank=True, related_name="photo_set")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -111,11 +113,13 @@ class TrainingRun(models.Model):
     report = models.JSONField(default=dict, blank=True)  # the engine's report.json
     accuracy = models.FloatField(null=True, blank=True)
     balanced_accuracy = models.FloatField(null=True, blank=True)
-    live = models.JSONField(default=dict, blank=True)  # the running epoch, thinned: trainer.recording
+    live = models.JSONField(
+        default=dict, blank=True
+    )  # the running epoch, thinned by trainer.runs.supervision
     code_version = models.CharField(max_length=50, blank=True)
     test_set = models.ForeignKey(TestSet, models.SET_NULL, null=True, blank=True, related_name="runs")
     right = models.BinaryField(null=True, blank=True)  # one bit a photo of the test set: predicted right
-    weights_removed_at = models.DateTimeField(null=True, blank=True)  # to bound disk use: trainer.disk
+    weights_removed_at = models.DateTimeField(null=True, blank=True)  # to bound disk use: trainer.runs.disk
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -134,7 +138,7 @@ class TrainingRun(models.Model):
 
     @property
     def has_weights(self) -> bool:
-        """Those that an export is made of: gone when trainer.disk needed the room."""
+        """Those that an export is made of: gone when trainer.runs.disk needed the room."""
         return (self.folder / "best.pt").exists()
 
     @property

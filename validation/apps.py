@@ -7,10 +7,12 @@ class ValidationConfig(AppConfig):
     def ready(self) -> None:
         from jobs.registry import register
         from mapping import doubts
-        from trainer import dependents
-        from validation import for_mapping, for_trainer, intake, services
+        from trainer.registry import dependents
+        from validation import for_mapping, for_trainer
+        from validation.campaigns import predicting
+        from validation.photos import intake
 
-        register(services.PREDICT, services.predict)
+        register(predicting.PREDICT, predicting.predict)
         register(intake.INTAKE, intake.take_all_in)
         dependents.register(for_trainer.Judged())
         doubts.register(for_mapping.Voters())

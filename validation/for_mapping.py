@@ -9,7 +9,7 @@ from django.db.models import Case, Count, F, Max, Q, Value, When
 from django.urls import reverse
 
 from mapping.doubts import Doubt
-from validation.blame import OWED
+from validation.agreement.blame import OWED
 from validation.models import Vote
 
 LEAST = 2  # people against a row before it is doubted

@@ -1,4 +1,4 @@
-"""What hangs on a model here: trainer.dependents' questions, answered. Votes are about photos, and stay."""
+"""What hangs on a model here, for trainer.registry.dependents. Votes are about photos, and stay."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection
 from django.urls import reverse
 
 from jobs.models import Job
-from trainer.dependents import Thing
+from trainer.registry.dependents import Thing
 from validation.models import Campaign, Prediction, Vote
 
 NAMED = 20  # campaigns listed one by one; more are counted

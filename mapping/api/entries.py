@@ -11,7 +11,8 @@ from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from mapping import queue, suggestions, vocabulary, wordnet
+from mapping import hashtags, queue
+from mapping.acts import NotYours, StaleEntries, change_entry, change_many, undo_change
 from mapping.api import examples
 from mapping.api.base import (
     BAD_QUERY,
@@ -44,9 +45,10 @@ from mapping.api.serializers import (
     decision_of,
 )
 from mapping.filters import TODO, EntryFilter
+from mapping.lexicon import wordnet
 from mapping.models import Change, Hashtag, MappingEntry
-from mapping.services import NotYours, StaleEntries, change_entry, change_many, undo_change
-from mapping.suggestions import senses_of
+from mapping.suggester import learner
+from mapping.suggester.learner import senses_of
 
 HISTORY = 100
 STALE = OpenApiResponse(StaleSerializer, "Somebody changed it since; nothing was saved")
@@ -166,7 +168,7 @@ class SuggestionsView(MappingView):
     )
     def get(self, request: Request, pk: int) -> Response:
         entry = get_object_or_404(entries(), pk=pk)
-        return Response(SuggestionsSerializer(suggestions.suggest(entry, None)).data)
+        return Response(SuggestionsSerializer(learner.suggest(entry, None)).data)
 
 
 class DecisionsView(MappingView):
@@ -260,11 +262,11 @@ class HashtagsView(MappingView):
         words = request.query_params.get("q", "").strip().lstrip("#").replace("\0", "")
         rows = Hashtag.objects.filter(name__gt=after, name__icontains=words).order_by("name")
         carried = Count("entries", filter=Q(entries__opinion=None))
-        offered = Exists(vocabulary.offered().filter(pk=OuterRef("pk")))
+        offered = Exists(hashtags.offered().filter(pk=OuterRef("pk")))
         found = list(rows.annotate(classes=carried, offered=offered)[: limit + 1])
         more = found[limit - 1].name if len(found) > limit else None
         shown = found[:limit]
-        synonyms = vocabulary.synonyms(row.name for row in shown)
+        synonyms = hashtags.synonyms(row.name for row in shown)
         for row in shown:
             row.synonyms = synonyms.get(row.name, ())  # type: ignore[attr-defined]
         results = HashtagSerializer(shown, many=True).data

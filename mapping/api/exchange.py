@@ -13,7 +13,6 @@ from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from mapping import exchange, importing
 from mapping.api.base import (
     BAD_QUERY,
     NOT_FOUND,
@@ -27,8 +26,9 @@ from mapping.api.base import (
     error,
     me,
 )
-from mapping.classlists import MAX_BYTES, ClassList, Unreadable
-from mapping.importing import PlanHasProblems, PlanMoved
+from mapping.files import exchange, importing
+from mapping.files.classlists import MAX_BYTES, ClassList, Unreadable
+from mapping.files.importing import PlanHasProblems, PlanMoved
 from mapping.models import Release
 
 JSON_SLACK = 2  # an escaped text takes at most so many times its bytes, but for control characters

@@ -6,10 +6,10 @@ from typing import Any
 
 from rest_framework import serializers
 
-from mapping import wordnet
+from mapping.acts import Decision
 from mapping.api.base import LARGEST_ID, Number, Text
+from mapping.lexicon import wordnet
 from mapping.models import OTHER, MappingEntry
-from mapping.services import Decision
 
 MOST_AT_ONCE = 1000
 _words = {"sense": "synset", "hypernym_sense": "hypernym"}

@@ -10,7 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from mapping import assistants, clustering, domains, queue, wordnet
+from mapping import assistants, queue
+from mapping.lexicon import clustering, domains, wordnet
 
 WIDE, HIGH = 1200, 320  # of the drawing
 CLUSTERS = 60  # unless told: about as many as there are notions in 397 classes

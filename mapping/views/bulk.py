@@ -14,11 +14,13 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
-from mapping import queue, suggestions, wordnet
+from mapping import queue
+from mapping.acts import Decision, NotYours, StaleEntries, change_many, undo_change
+from mapping.lexicon import wordnet
 from mapping.models import OTHER, Change, Hashtag, MappingEntry, Opinion
-from mapping.opinions import opinion_of
-from mapping.services import Decision, NotYours, StaleEntries, change_many, undo_change
-from mapping.suggestions import senses_of
+from mapping.opinions.opinions import opinion_of
+from mapping.suggester import learner
+from mapping.suggester.learner import senses_of
 from mapping.views.groups import REFUSED
 
 ACTIONS = {Change.Action.TABLE, Change.Action.GROUP, Change.Action.CLUSTER}
@@ -141,7 +143,7 @@ def _decision(entry: MappingEntry, hashtag: str) -> Decision:
         found = None
     if found is None:
         return Decision(hashtag)
-    above = suggestions.hypernym(found.key, hashtag)
+    above = learner.hypernym(found.key, hashtag)
     notion = wordnet.sense(above) if above else None
     return Decision(hashtag, found.key, found.word, above, notion.word if notion else "")
 

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from mapping.classlists import guard
+from mapping.files.classlists import guard
 from mapping.impact import Impact, impact_between
 from mapping.models import MappingEntry, Release
 from mapping.releases import Move

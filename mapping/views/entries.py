@@ -15,13 +15,14 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 from django.views.decorators.vary import vary_on_headers
 
-from mapping import queue, wordnet
+from mapping import queue
+from mapping.acts import StaleEntries, change_entry, newest_change
 from mapping.filters import EntryFilter
 from mapping.forms import EntryForm
+from mapping.lexicon import wordnet
 from mapping.models import OTHER, Hashtag, MappingEntry, Release
 from mapping.releases import unpublished_moves
-from mapping.services import StaleEntries, change_entry, newest_change
-from mapping.suggestions import senses_of
+from mapping.suggester.learner import senses_of
 
 PER_PAGE = 60
 SHOWN = 40  # hashtags to choose from by a click

@@ -14,9 +14,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from mapping.classlists import MAX_BYTES, Unreadable, decode
-from mapping.exchange import KINDS, detect, exported, read, to_csv, to_json, to_sssom
-from mapping.importing import PlanHasProblems, PlanMoved, apply, plan
+from mapping.files.classlists import MAX_BYTES, Unreadable, decode
+from mapping.files.exchange import KINDS, detect, exported, read, to_csv, to_json, to_sssom
+from mapping.files.importing import PlanHasProblems, PlanMoved, apply, plan
 from mapping.models import Release
 
 SHOWN = 100  # rows of a preview's tables; the rest is counted

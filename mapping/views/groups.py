@@ -9,11 +9,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from mapping import downstream, queue, wordnet
+from mapping import downstream, queue
+from mapping.acts import newest_change
 from mapping.groups import UNSURE, Groups, find_groups
-from mapping.opinions import opinion_of
-from mapping.services import newest_change
-from mapping.suggestions import senses_of
+from mapping.lexicon import wordnet
+from mapping.opinions.opinions import opinion_of
+from mapping.suggester.learner import senses_of
 
 PER_PAGE = 60
 REFUSED = "refused"  # in the session: id of a scene class → answers this curator unticked

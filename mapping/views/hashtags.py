@@ -17,8 +17,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from mapping import downstream, vocabulary
-from mapping.classlists import Unreadable, guard
+from mapping import downstream, hashtags
+from mapping.files.classlists import Unreadable, guard
 from mapping.models import Hashtag
 from mapping.views.exchange import SHOWN, download, keep, kept, uploaded_text
 
@@ -35,16 +35,16 @@ STATES = {
 
 @require_GET
 @permission_required("mapping.view_sceneclass", raise_exception=True)
-def hashtags(request: HttpRequest) -> HttpResponse:
+def hashtag_list(request: HttpRequest) -> HttpResponse:
     return _page(request)
 
 
 def _page(request: HttpRequest, *, error: str = "", status: int = 200) -> HttpResponse:
     words, state = request.GET.get("q", ""), request.GET.get("state", "")
-    found = vocabulary.listed(words, state)
+    found = hashtags.listed(words, state)
     page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
     rows: list[Any] = list(page.object_list)  # with classes
-    others = vocabulary.synonyms(row.name for row in rows)
+    others = hashtags.synonyms(row.name for row in rows)
     top_posts = max((row.posts for row in rows), default=1) or 1
     top_classes = max((row.classes for row in rows), default=1) or 1
     context: dict[str, Any] = {
@@ -64,7 +64,7 @@ def _page(request: HttpRequest, *, error: str = "", status: int = 200) -> HttpRe
         "state": state,
         "states": STATES.items(),
         "min_posts": settings.HASHTAG_MIN_POSTS,
-        "offered": vocabulary.offered().count(),
+        "offered": hashtags.offered().count(),
         "error": error,
         "sources": list(Hashtag.objects.order_by().values_list("source", "counted_on").distinct()[:3]),
     }
@@ -73,9 +73,9 @@ def _page(request: HttpRequest, *, error: str = "", status: int = 200) -> HttpRe
 
 def _charts() -> dict[str, Any]:
     """The thesis's figures 6 and 7: posts of the hashtags that classes carry, and photos per hashtag."""
-    used: list[Any] = list(vocabulary.listed(state="carried")[:CHARTED])
+    used: list[Any] = list(hashtags.listed(state="carried")[:CHARTED])
     most = max((row.posts for row in used), default=1) or 1
-    photos = vocabulary.photos_by_hashtag(downstream.get().photo_counts())
+    photos = hashtags.photos_by_hashtag(downstream.get().photo_counts())
     most_photos = max((n for label, n in photos if label != "other"), default=1)
     return {
         "posts": [(row, _share(row.posts, most)) for row in used],
@@ -96,10 +96,10 @@ def block(request: HttpRequest, pk: int) -> HttpResponse:
     user = _me(request)
     try:
         if request.POST.get("unblock"):
-            row = vocabulary.unblock(hashtag_id=pk, by=user)
+            row = hashtags.unblock(hashtag_id=pk, by=user)
             messages.success(request, f"{row} is not blocked any more.")
         else:
-            row = vocabulary.block(hashtag_id=pk, why=request.POST.get("why", "")[:200], by=user)
+            row = hashtags.block(hashtag_id=pk, why=request.POST.get("why", "")[:200], by=user)
             messages.success(request, f"{row} is blocked: it is not offered any more.")
     except Hashtag.DoesNotExist as error:
         raise Http404("There is no such hashtag.") from error
@@ -114,7 +114,7 @@ def upload(request: HttpRequest) -> HttpResponse:
     """New counts as a CSV, or one hashtag typed in: either way a preview comes first."""
     try:
         text = _typed_in(request) if "name" in request.POST else uploaded_text(request)
-        vocabulary.plan_counts(text)
+        hashtags.plan_counts(text)
     except Unreadable as error:
         return _page(request, error=str(error), status=400)
     token = secrets.token_urlsafe(12)
@@ -140,10 +140,10 @@ def import_counts(request: HttpRequest, token: str) -> HttpResponse:
     if request.method == "GET":
         return _counts_page(request, text)
     try:
-        saved = vocabulary.import_counts(text=text, seen=request.POST.get("seen", ""), by=_me(request))
-    except vocabulary.CountsHaveProblems:
+        saved = hashtags.import_counts(text=text, seen=request.POST.get("seen", ""), by=_me(request))
+    except hashtags.CountsHaveProblems:
         return _counts_page(request, text, status=400)
-    except vocabulary.CountsMoved:
+    except hashtags.CountsMoved:
         return _counts_page(request, text, moved=True, status=409)
     messages.success(
         request, f"Saved: {saved} hashtag{'' if saved == 1 else 's'}." if saved else "Known already."
@@ -152,7 +152,7 @@ def import_counts(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _counts_page(request: HttpRequest, text: str, *, moved: bool = False, status: int = 200) -> HttpResponse:
-    made = vocabulary.plan_counts(text)
+    made = hashtags.plan_counts(text)
     context = {
         "plan": made,
         "moved": moved,
@@ -167,8 +167,8 @@ def _counts_page(request: HttpRequest, text: str, *, moved: bool = False, status
 @permission_required("mapping.view_sceneclass", raise_exception=True)
 def export(request: HttpRequest, kind: str) -> HttpResponse:
     """All hashtags with their counts and WordNet synonyms. The CSV can be imported as counts."""
-    rows = list(vocabulary.listed())
-    others = vocabulary.synonyms(row.name for row in rows)
+    rows = list(hashtags.listed())
+    others = hashtags.synonyms(row.name for row in rows)
     fields = ("name", "posts", "source", "counted_on", "classes", "blocked", "blocked_why")
     found = [{name: getattr(row, name) for name in fields} for row in rows]
     if kind == "json":

@@ -13,10 +13,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from mapping.agreement import Agreement, Mistaken, agreement, mistaken, project
 from mapping.forms import OpinionForm
 from mapping.models import Opinion
-from mapping.opinions import (
+from mapping.opinions.agreement import Agreement, Mistaken, agreement, mistaken, project
+from mapping.opinions.opinions import (
     NameTaken,
     Side,
     Standing,

@@ -14,13 +14,16 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 from django.views.decorators.vary import vary_on_headers
 
-from mapping import doubts, downstream, queue, suggestions, vocabulary, wordnet
+from mapping import doubts, downstream, queue
+from mapping.acts import NotYours, StaleEntries, change_entry, newest_change, undo_change
 from mapping.filters import TODO, EntryFilter
 from mapping.forms import EntryForm
+from mapping.hashtags import search
+from mapping.lexicon import wordnet
 from mapping.models import Change, MappingEntry, Opinion
-from mapping.opinions import opinion_of
-from mapping.services import NotYours, StaleEntries, change_entry, newest_change, undo_change
-from mapping.suggestions import senses_of
+from mapping.opinions.opinions import opinion_of
+from mapping.suggester import learner
+from mapping.suggester.learner import senses_of
 
 FOUND = 12  # hashtags that a search shows
 PHOTOS = 4
@@ -77,7 +80,7 @@ def undo(request: HttpRequest) -> HttpResponse:
 def hashtags(request: HttpRequest) -> HttpResponse:
     """Hashtags that contain what was typed, as buttons of the queue's form."""
     words = request.GET.get("find", "")
-    found = vocabulary.search(words, FOUND)
+    found = search(words, FOUND)
     return render(request, "mapping/_found_hashtags.html", {"found": found, "words": words})
 
 
@@ -184,7 +187,7 @@ def _of_class(request: HttpRequest, asked: Asked, entry: MappingEntry) -> dict[s
         "back": asked.address(back) if back else "",
         "photos": photos.get(key, []),
         "doubt": None if asked.opinion else doubts.of(entry),
-        "suggested": suggestions.suggest(entry, asked.opinion, wait=request.method == "GET"),
+        "suggested": learner.suggest(entry, asked.opinion, wait=request.method == "GET"),
     } | _senses(entry)
 
 
@@ -212,6 +215,6 @@ def _with_defaults(posted: QueryDict, entry: MappingEntry) -> QueryDict:
     for name in ("sense", "synset", "hypernym", "note"):
         data.setdefault(name, getattr(entry, name))
     if data.get("hypernym_sense", "follows") == "follows":
-        found = suggestions.hypernym(str(data["sense"]), str(data.get("hashtag", "")))
+        found = learner.hypernym(str(data["sense"]), str(data.get("hashtag", "")))
         data["hypernym_sense"] = found or entry.hypernym_sense
     return data

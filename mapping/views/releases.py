@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
-from mapping.classlists import guard
+from mapping.files.classlists import guard
 from mapping.forms import PublishForm
 from mapping.impact import impact_of_publishing
 from mapping.models import OTHER, MappingEntry, Release

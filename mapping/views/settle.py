@@ -17,11 +17,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from django.views.decorators.vary import vary_on_headers
 
 from mapping import downstream, queue
-from mapping.agreement import agreement
+from mapping.acts import StaleEntries, newest_change
 from mapping.models import OTHER, Change, Hashtag, MappingEntry, Opinion
-from mapping.opinions import Standing, answers_of, patterns, standings
-from mapping.services import StaleEntries, newest_change
-from mapping.settling import (
+from mapping.opinions.agreement import agreement
+from mapping.opinions.opinions import Standing, answers_of, patterns, standings
+from mapping.opinions.settling import (
     AnswersMoved,
     agreed,
     open_rows,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from mapping.catalogue import load_catalogue
+from mapping.files.catalogue import load_catalogue
 from mapping.models import MappingEntry, Release
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

@@ -13,8 +13,10 @@ from playwright.sync_api import Error, Page, Route, expect
 
 from tests.conftest import wait_for
 from tests.validation.conftest import MakeCampaign, hashtags, make_campaign, model  # noqa: F401
-from validation import assignment, services, views_vote
+from validation.campaigns import acts
 from validation.models import Campaign, Question, Vote
+from validation.views import vote
+from validation.voting import assignment, votes
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 PageFor = Callable[..., Page]
@@ -341,8 +343,8 @@ def test_the_last_answer_goes_out_though_the_page_is_left(
     page = page_for("validator")
     open_ballot(page, campaign)
     page.wait_for_load_state("networkidle")
-    answered, state = Event(), views_vote._state
-    monkeypatch.setattr(views_vote, "_state", lambda *given: (answered.wait(10), state(*given))[1])
+    answered, state = Event(), vote._state
+    monkeypatch.setattr(vote, "_state", lambda *given: (answered.wait(10), state(*given))[1])
     page.evaluate("for (let n = 1; n < 7; n += 1) fetch(`${ballot.dataset.next}?n=${n}`); 0")
     press(page, "f")
     page.wait_for_function("() => localStorage[ballot.dataset.store].includes('\"tries\":1')")
@@ -362,7 +364,7 @@ def test_votes_that_wait_until_the_campaign_is_closed(campaign: Campaign, page_f
     expect(page.locator(".ballot-unsent")).to_have_text("2 unsent")
     page.goto("about:blank")
     page.unroute("**/votes/")
-    services.set_open(campaign=campaign, is_open=False)
+    acts.set_open(campaign=campaign, is_open=False)
     page.goto(f"/validation/vote/{campaign.pk}/")
     expect(page.locator(".ballot-trouble")).to_contain_text("not kept: 2.")
     assert page.evaluate("localStorage.length") == 0
@@ -373,10 +375,10 @@ def test_what_was_not_kept_is_neither_undone_nor_explained(campaign: Campaign, p
     """A photo was withdrawn, and one was answered otherwise in another window."""
     page = page_for("validator")
     open_ballot(page, campaign)
-    services.withdraw_photo(campaign=campaign, photo=asked(page).photo)
+    acts.withdraw_photo(campaign=campaign, photo=asked(page).photo)
     expect_refused(page, "withdrawn")
     one = asked(page)
-    services.record_vote(
+    votes.record_vote(
         campaign=campaign,
         person=User.objects.get(username="validator"),
         photo=one.photo,

@@ -10,7 +10,7 @@ from django.db import IntegrityError, OperationalError, transaction
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from jobs import keeper, registry, services
+from jobs import keeper, queue, registry, work
 from jobs.lease import Busy, Cancelled, Died, Interrupted, JobError, Lease, LeaseLost, claim, stopping
 from jobs.models import Job
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 
 @pytest.fixture
 def job() -> Job:
-    return services.enqueue(kind="test", title="A test job", by=None)
+    return queue.enqueue(kind="test", title="A test job", by=None)
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ def test_expired_lease_goes_back_and_the_old_holder_writes_nothing(job: Job) -> 
     old = claim(job.pk)
     assert old
     silence(job)
-    assert services.requeue_expired() == 1
+    assert queue.requeue_expired() == 1
     new = claim(job.pk)
     assert new
     assert new.token == old.token + 1
@@ -83,14 +83,14 @@ def test_a_long_step_keeps_its_lease_and_nobody_elses(job: Job) -> None:
 
 def test_live_lease_is_left_alone(job: Job) -> None:
     claim(job.pk)
-    assert services.requeue_expired() == 0
+    assert queue.requeue_expired() == 0
 
 
 def test_job_that_keeps_killing_its_worker_ends(job: Job) -> None:
     for _ in range(job.max_attempts):
         assert claim(job.pk)
         silence(job)
-        services.requeue_expired()
+        queue.requeue_expired()
     job.refresh_from_db()
     assert job.state == State.FAILED
     assert "died 5 times at the same place" in job.error
@@ -103,7 +103,7 @@ def test_deaths_count_only_while_nothing_is_reached(job: Job) -> None:
         assert lease
         lease.progressed()
         silence(job)
-        assert services.requeue_expired() == 1
+        assert queue.requeue_expired() == 1
 
 
 def test_program_killed_again_and_again_is_no_failure_while_it_gets_ahead(job: Job) -> None:
@@ -118,7 +118,7 @@ def test_program_killed_again_and_again_is_no_failure_while_it_gets_ahead(job: J
 
     registry.register("test", handler)
     while Job.objects.get(pk=job.pk).is_live:
-        services.run(job_id=str(job.pk))
+        work.run(job_id=str(job.pk))
     job.refresh_from_db()
     assert deaths == 20 + job.max_attempts - 1  # the twentieth is the first at its place
     assert job.state == State.FAILED
@@ -132,7 +132,7 @@ def test_busy_costs_no_attempt(job: Job) -> None:
 
     registry.register("test", handler)
     for _ in range(3):
-        services.run(job_id=str(job.pk))
+        work.run(job_id=str(job.pk))
     job.refresh_from_db()
     assert (job.state, job.attempts, job.message) == (State.QUEUED, 0, "Another trainer has the folder")
 
@@ -140,11 +140,11 @@ def test_busy_costs_no_attempt(job: Job) -> None:
 @pytest.mark.parametrize("raised", [Interrupted(), Busy("busy"), Died("dead")])
 def test_cancel_is_not_forgotten_when_the_work_ends_otherwise(job: Job, raised: Exception) -> None:
     def handler(lease: Lease) -> None:
-        services.cancel(job=lease.job, by=None)
+        queue.cancel(job=lease.job, by=None)
         raise raised
 
     registry.register("test", handler)
-    services.run(job_id=str(job.pk))
+    work.run(job_id=str(job.pk))
     job.refresh_from_db()
     assert job.state == State.CANCELLED
 
@@ -154,7 +154,7 @@ def test_database_that_was_away_is_no_failure(job: Job) -> None:
         raise OperationalError("the connection was lost")
 
     registry.register("test", handler)
-    services.run(job_id=str(job.pk))
+    work.run(job_id=str(job.pk))
     job.refresh_from_db()
     assert (job.state, job.attempts) == (State.QUEUED, 1)
 
@@ -165,7 +165,7 @@ def test_beat_sees_the_wish_to_cancel_sooner_than_it_writes(
     lease = claim(job.pk)
     assert lease
     lease.beat()
-    services.cancel(job=job, by=None)
+    queue.cancel(job=job, by=None)
     lease._last_look = 0.0
     with django_assert_num_queries(1), pytest.raises(Cancelled):
         lease.beat(1, 2)
@@ -175,7 +175,7 @@ def test_cancel_of_a_job_whose_worker_fell_silent_ends_it_at_once(job: Job) -> N
     lease = claim(job.pk)
     assert lease
     silence(job)
-    services.cancel(job=job, by=None)
+    queue.cancel(job=job, by=None)
     job.refresh_from_db()
     assert job.state == State.CANCELLED
     with pytest.raises(LeaseLost):
@@ -194,7 +194,7 @@ def test_beats_between_writes_are_kept_not_lost(job: Job) -> None:
 
 
 def test_cancel_of_a_queued_job_ends_it_at_once(job: Job) -> None:
-    services.cancel(job=job, by=None)
+    queue.cancel(job=job, by=None)
     job.refresh_from_db()
     assert job.state == State.CANCELLED
     assert claim(job.pk) is None
@@ -202,22 +202,22 @@ def test_cancel_of_a_queued_job_ends_it_at_once(job: Job) -> None:
 
 def test_cancel_of_a_running_job_reaches_its_holder(job: Job) -> None:
     def handler(lease: Lease) -> None:
-        services.cancel(job=lease.job, by=None)
-        services.cancel(job=lease.job, by=None)
+        queue.cancel(job=lease.job, by=None)
+        queue.cancel(job=lease.job, by=None)
         lease.beat()
         pytest.fail("the beat should have raised")
 
     registry.register("test", handler)
-    services.run(job_id=str(job.pk))
+    work.run(job_id=str(job.pk))
     job.refresh_from_db()
     assert job.state == State.CANCELLED
 
 
 def test_cancel_whose_holder_died_ends_as_cancelled(job: Job) -> None:
     claim(job.pk)
-    services.cancel(job=job, by=None)
+    queue.cancel(job=job, by=None)
     silence(job)
-    services.requeue_expired()
+    queue.requeue_expired()
     job.refresh_from_db()
     assert job.state == State.CANCELLED
 
@@ -240,7 +240,7 @@ def test_how_a_handler_ends_is_how_the_job_ends(
             raise raised
 
     registry.register("test", handler)
-    services.run(job_id=str(job.pk))
+    work.run(job_id=str(job.pk))
     job.refresh_from_db()
     assert (job.state, job.error) == (state, words)
 
@@ -249,7 +249,7 @@ def test_worker_going_away_costs_no_attempt(job: Job) -> None:
     registry.register("test", lambda lease: lease.beat())
     stopping.set()
     try:
-        services.run(job_id=str(job.pk))
+        work.run(job_id=str(job.pk))
     finally:
         stopping.clear()
     job.refresh_from_db()
@@ -259,23 +259,23 @@ def test_worker_going_away_costs_no_attempt(job: Job) -> None:
 def test_second_delivery_does_nothing(job: Job) -> None:
     ran: list[int] = []
     registry.register("test", lambda lease: ran.append(1))
-    services.run(job_id=str(job.pk))
-    services.run(job_id=str(job.pk))
+    work.run(job_id=str(job.pk))
+    work.run(job_id=str(job.pk))
     assert ran == [1]
 
 
 def test_retry_only_of_what_failed_or_was_cancelled(job: Job) -> None:
-    assert not services.retry(job=job, by=None)
-    services.cancel(job=job, by=None)
-    assert services.retry(job=job, by=None)
-    assert not services.retry(job=job, by=None)
+    assert not queue.retry(job=job, by=None)
+    queue.cancel(job=job, by=None)
+    assert queue.retry(job=job, by=None)
+    assert not queue.retry(job=job, by=None)
     assert claim(job.pk)
 
 
 def test_queued_job_that_was_never_taken_is_sent_again(job: Job) -> None:
-    assert services.resend_forgotten() == 0
+    assert queue.resend_forgotten() == 0
     Job.objects.update(sent_at=timezone.now() - timedelta(minutes=5))
-    assert services.resend_forgotten() == 1
+    assert queue.resend_forgotten() == 1
 
 
 def test_database_refuses_a_held_job_without_lease(job: Job) -> None:

@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from jobs import services
+from jobs import queue
 from jobs.lease import claim
 from jobs.models import Job, Worker
 
@@ -20,7 +20,7 @@ ClientFor = Callable[..., Client]
 
 @pytest.fixture
 def job(db: None) -> Job:
-    return services.enqueue(kind="test", title="Train a network", by=None)
+    return queue.enqueue(kind="test", title="Train a network", by=None)
 
 
 def test_list_shows_jobs_with_a_constant_number_of_queries(
@@ -28,7 +28,7 @@ def test_list_shows_jobs_with_a_constant_number_of_queries(
 ) -> None:
     client = client_for("viewer")
     for _ in range(30):
-        services.enqueue(kind="test", title="Another", by=None)
+        queue.enqueue(kind="test", title="Another", by=None)
     with django_assert_max_num_queries(9):
         response = client.get("/jobs/")
     assert b"Train a network" in response.content
@@ -44,7 +44,7 @@ def test_fragment_polls_while_live_and_reloads_the_page_at_the_end(job: Job, cli
     client = client_for("viewer")
     fragment = client.get(f"/jobs/{job.pk}/", headers={"HX-Request": "true"})
     assert b"every 1s" in fragment.content
-    services.cancel(job=job, by=None)
+    queue.cancel(job=job, by=None)
     assert client.get(f"/jobs/{job.pk}/", headers={"HX-Request": "true"})["HX-Refresh"] == "true"
     assert b"every 1s" not in client.get(f"/jobs/{job.pk}/").content
 
@@ -91,7 +91,7 @@ def test_banner_says_that_no_worker_runs_only_while_somebody_needs_one(
     Worker.objects.create(name="w", seen_at=timezone.now())
     assert b"so jobs wait" not in client.get("/jobs/").content
     Worker.objects.update(seen_at=timezone.now() - timedelta(minutes=1))
-    services.cancel(job=job, by=None)
+    queue.cancel(job=job, by=None)
     assert b"so jobs wait" not in client.get("/jobs/").content
 
 
@@ -115,15 +115,15 @@ def test_job_whose_worker_fell_silent_is_not_called_running(job: Job, client_for
         assert b"ts worker fell silent" in page
         assert b"running<" not in page
     assert b"when a worker is back" in client.get(f"/jobs/{job.pk}/").content
-    services.cancel(job=job, by=None)
+    queue.cancel(job=job, by=None)
     assert b">cancelled<" in client.get(f"/jobs/{job.pk}/").content
 
 
 def test_job_that_waits_for_its_turn_says_how_many_are_before_it(db: None, client_for: ClientFor) -> None:
-    first, second, third = (services.enqueue(kind="trainer.train", title=t, by=None) for t in "abc")
+    first, second, third = (queue.enqueue(kind="trainer.train", title=t, by=None) for t in "abc")
     claim(first.pk)
     client = client_for("viewer")
     assert b"Waiting for its turn: 2 before it" in client.get(f"/jobs/{third.pk}/").content
     assert b"before it" not in client.get(f"/jobs/{first.pk}/").content
-    services.cancel(job=second, by=None)
+    queue.cancel(job=second, by=None)
     assert b"Waiting for its turn: 1 before it" in client.get(f"/jobs/{third.pk}/").content

@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
-from jobs import services
+from jobs import queue
 from jobs.lease import Busy, Cancelled, Died, JobError, Lease, claim
 from jobs.processes import run_process
 from tests.conftest import wait_for
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def lease() -> Lease:
-    taken = claim(services.enqueue(kind="test", title="t", by=None).pk)
+    taken = claim(queue.enqueue(kind="test", title="t", by=None).pk)
     assert taken
     return taken
 
@@ -93,7 +93,7 @@ def test_cancel_ends_the_program_and_its_children(lease: Lease) -> None:
 
     def on_event(event: dict[str, Any]) -> None:
         seen.append(event["child"])
-        services.cancel(job=lease.job, by=None)
+        queue.cancel(job=lease.job, by=None)
 
     with pytest.raises(Cancelled):
         run_process(lease, python(code), on_event)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from jobs import registry, services
+from jobs import queue, registry, work
 from jobs.lease import Busy, Died, Lease, claim
 from jobs.models import Job
 from jobs.slots import slot
@@ -27,22 +27,22 @@ def ran() -> Iterator[list[str]]:
     registry._kinds.update(kept)
 
 
-def queue(*titles: str, kind: str = "long") -> list[Job]:
-    return [services.enqueue(kind=kind, title=title, by=None) for title in titles]
+def queued(*titles: str, kind: str = "long") -> list[Job]:
+    return [queue.enqueue(kind=kind, title=title, by=None) for title in titles]
 
 
 def test_one_delivery_does_all_of_them_oldest_first(ran: list[str]) -> None:
-    jobs = queue("first", "second", "third")
-    services.run(job_id=str(jobs[2].pk))
+    jobs = queued("first", "second", "third")
+    work.run(job_id=str(jobs[2].pk))
     assert ran == ["first", "second", "third"]
     assert set(Job.objects.values_list("state", flat=True)) == {State.SUCCEEDED}
 
 
 def test_taken_slot_leaves_the_job_queued_and_blocks_no_other_kind(ran: list[str]) -> None:
-    [long], [short] = queue("long"), queue("short", kind="short")
+    [long], [short] = queued("long"), queued("short", kind="short")
     with slot("long", 1):
-        services.run(job_id=str(long.pk))
-        services.run(job_id=str(short.pk))
+        work.run(job_id=str(long.pk))
+        work.run(job_id=str(short.pk))
     assert ran == ["short"]
     long.refresh_from_db()
     assert (long.state, long.attempts, long.token) == (State.QUEUED, 0, 0)
@@ -63,10 +63,10 @@ def test_job_that_comes_while_the_last_one_works_is_done_too(ran: list[str]) -> 
     def handler(lease: Lease) -> None:
         ran.append(lease.job.title)
         if lease.job.title == "first":
-            services.run(job_id=str(queue("late")[0].pk))
+            work.run(job_id=str(queued("late")[0].pk))
 
     registry.register("long", handler, slots=1)
-    services.run(job_id=str(queue("first")[0].pk))
+    work.run(job_id=str(queued("first")[0].pk))
     assert ran == ["first", "late"]
 
 
@@ -77,7 +77,7 @@ def test_killed_one_goes_on_before_the_next(ran: list[str]) -> None:
             raise Died("killed")
 
     registry.register("long", handler, slots=1)
-    services.run(job_id=str(queue("first", "second")[0].pk))
+    work.run(job_id=str(queued("first", "second")[0].pk))
     assert ran == ["first", "first", "second"]
 
 
@@ -88,12 +88,12 @@ def test_busy_one_lets_the_next_pass_and_is_left_to_a_later_delivery(ran: list[s
             raise Busy("somebody else has it")
 
     registry.register("long", handler, slots=1)
-    first, _ = queue("first", "second")
-    services.run(job_id=str(first.pk))
+    first, _ = queued("first", "second")
+    work.run(job_id=str(first.pk))
     assert ran == ["first", "second"]
     first.refresh_from_db()
     assert (first.state, first.sent_at) == (State.QUEUED, None)
-    assert services.resend_forgotten() == 1
+    assert queue.resend_forgotten() == 1
 
 
 def dead(job: Job) -> None:
@@ -106,36 +106,36 @@ def dead(job: Job) -> None:
 
 
 def test_what_died_with_its_worker_goes_on_before_the_next(ran: list[str]) -> None:
-    first, second = queue("first", "second")
+    first, second = queued("first", "second")
     dead(first)
-    services.run(job_id=str(second.pk))
+    work.run(job_id=str(second.pk))
     assert ran == ["first", "second"]
-    assert services.requeue_left_behind() == 0
+    assert queue.requeue_left_behind() == 0
 
 
 def test_old_note_leaves_a_later_holder_alone(ran: list[str]) -> None:
-    [job] = queue("elsewhere")
+    [job] = queued("elsewhere")
     dead(job)
-    assert services.requeue_left_behind() == 1
+    assert queue.requeue_left_behind() == 1
     assert claim(job.pk)  # by a worker of another machine
-    assert services.requeue_left_behind() == 0
+    assert queue.requeue_left_behind() == 0
     job.refresh_from_db()
     assert job.state == State.RUNNING
 
 
 def test_living_holder_is_left_alone(ran: list[str]) -> None:
-    [job] = queue("alive")
+    [job] = queued("alive")
     with slot("long", 1) as held:
         lease = claim(job.pk)
         assert held
         assert lease
         held.note(f"{job.pk} {lease.token}")
-        assert services.requeue_left_behind() == 0
+        assert queue.requeue_left_behind() == 0
 
 
 def test_delivery_of_a_job_that_was_deleted_does_nothing(ran: list[str]) -> None:
-    [job] = queue("gone")
+    [job] = queued("gone")
     pk = str(job.pk)
     job.delete()
-    services.run(job_id=pk)
+    work.run(job_id=pk)
     assert ran == []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mapping.catalogue import DATA, load_catalogue
+from mapping.files.catalogue import DATA, load_catalogue
 from mapping.models import OTHER, Hashtag, MappingEntry, SceneClass
 from mapping.releases import publish_release
 

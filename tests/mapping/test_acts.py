@@ -9,8 +9,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from mapping.models import Change, Hashtag, MappingEntry, Opinion
-from mapping.services import (
+from mapping.acts import (
     Decision,
     NotYours,
     StaleEntries,
@@ -19,6 +18,7 @@ from mapping.services import (
     newest_change,
     undo_change,
 )
+from mapping.models import Change, Hashtag, MappingEntry, Opinion
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("few"), pytest.mark.postgres]
 UserFor = Callable[..., User]

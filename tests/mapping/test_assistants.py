@@ -11,7 +11,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from mapping import assistants, clustering, domains, wordnet
+from mapping import assistants
+from mapping.lexicon import clustering, domains, wordnet
 from mapping.models import MappingEntry
 
 pytestmark = pytest.mark.integration  # information content of all nouns takes a second

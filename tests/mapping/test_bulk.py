@@ -10,8 +10,8 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
 
+from mapping.acts import Decision, change_entry
 from mapping.models import Change, MappingEntry, Opinion
-from mapping.services import Decision, change_entry
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("few")]
 ClientFor = Callable[..., Client]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from mapping import wordnet
+from mapping.lexicon import wordnet
 from mapping.models import MappingEntry
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("catalogue")]

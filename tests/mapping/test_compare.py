@@ -12,10 +12,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from mapping.acts import Decision, change_entry
 from mapping.impact import Step, impact_between, impact_of_publishing
 from mapping.models import Hashtag, MappingEntry, Release, SceneClass
 from mapping.releases import Frozen, Move, compare, publish_release
-from mapping.services import Decision, change_entry
 from mapping.views import releases
 from tests.mapping.test_downstream import photo_set, trained
 

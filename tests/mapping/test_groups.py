@@ -12,8 +12,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from mapping import groups
+from mapping.acts import Decision, change_entry
 from mapping.models import MappingEntry, Opinion
-from mapping.services import Decision, change_entry
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("few")]
 ClientFor = Callable[..., Client]

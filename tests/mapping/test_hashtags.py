@@ -12,10 +12,10 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from mapping import downstream, vocabulary
-from mapping.classlists import Unreadable
+from mapping import downstream, hashtags
+from mapping.files.classlists import Unreadable
+from mapping.hashtags import CountsHaveProblems, CountsMoved, import_counts, plan_counts
 from mapping.models import Hashtag, MappingEntry
-from mapping.vocabulary import CountsHaveProblems, CountsMoved, import_counts, plan_counts
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("few")]
 ClientFor = Callable[..., Client]
@@ -41,9 +41,9 @@ class TestOffered:
     def test_neither_rare_nor_blocked(self, settings: Any) -> None:
         Hashtag.objects.filter(name="art").update(posts=10**7 - 1)
         Hashtag.objects.filter(name="sport").update(blocked=True)
-        assert [row.name for row in vocabulary.offered()] == ["beach", "church", "shopping", "street"]
+        assert [row.name for row in hashtags.offered()] == ["beach", "church", "shopping", "street"]
         settings.HASHTAG_MIN_POSTS = 10**8
-        assert not vocabulary.offered()
+        assert not hashtags.offered()
 
     @pytest.mark.parametrize(
         ("words", "names"),
@@ -51,8 +51,8 @@ class TestOffered:
     )
     def test_found_by_what_was_typed_its_beginning_first(self, words: str, names: list[str]) -> None:
         Hashtag.objects.create(name="beachside", posts=10**9, source="x", counted_on="x")
-        assert [row.name for row in vocabulary.search(words, 10)] == names
-        assert len(vocabulary.search(words, 1)) == min(1, len(names))
+        assert [row.name for row in hashtags.search(words, 10)] == names
+        assert len(hashtags.search(words, 1)) == min(1, len(names))
 
 
 class TestCounts:
@@ -157,11 +157,11 @@ class TestPages:
         assert b"Say why" in client.post(address, {"why": " "}).content
         for _ in range(2):
             client.post(address, {"why": "too vague"})
-        assert [row.name for row in vocabulary.offered() if row.name == "art"] == []
+        assert [row.name for row in hashtags.offered() if row.name == "art"] == []
         assert b"too vague" in client.get("/mapping/hashtags/?state=blocked").content
         for _ in range(2):
             client.post(address, {"unblock": "1"})
-        assert "art" in [row.name for row in vocabulary.offered()]
+        assert "art" in [row.name for row in hashtags.offered()]
         assert [line.history_change_reason for line in art.history.all()] == ["offered again", "blocked"]
         assert client.post("/mapping/hashtags/999999/block/", {"why": "x"}).status_code == 404
 
@@ -176,7 +176,7 @@ class TestPages:
         assert rows() == before
 
     def test_synonyms_are_shown_and_exported(self, client_for: ClientFor) -> None:
-        assert vocabulary.synonyms(["church", "qqq"]) == {"church": ("church building",), "qqq": ()}
+        assert hashtags.synonyms(["church", "qqq"]) == {"church": ("church building",), "qqq": ()}
         assert b"church building" in client_for("viewer").get("/mapping/hashtags/").content
         found = json.loads(client_for("viewer").get("/mapping/hashtags/export/json/").content)
         church = next(row for row in found if row["name"] == "church")
@@ -221,7 +221,7 @@ def test_same_new_hashtag_by_two_at_once_is_a_moved_plan(
     monkeypatch: pytest.MonkeyPatch, user_for: Callable[..., Any]
 ) -> None:
     text = "hashtag,posts,source,counted_on\nlake,20000000,counted,2026\n"
-    plan = vocabulary.plan_counts
+    plan = hashtags.plan_counts
     seen = plan(text).fingerprint
 
     def somebody_is_faster(words: str) -> Any:
@@ -229,6 +229,6 @@ def test_same_new_hashtag_by_two_at_once_is_a_moved_plan(
         Hashtag.objects.create(name="lake", posts=1, source="theirs", counted_on="2026")
         return made
 
-    monkeypatch.setattr(vocabulary, "plan_counts", somebody_is_faster)
-    with pytest.raises(vocabulary.CountsMoved):
-        vocabulary.import_counts(text=text, seen=seen, by=user_for("curator"))
+    monkeypatch.setattr(hashtags, "plan_counts", somebody_is_faster)
+    with pytest.raises(hashtags.CountsMoved):
+        hashtags.import_counts(text=text, seen=seen, by=user_for("curator"))

@@ -11,6 +11,7 @@ from django.db import Error, connection, connections, transaction
 from django.db.backends.utils import CursorWrapper
 from django.test import Client
 
+from mapping.acts import Decision, change_entry
 from mapping.models import MappingEntry, Release, ReleaseLabel
 from mapping.releases import (
     Move,
@@ -21,7 +22,6 @@ from mapping.releases import (
     release_labels,
     unpublished_moves,
 )
-from mapping.services import Decision, change_entry
 from tests.conftest import wait_for
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("catalogue"), pytest.mark.postgres]

@@ -11,8 +11,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from mapping.acts import Decision, change_entry
 from mapping.models import Change, MappingEntry, Opinion
-from mapping.services import Decision, change_entry
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("few")]
 ClientFor = Callable[..., Client]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from mapping.names import scene_key
+from mapping.lexicon.names import scene_key
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "samples"

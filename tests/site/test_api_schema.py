@@ -1,6 +1,6 @@
 """The API keeps its own word: whatever is thrown at it, answers are as the OpenAPI schema says.
 
-The mapping's part is in tests/mapping/test_api.py: a network may not use it.
+The mapping's part is in tests/mapping/api/test_entries.py: a network may not use it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from schemathesis import Case
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from mapping.catalogue import load_catalogue
-from trainer.registry import install_starter
+from mapping.files.catalogue import load_catalogue
+from trainer.registry.starter import install_starter
 
 pytestmark = pytest.mark.integration
 

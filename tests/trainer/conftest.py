@@ -192,7 +192,7 @@ def tiny_model(model_for: Callable[..., TrainedModel]) -> TrainedModel:
 
 @pytest.fixture
 def active_model(tiny_model: TrainedModel) -> TrainedModel:
-    from trainer.registry import promote
+    from trainer.registry.promotion import promote
 
     promote(model=tiny_model, by=None)
     return tiny_model

@@ -16,7 +16,7 @@ from rest_framework.authtoken.models import Token
 from rest_framework.throttling import ScopedRateThrottle
 
 from tests.trainer.conftest import jpeg
-from tests.trainer.test_layout import png_header
+from tests.trainer.photosets.test_layout import png_header
 from trainer.models import Promotion, TrainedModel
 
 URL = "/api/v1/suggest"

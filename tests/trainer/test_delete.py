@@ -15,8 +15,9 @@ from django.test import Client
 
 from jobs.models import Job
 from mapping.models import Hashtag
-from trainer import deleting, registry
+from trainer import deleting
 from trainer.models import Epoch, HeldOutPrediction, Promotion, Sweep, TrainedModel, TrainingRun
+from trainer.registry import promotion
 from validation.models import Campaign, Photo, Prediction, Vote
 
 pytestmark = pytest.mark.django_db
@@ -37,8 +38,8 @@ def judged(
 ) -> TrainedModel:
     """A run's model that was active once; a campaign asks about it, and somebody has voted."""
     model = model_for("Judged", run=run, job=finished_job("trainer.export"))
-    registry.promote(model=model, by=None)
-    registry.promote(model=model_for("Active"), by=None)
+    promotion.promote(model=model, by=None)
+    promotion.promote(model=model_for("Active"), by=None)
     photo = Photo.objects.create(sha256="a" * 64, file="a.jpg", name="a.jpg", width=9, height=9)
     hashtag = Hashtag.objects.get_or_create(name="beach", defaults={"posts": 10**8})[0]
     campaign = Campaign.objects.create(name="People", model=model, job=finished_job("validation.predict"))
@@ -116,7 +117,7 @@ def test_sweep_goes_with_its_runs(client_for: ClientFor, judged: TrainedModel, r
 def test_active_model_is_refused_and_so_is_its_run(
     client_for: ClientFor, judged: TrainedModel, run: TrainingRun
 ) -> None:
-    registry.promote(model=judged, by=None)
+    promotion.promote(model=judged, by=None)
     client = client_for("admin")
     for shown, plan in ((judged, deleting.plan_model(judged)), (run, deleting.plan_run(run))):
         url = f"{shown.get_absolute_url()}delete/"

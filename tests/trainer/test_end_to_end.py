@@ -11,12 +11,14 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
 
-from jobs import services as jobs_services
+from jobs import queue as jobs_services
 from jobs.models import Job
 from mapping.models import Release
 from tests.trainer.conftest import jpeg
-from trainer import photosets, registry, services, serving
 from trainer.models import PhotoSet
+from trainer.photosets import registration
+from trainer.registry import export, promotion, serving
+from trainer.runs import start
 
 pytestmark = [pytest.mark.django_db, pytest.mark.integration]
 
@@ -25,7 +27,7 @@ def ended_with_weights(photo_set: PhotoSet, release: Release) -> list[Path]:
     """Checkpoints of two cancelled runs, ten bytes each, the older first."""
     files = []
     for _ in range(2):
-        run = services.start_run(photo_set=photo_set, release=release, preset="frozen-lite0", by=None)
+        run = start.start_run(photo_set=photo_set, release=release, preset="frozen-lite0", by=None)
         jobs_services.cancel(job=run.job, by=None)
         run.folder.mkdir(parents=True)
         files.append(run.folder / "checkpoint.pt")
@@ -43,12 +45,12 @@ def test_photos_become_a_model_that_suggests(
 ) -> None:
     by = user_for("admin")
     (folder / "b/bar/0.jpg").rename(folder / "b/bar/moved.jpg")
-    photo_set = photosets.register_folder(name="Tiny", folder=folder, by=by)
+    photo_set = registration.register_folder(name="Tiny", folder=folder, by=by)
     run_jobs()
     (folder / "b/bar/moved.jpg").write_bytes(b"broken meanwhile")
     older, newer = ended_with_weights(photo_set, release)
     monkeypatch.setattr(settings, "RUNS_DISK_BYTES", 1000)  # enough until this run has weights too
-    run = services.start_run(photo_set=photo_set, release=release, preset="frozen-lite0", by=by)
+    run = start.start_run(photo_set=photo_set, release=release, preset="frozen-lite0", by=by)
     [job] = run_jobs()
     assert job.state == Job.State.SUCCEEDED, (job.error, job.hint)
     assert (older.exists(), newer.exists()) == (False, True)
@@ -62,14 +64,14 @@ def test_photos_become_a_model_that_suggests(
     assert numbers == sorted(set(numbers))
     assert len(numbers) > 1
 
-    model = registry.export_run(run=run, by=by)
+    model = export.export_run(run=run, by=by)
     [job] = run_jobs()
     assert job.state == Job.State.SUCCEEDED, (job.error, job.hint)
     model.refresh_from_db()
     assert model.manifest["max_abs_difference"] < 1e-4
     assert set(model.manifest["labels"]) == {"architecture", "bar", "beach", "other"}
     assert "Tiny" in model.card
-    registry.promote(model=model, by=by)
+    promotion.promote(model=model, by=by)
     answer = next(iter(serving.suggest([jpeg((222, 32, 32))])))
     assert set(answer.probabilities) == set(model.manifest["labels"])
 
@@ -81,11 +83,11 @@ def test_photos_become_a_model_that_suggests(
 def test_failure_of_the_engine_is_said_in_its_words(
     release: Release, folder: Path, run_jobs: Callable[[], list[Job]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    photo_set = photosets.register_folder(name="Tiny", folder=folder, by=None)
+    photo_set = registration.register_folder(name="Tiny", folder=folder, by=None)
     run_jobs()
     older, newer = ended_with_weights(photo_set, release)
     monkeypatch.setattr(settings, "RUNS_DISK_BYTES", 1)
-    run = services.start_run(photo_set=photo_set, release=release, preset="resnet18-finetune", by=None)
+    run = start.start_run(photo_set=photo_set, release=release, preset="resnet18-finetune", by=None)
     run.recipe |= {"weights": str(folder / "no-such-weights.pt")}
     run.save()
     [job] = run_jobs()

@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from tests.trainer.conftest import jpeg, write
-from trainer.engine.predict import Suggester
+from trainer.engine.serving.predict import Suggester
 from trainer.models import TrainedModel
 
 URL = "/trainer/suggest/"

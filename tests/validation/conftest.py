@@ -14,10 +14,10 @@ from PIL import Image
 
 from mapping.models import Hashtag
 from trainer.models import TrainedModel
+from validation.campaigns.questions import make_questions
 from validation.models import Campaign, Photo, Prediction, Vote
-from validation.photos import take_in
-from validation.questions import make_questions
-from validation.votes import record_vote
+from validation.photos.store import take_in
+from validation.voting.votes import record_vote
 
 MakeCampaign = Callable[..., Campaign]
 MakeVote = Callable[..., Vote]

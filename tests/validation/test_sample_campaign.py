@@ -12,9 +12,10 @@ from django.conf import settings
 from jobs.models import Job
 from tests.conftest import process_environment
 from trainer.models import Promotion
-from trainer.registry import STARTER, install_starter
-from trainer.serving import NoActiveModel
-from validation import services
+from trainer.registry.serving import NoActiveModel
+from trainer.registry.starter import STARTER, install_starter
+from validation import sample
+from validation.agreement import silence
 from validation.models import Campaign, Photo, Prediction
 
 pytestmark = [
@@ -26,14 +27,14 @@ pytestmark = [
 @pytest.mark.django_db
 def test_without_a_model_it_says_so() -> None:
     with pytest.raises(NoActiveModel, match="promote one first"):
-        services.load_sample_campaign(by=None)
+        sample.load_sample_campaign(by=None)
     assert not Campaign.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
 def test_sample_campaign_is_predicted_once(catalogue: None, run_jobs: Callable[[], list[Job]]) -> None:
     install_starter()
-    campaign = services.load_sample_campaign(by=None)
+    campaign = sample.load_sample_campaign(by=None)
     files = sorted(path.name for path in (settings.BASE_DIR / "samples/campaign").glob("*.jpg"))
     assert sorted(campaign.photos.values_list("name", flat=True)) == files
     assert campaign.job is not None
@@ -48,10 +49,10 @@ def test_sample_campaign_is_predicted_once(catalogue: None, run_jobs: Callable[[
     assert all(one.confidence and one.confidence > 0.3 and len(one.candidates) == 3 for one in suggested)
     # The starter tells scene classes apart: each suggestion says by which row of the mapping it came.
     assert all(one.scene_class and one.scene_confidence for one in said)
-    assert {reason for reason, _ in services.silent_by_reason(campaign=campaign)} <= {"other", "unsure"}
+    assert {reason for reason, _ in silence.silent_by_reason(campaign=campaign)} <= {"other", "unsure"}
 
     # Twice is once, also when the job is done again after a worker died between two batches.
-    assert services.load_sample_campaign(by=None) == campaign
+    assert sample.load_sample_campaign(by=None) == campaign
     Prediction.objects.filter(pk__in=[one.pk for one in said[:20]]).delete()
     Job.objects.filter(pk=campaign.job.pk).update(state=Job.State.QUEUED, finished_at=None)
     run_jobs()
@@ -62,10 +63,8 @@ def test_sample_campaign_is_predicted_once(catalogue: None, run_jobs: Callable[[
 
 
 def test_predicting_loads_no_torch() -> None:
-    program = (
-        "import django, sys; django.setup(); import validation.services, validation.views, trainer.serving; "
-    )
-    program += "import trainer.engine.predict; sys.exit('torch' in sys.modules)"
+    program = "import django, sys; django.setup(); import validation.urls, trainer.registry.serving; "
+    program += "import trainer.engine.serving.predict; sys.exit('torch' in sys.modules)"
     argv = [sys.executable, "-c", program]
     environment = process_environment() | {"DATABASE_URL": "sqlite:///:memory:"}
     assert subprocess.run(argv, env=environment, cwd=settings.BASE_DIR).returncode == 0

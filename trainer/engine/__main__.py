@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .errors import EngineError, RecipeError
-from .events import Stopped, StopRequest, emit, listen
-from .folder import write_manifest
-from .parent import end_with_parent
-from .presets import PRESETS
-from .recipe import Recipe
+from trainer.engine.errors import EngineError, RecipeError
+from trainer.engine.events import Stopped, StopRequest, emit, listen
+from trainer.engine.parent import end_with_parent
+from trainer.engine.photos.folder import write_manifest
+from trainer.engine.presets import PRESETS
+from trainer.engine.recipe import Recipe
 
 STOPPED = 143  # 128 + SIGTERM, what a shell reports for a stopped program
 
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The exit status: 0 done, 1 an error that was told, 2 wrong arguments, 143 stopped and saved."""
     arguments = _parser().parse_args(argv)
     if arguments.progress or (not arguments.json and sys.stdout.isatty() and sys.stderr.isatty()):
-        from .terminal import Screen
+        from trainer.engine.terminal import Screen
 
         listen(Screen())
     try:
@@ -67,7 +67,7 @@ _MEMORY_HINT = "Choose a smaller batch size or smaller photos."
 def _train(arguments: argparse.Namespace) -> int:
     stop = StopRequest().listen()  # before torch is imported: that takes seconds
     end_with_parent()
-    from .train import RunJob, train
+    from trainer.engine.training.run import RunJob, train
 
     report = train(RunJob.read(_job_file(arguments)), stop)
     emit("done", accuracy=report["accuracy"], balanced_accuracy=report["balanced_accuracy"])
@@ -137,7 +137,7 @@ def _presets(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from .export import export
+    from trainer.engine.serving.export import export
 
     manifest = export(arguments.run_dir, arguments.model_dir, target_precision=arguments.target_precision)
     emit("done", max_abs_difference=manifest["max_abs_difference"], held_out=manifest["held_out"])
@@ -145,7 +145,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _pack(arguments: argparse.Namespace) -> int:
-    from .assemble import pack
+    from trainer.engine.serving.assemble import pack
 
     facts = pack(arguments.run_dir, arguments.starter_dir, target_precision=arguments.target_precision)
     emit("done", metrics=facts["metrics"], held_out=facts["held_out"])
@@ -153,7 +153,7 @@ def _pack(arguments: argparse.Namespace) -> int:
 
 
 def _assemble(arguments: argparse.Namespace) -> int:
-    from .assemble import assemble
+    from trainer.engine.serving.assemble import assemble
 
     manifest = assemble(arguments.starter_dir, arguments.model_dir)
     emit("done", max_abs_difference=manifest["max_abs_difference"])
@@ -161,7 +161,7 @@ def _assemble(arguments: argparse.Namespace) -> int:
 
 
 def _predict(arguments: argparse.Namespace) -> int:
-    from .predict import Suggester
+    from trainer.engine.serving.predict import Suggester
 
     for suggestion in Suggester(arguments.model_dir, threads=None).suggest(arguments.photos):
         print(json.dumps(suggestion.as_dict(), ensure_ascii=False), flush=True)
@@ -169,7 +169,7 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from .evaluate import evaluate
+    from trainer.engine.serving.evaluate import evaluate
 
     print(json.dumps(evaluate(arguments.model_dir, arguments.manifest), ensure_ascii=False))
     return 0

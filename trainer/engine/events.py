@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from .parent import supervisor
+from trainer.engine.parent import supervisor
 
 
 class Stopped(Exception):

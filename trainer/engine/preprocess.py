@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .scans import too_many_scans
+from trainer.engine.scans import too_many_scans
 
 Source = str | Path | bytes | BinaryIO | Image.Image
 Floats = NDArray[np.float32]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from .recipe import Recipe
+from trainer.engine.recipe import Recipe
 
 
 @dataclass(frozen=True)

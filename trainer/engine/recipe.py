@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .errors import RecipeError
-from .preprocess import BACKBONE_SIZES
+from trainer.engine.errors import RecipeError
+from trainer.engine.preprocess import BACKBONE_SIZES
 
 Kind = Literal["frozen", "finetune"]
 # torchvision's networks that the founding thesis names. Any other name is looked up in timm.

@@ -14,8 +14,8 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
-from trainer import boards
 from trainer.models import TrainingRun
+from trainer.runs import boards
 
 PASSED = ("Content-Type", "Content-Encoding", "Cache-Control", "Content-Security-Policy", "Location")
 

@@ -10,9 +10,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from trainer import comparing
-from trainer.comparing import Choice, Row
-from trainer.mcnemar import Test, against
+from trainer.runs import choose, compare_curves, comparison
+from trainer.runs.choose import Choice
+from trainer.runs.comparison import Row
+from trainer.runs.mcnemar import Test, against
 
 COLUMNS = (
     # name for sorting, words, is it a number, how a first click sorts
@@ -33,49 +34,49 @@ COLUMNS = (
 @permission_required("trainer.view_trainingrun", raise_exception=True)
 def compare(request: HttpRequest) -> HttpResponse:
     """Any number of runs; the table, the curves and the tests are of one page of them."""
-    choice = comparing.read_choice(request.GET)
-    rows = comparing.read_rows(choice)
-    context: dict[str, Any] = {"title": choice.words, "rows": rows, "missing": choice.missing(rows)}
+    choice = choose.read_choice(request.GET)
+    rows = comparison.read_rows(choice)
+    context: dict[str, Any] = {"title": choice.words, "rows": rows, "missing": choice.missing(row.pk for row in rows)}
     if not rows:
         return render(request, "trainer/compare.html", context)
-    best = comparing.best_of(rows)
+    best = comparison.best_of(rows)
     base = next((row for row in rows if str(row.pk) == request.GET.get("base")), best)
     sort, everything = request.GET.get("sort", ""), request.GET.get("settings") == "all"
     kept = {"sort": sort, "base": "" if base is best else base.pk, "settings": "all" * everything}
     if by_epoch := sort.removeprefix("-") == "best_epoch":
-        comparing.add_best_epochs(rows)
-    page = Paginator(comparing.ordered(rows, sort), comparing.PAGE).get_page(request.GET.get("page"))
+        comparison.add_best_epochs(rows)
+    page = Paginator(comparison.ordered(rows, sort), comparison.PAGE).get_page(request.GET.get("page"))
     shown: list[Row] = list(page)
     if not by_epoch:
-        comparing.add_best_epochs(shown)
+        comparison.add_best_epochs(shown)
     tests = against(base.pk, [row.pk for row in shown if row is not base])
     context |= _page_parts(rows, shown, base, everything=everything) | {
         "page": page,
         "lines": [_line(choice, row, tests, kept) for row in shown],
         "columns": _columns(choice, sort, kept),
-        "switch": comparing.address(choice, **kept | {"settings": "" if everything else "all"}),
+        "switch": comparison.address(choice, **kept | {"settings": "" if everything else "all"}),
         "made": sum(not test.reason for test in tests.values()),
-        "most": comparing.MOST if len(rows) == comparing.MOST else None,
+        "most": choose.MOST if len(rows) == choose.MOST else None,
     }
     return render(request, "trainer/compare.html", context)
 
 
 def _page_parts(rows: list[Row], shown: list[Row], base: Row, *, everything: bool) -> dict[str, Any]:
     """Curves, settings and hashtags under the table of the shown rows."""
-    picked = comparing.pick(shown, base)
-    drawn = [base, *(row for row in shown[: comparing.DRAWN] if row is not base)]
-    few = len(rows) <= comparing.PICKED
+    picked = comparison.pick(shown, base)
+    drawn = [base, *(row for row in shown[: compare_curves.DRAWN] if row is not base)]
+    few = len(rows) <= comparison.PICKED
     return {
         "base": base,
         "picked": picked,
         "drawn": drawn,
         "uncoloured": sum(row.color is None for row in drawn),
-        "charts": comparing.curve_charts(drawn, comparing.read_curves(drawn)),
+        "charts": compare_curves.curve_charts(drawn, compare_curves.read_curves(drawn)),
         "few": few,
         "everything": everything,
-        "settings": comparing.setting_rows(shown, base, everything=everything) if few else [],
-        "values": [] if few else comparing.setting_values(rows, everything=everything),
-        "recalls": comparing.recall_rows(picked),
+        "settings": comparison.setting_rows(shown, base, everything=everything) if few else [],
+        "values": [] if few else comparison.setting_values(rows, everything=everything),
+        "recalls": comparison.recall_rows(picked),
         "flatters": any(row.flatters_itself for row in shown),
         "any_thesis": any(row.thesis for row in shown),
     }
@@ -85,8 +86,8 @@ def _line(choice: Choice, row: Row, tests: dict[int, Test], kept: dict[str, Any]
     return {
         "row": row,
         "test": tests.get(row.pk),
-        "as_base": comparing.address(choice, **kept | {"base": row.pk}),
-        "without": comparing.address(
+        "as_base": comparison.address(choice, **kept | {"base": row.pk}),
+        "without": comparison.address(
             choice, **kept | {"base": "" if row.is_base else kept["base"], "without": row.pk}
         ),
     }
@@ -99,7 +100,7 @@ def _columns(choice: Choice, sort: str, kept: dict[str, Any]) -> list[dict[str, 
         turned = first.removeprefix("-") if first.startswith("-") else f"-{first}"
         column: dict[str, Any] = {"words": words, "number": number}
         if name:
-            column["href"] = comparing.address(choice, **kept | {"sort": turned if sort == first else first})
+            column["href"] = comparison.address(choice, **kept | {"sort": turned if sort == first else first})
         if name and sort.removeprefix("-") == name:
             column["sorted"] = "descending" if sort.startswith("-") else "ascending"
         found.append(column)

@@ -16,12 +16,13 @@ from markdown_it import MarkdownIt
 from PIL import Image
 
 from jobs.models import Job
-from trainer import disk, registry, services, serving
-from trainer.dependents import all_sources
 from trainer.engine.preprocess import upright
 from trainer.engine.presets import PRESETS
 from trainer.forms import SuggestForm
 from trainer.models import Promotion, TrainedModel
+from trainer.registry import promotion, serving
+from trainer.registry.dependents import all_sources
+from trainer.runs import disk, start
 
 CARD = MarkdownIt("commonmark", {"html": False}).enable("table")  # a card's own HTML stays text
 
@@ -37,7 +38,7 @@ def models(request: HttpRequest) -> HttpResponse:
     context = {
         "page": page,
         "current": current,
-        "previous": registry.previous_model(current),
+        "previous": promotion.previous_model(current),
         "promotions": Promotion.objects.select_related("model", "promoted_by")[:10],
         "live": any(model.job and model.job.is_live for model in page),
         "disk": disk.usage(),
@@ -61,7 +62,7 @@ def model(request: HttpRequest, pk: int) -> HttpResponse:
         "model": shown,
         "current": current,
         "is_active": bool(current and current.model_id == shown.pk),
-        "previous": registry.previous_model(current),
+        "previous": promotion.previous_model(current),
         "thresholds": sorted(manifest.get("thresholds", {}).items(), key=lambda item: item[0]),
         "facts": _facts(manifest),
         "card": CARD.render(shown.card),
@@ -135,8 +136,8 @@ def _replacing(request: HttpRequest) -> int | None:
 def promote(request: HttpRequest, pk: int) -> HttpResponse:
     shown = get_object_or_404(TrainedModel, pk=pk)
     try:
-        registry.promote(model=shown, by=request.user, replacing=_replacing(request))  # type: ignore[arg-type]
-    except (services.NotReady, registry.ActiveModelChanged) as error:
+        promotion.promote(model=shown, by=request.user, replacing=_replacing(request))  # type: ignore[arg-type]
+    except (start.NotReady, promotion.ActiveModelChanged) as error:
         messages.error(request, str(error))
     else:
         messages.success(request, f"“{shown}” is the active model.")
@@ -147,11 +148,11 @@ def promote(request: HttpRequest, pk: int) -> HttpResponse:
 @permission_required("trainer.add_promotion", raise_exception=True)
 def roll_back(request: HttpRequest) -> HttpResponse:
     try:
-        promotion = registry.roll_back(by=request.user, replacing=_replacing(request))  # type: ignore[arg-type]
-    except (services.NotReady, registry.ActiveModelChanged) as error:
+        back = promotion.roll_back(by=request.user, replacing=_replacing(request))  # type: ignore[arg-type]
+    except (start.NotReady, promotion.ActiveModelChanged) as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, f"Back to “{promotion.model}”: it is the active model again.")
+        messages.success(request, f"Back to “{back.model}”: it is the active model again.")
     return redirect("trainer:models")
 
 
@@ -160,8 +161,8 @@ def roll_back(request: HttpRequest) -> HttpResponse:
 def rename(request: HttpRequest, pk: int) -> HttpResponse:
     shown = get_object_or_404(TrainedModel, pk=pk)
     try:
-        registry.rename(model=shown, name=request.POST.get("name", ""), was=request.POST.get("was"))
-    except services.NotReady as error:
+        promotion.rename(model=shown, name=request.POST.get("name", ""), was=request.POST.get("was"))
+    except start.NotReady as error:
         messages.error(request, str(error))
     else:
         messages.success(request, f"It is called “{shown}” now.")

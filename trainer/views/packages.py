@@ -13,8 +13,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.template.defaultfilters import filesizeformat
 from django.views.decorators.http import require_GET, require_http_methods
 
-from trainer import packages
 from trainer.models import TrainedModel
+from trainer.registry import packages
 
 
 @require_GET

@@ -19,18 +19,18 @@ from django.views.decorators.http import condition, require_GET
 from PIL import Image
 
 from mapping.models import Release
-from trainer import results
 from trainer.engine.preprocess import upright
 from trainer.forms import PhotoSetForm
-from trainer.layout import is_inside
 from trainer.models import PhotoSet, ScenePhoto
-from trainer.photosets import (
+from trainer.photosets.layout import is_inside
+from trainer.photosets.registration import (
     NameTaken,
     browser_roots,
     photos_per_label,
     register_folder,
     register_upload,
 )
+from trainer.runs import study
 
 SMALL = (360, 270)  # pixels: a gallery's pictures on a dense screen
 REPEATED_CLICK = timedelta(minutes=1)
@@ -85,7 +85,7 @@ def photo_set(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "photo_set": shown,
         "release": release,
-        "bars": results.bars(per_label),
+        "bars": study.bars(per_label),
         "total": per_label.total() + left_out.total(),
         "left_out": left_out.total(),
         "left_out_classes": sorted(left_out),

@@ -13,10 +13,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from jobs.models import Job
-from trainer import boards, registry, results, services
 from trainer.engine.presets import PRESETS
 from trainer.models import PhotoSet, TrainedModel, TrainingRun
-from trainer.run_filter import RunFilter
+from trainer.registry.export import export_run, read_target
+from trainer.runs import boards, start, study
+from trainer.runs.filter import RunFilter
 
 
 @require_GET
@@ -52,11 +53,11 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
     context: dict[str, Any] = {
         "run": shown,
         "epochs": epochs,
-        "charts": results.epoch_charts(epochs),
-        "running": results.running(shown),
+        "charts": study.epoch_charts(epochs),
+        "running": study.running(shown),
     }
     if request.htmx and "target" in request.GET:  # type: ignore[attr-defined]
-        context["target"] = results.target_of(shown, request.GET["target"])
+        context["target"] = study.target_of(shown, request.GET["target"])
         return render(request, "trainer/_target.html", context)
     if request.htmx:  # type: ignore[attr-defined]
         return render(request, "trainer/_epochs.html", context)
@@ -65,13 +66,13 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "preset": preset,
         "thesis": preset.thesis if preset else None,
         "has_board": boards.has_logs(shown),
-        **results.ancestry(shown),
+        **study.ancestry(shown),
         "model": TrainedModel.objects.select_related("job").filter(run=shown).first(),
         "finished": shown.job.state == Job.State.SUCCEEDED and "confusion" in shown.report,
     }
     if context["finished"]:
-        context |= results.study(shown)
-        context["target"] = results.target_of(shown, request.GET.get("target", ""))
+        context |= study.study(shown)
+        context["target"] = study.target_of(shown, request.GET.get("target", ""))
     return render(request, "trainer/run.html", context)
 
 
@@ -90,7 +91,7 @@ def run_photos(request: HttpRequest, pk: int) -> HttpResponse:
     if predicted:
         held_out = held_out.filter(predicted=predicted)
     if outcome in ("right", "wrong"):
-        held_out = results.by_outcome(held_out, right=outcome == "right")
+        held_out = study.by_outcome(held_out, right=outcome == "right")
     context = {
         "run": shown,
         "page": Paginator(held_out, 48).get_page(request.GET.get("page")),
@@ -107,9 +108,9 @@ def run_photos(request: HttpRequest, pk: int) -> HttpResponse:
 @permission_required("trainer.add_trainedmodel", raise_exception=True)
 def export(request: HttpRequest, pk: int) -> HttpResponse:
     shown = get_object_or_404(TrainingRun.objects.select_related("job"), pk=pk)
-    target = registry.read_target(request.POST.get("target_precision"))
+    target = read_target(request.POST.get("target_precision"))
     try:
-        return redirect(registry.export_run(run=shown, by=request.user, target_precision=target))  # type: ignore[arg-type]
-    except services.NotReady as error:
+        return redirect(export_run(run=shown, by=request.user, target_precision=target))  # type: ignore[arg-type]
+    except start.NotReady as error:
         messages.error(request, str(error))
         return redirect(shown)

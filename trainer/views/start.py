@@ -10,13 +10,13 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from mapping.models import OTHER, Release
-from trainer import results, services
 from trainer.engine.presets import DEFAULT_PRESET, PRESETS
 from trainer.engine.recipe import Recipe
 from trainer.forms import RunForm
 from trainer.models import PhotoSet, TrainingRun
-from trainer.photosets import photos_per_label
-from trainer.settings_form import SettingsForm, differences
+from trainer.photosets.registration import photos_per_label
+from trainer.runs import start, study
+from trainer.runs.settings_form import SettingsForm, differences
 
 Row = TypeVar("Row", PhotoSet, Release)
 FEW = 10  # photos of a label under which a fifth of them says little
@@ -45,13 +45,13 @@ def _start(request: HttpRequest) -> HttpResponse:
     settings = SettingsForm(recipe, base, request.POST if sent else None)
     if form.is_valid() and (not sent or settings.is_valid()):
         try:
-            run = services.start_run(
+            run = start.start_run(
                 by=request.user,  # type: ignore[arg-type]
                 recipe=settings.recipe.as_dict(),
                 **form.cleaned_data,
             )
             return redirect(run)
-        except services.NotReady as error:
+        except start.NotReady as error:
             form.add_error("photo_set", str(error))
     source = _source(request.POST.get("based_on", ""), strict=False)
     return render(request, "trainer/new_run.html", _context(form, settings, source, request.POST), status=422)
@@ -91,14 +91,14 @@ def _settings(asked: QueryDict, preset: str, source: TrainingRun | None) -> Sett
             form.is_valid()
             return form
         return SettingsForm(_filled(preset)[0])
-    return SettingsForm(results.recipe_of(source) if source and "preset" not in asked else _filled(preset)[0])
+    return SettingsForm(study.recipe_of(source) if source and "preset" not in asked else _filled(preset)[0])
 
 
 def _filled(words: str) -> tuple[Recipe, str]:
     """What the settings were filled from, "preset" or "run:preset", and the preset chosen then."""
     pk, _, preset = words.rpartition(":")
     if pk and (source := _source(pk, strict=False)):
-        return results.recipe_of(source), preset
+        return study.recipe_of(source), preset
     return PRESETS.get(preset, PRESETS[DEFAULT_PRESET]).recipe, preset
 
 
@@ -127,7 +127,7 @@ def _context(
     if preset in PRESETS and not settings.errors:
         context["changed"] = differences(settings.recipe.as_dict(), PRESETS[preset].recipe.as_dict())
     context |= learns_from(photo_set, release)
-    seconds = results.expected_seconds(context.get("photos", 0))
+    seconds = study.expected_seconds(context.get("photos", 0))
     context["preset_groups"] = preset_groups(seconds)
     return context
 
@@ -141,7 +141,7 @@ def learns_from(photo_set: PhotoSet | None, release: Release | None) -> dict[str
     return {
         "photos": per_label.total(),
         "hashtags": len(per_label.keys() - {OTHER}),
-        "bars": results.bars(per_label, few=FEW),
+        "bars": study.bars(per_label, few=FEW),
         "left_out": left_out.total(),
         "left_out_classes": len(left_out),
         "enough": len(per_label) > 1,

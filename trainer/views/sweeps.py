@@ -14,12 +14,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from jobs.models import Job
 from mapping.models import Release
-from trainer import sweeps
 from trainer.engine.errors import RecipeError
 from trainer.engine.presets import PRESETS
 from trainer.forms import SweepForm
 from trainer.models import PhotoSet, Sweep
-from trainer.services import NotReady
+from trainer.runs import sweeps
+from trainer.runs.start import NotReady
 
 
 @require_GET

@@ -1,23 +1,11 @@
 """New photos, what models predict on them, what people are asked, and what they say."""
 
-from validation.models.campaigns import (
-    Campaign,
-    GoldAnswer,
-    Prediction,
-    PredictionQuerySet,
-    Question,
-    QuestionLease,
-)
-from validation.models.photos import AuthorHashtag, Intake, IntakeFile, Photo
-from validation.models.votes import (
-    Correction,
-    Guest,
-    Participation,
-    Standing,
-    TakenBack,
-    Vote,
-    VoteQuerySet,
-)
+from validation.models.campaigns import Campaign
+from validation.models.people import Guest, Participation, Standing
+from validation.models.photos import AuthorHashtag, Correction, Intake, IntakeFile, Photo
+from validation.models.predictions import Prediction, PredictionQuerySet
+from validation.models.questions import GoldAnswer, Question, QuestionLease
+from validation.models.votes import TakenBack, Vote, VoteQuerySet
 
 __all__ = [
     "AuthorHashtag",

@@ -6,8 +6,10 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
+from simple_history.models import HistoricalRecords
 
 from jobs.models import Job
+from mapping.models import Hashtag
 
 
 class PhotoQuerySet(models.QuerySet["Photo"]):
@@ -140,3 +142,20 @@ class IntakeFile(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.get_state_display()}"
+
+
+class Correction(models.Model):
+    """What a photo should have been called, decided by somebody after people disagreed with a model."""
+
+    photo = models.OneToOneField(Photo, models.CASCADE, related_name="correction")
+    hashtag = models.ForeignKey(Hashtag, models.PROTECT, null=True, blank=True)  # null: other
+    scene_class = models.ForeignKey("mapping.SceneClass", models.SET_NULL, null=True, blank=True)
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
+    decided_at = models.DateTimeField(auto_now=True)
+    history = HistoricalRecords()
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.photo_id}: {self.hashtag or 'other'}"

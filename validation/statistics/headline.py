@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from validation.agreement import Rate, wilson
+from validation.statistics.rate import Rate, wilson
 
 SHRINK = 2.0  # photos that a stratum has in common with all others
 VALUES = np.array([1.0, 0.5, 0.0])  # fits, tie, does not
@@ -64,7 +64,9 @@ def headline(strata: Sequence[Stratum], between: float = 0.0) -> Headline | None
     weight = weights(strata)
     if not weight.any():
         return None
-    return Headline(_rate(strata, weight / weight.sum(), between), unjudged=1 - float(weight.sum()) / total)
+    return Headline(
+        rate_of_counts(strata, weight / weight.sum(), between), unjudged=1 - float(weight.sum()) / total
+    )
 
 
 def class_weighted(strata: Sequence[Stratum], between: float = 0.0) -> Rate | None:
@@ -77,7 +79,7 @@ def class_weighted(strata: Sequence[Stratum], between: float = 0.0) -> Rate | No
         of_hashtag[stratum.hashtag] = of_hashtag.get(stratum.hashtag, 0.0) + float(size)
     judged = sum(size > 0 for size in of_hashtag.values())
     shares = [w / of_hashtag[s.hashtag] / judged if w else 0.0 for s, w in zip(strata, weight, strict=True)]
-    return _rate(strata, np.array(shares), between)
+    return rate_of_counts(strata, np.array(shares), between)
 
 
 def weights(strata: Sequence[Stratum]) -> NDArray[np.float64]:
@@ -99,7 +101,7 @@ def weights(strata: Sequence[Stratum]) -> NDArray[np.float64]:
     )
 
 
-def _rate(strata: Sequence[Stratum], weight: NDArray[np.float64], between: float) -> Rate:
+def rate_of_counts(strata: Sequence[Stratum], weight: NDArray[np.float64], between: float) -> Rate:
     """`weight` (strata,) sums to 1, and is 0 where nobody has answered."""
     used = weight > 0
     weight = weight[used]

@@ -9,8 +9,8 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from validation.agreement import Rate, Z
 from validation.statistics.headline import SHRINK, Stratum, weights
+from validation.statistics.rate import Rate, Z
 
 ENOUGH = 20  # answers about what is known, of each kind, under which nothing is corrected
 ENOUGH_PHOTOS = 5  # behind them

@@ -7,9 +7,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from hashtags_site.demo import prepare_demo
-from mapping.catalogue import load_catalogue
-from trainer.registry import install_starter
-from validation.questions import make_missing_questions
+from mapping.files.catalogue import load_catalogue
+from trainer.registry.starter import install_starter
+from validation.campaigns.questions import make_missing_questions
 
 
 class Command(BaseCommand):

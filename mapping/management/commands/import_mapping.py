@@ -4,10 +4,10 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from mapping.classlists import ClassList, Row, Unreadable, decode
-from mapping.exchange import KINDS, detect, read
-from mapping.importing import PlanMoved, apply, plan
-from mapping.names import scene_key
+from mapping.files.classlists import ClassList, Row, Unreadable, decode
+from mapping.files.exchange import KINDS, detect, read
+from mapping.files.importing import PlanMoved, apply, plan
+from mapping.lexicon.names import scene_key
 
 PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
 

@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from mapping.catalogue import CatalogueError, load_catalogue
+from mapping.files.catalogue import CatalogueError, load_catalogue
 
 
 class Command(BaseCommand):

@@ -14,13 +14,12 @@ from typing import Any
 import pytest
 import torch
 
-from trainer.engine import checkpoint
+from tests.trainer.engine.conftest import StopsAfter, write_manifest
 from trainer.engine.events import Stopped
 from trainer.engine.presets import PRESETS
 from trainer.engine.recipe import Recipe
-from trainer.engine.train import RunJob, train
-
-from .conftest import StopsAfter, write_manifest
+from trainer.engine.training import checkpoint
+from trainer.engine.training.run import RunJob, train
 
 pytestmark = pytest.mark.integration
 

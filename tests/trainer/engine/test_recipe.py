@@ -51,7 +51,8 @@ def test_whole_numbers_are_fine_where_numbers_are_wanted() -> None:
 
 def test_recipes_and_predictions_need_no_torch() -> None:
     program = (
-        "import sys; import trainer.engine.recipe, trainer.engine.predict, trainer.engine.evaluate; "
+        "import sys; import trainer.engine.recipe; "
+        "import trainer.engine.serving.predict, trainer.engine.serving.evaluate; "
         "sys.exit('torch' in sys.modules or 'django' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

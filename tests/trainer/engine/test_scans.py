@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageOps
 
-from tests.validation.hostile import many_scans
+from tests.validation.photos.hostile import many_scans
 from trainer.engine import preprocess
 from trainer.engine.scans import count_scans
 

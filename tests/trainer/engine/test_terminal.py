@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.trainer.engine.conftest import CLASSES, Engine, write_photo
 from trainer.engine.errors import PhotosError
-from trainer.engine.folder import read_labels, write_manifest
-
-from .conftest import CLASSES, Engine, write_photo
+from trainer.engine.photos.folder import read_labels, write_manifest
 
 TINY = {
     "kind": "finetune",

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from trainer.packages import BadPackage, import_model
+from trainer.registry.packages import BadPackage, import_model
 
 
 class Command(BaseCommand):

@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from jobs.models import Job
-from jobs.services import run
-from trainer.photosets import NameTaken, register_folder, register_tar
+from jobs.work import run
+from trainer.photosets.registration import NameTaken, register_folder, register_tar
 
 
 class Command(BaseCommand):

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from trainer.layout import is_photo_name, walk
 from trainer.models import TrainedModel
-from trainer.serving import NoActiveModel, suggester, unreadable
+from trainer.photosets.layout import is_photo_name, walk
+from trainer.registry.serving import NoActiveModel, suggester, unreadable
 
 if TYPE_CHECKING:
-    from trainer.engine.predict import Suggestion
+    from trainer.engine.serving.predict import Suggestion
 
 
 class Command(BaseCommand):

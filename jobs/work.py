@@ -1,0 +1,117 @@
+"""What a worker does with a delivered job: claim it, work, write down how it ended."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
+
+from jobs.lease import (
+    Busy,
+    Cancelled,
+    Died,
+    Interrupted,
+    JobError,
+    Lease,
+    LeaseLost,
+    claim,
+    stopping,
+)
+from jobs.models import Job
+from jobs.queue import State, log, requeue_left_behind, send
+from jobs.registry import handler_of, slots_of
+from jobs.slots import Slot, slot
+
+
+def run(*, job_id: str) -> None:
+    """What a worker does with a delivered job: claim it, work, write down how it ended.
+
+    A delivery of a kind that has slots is only a reason to look: the oldest queued job comes first, and
+    whoever holds a slot goes on until none of the kind is left.
+    """
+    kind = Job.objects.filter(pk=job_id).values_list("kind", flat=True).first()
+    slots = slots_of(kind) if kind else None
+    if kind is None or slots is None:
+        _run(job_id)
+        return
+    busy: set[UUID] = set()  # left to a later delivery
+    requeue_left_behind()  # else the next one would pass a run whose worker has just died
+    while _oldest(kind, busy):
+        with slot(kind, slots) as held:
+            if held is None:
+                log.info("Job %s waits for its turn", job_id)
+                return
+            while not stopping.is_set() and (oldest := _oldest(kind, busy)):
+                _reconnect()  # the work before may have taken hours
+                if not _run(oldest, held):
+                    busy.add(oldest)
+        # Looks again without the slot: a job delivered a moment before it was free was turned away.
+        if stopping.is_set():
+            return
+
+
+def _oldest(kind: str, but: set[UUID]) -> UUID | None:
+    queued = Job.objects.filter(kind=kind, state=State.QUEUED).exclude(pk__in=but)
+    return queued.order_by("created_at").values_list("pk", flat=True).first()
+
+
+def _reconnect() -> None:
+    if not connection.in_atomic_block:
+        close_old_connections()
+
+
+def _run(job_id: UUID | str, held: Slot | None = None) -> bool:
+    """False if it cannot be done now and must be left to a later delivery."""
+    lease = claim(job_id)
+    if lease is None:
+        log.info("Job %s is taken or over: this delivery has nothing to do", job_id)
+        return True
+    if held:
+        held.note(f"{lease.job.pk} {lease.token}")
+    try:
+        return _work(lease)
+    except LeaseLost:
+        log.warning("Job %s has another holder: this one stops", job_id)
+        return True
+    finally:
+        if held:
+            held.note("")
+
+
+def _work(lease: Lease) -> bool:
+    try:
+        handler_of(lease.job.kind)(lease)
+    except Cancelled:
+        lease.finish(State.CANCELLED)
+    except Interrupted:
+        lease.give_back()
+    except LeaseLost:
+        raise
+    except Busy as why:
+        log.warning("Job %s goes back to the queue: %s", lease.job.pk, why)
+        lease.give_back(str(why))
+        return False
+    except Died as death:
+        _after_death(lease, str(death), death.hint)
+    except JobError as error:
+        lease.finish(State.FAILED, error=str(error), hint=error.hint)
+    except (OperationalError, InterfaceError) as error:
+        log.exception("The database was away during job %s", lease.job.pk)
+        _reconnect()
+        _after_death(lease, f"The database did not answer: {error}.", "Is it running, and its disk not full?")
+    except Exception as error:
+        log.exception("Job %s failed", lease.job.pk)
+        hint = "This is a fault of the program. The worker's log has the details; retrying may help."
+        lease.finish(State.FAILED, error=f"{type(error).__name__}: {error}", hint=hint)
+    else:
+        # Asked to stop after the last beat: the work is whole, so it counts.
+        lease.finish(State.SUCCEEDED)
+    return True
+
+
+def _after_death(lease: Lease, reason: str, hint: str) -> None:
+    log.warning("Job %s died: %s", lease.job.pk, reason)
+    lease.died(reason, hint)
+    job = Job.objects.get(pk=lease.job.pk)
+    if job.state == State.QUEUED:
+        send(job=job)

@@ -1,0 +1,1 @@
+"""The mapping in and out: the catalogue, class lists, CSV, JSON, SSSOM."""

@@ -1,0 +1,159 @@
+"""The mapping as CSV, JSON and SSSOM, and back: nothing is lost on the way."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from mapping.acts import Decision, change_entry
+from mapping.files.exchange import detect, exported, read, to_csv, to_json, to_sssom
+from mapping.files.importing import apply, plan
+from mapping.lexicon import wordnet
+from mapping.models import Hashtag, MappingEntry, Release, SceneClass
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("few")]
+WRITERS: dict[str, Callable[..., str]] = {"csv": to_csv, "json": to_json, "sssom": to_sssom}
+FIELDS = ("hashtag__name", "sense", "synset", "hypernym_sense", "hypernym", "status", "note")
+
+
+def state() -> list[tuple[Any, ...]]:
+    return list(MappingEntry.objects.values_list("scene_class__key", "scene_class__name", *FIELDS))
+
+
+@pytest.fixture
+def awkward(user_for: Callable[..., User]) -> None:
+    """What files get wrong: formulas, quotes, line ends, Russian, words that no sense has, undecided."""
+    entry = MappingEntry.objects.get(scene_class__key="a/abbey")
+    note = '=HYPERLINK("x"); a\ttab, "quotes" | pipe = 100 %\nsecond line, да'
+    decision = Decision("art", "abbey.n.01", "-abbey", "", "house, of monks", note)
+    change_entry(entry_id=entry.pk, version=1, by=user_for("curator"), decision=decision)
+    MappingEntry.objects.filter(scene_class__key="a/alley").update(hashtag=None, status="undecided")
+    SceneClass.objects.create(key="r/rock_(music)_&_roll", name="rock & roll", name_ru="рок")
+    row = SceneClass.objects.get(name_ru="рок")
+    MappingEntry.objects.create(scene_class=row, status="imported", hypernym_sense="music.n.01")
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_export_again_imported_leaves_nothing_to_do(kind: str, awkward: None) -> None:
+    text = WRITERS[kind](exported())
+    assert detect(text) == kind
+    made = plan(read(text, kind))
+    assert made.problems == []
+    assert made.writes == []
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_export_restores_what_was_lost(kind: str, awkward: None, user_for: Callable[..., User]) -> None:
+    text, before = WRITERS[kind](exported()), state()
+    MappingEntry.objects.all().delete()
+    SceneClass.objects.all().delete()
+    found = read(text, kind)
+    apply(found=found, seen=plan(found).fingerprint, by=user_for("curator"))
+    assert state() == before
+    assert plan(found).writes == []
+
+
+def test_csv_has_the_thesis_columns_and_no_formula(awkward: None) -> None:
+    rows = list(csv.DictReader(io.StringIO(to_csv(exported()), newline="")))
+    assert list(rows[0])[:6] == ["raw_name", "name", "name_ru", "synset", "hypernym", "hashtag"]
+    abbey = rows[0]
+    assert (abbey["raw_name"], abbey["hashtag"], abbey["status"]) == ("/a/abbey", "art", "confirmed")
+    assert not any(str(cell).startswith(("=", "+", "-", "@")) for row in rows for cell in row.values())
+    assert abbey["note"].startswith("'=HYPERLINK")
+
+
+def test_json_says_what_it_is() -> None:
+    document = json.loads(to_json(exported()))
+    assert (document["format"], document["version"], document["release"]) == ("scenetag-mapping", 1, None)
+    assert document["classes"][3] | {"key": "b/beach", "hashtag": "beach"} == document["classes"][3]
+
+
+class TestSssom:
+    def lines(self, text: str) -> list[dict[str, str]]:
+        table = "\n".join(line for line in text.split("\n") if not line.startswith("#"))
+        return list(csv.DictReader(io.StringIO(table, newline=""), delimiter="\t"))
+
+    def test_hashtag_is_broader_other_is_no_term(self) -> None:
+        rows = self.lines(to_sssom(exported()))
+        beach = next(row for row in rows if row["subject_id"] == "scene:b/beach")
+        assert (beach["predicate_id"], beach["object_id"]) == ("skos:broadMatch", "hashtag:beach")
+        assert beach["mapping_justification"] == "semapv:UnspecifiedMatching"
+        chamber = next(row for row in rows if row["subject_id"] == "scene:a/anechoic_chamber")
+        assert chamber["object_id"] == "sssom:NoTermFound"
+
+    def test_senses_are_nouns_of_wordnet(self) -> None:
+        number = wordnet.nouns().offsets[wordnet.nouns().index("abbey.n.01") or 0]
+        rows = self.lines(to_sssom(exported()))
+        senses = [row for row in rows if row["object_id"] == f"wn30:{number:08d}-n"]
+        assert [(row["subject_id"], row["predicate_id"]) for row in senses] == [
+            ("scene:a/abbey", "skos:closeMatch")
+        ]
+
+    def test_others_prefixes_are_understood(self) -> None:
+        text = (
+            "# curie_map:\n#   x: 'urn:scenetag:class:'\n#  ig: https://www.instagram.com/explore/tags/\n"
+            "subject_id\tpredicate_id\tobject_id\tmapping_justification\n"
+            "x:b/beach\tskos:broadMatch\tig:art\tsemapv:ManualMappingCuration\n"
+        )
+        (row,) = read(text, detect(text)).rows
+        assert (row.line, row.key, row.values) == (5, "b/beach", {"hashtag": "art", "status": "confirmed"})
+
+    @pytest.mark.parametrize(
+        ("line", "words"),
+        [
+            ("mesh:1\tskos:exactMatch\thashtag:art", "not an id of a scene class"),
+            ("scene:b/beach\tskos:exactMatch\tmesh:1", "neither a hashtag nor a noun"),
+            ("scene:b/beach\tskos:exactMatch\twn30:00000000-n", "WordNet has no noun 00000000-n"),
+            ("scene:b/beach\ta\thashtag:art\nscene:b/beach\ta\thashtag:sport", "in an earlier line"),
+        ],
+    )
+    def test_line_that_is_no_mapping_of_ours_is_named(self, line: str, words: str) -> None:
+        (problem,) = read(f"subject_id\tpredicate_id\tobject_id\n{line}\n", "sssom").problems
+        assert words in problem.text
+
+
+def test_release_is_exported_as_it_was(user_for: Callable[..., User]) -> None:
+    entry = MappingEntry.objects.get(scene_class__key="a/abbey")
+    change_entry(entry_id=entry.pk, version=1, by=user_for("curator"), decision=Decision("art"))
+    rows = {row.key: row.values["hashtag"] for row in exported(Release.objects.get(number=1))}
+    assert rows["a/abbey"] == "church"
+    assert len(rows) == 7
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_download(kind: str, client_for: Callable[..., Client]) -> None:
+    response = client_for("viewer").get(f"/mapping/export/{kind}/?release=1")
+    assert "attachment" in response["Content-Disposition"]
+    assert "release-1" in response["Content-Disposition"]
+    assert detect(response.content.decode("utf-8-sig")) == kind
+    for number in "9", "9" * 5000, "-1":
+        assert client_for("viewer").get(f"/mapping/export/{kind}/?release={number}").status_code == 404
+    assert client_for("viewer").get("/mapping/export/xls/").status_code == 404
+
+
+@pytest.mark.parametrize(("role", "status"), [("stranger", 302), ("validator", 403)])
+def test_not_everybody_downloads(client_for: Callable[..., Client], role: str, status: int) -> None:
+    assert client_for(role).get("/mapping/export/csv/").status_code == status
+
+
+def test_queries_do_not_grow_with_the_mapping(django_assert_num_queries: Any) -> None:
+    def queries(text: str) -> None:
+        with django_assert_num_queries(3):
+            plan(read(text, "csv"))
+        with django_assert_num_queries(1):
+            to_csv(exported())
+
+    queries("key\n" + "".join(f"x/{n}\n" for n in range(10)))
+    tag = Hashtag.objects.get(name="art")
+    made = SceneClass.objects.bulk_create(SceneClass(key=f"z/{n}", name=str(n)) for n in range(200))
+    MappingEntry.objects.bulk_create(
+        MappingEntry(scene_class=row, hashtag=tag, status="imported") for row in made
+    )
+    queries("key\n" + "".join(f"z/{n}\n" for n in range(200)))

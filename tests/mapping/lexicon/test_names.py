@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mapping.lexicon.names import clean, lookup_terms, scene_key
+
+DATA = Path(__file__).resolve().parents[3] / "mapping/data"
+ROWS = list(csv.DictReader((DATA / "sun397.csv").open(encoding="utf-8")))
+
+
+@pytest.mark.parametrize(
+    ("raw", "cleaned"),
+    [
+        ("/a/abbey", "abbey"),
+        ("/a/athletic_field/outdoor", "athletic field"),
+        ("b/balcony/interier", "balcony"),  # the thesis's spelling
+        ("/d/desert/sand", "desert sand"),
+        ("/b/bus_interior", "bus"),
+        ("airplane cabin", "airplane cabin"),
+        ("/o/outdoor", "outdoor"),  # nothing would be left: the word stays
+    ],
+)
+def test_clean(raw: str, cleaned: str) -> None:
+    assert clean(raw) == cleaned
+
+
+def test_one_key_however_the_folder_is_written() -> None:
+    assert {scene_key(raw) for raw in ("/a/abbey", "a/abbey/", "A/Abbey", "a\\abbey", "./a/abbey")} == {
+        "a/abbey"
+    }
+
+
+def test_lookup_terms_go_from_the_phrase_to_its_head() -> None:
+    assert lookup_terms("/s/stadium/football") == [
+        "stadium football",
+        "football stadium",
+        "stadium",
+        "football",
+    ]
+    assert lookup_terms("/a/airplane_cabin") == ["airplane cabin", "cabin"]
+
+
+def test_catalogue_has_397_different_classes_with_our_names() -> None:
+    assert len({scene_key(row["raw_name"]) for row in ROWS}) == 397
+    assert [row["name"] for row in ROWS] == [clean(row["raw_name"]) for row in ROWS]
+
+
+def test_catalogue_uses_the_20_hashtags_and_other() -> None:
+    hashtags = {row["hashtag"] for row in csv.DictReader((DATA / "hashtags.csv").open(encoding="utf-8"))}
+    assert len(hashtags) == 20
+    assert {row["hashtag"] for row in ROWS} == hashtags | {"other"}
+
+
+def test_catalogue_shows_the_8_classes_that_the_two_tables_map_differently() -> None:
+    differing = [r for r in ROWS if r["printed_hashtag"] and r["printed_hashtag"] != r["hashtag"]]
+    assert len(differing) == 8
+
+
+@given(st.text())
+def test_any_name_gives_a_key_that_is_its_own_key(raw: str) -> None:
+    assert scene_key(scene_key(raw)) == scene_key(raw)

@@ -1,0 +1,76 @@
+"""The table of nouns says what nltk says."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mapping.lexicon import nouns, wordnet
+
+
+def test_key_leads_to_the_noun_and_back() -> None:
+    table = wordnet.nouns()
+    number = table.index("shop.n.01")
+    assert number is not None
+    assert table.keys[number] == "shop.n.01"
+    assert table.lemmas(number) == ("shop", "store")
+    assert table.lexname(number) == "noun.artifact"
+    assert not table.is_instance(number)
+    assert table.index("shop.n.99") is None
+
+
+@pytest.mark.parametrize(
+    ("term", "first"),
+    [
+        ("Shoe shop", "shoe_shop.n.01"),
+        ("slums", "slum.n.01"),  # by a rule
+        ("abaci", "abacus.n.01"),  # an exception
+        ("glasses", "spectacles.n.01"),  # both a word and a plural
+    ],
+)
+def test_term_is_found_however_it_is_written(term: str, first: str) -> None:
+    table = wordnet.nouns()
+    assert table.keys[table.synsets(term)[0]] == first
+
+
+def test_closure_counts_the_fewest_steps() -> None:
+    table = wordnet.nouns()
+    shop, entity = table.index("shop.n.01"), table.index("entity.n.01")
+    assert shop is not None
+    assert entity is not None
+    above = table.closure(shop)
+    assert above[shop] == 0
+    assert above[entity] == len(table.path(shop)) - 1
+
+
+@pytest.mark.integration  # nltk takes seconds to start
+def test_table_says_what_nltk_says() -> None:
+    table, reader = wordnet.nouns(), wordnet.reader()
+    for key in random.Random(0).sample(table.keys, 500):
+        synset, number = reader.synset(key), table.index(key)
+        assert number is not None
+        ways = [[s.name() for s in reversed(way)] for way in synset.hypernym_paths()]
+        path = [table.keys[at] for at in table.path(number)]
+        assert path in ways
+        assert len(path) == min(map(len, ways))
+        assert {table.keys[at] for at in table.closure(number)} == {key for way in ways for key in way}
+        assert table.gloss(number) == synset.definition()
+        assert list(table.examples(number)) == synset.examples()
+        assert table.counts[number] == sum(lemma.count() for lemma in synset.lemmas())
+        for term in (*synset.lemma_names(), f"{synset.lemma_names()[0]}s"):
+            expected = dict.fromkeys(s.name() for s in reader.synsets(term, "n"))  # nltk repeats some
+            assert [table.keys[at] for at in table.synsets(term)] == list(expected)
+
+
+def test_file_of_another_format_or_cut_short_is_no_table(tmp_path: Path) -> None:
+    file = tmp_path / "nouns.npz"
+    assert nouns.read(file) is None
+    nouns.write(file, {"counts": np.zeros(3)})
+    assert nouns.read(file) is None  # not all that a table needs
+    file.write_bytes((wordnet.DATA_DIR / wordnet.TABLE).read_bytes()[:100_000])
+    assert nouns.read(file) is None
+    np.savez(file, format=np.array(nouns.FORMAT + 1))
+    assert nouns.read(file) is None

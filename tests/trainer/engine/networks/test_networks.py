@@ -1,0 +1,146 @@
+"""Every family of networks: a new last layer, first weights, what it says to a batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from trainer.engine.errors import RecipeError, WeightsError
+from trainer.engine.networks.finetuned import build_network, input_of, normalisation
+from trainer.engine.networks.onnx import write_onnx
+from trainer.engine.photos.sources import Batch
+from trainer.engine.recipe import Recipe
+from trainer.engine.serving.export import TOLERANCE, largest_difference, rebuild
+from trainer.engine.training import checkpoint
+from trainer.engine.training.loop import Criterion
+
+LABELS = 4
+pytestmark = pytest.mark.integration  # PyTorch, torchvision and timm take seconds to import
+
+
+def recipe(network: str, **settings: object) -> Recipe:
+    size = 75 if network == "inception_v3" else 32
+    return Recipe.from_dict(
+        {
+            "kind": "finetune",
+            "network": network,
+            "weights": "none",
+            "image_size": size,
+            "mixup": 0.0,
+            **settings,
+        }
+    )
+
+
+def batch(size: int) -> Batch:
+    return Batch(torch.randn(2, 3, size, size), torch.tensor([0, 1]), torch.tensor([0, 1]))
+
+
+def test_at_its_own_size_inception_has_its_second_output() -> None:
+    network = build_network(recipe("inception_v3", image_size=299), LABELS)
+    said = network[0].train()(torch.randn(2, 3, 299, 299))
+    assert said.logits.shape == said.aux_logits.shape == (2, LABELS)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resnet18",
+        "resnet34",
+        "resnet50",
+        "inception_v3",
+        "vgg11",
+        "vgg13",
+        "efficientnet_lite0",
+        "test_resnet",
+        "vit_tiny_patch16_224",
+    ],
+)
+def test_every_family_learns_and_answers(name: str) -> None:
+    chosen = recipe(name)
+    network = build_network(chosen, LABELS)
+    photos = batch(chosen.image_size)
+    loss, _ = Criterion(chosen)(network.train(), photos, None)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert all(p.grad is not None for p in network.parameters() if p.requires_grad)
+    with torch.inference_mode():
+        assert network.eval()(photos.inputs).shape == (2, LABELS)
+
+
+def test_the_second_output_of_inception_weighs_two_fifths() -> None:
+    class Two(nn.Module):
+        def forward(self, x: Tensor) -> object:
+            from types import SimpleNamespace
+
+            return SimpleNamespace(logits=x[:, :LABELS], aux_logits=x[:, LABELS:])
+
+    chosen = recipe("inception_v3", label_smoothing=0.0)
+    inputs = torch.randn(2, 2 * LABELS)
+    target = torch.tensor([0, 1])
+    both, _ = Criterion(chosen)(nn.Sequential(Two(), nn.Identity()), Batch(inputs, target, target), None)
+    entropy = nn.functional.cross_entropy
+    assert both.item() == pytest.approx(
+        (entropy(inputs[:, :LABELS], target) + 0.4 * entropy(inputs[:, LABELS:], target)).item()
+    )
+
+
+def test_an_unknown_network_names_its_neighbours() -> None:
+    with pytest.raises(RecipeError, match="resnet19") as caught:
+        build_network(recipe("resnet19"), LABELS)
+    assert "resnet18" in caught.value.hint
+
+
+def test_each_has_the_input_its_weights_were_trained_with() -> None:
+    assert normalisation("inception_v3")[0] == (127.5, 127.5, 127.5)
+    assert normalisation("efficientnet_lite0")[1] == (128.0, 128.0, 128.0)
+    assert normalisation("resnet34")[0] == pytest.approx((123.675, 116.28, 103.53))
+    assert normalisation("vit_tiny_patch16_224")[0] == (127.5, 127.5, 127.5)
+    assert input_of(recipe("resnet18")).size == 32
+
+
+def test_a_local_file_gives_all_but_the_last_layer(tmp_path: Path) -> None:
+    file = tmp_path / "mine.pt"
+    other = build_network(recipe("resnet18"), 7)[0]
+    torch.save(other.state_dict(), file)
+    network = build_network(recipe("resnet18", weights=str(file)), LABELS)[0]
+    assert torch.equal(network.get_parameter("conv1.weight"), other.get_parameter("conv1.weight"))
+    assert network.get_parameter("fc.weight").shape == (LABELS, 512)
+
+
+def test_a_file_of_another_network_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "mine.pt"
+    torch.save(build_network(recipe("resnet18"), 7)[0].state_dict(), file)
+    with pytest.raises(WeightsError, match="holds no weights of resnet34"):
+        build_network(recipe("resnet34", weights=str(file)), LABELS)
+    with pytest.raises(WeightsError, match="cannot be read"):
+        build_network(recipe("resnet18", weights=str(tmp_path / "none.pt")), LABELS)
+
+
+def test_packaged_weights_train() -> None:
+    network = build_network(recipe("efficientnet_lite0", weights="imagenet"), LABELS)
+    assert all(p.requires_grad for p in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("resnet18", 32),
+        ("inception_v3", 75),
+        ("efficientnet_lite0", 32),
+        ("test_vit", 32),
+    ],
+)
+def test_a_run_of_any_family_is_exported_from_its_weights_alone(tmp_path: Path, name: str, size: int) -> None:
+    chosen = recipe(name, image_size=size)
+    network = build_network(chosen, LABELS)
+    content = {"recipe": chosen.as_dict(), "labels": ["a", "b", "c", "d"], "state": network.state_dict()}
+    checkpoint.save(tmp_path / "best.pt", content)
+    rebuilt, _, _ = rebuild(tmp_path)
+    write_onnx(rebuilt, input_of(chosen), tmp_path / "model.onnx", outputs=("logits",))
+    photos = torch.randn(3, 3, size, size)  # as many as the exporter did not see
+    with torch.inference_mode():
+        assert torch.allclose(rebuilt(photos), network.eval()(photos), atol=1e-5)
+    assert largest_difference(network.eval(), tmp_path / "model.onnx", photos.numpy(), 1.0) < TOLERANCE

@@ -1,0 +1,80 @@
+"""A training that was killed ends with the very weights of one that was not, bit for bit."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+
+from tests.trainer.engine.conftest import Engine, start_engine, write_job, write_manifest
+from trainer.engine.training import checkpoint
+
+pytestmark = pytest.mark.integration
+
+# All that draws or remembers: dropout, mixing, distortion, momentum, batch normalisation, loader processes.
+RECIPE: dict[str, Any] = {
+    "kind": "finetune",
+    "network": "efficientnet_lite0",
+    "weights": "none",
+    "image_size": 32,
+    "epochs": 3,
+    "batch_size": 3,
+    "lr": 0.01,
+    "optimizer": "sgd",
+    "mixup": 0.2,
+    "augment": 2,
+    "keep": "best",
+    "num_workers": 2,
+}
+
+
+def kill_after_the_first_checkpoint(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """SIGKILL in the middle of an epoch, while loaders read ahead; the checkpoint's event."""
+    assert process.stdout is not None
+    event: dict[str, Any] = {}
+    for line in process.stdout:
+        event = json.loads(line)
+        if event["event"] == "saved":
+            break
+    loaders = psutil.Process(process.pid).children(recursive=True)
+    assert len(loaders) >= 2
+    process.kill()
+    process.communicate(timeout=30)  # its output is open as long as a loader lives
+    assert not psutil.wait_procs(loaders, timeout=10)[1], "a loader outlived its trainer"
+    return event
+
+
+def scalars(logs: Path, tag: str) -> list[tuple[int, float]]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    reader: Any = EventAccumulator(str(logs))
+    reader.Reload()
+    return [(point.step, point.value) for point in reader.Scalars(tag)]
+
+
+def test_killed_in_the_middle_of_an_epoch_the_weights_are_the_same(tmp_path: Path, engine: Engine) -> None:
+    manifest = write_manifest(tmp_path, 9)
+    jobs = {}
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+        jobs[name] = write_job(tmp_path / name, manifest, RECIPE)
+    saved = kill_after_the_first_checkpoint(start_engine("train", jobs["killed"]))
+    assert (saved["epoch"], saved["batch"]) == (0, 1)
+    for name, job in jobs.items():
+        code, events = engine("train", job)
+        assert code == 0
+        assert [e["resumed"] for e in events if e["event"] == "started"] == [name == "killed"]
+    runs = [tmp_path / name / "run" for name in ("killed", "whole")]
+    ours, theirs = (checkpoint.load(run / "best.pt")["state"] for run in runs)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    predicted = [(run / "test_predictions.csv").read_text() for run in runs]
+    assert predicted[0] == predicted[1]
+    points = [scalars(run / "tensorboard", "loss/training") for run in runs]
+    assert points[0] == points[1]
+    assert [step for step, _ in points[0]] == sorted({step for step, _ in points[0]})

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+
+from trainer.engine.presets import PRESETS
+from trainer.engine.recipe import Recipe
+from trainer.engine.training.stopper import reason_to_stop
+
+STOP = "accuracy has not grown by 0.005 in 3 epochs"
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ([0.5, 0.5, 0.5], None),  # too early to tell
+        ([0.5, 0.5, 0.5, 0.5], STOP),
+        ([0.5, 0.4, 0.3, 0.505], None),  # by exactly ε
+        ([0.5, 0.502, 0.503, 0.504], STOP),  # grows, but by less
+        ([0.5, 0.6, 0.55, 0.55], None),
+        ([0.5, 0.6, 0.55, 0.55, 0.6], STOP),
+    ],
+)
+def test_it_stops_when_the_metric_has_not_grown_enough(values: list[float], reason: str | None) -> None:
+    assert reason_to_stop(Recipe(stop_after=3, stop_epsilon=0.005), values) == reason
+
+
+def test_without_epsilon_any_growth_goes_on() -> None:
+    recipe = PRESETS["table4-row8"].recipe
+    flat = [0.5] * 16
+    assert reason_to_stop(recipe, flat) == "accuracy has not grown in 15 epochs"
+    assert reason_to_stop(recipe, [*flat[:-1], 0.5001]) is None
+
+
+def test_it_never_stops_unless_asked() -> None:
+    assert reason_to_stop(Recipe(), [0.9] * 500) is None

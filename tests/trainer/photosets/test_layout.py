@@ -1,0 +1,85 @@
+"""Which class a path belongs to, and which files are photos."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+
+from tests.trainer.conftest import jpeg, write
+from tests.validation.photos.hostile import many_scans
+from trainer.photosets.layout import BadPhoto, check_photo, class_of, is_photo_name
+
+KNOWN = {"a/abbey", "a/athletic_field", "a/athletic_field/outdoor", "abbey"}
+
+
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        ("a/abbey/x.jpg", "a/abbey"),
+        ("./a/abbey/x.jpg", "a/abbey"),
+        ("a/athletic_field/outdoor/x.jpg", "a/athletic_field/outdoor"),
+        ("a/athletic_field/x.jpg", "a/athletic_field"),
+        ("a/athletic_field/night/x.jpg", "a/athletic_field"),
+        ("SUN397/a/athletic_field/outdoor/x.jpg", "a/athletic_field/outdoor"),
+        ("x/y/a/abbey/x.jpg", None),
+        ("a/castle/x.jpg", None),
+        ("x.jpg", None),
+        ("abbey/x.jpg", "abbey"),
+    ],
+)
+def test_deepest_known_class_wins(path: str, key: str | None) -> None:
+    assert class_of(path, KNOWN) == key
+
+
+@pytest.mark.parametrize(
+    ("name", "is_photo"),
+    [("a/x.JPG", True), ("a/x.webp", True), ("a/._x.jpg", False), ("a/x.txt", False), ("a/jpg", False)],
+)
+def test_photos_by_name(name: str, is_photo: bool) -> None:
+    assert is_photo_name(name) is is_photo
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that announces a size and holds nothing: a bomb for whoever believes it."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b""))
+        + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty file"),
+        (b"not a photo at all", "does not decode"),
+        (jpeg(size=(400, 400))[:-300], "does not decode"),
+        (png_header(12_000, 12_000), "too many pixels"),
+        (png_header(60_000, 60_000), "too many pixels"),
+        (b"x" * 2000, "too large a file"),
+        (many_scans(101), "too many scans"),
+    ],
+)
+def test_bad_files_say_why(tmp_path: Path, content: bytes, reason: str) -> None:
+    limit = 1000 if reason == "too large a file" else 10**6
+    with pytest.raises(BadPhoto, match=reason):
+        check_photo(write(tmp_path / "x.jpg", content), max_bytes=limit, max_pixels=10**8)
+
+
+def test_good_file_is_hashed_and_measured(tmp_path: Path) -> None:
+    checked = check_photo(write(tmp_path / "x.jpg", jpeg()), max_bytes=10**6, max_pixels=10**8)
+    assert (checked.width, checked.height, len(checked.sha256)) == (48, 32, 64)
+
+
+def test_unreadable_path_is_a_bad_photo(tmp_path: Path) -> None:
+    with pytest.raises(BadPhoto, match="cannot be read"):
+        check_photo(tmp_path / "gone.jpg", max_bytes=10, max_pixels=10)

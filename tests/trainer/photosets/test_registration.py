@@ -1,0 +1,347 @@
+"""Registering a photo set: the job, its report, and the form in the browser."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.urls import reverse
+
+from jobs.lease import Lease, LeaseLost, claim
+from jobs.models import Job
+from mapping.models import SceneClass
+from tests.trainer.conftest import jpeg, write
+from tests.trainer.photosets.test_archive import entry, tar_of
+from trainer.models import PhotoSet, ScenePhoto
+from trainer.photosets import registration
+
+URL = "/trainer/photo-sets/new/"
+RunJobs = Callable[[], list[Job]]
+pytestmark = pytest.mark.django_db
+
+
+def skipped(photo_set: PhotoSet) -> dict[str, int]:
+    photo_set.refresh_from_db()
+    return {row["reason"]: row["total"] for row in photo_set.report["skipped"]}
+
+
+def test_folder_is_taken_where_it_stands(classes: object, folder: Path, run_jobs: RunJobs) -> None:
+    write(folder / "a/athletic_field/outdoor/x.jpg", jpeg((1, 2, 3)))
+    photo_set = registration.register_folder(name="SUN", folder=folder, by=None)
+    [job] = run_jobs()
+    assert job.state == Job.State.SUCCEEDED
+    photo_set.refresh_from_db()
+    assert photo_set.report["taken"] == photo_set.photos.count() == 41
+    deep = photo_set.photos.get(path="a/athletic_field/outdoor/x.jpg")
+    assert deep.scene_class.key == "a/athletic_field/outdoor"
+    assert deep.file.read_bytes() == jpeg((1, 2, 3))
+    assert photo_set.report["skipped"] == []
+
+
+def test_one_bad_file_never_stops_the_rest(classes: object, folder: Path, run_jobs: RunJobs) -> None:
+    write(folder / "b/bar/broken.jpg", jpeg(size=(300, 300))[:-200])
+    write(folder / "b/bar/empty.jpg", b"")
+    write(folder / "b/bar/again.jpg", (folder / "b/bar/0.jpg").read_bytes())
+    write(folder / "b/bar/notes.txt", b"x")
+    for i in range(30):
+        write(folder / f"x/nowhere{i}/1.jpg", jpeg())
+        write(folder / f"x/nowhere{i}/2.jpg", jpeg())
+    secret = write(folder.parent / "secret.jpg", jpeg((9, 9, 9)))
+    (folder / "b/bar/link.jpg").symlink_to(secret)
+    photo_set = registration.register_folder(name="SUN", folder=folder, by=None)
+    run_jobs()
+    assert skipped(photo_set) == {
+        "unknown class folder": 60,
+        "does not decode": 1,
+        "empty file": 1,
+        "the same photo as another": 1,
+        "not a photo by its name": 1,
+        "link that leads out of the folder": 1,
+    }
+    unknown = photo_set.report["skipped"][0]
+    assert len(unknown["examples"]) == registration.EXAMPLES
+    assert unknown["examples"][0] == "x/nowhere0/ (2 files)"
+    assert photo_set.photos.count() == 40
+
+
+def test_name_that_is_no_text_is_reported(classes: object, folder: Path, run_jobs: RunJobs) -> None:
+    target = os.fsencode(folder / "b/bar") + b"/\xff\xfe.jpg"
+    with open(target, "wb") as file:
+        file.write(jpeg((5, 5, 5)))
+    photo_set = registration.register_folder(name="SUN", folder=folder, by=None)
+    run_jobs()
+    assert skipped(photo_set) == {"name that is no text, or too long": 1}
+
+
+def test_interrupted_registration_goes_on(
+    classes: object, folder: Path, monkeypatch: pytest.MonkeyPatch, run_jobs: RunJobs
+) -> None:
+    monkeypatch.setattr(registration, "BATCH", 8)
+    photo_set = registration.register_folder(name="SUN", folder=folder, by=None)
+    assert photo_set.job
+    lease = claim(photo_set.job.pk)
+    assert lease
+    read: list[str] = []
+    check = registration._check
+
+    def counted(root: Path, path: str) -> Any:
+        read.append(path)
+        return check(root, path)
+
+    monkeypatch.setattr(registration, "_check", counted)
+    fences = 0
+    fenced = Lease.fenced
+
+    def dies_at_the_third(self: Lease) -> Any:
+        nonlocal fences
+        fences += 1
+        if fences == 3:
+            Job.objects.filter(pk=self.job.pk).update(state=Job.State.QUEUED, lease_until=None)
+        return fenced(self)
+
+    monkeypatch.setattr(Lease, "fenced", dies_at_the_third)
+    with pytest.raises(LeaseLost):
+        registration.register(lease)
+    assert photo_set.photos.count() == 16
+    read.clear()
+    run_jobs()
+    assert photo_set.photos.count() == 40
+    assert len(read) == 24
+    photo_set.refresh_from_db()
+    assert photo_set.report["taken"] == 40
+
+
+def test_two_sets_may_share_photos(classes: object, folder: Path, run_jobs: RunJobs) -> None:
+    registration.register_folder(name="one", folder=folder, by=None)
+    registration.register_folder(name="two", folder=folder, by=None)
+    assert [job.state for job in run_jobs()] == ["succeeded", "succeeded"]
+    assert ScenePhoto.objects.count() == 80
+
+
+def test_folder_without_photos_fails_in_words(classes: object, tmp_path: Path, run_jobs: RunJobs) -> None:
+    (tmp_path / "empty").mkdir()
+    registration.register_folder(name="SUN", folder=tmp_path / "empty", by=None)
+    registration.register_folder(name="gone", folder=tmp_path / "gone", by=None)
+    first, second = run_jobs()
+    assert (first.state, first.error) == (Job.State.FAILED, "No photo was taken.")
+    assert "There is no folder" in second.error
+
+
+def test_tar_is_unpacked_and_reported(classes: object, tmp_path: Path, run_jobs: RunJobs) -> None:
+    tar = tar_of(
+        tmp_path / "t.tar.gz",
+        entry("SUN397/b/bar/1.jpg", jpeg((1, 1, 1))),
+        entry("SUN397/b/bar/../../../up.jpg", b"x"),
+        entry("SUN397/b/bar/2.jpg", b"broken"),
+        mode="w:gz",
+    )
+    photo_set = registration.register_tar(name="SUN", tar=tar, by=None)
+    [job] = run_jobs()
+    assert job.state == Job.State.SUCCEEDED
+    assert skipped(photo_set) == {"path leads out of the archive (..)": 1, "does not decode": 1}
+    assert photo_set.photos.get().file.is_relative_to(settings.PHOTO_SETS_DIR / str(photo_set.pk))
+    assert tar.exists()
+
+
+def test_truncated_tar_is_taken_in_part_with_a_warning(
+    classes: object, tmp_path: Path, run_jobs: RunJobs
+) -> None:
+    tar = tar_of(tmp_path / "t.tar", *(entry(f"b/bar/{i}.jpg", jpeg((i, 1, 1))) for i in range(20)))
+    tar.write_bytes(tar.read_bytes()[:15_000])
+    photo_set = registration.register_tar(name="SUN", tar=tar, by=None)
+    [job] = run_jobs()
+    photo_set.refresh_from_db()
+    assert job.state == Job.State.SUCCEEDED
+    assert "cut off or damaged" in photo_set.report["warning"]
+    assert 0 < photo_set.photos.count() < 20
+
+
+def test_not_a_tar_fails_in_words(classes: object, tmp_path: Path, run_jobs: RunJobs) -> None:
+    registration.register_tar(name="SUN", tar=write(tmp_path / "t.tar", b"hello"), by=None)
+    [job] = run_jobs()
+    assert job.state == Job.State.FAILED
+    assert "not a tar" in job.error
+
+
+def test_upload_goes_when_all_is_taken(classes: object, tmp_path: Path, run_jobs: RunJobs) -> None:
+    tar = tar_of(tmp_path / "t.tar", entry("b/bar/1.jpg", jpeg()))
+    upload = TemporaryUploadedFile("../../t.tar", "application/x-tar", tar.stat().st_size, None)
+    upload.write(tar.read_bytes())
+    upload.seek(0)
+    photo_set = registration.register_upload(name="SUN", upload=upload, by=None)
+    upload.close()
+    kept = Path(photo_set.source)
+    assert kept.is_file()
+    assert kept.is_relative_to(settings.PHOTO_SETS_DIR)
+    [job] = run_jobs()
+    assert job.state == Job.State.SUCCEEDED
+    assert not kept.exists()
+
+
+# --- in the browser ---------------------------------------------------------------------------
+
+
+def test_admin_registers_a_folder(
+    client_for: Callable[..., Client], classes: object, folder: Path, run_jobs: RunJobs
+) -> None:
+    client = client_for("admin")
+    response = client.post(URL, {"name": "SUN", "folder": str(folder)})
+    photo_set = PhotoSet.objects.get()
+    assert response["Location"] == photo_set.get_absolute_url()
+    run_jobs()
+    page = client.get(photo_set.get_absolute_url()).content.decode()
+    assert "photos taken" in page
+    assert "Nothing was skipped" in page
+
+
+def test_admin_uploads_a_tar(
+    client_for: Callable[..., Client], classes: object, tmp_path: Path, run_jobs: RunJobs
+) -> None:
+    tar = tar_of(tmp_path / "t.tar", entry("b/bar/1.jpg", jpeg()), entry("../evil.jpg", b"x"))
+    client = client_for("admin")
+    client.post(URL, {"name": "SUN", "tar": SimpleUploadedFile("t.tar", tar.read_bytes())})
+    run_jobs()
+    page = client.get(PhotoSet.objects.get().get_absolute_url()).content.decode()
+    assert "Path leads out of the archive" in page
+    assert "../evil.jpg" in page
+
+
+@pytest.mark.parametrize(
+    "outside", ["/etc", "/", "relative/path", "{root}/../..", "{root}/link", "/etc/\0", "{root}/gone"]
+)
+def test_folders_elsewhere_are_refused(
+    client_for: Callable[..., Client], classes: object, tmp_path: Path, outside: str
+) -> None:
+    settings.PHOTO_ROOTS[0].joinpath("link").symlink_to("/etc")
+    response = client_for("admin").post(URL, {"name": "SUN", "folder": outside.format(root=tmp_path)})
+    assert response.status_code == 422
+    assert not PhotoSet.objects.exists()
+    words = "There is no folder" if outside.endswith("gone") else "can be registered here"
+    assert words in response.content.decode() or "Null characters" in response.content.decode()
+
+
+def test_upload_over_the_limit_is_refused(
+    client_for: Callable[..., Client], classes: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "MAX_ARCHIVE_BYTES", 100)
+    response = client_for("admin").post(URL, {"name": "SUN", "tar": SimpleUploadedFile("t.tar", b"x" * 200)})
+    assert "uploads end at 100" in response.content.decode()
+    assert not PhotoSet.objects.exists()
+
+
+@pytest.mark.parametrize("fields", [{}, {"folder": "both"}])
+def test_folder_or_tar_and_not_both(
+    client_for: Callable[..., Client], classes: object, folder: Path, fields: dict[str, str]
+) -> None:
+    data: dict[str, Any] = {"name": "SUN"}
+    if fields:
+        data |= {"folder": str(folder), "tar": SimpleUploadedFile("t.tar", b"x")}
+    response = client_for("admin").post(URL, data)
+    assert "one of the two" in response.content.decode()
+
+
+def test_repeated_click_makes_one_set(client_for: Callable[..., Client], folder: Path) -> None:
+    client = client_for("admin")
+    first, second = (client.post(URL, {"name": "SUN", "folder": str(folder)}) for _ in range(2))
+    assert first["Location"] == second["Location"]
+    assert PhotoSet.objects.count() == Job.objects.count() == 1
+
+
+def test_name_of_another_set_is_refused(
+    client_for: Callable[..., Client], photo_set: PhotoSet, folder: Path
+) -> None:
+    response = client_for("admin").post(URL, {"name": photo_set.name, "folder": str(folder / "b")})
+    assert response.status_code == 422
+    assert "exists already" in response.content.decode()
+
+
+@pytest.mark.parametrize("role", ["viewer", "curator", "validator", "network", "nobody"])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_others_may_not(client_for: Callable[..., Client], folder: Path, role: str, method: str) -> None:
+    response = getattr(client_for(role), method)(URL, {"name": "SUN", "folder": str(folder)})
+    assert response.status_code == 403
+    assert not PhotoSet.objects.exists()
+
+
+def test_stranger_is_asked_to_sign_in(client: Client, db: None) -> None:
+    assert client.post(URL, {"name": "SUN"})["Location"].startswith("/login/")
+
+
+# --- from the command line --------------------------------------------------------------------
+
+
+def test_command_takes_any_folder_and_says_what(
+    classes: object, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "PHOTO_ROOTS", [])
+    write(folder / "x/nowhere/1.jpg", jpeg())
+    call_command("register_photos", str(folder), name="SUN")
+    out = capsys.readouterr().out
+    assert "40 photos of 4 classes" in out
+    assert "1 skipped, unknown class folder: x/nowhere/" in out
+    with pytest.raises(CommandError, match="exists already"):
+        call_command("register_photos", str(folder), name="SUN")
+
+
+def test_command_fails_in_words(classes: object, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="There is no"):
+        call_command("register_photos", str(tmp_path / "gone"), name="SUN")
+    with pytest.raises(CommandError, match="not a tar"):
+        call_command("register_photos", str(write(tmp_path / "t.tar", b"x")), name="SUN")
+
+
+# --- looking at it ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("address", ["photo_sets", "photo_set"])
+def test_pages_take_as_many_queries_for_many_as_for_few(
+    client_for: Callable[..., Client],
+    photo_set: PhotoSet,
+    classes: dict[str, SceneClass],
+    address: str,
+    django_assert_max_num_queries: Any,
+) -> None:
+    client = client_for("viewer")
+    url = reverse(f"trainer:{address}", args=[photo_set.pk] if address == "photo_set" else [])
+    with django_assert_max_num_queries(14) as few:
+        client.get(url)
+    for i in range(12):
+        PhotoSet.objects.create(name=f"set {i}", source="x", root="x")
+    ScenePhoto.objects.bulk_create(
+        ScenePhoto(photo_set=photo_set, scene_class=c, path=f"{c.key}/n", sha256=c.key, width=1, height=1)
+        for c in classes.values()
+    )
+    with django_assert_max_num_queries(len(few)):
+        assert client.get(url).status_code == 200
+
+
+def test_photo_is_served_and_kept_by_the_browser(
+    client_for: Callable[..., Client], photo_set: PhotoSet
+) -> None:
+    photo = photo_set.photos.all()[0]
+    client = client_for("viewer")
+    response = client.get(reverse("trainer:photo", args=[photo.pk]))
+    assert b"".join(response.streaming_content) == photo.file.read_bytes()  # type: ignore[attr-defined]
+    small = client.get(reverse("trainer:small_photo", args=[photo.pk]))
+    assert small["Content-Type"] == "image/jpeg"
+    again = client.get(
+        reverse("trainer:small_photo", args=[photo.pk]), headers={"if-none-match": small["ETag"]}
+    )
+    assert again.status_code == 304
+
+
+def test_photo_outside_its_set_is_not_served(
+    client_for: Callable[..., Client], photo_set: PhotoSet, tmp_path: Path
+) -> None:
+    photo = photo_set.photos.all()[0]
+    write(tmp_path / "secret.jpg", jpeg())
+    ScenePhoto.objects.filter(pk=photo.pk).update(path="../secret.jpg")
+    assert client_for("viewer").get(reverse("trainer:photo", args=[photo.pk])).status_code == 404
+    assert client_for("validator").get(reverse("trainer:photo", args=[photo.pk])).status_code == 403

@@ -1,0 +1,286 @@
+"""Models as files: what goes out comes in again, and nothing else does."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from django.conf import settings
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import CommandError, call_command
+from django.test import Client
+from onnx import TensorProto, helper, numpy_helper
+
+from tests.trainer.conftest import jpeg
+from trainer.models import TrainedModel
+from trainer.registry import packages, serving
+from trainer.registry.check_model import main as check
+
+pytestmark = pytest.mark.django_db
+ClientFor = Callable[..., Client]
+URL = "/trainer/models/import/"
+
+
+@pytest.fixture
+def exported(tiny_model: TrainedModel) -> bytes:
+    """The package of a real network, whose own installation has lost it."""
+    content = (tiny_model.folder / "model.onnx").read_bytes()
+    tiny_model.manifest["sha256"] = hashlib.sha256(content).hexdigest()
+    tiny_model.manifest["lineage"] = {"run": "Run elsewhere", "photo_set": "SUN <b>397</b>"}
+    tiny_model.save()
+    package = b"".join(packages.stream_package(tiny_model))
+    tiny_model.delete()
+    return package
+
+
+def changed(package: bytes, compress: int = zipfile.ZIP_STORED, /, **files: bytes | None) -> bytes:
+    """The package with other files: model_onnx=…, or None for without."""
+    names = {"model_onnx": "model.onnx", "manifest_json": "manifest.json", "CARD_md": "CARD.md"}
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(package)) as old, zipfile.ZipFile(out, "w", compress) as new:
+        content: dict[str, bytes | None] = {name: old.read(name) for name in old.namelist()}
+        content |= {names.get(key, key): value for key, value in files.items()}
+        for name, value in content.items():
+            if value is not None:
+                new.writestr(name, value)
+    return out.getvalue()
+
+
+def with_manifest(package: bytes, **fields: Any) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(package)) as old:
+        manifest = json.loads(old.read("manifest.json")) | fields
+    return changed(package, manifest_json=json.dumps(manifest).encode())
+
+
+def take_in(package: bytes) -> TrainedModel:
+    return packages.import_model(file=io.BytesIO(package), file_name="colours.zip", by=None)
+
+
+def nothing_is_left() -> bool:
+    return not TrainedModel.objects.exists() and not list(Path(settings.MODELS_DIR).glob("*.part"))
+
+
+@pytest.mark.integration
+def test_there_and_back(client_for: ClientFor, exported: bytes) -> None:
+    client = client_for("admin")
+    page = client.post(URL, {"package": SimpleUploadedFile("colours.zip", exported)}, follow=True)
+    [model] = TrainedModel.objects.all()
+    assert (model.name, model.imported_from, model.run) == ("Colours", "colours.zip", None)
+    assert "checked on a made-up photo" in page.content.decode()
+    assert "SUN &lt;b&gt;397" in page.content.decode()
+    assert next(iter(serving.suggest([jpeg((250, 5, 5))], model=model))).hashtag == "beach"
+    again = client.post(URL, {"package": SimpleUploadedFile("other name.zip", exported)}, follow=True)
+    assert "is here already" in again.content.decode()
+    assert TrainedModel.objects.get() == model
+    response = client.get(f"{model.get_absolute_url()}download/")
+    package = b"".join(response.streaming_content)  # type: ignore[attr-defined]
+    assert response["Content-Disposition"] == f'attachment; filename="{packages.package_name(model)}"'
+    with zipfile.ZipFile(io.BytesIO(package)) as there, zipfile.ZipFile(io.BytesIO(exported)) as back:
+        assert there.testzip() is None
+        for name in ("model.onnx", "CARD.md"):
+            assert there.read(name) == back.read(name)
+        assert (
+            json.loads(back.read("manifest.json")).items() <= json.loads(there.read("manifest.json")).items()
+        )
+
+
+@pytest.mark.integration
+def test_from_the_server(exported: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "colours.zip"
+    file.write_bytes(changed(exported, zipfile.ZIP_DEFLATED, CARD_md=None))
+    call_command("import_model", str(file))
+    assert "Colours" in capsys.readouterr().out
+    file.write_bytes(b"no zip")
+    with pytest.raises(CommandError, match="cannot be read as a zip"):
+        call_command("import_model", str(file))
+    with pytest.raises(CommandError, match="No such file"):
+        call_command("import_model", str(tmp_path / "nothing"))
+
+
+HOSTILE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "no zip": (lambda p: b"PK\x03\x04 nonsense", "cannot be read as a zip"),
+    "cut short": (lambda p: p[: len(p) // 2], "cannot be read as a zip"),
+    "a path out": (lambda p: changed(p, **{"../../evil.py": b"x"}), "“../../evil.py” does not belong"),
+    "an absolute path": (lambda p: changed(p, **{"/etc/passwd": b"x"}), "does not belong"),
+    "a folder": (lambda p: changed(p, **{"model/": b""}), "“model/” does not belong"),
+    "more files": (lambda p: changed(p, **{f"{n}.onnx": b"x" for n in range(2000)}), "does not belong"),
+    "no network": (lambda p: changed(p, model_onnx=None), "has no model.onnx"),
+    "no manifest": (lambda p: changed(p, manifest_json=None), "has no manifest.json"),
+    "a bomb": (
+        lambda p: changed(p, zipfile.ZIP_DEFLATED, model_onnx=bytes(2_000_000)),
+        "“model.onnx” grows more than 100-fold",
+    ),
+    "a huge card": (lambda p: changed(p, CARD_md=b"x" * 300_000), "“CARD.md” has 293.0\xa0KB"),
+    "a card of bytes": (lambda p: changed(p, CARD_md=b"\xff\xfe"), "CARD.md is no text"),
+    "another network": (lambda p: changed(p, model_onnx=b"another"), "their SHA-256 differ"),
+    "no JSON": (lambda p: changed(p, manifest_json=b"{"), "manifest.json cannot be read"),
+    "NaN": (lambda p: with_manifest(p, temperature=float("nan")), "NaN is no number"),
+    "deep JSON": (lambda p: changed(p, manifest_json=b"[" * 200_000), "manifest.json cannot be read"),
+    "a list": (lambda p: changed(p, manifest_json=b"[]"), "not of the format"),
+    "another format": (lambda p: with_manifest(p, format="scenetag-model/9"), "not of the format"),
+    "labels twice": (lambda p: with_manifest(p, labels=["a", "a"]), "“labels” must be all different"),
+    "labels of numbers": (lambda p: with_manifest(p, labels=[1, 2]), "“labels” must be words"),
+    "thresholds of others": (lambda p: with_manifest(p, thresholds={"cat": 0.5}), "“thresholds” must be of"),
+    "no temperature": (lambda p: with_manifest(p, temperature=0), "“temperature” must be above zero"),
+    "an endless number": (lambda p: with_manifest(p, metrics={"accuracy": 10**400}), "a smaller number"),
+    "half a character": (lambda p: with_manifest(p, lineage={"run": "\ud800"}), "must be text"),
+    "a NUL": (lambda p: with_manifest(p, recipe={"a\0": 1}), "must be text"),
+    "nested": (lambda p: with_manifest(p, recipe={"a": [[[[[[[[[[[1]]]]]]]]]]]}), "less nested"),
+    "huge photos": (
+        lambda p: with_manifest(p, input={"size": 10**6, "mean": [0] * 3, "std": [1] * 3}),
+        "“input.size” must be from 16",
+    ),
+    "no input": (lambda p: with_manifest(p, input=None), "“input” must have"),
+    "no spread": (
+        lambda p: with_manifest(p, input={"size": 32, "mean": [0] * 3, "std": [0] * 3}),
+        "“input.std”",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_file_is_refused_and_nothing_is_left(exported: bytes, name: str) -> None:
+    spoil, words = HOSTILE[name]
+    with pytest.raises(packages.BadPackage) as refused:
+        take_in(spoil(exported))
+    assert words in str(refused.value)
+    assert nothing_is_left()
+
+
+def test_zip_that_lies_about_sizes(exported: bytes) -> None:
+    package = changed(exported, zipfile.ZIP_DEFLATED, CARD_md=b"x" * 5000)
+    with zipfile.ZipFile(io.BytesIO(package)) as old:
+        entry = old.getinfo("CARD.md")
+    lie = package.replace((5000).to_bytes(4, "little"), (50).to_bytes(4, "little"))
+    assert lie != package
+    assert entry.file_size == 5000
+    with pytest.raises(packages.BadPackage, match="cannot be read as a zip"):
+        take_in(lie)
+    assert nothing_is_left()
+
+
+def test_encrypted_and_doubled_entries(exported: bytes) -> None:
+    out = io.BytesIO(exported)
+    with zipfile.ZipFile(out, "a") as package, pytest.warns(UserWarning, match="Duplicate"):
+        package.writestr("CARD.md", "again")
+    with pytest.raises(packages.BadPackage, match="is in it twice"):
+        take_in(out.getvalue())
+    entry = zipfile.ZipInfo("model.onnx")
+    entry.flag_bits |= 1
+    with pytest.raises(packages.BadPackage, match="is encrypted"):
+        packages._check_entries([entry])
+
+
+def network(
+    path: Path, *, labels: int = 3, size: int = 32, external: bool = False, name: str = "photos"
+) -> None:
+    """As conftest's, but with other ends."""
+    weights = numpy_helper.from_array(np.ones((3, labels), np.float32), "weights")
+    if external:
+        weights.ClearField("raw_data")
+        weights.data_location = TensorProto.EXTERNAL
+        weights.external_data.add(key="location", value="manifest.json")
+    graph = helper.make_graph(
+        [
+            helper.make_node("ReduceMean", [name, "axes"], ["mean"], keepdims=0),
+            helper.make_node("MatMul", ["mean", "weights"], ["logits"]),
+        ],
+        "colours",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, size, size])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", labels])],
+        [weights, numpy_helper.from_array(np.array([2, 3]), "axes")],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    path.write_bytes(made.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"labels": 4}, "one number for each label: 3"),
+        ({"size": 64}, "the manifest says 3 × 32 × 32"),
+        ({"external": True}, "keeps weights in other files"),
+        ({"name": "pixels"}, "must take one input"),
+    ],
+)
+def test_network_that_does_not_fit(tiny_model: TrainedModel, fields: dict[str, Any], words: str) -> None:
+    assert check(tiny_model.folder) == {}
+    network(tiny_model.folder / "model.onnx", **fields)
+    assert words in check(tiny_model.folder)["error"]
+
+
+def test_network_that_is_none(tiny_model: TrainedModel) -> None:
+    (tiny_model.folder / "model.onnx").write_bytes(b"\x08\x0a nothing")
+    assert "no network that can be used" in check(tiny_model.folder)["error"]
+
+
+def test_answers_that_are_no_numbers(tiny_model: TrainedModel) -> None:
+    model = onnx.load(tiny_model.folder / "model.onnx")
+    bad = numpy_helper.from_array(np.full((3, 3), np.nan, np.float32), "weights")
+    model.graph.initializer[0].CopyFrom(bad)
+    onnx.save(model, tiny_model.folder / "model.onnx")
+    assert "no probability" in check(tiny_model.folder)["error"]
+
+
+@pytest.mark.integration
+def test_check_runs_apart_and_its_failure_leaves_nothing(exported: bytes, tmp_path: Path) -> None:
+    network(tmp_path / "other.onnx", labels=4)
+    content = (tmp_path / "other.onnx").read_bytes()
+    package = with_manifest(exported, sha256=hashlib.sha256(content).hexdigest())
+    with pytest.raises(packages.BadPackage, match="for each label: 3"):
+        take_in(changed(package, model_onnx=content))
+    assert nothing_is_left()
+
+
+def test_failure_at_the_last_moment_leaves_no_row(
+    exported: bytes, tiny_model: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages, "_check", lambda folder: None)  # takes a second
+    last = max(int(folder.name) for folder in Path(settings.MODELS_DIR).iterdir())
+    (Path(settings.MODELS_DIR) / str(last + 1)).write_text("a file where its folder should be")
+    with pytest.raises(NotADirectoryError):
+        take_in(exported)
+    assert nothing_is_left()
+
+
+def test_refusal_stands_on_the_page(client_for: ClientFor, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = client_for("admin")
+    response = client.post(URL, {"package": SimpleUploadedFile("a.zip", b"no zip")})
+    assert response.status_code == 422
+    assert "cannot be read as a zip" in response.content.decode()
+    assert "Choose a file first" in client.post(URL).content.decode()
+    monkeypatch.setattr(settings, "MAX_MODEL_BYTES", 3)
+    response = client.post(URL, {"package": SimpleUploadedFile("a.zip", b"no zip")})
+    assert "uploads end at 3" in response.content.decode()
+
+
+def test_what_is_not_exported_or_lost_cannot_be_downloaded(
+    client_for: ClientFor, tiny_model: TrainedModel
+) -> None:
+    client, url = client_for("viewer"), f"{tiny_model.get_absolute_url()}download/"
+    (tiny_model.folder / "model.onnx").unlink()
+    assert client.get(url).status_code == 404
+    TrainedModel.objects.update(manifest={})
+    assert client.get(url).status_code == 404
+
+
+@pytest.mark.parametrize("role", ["viewer", "curator", "validator", "network", "nobody"])
+def test_others_may_not(client_for: ClientFor, exported: bytes, role: str) -> None:
+    client = client_for(role)
+    assert client.get(URL).status_code == 403
+    assert client.post(URL, {"package": SimpleUploadedFile("a.zip", exported)}).status_code == 403
+    assert nothing_is_left()
+
+
+def test_stranger(client: Client, exported: bytes) -> None:
+    response = client.post(URL, {"package": SimpleUploadedFile("a.zip", exported)})
+    assert response["Location"].startswith("/login/")
+    assert nothing_is_left()

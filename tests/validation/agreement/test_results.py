@@ -1,0 +1,141 @@
+"""The parts of the dashboard beside the headline: silence, would-you-post, bars by confidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from mapping.models import Hashtag
+from tests.validation.conftest import MakeCampaign, MakeVote
+from trainer.models import TrainedModel
+from validation.agreement import authors, exports, results, silence
+from validation.campaigns.questions import make_questions
+from validation.models import AuthorHashtag, Campaign, Prediction, Question, Vote
+from validation.statistics.yes_saying import Known
+from validation.voting.votes import record_vote
+
+pytestmark = pytest.mark.postgres
+ClientFor = Callable[..., Client]
+
+
+def answer(campaign: Campaign, question: Question, person: User, said: str) -> Vote:
+    return record_vote(
+        campaign=campaign,
+        photo=question.photo,
+        hashtag=question.hashtag,
+        person=person,
+        answer=said,
+        request_id=uuid4(),
+    )
+
+
+def test_silence_is_known_to_be_wrong_only_where_others_were_judged(
+    make_campaign: MakeCampaign, vote_as: MakeVote
+) -> None:
+    campaign = make_campaign("cafe", None, None, votes_per_photo=1)
+    rival = TrainedModel.objects.create(name="Rival", manifest={"sha256": "1"})
+    other = make_campaign("cafe", "bar", name="Other", by_model=rival, votes_per_photo=1)
+    assert silence.silence(campaign) == silence.Silence(2, 0, 0)
+    vote_as(other, 1, "fits")
+    assert silence.silence(campaign) == silence.Silence(2, 1, 1)
+    _, first, second = campaign.photos.order_by("pk")
+    for photo, name in ((first, "myholiday"), (second, "bar"), (second, "friends")):
+        AuthorHashtag.objects.create(photo=photo, name=name)
+    assert silence.silence(campaign) == silence.Silence(2, 1, 1, authored=2, popular=1)
+
+
+def test_what_authors_wrote_stands_beside_what_the_model_says(
+    make_campaign: MakeCampaign, client_for: ClientFor
+) -> None:
+    campaign = make_campaign("cafe", "cafe", "bar", None)
+    photos = list(campaign.photos.order_by("pk"))
+    for number, name in ((0, "cafe"), (0, "me"), (1, "bar"), (2, "cafe"), (3, "cafe"), (3, "bar")):
+        AuthorHashtag.objects.create(photo=photos[number], name=name)
+    assert authors.by_authors(campaign) == [
+        authors.AuthorRow("cafe", photos=3, same=1, other=1, silent=1),
+        authors.AuthorRow("bar", photos=2, same=0, other=1, silent=1),
+    ]
+    page = client_for("viewer").get(campaign.get_absolute_url()).content.decode()
+    assert "Beside what authors wrote" in page
+
+
+def test_how_rightly_a_model_is_silent_is_asked_of_people(
+    make_campaign: MakeCampaign, user_for: Callable[..., User], client_for: ClientFor
+) -> None:
+    campaign = make_campaign(*["cafe"] * 3, *[None] * 3, votes_per_photo=1, silence_share=1.0)
+    Prediction.objects.filter(hashtag=None).update(candidates=[["bar", 0.4]])
+    make_questions(campaign=campaign)
+    page = f"/validation/agreement/?campaign={campaign.pk}"
+    silent = Question.objects.filter(kind="silence").order_by("pk")
+    person = user_for("validator")
+    for question, said in zip(silent, ("does_not_fit", "does_not_fit", "fits"), strict=True):
+        answer(campaign, question, person, said)
+    summary = results.summarise(campaign)
+    assert (summary.overall, summary.votes) == (None, 0)  # what is not suggested is in no rate
+    assert summary.silence
+    assert summary.silence.rightly
+    assert (round(summary.silence.rightly.value, 3), summary.silence.rightly.n) == (0.667, 3)
+    answer(campaign, Question.objects.filter(kind="suggestion")[0], person, "fits")
+    client = client_for("viewer")
+    shown = client.get(page).content.decode()
+    behind = f"/validation/agreement/photos/?silent=on&amp;campaign={campaign.pk}"
+    assert behind in shown
+    assert "Rightly silent" in shown
+    Campaign.objects.update(is_public=True)
+    public = client.get(f"/validation/public/{exports.public_token(campaign)}/").content.decode()
+    assert "asked about 3 of these" in public
+    opened = client.get(behind.replace("&amp;", "&")).content
+    assert opened.count(b"<figure>") == 3
+
+
+def test_would_post_is_counted_by_hashtag_and_not_of_wrong_ones(
+    make_campaign: MakeCampaign, vote_as: MakeVote, client_for: ClientFor
+) -> None:
+    campaign = make_campaign("cafe", "cafe", "bar", votes_per_photo=1)
+    for number, posts in ((0, True), (1, False), (2, True)):
+        vote_as(campaign, number, "fits")
+        Vote.objects.filter(photo=campaign.photos.order_by("pk")[number]).update(would_post=posts)
+    summary = results.summarise(campaign)
+    assert {row.hashtag: row.would_post for row in summary.hashtags} == {
+        "cafe": Known(1, 2),
+        "bar": Known(1, 1),
+    }
+    assert summary.would_post == Known(2, 3)
+    page = client_for("viewer").get(f"/validation/agreement/?campaign={campaign.pk}").content.decode()
+    assert page.count("Would post it") == 2
+    Question.objects.filter(hashtag__name="bar").update(kind="control")
+    assert results.summarise(campaign).would_post == Known(1, 2)
+
+
+def test_bars_by_confidence_open_their_photos(
+    make_campaign: MakeCampaign, vote_as: MakeVote, client_for: ClientFor
+) -> None:
+    campaign = make_campaign("cafe", "cafe", "cafe", votes_per_photo=1)
+    for photo, sure in zip(campaign.photos.order_by("pk"), (0.7, 0.79, 1.0), strict=True):
+        Question.objects.filter(photo=photo).update(confidence=sure)
+    for number, answer in enumerate(("fits", "does_not_fit", "fits")):
+        vote_as(campaign, number, answer)
+    bins = results.summarise(campaign).bins
+    assert [(one.tenth, one.rate.n, one.rate.value) for one in bins] == [(7, 2, 0.5), (9, 1, 1.0)]
+    for tenth, photos in ((7, 2), (9, 1), (8, 0)):
+        behind = f"/validation/agreement/photos/?campaign={campaign.pk}&tenth={tenth}"
+        assert client_for("viewer").get(behind).content.count(b"<figure>") == photos
+
+
+def test_controls_correct_for_who_says_yes_to_anything(
+    make_campaign: MakeCampaign, vote_as: MakeVote
+) -> None:
+    campaign = make_campaign("cafe")
+    vote_as(campaign, 0, "fits")
+    photo = campaign.photos.get()
+    Question.objects.create(
+        campaign=campaign, photo=photo, hashtag=Hashtag.objects.get(name="bar"), kind="control",
+        rank=0.1, needed=9, fits=5, does_not_fit=15,
+    )  # fmt: skip
+    summary = results.summarise(campaign)
+    assert summary.controls is not None
+    assert (summary.controls.share, summary.corrected, summary.suggested) == (0.25, None, 1)

@@ -1,0 +1,103 @@
+"""What may change while a campaign runs, photos that join it, and the job that predicts them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from jobs.lease import claim
+from jobs.models import Job
+from mapping.models import Hashtag
+from tests.validation.conftest import MakeCampaign, taken_in
+from trainer.models import TrainedModel
+from validation.campaigns import acts, rules
+from validation.campaigns.predicting import predict_again
+from validation.models import Campaign, Prediction, Question
+
+RunJobs = Callable[[], list[Job]]
+
+
+@pytest.fixture
+def admin(user_for: Callable[..., User]) -> User:
+    return user_for("admin")
+
+
+def test_rules_change_and_a_stale_page_changes_nothing(
+    campaign: Campaign, admin: User, hashtags: dict[str, Hashtag]
+) -> None:
+    seen = rules.rules_seen(campaign)
+    changed = rules.change_rules(
+        campaign=campaign, seen=seen, by=admin, name="Test", votes_per_photo=5, hashtags=[hashtags["bar"]]
+    )
+    assert changed == ["votes_per_photo", "hashtags"]
+    with pytest.raises(rules.StaleRules):
+        rules.change_rules(campaign=campaign, seen=seen, by=admin, name="Late", votes_per_photo=9)
+    campaign.refresh_from_db()
+    assert (campaign.name, campaign.votes_per_photo) == ("Test", 5)
+    assert campaign.job
+    assert campaign.job.state == Job.State.QUEUED  # other hashtags: other questions
+
+
+def test_another_quota_opens_and_closes_questions(
+    campaign: Campaign, admin: User, hashtags: dict[str, Hashtag]
+) -> None:
+    photos = list(campaign.photos.all())
+    Question.objects.all().delete()
+    for photo, fits in zip(photos, (3, 2, 0, 0), strict=True):
+        Question.objects.create(
+            campaign=campaign, photo=photo, hashtag=hashtags["bar"], kind="suggestion", rank=0.5,
+            needed=3, fits=fits, is_done=fits >= 3,
+        )  # fmt: skip
+
+    def done_with(votes: int) -> int:
+        seen = rules.rules_seen(Campaign.objects.get(pk=campaign.pk))
+        rules.change_rules(campaign=campaign, seen=seen, by=admin, name="Test", votes_per_photo=votes)
+        return Question.objects.filter(is_done=True).count()
+
+    assert [done_with(2), done_with(4), done_with(3)] == [2, 0, 1]
+
+
+def test_the_model_is_no_rule(campaign: Campaign, admin: User, model: TrainedModel) -> None:
+    seen = rules.rules_seen(campaign)
+    with pytest.raises(TypeError, match="model"):
+        rules.change_rules(campaign=campaign, seen=seen, by=admin, name="Test", model=model)
+
+
+def test_photos_join_once_and_withdrawn_ones_never(campaign: Campaign, admin: User) -> None:
+    new, gone = taken_in(70), taken_in(71)
+    gone.withdrawn_at = timezone.now()
+    gone.save()
+    assert acts.add_photos(campaign=campaign, photos=[new, gone], by=admin) == 1
+    assert acts.add_photos(campaign=campaign, photos=[new, gone], by=admin) == 0
+    assert Job.objects.count() == 1
+
+
+def test_a_waiting_job_is_enough_a_running_one_is_replaced(campaign: Campaign, admin: User) -> None:
+    first = predict_again(campaign=campaign, by=admin)
+    assert predict_again(campaign=campaign, by=admin) == first
+    assert claim(first.pk)
+    second = predict_again(campaign=campaign, by=admin)
+    campaign.refresh_from_db()
+    assert (campaign.job, second == first) == (second, False)
+
+
+def test_the_job_leaves_withdrawn_photos_out(campaign: Campaign, admin: User, run_jobs: RunJobs) -> None:
+    """The model row has no network: a photo that had to be predicted would fail the job."""
+    photo = campaign.photos.all()[0]
+    photo.predictions.all().delete()
+    photo.withdrawn_at = timezone.now()
+    photo.save()
+    predict_again(campaign=campaign, by=admin)
+    (job,) = run_jobs()
+    assert (job.state, Prediction.objects.count()) == (Job.State.SUCCEEDED, 3)
+
+
+def test_rivals_are_predicted_too(make_campaign: MakeCampaign, admin: User, run_jobs: RunJobs) -> None:
+    campaign = make_campaign("cafe")
+    campaign.rivals.add(TrainedModel.objects.create(name="Not exported"))
+    predict_again(campaign=campaign, by=admin)
+    (job,) = run_jobs()
+    assert (job.state, "Not exported" in job.error) == (Job.State.FAILED, True)

@@ -1,0 +1,134 @@
+"""Who looks and who does not: known answers, pauses, votes set aside and brought back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import User
+
+from mapping.models import Hashtag
+from tests.validation.conftest import MakeCampaign, MakeVote
+from validation.models import Campaign, GoldAnswer, Participation, Question, Standing, Vote
+from validation.people import crowd
+from validation.voting import votes
+
+pytestmark = pytest.mark.postgres
+UserFor = Callable[..., User]
+
+
+@pytest.fixture
+def admin(user_for: UserFor) -> User:
+    return user_for("admin", "boss")
+
+
+@pytest.fixture
+def known(make_campaign: MakeCampaign, hashtags: dict[str, Hashtag]) -> Campaign:
+    """Sixteen photos, all of whose hashtags are known to fit."""
+    campaign = make_campaign(*["cafe"] * 16, gold_share=0.1)
+    for photo in campaign.photos.all():
+        GoldAnswer.objects.create(photo=photo, hashtag=hashtags["cafe"], fits=True)
+    return campaign
+
+
+def say(campaign: Campaign, vote_as: MakeVote, answers: str, name: str = "ann") -> int:
+    """y or n by photo, in turn; how many were taken."""
+    for number, letter in enumerate(answers):
+        try:
+            vote_as(campaign, number, "fits" if letter == "y" else "does_not_fit", name)
+        except votes.PersonPaused:
+            return number
+    return len(answers)
+
+
+def row(campaign: Campaign, name: str = "ann") -> crowd.PersonRow:
+    return next(one for one in crowd.people(campaign) if one.name == name)
+
+
+@pytest.mark.parametrize(
+    ("answers", "taken"), [("nn" + "y" * 14, 16), ("nnn" + "y" * 13, 14), ("n" * 16, 14)]
+)
+def test_three_wrong_of_fourteen_known_answers_pause(
+    known: Campaign, vote_as: MakeVote, user_for: UserFor, answers: str, taken: int
+) -> None:
+    assert say(known, vote_as, answers) == taken
+    assert crowd.is_paused(user_for("validator", "ann")) == (taken < 16)
+    assert Vote.objects.filter(set_aside=True).count() == 0  # that is for people to decide
+
+
+def test_an_admins_word_is_the_last(
+    known: Campaign, vote_as: MakeVote, user_for: UserFor, admin: User
+) -> None:
+    say(known, vote_as, "n" * 14)
+    ann = user_for("validator", "ann")
+    assert crowd.unpause(person=ann, by=admin)
+    assert not crowd.unpause(person=ann, by=admin)
+    vote_as(known, 14, "does_not_fit", "ann")
+    assert not crowd.is_paused(ann)
+    assert row(known).is_careless
+    story = Standing.history.order_by("history_date").values_list("history_user__username", "is_paused")
+    assert list(story) == [(None, True), ("boss", False)]
+
+
+def test_a_known_answer_counts_only_if_it_was_known_then(
+    make_campaign: MakeCampaign, vote_as: MakeVote, hashtags: dict[str, Hashtag]
+) -> None:
+    campaign = make_campaign("cafe", "cafe")
+    before = vote_as(campaign, 0, "does_not_fit", "ann")
+    GoldAnswer.objects.create(photo=before.photo, hashtag=hashtags["cafe"], fits=True)
+    assert row(campaign).gold == 0
+    votes.undo_vote(campaign=campaign, person=before.person, request_id=before.request_id)
+    assert (row(campaign).gold, row(campaign).answers) == (0, 0)
+    after = vote_as(campaign, 0, "does_not_fit", "ann")
+    assert (row(campaign).gold, row(campaign).gold_right) == (1, 0)
+    votes.undo_vote(campaign=campaign, person=after.person, request_id=after.request_id)
+    assert (row(campaign).gold, row(campaign).gold_right) == (0, 0)
+
+
+def test_votes_are_set_aside_and_brought_back_everywhere(
+    make_campaign: MakeCampaign, vote_as: MakeVote, user_for: UserFor, admin: User
+) -> None:
+    campaign = make_campaign("cafe", "bar", votes_per_photo=2)
+    for name in ("ann", "bob"):
+        vote_as(campaign, 0, "fits", name)
+    vote_as(campaign, 1, "skip", "ann")
+    ann = user_for("validator", "ann")
+
+    def stands() -> list[tuple[int, int, bool]]:
+        return list(Question.objects.order_by("photo_id").values_list("fits", "skips", "is_done"))
+
+    before = stands()
+    assert crowd.set_aside(person=ann, by=admin, reason="always yes")
+    assert not crowd.set_aside(person=ann, by=admin)
+    assert (before, stands()) == ([(2, 0, True), (0, 1, False)], [(1, 0, False), (0, 0, False)])
+    assert crowd.is_paused(ann)
+    assert not crowd.unpause(person=ann, by=admin)  # first bring the votes back
+    assert crowd.bring_back(person=ann, by=admin)
+    assert not crowd.bring_back(person=ann, by=admin)
+    assert stands() == before
+    assert crowd.is_paused(ann)
+    assert crowd.unpause(person=ann, by=admin)
+
+
+def test_paused_people_are_refused_in_words_and_undo_nothing(
+    campaign: Campaign, vote_as: MakeVote, user_for: UserFor, admin: User
+) -> None:
+    vote = vote_as(campaign, 0, "fits", "ann")
+    assert crowd.pause(person=vote.person, by=admin)
+    assert not crowd.pause(person=vote.person, by=admin)
+    with pytest.raises(votes.PersonPaused, match="what you answered stays"):
+        vote_as(campaign, 1, "fits", "ann")
+    with pytest.raises(votes.PersonPaused):
+        votes.undo_vote(campaign=campaign, person=vote.person, request_id=vote.request_id)
+
+
+def test_speeders_and_who_says_always_yes_are_flagged(make_campaign: MakeCampaign, vote_as: MakeVote) -> None:
+    campaign = make_campaign(*["cafe"] * 20)
+    for number in range(20):
+        vote_as(campaign, number, "fits", "hare", 0.2 if number < 7 else 3.0)
+        vote_as(campaign, number, "fits", "tortoise", 0.2 if number < 6 else 3.0)
+    assert (row(campaign, "hare").is_fast, row(campaign, "tortoise").is_fast) == (True, False)
+    Participation.objects.filter(person__username="hare").update(control=5, control_fits=4)
+    Participation.objects.filter(person__username="tortoise").update(control=5, control_fits=3)
+    assert (row(campaign, "hare").says_always_yes, row(campaign, "tortoise").says_always_yes) == (True, False)
+    assert [one.name for one in crowd.people(campaign)] == ["hare", "tortoise"]

@@ -1,0 +1,96 @@
+"""Known answers that are changed their mind about, and that several people mark at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+
+from mapping.models import Hashtag
+from tests.validation.conftest import MakeCampaign, MakeVote
+from validation.models import Campaign, GoldAnswer, Participation, Question, Vote
+from validation.people import gold
+from validation.voting import votes
+
+pytestmark = pytest.mark.postgres
+UserFor = Callable[..., User]
+
+
+def measured(vote: Vote) -> tuple[int, int, int, int]:
+    row = Participation.objects.get(person=vote.person, campaign=vote.campaign)
+    return row.gold, row.gold_right, row.fits, row.does_not_fit
+
+
+BESIDE = 1  # another known answer that stays, given and right
+
+
+@pytest.mark.parametrize("then", ["does_not_fit", "unknown"])
+@pytest.mark.parametrize(("said", "right"), [("fits", 1), ("does_not_fit", 0)])
+def test_a_mark_that_was_wrong_measures_nobody_and_undo_still_works(
+    make_campaign: MakeCampaign,
+    vote_as: MakeVote,
+    user_for: UserFor,
+    hashtags: dict[str, Hashtag],
+    said: str,
+    right: int,
+    then: str,
+) -> None:
+    campaign, by = make_campaign("cafe", "cafe", gold_share=0.1), user_for("admin")
+    first, beside = campaign.photos.order_by("pk")
+    GoldAnswer.objects.create(photo=beside, hashtag=hashtags["cafe"], fits=True)
+    vote_as(campaign, 1, "fits", "ann")
+    photo, hashtag = first.pk, hashtags["cafe"].pk
+
+    def decide(answer: str) -> bool:
+        return gold.decide(campaign=campaign, by=by, photo=photo, hashtag=hashtag, answer=answer)
+
+    assert decide("fits")
+    vote = vote_as(campaign, 0, said, "ann")
+    answers = (BESIDE + (said == "fits"), int(said != "fits"))
+    assert measured(vote) == (BESIDE + 1, BESIDE + right, *answers)
+    for clicked in (True, then != "unknown"):  # there is nothing to take away a second time
+        assert decide(then) == clicked
+        assert measured(vote) == (BESIDE, BESIDE, *answers)
+    assert votes.undo_vote(campaign=campaign, person=vote.person, request_id=vote.request_id)
+    assert measured(vote) == (BESIDE, BESIDE, BESIDE, 0)
+    again = vote_as(campaign, 0, said, "ann")
+    is_gold = then != "unknown"
+    assert measured(again)[:2] == (BESIDE + is_gold, BESIDE + (is_gold and said == then))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.integration
+def test_known_clicked_at_once_is_marked_once(make_campaign: MakeCampaign, user_for: UserFor) -> None:
+    """Also in other campaigns, which ask about it from then on."""
+    campaign = make_campaign(*["cafe"] * 6, gold_share=0.1)
+    others = [make_campaign("cafe", name=name, gold_share=0.1) for name in ("A", "B")]
+    people = [user_for("admin", name) for name in "abc"]
+    for question in Question.objects.filter(campaign=campaign, kind=Question.Kind.SUGGESTION):
+        _mark_at_once(campaign, question, people)
+    assert GoldAnswer.objects.count() == 6
+    for other in others:
+        assert Question.objects.filter(campaign=other).count() == 6  # one of them suggested by the model
+
+
+def _mark_at_once(campaign: Campaign, question: Question, people: list[User]) -> None:
+    together = Barrier(len(people))
+
+    def click(person: User) -> bool:
+        try:
+            together.wait(20)
+            return gold.decide(
+                campaign=campaign,
+                by=person,
+                photo=question.photo_id,
+                hashtag=question.hashtag_id,
+                answer="fits",
+            )
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(people)) as threads:
+        assert list(threads.map(click, people)) == [True] * len(people)

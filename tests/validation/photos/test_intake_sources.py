@@ -1,0 +1,255 @@
+"""Zips, folders and tables made to break an intake: refused by name, and what is good comes in."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
+
+from jobs.keeper import keep_house
+from jobs.lease import JobError
+from jobs.models import Job
+from tests.validation.photos.hostile import archive
+from tests.validation.photos.test_intake import media, noise, states
+from validation.models import Intake, Photo
+from validation.photos import intake as services
+from validation.photos import intake_sources, intake_table
+from validation.photos.intake_sources import allowed_folder
+from validation.photos.intake_table import TableError, read_table
+
+pytestmark = pytest.mark.django_db
+RunJobs = Callable[[], list[Job]]
+__all__ = ["media"]
+
+
+def take_archive(raw: bytes, run_jobs: RunJobs) -> tuple[Intake, Job]:
+    made = services.start(name="x", by=None, archive=SimpleUploadedFile("a.zip", raw))
+    return made, run_jobs()[0]
+
+
+# --- zips -------------------------------------------------------------------------------------
+
+
+def test_the_size_of_a_directory_is_looked_at_before_it_is_read(
+    run_jobs: RunJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = archive({f"{n}.jpg": b"x" for n in range(9)})  # a directory of 9 × 51 bytes
+    lies = bytearray(raw)
+    struct.pack_into("<HH", lies, len(raw) - 14, 1, 1)  # says that it has one entry
+    for limit, value, words in (
+        ("MOST_FILES", 8, "More than 8 files in the archive"),
+        ("MOST_DIRECTORY_BYTES", 400, "directory takes 0 MB, more than"),
+    ):
+        with monkeypatch.context() as smaller:
+            smaller.setattr(intake_sources, limit, value)
+            for made in (raw, bytes(lies), zip64_of(raw), raw[:-2] + b"\x07\x00comment"):
+                with pytest.raises(JobError, match=words):
+                    intake_sources._check_directory(io.BytesIO(made))
+            _, job = take_archive(raw, run_jobs)
+            assert (job.state, words in job.error) == (Job.State.FAILED, True), job.error
+
+
+def zip64_of(raw: bytes) -> bytes:
+    """The same, with its directory's size and place said in 64 bits only."""
+    body, end = raw[:-22], raw[-22:]
+    count, size, at = struct.unpack_from("<HII", end, 10)
+    large = struct.pack("<4sQHHIIQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, at)
+    locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, len(body), 1)
+    return body + large + locator + end[:8] + b"\xff" * 12 + end[20:]
+
+
+def test_a_zip_of_64_bits_is_taken_in(run_jobs: RunJobs) -> None:
+    made, _ = take_archive(zip64_of(archive({"a.jpg": noise(1)})), run_jobs)
+    assert states(made) == {"a.jpg": "taken"}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda raw: raw.replace("é.jpg".encode(), b"\xff\xff.jpg"), "the name “��.jpg” in its directory"),
+        (lambda raw: raw.replace(b"\5\0EXTRA", b"\x7f\0EXTRA"), "Corrupt extra field"),
+        (lambda raw: raw[: len(raw) // 2], "no zip file, or broken: it has no directory"),
+        (
+            lambda raw: raw[:-10] + b"\xff\xff\0\0" + raw[-6:],
+            "no zip file, or broken: its directory is cut off",
+        ),
+        (lambda raw: b"", "no zip file, or broken"),
+    ],
+)
+def test_broken_directories_fail_in_words(
+    run_jobs: RunJobs, change: Callable[[bytes], bytes], words: str
+) -> None:
+    def with_extra(entry: zipfile.ZipInfo) -> None:
+        entry.extra = b"\xfe\xca\5\0EXTRA"
+
+    changed = change(archive({"é.jpg": noise(1)}, with_extra))
+    _, job = take_archive(changed, run_jobs)
+    assert (job.state, words in job.error) == (Job.State.FAILED, True), job.error
+    assert "fault of the program" not in job.hint
+
+
+# --- folders ----------------------------------------------------------------------------------
+
+
+def deep(root: Path, levels: int) -> None:
+    """Folders in each other, the last ones beyond what a path can say."""
+    at = os.open(root, os.O_RDONLY)
+    for _ in range(levels):
+        os.mkdir("dddd", dir_fd=at)
+        at, old = os.open("dddd", os.O_RDONLY, dir_fd=at), at
+        os.close(old)
+    os.close(at)
+
+
+def test_folders_too_deep_to_be_listed_are_refused_and_the_rest_comes_in(
+    run_jobs: RunJobs, tmp_path: Path
+) -> None:
+    root = tmp_path / "photos/x"
+    root.mkdir()
+    (root / "z.jpg").write_bytes(noise(1))
+    deep(root, 1100)  # 5,500 characters; paths end at 4,096, recursion at 1,000 levels
+    long = root / ("e" * 200) / ("f" * 200) / ("g" * 200)
+    long.mkdir(parents=True)
+    (long / "a.jpg").write_bytes(noise(2))
+    (long / "b.jpg").write_bytes(noise(3))
+    try:
+        made = services.start(name="x", by=None, folder=str(root))
+        run_jobs()
+        refused = made.files.get(state="refused")
+        assert refused.reason == "it cannot be listed (File name too long)"
+        assert sorted(made.files.values_list("state", flat=True)) == ["refused", "taken", "taken", "taken"]
+        assert Photo.objects.count() == 3
+    finally:
+        flatten(root)
+
+
+def flatten(root: Path) -> None:
+    """Level by level: pytest's own clean-up ends at a thousand."""
+    while (root / "dddd/dddd").is_dir():
+        (root / "dddd/dddd").rename(root / "up")
+        (root / "dddd").rmdir()
+        (root / "up").rename(root / "dddd")
+
+
+def test_listing_keeps_the_lease_and_hears_of_a_cancel(
+    run_jobs: RunJobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(self: intake_sources.Folder) -> Iterator[intake_sources.Found]:
+        yield "a.jpg", {}
+        Job.objects.update(lease_until=timezone.now() - timedelta(minutes=5))
+        keep_house()
+        assert not Job.objects.get().is_silent
+        yield "b.jpg", {}
+        Job.objects.update(state=Job.State.CANCELLING)
+        yield "c.jpg", {}
+        pytest.fail("it went on")
+
+    monkeypatch.setattr("jobs.lease.LOOK_EVERY", 0.0)
+    monkeypatch.setattr(intake_sources.Folder, "names", slow)
+    made = services.start(name="x", by=None, folder=str(tmp_path / "photos"))
+    (job,) = run_jobs()
+    assert (job.state, made.files.count()) == (Job.State.CANCELLED, 0)
+
+
+def test_a_name_that_no_system_takes_is_no_allowed_folder(tmp_path: Path) -> None:
+    for name in ("n" * 300, "/".join(["n" * 200] * 30)):
+        with pytest.raises(ValueError, match="cannot be looked at"):
+            allowed_folder(str(tmp_path / "photos" / name))
+
+
+# --- names ------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_equal_and_long_names_are_told_apart_and_listed_once(
+    run_jobs: RunJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = "n" * 500
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        for name in ("a.jpg", "a.jpg (2)", "a.jpg", "a.jpg", long, long):
+            file.writestr(name, b"x")
+    made = services.start(name="x", by=None, archive=SimpleUploadedFile("a.zip", packed.getvalue()))
+    monkeypatch.setattr(services, "MOST_FILES", 6)  # as many as there are
+    monkeypatch.setattr(services, "receive", lambda **kwargs: 1 / 0)
+    for _ in range(2):
+        (job,) = run_jobs()
+        assert "ZeroDivisionError" in job.error
+        assert list(made.files.values_list("name", flat=True)) == [
+            "a.jpg",
+            "a.jpg (2)",
+            "a.jpg (3)",
+            "a.jpg (4)",
+            "n" * 480,
+            "n" * 480 + " (2)",
+        ]
+        Job.objects.update(state=Job.State.QUEUED, finished_at=None)
+    monkeypatch.setattr(services, "MOST_FILES", 5)
+    made, job = take_archive(packed.getvalue(), lambda: run_jobs()[-1:])
+    assert (job.error, made.files.count()) == ("More than 5 files.", 0)
+
+
+def test_twenty_thousand_equal_names_are_numbered_in_one_go() -> None:
+    class Counted(set[str]):
+        looks = 0
+
+        def __contains__(self, name: object) -> bool:
+            Counted.looks += 1
+            return super().__contains__(name)
+
+    taken, copies = Counted(), Counter[str]()
+    for _ in range(20_000):
+        services._unique("a.jpg", taken, copies)
+    assert len(taken) == 20_000
+    assert Counted.looks < 50_000
+
+
+# --- tables -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (b"file,author\na.jpg,A\0nn\n", "Row 2, author: holds a NUL"),
+        (b"file,hashtags\nb.jpg,x\na.jpg,#b\0ar\n", "Row 3, hashtags: holds a NUL"),
+        (b"file\na\0.jpg\n", "Row 2, file: holds a NUL"),
+        (b"file,author\na.jpg,Ann\nb.jpg,Bo\na.jpg,Cy\n", "Row 4, file: a.jpg is in row 2 already"),
+        (b"file,author,Author\na.jpg,Ann,Bo\n", "there twice: author"),
+    ],
+)
+def test_what_a_database_cannot_hold_and_what_is_said_twice_is_named(table: bytes, words: str) -> None:
+    with pytest.raises(TableError, match=words):
+        read_table(io.BytesIO(table))
+
+
+def test_tables_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake_table, "MOST_FILES", 2)
+    with pytest.raises(TableError, match="More than 2 rows"):
+        read_table(io.BytesIO(b"file\na\nb\nc\n"))
+    endless = io.BytesIO(b"file\n" + b"a" * (30 * 2**20))
+    with pytest.raises(TableError, match="larger than 20 MB"):
+        read_table(endless)
+    assert endless.tell() == 20 * 2**20 + 1
+
+
+def test_a_row_whose_file_came_under_another_path_is_missing(run_jobs: RunJobs) -> None:
+    table = SimpleUploadedFile("t.csv", b"file,author\nsub/a.jpg,Ann\nb.jpg,Bo\n")
+    uploads = [SimpleUploadedFile(name, noise(n)) for n, name in enumerate(("a.jpg", "b.jpg"))]
+    made = services.start(name="x", by=None, uploads=uploads, table=table)
+    run_jobs()
+    assert states(made) == {"a.jpg": "taken", "b.jpg": "taken", "sub/a.jpg": "refused"}
+    assert Photo.objects.get(name="b.jpg").author == "Bo"
+
+
+def test_an_archive_that_is_gone_is_said_so(run_jobs: RunJobs) -> None:
+    with pytest.raises(JobError, match="gone from the storage"):
+        intake_sources.Archive("intake/1/archive.zip")

@@ -1,0 +1,217 @@
+"""A photo is withdrawn everywhere: nothing of it stays, not in photo sets, not as it was uploaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.files.storage import FileSystemStorage, default_storage
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from pytest_django import Settings
+
+from jobs.models import Job
+from mapping.models import Release, SceneClass
+from tests.validation.photos.hostile import archive
+from tests.validation.photos.test_corrections import pub
+from tests.validation.photos.test_intake import media, noise
+from trainer.models import PhotoSet, ScenePhoto, TrainingRun
+from trainer.photosets.registration import register_folder
+from validation.models import Campaign, Photo
+from validation.photos import corrections, store
+from validation.photos import intake as services
+
+pytestmark = pytest.mark.django_db
+ClientFor = Callable[..., Client]
+RunJobs = Callable[[], list[Job]]
+Committed = Callable[..., Any]
+__all__ = ["media", "pub"]
+
+
+def withdraw(client: Client, photo: Photo, committed: Committed) -> None:
+    with committed(execute=True):
+        client.post(f"/validation/photos/{photo.pk}/withdraw/")
+
+
+@pytest.fixture
+def corrected(
+    campaign: Campaign,
+    pub: SceneClass,
+    user_for: Callable[..., User],
+    run_jobs: RunJobs,
+    settings: Settings,
+    tmp_path: Path,
+) -> PhotoSet:
+    """A registered photo set of two corrected photos."""
+    settings.PHOTO_SETS_DIR, settings.RUNS_DIR = tmp_path / "sets", tmp_path / "runs"
+    by = user_for("admin")
+    for photo in campaign.photos.order_by("pk")[:2]:
+        corrections.correct(photo=photo, by=by, scene=pub, hashtag=None, seen=None)
+    made, gone = corrections.make_photo_set(name="Mended", by=by)
+    run_jobs()
+    assert (made.photos.count(), gone) == (2, [])
+    return made
+
+
+def test_copies_in_photo_sets_go_and_whoever_needs_them_is_told(
+    corrected: PhotoSet,
+    campaign: Campaign,
+    client_for: ClientFor,
+    django_capture_on_commit_callbacks: Committed,
+) -> None:
+    photo = campaign.photos.order_by("pk")[0]
+    copy = ScenePhoto.objects.get(path__endswith=f"{photo.sha256}.jpg")
+    viewer, path = client_for("viewer"), f"/trainer/photos/{copy.pk}"
+    etag = viewer.get(f"{path}/").headers["ETag"]
+    runs = [a_run(corrected, state) for state in (Job.State.SUCCEEDED, Job.State.RUNNING)]
+    withdraw(client_for("admin"), photo, django_capture_on_commit_callbacks)
+    assert not copy.file.exists()
+    assert [(run.folder / "tensorboard").exists() for run in runs] == [False, True]
+    assert viewer.get(f"{path}/").status_code == 404
+    assert viewer.get(f"{path}/", headers={"If-None-Match": etag}).status_code == 404
+    assert viewer.get(f"{path}/small/").status_code == 404
+    assert viewer.get(corrected.get_absolute_url()).status_code == 200
+    other = corrected.photos.exclude(pk=copy.pk).get()
+    assert viewer.get(f"/trainer/photos/{other.pk}/").status_code == 200
+
+
+def a_run(photo_set: PhotoSet, state: str) -> TrainingRun:
+    from django.utils import timezone
+
+    now = timezone.now()
+    job = Job.objects.create(kind="trainer.train", title="x", state=state, finished_at=now, lease_until=now)
+    release = Release.objects.get()
+    run = TrainingRun.objects.create(
+        name="x", photo_set=photo_set, release=release, preset="x", recipe={}, job=job
+    )
+    (run.folder / "tensorboard").mkdir(parents=True)
+    return run
+
+
+def test_a_photo_that_is_withdrawn_while_it_is_copied_does_not_stay(
+    corrected: PhotoSet, campaign: Campaign, user_for: Callable[..., User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, first = register_folder, campaign.photos.order_by("pk")[0]
+
+    def meanwhile(**kwargs: Any) -> PhotoSet:
+        store.withdraw_everywhere(photo=first, by=user_for("admin"))
+        return real(**kwargs)
+
+    monkeypatch.setattr(corrections, "register_folder", meanwhile)
+    made, _ = corrections.make_photo_set(name="Again", by=user_for("admin"))
+    assert len(list(Path(made.root).rglob("*.jpg"))) == 1
+
+
+def test_a_file_that_is_gone_is_left_out_and_named(
+    corrected: PhotoSet, campaign: Campaign, client_for: ClientFor
+) -> None:
+    first, second = campaign.photos.order_by("pk")[:2]
+    default_storage.delete(str(first.file.name))
+    client, path = client_for("admin"), "/validation/corrections/train/"
+    page = client.post(path, {"name": "Less"}, follow=True).content.decode()
+    assert f"Left out, because their files are gone: {first}." in page
+    made = PhotoSet.objects.get(name="Less")
+    assert [file.name for file in Path(made.root).rglob("*.jpg")] == [f"{second.sha256}.jpg"]
+    default_storage.delete(str(second.file.name))
+    page = client.post(path, {"name": "None"}, follow=True).content.decode()
+    assert "The files of all corrected photos are gone" in page
+    assert not PhotoSet.objects.filter(name="None").exists()
+
+
+def test_what_could_not_be_deleted_is_tried_again(
+    corrected: PhotoSet,
+    campaign: Campaign,
+    client_for: ClientFor,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: Committed,
+) -> None:
+    """Every file is tried, also after one that cannot be deleted."""
+    photo = Photo.objects.get(pk=campaign.photos.order_by("pk")[0].pk)
+    photo.small.save("photos/small.jpg", SimpleUploadedFile("s.jpg", noise(1)))
+    copy = ScenePhoto.objects.get(path__endswith=f"{photo.sha256}.jpg").file
+    client, page = client_for("admin"), f"/validation/photos/{photo.pk}/"
+    real = FileSystemStorage.delete
+
+    def fails(self: FileSystemStorage, name: str) -> None:
+        if name == photo.file.name:
+            raise PermissionError(13, "Permission denied")
+        real(self, name)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(FileSystemStorage, "delete", fails)
+        withdraw(client, photo, django_capture_on_commit_callbacks)
+    exists = default_storage.exists
+    assert (exists(str(photo.file.name)), exists(str(photo.small.name)), copy.exists()) == (
+        True,
+        False,
+        False,
+    )
+    assert b"could not be deleted" in client.get(page).content
+    withdraw(client, photo, django_capture_on_commit_callbacks)
+    assert not exists(str(photo.file.name))
+    shown = client.get(page).content
+    assert (b"Its pixels are deleted" in shown, b"could not be deleted" in shown) == (True, True)
+    assert b"could not be deleted" not in client.get(page).content
+
+
+# --- originals --------------------------------------------------------------------------------
+
+
+def fails_at(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def receive(**kwargs: Any) -> tuple[Photo, bool]:
+        if kwargs["name"] == name:
+            raise RuntimeError("a fault of the program")
+        return store.receive(**kwargs)
+
+    monkeypatch.setattr(services, "receive", receive)
+
+
+def test_originals_go_as_soon_as_their_photo_is_in(
+    run_jobs: RunJobs, monkeypatch: pytest.MonkeyPatch, client_for: ClientFor, media: Path
+) -> None:
+    fails_at(monkeypatch, "b.jpg")
+    uploads = [SimpleUploadedFile(f"{name}.jpg", noise(n)) for n, name in enumerate("abc")]
+    made = services.start(name="x", by=None, uploads=uploads)
+    run_jobs()
+    names = default_storage.listdir(f"intake/{made.pk}")[1]
+    assert sorted(names) == ["1", "2"]
+
+
+def test_an_original_that_waits_goes_with_its_photo(
+    run_jobs: RunJobs,
+    monkeypatch: pytest.MonkeyPatch,
+    client_for: ClientFor,
+    django_capture_on_commit_callbacks: Committed,
+) -> None:
+    """As a worker leaves it that died, or could not delete, between the photo's row and the next file."""
+    fails_at(monkeypatch, "b.jpg")
+    monkeypatch.setattr(services, "remove", list)
+    uploads = [SimpleUploadedFile(f"{name}.jpg", noise(n)) for n, name in enumerate("ab")]
+    made = services.start(name="x", by=None, uploads=uploads)
+    run_jobs()
+    photo, stored = Photo.objects.get(), f"intake/{made.pk}/0"
+    assert default_storage.exists(stored)
+    withdraw(client_for("admin"), photo, django_capture_on_commit_callbacks)
+    assert not default_storage.exists(stored)
+    assert default_storage.exists(f"intake/{made.pk}/1")
+
+
+def test_an_archive_that_waits_with_a_withdrawn_photo_is_named(
+    run_jobs: RunJobs,
+    monkeypatch: pytest.MonkeyPatch,
+    client_for: ClientFor,
+    django_capture_on_commit_callbacks: Committed,
+) -> None:
+    fails_at(monkeypatch, "b.jpg")
+    raw = archive({"a.jpg": noise(1), "b.jpg": noise(2)})
+    made = services.start(name="Holiday", by=None, archive=SimpleUploadedFile("a.zip", raw))
+    run_jobs()
+    client, photo = client_for("admin"), Photo.objects.get()
+    withdraw(client, photo, django_capture_on_commit_callbacks)
+    page = f"/validation/photos/{photo.pk}/"
+    assert b"Its original is still in the archive" in client.get(page).content
+    assert services.give_up(intake=made)
+    assert b"Its original is still" not in client.get(page).content

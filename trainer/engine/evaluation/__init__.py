@@ -1,0 +1,1 @@
+"""Figures of a network on held-out photos: metrics, calibration, the report."""

@@ -1,0 +1,129 @@
+"""What a finished run leaves to read: report.json and test_predictions.csv."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import resource
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.engine.evaluation import metrics
+from trainer.engine.photos.manifest import Photo
+
+
+def softmax(logits: NDArray[Any], temperature: float = 1.0) -> NDArray[np.float64]:
+    """Probabilities (n, c) of logits (n, c) divided by the temperature."""
+    scaled = np.asarray(logits, np.float64) / temperature
+    powers = np.exp(scaled - scaled.max(1, keepdims=True))
+    return np.asarray(powers / powers.sum(1, keepdims=True))
+
+
+def build_report(
+    logits: NDArray[Any], true: NDArray[Any], labels: Sequence[str], **facts: Any
+) -> dict[str, Any]:
+    """All figures on the test photos; ``facts`` (photo counts, seconds, …) are added as they are."""
+    probabilities, true = softmax(logits), true.astype(np.int64)
+    matrix = metrics.confusion(true, probabilities.argmax(1).astype(np.int64), len(labels))
+    bins = metrics.reliability(probabilities, true)
+    return {
+        "labels": list(labels),
+        "accuracy": metrics.accuracy(matrix),
+        "balanced_accuracy": metrics.balanced_accuracy(matrix),
+        "confusion": matrix.tolist(),
+        "per_label": metrics.per_label(matrix, labels),
+        "precision_at_coverage": metrics.precision_at_coverage(probabilities, true, labels),
+        "reliability": bins,
+        "calibration_error": metrics.calibration_error(bins),
+        "peak_memory_mb": round(peak_memory_mb()),
+        **facts,
+    }
+
+
+def scene_costs(
+    photos: Sequence[Photo], logits: NDArray[Any], labels: Sequence[str], most: int = 60
+) -> list[dict[str, Any]]:
+    """Which scene classes' labels cost most accuracy: test photos predicted otherwise, and mostly as what.
+
+    A class whose photos are nearly all taken for one other hashtag is often a mapping to look at again.
+    """
+    said: dict[str, Counter[str]] = {}
+    label_of = {photo.scene_class: photo.label for photo in photos}
+    for photo, best in zip(photos, logits.argmax(1), strict=True):
+        said.setdefault(photo.scene_class, Counter())[labels[int(best)]] += 1
+    rows: list[dict[str, Any]] = []
+    for scene_class, answers in said.items():
+        label = label_of[scene_class]
+        wrong = Counter({name: count for name, count in answers.items() if name != label})
+        if wrong:
+            taken_for, count = wrong.most_common(1)[0]
+            rows.append(
+                {
+                    "scene_class": scene_class,
+                    "label": label,
+                    "photos": answers.total(),
+                    "wrong": wrong.total(),
+                    "taken_for": taken_for,
+                    "taken_for_count": count,
+                }
+            )
+    rows.sort(key=lambda row: (-row["wrong"], row["scene_class"]))
+    return rows[:most]
+
+
+def both_accuracies(logits: NDArray[Any], true: NDArray[Any]) -> dict[str, float]:
+    matrix = metrics.confusion(true.astype(np.int64), logits.argmax(1).astype(np.int64), logits.shape[1])
+    return {"accuracy": metrics.accuracy(matrix), "balanced_accuracy": metrics.balanced_accuracy(matrix)}
+
+
+def peak_memory_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    _write(path, lambda file: json.dump(content, file, ensure_ascii=False, indent=1))
+
+
+def write_predictions(
+    path: Path, photos: Sequence[Photo], logits: NDArray[Any], labels: Sequence[str]
+) -> None:
+    """One row a test photo, in the split's order; ``probabilities`` and ``logits`` are JSON lists."""
+    probabilities = softmax(logits)
+
+    def rows(file: TextIO) -> None:
+        writer = csv.writer(file)
+        writer.writerow(
+            ["photo_id", "path", "scene_class", "true", "predicted", "confidence", "probabilities", "logits"]
+        )
+        for photo, row, raw in zip(photos, probabilities, logits, strict=True):
+            best = int(row.argmax())
+            writer.writerow(
+                [
+                    photo.photo_id,
+                    photo.path,
+                    photo.scene_class,
+                    photo.label,
+                    labels[best],
+                    f"{row[best]:.6f}",
+                    json.dumps([round(float(p), 6) for p in row]),
+                    json.dumps([round(float(z), 4) for z in raw]),
+                ]
+            )
+
+    _write(path, rows)
+
+
+def _write(path: Path, write: Callable[[TextIO], None]) -> None:
+    """Write beside and rename, so that nobody reads half a file."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+        write(file)
+    os.chmod(name, 0o644)
+    os.replace(name, path)

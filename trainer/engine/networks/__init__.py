@@ -1,0 +1,1 @@
+"""Networks: frozen backbones with a head, fine-tuned ones, ONNX."""

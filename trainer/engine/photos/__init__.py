@@ -1,0 +1,1 @@
+"""Photos for the engine: manifests, folders, partitions, augmentation, loading."""

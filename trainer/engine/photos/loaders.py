@@ -1,0 +1,113 @@
+"""Processes that read photos for the trainer: how they start, how they end with it, and what if one dies."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import select
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from multiprocessing.context import BaseContext
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from trainer.engine.errors import LoaderDied
+from trainer.engine.events import emit
+
+UNNOTICED = 20.0  # seconds a dead loader may go unnoticed; PyTorch itself looks every 5
+
+
+def rows(dataset: Dataset[Any], chosen: list[list[int]], workers: int) -> Iterator[list[Any]]:
+    """What the dataset says about each list of places, in order. Raises LoaderDied."""
+    loader = DataLoader(
+        dataset,
+        batch_sampler=chosen,
+        num_workers=workers,
+        collate_fn=list,
+        multiprocessing_context=_processes() if workers else None,
+        worker_init_fn=partial(_end_with, os.getpid()),
+        # Its iterator draws a seed: not from the generator whose state a checkpoint keeps.
+        generator=torch.Generator(),
+    )
+    if not workers:
+        yield from loader
+        return
+    with _told_apart():
+        before = set(multiprocessing.active_children())
+        iterator = iter(loader)
+    sentinels = [process.sentinel for process in set(multiprocessing.active_children()) - before]
+    with noticed(sentinels):
+        while True:
+            with _told_apart():
+                batch = next(iterator, None)
+            if batch is None:
+                return
+            yield batch
+
+
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    """A loader's death has many faces: PyTorch's own error, or a broken pipe to it or to their server."""
+    try:
+        yield
+    except (EOFError, ConnectionError) as error:
+        raise LoaderDied(f"A process that reads photos did not start or broke off ({error!r}).") from error
+    except RuntimeError as error:
+        if "DataLoader worker (pid" not in str(error):
+            raise
+        raise LoaderDied(str(error).split("\n")[0]) from error
+
+
+@contextmanager
+def noticed(sentinels: Sequence[int], seconds: float = UNNOTICED) -> Iterator[None]:
+    """Ends this process when a loader has died and the block does not end within `seconds`.
+
+    Killed while it writes into the pipe of results, a loader leaves half a batch, and the trainer waits in
+    read() for the rest for ever: no timeout of PyTorch's covers that. Only the process's end helps; a
+    supervised run then goes on from its checkpoint.
+    """
+    watched = [os.dup(sentinel) for sentinel in sentinels]  # ours: PyTorch closes its own when it likes
+    ended, end = os.pipe()
+
+    def watch() -> None:
+        select.select([*watched, ended], [], [])
+        if not select.select([ended], [], [], seconds)[0]:
+            emit("error", kind=LoaderDied.kind, message="A process that reads photos died.", hint="")
+            os._exit(1)
+        for fd in (*watched, ended):
+            os.close(fd)
+
+    threading.Thread(target=watch, name="loaders", daemon=True).start()
+    try:
+        yield
+    finally:
+        os.close(end)
+
+
+def _processes() -> BaseContext:
+    """Loaders forked from a server that has imported what they need: started in no time, every epoch anew.
+
+    Forked from this process they could inherit a lock that some thread of it holds. Where a process cannot
+    be waited for by a file descriptor they are started one by one: PyTorch itself ends those.
+    """
+    if not hasattr(os, "pidfd_open"):
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["trainer.engine.photos.sources"])
+    return context
+
+
+def _end_with(trainer: int, worker: int) -> None:
+    """A forked loader's parent is the server, so PyTorch does not see that its trainer was killed."""
+    if hasattr(os, "pidfd_open"):
+        threading.Thread(target=_watch, args=(trainer,), name="trainer", daemon=True).start()
+
+
+def _watch(trainer: int) -> None:
+    with suppress(ProcessLookupError):
+        select.select([os.pidfd_open(trainer)], [], [])
+    os._exit(1)

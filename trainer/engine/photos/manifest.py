@@ -1,0 +1,132 @@
+"""The photos of a run: reading the manifest, splitting it, and batches of pixels for fine-tuning."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from trainer.engine.errors import PhotosError
+from trainer.engine.events import Progress, StopRequest, emit
+
+T = TypeVar("T")
+COLUMNS = ("photo_id", "path", "label", "scene_class")
+
+
+@dataclass(frozen=True)
+class Photo:
+    photo_id: str
+    path: str
+    label: str
+    scene_class: str
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Split:
+    train: tuple[Photo, ...]
+    test: tuple[Photo, ...]
+
+
+def read_manifest(path: Path) -> list[Photo]:
+    """The rows of a manifest (photo_id, path, label, scene_class); raises PhotosError naming the line."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
+            if missing:
+                raise PhotosError(f"{path.name} has no column {', '.join(missing)}")
+            photos = [_photo(row, reader.line_num) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise PhotosError(f"{path.name} cannot be read: {error}") from error
+    if not photos:
+        raise PhotosError(f"{path.name} lists no photos", hint="Choose a photo set with photos in it.")
+    return photos
+
+
+def _photo(row: dict[str, str], line: int) -> Photo:
+    for name in COLUMNS:
+        if not (row[name] or "").strip():
+            raise PhotosError(f"line {line} of the manifest has no {name}")
+    return Photo(row["photo_id"], row["path"], row["label"], row["scene_class"])
+
+
+def with_hashes(photos: Sequence[Photo], stop: StopRequest) -> list[Photo]:
+    """The photos with the SHA-256 of their bytes; those whose file is gone are skipped with an event."""
+    progress, found = Progress("reading", len(photos)), []
+    with ThreadPoolExecutor(4) as threads:
+        for batch in batched(photos, 256):
+            stop.check()
+            for photo, digest in zip(batch, threads.map(_sha256, batch), strict=True):
+                if digest:
+                    found.append(Photo(photo.photo_id, photo.path, photo.label, photo.scene_class, digest))
+                else:
+                    emit("skipped", photo_id=photo.photo_id, reason="the file cannot be read")
+            progress.advance(len(batch))
+    return found
+
+
+def _sha256(photo: Photo) -> str:
+    try:
+        with open(photo.path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+def split_photos(photos: Sequence[Photo], *, test_share: float, seed: int) -> Split:
+    """Split by seed, in every scene class alike; equal files always fall on the same side.
+
+    Depends on photo ids and contents only, not on the order of the manifest. A scene class of two photos or
+    more has at least one on each side, unless its photos are copies of one another.
+    """
+    by_class: dict[str, dict[str, list[Photo]]] = defaultdict(lambda: defaultdict(list))
+    home: dict[str, str] = {}  # a photo filed under two classes is split once, under the first
+    for photo in sorted(photos, key=lambda p: (p.scene_class, p.photo_id)):
+        key = photo.sha256 or photo.photo_id
+        by_class[home.setdefault(key, photo.scene_class)][key].append(photo)
+    train: list[Photo] = []
+    test: list[Photo] = []
+    for scene_class in sorted(by_class):
+        keys = sorted(by_class[scene_class])
+        random.Random(f"{seed}/{scene_class}").shuffle(keys)  # noqa: S311 - a reproducible split
+        count = round(test_share * len(keys))
+        if len(keys) > 1:
+            count = min(max(count, 1), len(keys) - 1)
+        for at, key in enumerate(keys):
+            (test if at < count else train).extend(by_class[scene_class][key])
+    return Split(tuple(train), tuple(test))
+
+
+def labels_of(photos: Iterable[Photo]) -> list[str]:
+    """The labels in alphabetical order, ``other`` last; raises PhotosError if there is only one."""
+    names = {photo.label for photo in photos}
+    if len(names) < 2:
+        raise PhotosError(
+            f"all photos have the label {', '.join(names) or '(none)'}",
+            hint="A network learns from at least two labels: map another scene class, or add photos.",
+        )
+    return sorted(names - {"other"}) + (["other"] if "other" in names else [])
+
+
+def scene_groups(photos: Iterable[Photo], labels: Sequence[str]) -> tuple[list[str], list[int]]:
+    """The scene classes in order, and for each the index of its label."""
+    label_of: dict[str, str] = {}
+    for photo in photos:
+        if label_of.setdefault(photo.scene_class, photo.label) != photo.label:
+            raise PhotosError(f"scene class {photo.scene_class} has two labels in the manifest")
+    classes = sorted(label_of)
+    return classes, [labels.index(label_of[name]) for name in classes]
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

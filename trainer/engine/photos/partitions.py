@@ -1,0 +1,105 @@
+"""Which photos teach and which are held out: at random, by SUN397's own partitions, or by folds."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from trainer.engine.errors import PhotosError
+from trainer.engine.events import emit
+from trainer.engine.photos.manifest import Photo, Split, split_photos
+from trainer.engine.recipe import Recipe
+
+FILES = {"train": "Training_{}.txt", "test": "Testing_{}.txt"}
+WHERE = (
+    "SUN397's partitions are a download of their own: put Training_01.txt, Testing_01.txt and so on into a "
+)
+WHERE += "folder named Partitions beside or in the folder of the photos."
+
+
+def split_for(photos: Sequence[Photo], recipe: Recipe, partitions: Path | None) -> Split:
+    """The recipe's split of the photos. Raises PhotosError where SUN397's files are missing or do not fit."""
+    if recipe.split == "random":
+        return split_photos(photos, test_share=recipe.test_share, seed=recipe.seed)
+    if recipe.split.startswith("sun-"):
+        return official(photos, recipe.split.removeprefix("sun-"), partitions)
+    number, of = (int(n) for n in re.findall(r"\d+", recipe.split))
+    return fold(photos, number=number, of=of, seed=recipe.seed)
+
+
+def official(photos: Sequence[Photo], number: str, partitions: Path | None) -> Split:
+    """Partition 01 to 10: 50 photos of every class to learn from, 50 held out. The others stay out.
+
+    A photo is known by the end of its path, class and file name as the lists have them.
+    """
+    if partitions is None or not partitions.is_dir():
+        raise PhotosError(f"there are no files of partition {number}", hint=WHERE)
+    side_of = {
+        name: side
+        for side, file in FILES.items()
+        for name in _listed(partitions / file.format(number), partitions.name)
+    }
+    sides: dict[str, list[Photo]] = {"train": [], "test": []}
+    left_out = 0
+    for photo in sorted(photos, key=lambda p: p.photo_id):
+        side = side_of.get(f"{photo.scene_class}/{PurePosixPath(photo.path).name}")
+        if side is None:
+            left_out += 1
+        else:
+            sides[side].append(photo)
+    if not sides["train"] or not sides["test"]:
+        raise PhotosError(
+            f"of {len(photos):,} photos {len(sides['train'])} are in {FILES['train'].format(number)} and "
+            f"{len(sides['test'])} in {FILES['test'].format(number)}",
+            hint="The lists are of SUN397: photos of another set, or renamed ones, are not in them.",
+        )
+    if left_out:
+        emit("left_out", photos=left_out, classes=[], reason=f"not in partition {number}")
+    return Split(tuple(sides["train"]), tuple(sides["test"]))
+
+
+def _listed(file: Path, folder: str) -> list[str]:
+    """Photos of one list, as class/name.jpg."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise PhotosError(f"{file.name} is not in {folder}", hint=WHERE) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise PhotosError(f"{file.name} cannot be read: {error}") from error
+    found = []
+    for number, line in enumerate(lines, 1):
+        name = line.strip().strip("/")
+        if not name:
+            continue
+        if name.count("/") < 1 or not PurePosixPath(name).suffix:
+            raise PhotosError(f"line {number} of {file.name} is no photo: {line[:80]!r}")
+        found.append(name)
+    return found
+
+
+def fold(photos: Sequence[Photo], *, number: int, of: int, seed: int) -> Split:
+    """Part ``number`` of ``of`` is held out; by all of them every photo is, once.
+
+    Spread over every scene class alike; equal files always fall into the same part. Depends on photo ids and
+    contents only, not on the order of the manifest.
+    """
+    by_class: dict[str, dict[str, list[Photo]]] = defaultdict(lambda: defaultdict(list))
+    home: dict[str, str] = {}  # a photo filed under two classes is dealt once, under the first
+    for photo in sorted(photos, key=lambda p: (p.scene_class, p.photo_id)):
+        key = photo.sha256 or photo.photo_id
+        by_class[home.setdefault(key, photo.scene_class)][key].append(photo)
+    parts: list[list[Photo]] = [[] for _ in range(of)]
+    dealt = 0  # classes of fewer photos than parts do not all begin with the first part
+    for scene_class in sorted(by_class):
+        keys = sorted(by_class[scene_class])
+        random.Random(f"{seed}/{scene_class}").shuffle(keys)  # noqa: S311 - a reproducible split
+        for key in keys:
+            parts[dealt % of].extend(by_class[scene_class][key])
+            dealt += 1
+    test = parts.pop(number - 1)
+    if not test or not any(parts):
+        raise PhotosError(f"{len(photos)} photos are too few for {of} parts")
+    return Split(tuple(photo for part in parts for photo in part), tuple(test))

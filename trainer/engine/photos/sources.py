@@ -1,0 +1,165 @@
+"""Where the training loop gets its batches from: cached features, or photos decoded as it goes.
+
+The order of an epoch depends on seed and epoch alone, so a resumed run goes on exactly where it stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from trainer.engine.events import emit
+from trainer.engine.photos.augment import distorted, draw, generator
+from trainer.engine.photos.loaders import rows
+from trainer.engine.photos.manifest import Photo
+from trainer.engine.preprocess import Input, UnreadablePhotoError, as_batch, open_photo, resized
+
+
+@dataclass
+class Batch:
+    inputs: Tensor  # (n, …)
+    labels: Tensor  # (n,) indices
+    scenes: Tensor  # (n,) indices
+
+
+class Source(Protocol):
+    """What the loop trains and tests on."""
+
+    @property
+    def test_photos(self) -> Sequence[Photo]: ...  # in the order of test_batches, once it has run
+
+    @property
+    def train_count(self) -> int: ...
+
+    def batches(self, epoch: int, first: int) -> Iterator[Batch]: ...
+
+    def test_batches(self) -> Iterator[Batch]: ...
+
+
+def order_of(count: int, seed: int, epoch: int) -> Tensor:
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed * 100_003 + epoch))
+
+
+class FeatureSource:
+    """Features in memory: (views, n, f) for training, of which every epoch draws one view a photo."""
+
+    def __init__(
+        self,
+        train: Tensor,
+        test: Tensor,
+        targets: tuple[Tensor, Tensor, Tensor, Tensor],
+        test_photos: Sequence[Photo],
+        *,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        self.train, self.test = train, test
+        self.labels, self.scenes, self.test_labels, self.test_scenes = targets
+        self.test_photos = test_photos
+        self.batch_size, self.seed = batch_size, seed
+
+    @property
+    def train_count(self) -> int:
+        return int(self.train.shape[1])
+
+    def batches(self, epoch: int, first: int) -> Iterator[Batch]:
+        order = order_of(self.train_count, self.seed, epoch)
+        generator = torch.Generator().manual_seed(self.seed * 100_003 + epoch + 50_000)
+        views = torch.randint(len(self.train), (self.train_count,), generator=generator)
+        for chosen in torch.split(order, self.batch_size)[first:]:
+            yield Batch(self.train[views[chosen], chosen].float(), self.labels[chosen], self.scenes[chosen])
+
+    def test_batches(self) -> Iterator[Batch]:
+        parts = (torch.split(x, 1024) for x in (self.test, self.test_labels, self.test_scenes))
+        for inputs, labels, scenes in zip(*parts, strict=True):
+            yield Batch(inputs.float(), labels, scenes)
+
+
+class PhotoDataset(Dataset[tuple[int, Any, str]]):
+    """Decoded photos, distorted by strength ``augment`` as seed, epoch and place in the list say."""
+
+    def __init__(
+        self, photos: Sequence[Photo], spec: Input, *, augment: int = 0, seed: int = 0, epoch: int = 0
+    ) -> None:
+        self.photos, self.spec = photos, spec
+        self.augment, self.seed, self.epoch = augment, seed, epoch
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    def __getitem__(self, at: int) -> tuple[int, Any, str]:
+        try:
+            photo = open_photo(self.photos[at].path, size=self.spec.size)
+        except UnreadablePhotoError as error:
+            return at, None, str(error)
+        if not self.augment:
+            return at, resized(photo, self.spec), ""
+        drawn = draw(self.augment, generator(self.seed, self.epoch, at))
+        return at, distorted(photo, drawn, self.spec), ""
+
+
+class PhotoSource:
+    """Photos decoded batch by batch, by worker processes where the recipe asks for them."""
+
+    def __init__(
+        self,
+        train: Sequence[Photo],
+        test: Sequence[Photo],
+        label_of: dict[str, int],
+        scene_of: dict[str, int],
+        *,
+        spec: Input,
+        batch_size: int,
+        seed: int,
+        num_workers: int,
+        augment: int = 0,
+    ) -> None:
+        self.augment = augment
+        self.train_photos, self.test_photos = list(train), list(test)
+        self.label_of, self.scene_of, self.spec = label_of, scene_of, spec
+        self.batch_size, self.seed, self.num_workers = batch_size, seed, num_workers
+        self.unreadable: set[str] = set()
+
+    @property
+    def train_count(self) -> int:
+        return len(self.train_photos)
+
+    def batches(self, epoch: int, first: int) -> Iterator[Batch]:
+        order = order_of(self.train_count, self.seed, epoch).tolist()
+        size = self.batch_size
+        chosen = [order[at : at + size] for at in range(first * size, len(order), size)]
+        dataset = PhotoDataset(
+            self.train_photos, self.spec, augment=self.augment, seed=self.seed, epoch=epoch
+        )
+        yield from self._load(dataset, chosen)
+
+    def test_batches(self, *, augment: int = 0, epoch: int = 0) -> Iterator[Batch]:
+        """The test photos in order, as they are or, for test-time augmentation, distorted copies of them."""
+        photos, size = self.test_photos, self.batch_size
+        chosen = [list(range(at, min(at + size, len(photos)))) for at in range(0, len(photos), size)]
+        dataset = PhotoDataset(photos, self.spec, augment=augment, seed=self.seed, epoch=epoch)
+        yield from self._load(dataset, chosen)
+        self.test_photos = [photo for photo in photos if photo.photo_id not in self.unreadable]
+
+    def _load(self, dataset: PhotoDataset, chosen: list[list[int]]) -> Iterator[Batch]:
+        for batch in rows(dataset, chosen, self.num_workers):
+            good = [(dataset.photos[at], pixels) for at, pixels, _ in batch if pixels is not None]
+            for at, pixels, reason in batch:
+                if pixels is None:
+                    self._skip(dataset.photos[at], reason)
+            if good:
+                yield Batch(
+                    torch.from_numpy(as_batch([pixels for _, pixels in good], self.spec)),
+                    torch.tensor([self.label_of[photo.label] for photo, _ in good]),
+                    torch.tensor([self.scene_of[photo.scene_class] for photo, _ in good]),
+                )
+
+    def _skip(self, photo: Photo, reason: str) -> None:
+        if photo.photo_id not in self.unreadable:
+            self.unreadable.add(photo.photo_id)
+            emit("skipped", photo_id=photo.photo_id, reason=reason)

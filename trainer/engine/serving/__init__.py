@@ -1,0 +1,1 @@
+"""Exported models: make one, ask it, measure it. Asking imports no torch."""

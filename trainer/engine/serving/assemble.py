@@ -1,0 +1,98 @@
+"""The shipped starter model: a head of less than 1 MB, joined with the packaged backbone on arrival.
+
+``pack`` makes the small folder from a finished run; ``assemble`` makes a whole model folder of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from trainer.engine.errors import ExportError
+from trainer.engine.evaluation.report import write_json
+from trainer.engine.events import Progress
+from trainer.engine.networks.efficientnet_lite import weights_file
+from trainer.engine.networks.finetuned import input_of
+from trainer.engine.networks.parts import FrozenNetwork, build_head
+from trainer.engine.recipe import Recipe
+from trainer.engine.serving.export import export, rebuild, write_model
+
+HEAD, FACTS = "head.npz", "starter.json"
+LARGEST = 1_000_000  # bytes of a head that may live in a repository
+
+
+def pack(run_dir: Path, starter_dir: Path, *, target_precision: float = 0.9) -> dict[str, Any]:
+    """Head, calibration and figures of a frozen run, without its backbone.
+
+    Raises ExportError if the head is too large to ship.
+    """
+    _, recipe, content = rebuild(run_dir)
+    if recipe.kind != "frozen":
+        raise ExportError("only a run with a frozen backbone can be packed: the others are too large to ship")
+    manifest = export(run_dir, run_dir / "model", target_precision=target_precision)
+    starter_dir.mkdir(parents=True, exist_ok=True)
+    file = starter_dir / HEAD
+    arrays = {name: value.numpy() for name, value in content["state"].items()}
+    np.savez_compressed(file, **arrays)
+    if file.stat().st_size > LARGEST:
+        raise ExportError(f"the head takes {file.stat().st_size} bytes; {LARGEST} is the limit")
+    facts = {
+        **{
+            key: value
+            for key, value in manifest.items()
+            if key not in ("input", "sha256", "created", "format", "scenes")
+        },
+        "groups": content["groups"],
+        "scene_classes": content["scene_classes"],
+        "head_sha256": _sha256(file),
+        "weights_sha256": {name: _sha256(weights_file(name)) for name in recipe.backbones},
+    }
+    write_json(starter_dir / FACTS, facts)
+    return facts
+
+
+def assemble(starter_dir: Path, model_dir: Path) -> dict[str, Any]:
+    """A model folder from the packed head and the installed backbone weights, checked equal to PyTorch."""
+    progress = Progress("assemble", 3)
+    try:
+        facts = json.loads((starter_dir / FACTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ExportError(f"there is no packed model in {starter_dir}: {error}") from error
+    recipe = Recipe.from_dict(facts["recipe"])
+    if _sha256(starter_dir / HEAD) != facts.pop("head_sha256"):
+        raise ExportError(f"{HEAD} is damaged", hint="Take it again from the repository.")
+    for name, expected in facts.pop("weights_sha256").items():
+        if _sha256(weights_file(name)) != expected:
+            raise ExportError(
+                f"the installed weights of {name} are not those that the head was trained on",
+                hint="Install the versions that requirements.txt names.",
+            )
+    # Real photos were compared when it was packed; write_model compares made-up ones on this machine.
+    facts["packed_check"] = {key: facts.pop(key) for key in ("max_abs_difference", "checked_photos")}
+    progress.advance()
+    head = build_head(recipe, facts["groups"], len(facts["labels"]))
+    with np.load(starter_dir / HEAD) as arrays:
+        state = {name: torch.from_numpy(arrays[name].astype(np.float32)) for name in arrays.files}
+    head.load_state_dict(state)
+    network = FrozenNetwork(recipe.backbones, head).eval()
+    progress.advance()
+    photos, scenes = _made_up_photos(input_of(recipe).size), facts["scene_classes"]
+    manifest = write_model(network, input_of(recipe), facts, model_dir, photos, scenes=scenes)
+    progress.advance()
+    return manifest
+
+
+def _made_up_photos(size: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Soft random colours (8, 3, s, s): to check equality where no real photo is at hand."""
+    coarse = torch.rand(8, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    return torch.nn.functional.interpolate(coarse, size=(size, size), mode="bicubic").numpy()
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

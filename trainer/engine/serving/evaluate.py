@@ -1,0 +1,36 @@
+"""Figures of an exported model on labelled photos. Imports no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainer.engine.evaluation import metrics
+from trainer.engine.evaluation.calibrate import suggestions
+from trainer.engine.photos.manifest import read_manifest
+from trainer.engine.serving.predict import Suggester
+
+
+def evaluate(model_dir: Path, manifest: Path) -> dict[str, Any]:
+    """Accuracy, balanced accuracy, and precision and coverage at the model's own thresholds."""
+    model = Suggester(model_dir, threads=None)
+    photos = [photo for photo in read_manifest(manifest) if photo.label in model.labels]
+    rows, true = [], []
+    for photo, suggestion in zip(photos, model.suggest(p.path for p in photos), strict=True):
+        if suggestion.probabilities:
+            rows.append([suggestion.probabilities[label] for label in model.labels])
+            true.append(model.labels.index(photo.label))
+    probabilities, answers = np.array(rows), np.array(true, dtype=np.int64)
+    matrix = metrics.confusion(answers, probabilities.argmax(1).astype(np.int64), len(model.labels))
+    spoken = suggestions(probabilities, model.labels, model.thresholds)
+    said = spoken >= 0
+    return {
+        "photos": len(answers),
+        "accuracy": metrics.accuracy(matrix),
+        "balanced_accuracy": metrics.balanced_accuracy(matrix),
+        "coverage": float(said.mean()),
+        "precision": float((spoken == answers)[said].mean()) if said.any() else None,
+        "precision_at_coverage": metrics.precision_at_coverage(probabilities, answers, model.labels),
+    }

@@ -1,0 +1,1 @@
+"""One run: epochs, schedule, stopper, checkpoints, lock, TensorBoard."""

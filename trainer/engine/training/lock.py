@@ -1,0 +1,54 @@
+"""One trainer in a run's folder at a time, whatever its supervisors believe."""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from trainer.engine.errors import EngineError
+from trainer.engine.events import StopRequest, emit
+
+NAME = "trainer.lock"
+PATIENCE = 30.0  # seconds that a successor waits for the one before it to end
+LOOK = 0.1
+
+
+class BusyError(EngineError):
+    """Another trainer is alive in this folder, and stays."""
+
+    kind = "busy"
+
+
+@contextmanager
+def only_trainer(folder: Path, stop: StopRequest, *, patience: float = PATIENCE) -> Iterator[None]:
+    """Hold the folder's lock, for this block or as long as the process lives: the kernel lets go of it then.
+
+    What a predecessor was writing when it was killed is cleared away. Raises BusyError, Stopped.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / NAME).open("w") as file:
+        _take(file.fileno(), folder, stop, time.monotonic() + patience)
+        for part in folder.glob("*.part"):
+            part.unlink(missing_ok=True)
+        yield
+
+
+def _take(file: int, folder: Path, stop: StopRequest, deadline: float) -> None:
+    waiting = False
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            stop.check()
+        if not waiting:
+            emit("waiting", reason="another trainer of this run is still ending")
+            waiting = True
+        if time.monotonic() > deadline:
+            raise BusyError(
+                f"another trainer holds {folder.name}", hint="It goes on when that one has ended, or cancel."
+            )
+        time.sleep(LOOK)

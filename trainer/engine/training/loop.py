@@ -1,0 +1,384 @@
+"""The training loop: epochs over a source, a checkpoint after each, and the same result after any kill."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from trainer.engine.errors import NO_PHOTOS, LoaderDied, NotANumberError, PhotosError
+from trainer.engine.evaluation import metrics
+from trainer.engine.evaluation.report import peak_memory_mb
+from trainer.engine.events import StopRequest, emit
+from trainer.engine.networks.finetuned import SECOND_LOSS, input_of
+from trainer.engine.networks.parts import device
+from trainer.engine.photos.sources import Batch, Source
+from trainer.engine.recipe import Recipe
+from trainer.engine.training import checkpoint
+from trainer.engine.training.board import Board
+from trainer.engine.training.schedule import rate
+from trainer.engine.training.stopper import reason_to_stop
+
+# Between checkpoints passes 50 times as long as the last one took: 2 % of the time at most.
+CHECKPOINT_SHARE = 50
+TELL_SECONDS = 2.0  # between events inside an epoch
+RELOADS = 3  # times an epoch goes on after a process that reads photos has died
+
+
+@dataclass
+class Position:
+    """Where a run stands: enough, with the weights, to go on as if nothing had happened."""
+
+    epoch: int = 0  # epochs finished
+    batch: int = 0  # batches done in the running epoch
+    photos: int = 0  # of it seen
+    learned: int = 0  # of these in a step: a last batch of one photo is passed over
+    right: int = 0  # of these predicted right while learning
+    loss_sum: float = 0.0
+    seconds: float = 0.0  # of the whole run
+    best: float = -1.0
+    best_epoch: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Criterion:
+    """Cross-entropy over labels and, where the recipe asks for it, over scene classes."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.smoothing = recipe.label_smoothing
+        self.scene_weight = recipe.scene_loss if recipe.kind == "frozen" else 0.0
+
+    def __call__(
+        self, network: nn.Sequential, batch: Batch, mix: tuple[Tensor, float] | None
+    ) -> tuple[Tensor, Tensor]:
+        """Mean loss of a batch, and how many labels it tells right, of the photo that counts most in a mix.
+
+        ``mix`` = (permutation, share) where the batch is to be mixed with itself.
+        """
+        inputs = batch.inputs
+        if mix is not None:
+            inputs = mix[1] * inputs + (1 - mix[1]) * inputs[mix[0]]
+        outputs, second = _outputs(network[0], inputs)
+        logits = network[1](outputs)
+        loss = self._cross_entropy(logits, batch.labels, mix)
+        if second is not None:
+            loss = loss + SECOND_LOSS * self._cross_entropy(second, batch.labels, mix)
+        if self.scene_weight:
+            loss = loss + self.scene_weight * self._cross_entropy(outputs, batch.scenes, mix)
+        meant = batch.labels if mix is None or mix[1] >= 0.5 else batch.labels[mix[0]]
+        return loss, (logits.detach().argmax(1) == meant).sum()
+
+    def _cross_entropy(self, logits: Tensor, target: Tensor, mix: tuple[Tensor, float] | None) -> Tensor:
+        loss = F.cross_entropy(logits, target, label_smoothing=self.smoothing)
+        if mix is not None:
+            other = F.cross_entropy(logits, target[mix[0]], label_smoothing=self.smoothing)
+            loss = mix[1] * loss + (1 - mix[1]) * other
+        return loss
+
+
+def _outputs(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+    """What the network says, and what Inception's second output says while it trains."""
+    said = network(inputs)
+    if isinstance(said, Tensor):
+        return said.float(), None
+    return said.logits.float(), said.aux_logits.float()
+
+
+def memory(device: torch.device) -> dict[str, float | None]:
+    """MB that this process, and the GPU for it, have held at most."""
+    gpu = round(torch.cuda.max_memory_allocated(device) / 2**20) if device.type == "cuda" else None
+    return {"memory_mb": round(peak_memory_mb()), "gpu_memory_mb": gpu}
+
+
+class Trainer:
+    """Trains one network on one source into one folder."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        network: nn.Sequential,
+        source: Source,
+        out: Path,
+        *,
+        identity: dict[str, Any],
+        stop: StopRequest,
+        board: Board | None = None,
+    ) -> None:
+        self.recipe, self.source, self.out, self.stop = recipe, source, out, stop
+        self.identity = identity
+        self.board = board or Board(out)
+        self.device = device()
+        self.network = network.to(self.device)
+        if self.device.type == "cuda" and recipe.kind == "finetune":
+            self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.criterion = Criterion(recipe)
+        self.optimizer = _optimizer(recipe, self.network)
+        self.steps = math.ceil(source.train_count / recipe.batch_size)
+        self.at = Position()
+        self.saved, self.save_seconds, self.told = time.monotonic(), 0.0, 0.0
+        self.best: dict[str, Tensor] | None = None  # weights of the best epoch that best.pt does not have yet
+        self.stopped_early: str | None = None
+
+    def run(self) -> None:
+        """Train to the last epoch, from the checkpoint where there is one; raises Stopped when asked to."""
+        self._resume()
+        self.board.begin(self.recipe, self.step)
+        while self.at.epoch < self.recipe.epochs and not self._enough():
+            self._train_epoch()
+            self._end_epoch()
+            if self.stop:
+                self.save()
+                self.stop.check()
+        self.stopped_early = self._enough() if self.at.epoch < self.recipe.epochs else None
+        if self.stopped_early:
+            emit(
+                "stopped_early", epoch=self.at.epoch, best_epoch=self.at.best_epoch, reason=self.stopped_early
+            )
+        if self.recipe.keep == "last" or not self._has_best():
+            self.best = self._weights()
+        # No last checkpoint: whoever is killed from here on does again what came after the one before.
+        self._save_best()
+
+    @property
+    def step(self) -> int:
+        """Batches done since the run's start."""
+        return self.at.epoch * self.steps + self.at.batch
+
+    def _enough(self) -> str | None:
+        return reason_to_stop(self.recipe, [row[self.recipe.stop_metric] for row in self.at.history])
+
+    # --- one epoch
+
+    def _train_epoch(self) -> None:
+        self.network.train()
+        started = time.monotonic()
+        for attempt in range(RELOADS + 1):
+            try:
+                self._train_batches(started)
+                break
+            except LoaderDied as death:
+                # Position and weights are those of the last whole batch: read on from there.
+                if attempt == RELOADS:
+                    raise
+                self._end_if_asked(started)
+                emit("reloading", reason=death.message)
+        self.at.seconds += time.monotonic() - started
+
+    def _train_batches(self, started: float) -> None:
+        before = self.at.photos
+        for batch in self.source.batches(self.at.epoch, self.at.batch):
+            self._end_if_asked(started)
+            if not self.step and self.recipe.kind == "finetune":
+                self.board.training_photos(0, batch.inputs.numpy(), input_of(self.recipe))
+            if len(batch.labels) > 1:  # batch normalisation cannot learn from a single photo
+                self._step(self._moved(batch))
+            self.at.photos += len(batch.labels)
+            self.at.batch += 1
+            if self.recipe.kind == "finetune":
+                self._tell(time.monotonic() - started, self.at.photos - before)
+                self._save_if_due()
+
+    def _end_if_asked(self, started: float) -> None:
+        if self.stop:
+            self.at.seconds += time.monotonic() - started
+            self.save()
+            self.stop.check()
+
+    def _tell(self, seconds: float, photos: int) -> None:
+        if time.monotonic() - self.told < TELL_SECONDS:
+            return
+        self.told = time.monotonic()
+        left = self.source.train_count * (self.recipe.epochs - self.at.epoch) - self.at.photos
+        loss, lr = self.at.loss_sum / max(self.at.learned, 1), self.optimizer.param_groups[0]["lr"]
+        self.board.step(self.step, loss=loss, lr=lr)
+        emit(
+            "step",
+            epoch=self.at.epoch + 1,
+            step=self.step,
+            steps=self.steps * self.recipe.epochs,
+            loss=loss,
+            lr=lr,
+            photos_per_second=round(photos / max(seconds, 1e-6), 1),
+            **memory(self.device),
+            seconds_left=round(seconds / max(photos, 1) * left, 1),
+        )
+
+    def _step(self, batch: Batch) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._lr()
+        self.optimizer.zero_grad(set_to_none=True)
+        with torch.autocast("cuda", torch.bfloat16, enabled=self._mixed_precision()):
+            loss, right = self.criterion(self.network, batch, self._mix(len(batch.labels)))
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise NotANumberError(
+                f"the loss became {value} in epoch {self.at.epoch + 1}",
+                hint=f"Lower the learning rate (it is {self.recipe.lr:g}).",
+            )
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.at.loss_sum += value * len(batch.labels)
+        self.at.right += int(right)
+        self.at.learned += len(batch.labels)
+
+    def _mixed_precision(self) -> bool:
+        return self.device.type == "cuda" and self.recipe.kind == "finetune"
+
+    def _mix(self, count: int) -> tuple[Tensor, float] | None:
+        if not self.recipe.mixup:
+            return None
+        alpha = torch.full((2,), self.recipe.mixup)
+        share = float(torch._sample_dirichlet(alpha)[0])
+        return torch.randperm(count).to(self.device), share
+
+    def _lr(self) -> float:
+        return rate(self.recipe, step=self.step, steps=self.steps)
+
+    def _moved(self, batch: Batch) -> Batch:
+        inputs = batch.inputs.to(self.device, non_blocking=True)
+        if inputs.ndim == 4 and self.device.type == "cuda":
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        return Batch(inputs, batch.labels.to(self.device), batch.scenes.to(self.device))
+
+    def _end_epoch(self) -> None:
+        if not self.at.photos:
+            raise PhotosError("none of the training photos can be decoded", hint=NO_PHOTOS)
+        start = time.monotonic()
+        lr = self.optimizer.param_groups[0]["lr"]
+        logits, true = self.test()
+        matrix = metrics.confusion(true, logits.argmax(1), len(self.identity["labels"]))
+        self.at.seconds += time.monotonic() - start
+        self.at.epoch += 1
+        before = self.at.history[-1].get("total_seconds", 0.0) if self.at.history else 0.0
+        seconds = max(self.at.seconds - before, 1e-6)
+        learned = max(self.at.learned, 1)
+        row = {
+            "epoch": self.at.epoch,
+            "epochs": self.recipe.epochs,
+            "loss": self.at.loss_sum / learned,
+            "train_accuracy": self.at.right / learned,
+            "test_loss": float(F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(true))),
+            "accuracy": metrics.accuracy(matrix),
+            "balanced_accuracy": metrics.balanced_accuracy(matrix),
+            "lr": lr,
+            "photos_per_second": round(self.source.train_count / seconds, 1),
+            "seconds": round(seconds, 3),
+            "total_seconds": round(self.at.seconds, 3),
+            **memory(self.device),
+        }
+        self.at.history.append(row)
+        self.at.batch, self.at.photos, self.at.learned, self.at.right, self.at.loss_sum = 0, 0, 0, 0, 0.0
+        self._remember_best(row)
+        self.board.epoch(self.step, row)
+        self._save_if_due()
+        left = self.at.seconds / self.at.epoch * (self.recipe.epochs - self.at.epoch)
+        emit("epoch", **row, seconds_left=round(left, 1))
+
+    def _remember_best(self, row: dict[str, Any]) -> None:
+        if row[self.recipe.stop_metric] > self.at.best:
+            self.at.best = row[self.recipe.stop_metric]
+            self.at.best_epoch = row["epoch"]
+            if self.recipe.keep == "best":
+                self.best = self._weights()
+
+    def test(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Logits (n, c) and true labels (n,) of the test photos."""
+        return self.predict(self.source.test_batches())
+
+    def predict(self, batches: Iterator[Batch]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Logits (n, c) and true labels (n,) of the batches' photos."""
+        self.network.eval()
+        logits, true = [], []
+        with torch.inference_mode():
+            for batch in batches:
+                logits.append(self.network(self._moved(batch).inputs).float().cpu().numpy())
+                true.append(batch.labels.numpy())
+                if self.recipe.kind == "finetune" and self.stop:
+                    self.save()  # the epoch's batches are done: a resumed run only tests again
+                    self.stop.check()
+        if not (logits and true):
+            raise PhotosError("none of the test photos can be decoded", hint=NO_PHOTOS)
+        return np.concatenate(logits), np.concatenate(true)
+
+    # --- checkpoints
+
+    def save(self) -> None:
+        """best.pt where it is due, then checkpoint.pt; killed between them, a run finds the same best."""
+        started = time.monotonic()
+        self._save_best()
+        file = checkpoint.save_latest(
+            self.out,
+            self._content(self._weights())
+            | {"optimizer": self.optimizer.state_dict(), "random": checkpoint.random_state()},
+        )
+        self.saved = time.monotonic()
+        self.save_seconds = self.saved - started
+        emit(
+            "saved",
+            epoch=self.at.epoch,
+            batch=self.at.batch,
+            seconds=round(self.save_seconds, 3),
+            bytes=file.stat().st_size,
+        )
+
+    def _save_best(self) -> None:
+        if self.best is not None:
+            checkpoint.save(self.out / "best.pt", self._content(self.best))
+            self.best = None
+
+    def _save_if_due(self) -> None:
+        # The first checkpoint comes after one batch: it shows whether there is room, and how long it takes.
+        if not self.save_seconds or time.monotonic() - self.saved > CHECKPOINT_SHARE * self.save_seconds:
+            self.save()
+
+    def _weights(self) -> dict[str, Tensor]:
+        """A copy: training goes on changing the network's own."""
+        return {
+            key: value.detach().cpu().contiguous().clone() for key, value in self.network.state_dict().items()
+        }
+
+    def _has_best(self) -> bool:
+        return self.best is not None or (self.out / "best.pt").exists()
+
+    def _content(self, state: dict[str, Tensor]) -> dict[str, Any]:
+        facts = {**self.identity, "recipe": self.recipe.as_dict()}
+        return {**facts, "state": state, "position": dict(vars(self.at))}
+
+    def _resume(self) -> None:
+        if not checkpoint.exists(self.out):
+            return
+        content = checkpoint.latest(self.out)
+        for key, now in {**self.identity, "recipe": self.recipe.as_dict()}.items():
+            if content.get(key) != now:
+                raise checkpoint.CheckpointError(
+                    f"the checkpoint was written with other {key.replace('_', ' ')}",
+                    hint="Start a new run: a run goes on only with the recipe and photos it began with.",
+                )
+        self.network.load_state_dict(content["state"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        checkpoint.restore_random(content["random"])
+        self.at = Position(**content["position"])
+        for row in self.at.history:  # whoever reads may have been killed before it kept them
+            emit("epoch", **row, seconds_left=None)
+
+
+def _optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
+    decayed = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
+    plain = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
+    groups = [
+        {"params": decayed, "weight_decay": recipe.weight_decay},
+        {"params": plain, "weight_decay": 0.0},
+    ]
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum)
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(groups, lr=recipe.lr)
+    return torch.optim.AdamW(groups, lr=recipe.lr)

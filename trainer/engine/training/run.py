@@ -1,0 +1,256 @@
+"""One run from a job file to a report."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trainer.engine.errors import NO_PHOTOS, PhotosError, RecipeError
+from trainer.engine.evaluation import report
+from trainer.engine.evaluation.calibrate import targets
+from trainer.engine.evaluation.tta import averaged
+from trainer.engine.events import Progress, StopRequest, emit
+from trainer.engine.networks.features import extract
+from trainer.engine.networks.finetuned import build_network, input_of
+from trainer.engine.networks.parts import Head, LabelLayer, build_head
+from trainer.engine.photos.manifest import Photo, Split, labels_of, read_manifest, scene_groups, with_hashes
+from trainer.engine.photos.partitions import split_for
+from trainer.engine.photos.sources import FeatureSource, PhotoSource, Source
+from trainer.engine.recipe import Recipe
+from trainer.engine.training import checkpoint
+from trainer.engine.training.board import Board
+from trainer.engine.training.checkpoint import CheckpointError
+from trainer.engine.training.lock import only_trainer
+from trainer.engine.training.loop import Trainer
+
+
+@dataclass(frozen=True)
+class RunJob:
+    recipe: Recipe
+    photos: Path
+    out: Path
+    cache: Path
+    partitions: Path | None = None  # folder of SUN397's Training_01.txt …
+
+    @classmethod
+    def read(cls, path: Path) -> RunJob:
+        """A job file: {"recipe": {…}, "photos": manifest, "out": folder, "cache": folder}.
+
+        And, for SUN397's own partitions, "partitions": the folder of their lists.
+        """
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RecipeError("job", f"{path.name} cannot be read: {error}") from error
+        for key in ("recipe", "photos", "out", "cache"):
+            if key not in data:
+                raise RecipeError(key, "is missing from the job file")
+        photos, out, cache = (Path(data[key]) for key in ("photos", "out", "cache"))
+        partitions = Path(data["partitions"]) if data.get("partitions") else None
+        return cls(Recipe.from_dict(data["recipe"]), photos, out, cache, partitions)
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the numbers of a network stand for."""
+
+    labels: list[str]
+    scenes: list[str]
+    groups: list[int]  # label index of every scene class
+
+    def targets(self, photos: Sequence[Photo]) -> tuple[Tensor, Tensor]:
+        label_of = {name: at for at, name in enumerate(self.labels)}
+        scene_of = {name: at for at, name in enumerate(self.scenes)}
+        return (
+            torch.tensor([label_of[photo.label] for photo in photos], dtype=torch.long),
+            torch.tensor([scene_of[photo.scene_class] for photo in photos], dtype=torch.long),
+        )
+
+
+def train(job: RunJob, stop: StopRequest) -> dict[str, Any]:
+    """Train (or go on training) and write best.pt, report.json and test_predictions.csv into the folder."""
+    with only_trainer(job.out, stop):
+        if (done := _done_before(job)) is not None:
+            return done
+        return _train(job, stop)
+
+
+def _done_before(job: RunJob) -> dict[str, Any] | None:
+    """The report of a run that had ended before its supervisor heard of it; its epochs are told again."""
+    if not all((job.out / name).exists() for name in ("report.json", "best.pt", "test_predictions.csv")):
+        return None
+    if checkpoint.exists(job.out):
+        return None
+    content: dict[str, Any] = json.loads((job.out / "report.json").read_text(encoding="utf-8"))
+    if content.get("recipe") != job.recipe.as_dict():
+        raise CheckpointError(
+            f"{job.out.name} holds the result of another recipe", hint="Give another folder as out."
+        )
+    for row in content["history"]:
+        emit("epoch", **row, seconds_left=None)
+    return content
+
+
+def _train(job: RunJob, stop: StopRequest) -> dict[str, Any]:
+    start = time.monotonic()
+    recipe = job.recipe
+    torch.manual_seed(recipe.seed)
+    photos = with_hashes(read_manifest(job.photos), stop)
+    if not photos:
+        raise PhotosError("none of the photos' files can be read", hint=NO_PHOTOS)
+    names = Names(labels_of(photos), *scene_groups(photos, labels_of(photos)))
+    split = split_for(photos, recipe, job.partitions)
+    emit(
+        "started",
+        photos=len(photos),
+        train=len(split.train),
+        test=len(split.test),
+        labels=names.labels,
+        resumed=checkpoint.exists(job.out),
+        environment=environment(),
+    )
+    network, source = _prepare(job, split, names, stop)
+    identity = {"labels": names.labels, "scene_classes": names.scenes, "groups": names.groups}
+    with Board(job.out / "tensorboard") as board:
+        trainer = Trainer(recipe, network, source, job.out, identity=identity, stop=stop, board=board)
+        trainer.run()
+        return _finish(trainer, source, names, job, start)
+
+
+def _finish(trainer: Trainer, source: Source, names: Names, job: RunJob, start: float) -> dict[str, Any]:
+    trainer.network.load_state_dict(checkpoint.load(job.out / "best.pt")["state"])
+    logits, true = trainer.test()
+    content = report.build_report(
+        logits,
+        true,
+        names.labels,
+        train_photos=source.train_count,
+        test_photos=len(true),
+        epochs=trainer.at.epoch,
+        seconds=round(time.monotonic() - start, 1),
+        training_seconds=round(trainer.at.seconds, 1),
+        device=str(trainer.device),
+        recipe=job.recipe.as_dict(),
+        history=trainer.at.history,
+        best_epoch=trainer.at.best_epoch,
+        stopped_early=trainer.stopped_early,
+        tta=_augmented(trainer, source, true),
+        environment=environment(),
+        scene_costs=report.scene_costs(source.test_photos, logits, names.labels),
+        targets=targets(logits, true, names.labels),
+    )
+    report.write_predictions(job.out / "test_predictions.csv", source.test_photos, logits, names.labels)
+    report.write_json(job.out / "report.json", content)
+    trainer.board.results(trainer.step, content["confusion"], names.labels, source.test_photos, logits)
+    checkpoint.remove(job.out)
+    return content
+
+
+def _augmented(trainer: Trainer, source: Source, true: np.ndarray[Any, Any]) -> dict[str, Any] | None:
+    """Accuracy with test-time augmentation, beside the others: an exported model answers without it."""
+    recipe = trainer.recipe
+    if not recipe.tta or not isinstance(source, PhotoSource):
+        return None
+    logits = averaged(trainer.predict, source, copies=recipe.tta, strength=recipe.tta_strength)
+    return {"copies": recipe.tta, **report.both_accuracies(logits, true)}
+
+
+def _prepare(job: RunJob, split: Split, names: Names, stop: StopRequest) -> tuple[nn.Sequential, Source]:
+    """The network, and where its batches come from."""
+    recipe = job.recipe
+    if recipe.kind == "frozen":
+        return _prepare_frozen(job, split, names, stop)
+    source = PhotoSource(
+        split.train,
+        split.test,
+        {name: at for at, name in enumerate(names.labels)},
+        {name: at for at, name in enumerate(names.scenes)},
+        spec=input_of(recipe),
+        batch_size=recipe.batch_size,
+        seed=recipe.seed,
+        num_workers=recipe.num_workers,
+        augment=recipe.augment,
+    )
+    network = build_network(recipe, len(names.labels), pretrained=not checkpoint.exists(job.out))
+    _remember_prior(network, names.targets(split.train)[0], recipe)
+    return network, source
+
+
+def _prepare_frozen(
+    job: RunJob, split: Split, names: Names, stop: StopRequest
+) -> tuple[nn.Sequential, Source]:
+    recipe, bad = job.recipe, set()
+
+    def skip(photo: Photo, reason: str) -> None:
+        if photo.photo_id not in bad:
+            bad.add(photo.photo_id)
+            emit("skipped", photo_id=photo.photo_id, reason=reason)
+
+    total = (len(split.train) * len(recipe.views) + len(split.test)) * len(recipe.backbones)
+    progress = Progress("features", total)
+
+    def features(photos: Sequence[Photo], view: str) -> list[dict[str, Any]]:
+        return [
+            extract(photos, name, view, job.cache, stop=stop, progress=progress, skipped=skip)
+            for name in recipe.backbones
+        ]
+
+    by_view = {view: features(split.train, view) for view in recipe.views}
+    test_rows = features(split.test, "whole")
+    train_photos = _complete(split.train, [rows for view in recipe.views for rows in by_view[view]])
+    test_photos = _complete(split.test, test_rows)
+    train = torch.stack([_matrix(train_photos, by_view[view]) for view in recipe.views])
+    torch.manual_seed(recipe.seed)  # extracting features may have drawn: cached ones must train the same head
+    head = build_head(recipe, names.groups, len(names.labels))
+    cast(Head, head[0]).standardise_by(train.flatten(0, 1).float())
+    labels, scenes = names.targets(train_photos)
+    source = FeatureSource(
+        train,
+        _matrix(test_photos, test_rows),
+        (labels, scenes, *names.targets(test_photos)),
+        test_photos,
+        batch_size=recipe.batch_size,
+        seed=recipe.seed,
+    )
+    _remember_prior(head, labels, recipe)
+    return head, source
+
+
+def _remember_prior(network: nn.Sequential, labels: Tensor, recipe: Recipe) -> None:
+    last = cast(LabelLayer, network[-1])
+    last.set_prior(torch.bincount(labels, minlength=len(last.shift)), recipe.balance)
+
+
+def _complete(photos: Sequence[Photo], rows: Sequence[dict[str, Any]]) -> list[Photo]:
+    kept = [photo for photo in photos if all(photo.sha256 in part for part in rows)]
+    if not kept:
+        raise PhotosError("none of the photos can be decoded", hint=NO_PHOTOS)
+    return kept
+
+
+def _matrix(photos: Sequence[Photo], rows: Sequence[dict[str, Any]]) -> Tensor:
+    """(n, f) float16: the features of every photo, backbones side by side."""
+    return torch.from_numpy(np.concatenate([np.stack([part[p.sha256] for p in photos]) for part in rows], 1))
+
+
+def environment() -> dict[str, Any]:
+    """What the figures were made with: two runs of one recipe may differ by nothing else."""
+    torchvision = importlib.metadata.version("torchvision")
+    name = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu"
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": torchvision,
+        "device": name,
+        "threads": torch.get_num_threads(),
+    }

@@ -1,0 +1,1 @@
+"""Photo sets in: from a folder or a tar, by class."""

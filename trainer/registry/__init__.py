@@ -1,0 +1,1 @@
+"""Models: export, promote, serve, pack, import."""

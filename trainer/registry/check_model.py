@@ -1,0 +1,87 @@
+"""`python -m trainer.registry.check_model FOLDER`: is it a model? A program of its own: the file is not ours.
+
+Whatever a crafted file does to the libraries that read it happens here, with bounded memory and time. Prints
+one JSON object: {} for a sound model, {"error": why} for another. Imports no Django.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from PIL import Image
+
+from trainer.engine.errors import EngineError
+from trainer.engine.serving.predict import Suggester
+
+MEMORY = 12 * 2**30  # bytes of addresses, of which far fewer are used
+SECONDS = 60  # of the processor
+
+
+class Unsound(Exception):
+    """Not a model that this program can use; the message says why."""
+
+
+def main(folder: Path) -> dict[str, str]:
+    try:
+        _check_file(folder / "model.onnx")
+        _check_answers(folder)
+    except (Unsound, EngineError) as error:
+        return {"error": str(error)}
+    except Exception as error:  # the libraries raise many kinds, and say what is wrong
+        return {"error": f"model.onnx is no network that can be used: {str(error).strip()[:300]}"}
+    return {}
+
+
+def _check_file(path: Path) -> None:
+    model = onnx.load_model(str(path), load_external_data=False)
+    for tensor in _tensors(model):
+        if tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL:
+            raise Unsound("model.onnx keeps weights in other files; all must be inside it")
+    onnx.checker.check_model(str(path))
+
+
+def _tensors(message: Any) -> Iterator[Any]:
+    """Every tensor, however deep: weights, constants, those of inner graphs and functions."""
+    if isinstance(message, onnx.TensorProto):
+        yield message
+        return
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for inner in value if field.is_repeated else [value]:
+                yield from _tensors(inner)
+
+
+def _check_answers(folder: Path) -> None:
+    """Its ends fit the manifest, and it gives probabilities for a made-up photo."""
+    suggester = Suggester(folder)
+    size, labels = suggester.input.size, len(suggester.labels)
+    inputs, outputs = suggester.session.get_inputs(), suggester.session.get_outputs()
+    if [one.name for one in inputs] != ["photos"] or inputs[0].type != "tensor(float)":
+        raise Unsound("model.onnx must take one input, “photos”, of floats")
+    if list(inputs[0].shape[1:]) != [3, size, size]:
+        raise Unsound(f"model.onnx takes {inputs[0].shape[1:]}, the manifest says 3 × {size} × {size}")
+    expected = {"label": labels} | ({"scene class": len(suggester.scenes)} if suggester.scenes else {})
+    if len(outputs) != len(expected):
+        raise Unsound(f"model.onnx gives {len(outputs)} outputs, the manifest says {len(expected)}")
+    for output, (what, count) in zip(outputs, expected.items(), strict=True):
+        if len(output.shape) != 2 or output.shape[1] not in (count, None):
+            raise Unsound(f"model.onnx must give one number for each {what}: {count} of them")
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+    answers = list(suggester.suggest([Image.fromarray(pixels), Image.fromarray(pixels[:, ::-1].copy())]))
+    for answer in answers:
+        shares = list(answer.probabilities.values())
+        if len(shares) != labels or not np.isfinite(shares).all() or abs(sum(shares) - 1) > 1e-3:
+            raise Unsound("its answer about a photo is no probability for each label")
+
+
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    print(json.dumps(main(Path(sys.argv[1]))))

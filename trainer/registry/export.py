@@ -1,0 +1,84 @@
+"""Exporting a run as a model: the request, and the job that does it."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+
+from jobs.lease import Lease
+from jobs.models import Job
+from jobs.processes import Event, run_process
+from jobs.queue import enqueue
+from trainer.models import TrainedModel, TrainingRun
+from trainer.programs import engine
+from trainer.registry.cards import lineage, run_card
+from trainer.runs.start import NotReady
+from trainer.runs.supervision import record
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+
+TARGET_PRECISION = 0.9  # a suggestion shall be right this often, on photos held out from training
+LOWEST_TARGET, HIGHEST_TARGET = 0.5, 0.99
+
+
+@transaction.atomic
+def export_run(
+    *, run: TrainingRun, by: AbstractBaseUser | None, target_precision: float = TARGET_PRECISION
+) -> TrainedModel:
+    """The model of a finished run whose suggestions shall be right so often, exported by a job.
+
+    Asked twice for one target, the same model; another target makes another one. The target is rounded to
+    per cent. Raises NotReady, for targets outside .50 to .99 too.
+    """
+    TrainingRun.objects.select_for_update().get(pk=run.pk)
+    target = round(target_precision, 2)
+    if not LOWEST_TARGET <= target <= HIGHEST_TARGET:
+        raise NotReady("A model's suggestions can be asked to be right from 50 % to 99 % of the time.")
+    if found := TrainedModel.objects.filter(run=run, target_precision=target).first():
+        return found
+    if run.job.state != Job.State.SUCCEEDED:
+        raise NotReady("Only a run that has finished can be exported.")
+    if run.weights_removed_at and not run.has_weights:
+        raise NotReady("Its weights were removed to save disk space: train it again to export it.")
+    name = run.name if target == TARGET_PRECISION else f"{run.name[:80]}, right {target:.0%}"
+    job = enqueue(kind="trainer.export", title=f"Export “{name}”", by=by)
+    model = TrainedModel.objects.create(
+        name=name, run=run, job=job, target_precision=target, created_by_id=by.pk if by else None
+    )
+    Job.objects.filter(pk=job.pk).update(url=model.get_absolute_url())
+    return model
+
+
+def read_target(text: str | None) -> float:
+    """A form's target precision, TARGET_PRECISION where it has none; 0, which is none, if wrong."""
+    try:
+        target = float(text) if text else TARGET_PRECISION
+    except ValueError:
+        return 0.0
+    return target if math.isfinite(target) else 0.0
+
+
+def export(lease: Lease) -> None:
+    """The job "trainer.export": ONNX, checked against PyTorch, with temperature and thresholds."""
+    model = TrainedModel.objects.select_related("run__photo_set", "run__release").get(job=lease.job)
+    run = model.run
+    assert run is not None
+    lease.beat(message="Exporting and checking against PyTorch")
+
+    def on_event(event: Event) -> None:
+        if event.get("event") == "progress":
+            record(lease, run, event)
+
+    model.folder.parent.mkdir(parents=True, exist_ok=True)
+    arguments = ("export", run.folder, model.folder, "--target-precision", model.target_precision)
+    run_process(lease, engine(*arguments), on_event)
+    manifest = json.loads((model.folder / "manifest.json").read_text()) | {"lineage": lineage(run)}
+    with lease.fenced():
+        model.manifest = manifest
+        model.card = run_card(run, manifest)
+        model.save(update_fields=["manifest", "card"])

@@ -1,0 +1,310 @@
+"""Models as files: a zip of model.onnx, manifest.json and CARD.md, out of one installation and into another.
+
+Nothing that comes in is believed: size, names, hash and network are checked before a row is made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import transaction
+from django.template.defaultfilters import filesizeformat
+
+from trainer.engine.preprocess import Input
+from trainer.engine.serving.predict import FORMAT
+from trainer.models import TrainedModel
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+ONNX, MANIFEST, CARD = "model.onnx", "manifest.json", "CARD.md"
+TEXT_LIMITS = {MANIFEST: 2 * 2**20, CARD: 256 * 2**10}  # bytes
+MOST_TIMES_SMALLER = 100  # weights hardly compress: what does so much more is a bomb
+MOST_LABELS = 1000
+MOST_LINEAGE = 10_000  # characters
+CHECK_SECONDS = 25  # a web server gives a request 30
+CHUNK = 2**20
+# What an import keeps of a manifest; the rest is nobody's business here.
+KEYS = {
+    *("format", "labels", "temperature", "thresholds", "target_precision", "held_out", "metrics"),
+    *("recipe", "input", "max_abs_difference", "checked_photos", "sha256", "created", "lineage"),
+}
+
+
+class BadPackage(Exception):
+    """The file is no model that can be taken in; the message says why. Nothing was kept."""
+
+
+# --- out --------------------------------------------------------------------------------------
+
+
+class _Pipe(io.RawIOBase):
+    """Where ZipFile writes; what it wrote is taken out at once, so that no file is ever held whole."""
+
+    def __init__(self) -> None:
+        self.written = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.written += data
+        return len(data)
+
+    def take(self) -> bytes:
+        found = bytes(self.written)
+        self.written.clear()
+        return found
+
+
+def stream_package(model: TrainedModel) -> Iterator[bytes]:
+    """The zip of a ready model, piece by piece. Raises FileNotFoundError at once if its file is missing."""
+    return _pieces(model, (model.folder / ONNX).open("rb"))
+
+
+def _pieces(model: TrainedModel, weights: IO[bytes]) -> Iterator[bytes]:
+    pipe = _Pipe()
+    manifest = {key: value for key, value in model.manifest.items() if key in KEYS}
+    manifest["lineage"] = {"model": model.name, **manifest.get("lineage", {})}
+    with weights, zipfile.ZipFile(pipe, "w") as package:
+        package.writestr(MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1))
+        package.writestr(CARD, model.card)
+        at = model.created_at
+        when = (at.year, at.month, at.day, at.hour, at.minute, at.second)
+        with package.open(zipfile.ZipInfo(ONNX, when), "w", force_zip64=True) as entry:
+            while piece := weights.read(CHUNK):
+                entry.write(piece)
+                yield pipe.take()
+        yield pipe.take()
+    yield pipe.take()
+
+
+def package_name(model: TrainedModel) -> str:
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", model.name).strip("-").lower() or "model"
+    return f"{stem[:60]}-{str(model.manifest.get('sha256', ''))[:8]}.zip"
+
+
+# --- in ---------------------------------------------------------------------------------------
+
+
+def import_model(*, file: IO[bytes], file_name: str, by: AbstractBaseUser | None) -> TrainedModel:
+    """A model of a package; the same package twice, or one exported here, is the model that is there already.
+
+    Raises BadPackage; then, and after any other failure, nothing is left of it.
+    """
+    root = Path(settings.MODELS_DIR)
+    root.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(dir=root, prefix="import-", suffix=".part"))
+    try:
+        part.chmod(0o755)
+        _unpack(file, part)
+        manifest = read_manifest((part / MANIFEST).read_bytes())
+        card = _text(part / CARD) if (part / CARD).exists() else ""
+        if _sha256(part / ONNX) != manifest["sha256"]:
+            raise BadPackage("model.onnx is not the file that manifest.json names: their SHA-256 differ.")
+        if known := _known(manifest):
+            return known
+        # As it will be used: what the check says is about these very files.
+        (part / MANIFEST).write_text(json.dumps(manifest, ensure_ascii=False, indent=1))
+        _check(part)
+        return _keep(part, manifest, card, file_name, by)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _unpack(file: IO[bytes], part: Path) -> None:
+    try:
+        with zipfile.ZipFile(file) as package:
+            entries = package.infolist()
+            _check_entries(entries)
+            for entry in entries:
+                with package.open(entry) as source, (part / entry.filename).open("wb") as target:
+                    shutil.copyfileobj(source, target, CHUNK)  # ends where the entry said, or at its CRC
+    except (
+        zipfile.BadZipFile,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+        OverflowError,
+    ) as error:
+        raise BadPackage(f"The file cannot be read as a zip: {_sentence(error)}") from error
+
+
+def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
+    limits = {ONNX: settings.MAX_MODEL_BYTES, **TEXT_LIMITS}
+    names = [entry.filename for entry in entries[:10]]
+    for entry in entries[:10]:
+        name, limit = entry.filename, limits.get(entry.filename)
+        if limit is None:
+            raise BadPackage(f"“{name[:100]}” does not belong into a model; it has {', '.join(limits)} only.")
+        if names.count(name) > 1:
+            raise BadPackage(f"“{name}” is in it twice.")
+        if entry.flag_bits & 1:
+            raise BadPackage(f"“{name}” is encrypted.")
+        if entry.file_size > limit:
+            raise BadPackage(
+                f"“{name}” has {filesizeformat(entry.file_size)}; at most {filesizeformat(limit)}."
+            )
+        if entry.file_size > MOST_TIMES_SMALLER * max(entry.compress_size, 1024):
+            raise BadPackage(f"“{name}” grows more than {MOST_TIMES_SMALLER}-fold when unpacked.")
+    if missing := {ONNX, MANIFEST} - set(names):
+        raise BadPackage(
+            f"The file has no {' and no '.join(sorted(missing))}: is it a model of this program?"
+        )
+
+
+def read_manifest(content: bytes) -> dict[str, Any]:
+    """The keys of a manifest that we use, checked. Raises BadPackage naming what is wrong."""
+    try:
+        found = json.loads(content.decode("utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise BadPackage(f"manifest.json cannot be read: {_sentence(error)}") from error
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise BadPackage(f"manifest.json is not of the format {FORMAT}.")
+    manifest = {key: value for key, value in found.items() if key in KEYS}
+    _check_values(manifest)
+    labels: Any = manifest.get("labels")
+    _need(isinstance(labels, list) and 2 <= len(labels) <= MOST_LABELS, "labels", f"2 to {MOST_LABELS} words")
+    _need(
+        all(isinstance(x, str) and 0 < len(x) <= 50 for x in labels), "labels", "words of 50 letters at most"
+    )
+    _need(len(set(labels)) == len(labels), "labels", "all different")
+    thresholds: Any = manifest.get("thresholds")
+    _need(isinstance(thresholds, dict), "thresholds", "a number for each hashtag")
+    _need(
+        all(label in labels and _number(x) for label, x in thresholds.items()), "thresholds", "of its labels"
+    )
+    _need(_number(manifest.get("temperature")) and manifest["temperature"] > 0, "temperature", "above zero")
+    _need(re.fullmatch(r"[0-9a-f]{64}", str(manifest.get("sha256"))), "sha256", "64 hexadecimal digits")
+    target = manifest.get("target_precision", 0.9)
+    _need(_number(target) and 0 < target < 1, "target_precision", "between 0 and 1")
+    for key in ("metrics", "held_out", "recipe", "lineage"):
+        _need(isinstance(manifest.setdefault(key, {}), dict), key, "an object")
+    _need(len(json.dumps(manifest["lineage"])) < MOST_LINEAGE, "lineage", "shorter")
+    _check_input(manifest.get("input"))
+    return manifest
+
+
+def _sentence(words: object) -> str:
+    return f"{str(words).strip().rstrip('.')[:400]}."
+
+
+def _need(is_right: object, name: str, rule: str) -> None:
+    if not is_right:
+        raise BadPackage(f"manifest.json: “{name}” must be {rule}.")
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
+
+
+def _check_values(value: object, depth: int = 0) -> None:
+    """What pages can show and databases keep: no endless numbers, no half characters, nothing too deep."""
+    _need(depth < 10, "manifest", "less nested")
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _check_values(key, depth + 1)
+            _check_values(inner, depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_values(inner, depth + 1)
+    elif isinstance(value, str):
+        _need("\0" not in value and value.encode("utf-8", "replace").decode() == value, value[:40], "text")
+    else:
+        _need(value is None or isinstance(value, bool) or _number(value), str(value)[:40], "a smaller number")
+
+
+def _check_input(spec: Any) -> None:
+    try:
+        found = Input.from_dict(spec)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise BadPackage("manifest.json: “input” must have a size, mean and std of three numbers.") from error
+    numbers = [*found.mean, *found.std]
+    _need(16 <= found.size <= 1024, "input.size", "from 16 to 1024 pixels")
+    _need(all(map(math.isfinite, numbers)) and all(found.std), "input.std", "of numbers other than zero")
+    _need(found.resize in ("squeeze", "crop"), "input.resize", "squeeze or crop")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8").replace("\0", "")
+    except UnicodeDecodeError as error:
+        raise BadPackage(f"{path.name} is no text.") from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check(folder: Path) -> None:
+    argv = [sys.executable, "-m", "trainer.registry.check_model", str(folder)]
+    try:
+        ended = subprocess.run(
+            argv, capture_output=True, text=True, cwd=settings.BASE_DIR, timeout=CHECK_SECONDS, check=False
+        )
+        found = json.loads(ended.stdout.strip().splitlines()[-1])
+    except subprocess.TimeoutExpired as error:
+        raise BadPackage(f"Its answer about a photo took more than {CHECK_SECONDS} seconds.") from error
+    except (ValueError, IndexError) as error:
+        raise BadPackage(
+            "The program that tried it broke down: model.onnx is damaged or too large."
+        ) from error
+    if found.get("error"):
+        raise BadPackage(_sentence(found["error"]))
+
+
+def _known(manifest: dict[str, Any]) -> TrainedModel | None:
+    """The same network with the same thresholds, unless its files are lost."""
+    same = ("labels", "thresholds", "temperature", "input")
+    for model in TrainedModel.objects.filter(manifest__sha256=manifest["sha256"]):
+        if all(model.manifest.get(key) == manifest[key] for key in same) and (model.folder / ONNX).exists():
+            return model
+    return None
+
+
+def _keep(
+    part: Path, manifest: dict[str, Any], card: str, file_name: str, by: AbstractBaseUser | None
+) -> TrainedModel:
+    lineage = manifest["lineage"]
+    name = str(lineage.get("model") or lineage.get("run") or Path(file_name).stem).strip()
+    moved: Path | None = None
+    try:
+        with transaction.atomic():
+            list(TrainedModel.objects.select_for_update().values_list("pk"))  # imports wait for each other
+            if known := _known(manifest):
+                return known
+            model = TrainedModel.objects.create(
+                name=name[:100] or "Imported model",
+                imported_from=Path(file_name).name[:200] or "a file",
+                target_precision=manifest.get("target_precision", 0.9),
+                manifest=manifest,
+                card=card,
+                created_by_id=by.pk if by else None,
+            )
+            shutil.rmtree(model.folder, ignore_errors=True)
+            part.rename(model.folder)
+            moved = model.folder
+    except BaseException:
+        if moved:
+            shutil.rmtree(moved, ignore_errors=True)
+        raise
+    return model

@@ -1,0 +1,1 @@
+"""Training runs: start, supervise, study, compare, sweep."""

@@ -1,0 +1,61 @@
+"""The curves of compared runs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from math import ceil, isfinite
+
+from django.db.models import Count, F
+
+from trainer.models import Epoch
+from trainer.runs.charts import Chart, Line, line_chart
+from trainer.runs.comparison import PICKED, Row
+
+DRAWN = 60  # lines of a chart, of the first rows
+CURVE_ROWS = 20_000  # epochs that the charts of a page are drawn from
+CURVES = (  # the places 1 to 3 of a point, and whether they are shares
+    ("Balanced accuracy on held-out photos", True),
+    ("Accuracy on held-out photos", True),
+    ("Training loss", False),
+)
+Points = dict[int, list[tuple[float, float, float, float]]]  # run → epoch, balanced, accuracy, loss
+
+
+def read_curves(rows: Sequence[Row]) -> Points:
+    """Epochs of the runs, evenly thinned where there are more than CURVE_ROWS. Two queries."""
+    epochs = Epoch.objects.filter(run__in=[row.pk for row in rows])
+    step = max(1, ceil(epochs.aggregate(n=Count("pk"))["n"] / CURVE_ROWS))
+    if step > 1:
+        epochs = epochs.annotate(place=(F("number") - 1) % step).filter(place=0)
+    points: Points = defaultdict(list)
+    read = epochs.order_by("run", "number").values_list(
+        "run", "number", "balanced_accuracy", "accuracy", "loss"
+    )
+    for run, *point in read:
+        points[run].append(tuple(point))  # type: ignore[arg-type]
+    return dict(points)
+
+
+def curve_charts(rows: Sequence[Row], points: Points) -> list[Chart]:
+    """A chart a figure, a line a run: those with a colour above the others, the base run above all."""
+    # What is drawn last lies on top.
+    drawn = sorted(
+        (row for row in rows if row.pk in points),
+        key=lambda row: PICKED + 1 if row.is_base else -1 if row.color is None else PICKED - row.color,
+    )
+    last = max((points[row.pk][-1][0] for row in drawn), default=2)
+    charts = []
+    for at, (title, percent) in enumerate(CURVES, start=1):
+        finite = [row for row in drawn if any(isfinite(point[at]) for point in points[row.pk])]
+        series = [(row.name, [(p[0], p[at]) for p in points[row.pk]]) for row in finite]
+        if chart := line_chart(title, series, x_title="epoch", x_range=(1, max(last, 2)), percent=percent):
+            lines = zip(finite, chart.lines, strict=True)
+            charts.append(replace(chart, lines=tuple(_coloured(row, line) for row, line in lines)))
+    return charts
+
+
+def _coloured(row: Row, line: Line) -> Line:
+    css = "pick-rest" if row.color is None else f"pick-{row.color}"
+    return replace(line, css=css + " is-base" * row.is_base, dots=line.dots[-1:])

@@ -1,0 +1,236 @@
+"""What the pages show of a run: curves, confusion matrix, galleries, how long the next one may take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from statistics import median
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import F, QuerySet
+from django.urls import reverse
+
+from jobs.models import Job
+from mapping.models import OTHER, MappingEntry
+from trainer.engine.errors import RecipeError
+from trainer.engine.presets import FROZEN, PRESETS
+from trainer.engine.recipe import Recipe
+from trainer.models import Epoch, HeldOutPrediction, TrainingRun
+from trainer.runs.charts import Chart, line_chart
+from trainer.runs.settings_form import differences
+
+GALLERY = 12  # photos
+START = 10.0  # seconds of any run before its first photo: loading PyTorch
+
+
+def epoch_charts(epochs: list[Epoch]) -> list[Chart]:
+    """By epoch: loss, accuracies, learning rate, pace."""
+    if not epochs:
+        return []
+    reach = (min(1, epochs[0].number), max(epochs[-1].number, 2))
+
+    def series(field: str) -> list[tuple[float, float]]:
+        values = [(float(e.number), getattr(e, field)) for e in epochs]
+        return [(number, value) for number, value in values if value is not None]
+
+    accuracies = [("held-out", series("accuracy")), ("balanced", series("balanced_accuracy"))]
+    learned = series("train_accuracy")
+    charts = [
+        line_chart(
+            "Loss",
+            [("training", series("loss")), ("held-out", series("test_loss"))],
+            x_title="epoch",
+            x_range=reach,
+        ),
+        line_chart(
+            "Accuracy",
+            [*accuracies, *([("training", learned)] if learned else [])],
+            x_title="epoch",
+            x_range=reach,
+            percent=True,
+        ),
+        line_chart("Learning rate", [("rate", series("lr"))], x_title="epoch", x_range=reach),
+        line_chart(
+            "Photos a second", [("photos", series("photos_per_second"))], x_title="epoch", x_range=reach
+        ),
+    ]
+    return [chart for chart in charts if chart]
+
+
+def running(run: TrainingRun) -> dict[str, Any] | None:
+    """What the trainer said last about the epoch it is in, with the loss so far; None before and after."""
+    live = run.live
+    if not run.job.is_live or "step" not in live:
+        return None
+    curve = [(float(point[0]), float(point[1])) for point in live.get("curve", [])]
+    steps = live.get("steps") or 0
+    return {
+        **live,
+        "epochs": run.recipe.get("epochs"),
+        "percent": round(100 * live["step"] / steps) if steps else None,
+        "chart": line_chart("Loss, batch by batch", [("loss", curve)], x_title="batch")
+        if curve[1:]
+        else None,
+    }
+
+
+def recipe_of(run: TrainingRun) -> Recipe:
+    """The run's recipe by today's settings: those that an older run did not know are the preset's."""
+    base = PRESETS[run.preset].recipe if run.preset in PRESETS else FROZEN
+    known = {name: value for name, value in run.recipe.items() if name in base.as_dict()}
+    try:
+        return Recipe.from_dict(base.as_dict() | known)
+    except RecipeError:
+        return base
+
+
+def ancestry(run: TrainingRun) -> dict[str, Any]:
+    """How the run differs from its preset and from the run it is based on; and what is based on it."""
+    preset = PRESETS.get(run.preset)
+    variants = run.variants.select_related("job").order_by("pk")
+    return {
+        "changed": differences(run.recipe, preset.recipe.as_dict()) if preset else [],
+        "changed_from_source": differences(run.recipe, run.based_on.recipe) if run.based_on else [],
+        "variants": variants.defer("report", "recipe", "live", "right")[:20],
+    }
+
+
+def study(run: TrainingRun) -> dict[str, Any]:
+    """Everything under a finished run's curves. Eight queries at most, whatever the run's size."""
+    report = run.report
+    right = by_outcome(run.held_out.all(), right=True)
+    wrong = by_outcome(run.held_out.all(), right=False)
+    coverage = [(p["coverage"], p["precision"]) for p in report.get("precision_at_coverage", [])]
+    bins = report.get("reliability", [])
+    return {
+        "reliability": bins,
+        "reliability_chart": line_chart(
+            "How often it is right, by how sure it is",
+            [
+                ("measured", [(row["confidence"], row["accuracy"]) for row in bins]),
+                ("honest", [(0.0, 0.0), (1.0, 1.0)]),
+            ],
+            x_title="confidence",
+            x_range=(0, 1),
+            y_range=(0, 1),
+            percent=True,
+        )
+        if bins
+        else None,
+        "costs": scene_costs(run),
+        "matrix": confusion_rows(run.get_absolute_url(), report["labels"], report["confusion"]),
+        "labels": report["labels"],
+        "per_label": sorted(report.get("per_label", []), key=lambda row: -row["photos"]),
+        "right": right.select_related("photo__scene_class")[:GALLERY],
+        "wrong": wrong.select_related("photo__scene_class")[:GALLERY],
+        "coverage_chart": line_chart(
+            "Right among its suggestions, by how often it suggests",
+            [("precision", coverage)],
+            x_title="share of photos with a suggestion",
+            x_range=(0, 1),
+            percent=True,
+        ),
+        "coverage": [point for point in coverage if round(point[0], 3) in (0.2, 0.4, 0.6, 0.8, 1.0)],
+    }
+
+
+def scene_costs(run: TrainingRun, most: int = 12) -> list[dict[str, Any]]:
+    """The scene classes whose photos are most often predicted otherwise, with their row of the mapping."""
+    rows = run.report.get("scene_costs", [])[:most]
+    photos = run.report.get("test_photos") or 0
+    errors = round(photos * (1 - (run.accuracy or 0.0))) or 1
+    keys = [row["scene_class"] for row in rows]
+    entries = MappingEntry.objects.filter(opinion=None, scene_class__key__in=keys).select_related(
+        "scene_class"
+    )
+    by_key = {entry.scene_class.key: entry for entry in entries}
+    return [
+        {
+            **row,
+            "entry": by_key.get(row["scene_class"]),
+            "share": row["wrong"] / errors,
+            "points": 100 * row["wrong"] / photos if photos else 0.0,
+            "mostly": row["taken_for_count"] > row["photos"] / 2,
+        }
+        for row in rows
+    ]
+
+
+def target_of(run: TrainingRun, wanted: str) -> dict[str, Any] | None:
+    """What the report says about a target precision in per cent, the nearest it knows; None without any."""
+    rows = run.report.get("targets") or []
+    if not rows:
+        return None
+    percent = int(wanted) if wanted.isdecimal() and len(wanted) < 4 else 90
+    row = min(rows, key=lambda row: abs(row["target"] * 100 - percent))
+    points = [(r["coverage"], r["precision"]) for r in rows if r["precision"] is not None]
+    spoken = sorted((label, t) for label, t in row["thresholds"].items() if t <= 1)
+    return {
+        **row,
+        "percent": round(100 * row["target"]),
+        "lowest": round(100 * rows[0]["target"]),
+        "highest": round(100 * rows[-1]["target"]),
+        "spoken": spoken,
+        "silent": sorted(label for label, t in row["thresholds"].items() if t > 1),
+        "chart": line_chart(
+            "Right among its suggestions, by how often it suggests",
+            [
+                ("each target", points),
+                ("this one", [(row["coverage"], row["precision"])] if row["precision"] is not None else []),
+            ],
+            x_title="share of photos with a suggestion",
+            x_range=(0, 1),
+            percent=True,
+        ),
+    }
+
+
+def by_outcome(held_out: QuerySet[HeldOutPrediction], *, right: bool) -> QuerySet[HeldOutPrediction]:
+    """Suggestions that fit, or the costly errors: a hashtag where another or none belongs.
+
+    `other` suggests nothing, so it is in neither.
+    """
+    suggested = held_out.exclude(predicted=OTHER)
+    return suggested.filter(true=F("predicted")) if right else suggested.exclude(true=F("predicted"))
+
+
+def confusion_rows(run_url: str, labels: list[str], counts: list[list[int]]) -> list[dict[str, Any]]:
+    """Rows of true labels with cells {count, share in per cent of the row, href, is_right, is_costly}."""
+    rows = []
+    photos = reverse("trainer:run_photos", args=[run_url.rstrip("/").rpartition("/")[2]])
+    for i, (true, row) in enumerate(zip(labels, counts, strict=True)):
+        total = sum(row)
+        cells = [
+            {
+                "count": count,
+                "share": round(100 * count / total) if total else 0,
+                "predicted": labels[j],
+                "is_right": i == j,
+                "is_costly": i != j and labels[j] != OTHER,
+                "is_deep": count > (0.55 if i == j or labels[j] == OTHER else 0.3) * total,
+                "href": f"{photos}?{urlencode({'true': true, 'predicted': labels[j]})}",
+            }
+            for j, count in enumerate(row)
+        ]
+        rows.append({"label": true, "total": total, "cells": cells})
+    return rows
+
+
+def bars(per_label: Counter[str], few: int = 0) -> list[dict[str, Any]]:
+    """Rows of a bar chart, the longest first; `few` marks labels with fewer photos than that."""
+    most = max(per_label.values(), default=1)
+    return [
+        {"label": label, "photos": n, "share": 100 * n / most, "other": label == OTHER, "few": n < few}
+        for label, n in per_label.most_common()
+    ]
+
+
+def expected_seconds(photos: int) -> dict[str, float]:
+    """By recipe: from the newest finished runs here, by photo. Recipes that never ran here are not in it."""
+    done = TrainingRun.objects.filter(job__state=Job.State.SUCCEEDED).select_related("job")
+    rates: dict[str, list[float]] = {}
+    for preset, report, job in [(run.preset, run.report, run.job) for run in done[:30]]:
+        used = report.get("train_photos", 0) + report.get("test_photos", 0)
+        if used and job.seconds:
+            rates.setdefault(preset, []).append(max(0.0, job.seconds - START) / used)
+    return {preset: START + median(some[:3]) * photos for preset, some in rates.items()}

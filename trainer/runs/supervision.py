@@ -1,0 +1,260 @@
+"""Training by a job: the engine trains in a process of its own, its events become rows."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from django.conf import settings
+from django.db.models import Max
+
+from jobs.lease import Cancelled, JobError, Lease
+from jobs.processes import Event, run_process
+from trainer.models import Epoch, HeldOutPrediction, TestSet, TrainingRun
+from trainer.programs import engine
+from trainer.runs import disk
+
+LIVE_EVERY = 1.9  # seconds between writes of the running epoch: the engine tells of it every 2
+CURVE_POINTS = 200
+SPEED = ("loss", "lr", "photos_per_second", "memory_mb", "gpu_memory_mb")
+LIVE = ("epoch", "step", "steps", *SPEED, "seconds_left")
+COLUMNS = (*SPEED, "test_loss", "accuracy", "balanced_accuracy", "train_accuracy", "seconds")
+PHASES = {"reading": "Reading photos", "features": "Computing features", "export": "Exporting"}
+
+
+def supervise(lease: Lease) -> None:
+    """The job "trainer.train": the engine trains in a process of its own, its events become rows.
+
+    After a kill the engine goes on from its checkpoint; epochs written before are written over.
+    """
+    run = TrainingRun.objects.select_related("photo_set", "release").get(job=lease.job)
+    disk.make_room(beginning=run)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    left_out = _write_manifest(run)
+    with lease.fenced():
+        run.report = run.report | {"left_out": left_out}
+        run.save(update_fields=["report"])
+    task = run.folder / "job.json"
+    task.write_text(json.dumps(_task(run)))
+    lease.beat(message="Starting the trainer")
+    recorder = Recorder(lease, run)
+    try:
+        run_process(lease, engine("train", task), recorder.record)
+    except (Cancelled, JobError):
+        recorder.clear()
+        raise
+    _keep_results(lease, run, left_out | {"unreadable": recorder.unreadable})
+    disk.make_room()
+
+
+def _task(run: TrainingRun) -> dict[str, Any]:
+    """What the engine reads: see trainer.engine.training.run.RunJob."""
+    task = {
+        "recipe": run.recipe,
+        "photos": str(run.folder / "manifest.csv"),
+        "out": str(run.folder),
+        "cache": str(settings.FEATURE_CACHE_DIR),
+    }
+    root = Path(run.photo_set.root)
+    for folder in (root / "Partitions", root.parent / "Partitions"):
+        if folder.is_dir():
+            return task | {"partitions": str(folder)}
+    return task
+
+
+def _write_manifest(run: TrainingRun) -> dict[str, Any]:
+    """manifest.csv for the engine, labels from the frozen release. Returns what has no label there."""
+    labels = dict(run.release.labels.values_list("scene_key", "label"))
+    left_out = 0
+    unlabelled: set[str] = set()
+    used: set[str] = set()
+    root = Path(run.photo_set.root)
+    photos = run.photo_set.photos.order_by("pk").values_list("pk", "path", "scene_class__key")
+    with (run.folder / "manifest.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("photo_id", "path", "label", "scene_class"))
+        for pk, path, key in photos.iterator():
+            if label := labels.get(key):
+                used.add(label)
+                rows.writerow((pk, root / path, label, key))
+            else:
+                left_out += 1
+                unlabelled.add(key)
+    if len(used) < 2:
+        raise JobError(
+            f"{run.photo_set} has photos of only {len(used)} label{'s' * (len(used) != 1)} of {run.release}: "
+            "there is nothing to tell apart.",
+            "Choose a photo set with classes of at least two hashtags (other counts as one).",
+        )
+    return {"photos": left_out, "classes": sorted(unlabelled)}
+
+
+def record(lease: Lease, run: TrainingRun, event: Event) -> None:
+    """One event of the engine, where none before it matters."""
+    Recorder(lease, run).record(event)
+
+
+class Recorder:
+    """Writes the engine's events down: progress into the job, epochs into rows, the running one into `live`.
+
+    `run.live`, while it trains: epoch, step and steps (batches of the whole run), loss, lr,
+    photos_per_second, memory_mb, gpu_memory_mb, seconds_left; `curve`, at most 200 [step, loss, lr];
+    `saved`, the [epoch, batch] of the checkpoint. Every field may be missing.
+    """
+
+    def __init__(self, lease: Lease, run: TrainingRun) -> None:
+        self.lease, self.run = lease, run
+        self.unreadable = 0
+        self.curve: list[list[float]] = run.live.get("curve", [])
+        self.saved: list[int] = run.live.get("saved", [])
+        self.written = -LIVE_EVERY  # when `live` was
+        self.counts_batches = False
+        self.reached = run.epochs.aggregate(last=Max("number"))["last"] or 0
+
+    def record(self, event: Event) -> None:
+        """Raises what Lease.beat and Lease.fenced raise. Unknown events are left alone."""
+        known: dict[str, Callable[[Event], None]] = {
+            "started": self._started,
+            "progress": self._progress,
+            "step": self._step,
+            "epoch": self._epoch,
+            "saved": self._saved,
+            "skipped": self._skipped,
+            "stopped_early": self._stopped_early,
+            "waiting": self._waiting,
+        }
+        if write := known.get(str(event.get("event"))):
+            write(event)
+
+    def clear(self) -> None:
+        """Nothing runs any more; what it takes to go on is kept."""
+        with self.lease.fenced():
+            self._write_live({"curve": self.curve, "saved": self.saved} if self.curve or self.saved else {})
+
+    def _started(self, event: Event) -> None:
+        words = f"Training on {event['train']} photos, {event['test']} held out"
+        self.lease.beat(message=f"Going on: {words}" if event.get("resumed") else words)
+
+    def _progress(self, event: Event) -> None:
+        phase = str(event.get("phase", ""))
+        words = PHASES.get(phase, phase.capitalize())
+        self.lease.beat(event.get("done"), event.get("total"), words, event.get("seconds_left"))
+
+    def _step(self, event: Event) -> None:
+        step, steps = int(event["step"]), int(event.get("steps") or 0)
+        self.counts_batches = True
+        self.curve = add_point(self.curve, [step, event["loss"], event.get("lr") or 0.0])
+        now = time.monotonic()
+        if now - self.written >= LIVE_EVERY:
+            self.written = now
+            with self.lease.fenced():
+                self._write_live(
+                    {name: event[name] for name in LIVE if name in event}
+                    | {"curve": self.curve, "saved": self.saved}
+                )
+        words = f"Epoch {event.get('epoch', '?')}, batches"
+        self.lease.beat(step, steps, words, event.get("seconds_left"))
+
+    def _write_live(self, live: dict[str, Any]) -> None:
+        self.run.live = live
+        self.run.save(update_fields=["live"])
+
+    def _epoch(self, event: Event) -> None:
+        number = int(event["epoch"])
+        with self.lease.fenced():
+            Epoch.objects.update_or_create(
+                run=self.run, number=number, defaults={name: event.get(name) for name in COLUMNS}
+            )
+        # Only an epoch never reached before: a run that dies at the same place again and again must end.
+        if number > self.reached:
+            self.reached = number
+            self.lease.progressed()
+        if self.counts_batches:
+            self.lease.beat(seconds_left=event.get("seconds_left"))
+        else:
+            self.lease.beat(number, int(event.get("epochs") or 0), "Epochs", event.get("seconds_left"))
+
+    def _saved(self, event: Event) -> None:
+        saved = [int(event.get("epoch") or 0), int(event.get("batch") or 0)]
+        if saved > self.saved:
+            self.saved = saved
+            with self.lease.fenced():
+                self._write_live(self.run.live | {"saved": saved})
+            self.lease.progressed()
+
+    def _skipped(self, event: Event) -> None:
+        self.unreadable += 1
+
+    def _stopped_early(self, event: Event) -> None:
+        self.lease.beat(message=f"Stopped after epoch {event.get('epoch')}: {event.get('reason', '')}")
+
+    def _waiting(self, event: Event) -> None:
+        self.lease.beat(message=str(event.get("reason") or "Another trainer still has this run's folder"))
+
+
+def add_point(curve: list[list[float]], point: list[float]) -> list[list[float]]:
+    """The curve with one more point [step, …]: at most CURVE_POINTS of them, evenly spread over the steps.
+
+    A run that goes on from its checkpoint repeats steps: what the curve has from there on is dropped.
+    """
+    curve = [known for known in curve if known[0] < point[0]]
+    span = point[0] - curve[0][0] if curve else 0
+    if curve and (point[0] - curve[-1][0]) * CURVE_POINTS < span:
+        return curve
+    curve = [*curve, point]
+    if len(curve) <= CURVE_POINTS:
+        return curve
+    thinned = curve[:1]
+    for known in curve[1:]:
+        if (known[0] - thinned[-1][0]) * CURVE_POINTS >= 2 * span:
+            thinned.append(known)
+    return thinned
+
+
+def _keep_results(lease: Lease, run: TrainingRun, left_out: dict[str, Any]) -> None:
+    report = json.loads((run.folder / "report.json").read_text())
+    digests = dict(run.photo_set.photos.values_list("pk", "sha256"))
+    with (run.folder / "test_predictions.csv").open(newline="") as file:
+        held_out = [
+            HeldOutPrediction(
+                run=run,
+                photo_id=int(row["photo_id"]),
+                true=row["true"],
+                predicted=row["predicted"],
+                confidence=float(row["confidence"]),
+            )
+            for row in csv.DictReader(file)
+            if int(row["photo_id"]) in digests
+        ]
+    with lease.fenced():
+        run.report = report | {"left_out": left_out}
+        run.accuracy, run.balanced_accuracy = report["accuracy"], report["balanced_accuracy"]
+        run.test_set, run.right = _test_set(held_out, digests)
+        run.live = {}
+        run.save(
+            update_fields=["report", "accuracy", "balanced_accuracy", "test_set", "right", "live"],
+        )
+        run.held_out.all().delete()
+        HeldOutPrediction.objects.bulk_create(held_out, batch_size=1000)
+
+
+def _test_set(
+    held_out: Sequence[HeldOutPrediction], digests: dict[int, str]
+) -> tuple[TestSet | None, bytes | None]:
+    """Which photos the run was measured on, and a bit for each, in the order of their keys: was it right?"""
+    if not held_out:
+        return None, None
+    keys = np.array([int(digests[row.photo_id][:16], 16) for row in held_out], np.uint64)
+    right = np.array([row.true == row.predicted for row in held_out])
+    order = np.argsort(keys, kind="stable")
+    content = keys[order].tobytes()
+    made, _ = TestSet.objects.get_or_create(
+        digest=hashlib.sha256(content).hexdigest(), defaults={"photos": len(keys), "keys": content}
+    )
+    return made, np.packbits(right[order]).tobytes()

@@ -1,0 +1,1 @@
+"""What the votes say: rates, strata, blame, rivals, exports."""

@@ -1,0 +1,105 @@
+"""Lists of campaigns and of judged photos: how far each campaign is, and what stands behind a bar."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+
+from validation.agreement.results import BINS
+from validation.agreement.strata import FITTING, JUDGED, NOT_FITTING, TIED, asked
+from validation.models import Campaign, Participation, Prediction, Question
+from validation.voting.assignment import answered_by
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a campaign is: for everybody, or for one person."""
+
+    suggested: int
+    done: int
+    left: int
+
+    @property
+    def total(self) -> int:
+        return self.done + self.left
+
+
+NO_PROGRESS = Progress(0, 0, 0)
+
+
+def progress_of(
+    campaigns: Iterable[Campaign], *, person: AbstractBaseUser | None = None
+) -> dict[int, Progress]:
+    """Campaign id → suggested photos, how many are done, how many are left.
+
+    For everybody from the questions. Done for a person is what they answered; left for them is what is open
+    for anybody less what they answered of it.
+    """
+    chosen = list(campaigns)
+    rows = Question.objects.filter(campaign__in=chosen, kind=Question.Kind.SUGGESTION).order_by()
+    counted = {
+        row["campaign_id"]: Progress(row["n"], row["done"], row["n"] - row["done"])
+        for row in rows.values("campaign_id").annotate(
+            n=Count("pk"), done=Count("pk", filter=Q(is_done=True))
+        )
+    }
+    if person is None:
+        return counted
+    unseen = Q(campaign__only_unseen=True) & answered_by(person, only_unseen=True)
+    seen = Q(campaign__only_unseen=False) & answered_by(person, only_unseen=False)
+    answered = dict(
+        rows.filter(unseen | seen, is_done=False).values_list("campaign_id").annotate(n=Count("pk"))
+    )
+    done = dict(
+        Participation.objects.filter(person_id=person.pk, campaign__in=chosen).values_list(
+            "campaign_id", F("fits") + F("does_not_fit") + F("skips")
+        )
+    )
+    return {
+        pk: Progress(one.suggested, done.get(pk, 0), one.left - answered.get(pk, 0))
+        for pk, one in counted.items()
+    }
+
+
+def hashtags_asked(campaign: Campaign | None, kind: str = Question.Kind.SUGGESTION) -> list[str]:
+    return list(
+        asked(campaign, kind).order_by("hashtag__name").values_list("hashtag__name", flat=True).distinct()
+    )
+
+
+SAID = {"fits": FITTING, "does_not_fit": NOT_FITTING, "tie": TIED, "open": ~JUDGED}
+
+
+def judged_photos(
+    campaign: Campaign | None,
+    *,
+    hashtag: str = "",
+    said: str = "",
+    scene: str = "",
+    tenth: int | None = None,
+    kind: str = Question.Kind.SUGGESTION,
+    among: list[int] | None = None,
+) -> QuerySet[Question]:
+    """Questions with their counts, for the pages behind the bars; the most answered first."""
+    shown = asked(campaign, kind).select_related("photo", "hashtag")
+    if among is not None:
+        shown = shown.filter(pk__in=among)
+    if hashtag:
+        shown = shown.filter(hashtag__name=hashtag)
+    if said:
+        shown = shown.filter(SAID[said])
+    if tenth is not None:
+        low, high = tenth / BINS, (tenth + 1) / BINS
+        shown = shown.filter(confidence__gte=low, confidence__lt=high if tenth < BINS - 1 else 1.01)
+    if scene:
+        seen = Prediction.objects.filter(
+            photo_id=OuterRef("photo_id"), model_id=OuterRef("campaign__model_id"), scene_class__key=scene
+        )
+        shown = shown.filter(Exists(seen))
+    return shown.order_by((F("fits") + F("does_not_fit")).desc(), "hashtag__name", "pk")

@@ -1,0 +1,67 @@
+"""What is known of the photos the model kept silent about."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from django.db.models import Count, Exists, OuterRef
+
+from mapping.models import Hashtag
+from validation.agreement.strata import FITTING, JUDGED, NOT_FITTING, TIED, asked
+from validation.models import (
+    AuthorHashtag,
+    Campaign,
+    Prediction,
+    Question,
+)
+from validation.statistics.rate import Rate, rate_of_counts
+
+
+def silent_by_reason(*, campaign: Campaign) -> list[tuple[str, int]]:
+    """Why the model kept silent, and about how many photos; the most frequent reason first.
+
+    Only the kind of reason counts, the part before a colon or bracket: what follows differs by photo.
+    """
+    silent = Prediction.objects.of(campaign).filter(hashtag=None).order_by()
+    counts: Counter[str] = Counter()
+    for reason in silent.values_list("reason", flat=True):
+        counts[reason.split(":")[0].split("(")[0].strip()] += 1
+    return counts.most_common()
+
+
+@dataclass(frozen=True)
+class Silence:
+    """Photos the model kept silent about, and what is known of how rightly.
+
+    `rightly` is of photos drawn at random: the share where people find that the hashtag the model thought of
+    first does not fit, a tie a half. What remains it could have suggested.
+    """
+
+    photos: int
+    judged: int  # of them, with a hashtag somebody else suggested that people answered about
+    fitting: int  # of those, with a hashtag that people found fitting: something could have been suggested
+    authored: int = 0  # photos whose authors' own hashtags are known
+    popular: int = 0  # of those, with one of our hashtags among them
+    rightly: Rate | None = None  # None: nobody was asked
+
+
+def silence(campaign: Campaign) -> Silence:
+    silent = Prediction.objects.of(campaign).filter(hashtag=None).order_by()
+    others = Question.objects.filter(JUDGED, photo_id=OuterRef("photo_id"), kind=Question.Kind.SUGGESTION)
+    known = silent.filter(Exists(others))
+    own = AuthorHashtag.objects.filter(photo_id=OuterRef("photo_id"))
+    thought = asked(campaign, Question.Kind.SILENCE).aggregate(
+        right=Count("pk", filter=NOT_FITTING),
+        ties=Count("pk", filter=TIED),
+        wrong=Count("pk", filter=FITTING),
+    )
+    ours = own.filter(name__in=Hashtag.objects.values("name"))
+    return Silence(
+        photos=silent.count(),
+        judged=known.count(),
+        fitting=known.filter(Exists(others.filter(FITTING))).count(),
+        authored=silent.filter(Exists(own)).count(),
+        popular=silent.filter(Exists(ours)).count(),
+        rightly=rate_of_counts(thought["right"], thought["ties"], thought["wrong"]),
+    )

@@ -1,0 +1,1 @@
+"""Campaigns: their rules, predictions, questions and counts."""

@@ -1,0 +1,133 @@
+"""How the votes on each question stand, and when it has enough of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from django.db import transaction
+from django.db.models import Case, Count, F, Min, Q, QuerySet, Value, When
+from django.db.models.functions import Least
+
+from validation.models import (
+    Campaign,
+    Question,
+    Vote,
+)
+
+CHUNK = 2000  # rows at a time
+SLACK = timedelta(minutes=1)
+LOCKED_BY = ("photo_id", "hashtag_id", "pk")
+Pair = tuple[int, int]  # photo, hashtag
+Row = TypeVar("Row")
+
+
+def needed(*, votes_per_photo: int, extra_votes: int, fits: int, does_not_fit: int) -> int:
+    """Answers a question needs: the campaign's number, and one more at a time, up to `extra_votes`, as long
+    as people disagree, that is on a tie or a margin of one against somebody.
+    """
+    split = min(fits, does_not_fit) > 0 and abs(fits - does_not_fit) <= 1
+    if not split or fits + does_not_fit < votes_per_photo:
+        return votes_per_photo
+    return min(votes_per_photo + extra_votes, fits + does_not_fit + 1)
+
+
+def settle(question: Question, campaign: Campaign) -> None:
+    """Set needed and is_done by the question's counts; does not save. Gold has no end: it is asked of all."""
+    if question.kind == Question.Kind.GOLD:
+        return
+    question.needed = needed(
+        votes_per_photo=campaign.votes_per_photo,
+        extra_votes=campaign.extra_votes if question.kind == Question.Kind.SUGGESTION else 0,
+        fits=question.fits,
+        does_not_fit=question.does_not_fit,
+    )
+    question.is_done = question.answers >= question.needed
+
+
+def settle_all(campaign: Campaign) -> None:
+    """As `settle`, for every question of the campaign at once, after a change of its rules; saves."""
+    rows = Question.objects.filter(campaign=campaign).exclude(kind=Question.Kind.GOLD)
+    votes, answers = campaign.votes_per_photo, F("fits") + F("does_not_fit")
+    margin_of_one = Q(fits__lte=F("does_not_fit") + 1, does_not_fit__lte=F("fits") + 1)
+    enough_to_see = Q(fits__gte=votes - F("does_not_fit"))
+    split = margin_of_one & enough_to_see & Q(fits__gt=0, does_not_fit__gt=0)
+    more = Least(Value(votes + campaign.extra_votes), answers + 1)
+    extra = When(split & Q(kind=Question.Kind.SUGGESTION), then=more)
+    chosen = lock(rows)
+    for some in _parts(chosen, CHUNK):
+        part = Question.objects.filter(pk__in=some)
+        part.update(needed=Case(extra, default=Value(votes)))
+        part.update(is_done=Case(When(needed__lte=answers, then=Value(True)), default=Value(False)))
+
+
+def recount(pairs: Iterable[Pair]) -> int:
+    """Count the votes on these photos and hashtags anew, in every campaign that asks about them.
+
+    Returns how many questions were counted. To be called in a transaction; questions are locked in one order,
+    across parts too, like everywhere, so that two who do this cannot wait for each other.
+    """
+    number = 0
+    for some in _parts(sorted(set(pairs)), CHUNK // 4):
+        asked = Question.objects.filter(photo_id__in={photo for photo, _ in some})
+        wanted = set(some)
+        questions = [
+            one
+            for one in asked.select_for_update(of=("self",)).order_by(*LOCKED_BY).select_related("campaign")
+            if (one.photo_id, one.hashtag_id) in wanted
+        ]
+        _count_votes(questions)
+        for one in questions:
+            settle(one, one.campaign)
+        fields = ("fits", "does_not_fit", "skips", "needed", "is_done", "answered_at")
+        Question.objects.bulk_update(questions, fields, batch_size=500)
+        number += len(questions)
+    return number
+
+
+@transaction.atomic
+def count_votes_since(began: datetime) -> int:
+    """Count anew what was voted on since then. Whoever voted while make_questions worked could not see its
+    questions yet, and did not count along with them; to be called once they are committed.
+
+    And a little before: a vote is dated when it is begun, by another machine's clock, and kept later.
+    """
+    votes = Vote.objects.filter(created_at__gte=began - SLACK).order_by()
+    return recount(votes.values_list("photo_id", "hashtag_id").distinct())
+
+
+def lock(rows: QuerySet[Question]) -> list[int]:
+    """Numbers of these questions, locked in the order in which everybody locks them (decision 0016)."""
+    return list(rows.select_for_update(of=("self",)).order_by(*LOCKED_BY).values_list("pk", flat=True))
+
+
+def delete(rows: QuerySet[Question]) -> None:
+    """Questions and their leases, the questions locked first: whoever votes does so, too."""
+    for some in _parts(lock(rows), CHUNK):
+        Question.objects.filter(pk__in=some).delete()
+
+
+def _count_votes(questions: list[Question]) -> None:
+    photos = {question.photo_id for question in questions}
+    votes = Vote.objects.counting().filter(photo_id__in=photos).order_by()
+    counts: Counter[tuple[int, int, str]] = Counter()
+    first: dict[Pair, datetime] = {}
+    for photo, hashtag, answer, n, at in votes.values_list("photo_id", "hashtag_id", "answer").annotate(
+        n=Count("pk"), at=Min("created_at")
+    ):
+        counts[photo, hashtag, answer] = n
+        if answer != Vote.Answer.SKIP:
+            first[photo, hashtag] = min(at, first.get((photo, hashtag), at))
+    for question in questions:
+        pair = question.photo_id, question.hashtag_id
+        question.fits = counts[*pair, Vote.Answer.FITS]
+        question.does_not_fit = counts[*pair, Vote.Answer.DOES_NOT_FIT]
+        question.skips = counts[*pair, Vote.Answer.SKIP]
+        question.answered_at = first.get(pair)
+
+
+def _parts(rows: list[Row], size: int) -> Iterator[list[Row]]:
+    for at in range(0, len(rows), size):
+        yield rows[at : at + size]

@@ -1,0 +1,140 @@
+"""What models say about the photos of a campaign: a job that goes on where it stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from jobs import queue as jobs
+from jobs.lease import JobError, Lease
+from jobs.models import Job
+from mapping.models import Hashtag, SceneClass
+from trainer.engine.errors import ModelError
+from trainer.models import TrainedModel
+from trainer.registry import serving
+from validation.campaigns.counts import count_votes_since
+from validation.campaigns.questions import make_questions
+from validation.models import Campaign, Photo, Prediction
+from validation.models.photos import PhotoQuerySet
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+    from trainer.engine.serving.predict import Suggestion
+
+PREDICT = "validation.predict"
+BATCH = 16  # photos between two heartbeats, and lost at most when a worker dies
+
+
+@transaction.atomic
+def predict_again(*, campaign: Campaign, by: AbstractBaseUser | None) -> Job:
+    """A job for what was added: photos, rivals, hashtags. One that still waits in the queue does it anyway;
+    one that runs may be past the new photos, so a new job takes over from it.
+    """
+    locked = Campaign.objects.select_for_update(of=("self",)).select_related("job").get(pk=campaign.pk)
+    if locked.job and locked.job.state == Job.State.QUEUED:
+        return locked.job
+    title = f"Predict the photos of “{locked.name}”"
+    job = jobs.enqueue(kind=PREDICT, title=title, by=by, url=locked.get_absolute_url())
+    Campaign.objects.filter(pk=locked.pk).update(job=job)
+    campaign.job = job
+    return job
+
+
+def predict(lease: Lease) -> None:
+    """The job "validation.predict": what the campaign's model and its rivals say about each photo, once each,
+    and the questions made of it.
+    """
+    campaign = Campaign.objects.select_related("model").filter(job=lease.job).first()
+    if campaign is None:
+        return  # a newer job has taken over
+    models = [campaign.model, *campaign.rivals.exclude(pk=campaign.model_id).order_by("pk")]
+    total = sum(_photos(campaign).count() for _ in models)
+    done = total - sum(_unpredicted(campaign, model).count() for model in models)
+    lease.beat(done, total, "Loading the model")
+    hashtags = {hashtag.name: hashtag for hashtag in Hashtag.objects.all()}
+    scenes = dict(SceneClass.objects.values_list("key", "pk"))
+    started, before = time.monotonic(), done
+    for model in models:
+        for batch in _batches(campaign, model):
+            if not Campaign.objects.filter(pk=campaign.pk, job=lease.job).exists():
+                return
+            rows = _predict_batch(model, batch, hashtags, scenes)
+            with lease.fenced():
+                # Another campaign with this model may have predicted a photo meanwhile: its row stands.
+                Prediction.objects.bulk_create(rows, ignore_conflicts=True)
+            done += len(batch)
+            pace = (time.monotonic() - started) / (done - before)
+            lease.beat(done, max(done, total), "Predicting", pace * max(0, total - done))
+    began = timezone.now()
+    make_questions(campaign=campaign)
+    count_votes_since(began)
+
+
+def _photos(campaign: Campaign) -> PhotoQuerySet:
+    return Photo.objects.shown().filter(campaigns=campaign)
+
+
+def _unpredicted(campaign: Campaign, model: TrainedModel) -> PhotoQuerySet:
+    known = Prediction.objects.filter(photo_id=OuterRef("pk"), model=model)
+    return _photos(campaign).filter(~Exists(known))
+
+
+def _batches(campaign: Campaign, model: TrainedModel) -> Iterator[list[Photo]]:
+    """By primary key, so that no query looks at the same rows again and memory holds one batch."""
+    last = 0
+    while batch := list(_unpredicted(campaign, model).filter(pk__gt=last).order_by("pk")[:BATCH]):
+        yield batch
+        last = batch[-1].pk
+
+
+def _predict_batch(
+    model: TrainedModel, photos: list[Photo], hashtags: dict[str, Hashtag], scenes: dict[str, int]
+) -> list[Prediction]:
+    try:
+        said = list(serving.suggest((_bytes(photo) for photo in photos), model=model))
+    except serving.NoActiveModel as error:
+        raise JobError(
+            f"“{model}” has not been exported yet.", "Try again once its export has ended."
+        ) from error
+    except ModelError as error:
+        raise JobError(f"“{model}” cannot predict: {error}", "Export it again, then try again.") from error
+    return [_prediction(photo, model, one, hashtags, scenes) for photo, one in zip(photos, said, strict=True)]
+
+
+def _bytes(photo: Photo) -> bytes:
+    try:
+        with photo.file.open("rb") as file:
+            return bytes(file.read())
+    except OSError:
+        return b""  # lost from the storage: predicted as unreadable, and the rest goes on
+
+
+def _prediction(
+    photo: Photo,
+    model: TrainedModel,
+    said: Suggestion,
+    hashtags: dict[str, Hashtag],
+    scenes: dict[str, int],
+) -> Prediction:
+    if said.hashtag is not None and said.hashtag not in hashtags:
+        raise JobError(
+            f"“{model}” suggests #{said.hashtag}, which is not one of our hashtags.",
+            "Load the catalogue the model was trained with (manage.py prepare), then try again.",
+        )
+    scene, scene_confidence = said.scene or ("", None)
+    return Prediction(
+        photo=photo,
+        model=model,
+        hashtag=hashtags[said.hashtag] if said.hashtag else None,
+        confidence=said.confidence,
+        reason="" if said.hashtag else (said.reason or "unsure")[:200],
+        candidates=[list(candidate) for candidate in said.candidates],
+        scene_class_id=scenes.get(scene),
+        scene_confidence=scene_confidence if scene in scenes else None,
+    )

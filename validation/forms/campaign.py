@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+
+from trainer.models import TrainedModel
+from trainer.registry import serving
+from validation.forms.intake import ManyFilesField
+from validation.models import Campaign
+
+if TYPE_CHECKING:
+    _CampaignModelForm = forms.ModelForm[Campaign]
+else:  # Django's own class takes no type argument
+    _CampaignModelForm = forms.ModelForm
+
+
+AT_ONCE = 100  # files that are taken in while the page waits; a job takes more
+
+
+class PercentField(forms.FloatField):
+    """A share that people write as a percentage: 8 is 0.08. Blank: as it was."""
+
+    widget = forms.NumberInput(attrs={"min": 0, "max": 100, "step": "any"})
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=0, max_value=100, required=False, **kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        return f"{100 * value:.4g}" if isinstance(value, float) else value
+
+    def clean(self, value: Any) -> float | None:
+        percent = super().clean(value)
+        return None if percent is None else float(percent) / 100
+
+
+class RulesForm(_CampaignModelForm):
+    """What may change while a campaign runs."""
+
+    min_confidence = PercentField(
+        label="Least confidence, %",
+        help_text="Suggestions the model is less sure of are not asked about. 0: all.",
+    )
+    audit_share = PercentField(
+        label="Drawn at random, %",
+        help_text="The rest is drawn where an answer teaches most: rare hashtags, unsure photos.",
+    )
+    gold_share = PercentField(
+        label="Known answers, %",
+        help_text="Mixed in quietly; who gets fewer than 85 % of them right is paused.",
+    )
+    control_share = PercentField(
+        label="Wrong hashtags on purpose, %",
+        help_text="Show how readily people say yes, so that the result can be corrected for it.",
+    )
+    silence_share = PercentField(
+        label="Silent suggestions, %",
+        help_text="What the model thought of but did not suggest: shows how rightly it keeps silent.",
+    )
+    would_post_share = PercentField(
+        label="Asked whether they would post it, %", help_text="After the vote, and apart from it."
+    )
+
+    class Meta:
+        model = Campaign
+        fields = [
+            "name",
+            "votes_per_photo",
+            "extra_votes",
+            "hashtags",
+            "min_confidence",
+            "audit_share",
+            "gold_share",
+            "control_share",
+            "silence_share",
+            "would_post_share",
+            "only_unseen",
+            "rivals",
+            "audience",
+            "language",
+            "closes_at",
+        ]
+        labels = {
+            "extra_votes": "More votes where people disagree",
+            "hashtags": "Hashtags asked about",
+            "only_unseen": "Only photos new to the voter",
+            "rivals": "Rival models",
+            "audience": "Who may vote",
+            "closes_at": "Closes",
+        }
+        help_texts = {
+            "votes_per_photo": "People who answer about each photo. More photos tell more than more votes.",
+            "extra_votes": "One at a time on a tie or a margin of one, at most so many.",
+            "hashtags": "None chosen: all.",
+            "only_unseen": "Nobody is asked about a photo they saw in another campaign. Off: they "
+            "may be, about another hashtag. For a small crowd.",
+            "rivals": "Scored on the votes already given; nobody is asked about them.",
+            "language": "Blank: the voter's own.",
+            "closes_at": "Blank: until somebody closes it. UTC.",
+        }
+        widgets = {
+            "hashtags": forms.CheckboxSelectMultiple,
+            "rivals": forms.CheckboxSelectMultiple,
+            "audience": forms.RadioSelect,
+            "language": forms.Select,
+            "closes_at": forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.label_suffix = ""
+        for name, least, most in (("votes_per_photo", 1, 100), ("extra_votes", 0, 20)):
+            number = self.fields[name]
+            assert isinstance(number, forms.IntegerField)
+            number.widget.attrs.update(min=least, max=most)
+            number.validators += [MinValueValidator(least), MaxValueValidator(most)]
+        self.fields["extra_votes"].required = False
+        languages = [("", "The voter's own"), *settings.LANGUAGES]
+        self.fields["language"] = forms.ChoiceField(choices=languages, required=False)
+        self.fields["audience"] = forms.ChoiceField(
+            choices=Campaign.Audience.choices,
+            widget=forms.RadioSelect,
+            label="Who may vote",
+            required=False,
+            initial=Campaign.Audience.MEMBERS,
+        )
+        rivals = self.fields["rivals"]
+        assert isinstance(rivals, forms.ModelMultipleChoiceField)
+        rivals.queryset = TrainedModel.objects.exclude(manifest={}).exclude(pk=self.instance.model_id)
+        if not rivals.queryset.exists():
+            rivals.help_text = "There is no other model yet."
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        mixed_in = sum(cleaned.get(f"{kind}_share") or 0 for kind in ("gold", "control", "silence"))
+        if mixed_in > 0.5:
+            self.add_error(
+                "control_share",
+                "With the known answers and the silent suggestions that is more than half: "
+                "little would be learned.",
+            )
+        return cleaned
+
+    def rules(self) -> dict[str, Any]:
+        """What create_campaign and change_rules take beside the name; what was left blank stays as it is."""
+        said = {field: self.cleaned_data[field] for field in RulesForm.Meta.fields if field != "name"}
+        may_be_blank = ("language", "closes_at", "hashtags", "rivals")
+        return {
+            field: value for field, value in said.items() if field in may_be_blank or value not in ("", None)
+        }
+
+
+class CampaignForm(RulesForm):
+    photos_of = forms.ModelChoiceField(
+        Campaign.objects.all(),
+        required=False,
+        label="Photos of another campaign",
+        empty_label="None",
+        help_text="Its votes count here too: another model can be scored at once on answers already given.",
+    )
+    uploads = ManyFilesField(
+        required=False, label="Photos", help_text="JPEG, PNG, WebP or HEIC, up to 100 files at once."
+    )
+    licence = forms.CharField(max_length=100, required=False, help_text="For example CC BY 4.0")
+    licence_url = forms.URLField(
+        max_length=500, required=False, label="Licence's page", assume_scheme="https"
+    )
+    source_url = forms.URLField(
+        max_length=500,
+        required=False,
+        label="Source",
+        assume_scheme="https",
+        help_text="Where the photos come from. Shown under each of them.",
+    )
+
+    class Meta(RulesForm.Meta):
+        fields = ["model", *RulesForm.Meta.fields]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        model = self.fields["model"]
+        assert isinstance(model, forms.ModelChoiceField)
+        model.queryset = TrainedModel.objects.exclude(manifest={})
+        model.empty_label = None
+        model.initial = serving.active_model()
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        if len(cleaned.get("uploads") or []) > AT_ONCE:
+            self.add_error(
+                "uploads", f"More than {AT_ONCE} files: take them in first (Campaigns, Photos taken in)."
+            )
+        if not cleaned.get("uploads") and not cleaned.get("photos_of"):
+            self.add_error("uploads", "Choose photos to upload, or another campaign to take them from.")
+        return cleaned

@@ -1,0 +1,129 @@
+"""The forms of photos that come in and of corrections."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from django import forms
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+
+from mapping.models import Hashtag, SceneClass
+from validation.models import Campaign, Photo
+from validation.photos.intake import is_junk
+from validation.photos.intake_sources import allowed_folder
+from validation.photos.store import WORDS
+
+if TYPE_CHECKING:
+    _CampaignModelForm = forms.ModelForm[Campaign]
+else:  # Django's own class takes no type argument
+    _CampaignModelForm = forms.ModelForm
+
+
+class ManyFilesInput(forms.ClearableFileInput):
+    allow_multiple_selected = True
+
+
+class ManyFilesField(forms.FileField):
+    """Any number of files; what they hold is checked where they are taken in."""
+
+    widget = ManyFilesInput(attrs={"accept": "image/jpeg,image/png,image/webp,image/heic"})
+
+    def clean(self, data: Any, initial: Any = None) -> list[UploadedFile[Any]]:
+        return [file for file in data or [] if file]
+
+
+class IntakeForm(forms.Form):
+    """Many photos on the same terms, from one of three places."""
+
+    request_id = forms.UUIDField(required=False, initial=uuid4, widget=forms.HiddenInput)
+    name = forms.CharField(max_length=100, help_text="So that you find it again.")
+    uploads = ManyFilesField(
+        required=False,
+        label="Photos",
+        help_text=f"{WORDS}, up to {settings.DATA_UPLOAD_MAX_NUMBER_FILES:,} files at once.",
+    )
+    archive = forms.FileField(
+        required=False,
+        label="Or a zip archive",
+        widget=forms.FileInput(attrs={"accept": ".zip"}),
+        help_text="Nothing is unpacked to the names inside; what is no photo is refused by name.",
+    )
+    folder = forms.CharField(
+        max_length=500, required=False, label="Or a folder on the server", help_text="Below its PHOTO_ROOTS."
+    )
+    table = forms.FileField(
+        required=False,
+        label="Table of the files (CSV)",
+        widget=forms.FileInput(attrs={"accept": ".csv,text/csv"}),
+        help_text="Columns: file, hashtags (as their authors wrote them), author, source_url, licence, "
+        "licence_url, consent. Only file must be there.",
+    )
+    campaign = forms.ModelChoiceField(
+        Campaign.objects.filter(is_open=True),
+        required=False,
+        empty_label="None for now",
+        label="Add them to a campaign",
+    )
+    near_duplicates = forms.BooleanField(
+        required=False, label="Add photos that are nearly the same as others, too"
+    )
+    consent = forms.ChoiceField(choices=Photo.Consent.choices, required=False, label="Consent")
+    author = forms.CharField(max_length=200, required=False)
+    licence = forms.CharField(max_length=100, required=False, help_text="For example CC BY 4.0")
+    licence_url = forms.URLField(
+        max_length=500, required=False, label="Licence's page", assume_scheme="https"
+    )
+    source_url = forms.URLField(max_length=500, required=False, label="Source", assume_scheme="https")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.label_suffix = ""
+
+    def clean_folder(self) -> str:
+        folder = self.cleaned_data["folder"].strip()
+        try:
+            return allowed_folder(folder) if folder else ""
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
+
+    def clean_archive(self) -> UploadedFile[Any] | None:
+        archive: UploadedFile[Any] | None = self.cleaned_data["archive"]
+        if archive and (archive.size or 0) > settings.MAX_ARCHIVE_BYTES:
+            limit = f"{settings.MAX_ARCHIVE_BYTES / 2**20:.0f} MB"
+            raise forms.ValidationError(f"Larger than {limit}: let it be put into a folder on the server.")
+        return archive
+
+    def clean_uploads(self) -> list[UploadedFile[Any]]:
+        uploads = [file for file in self.cleaned_data["uploads"] if not is_junk(file.name or "")]
+        large = [file.name for file in uploads if (file.size or 0) > settings.MAX_PHOTO_BYTES]
+        if large:
+            limit = f"{settings.MAX_PHOTO_BYTES / 2**20:.0f} MB"
+            more = f" and {len(large) - 5} more" if len(large) > 5 else ""
+            names = ", ".join(str(name) for name in large[:5])
+            raise forms.ValidationError(f"Larger than {limit}, so nothing was taken in: {names}{more}.")
+        return uploads
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        chosen = [name for name in ("uploads", "archive", "folder") if cleaned.get(name)]
+        if len(chosen) != 1 and not self.errors:
+            self.add_error("uploads", "Choose photos, or an archive, or a folder: one of the three.")
+        return cleaned
+
+
+class CorrectionForm(forms.Form):
+    """What a photo shows: a scene class, or a hashtag alone, or neither (other)."""
+
+    scene = forms.ModelChoiceField(
+        SceneClass.objects.all(),
+        to_field_name="key",
+        required=False,
+        label="Scene class",
+        widget=forms.TextInput,
+    )
+    hashtag = forms.ModelChoiceField(
+        Hashtag.objects.all(), to_field_name="name", required=False, empty_label="other", label="Or a hashtag"
+    )
+    seen = forms.IntegerField(required=False, widget=forms.HiddenInput)

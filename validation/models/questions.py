@@ -1,0 +1,109 @@
+"""What people are asked, made of what models predict, and known answers."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from mapping.models import Hashtag
+from validation.models.campaigns import Campaign
+from validation.models.photos import Photo
+
+
+class GoldAnswer(models.Model):
+    """A photo and a hashtag whose answer is known: mixed in quietly, it shows who looks."""
+
+    photo = models.ForeignKey(Photo, models.CASCADE, related_name="gold_answers")
+    hashtag = models.ForeignKey(Hashtag, models.PROTECT, related_name="gold_answers")
+    fits = models.BooleanField()
+    note = models.CharField(max_length=200, blank=True)
+    set_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
+    set_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [models.UniqueConstraint(fields=["photo", "hashtag"], name="one_gold_answer")]
+
+    def __str__(self) -> str:
+        return f"{self.photo_id}: {self.hashtag} {'fits' if self.fits else 'does not fit'}"
+
+
+class Question(models.Model):
+    """A photo and a hashtag that a campaign asks about, with how the votes on the two stand.
+
+    The counts are of all votes on this photo and hashtag that count, whichever campaign they were given in.
+    Everybody takes what is open in the order of `rank`, which is random: of one stratum (hashtag, band,
+    shared) what is answered is a random sample at every moment, and few are ever half answered.
+    """
+
+    class Kind(models.TextChoices):
+        SUGGESTION = "suggestion", "what the model suggests"
+        CONTROL = "control", "a wrong hashtag, on purpose"
+        GOLD = "gold", "a known answer"
+        SILENCE = "silence", "what the model thought of and did not suggest"
+
+    class Stream(models.TextChoices):
+        NONE = "", "not asked yet"
+        AUDIT = "audit", "the lowest rank of all that was open"
+        ACTIVE = "active", "drawn where it teaches most"
+
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="questions")
+    photo = models.ForeignKey(Photo, models.CASCADE, related_name="questions")
+    hashtag = models.ForeignKey(Hashtag, models.PROTECT, related_name="questions")
+    kind = models.CharField(max_length=10, choices=Kind)
+    stream = models.CharField(max_length=6, choices=Stream, blank=True)  # by which it was first drawn
+    confidence = models.FloatField(null=True, blank=True)  # of the model
+    # Third of the confidences, 0 the unsure; 3 to 5 of photos that joined once people were asked, and so on.
+    band = models.PositiveSmallIntegerField(default=0)
+    # Another campaign asks about the same. Its answers count here too, and where two models agree is no
+    # random part: a stratum of its own.
+    shared = models.BooleanField(default=False)
+    rank = models.FloatField()  # uniform on [0, 1), drawn once
+    needed = models.PositiveIntegerField()  # answers; more where people disagree
+    fits = models.PositiveIntegerField(default=0)
+    does_not_fit = models.PositiveIntegerField(default=0)
+    skips = models.PositiveIntegerField(default=0)
+    is_done = models.BooleanField(default=False)  # as many answers as needed
+    answered_at = models.DateTimeField(null=True, blank=True)  # the first answer
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["campaign", "photo", "hashtag"], name="asked_once_per_campaign")
+        ]
+        indexes = [
+            models.Index(
+                fields=["campaign", "kind", "rank"], condition=Q(is_done=False), name="question_next"
+            ),
+            models.Index(
+                fields=["campaign", "kind", "hashtag", "band", "rank"],
+                condition=Q(is_done=False),
+                name="question_next_in_stratum",
+            ),
+            models.Index(fields=["photo", "hashtag"], name="question_of_photo"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.photo_id}: {self.hashtag_id} ({self.kind})"
+
+    @property
+    def answers(self) -> int:
+        return self.fits + self.does_not_fit
+
+
+class QuestionLease(models.Model):
+    """A question handed out to one person. It counts as an answer to come until it ends, by itself."""
+
+    question = models.ForeignKey(Question, models.CASCADE, related_name="leases")
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="question_leases")
+    given_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [models.UniqueConstraint(fields=["question", "person"], name="one_lease_per_person")]
+        indexes = [models.Index(fields=["person", "expires_at"], name="lease_of_person")]
+
+    def __str__(self) -> str:
+        return f"{self.question_id} to {self.person_id} until {self.expires_at}"

@@ -1,0 +1,1 @@
+"""Who votes: how well each looks, known answers, guests."""

@@ -1,0 +1,1 @@
+"""New photos: intake, store, near duplicates, corrections."""

@@ -1,0 +1,303 @@
+"""Many photos come in together: uploaded files, a zip archive, a folder on the server; a table may say more.
+
+A job takes them one by one. What became of each file is in its own row, written with the photo, so that an
+interrupted intake goes on where it stopped and every refusal is named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.core.files.storage import default_storage
+from django.db import IntegrityError, transaction
+
+from jobs import queue as jobs
+from jobs.lease import JobError, Lease
+from jobs.models import Job
+from validation.campaigns import acts
+from validation.models import AuthorHashtag, Campaign, Intake, IntakeFile, Photo
+from validation.photos.intake_sources import MOST_FILES, Archive, Folder, Found, Source, allowed_folder
+from validation.photos.intake_table import TERMS, Terms, read_table
+from validation.photos.intake_table import TableError as TableError
+from validation.photos.similar import Known
+from validation.photos.store import PhotoRefused, receive, remove
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+    from django.core.files.uploadedfile import UploadedFile
+
+INTAKE = "validation.intake"
+JUNK = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|Thumbs\.db$|desktop\.ini$|\._)")
+GIVEN_UP = "given up: what was uploaded has been deleted"
+MISSING = "named in the table, but not there"
+MOST_DEATHS = 2  # of the program at one file, after a first one that may have been at any
+DEADLY = "taking it in ended the program more than once"
+State = IntakeFile.State
+
+
+class SentAlready(Exception):
+    """The form was sent before, and began `intake`. Nothing was done for this copy."""
+
+    def __init__(self, intake: Intake) -> None:
+        super().__init__(str(self.__doc__))
+        self.intake = intake
+
+
+# --- starting one -----------------------------------------------------------------------------
+
+
+def start(
+    *,
+    name: str,
+    by: AbstractBaseUser | None,
+    uploads: Iterable[UploadedFile[Any]] = (),
+    archive: UploadedFile[Any] | None = None,
+    folder: str = "",
+    table: UploadedFile[Any] | None = None,
+    campaign: Campaign | None = None,
+    near_duplicates: bool = False,
+    request_id: UUID | None = None,
+    **terms: str,
+) -> Intake:
+    """An intake of one of the three, and the job that takes it in. `table` says more of single files.
+
+    Raises ValueError unless exactly one source is given, TableError for a table that cannot be read,
+    SentAlready for a request id that is known. Whatever it raises, nothing of what was sent is kept.
+    """
+    files = [file for file in uploads if not is_junk(file.name or "")]
+    if bool(files) + bool(archive) + bool(folder) != 1:
+        raise ValueError("Choose files, or an archive, or a folder: one of them.")
+    said = read_table(table) if table else {}
+    intake = Intake(
+        name=name,
+        kind=Intake.Kind.UPLOAD if files else Intake.Kind.ARCHIVE if archive else Intake.Kind.FOLDER,
+        path=folder,
+        campaign=campaign,
+        near_duplicates=near_duplicates,
+        request_id=request_id,
+        created_by_id=by.pk if by else None,
+        **terms,
+    )
+    try:
+        with transaction.atomic():
+            _save_once(intake)
+            _store(intake, files, archive, table, said)
+            title = f"Take in “{name}”"
+            intake.job = jobs.enqueue(kind=INTAKE, title=title, by=by, url=intake.get_absolute_url())
+            intake.save(update_fields=["path", "job"])
+    except BaseException:
+        remove(_uploads(intake))
+        raise
+    return intake
+
+
+def is_junk(name: str) -> bool:
+    """What systems lay beside photos: no photo, and no row of an intake."""
+    return bool(JUNK.search(name))
+
+
+def _save_once(intake: Intake) -> None:
+    try:
+        with transaction.atomic():
+            intake.save()
+    except IntegrityError as error:
+        first = Intake.objects.filter(request_id=intake.request_id).first() if intake.request_id else None
+        if first is None:
+            raise
+        raise SentAlready(first) from error
+
+
+def _store(
+    intake: Intake,
+    files: list[UploadedFile[Any]],
+    archive: UploadedFile[Any] | None,
+    table: UploadedFile[Any] | None,
+    said: Terms,
+) -> None:
+    if archive:
+        intake.path = default_storage.save(f"{_place(intake)}/archive.zip", archive)
+    if table:
+        table.seek(0)
+        default_storage.save(_table_name(intake), table)
+    rows: list[Found] = []
+    for number, file in enumerate(files):
+        stored = default_storage.save(f"{_place(intake)}/{number}", file)
+        rows.append((file.name or f"file {number + 1}", {"stored": stored}))
+    _list_files(intake, rows, said)
+
+
+def _place(intake: Intake) -> str:
+    return f"intake/{intake.pk}"
+
+
+def _table_name(intake: Intake) -> str:
+    return f"{_place(intake)}/table.csv"
+
+
+def _uploads(intake: Intake) -> list[str]:
+    """What was uploaded only to be taken in, as far as it is still there."""
+    try:
+        _, names = default_storage.listdir(_place(intake))
+    except FileNotFoundError:
+        return []
+    return [f"{_place(intake)}/{name}" for name in names]
+
+
+@transaction.atomic
+def give_up(*, intake: Intake) -> bool:
+    """Delete what was uploaded and has not been taken in: the originals carry their metadata. What was taken
+    in stays. False while the job works, or if nothing is left to delete.
+    """
+    job = Job.objects.select_for_update(of=("self",)).get(pk=intake.job_id) if intake.job_id else None
+    if job is None or job.is_live:
+        return False
+    waiting = intake.files.filter(state=State.WAITING).update(state=State.REFUSED, reason=GIVEN_UP)
+    uploads = _uploads(intake)
+    remove(uploads)
+    return bool(waiting or uploads)
+
+
+def archives_with(photo: Photo) -> list[Intake]:
+    """Intakes that wait for another try and whose archive holds the photo's original."""
+    rows = Intake.objects.filter(kind=Intake.Kind.ARCHIVE, files__photo=photo).distinct()
+    return [row for row in rows if default_storage.exists(row.path)]
+
+
+# --- the job ----------------------------------------------------------------------------------
+
+
+def take_all_in(lease: Lease) -> None:
+    """The job "validation.intake": list the files, take in those that wait, then tell the campaign."""
+    intake = Intake.objects.select_related("campaign", "created_by").get(job=lease.job)
+    lease.beat(0, 0, "Looking at the files")
+    with closing(_source(intake)) as source:
+        if not intake.files.exists():
+            with lease.long_step():
+                _list_files(intake, source.names(), _table_of(intake), lease.beat)
+        waiting = intake.files.filter(state=State.WAITING).order_by("pk")
+        total = intake.files.count()
+        done = total - waiting.count()
+        known, last = Known(), 0
+        while some := list(waiting.filter(pk__gt=last)[:100]):
+            for file in some:
+                _take_one(lease, intake, file, source, known)
+                done, last = done + 1, file.pk
+                lease.beat(done, total, "Taking photos in")
+    with lease.long_step():
+        _tell_campaign(intake)
+        if left := remove(_uploads(intake)):
+            raise JobError(
+                f"{len(left)} of the uploaded files could not be deleted.", "Retry: it tries again."
+            )
+
+
+def _tell_campaign(intake: Intake) -> None:
+    if intake.campaign:
+        chosen = Photo.objects.shown().filter(intake_files__in=_for_campaign(intake))
+        acts.add_photos(campaign=intake.campaign, photos=chosen.distinct(), by=intake.created_by)
+
+
+def _take_one(lease: Lease, intake: Intake, file: IntakeFile, source: Source, known: Known) -> None:
+    if lease.job.attempts > 1:  # somebody died, and what ends the program leaves no other sign
+        with lease.fenced():
+            IntakeFile.objects.filter(pk=file.pk).update(begun=file.begun + 1)
+    with lease.long_step():
+        state, reason, photo = _receive(intake, file, source)
+    with lease.fenced():
+        if photo is not None and state == State.TAKEN and photo.phash is not None:
+            near = known.nearest(photo.phash, before=photo.pk)
+            if near is not None:
+                state = State.SIMILAR
+                Photo.objects.filter(pk=photo.pk).update(near_duplicate_of=near)
+        if photo is not None:
+            AuthorHashtag.objects.bulk_create(
+                (AuthorHashtag(photo=photo, name=name) for name in file.terms.get("hashtags", [])),
+                ignore_conflicts=True,
+            )
+        reason = reason.replace("\x00", "")[:300]
+        IntakeFile.objects.filter(pk=file.pk).update(state=state, reason=reason, photo=photo)
+    if stored := file.terms.get("stored"):
+        remove([stored])  # nobody needs the original any more; what remains goes with the job's end
+    lease.progressed()
+
+
+def _receive(intake: Intake, file: IntakeFile, source: Source) -> tuple[State, str, Photo | None]:
+    """What becomes of a file, the reason if it is refused, and its photo."""
+    if file.begun >= MOST_DEATHS:
+        return State.REFUSED, DEADLY, None
+    terms = {field: file.terms.get(field) or getattr(intake, field) for field in TERMS}
+    try:
+        with source.open(file) as raw:
+            photo, is_new = receive(file=raw, name=file.name, by=intake.created_by, **terms)
+    except PhotoRefused as error:
+        return State.REFUSED, error.reason, None
+    except OSError as error:
+        return State.REFUSED, f"it cannot be read ({error.strerror or error})", None
+    is_new = is_new or _was_left_by_who_died(photo, intake)
+    return State.TAKEN if is_new else State.KNOWN, "", photo
+
+
+def _was_left_by_who_died(photo: Photo, intake: Intake) -> bool:
+    """Stored since this intake began, and in no row: duplicates were not sought yet."""
+    return photo.added_at >= intake.created_at and not photo.intake_files.exists()
+
+
+def _for_campaign(intake: Intake) -> Any:
+    states = [State.TAKEN, State.KNOWN, *([State.SIMILAR] if intake.near_duplicates else [])]
+    return intake.files.filter(state__in=states)
+
+
+def _list_files(
+    intake: Intake, found: Iterable[Found], said: Terms, beat: Callable[[], None] = lambda: None
+) -> None:
+    """A row for each file, those of the table that are missing among them: all of them or none."""
+    rows: list[IntakeFile] = []
+    taken, copies, used = set[str](), Counter[str](), set[str]()
+    for name, terms in found:
+        beat()
+        if is_junk(name):
+            continue
+        if len(rows) >= MOST_FILES:
+            raise JobError(f"More than {MOST_FILES:,} files.", "Take them in in several parts.")
+        key = name if name in said else PurePosixPath(name).name
+        used.add(key)
+        own = said.get(key, {})
+        rows.append(IntakeFile(intake=intake, name=_unique(name, taken, copies), terms=own | terms))
+    for name in (name for name in said if rows and name not in used):
+        missing = _unique(name, taken, copies)
+        rows.append(IntakeFile(intake=intake, name=missing, state=State.REFUSED, reason=MISSING))
+    IntakeFile.objects.bulk_create(rows, batch_size=1000, ignore_conflicts=True)
+
+
+def _unique(name: str, taken: set[str], copies: Counter[str]) -> str:
+    """The name, with a number if it is taken; `copies` remembers how far each was counted."""
+    short = unique = name[:480]
+    while unique in taken:
+        copies[short] += 1
+        unique = f"{short} ({copies[short] + 1})"
+    taken.add(unique)
+    return unique
+
+
+def _table_of(intake: Intake) -> Terms:
+    if not default_storage.exists(_table_name(intake)):
+        return {}
+    with default_storage.open(_table_name(intake), "rb") as file:
+        return read_table(file)
+
+
+def _source(intake: Intake) -> Source:
+    if intake.kind == Intake.Kind.ARCHIVE:
+        return Archive(intake.path)
+    if intake.kind == Intake.Kind.FOLDER:
+        try:
+            return Folder(allowed_folder(intake.path))
+        except ValueError as error:
+            raise JobError(str(error), "Ask whoever runs the server where photos may lie.") from error
+    return Source()

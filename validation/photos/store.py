@@ -1,0 +1,246 @@
+"""Photos come in safely: bounded, really decoded, upright, without metadata, stored once under their hash;
+and go again, everywhere, when somebody wants them gone."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+from collections.abc import Iterable
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+import pillow_heif
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from PIL import Image, ImageCms, UnidentifiedImageError
+
+from trainer.engine.preprocess import upright
+from trainer.engine.scans import too_many_scans
+from validation.campaigns.questions import drop_photo
+from validation.models import Photo
+from validation.photos import corrections
+from validation.photos.similar import perceptual_hash
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+pillow_heif.register_heif_opener(thumbnails=False)
+FORMATS = ("JPEG", "PNG", "WEBP", "HEIF")
+WORDS = "JPEG, PNG, WebP or HEIC"
+LONGEST_SIDE = 1280  # pixels: a laptop shows no more, and the networks look at far less
+SMALL_SIDE = 640  # pixels: for a phone
+QUALITY = 88
+log = logging.getLogger(__name__)
+
+
+class PhotoRefused(Exception):
+    """A file that is not taken in; the message names it and says why."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.name = name
+        self.reason = reason
+
+
+def take_in(*, file: IO[bytes], name: str, by: AbstractBaseUser | None, **terms: str) -> Photo:
+    """Store a JPEG, PNG, WebP or HEIC upright, without metadata, as JPEGs for a desktop and for a phone.
+
+    `terms` are fields of Photo: author, source_url, licence, licence_url, consent. The hash is of the bytes
+    that came in: the same file again gives the row that is already there, which then gains the terms it
+    lacked. Raises PhotoRefused, also for a photo that was withdrawn.
+    """
+    return receive(file=file, name=name, by=by, **terms)[0]
+
+
+def receive(*, file: IO[bytes], name: str, by: AbstractBaseUser | None, **terms: str) -> tuple[Photo, bool]:
+    """As take_in; and whether the photo is new."""
+    name = name.replace("\\", "/").rsplit("/", 1)[-1].replace("\x00", "")[:200] or "photo"
+    raw = _read_bounded(file, name)
+    sha256 = hashlib.sha256(raw).hexdigest()
+    known = Photo.objects.filter(sha256=sha256).first()
+    if known is not None:
+        _refuse_withdrawn(known, name)
+        return _with_terms(known, terms), False
+    picture = _decode(raw, name)
+    photo = Photo(
+        sha256=sha256,
+        name=name,
+        width=picture.width,
+        height=picture.height,
+        phash=perceptual_hash(picture),
+        added_by_id=by.pk if by else None,
+        **terms,
+    )
+    stored = _store(photo, picture)
+    return stored, stored is photo
+
+
+def _read_bounded(file: IO[bytes], name: str) -> bytes:
+    raw = file.read(settings.MAX_PHOTO_BYTES + 1)
+    if not raw:
+        raise PhotoRefused(name, "the file is empty")
+    if len(raw) > settings.MAX_PHOTO_BYTES:
+        raise PhotoRefused(name, f"larger than {settings.MAX_PHOTO_BYTES / 2**20:.0f} MB")
+    return raw
+
+
+def _decode(raw: bytes, name: str) -> Image.Image:
+    try:
+        opened = Image.open(io.BytesIO(raw), formats=FORMATS)
+    except UnidentifiedImageError:
+        raise PhotoRefused(name, f"not a {WORDS} photo") from None
+    except Exception as error:  # Pillow's parsers raise nearly anything on hostile headers
+        raise PhotoRefused(name, f"its header is broken ({error})") from error
+    # Only the header has been read so far; decoding is what takes memory.
+    if opened.width * opened.height > settings.MAX_PHOTO_PIXELS:
+        limit = f"{settings.MAX_PHOTO_PIXELS / 1e6:.0f} megapixels"
+        raise PhotoRefused(name, f"{opened.width} × {opened.height} pixels are more than {limit}")
+    if opened.format in ("JPEG", "MPO") and (reason := too_many_scans(raw)):
+        raise PhotoRefused(name, reason)
+    try:
+        opened.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))  # lets the JPEG decoder skip detail not kept anyway
+        opened.load()
+        picture = _scalable(opened)
+        picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))  # first: turning it copies every pixel
+        return _plain_rgb(upright(picture))
+    except Exception as error:
+        raise PhotoRefused(name, f"it cannot be decoded ({error})") from error
+
+
+def _scalable(picture: Image.Image) -> Image.Image:
+    """Tones that can be averaged: Pillow scales a palette by leaving pixels out, and takes each of the 65,536
+    greys of a 16-bit photo beyond the 255th for white.
+    """
+    if picture.mode.startswith("I;16"):
+        grey = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+        grey.info = picture.info
+        return grey
+    if picture.mode in ("1", "P", "PA"):
+        return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    return picture
+
+
+def _plain_rgb(picture: Image.Image) -> Image.Image:
+    """Pixels only: colours as sRGB, transparency on white, no EXIF, XMP, profile or comment."""
+    profile = picture.info.get("icc_profile")
+    if profile and picture.mode in ("RGB", "CMYK"):
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(
+                picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
+            )
+            picture = converted or picture
+        except (ImageCms.PyCMSError, OSError):
+            pass  # a broken profile: the colours as they are
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        ground = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(ground, picture)
+    plain = picture.convert("RGB")
+    plain.info = {}
+    return plain
+
+
+def _store(photo: Photo, picture: Image.Image) -> Photo:
+    """The files first, then the row; the files go again if the row does not come to be."""
+    base = f"photos/{photo.sha256[:2]}/{photo.sha256}"
+    stored = [_write(f"{base}.jpg", picture)]
+    try:
+        photo.file.name = stored[0]
+        if max(picture.size) > SMALL_SIDE:
+            small = picture.copy()
+            small.thumbnail((SMALL_SIDE, SMALL_SIDE))
+            stored.append(_write(f"{base}.small.jpg", small))
+            photo.small.name = stored[1]
+        with transaction.atomic():
+            photo.save()
+    except IntegrityError:  # somebody else took the same photo in meanwhile
+        first = Photo.objects.filter(sha256=photo.sha256).first()
+        is_shown = first is not None and first.withdrawn_at is None
+        remove(name for name in stored if not (is_shown and name in _names(first)))
+        if first is None:
+            raise
+        _refuse_withdrawn(first, photo.name)
+        return first
+    except BaseException:
+        remove(stored)
+        raise
+    return photo
+
+
+def _refuse_withdrawn(photo: Photo, name: str) -> None:
+    if photo.withdrawn_at:
+        raise PhotoRefused(name, f"it was withdrawn on {photo.withdrawn_at:%-d %B %Y}")
+
+
+def _write(name: str, picture: Image.Image) -> str:
+    encoded = io.BytesIO()
+    picture.save(encoded, "JPEG", quality=QUALITY, optimize=True)
+    # Nothing is known under this hash, so what lies there was left half written by somebody who died.
+    if default_storage.exists(name):
+        default_storage.delete(name)
+    return str(default_storage.save(name, ContentFile(encoded.getvalue())))
+
+
+def remove(names: Iterable[str]) -> list[str]:
+    """Delete files of the storage, each of them also if another cannot be; what is gone already is no error.
+    Returns those that could not be deleted; the log says why.
+    """
+    left = []
+    for name in names:
+        try:
+            default_storage.delete(name)
+        except Exception:  # storages raise errors of their own
+            log.exception("%s could not be deleted", name)
+            left.append(name)
+    return left
+
+
+def _names(photo: Photo | None) -> list[str]:
+    return [name for name in (photo.file.name, photo.small.name) if name] if photo else []
+
+
+def _with_terms(photo: Photo, terms: dict[str, str]) -> Photo:
+    missing = {field: value for field, value in terms.items() if value and not getattr(photo, field)}
+    if missing:
+        Photo.objects.filter(pk=photo.pk).update(**missing)
+        photo.refresh_from_db()
+    return photo
+
+
+@transaction.atomic
+def withdraw_everywhere(*, photo: Photo, by: AbstractBaseUser, why: str = "") -> bool:
+    """Take a photo out of every campaign and delete its pixels; its votes stay and count nowhere.
+
+    The row stays, so that the same file is refused when it comes again. False if it was withdrawn already:
+    then what is left of its pixels is deleted once more (see `pixels_left`).
+    """
+    changed = Photo.objects.filter(pk=photo.pk, withdrawn_at=None).update(
+        withdrawn_at=timezone.now(), withdrawn_by=by.pk, withdrawn_why=why[:200]
+    )
+    if changed:
+        photo.campaigns.clear()
+        photo.gold_answers.all().delete()
+        drop_photo(photo=photo)
+    transaction.on_commit(lambda: _delete_pixels(photo))
+    return bool(changed)
+
+
+def pixels_left(photo: Photo) -> bool:
+    """Whether anything of a withdrawn photo could not be deleted and must be tried again."""
+    return any(map(default_storage.exists, _all_names(photo))) or corrections.has_copies(photo)
+
+
+def _all_names(photo: Photo) -> list[str]:
+    """Of the photo's files, and of originals that wait for another try of their intake."""
+    rows = photo.intake_files.filter(terms__has_key="stored").values_list("terms", flat=True)
+    return _names(photo) + [terms["stored"] for terms in rows]
+
+
+def _delete_pixels(photo: Photo) -> None:
+    remove(_all_names(photo))
+    corrections.delete_copies(photo)

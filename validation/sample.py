@@ -1,0 +1,55 @@
+"""The campaign of the free sample photos, for `make demo` and `manage.py prepare`."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+
+from jobs import work
+from jobs.models import Job
+from trainer.registry import serving
+from validation.campaigns.acts import create_campaign
+from validation.models import Campaign, Photo
+from validation.photos.store import take_in
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+SAMPLE_CAMPAIGN = "Sample photos"
+SAMPLES = settings.BASE_DIR / "samples"
+
+
+def load_sample_campaign(*, by: AbstractBaseUser | None, predict_now: bool = True) -> Campaign:
+    """The campaign of the free sample photos, made if it is not there. Raises NoActiveModel."""
+    campaign = Campaign.objects.filter(name=SAMPLE_CAMPAIGN).first()
+    if campaign is None:
+        model = serving.active_model()
+        if model is None:
+            raise serving.NoActiveModel("The sample campaign needs an active model: promote one first.")
+        photos = _sample_photos(by)
+        campaign = create_campaign(name=SAMPLE_CAMPAIGN, model=model, photos=photos, by=by)
+    if predict_now and campaign.job and campaign.job.state == Job.State.QUEUED:
+        work.run(job_id=str(campaign.job_id))
+        campaign.job.refresh_from_db()
+    return campaign
+
+
+def _sample_photos(by: AbstractBaseUser | None) -> list[Photo]:
+    with (SAMPLES / "ATTRIBUTION.csv").open(newline="") as table:
+        terms = {row["file"].rsplit("/", 1)[-1]: row for row in csv.DictReader(table)}
+    photos = []
+    for path in sorted((SAMPLES / "campaign").glob("*.jpg")):
+        row = terms[path.name]  # a sample without its terms must not ship: KeyError
+        with path.open("rb") as file:
+            photo = take_in(
+                file=file,
+                name=path.name,
+                by=by,
+                source_url=row["flickr_url"],
+                licence=row["licence"],
+                licence_url=row["licence_url"],
+            )
+        photos.append(photo)
+    return photos

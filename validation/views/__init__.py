@@ -1,0 +1,1 @@
+"""Pages, by what one does there."""

@@ -1,0 +1,116 @@
+"""What people say, for those who run the site: the dashboard, the photos behind its bars, what to mend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.decorators import permission_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_GET
+
+from trainer.runs.charts import Chart, line_chart
+from validation.agreement import lists, results, rivals
+from validation.agreement.blame import PARTIES, blame, owed_to, scenes
+from validation.forms.agreement import ResultsFilter
+from validation.models import Campaign, Question
+from validation.photos import corrections
+
+PAGE = 48  # photos
+THESIS = {"overall": 0.86, "class_weighted": 0.83}  # its chapter 7: other photos, other people
+
+
+@require_GET
+@permission_required("validation.view_vote", raise_exception=True)
+def agreement(request: HttpRequest) -> HttpResponse:
+    form = ResultsFilter(request.GET)
+    form.is_valid()
+    chosen = form.cleaned_data.get("campaign")
+    summary = results.summarise(chosen)
+    context = {
+        "form": form,
+        "campaign": chosen,
+        "summary": summary,
+        "has_campaigns": Campaign.objects.exists(),
+        "thesis": THESIS,
+        "over_time": _over_time(summary),
+    }
+    return render(request, "validation/agreement.html", context)
+
+
+def _over_time(summary: results.Summary) -> Chart | None:
+    """The running share of fitting suggestions by day, with all that came before them: how it settled."""
+    before = summary.earlier
+    points, fitting, n = [], before.value * before.n if before else 0.0, before.n if before else 0
+    for number, day in enumerate(summary.days, start=1):
+        fitting, n = fitting + day.rate.value * day.rate.n, n + day.rate.n
+        points.append((float(number), fitting / n))
+    if len(points) < 2:
+        return None
+    series = [("so far", points), ("that day", _daily(summary))]
+    return line_chart("Agreement over time", series, x_title="day of voting", percent=True)
+
+
+def _daily(summary: results.Summary) -> list[tuple[float, float]]:
+    return [(float(number), day.rate.value) for number, day in enumerate(summary.days, start=1)]
+
+
+@require_GET
+@permission_required("validation.view_vote", raise_exception=True)
+def votes(request: HttpRequest) -> HttpResponse:
+    """The photos and votes behind a bar of the agreement page."""
+    form = ResultsFilter(request.GET)
+    form.is_valid()
+    chosen: dict[str, Any] = {
+        field: form.cleaned_data.get(field) or "" for field in ("hashtag", "said", "scene")
+    }
+    campaign = form.cleaned_data.get("campaign")
+    silent = bool(form.cleaned_data.get("silent"))
+    kind = Question.Kind.SILENCE if silent else Question.Kind.SUGGESTION
+    among, why = _chosen(form, campaign) if campaign else (None, "")
+    tenth = form.cleaned_data.get("tenth")
+    shown = lists.judged_photos(campaign, **chosen, tenth=tenth, kind=kind, among=among)
+    query = request.GET.copy()
+    query.pop("page", None)
+    context = chosen | {
+        "form": form,
+        "page": Paginator(shown, PAGE).get_page(request.GET.get("page")),
+        "campaign": campaign,
+        "silent": silent,
+        "why": why,
+        "hidden": {key: request.GET[key] for key in ("owed", "won", "against") if why and key in request.GET},
+        "query": query.urlencode(),
+        "hashtags": lists.hashtags_asked(campaign, kind),
+    }
+    return render(request, "validation/votes.html", context)
+
+
+def _chosen(form: ResultsFilter, campaign: Campaign) -> tuple[list[int] | None, str]:
+    """The questions behind a bar of blame or a cell of a duel, and what they have in common in words."""
+    data = form.cleaned_data
+    if owed := data.get("owed"):
+        return owed_to(campaign, owed), f"By the reasons they gave: {PARTIES[owed]}."
+    if (won := data.get("won")) and (against := data.get("against")):
+        whose = f"{campaign.model}'s hashtag" if won == "ours" else "the other's hashtag"
+        return rivals.won(campaign, won, against), f"Of the two, only {whose} fits."
+    return None, ""
+
+
+@require_GET
+@permission_required("validation.view_vote", raise_exception=True)
+def mend(request: HttpRequest, pk: int) -> HttpResponse:
+    """Disagreements by whom they are owed to, and the rows of the mapping that have most of them."""
+    shown = get_object_or_404(Campaign.objects.select_related("model"), pk=pk)
+    corrected = corrections.trainable().count()
+    context = {"campaign": shown, "blame": blame(shown), "rows": scenes(shown), "corrected": corrected}
+    return render(request, "validation/mend.html", context)
+
+
+@require_GET
+@permission_required("validation.view_vote", raise_exception=True)
+def models(request: HttpRequest, pk: int) -> HttpResponse:
+    """The campaign's model against others, on the votes already given."""
+    shown = get_object_or_404(Campaign.objects.select_related("model", "job"), pk=pk)
+    parts = [("Rival models", rivals.duels(shown)), ("Releases of the mapping", rivals.releases(shown))]
+    return render(request, "validation/models.html", {"campaign": shown, "parts": parts})

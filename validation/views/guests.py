@@ -1,0 +1,48 @@
+"""The page behind a campaign's link. Looking at it changes nothing: robots that preview links look, too."""
+
+from __future__ import annotations
+
+from django.contrib.auth import login
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import translation
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+from redis.exceptions import RedisError
+
+from validation.people import guests
+from validation.views.vote import language_for, may_vote
+
+
+@login_not_required
+@never_cache
+@require_http_methods(["GET", "POST"])
+def join(request: HttpRequest, token: str) -> HttpResponse:
+    campaign = guests.campaign_of(token)
+    with translation.override(language_for(request, campaign)):
+        if campaign is None:
+            return render(request, "validation/join.html", {"gone": True}, status=404)
+        if request.user.is_authenticated and may_vote(request.user, campaign):
+            return redirect("validation:vote", campaign.pk)
+        if request.user.is_authenticated and not guests.is_guest(request.user):
+            # Making a guest of them would sign them out of what they are.
+            return render(request, "validation/join.html", {"campaign": campaign, "member": True}, status=403)
+        context = {"campaign": campaign, "can_switch": not campaign.language}
+        if request.method == "POST" and campaign.takes_votes:
+            if not _allowed(request):
+                return render(request, "validation/join.html", context | {"crowded": True}, status=429)
+            login(
+                request,
+                guests.make_guest(campaign=campaign),
+                backend="django.contrib.auth.backends.ModelBackend",
+            )
+            return redirect("validation:vote", campaign.pk)
+        return render(request, "validation/join.html", context)
+
+
+def _allowed(request: HttpRequest) -> bool:
+    try:
+        return guests.NewGuests().allow_request(request, None)  # type: ignore[arg-type]
+    except RedisError:
+        return False  # nobody counts at the moment: rather no new guest than a thousand

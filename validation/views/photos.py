@@ -1,0 +1,41 @@
+"""The photos themselves: for whoever may see them, and for guests those they are asked about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import FileResponse, Http404, HttpRequest, HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_GET
+
+from validation.forms.vote import LARGEST
+from validation.models import Guest, Photo, Question
+from validation.views.vote import may_vote
+
+DAY = 86_400  # seconds that a browser may keep a photo, also one that is withdrawn meanwhile
+
+
+@require_GET
+@cache_control(private=True, max_age=DAY)
+def photo(request: HttpRequest, pk: int) -> HttpResponseBase:
+    if pk > LARGEST:
+        raise Http404("There is no such photo.")
+    if not _may_see(request.user, pk):
+        raise PermissionDenied
+    shown = get_object_or_404(Photo.objects.shown(), pk=pk)
+    file = shown.small if shown.small and request.GET.get("size") == "small" else shown.file
+    try:
+        return FileResponse(file.open("rb"), content_type="image/jpeg")
+    except OSError as error:
+        raise Http404("The photo's file is gone from the storage.") from error
+
+
+def _may_see(user: Any, photo_id: int) -> bool:
+    if user.has_perm("validation.view_photo"):
+        return True
+    guest = Guest.objects.filter(user_id=user.pk).select_related("campaign").first()
+    if guest is None or not guest.campaign.takes_votes or not may_vote(user, guest.campaign):
+        return False
+    return Question.objects.filter(campaign_id=guest.campaign_id, photo_id=photo_id).exists()

@@ -1,0 +1,81 @@
+"""Results that leave the site: exports, a figure for slides, and a page for whoever has its link."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required, permission_required
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.text import slugify
+from django.views.decorators.http import require_GET, require_POST
+
+from validation.agreement import exports, results
+from validation.agreement.figure import figure_svg
+from validation.models import Campaign
+from validation.views.agreement import THESIS
+
+FORMATS: dict[str, tuple[Callable[[Campaign], Iterator[str]], str]] = {
+    "csv": (exports.as_csv, "text/csv; charset=utf-8"),
+    "json": (exports.as_json, "application/json"),
+}
+
+
+@require_GET
+@permission_required("validation.view_vote", raise_exception=True)
+def export(request: HttpRequest, pk: int, kind: str) -> HttpResponseBase:
+    """The campaign's votes without identities, streamed."""
+    shown = get_object_or_404(Campaign, pk=pk)
+    lines, content_type = FORMATS[kind]
+    headers = {"Content-Disposition": f'attachment; filename="{_name(shown)}-votes.{kind}"'}
+    return StreamingHttpResponse(lines(shown), content_type=content_type, headers=headers)
+
+
+@require_GET
+@permission_required("validation.view_vote", raise_exception=True)
+def figure(request: HttpRequest, pk: int) -> HttpResponse:
+    shown = get_object_or_404(Campaign, pk=pk)
+    headers = {"Content-Disposition": f'attachment; filename="{_name(shown)}-agreement.svg"'}
+    svg = figure_svg(results.summarise(shown), title=shown.name)
+    return HttpResponse(svg, content_type="image/svg+xml", headers=headers)
+
+
+@require_POST
+@permission_required("validation.change_campaign", raise_exception=True)
+def publish(request: HttpRequest, pk: int, is_public: bool) -> HttpResponse:
+    shown = get_object_or_404(Campaign, pk=pk)
+    changed = Campaign.objects.filter(pk=pk).exclude(is_public=is_public).update(is_public=is_public)
+    word = "public: whoever has its link may read it" if is_public else "private"
+    messages.success(request, f"The result of “{shown}” is {word}." if changed else f"It was {word} already.")
+    return redirect(f"{reverse('validation:share', args=[pk])}")
+
+
+@require_GET
+@permission_required("validation.view_vote", raise_exception=True)
+def share(request: HttpRequest, pk: int) -> HttpResponse:
+    """What of a campaign may leave the site, and how."""
+    shown = get_object_or_404(Campaign, pk=pk)
+    link = request.build_absolute_uri(reverse("validation:public", args=[exports.public_token(shown)]))
+    context = {"campaign": shown, "link": link, "fields": exports.FIELDS}
+    return render(request, "validation/share.html", context)
+
+
+@require_GET
+@login_not_required
+def public(request: HttpRequest, token: str) -> HttpResponse:
+    """The result for anybody with the link: no photos, no people, no search engines."""
+    shown = exports.public_campaign(token)
+    if shown is None:
+        raise Http404("There is no public result at this address.")
+    context = {"campaign": shown, "summary": results.summarise(shown), "thesis": THESIS}
+    response = render(request, "validation/public.html", context)
+    response["X-Robots-Tag"] = "noindex, nofollow"
+    response["Referrer-Policy"] = "no-referrer"  # the address is the key
+    response["Cache-Control"] = "private, max-age=60"
+    return response
+
+
+def _name(campaign: Campaign) -> str:
+    return slugify(campaign.name) or f"campaign-{campaign.pk}"

@@ -1,0 +1,361 @@
+"""Voting: the pages, which work without script, and the JSON that the page's script talks to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import wraps
+from math import ceil
+from typing import Any
+from uuid import uuid4
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.i18n import set_language
+from redis.exceptions import RedisError
+
+from validation.agreement import lists
+from validation.forms.vote import MoreForm, UndoForm, VoteForm, number
+from validation.models import Campaign, Guest, Photo, Vote
+from validation.people import crowd
+from validation.people.guests import GuestVotes
+from validation.voting import assignment, votes
+
+AHEAD = 3  # questions the page holds ready
+MOST_AHEAD = 20
+
+
+class SignedIn(HttpRequest):
+    user: User
+
+
+View = Callable[..., HttpResponse]
+
+
+def may_vote(user: Any, campaign: Campaign | None) -> bool:
+    """Members with the permission, and guests in the campaign whose link they came by."""
+    if user.has_perm("validation.add_vote"):
+        return True
+    if campaign is None:
+        return False
+    guests = Guest.objects.filter(user_id=user.pk, campaign=campaign, link_version=campaign.link_version)
+    return campaign.audience == Campaign.Audience.LINK and guests.exists()
+
+
+def language_for(request: HttpRequest, campaign: Campaign | None = None) -> str:
+    """The campaign's language if it has one, otherwise what the voter chose or the browser asks for."""
+    own = campaign.language if campaign else ""
+    known = own and translation.check_for_language(own)
+    return own if known else translation.get_language_from_request(request)
+
+
+def _page(view: View) -> View:
+    """Finds the campaign, refuses who may not vote in it, and speaks the voter's language."""
+
+    @wraps(view)
+    def guarded(request: SignedIn, pk: int) -> HttpResponse:
+        shown = Campaign.objects.select_related("job").filter(pk=pk).first()
+        if not may_vote(request.user, shown):
+            raise PermissionDenied
+        if shown is None:
+            raise Http404("There is no such campaign.")
+        with translation.override(language_for(request, shown)):
+            return view(request, shown)
+
+    return guarded
+
+
+def _json(view: View) -> View:
+    """The same for the script: whatever is refused is said in a sentence, never by a redirect."""
+
+    @wraps(view)
+    def guarded(request: SignedIn, pk: int) -> HttpResponse:
+        shown = Campaign.objects.filter(pk=pk).first()
+        with translation.override(language_for(request, shown)):
+            if not request.user.is_authenticated:
+                return _refused(_("You have been signed out. Sign in again: your answers wait here."), 401)
+            if not may_vote(request.user, shown):
+                return _refused(_("You may not vote in this campaign (any more)."), 403)
+            if shown is None:
+                return _refused(_("This campaign is gone."), 404)
+            return view(request, shown)
+
+    return login_not_required(never_cache(guarded))
+
+
+def _refused(words: str, status: int, **more: object) -> JsonResponse:
+    return JsonResponse({"error": words, **more}, status=status)
+
+
+def _words(error: votes.VoteRefused, campaign: Campaign) -> str:
+    if isinstance(error, votes.CampaignClosed):
+        return _("“%(campaign)s” has been closed, so your last answer was not kept.") % {"campaign": campaign}
+    return _(str(error))  # marked for translation in votes.py
+
+
+def _paused() -> str:
+    return _(votes.PAUSED)
+
+
+def _votes_stand(campaign: Campaign) -> str:
+    return _("“%(campaign)s” has been closed: its votes stand.") % {"campaign": campaign}
+
+
+# --- pages ------------------------------------------------------------------------------------
+
+
+@require_GET
+@never_cache
+def vote_index(request: SignedIn) -> HttpResponse:
+    shown = [campaign for campaign in Campaign.objects.taking_votes() if may_vote(request.user, campaign)]
+    if not shown and not request.user.has_perm("validation.add_vote"):
+        raise PermissionDenied
+    counts = lists.progress_of(shown, person=request.user)
+    rows = [(campaign, counts.get(campaign.pk, lists.NO_PROGRESS)) for campaign in shown]
+    rows.sort(key=lambda row: row[1].left == 0)
+    with translation.override(language_for(request)):
+        return render(
+            request,
+            "validation/vote_index.html",
+            {"rows": rows, "can_switch": True, "is_guest": _is_guest(request)},
+        )
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+@_page
+def vote(request: SignedIn, shown: Campaign) -> HttpResponse:
+    if crowd.is_paused(request.user):
+        return render(request, "validation/paused.html", {"is_guest": _is_guest(request)}, status=403)
+    if request.method == "POST":
+        return _answer(request, shown)
+    wanted = number(request.GET.get("photo", ""))
+    assigned = assignment.assign(campaign=shown, person=request.user, photo=wanted, most=AHEAD)
+    context = {
+        "campaign": shown,
+        "assignment": assigned,
+        "request_id": uuid4(),
+        "state": _state(request, shown, AHEAD, assigned),
+        "reasons": [(key, words) for key, words in _reasons().items()],
+        "answer_words": _answers(),
+        "can_switch": not shown.language,
+        "is_guest": _is_guest(request),
+    }
+    return render(request, "validation/vote.html", context)
+
+
+def _is_guest(request: SignedIn) -> bool:
+    """Guests have a made-up name, which tells them nothing."""
+    return not request.user.has_usable_password()
+
+
+def _answer(request: SignedIn, shown: Campaign) -> HttpResponse:
+    if _too_fast(request) is not None:
+        return _slow_down(request, shown)
+    form = VoteForm(request.POST)
+    if not form.is_valid():
+        messages.warning(request, _("Choose one of the three answers."))
+        return redirect("validation:vote", shown.pk)
+    try:
+        votes.record_vote(campaign=shown, person=request.user, **form.given())
+    except votes.VoteRefused as error:
+        messages.warning(request, _words(error, shown))
+    return redirect("validation:vote", shown.pk)
+
+
+def _slow_down(request: SignedIn, shown: Campaign) -> HttpResponse:
+    messages.warning(
+        request, _("Too many at once, so the last press changed nothing. Wait a moment, then try again.")
+    )
+    return redirect("validation:vote", shown.pk)
+
+
+@require_POST
+@_page
+def undo(request: SignedIn, shown: Campaign) -> HttpResponse:
+    if _too_fast(request) is not None:
+        return _slow_down(request, shown)
+    back = reverse("validation:vote", args=[shown.pk])
+    form = UndoForm(request.POST)
+    if not form.is_valid():
+        return redirect(back)
+    try:
+        undone = votes.undo_vote(campaign=shown, person=request.user, **form.cleaned_data)
+    except votes.CampaignClosed:
+        messages.warning(request, _votes_stand(shown))
+        return redirect(back)
+    except votes.PersonPaused:
+        return redirect(back)
+    # The same photo again. A repeated click found nothing to undo and shows whatever is next.
+    return redirect(f"{back}?photo={undone.photo_id}" if undone else back)
+
+
+language = login_not_required(require_POST(set_language))  # keeps the choice in a cookie, and goes back
+
+
+# --- JSON for the script ----------------------------------------------------------------------
+
+
+@require_GET
+@_json
+def next_questions(request: SignedIn, shown: Campaign) -> HttpResponse:
+    """What this person is asked next, and where they stand. ?n= how many, 1 to 20."""
+    wanted = number(request.GET.get("n", ""))
+    count = AHEAD if wanted is None else min(max(wanted, 1), MOST_AHEAD)
+    return JsonResponse(_state(request, shown, count))
+
+
+def _limited(view: View) -> View:
+    """Writes of guests, not faster than they may vote."""
+
+    @wraps(view)
+    def guarded(request: SignedIn, shown: Campaign) -> HttpResponse:
+        if (wait := _too_fast(request)) is None:
+            return view(request, shown)
+        refused = _refused(_("Too many answers at once. They are sent again in a moment."), 429)
+        refused["Retry-After"] = str(wait)
+        return refused
+
+    return guarded
+
+
+@require_POST
+@_json
+@_limited
+def give_vote(request: SignedIn, shown: Campaign) -> HttpResponse:
+    form = VoteForm(request.POST)
+    if not form.is_valid():
+        return _refused(_("This answer could not be read, so it was not kept."), 400)
+    given = form.given()
+    known = Vote.objects.filter(request_id=given["request_id"], person=request.user).exists()
+    try:
+        kept = votes.record_vote(campaign=shown, person=request.user, **given)
+    except votes.PersonPaused:
+        return _refused(_paused(), 403)
+    except votes.VoteRefused as error:
+        return _refused(_words(error, shown), 409, closed=isinstance(error, votes.CampaignClosed))
+    repeated = known or kept.request_id != given["request_id"]
+    return JsonResponse({"kept": not repeated, "repeated": repeated, "answer": kept.answer})
+
+
+@require_POST
+@_json
+@_limited
+def take_back(request: SignedIn, shown: Campaign) -> HttpResponse:
+    form = UndoForm(request.POST)
+    if not form.is_valid():
+        return _refused(_("This vote could not be found, so nothing was undone."), 400)
+    try:
+        undone = votes.undo_vote(campaign=shown, person=request.user, **form.cleaned_data)
+    except votes.CampaignClosed:
+        return _refused(_votes_stand(shown), 409, closed=True)
+    except votes.PersonPaused:
+        return _refused(_paused(), 403)
+    return JsonResponse({"undone": undone is not None, "last": _last(shown, request.user)})
+
+
+@require_POST
+@_json
+@_limited
+def say_more(request: SignedIn, shown: Campaign) -> HttpResponse:
+    """Why it does not fit, or whether the person would post it: said of a vote that was given."""
+    form = MoreForm(request.POST)
+    if not form.is_valid():
+        return _refused(_("This answer could not be read, so it was not kept."), 400)
+    reason, would_post = form.said()
+    try:
+        kept = votes.say_more(
+            campaign=shown,
+            person=request.user,
+            request_id=form.cleaned_data["request_id"],
+            reason=reason,
+            would_post=would_post,
+        )
+    except votes.CampaignClosed as error:
+        return _refused(_words(error, shown), 409, closed=True)
+    if not kept:
+        return _refused(_("That vote has been taken back, so there was nothing to add to."), 409)
+    return JsonResponse({"kept": True})
+
+
+def _too_fast(request: SignedIn) -> int | None:
+    """Seconds a guest has to wait; None for members, and where nobody can count (the cache is away)."""
+    if request.user.has_perm("validation.add_vote"):
+        return None
+    throttle = GuestVotes()
+    try:
+        allowed = throttle.allow_request(request, None)  # type: ignore[arg-type]
+    except RedisError:
+        return None
+    return None if allowed else ceil(throttle.wait() or 1)
+
+
+def _state(
+    request: SignedIn, shown: Campaign, count: int, assigned: assignment.Assignment | None = None
+) -> dict[str, Any]:
+    assigned = assigned or assignment.assign(campaign=shown, person=request.user, most=count)
+    return {
+        "questions": [_question(one.photo, one.hashtag, shown, request.user) for one in assigned.questions],
+        "done": assigned.done,
+        "total": assigned.total,
+        "capped": assigned.progress.is_capped,
+        "last": _last(shown, request.user),
+        "closed": not shown.takes_votes,
+    }
+
+
+def _last(shown: Campaign, person: User) -> dict[str, Any] | None:
+    """The vote that undo takes back, with the question it answered."""
+    votes = assignment.own_votes(campaign=shown, person=person).select_related("photo", "hashtag")
+    last = votes.first() if shown.takes_votes else None
+    if last is None:
+        return None
+    asked = _question(last.photo, last.hashtag, shown, person)
+    return {"request_id": str(last.request_id), "answer": last.answer, "question": asked}
+
+
+def _question(photo: Photo, hashtag: Any, shown: Campaign, person: User) -> dict[str, Any]:
+    """Nothing of the model: neither its confidence nor whether the answer is known."""
+    large = reverse("validation:photo", args=[photo.pk])
+    return {
+        "photo": photo.pk,
+        "hashtag": hashtag.pk,
+        "name": hashtag.name,
+        "image": large,
+        "small": f"{large}?size=small" if photo.small else large,
+        "width": photo.width,
+        "height": photo.height,
+        "licence": photo.licence,
+        "licence_url": photo.licence_url,
+        "source_url": photo.source_url,
+        "author": photo.author,
+        "ask_would_post": _asks_would_post(photo.pk, hashtag.pk, shown, person),
+    }
+
+
+def _asks_would_post(photo: int, hashtag: int, shown: Campaign, person: User) -> bool:
+    """The same for the same person and question each time: a reload changes nothing."""
+    digest = hashlib.sha256(f"{shown.pk}:{person.pk}:{photo}:{hashtag}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") / 2**32 < shown.would_post_share
+
+
+def _reasons() -> dict[str, str]:
+    return {
+        "wrong_scene": _("wrong scene"),
+        "too_general": _("too general"),
+        "too_specific": _("too specific"),
+        "unclear": _("photo unclear"),
+    }
+
+
+def _answers() -> dict[str, str]:
+    return {"fits": _("fits"), "does_not_fit": _("does not fit"), "skip": _("skipped")}

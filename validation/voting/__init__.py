@@ -1,0 +1,1 @@
+"""Who is asked what next, and votes given and taken back."""

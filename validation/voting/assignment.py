@@ -1,0 +1,311 @@
+"""Who is asked what next: questions are leased one by one, when asked for, never in advance.
+
+A lease counts as an answer to come until it ends, by itself, so a question is never handed to more people
+than it needs; the vote checks again when it arrives (votes.py). Which question comes next is drawn in two
+streams: audit, the lowest random rank of all that is open, and active, the lowest rank inside the stratum
+that teaches most (decision 0012). Controls, known answers and silent suggestions are mixed in by chance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.db.models import (
+    Count,
+    Exists,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+)
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from validation.models import Campaign, GoldAnswer, Participation, Question, QuestionLease, Vote
+from validation.voting.teaching import CHANCE, what_teaches_most
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+LEASE = timedelta(minutes=10)
+COUNTED = 100  # of what is left: beyond it nobody wants to know exactly, and counting would cost
+GOLD_AT_HAND = 50
+PASSES = 6  # over what is open: the first waits for nobody, and each of the others may lose a seat
+
+Kind, Stream = Question.Kind, Question.Stream
+TO_THE_END = (Kind.SUGGESTION, Kind.CONTROL, Kind.SILENCE)  # gold has no end
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where one person stands in one campaign. Known answers are in `done` and, evened out, in `total`: the
+    numbers must not tell which question was one.
+    """
+
+    done: int
+    left: int  # COUNTED at most
+    total: int
+
+    @property
+    def is_capped(self) -> bool:
+        return self.left >= COUNTED
+
+
+def next_questions(*, campaign: Campaign, person: AbstractBaseUser, most: int = 1) -> list[Question]:
+    """Up to `most` questions for this person, leased for ten minutes; empty when there is nothing (any more).
+
+    Those handed out before and not answered come first, in their order: a reload dodges nothing.
+    """
+    if not campaign.takes_votes:
+        return []
+    given = _handed_out(campaign, person)[:most]
+    while len(given) < most:
+        found = _draw(campaign, person)
+        if found is None:
+            break
+        given.append(found)
+    return given
+
+
+def progress(*, campaign: Campaign, person: AbstractBaseUser) -> Progress:
+    """How many questions the person answered here, and how many are left for them."""
+    part = Participation.objects.filter(campaign=campaign, person_id=person.pk).first()
+    done = part.fits + part.does_not_fit + part.skips if part else 0
+    if not campaign.takes_votes:
+        return Progress(done, 0, done)
+    rows = _open_for(campaign, person, leased_too=True).filter(kind__in=TO_THE_END)
+    left = rows.filter(rank__gte=part.front).order_by()[:COUNTED].count() if part and part.front else 0
+    if left < COUNTED:
+        left = rows.order_by()[:COUNTED].count()
+    plain = done - (part.gold if part else 0)
+    gold = round((plain + left) * campaign.gold_share) if campaign.gold_share and _has_gold(campaign) else 0
+    return Progress(done, left, max(done + left, plain + left + gold) if left else done)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What one person is asked in one campaign, for a page without script."""
+
+    questions: list[Question]  # the one asked, and those that follow; empty: all done
+    progress: Progress
+    last_vote: Vote | None  # what undo takes back
+
+    @property
+    def question(self) -> Question | None:
+        return self.questions[0] if self.questions else None
+
+    @property
+    def following(self) -> Question | None:
+        return self.questions[1] if len(self.questions) > 1 else None
+
+    @property
+    def done(self) -> int:
+        return self.progress.done
+
+    @property
+    def total(self) -> int:
+        return self.progress.total
+
+    @property
+    def number(self) -> int:
+        return min(self.done + 1, self.total)
+
+
+def assign(
+    *, campaign: Campaign, person: AbstractBaseUser, photo: int | None = None, most: int = 2
+) -> Assignment:
+    """The next questions; the one about this photo first if it is held for the person (after an undo)."""
+    asked = next_questions(campaign=campaign, person=person, most=most)
+    asked.sort(key=lambda one: one.photo_id != photo)
+    last = own_votes(campaign=campaign, person=person).first()
+    return Assignment(asked, progress(campaign=campaign, person=person), last)
+
+
+def own_votes(*, campaign: Campaign, person: AbstractBaseUser) -> QuerySet[Vote]:
+    """The person's votes in the campaign, newest first."""
+    return Vote.objects.filter(campaign=campaign, person_id=person.pk).order_by("-pk")
+
+
+def answered_by(person: AbstractBaseUser, *, only_unseen: bool) -> Q:
+    """Questions whose photo this person voted on: anywhere, or, without `only_unseen`, in the same campaign
+    or about the same hashtag.
+    """
+    votes = Vote.objects.filter(person_id=person.pk, photo_id=OuterRef("photo_id"))
+    if not only_unseen:
+        votes = votes.filter(Q(campaign_id=OuterRef("campaign_id")) | Q(hashtag_id=OuterRef("hashtag_id")))
+    return Q(Exists(votes))
+
+
+def live_leases(question_ref: str = "pk") -> QuerySet[QuestionLease]:
+    return QuestionLease.objects.filter(question_id=OuterRef(question_ref), expires_at__gt=timezone.now())
+
+
+def lease(*, question: Question, person: AbstractBaseUser) -> None:
+    """Hold a question for the person from now on."""
+    QuestionLease.objects.update_or_create(
+        question=question, person_id=person.pk, defaults={"expires_at": timezone.now() + LEASE}
+    )
+
+
+# --- what is open -----------------------------------------------------------------------------
+
+
+def _handed_out(campaign: Campaign, person: AbstractBaseUser) -> list[Question]:
+    """Without what the person has answered since: in another campaign, under another hashtag."""
+    known = GoldAnswer.objects.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
+    held = Question.objects.filter(
+        ~answered_by(person, only_unseen=campaign.only_unseen),
+        Q(is_done=False) | Exists(known),
+        campaign=campaign,
+        leases__person_id=person.pk,
+        leases__expires_at__gt=timezone.now(),
+    )
+    return list(held.order_by("leases__pk").select_related("photo", "hashtag"))
+
+
+def _open_for(
+    campaign: Campaign, person: AbstractBaseUser, *, leased_too: bool = False
+) -> QuerySet[Question]:
+    """Questions of the campaign that want more answers and that this person may be asked.
+
+    Nobody is asked about a photo of their own, nor about one they voted on (see `answered_by`).
+    """
+    rows = Question.objects.filter(campaign=campaign).exclude(photo__added_by_id=person.pk)
+    rows = rows.exclude(answered_by(person, only_unseen=campaign.only_unseen))
+    if leased_too:
+        return rows.filter(Exists(live_leases().filter(person_id=person.pk)) | _wants_answers())
+    held = QuestionLease.objects.filter(
+        person_id=person.pk, expires_at__gt=timezone.now(), question__photo_id=OuterRef("photo_id")
+    ).filter(question__campaign=campaign)
+    return rows.filter(~Exists(held))
+
+
+def _wants_answers() -> Q:
+    return Q(is_done=False, needed__gt=F("fits") + F("does_not_fit") + _leased())
+
+
+def _leased() -> Coalesce:
+    counted = live_leases().order_by().values("question_id").annotate(n=Count("pk")).values("n")
+    return Coalesce(Subquery(counted), 0)
+
+
+def _has_gold(campaign: Campaign) -> bool:
+    return _gold(campaign).exists()
+
+
+def _gold(campaign: Campaign) -> QuerySet[Question]:
+    """Questions whose answer is known: those of kind gold, and suggestions found clear and marked so."""
+    known = GoldAnswer.objects.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
+    return Question.objects.filter(Exists(known), campaign=campaign)
+
+
+# --- drawing ----------------------------------------------------------------------------------
+
+
+def _draw(campaign: Campaign, person: AbstractBaseUser) -> Question | None:
+    """First past what somebody else is taking or answering at this moment; if nothing else is left, after
+    them: nobody shall read "all done" because of somebody who is about to skip.
+    """
+    fronts = Participation.objects.filter(campaign=campaign, person_id=person.pk).values_list(
+        "front", flat=True
+    )
+    front = fronts.first() or 0.0
+    for number in range(PASSES):
+        if found := _draw_by_kind(campaign, person, front, wait=number > 0):
+            return found
+        if not _something_is_left(campaign, person, front):
+            break
+    return None
+
+
+def _draw_by_kind(
+    campaign: Campaign, person: AbstractBaseUser, front: float, *, wait: bool
+) -> Question | None:
+    for kind in _order_of_kinds(campaign, CHANCE.random()):
+        if kind == Kind.GOLD and not _something_is_left(campaign, person, front):
+            continue  # known answers are mixed among questions, never asked for their own sake
+        if found := _take(campaign, person, kind, front, wait):
+            return found
+    return None
+
+
+def _order_of_kinds(campaign: Campaign, chance: float) -> list[str]:
+    """The kind that chance wants first, then what has an end: what is mixed in makes nobody wait for it."""
+    shares = (
+        (Kind.GOLD, campaign.gold_share),
+        (Kind.CONTROL, campaign.control_share),
+        (Kind.SILENCE, campaign.silence_share),
+    )
+    for kind, share in shares:
+        if chance < share:
+            return [kind, *(one for one in TO_THE_END if one != kind)]
+        chance -= share
+    return list(TO_THE_END)
+
+
+def _something_is_left(campaign: Campaign, person: AbstractBaseUser, front: float) -> bool:
+    rows = _open_for(campaign, person).filter(_wants_answers(), kind__in=TO_THE_END)
+    return rows.filter(rank__gte=front).exists() or rows.filter(rank__lt=front).exists()
+
+
+def _take(
+    campaign: Campaign, person: AbstractBaseUser, kind: str, front: float, wait: bool
+) -> Question | None:
+    if kind == Kind.GOLD:
+        rows = _gold(campaign) & _open_for(campaign, person)
+        at_hand = list(rows.order_by("rank").values_list("pk", flat=True)[:GOLD_AT_HAND])
+        return _lease_first(Question.objects.filter(pk=CHANCE.choice(at_hand)), person) if at_hand else None
+    rows = _open_for(campaign, person).filter(_wants_answers(), kind=kind)
+    if kind != Kind.SUGGESTION:
+        return _lease_first(rows.order_by("rank"), person, Stream.AUDIT, wait=wait)
+    if CHANCE.random() >= campaign.audit_share:
+        for hashtag, band in what_teaches_most(campaign):
+            stratum = rows.filter(hashtag=hashtag, band=band)
+            if found := _lease_in_turn(stratum, person, Stream.ACTIVE, front, wait):
+                return found
+    found = _lease_in_turn(rows, person, Stream.AUDIT, front, wait)
+    if found and found.rank != front:
+        Participation.objects.filter(campaign=campaign, person_id=person.pk).update(front=found.rank)
+    return found
+
+
+def _lease_in_turn(
+    rows: QuerySet[Question], person: AbstractBaseUser, stream: str, front: float, wait: bool
+) -> Question | None:
+    """The lowest rank from the person's front on, then what has opened again behind it. Rank is random, so
+    where somebody begins bends no sample; whoever has answered thousands would search all of them each time.
+    """
+    ahead = _lease_first(rows.filter(rank__gte=front).order_by("rank"), person, stream, wait=wait)
+    return ahead or _lease_first(rows.filter(rank__lt=front).order_by("rank"), person, stream, wait=wait)
+
+
+@transaction.atomic
+def _lease_first(
+    rows: QuerySet[Question], person: AbstractBaseUser, stream: str = "", *, wait: bool = False
+) -> Question | None:
+    """Lock the first of these that nobody else is taking at this moment, and lease it; with `wait` the first.
+
+    Looked at again under the lock, since between look and lock the person's own vote may have come in, or,
+    with a stream, the last seat gone.
+    """
+    free = rows.select_for_update(skip_locked=not wait, of=("self",))
+    found = free.select_related("photo", "hashtag", "campaign").first()
+    if found is None:
+        return None
+    may_be_asked = ~answered_by(person, only_unseen=found.campaign.only_unseen)
+    if stream:
+        may_be_asked &= _wants_answers()
+    if not Question.objects.filter(may_be_asked, pk=found.pk).exists():
+        return None
+    if stream and not found.stream:
+        Question.objects.filter(pk=found.pk).update(stream=stream)
+    QuestionLease.objects.filter(person_id=person.pk, expires_at__lte=timezone.now()).delete()
+    lease(question=found, person=person)
+    return found
+
+
+# --- where an answer teaches most -------------------------------------------------------------

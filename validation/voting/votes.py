@@ -1,0 +1,230 @@
+"""Votes: recorded once, taken back, added to. What is counted of them changes in the same transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, Min, Value
+from django.db.models.functions import Greatest
+from django.utils import timezone
+from django.utils.translation import gettext_noop
+
+from mapping.models import Hashtag
+from validation.campaigns.counts import LOCKED_BY, settle
+from validation.models import (
+    Campaign,
+    GoldAnswer,
+    Participation,
+    Photo,
+    Question,
+    QuestionLease,
+    TakenBack,
+    Vote,
+)
+from validation.people import crowd
+from validation.voting import assignment
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+WITHDRAWN = gettext_noop(
+    "This photo has been withdrawn from the campaign, so your answer was not kept. Here is the next."
+)
+ENOUGH = gettext_noop(
+    "Others have answered this meanwhile, so your answer was not needed any more. Here is the next."
+)
+PAUSED = gettext_noop("Your voting is paused: what you answered stays, and an admin will look at it.")
+OUT_OF_DATE = gettext_noop("This page was out of date, so your answer was not kept. Please answer again.")
+OWN = gettext_noop("You added this photo yourself, so your answer was not kept. Here is the next.")
+FAST = 0.7  # seconds: nobody sees a photo, reads a hashtag and judges in less
+
+
+class VoteRefused(Exception):
+    """A vote that cannot be kept; the message says why."""
+
+
+class CampaignClosed(VoteRefused):
+    """The campaign is closed: no votes are taken any more. Those given are kept."""
+
+
+class PersonPaused(VoteRefused):
+    """The person is paused; what they answered before is kept."""
+
+
+@transaction.atomic
+def record_vote(
+    *,
+    campaign: Campaign,
+    photo: Photo | int,
+    hashtag: Hashtag | int,
+    person: AbstractBaseUser,
+    answer: str,
+    request_id: UUID,
+    seconds: float | None = None,
+) -> Vote:
+    """Keep one person's answer. `seconds` is from seeing the photo to answering, as the page measured it.
+
+    Raises CampaignClosed, PersonPaused or VoteRefused. A repeat returns the vote that was given, also with
+    another answer or request id: to change a vote, undo it and vote again. So a double click, a resent form
+    and a second window never count twice; a copy that arrives after the undo is refused.
+    """
+    photo_id = photo if isinstance(photo, int) else photo.pk
+    hashtag_id = hashtag if isinstance(hashtag, int) else hashtag.pk
+    if answer not in Vote.Answer.values:
+        raise VoteRefused(f"“{answer}” is not an answer.")
+    crowd.hold(person)  # copies of one request come one after the other, and none beside an undo
+    given = Vote.objects.filter(photo_id=photo_id, hashtag_id=hashtag_id, person_id=person.pk).first()
+    if given is not None:
+        held = QuestionLease.objects.filter(person_id=person.pk)
+        held.filter(question__photo_id=photo_id, question__hashtag_id=hashtag_id).delete()
+        return given
+    _check_open(campaign)
+    if crowd.is_paused(person):
+        raise PersonPaused(PAUSED)
+    asked = _locked(photo_id, hashtag_id)
+    question = next((one for one in asked if one.campaign_id == campaign.pk), None)
+    if question is None:
+        raise VoteRefused(WITHDRAWN)
+    if question.photo.added_by_id == person.pk:
+        raise VoteRefused(OWN)
+    if TakenBack.objects.filter(request_id=request_id).exists():
+        raise VoteRefused(OUT_OF_DATE)
+    known = GoldAnswer.objects.filter(photo_id=photo_id, hashtag_id=hashtag_id).first()
+    if answer != Vote.Answer.SKIP and known is None and not _has_room(question, person):
+        raise VoteRefused(ENOUGH)
+    try:
+        with transaction.atomic():
+            vote = Vote.objects.create(
+                photo_id=photo_id,
+                hashtag_id=hashtag_id,
+                person_id=person.pk,
+                campaign=campaign,
+                answer=answer,
+                request_id=request_id,
+                seconds=seconds,
+            )
+    except IntegrityError:
+        # The request id belongs to another question, or to somebody else.
+        raise VoteRefused(OUT_OF_DATE) from None
+    _count(asked, vote, +1)
+    QuestionLease.objects.filter(question__in=asked, person_id=person.pk).delete()
+    _add_to_participation(campaign, vote, question, known, +1)
+    if known is not None:
+        crowd.pause_if_careless(person)
+    return vote
+
+
+@transaction.atomic
+def undo_vote(*, campaign: Campaign, person: AbstractBaseUser, request_id: UUID) -> Vote | None:
+    """Take back the person's last vote in the campaign and return it; None if this is not it (any more).
+
+    The request id names the vote that the page offered to undo, so a repeated click does not take a second
+    one back, and nobody takes back a vote of somebody else. The question is held for the person again.
+    Raises CampaignClosed, and PersonPaused, whose votes are looked at.
+    """
+    crowd.hold(person)
+    _check_open(campaign)
+    if crowd.is_paused(person):
+        raise PersonPaused(PAUSED)
+    last = assignment.own_votes(campaign=campaign, person=person).first()
+    if last is None or last.request_id != request_id:
+        return None
+    asked = _locked(last.photo_id, last.hashtag_id)
+    deleted, _ = Vote.objects.filter(pk=last.pk).delete()
+    if not deleted:
+        return None
+    TakenBack.objects.create(request_id=last.request_id, person_id=person.pk)
+    _count(asked, last, -1)
+    question = next((one for one in asked if one.campaign_id == campaign.pk), None)
+    known = GoldAnswer.objects.filter(photo_id=last.photo_id, hashtag_id=last.hashtag_id).first()
+    _add_to_participation(campaign, last, question, known, -1)
+    if question is not None:
+        assignment.lease(question=question, person=person)
+    return last
+
+
+def say_more(
+    *,
+    campaign: Campaign,
+    person: AbstractBaseUser,
+    request_id: UUID,
+    reason: str = "",
+    would_post: bool | None = None,
+) -> bool:
+    """Add to one's own vote why it does not fit, or whether one would post it. False if there is no such vote
+    (any more), or if a reason is given for what fits. Raises CampaignClosed.
+    """
+    _check_open(campaign)
+    votes = Vote.objects.filter(campaign=campaign, person_id=person.pk, request_id=request_id)
+    said: dict[str, object] = {}
+    if reason:
+        votes = votes.filter(answer=Vote.Answer.DOES_NOT_FIT)
+        said["reason"] = reason
+    if would_post is not None:
+        said["would_post"] = would_post
+    return bool(said and votes.update(**said))
+
+
+def _check_open(campaign: Campaign) -> None:
+    if not Campaign.objects.taking_votes().filter(pk=campaign.pk).exists():
+        raise CampaignClosed(f"“{campaign}” has been closed, so your last answer was not kept.")
+
+
+def _locked(photo_id: int, hashtag_id: int) -> list[Question]:
+    """Every campaign's question about this photo and hashtag, in the order of questions.recount."""
+    rows = Question.objects.filter(photo_id=photo_id, hashtag_id=hashtag_id).order_by(*LOCKED_BY)
+    return list(rows.select_for_update(of=("self",)).select_related("campaign", "photo"))
+
+
+def _has_room(question: Question, person: AbstractBaseUser) -> bool:
+    """The quota, when the vote arrives: whoever holds a lease needs a free seat, whoever lost it one that is
+    held by nobody else either.
+    """
+    if question.kind == Question.Kind.GOLD:
+        return True
+    leases = QuestionLease.objects.filter(question=question, expires_at__gt=timezone.now())
+    others = list(leases.values_list("person_id", flat=True))
+    held = 0 if person.pk in others else len(others)
+    return question.answers + held < question.needed
+
+
+def _count(asked: list[Question], vote: Vote, step: int) -> None:
+    """Add a vote that is kept, or take away one that is deleted."""
+    field = "skips" if vote.answer == Vote.Answer.SKIP else vote.answer
+    for one in asked:
+        setattr(one, field, max(0, getattr(one, field) + step))
+        settle(one, one.campaign)
+        if not one.answers:
+            one.answered_at = None
+        elif step > 0:
+            one.answered_at = one.answered_at or vote.created_at
+        elif one.answered_at == vote.created_at:
+            others = Vote.objects.counting().answered()
+            same = others.filter(photo_id=vote.photo_id, hashtag_id=vote.hashtag_id)
+            one.answered_at = same.aggregate(first=Min("created_at"))["first"]
+        one.save(update_fields=[field, "needed", "is_done", "answered_at"])
+
+
+def _add_to_participation(
+    campaign: Campaign, vote: Vote, question: Question | None, known: GoldAnswer | None, step: int
+) -> None:
+    """What the person did in the campaign, counted along. A known answer counts as such only if it was known
+    when the vote was given.
+    """
+    changes = {"skips" if vote.answer == Vote.Answer.SKIP else vote.answer: step}
+    if vote.answer != Vote.Answer.SKIP:
+        if vote.seconds is not None and vote.seconds < FAST:
+            changes["fast"] = step
+        if known is not None and vote.created_at >= known.set_at:
+            changes["gold"] = step
+            changes["gold_right"] = step * ((vote.answer == Vote.Answer.FITS) == known.fits)
+        if question is not None and question.kind == Question.Kind.CONTROL:
+            changes["control"] = step
+            changes["control_fits"] = step * (vote.answer == Vote.Answer.FITS)
+    row, _ = Participation.objects.get_or_create(person_id=vote.person_id, campaign=campaign)
+    Participation.objects.filter(pk=row.pk).update(
+        last_at=timezone.now(),
+        **{field: Greatest(F(field) + by, Value(0)) for field, by in changes.items()},
+    )
