@@ -31,7 +31,7 @@ def found() -> Catalog:
     if not settings.configured:
         settings.configure()
     catalog = Catalog()
-    for path in sorted([*ROOT.glob("*/templates/**/*.html"), *ROOT.glob("validation/*.py")]):
+    for path in sorted([*ROOT.glob("*/templates/**/*.html"), *ROOT.glob("validation/**/*.py")]):
         text = path.read_text()
         name = path.relative_to(ROOT).as_posix()
         if path.suffix == ".html":

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
 
 from mapping.models import MappingEntry, SceneClass
-from validation.agreement.strata import FITTING, JUDGED, NOT_FITTING, TIED, asked
+from validation.agreement.strata import OUTCOMES, asked
 from validation.models import Campaign, Prediction, Vote
+from validation.models.answers import NOT_FITTING
 from validation.statistics.rate import Rate, wilson
 
 MOST_ROWS = 60
@@ -79,16 +80,12 @@ def scenes(campaign: Campaign, most: int = MOST_ROWS) -> list[SceneRow]:
     seen = Prediction.objects.filter(photo_id=OuterRef("photo_id"), model_id=campaign.model_id)
     with_scene = (
         asked(campaign)
-        .filter(JUDGED)
+        .judged()
         .order_by()
         .annotate(scene=Subquery(seen.values("scene_class_id")[:1]))
         .filter(scene__isnull=False)
     )
-    counted = with_scene.values("scene").annotate(
-        fitting=Count("pk", filter=FITTING),
-        tied=Count("pk", filter=TIED),
-        not_fitting=Count("pk", filter=NOT_FITTING),
-    )
+    counted = with_scene.values("scene").annotate(**OUTCOMES)
     worst = sorted(counted.filter(not_fitting__gt=0), key=lambda row: -row["not_fitting"])[:most]
     chosen = [row["scene"] for row in worst]
     keys = dict(SceneClass.objects.filter(pk__in=chosen).values_list("pk", "key"))
@@ -124,8 +121,7 @@ def _misfits(campaign: Campaign) -> list[tuple[int, str]]:
 def _reasons(campaign: Campaign) -> dict[tuple[int, int], Counter[str]]:
     """(photo, hashtag) → what is blamed, by how many, wherever they were asked: so were the votes."""
     found: dict[tuple[int, int], Counter[str]] = {}
-    same = asked(campaign).filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
-    votes = Vote.objects.counting().filter(~Q(reason=""), Exists(same)).order_by()
+    votes = Vote.objects.counting().filter(~Q(reason=""), Exists(asked(campaign).on_outer_pair())).order_by()
     for photo, hashtag, reason, n in votes.values_list("photo_id", "hashtag_id", "reason").annotate(
         n=Count("pk")
     ):

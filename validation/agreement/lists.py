@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from validation.agreement.results import BINS
-from validation.agreement.strata import FITTING, JUDGED, NOT_FITTING, TIED, asked
+from validation.agreement.strata import asked
 from validation.models import Campaign, Participation, Prediction, Question
+from validation.models.answers import ANSWERS, FITTING, JUDGED, NOT_FITTING, TIED, VOTES_GIVEN
 from validation.voting.assignment import answered_by
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def progress_of(
     for anybody less what they answered of it.
     """
     chosen = list(campaigns)
-    rows = Question.objects.filter(campaign__in=chosen, kind=Question.Kind.SUGGESTION).order_by()
+    rows = Question.objects.suggestions().filter(campaign__in=chosen).order_by()
     counted = {
         row["campaign_id"]: Progress(row["n"], row["done"], row["n"] - row["done"])
         for row in rows.values("campaign_id").annotate(
@@ -58,7 +59,7 @@ def progress_of(
     )
     done = dict(
         Participation.objects.filter(person_id=person.pk, campaign__in=chosen).values_list(
-            "campaign_id", F("fits") + F("does_not_fit") + F("skips")
+            "campaign_id", VOTES_GIVEN
         )
     )
     return {
@@ -102,4 +103,4 @@ def judged_photos(
             photo_id=OuterRef("photo_id"), model_id=OuterRef("campaign__model_id"), scene_class__key=scene
         )
         shown = shown.filter(Exists(seen))
-    return shown.order_by((F("fits") + F("does_not_fit")).desc(), "hashtag__name", "pk")
+    return shown.order_by(ANSWERS.desc(), "hashtag__name", "pk")

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Sum, Value
+from django.db.models import Count, Exists, F, IntegerField, Q, Sum, Value
 from django.db.models.functions import Cast, Floor, Least, TruncDate
 from django.utils import timezone
 
 from validation.agreement import answers, strata
 from validation.agreement.answers import Answers
 from validation.agreement.silence import Silence, silence
-from validation.agreement.strata import JUDGED, OUTCOMES, asked
+from validation.agreement.strata import OUTCOMES, asked
 from validation.models import (
     Campaign,
     GoldAnswer,
@@ -23,6 +23,7 @@ from validation.models import (
     Question,
     Vote,
 )
+from validation.models.answers import AGAINST, IN_FAVOUR, JUDGED, JUDGEMENTS
 from validation.statistics import headline as post_stratified
 from validation.statistics.dawid_skene import dawid_skene
 from validation.statistics.headline import Headline, Stratum
@@ -182,15 +183,21 @@ def people(campaign: Campaign | None, rows: Iterable[strata.Row] = ()) -> int:
     in another campaign. `rows` are strata.count of a campaign.
     """
     said = Participation.objects.exclude(person__standing__is_set_aside=True)
-    said = said.filter(Q(fits__gt=0) | Q(does_not_fit__gt=0)).order_by()
+    said = said.filter(JUDGED).order_by()
     if campaign is None:
         return said.aggregate(n=Count("person_id", distinct=True))["n"] or 0
     here = set(said.filter(campaign=campaign).values_list("person_id", flat=True))
     if not any(row["shared"] for row in rows):
         return len(here)
-    shared = asked(campaign).filter(JUDGED, shared=True, photo__votes__hashtag_id=F("hashtag_id"))
-    counting = shared.filter(photo__votes__set_aside=False).exclude(photo__votes__answer=Vote.Answer.SKIP)
-    return len(here.union(counting.order_by().values_list("photo__votes__person_id", flat=True).distinct()))
+    # One call of filter, so that all of it is about the same vote.
+    shared = asked(campaign).filter(
+        JUDGED,
+        shared=True,
+        photo__votes__hashtag_id=F("hashtag_id"),
+        photo__votes__set_aside=False,
+        photo__votes__answer__in=JUDGEMENTS,
+    )
+    return len(here.union(shared.order_by().values_list("photo__votes__person_id", flat=True).distinct()))
 
 
 @dataclass(frozen=True)
@@ -264,18 +271,19 @@ def _known(campaign: Campaign | None) -> tuple[Known, Known]:
 
     Known answers only from when they were marked: what was marked because all agreed says that all agree.
     """
-    rows = Question.objects.filter(kind=Question.Kind.CONTROL)
+    rows = Question.objects.controls()
     gold = GoldAnswer.objects.filter(
         photo__votes__hashtag_id=F("hashtag_id"),
         photo__votes__set_aside=False,
         photo__votes__created_at__gte=F("set_at"),
+        photo__votes__answer__in=JUDGEMENTS,
         **({"photo__votes__campaign": campaign} if campaign else {}),
-    ).exclude(photo__votes__answer=Vote.Answer.SKIP)
+    )
     if campaign:
-        rows = rows.filter(campaign=campaign)
+        rows = rows.of_campaign(campaign)
     controls = rows.order_by().values_list("fits", "does_not_fit").annotate(n=Count("pk"))
-    yes = Count("pk", filter=Q(photo__votes__answer=Vote.Answer.FITS))
-    no = Count("pk", filter=Q(photo__votes__answer=Vote.Answer.DOES_NOT_FIT))
+    yes = Count("pk", filter=Q(photo__votes__answer__in=IN_FAVOUR))
+    no = Count("pk", filter=Q(photo__votes__answer__in=AGAINST))
     marked = list(gold.order_by().values("pk", "fits").annotate(yes=yes, no=no))
     fitting = [(row["yes"], row["no"], 1) for row in marked if row["fits"]]
     wrong = [(row["yes"], row["no"], 1) for row in marked if not row["fits"]]
@@ -296,7 +304,8 @@ def _corrected(
 def _would_post(campaign: Campaign) -> dict[str, Known]:
     """By hashtag, of what the campaign suggests: nobody would post a wrong hashtag shown on purpose."""
     votes = Vote.objects.counting().filter(campaign=campaign, would_post__isnull=False)
-    said = votes.filter(Exists(_suggested(campaign))).order_by().values("hashtag__name")
+    suggested = Question.objects.of_campaign(campaign).suggestions().on_outer_pair()
+    said = votes.filter(Exists(suggested)).order_by().values("hashtag__name")
     counted = said.annotate(yes=Count("pk", filter=Q(would_post=True)), n=Count("pk"))
     return {row["hashtag__name"]: Known(row["yes"], row["n"]) for row in counted}
 
@@ -304,12 +313,6 @@ def _would_post(campaign: Campaign) -> dict[str, Known]:
 def _together(parts: Iterable[Known]) -> Known | None:
     every = list(parts)
     return Known(sum(one.yes for one in every), sum(one.n for one in every)) if every else None
-
-
-def _suggested(campaign: Campaign) -> QuerySet[Question]:
-    """The campaign's suggestion that a surrounding vote is about."""
-    rows = Question.objects.filter(campaign=campaign, kind=Question.Kind.SUGGESTION)
-    return rows.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
 
 
 def _weighed(said: Answers) -> float | None:
@@ -322,7 +325,8 @@ def _weighed(said: Answers) -> float | None:
 def _bins(campaign: Campaign | None) -> list[Bin]:
     rows = (
         asked(campaign)
-        .filter(JUDGED, confidence__isnull=False)
+        .judged()
+        .filter(confidence__isnull=False)
         .order_by()
         .annotate(tenth=Cast(Least(Floor(F("confidence") * BINS), Value(BINS - 1.0)), IntegerField()))
         .values("tenth")
@@ -344,7 +348,7 @@ def _days(campaign: Campaign | None) -> tuple[list[Day], Rate | None]:
     gathers the disputed ones because more was asked about them.
     """
     since = timezone.now() - timedelta(days=DAYS)
-    rows = asked(campaign).filter(JUDGED).order_by()
+    rows = asked(campaign).judged().order_by()
     by_day = rows.filter(answered_at__gte=since).values(day=TruncDate("answered_at")).annotate(**OUTCOMES)
     earlier = rows.filter(answered_at__lt=since).aggregate(**OUTCOMES)
     days = sorted(by_day, key=lambda one: one["day"])

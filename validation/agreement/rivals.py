@@ -8,7 +8,6 @@ from mapping.models import Hashtag, Release
 from trainer.models import TrainedModel
 from trainer.runs.mcnemar import mcnemar
 from validation.agreement.blame import MOST_PHOTOS
-from validation.agreement.strata import JUDGED
 from validation.models import Campaign, Prediction, Question
 from validation.statistics.rate import Rate, majority, wilson
 
@@ -121,7 +120,7 @@ class _Compared:
 
 def _compared(campaign: Campaign, others: dict[int, int]) -> list[_Compared]:
     """`others`: photo → the hashtag that the rival suggests."""
-    rows = Question.objects.filter(JUDGED, campaign=campaign, kind=Question.Kind.SUGGESTION).order_by()
+    rows = Question.objects.of_campaign(campaign).suggestions().judged().order_by()
     found, differing = [], []
     fields = ("pk", "photo_id", "hashtag_id", "fits", "does_not_fit")
     for pk, photo, hashtag, fits, not_fitting in rows.values_list(*fields):
@@ -161,7 +160,7 @@ def _judged(photos: list[int]) -> dict[tuple[int, int], tuple[int, int]]:
     """(photo, hashtag) → fits, does not fit, of whatever campaign asked."""
     found: dict[tuple[int, int], tuple[int, int]] = {}
     for at in range(0, len(photos), 2000):
-        rows = Question.objects.filter(JUDGED, photo_id__in=photos[at : at + 2000])
+        rows = Question.objects.judged().filter(photo_id__in=photos[at : at + 2000])
         for photo, hashtag, fits, not_fitting in rows.values_list(
             "photo_id", "hashtag_id", "fits", "does_not_fit"
         ):

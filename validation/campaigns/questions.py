@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import numpy as np
 from django.db import transaction
-from django.db.models import Case, Exists, Max, OuterRef, Q, QuerySet, When
+from django.db.models import Case, Exists, Max, OuterRef, Q, When
 
 from jobs.models import Job
 from mapping.models import Hashtag
@@ -24,8 +24,12 @@ from validation.models import (
     Participation,
     Photo,
     Prediction,
+    PredictionQuerySet,
     Question,
+    QuestionQuerySet,
 )
+from validation.models.answers import JUDGED
+from validation.models.questions import has_gold_answer
 
 CHANCE = random.SystemRandom()
 THIRDS = (1 / 3, 2 / 3)
@@ -62,7 +66,7 @@ def make_missing_questions() -> int:
 # --- suggestions ------------------------------------------------------------------------------
 
 
-def wanted(campaign: Campaign) -> QuerySet[Prediction]:
+def wanted(campaign: Campaign) -> PredictionQuerySet:
     """The model's suggestions that the rules ask about."""
     rows = Prediction.objects.of(campaign).suggested().filter(photo__withdrawn_at=None)
     if campaign.min_confidence:
@@ -74,9 +78,9 @@ def wanted(campaign: Campaign) -> QuerySet[Prediction]:
 
 def _drop_what_is_not_wanted(campaign: Campaign) -> None:
     """Their votes stay, and count again when the question comes back."""
-    asked = Question.objects.filter(campaign=campaign)
-    same = wanted(campaign).filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
-    delete(asked.filter(~Exists(same.order_by()), kind=Question.Kind.SUGGESTION))
+    asked = Question.objects.of_campaign(campaign)
+    same = wanted(campaign).on_outer_pair().order_by()
+    delete(asked.suggestions().filter(~Exists(same)))
     gone = Q(photo__withdrawn_at__isnull=False)
     if not campaign.gold_share:
         gone |= Q(kind=Question.Kind.GOLD)
@@ -84,18 +88,20 @@ def _drop_what_is_not_wanted(campaign: Campaign) -> None:
         gone |= Q(kind=Question.Kind.SILENCE)
     elif chosen := list(campaign.hashtags.values_list("pk", flat=True)):
         gone |= Q(kind=Question.Kind.SILENCE) & ~Q(hashtag__in=chosen)
-    known = GoldAnswer.objects.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
-    delete(asked.filter(gone | (Q(kind=Question.Kind.GOLD) & ~Exists(known))))
+    delete(asked.filter(gone | (Q(kind=Question.Kind.GOLD) & ~has_gold_answer())))
 
 
 def _ask_suggestions(campaign: Campaign) -> int:
-    asked = Question.objects.filter(campaign=campaign)
-    same = asked.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
-    rows = wanted(campaign).filter(~Exists(same)).values_list("photo_id", "hashtag_id", "confidence")
+    asked = Question.objects.of_campaign(campaign)
+    rows = (
+        wanted(campaign)
+        .filter(~Exists(asked.on_outer_pair()))
+        .values_list("photo_id", "hashtag_id", "confidence")
+    )
     new = list(rows)
     if not new:
         return 0
-    first, edges = _bands(asked.filter(kind=Question.Kind.SUGGESTION), [sure for *_, sure in new])
+    first, edges = _bands(asked.suggestions(), [sure for *_, sure in new])
     # What joins late has ranks behind people's fronts, too: they begin anew, or would come to it last.
     Participation.objects.filter(campaign=campaign).update(front=0.0)
     made = 0
@@ -115,7 +121,7 @@ def _ask_suggestions(campaign: Campaign) -> int:
     return made
 
 
-def _bands(asked: QuerySet[Question], new: list[float | None]) -> tuple[int, list[float]]:
+def _bands(asked: QuestionQuerySet, new: list[float | None]) -> tuple[int, list[float]]:
     """The first band of these new questions, and the two confidences that part the thirds.
 
     Once people have been asked, what joins gets bands of its own: among old and new together those answered
@@ -124,7 +130,7 @@ def _bands(asked: QuerySet[Question], new: list[float | None]) -> tuple[int, lis
     top = asked.aggregate(top=Max("band"))["top"]
     first = 0 if top is None else top // BANDS * BANDS
     latest = asked.filter(band__gte=first)
-    if latest.filter(~Q(stream="") | Q(fits__gt=0) | Q(does_not_fit__gt=0)).exists():
+    if latest.filter(~Q(stream="") | JUDGED).exists():
         first, latest = first + BANDS, asked.none()
     sure = [one for one in (*new, *latest.values_list("confidence", flat=True)) if one is not None]
     edges = [float(edge) for edge in np.quantile(sure, THIRDS)] if sure else []
@@ -141,11 +147,9 @@ def _ask_silence(campaign: Campaign) -> int:
     """Photos the model kept silent about, drawn at random, each with the hashtag it thought of first: whether
     people find that it fits says how rightly the model was silent. As many as the share of the suggestions.
     """
-    asked = Question.objects.filter(campaign=campaign)
-    suggestions = asked.filter(kind=Question.Kind.SUGGESTION).count()
-    missing = (
-        math.ceil(suggestions * campaign.silence_share) - asked.filter(kind=Question.Kind.SILENCE).count()
-    )
+    asked = Question.objects.of_campaign(campaign)
+    suggestions = asked.suggestions().count()
+    missing = math.ceil(suggestions * campaign.silence_share) - asked.silent().count()
     if missing <= 0:
         return 0
     chosen = campaign.hashtags.all() if campaign.hashtags.exists() else Hashtag.objects.all()
@@ -181,10 +185,9 @@ def _first_thought(
 
 def _ask_controls(campaign: Campaign) -> int:
     """Wrong hashtags, on photos drawn at random: none that the model or the photo's author thought of."""
-    asked = Question.objects.filter(campaign=campaign)
-    suggestions = asked.filter(kind=Question.Kind.SUGGESTION).count()
-    controls = asked.filter(kind=Question.Kind.CONTROL)
-    missing = math.ceil(suggestions * campaign.control_share) - controls.count()
+    asked = Question.objects.of_campaign(campaign)
+    suggestions = asked.suggestions().count()
+    missing = math.ceil(suggestions * campaign.control_share) - asked.controls().count()
     if missing <= 0:
         return 0
     mixed_in = (Question.Kind.CONTROL, Question.Kind.SILENCE)  # nobody is asked about a photo twice
@@ -222,13 +225,11 @@ def ask_known_answers(*, campaign: Campaign) -> int:
     """Known answers of any campaign. What this campaign suggests itself stays in its rates."""
     if not campaign.gold_share:
         return 0
-    asked = Question.objects.filter(
-        campaign=campaign, photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id")
-    )
-    known = GoldAnswer.objects.filter(~Exists(asked), photo__withdrawn_at=None)
+    asked = Question.objects.of_campaign(campaign).on_outer_pair()
+    new = GoldAnswer.objects.shown().filter(~Exists(asked))
     questions = [
         Question(campaign=campaign, photo_id=photo, hashtag_id=hashtag, kind=Question.Kind.GOLD)
-        for photo, hashtag in known.values_list("photo_id", "hashtag_id")
+        for photo, hashtag in new.values_list("photo_id", "hashtag_id")
     ]
     return sum(_create(campaign, some) for some in _parts(questions, CHUNK))
 
@@ -243,21 +244,19 @@ def _create(campaign: Campaign, questions: list[Question]) -> int:
         question.needed = campaign.votes_per_photo
         settle(question, campaign)
     # Another kind may ask the same of the photo already: it stands.
-    before = Question.objects.filter(campaign=campaign).count()
+    before = Question.objects.of_campaign(campaign).count()
     Question.objects.bulk_create(questions, ignore_conflicts=True, batch_size=500)
     _mark_shared({question.photo_id for question in questions})
-    return Question.objects.filter(campaign=campaign).count() - before
+    return Question.objects.of_campaign(campaign).count() - before
 
 
 def _mark_shared(photos: set[int]) -> None:
-    twins = Question.objects.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
-    rows = Question.objects.filter(
-        Exists(twins.exclude(pk=OuterRef("pk"))), photo_id__in=photos, shared=False
-    )
+    twins = Question.objects.on_outer_pair().exclude(pk=OuterRef("pk"))
+    rows = Question.objects.filter(Exists(twins), photo_id__in=photos, shared=False)
     Question.objects.filter(pk__in=lock(rows)).update(shared=True)
 
 
 def drop_photo(*, photo: Photo, campaign: Campaign | None = None) -> None:
     """Nobody is asked about the photo any more, in one campaign or in any; votes given are kept."""
     questions = Question.objects.filter(photo=photo)
-    delete(questions.filter(campaign=campaign) if campaign else questions)
+    delete(questions.of_campaign(campaign) if campaign else questions)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 
-from validation.models import Campaign, Vote
+from validation.models import Answer, Campaign, Vote
 
 if TYPE_CHECKING:
     _CampaignModelForm = forms.ModelForm[Campaign]
@@ -25,7 +25,7 @@ class VoteForm(forms.Form):
 
     photo = forms.IntegerField(min_value=1, max_value=LARGEST)
     hashtag = forms.IntegerField(min_value=1, max_value=LARGEST)
-    answer = forms.ChoiceField(choices=Vote.Answer.choices)
+    answer = forms.ChoiceField(choices=Answer.choices)
     request_id = forms.UUIDField()
     seconds = forms.FloatField(required=False, min_value=0)
 

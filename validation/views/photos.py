@@ -38,4 +38,4 @@ def _may_see(user: Any, photo_id: int) -> bool:
     guest = Guest.objects.filter(user_id=user.pk).select_related("campaign").first()
     if guest is None or not guest.campaign.takes_votes or not may_vote(user, guest.campaign):
         return False
-    return Question.objects.filter(campaign_id=guest.campaign_id, photo_id=photo_id).exists()
+    return Question.objects.of_campaign(guest.campaign).filter(photo_id=photo_id).exists()

@@ -25,7 +25,7 @@ from redis.exceptions import RedisError
 
 from validation.agreement import lists
 from validation.forms.vote import MoreForm, UndoForm, VoteForm, number
-from validation.models import Campaign, Guest, Photo, Vote
+from validation.models import Answer, Campaign, Guest, Photo, Vote
 from validation.people import crowd
 from validation.people.guests import GuestVotes
 from validation.voting import assignment, votes
@@ -358,4 +358,4 @@ def _reasons() -> dict[str, str]:
 
 
 def _answers() -> dict[str, str]:
-    return {"fits": _("fits"), "does_not_fit": _("does not fit"), "skip": _("skipped")}
+    return {answer.value: _(answer.words) for answer in Answer}

@@ -16,7 +16,6 @@ from django.db import transaction
 from django.db.models import (
     Count,
     Exists,
-    F,
     OuterRef,
     Q,
     QuerySet,
@@ -25,7 +24,9 @@ from django.db.models import (
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from validation.models import Campaign, GoldAnswer, Participation, Question, QuestionLease, Vote
+from validation.models import Campaign, Participation, Question, QuestionLease, QuestionQuerySet, Vote
+from validation.models.answers import ANSWERS
+from validation.models.questions import QuestionLeaseQuerySet, has_gold_answer
 from validation.voting.teaching import CHANCE, what_teaches_most
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def next_questions(*, campaign: Campaign, person: AbstractBaseUser, most: int = 
 def progress(*, campaign: Campaign, person: AbstractBaseUser) -> Progress:
     """How many questions the person answered here, and how many are left for them."""
     part = Participation.objects.filter(campaign=campaign, person_id=person.pk).first()
-    done = part.fits + part.does_not_fit + part.skips if part else 0
+    done = part.votes_given if part else 0
     if not campaign.takes_votes:
         return Progress(done, 0, done)
     rows = _open_for(campaign, person, leased_too=True).filter(kind__in=TO_THE_END)
@@ -140,8 +141,8 @@ def answered_by(person: AbstractBaseUser, *, only_unseen: bool) -> Q:
     return Q(Exists(votes))
 
 
-def live_leases(question_ref: str = "pk") -> QuerySet[QuestionLease]:
-    return QuestionLease.objects.filter(question_id=OuterRef(question_ref), expires_at__gt=timezone.now())
+def live_leases(question_ref: str = "pk") -> QuestionLeaseQuerySet:
+    return QuestionLease.objects.live().filter(question_id=OuterRef(question_ref))
 
 
 def lease(*, question: Question, person: AbstractBaseUser) -> None:
@@ -156,36 +157,32 @@ def lease(*, question: Question, person: AbstractBaseUser) -> None:
 
 def _handed_out(campaign: Campaign, person: AbstractBaseUser) -> list[Question]:
     """Without what the person has answered since: in another campaign, under another hashtag."""
-    known = GoldAnswer.objects.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
-    held = Question.objects.filter(
+    held = Question.objects.of_campaign(campaign).filter(
         ~answered_by(person, only_unseen=campaign.only_unseen),
-        Q(is_done=False) | Exists(known),
-        campaign=campaign,
+        Q(is_done=False) | has_gold_answer(),
         leases__person_id=person.pk,
         leases__expires_at__gt=timezone.now(),
     )
     return list(held.order_by("leases__pk").select_related("photo", "hashtag"))
 
 
-def _open_for(
-    campaign: Campaign, person: AbstractBaseUser, *, leased_too: bool = False
-) -> QuerySet[Question]:
+def _open_for(campaign: Campaign, person: AbstractBaseUser, *, leased_too: bool = False) -> QuestionQuerySet:
     """Questions of the campaign that want more answers and that this person may be asked.
 
     Nobody is asked about a photo of their own, nor about one they voted on (see `answered_by`).
     """
-    rows = Question.objects.filter(campaign=campaign).exclude(photo__added_by_id=person.pk)
+    rows = Question.objects.of_campaign(campaign).exclude(photo__added_by_id=person.pk)
     rows = rows.exclude(answered_by(person, only_unseen=campaign.only_unseen))
     if leased_too:
         return rows.filter(Exists(live_leases().filter(person_id=person.pk)) | _wants_answers())
-    held = QuestionLease.objects.filter(
-        person_id=person.pk, expires_at__gt=timezone.now(), question__photo_id=OuterRef("photo_id")
-    ).filter(question__campaign=campaign)
+    held = QuestionLease.objects.live().filter(
+        person_id=person.pk, question__photo_id=OuterRef("photo_id"), question__campaign=campaign
+    )
     return rows.filter(~Exists(held))
 
 
 def _wants_answers() -> Q:
-    return Q(is_done=False, needed__gt=F("fits") + F("does_not_fit") + _leased())
+    return Q(is_done=False, needed__gt=ANSWERS + _leased())
 
 
 def _leased() -> Coalesce:
@@ -194,13 +191,7 @@ def _leased() -> Coalesce:
 
 
 def _has_gold(campaign: Campaign) -> bool:
-    return _gold(campaign).exists()
-
-
-def _gold(campaign: Campaign) -> QuerySet[Question]:
-    """Questions whose answer is known: those of kind gold, and suggestions found clear and marked so."""
-    known = GoldAnswer.objects.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
-    return Question.objects.filter(Exists(known), campaign=campaign)
+    return Question.objects.of_campaign(campaign).with_gold_answer().exists()
 
 
 # --- drawing ----------------------------------------------------------------------------------
@@ -256,7 +247,7 @@ def _take(
     campaign: Campaign, person: AbstractBaseUser, kind: str, front: float, wait: bool
 ) -> Question | None:
     if kind == Kind.GOLD:
-        rows = _gold(campaign) & _open_for(campaign, person)
+        rows = _open_for(campaign, person).with_gold_answer()
         at_hand = list(rows.order_by("rank").values_list("pk", flat=True)[:GOLD_AT_HAND])
         return _lease_first(Question.objects.filter(pk=CHANCE.choice(at_hand)), person) if at_hand else None
     rows = _open_for(campaign, person).filter(_wants_answers(), kind=kind)
@@ -274,7 +265,7 @@ def _take(
 
 
 def _lease_in_turn(
-    rows: QuerySet[Question], person: AbstractBaseUser, stream: str, front: float, wait: bool
+    rows: QuestionQuerySet, person: AbstractBaseUser, stream: str, front: float, wait: bool
 ) -> Question | None:
     """The lowest rank from the person's front on, then what has opened again behind it. Rank is random, so
     where somebody begins bends no sample; whoever has answered thousands would search all of them each time.
@@ -285,7 +276,7 @@ def _lease_in_turn(
 
 @transaction.atomic
 def _lease_first(
-    rows: QuerySet[Question], person: AbstractBaseUser, stream: str = "", *, wait: bool = False
+    rows: QuestionQuerySet, person: AbstractBaseUser, stream: str = "", *, wait: bool = False
 ) -> Question | None:
     """Lock the first of these that nobody else is taking at this moment, and lease it; with `wait` the first.
 
@@ -303,9 +294,6 @@ def _lease_first(
         return None
     if stream and not found.stream:
         Question.objects.filter(pk=found.pk).update(stream=stream)
-    QuestionLease.objects.filter(person_id=person.pk, expires_at__lte=timezone.now()).delete()
+    QuestionLease.objects.ended().filter(person_id=person.pk).delete()
     lease(question=found, person=person)
     return found
-
-
-# --- where an answer teaches most -------------------------------------------------------------
