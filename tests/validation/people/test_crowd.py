@@ -122,6 +122,14 @@ def test_paused_people_are_refused_in_words_and_undo_nothing(
         votes.undo_vote(campaign=campaign, person=vote.person, request_id=vote.request_id)
 
 
+@pytest.mark.parametrize(("seconds", "fast"), [(0.6, 1), (votes.FAST, 0), (None, 0)])
+def test_an_answer_in_less_time_than_it_takes_to_look_is_fast(
+    campaign: Campaign, vote_as: MakeVote, seconds: float | None, fast: int
+) -> None:
+    vote_as(campaign, 0, "fits", "ann", seconds)
+    assert row(campaign).fast == fast
+
+
 def test_speeders_and_who_says_always_yes_are_flagged(make_campaign: MakeCampaign, vote_as: MakeVote) -> None:
     campaign = make_campaign(*["cafe"] * 20)
     for number in range(20):
