@@ -36,6 +36,7 @@ from validation.statistics.yes_saying import Known, corrected, known, share_of_y
 DAYS = 60  # shown over time
 BINS = 10  # of the confidence
 DS_LEAST = 100  # answers from which everybody's errors are estimated
+MOST_UNJUDGED = 0.1  # share of the suggestions, above which the headline carries a warning
 GLANCE = 10_000  # answers read for a page that shows the headline alone
 
 
@@ -114,7 +115,7 @@ class Summary:
     @property
     def is_partial(self) -> bool:
         """Too much is unjudged for the headline to stand for all suggestions."""
-        return self.unjudged > 0.1
+        return self.unjudged > MOST_UNJUDGED
 
 
 def scope(campaign: Campaign | None) -> PredictionQuerySet:

@@ -54,7 +54,7 @@ def settle_all(campaign: Campaign) -> None:
     more = Least(Value(votes + campaign.extra_votes), ANSWERS + 1)
     extra = When(split & Q(kind=Question.Kind.SUGGESTION), then=more)
     chosen = lock(rows)
-    for some in _parts(chosen, CHUNK):
+    for some in in_parts(chosen, CHUNK):
         part = Question.objects.filter(pk__in=some)
         part.update(needed=Case(extra, default=Value(votes)))
         part.update(is_done=Case(When(needed__lte=ANSWERS, then=Value(True)), default=Value(False)))
@@ -67,7 +67,7 @@ def recount(pairs: Iterable[Pair]) -> int:
     across parts too, like everywhere, so that two who do this cannot wait for each other.
     """
     number = 0
-    for some in _parts(sorted(set(pairs)), CHUNK // 4):
+    for some in in_parts(sorted(set(pairs)), CHUNK // 4):
         asked = Question.objects.filter(photo_id__in={photo for photo, _ in some})
         wanted = set(some)
         questions = [
@@ -75,7 +75,7 @@ def recount(pairs: Iterable[Pair]) -> int:
             for one in asked.select_for_update(of=("self",)).order_by(*LOCKED_BY).select_related("campaign")
             if (one.photo_id, one.hashtag_id) in wanted
         ]
-        _count_votes(questions)
+        count_votes(questions)
         for one in questions:
             settle(one, one.campaign)
         fields = (*COUNTERS.values(), "needed", "is_done", "answered_at")
@@ -102,11 +102,11 @@ def lock(rows: QuestionQuerySet) -> list[int]:
 
 def delete(rows: QuestionQuerySet) -> None:
     """Questions and their leases, the questions locked first: whoever votes does so, too."""
-    for some in _parts(lock(rows), CHUNK):
+    for some in in_parts(lock(rows), CHUNK):
         Question.objects.filter(pk__in=some).delete()
 
 
-def _count_votes(questions: list[Question]) -> None:
+def count_votes(questions: list[Question]) -> None:
     photos = {question.photo_id for question in questions}
     votes = Vote.objects.counting().filter(photo_id__in=photos).order_by()
     counts: Counter[tuple[int, int, Answer]] = Counter()
@@ -125,6 +125,6 @@ def _count_votes(questions: list[Question]) -> None:
         question.answered_at = first.get(pair)
 
 
-def _parts(rows: list[Row], size: int) -> Iterator[list[Row]]:
+def in_parts(rows: list[Row], size: int) -> Iterator[list[Row]]:
     for at in range(0, len(rows), size):
         yield rows[at : at + size]

@@ -16,7 +16,7 @@ from django.db.models import Case, Exists, Max, OuterRef, Q, When
 
 from jobs.models import Job
 from mapping.models import Hashtag
-from validation.campaigns.counts import CHUNK, _count_votes, _parts, delete, lock, settle
+from validation.campaigns.counts import CHUNK, count_votes, delete, in_parts, lock, settle
 from validation.models import (
     AuthorHashtag,
     Campaign,
@@ -105,7 +105,7 @@ def _ask_suggestions(campaign: Campaign) -> int:
     # What joins late has ranks behind people's fronts, too: they begin anew, or would come to it last.
     Participation.objects.filter(campaign=campaign).update(front=0.0)
     made = 0
-    for some in _parts(new, CHUNK):
+    for some in in_parts(new, CHUNK):
         questions = [
             Question(
                 campaign=campaign,
@@ -159,12 +159,12 @@ def _ask_silence(campaign: Campaign) -> int:
     drawn = list(silent.order_by().values_list("pk", flat=True))
     CHANCE.shuffle(drawn)
     questions: list[Question] = []
-    for some in _parts(drawn, CHUNK):
+    for some in in_parts(drawn, CHUNK):
         rows = silent.filter(pk__in=some).values_list("photo_id", "candidates")
         questions += [one for photo, said in rows if (one := _first_thought(campaign, photo, said, names))]
         if len(questions) >= missing:
             break
-    return sum(_create(campaign, part) for part in _parts(questions[:missing], CHUNK))
+    return sum(_create(campaign, part) for part in in_parts(questions[:missing], CHUNK))
 
 
 def _first_thought(
@@ -196,7 +196,7 @@ def _ask_controls(campaign: Campaign) -> int:
     photos = CHANCE.sample(list(free.values_list("photo_id", flat=True)), min(missing, free.count()))
     names = dict(Hashtag.objects.values_list("name", "pk"))
     made = 0
-    for some in _parts(photos, CHUNK // 4):
+    for some in in_parts(photos, CHUNK // 4):
         near = _thought_of(campaign, some)
         questions = []
         for photo in some:
@@ -231,14 +231,14 @@ def ask_known_answers(*, campaign: Campaign) -> int:
         Question(campaign=campaign, photo_id=photo, hashtag_id=hashtag, kind=Question.Kind.GOLD)
         for photo, hashtag in new.values_list("photo_id", "hashtag_id")
     ]
-    return sum(_create(campaign, some) for some in _parts(questions, CHUNK))
+    return sum(_create(campaign, some) for some in in_parts(questions, CHUNK))
 
 
 # --- rows -------------------------------------------------------------------------------------
 
 
 def _create(campaign: Campaign, questions: list[Question]) -> int:
-    _count_votes(questions)
+    count_votes(questions)
     for question in questions:
         question.rank = CHANCE.random()
         question.needed = campaign.votes_per_photo

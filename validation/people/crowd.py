@@ -15,6 +15,7 @@ from django.db.models import Sum
 
 from validation.campaigns.counts import recount
 from validation.models import Campaign, Participation, Standing, Vote
+from validation.templatetags.agreement_words import percent
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -29,7 +30,7 @@ ENOUGH_CONTROLS = 5
 MOST_CONTROL_FITS = 0.6  # wrong hashtags on purpose that somebody finds fitting
 ENOUGH_FOR_ALWAYS = 50
 ALWAYS = 0.98
-CARELESS = "fewer than 85 % of the known answers right"
+CARELESS = f"fewer than {percent(LEAST_RIGHT)} of the known answers right"
 
 
 @dataclass(frozen=True)

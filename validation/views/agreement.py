@@ -16,6 +16,8 @@ from validation.agreement.blame import PARTIES, blame, owed_to, scenes
 from validation.forms.agreement import ResultsFilter
 from validation.models import Campaign, Question
 from validation.photos import corrections
+from validation.statistics.rate import FEW
+from validation.statistics.yes_saying import ENOUGH, ENOUGH_PHOTOS
 
 PAGE = 48  # photos
 THESIS = {"overall": 0.86, "class_weighted": 0.83}  # its chapter 7: other photos, other people
@@ -35,6 +37,9 @@ def agreement(request: HttpRequest) -> HttpResponse:
         "has_campaigns": Campaign.objects.exists(),
         "thesis": THESIS,
         "over_time": _over_time(summary),
+        "few": FEW,
+        "enough_answers": ENOUGH,
+        "enough_photos": ENOUGH_PHOTOS,
     }
     return render(request, "validation/agreement.html", context)
 

@@ -203,6 +203,7 @@ def people(request: SignedIn, pk: int) -> HttpResponse:
         "guests": Guest.objects.filter(campaign=shown).count(),
         "story": story.order_by("-history_date")[:50],
         "enough_gold": crowd.ENOUGH_GOLD,
+        "least_right": crowd.LEAST_RIGHT,
     }
     return render(request, "validation/people.html", context)
 

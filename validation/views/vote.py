@@ -163,7 +163,7 @@ def _answer(request: SignedIn, shown: Campaign) -> HttpResponse:
         return _slow_down(request, shown)
     form = VoteForm(request.POST)
     if not form.is_valid():
-        messages.warning(request, _("Choose one of the three answers."))
+        messages.warning(request, _("Choose one of the answers."))
         return redirect("validation:vote", shown.pk)
     try:
         votes.record_vote(campaign=shown, person=request.user, **form.given())
@@ -208,7 +208,7 @@ language = login_not_required(require_POST(set_language))  # keeps the choice in
 @require_GET
 @_json
 def next_questions(request: SignedIn, shown: Campaign) -> HttpResponse:
-    """What this person is asked next, and where they stand. ?n= how many, 1 to 20."""
+    """What this person is asked next, and how far they are. ?n= how many, up to MOST_AHEAD."""
     wanted = number(request.GET.get("n", ""))
     count = AHEAD if wanted is None else min(max(wanted, 1), MOST_AHEAD)
     return JsonResponse(_state(request, shown, count))

@@ -57,7 +57,7 @@ class Progress:
 
 
 def next_questions(*, campaign: Campaign, person: AbstractBaseUser, most: int = 1) -> list[Question]:
-    """Up to `most` questions for this person, leased for ten minutes; empty when there is nothing (any more).
+    """Up to `most` questions for this person, leased to them; empty if nothing is left.
 
     Those handed out before and not answered come first, in their order: a reload dodges nothing.
     """
@@ -98,10 +98,6 @@ class Assignment:
     @property
     def question(self) -> Question | None:
         return self.questions[0] if self.questions else None
-
-    @property
-    def following(self) -> Question | None:
-        return self.questions[1] if len(self.questions) > 1 else None
 
     @property
     def done(self) -> int:

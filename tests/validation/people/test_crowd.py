@@ -23,8 +23,12 @@ def admin(user_for: UserFor) -> User:
 
 
 @pytest.fixture
-def known(make_campaign: MakeCampaign, hashtags: dict[str, Hashtag]) -> Campaign:
+def known(
+    make_campaign: MakeCampaign, hashtags: dict[str, Hashtag], monkeypatch: pytest.MonkeyPatch
+) -> Campaign:
     """Sixteen photos, all of whose hashtags are known to fit."""
+    monkeypatch.setattr(crowd, "ENOUGH_GOLD", 14)
+    monkeypatch.setattr(crowd, "LEAST_RIGHT", 0.85)
     campaign = make_campaign(*["cafe"] * 16, gold_share=0.1)
     for photo in campaign.photos.all():
         GoldAnswer.objects.create(photo=photo, hashtag=hashtags["cafe"], fits=True)
