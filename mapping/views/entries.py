@@ -9,12 +9,13 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 from django.views.decorators.vary import vary_on_headers
 
+from jobs.request import Request
 from mapping import queue
 from mapping.acts import StaleEntries, change_entry, newest_change
 from mapping.filters import EntryFilter
@@ -28,21 +29,21 @@ PER_PAGE = 60
 SHOWN = 40  # hashtags to choose from by a click
 
 
-def _filtered(request: HttpRequest) -> tuple[EntryFilter, QuerySet[MappingEntry]]:
+def _filtered(request: Request) -> tuple[EntryFilter, QuerySet[MappingEntry]]:
     found = EntryFilter(request.GET, queue.entries_of(None))
     return found, found.qs
 
 
-def _wants_fragment(request: HttpRequest) -> bool:
+def _wants_fragment(request: Request) -> bool:
     """htmx asks, and not to bring back a whole page after the Back button."""
-    htmx = request.htmx  # type: ignore[attr-defined]
+    htmx = request.htmx
     return bool(htmx) and not htmx.history_restore_request
 
 
 @require_GET
 @vary_on_headers("HX-Request")  # or the browser's Back shows the fragment as a page
 @permission_required("mapping.view_sceneclass", raise_exception=True)
-def entries(request: HttpRequest) -> HttpResponse:
+def entries(request: Request) -> HttpResponse:
     """The mapping's list; to htmx only the rows that the filters leave."""
     found, rows = _filtered(request)
     behind, in_front = request.GET.get("behind", ""), request.GET.get("in_front", "")
@@ -60,7 +61,7 @@ def entries(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @permission_required("mapping.publish_release", raise_exception=True)
-def unpublished(request: HttpRequest) -> HttpResponse:
+def unpublished(request: Request) -> HttpResponse:
     """The button to publish, with the number of changes; asked for by the list once it is shown."""
     newest = MappingEntry.history.order_by("-history_id").values_list("history_id", flat=True).first()
     number = Release.objects.values_list("number", flat=True).first()
@@ -76,7 +77,7 @@ def _unpublished(newest: int | None, release: int | None) -> int:
 @require_http_methods(["GET", "POST"])
 @vary_on_headers("HX-Request")
 @permission_required("mapping.view_sceneclass", raise_exception=True)
-def entry(request: HttpRequest, pk: int) -> HttpResponse:
+def entry(request: Request, pk: int) -> HttpResponse:
     """One class: its senses and the way up from the chosen one, its hashtag, its history."""
     shown = get_object_or_404(
         MappingEntry.objects.select_related("scene_class", "hashtag", "changed_by"), pk=pk
@@ -88,7 +89,7 @@ def entry(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "mapping/entry.html", _entry_context(request, shown, EntryForm.of(shown)))
 
 
-def _path_fragment(request: HttpRequest) -> HttpResponse:
+def _path_fragment(request: Request) -> HttpResponse:
     """The way up from another sense; what was chosen or typed stays where the new path has it too."""
     path = _path(request.GET.get("sense", ""))
     chosen = request.GET.get("hypernym_sense", "")
@@ -101,7 +102,7 @@ def _path_fragment(request: HttpRequest) -> HttpResponse:
 
 
 @permission_required("mapping.change_mappingentry", raise_exception=True)
-def _save(request: HttpRequest, shown: MappingEntry) -> HttpResponse:
+def _save(request: Request, shown: MappingEntry) -> HttpResponse:
     form = EntryForm(request.POST)
     if not form.is_valid():
         return render(request, "mapping/entry.html", _entry_context(request, shown, form), status=400)
@@ -109,7 +110,7 @@ def _save(request: HttpRequest, shown: MappingEntry) -> HttpResponse:
         saved = change_entry(
             entry_id=shown.pk,
             version=form.cleaned_data["version"],
-            by=request.user,  # type: ignore[arg-type]
+            by=request.user,
             decision=form.decision(),
         )
     except StaleEntries as stale:
@@ -126,7 +127,7 @@ def _save(request: HttpRequest, shown: MappingEntry) -> HttpResponse:
     return redirect(reverse("mapping:entry", args=[target]) + (f"?{query}" if query else ""))
 
 
-def _entry_context(request: HttpRequest, shown: MappingEntry, form: EntryForm) -> dict[str, Any]:
+def _entry_context(request: Request, shown: MappingEntry, form: EntryForm) -> dict[str, Any]:
     chosen = str(form["sense"].value() or "")
     context: dict[str, Any] = {
         "entry": shown,
@@ -169,7 +170,7 @@ def _path(sense: str) -> list[wordnet.Sense]:
         return []
 
 
-def _neighbours(request: HttpRequest, shown: MappingEntry) -> tuple[int | None, int | None]:
+def _neighbours(request: Request, shown: MappingEntry) -> tuple[int | None, int | None]:
     """The entries before and after this one in the list the person came from, by its filters."""
     rows = _filtered(request)[1].order_by("scene_class__key")
     key = shown.scene_class.key

@@ -10,12 +10,13 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import AbstractBaseUser
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django.views.decorators.vary import vary_on_headers
 
+from jobs.request import Request
 from mapping import downstream, queue
 from mapping.acts import StaleEntries, newest_change
 from mapping.models import OTHER, Change, Hashtag, MappingEntry, Opinion
@@ -99,7 +100,7 @@ def _unless_blind(view: View) -> View:
     """Who has not finished is told so instead, whatever was asked for."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             return view(request, *args, **kwargs)
         except StillBlind as blind:
@@ -113,7 +114,7 @@ def _unless_blind(view: View) -> View:
 @vary_on_headers("HX-Request")
 @permission_required("mapping.view_sceneclass", raise_exception=True)
 @_unless_blind
-def show(request: HttpRequest) -> HttpResponse:
+def show(request: Request) -> HttpResponse:
     """Where the opinions of ?opinion=…&opinion=… differ; without names, the first two there are."""
     asked = _asked(request)
     return _answer(request, asked)
@@ -122,7 +123,7 @@ def show(request: HttpRequest) -> HttpResponse:
 @require_POST
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 @_unless_blind
-def decide(request: HttpRequest, pk: int) -> HttpResponse:
+def decide(request: Request, pk: int) -> HttpResponse:
     """Settle one class by hashtag (a button) or find (what was typed). 409 with both versions if stale."""
     asked = _asked(request)
     entry = get_object_or_404(MappingEntry.objects.select_related("scene_class"), pk=pk)
@@ -144,7 +145,7 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
         return _answer(request, asked, status=400, problem=problem)
     except StaleEntries as stale:
         return _answer(request, asked, status=409, stale=stale.current[0].pk, mine=hashtag)
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         return _answer(request, asked)
     return redirect(asked.address)
 
@@ -152,7 +153,7 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 @_unless_blind
-def take(request: HttpRequest) -> HttpResponse:
+def take(request: Request) -> HttpResponse:
     """Show what taking over where all agree would confirm; on POST do it, if it is still what was shown."""
     asked = _asked(request)
     if len(asked.opinions) < 2:
@@ -174,13 +175,13 @@ def take(request: HttpRequest) -> HttpResponse:
     return render(request, "mapping/settle_agreed.html", context, status=status)
 
 
-def _me(request: HttpRequest) -> AbstractBaseUser:
+def _me(request: Request) -> AbstractBaseUser:
     user = request.user
     assert isinstance(user, AbstractBaseUser)  # the pages ask for a permission
     return user
 
 
-def _tell(request: HttpRequest, change: Change | None) -> None:
+def _tell(request: Request, change: Change | None) -> None:
     if change is None:
         messages.info(request, "The mapping says so already: nothing was changed.")
         return
@@ -188,7 +189,7 @@ def _tell(request: HttpRequest, change: Change | None) -> None:
     messages.success(request, f"{number} class{'' if number == 1 else 'es'} confirmed as one act.")
 
 
-def _asked(request: HttpRequest) -> Asked:
+def _asked(request: Request) -> Asked:
     """Raises Http404 for an unknown opinion, StillBlind for one's own that is not finished."""
     everything = standings()
     by_id = {str(row.opinion.pk): row for row in everything}
@@ -212,7 +213,7 @@ def _asked(request: HttpRequest) -> Asked:
 
 
 def _answer(
-    request: HttpRequest,
+    request: Request,
     asked: Asked,
     *,
     status: int = 200,
@@ -229,12 +230,12 @@ def _answer(
     newest = newest_change(by=_me(request))
     if newest and newest.action in UNDONE_HERE:
         context["newest"] = newest
-    fragment = request.htmx and not request.htmx.history_restore_request  # type: ignore[attr-defined]
+    fragment = request.htmx and not request.htmx.history_restore_request
     template = "mapping/_settle.html" if fragment else "mapping/settle.html"
     return render(request, template, context | more, status=status)
 
 
-def _lists(request: HttpRequest, asked: Asked, stale: int | None) -> dict[str, Any]:
+def _lists(request: Request, asked: Asked, stale: int | None) -> dict[str, Any]:
     waiting, settled = open_rows(asked.opinions), settled_rows(asked.opinions)
     if asked.narrowed:
         waiting, settled = saying(waiting, *asked.narrowed), saying(settled, *asked.narrowed)
@@ -261,7 +262,7 @@ def _lists(request: HttpRequest, asked: Asked, stale: int | None) -> dict[str, A
     }
 
 
-def _rows(request: HttpRequest, opinions: Sequence[Opinion], entries: Sequence[MappingEntry]) -> list[Row]:
+def _rows(request: Request, opinions: Sequence[Opinion], entries: Sequence[MappingEntry]) -> list[Row]:
     answers = answers_of(opinions, [entry.scene_class_id for entry in entries])
     keys = [entry.scene_class.key for entry in entries]
     photos = downstream.get().example_photos(keys, user=request.user, per_class=PHOTOS)

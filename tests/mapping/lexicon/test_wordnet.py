@@ -54,7 +54,7 @@ def test_key_that_is_no_noun_sense_is_none(key: str) -> None:
 def test_without_data_it_says_how_to_get_it(tmp_path: Path) -> None:
     """In a process of its own: this one has its reader already."""
     code = (
-        "from pathlib import Path; import nltk; from mapping import wordnet\n"
+        "from pathlib import Path; import nltk; from mapping.lexicon import wordnet\n"
         "nltk.data.path[:] = []; wordnet.DATA_DIR = Path('nowhere')\n"
         "assert not wordnet.is_ready()\n"
         "try: wordnet.sense('shop.n.01')\n"
