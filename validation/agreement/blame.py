@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
 
 from mapping.models import MappingEntry, SceneClass
-from validation.agreement.strata import OUTCOMES, asked
+from validation.agreement.strata import OUTCOMES, Row, asked
 from validation.models import Campaign, Prediction, Vote
 from validation.models.answers import NOT_FITTING
 from validation.statistics.rate import Rate, wilson
@@ -85,8 +85,8 @@ def scenes(campaign: Campaign, most: int = MOST_ROWS) -> list[SceneRow]:
         .annotate(scene=Subquery(seen.values("scene_class_id")[:1]))
         .filter(scene__isnull=False)
     )
-    counted = with_scene.values("scene").annotate(**OUTCOMES)
-    worst = sorted(counted.filter(not_fitting__gt=0), key=lambda row: -row["not_fitting"])[:most]
+    counted = with_scene.values("scene").annotate(**OUTCOMES).filter(Q(not_fitting__gt=0))
+    worst: list[Row] = sorted(map(dict, counted), key=lambda row: -row["not_fitting"])[:most]
     chosen = [row["scene"] for row in worst]
     keys = dict(SceneClass.objects.filter(pk__in=chosen).values_list("pk", "key"))
     entries = MappingEntry.objects.filter(scene_class__in=chosen).select_related("hashtag")
