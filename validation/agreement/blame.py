@@ -86,7 +86,8 @@ def scenes(campaign: Campaign, most: int = MOST_ROWS) -> list[SceneRow]:
         .filter(scene__isnull=False)
     )
     counted = with_scene.values("scene").annotate(**OUTCOMES).filter(Q(not_fitting__gt=0))
-    worst: list[Row] = sorted(map(dict, counted), key=lambda row: -row["not_fitting"])[:most]
+    unfitting: list[Row] = [dict(row) for row in counted]
+    worst = sorted(unfitting, key=lambda row: -row["not_fitting"])[:most]
     chosen = [row["scene"] for row in worst]
     keys = dict(SceneClass.objects.filter(pk__in=chosen).values_list("pk", "key"))
     entries = MappingEntry.objects.filter(scene_class__in=chosen).select_related("hashtag")
