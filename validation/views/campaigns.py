@@ -12,10 +12,11 @@ from django.core.files.uploadedfile import UploadedFile
 from django.core.paginator import Paginator
 from django.db import IntegrityError
 from django.db.models import F
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from jobs.request import Request
 from trainer.models import TrainedModel
 from validation.agreement import authors, lists, results, silence
 from validation.campaigns import acts, rules
@@ -28,19 +29,12 @@ from validation.photos.store import PhotoRefused, take_in
 PAGE = 48  # photos
 
 
-class SignedIn(HttpRequest):
-    """What every view here gets: LoginRequiredMiddleware lets nobody else through."""
-
-    user: User
-    htmx: bool
-
-
 # --- campaigns --------------------------------------------------------------------------------
 
 
 @require_GET
 @permission_required("validation.view_campaign", raise_exception=True)
-def campaigns(request: SignedIn) -> HttpResponse:
+def campaigns(request: Request) -> HttpResponse:
     shown = Campaign.objects.select_related("model", "job").with_photo_counts()
     page = Paginator(shown, 25).get_page(request.GET.get("page"))
     counts = lists.progress_of(page.object_list)
@@ -50,7 +44,7 @@ def campaigns(request: SignedIn) -> HttpResponse:
 
 @require_GET
 @permission_required("validation.view_campaign", raise_exception=True)
-def campaign(request: SignedIn, pk: int) -> HttpResponse:
+def campaign(request: Request, pk: int) -> HttpResponse:
     shown = get_object_or_404(Campaign.objects.select_related("model", "job", "created_by"), pk=pk)
     predictions = Prediction.objects.of(shown).select_related("hashtag").prefetch_related("photo")
     predictions = predictions.order_by(F("hashtag__name").asc(nulls_last=True), "pk")
@@ -86,7 +80,7 @@ def campaign(request: SignedIn, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @permission_required("validation.add_campaign", raise_exception=True)
-def new_campaign(request: SignedIn) -> HttpResponse:
+def new_campaign(request: Request) -> HttpResponse:
     form = CampaignForm(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid() and (made := _create(request, form)):
         return redirect(made)
@@ -96,7 +90,7 @@ def new_campaign(request: SignedIn) -> HttpResponse:
     return render(request, "validation/new_campaign.html", context, status=status)
 
 
-def _create(request: SignedIn, form: CampaignForm) -> Campaign | None:
+def _create(request: Request, form: CampaignForm) -> Campaign | None:
     """Takes in what can be taken and says what cannot; None with the form's error if nothing is left."""
     data = form.cleaned_data
     photos, refused = _take_in_all(request, data)
@@ -116,7 +110,7 @@ def _create(request: SignedIn, form: CampaignForm) -> Campaign | None:
     return made
 
 
-def _take_in_all(request: SignedIn, data: dict[str, Any]) -> tuple[list[Photo], list[str]]:
+def _take_in_all(request: Request, data: dict[str, Any]) -> tuple[list[Photo], list[str]]:
     files: list[UploadedFile[Any]] = data["uploads"]
     terms = {field: data[field] for field in ("licence", "licence_url", "source_url")}
     photos, refused = [], []
@@ -130,7 +124,7 @@ def _take_in_all(request: SignedIn, data: dict[str, Any]) -> tuple[list[Photo], 
 
 @require_POST
 @permission_required("validation.change_campaign", raise_exception=True)
-def set_open(request: SignedIn, pk: int, is_open: bool) -> HttpResponse:
+def set_open(request: Request, pk: int, is_open: bool) -> HttpResponse:
     shown = get_object_or_404(Campaign, pk=pk)
     changed = acts.set_open(campaign=shown, is_open=is_open)
     word = "open" if is_open else "closed"
@@ -140,7 +134,7 @@ def set_open(request: SignedIn, pk: int, is_open: bool) -> HttpResponse:
 
 @require_POST
 @permission_required("validation.change_campaign", raise_exception=True)
-def withdraw(request: SignedIn, pk: int, photo_pk: int) -> HttpResponse:
+def withdraw(request: Request, pk: int, photo_pk: int) -> HttpResponse:
     shown, photo = get_object_or_404(Campaign, pk=pk), get_object_or_404(Photo, pk=photo_pk)
     removed = acts.withdraw_photo(campaign=shown, photo=photo)
     said = "is withdrawn: nobody is asked about it here any more." if removed else "was withdrawn already."
@@ -153,7 +147,7 @@ def withdraw(request: SignedIn, pk: int, photo_pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @permission_required("validation.change_campaign", raise_exception=True)
-def edit(request: SignedIn, pk: int) -> HttpResponse:
+def edit(request: Request, pk: int) -> HttpResponse:
     """Change the rules of a campaign that runs; a page that saw other rules is refused."""
     shown = get_object_or_404(Campaign, pk=pk)
     seen = rules.rules_seen(shown)
@@ -178,7 +172,7 @@ def edit(request: SignedIn, pk: int) -> HttpResponse:
 
 @require_POST
 @permission_required("validation.change_campaign", raise_exception=True)
-def revoke(request: SignedIn, pk: int) -> HttpResponse:
+def revoke(request: Request, pk: int) -> HttpResponse:
     shown = get_object_or_404(Campaign, pk=pk)
     version = number(request.POST.get("version", ""))
     revoked = version is not None and acts.revoke_link(campaign=shown, version=version)
@@ -192,7 +186,7 @@ def revoke(request: SignedIn, pk: int) -> HttpResponse:
 
 @require_GET
 @permission_required("validation.change_campaign", raise_exception=True)
-def people(request: SignedIn, pk: int) -> HttpResponse:
+def people(request: Request, pk: int) -> HttpResponse:
     """Who answered how, for whoever decides whose votes count."""
     shown = get_object_or_404(Campaign, pk=pk)
     page = Paginator(crowd.people(shown), 100).get_page(request.GET.get("page"))
@@ -218,7 +212,7 @@ DECISIONS = {
 
 @require_POST
 @permission_required("validation.change_campaign", raise_exception=True)
-def decide(request: SignedIn, pk: int, person_pk: int, decision: str) -> HttpResponse:
+def decide(request: Request, pk: int, person_pk: int, decision: str) -> HttpResponse:
     shown = get_object_or_404(Campaign, pk=pk)
     person = get_object_or_404(User, pk=person_pk, participations__campaign=shown)
     act, done, was = DECISIONS[decision]
@@ -231,7 +225,7 @@ def decide(request: SignedIn, pk: int, person_pk: int, decision: str) -> HttpRes
 
 @require_http_methods(["GET", "POST"])
 @permission_required("validation.change_campaign", raise_exception=True)
-def known(request: SignedIn, pk: int) -> HttpResponse:
+def known(request: Request, pk: int) -> HttpResponse:
     """Questions that people agree on, or nobody has answered yet, to be marked; and those that are known."""
     shown = get_object_or_404(Campaign, pk=pk)
     if request.method == "POST":

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.contrib.auth.models import User
 from django.core.paginator import Paginator
 from django.db.models import Count
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from jobs.request import Request
 from mapping.models import Hashtag, SceneClass
 from trainer.photosets.registration import NameTaken
 from validation.forms.intake import CorrectionForm, IntakeForm
@@ -24,13 +24,9 @@ PAGE = 100  # files
 State = IntakeFile.State
 
 
-class SignedIn(HttpRequest):
-    user: User
-
-
 @require_GET
 @permission_required("validation.add_campaign", raise_exception=True)
-def intakes(request: SignedIn) -> HttpResponse:
+def intakes(request: Request) -> HttpResponse:
     rows = Intake.objects.select_related("job", "campaign", "created_by").annotate(count=Count("files"))
     page = Paginator(rows.order_by("-pk"), 25).get_page(request.GET.get("page"))
     return render(request, "validation/intakes.html", {"page": page})
@@ -39,7 +35,7 @@ def intakes(request: SignedIn) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @never_cache  # a page of the history has the key of a form that was sent
 @permission_required("validation.add_campaign", raise_exception=True)
-def new(request: SignedIn) -> HttpResponse:
+def new(request: Request) -> HttpResponse:
     form = IntakeForm(request.POST or None, request.FILES or None, initial=request.GET.dict())
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
@@ -57,7 +53,7 @@ def new(request: SignedIn) -> HttpResponse:
 
 @require_GET
 @permission_required("validation.add_campaign", raise_exception=True)
-def intake(request: SignedIn, pk: int) -> HttpResponse:
+def intake(request: Request, pk: int) -> HttpResponse:
     shown = get_object_or_404(Intake.objects.select_related("job", "campaign", "created_by"), pk=pk)
     counts = dict(shown.files.order_by().values_list("state").annotate(n=Count("pk")))
     only = request.GET.get("show", State.REFUSED)
@@ -77,7 +73,7 @@ def intake(request: SignedIn, pk: int) -> HttpResponse:
 
 @require_POST
 @permission_required("validation.add_campaign", raise_exception=True)
-def give_up(request: SignedIn, pk: int) -> HttpResponse:
+def give_up(request: Request, pk: int) -> HttpResponse:
     shown = get_object_or_404(Intake, pk=pk)
     if services.give_up(intake=shown):
         messages.success(request, "What was uploaded and not taken in is deleted.")
@@ -88,7 +84,7 @@ def give_up(request: SignedIn, pk: int) -> HttpResponse:
 
 @require_GET
 @permission_required("validation.view_vote", raise_exception=True)
-def photo(request: SignedIn, pk: int) -> HttpResponse:
+def photo(request: Request, pk: int) -> HttpResponse:
     """Everything about one photo: its terms, where it is asked about, who said what of it."""
     shown = get_object_or_404(Photo.objects.select_related("near_duplicate_of", "withdrawn_by"), pk=pk)
     newest = Correction.history.filter(photo=shown).order_by("-history_id").first()
@@ -113,7 +109,7 @@ def photo(request: SignedIn, pk: int) -> HttpResponse:
 
 @require_POST
 @permission_required("validation.change_campaign", raise_exception=True)
-def withdraw(request: SignedIn, pk: int) -> HttpResponse:
+def withdraw(request: Request, pk: int) -> HttpResponse:
     shown = get_object_or_404(Photo, pk=pk)
     why = request.POST.get("why", "")
     is_new = withdraw_everywhere(photo=shown, by=request.user, why=why)
@@ -127,7 +123,7 @@ def withdraw(request: SignedIn, pk: int) -> HttpResponse:
 
 @require_POST
 @permission_required("validation.change_campaign", raise_exception=True)
-def correct(request: SignedIn, pk: int) -> HttpResponse:
+def correct(request: Request, pk: int) -> HttpResponse:
     """What the photo should have been called."""
     shown = get_object_or_404(Photo.objects.shown(), pk=pk)
     form = CorrectionForm(request.POST)
@@ -147,7 +143,7 @@ def correct(request: SignedIn, pk: int) -> HttpResponse:
 
 @require_POST
 @permission_required("trainer.add_photoset", raise_exception=True)
-def train_on_corrections(request: SignedIn) -> HttpResponse:
+def train_on_corrections(request: Request) -> HttpResponse:
     """A photo set of all corrected photos."""
     name = request.POST.get("name", "").strip()[:100]
     try:

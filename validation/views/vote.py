@@ -23,6 +23,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from django.views.i18n import set_language
 from redis.exceptions import RedisError
 
+from jobs.request import Request
 from validation.agreement import lists
 from validation.forms.vote import MoreForm, UndoForm, VoteForm, number
 from validation.models import Answer, Campaign, Guest, Photo, Vote
@@ -32,10 +33,6 @@ from validation.voting import assignment, votes
 
 AHEAD = 3  # questions the page holds ready
 MOST_AHEAD = 20
-
-
-class SignedIn(HttpRequest):
-    user: User
 
 
 View = Callable[..., HttpResponse]
@@ -62,7 +59,7 @@ def _page(view: View) -> View:
     """Finds the campaign, refuses who may not vote in it, and speaks the voter's language."""
 
     @wraps(view)
-    def guarded(request: SignedIn, pk: int) -> HttpResponse:
+    def guarded(request: Request, pk: int) -> HttpResponse:
         shown = Campaign.objects.select_related("job").filter(pk=pk).first()
         if not may_vote(request.user, shown):
             raise PermissionDenied
@@ -78,7 +75,7 @@ def _json(view: View) -> View:
     """The same for the script: whatever is refused is said in a sentence, never by a redirect."""
 
     @wraps(view)
-    def guarded(request: SignedIn, pk: int) -> HttpResponse:
+    def guarded(request: Request, pk: int) -> HttpResponse:
         shown = Campaign.objects.filter(pk=pk).first()
         with translation.override(language_for(request, shown)):
             if not request.user.is_authenticated:
@@ -115,7 +112,7 @@ def _votes_stand(campaign: Campaign) -> str:
 
 @require_GET
 @never_cache
-def vote_index(request: SignedIn) -> HttpResponse:
+def vote_index(request: Request) -> HttpResponse:
     shown = [campaign for campaign in Campaign.objects.taking_votes() if may_vote(request.user, campaign)]
     if not shown and not request.user.has_perm("validation.add_vote"):
         raise PermissionDenied
@@ -133,7 +130,7 @@ def vote_index(request: SignedIn) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @never_cache
 @_page
-def vote(request: SignedIn, shown: Campaign) -> HttpResponse:
+def vote(request: Request, shown: Campaign) -> HttpResponse:
     if crowd.is_paused(request.user):
         return render(request, "validation/paused.html", {"is_guest": _is_guest(request)}, status=403)
     if request.method == "POST":
@@ -153,12 +150,12 @@ def vote(request: SignedIn, shown: Campaign) -> HttpResponse:
     return render(request, "validation/vote.html", context)
 
 
-def _is_guest(request: SignedIn) -> bool:
+def _is_guest(request: Request) -> bool:
     """Guests have a made-up name, which tells them nothing."""
     return not request.user.has_usable_password()
 
 
-def _answer(request: SignedIn, shown: Campaign) -> HttpResponse:
+def _answer(request: Request, shown: Campaign) -> HttpResponse:
     if _too_fast(request) is not None:
         return _slow_down(request, shown)
     form = VoteForm(request.POST)
@@ -172,7 +169,7 @@ def _answer(request: SignedIn, shown: Campaign) -> HttpResponse:
     return redirect("validation:vote", shown.pk)
 
 
-def _slow_down(request: SignedIn, shown: Campaign) -> HttpResponse:
+def _slow_down(request: Request, shown: Campaign) -> HttpResponse:
     messages.warning(
         request, _("Too many at once, so the last press changed nothing. Wait a moment, then try again.")
     )
@@ -181,7 +178,7 @@ def _slow_down(request: SignedIn, shown: Campaign) -> HttpResponse:
 
 @require_POST
 @_page
-def undo(request: SignedIn, shown: Campaign) -> HttpResponse:
+def undo(request: Request, shown: Campaign) -> HttpResponse:
     if _too_fast(request) is not None:
         return _slow_down(request, shown)
     back = reverse("validation:vote", args=[shown.pk])
@@ -207,7 +204,7 @@ language = login_not_required(require_POST(set_language))  # keeps the choice in
 
 @require_GET
 @_json
-def next_questions(request: SignedIn, shown: Campaign) -> HttpResponse:
+def next_questions(request: Request, shown: Campaign) -> HttpResponse:
     """What this person is asked next, and how far they are. ?n= how many, up to MOST_AHEAD."""
     wanted = number(request.GET.get("n", ""))
     count = AHEAD if wanted is None else min(max(wanted, 1), MOST_AHEAD)
@@ -218,7 +215,7 @@ def _limited(view: View) -> View:
     """Writes of guests, not faster than they may vote."""
 
     @wraps(view)
-    def guarded(request: SignedIn, shown: Campaign) -> HttpResponse:
+    def guarded(request: Request, shown: Campaign) -> HttpResponse:
         if (wait := _too_fast(request)) is None:
             return view(request, shown)
         refused = _refused(_("Too many answers at once. They are sent again in a moment."), 429)
@@ -231,7 +228,7 @@ def _limited(view: View) -> View:
 @require_POST
 @_json
 @_limited
-def give_vote(request: SignedIn, shown: Campaign) -> HttpResponse:
+def give_vote(request: Request, shown: Campaign) -> HttpResponse:
     form = VoteForm(request.POST)
     if not form.is_valid():
         return _refused(_("This answer could not be read, so it was not kept."), 400)
@@ -250,7 +247,7 @@ def give_vote(request: SignedIn, shown: Campaign) -> HttpResponse:
 @require_POST
 @_json
 @_limited
-def take_back(request: SignedIn, shown: Campaign) -> HttpResponse:
+def take_back(request: Request, shown: Campaign) -> HttpResponse:
     form = UndoForm(request.POST)
     if not form.is_valid():
         return _refused(_("This vote could not be found, so nothing was undone."), 400)
@@ -266,7 +263,7 @@ def take_back(request: SignedIn, shown: Campaign) -> HttpResponse:
 @require_POST
 @_json
 @_limited
-def say_more(request: SignedIn, shown: Campaign) -> HttpResponse:
+def say_more(request: Request, shown: Campaign) -> HttpResponse:
     """Why it does not fit, or whether the person would post it: said of a vote that was given."""
     form = MoreForm(request.POST)
     if not form.is_valid():
@@ -287,7 +284,7 @@ def say_more(request: SignedIn, shown: Campaign) -> HttpResponse:
     return JsonResponse({"kept": True})
 
 
-def _too_fast(request: SignedIn) -> int | None:
+def _too_fast(request: Request) -> int | None:
     """Seconds a guest has to wait; None for members, and where nobody can count (the cache is away)."""
     if request.user.has_perm("validation.add_vote"):
         return None
@@ -300,7 +297,7 @@ def _too_fast(request: SignedIn) -> int | None:
 
 
 def _state(
-    request: SignedIn, shown: Campaign, count: int, assigned: assignment.Assignment | None = None
+    request: Request, shown: Campaign, count: int, assigned: assignment.Assignment | None = None
 ) -> dict[str, Any]:
     assigned = assigned or assignment.assign(campaign=shown, person=request.user, most=count)
     return {
