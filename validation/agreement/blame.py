@@ -88,11 +88,11 @@ def scenes(campaign: Campaign, most: int = MOST_ROWS) -> list[SceneRow]:
     counted = with_scene.values("scene").annotate(**OUTCOMES).filter(Q(not_fitting__gt=0))
     unfitting: list[Row] = [dict(row) for row in counted]
     worst = sorted(unfitting, key=lambda row: -row["not_fitting"])[:most]
-    chosen = [row["scene"] for row in worst]
-    keys = dict(SceneClass.objects.filter(pk__in=chosen).values_list("pk", "key"))
-    entries = MappingEntry.objects.filter(scene_class__in=chosen).select_related("hashtag")
+    scene_pks = [row["scene"] for row in worst]
+    keys = dict(SceneClass.objects.filter(pk__in=scene_pks).values_list("pk", "key"))
+    entries = MappingEntry.objects.filter(scene_class__in=scene_pks).select_related("hashtag")
     entry_of = {entry.scene_class_id: entry for entry in entries}
-    told = _told(campaign, chosen)
+    reasons = _told(campaign, scene_pks)
     rows = []
     for row in worst:
         n = row["fitting"] + row["tied"] + row["not_fitting"]
@@ -105,8 +105,8 @@ def scenes(campaign: Campaign, most: int = MOST_ROWS) -> list[SceneRow]:
                 entry.label if entry else None,
                 Rate(value, *wilson(value, n), n=n),
                 row["not_fitting"],
-                told[row["scene"], "network"],
-                told[row["scene"], "mapping"],
+                reasons[row["scene"], "network"],
+                reasons[row["scene"], "mapping"],
             )
         )
     return rows
@@ -121,13 +121,13 @@ def _misfits(campaign: Campaign) -> list[tuple[int, str]]:
 
 def _reasons(campaign: Campaign) -> dict[tuple[int, int], Counter[str]]:
     """(photo, hashtag) → what is blamed, by how many, wherever they were asked: so were the votes."""
-    found: dict[tuple[int, int], Counter[str]] = {}
+    counts: dict[tuple[int, int], Counter[str]] = {}
     votes = Vote.objects.counting().filter(~Q(reason=""), Exists(asked(campaign).on_outer_pair())).order_by()
     for photo, hashtag, reason, n in votes.values_list("photo_id", "hashtag_id", "reason").annotate(
         n=Count("pk")
     ):
-        found.setdefault((photo, hashtag), Counter())[OWED[Vote.Reason(reason)]] += n
-    return found
+        counts.setdefault((photo, hashtag), Counter())[OWED[Vote.Reason(reason)]] += n
+    return counts
 
 
 def _owed(counts: Counter[str] | None) -> str:
@@ -139,7 +139,7 @@ def _owed(counts: Counter[str] | None) -> str:
 
 def _told(campaign: Campaign, scenes: list[int]) -> Counter[tuple[int, str]]:
     """(scene class, what is blamed) → how many reasons."""
-    told: Counter[tuple[int, str]] = Counter()
+    counts: Counter[tuple[int, str]] = Counter()
     votes = Vote.objects.counting().filter(
         ~Q(reason=""),
         photo__campaigns=campaign,
@@ -151,5 +151,5 @@ def _told(campaign: Campaign, scenes: list[int]) -> Counter[tuple[int, str]]:
         votes.order_by().values_list("photo__predictions__scene_class_id", "reason").annotate(n=Count("pk"))
     )
     for scene, reason, n in rows:
-        told[scene, OWED[Vote.Reason(reason)]] += n
-    return told
+        counts[scene, OWED[Vote.Reason(reason)]] += n
+    return counts

@@ -48,9 +48,11 @@ def votes(campaign: Campaign) -> Iterator[tuple[Any, ...]]:
 
     In the order of photos, never of time, and with the day alone: who voted when is nobody's business.
     """
-    asked = Question.objects.of_campaign(campaign).on_outer_pair()
+    question = Question.objects.of_campaign(campaign).on_outer_pair()
     rows = (
-        Vote.objects.annotate(kind=Subquery(asked.values("kind")), sure=Subquery(asked.values("confidence")))
+        Vote.objects.annotate(
+            kind=Subquery(question.values("kind")), sure=Subquery(question.values("confidence"))
+        )
         .exclude(kind=None)
         .order_by("photo_id", "hashtag_id", "request_id")
         .values_list(

@@ -88,19 +88,19 @@ def judged_photos(
     among: list[int] | None = None,
 ) -> QuerySet[Question]:
     """Questions with their counts, for the pages behind the bars; the most answered first."""
-    shown = asked(campaign, kind).select_related("photo", "hashtag")
+    questions = asked(campaign, kind).select_related("photo", "hashtag")
     if among is not None:
-        shown = shown.filter(pk__in=among)
+        questions = questions.filter(pk__in=among)
     if hashtag:
-        shown = shown.filter(hashtag__name=hashtag)
+        questions = questions.filter(hashtag__name=hashtag)
     if said:
-        shown = shown.filter(SAID[said])
+        questions = questions.filter(SAID[said])
     if tenth is not None:
         low, high = tenth / BINS, (tenth + 1) / BINS
-        shown = shown.filter(confidence__gte=low, confidence__lt=high if tenth < BINS - 1 else 1.01)
+        questions = questions.filter(confidence__gte=low, confidence__lt=high if tenth < BINS - 1 else 1.01)
     if scene:
         seen = Prediction.objects.filter(
             photo_id=OuterRef("photo_id"), model_id=OuterRef("campaign__model_id"), scene_class__key=scene
         )
-        shown = shown.filter(Exists(seen))
-    return shown.order_by(ANSWERS.desc(), "hashtag__name", "pk")
+        questions = questions.filter(Exists(seen))
+    return questions.order_by(ANSWERS.desc(), "hashtag__name", "pk")

@@ -45,14 +45,14 @@ class Silence:
 def silence(campaign: Campaign) -> Silence:
     silent = Prediction.objects.of(campaign).filter(hashtag=None).order_by()
     others = Question.objects.suggestions().judged().filter(photo_id=OuterRef("photo_id"))
-    known = silent.filter(Exists(others))
+    judged = silent.filter(Exists(others))
     own = AuthorHashtag.objects.filter(photo_id=OuterRef("photo_id"))
     first_thoughts = asked(campaign, Question.Kind.SILENCE).aggregate(**OUTCOMES)
     ours = own.filter(name__in=Hashtag.objects.values("name"))
     return Silence(
         photos=silent.count(),
-        judged=known.count(),
-        fitting=known.filter(Exists(others.filter(FITTING))).count(),
+        judged=judged.count(),
+        fitting=judged.filter(Exists(others.filter(FITTING))).count(),
         authored=silent.filter(Exists(own)).count(),
         popular=silent.filter(Exists(ours)).count(),
         rightly=rate_of_counts(

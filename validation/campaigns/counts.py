@@ -53,8 +53,8 @@ def settle_all(campaign: Campaign) -> None:
     split = margin_of_one & enough_to_see & Q(fits__gt=0, does_not_fit__gt=0)
     more = Least(Value(votes + campaign.extra_votes), ANSWERS + 1)
     extra = When(split & Q(kind=Question.Kind.SUGGESTION), then=more)
-    chosen = lock(rows)
-    for some in in_parts(chosen, CHUNK):
+    pks = lock(rows)
+    for some in in_parts(pks, CHUNK):
         part = Question.objects.filter(pk__in=some)
         part.update(needed=Case(extra, default=Value(votes)))
         part.update(is_done=Case(When(needed__lte=ANSWERS, then=Value(True)), default=Value(False)))
@@ -68,11 +68,11 @@ def recount(pairs: Iterable[Pair]) -> int:
     """
     number = 0
     for some in in_parts(sorted(set(pairs)), CHUNK // 4):
-        asked = Question.objects.filter(photo_id__in={photo for photo, _ in some})
+        rows = Question.objects.filter(photo_id__in={photo for photo, _ in some})
         wanted = set(some)
         questions = [
             one
-            for one in asked.select_for_update(of=("self",)).order_by(*LOCKED_BY).select_related("campaign")
+            for one in rows.select_for_update(of=("self",)).order_by(*LOCKED_BY).select_related("campaign")
             if (one.photo_id, one.hashtag_id) in wanted
         ]
         count_votes(questions)

@@ -46,21 +46,21 @@ def make_questions(*, campaign: Campaign) -> int:
     """
     locked = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
     _drop_what_is_not_wanted(locked)
-    made = _ask_suggestions(locked)
-    made += ask_known_answers(campaign=locked)
-    made += _ask_silence(locked)
-    made += _ask_controls(locked)
-    return made
+    count = _ask_suggestions(locked)
+    count += ask_known_answers(campaign=locked)
+    count += _ask_silence(locked)
+    count += _ask_controls(locked)
+    return count
 
 
 def make_missing_questions() -> int:
     """For campaigns predicted before there were questions; returns for how many. Safe to repeat."""
-    asked = Question.objects.filter(campaign_id=OuterRef("pk"))
-    old = Campaign.objects.filter(~Exists(asked), job__state=Job.State.SUCCEEDED)
-    found = [campaign for campaign in old if wanted(campaign).exists()]
-    for campaign in found:
+    questions = Question.objects.filter(campaign_id=OuterRef("pk"))
+    old = Campaign.objects.filter(~Exists(questions), job__state=Job.State.SUCCEEDED)
+    campaigns = [campaign for campaign in old if wanted(campaign).exists()]
+    for campaign in campaigns:
         make_questions(campaign=campaign)
-    return len(found)
+    return len(campaigns)
 
 
 # --- suggestions ------------------------------------------------------------------------------
@@ -78,33 +78,33 @@ def wanted(campaign: Campaign) -> PredictionQuerySet:
 
 def _drop_what_is_not_wanted(campaign: Campaign) -> None:
     """Their votes stay, and count again when the question comes back."""
-    asked = Question.objects.of_campaign(campaign)
+    questions = Question.objects.of_campaign(campaign)
     same = wanted(campaign).on_outer_pair().order_by()
-    delete(asked.suggestions().filter(~Exists(same)))
-    gone = Q(photo__withdrawn_at__isnull=False)
+    delete(questions.suggestions().filter(~Exists(same)))
+    unwanted = Q(photo__withdrawn_at__isnull=False)
     if not campaign.gold_share:
-        gone |= Q(kind=Question.Kind.GOLD)
+        unwanted |= Q(kind=Question.Kind.GOLD)
     if not campaign.silence_share:
-        gone |= Q(kind=Question.Kind.SILENCE)
+        unwanted |= Q(kind=Question.Kind.SILENCE)
     elif chosen := list(campaign.hashtags.values_list("pk", flat=True)):
-        gone |= Q(kind=Question.Kind.SILENCE) & ~Q(hashtag__in=chosen)
-    delete(asked.filter(gone | (Q(kind=Question.Kind.GOLD) & ~has_gold_answer())))
+        unwanted |= Q(kind=Question.Kind.SILENCE) & ~Q(hashtag__in=chosen)
+    delete(questions.filter(unwanted | (Q(kind=Question.Kind.GOLD) & ~has_gold_answer())))
 
 
 def _ask_suggestions(campaign: Campaign) -> int:
-    asked = Question.objects.of_campaign(campaign)
+    existing = Question.objects.of_campaign(campaign)
     rows = (
         wanted(campaign)
-        .filter(~Exists(asked.on_outer_pair()))
+        .filter(~Exists(existing.on_outer_pair()))
         .values_list("photo_id", "hashtag_id", "confidence")
     )
     new = list(rows)
     if not new:
         return 0
-    first, edges = _bands(asked.suggestions(), [sure for *_, sure in new])
+    first, edges = _bands(existing.suggestions(), [sure for *_, sure in new])
     # What joins late has ranks behind people's fronts, too: they begin anew, or would come to it last.
     Participation.objects.filter(campaign=campaign).update(front=0.0)
-    made = 0
+    count = 0
     for some in in_parts(new, CHUNK):
         questions = [
             Question(
@@ -117,21 +117,21 @@ def _ask_suggestions(campaign: Campaign) -> int:
             )
             for photo, hashtag, confidence in some
         ]
-        made += _create(campaign, questions)
-    return made
+        count += _create(campaign, questions)
+    return count
 
 
-def _bands(asked: QuestionQuerySet, new: list[float | None]) -> tuple[int, list[float]]:
+def _bands(existing: QuestionQuerySet, new: list[float | None]) -> tuple[int, list[float]]:
     """The first band of these new questions, and the two confidences that part the thirds.
 
     Once people have been asked, what joins gets bands of its own: among old and new together those answered
     are no random part. Until then all are banded anew, together.
     """
-    top = asked.aggregate(top=Max("band"))["top"]
+    top = existing.aggregate(top=Max("band"))["top"]
     first = 0 if top is None else top // BANDS * BANDS
-    latest = asked.filter(band__gte=first)
+    latest = existing.filter(band__gte=first)
     if latest.filter(~Q(stream="") | JUDGED).exists():
-        first, latest = first + BANDS, asked.none()
+        first, latest = first + BANDS, existing.none()
     sure = [one for one in (*new, *latest.values_list("confidence", flat=True)) if one is not None]
     edges = [float(edge) for edge in np.quantile(sure, THIRDS)] if sure else []
     if edges:
@@ -147,19 +147,19 @@ def _ask_silence(campaign: Campaign) -> int:
     """Photos the model kept silent about, drawn at random, each with the hashtag it thought of first: whether
     people find that it fits says how rightly the model was silent. As many as the share of the suggestions.
     """
-    asked = Question.objects.of_campaign(campaign)
-    suggestions = asked.suggestions().count()
-    missing = math.ceil(suggestions * campaign.silence_share) - asked.silent().count()
+    existing = Question.objects.of_campaign(campaign)
+    suggestions = existing.suggestions().count()
+    missing = math.ceil(suggestions * campaign.silence_share) - existing.silent().count()
     if missing <= 0:
         return 0
-    chosen = campaign.hashtags.all() if campaign.hashtags.exists() else Hashtag.objects.all()
-    names = dict(chosen.values_list("name", "pk"))
-    same = asked.filter(photo_id=OuterRef("photo_id"))
+    hashtags = campaign.hashtags.all() if campaign.hashtags.exists() else Hashtag.objects.all()
+    names = dict(hashtags.values_list("name", "pk"))
+    same = existing.filter(photo_id=OuterRef("photo_id"))
     silent = Prediction.objects.of(campaign).filter(~Exists(same), hashtag=None, photo__withdrawn_at=None)
-    drawn = list(silent.order_by().values_list("pk", flat=True))
-    CHANCE.shuffle(drawn)
+    predictions = list(silent.order_by().values_list("pk", flat=True))
+    CHANCE.shuffle(predictions)
     questions: list[Question] = []
-    for some in in_parts(drawn, CHUNK):
+    for some in in_parts(predictions, CHUNK):
         rows = silent.filter(pk__in=some).values_list("photo_id", "candidates")
         questions += [one for photo, said in rows if (one := _first_thought(campaign, photo, said, names))]
         if len(questions) >= missing:
@@ -185,17 +185,17 @@ def _first_thought(
 
 def _ask_controls(campaign: Campaign) -> int:
     """Wrong hashtags, on photos drawn at random: none that the model or the photo's author thought of."""
-    asked = Question.objects.of_campaign(campaign)
-    suggestions = asked.suggestions().count()
-    missing = math.ceil(suggestions * campaign.control_share) - asked.controls().count()
+    existing = Question.objects.of_campaign(campaign)
+    suggestions = existing.suggestions().count()
+    missing = math.ceil(suggestions * campaign.control_share) - existing.controls().count()
     if missing <= 0:
         return 0
     mixed_in = (Question.Kind.CONTROL, Question.Kind.SILENCE)  # nobody is asked about a photo twice
-    taken = asked.filter(kind__in=mixed_in).values("photo_id")
-    free = Prediction.objects.of(campaign).filter(photo__withdrawn_at=None).exclude(photo__in=taken)
+    busy = existing.filter(kind__in=mixed_in).values("photo_id")
+    free = Prediction.objects.of(campaign).filter(photo__withdrawn_at=None).exclude(photo__in=busy)
     photos = CHANCE.sample(list(free.values_list("photo_id", flat=True)), min(missing, free.count()))
     names = dict(Hashtag.objects.values_list("name", "pk"))
-    made = 0
+    count = 0
     for some in in_parts(photos, CHUNK // 4):
         near = _thought_of(campaign, some)
         questions = []
@@ -204,15 +204,17 @@ def _ask_controls(campaign: Campaign) -> int:
             if wrong:
                 kind, hashtag = Question.Kind.CONTROL, names[CHANCE.choice(wrong)]
                 questions.append(Question(campaign=campaign, photo_id=photo, hashtag_id=hashtag, kind=kind))
-        made += _create(campaign, questions)
-    return made
+        count += _create(campaign, questions)
+    return count
 
 
 def _thought_of(campaign: Campaign, photos: Iterable[int]) -> dict[int, set[str]]:
     """Photo → the hashtags that may fit it: candidates of any model, the author's own, known answers."""
     near: dict[int, set[str]] = {photo: set() for photo in photos}
-    said = Prediction.objects.filter(photo__in=near).values_list("photo_id", "hashtag__name", "candidates")
-    for photo, name, candidates in said:
+    predictions = Prediction.objects.filter(photo__in=near).values_list(
+        "photo_id", "hashtag__name", "candidates"
+    )
+    for photo, name, candidates in predictions:
         near[photo] |= {str(candidate[0]) for candidate in candidates} | ({name} if name else set())
     for photo, name in AuthorHashtag.objects.filter(photo__in=near).values_list("photo_id", "name"):
         near[photo].add(name)
@@ -225,8 +227,8 @@ def ask_known_answers(*, campaign: Campaign) -> int:
     """Known answers of any campaign. What this campaign suggests itself stays in its rates."""
     if not campaign.gold_share:
         return 0
-    asked = Question.objects.of_campaign(campaign).on_outer_pair()
-    new = GoldAnswer.objects.shown().filter(~Exists(asked))
+    existing = Question.objects.of_campaign(campaign).on_outer_pair()
+    new = GoldAnswer.objects.shown().filter(~Exists(existing))
     questions = [
         Question(campaign=campaign, photo_id=photo, hashtag_id=hashtag, kind=Question.Kind.GOLD)
         for photo, hashtag in new.values_list("photo_id", "hashtag_id")

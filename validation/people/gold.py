@@ -54,8 +54,8 @@ def decide(
     Campaigns that are open ask about it from now on. False if neither the campaign asks about it nor it is
     marked: the page was out of date. Repeating it changes nothing.
     """
-    asked = Question.objects.on_pair(photo, hashtag)
-    lock(asked)  # votes on it wait, or have been counted
+    questions = Question.objects.on_pair(photo, hashtag)
+    lock(questions)  # votes on it wait, or have been counted
     marks = GoldAnswer.objects.on_pair(photo, hashtag)
     before = marks.first()
     if answer == "unknown":
@@ -63,9 +63,9 @@ def decide(
             return False
         _measure_nobody_by(before)
         marks.delete()
-        delete(asked.gold())
+        delete(questions.gold())
         return True
-    if not asked.of_campaign(campaign).exists():
+    if not questions.of_campaign(campaign).exists():
         return False
     fits = answer == "fits"
     if before is None:

@@ -24,8 +24,8 @@ def photo(request: HttpRequest, pk: int) -> HttpResponseBase:
         raise Http404("There is no such photo.")
     if not _may_see(request.user, pk):
         raise PermissionDenied
-    shown = get_object_or_404(Photo.objects.shown(), pk=pk)
-    file = shown.small if shown.small and request.GET.get("size") == "small" else shown.file
+    photo = get_object_or_404(Photo.objects.shown(), pk=pk)
+    file = photo.small if photo.small and request.GET.get("size") == "small" else photo.file
     try:
         return FileResponse(file.open("rb"), content_type="image/jpeg")
     except OSError as error:

@@ -63,13 +63,13 @@ def next_questions(*, campaign: Campaign, person: AbstractBaseUser, most: int = 
     """
     if not campaign.takes_votes:
         return []
-    given = _handed_out(campaign, person)[:most]
-    while len(given) < most:
-        found = _draw(campaign, person)
-        if found is None:
+    questions = _handed_out(campaign, person)[:most]
+    while len(questions) < most:
+        question = _draw(campaign, person)
+        if question is None:
             break
-        given.append(found)
-    return given
+        questions.append(question)
+    return questions
 
 
 def progress(*, campaign: Campaign, person: AbstractBaseUser) -> Progress:
@@ -116,10 +116,10 @@ def assign(
     *, campaign: Campaign, person: AbstractBaseUser, photo: int | None = None, most: int = 2
 ) -> Assignment:
     """The next questions; the one about this photo first if it is held for the person (after an undo)."""
-    asked = next_questions(campaign=campaign, person=person, most=most)
-    asked.sort(key=lambda one: one.photo_id != photo)
+    questions = next_questions(campaign=campaign, person=person, most=most)
+    questions.sort(key=lambda one: one.photo_id != photo)
     last = own_votes(campaign=campaign, person=person).first()
-    return Assignment(asked, progress(campaign=campaign, person=person), last)
+    return Assignment(questions, progress(campaign=campaign, person=person), last)
 
 
 def own_votes(*, campaign: Campaign, person: AbstractBaseUser) -> QuerySet[Vote]:
@@ -153,13 +153,13 @@ def lease(*, question: Question, person: AbstractBaseUser) -> None:
 
 def _handed_out(campaign: Campaign, person: AbstractBaseUser) -> list[Question]:
     """Without what the person has answered since: in another campaign, under another hashtag."""
-    held = Question.objects.of_campaign(campaign).filter(
+    questions = Question.objects.of_campaign(campaign).filter(
         ~answered_by(person, only_unseen=campaign.only_unseen),
         Q(is_done=False) | has_gold_answer(),
         leases__person_id=person.pk,
         leases__expires_at__gt=timezone.now(),
     )
-    return list(held.order_by("leases__pk").select_related("photo", "hashtag"))
+    return list(questions.order_by("leases__pk").select_related("photo", "hashtag"))
 
 
 def _open_for(campaign: Campaign, person: AbstractBaseUser, *, leased_too: bool = False) -> QuestionQuerySet:
@@ -171,10 +171,10 @@ def _open_for(campaign: Campaign, person: AbstractBaseUser, *, leased_too: bool 
     rows = rows.exclude(answered_by(person, only_unseen=campaign.only_unseen))
     if leased_too:
         return rows.filter(Exists(live_leases().filter(person_id=person.pk)) | _wants_answers())
-    held = QuestionLease.objects.live().filter(
+    leases = QuestionLease.objects.live().filter(
         person_id=person.pk, question__photo_id=OuterRef("photo_id"), question__campaign=campaign
     )
-    return rows.filter(~Exists(held))
+    return rows.filter(~Exists(leases))
 
 
 def _wants_answers() -> Q:
@@ -202,8 +202,8 @@ def _draw(campaign: Campaign, person: AbstractBaseUser) -> Question | None:
     )
     front = fronts.first() or 0.0
     for number in range(PASSES):
-        if found := _draw_by_kind(campaign, person, front, wait=number > 0):
-            return found
+        if question := _draw_by_kind(campaign, person, front, wait=number > 0):
+            return question
         if not _something_is_left(campaign, person, front):
             break
     return None
@@ -215,8 +215,8 @@ def _draw_by_kind(
     for kind in _order_of_kinds(campaign, CHANCE.random()):
         if kind == Kind.GOLD and not _something_is_left(campaign, person, front):
             continue  # known answers are mixed among questions, never asked for their own sake
-        if found := _take(campaign, person, kind, front, wait):
-            return found
+        if question := _take(campaign, person, kind, front, wait):
+            return question
     return None
 
 
@@ -252,12 +252,12 @@ def _take(
     if CHANCE.random() >= campaign.audit_share:
         for hashtag, band in what_teaches_most(campaign):
             stratum = rows.filter(hashtag=hashtag, band=band)
-            if found := _lease_in_turn(stratum, person, Stream.ACTIVE, front, wait):
-                return found
-    found = _lease_in_turn(rows, person, Stream.AUDIT, front, wait)
-    if found and found.rank != front:
-        Participation.objects.filter(campaign=campaign, person_id=person.pk).update(front=found.rank)
-    return found
+            if question := _lease_in_turn(stratum, person, Stream.ACTIVE, front, wait):
+                return question
+    question = _lease_in_turn(rows, person, Stream.AUDIT, front, wait)
+    if question and question.rank != front:
+        Participation.objects.filter(campaign=campaign, person_id=person.pk).update(front=question.rank)
+    return question
 
 
 def _lease_in_turn(
@@ -280,16 +280,16 @@ def _lease_first(
     with a stream, the last seat gone.
     """
     free = rows.select_for_update(skip_locked=not wait, of=("self",))
-    found = free.select_related("photo", "hashtag", "campaign").first()
-    if found is None:
+    question = free.select_related("photo", "hashtag", "campaign").first()
+    if question is None:
         return None
-    may_be_asked = ~answered_by(person, only_unseen=found.campaign.only_unseen)
+    may_be_asked = ~answered_by(person, only_unseen=question.campaign.only_unseen)
     if stream:
         may_be_asked &= _wants_answers()
-    if not Question.objects.filter(may_be_asked, pk=found.pk).exists():
+    if not Question.objects.filter(may_be_asked, pk=question.pk).exists():
         return None
-    if stream and not found.stream:
-        Question.objects.filter(pk=found.pk).update(stream=stream)
+    if stream and not question.stream:
+        Question.objects.filter(pk=question.pk).update(stream=stream)
     QuestionLease.objects.ended().filter(person_id=person.pk).delete()
-    lease(question=found, person=person)
-    return found
+    lease(question=question, person=person)
+    return question

@@ -36,10 +36,10 @@ def what_teaches_most(campaign: Campaign) -> Iterator[tuple[int, int]]:
 
 def _strata(campaign: Campaign) -> list[tuple[tuple[int, int], float]]:
     now = time.monotonic()
-    known = _remembered.get(campaign.pk)
-    if known is None or now - known[0] > STRATA_FOR:
-        known = _remembered[campaign.pk] = now, worth_asking(campaign)
-    return known[1]
+    memory = _remembered.get(campaign.pk)
+    if memory is None or now - memory[0] > STRATA_FOR:
+        memory = _remembered[campaign.pk] = now, worth_asking(campaign)
+    return memory[1]
 
 
 def worth_asking(campaign: Campaign) -> list[tuple[tuple[int, int], float]]:

@@ -77,24 +77,24 @@ def record_vote(
     if answer not in Answer.values:
         raise VoteRefused(f"“{answer}” is not an answer.")
     crowd.hold(person)  # copies of one request come one after the other, and none beside an undo
-    given = Vote.objects.on_pair(photo_id, hashtag_id).filter(person_id=person.pk).first()
-    if given is not None:
-        held = QuestionLease.objects.filter(person_id=person.pk)
-        held.filter(question__photo_id=photo_id, question__hashtag_id=hashtag_id).delete()
-        return given
+    earlier = Vote.objects.on_pair(photo_id, hashtag_id).filter(person_id=person.pk).first()
+    if earlier is not None:
+        leases = QuestionLease.objects.filter(person_id=person.pk)
+        leases.filter(question__photo_id=photo_id, question__hashtag_id=hashtag_id).delete()
+        return earlier
     _check_open(campaign)
     if crowd.is_paused(person):
         raise PersonPaused(PAUSED)
-    asked = _locked(photo_id, hashtag_id)
-    question = next((one for one in asked if one.campaign_id == campaign.pk), None)
+    questions = _locked(photo_id, hashtag_id)
+    question = next((one for one in questions if one.campaign_id == campaign.pk), None)
     if question is None:
         raise VoteRefused(WITHDRAWN)
     if question.photo.added_by_id == person.pk:
         raise VoteRefused(OWN)
     if TakenBack.objects.filter(request_id=request_id).exists():
         raise VoteRefused(OUT_OF_DATE)
-    known = GoldAnswer.objects.on_pair(photo_id, hashtag_id).first()
-    if Answer(answer).is_judgement and known is None and not _has_room(question, person):
+    gold_answer = GoldAnswer.objects.on_pair(photo_id, hashtag_id).first()
+    if Answer(answer).is_judgement and gold_answer is None and not _has_room(question, person):
         raise VoteRefused(ENOUGH)
     try:
         with transaction.atomic():
@@ -110,10 +110,10 @@ def record_vote(
     except IntegrityError:
         # The request id belongs to another question, or to somebody else.
         raise VoteRefused(OUT_OF_DATE) from None
-    _count(asked, vote, +1)
-    QuestionLease.objects.filter(question__in=asked, person_id=person.pk).delete()
-    _add_to_participation(campaign, vote, question, known, +1)
-    if known is not None:
+    _count(questions, vote, +1)
+    QuestionLease.objects.filter(question__in=questions, person_id=person.pk).delete()
+    _add_to_participation(campaign, vote, question, gold_answer, +1)
+    if gold_answer is not None:
         crowd.pause_if_careless(person)
     return vote
 
@@ -133,15 +133,15 @@ def undo_vote(*, campaign: Campaign, person: AbstractBaseUser, request_id: UUID)
     last = assignment.own_votes(campaign=campaign, person=person).first()
     if last is None or last.request_id != request_id:
         return None
-    asked = _locked(last.photo_id, last.hashtag_id)
+    questions = _locked(last.photo_id, last.hashtag_id)
     deleted, _ = Vote.objects.filter(pk=last.pk).delete()
     if not deleted:
         return None
     TakenBack.objects.create(request_id=last.request_id, person_id=person.pk)
-    _count(asked, last, -1)
-    question = next((one for one in asked if one.campaign_id == campaign.pk), None)
-    known = GoldAnswer.objects.on_pair(last.photo_id, last.hashtag_id).first()
-    _add_to_participation(campaign, last, question, known, -1)
+    _count(questions, last, -1)
+    question = next((one for one in questions if one.campaign_id == campaign.pk), None)
+    gold_answer = GoldAnswer.objects.on_pair(last.photo_id, last.hashtag_id).first()
+    _add_to_participation(campaign, last, question, gold_answer, -1)
     if question is not None:
         assignment.lease(question=question, person=person)
     return last
@@ -160,13 +160,13 @@ def say_more(
     """
     _check_open(campaign)
     votes = Vote.objects.filter(campaign=campaign, person_id=person.pk, request_id=request_id)
-    said: dict[str, object] = {}
+    changes: dict[str, object] = {}
     if reason:
         votes = votes.filter(answer__in=WITH_REASON)
-        said["reason"] = reason
+        changes["reason"] = reason
     if would_post is not None:
-        said["would_post"] = would_post
-    return bool(said and votes.update(**said))
+        changes["would_post"] = would_post
+    return bool(changes and votes.update(**changes))
 
 
 def _check_open(campaign: Campaign) -> None:
@@ -188,14 +188,14 @@ def _has_room(question: Question, person: AbstractBaseUser) -> bool:
         return True
     leases = QuestionLease.objects.live().filter(question=question)
     others = list(leases.values_list("person_id", flat=True))
-    held = 0 if person.pk in others else len(others)
-    return question.answers + held < question.needed
+    seats = 0 if person.pk in others else len(others)
+    return question.answers + seats < question.needed
 
 
-def _count(asked: list[Question], vote: Vote, step: int) -> None:
+def _count(questions: list[Question], vote: Vote, step: int) -> None:
     """Add a vote that is kept, or take away one that is deleted."""
     answer = Answer(vote.answer)
-    for one in asked:
+    for one in questions:
         one.add(answer, step)
         settle(one, one.campaign)
         if not one.answers:
@@ -209,7 +209,7 @@ def _count(asked: list[Question], vote: Vote, step: int) -> None:
 
 
 def _add_to_participation(
-    campaign: Campaign, vote: Vote, question: Question | None, known: GoldAnswer | None, step: int
+    campaign: Campaign, vote: Vote, question: Question | None, gold_answer: GoldAnswer | None, step: int
 ) -> None:
     """What the person did in the campaign, counted along. A known answer counts as such only if it was known
     when the vote was given.
@@ -219,9 +219,9 @@ def _add_to_participation(
     if answer.is_judgement:
         if vote.seconds is not None and vote.seconds < FAST:
             changes["fast"] = step
-        if known is not None and vote.created_at >= known.set_at:
+        if gold_answer is not None and vote.created_at >= gold_answer.set_at:
             changes["gold"] = step
-            changes["gold_right"] = step * (answer.fits == known.fits)
+            changes["gold_right"] = step * (answer.fits == gold_answer.fits)
         if question is not None and question.kind == Question.Kind.CONTROL:
             changes["control"] = step
             changes["control_fits"] = step * (answer.fits is True)
