@@ -15,7 +15,7 @@ class Locks {
   isHeld = false;
 
   async request(name, options, work) {
-    if (this.isHeld) return work(null);
+    if (this.isHeld) return options.ifAvailable ? work(null) : new Promise(() => {});
     this.isHeld = true;
     try {
       return await work({ name });
@@ -46,10 +46,19 @@ function makeQueue({ outcomes = [], storage = new MemoryStorage(), locks = null,
   return { queue, sent, events, storage };
 }
 
+async function pass(ms) {
+  await settle();
+  mock.timers.tick(ms);
+  await settle();
+}
+
 const requestIds = (queue) => queue.load().map((one) => one.fields.request_id);
 
 beforeEach(() => mock.timers.enable({ apis: ["setTimeout"] }));
-afterEach(() => mock.timers.reset());
+afterEach(() => {
+  mock.timers.reset();
+  mock.restoreAll();
+});
 
 describe("sending", () => {
   test("goes in order and leaves nothing behind", async () => {
@@ -60,36 +69,54 @@ describe("sending", () => {
     assert.equal(storage.items.size, 0);
   });
 
-  test("is tried again after a failure, later each time", async () => {
+  test("is tried again after a failure, later each time, half a minute at most", async () => {
     mock.method(Math, "random", () => 0.5);
-    const { queue, sent } = makeQueue({ outcomes: [LOST, LOST] });
+    const waits = [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000];
+    const { queue, sent } = makeQueue({ outcomes: waits.map(() => LOST) });
     queue.add("vote", { request_id: "a" });
     await settle();
-    mock.timers.tick(999);
-    await settle();
-    assert.equal(sent.length, 1);
-    mock.timers.tick(1);
-    await settle();
-    assert.equal(sent.length, 2);
-    mock.timers.tick(1_999);
-    await settle();
-    assert.equal(sent.length, 2);
-    mock.timers.tick(1);
-    await settle();
-    assert.equal(sent.length, 3);
+    for (const [index, wait] of waits.entries()) {
+      await pass(wait - 1);
+      assert.equal(sent.length, index + 1);
+      await pass(1);
+      assert.equal(sent.length, index + 2);
+    }
     assert.deepEqual(queue.load(), []);
-    mock.restoreAll();
+  });
+
+  test("is spread: not all browsers come back at the same moment", async () => {
+    for (const [random, wait] of [
+      [0, 750],
+      [1, 1_250],
+    ]) {
+      mock.method(Math, "random", () => random);
+      const { queue, sent } = makeQueue({ outcomes: [LOST] });
+      queue.add("vote", { request_id: "a" });
+      await pass(wait - 1);
+      assert.equal(sent.length, 1);
+      await pass(1);
+      assert.equal(sent.length, 2);
+    }
+  });
+
+  test("begins with short waits again after a success", async () => {
+    mock.method(Math, "random", () => 0.5);
+    const { queue, sent } = makeQueue({ outcomes: [LOST, LOST, SENT, LOST] });
+    queue.add("vote", { request_id: "a" });
+    queue.add("vote", { request_id: "b" });
+    await pass(1_000);
+    await pass(2_000);
+    assert.deepEqual(sent, ["vote a", "vote a", "vote a", "vote b"]);
+    await pass(1_000);
+    assert.equal(sent.length, 5);
   });
 
   test("waits as long as the server asks", async () => {
     const { queue, sent } = makeQueue({ outcomes: [{ ...LOST, wait: 40_000 }] });
     queue.add("vote", { request_id: "a" });
-    await settle();
-    mock.timers.tick(39_999);
-    await settle();
+    await pass(39_999);
     assert.equal(sent.length, 1);
-    mock.timers.tick(1);
-    await settle();
+    await pass(1);
     assert.equal(sent.length, 2);
   });
 
@@ -106,9 +133,7 @@ describe("sending", () => {
     queue.add("vote", { request_id: "a" });
     queue.add("more", { request_id: "a", reason: "too_general" });
     queue.add("vote", { request_id: "b" });
-    await settle();
-    mock.timers.tick(10_000);
-    await settle();
+    await pass(10_000);
     assert.deepEqual(requestIds(queue), ["b"]);
     assert.deepEqual(events[0], ["refused", "a", REFUSED.reply]);
   });
@@ -117,9 +142,7 @@ describe("sending", () => {
     const { queue } = makeQueue({ outcomes: [LOST, REFUSED, STOPPED] });
     queue.add("more", { request_id: "a", reason: "too_general" });
     queue.add("undo", { request_id: "a" });
-    await settle();
-    mock.timers.tick(10_000);
-    await settle();
+    await pass(10_000);
     assert.deepEqual(
       queue.load().map((one) => one.kind),
       ["undo"],
@@ -127,18 +150,26 @@ describe("sending", () => {
   });
 
   test("puts what the server stumbles over behind the others after five attempts", async () => {
-    const outcomes = Array.from({ length: VoteQueue.ENOUGH }, () => STUMBLED);
-    const { queue, sent } = makeQueue({ outcomes });
+    const { queue, sent } = makeQueue({ outcomes: Array.from({ length: 5 }, () => STUMBLED) });
     queue.add("vote", { request_id: "bad" });
     queue.add("vote", { request_id: "good" });
     queue.add("more", { request_id: "bad", reason: "too_general" });
-    for (let attempt = 1; attempt < VoteQueue.ENOUGH; attempt += 1) {
+    const bad = [];
+    for (let attempt = 1; attempt <= 4; attempt += 1) {
+      bad.push("vote bad");
       await settle();
-      mock.timers.tick(VoteQueue.SLOWEST * 2);
+      assert.deepEqual(sent, bad);
+      await pass(60_000);
     }
-    await settle();
-    const bad = Array.from({ length: VoteQueue.ENOUGH }, () => "vote bad");
-    assert.deepEqual(sent, [...bad, "vote good", "vote bad", "more bad"]);
+    assert.deepEqual(sent, [...bad, "vote bad", "vote good", "vote bad", "more bad"]);
+  });
+
+  test("waits when the server stumbles over everything", async () => {
+    const { queue, sent } = makeQueue({ outcomes: Array.from({ length: 100 }, () => STUMBLED) });
+    queue.add("vote", { request_id: "a" });
+    queue.add("vote", { request_id: "b" });
+    for (let wait = 1; wait <= 9; wait += 1) await pass(60_000);
+    assert.equal(sent.length, 1 + 9 + 1); // the first, one after each wait, and b's first at once
   });
 });
 
@@ -160,6 +191,13 @@ describe("an acknowledgement that was lost", () => {
     assert.equal(queue.dropUntried("a"), false);
     assert.deepEqual(requestIds(queue), ["a"]);
   });
+});
+
+test("undo of a vote that was sent goes to the server, though its reason still waits", () => {
+  const { queue } = makeQueue({ send: () => new Promise(() => {}) });
+  queue.add("undo", { request_id: "other" });
+  queue.add("more", { request_id: "a", reason: "too_general" });
+  assert.equal(queue.dropUntried("a"), false);
 });
 
 test("undo of a vote that was never tried drops it, with what was said of it", () => {
@@ -198,8 +236,7 @@ describe("a storage that is full", () => {
     storage.room = 0;
     queue.add("vote", { request_id: "b" });
     assert.deepEqual(requestIds(queue), ["a", "b"]);
-    mock.timers.tick(10_000);
-    await settle();
+    await pass(10_000);
     assert.deepEqual(sent, ["vote a", "vote a", "vote b"]);
     assert.deepEqual(queue.load(), []);
   });
@@ -259,14 +296,20 @@ describe("two windows", () => {
     await settle();
     assert.deepEqual(sent, []);
     locks.isHeld = false;
-    mock.timers.tick(1_000);
-    await settle();
+    await pass(1_000);
     assert.deepEqual(sent, ["vote a"]);
   });
 });
 
-test("a request id is a random UUID of version 4", () => {
-  const ids = new Set(Array.from({ length: 100 }, makeRequestId));
-  assert.equal(ids.size, 100);
-  for (const id of ids) assert.match(id, /^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/);
+describe("a request id", () => {
+  test("is random", () => {
+    assert.equal(new Set(Array.from({ length: 100 }, makeRequestId)).size, 100);
+  });
+
+  test("says that it is a UUID of version 4", () => {
+    mock.method(crypto, "getRandomValues", (bytes) => bytes.fill(0));
+    assert.equal(makeRequestId(), "00000000-0000-4000-8000-000000000000");
+    mock.method(crypto, "getRandomValues", (bytes) => bytes.fill(255));
+    assert.equal(makeRequestId(), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+  });
 });

@@ -27,6 +27,12 @@ function start(more = {}) {
 const photosInLine = (state) => state.line.map((one) => one.question.photo);
 
 describe("an answer", () => {
+  test("is not taken before a photo was shown", () => {
+    const state = new VoteState(page());
+    state.ask(state.questions[0]);
+    assert.ok(!state.mayAnswer("fits"));
+  });
+
   test("is taken only while its photo has been seen", () => {
     const state = start();
     assert.ok(state.mayAnswer("fits"));
@@ -51,6 +57,7 @@ describe("an answer", () => {
     const yes = start(asked);
     yes.answer("fits", "a");
     assert.ok(yes.isAskingToPost("a"));
+    assert.ok(!yes.isAskingToPost("b"));
     assert.ok(!yes.mayAnswerPost());
     yes.takeAnswers(2_000);
     assert.ok(yes.mayAnswerPost());
@@ -58,6 +65,7 @@ describe("an answer", () => {
     const skip = start(asked);
     skip.answer("skip", "b");
     assert.equal(skip.asking, "fit");
+    assert.ok(!skip.isAskingToPost(""));
   });
 
   test("is remembered for undo, the last 50 of them", () => {
@@ -89,6 +97,27 @@ describe("the next question", () => {
     const fresh = [1, 2, 3, 9, 4].map((photo) => question(photo));
     state.enqueue(fresh, [sent]);
     assert.deepEqual(photosInLine(state), [3, 4]);
+  });
+
+  test("may be one that was answered seven answers ago, when the server has had time to hear of it", () => {
+    const state = start();
+    for (let photo = 11; photo <= 17; photo += 1) {
+      state.ask(question(photo));
+      state.answer("fits", String(photo));
+    }
+    assert.ok(state.isKnown(question(12), []));
+    assert.ok(!state.isKnown(question(11), []));
+  });
+
+  test("is not asked before its photo is here, nor when its photo was given up", () => {
+    const state = new VoteState(page());
+    const [first, second] = state.enqueue(state.questions, []);
+    assert.equal(state.askNext(), null);
+    second.isReady = true;
+    state.drop(second);
+    first.isReady = true;
+    assert.equal(state.askNext().photo, 1);
+    assert.equal(state.askNext(), null);
   });
 
   test("may be the same photo with another hashtag", () => {
@@ -152,12 +181,17 @@ describe("undo", () => {
 describe("a page that is loaded while votes wait", () => {
   test("counts them, asks none of their questions again and can take them back", () => {
     const state = new VoteState(page(), [waitingVote("a", question(1))]);
-    assert.equal(state.done, 1);
+    assert.deepEqual([state.done, state.total], [1, 3]);
     assert.deepEqual(
       state.questions.map((one) => one.photo),
       [2, 3],
     );
     assert.equal(state.last.request_id, "a");
+  });
+
+  test("claims no fewer than it asks", () => {
+    assert.equal(new VoteState(page({ done: 4, total: 5 })).total, 7);
+    assert.equal(new VoteState(page({ done: 4, total: 9 })).total, 9);
   });
 
   test("counts a vote once whose acknowledgement was lost", () => {
@@ -176,10 +210,10 @@ describe("a page that is loaded while votes wait", () => {
 
 describe("a vote that the server did not keep", () => {
   test("is no longer counted and cannot be taken back", () => {
-    const state = start();
+    const state = start({ done: 5 });
     state.answer("fits", "a");
     state.refuse("a", false);
-    assert.deepEqual([state.done, state.last, state.late], [0, undefined, 0]);
+    assert.deepEqual([state.done, state.last, state.late], [5, undefined, 0]);
   });
 
   test("is not discounted twice after undo", () => {
@@ -235,6 +269,9 @@ describe("the server's count", () => {
     const state = start();
     state.take({ ...fresh, done: 0, total: 0 }, state.takeMoment([]), []);
     assert.equal(state.total, 4); // one on the screen, three in line
+    state.askNothing();
+    state.take({ ...fresh, done: 0, total: 0 }, state.takeMoment([]), []);
+    assert.equal(state.total, 3);
   });
 });
 
@@ -244,6 +281,13 @@ describe("the counter", () => {
     assert.deepEqual(state.progress, { n: 0, number: 1, total: 3, isTotalKnown: true, isCapped: false });
     state.done = 3;
     assert.equal(state.progress.number, 3);
+  });
+
+  test("stays at the same number while it is asked whether the photo would be posted", () => {
+    const state = start({ questions: [question(1, { ask_would_post: true }), question(2)] });
+    assert.equal(state.progress.number, 1);
+    state.answer("fits", "a");
+    assert.equal(state.progress.number, 1);
   });
 
   test("claims no total while nothing is asked or the server does not know it", () => {

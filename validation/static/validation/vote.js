@@ -31,7 +31,7 @@ const queue = new VoteQueue({
 const unsentAtStart = queue.load();
 const state = new VoteState(page, unsentAtStart, !screen.findPart("question"));
 const refill = new Refill(() => state.wantsMore, fetchMore);
-const hint = { timer: 0 }; // puts waiting in words
+let hintTimer = 0; // puts waiting in words
 
 // --- photos and questions ---
 
@@ -113,8 +113,8 @@ function askNext() {
 function wait() {
   state.askNothing();
   screen.showWaiting();
-  clearTimeout(hint.timer);
-  hint.timer = setTimeout(
+  clearTimeout(hintTimer);
+  hintTimer = setTimeout(
     () => {
       if (state.asking === "nothing" && screen.isShown("question")) showMessage("waiting");
     },
