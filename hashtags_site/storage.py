@@ -6,7 +6,7 @@ FOLDERS = ("site", "mapping", "trainer", "validation")  # below the static/ of o
 _, IMPORTS = CompressedManifestStaticFilesStorage._js_module_import_aggregation_patterns
 
 
-class StaticStorage(CompressedManifestStaticFilesStorage):
+class StaticStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
     """A module imports others by their hashed names, too; otherwise browsers would keep an old one.
 
     Django's switch for this, `support_js_module_import_aggregation`, reads the scripts of every package and

@@ -27,7 +27,7 @@ def address(transactional_db: None, settings: Settings, tmp_path: Path) -> Itera
     settings.STORAGES = production.STORAGES
     # The API's pages are four fifths of the files; `manage.py up` collects them in tests/site/test_up.py.
     call_command("collectstatic", interactive=False, verbosity=0, ignore_patterns=OF_THE_API)
-    server = LiveServerThread("localhost", lambda handler: handler)
+    server = LiveServerThread("localhost", lambda handler: handler)  # type: ignore[arg-type]
     server.daemon = True
     server.start()
     server.is_ready.wait()
