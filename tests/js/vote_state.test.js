@@ -210,10 +210,12 @@ describe("a page that is loaded while votes wait", () => {
 
 describe("a vote that the server did not keep", () => {
   test("is no longer counted and cannot be taken back", () => {
-    const state = start({ done: 5 });
-    state.answer("fits", "a");
-    state.refuse("a", false);
-    assert.deepEqual([state.done, state.last, state.late], [5, undefined, 0]);
+    for (const done of [0, 5]) {
+      const state = start({ done });
+      state.answer("fits", "a");
+      state.refuse("a", false);
+      assert.deepEqual([state.done, state.last, state.late], [done, undefined, 0]);
+    }
   });
 
   test("is not discounted twice after undo", () => {
