@@ -109,6 +109,18 @@ describe("the next question", () => {
     assert.ok(!state.isKnown(question(11), []));
   });
 
+  test("is none that was answered while the list was on its way, however long that took", () => {
+    const state = start();
+    const moment = state.takeMoment([]);
+    const photos = [11, 12, 13, 14, 15, 16, 17, 18];
+    for (const photo of photos) {
+      state.ask(question(photo));
+      state.answer("fits", String(photo));
+    }
+    const fresh = { done: 0, total: 99, capped: false, questions: photos.map((photo) => question(photo)) };
+    assert.deepEqual(state.take(fresh, moment, []), []);
+  });
+
   test("is not asked before its photo is here, nor when its photo was given up", () => {
     const state = new VoteState(page());
     const [first, second] = state.enqueue(state.questions, []);

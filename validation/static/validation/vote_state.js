@@ -167,16 +167,17 @@ export class VoteState {
      when it was drawn. Returns what is new in the line. */
   take(fresh, moment, unsent) {
     if (moment.isAllSent && moment.acts === this.acts) this.done = fresh.done;
-    const added = this.enqueue(fresh.questions, unsent);
+    const added = this.enqueue(fresh.questions, unsent, moment.acts);
     this.total = Math.max(fresh.total, this.done + this.line.length + (this.asking === "fit" ? 1 : 0));
     this.isCapped = fresh.capped;
     return added;
   }
 
-  enqueue(questions, unsent) {
+  /* since: how many acts there were when the questions were drawn. */
+  enqueue(questions, unsent, since = this.acts) {
     const added = [];
     for (const question of questions) {
-      if (this.isKnown(question, unsent)) continue;
+      if (this.isKnown(question, unsent, since)) continue;
       const entry = { question, isReady: false };
       this.line.push(entry);
       added.push(entry);
@@ -188,14 +189,15 @@ export class VoteState {
     this.line = this.line.filter((one) => one !== entry);
   }
 
-  /* On the screen, next in line, or answered here a moment ago: the list may have been drawn before the vote
-     arrived. */
-  isKnown(question, unsent) {
+  /* On the screen, next in line, or answered here since the list was drawn or a moment before: its vote may have
+     arrived too late for the list. */
+  isKnown(question, unsent, since = this.acts) {
+    const recent = AHEAD * 2 + this.acts - since;
     return [
       ...(this.current ? [this.current] : []),
       ...this.line.map((one) => one.question),
       ...votesAmong(unsent).map((one) => one.about),
-      ...this.history.slice(-AHEAD * 2).map((one) => one.question),
+      ...this.history.slice(-recent).map((one) => one.question),
     ].some((one) => isSame(one, question));
   }
 }
