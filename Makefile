@@ -17,11 +17,13 @@ demo: .venv/installed wordnet  ## install, prepare and start everything, with sa
 up: .venv/installed wordnet  ## the same start for a real installation, without the demo's data
 	@exec $(RUN) manage.py up --port $(PORT)
 
-test: .venv/installed-dev wordnet chromium lint sqlite postgres  ## the whole suite
+test: .venv/installed-dev wordnet chromium lint js sqlite postgres  ## the whole suite
 
 lint: .venv/installed-dev  ## style, types, layers, migrations, production settings
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/oxfmt --check '**/*.js'
+	$(BIN)/oxlint
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	$(RUN) manage.py makemigrations --check --dry-run
@@ -42,11 +44,15 @@ postgres: .venv/installed-dev wordnet  ## the tests that touch the database's ow
 browser: .venv/installed-dev wordnet chromium  ## the pages in a real Chromium
 	$(BIN)/pytest -q -n 2 -m browser
 
+js: .venv/installed-dev  ## the scripts' unit tests, in the node that Playwright brings along
+	.venv/lib/python3*/site-packages/playwright/driver/node --test --test-reporter=dot 'tests/js/*.test.js'
+
 messages: .venv/installed-dev  ## find the words of the voters' pages and compile their translations
 	$(BIN)/python scripts/messages.py
 
-format: .venv/installed-dev  ## let ruff put the code in order
+format: .venv/installed-dev  ## let ruff and oxfmt put the code in order
 	$(BIN)/ruff format .
+	$(BIN)/oxfmt '**/*.js'
 	$(BIN)/ruff check --fix .
 
 .venv/bin/python:
@@ -72,4 +78,4 @@ chromium:
 clean:  ## forget the database, runs, models and caches; photos registered in place stay
 	rm -rf var
 
-.PHONY: help demo up test lint sqlite unit integration postgres browser format messages wordnet chromium clean
+.PHONY: help demo up test lint js sqlite unit integration postgres browser format messages wordnet chromium clean
