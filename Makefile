@@ -22,6 +22,8 @@ test: .venv/installed-dev wordnet chromium lint sqlite postgres  ## the whole su
 lint: .venv/installed-dev  ## style, types, layers, migrations, production settings
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/djangofmt --check .
+	@! git grep -nE '^.{141,}' -- '*.html' || { echo 'Lines of templates end at 140 characters.'; exit 1; }
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	$(RUN) manage.py makemigrations --check --dry-run
@@ -45,9 +47,10 @@ browser: .venv/installed-dev wordnet chromium  ## the pages in a real Chromium
 messages: .venv/installed-dev  ## find the words of the voters' pages and compile their translations
 	$(BIN)/python scripts/messages.py
 
-format: .venv/installed-dev  ## let ruff put the code in order
+format: .venv/installed-dev  ## put code and templates in order
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/djangofmt .
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
