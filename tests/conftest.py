@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from pytest_django.live_server_helper import LiveServer
 
 BLOCK = re.compile(
-    r" ?(</?(?:br|button|d[dlt]|details|div|fieldset|fig\w+|form|h[1-3]|header|label|legend|li|nav|ol|option|p"
-    r"|section|select|summary|table|tbody|td|th|thead|tr|ul)\b[^<>]*>) ?"
+    r" ?(</?(?:br|button|d[dlt]|details|div|fieldset|fig\w+|form|h[1-3]|header|label|legend|li|nav|ol|option"
+    r"|p|section|select|summary|table|tbody|td|th|thead|tr|ul)\b[^<>]*>) ?"
 )
 _catalogue: list[snapshot.Table] = []  # of this test process
 GROUPS = {"admin": "trainer admin"}  # short names for roles in tests
