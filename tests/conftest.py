@@ -91,7 +91,7 @@ class PageClient(Client):
 
 def squeeze(html: str) -> str:
     """One space for any white space, and none beside what stands on lines of its own."""
-    return BLOCK.sub(r"\1", re.sub(r"\s+", " ", html).replace(" >", ">"))
+    return BLOCK.sub(r"\1", re.sub(r"[ \t\r\n\f]+", " ", html).replace(" >", ">"))
 
 
 @pytest.fixture
