@@ -85,7 +85,7 @@ class PageClient(Client):
     def request(self, **request: Any) -> Any:
         response = super().request(**request)
         if response.get("Content-Type", "").startswith("text/html") and not response.streaming:
-            response.content = squeeze(response.content.decode())
+            response.content = squeeze(response.content.decode()).encode()
         return response
 
 
