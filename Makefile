@@ -22,6 +22,8 @@ test: .venv/installed-dev wordnet chromium lint js sqlite postgres  ## the whole
 lint: .venv/installed-dev  ## style, types, layers, migrations, production settings
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/djangofmt --check .
+	@! git grep -nE '^.{141,}' -- '*.html' || { echo 'Lines of templates end at 140 characters.'; exit 1; }
 	$(BIN)/oxfmt --check '**/*.js'
 	$(BIN)/oxlint
 	$(BIN)/mypy .
@@ -50,10 +52,11 @@ js: .venv/installed-dev  ## the scripts' unit tests, in the node that Playwright
 messages: .venv/installed-dev  ## find the words of the voters' pages and compile their translations
 	$(BIN)/python scripts/messages.py
 
-format: .venv/installed-dev  ## let ruff and oxfmt put the code in order
+format: .venv/installed-dev  ## put code, scripts and templates in order
 	$(BIN)/ruff format .
 	$(BIN)/oxfmt '**/*.js'
 	$(BIN)/ruff check --fix .
+	$(BIN)/djangofmt .
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -35,7 +35,8 @@ def found() -> Catalog:
         text = path.read_text()
         name = path.relative_to(ROOT).as_posix()
         if path.suffix == ".html":
-            text = templatize(text, origin=name)
+            lines = templatize(text, origin=name).splitlines()
+            text = "\n".join(line.lstrip() for line in lines)  # a template's indentation is not Python's
         for line, message, comments, context in extract(
             "python", io.BytesIO(text.encode()), keywords=WORDS, comment_tags=("Translators:",)
         ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
     from pytest_django.live_server_helper import LiveServer
 
+BLOCK = re.compile(
+    r" ?(</?(?:br|button|d[dlt]|details|div|fieldset|fig\w+|form|h[1-3]|header|label|legend|li|nav|ol|option"
+    r"|p|section|select|summary|table|tbody|td|th|thead|tr|ul)\b[^<>]*>) ?"
+)
 _catalogue: list[snapshot.Table] = []  # of this test process
 GROUPS = {"admin": "trainer admin"}  # short names for roles in tests
 
@@ -74,12 +79,27 @@ def user_for(db: None) -> Callable[[str], User]:
     return make
 
 
+class PageClient(Client):
+    """Gives pages with the white space of the templates collapsed, as a browser shows them."""
+
+    def request(self, **request: Any) -> Any:
+        response = super().request(**request)
+        if response.get("Content-Type", "").startswith("text/html") and not response.streaming:
+            response.content = squeeze(response.content.decode()).encode()
+        return response
+
+
+def squeeze(html: str) -> str:
+    """One space for any white space, and none beside what stands on lines of its own."""
+    return BLOCK.sub(r"\1", re.sub(r"[ \t\r\n\f]+", " ", html).replace(" >", ">"))
+
+
 @pytest.fixture
 def client_for(user_for: Callable[..., User]) -> Callable[..., Client]:
     """A signed-in client of a person with this role; "stranger" is not signed in."""
 
     def make(role: str, name: str = "") -> Client:
-        client = Client()
+        client = PageClient()
         if role != "stranger":
             client.force_login(user_for(role, name))
         return client

@@ -91,9 +91,9 @@ def test_page_shows_moves_photos_and_stale_runs(three: list[Release], client_for
     run = trained(photo_set("SUN", {"t/toyshop": 5}), release=1)
     html = client_for("viewer").get(URL, {"before": 1, "after": 3}).content.decode()
     assert "Release 1 → release 3" in html
-    assert "<b>2</b><span>classes moved</span>" in html
-    assert "<b>5</b><span>photos relabelled</span>" in html
-    assert "<b>1</b><span>run made stale</span>" in html
+    assert "<b>2</b> <span>classes moved</span>" in html
+    assert "<b>5</b> <span>photos relabelled</span>" in html
+    assert "<b>1</b> <span>run made stale</span>" in html
     assert f'href="{run.get_absolute_url()}"' in html
     assert "synset" in html
     assert "chamber.n.03" in html
@@ -109,7 +109,7 @@ def test_page_without_names_shows_the_newest_two(three: list[Release], client_fo
 def test_order_can_be_swapped(three: list[Release], client_for: ClientFor) -> None:
     html = client_for("viewer").get(URL, {"before": 3, "after": 2}).content.decode()
     assert "Release 3 → release 2" in html
-    assert "<b>1</b><span>class added</span>" in html
+    assert "<b>1</b> <span>class added</span>" in html
 
 
 def test_same_release_twice_differs_in_nothing(three: list[Release], client_for: ClientFor) -> None:
@@ -192,8 +192,8 @@ def test_publish_page_says_what_publishing_does(decide: Callable[..., None], cli
     run = trained(photo_set("SUN", {"t/toyshop": 5, "a/abbey": 1}), release=1)
     decide(toyshop="art")
     html = client_for("curator").get("/mapping/releases/publish/").content.decode()
-    assert "<b>5</b><span>photos relabelled</span>" in html
-    assert "<b>1</b><span>run will be stale</span>" in html
+    assert "<b>5</b> <span>photos relabelled</span>" in html
+    assert "<b>1</b> <span>run will be stale</span>" in html
     assert f'href="{run.get_absolute_url()}"' in html
     assert "will have no photo." in html
     assert "will get the first photos." in html

@@ -276,8 +276,8 @@ def test_take_over_page_counts_first_then_confirms_as_one_act(
     client = client_for("curator")
     address = f"{SETTLE}agreed/?opinion={thesis[0].pk}&opinion={thesis[1].pk}"
     html = client.get(address).content.decode()
-    assert "<b>23</b><span>classes will be confirmed</span>" in html
-    assert "<b>0</b><span>of them get another label</span>" in html
+    assert "<b>23</b> <span>classes will be confirmed</span>" in html
+    assert "<b>0</b> <span>of them get another label</span>" in html
     seen = agreed(thesis).seen
     assert client.post(address, {"seen": "stale"}).status_code == 409
     assert not Change.objects.exists()
