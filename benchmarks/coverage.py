@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from validation.agreement import Rate, wilson
+from mapping.statistics import wilson
+from validation.agreement import Rate
 from validation.statistics.headline import Stratum, class_weighted, headline
 from validation.statistics.people import between_people
 

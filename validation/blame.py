@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
 
 from mapping.models import MappingEntry, SceneClass
-from validation.agreement import Rate, wilson
+from mapping.statistics import wilson
+from validation.agreement import Rate
 from validation.models import Campaign, Prediction, Vote
 from validation.strata import FITTING, JUDGED, NOT_FITTING, TIED, asked
 

@@ -12,8 +12,9 @@ from django.db.models.functions import Cast, Floor, Least, TruncDate
 from django.utils import timezone
 
 from mapping.models import Hashtag
+from mapping.statistics import wilson
 from validation import answers, strata
-from validation.agreement import Rate, wilson
+from validation.agreement import Rate
 from validation.answers import Answers
 from validation.models import (
     AuthorHashtag,

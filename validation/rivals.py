@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from mapping.models import Hashtag, Release
+from mapping.statistics import wilson
 from trainer.mcnemar import mcnemar
 from trainer.models import TrainedModel
-from validation.agreement import Rate, majority, wilson
+from validation.agreement import Rate, majority
 from validation.blame import MOST_PHOTOS
 from validation.models import Campaign, Prediction, Question
 from validation.strata import JUDGED

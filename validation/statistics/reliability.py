@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import krippendorff
 import numpy as np
 from numpy.typing import NDArray
+
+from mapping.statistics import krippendorff_alpha
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,9 @@ def reliability(counts: NDArray[np.int64]) -> Reliability | None:
     every = counts[counts.sum(1) >= 1].astype(float)
     share = float((every[:, 0] / every.sum(1)).mean())
     chance = 2 * share * (1 - share)
-    both = (rated.sum(0) > 0).all()
-    alpha = (
-        float(krippendorff.alpha(value_counts=rated, value_domain=[0, 1], level_of_measurement="nominal"))
-        if both
-        else None
+    rows, questions = np.unique(counts[counts.sum(1) >= 2], axis=0, return_counts=True)
+    alpha = krippendorff_alpha(
+        ({"fits": fits, "does not fit": misfits}, n)
+        for (fits, misfits), n in zip(rows.tolist(), questions.tolist(), strict=True)
     )
     return Reliability(len(rated), percent, alpha, (percent - chance) / (1 - chance))

@@ -9,7 +9,8 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from validation.agreement import Rate, Z
+from mapping.statistics import Z
+from validation.agreement import Rate
 from validation.statistics.headline import SHRINK, Stratum, weights
 
 ENOUGH = 20  # answers about what is known, of each kind, under which nothing is corrected
