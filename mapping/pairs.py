@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 STEPS = 12
 ENOUGH = 1e-4
@@ -16,11 +17,7 @@ Array = NDArray[np.float64]
 
 def probabilities(features: Array, weights: Array) -> Array:
     """features (rows, candidates, f) → (rows, candidates), each row adding up to 1."""
-    scores = features @ weights
-    scores -= scores.max(1, keepdims=True)
-    found: Array = np.exp(scores)
-    found /= found.sum(1, keepdims=True)
-    return found
+    return np.asarray(softmax(features @ weights, axis=1))
 
 
 def fit(features: Array, truth: NDArray[np.int64], prior: Array, strength: float, start: Array) -> Array:

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from . import metrics
 from .data import Photo
@@ -21,9 +22,7 @@ from .data import Photo
 
 def softmax(logits: NDArray[Any], temperature: float = 1.0) -> NDArray[np.float64]:
     """Probabilities (n, c) of logits (n, c) divided by the temperature."""
-    scaled = np.asarray(logits, np.float64) / temperature
-    powers = np.exp(scaled - scaled.max(1, keepdims=True))
-    return np.asarray(powers / powers.sum(1, keepdims=True))
+    return np.asarray(special.softmax(np.asarray(logits, np.float64) / temperature, axis=1))
 
 
 def build_report(

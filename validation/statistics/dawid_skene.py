@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 ROUNDS, CLOSE = 100, 1e-6
 SMOOTHING = 1.0  # made-up right and wrong answers of everybody: one vote must not make anybody infallible
@@ -50,8 +51,7 @@ def dawid_skene(
             np.log(sensitivity[people] / (1 - specificity[people])),
             np.log((1 - sensitivity[people]) / specificity[people]),
         )
-        logit = np.log(prevalence / (1 - prevalence)) + np.bincount(questions, odds, n)
-        before, fits = fits, 1 / (1 + np.exp(-np.clip(logit, -500, 500)))
+        before, fits = fits, expit(logit(prevalence) + np.bincount(questions, odds, n))
         if np.abs(fits - before).max() < CLOSE:
             break
     return Judged(fits, sensitivity, specificity, prevalence)
