@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Halves = NDArray[np.bool_]
 
-TEMPERATURES = (0.2, 10.0)  # lowest and highest
+COLDEST, WARMEST = 0.2, 10.0  # temperatures to choose from
 NEVER = 1.01  # above any probability: this hashtag is never suggested
 POOL_WEIGHT = 20.0  # how many photos' worth of opinion all hashtags together have about one of them
 FEWEST = 5  # suggestions of all hashtags together that a threshold must rest on
@@ -41,7 +41,8 @@ def fit_temperature(logits: NDArray[Any], true: Ints) -> float:
     def loss(log_t: float) -> float:
         return float(-log_softmax(scores / np.exp(log_t), axis=1)[photos, true].mean())
 
-    least = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-9})
+    bounds = (np.log(COLDEST), np.log(WARMEST))
+    least = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-9})
     return float(np.exp(least.x))
 
 
