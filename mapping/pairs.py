@@ -1,13 +1,13 @@
 """A choice among candidates by weights shared between them: conditional logit, fitted by Newton's method.
 
-McFadden (1974): the probability of candidate c of row r is softmax over c of w·f(r, c).
+McFadden (1974): the probability of candidate c of row r is softmax over c of w·f(r, c). Our own,
+because scikit-learn has no conditional logit.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 STEPS = 12
 ENOUGH = 1e-4
@@ -17,6 +17,8 @@ Array = NDArray[np.float64]
 
 def probabilities(features: Array, weights: Array) -> Array:
     """features (rows, candidates, f) → (rows, candidates), each row adding up to 1."""
+    from scipy.special import softmax  # takes 0.2 s, which most commands need not wait for
+
     return np.asarray(softmax(features @ weights, axis=1))
 
 

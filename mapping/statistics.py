@@ -53,7 +53,7 @@ def wilson(share: float, n: float) -> tuple[float, float]:
     """Wilson's 95 % interval of a share of n ≥ 1 observations (E. B. Wilson 1927, no continuity correction).
 
     Our own, because scipy's takes whole counts only: a tie counts as half, and n may be the number of
-    observations that a weighted share is worth.
+    observations that a weighted share is worth. statsmodels would cost each process 66 MB (decision 0018).
     """
     centre = (share + Z * Z / (2 * n)) / (1 + Z * Z / n)
     half = Z / (1 + Z * Z / n) * sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))

@@ -234,6 +234,7 @@ def test_a_careless_half_of_the_crowd_is_found_and_outvoted() -> None:
     assert ((found.fits > 0.5) == truth).mean() > max(0.985, (majority == truth).mean())
     assert found.sensitivity[:5].min() > 0.9 > 0.7 > found.sensitivity[5:].max()
     assert found.prevalence == pytest.approx(truth.mean(), abs=0.02)
+    assert found.prevalence == pytest.approx(0.6399, abs=0.0005)  # crowd-kit 1.4.2, which does not smooth
 
 
 def test_no_votes_no_judgement() -> None:

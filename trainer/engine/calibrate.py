@@ -13,8 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
 
 from .report import softmax
 
@@ -36,6 +34,9 @@ class Calibration:
 
 def fit_temperature(logits: NDArray[Any], true: Ints) -> float:
     """The temperature of least log-loss (Guo et al. 2017, "On calibration of modern neural networks")."""
+    from scipy.optimize import minimize_scalar  # takes 0.4 s, and only an export needs it
+    from scipy.special import log_softmax
+
     scores, photos = np.asarray(logits, np.float64), np.arange(len(true))
 
     def loss(log_t: float) -> float:

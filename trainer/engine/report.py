@@ -14,7 +14,6 @@ from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from . import metrics
 from .data import Photo
@@ -22,6 +21,8 @@ from .data import Photo
 
 def softmax(logits: NDArray[Any], temperature: float = 1.0) -> NDArray[np.float64]:
     """Probabilities (n, c) of logits (n, c) divided by the temperature."""
+    from scipy import special  # takes 0.2 s, which most commands need not wait for
+
     return np.asarray(special.softmax(np.asarray(logits, np.float64) / temperature, axis=1))
 
 

@@ -1,7 +1,9 @@
 """Whose votes weigh more? A. P. Dawid and A. M. Skene (1979): truth and everybody's errors, found together.
 
 Shown beside the majority, never instead of it: with few votes a person it says little, and nobody can check
-it by looking at a photo.
+it by looking at a photo. Our own for its smoothing, without which one vote can make somebody infallible; in
+crowd-kit, which has none, it takes ten times as long and needs pandas, pyarrow and transformers
+(docs/decisions/0018-libraries-and-what-stays-our-own.md).
 """
 
 from __future__ import annotations
@@ -10,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
 
 ROUNDS, CLOSE = 100, 1e-6
 SMOOTHING = 1.0  # made-up right and wrong answers of everybody: one vote must not make anybody infallible
@@ -36,6 +37,8 @@ def dawid_skene(
     """
     if not len(questions):
         raise ValueError("There are no votes to learn from.")
+    from scipy.special import expit, logit  # takes 0.2 s, which most commands need not wait for
+
     yes = said_yes.astype(float)
     n, m = int(questions.max()) + 1, int(people.max()) + 1
     votes = np.bincount(questions, minlength=n)
