@@ -19,7 +19,7 @@ up: .venv/installed wordnet  ## the same start for a real installation, without 
 
 test: .venv/installed-dev wordnet chromium lint js sqlite postgres  ## the whole suite
 
-lint: .venv/installed-dev  ## style, types, layers, migrations, production settings
+lint: .venv/installed-dev  ## style, types, layers, licences, migrations, production settings
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/djangofmt --check .
@@ -28,6 +28,7 @@ lint: .venv/installed-dev  ## style, types, layers, migrations, production setti
 	$(BIN)/oxlint
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
+	$(RUN) scripts/licences.py --check
 	$(RUN) manage.py makemigrations --check --dry-run
 	HTTPS=1 $(RUN) manage.py check --deploy --fail-level WARNING
 

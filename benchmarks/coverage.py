@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mapping.statistics import wilson
 from validation.statistics.headline import Stratum, class_weighted, headline
 from validation.statistics.people import between_people
-from validation.statistics.rate import Rate, wilson
+from validation.statistics.rate import Rate
 
 HASHTAGS = 7
 ASKED = (2.0, 1.0, 0.5)  # how eagerly the bands are asked about, the unsure first

@@ -2,7 +2,8 @@
 
 With hashtags as further rows whose answer is known. Exact products: the dual solution, α = (K + λ)⁻¹ Y, and
 without row i  y_i − α_i / (K + λ)⁻¹_ii (Rasmussen and Williams 2006, eq. 5.12). Sketched: the primal one.
-After a few more answers the inverse of before is changed by a rank of one for each (Hager 1989).
+After a few more answers the inverse of before is changed by a rank of one for each (Hager 1989). Our own,
+because scikit-learn's RidgeCV starts anew at each answer, and a curator waits for the next suggestion.
 """
 
 from __future__ import annotations

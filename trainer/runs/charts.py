@@ -1,4 +1,8 @@
-"""Geometry of small line charts, drawn as SVG by trainer/_chart.html. Pure: numbers in, points out."""
+"""Geometry of small line charts, drawn as SVG by trainer/_chart.html. Pure: numbers in, points out.
+
+Our own, because such a chart takes its colours from the style sheet and needs no script; matplotlib gives a
+picture of fixed colours, and a JavaScript library nothing where scripts are off.
+"""
 
 from __future__ import annotations
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
 
 from mapping.models import MappingEntry, SceneClass
+from mapping.statistics import wilson
 from validation.agreement.strata import FITTING, JUDGED, NOT_FITTING, TIED, asked
 from validation.models import Campaign, Prediction, Vote
-from validation.statistics.rate import Rate, wilson
+from validation.statistics.rate import Rate
 
 MOST_ROWS = 60
 OWED = {

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
-import pillow_heif
+import pi_heif
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
@@ -28,7 +28,7 @@ from validation.photos.similar import perceptual_hash
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
-pillow_heif.register_heif_opener(thumbnails=False)
+pi_heif.register_heif_opener(thumbnails=False)
 FORMATS = ("JPEG", "PNG", "WEBP", "HEIF")
 WORDS = "JPEG, PNG, WebP or HEIC"
 LONGEST_SIDE = 1280  # pixels: a laptop shows no more, and the networks look at far less

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from mapping.lexicon import embeddings, wordnet
+from mapping.lexicon import wordnet
 from mapping.suggester import space
 from mapping.suggester.facts import ClassFacts, Floats, HashtagFacts
 from mapping.suggester.suggest import OTHER, Suggester
@@ -132,12 +132,6 @@ def test_embeddings_help_where_words_do_not() -> None:
         found = {one.hashtag: one.probability for one in suggester.suggest(AT["qwzx"]).hashtags}
         chances.append(found["shopping"])
     assert chances[1] > 2 * chances[0]
-
-
-def test_no_model_no_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embeddings, "PACKAGE", "no_such_package_is_installed")
-    assert not embeddings.available()
-    assert embeddings.embed(["a photo of an abbey"]) is None
 
 
 def test_sketched_products_are_nearly_right(monkeypatch: pytest.MonkeyPatch) -> None:
