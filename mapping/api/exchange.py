@@ -117,7 +117,7 @@ class ExportView(MappingView):
         query.is_valid(raise_exception=True)
         kind, number = query.validated_data["file_format"], query.validated_data.get("release")
         release = get_object_or_404(Release, number=number) if number else None
-        rows = exchange.exported(release)
+        rows = exchange.export_rows(release)
         if kind == CSV:
             text = exchange.to_csv(rows)
         elif kind == exchange.JSON:
@@ -162,27 +162,27 @@ class ImportView(MappingView):
     def post(self, request: Request) -> Response:
         if int(request.META.get("CONTENT_LENGTH") or 0) > JSON_SLACK * MAX_BYTES:
             raise TooLarge
-        sent = ImportSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
-        data = sent.validated_data
+        serializer = ImportSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        data = serializer.validated_data
         if len(data["text"].encode()) > MAX_BYTES:
             raise TooLarge
         kind = data.get("file_format") or exchange.detect(data["text"])
         try:
-            found = exchange.read(data["text"], kind)
+            class_list = exchange.read(data["text"], kind)
         except Unreadable as unreadable:
             raise ValidationError({"text": [str(unreadable)]}) from unreadable
-        plan = importing.plan(found)
+        plan = importing.plan(class_list)
         if data["dry_run"]:
             return Response(_plan_data(plan, kind))
-        change = _apply(request, found, data["seen"], plan)
+        change = _apply(request, class_list, data["seen"], plan)
         return Response(_plan_data(plan, kind) | {"imported": True, "change": change})
 
 
-def _apply(request: Request, found: ClassList, seen: str, plan: importing.Plan) -> int | None:
+def _apply(request: Request, class_list: ClassList, seen: str, plan: importing.Plan) -> int | None:
     """The act's id; None when there was nothing to do."""
     try:
-        change = importing.apply(found=found, seen=seen, by=me(request))
+        change = importing.apply(class_list=class_list, seen=seen, by=me(request))
     except PlanHasProblems as problems:
         raise ValidationError(
             {"text": [f"line {p.line}, {p.field}: {p.text}" for p in plan.problems[:SHOWN]]}
