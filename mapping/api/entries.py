@@ -262,7 +262,7 @@ class HashtagsView(MappingView):
         words = request.query_params.get("q", "").strip().lstrip("#").replace("\0", "")
         rows = Hashtag.objects.filter(name__gt=after, name__icontains=words).order_by("name")
         carried = Count("entries", filter=Q(entries__opinion=None))
-        offered = Exists(hashtags.offered().filter(pk=OuterRef("pk")))
+        offered = Exists(hashtags.offered_hashtags().filter(pk=OuterRef("pk")))
         found = list(rows.annotate(classes=carried, offered=offered)[: limit + 1])
         more = found[limit - 1].name if len(found) > limit else None
         shown = found[:limit]

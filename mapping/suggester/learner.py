@@ -103,7 +103,7 @@ class Learner:
         self._facts = [facts(row) for row in rows]
         self._place = {row.scene_class_id: at for at, row in enumerate(rows)}
         used = Q(entries__opinion=self.opinion_id, entries__status=MappingEntry.Status.CONFIRMED)
-        tags = hashtags.offered().distinct() | Hashtag.objects.filter(used).distinct()
+        tags = hashtags.offered_hashtags().distinct() | Hashtag.objects.filter(used).distinct()
         offered = [HashtagFacts(tag.name, float(tag.posts)) for tag in tags]
         self._names = {OTHER, *(tag.name for tag in offered)}
         self._suggester = Suggester(self._facts, offered, wordnet.nouns(), embedder())

@@ -29,7 +29,7 @@ from mapping.lexicon import wordnet
 from mapping.models import Change, Hashtag, MappingEntry, Opinion, Release
 from mapping.suggester import learner
 from tests.mapping.conftest import FEW
-from tests.mapping.test_downstream import photo_set, trained
+from tests.mapping.test_downstream import create_run, photo_set
 
 API = "/api/v1/mapping/"
 ClientFor = Callable[..., Client]
@@ -150,7 +150,7 @@ class TestReading:
         assert client.get(f"{API}releases/2/labels").status_code == 404
 
     def test_compare_names_moves_steps_and_stale_runs(self, curator: Client) -> None:
-        run = trained(photo_set("SUN", {"t/toyshop": 5}), release=1)
+        run = create_run(photo_set("SUN", {"t/toyshop": 5}), release=1)
         bulk(curator, ["t/toyshop", "a/abbey"], "art")
         publish(curator)
         found = get(curator, "compare?before=1&after=2&limit=1")
@@ -318,7 +318,7 @@ class TestPublishing:
         assert (code, answer["seen"]) == (409, get(curator, "unpublished")["seen"])
         assert Release.objects.count() == 1
 
-    def test_note_is_asked_for(self, curator: Client) -> None:
+    def test_note_is_required(self, curator: Client) -> None:
         for body in ({"seen": "x"}, {"note": "  ", "seen": "x"}):
             code, answer = send(curator, "post", "releases", body)
             assert (code, list(answer)) == (400, ["note"])
@@ -336,7 +336,7 @@ WRITES = [
 @pytest.mark.django_db
 @pytest.mark.usefixtures("few")
 @pytest.mark.parametrize(("role", "code"), [("stranger", 401), ("viewer", 403), ("network", 403)])
-def test_who_may_not_write(client_for: ClientFor, role: str, code: int) -> None:
+def test_writing_needs_permission(client_for: ClientFor, role: str, code: int) -> None:
     client = client_for(role)
     for method, address in WRITES:
         assert send(client, method, address.format(entry("a/abbey").pk), {})[0] == code
