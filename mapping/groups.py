@@ -50,7 +50,7 @@ def find_groups(
     label: the group to show; an unknown one means the largest. refused: answers that the curator unticked
     before and that must not come back. Raises WordNetMissing. Constant number of queries.
     """
-    suggester = learner.learner(opinion)
+    suggester = learner.current_learner(opinion)
     answers = suggester.answers(refused) if suggester else None
     if answers is None:
         return None
