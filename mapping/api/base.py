@@ -26,9 +26,8 @@ class HasViewPermission(BasePermission):
     def has_permission(self, request: Request, view: APIView) -> bool:
         assert isinstance(view, MappingView)
         named_permission = view.to_read if request.method in SAFE_METHODS else view.to_write
-        permission = (
-            named_permission or view.to_read or view.to_write
-        )  # without this method the answer is 405, later
+        # Without a permission, the view lacks this method: the answer will be 405.
+        permission = named_permission or view.to_read or view.to_write
         self.message = f"This account needs the permission {permission}."
         return bool(request.user) and request.user.has_perm(permission)
 

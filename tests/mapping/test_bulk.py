@@ -37,8 +37,8 @@ def test_ticked_classes_get_the_hashtag_as_one_act(client_for: ClientFor) -> Non
     assert response.redirect_chain == [("/mapping/?q=a", 302)]
     assert b"3 classes: #art. Saved." in response.content
     assert labels() == ["art"] * 3
-    response_to_undo = client.post("/mapping/undo/", {"change": Change.objects.get().pk}, follow=True)
-    assert b"Undone: 3 classes restored." in response_to_undo.content
+    response = client.post("/mapping/undo/", {"change": Change.objects.get().pk}, follow=True)
+    assert b"Undone: 3 classes restored." in response.content
     assert labels() == ["church", "street", "beach"]
 
 

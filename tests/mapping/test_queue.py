@@ -176,9 +176,8 @@ def test_only_the_owner_can_work_on_an_opinion(client_for: ClientFor, user_for: 
     url = f"/mapping/queue/{answer.pk}/decide/"
     query, data = f"?opinion={opinion.pk}", {"version": 1, "hashtag": "art"}
     assert client_for("curator", "bob").post(url + query, data).status_code in (403, 404)
-    assert (
-        client_for("curator", "ann").post(url, data).status_code == 404
-    )  # it is not an entry of the mapping
+    # It is not an entry of the mapping.
+    assert client_for("curator", "ann").post(url, data).status_code == 404
     ann = client_for("curator", "ann")
     page = ann.get("/mapping/queue/" + query)
     assert page.context["entry"] == answer

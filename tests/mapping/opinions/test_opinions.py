@@ -97,9 +97,8 @@ def test_agreement_of_the_two_tables(thesis: list[Opinion]) -> None:
     result = agreement(patterns(thesis))
     assert (result.classes, result.same) == (31, 23)
     assert result.alpha == pytest.approx(0.45, abs=0.05)
-    assert (
-        agreement(patterns([thesis[0], None])).alpha == 1
-    )  # the mapping starts as a copy of the final table
+    # The mapping starts as a copy of the final table.
+    assert agreement(patterns([thesis[0], None])).alpha == 1
 
 
 def test_loading_the_catalogue_again_changes_no_answer(thesis: list[Opinion], few_classes: Path) -> None:
