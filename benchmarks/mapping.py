@@ -59,10 +59,8 @@ def seed(classes: int) -> None:
         Hashtag(name=f"tag{n:04d}", posts=20_000_000 + n, source="made up", counted_on="2026")
         for n in range(1000)
     )
-    missing_count = classes - SceneClass.objects.count()
-    keys = [nouns.keys[n] for n in range(0, len(nouns.keys), len(nouns.keys) // missing_count)][
-        :missing_count
-    ]
+    count = classes - SceneClass.objects.count()
+    keys = [nouns.keys[n] for n in range(0, len(nouns.keys), len(nouns.keys) // count)][:count]
     scene_classes = SceneClass.objects.bulk_create(
         SceneClass(key=f"{key[0]}/{key}", name=key.split(".")[0].replace("_", " ")) for key in keys
     )

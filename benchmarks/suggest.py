@@ -164,10 +164,10 @@ def simulate_keys(suggester: Suggester, truth: list[str], order: list[int]) -> t
     return key_count, abstained_count, times
 
 
-def by_key(suggester: Suggester, row: int, answer: str, refused: set[str]) -> int:
-    """Number of keys for one row. refused: answers that were unticked before."""
-    suggestions = suggester.suggest(row, n=3 + len(refused)).hashtags
-    shown_hashtags = [one.hashtag for one in suggestions if one.hashtag not in refused][:3]
+def by_key(suggester: Suggester, row: int, answer: str, refused_answers: set[str]) -> int:
+    """Number of keys for one row. refused_answers: answers that were unticked before."""
+    suggestions = suggester.suggest(row, n=3 + len(refused_answers)).hashtags
+    shown_hashtags = [one.hashtag for one in suggestions if one.hashtag not in refused_answers][:3]
     return 1 if answer == OTHER or answer in shown_hashtags else SEARCH
 
 
@@ -189,12 +189,12 @@ def simulate_groups(suggester: Suggester, truth: list[str], seed: int) -> tuple[
     """
     order = [int(row) for row in np.random.default_rng(seed).permutation(len(truth))]
     confirmed: dict[int, str] = {}
-    refused: dict[int, set[str]] = {}
+    refused_answers: dict[int, set[str]] = {}
     actions = decided_by_key = 0
 
     def decide(row: int) -> None:
         nonlocal actions, decided_by_key
-        actions += by_key(suggester, row, truth[row], refused.get(row, set()))
+        actions += by_key(suggester, row, truth[row], refused_answers.get(row, set()))
         decided_by_key += 1
         confirmed[row] = truth[row]
         suggester.learn(confirmed)
@@ -202,14 +202,14 @@ def simulate_groups(suggester: Suggester, truth: list[str], seed: int) -> tuple[
     suggester.learn({})
     for row in order[:START]:
         decide(row)
-    while page := best_page(suggester.answers(refused), confirmed):
+    while page := best_page(suggester.answers(refused_answers), confirmed):
         answer, rows = page
         actions += 1
         for row in rows:
             if truth[row] == answer:
                 confirmed[row] = answer
             else:
-                refused.setdefault(row, set()).add(answer)
+                refused_answers.setdefault(row, set()).add(answer)
                 actions += 1
         suggester.learn(confirmed)
     for row in [row for row in order if row not in confirmed]:

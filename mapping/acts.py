@@ -46,11 +46,11 @@ class Decision:
 
 @dataclass(frozen=True)
 class UndoResult:
-    """An undone act. kept: entries of the act that a later act changed, so they were not restored."""
+    """An undone act. kept_entries: entries of the act that a later act changed, so they were not restored."""
 
     change: Change
-    restored: list[MappingEntry]
-    kept: list[MappingEntry]
+    restored_entries: list[MappingEntry]
+    kept_entries: list[MappingEntry]
 
 
 def change_entry(*, entry_id: int, version: int, by: AbstractBaseUser, decision: Decision) -> MappingEntry:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mapping import queue
 from mapping.models import MappingEntry, Opinion
 from mapping.suggester import learner
-from mapping.suggester.learner import Refused
+from mapping.suggester.learner import RefusedAnswers
 
 UNSURE = "unsure"  # the group of classes that need a closer look
 SURE = 0.6  # a class is unsure if its best answer is less probable; see benchmarks.suggest --groups
@@ -43,15 +43,15 @@ class Groups:
 
 
 def find_groups(
-    opinion: Opinion | None, *, label: str = "", size: int = 60, refused: Refused | None = None
+    opinion: Opinion | None, *, label: str = "", size: int = 60, refused_answers: RefusedAnswers | None = None
 ) -> Groups | None:
     """The groups of unconfirmed classes. None while the suggester is still being built.
 
-    label: the group to show; an unknown one means the largest. refused: answers that the curator unticked
-    before and that must not come back. Raises WordNetMissing. Constant number of queries.
+    label: the group to show; an unknown one means the largest. refused_answers: answers that the curator
+    unticked before and that must not come back. Raises WordNetMissing. Constant number of queries.
     """
     suggester = learner.current_learner(opinion)
-    answers = suggester.answers(refused) if suggester else None
+    answers = suggester.answers(refused_answers) if suggester else None
     if answers is None:
         return None
     rows = MappingEntry.everywhere.filter(opinion=opinion).exclude(status=MappingEntry.Status.CONFIRMED)

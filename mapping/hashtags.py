@@ -140,7 +140,7 @@ def block(*, hashtag_id: int, why: str, by: AbstractBaseUser) -> Hashtag:
     """
     why = why.strip()
     if not why:
-        raise ValueError("Give a reason for blocking: whoever misses the hashtag will ask.")
+        raise ValueError("Give a reason: people who miss the hashtag will ask.")
     return _set_blocked(hashtag_id, blocked=True, why=why, by=by)
 
 

@@ -63,12 +63,6 @@ class Move:
 KINDS = ("moved", "added", "left out", "reworded")
 
 
-def moves(before: dict[str, str], after: dict[str, str]) -> list[Move]:
-    """The classes whose label differs, in the order of keys. before, after: scene key → label. Pure."""
-    changed_keys = (key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
-    return [Move(key, before.get(key), after.get(key)) for key in sorted(changed_keys)]
-
-
 def compare(before: State, after: State) -> list[Move]:
     """The classes that differ in label, sense or hypernym, in the order of keys. Pure."""
     differences = []
@@ -103,10 +97,6 @@ def release_state(release: Release | None) -> State:
         return {}
     rows = release.labels.order_by().values_list("scene_key", *FrozenClass._fields)
     return {key: FrozenClass(*frozen) for key, *frozen in rows}
-
-
-def release_labels(release: Release | None) -> dict[str, str]:
-    return dict(release.labels.values_list("scene_key", "label")) if release else {}
 
 
 def unpublished_moves() -> list[Move]:

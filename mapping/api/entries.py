@@ -241,8 +241,8 @@ class UndoView(MappingView):
         return Response(
             {
                 "change": change.pk,
-                "restored": [entry.pk for entry in result.restored],
-                "kept": [entry.pk for entry in result.kept],
+                "restored": [entry.pk for entry in result.restored_entries],
+                "kept": [entry.pk for entry in result.kept_entries],
             }
         )
 

@@ -51,15 +51,15 @@ class PlanHasProblems(Exception):
 class Item:
     """The planned effect of a row. kind: NEW, CHANGED, SAME, or KEPT (only the class has an answer).
 
-    described, decided: the changed fields of the class and of its entry. before, after: the labels, or None
-    while undecided. version: the version of the entry that was compared, 0 for a new entry.
+    class_changes, entry_changes: the changed fields of the class and of its entry. before, after: the labels,
+    or None while undecided. version: the version of the entry that was compared, 0 for a new entry.
     """
 
     line: int
     key: str
     kind: str
-    described: dict[str, str] = field(default_factory=dict)
-    decided: dict[str, Any] = field(default_factory=dict)
+    class_changes: dict[str, str] = field(default_factory=dict)
+    entry_changes: dict[str, Any] = field(default_factory=dict)
     was: dict[str, str] = field(default_factory=dict)
     before: str | None = None
     after: str | None = None
@@ -68,7 +68,11 @@ class Item:
     @property
     def details(self) -> list[tuple[str, str, str]]:
         """Each changed field with its old and new value; the hashtag is left out."""
-        both = {name: value for name, value in (self.described | self.decided).items() if name != "hashtag"}
+        both = {
+            name: value
+            for name, value in (self.class_changes | self.entry_changes).items()
+            if name != "hashtag"
+        }
         return [(name.replace("_", " "), self.was.get(name, ""), value) for name, value in both.items()]
 
 
@@ -213,19 +217,19 @@ def _item(row: Row, snapshot: Snapshot) -> Item:
     class_values = {name: row.values[name] for name in CLASS if row.values.get(name)}
     if scene is None:
         class_values.setdefault("name", clean(row.key))
-    described = {
+    class_changes = {
         name: value for name, value in class_values.items() if not scene or getattr(scene, name) != value
     }
     if entry is None:
         changes = {name: row.values[name] for name in TEXTS if row.values.get(name)}
         label = row.values.get("hashtag") or None
         changes |= {"hashtag": label, "status": _status(row)} if label else {}
-        return Item(row.line, row.key, NEW, described, changes, after=label)
+        return Item(row.line, row.key, NEW, class_changes, changes, after=label)
     changes, keeps_answer = _entry_changes(row, entry)
-    kind = CHANGED if described or changes else KEPT if keeps_answer else SAME
-    was = {name: getattr(scene if name in CLASS else entry, name) for name in (described | changes)}
+    kind = CHANGED if class_changes or changes else KEPT if keeps_answer else SAME
+    was = {name: getattr(scene if name in CLASS else entry, name) for name in (class_changes | changes)}
     after = changes.get("hashtag", entry.label)
-    return Item(row.line, row.key, kind, described, changes, was, entry.label, after, entry.version)
+    return Item(row.line, row.key, kind, class_changes, changes, was, entry.label, after, entry.version)
 
 
 def _status(row: Row) -> str:
@@ -276,7 +280,7 @@ def _write(items: list[Item], snapshot: Snapshot, by: AbstractBaseUser | None) -
     _save_classes(items, snapshot)
     hashtags = {row.name: row for row in Hashtag.objects.order_by()}
     change = Change(action=Change.Action.IMPORT, by_id=by.pk if by else None)
-    if all(item.kind == CHANGED and not item.decided for item in items):
+    if all(item.kind == CHANGED and not item.entry_changes for item in items):
         return change  # only names and groups of classes changed: there is no answer to undo
     change.save()
     now = timezone.now()
@@ -285,12 +289,12 @@ def _write(items: list[Item], snapshot: Snapshot, by: AbstractBaseUser | None) -
     for item in items:
         scene = snapshot.classes[item.key]
         entry = snapshot.entries.get(scene.pk)
-        if entry is not None and not item.decided:
+        if entry is not None and not item.entry_changes:
             continue
         (changed_entries if entry else new_entries).append(entry := entry or MappingEntry(scene_class=scene))
         if entry.pk:
             change.before[str(entry.pk)] = {name: getattr(entry, name) for name in (*DECIDED, "change_id")}
-        for name, value in item.decided.items():
+        for name, value in item.entry_changes.items():
             setattr(entry, name, hashtags.get(value) if name == "hashtag" else value)
         entry.version += bool(entry.pk)
         entry.changed_by, entry.changed_at, entry.change = by, now, change  # type: ignore[assignment]
@@ -308,10 +312,12 @@ def _write(items: list[Item], snapshot: Snapshot, by: AbstractBaseUser | None) -
 
 def _save_classes(items: list[Item], snapshot: Snapshot) -> None:
     """Create new classes, update names and groups, and add the new classes to the snapshot."""
-    new = [SceneClass(key=item.key, **item.described) for item in items if item.key not in snapshot.classes]
-    described_items = [item for item in items if item.described and item.key in snapshot.classes]
+    new = [
+        SceneClass(key=item.key, **item.class_changes) for item in items if item.key not in snapshot.classes
+    ]
+    described_items = [item for item in items if item.class_changes and item.key in snapshot.classes]
     for item in described_items:
-        for name, value in item.described.items():
+        for name, value in item.class_changes.items():
             setattr(snapshot.classes[item.key], name, value)
     SceneClass.objects.bulk_update(
         [snapshot.classes[item.key] for item in described_items], CLASS, batch_size=BATCH

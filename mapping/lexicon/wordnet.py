@@ -51,15 +51,6 @@ class Sense:
 _lock = threading.Lock()
 
 
-def is_ready() -> bool:
-    """Whether the data is available."""
-    try:
-        nouns()
-    except WordNetMissing:
-        return False
-    return True
-
-
 def nouns() -> Nouns:
     """The table of nouns, loaded once per process, and built before if it does not exist."""
     with _lock:  # otherwise two threads could each load a table

@@ -32,7 +32,7 @@ MAX_CHANGES = 1_000  # changed rows; with more of them, the suggester is rebuilt
 MAX_REPLACED = 20  # changed rows with another sense; with more of them, the suggester is rebuilt
 
 
-Refused = Mapping[int, Collection[str]]  # id of a scene class → answers that a curator unticked
+RefusedAnswers = Mapping[int, Collection[str]]  # id of a scene class → answers that a curator unticked
 
 
 @dataclass(frozen=True)
@@ -147,25 +147,27 @@ class Learner:
         choices = tuple(Choice(one.hashtag, one.reason) for one in suggestions.hashtags)
         return Offer(choices, suggestions.other, suggestions.abstains)
 
-    def answers(self, refused: Refused | None = None) -> dict[int, tuple[str, float]] | None:
+    def answers(self, refused_answers: RefusedAnswers | None = None) -> dict[int, tuple[str, float]] | None:
         """Id of a scene class → its most likely answer and the probability.
 
-        refused: answers that a curator unticked; the class gets the next likely answer. With thousands of
-        classes, the answers are those of the last ask_all, or None before the first one has finished, and a
-        refused answer has probability 0.
+        refused_answers: answers that a curator unticked; the class gets the next likely answer. With
+        thousands of classes, the answers are those of the last ask_all, or None before the first one has
+        finished, and a refused answer has probability 0.
         """
         if self._answers is None and self.size <= AT_ONCE:
             self.ask_all()
         self.wanted = True
-        if not refused or self._answers is None:
+        if not refused_answers or self._answers is None:
             return self._answers
         if self.size > AT_ONCE:
             answers = self._answers
-            wrong = (pk for pk in refused.keys() & answers.keys() if answers[pk][0] in refused[pk])
+            wrong = (
+                pk for pk in refused_answers.keys() & answers.keys() if answers[pk][0] in refused_answers[pk]
+            )
             return answers | {pk: (answers[pk][0], 0.0) for pk in wrong}
         places = {
             self._place[pk]: self._names.intersection(labels)
-            for pk, labels in refused.items()
+            for pk, labels in refused_answers.items()
             if pk in self._place
         }
         answers_by_place = self._suggester.answers(places)

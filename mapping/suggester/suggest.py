@@ -151,13 +151,15 @@ class Suggester:
         hashtag = float(chances[tags].max(initial=0.0))
         return float(chances.max()) < LIKELY and hashtag < UNSURE * float(chances[tags].sum())
 
-    def answers(self, refused: Mapping[int, Collection[str]] | None = None) -> list[tuple[str, float]]:
+    def answers(
+        self, refused_answers: Mapping[int, Collection[str]] | None = None
+    ) -> list[tuple[str, float]]:
         """The most likely answer of every class, which may be "other", and its probability.
 
-        refused: place of a class → answers that a curator unticked; the others share their probability.
+        refused_answers: place of a class → answers that a curator unticked; the others share their chances.
         """
         refused_numbers = {
-            row: {self._numbers[name] for name in names} for row, names in (refused or {}).items()
+            row: {self._numbers[name] for name in names} for row, names in (refused_answers or {}).items()
         }
         answers: list[tuple[str, float]] = []
         for start in range(0, len(self._classes), AT_ONCE):
@@ -177,10 +179,6 @@ class Suggester:
         self._profiles[index] = profile_of_class(facts, self._nouns)
         self._facts.replace(index, self._profiles[index])
         self._reasons.replace(index, self._profiles[index])
-
-    def hypernyms(self, index: int) -> tuple[str, ...]:
-        """Hashtags that name a sense or hypernym of the class, nearest first."""
-        return tuple(self._names[tag] for tag in self._facts.tags_above(index))
 
     def reason(self, index: int, tag: int) -> str:
         """The reason for this answer to a class, from confirmed classes."""

@@ -86,8 +86,12 @@ def undo(request: HttpRequest) -> HttpResponse:
         result = undo_change(change_id=change.pk, by=user)
     except NotYours:
         return HttpResponse("Only the person who decided can undo it.", status=403)
-    note = f" A later act changed {len(result.kept)} of them; these were kept." if result.kept else ""
-    messages.success(request, f"Undone: {_classes(len(result.restored))} restored.{note}")
+    note = (
+        f" A later act changed {len(result.kept_entries)} of them; these were kept."
+        if result.kept_entries
+        else ""
+    )
+    messages.success(request, f"Undone: {_classes(len(result.restored_entries))} restored.{note}")
     return redirect(_next(request))
 
 

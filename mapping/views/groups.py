@@ -27,8 +27,10 @@ def groups(request: HttpRequest) -> HttpResponse:
     opinion = opinion_of(request.user, which) if which else None
     context: dict[str, Any] = {"opinion": opinion, "unsure": UNSURE, "progress": queue.progress(opinion)}
     try:
-        refused = {int(pk): labels for pk, labels in request.session.get(REFUSED, {}).items()}
-        page = find_groups(opinion, label=request.GET.get("label", ""), size=PER_PAGE, refused=refused)
+        refused_answers = {int(pk): labels for pk, labels in request.session.get(REFUSED, {}).items()}
+        page = find_groups(
+            opinion, label=request.GET.get("label", ""), size=PER_PAGE, refused_answers=refused_answers
+        )
     except wordnet.WordNetMissing as missing:
         return render(request, "mapping/groups.html", context | {"wordnet_missing": str(missing)})
     if page is not None:

@@ -35,9 +35,9 @@ PHOTOS = 4
 def show(request: HttpRequest) -> HttpResponse:
     """Show the class that ?at= names, or the first one that is left to do."""
     selection = _select(request)
-    key, undone = request.GET.get("at", ""), request.GET.get("undone", "")
+    key, undone_id = request.GET.get("at", ""), request.GET.get("undone", "")
     entry = selection.entries.filter(scene_class__key=key).first() if key else selection.rows.first()
-    act = Change.objects.filter(pk=undone).first() if undone.isdigit() else None
+    act = Change.objects.filter(pk=undone_id).first() if undone_id.isdigit() else None
     return _answer(request, selection, entry, undone=act)
 
 
@@ -51,13 +51,13 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         return _answer(request, selection, entry, status=400, errors=form.errors)
     try:
-        saved = change_entry(
+        saved_entry = change_entry(
             entry_id=pk, version=form.cleaned_data["version"], by=_me(request), decision=form.decision()
         )
     except StaleEntries as stale:
         current = selection.entries.get(pk=stale.current[0].pk)
         return _answer(request, selection, current, status=409, stale=current, mine=form.decision())
-    return _go(request, selection, queue.next_entry(selection.rows, saved.scene_class.key))
+    return _go(request, selection, queue.next_entry(selection.rows, saved_entry.scene_class.key))
 
 
 @require_POST
@@ -70,7 +70,7 @@ def undo(request: HttpRequest) -> HttpResponse:
         result = undo_change(change_id=change.pk, by=_me(request))
     except NotYours:
         return HttpResponse("Only the person who decided can undo it.", status=403)
-    entries = result.restored or result.kept
+    entries = result.restored_entries or result.kept_entries
     entry = selection.entries.filter(pk__in=[row.pk for row in entries[:1]]).first()
     return _go(request, selection, entry, undone=change)
 
@@ -209,9 +209,9 @@ def _senses(entry: MappingEntry) -> dict[str, Any]:
     }
 
 
-def _with_defaults(posted: QueryDict, entry: MappingEntry) -> QueryDict:
+def _with_defaults(post_data: QueryDict, entry: MappingEntry) -> QueryDict:
     """A key chooses the hashtag only. If the user picked no hypernym, it follows from the hashtag."""
-    data = posted.copy()
+    data = post_data.copy()
     for name in ("sense", "synset", "hypernym", "note"):
         data.setdefault(name, getattr(entry, name))
     if data.get("hypernym_sense", "follows") == "follows":

@@ -193,7 +193,7 @@ def _tell(request: HttpRequest, change: Change | None) -> None:
 
 
 def _select(request: HttpRequest) -> Selection:
-    """Raises Http404 for an unknown opinion, StillBlind for an unfinished one of this user."""
+    """Read the address. Raises Http404 for an unknown opinion, StillBlind for the user's unfinished one."""
     all_standings = standings()
     by_id = {str(row.opinion.pk): row for row in all_standings}
     opinion_ids = list(dict.fromkeys(request.GET.getlist("opinion")))
@@ -203,9 +203,8 @@ def _select(request: HttpRequest) -> Selection:
     if blind := next((row for row in chosen_standings if row.is_blind(request.user)), None):
         raise StillBlind(blind)
     if not chosen_standings:
-        chosen_standings = [row for row in all_standings if row.answered and not row.is_blind(request.user)][
-            :2
-        ]
+        visible = [row for row in all_standings if row.answered and not row.is_blind(request.user)]
+        chosen_standings = visible[:2]
     return Selection(
         standings=all_standings,
         opinions=[row.opinion for row in chosen_standings],
@@ -281,9 +280,8 @@ def _rows(request: HttpRequest, opinions: Sequence[Opinion], entries: Sequence[M
             answers[pk, entry.scene_class_id] for pk in opinion_by_id if (pk, entry.scene_class_id) in answers
         ]
         for answer in entry_answers:
-            answer.opinion = opinion_by_id[
-                answer.opinion_id or 0
-            ]  # otherwise each answer would query its opinion
+            # Otherwise each answer would query its opinion.
+            answer.opinion = opinion_by_id[answer.opinion_id or 0]
         rows.append(Row(entry, _choices(entry, entry_answers), photos.get(entry.scene_class.key, [])))
     return rows
 

@@ -95,7 +95,7 @@ def test_undo_reverts_many_acts_and_each_adds_to_the_history(ann: User) -> None:
     for expected_labels in (["sport"] * 3, ["art"] * 3, before):
         act = newest_change(by=ann)
         assert act is not None
-        assert len(undo_change(change_id=act.pk, by=ann).restored) == 3
+        assert len(undo_change(change_id=act.pk, by=ann).restored_entries) == 3
         assert labels(targets) == expected_labels
     assert newest_change(by=ann) is None
     entry = MappingEntry.objects.get(pk=targets[0].pk)
@@ -111,7 +111,7 @@ def test_repeated_undo_reverts_only_one_act(ann: User) -> None:
     act = newest_change(by=ann)
     assert act is not None
     undo_change(change_id=act.pk, by=ann)
-    assert undo_change(change_id=act.pk, by=ann).restored == []
+    assert undo_change(change_id=act.pk, by=ann).restored_entries == []
     assert labels(targets) == ["art"]
 
 
@@ -122,7 +122,7 @@ def test_undo_keeps_later_decisions_of_others(ann: User, bob: User) -> None:
     assert act is not None
     change_entry(entry_id=targets[0].pk, version=2, by=bob, decision=Decision("sport"))
     result = undo_change(change_id=act.pk, by=ann)
-    assert [entry.pk for entry in result.kept] == [targets[0].pk]
+    assert [entry.pk for entry in result.kept_entries] == [targets[0].pk]
     assert labels(targets) == ["sport", before[1]]
 
 

@@ -109,21 +109,21 @@ class TestCounts:
                 plan_counts(text)
 
     def test_change_after_the_preview_stops_the_import(self) -> None:
-        seen = plan_counts(COUNTS).fingerprint
+        fingerprint = plan_counts(COUNTS).fingerprint
         Hashtag.objects.filter(name="art").update(posts=1)
         with pytest.raises(CountsMoved):
-            import_counts(text=COUNTS, seen=seen, by=None)
+            import_counts(text=COUNTS, seen=fingerprint, by=None)
         assert not Hashtag.objects.filter(name="garden").exists()
 
 
 class TestPages:
-    def test_preview_then_save_then_repeated_click(self, client_for: ClientFor) -> None:
+    def test_preview_writes_nothing_and_repeated_click_saves_once(self, client_for: ClientFor) -> None:
         client, before = client_for("curator"), rows()
         address = upload(client, COUNTS)
-        seen = client.get(address).context["plan"].fingerprint
+        fingerprint = client.get(address).context["plan"].fingerprint
         assert rows() == before
-        assert b"Saved: 2 hashtags." in client.post(address, {"seen": seen}, follow=True).content
-        assert b"already known." in client.post(address, {"seen": seen}, follow=True).content
+        assert b"Saved: 2 hashtags." in client.post(address, {"seen": fingerprint}, follow=True).content
+        assert b"already known." in client.post(address, {"seen": fingerprint}, follow=True).content
         assert Hashtag.objects.get(name="art").history.first().history_user.username == "curator"
 
     def test_stale_preview_is_refused(self, client_for: ClientFor) -> None:
@@ -222,7 +222,7 @@ def test_two_imports_of_the_same_new_hashtag_conflict(
 ) -> None:
     text = "hashtag,posts,source,counted_on\nlake,20000000,counted,2026\n"
     make_plan = hashtags.plan_counts
-    seen = make_plan(text).fingerprint
+    fingerprint = make_plan(text).fingerprint
 
     def somebody_is_faster(words: str) -> Any:
         plan = make_plan(words)
@@ -231,4 +231,4 @@ def test_two_imports_of_the_same_new_hashtag_conflict(
 
     monkeypatch.setattr(hashtags, "plan_counts", somebody_is_faster)
     with pytest.raises(hashtags.CountsMoved):
-        hashtags.import_counts(text=text, seen=seen, by=user_for("curator"))
+        hashtags.import_counts(text=text, seen=fingerprint, by=user_for("curator"))

@@ -16,10 +16,10 @@ from mapping.models import MappingEntry, Release, ReleaseLabel
 from mapping.releases import (
     Move,
     NothingToPublish,
+    compare,
     fingerprint,
-    moves,
     publish_release,
-    release_labels,
+    release_state,
     unpublished_moves,
 )
 from tests.conftest import wait_for
@@ -43,14 +43,14 @@ def form(note: str) -> dict[str, str]:
 
 
 def test_catalogue_is_release_1_with_all_397() -> None:
-    labels = release_labels(Release.objects.get())
+    labels = {key: row.label for key, row in release_state(Release.objects.get()).items()}
     assert len(labels) == 397
     assert labels["a/abbey"] == "church"
     assert sum(label == "other" for label in labels.values()) == 194
 
 
 def test_editing_the_mapping_never_changes_a_release(toyshop: MappingEntry) -> None:
-    assert release_labels(Release.objects.get(number=1))["t/toyshop"] == "shopping"
+    assert release_state(Release.objects.get(number=1))["t/toyshop"].label == "shopping"
 
 
 def test_publish_freezes_release_2_with_its_note(toyshop: MappingEntry, client_for: ClientFor) -> None:
@@ -60,7 +60,7 @@ def test_publish_freezes_release_2_with_its_note(toyshop: MappingEntry, client_f
     assert b"Release 2" in response.content
     release = Release.objects.get(number=2)
     assert (release.note, release.published_by.username) == ("Toys are art", "curator")  # type: ignore[union-attr]
-    assert moves(release_labels(Release.objects.get(number=1)), release_labels(release)) == [
+    assert compare(release_state(Release.objects.get(number=1)), release_state(release)) == [
         Move("t/toyshop", "shopping", "art")
     ]
 
@@ -76,10 +76,10 @@ def test_repeated_click_publishes_once(toyshop: MappingEntry, client_for: Client
 def test_stale_page_does_not_publish_unseen_changes(
     toyshop: MappingEntry, client_for: ClientFor, user_for: Callable[..., User]
 ) -> None:
-    seen = form("Toys are art")
+    old_form = form("Toys are art")
     abbey = MappingEntry.objects.get(scene_class__key="a/abbey")
     change_entry(entry_id=abbey.pk, version=1, by=user_for("curator"), decision=Decision(hashtag="art"))
-    response = client_for("curator").post("/mapping/releases/publish/", seen)
+    response = client_for("curator").post("/mapping/releases/publish/", old_form)
     assert response.status_code == 409
     assert b"changed while you were reading." in response.content
     assert b"a/abbey" in response.content

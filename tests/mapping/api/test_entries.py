@@ -101,7 +101,7 @@ class TestReading:
             ("art", "curator"),
             ("church", None),
         ]
-        assert detail["wordnet"] == wordnet.is_ready()
+        assert detail["wordnet"] is True
         assert detail["sense"] in [sense["key"] for sense in detail["senses"]]
         assert detail["path"][-1]["key"] == "entity.n.01"
 
@@ -202,12 +202,12 @@ class TestReading:
 @pytest.mark.usefixtures("few")
 class TestDeciding:
     def test_decision_is_saved_with_the_words_of_its_senses(self, curator: Client) -> None:
-        code, saved = decide(
+        code, answer = decide(
             curator, "t/toyshop", hashtag="art", sense="shop.n.01", hypernym_sense="building.n.01"
         )
         assert code == 200
-        assert (saved["label"], saved["synset"], saved["hypernym"]) == ("art", "shop", "building")
-        assert (saved["version"], saved["status"]) == (2, "confirmed")
+        assert (answer["label"], answer["synset"], answer["hypernym"]) == ("art", "shop", "building")
+        assert (answer["version"], answer["status"]) == (2, "confirmed")
         assert decide(curator, "t/toyshop", hashtag="other", sense="")[1]["synset"] == ""
         assert entry("t/toyshop").hypernym == "building"
 

@@ -103,12 +103,12 @@ class TestApplying:
 
     def test_change_after_the_plan_stops_the_import(self, user_for: UserFor) -> None:
         class_list = read(TWO, "csv")
-        seen = plan(class_list).fingerprint
+        fingerprint = plan(class_list).fingerprint
         change_entry(
             entry_id=entry("a/abbey").pk, version=1, by=user_for("curator", "ann"), decision=Decision("sport")
         )
         with pytest.raises(PlanMoved):
-            apply(class_list=class_list, seen=seen, by=user_for("curator"))
+            apply(class_list=class_list, seen=fingerprint, by=user_for("curator"))
         assert entry("a/abbey").label == "sport"
         assert not SceneClass.objects.filter(key="f/fountain").exists()
 
@@ -208,11 +208,11 @@ class TestPages:
     def test_stale_preview_is_replaced_by_a_new_one(self, client_for: ClientFor, user_for: UserFor) -> None:
         client = client_for("curator", "bob")
         address = upload(client, TWO)
-        seen = client.get(address).context["plan"].fingerprint
+        fingerprint = client.get(address).context["plan"].fingerprint
         change_entry(
             entry_id=entry("a/abbey").pk, version=1, by=user_for("curator", "ann"), decision=Decision("sport")
         )
-        response = client.post(address, {"kind": "csv", "seen": seen})
+        response = client.post(address, {"kind": "csv", "seen": fingerprint})
         assert (response.status_code, entry("a/abbey").label) == (409, "sport")
         assert b"changed while you were reading" in response.content
         form = {"kind": "csv", "seen": response.context["plan"].fingerprint}

@@ -48,10 +48,14 @@ def pick(
 def test_settling_decides_in_the_mapping_and_lists_the_class_as_settled(
     ann: User, thesis: list[Opinion]
 ) -> None:
-    saved = pick("i/ice_shelf", "nature", ann, thesis)
-    assert (saved.label, saved.status, saved.sense) == ("nature", "confirmed", "shelf_ice.n.01")
-    assert saved.change is not None
-    assert saved.change.action == "settle"
+    settled_entry = pick("i/ice_shelf", "nature", ann, thesis)
+    assert (settled_entry.label, settled_entry.status, settled_entry.sense) == (
+        "nature",
+        "confirmed",
+        "shelf_ice.n.01",
+    )
+    assert settled_entry.change is not None
+    assert settled_entry.change.action == "settle"
     assert keys(settled_rows(thesis)) == ["i/ice_shelf"]
     assert "i/ice_shelf" not in keys(open_rows(thesis))
     assert entry("i/ice_shelf", thesis[0]).label == "snow"  # opinions do not change
@@ -61,13 +65,13 @@ def test_settling_can_keep_a_confirmed_answer(ann: User, bob: User, thesis: list
     before = entry("s/ski_slope")
     change_entry(entry_id=before.pk, version=before.version, by=bob, decision=Decision("snow"))
     assert "s/ski_slope" in keys(open_rows(thesis))  # a decision elsewhere settles nothing
-    saved = pick("s/ski_slope", "snow", ann, thesis)
+    settled_entry = pick("s/ski_slope", "snow", ann, thesis)
     assert keys(settled_rows(thesis)) == ["s/ski_slope"]
-    assert saved.changed_by == ann
+    assert settled_entry.changed_by == ann
     pick("s/ski_slope", "snow", ann, thesis)  # a repeated click
     assert Change.objects.filter(action="settle").count() == 1
-    assert saved.change is not None
-    undo_change(change_id=saved.change.pk, by=ann)
+    assert settled_entry.change is not None
+    undo_change(change_id=settled_entry.change.pk, by=ann)
     assert "s/ski_slope" in keys(open_rows(thesis))
     assert entry("s/ski_slope").status == "confirmed"
 
@@ -88,12 +92,12 @@ def test_undo_or_a_newer_answer_reopens_a_class(ann: User, bob: User) -> None:
     answer(opinions[1], bob, abbey="church", bar="other", beach="water")
     assert keys(open_rows(opinions)) == ["a/abbey", "b/bar"]  # one of them has not answered the beach
     for key in ("a/abbey", "b/bar"):
-        saved = pick(key, "other", ann, opinions)
+        settled_entry = pick(key, "other", ann, opinions)
     assert keys(settled_rows(opinions)) == ["a/abbey", "b/bar"]
     answer(opinions[1], bob, abbey="street")
     assert keys(open_rows(opinions)) == ["a/abbey"]
-    assert saved.change is not None
-    undo_change(change_id=saved.change.pk, by=ann)
+    assert settled_entry.change is not None
+    undo_change(change_id=settled_entry.change.pk, by=ann)
     assert keys(open_rows(opinions)) == ["a/abbey", "b/bar"]
 
 
@@ -113,8 +117,12 @@ def test_settling_takes_the_sense_of_the_chosen_answer(ann: User, thesis: list[O
     change_entry(entry_id=own_answer.pk, version=1, by=ann, decision=decision)
     before = entry("i/ice_shelf")
     assert pick("i/ice_shelf", "snow", ann, [*thesis, opinion]).sense == before.sense
-    saved = pick("i/ice_shelf", "nature", ann, [*thesis, opinion])
-    assert (saved.sense, saved.synset, saved.hypernym) == ("shelf.n.02", "ledge", "ridge")
+    settled_entry = pick("i/ice_shelf", "nature", ann, [*thesis, opinion])
+    assert (settled_entry.sense, settled_entry.synset, settled_entry.hypernym) == (
+        "shelf.n.02",
+        "ledge",
+        "ridge",
+    )
 
 
 def test_settling_refuses_entries_of_opinions_and_unknown_hashtags(ann: User, thesis: list[Opinion]) -> None:
