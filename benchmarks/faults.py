@@ -33,7 +33,7 @@ from benchmarks.small_site import Site, queue_run, register_photos, wait_until
 from benchmarks.watching import Watch, descendants, trainers
 
 if TYPE_CHECKING:
-    from trainer.models import TrainingRun
+    from trainer.models import PhotoSet, TrainingRun
 
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = ("trainer", "checkpoint", "reader", "worker", "both", "valkey", "redelivery", "two workers")
@@ -117,9 +117,10 @@ class Bench:
             live.append(self.runs[-1])
         return live[0]
 
-    def _job(self, run: TrainingRun) -> Any:
-        run.job.refresh_from_db()
-        return run.job
+    def _job(self, owner: TrainingRun | PhotoSet) -> Any:
+        assert owner.job
+        owner.job.refresh_from_db()
+        return owner.job
 
     def _reached(self, run: TrainingRun) -> int:
         last_epoch = run.epochs.last()
@@ -215,9 +216,7 @@ class Bench:
         self.site.start_valkey()
         folder = self.site.folder / "photos" / "b"
         photo_set = registration.register_folder(name=f"Short {time.time()}", folder=folder, by=None)
-        wait_until(
-            lambda: not self._job(photo_set).is_live, 120, "the worker takes no jobs after Valkey was killed"
-        )  # type: ignore[arg-type]
+        wait_until(lambda: not self._job(photo_set).is_live, 120, "the worker takes no jobs after the kill")
         self.short_seconds.append(time.monotonic() - began)
         return time.monotonic()
 
@@ -261,9 +260,7 @@ class Bench:
                 continue
             queue.cancel(job=self._job(run), by=None)
             began = time.monotonic()
-            wait_until(
-                lambda pids=pids: not self.watch.living(pids), 30, "the trainer or a child is still alive"
-            )  # type: ignore[misc]
+            wait_until(lambda pids=pids: not self.watch.living(pids), 30, "trainer or child is alive")  # type: ignore[misc]
             seconds = time.monotonic() - began
             wait_until(lambda run=run: not self._job(run).is_live, 10, "not cancelled")  # type: ignore[misc]
             if self._job(run).state == "succeeded":
