@@ -44,6 +44,11 @@ def test_every_message_has_a_translation_with_the_same_holes(language: str) -> N
             assert sorted(HOLES.findall(text)) == sorted(HOLES.findall(source)), message.id
 
 
+def test_messages_of_python_files_in_folders_are_collected() -> None:
+    sources = {name for message in collect_messages() for name, _ in message.locations}
+    assert {"validation/voting/votes.py", "validation/views/vote.py"} <= sources
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_what_is_compiled_is_what_is_written(language: str) -> None:
     source, compiled = files(language)
