@@ -6,7 +6,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
@@ -14,23 +14,24 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from jobs import queue
 from jobs.models import WORKER_SILENCE, Job, Worker
+from jobs.request import Request
 
 
 @require_GET
 @permission_required("jobs.view_job", raise_exception=True)
-def job_list(request: HttpRequest) -> HttpResponse:
+def job_list(request: Request) -> HttpResponse:
     page = Paginator(Job.objects.select_related("created_by"), 50).get_page(request.GET.get("page"))
     workers = Worker.objects.filter(seen_at__gte=timezone.now() - WORKER_SILENCE)
     context: dict[str, Any] = {"page": page, "workers": workers}
-    return render(request, "jobs/_rows.html" if request.htmx else "jobs/jobs.html", context)  # type: ignore[attr-defined]
+    return render(request, "jobs/_rows.html" if request.htmx else "jobs/jobs.html", context)
 
 
 @require_GET
 @permission_required("jobs.view_job", raise_exception=True)
-def job(request: HttpRequest, pk: UUID) -> HttpResponse:
+def job(request: Request, pk: UUID) -> HttpResponse:
     """The page of one job; to htmx its fragment, and a reload of the whole page once the job has ended."""
     shown = get_object_or_404(Job.objects.select_related("created_by"), pk=pk)
-    if not request.htmx:  # type: ignore[attr-defined]
+    if not request.htmx:
         return render(request, "jobs/job.html", {"job": shown})
     if not shown.is_live:
         return HttpResponseClientRefresh()
@@ -39,10 +40,10 @@ def job(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @require_POST
 @permission_required("jobs.change_job", raise_exception=True)
-def cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
+def cancel(request: Request, pk: UUID) -> HttpResponse:
     shown = get_object_or_404(Job, pk=pk)
     if shown.is_live:
-        queue.cancel(job=shown, by=request.user)  # type: ignore[arg-type]
+        queue.cancel(job=shown, by=request.user)
     else:
         messages.info(request, f"“{shown.title}” had already ended ({shown.state}): nothing to cancel.")
     return redirect(shown.url or shown)
@@ -50,9 +51,9 @@ def cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @require_POST
 @permission_required("jobs.change_job", raise_exception=True)
-def retry(request: HttpRequest, pk: UUID) -> HttpResponse:
+def retry(request: Request, pk: UUID) -> HttpResponse:
     shown = get_object_or_404(Job, pk=pk)
-    if not queue.retry(job=shown, by=request.user):  # type: ignore[arg-type]
+    if not queue.retry(job=shown, by=request.user):
         messages.info(
             request, f"“{shown.title}” is {shown.state}: only a failed or cancelled job is retried."
         )

@@ -6,10 +6,11 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.decorators import permission_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
+from jobs.request import Request
 from mapping import assistants, queue
 from mapping.lexicon import clustering, domains, wordnet
 
@@ -30,7 +31,7 @@ class CutForm(forms.Form):
 
 @require_GET
 @permission_required("mapping.view_sceneclass", raise_exception=True)
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: Request) -> HttpResponse:
     """Everything on one page. If data is missing, the page says which and how to get it."""
     form = CutForm({"kind": "wup", "method": "average", **request.GET.dict()})
     context: dict[str, Any] = {"form": form, "domains_missing": domains.domains_file() is None}

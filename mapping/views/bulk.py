@@ -8,12 +8,13 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import AbstractBaseUser
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
+from jobs.request import Request
 from mapping import queue
 from mapping.acts import Decision, NotYours, StaleEntries, change_many, undo_change
 from mapping.lexicon import wordnet
@@ -33,7 +34,7 @@ class BadPick(ValueError):
 
 @require_POST
 @permission_required("mapping.change_mappingentry", raise_exception=True)
-def decide(request: HttpRequest) -> HttpResponse:
+def decide(request: Request) -> HttpResponse:
     """Parameters: pick ("entry:version", repeated), hashtag (a name, "other" or "keep"), action, next."""
     user = request.user
     assert isinstance(user, AbstractBaseUser)
@@ -77,7 +78,7 @@ def decide(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @permission_required("mapping.change_mappingentry", raise_exception=True)
-def undo(request: HttpRequest) -> HttpResponse:
+def undo(request: Request) -> HttpResponse:
     """Undo an act of this user, from a page that lists many classes."""
     user = request.user
     assert isinstance(user, AbstractBaseUser)
@@ -95,7 +96,7 @@ def undo(request: HttpRequest) -> HttpResponse:
     return redirect(_next(request))
 
 
-def _refuse(request: HttpRequest, confirmed: set[int], hashtag: str, opinion: Opinion | None) -> None:
+def _refuse(request: Request, confirmed: set[int], hashtag: str, opinion: Opinion | None) -> None:
     """Remember the unticked classes of a group page, so that this answer is not suggested for them again."""
     entry_ids = {int(pk) for pk in request.POST.getlist("shown")[: settings.MAX_BULK_CLASSES] if pk.isdigit()}
     rows = queue.entries_of(opinion).filter(pk__in=entry_ids - confirmed)
@@ -105,12 +106,12 @@ def _refuse(request: HttpRequest, confirmed: set[int], hashtag: str, opinion: Op
     request.session[REFUSED] = refused_answers
 
 
-def _opinion(request: HttpRequest, user: AbstractBaseUser) -> Opinion | None:
+def _opinion(request: Request, user: AbstractBaseUser) -> Opinion | None:
     which = request.POST.get("opinion", "")
     return opinion_of(user, which) if which else None
 
 
-def _next(request: HttpRequest) -> str:
+def _next(request: Request) -> str:
     address = request.POST.get("next", "")
     safe = url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure())
     return address if address and safe else reverse("mapping:entries")
@@ -152,7 +153,7 @@ def _decision(entry: MappingEntry, hashtag: str) -> Decision:
     return Decision(hashtag, sense.key, sense.word, hypernym_key, hypernym.word if hypernym else "")
 
 
-def _tell(request: HttpRequest, change: Change | None, hashtag: str) -> None:
+def _tell(request: Request, change: Change | None, hashtag: str) -> None:
     if change is None:
         messages.info(request, "These classes already have this answer. Nothing was changed.")
         return

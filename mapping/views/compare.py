@@ -9,10 +9,11 @@ from typing import Any
 
 from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
+from jobs.request import Request
 from mapping.files.classlists import guard
 from mapping.impact import Impact, impact_between
 from mapping.models import MappingEntry, Release
@@ -44,7 +45,7 @@ def rows_of(moves: Iterable[Move], photos: Mapping[str, int]) -> list[Row]:
 
 @require_GET
 @permission_required("mapping.view_release", raise_exception=True)
-def compare(request: HttpRequest) -> HttpResponse:
+def compare(request: Request) -> HttpResponse:
     """Compare the two releases named in the address, by default the newest two."""
     releases = list(Release.objects.select_related("published_by"))
     context: dict[str, Any] = {"releases": releases}
@@ -82,7 +83,7 @@ def _find_release(number: str | None, releases: list[Release], *, otherwise: int
     raise UnknownRelease(f"There is no release “{number[:20]}”. Choose two from the lists.")
 
 
-def _narrow(request: HttpRequest, moves: list[Move]) -> list[Move]:
+def _narrow(request: Request, moves: list[Move]) -> list[Move]:
     """Filter moves by kind and by the labels before and after."""
     if kind := request.GET.get("kind"):
         moves = [move for move in moves if move.kind == kind]

@@ -9,12 +9,13 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 from django.views.decorators.vary import vary_on_headers
 
+from jobs.request import Request
 from mapping import queue
 from mapping.acts import StaleEntries, change_entry, newest_change
 from mapping.filters import EntryFilter
@@ -28,21 +29,21 @@ PER_PAGE = 60
 BUTTONS = 40  # hashtags that can be chosen with a click
 
 
-def _filter_entries(request: HttpRequest) -> tuple[EntryFilter, QuerySet[MappingEntry]]:
+def _filter_entries(request: Request) -> tuple[EntryFilter, QuerySet[MappingEntry]]:
     entry_filter = EntryFilter(request.GET, queue.entries_of(None))
     return entry_filter, entry_filter.qs
 
 
-def _wants_fragment(request: HttpRequest) -> bool:
+def _wants_fragment(request: Request) -> bool:
     """Whether htmx asks for a fragment; after the Back button it needs the whole page."""
-    htmx = request.htmx  # type: ignore[attr-defined]
+    htmx = request.htmx
     return bool(htmx) and not htmx.history_restore_request
 
 
 @require_GET
 @vary_on_headers("HX-Request")  # otherwise the Back button shows the fragment as a page
 @permission_required("mapping.view_sceneclass", raise_exception=True)
-def entries(request: HttpRequest) -> HttpResponse:
+def entries(request: Request) -> HttpResponse:
     """The list of the mapping. htmx gets only the rows that pass the filters."""
     entry_filter, rows = _filter_entries(request)
     behind, in_front = request.GET.get("behind", ""), request.GET.get("in_front", "")
@@ -65,7 +66,7 @@ def entries(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @permission_required("mapping.publish_release", raise_exception=True)
-def unpublished(request: HttpRequest) -> HttpResponse:
+def unpublished(request: Request) -> HttpResponse:
     """The Publish button with the number of changes. The list loads it after it is displayed."""
     newest = MappingEntry.history.order_by("-history_id").values_list("history_id", flat=True).first()
     number = Release.objects.values_list("number", flat=True).first()
@@ -81,7 +82,7 @@ def _unpublished(newest: int | None, release: int | None) -> int:
 @require_http_methods(["GET", "POST"])
 @vary_on_headers("HX-Request")
 @permission_required("mapping.view_sceneclass", raise_exception=True)
-def entry(request: HttpRequest, pk: int) -> HttpResponse:
+def entry(request: Request, pk: int) -> HttpResponse:
     """One class: its senses, the hypernym path of the chosen one, its hashtag, its history."""
     row = get_object_or_404(
         MappingEntry.objects.select_related("scene_class", "hashtag", "changed_by"), pk=pk
@@ -93,7 +94,7 @@ def entry(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "mapping/entry.html", _entry_context(request, row, EntryForm.of(row)))
 
 
-def _path_fragment(request: HttpRequest) -> HttpResponse:
+def _path_fragment(request: Request) -> HttpResponse:
     """The hypernym path of another sense. A chosen hypernym stays chosen if the new path contains it."""
     path = _path(request.GET.get("sense", ""))
     hypernym_sense = request.GET.get("hypernym_sense", "")
@@ -106,7 +107,7 @@ def _path_fragment(request: HttpRequest) -> HttpResponse:
 
 
 @permission_required("mapping.change_mappingentry", raise_exception=True)
-def _save(request: HttpRequest, row: MappingEntry) -> HttpResponse:
+def _save(request: Request, row: MappingEntry) -> HttpResponse:
     form = EntryForm(request.POST)
     if not form.is_valid():
         return render(request, "mapping/entry.html", _entry_context(request, row, form), status=400)
@@ -114,7 +115,7 @@ def _save(request: HttpRequest, row: MappingEntry) -> HttpResponse:
         entry = change_entry(
             entry_id=row.pk,
             version=form.cleaned_data["version"],
-            by=request.user,  # type: ignore[arg-type]
+            by=request.user,
             decision=form.decision(),
         )
     except StaleEntries as stale:
@@ -131,7 +132,7 @@ def _save(request: HttpRequest, row: MappingEntry) -> HttpResponse:
     return redirect(reverse("mapping:entry", args=[target]) + (f"?{query}" if query else ""))
 
 
-def _entry_context(request: HttpRequest, row: MappingEntry, form: EntryForm) -> dict[str, Any]:
+def _entry_context(request: Request, row: MappingEntry, form: EntryForm) -> dict[str, Any]:
     chosen_sense = str(form["sense"].value() or "")
     context: dict[str, Any] = {
         "entry": row,
@@ -178,7 +179,7 @@ def _path(sense: str) -> list[wordnet.Sense]:
         return []
 
 
-def _neighbours(request: HttpRequest, row: MappingEntry) -> tuple[int | None, int | None]:
+def _neighbours(request: Request, row: MappingEntry) -> tuple[int | None, int | None]:
     """The ids of the entries before and after this one in the list that the user came from."""
     rows = _filter_entries(request)[1].order_by("scene_class__key")
     key = row.scene_class.key

@@ -10,10 +10,11 @@ from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.cache import cache
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from jobs.request import Request
 from mapping.files.classlists import MAX_BYTES, Unreadable, decode
 from mapping.files.exchange import KINDS, detect, export_rows, read, to_csv, to_json, to_sssom
 from mapping.files.importing import PlanHasProblems, PlanMoved, apply, plan
@@ -25,13 +26,13 @@ KEEP_SECONDS = 2 * 60 * 60  # from upload to import
 
 @require_GET
 @permission_required("mapping.view_sceneclass", raise_exception=True)
-def exchange(request: HttpRequest) -> HttpResponse:
+def exchange(request: Request) -> HttpResponse:
     return _page(request)
 
 
 @require_GET
 @permission_required("mapping.view_sceneclass", raise_exception=True)
-def export(request: HttpRequest, kind: str) -> HttpResponse:
+def export(request: Request, kind: str) -> HttpResponse:
     """Download the present mapping, or the release that ?release=n names."""
     if kind not in ("csv", "json", "sssom"):
         raise Http404("There is no such format.")
@@ -49,7 +50,7 @@ def export(request: HttpRequest, kind: str) -> HttpResponse:
 
 @require_POST
 @permission_required("mapping.change_mappingentry", raise_exception=True)
-def upload(request: HttpRequest) -> HttpResponse:
+def upload(request: Request) -> HttpResponse:
     """Store the uploaded text for a while and redirect to its preview. Reads `file`, or else `text`."""
     try:
         text = uploaded_text(request)
@@ -62,7 +63,7 @@ def upload(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @permission_required("mapping.change_mappingentry", raise_exception=True)
-def preview(request: HttpRequest, token: str) -> HttpResponse:
+def preview(request: Request, token: str) -> HttpResponse:
     """Preview the import. POST carries it out if the plan is still the one that `seen` names."""
     text = load_text(_cache_key(request, token))
     if text is None:
@@ -76,7 +77,7 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
     return _preview_page(request, text, kind)
 
 
-def _import(request: HttpRequest, text: str, kind: str) -> HttpResponse:
+def _import(request: Request, text: str, kind: str) -> HttpResponse:
     user = request.user
     assert isinstance(user, AbstractBaseUser)
     try:
@@ -97,7 +98,7 @@ def _import(request: HttpRequest, text: str, kind: str) -> HttpResponse:
 
 
 def _preview_page(
-    request: HttpRequest, text: str, kind: str, *, moved: str = "", status: int = 200
+    request: Request, text: str, kind: str, *, moved: str = "", status: int = 200
 ) -> HttpResponse:
     context: dict[str, Any] = {"kind": kind, "kinds": KINDS.items(), "moved": moved, "shown": SHOWN}
     try:
@@ -114,7 +115,7 @@ def _preview_page(
     return render(request, "mapping/import.html", context, status=status)
 
 
-def _page(request: HttpRequest, *, error: str = "", status: int = 200) -> HttpResponse:
+def _page(request: Request, *, error: str = "", status: int = 200) -> HttpResponse:
     context = {
         "error": error,
         "kinds": KINDS.items(),
@@ -135,7 +136,7 @@ def load_text(key: str) -> str | None:
     return zlib.decompress(packed).decode() if packed is not None else None
 
 
-def uploaded_text(request: HttpRequest) -> str:
+def uploaded_text(request: Request) -> str:
     """The text of the uploaded file, or else of the text field. Raises Unreadable."""
     file = request.FILES.get("file")
     if file is None:
@@ -166,6 +167,6 @@ def _name(release: Release | None, ending: str) -> str:
     return f"scenetag-{f'release-{release.number}' if release else 'mapping'}.{ending}"
 
 
-def _cache_key(request: HttpRequest, token: str) -> str:
+def _cache_key(request: Request, token: str) -> str:
     """The key contains the user, because nobody else may see the upload."""
     return f"mapping-import:{request.user.pk}:{token}"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.decorators import permission_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
+from jobs.request import Request
 from mapping import downstream, queue
 from mapping.acts import newest_change
 from mapping.groups import UNSURE, Groups, find_groups
@@ -22,7 +23,7 @@ REFUSED = "refused"  # session key: id of a scene class → answers that this cu
 
 @require_GET
 @permission_required("mapping.change_mappingentry", raise_exception=True)
-def groups(request: HttpRequest) -> HttpResponse:
+def groups(request: Request) -> HttpResponse:
     which = request.GET.get("opinion", "")
     opinion = opinion_of(request.user, which) if which else None
     context: dict[str, Any] = {"opinion": opinion, "unsure": UNSURE, "progress": queue.progress(opinion)}

@@ -13,10 +13,11 @@ from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from jobs.request import Request
 from mapping import downstream, hashtags
 from mapping.files.classlists import Unreadable, guard
 from mapping.models import Hashtag
@@ -35,11 +36,11 @@ STATES = {
 
 @require_GET
 @permission_required("mapping.view_sceneclass", raise_exception=True)
-def hashtag_list(request: HttpRequest) -> HttpResponse:
+def hashtag_list(request: Request) -> HttpResponse:
     return _page(request)
 
 
-def _page(request: HttpRequest, *, error: str = "", status: int = 200) -> HttpResponse:
+def _page(request: Request, *, error: str = "", status: int = 200) -> HttpResponse:
     words, state = request.GET.get("q", ""), request.GET.get("state", "")
     matches = hashtags.filter_hashtags(words, state)
     page = Paginator(matches, PER_PAGE).get_page(request.GET.get("page"))
@@ -91,7 +92,7 @@ def _share(number: int, largest: int) -> int:
 
 @require_POST
 @permission_required("mapping.change_hashtag", raise_exception=True)
-def block(request: HttpRequest, pk: int) -> HttpResponse:
+def block(request: Request, pk: int) -> HttpResponse:
     """Block a hashtag. why: the reason, which is required. unblock=1 offers the hashtag again."""
     user = _me(request)
     try:
@@ -110,7 +111,7 @@ def block(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @permission_required("mapping.change_hashtag", raise_exception=True)
-def upload(request: HttpRequest) -> HttpResponse:
+def upload(request: Request) -> HttpResponse:
     """Accept new counts as a CSV, or one hashtag from the form. A preview follows in both cases."""
     try:
         text = _form_as_csv(request) if "name" in request.POST else uploaded_text(request)
@@ -122,7 +123,7 @@ def upload(request: HttpRequest) -> HttpResponse:
     return redirect("mapping:import_counts", token=token)
 
 
-def _form_as_csv(request: HttpRequest) -> str:
+def _form_as_csv(request: Request) -> str:
     lines = io.StringIO(newline="")
     fields = ("name", "posts", "source", "counted_on")
     csv.writer(lines).writerows([fields, [guard(request.POST.get(name, "")) for name in fields]])
@@ -131,7 +132,7 @@ def _form_as_csv(request: HttpRequest) -> str:
 
 @require_http_methods(["GET", "POST"])
 @permission_required("mapping.change_hashtag", raise_exception=True)
-def import_counts(request: HttpRequest, token: str) -> HttpResponse:
+def import_counts(request: Request, token: str) -> HttpResponse:
     """Preview the import of counts. POST carries it out if the plan is still the one that `seen` names."""
     text = load_text(_cache_key(request, token))
     if text is None:
@@ -154,7 +155,7 @@ def import_counts(request: HttpRequest, token: str) -> HttpResponse:
     return redirect("mapping:hashtags")
 
 
-def _counts_page(request: HttpRequest, text: str, *, moved: bool = False, status: int = 200) -> HttpResponse:
+def _counts_page(request: Request, text: str, *, moved: bool = False, status: int = 200) -> HttpResponse:
     plan = hashtags.plan_counts(text)
     context = {
         "plan": plan,
@@ -168,7 +169,7 @@ def _counts_page(request: HttpRequest, text: str, *, moved: bool = False, status
 
 @require_GET
 @permission_required("mapping.view_sceneclass", raise_exception=True)
-def export(request: HttpRequest, kind: str) -> HttpResponse:
+def export(request: Request, kind: str) -> HttpResponse:
     """Download all hashtags with counts and WordNet synonyms. The CSV can be imported again as counts."""
     rows = list(hashtags.filter_hashtags())
     synonyms = hashtags.synonyms(row.name for row in rows)
@@ -190,12 +191,12 @@ def export(request: HttpRequest, kind: str) -> HttpResponse:
     return download(f"\ufeff{lines.getvalue()}", "text/csv", "hashtags.csv")
 
 
-def _me(request: HttpRequest) -> AbstractBaseUser:
+def _me(request: Request) -> AbstractBaseUser:
     user = request.user
     assert isinstance(user, AbstractBaseUser)  # every page requires a permission
     return user
 
 
-def _cache_key(request: HttpRequest, token: str) -> str:
+def _cache_key(request: Request, token: str) -> str:
     """The key contains the user, because nobody else may see the upload."""
     return f"hashtag-counts:{request.user.pk}:{token}"

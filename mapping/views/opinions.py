@@ -9,10 +9,11 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import AbstractBaseUser
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from jobs.request import Request
 from mapping.forms import OpinionForm
 from mapping.models import Opinion
 from mapping.opinions.agreement import Agreement, Mistaken, agreement, mistaken, project
@@ -50,13 +51,13 @@ class Pair:
 
 @require_GET
 @permission_required("mapping.view_sceneclass", raise_exception=True)
-def opinions(request: HttpRequest) -> HttpResponse:
+def opinions(request: Request) -> HttpResponse:
     return _list(request, OpinionForm())
 
 
 @require_POST
 @permission_required("mapping.change_mappingentry", raise_exception=True)
-def start(request: HttpRequest) -> HttpResponse:
+def start(request: Request) -> HttpResponse:
     """Start an opinion and show it. A repeated click shows the same opinion."""
     form = OpinionForm(request.POST)
     if form.is_valid():
@@ -69,7 +70,7 @@ def start(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @permission_required("mapping.view_sceneclass", raise_exception=True)
-def opinion(request: HttpRequest, pk: int) -> HttpResponse:
+def opinion(request: Request, pk: int) -> HttpResponse:
     """One opinion: its progress, its agreement with another or the mapping, and which labels are confused."""
     all_standings = standings()
     standing = next((row for row in all_standings if row.opinion.pk == pk), None)
@@ -94,7 +95,7 @@ def opinion(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @permission_required("mapping.change_mappingentry", raise_exception=True)
-def fill(request: HttpRequest, pk: int) -> HttpResponse:
+def fill(request: Request, pk: int) -> HttpResponse:
     """Add the classes that came after this opinion was started."""
     own_opinion = opinion_of(request.user, pk)
     count = fill_opinion(own_opinion)
@@ -104,7 +105,7 @@ def fill(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @permission_required("mapping.change_mappingentry", raise_exception=True)
-def delete(request: HttpRequest, pk: int) -> HttpResponse:
+def delete(request: Request, pk: int) -> HttpResponse:
     """Ask for confirmation, then delete one's own opinion. A repeated click changes nothing."""
     if request.method == "POST":
         delete_opinion(opinion_id=pk, by=_me(request))
@@ -115,13 +116,13 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "mapping/opinion_delete.html", {"standing": standing})
 
 
-def _me(request: HttpRequest) -> AbstractBaseUser:
+def _me(request: Request) -> AbstractBaseUser:
     user = request.user
     assert isinstance(user, AbstractBaseUser)  # every page requires a permission
     return user
 
 
-def _list(request: HttpRequest, form: OpinionForm, status: int = 200) -> HttpResponse:
+def _list(request: Request, form: OpinionForm, status: int = 200) -> HttpResponse:
     all_standings = standings()
     visible = [row for row in all_standings if row.answered and not row.is_blind(request.user)]
     sides: list[Side] = [None, *(row.opinion for row in visible)]
@@ -142,7 +143,7 @@ def _list(request: HttpRequest, form: OpinionForm, status: int = 200) -> HttpRes
     return render(request, "mapping/opinions.html", context, status=status)
 
 
-def _against(request: HttpRequest, opinion: Opinion, others: list[Opinion]) -> dict[str, Any]:
+def _against(request: Request, opinion: Opinion, others: list[Opinion]) -> dict[str, Any]:
     """Compare an opinion with the one named in the address, by default with the mapping."""
     against_id = request.GET.get("against", "")
     against = next((other for other in others if str(other.pk) == against_id), None)

@@ -8,12 +8,13 @@ from typing import Any
 from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 from django.views.decorators.vary import vary_on_headers
 
+from jobs.request import Request
 from mapping import doubts, downstream, queue
 from mapping.acts import NotYours, StaleEntries, change_entry, newest_change, undo_change
 from mapping.filters import TODO, EntryFilter
@@ -32,7 +33,7 @@ PHOTOS = 4
 @require_GET
 @vary_on_headers("HX-Request")
 @permission_required("mapping.change_mappingentry", raise_exception=True)
-def show(request: HttpRequest) -> HttpResponse:
+def show(request: Request) -> HttpResponse:
     """Show the class that ?at= names, or the first one that is left to do."""
     selection = _select(request)
     key, undone_id = request.GET.get("at", ""), request.GET.get("undone", "")
@@ -43,7 +44,7 @@ def show(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @permission_required("mapping.change_mappingentry", raise_exception=True)
-def decide(request: HttpRequest, pk: int) -> HttpResponse:
+def decide(request: Request, pk: int) -> HttpResponse:
     """Save and go to the next class. 409 with both versions if somebody else saved first."""
     selection = _select(request)
     entry = get_object_or_404(selection.entries, pk=pk)
@@ -62,7 +63,7 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @permission_required("mapping.change_mappingentry", raise_exception=True)
-def undo(request: HttpRequest) -> HttpResponse:
+def undo(request: Request) -> HttpResponse:
     """Undo the user's newest act and show its class. A repeated click undoes nothing more."""
     selection = _select(request)
     change = get_object_or_404(Change, pk=request.POST.get("change") or 0, opinion=selection.opinion)
@@ -77,7 +78,7 @@ def undo(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @permission_required("mapping.change_mappingentry", raise_exception=True)
-def hashtags(request: HttpRequest) -> HttpResponse:
+def hashtags(request: Request) -> HttpResponse:
     """Hashtags that contain the typed words, as buttons of the queue's form."""
     words = request.GET.get("find", "")
     matches = search(words, MATCHES)
@@ -86,7 +87,7 @@ def hashtags(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @permission_required("mapping.change_mappingentry", raise_exception=True)
-def path(request: HttpRequest) -> HttpResponse:
+def path(request: Request) -> HttpResponse:
     """The hypernym path of another sense."""
     try:
         above = wordnet.hypernym_path(request.GET.get("sense", ""))[1:]
@@ -95,7 +96,7 @@ def path(request: HttpRequest) -> HttpResponse:
     return render(request, "mapping/_queue_path.html", {"path": above})
 
 
-def _me(request: HttpRequest) -> AbstractBaseUser:
+def _me(request: Request) -> AbstractBaseUser:
     user = request.user
     assert isinstance(user, AbstractBaseUser)  # every page requires a permission
     return user
@@ -128,7 +129,7 @@ class Selection:
         return f"{reverse('mapping:queue')}?{query.urlencode(safe='/')}"
 
 
-def _select(request: HttpRequest) -> Selection:
+def _select(request: Request) -> Selection:
     """The classes to do, unless the filters ask for others. Raises Http404."""
     which = request.GET.get("opinion", "")
     opinion = opinion_of(request.user, which) if which else None
@@ -145,11 +146,11 @@ def _select(request: HttpRequest) -> Selection:
 
 
 def _go(
-    request: HttpRequest, selection: Selection, entry: MappingEntry | None, undone: Change | None = None
+    request: Request, selection: Selection, entry: MappingEntry | None, undone: Change | None = None
 ) -> HttpResponse:
     """Answer htmx with the next class, which saves a round trip per key; redirect a plain form."""
     address = selection.address(entry, undone.pk if undone else None)
-    if not request.htmx:  # type: ignore[attr-defined]
+    if not request.htmx:
         return redirect(address)
     response = _answer(request, selection, entry, undone=undone)
     response["HX-Push-Url"] = address
@@ -157,7 +158,7 @@ def _go(
 
 
 def _answer(
-    request: HttpRequest, selection: Selection, entry: MappingEntry | None, status: int = 200, **more: Any
+    request: Request, selection: Selection, entry: MappingEntry | None, status: int = 200, **more: Any
 ) -> HttpResponse:
     context: dict[str, Any] = {
         "entry": entry,
@@ -166,7 +167,7 @@ def _answer(
         "newest": newest_change(by=_me(request), opinion=selection.opinion),
         "filters": selection.query,
     }
-    if not request.htmx:  # type: ignore[attr-defined]
+    if not request.htmx:
         context |= {
             "filter": selection.filter,
             "narrowed": selection.is_narrowed,
@@ -174,11 +175,11 @@ def _answer(
         }
     if entry is not None:
         context |= _of_class(request, selection, entry)
-    template = "mapping/_queue.html" if request.htmx else "mapping/queue.html"  # type: ignore[attr-defined]
+    template = "mapping/_queue.html" if request.htmx else "mapping/queue.html"
     return render(request, template, context | more, status=status)
 
 
-def _of_class(request: HttpRequest, selection: Selection, entry: MappingEntry) -> dict[str, Any]:
+def _of_class(request: Request, selection: Selection, entry: MappingEntry) -> dict[str, Any]:
     key = entry.scene_class.key
     forward, back = queue.next_entry(selection.rows, key), queue.previous_entry(selection.rows, key)
     photos = downstream.get().example_photos([key], user=_me(request), per_class=PHOTOS)

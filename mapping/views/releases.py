@@ -8,10 +8,11 @@ from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
 from django.db.models import Count
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
+from jobs.request import Request
 from mapping.files.classlists import guard
 from mapping.forms import PublishForm
 from mapping.impact import impact_of_publishing
@@ -32,7 +33,7 @@ SHOWN = 50  # moves in the table of a page; the CSV has all
 
 @require_GET
 @permission_required("mapping.view_release", raise_exception=True)
-def releases(request: HttpRequest) -> HttpResponse:
+def releases(request: Request) -> HttpResponse:
     rows = (
         Release.objects.select_related("published_by").annotate(classes=Count("labels")).order_by("-number")
     )
@@ -41,7 +42,7 @@ def releases(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @permission_required("mapping.view_release", raise_exception=True)
-def release(request: HttpRequest, number: int) -> HttpResponse:
+def release(request: Request, number: int) -> HttpResponse:
     row = get_object_or_404(Release.objects.select_related("published_by"), number=number)
     if request.GET.get("format") == "csv":
         return _as_csv(row)
@@ -77,11 +78,11 @@ def _as_csv(release: Release) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @permission_required("mapping.publish_release", raise_exception=True)
-def publish(request: HttpRequest) -> HttpResponse:
+def publish(request: Request) -> HttpResponse:
     form = PublishForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            new = publish_release(by=request.user, **form.cleaned_data)  # type: ignore[arg-type]
+            new = publish_release(by=request.user, **form.cleaned_data)
         except NothingToPublish:
             messages.info(request, "The mapping equals the newest release, so there is nothing to publish.")
             return redirect("mapping:releases")
@@ -95,7 +96,7 @@ def publish(request: HttpRequest) -> HttpResponse:
     return _publish_page(request, form, status=400 if form.errors else 200)
 
 
-def _publish_page(request: HttpRequest, form: PublishForm, status: int) -> HttpResponse:
+def _publish_page(request: Request, form: PublishForm, status: int) -> HttpResponse:
     newest = Release.objects.first()
     number = newest.number + 1 if newest else 1
     impact = impact_of_publishing(newest)

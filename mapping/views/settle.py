@@ -10,12 +10,13 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import AbstractBaseUser
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django.views.decorators.vary import vary_on_headers
 
+from jobs.request import Request
 from mapping import downstream, queue
 from mapping.acts import StaleEntries, newest_change
 from mapping.models import OTHER, Change, Hashtag, MappingEntry, Opinion
@@ -99,7 +100,7 @@ def _unless_blind(view: View) -> View:
     """Show a notice instead of the page to users who have not finished their own opinion."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             return view(request, *args, **kwargs)
         except StillBlind as blind:
@@ -113,7 +114,7 @@ def _unless_blind(view: View) -> View:
 @vary_on_headers("HX-Request")
 @permission_required("mapping.view_sceneclass", raise_exception=True)
 @_unless_blind
-def show(request: HttpRequest) -> HttpResponse:
+def show(request: Request) -> HttpResponse:
     """The differences between the opinions of ?opinion=…&opinion=…, by default the first two."""
     selection = _select(request)
     return _answer(request, selection)
@@ -122,7 +123,7 @@ def show(request: HttpRequest) -> HttpResponse:
 @require_POST
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 @_unless_blind
-def decide(request: HttpRequest, pk: int) -> HttpResponse:
+def decide(request: Request, pk: int) -> HttpResponse:
     """Settle one class by hashtag (a button) or find (typed text). 409 with both versions if stale."""
     selection = _select(request)
     entry = get_object_or_404(MappingEntry.objects.select_related("scene_class"), pk=pk)
@@ -146,7 +147,7 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
         return _answer(request, selection, status=400, problem=problem)
     except StaleEntries as stale:
         return _answer(request, selection, status=409, stale=stale.current[0].pk, mine=hashtag)
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         return _answer(request, selection)
     return redirect(selection.address)
 
@@ -154,7 +155,7 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 @_unless_blind
-def take(request: HttpRequest) -> HttpResponse:
+def take(request: Request) -> HttpResponse:
     """Preview taking over the classes where all agree. POST does it if nothing changed since the preview."""
     selection = _select(request)
     if len(selection.opinions) < 2:
@@ -178,13 +179,13 @@ def take(request: HttpRequest) -> HttpResponse:
     return render(request, "mapping/settle_agreed.html", context, status=status)
 
 
-def _me(request: HttpRequest) -> AbstractBaseUser:
+def _me(request: Request) -> AbstractBaseUser:
     user = request.user
     assert isinstance(user, AbstractBaseUser)  # every page requires a permission
     return user
 
 
-def _tell(request: HttpRequest, change: Change | None) -> None:
+def _tell(request: Request, change: Change | None) -> None:
     if change is None:
         messages.info(request, "The mapping already has these answers. Nothing was changed.")
         return
@@ -192,7 +193,7 @@ def _tell(request: HttpRequest, change: Change | None) -> None:
     messages.success(request, f"{number} class{'' if number == 1 else 'es'} confirmed in one act.")
 
 
-def _select(request: HttpRequest) -> Selection:
+def _select(request: Request) -> Selection:
     """Read the address. Raises Http404 for an unknown opinion, StillBlind for the user's unfinished one."""
     all_standings = standings()
     by_id = {str(row.opinion.pk): row for row in all_standings}
@@ -217,7 +218,7 @@ def _select(request: HttpRequest) -> Selection:
 
 
 def _answer(
-    request: HttpRequest,
+    request: Request,
     selection: Selection,
     *,
     status: int = 200,
@@ -234,12 +235,12 @@ def _answer(
     newest = newest_change(by=_me(request))
     if newest and newest.action in UNDOABLE:
         context["newest"] = newest
-    fragment = request.htmx and not request.htmx.history_restore_request  # type: ignore[attr-defined]
+    fragment = request.htmx and not request.htmx.history_restore_request
     template = "mapping/_settle.html" if fragment else "mapping/settle.html"
     return render(request, template, context | more, status=status)
 
 
-def _lists(request: HttpRequest, selection: Selection, stale: int | None) -> dict[str, Any]:
+def _lists(request: Request, selection: Selection, stale: int | None) -> dict[str, Any]:
     open_entries, settled_entries = open_rows(selection.opinions), settled_rows(selection.opinions)
     if selection.narrowed:
         open_entries, settled_entries = (
@@ -269,7 +270,7 @@ def _lists(request: HttpRequest, selection: Selection, stale: int | None) -> dic
     }
 
 
-def _rows(request: HttpRequest, opinions: Sequence[Opinion], entries: Sequence[MappingEntry]) -> list[Row]:
+def _rows(request: Request, opinions: Sequence[Opinion], entries: Sequence[MappingEntry]) -> list[Row]:
     answers = answers_of(opinions, [entry.scene_class_id for entry in entries])
     keys = [entry.scene_class.key for entry in entries]
     photos = downstream.get().example_photos(keys, user=request.user, per_class=PHOTOS)

@@ -8,12 +8,13 @@ from http.client import HTTPException, HTTPResponse
 from csp.decorators import csp_exempt
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.http import HttpResponse as Response
+from django.http import HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
+from jobs.request import Request
 from trainer.models import TrainingRun
 from trainer.runs import boards
 
@@ -22,7 +23,7 @@ PASSED = ("Content-Type", "Content-Encoding", "Cache-Control", "Content-Security
 
 @require_POST
 @permission_required("trainer.view_trainingrun", raise_exception=True)
-def open_board(request: HttpRequest, pk: int) -> Response:
+def open_board(request: Request, pk: int) -> Response:
     run = get_object_or_404(TrainingRun, pk=pk)
     try:
         boards.open_board(run)
@@ -37,7 +38,7 @@ def open_board(request: HttpRequest, pk: int) -> Response:
 @csp_exempt()  # type: ignore[arg-type]  # its own policy is passed on: it needs scripts that our pages do not
 @require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("trainer.view_trainingrun", raise_exception=True)
-def board(request: HttpRequest, pk: int, path: str) -> HttpResponseBase:
+def board(request: Request, pk: int, path: str) -> HttpResponseBase:
     run = get_object_or_404(TrainingRun, pk=pk)
     port = boards.port_of(run)
     if port is None:

@@ -6,10 +6,11 @@ from typing import Any
 
 from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
+from jobs.request import Request
 from trainer.runs import choose, compare_curves, comparison
 from trainer.runs.choose import Choice
 from trainer.runs.comparison import Row
@@ -32,11 +33,15 @@ COLUMNS = (
 
 @require_GET
 @permission_required("trainer.view_trainingrun", raise_exception=True)
-def compare(request: HttpRequest) -> HttpResponse:
+def compare(request: Request) -> HttpResponse:
     """Any number of runs; the table, the curves and the tests are of one page of them."""
     choice = choose.read_choice(request.GET)
     rows = comparison.read_rows(choice)
-    context: dict[str, Any] = {"title": choice.words, "rows": rows, "missing": choice.missing(row.pk for row in rows)}
+    context: dict[str, Any] = {
+        "title": choice.words,
+        "rows": rows,
+        "missing": choice.missing(row.pk for row in rows),
+    }
     if not rows:
         return render(request, "trainer/compare.html", context)
     best = comparison.best_of(rows)

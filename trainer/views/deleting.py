@@ -8,10 +8,11 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
 
+from jobs.request import Request
 from trainer import deleting
 from trainer.deleting import Plan, PlanChanged, Refused
 from trainer.models import Sweep, TrainedModel, TrainingRun
@@ -21,27 +22,27 @@ Shown = TrainingRun | TrainedModel | Sweep
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("trainer.delete_trainedmodel", raise_exception=True)
-def delete_model(request: HttpRequest, pk: int) -> HttpResponse:
+def delete_model(request: Request, pk: int) -> HttpResponse:
     models = TrainedModel.objects.defer("manifest", "card")
     return _delete(request, pk, models, "model", deleting.plan_model, deleting.delete_model, "trainer:models")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @permission_required(("trainer.delete_trainingrun", "trainer.delete_trainedmodel"), raise_exception=True)
-def delete_run(request: HttpRequest, pk: int) -> HttpResponse:
+def delete_run(request: Request, pk: int) -> HttpResponse:
     runs = TrainingRun.objects.defer("report", "live", "right")
     return _delete(request, pk, runs, "run", deleting.plan_run, deleting.delete_run, "trainer:runs")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @permission_required(("trainer.delete_trainingrun", "trainer.delete_trainedmodel"), raise_exception=True)
-def delete_sweep(request: HttpRequest, pk: int) -> HttpResponse:
+def delete_sweep(request: Request, pk: int) -> HttpResponse:
     sweeps = Sweep.objects.all()
     return _delete(request, pk, sweeps, "sweep", deleting.plan_sweep, deleting.delete_sweep, "trainer:sweeps")
 
 
 def _delete(
-    request: HttpRequest,
+    request: Request,
     pk: int,
     rows: Any,
     kind: str,

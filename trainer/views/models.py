@@ -9,13 +9,14 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 from markdown_it import MarkdownIt
 from PIL import Image
 
 from jobs.models import Job
+from jobs.request import Request
 from trainer.engine.preprocess import upright
 from trainer.engine.presets import PRESETS
 from trainer.forms import SuggestForm
@@ -29,7 +30,7 @@ CARD = MarkdownIt("commonmark", {"html": False}).enable("table")  # a card's own
 
 @require_GET
 @permission_required("trainer.view_trainedmodel", raise_exception=True)
-def models(request: HttpRequest) -> HttpResponse:
+def models(request: Request) -> HttpResponse:
     rows = TrainedModel.objects.select_related("job", "run__release", "run__photo_set").defer(
         "card", "run__report", "run__recipe", "run__live", "run__right"
     )
@@ -43,12 +44,12 @@ def models(request: HttpRequest) -> HttpResponse:
         "live": any(model.job and model.job.is_live for model in page),
         "disk": disk.usage(),
     }
-    return render(request, "trainer/_models.html" if request.htmx else "trainer/models.html", context)  # type: ignore[attr-defined]
+    return render(request, "trainer/_models.html" if request.htmx else "trainer/models.html", context)
 
 
 @require_GET
 @permission_required("trainer.view_trainedmodel", raise_exception=True)
-def model(request: HttpRequest, pk: int) -> HttpResponse:
+def model(request: Request, pk: int) -> HttpResponse:
     shown = get_object_or_404(
         TrainedModel.objects.select_related(
             "job", "run__release", "run__photo_set", "run__job", "created_by"
@@ -125,7 +126,7 @@ def in_ten(manifest: dict[str, Any]) -> str:
     return f"{tenths} times in 10" if abs(target * 10 - tenths) < 0.05 else f"{target:.0%} of the time"
 
 
-def _replacing(request: HttpRequest) -> int | None:
+def _replacing(request: Request) -> int | None:
     """Which promotion the page showed as active when its button was pressed."""
     shown = request.POST.get("replacing", "")
     return int(shown) if shown.isdecimal() and len(shown) < 18 else None
@@ -133,10 +134,10 @@ def _replacing(request: HttpRequest) -> int | None:
 
 @require_POST
 @permission_required("trainer.add_promotion", raise_exception=True)
-def promote(request: HttpRequest, pk: int) -> HttpResponse:
+def promote(request: Request, pk: int) -> HttpResponse:
     shown = get_object_or_404(TrainedModel, pk=pk)
     try:
-        promotion.promote(model=shown, by=request.user, replacing=_replacing(request))  # type: ignore[arg-type]
+        promotion.promote(model=shown, by=request.user, replacing=_replacing(request))
     except (start.NotReady, promotion.ActiveModelChanged) as error:
         messages.error(request, str(error))
     else:
@@ -146,9 +147,9 @@ def promote(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @permission_required("trainer.add_promotion", raise_exception=True)
-def roll_back(request: HttpRequest) -> HttpResponse:
+def roll_back(request: Request) -> HttpResponse:
     try:
-        back = promotion.roll_back(by=request.user, replacing=_replacing(request))  # type: ignore[arg-type]
+        back = promotion.roll_back(by=request.user, replacing=_replacing(request))
     except (start.NotReady, promotion.ActiveModelChanged) as error:
         messages.error(request, str(error))
     else:
@@ -158,7 +159,7 @@ def roll_back(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @permission_required("trainer.change_trainedmodel", raise_exception=True)
-def rename(request: HttpRequest, pk: int) -> HttpResponse:
+def rename(request: Request, pk: int) -> HttpResponse:
     shown = get_object_or_404(TrainedModel, pk=pk)
     try:
         promotion.rename(model=shown, name=request.POST.get("name", ""), was=request.POST.get("was"))
@@ -170,7 +171,7 @@ def rename(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @permission_required("trainer.suggest", raise_exception=True)
-def suggest(request: HttpRequest) -> HttpResponse:
+def suggest(request: Request) -> HttpResponse:
     """Try it: the answer stands on the page, the photo is not kept."""
     active = serving.active_model()
     form = SuggestForm(request.POST or None, request.FILES or None)
@@ -185,9 +186,9 @@ def suggest(request: HttpRequest) -> HttpResponse:
             if answer:
                 context |= answer
                 status = 200
-    template = "trainer/_suggestion.html" if request.htmx else "trainer/suggest.html"  # type: ignore[attr-defined]
+    template = "trainer/_suggestion.html" if request.htmx else "trainer/suggest.html"
     # htmx swaps only what came back as a success
-    return render(request, template, context, status=200 if request.htmx else status)  # type: ignore[attr-defined]
+    return render(request, template, context, status=200 if request.htmx else status)
 
 
 def _answer(form: SuggestForm, active: TrainedModel) -> dict[str, Any] | None:

@@ -7,19 +7,20 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.defaultfilters import filesizeformat
 from django.views.decorators.http import require_GET, require_http_methods
 
+from jobs.request import Request
 from trainer.models import TrainedModel
 from trainer.registry import packages
 
 
 @require_GET
 @permission_required("trainer.view_trainedmodel", raise_exception=True)
-def download(request: HttpRequest, pk: int) -> HttpResponseBase:
+def download(request: Request, pk: int) -> HttpResponseBase:
     model = get_object_or_404(TrainedModel, pk=pk)
     if not model.is_ready:
         raise Http404("It is not exported yet.")
@@ -34,7 +35,7 @@ def download(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("trainer.add_trainedmodel", raise_exception=True)
-def import_model(request: HttpRequest) -> HttpResponse:
+def import_model(request: Request) -> HttpResponse:
     context: dict[str, Any] = {"limit": settings.MAX_MODEL_BYTES}
     if request.method != "POST":
         return render(request, "trainer/model_import.html", context)

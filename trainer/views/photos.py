@@ -11,13 +11,14 @@ from django.conf import settings
 from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
 from django.db.models import Min
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.cache import patch_cache_control
 from django.views.decorators.http import condition, require_GET
 from PIL import Image
 
+from jobs.request import Request
 from mapping.models import Release
 from trainer.engine.preprocess import upright
 from trainer.forms import PhotoSetForm
@@ -38,16 +39,16 @@ REPEATED_CLICK = timedelta(minutes=1)
 
 @require_GET
 @permission_required("trainer.view_photoset", raise_exception=True)
-def photo_sets(request: HttpRequest) -> HttpResponse:
+def photo_sets(request: Request) -> HttpResponse:
     rows = PhotoSet.objects.select_related("job", "created_by")
     page = Paginator(rows, 25).get_page(request.GET.get("page"))
     context = {"page": page, "live": any(row.job and row.job.is_live for row in page)}
-    template = "trainer/_photo_sets.html" if request.htmx else "trainer/photo_sets.html"  # type: ignore[attr-defined]
+    template = "trainer/_photo_sets.html" if request.htmx else "trainer/photo_sets.html"
     return render(request, template, context)
 
 
 @permission_required("trainer.add_photoset", raise_exception=True)
-def new_photo_set(request: HttpRequest) -> HttpResponse:
+def new_photo_set(request: Request) -> HttpResponse:
     form = PhotoSetForm(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -59,13 +60,13 @@ def new_photo_set(request: HttpRequest) -> HttpResponse:
     return render(request, "trainer/new_photo_set.html", context, status=status)
 
 
-def _register(request: HttpRequest, data: dict[str, Any]) -> PhotoSet:
+def _register(request: Request, data: dict[str, Any]) -> PhotoSet:
     by = request.user
     folder = data["folder"]
     try:
         if folder:
-            return register_folder(name=data["name"], folder=folder, by=by)  # type: ignore[arg-type]
-        return register_upload(name=data["name"], upload=data["tar"], by=by)  # type: ignore[arg-type]
+            return register_folder(name=data["name"], folder=folder, by=by)
+        return register_upload(name=data["name"], upload=data["tar"], by=by)
     except NameTaken:
         just_now = PhotoSet.objects.filter(
             name=data["name"], created_by_id=by.pk, created_at__gte=timezone.now() - REPEATED_CLICK
@@ -77,7 +78,7 @@ def _register(request: HttpRequest, data: dict[str, Any]) -> PhotoSet:
 
 @require_GET
 @permission_required("trainer.view_photoset", raise_exception=True)
-def photo_set(request: HttpRequest, pk: int) -> HttpResponse:
+def photo_set(request: Request, pk: int) -> HttpResponse:
     shown = get_object_or_404(PhotoSet.objects.select_related("job", "created_by"), pk=pk)
     release = Release.objects.first()
     labels = dict(release.labels.values_list("scene_key", "label")) if release else {}
@@ -105,7 +106,7 @@ def _examples(shown: PhotoSet, count: int = 12) -> list[ScenePhoto]:
     return list(photos.order_by("scene_class__key"))
 
 
-def _etag(request: HttpRequest, pk: int, **kwargs: Any) -> str | None:
+def _etag(request: Request, pk: int, **kwargs: Any) -> str | None:
     """None where the file is gone: a browser that has the photo must not hear that it is unchanged."""
     shown = ScenePhoto.objects.filter(pk=pk).select_related("photo_set").first()
     return f'"{shown.sha256[:32]}"' if shown and shown.file.is_file() else None
@@ -114,7 +115,7 @@ def _etag(request: HttpRequest, pk: int, **kwargs: Any) -> str | None:
 @require_GET
 @permission_required("trainer.view_photoset", raise_exception=True)
 @condition(etag_func=_etag)
-def photo(request: HttpRequest, pk: int, small: bool = False) -> HttpResponseBase:
+def photo(request: Request, pk: int, small: bool = False) -> HttpResponseBase:
     """A photo as it is, or small for a gallery. A file's content never changes, so browsers keep it."""
     shown = get_object_or_404(ScenePhoto.objects.select_related("photo_set"), pk=pk)
     if not shown.file.is_file() or not is_inside(shown.file, Path(shown.photo_set.root)):

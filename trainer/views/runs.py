@@ -8,11 +8,12 @@ from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
 from django.db.models import Prefetch
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from jobs.models import Job
+from jobs.request import Request
 from trainer.engine.presets import PRESETS
 from trainer.models import PhotoSet, TrainedModel, TrainingRun
 from trainer.registry.export import export_run, read_target
@@ -22,7 +23,7 @@ from trainer.runs.filter import RunFilter
 
 @require_GET
 @permission_required("trainer.view_trainingrun", raise_exception=True)
-def runs(request: HttpRequest) -> HttpResponse:
+def runs(request: Request) -> HttpResponse:
     chosen = RunFilter(request.GET)
     rows = chosen.rows(TrainingRun.objects.select_related("job", "photo_set", "release"))
     rows = rows.defer("report", "recipe", "live", "right", "photo_set__report")
@@ -36,12 +37,12 @@ def runs(request: HttpRequest) -> HttpResponse:
         "filter": chosen,
         "any_photos": bool(page) or PhotoSet.objects.with_photos().exists(),
     }
-    return render(request, "trainer/_runs.html" if request.htmx else "trainer/runs.html", context)  # type: ignore[attr-defined]
+    return render(request, "trainer/_runs.html" if request.htmx else "trainer/runs.html", context)
 
 
 @require_GET
 @permission_required("trainer.view_trainingrun", raise_exception=True)
-def run(request: HttpRequest, pk: int) -> HttpResponse:
+def run(request: Request, pk: int) -> HttpResponse:
     """The page of a run; to htmx its epochs, as long as it trains."""
     shown = get_object_or_404(
         TrainingRun.objects.select_related(
@@ -56,10 +57,10 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "charts": study.epoch_charts(epochs),
         "running": study.running(shown),
     }
-    if request.htmx and "target" in request.GET:  # type: ignore[attr-defined]
+    if request.htmx and "target" in request.GET:
         context["target"] = study.target_of(shown, request.GET["target"])
         return render(request, "trainer/_target.html", context)
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         return render(request, "trainer/_epochs.html", context)
     preset = PRESETS.get(shown.preset)
     context |= {
@@ -78,7 +79,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_GET
 @permission_required("trainer.view_trainingrun", raise_exception=True)
-def run_photos(request: HttpRequest, pk: int) -> HttpResponse:
+def run_photos(request: Request, pk: int) -> HttpResponse:
     """The held-out photos behind a cell of the confusion matrix, a row of it, or a gallery."""
     shown = get_object_or_404(TrainingRun, pk=pk)
     held_out = shown.held_out.select_related("photo__scene_class")
@@ -106,11 +107,11 @@ def run_photos(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @permission_required("trainer.add_trainedmodel", raise_exception=True)
-def export(request: HttpRequest, pk: int) -> HttpResponse:
+def export(request: Request, pk: int) -> HttpResponse:
     shown = get_object_or_404(TrainingRun.objects.select_related("job"), pk=pk)
     target = read_target(request.POST.get("target_precision"))
     try:
-        return redirect(export_run(run=shown, by=request.user, target_precision=target))  # type: ignore[arg-type]
+        return redirect(export_run(run=shown, by=request.user, target_precision=target))
     except start.NotReady as error:
         messages.error(request, str(error))
         return redirect(shown)

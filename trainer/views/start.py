@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from django.contrib.auth.decorators import permission_required
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
+from jobs.request import Request
 from mapping.models import OTHER, Release
 from trainer.engine.presets import DEFAULT_PRESET, PRESETS
 from trainer.engine.recipe import Recipe
@@ -24,18 +25,18 @@ FEW = 10  # photos of a label under which a fifth of them says little
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("trainer.add_trainingrun", raise_exception=True)
-def new_run(request: HttpRequest) -> HttpResponse:
+def new_run(request: Request) -> HttpResponse:
     """The form; to htmx what a choice in it changes."""
     if request.method == "POST":
         return _start(request)
     source = _source(request.GET.get("based_on", ""))
     form = RunForm(initial=_initial(request.GET, source))
     settings = _settings(request.GET, str(form["preset"].value()), source)
-    template = "trainer/_run_form.html" if request.htmx else "trainer/new_run.html"  # type: ignore[attr-defined]
+    template = "trainer/_run_form.html" if request.htmx else "trainer/new_run.html"
     return render(request, template, _context(form, settings, source, request.GET))
 
 
-def _start(request: HttpRequest) -> HttpResponse:
+def _start(request: Request) -> HttpResponse:
     form = RunForm(request.POST)
     preset = request.POST.get("preset", "")
     recipe, filled_preset = _filled(request.POST.get("filled_from", preset))
@@ -46,7 +47,7 @@ def _start(request: HttpRequest) -> HttpResponse:
     if form.is_valid() and (not sent or settings.is_valid()):
         try:
             run = start.start_run(
-                by=request.user,  # type: ignore[arg-type]
+                by=request.user,
                 recipe=settings.recipe.as_dict(),
                 **form.cleaned_data,
             )

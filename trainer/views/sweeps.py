@@ -8,11 +8,12 @@ from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
 from django.db.models import Count, Q
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from jobs.models import Job
+from jobs.request import Request
 from mapping.models import Release
 from trainer.engine.errors import RecipeError
 from trainer.engine.presets import PRESETS
@@ -24,7 +25,7 @@ from trainer.runs.start import NotReady
 
 @require_GET
 @permission_required("trainer.view_trainingrun", raise_exception=True)
-def sweep_list(request: HttpRequest) -> HttpResponse:
+def sweep_list(request: Request) -> HttpResponse:
     rows = (
         Sweep.objects.select_related("created_by")
         .annotate(
@@ -40,7 +41,7 @@ def sweep_list(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("trainer.add_trainingrun", raise_exception=True)
-def new_sweep(request: HttpRequest) -> HttpResponse:
+def new_sweep(request: Request) -> HttpResponse:
     table = request.GET.get("table", "")
     chosen = [p.name for p in PRESETS.values() if p.thesis and str(p.thesis.table) == table]
     form = SweepForm(request.POST or None, initial={"presets": chosen, "seeds": 1})
@@ -63,7 +64,7 @@ def new_sweep(request: HttpRequest) -> HttpResponse:
     return render(request, "trainer/new_sweep.html", context, status=status)
 
 
-def _start(request: HttpRequest, form: SweepForm) -> Sweep:
+def _start(request: Request, form: SweepForm) -> Sweep:
     """Raises RecipeError and NotReady."""
     data = form.cleaned_data
     changes = {name: data[name] for name in form.CHANGES if data[name] not in (None, "")}
@@ -75,13 +76,13 @@ def _start(request: HttpRequest, form: SweepForm) -> Sweep:
         release=data["release"],
         planned=planned,
         name=data["name"] or f"{data['photo_set']}: {form.words()}",
-        by=request.user,  # type: ignore[arg-type]
+        by=request.user,
     )
 
 
 @require_GET
 @permission_required("trainer.view_trainingrun", raise_exception=True)
-def sweep(request: HttpRequest, pk: int) -> HttpResponse:
+def sweep(request: Request, pk: int) -> HttpResponse:
     """The sweep's table; to htmx its rows, as long as one of them runs or waits."""
     shown = get_object_or_404(Sweep.objects.select_related("created_by"), pk=pk)
     runs = list(
@@ -104,7 +105,7 @@ def sweep(request: HttpRequest, pk: int) -> HttpResponse:
         "ended": sum(run.job.state in (Job.State.FAILED, Job.State.CANCELLED) for run in runs),
         "done": sum(run.job.state == Job.State.SUCCEEDED for run in runs),
     }
-    return render(request, "trainer/_sweep.html" if request.htmx else "trainer/sweep.html", context)  # type: ignore[attr-defined]
+    return render(request, "trainer/_sweep.html" if request.htmx else "trainer/sweep.html", context)
 
 
 def _gap(balanced: float | None, thesis: Any) -> str:
@@ -116,9 +117,9 @@ def _gap(balanced: float | None, thesis: Any) -> str:
 
 @require_POST
 @permission_required("jobs.change_job", raise_exception=True)
-def cancel(request: HttpRequest, pk: int) -> HttpResponse:
+def cancel(request: Request, pk: int) -> HttpResponse:
     shown = get_object_or_404(Sweep, pk=pk)
-    count = sweeps.cancel_rest(sweep=shown, by=request.user)  # type: ignore[arg-type]
+    count = sweeps.cancel_rest(sweep=shown, by=request.user)
     if not count:
         messages.info(request, "Every run of this sweep had already ended: nothing to cancel.")
     return redirect(shown)
@@ -126,9 +127,9 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @permission_required("jobs.change_job", raise_exception=True)
-def retry(request: HttpRequest, pk: int) -> HttpResponse:
+def retry(request: Request, pk: int) -> HttpResponse:
     shown = get_object_or_404(Sweep, pk=pk)
-    count = sweeps.retry_ended(sweep=shown, by=request.user)  # type: ignore[arg-type]
+    count = sweeps.retry_ended(sweep=shown, by=request.user)
     if not count:
         messages.info(request, "No run of this sweep has failed or was cancelled.")
     return redirect(shown)
