@@ -1,4 +1,4 @@
-"""A mapping of seven classes, for tests that need no more."""
+"""A mapping of seven classes, enough for most tests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FEW = {
 
 @pytest.fixture
 def few(db: None) -> None:
-    """Their labels stand in release 1. Loaded ten times as quickly as the catalogue."""
+    """Seven classes, published as release 1. Loads ten times as quickly as the catalogue."""
     names = ("art", "beach", "church", "shopping", "sport", "street")
     Hashtag.objects.bulk_create(
         Hashtag(name=name, posts=10**7, source="counted", counted_on="2019") for name in names
@@ -40,19 +40,19 @@ def few(db: None) -> None:
 
 @pytest.fixture(scope="session")
 def few_classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The classes that both tables name, and four more: quick to load."""
+    """A short catalogue: the classes that both tables of the thesis name, and four more."""
     with (DATA / "sun397.csv").open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
     file = tmp_path_factory.mktemp("catalogue") / "few.csv"
     with file.open("w", encoding="utf-8", newline="") as lines:
         writer = csv.DictWriter(lines, rows[0].keys())
         writer.writeheader()
-        named = ("/a/abbey", "/b/bar", "/b/beach", "/b/bookstore")
-        writer.writerows(row for row in rows if row["printed_hashtag"] or row["raw_name"] in named)
+        keys = ("/a/abbey", "/b/bar", "/b/beach", "/b/bookstore")
+        writer.writerows(row for row in rows if row["printed_hashtag"] or row["raw_name"] in keys)
     return file
 
 
 @pytest.fixture
 def two_tables(db: None, few_classes: Path) -> None:
-    """These classes, and the thesis's two tables as opinions of them."""
+    """The short catalogue, with the thesis's two tables as opinions."""
     load_catalogue(classes_file=few_classes)
