@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from mapping import nouns, wordnet
+
+if TYPE_CHECKING:
+    from nltk.corpus.reader.wordnet import WordNetCorpusReader
 
 
 def test_key_leads_to_the_noun_and_back() -> None:
@@ -47,8 +51,9 @@ def test_closure_counts_the_fewest_steps() -> None:
 
 
 @pytest.mark.integration  # nltk takes seconds to start
-def test_table_says_what_nltk_says() -> None:
-    table, reader = wordnet.nouns(), wordnet.reader()
+@pytest.mark.xdist_group("nltk")
+def test_table_says_what_nltk_says(reader: WordNetCorpusReader) -> None:
+    table = wordnet.nouns()
     for key in random.Random(0).sample(table.keys, 500):
         synset, number = reader.synset(key), table.index(key)
         assert number is not None

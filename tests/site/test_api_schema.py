@@ -21,9 +21,10 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from mapping.catalogue import load_catalogue
 from trainer.registry import install_starter
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("starter")]
 
 
+@pytest.mark.usefixtures("starter")
 def test_answers_are_as_the_schema_says(live_server: LiveServer, user_for: Callable[..., User]) -> None:
     load_catalogue()
     install_starter()

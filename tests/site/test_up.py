@@ -17,7 +17,7 @@ import pytest
 from benchmarks.site import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("up")]
 
 
 @pytest.fixture

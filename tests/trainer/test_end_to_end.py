@@ -18,7 +18,7 @@ from tests.trainer.conftest import jpeg
 from trainer import photosets, registry, services, serving
 from trainer.models import PhotoSet
 
-pytestmark = [pytest.mark.django_db, pytest.mark.integration]
+pytestmark = [pytest.mark.django_db, pytest.mark.integration, pytest.mark.xdist_group("end to end")]
 
 
 def ended_with_weights(photo_set: PhotoSet, release: Release) -> list[Path]:
