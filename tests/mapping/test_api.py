@@ -7,17 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import schemathesis
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from hypothesis import HealthCheck, given, settings
 from pytest_django.live_server_helper import LiveServer
 from rest_framework.authtoken.models import Token
-from schemathesis import Case
-from schemathesis.core.result import Ok
-from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from mapping import suggestions, wordnet
 from mapping.api import examples
@@ -365,6 +360,11 @@ def test_examples_have_the_fields_that_answers_have() -> None:
 def test_answers_are_as_the_schema_says(
     live_server: LiveServer, user_for: UserFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import schemathesis  # all that it brings along takes a second: no other test waits for it
+    from hypothesis import HealthCheck, given, settings
+    from schemathesis.core.result import Ok
+    from schemathesis.specs.openapi.checks import positive_data_acceptance
+
     load_catalogue()
     monkeypatch.setattr(WriteThrottle, "rate", "9999999/minute")
     token = Token.objects.create(user=user_for("curator")).key
@@ -376,7 +376,7 @@ def test_answers_are_as_the_schema_says(
 
         @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy())
-        def keeps_its_word(case: Case[Any]) -> None:
+        def keeps_its_word(case: Any) -> None:
             # A schema cannot say which classes and hashtags there are: to refuse unknown ones is right.
             case.call_and_validate(
                 headers={"Authorization": f"Token {token}"}, excluded_checks=[positive_data_acceptance]
