@@ -17,7 +17,7 @@ demo: .venv/installed wordnet  ## install, prepare and start everything, with sa
 up: .venv/installed wordnet  ## the same start for a real installation, without the demo's data
 	@exec $(RUN) manage.py up --port $(PORT)
 
-test: .venv/installed-dev wordnet chromium  ## the whole suite; its parts run side by side
+test: .venv/installed-dev  ## the whole suite; its parts run side by side and speak when they have ended
 	@$(MAKE) --no-print-directory --output-sync --jobs lint sqlite postgres
 
 lint: .venv/installed-dev  ## style, types, layers, migrations, production settings
