@@ -11,14 +11,14 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import django
 from django.apps import apps
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.backends.postgresql.creation import DatabaseCreation as PostgresCreation
 
 from hashtags_site import roles
 from tests import snapshot
@@ -52,19 +52,23 @@ def _copy_sqlite(cache: Path, name: str) -> None:
 
 
 def _copy_postgres(name: str) -> None:
-    creation = connection.creation
-    assert isinstance(creation, PostgresCreation)
     template = f"scenetag_template_{_digest()}"
-    with creation._nodb_cursor() as cursor:
+    with _server_cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [template])
         there = cursor.fetchone()
     if not there:
         _migrate(f"{template}_part")
-    with creation._nodb_cursor() as cursor:
+    with _server_cursor() as cursor:
         if not there:
             cursor.execute(f"ALTER DATABASE {template}_part RENAME TO {template}")
         cursor.execute(f"DROP DATABASE IF EXISTS {name}")
         cursor.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+
+
+def _server_cursor() -> AbstractContextManager[Any]:
+    """Of PostgreSQL's own database: nobody may be connected to one that is copied or dropped."""
+    cursor: AbstractContextManager[Any] = connection._nodb_cursor()  # type: ignore[attr-defined]
+    return cursor
 
 
 def _migrate(name: str) -> None:
@@ -79,9 +83,9 @@ def _migrate(name: str) -> None:
 def destroy() -> None:
     """SQLite's goes with its folder."""
     connection.close()
-    if isinstance(connection.creation, PostgresCreation):
+    if connection.vendor == "postgresql":
         name = connection.settings_dict["NAME"]
-        with connection.creation._nodb_cursor() as cursor:
+        with _server_cursor() as cursor:
             cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
