@@ -61,10 +61,10 @@ def receive(*, file: IO[bytes], name: str, by: AbstractBaseUser | None, **terms:
     name = name.replace("\\", "/").rsplit("/", 1)[-1].replace("\x00", "")[:200] or "photo"
     raw = _read_bounded(file, name)
     sha256 = hashlib.sha256(raw).hexdigest()
-    known = Photo.objects.filter(sha256=sha256).first()
-    if known is not None:
-        _refuse_withdrawn(known, name)
-        return _with_terms(known, terms), False
+    earlier = Photo.objects.filter(sha256=sha256).first()
+    if earlier is not None:
+        _refuse_withdrawn(earlier, name)
+        return _with_terms(earlier, terms), False
     picture = _decode(raw, name)
     photo = Photo(
         sha256=sha256,
