@@ -36,7 +36,11 @@ def compare(request: HttpRequest) -> HttpResponse:
     """Any number of runs; the table, the curves and the tests are of one page of them."""
     choice = choose.read_choice(request.GET)
     rows = comparison.read_rows(choice)
-    context: dict[str, Any] = {"title": choice.words, "rows": rows, "missing": choice.missing(row.pk for row in rows)}
+    context: dict[str, Any] = {
+        "title": choice.words,
+        "rows": rows,
+        "missing": choice.missing(row.pk for row in rows),
+    }
     if not rows:
         return render(request, "trainer/compare.html", context)
     best = comparison.best_of(rows)
