@@ -13,10 +13,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 from markdown_it import MarkdownIt
-from PIL import Image
 
 from jobs.models import Job
-from trainer.engine.preprocess import upright
+from trainer.engine.opening import open_within
 from trainer.engine.presets import PRESETS
 from trainer.forms import SuggestForm
 from trainer.models import Promotion, TrainedModel
@@ -210,10 +209,6 @@ def _answer(form: SuggestForm, active: TrainedModel) -> dict[str, Any] | None:
 
 def _picture(content: bytes) -> str:
     """The photo, small, inside the page itself: nothing is stored to show it."""
-    with Image.open(io.BytesIO(content)) as image:
-        image.draft("RGB", (640, 640))
-        small = upright(image).convert("RGB")
-    small.thumbnail((640, 640))
     out = io.BytesIO()
-    small.save(out, "JPEG", quality=80)
+    open_within(content, (640, 640)).save(out, "JPEG", quality=80)
     return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()

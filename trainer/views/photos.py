@@ -16,10 +16,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.cache import patch_cache_control
 from django.views.decorators.http import condition, require_GET
-from PIL import Image
 
 from mapping.models import Release
-from trainer.engine.preprocess import upright
+from trainer.engine.opening import UnreadablePhotoError, open_within
 from trainer.forms import PhotoSetForm
 from trainer.models import PhotoSet, ScenePhoto
 from trainer.photosets.layout import is_inside
@@ -131,12 +130,9 @@ def photo(request: HttpRequest, pk: int, small: bool = False) -> HttpResponseBas
 
 def _reduced(shown: ScenePhoto) -> bytes:
     try:
-        with Image.open(shown.file) as image:
-            image.draft("RGB", SMALL)  # JPEG decodes to a fraction of its size, many times faster
-            turned = upright(image).convert("RGB")
-    except (OSError, ValueError, SyntaxError) as error:
+        small = open_within(shown.file, SMALL)
+    except UnreadablePhotoError as error:
         raise Http404("The file is damaged.") from error
-    turned.thumbnail(SMALL)
     out = io.BytesIO()
-    turned.save(out, "JPEG", quality=80)
+    small.save(out, "JPEG", quality=80)
     return out.getvalue()

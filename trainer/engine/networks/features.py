@@ -18,15 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from trainer.engine.events import Progress, StopRequest
+from trainer.engine.opening import VERSION, UnreadablePhotoError, open_photo
 from trainer.engine.photos.manifest import Photo, batched
-from trainer.engine.preprocess import (
-    Input,
-    UnreadablePhotoError,
-    as_batch,
-    backbone_input,
-    open_photo,
-    resized,
-)
+from trainer.engine.preprocess import Input, as_batch, backbone_input, resized
 
 Halves = NDArray[np.float16]
 Bytes = NDArray[np.uint8]
@@ -104,7 +98,7 @@ def extract(
 ) -> dict[str, Halves]:
     """Feature rows (1280,) by content hash, from the cache or computed; unreadable photos are left out."""
     spec = backbone_input(backbone)
-    store = FeatureCache(cache / f"{backbone}-{spec.size}-{view}-1")
+    store = FeatureCache(cache / f"{backbone}-{spec.size}-{view}-{VERSION}")
     missing = list({photo.sha256: photo for photo in photos if photo.sha256 not in store.rows}.values())
     progress.advance(len(photos) - len(missing))
     if missing:

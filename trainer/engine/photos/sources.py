@@ -14,10 +14,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from trainer.engine.events import emit
+from trainer.engine.opening import UnreadablePhotoError, open_photo
 from trainer.engine.photos.augment import distorted, draw, generator
 from trainer.engine.photos.loaders import rows
 from trainer.engine.photos.manifest import Photo
-from trainer.engine.preprocess import Input, UnreadablePhotoError, as_batch, open_photo, resized
+from trainer.engine.preprocess import Input, as_batch, resized
 
 
 @dataclass

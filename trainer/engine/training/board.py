@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from trainer.engine.evaluation.report import softmax
+from trainer.engine.opening import UnreadablePhotoError, open_photo
 from trainer.engine.photos.manifest import Photo
-from trainer.engine.preprocess import Input, UnreadablePhotoError, open_photo
+from trainer.engine.preprocess import Input
 from trainer.engine.recipe import Recipe
 
 FLUSH_SECONDS = 5

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import io
-import struct
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from tests.trainer.engine.conftest import write_photo
-from trainer.engine import preprocess
 from trainer.engine.serving.predict import Suggester
 
 # One process for all that use the finished run of conftest.py: it takes seconds to train.
@@ -87,50 +83,3 @@ def test_photos_are_taken_a_batch_at_a_time(suggester: Suggester, photos: list[P
 
     next(suggester.suggest(count()))
     assert taken == suggester.batch
-
-
-def huge_png(width: int, height: int) -> bytes:
-    """A PNG that says it has so many pixels, in a few hundred bytes."""
-
-    def chunk(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
-
-
-@pytest.mark.parametrize("side", [7_000, 30_000])
-def test_a_decompression_bomb_is_refused_before_it_is_decoded(side: int) -> None:
-    with pytest.raises(preprocess.UnreadablePhotoError, match="too many"):
-        preprocess.open_photo(huge_png(side, side), size=224)
-
-
-def test_a_truncated_photo_is_unreadable(photos: list[Path]) -> None:
-    content = photos[0].read_bytes()
-    with pytest.raises(preprocess.UnreadablePhotoError):
-        preprocess.open_photo(content[: len(content) // 2], size=224)
-
-
-def test_the_exif_note_turns_the_photo() -> None:
-    photo = Image.new("RGB", (40, 20))
-    photo.paste((255, 255, 255), (0, 0, 20, 20))
-    exif = Image.Exif()
-    exif[0x0112] = 6  # turn right
-    file = io.BytesIO()
-    photo.save(file, "JPEG", exif=exif, quality=95)
-    upright = preprocess.open_photo(file.getvalue(), size=32)
-    assert upright.size == (20, 40)
-    assert upright.getpixel((10, 5)) == pytest.approx((255, 255, 255), abs=10)
-
-
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16", "I", "F"])
-def test_every_mode_becomes_rgb(mode: str) -> None:
-    photo = Image.fromarray(np.full((20, 30), 200, np.uint8))
-    photo = Image.new(mode, (30, 20), 200) if mode in ("I;16", "I", "F") else photo.convert(mode)
-    assert preprocess.open_photo(photo, size=32).mode == "RGB"
-
-
-def test_a_large_jpeg_is_decoded_small() -> None:
-    file = io.BytesIO()
-    Image.new("RGB", (4000, 3000)).save(file, "JPEG")
-    assert max(preprocess.open_photo(file.getvalue(), size=224).size) <= 1000
