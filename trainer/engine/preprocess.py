@@ -16,10 +16,6 @@ from PIL import Image
 
 Floats = NDArray[np.float32]
 
-BACKBONE_SIZES = {"efficientnet_lite0": 224, "efficientnet_lite1": 240, "efficientnet_lite2": 260}
-LITE_MEAN, LITE_STD = (127.0, 127.0, 127.0), (128.0, 128.0, 128.0)
-IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-
 
 @dataclass(frozen=True)
 class Input:
@@ -58,7 +54,3 @@ def as_batch(photos: Iterable[NDArray[np.uint8]], spec: Input) -> Floats:
     pixels -= np.asarray(spec.mean, np.float32).reshape(3, 1, 1)
     pixels /= np.asarray(spec.std, np.float32).reshape(3, 1, 1)
     return np.ascontiguousarray(pixels)
-
-
-def backbone_input(backbone: str, *, size: int | None = None, resize: str = "squeeze") -> Input:
-    return Input(size or BACKBONE_SIZES[backbone], LITE_MEAN, LITE_STD, resize)

