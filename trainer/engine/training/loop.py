@@ -120,7 +120,7 @@ class Trainer:
         if self.device.type == "cuda" and recipe.kind == "finetune":
             self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.criterion = Criterion(recipe)
-        self.optimizer = _optimizer(recipe, self.network)
+        self.optimizer = build_optimizer(recipe, self.network)
         self.steps = math.ceil(source.train_count / recipe.batch_size)
         self.at = Position()
         self.saved, self.save_seconds, self.told = time.monotonic(), 0.0, 0.0
@@ -370,7 +370,8 @@ class Trainer:
             emit("epoch", **row, seconds_left=None)
 
 
-def _optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
+def build_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
+    """As the recipe says. Weight decay spares biases and the scales of normalisation."""
     decayed = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
     plain = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
     groups = [

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from tests.trainer.engine.conftest import write_photo
+from trainer.engine.evaluation.calibrate import suggestions
 from trainer.engine.serving.predict import Suggester
 
 # One process for all that use the finished run of conftest.py: it takes seconds to train.
@@ -54,6 +57,20 @@ def test_below_its_threshold_a_hashtag_is_not_said(model: Path, photos: list[Pat
     assert silent.reason.startswith("unsure: ")
     assert silent.reason.endswith("needed for #water")
     assert spoken.reason is None
+
+
+def test_at_its_threshold_a_hashtag_is_said(model: Path, photos: list[Path]) -> None:
+    suggester = Suggester(model)
+    (before,) = suggester.suggest([photos[1]])
+    confidence = before.probabilities["water"]
+    suggester.thresholds = {"water": confidence}
+    (at,) = suggester.suggest([photos[1]])
+    suggester.thresholds = {"water": math.nextafter(confidence, 2)}
+    (above,) = suggester.suggest([photos[1]])
+    assert (at.hashtag, above.hashtag) == ("water", None)
+    # The figures of an export count suggestions by the same rule.
+    rows = np.array([[confidence, 1 - confidence]])
+    assert suggestions(rows, ["water", "other"], {"water": confidence}).tolist() == [0]
 
 
 def test_one_bad_photo_does_not_stop_the_others(suggester: Suggester, photos: list[Path]) -> None:
