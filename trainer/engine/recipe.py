@@ -19,7 +19,7 @@ Kind = Literal["frozen", "finetune"]
 TORCHVISION = ("resnet18", "resnet34", "resnet50", "inception_v3", "vgg11", "vgg13")
 # How a frozen backbone may look at a training photo. Test photos are always seen whole.
 VIEWS = ("whole", "flip", "small", "zoom")
-STRONGEST = 6  # at k = 6 every transform of engine.augment is applied with probability 1
+STRONGEST = 6  # at k = 6 every transform of engine.photos.augment is applied with probability 1
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _is_split(value: str) -> bool:
 
 
 def _is_name(value: str) -> bool:
-    """Whether such a network exists, torchvision and timm know: engine.networks asks them."""
+    """Whether such a network exists, torchvision and timm know: engine.networks.finetuned asks them."""
     return re.fullmatch(r"[A-Za-z0-9_.]{3,100}", value) is not None
 
 

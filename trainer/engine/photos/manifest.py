@@ -1,4 +1,4 @@
-"""The photos of a run: reading the manifest, splitting it, and batches of pixels for fine-tuning."""
+"""The photos of a run: the manifest, labels and scene classes, a random split, hashes of files."""
 
 from __future__ import annotations
 
