@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -90,7 +89,7 @@ def open_photo(source: Source, *, size: int) -> Image.Image:
 
 
 def open_within(
-    source: File, box: tuple[int, int], *, formats: Sequence[str] = FORMATS, max_pixels: int | None = None
+    source: File, box: tuple[int, int], *, formats: tuple[str, ...] = FORMATS, max_pixels: int | None = None
 ) -> Image.Image:
     """The photo made small enough for ``box`` (width, height), for people to look at: no EXIF, XMP, profile
     or comment stays with it.
@@ -112,7 +111,7 @@ def open_within(
 
 
 def open_checked(
-    source: Source, *, formats: Sequence[str] = FORMATS, max_pixels: int | None = None
+    source: Source, *, formats: tuple[str, ...] = FORMATS, max_pixels: int | None = None
 ) -> Image.Image:
     """The photo with only its header read; ``max_pixels`` replaces our own limits.
 

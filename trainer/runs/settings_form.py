@@ -20,7 +20,7 @@ NETWORKS = [*TORCHVISION, *BACKBONES, "mobilenetv3_large_100", "convnext_tiny"]
 
 @dataclass(frozen=True)
 class Setting:
-    """How one field of a recipe is asked for. ``choices``: all there are; ``proposals``: some of many."""
+    """How the form shows one field of a recipe. ``choices``: all there are; ``proposals``: some of many."""
 
     name: str
     label: str

@@ -1,4 +1,4 @@
-"""What the pages show of a run: curves, confusion matrix, galleries, how long the next one may take."""
+"""What a run's pages show: curves, confusion matrix, galleries, how long the next run may take."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def epoch_charts(epochs: list[Epoch]) -> list[Chart]:
 
 
 def running(run: TrainingRun) -> dict[str, Any] | None:
-    """What the trainer said last about the epoch it is in, with the loss so far; None before and after."""
+    """The trainer's last report on the running epoch, with its loss; None before and after training."""
     live = run.live
     if not run.job.is_live or "step" not in live:
         return None
@@ -157,7 +157,7 @@ def scene_costs(run: TrainingRun, most: int = 12) -> list[dict[str, Any]]:
 
 
 def target_of(run: TrainingRun, wanted: str) -> dict[str, Any] | None:
-    """What the report says about a target precision in per cent, the nearest it knows; None without any."""
+    """The report's figures at the nearest target precision (in per cent); None if it has none."""
     rows = run.report.get("targets") or []
     if not rows:
         return None

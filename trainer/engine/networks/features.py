@@ -1,7 +1,7 @@
 """Features of photos under a frozen backbone, kept on disk so that no photo is computed twice.
 
-A photo is known by the SHA-256 of its bytes, so the same photo under another name or in another set is found
-again. Every chunk of photos is one file, written aside and renamed: a killed run loses at most one chunk.
+A photo is known by the SHA-256 of its bytes, so the same photo under another name or in another set is not
+computed again. Every chunk of photos is one file, written aside and renamed: a killed run loses at most one.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 def build_network(recipe: Recipe, labels: int, *, pretrained: bool = True) -> nn.Sequential:
     """Photos (n, 3, s, s) → logits (n, labels), the last layer new; without ``pretrained`` all of them.
 
-    Raises RecipeError for a network that nobody knows, WeightsError when its first weights cannot be had.
+    Raises RecipeError for an unknown network, WeightsError when its first weights cannot be loaded.
     """
     if recipe.network in TORCHVISION:
         network = _torchvision(recipe, labels, pretrained)
@@ -99,7 +99,7 @@ def _first_state(models: Any, recipe: Recipe) -> dict[str, Tensor]:
 
 @contextmanager
 def _patience() -> Iterator[None]:
-    """A download that hangs ends; torch.hub sets no limit itself, and prints where our events go."""
+    """Ends a download that hangs, and keeps what torch.hub prints out of our stream of events."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(DOWNLOAD_SECONDS)
     try:
@@ -124,7 +124,7 @@ def _local_state(path: Path, network: str) -> dict[str, Tensor]:
 
 
 def _load(network: nn.Module, state: dict[str, Tensor], last: tuple[str, ...], recipe: Recipe) -> None:
-    """All weights but those of the last layers, which will be new; the file must fit in every other name."""
+    """Load all weights but those of the last layers, which will be new; all other names must match."""
     dropped = tuple(f"{name}." for name in last)
     expected = {name for name in network.state_dict() if not name.startswith(dropped)}
     # Inception's second output may be in the file or not, as it may be in the network.
@@ -212,7 +212,7 @@ def _timm(recipe: Recipe, labels: int, pretrained: bool) -> nn.Module:
 
 
 def _timm_network(recipe: Recipe, options: dict[str, Any]) -> nn.Module:
-    """Transformers must be told the photos' size, convolutional networks do not take it."""
+    """Transformers need the photo size as an argument; convolutional networks refuse it."""
     timm = _import_timm()
     try:
         sized: nn.Module = timm.create_model(recipe.network, img_size=recipe.image_size, **options)

@@ -1,4 +1,4 @@
-"""The parts of networks that are ours: a head on frozen features, the layer of labels. See finetuned.py."""
+"""The parts of networks that we define: a head on frozen features, the layer of labels. See finetuned.py."""
 
 from __future__ import annotations
 

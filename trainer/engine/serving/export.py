@@ -1,4 +1,4 @@
-"""From a finished run to a model folder: model.onnx and a manifest that says how to use it, checked equal."""
+"""Turns a finished run into a model folder: model.onnx, checked against PyTorch, and a manifest."""
 
 from __future__ import annotations
 

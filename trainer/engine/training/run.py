@@ -81,8 +81,8 @@ class Names:
 def train(job: RunJob, stop: StopRequest) -> dict[str, Any]:
     """Train (or go on training) and write best.pt, report.json and test_predictions.csv into the folder."""
     with only_trainer(job.out, stop):
-        if (done := _done_before(job)) is not None:
-            return done
+        if (report_before := _done_before(job)) is not None:
+            return report_before
         return _train(job, stop)
 
 
