@@ -155,9 +155,9 @@ def ordered(rows: Sequence[Row], sort: str) -> list[Row]:
         return list(rows)
     if name not in FIGURES:
         return sorted(rows, key=lambda row: str(getattr(row, name)).lower(), reverse=sort.startswith("-"))
-    known = [row for row in rows if row.figures[name] is not None]
-    known.sort(key=lambda row: row.figures[name] or 0.0, reverse=sort.startswith("-"))
-    return known + [row for row in rows if row.figures[name] is None]
+    measured_rows = [row for row in rows if row.figures[name] is not None]
+    measured_rows.sort(key=lambda row: row.figures[name] or 0.0, reverse=sort.startswith("-"))
+    return measured_rows + [row for row in rows if row.figures[name] is None]
 
 
 # --- what differs -----------------------------------------------------------------------------
@@ -219,14 +219,14 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 def add_best_epochs(rows: Sequence[Row]) -> None:
     """The epoch that the engine names, or the first with the best accuracy. Two queries."""
-    said = dict(
+    best_epochs = dict(
         TrainingRun.objects.filter(pk__in=[row.pk for row in rows]).values_list("pk", "report__best_epoch")
     )
-    silent = [row.pk for row in rows if said.get(row.pk) is None]
+    silent = [row.pk for row in rows if best_epochs.get(row.pk) is None]
     best = Epoch.objects.filter(run=OuterRef("pk")).order_by("-accuracy", "number").values("number")[:1]
-    said |= dict(TrainingRun.objects.filter(pk__in=silent).values_list("pk", Subquery(best)))
+    best_epochs |= dict(TrainingRun.objects.filter(pk__in=silent).values_list("pk", Subquery(best)))
     for row in rows:
-        row.figures["best_epoch"] = said.get(row.pk)
+        row.figures["best_epoch"] = best_epochs.get(row.pk)
 
 
 def best_of(rows: Sequence[Row]) -> Row:

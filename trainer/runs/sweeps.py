@@ -78,13 +78,13 @@ def start_sweep(
     Raises NotReady for a photo set that holds no photo yet.
     """
     photo_set = lock_photo_set(photo_set)
-    wanted = [(one.preset, one.recipe.as_dict()) for one in planned]
+    recipes = [(one.preset, one.recipe.as_dict()) for one in planned]
     recent = Sweep.objects.filter(
         created_by_id=by.pk if by else None, created_at__gte=timezone.now() - REPEATED_CLICK
     )
     for sweep in recent:
         runs = sweep.runs.filter(photo_set=photo_set, release=release).order_by("pk")
-        if list(runs.values_list("preset", "recipe")) == wanted:
+        if list(runs.values_list("preset", "recipe")) == recipes:
             return sweep
     sweep = Sweep.objects.create(name=name[:100], created_by_id=by.pk if by else None)
     for one in planned:
@@ -119,16 +119,16 @@ def summaries(runs: Sequence[TrainingRun]) -> list[dict[str, Any]]:
     """Where a preset was run several times: mean and standard deviation (n − 1) of both accuracies."""
     rows = []
     for name in dict.fromkeys(run.preset for run in runs):
-        done = [run for run in runs if run.preset == name and run.accuracy is not None]
-        asked = sum(run.preset == name for run in runs)
-        if asked > 1 and len(done) > 1:
-            accuracy = [run.accuracy or 0.0 for run in done]
-            balanced = [run.balanced_accuracy or 0.0 for run in done]
+        finished_runs = [run for run in runs if run.preset == name and run.accuracy is not None]
+        count = sum(run.preset == name for run in runs)
+        if count > 1 and len(finished_runs) > 1:
+            accuracy = [run.accuracy or 0.0 for run in finished_runs]
+            balanced = [run.balanced_accuracy or 0.0 for run in finished_runs]
             rows.append(
                 {
                     "title": PRESETS[name].title if name in PRESETS else name,
-                    "runs": len(done),
-                    "asked": asked,
+                    "runs": len(finished_runs),
+                    "asked": count,
                     "accuracy": mean(accuracy),
                     "accuracy_sd": stdev(accuracy),
                     "balanced": mean(balanced),

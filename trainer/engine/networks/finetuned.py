@@ -128,7 +128,7 @@ def _load(network: nn.Module, state: dict[str, Tensor], last: tuple[str, ...], r
     dropped = tuple(f"{name}." for name in last)
     expected = {name for name in network.state_dict() if not name.startswith(dropped)}
     # Inception's second output may be in the file or not, as it may be in the network.
-    kept = {
+    weights = {
         name: value
         for name, value in state.items()
         if not name.startswith(dropped) and (name in expected or not name.startswith("AuxLogits."))
@@ -136,18 +136,18 @@ def _load(network: nn.Module, state: dict[str, Tensor], last: tuple[str, ...], r
     # Counters of batch normalisation are missing in old files.
     missing = {
         name
-        for name in expected - kept.keys()
+        for name in expected - weights.keys()
         if not name.endswith("num_batches_tracked") and not name.startswith("AuxLogits.")
     }
-    if missing or kept.keys() - expected:
-        odd = sorted(missing) or sorted(kept.keys() - expected)
+    if missing or weights.keys() - expected:
+        odd = sorted(missing) or sorted(weights.keys() - expected)
         raise WeightsError(
             f"{recipe.weights} holds no weights of {recipe.network}: {odd[0]} and {len(odd) - 1} more "
             f"{'are missing' if missing else 'are not of it'}",
             hint=f"Give a state dict of {recipe.network}, or choose the network that the file is of.",
         )
     try:
-        network.load_state_dict(kept, strict=False)
+        network.load_state_dict(weights, strict=False)
     except RuntimeError as error:
         reason = str(error).split("\n")[1:2] or [str(error)]
         raise WeightsError(f"{recipe.weights} does not fit {recipe.network}: {reason[0].strip()}") from error

@@ -52,8 +52,8 @@ def read_labels(file: Path) -> dict[str, str]:
             names = [next((n for n in some if n in (reader.fieldnames or [])), None) for some in _COLUMNS]
             key, label = names
             if key is None or label is None:
-                wanted = " and one of ".join(", ".join(names) for names in _COLUMNS)
-                raise PhotosError(f"{file.name} needs one column of {wanted}")
+                columns = " and one of ".join(", ".join(names) for names in _COLUMNS)
+                raise PhotosError(f"{file.name} needs one column of {columns}")
             return {
                 (row[key] or "").strip().strip("/"): (row[label] or "").strip() or "other" for row in reader
             }
