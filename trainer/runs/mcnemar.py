@@ -1,4 +1,4 @@
-"""Is one run better than another, or lucky? McNemar's test on the photos that both were measured on."""
+"""Is one run better than another, or just lucky? McNemar's test on the photos that both were measured on."""
 
 from __future__ import annotations
 
