@@ -17,13 +17,19 @@ demo: .venv/installed wordnet  ## install, prepare and start everything, with sa
 up: .venv/installed wordnet  ## the same start for a real installation, without the demo's data
 	@exec $(RUN) manage.py up --port $(PORT)
 
-test: .venv/installed-dev wordnet chromium lint sqlite postgres  ## the whole suite
+test: .venv/installed-dev  ## the whole suite; its parts run side by side and report when they have ended
+	@$(MAKE) --no-print-directory --output-sync --jobs lint js sqlite postgres
 
-lint: .venv/installed-dev  ## style, types, layers, migrations, production settings
+lint: .venv/installed-dev  ## style, types, layers, licences, migrations, production settings
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/djangofmt --check .
+	@! git grep -nE '^.{141,}' -- '*.html' || { echo 'Lines of templates end at 140 characters.'; exit 1; }
+	$(BIN)/oxfmt --check '**/*.js'
+	$(BIN)/oxlint
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
+	$(RUN) scripts/licences.py --check
 	$(RUN) manage.py makemigrations --check --dry-run
 	HTTPS=1 $(RUN) manage.py check --deploy --fail-level WARNING
 
@@ -37,17 +43,22 @@ integration: .venv/installed-dev wordnet  ## real worker and engine, SQLite
 	$(BIN)/pytest -q -n 2 -m "integration and not browser"
 
 postgres: .venv/installed-dev wordnet  ## the tests that touch the database's own behaviour, on PostgreSQL
-	$(RUN) scripts/with_postgres.py $(BIN)/pytest -q -n 2 -m "postgres and not browser"
+	$(RUN) scripts/with_postgres.py $(BIN)/pytest -q -n 1 --ignore tests/trainer/engine -m "postgres and not browser"
 
 browser: .venv/installed-dev wordnet chromium  ## the pages in a real Chromium
 	$(BIN)/pytest -q -n 2 -m browser
 
+js: .venv/installed-dev  ## the scripts' unit tests, in the node that Playwright brings along
+	.venv/lib/python3*/site-packages/playwright/driver/node --test --test-reporter=dot 'tests/js/*.test.js'
+
 messages: .venv/installed-dev  ## find the words of the voters' pages and compile their translations
 	$(BIN)/python scripts/messages.py
 
-format: .venv/installed-dev  ## let ruff put the code in order
+format: .venv/installed-dev  ## put code, scripts and templates in order
 	$(BIN)/ruff format .
+	$(BIN)/oxfmt '**/*.js'
 	$(BIN)/ruff check --fix .
+	$(BIN)/djangofmt .
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -72,4 +83,4 @@ chromium:
 clean:  ## forget the database, runs, models and caches; photos registered in place stay
 	rm -rf var
 
-.PHONY: help demo up test lint sqlite unit integration postgres browser format messages wordnet chromium clean
+.PHONY: help demo up test lint js sqlite unit integration postgres browser format messages wordnet chromium clean

@@ -5,6 +5,9 @@ import os
 import shutil
 import tempfile
 
+# Two processes test at once: numeric libraries that take every core each only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # A Celery worker that the tests start inherits the folder; each pytest-xdist process takes one inside it.
 if "SCENETAG_VAR" not in os.environ:
     os.environ["SCENETAG_VAR"] = tempfile.mkdtemp(prefix="scenetag-test-")
@@ -20,6 +23,6 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file, not memory: the worker and the live server are other processes and threads.
     DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # signing in costs nothing
-STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+STORAGES = STORAGES | {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
 STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns of a missing one at every request
 LEARN_BESIDE = False  # a thread would not see what the test has not committed

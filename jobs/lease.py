@@ -2,6 +2,8 @@
 
 A claim takes the job's row by one conditional UPDATE and raises its fencing token. Every later write
 of the holder names that token, so a holder that was thought dead and wakes up again writes nothing.
+
+Our own on top of Celery, whose late acknowledgements know neither a heartbeat nor a token (decision 0002).
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def _fill() -> None:
     again = rows.order_by("scene_class__key").values("pk")[:60]
     MappingEntry.objects.filter(pk__in=again).update(status=MappingEntry.Status.IMPORTED)
 
-    chance = random.Random(3)
+    chance = random.Random(3)  # noqa: S311
     campaign = Campaign.objects.get()
     for number in range(PEOPLE):
         person = User.objects.create_user(f"person{number + 1}")
@@ -106,7 +106,9 @@ def _take(address: str, out: Path) -> None:
         chromium = os.environ.get("CHROMIUM", shutil.which("chromium") or "/usr/bin/chromium")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         _shoot(browser, address, "curator", f"/mapping/queue/?at={DECIDED_AGAIN}", out / "queue.png")
-        _shoot(browser, address, "validator", "/validation/vote/1/", out / "ballot.png", width=390, height=780)
+        _shoot(
+            browser, address, "validator", "/validation/vote/1/", out / "ballot.png", width=390, height=780
+        )
         _shoot(browser, address, "viewer", "/validation/agreement/?campaign=1", out / "dashboard.png")
         browser.close()
 

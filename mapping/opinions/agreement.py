@@ -3,14 +3,8 @@
 Everything is computed from patterns: how many classes were answered so, one label per opinion, None where it
 has no answer. Two opinions with 21 labels have at most 483 patterns however many classes there are.
 
-Percent agreement counts the classes that both answered. Krippendorff's α also asks how much of it chance
-alone would give: 1 is full agreement, 0 what labels drawn at random from the same pot would reach. Nominal
-metric, missing answers allowed (K. Krippendorff, Computing Krippendorff's Alpha-Reliability, 2011, C):
-
-    α = 1 − (n − 1) · (n − Σ o_cc) / (n² − Σ n_c²)
-
-n answers in classes with at least two, n_c of them with label c, and o_cc = Σ over classes of
-n_uc (n_uc − 1) / (m_u − 1), n_uc of a class's m_u answers being c.
+Percent agreement counts the classes that both answered; Krippendorff's α (statistics.py) also asks how much
+of it chance alone would give.
 """
 
 from __future__ import annotations
@@ -18,12 +12,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
-from statistics import NormalDist
+
+from mapping.statistics import disagreement, wilson
 
 Pattern = tuple[str | None, ...]
 Patterns = Mapping[Pattern, int]
-Z = NormalDist().inv_cdf(0.975)  # two-sided 95 %
 
 
 @dataclass(frozen=True)
@@ -74,13 +67,13 @@ def agreement(patterns: Patterns) -> Agreement:
     31 to 397 classes and α from .49 to .96, it covers the truth 93 to 97 % of the time, a bootstrap by class
     58 to 94 % (`python -m benchmarks.agreement`); for four opinions it is wider than it need be.
     """
-    both = {pattern: classes for pattern, classes in patterns.items() if _answers(pattern) > 1}
+    both = {pattern: classes for pattern, classes in patterns.items() if _counts(pattern).total() > 1}
     classes = sum(both.values())
     same = sum(n for pattern, n in both.items() if len(set(pattern) - {None}) == 1)
-    observed, expected = _disagreement(both)
+    observed, expected = disagreement((_counts(pattern), classes) for pattern, classes in both.items())
     if not expected:
         return Agreement(classes, same, None, None, None)
-    low, high = _wilson(observed, classes)
+    low, high = wilson(observed, classes)
     return Agreement(classes, same, 1 - observed / expected, 1 - high / expected, 1 - low / expected)
 
 
@@ -94,27 +87,5 @@ def mistaken(patterns: Patterns) -> list[Mistaken]:
     return sorted(found, key=lambda row: (-row.classes, row.first, row.second))
 
 
-def _answers(pattern: Pattern) -> int:
-    return sum(label is not None for label in pattern)
-
-
-def _disagreement(patterns: Patterns) -> tuple[float, float]:
-    """Observed and expected by chance, as shares; patterns of at least two answers. (0, 0) without any."""
-    together, answers = 0.0, Counter[str]()
-    for pattern, classes in patterns.items():
-        said = Counter(label for label in pattern if label is not None)
-        for label, n in said.items():
-            answers[label] += n * classes
-            together += classes * n * (n - 1) / (said.total() - 1)
-    n = answers.total()
-    if not n:
-        return 0.0, 0.0
-    expected = (n * n - sum(count * count for count in answers.values())) / (n * (n - 1))
-    return 1 - together / n, expected
-
-
-def _wilson(share: float, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share of n ≥ 1 (E. B. Wilson 1927)."""
-    centre = (share + Z * Z / (2 * n)) / (1 + Z * Z / n)
-    half = Z / (1 + Z * Z / n) * sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
+def _counts(pattern: Pattern) -> Counter[str]:
+    return Counter(label for label in pattern if label is not None)

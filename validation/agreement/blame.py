@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
 
 from mapping.models import MappingEntry, SceneClass
+from mapping.statistics import wilson
 from validation.agreement.strata import OUTCOMES, Row, asked
 from validation.models import Campaign, Prediction, Vote
 from validation.models.answers import NOT_FITTING
-from validation.statistics.rate import Rate, wilson
+from validation.statistics.rate import Rate
 
 MOST_ROWS = 60
 OWED = {

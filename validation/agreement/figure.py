@@ -1,4 +1,7 @@
-"""The result as one plain picture for slides: SVG, drawn here, without scripts or style sheets."""
+"""The result as one plain picture for slides: SVG, drawn here, without scripts or style sheets.
+
+Rectangles and text in a template; matplotlib would be a large dependency for them.
+"""
 
 from __future__ import annotations
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from mapping.models import Hashtag, Release
+from mapping.statistics import wilson
 from trainer.models import TrainedModel
-from trainer.runs.mcnemar import mcnemar
+from trainer.runs.mcnemar import holm, mcnemar
 from validation.agreement.blame import MOST_PHOTOS
 from validation.models import Campaign, Prediction, Question
-from validation.statistics.rate import Rate, majority, wilson
+from validation.statistics.rate import Rate, majority
 
 SURE = 0.05
 RELEASES = 5
@@ -101,13 +102,9 @@ def _said_by(model: TrainedModel, campaign: Campaign) -> dict[int, int]:
 
 
 def _corrected(made: list[Duel]) -> list[Duel]:
-    """With p corrected for how many were tested together (S. Holm 1979: Bonferroni, step by step)."""
-    order = sorted(range(len(made)), key=lambda at: made[at].p)
-    corrected, worst = [1.0] * len(made), 0.0
-    for place, at in enumerate(order):
-        worst = max(worst, min(1.0, (len(made) - place) * made[at].p))
-        corrected[at] = worst
-    return [replace(one, holm=holm) for one, holm in zip(made, corrected, strict=True)]
+    """With p corrected for how many were tested together."""
+    values = holm([one.p for one in made])
+    return [replace(one, holm=value) for one, value in zip(made, values, strict=True)]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """Whose votes weigh more? A. P. Dawid and A. M. Skene (1979): truth and everybody's errors, found together.
 
 Shown beside the majority, never instead of it: with few votes a person it says little, and nobody can check
-it by looking at a photo.
+it by looking at a photo. Our own for its smoothing, without which one vote can make somebody infallible; in
+crowd-kit, which has none, it takes ten times as long and needs pandas, pyarrow and transformers
+(docs/decisions/0018-libraries-and-what-stays-our-own.md).
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ def dawid_skene(
     """
     if not len(questions):
         raise ValueError("There are no votes to learn from.")
+    from scipy.special import expit, logit  # takes 0.2 s, which most commands need not wait for
+
     yes = said_yes.astype(float)
     n, m = int(questions.max()) + 1, int(people.max()) + 1
     votes = np.bincount(questions, minlength=n)
@@ -50,8 +54,7 @@ def dawid_skene(
             np.log(sensitivity[people] / (1 - specificity[people])),
             np.log((1 - sensitivity[people]) / specificity[people]),
         )
-        logit = np.log(prevalence / (1 - prevalence)) + np.bincount(questions, odds, n)
-        before, fits = fits, 1 / (1 + np.exp(-np.clip(logit, -500, 500)))
+        before, fits = fits, expit(logit(prevalence) + np.bincount(questions, odds, n))
         if np.abs(fits - before).max() < CLOSE:
             break
     return Judged(fits, sensitivity, specificity, prevalence)

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from validation.statistics.rate import Rate, wilson
+from mapping.statistics import wilson
+from validation.statistics.rate import Rate
 
 SHRINK = 2.0  # photos that a stratum has in common with all others
 VALUES = np.array([1.0, 0.5, 0.0])  # fits, tie, does not

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil
 
-from validation.statistics.rate import Z
+from mapping.statistics import Z
 
 HALF_WIDTH = 0.05
 EXPECTED = 0.9

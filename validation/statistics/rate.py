@@ -6,7 +6,7 @@ First each photo × hashtag becomes one number by majority, then rates are share
 
 - Skips do not count. A photo that everybody skipped, or nobody voted on, is in no rate.
 - A tie counts as half. Leaving ties out would drop just the debatable photos and flatter the model.
-- Intervals are Wilson's on photos (E. B. Wilson 1927, without continuity correction). A percentile
+- Intervals are Wilson's on photos (mapping/statistics.py). A percentile
   bootstrap by photo says the same in the middle but collapses to no width at all when every photo fits,
   which small campaigns often reach.
 
@@ -17,12 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import sqrt
-from statistics import NormalDist
 from typing import Any
 
+from mapping.statistics import wilson
+
 FEW = 30  # photos; under it a rate is shown pale, because its interval is wide
-Z = NormalDist().inv_cdf(0.975)  # two-sided 95 %
 
 
 @dataclass(frozen=True)
@@ -42,13 +41,6 @@ class Rate:
 def majority(fits: int, does_not_fit: int) -> float:
     """1 if most say it fits, 0 if most say it does not, ½ for a tie."""
     return 0.5 if fits == does_not_fit else float(fits > does_not_fit)
-
-
-def wilson(share: float, n: float) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share of n photos; n ≥ 1. Halves are allowed and make it a little wide."""
-    centre = (share + Z * Z / (2 * n)) / (1 + Z * Z / n)
-    half = Z / (1 + Z * Z / n) * sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
-    return min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half))
 
 
 def rate_of(row: Mapping[str, Any]) -> Rate | None:

@@ -9,8 +9,9 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from mapping.statistics import Z
 from validation.statistics.headline import SHRINK, Stratum, weights
-from validation.statistics.rate import Rate, Z
+from validation.statistics.rate import Rate
 
 ENOUGH = 20  # answers about what is known, of each kind, under which nothing is corrected
 ENOUGH_PHOTOS = 5  # behind them

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 from validation.agreement import exports, results
 from validation.agreement.figure import figure_svg
 from validation.models import Campaign
+from validation.statistics.rate import FEW
 from validation.views.agreement import THESIS
 
 FORMATS: dict[str, tuple[Callable[[Campaign], Iterator[str]], str]] = {
@@ -71,7 +72,12 @@ def public(request: HttpRequest, token: str) -> HttpResponse:
     campaign = exports.public_campaign(token)
     if campaign is None:
         raise Http404("There is no public result at this address.")
-    context = {"campaign": campaign, "summary": results.summarise(campaign), "thesis": THESIS}
+    context = {
+        "campaign": campaign,
+        "summary": results.summarise(campaign),
+        "thesis": THESIS,
+        "few": FEW,
+    }
     response = render(request, "validation/public.html", context)
     response["X-Robots-Tag"] = "noindex, nofollow"
     response["Referrer-Policy"] = "no-referrer"  # the address is the key

@@ -1,88 +1,68 @@
 /* Keys for the queue: each presses a button or a link that is there to be clicked. Without this file the page
    works as plain forms. */
-"use strict";
-(() => {
-  let sending = false;
-  const queue = () => document.getElementById("queue");
-  const field = (id) => document.getElementById(id);
-  const typing = (element) => element?.matches?.("input:not([type=radio], [type=checkbox]), textarea, select");
+import { hasModifier, isTyping, nameKey, press, selectByKey } from "../site/keys.js";
+import { leaveNote, takeOneAnswerAtATime } from "./one_answer.js";
 
-  function nextSense() {
-    const senses = [...queue().querySelectorAll("input[name=sense]")];
-    if (senses.length < 2) return;
-    const at = senses.findIndex((sense) => sense.checked);
-    senses[(at + 1) % senses.length].click();
-  }
+const queue = () => document.getElementById("queue");
 
-  function typed(event) {
-    if (event.key === "Escape") {
-      document.activeElement.blur();
-    } else if (event.key === "Enter" && event.target.id === "find") {
-      event.preventDefault();
-      queue().querySelector("#found button")?.click();
-    } else if (event.key === "Enter" && event.target.id === "note") {
-      event.preventDefault(); // a note is saved with the decision; Enter must not choose one
-      event.target.blur();
-    }
-  }
+function chooseNextSense() {
+  const senses = [...queue().querySelectorAll("input[name=sense]")];
+  if (senses.length < 2) return;
+  const place = senses.findIndex((sense) => sense.checked);
+  senses[(place + 1) % senses.length].click();
+}
 
-  function pressed(key) {
-    if (key === "/" || key === "n") return field(key === "/" ? "find" : "note");
-    if (key === "s") nextSense();
-    return document.querySelector(`main [data-keys~="${CSS.escape(key)}"]`);
-  }
-
-  document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-    if (typing(event.target)) return typed(event);
-    if (event.repeat) return; // a key held down is one answer
-    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    // Enter belongs to what has the focus, the arrows to the radios of a group.
-    if (key === "Enter" && event.target.matches("a, button, input, summary")) return;
-    if (key.startsWith("Arrow") && event.target.matches("input")) return;
-    const found = pressed(key);
-    if (!found) return;
+function handleFieldKey(event) {
+  if (event.key === "Escape") {
+    document.activeElement.blur();
+  } else if (event.key === "Enter" && event.target.id === "find") {
     event.preventDefault();
-    if (typing(found)) found.focus();
-    else found.click();
-  });
+    queue().querySelector("#found button")?.click();
+  } else if (event.key === "Enter" && event.target.id === "note") {
+    leaveNote(event);
+  }
+}
 
-  // The help gives the focus back to its button, where Enter would open it again.
-  document.addEventListener("close", (event) => { if (event.target.id === "keys") document.activeElement.blur(); }, true);
+function findControl(key) {
+  if (key === "/") return document.getElementById("find");
+  if (key === "n") return document.getElementById("note");
+  if (key === "s") chooseNextSense();
+  return document.querySelector(`main ${selectByKey(key)}`);
+}
 
-  document.addEventListener("click", (event) => {
-    const dialog = event.target.closest("[data-open]")?.dataset.open;
-    if (dialog) field(dialog).showModal();
-  });
+/* Enter belongs to what has the focus, the arrows to the radios of a group. */
+function isOfFocus(key, element) {
+  if (key === "Enter") return element.matches("a, button, input, summary");
+  return key.startsWith("Arrow") && element.matches("input");
+}
 
-  // One answer at a time: a second key before the next class is there would be about a class nobody saw.
-  document.addEventListener("htmx:beforeRequest", (event) => {
-    if (event.detail.target?.id !== "queue") return;
-    if (sending) return event.preventDefault();
-    sending = true;
-    queue().classList.add("is-sending");
-  });
+document.addEventListener("keydown", (event) => {
+  if (hasModifier(event) || document.querySelector("dialog[open]")) return;
+  if (isTyping(event.target)) {
+    handleFieldKey(event);
+    return;
+  }
+  if (event.repeat) return; // a key held down is one answer
+  const key = nameKey(event);
+  if (isOfFocus(key, event.target)) return;
+  const control = findControl(key);
+  if (!control) return;
+  event.preventDefault();
+  press(control);
+});
 
-  document.addEventListener("htmx:beforeSwap", (event) => {
-    if (event.detail.target?.id !== "queue") return;
-    const whole = event.detail.serverResponse.includes('id="queue"');
-    if (whole && [400, 409].includes(event.detail.xhr.status)) {
-      event.detail.shouldSwap = true;
-      event.detail.isError = false;
-    } else if (!whole && event.detail.xhr.status < 500) {
-      event.detail.shouldSwap = false; // signed out meanwhile: loading the page again says what is wrong
-      location.reload();
-    }
-  });
+// The help gives the focus back to its button, where Enter would open it again.
+document.addEventListener(
+  "close",
+  (event) => {
+    if (event.target.id === "keys") document.activeElement.blur();
+  },
+  true,
+);
 
-  document.addEventListener("htmx:afterRequest", (event) => {
-    if (event.detail.target?.id !== "queue") return;
-    sending = false;
-    queue().classList.remove("is-sending");
-    if (!event.detail.successful && ![400, 409].includes(event.detail.xhr.status)) field("queue-trouble").hidden = false;
-  });
+document.addEventListener("click", (event) => {
+  const dialog = event.target.closest("[data-open]")?.dataset.open;
+  if (dialog) document.getElementById(dialog).showModal();
+});
 
-  document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.target?.id === "queue") scrollTo({ top: 0 });
-  });
-})();
+takeOneAnswerAtATime("queue", () => scrollTo({ top: 0 }));

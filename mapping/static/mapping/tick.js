@@ -1,27 +1,25 @@
 /* Tick or untick all boxes of a list, and say how many are ticked. Without this file they are ticked one by one. */
-"use strict";
-(() => {
-  const boxes = (all) => [...all.form.querySelectorAll(`input[name="${all.dataset.tick}"]`)];
+const findBoxes = (all) => [...all.form.querySelectorAll(`input[name="${all.dataset.tick}"]`)];
 
-  function tell(all) {
-    const every = boxes(all);
-    const ticked = every.filter((box) => box.checked).length;
-    all.checked = ticked > 0 && ticked === every.length;
-    all.indeterminate = ticked > 0 && ticked < every.length;
-    const words = all.form.querySelector(`[data-ticked="${all.dataset.tick}"]`);
-    words.dataset.empty ??= words.textContent;
-    words.textContent = ticked ? `${ticked} of ${every.length} ticked` : words.dataset.empty;
-  }
+function showCount(all) {
+  const boxes = findBoxes(all);
+  const count = boxes.filter((box) => box.checked).length;
+  all.checked = count > 0 && count === boxes.length;
+  all.indeterminate = count > 0 && count < boxes.length;
+  const words = all.form.querySelector(`[data-ticked="${all.dataset.tick}"]`);
+  words.dataset.empty ??= words.textContent;
+  words.textContent = count ? `${count} of ${boxes.length} ticked` : words.dataset.empty;
+}
 
-  document.addEventListener("change", (event) => {
-    const form = event.target.form;
-    const all = form?.querySelector("input[data-tick]");
-    if (!all) return;
-    if (event.target === all) for (const box of boxes(all)) box.checked = all.checked;
-    tell(all);
-  });
+function showCounts() {
+  for (const all of document.querySelectorAll("input[data-tick]")) showCount(all);
+}
 
-  const tellAll = () => { for (const all of document.querySelectorAll("input[data-tick]")) tell(all); };
-  document.addEventListener("htmx:afterSettle", tellAll);
-  addEventListener("pageshow", tellAll); // the browser's Back restores ticks
-})();
+document.addEventListener("change", ({ target }) => {
+  const all = target.form?.querySelector("input[data-tick]");
+  if (!all) return;
+  if (target === all) for (const box of findBoxes(all)) box.checked = all.checked;
+  showCount(all);
+});
+document.addEventListener("htmx:afterSettle", showCounts);
+addEventListener("pageshow", showCounts); // the browser's Back restores ticks

@@ -38,7 +38,7 @@ def test_form_says_what_it_will_learn_from(
     client = client_for("admin")
     page = client.get(URL).content.decode()
     assert "<b>40</b>" in page
-    assert "<b>3</b><span>hashtags" in page
+    assert "<b>3</b> <span>hashtags" in page
     assert "1 photos of 1 class have no label" in " ".join(page.split())
     for preset in PRESETS.values():
         assert preset.title in page

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from django.test import Client
@@ -12,7 +13,7 @@ from mapping.models import Hashtag, MappingEntry, Release, ReleaseLabel, SceneCl
 from tests.validation.conftest import MakeCampaign, MakeVote
 from trainer.models import TrainedModel
 from validation.agreement.blame import PARTIES, Blame, blame, scenes
-from validation.agreement.rivals import duels, releases, won
+from validation.agreement.rivals import Duel, _corrected, duels, releases, won
 from validation.campaigns.questions import make_questions
 from validation.models import Campaign, Prediction, Question
 from validation.voting import votes
@@ -133,6 +134,16 @@ def test_a_rival_is_scored_on_the_votes_already_given(
     for nothing in (cell.replace("theirs", "ours"), cell + "9", cell.replace("model-", "release-")):
         assert client.get(nothing).content.count(b"<figure>") == 0
     assert Question.objects.filter(campaign=campaign).count() == 4  # nobody is asked anew
+
+
+def test_rivals_shown_together_are_corrected_together() -> None:
+    one = Duel(
+        "A", "", "", suggested=9, photos=9, same=3, ours=None, theirs=None, only_ours=0, only_theirs=6, p=0.03
+    )
+    assert _corrected([one])[0].verdict == "better"
+    together = _corrected([one, replace(one, p=0.04)])
+    assert [duel.holm for duel in together] == pytest.approx([0.06, 0.06])
+    assert {duel.verdict for duel in together} == {""}
 
 
 def test_a_release_is_scored_by_the_scenes_the_model_saw(

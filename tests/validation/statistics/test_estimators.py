@@ -187,6 +187,16 @@ def test_gwets_own_example() -> None:
     assert found.alpha < 0
 
 
+def test_alpha_as_published_and_as_the_package_krippendorff_gives() -> None:
+    """K. Krippendorff 2011, section A; and what version 0.9.0 of the package said of six questions."""
+    published = reliability(np.array([(0, 2), *[(1, 1)] * 4, *[(2, 0)] * 5]))
+    assert published is not None
+    assert published.alpha == pytest.approx(0.095, abs=0.0005)
+    uneven = reliability(np.array([(3, 0), (2, 1), (0, 4), (5, 2), (1, 1), (1, 5), (1, 0), (0, 0)]))
+    assert uneven is not None
+    assert uneven.alpha == pytest.approx(0.28205128205128205, abs=1e-12)
+
+
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=30))
 def test_percent_is_the_share_of_equal_pairs(counts: list[tuple[int, int]]) -> None:
     shares = []
@@ -224,6 +234,7 @@ def test_a_careless_half_of_the_crowd_is_found_and_outvoted() -> None:
     assert ((found.fits > 0.5) == truth).mean() > max(0.985, (majority == truth).mean())
     assert found.sensitivity[:5].min() > 0.9 > 0.7 > found.sensitivity[5:].max()
     assert found.prevalence == pytest.approx(truth.mean(), abs=0.02)
+    assert found.prevalence == pytest.approx(0.6399, abs=0.0005)  # crowd-kit 1.4.2, which does not smooth
 
 
 def test_no_votes_no_judgement() -> None:

@@ -1,58 +1,74 @@
-"use strict";
+/* The trainer's forms. Without this file they work all the same. */
+
 // A form marked data-once is sent once: the second click of a double click does nothing.
 // The server copes with both anyway; this spares people the question whether it worked.
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (!form.matches("[data-once]")) return;
-  if (form.dataset.sent) { event.preventDefault(); return; }
+  if (form.dataset.sent) {
+    event.preventDefault();
+    return;
+  }
   form.dataset.sent = "yes";
-  form.querySelectorAll("button").forEach((button) => { button.setAttribute("aria-busy", "true"); });
+  for (const button of form.querySelectorAll("button")) button.setAttribute("aria-busy", "true");
 });
 // Back in the history a page stands as it was left: its forms may be sent again.
-window.addEventListener("pageshow", () => {
-  document.querySelectorAll("[data-once]").forEach((form) => {
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("[data-once]")) {
     delete form.dataset.sent;
-    form.querySelectorAll("button").forEach((button) => { button.removeAttribute("aria-busy"); });
-  });
+    for (const button of form.querySelectorAll("button")) button.removeAttribute("aria-busy");
+  }
 });
 
 // The try-it form takes a dropped or pasted photo, and asks as soon as it has one.
-const drop = document.querySelector("[data-drop]");
-if (drop) {
-  const input = drop.querySelector("input[type=file]");
+function takePhotos(form) {
+  const input = form.querySelector("input[type=file]");
   const take = (files) => {
     const photo = [...files].find((file) => file.type.startsWith("image/"));
     if (!photo) return;
     const chosen = new DataTransfer();
     chosen.items.add(photo);
     input.files = chosen.files;
-    drop.requestSubmit();
+    form.requestSubmit();
   };
-  input.addEventListener("change", () => { if (input.files.length) drop.requestSubmit(); });
+  input.addEventListener("change", () => {
+    if (input.files.length) form.requestSubmit();
+  });
   for (const name of ["dragenter", "dragover"]) {
-    drop.addEventListener(name, (event) => { event.preventDefault(); drop.classList.add("is-over"); });
+    form.addEventListener(name, (event) => {
+      event.preventDefault();
+      form.classList.add("is-over");
+    });
   }
   for (const name of ["dragleave", "drop"]) {
-    drop.addEventListener(name, () => drop.classList.remove("is-over"));
+    form.addEventListener(name, () => form.classList.remove("is-over"));
   }
-  drop.addEventListener("drop", (event) => { event.preventDefault(); take(event.dataTransfer.files); });
-  document.addEventListener("paste", (event) => { take(event.clipboardData.files); });
+  form.addEventListener("drop", (event) => {
+    event.preventDefault();
+    take(event.dataTransfer.files);
+  });
+  document.addEventListener("paste", (event) => take(event.clipboardData.files));
 }
 
 // A changed setting is marked, and counted in the line that stands above a closed form.
-const markChanged = () => {
+function markChanges() {
   const settings = document.getElementById("settings");
   if (!settings) return;
   let count = 0;
   for (const input of settings.querySelectorAll("[data-filled]")) {
-    const changed = input.value.trim() !== input.dataset.filled;
-    input.closest(".setting").classList.toggle("is-changed", changed);
-    count += changed;
+    const isChanged = input.value.trim() !== input.dataset.filled;
+    input.closest(".setting").classList.toggle("is-changed", isChanged);
+    if (isChanged) count += 1;
   }
   const words = settings.querySelector("[data-changed-count]");
   words.dataset.before ??= words.textContent;
   words.textContent = count ? `${count} changed` : words.dataset.before;
-};
-document.addEventListener("input", (event) => { if (event.target.closest("#settings")) markChanged(); });
-document.addEventListener("htmx:afterSettle", markChanged);
-document.addEventListener("DOMContentLoaded", markChanged);
+}
+document.addEventListener("input", (event) => {
+  if (event.target.closest("#settings")) markChanges();
+});
+document.addEventListener("htmx:afterSettle", markChanges);
+document.addEventListener("DOMContentLoaded", markChanges);
+
+const drop = document.querySelector("[data-drop]");
+if (drop) takePhotos(drop);

@@ -1,21 +1,37 @@
-/* A card that follows the finger. Beyond the threshold, or with a flick, it calls answered("right" | "left" |
+/* A card that follows the finger. Beyond the threshold, or with a flick, it calls answer("right" | "left" |
    "up" | "down"); short of it, it springs back. With reduced motion the card stays and only its mark shows.
    Whoever looks closer, scrolls or selects the caption says nothing by it. */
-"use strict";
-function followFinger(card, answered) {
-  const FLICK = 0.6; // px/ms
+
+const FLICK = 0.6; // px/ms
+const SHORTEST_FLICK = 40; // px
+const SLIGHTEST = 8; // px before the mark says where it goes
+
+/* From here on a swipe answers, in px. */
+export const findThreshold = (width) => Math.min(120, width * 0.28);
+
+/* isScrolling: the page scrolls up and down, so only left and right answer. */
+export function findDirection(dx, dy, isScrolling) {
+  if (Math.abs(dx) >= Math.abs(dy)) return dx > 0 ? "right" : "left";
+  if (isScrolling) return null;
+  return dy > 0 ? "down" : "up";
+}
+
+const isZoomed = () => (globalThis.visualViewport?.scale ?? 1) > 1.01;
+const measure = (dx, dy) => Math.max(Math.abs(dx), Math.abs(dy));
+
+/* What a finished swipe says, or null. */
+export function judgeSwipe({ dx, dy, ms, width, isScrolling }) {
+  const distance = measure(dx, dy);
+  const speed = distance / Math.max(1, ms);
+  const isFar = distance >= findThreshold(width);
+  const isFlick = distance > SHORTEST_FLICK && speed > FLICK;
+  return isFar || isFlick ? findDirection(dx, dy, isScrolling) : null;
+}
+
+export function followFinger(card, answer) {
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   const short = matchMedia("(max-height: 559px)"); // the page scrolls there: up and down are not ours
   let start = null;
-
-  const far = () => Math.min(120, card.clientWidth * 0.28);
-  const isZoomed = () => (window.visualViewport?.scale ?? 1) > 1.01;
-
-  function way(dx, dy) {
-    if (Math.abs(dx) >= Math.abs(dy)) return dx > 0 ? "right" : "left";
-    if (short.matches) return null;
-    return dy > 0 ? "down" : "up";
-  }
 
   function rest() {
     start = null;
@@ -28,9 +44,9 @@ function followFinger(card, answered) {
     if (start?.id !== event.pointerId) return;
     const dx = event.clientX - start.x;
     const dy = event.clientY - start.y;
-    const distance = Math.max(Math.abs(dx), Math.abs(dy));
-    if (distance > 8) card.dataset.way = way(dx, dy) ?? "";
-    card.style.setProperty("--sure", Math.min(1, distance / far()).toFixed(2));
+    const distance = measure(dx, dy);
+    if (distance > SLIGHTEST) card.dataset.way = findDirection(dx, dy, short.matches) ?? "";
+    card.style.setProperty("--sure", Math.min(1, distance / findThreshold(card.clientWidth)).toFixed(2));
     if (still.matches) return;
     card.classList.add("is-dragged");
     card.style.setProperty("--dx", `${dx}px`);
@@ -40,13 +56,15 @@ function followFinger(card, answered) {
 
   function end(event) {
     if (start?.id !== event.pointerId) return;
-    const dx = event.clientX - start.x;
-    const dy = event.clientY - start.y;
-    const distance = Math.max(Math.abs(dx), Math.abs(dy));
-    const speed = distance / Math.max(1, event.timeStamp - start.time);
+    const direction = judgeSwipe({
+      dx: event.clientX - start.x,
+      dy: event.clientY - start.y,
+      ms: event.timeStamp - start.time,
+      width: card.clientWidth,
+      isScrolling: short.matches,
+    });
     rest();
-    const where = way(dx, dy);
-    if (where && (distance >= far() || (distance > 40 && speed > FLICK))) answered(where);
+    if (direction) answer(direction);
   }
 
   card.addEventListener("pointerdown", (event) => {
@@ -61,6 +79,6 @@ function followFinger(card, answered) {
   card.addEventListener("pointerup", end);
   card.addEventListener("pointercancel", rest);
   // Zoomed in, one finger moves the page about: see .is-zoomed in vote.css.
-  window.visualViewport?.addEventListener("resize", () => card.classList.toggle("is-zoomed", isZoomed()));
+  globalThis.visualViewport?.addEventListener("resize", () => card.classList.toggle("is-zoomed", isZoomed()));
   card.addEventListener("dragstart", (event) => event.preventDefault());
 }

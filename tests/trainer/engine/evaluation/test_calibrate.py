@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.metrics import log_loss
 
 from trainer.engine.evaluation import calibrate
 from trainer.engine.evaluation.report import softmax
@@ -22,6 +23,19 @@ def overconfident(count: int = 4000, factor: float = 3.0) -> tuple[np.ndarray, n
 def test_the_temperature_undoes_overconfidence() -> None:
     logits, true = overconfident(factor=3.0)
     assert calibrate.fit_temperature(logits, true) == pytest.approx(3.0, rel=0.1)
+
+
+def test_no_other_temperature_has_less_log_loss() -> None:
+    logits, true = overconfident(count=500)
+    best = calibrate.fit_temperature(logits, true)
+    least, colder, warmer = (log_loss(true, softmax(logits, best * by)) for by in (1, 0.999, 1.001))
+    assert least < min(colder, warmer)
+
+
+def test_the_temperature_stays_within_its_bounds() -> None:
+    labels = np.arange(30) % 3
+    assert calibrate.fit_temperature(np.eye(3)[labels], labels) == pytest.approx(0.2, abs=1e-6)
+    assert calibrate.fit_temperature(np.eye(3)[labels], (labels + 1) % 3) == pytest.approx(10, abs=1e-4)
 
 
 def test_thresholds_reach_the_target_on_new_photos() -> None:
