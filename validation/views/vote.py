@@ -27,6 +27,7 @@ from jobs.request import Request
 from validation.agreement import lists
 from validation.forms.vote import MoreForm, UndoForm, VoteForm, number
 from validation.models import Answer, Campaign, Guest, Photo, Vote
+from validation.models.answers import MEANINGS
 from validation.people import crowd
 from validation.people.guests import GuestVotes
 from validation.voting import assignment, votes
@@ -141,9 +142,10 @@ def vote(request: Request, campaign: Campaign) -> HttpResponse:
         "campaign": campaign,
         "assignment": assigned,
         "request_id": uuid4(),
-        "state": _state(request, campaign, AHEAD, assigned),
+        "state": _state(request, campaign, AHEAD, assigned) | {"answers": _answers()},
         "reasons": [(key, words) for key, words in _reasons().items()],
-        "answer_words": _answers(),
+        "buttons": [(answer, answer.button, _(answer.button.label)) for answer in MEANINGS],
+        "undo_words": _(Answer(assigned.last_vote.answer).words) if assigned.last_vote else "",
         "can_switch": not campaign.language,
         "is_guest": _is_guest(request),
     }
@@ -356,5 +358,14 @@ def _reasons() -> dict[str, str]:
     }
 
 
-def _answers() -> dict[str, str]:
-    return {answer.value: _(answer.words) for answer in Answer}
+def _answers() -> dict[str, dict[str, Any]]:
+    """What the page's script must know about each answer."""
+    return {
+        answer.value: {
+            "words": _(answer.words),
+            "swipes": answer.button.swipes,
+            "judges": answer.is_judgement,
+            "takes_reason": answer.takes_reason,
+        }
+        for answer in Answer
+    }
