@@ -18,7 +18,7 @@ from trainer.engine.photos.loaders import rows
 
 STUCK = """
 import multiprocessing, os, signal, sys, time
-from trainer.engine.loaders import noticed
+from trainer.engine.photos.loaders import noticed
 if __name__ == "__main__":
     child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
     child.start()
@@ -28,7 +28,7 @@ if __name__ == "__main__":
 """
 ENDS = """
 import multiprocessing, time
-from trainer.engine.loaders import noticed
+from trainer.engine.photos.loaders import noticed
 child = multiprocessing.get_context("fork").Process(target=int)
 child.start()
 with noticed([child.sentinel], seconds=60):

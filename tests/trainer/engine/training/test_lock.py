@@ -20,7 +20,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from trainer.engine.events import StopRequest
-from trainer.engine.lock import only_trainer
+from trainer.engine.training.lock import only_trainer
 with only_trainer(Path(sys.argv[1]), StopRequest()):
     print("held", flush=True)
     sys.stdin.read()
