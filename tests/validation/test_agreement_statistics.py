@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
 
 from validation.agreement import FEW, Rate, majority, wilson
 
@@ -16,6 +15,8 @@ def test_majority() -> None:
 
 @pytest.mark.parametrize(("k", "n"), [(0, 1), (1, 1), (0, 12), (12, 12), (7, 10), (86, 100), (129, 150)])
 def test_wilson_equals_scipy(k: int, n: int) -> None:
+    from scipy.stats import binomtest
+
     known = binomtest(k, n).proportion_ci(method="wilson")
     assert wilson(k / n, n) == pytest.approx((known.low, known.high), abs=1e-12)
 
