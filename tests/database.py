@@ -67,7 +67,7 @@ def _copy_postgres(name: str) -> None:
 
 def _server_cursor() -> AbstractContextManager[Any]:
     """Of PostgreSQL's own database: nobody may be connected to one that is copied or dropped."""
-    cursor: AbstractContextManager[Any] = connection._nodb_cursor()  # type: ignore[attr-defined]
+    cursor: AbstractContextManager[Any] = connection._nodb_cursor()
     return cursor
 
 
