@@ -268,8 +268,8 @@ def _receive(intake: Intake, file: IntakeFile, source: Source) -> tuple[State, s
 
 
 def _is_of_the_storage(error: OSError, intake: Intake) -> bool:
-    """Whether the disk failed and not the file. We wrote the uploads ourselves: only a missing one is refused,
-    and only if others are there; if all are gone, so is the disk.
+    """Whether the disk failed, not the file. We wrote the uploads ourselves, so only a missing one is refused,
+    and only if others are there. If all are gone, so is the disk.
     """
     if intake.kind == Intake.Kind.FOLDER:
         return error.errno in FAILED_DISK

@@ -31,8 +31,9 @@ def block(media: Path) -> Path:
 
 
 def attempt(intake: Intake) -> Job:
-    work.run(job_id=str(intake.job_id))
-    return Job.objects.get(pk=intake.job_id)
+    assert intake.job
+    work.run(job_id=str(intake.job.pk))
+    return Job.objects.get(pk=intake.job.pk)
 
 
 @pytest.mark.parametrize("kind", ["uploads", "archive", "folder"])
