@@ -268,7 +268,7 @@ def _receive(intake: Intake, file: IntakeFile, source: Source) -> tuple[State, s
 
 
 def _is_of_the_storage(error: OSError, intake: Intake) -> bool:
-    """Whether the disk failed, not the file. We wrote the uploads ourselves, so only a missing one is refused,
+    """Whether the disk failed, not the file. We stored the uploads, so only a missing one is refused,
     and only if others are there. If all are gone, so is the disk.
     """
     if intake.kind == Intake.Kind.FOLDER:
