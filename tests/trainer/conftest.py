@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ MODEL_MANIFEST = {
 }
 
 
+@cache
 def jpeg(colour: tuple[int, int, int] = (200, 40, 90), size: tuple[int, int] = (48, 32)) -> bytes:
     out = io.BytesIO()
     Image.new("RGB", size, colour).save(out, "JPEG")

@@ -15,6 +15,7 @@ from django.db.models import Sum
 
 from validation.campaigns.counts import recount
 from validation.models import Campaign, Participation, Standing, Vote
+from validation.templatetags.agreement_words import percent
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -29,7 +30,7 @@ ENOUGH_CONTROLS = 5
 MOST_CONTROL_FITS = 0.6  # wrong hashtags on purpose that somebody finds fitting
 ENOUGH_FOR_ALWAYS = 50
 ALWAYS = 0.98
-CARELESS = "fewer than 85 % of the known answers right"
+CARELESS = f"fewer than {percent(LEAST_RIGHT)} of the known answers right"
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class PersonRow:
 def people(campaign: Campaign) -> list[PersonRow]:
     """Everybody who answered in the campaign, who needs a look first, then by number of answers."""
     rows = Participation.objects.filter(campaign=campaign).select_related("person__standing", "person__guest")
-    found = [
+    table = [
         PersonRow(
             row.person_id,
             row.person.get_username(),
@@ -105,7 +106,7 @@ def people(campaign: Campaign) -> list[PersonRow]:
         )
         for row in rows
     ]
-    return sorted(found, key=lambda one: (not _needs_a_look(one), -one.answers, one.person_id))
+    return sorted(table, key=lambda one: (not _needs_a_look(one), -one.answers, one.person_id))
 
 
 def _needs_a_look(row: PersonRow) -> bool:
@@ -132,10 +133,10 @@ def pause_if_careless(person: AbstractBaseUser) -> bool:
     """Pause somebody who is wrong too often about known answers, in all campaigns together, unless an admin
     trusts them. True if they are paused now.
     """
-    known = Participation.objects.filter(person_id=person.pk).aggregate(
+    totals = Participation.objects.filter(person_id=person.pk).aggregate(
         n=Sum("gold"), right=Sum("gold_right")
     )
-    if not known["n"] or known["n"] < ENOUGH_GOLD or known["right"] / known["n"] >= LEAST_RIGHT:
+    if not totals["n"] or totals["n"] < ENOUGH_GOLD or totals["right"] / totals["n"] >= LEAST_RIGHT:
         return False
     if Standing.objects.filter(person_id=person.pk, is_trusted=True).exists():
         return False

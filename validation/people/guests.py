@@ -85,11 +85,11 @@ def make_guest(*, campaign: Campaign) -> User:
 
 def _forget_who_never_voted() -> None:
     """Guests without a vote whose session has ended: nobody can be them any more. Votes keep their guest."""
-    gone = Guest.objects.filter(
+    guests = Guest.objects.filter(
         ~Exists(Vote.objects.filter(person_id=OuterRef("user_id"))),
         created_at__lt=timezone.now() - timedelta(seconds=settings.SESSION_COOKIE_AGE),
         user__password__startswith=UNUSABLE_PASSWORD_PREFIX,
         user__groups=None,
     )
-    chosen = list(gone.values_list("user_id", flat=True)[:AT_ONCE])
-    get_user_model().objects.filter(pk__in=chosen).delete()
+    user_pks = list(guests.values_list("user_id", flat=True)[:AT_ONCE])
+    get_user_model().objects.filter(pk__in=user_pks).delete()

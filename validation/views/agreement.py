@@ -16,6 +16,8 @@ from validation.agreement.blame import PARTIES, blame, owed_to, scenes
 from validation.forms.agreement import ResultsFilter
 from validation.models import Campaign, Question
 from validation.photos import corrections
+from validation.statistics.rate import FEW
+from validation.statistics.yes_saying import ENOUGH, ENOUGH_PHOTOS
 
 PAGE = 48  # photos
 THESIS = {"overall": 0.86, "class_weighted": 0.83}  # its chapter 7: other photos, other people
@@ -26,15 +28,18 @@ THESIS = {"overall": 0.86, "class_weighted": 0.83}  # its chapter 7: other photo
 def agreement(request: HttpRequest) -> HttpResponse:
     form = ResultsFilter(request.GET)
     form.is_valid()
-    chosen = form.cleaned_data.get("campaign")
-    summary = results.summarise(chosen)
+    campaign = form.cleaned_data.get("campaign")
+    summary = results.summarise(campaign)
     context = {
         "form": form,
-        "campaign": chosen,
+        "campaign": campaign,
         "summary": summary,
         "has_campaigns": Campaign.objects.exists(),
         "thesis": THESIS,
         "over_time": _over_time(summary),
+        "few": FEW,
+        "enough_answers": ENOUGH,
+        "enough_photos": ENOUGH_PHOTOS,
     }
     return render(request, "validation/agreement.html", context)
 
@@ -62,7 +67,7 @@ def votes(request: HttpRequest) -> HttpResponse:
     """The photos and votes behind a bar of the agreement page."""
     form = ResultsFilter(request.GET)
     form.is_valid()
-    chosen: dict[str, Any] = {
+    filters: dict[str, Any] = {
         field: form.cleaned_data.get(field) or "" for field in ("hashtag", "said", "scene")
     }
     campaign = form.cleaned_data.get("campaign")
@@ -70,12 +75,12 @@ def votes(request: HttpRequest) -> HttpResponse:
     kind = Question.Kind.SILENCE if silent else Question.Kind.SUGGESTION
     among, why = _chosen(form, campaign) if campaign else (None, "")
     tenth = form.cleaned_data.get("tenth")
-    shown = lists.judged_photos(campaign, **chosen, tenth=tenth, kind=kind, among=among)
+    questions = lists.judged_photos(campaign, **filters, tenth=tenth, kind=kind, among=among)
     query = request.GET.copy()
     query.pop("page", None)
-    context = chosen | {
+    context = filters | {
         "form": form,
-        "page": Paginator(shown, PAGE).get_page(request.GET.get("page")),
+        "page": Paginator(questions, PAGE).get_page(request.GET.get("page")),
         "campaign": campaign,
         "silent": silent,
         "why": why,
@@ -101,9 +106,14 @@ def _chosen(form: ResultsFilter, campaign: Campaign) -> tuple[list[int] | None, 
 @permission_required("validation.view_vote", raise_exception=True)
 def mend(request: HttpRequest, pk: int) -> HttpResponse:
     """Disagreements by whom they are owed to, and the rows of the mapping that have most of them."""
-    shown = get_object_or_404(Campaign.objects.select_related("model"), pk=pk)
+    campaign = get_object_or_404(Campaign.objects.select_related("model"), pk=pk)
     corrected = corrections.trainable().count()
-    context = {"campaign": shown, "blame": blame(shown), "rows": scenes(shown), "corrected": corrected}
+    context = {
+        "campaign": campaign,
+        "blame": blame(campaign),
+        "rows": scenes(campaign),
+        "corrected": corrected,
+    }
     return render(request, "validation/mend.html", context)
 
 
@@ -111,6 +121,6 @@ def mend(request: HttpRequest, pk: int) -> HttpResponse:
 @permission_required("validation.view_vote", raise_exception=True)
 def models(request: HttpRequest, pk: int) -> HttpResponse:
     """The campaign's model against others, on the votes already given."""
-    shown = get_object_or_404(Campaign.objects.select_related("model", "job"), pk=pk)
-    parts = [("Rival models", rivals.duels(shown)), ("Releases of the mapping", rivals.releases(shown))]
-    return render(request, "validation/models.html", {"campaign": shown, "parts": parts})
+    campaign = get_object_or_404(Campaign.objects.select_related("model", "job"), pk=pk)
+    parts = [("Rival models", rivals.duels(campaign)), ("Releases of the mapping", rivals.releases(campaign))]
+    return render(request, "validation/models.html", {"campaign": campaign, "parts": parts})
