@@ -400,7 +400,7 @@ def expect_refused(page: Page, words: str) -> None:
 
 
 def test_nobody_judges_a_photo_they_have_not_seen(campaign: Campaign, page_for: PageFor) -> None:
-    """One that is not here yet is awaited, and one that cannot be loaded may only be skipped."""
+    """One that is not here yet is awaited, and one that cannot be loaded may can only skip it."""
     page = page_for("validator")
     page.clock.install()
     held = hold(page, "**/*.jpg*")
@@ -413,10 +413,10 @@ def test_nobody_judges_a_photo_they_have_not_seen(campaign: Campaign, page_for: 
     for route in held:
         route.abort()
     trouble = page.locator(".ballot-trouble")
-    expect(trouble).to_contain_text("only be skipped")
+    expect(trouble).to_contain_text("can only skip it")
     press(page, "f", "s")
     expect(page.locator(".ballot-count")).to_have_text("2 of 3")
-    expect(trouble).to_contain_text("only be skipped")
+    expect(trouble).to_contain_text("can only skip it")
     page.unroute("**/*.jpg*")
     press(page, "s", "f")
     expect(page.get_by_role("heading", name="All done")).to_be_visible()
