@@ -360,7 +360,7 @@ def test_votes_that_wait_until_the_campaign_is_closed(campaign: Campaign, page_f
     page.unroute("**/votes/")
     acts.set_open(campaign=campaign, is_open=False)
     page.goto(f"/validation/vote/{campaign.pk}/")
-    expect(page.locator(".ballot-trouble")).to_contain_text("not kept: 2.")
+    expect(page.locator(".ballot-trouble")).to_contain_text("campaign had closed: 2.")
     assert page.evaluate("localStorage.length") == 0
     assert answers() == []
 
@@ -380,7 +380,7 @@ def test_what_was_not_kept_is_neither_undone_nor_explained(campaign: Campaign, p
         answer="fits",
         request_id=uuid4(),
     )
-    expect_refused(page, "answered this before: fits")
+    expect_refused(page, "already answered this: fits")
     expect(page.locator(".ballot-count")).to_have_text("2 of 2")
     press(page, "s")
     expect_answers("fits", "skip")
