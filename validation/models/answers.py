@@ -34,22 +34,57 @@ class Answer(models.TextChoices):
         return MEANINGS[self].words
 
     @property
+    def button(self) -> Button:
+        return MEANINGS[self].button
+
+    @property
     def counter(self) -> str:
         """The column of AnswerCounts that a vote with this answer adds one to."""
         return COUNTERS[self.fits]
+
+
+ARROWS = {"left": "←", "down": "↓", "up": "↑", "right": "→"}
+
+
+@dataclass(frozen=True)
+class Button:
+    """How an answer is given on the ballot."""
+
+    label: str
+    key: str
+    swipes: tuple[str, ...] = ()  # keys of ARROWS; the arrow keys do the same
+
+    @property
+    def keys(self) -> str:
+        return " ".join([*(f"Arrow{swipe.capitalize()}" for swipe in self.swipes), self.key])
+
+    @property
+    def sign(self) -> str:
+        return ARROWS[self.swipes[0]] if self.swipes else self.key
 
 
 @dataclass(frozen=True)
 class Meaning:
     fits: bool | None  # what it says about the hashtag; None: neither for nor against it
     words: str  # on the voters' pages, translated there
+    button: Button
     takes_reason: bool = False  # whether the voter is asked why
 
 
+# In the order of the buttons on the ballot.
 MEANINGS = {
-    Answer.FITS: Meaning(fits=True, words=gettext_noop("fits")),
-    Answer.DOES_NOT_FIT: Meaning(fits=False, words=gettext_noop("does not fit"), takes_reason=True),
-    Answer.SKIP: Meaning(fits=None, words=gettext_noop("skipped")),
+    Answer.DOES_NOT_FIT: Meaning(
+        fits=False,
+        words=gettext_noop("does not fit"),
+        button=Button(gettext_noop("Does not fit"), "d", ("left",)),
+        takes_reason=True,
+    ),
+    Answer.SKIP: Meaning(
+        fits=None, words=gettext_noop("skipped"), button=Button(gettext_noop("Skip"), "s", ("down", "up"))
+    ),
+    Answer.FITS: Meaning(
+        fits=True, words=gettext_noop("fits"), button=Button(gettext_noop("Fits"), "f", ("right",))
+    ),
 }
 COUNTERS = {True: "fits", False: "does_not_fit", None: "skips"}
 

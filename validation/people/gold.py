@@ -1,4 +1,4 @@
-"""Known answers: photos and hashtags whose answer is beyond doubt, mixed in to see who looks."""
+"""Gold answers: known answers to some questions, mixed in to see who looks carefully."""
 
 from __future__ import annotations
 
@@ -16,22 +16,20 @@ from validation.models import Answer, Campaign, GoldAnswer, Participation, Quest
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
-LEAST = 3  # answers, all the same, before a question is proposed
+LEAST = 3  # equal answers before a question is proposed
 
 
 def clear(campaign: Campaign) -> QuestionQuerySet:
-    """Questions of the campaign that everybody answered alike and that are not marked yet, clearest first."""
+    """Questions that everybody answered alike and that are not marked yet, those with most answers first."""
     alike = Q(fits__gte=LEAST, does_not_fit=0) | Q(does_not_fit__gte=LEAST, fits=0)
     rows = _unmarked(campaign).filter(alike)
-    # Both kinds are needed, and those that do not fit are rare: they come first.
+    # Both kinds are needed. Those that do not fit are rare, so they come first.
     rows = rows.order_by(F("does_not_fit").desc(), F("fits").desc(), "pk")
     return rows.select_related("photo", "hashtag")
 
 
 def unanswered(campaign: Campaign) -> QuestionQuerySet:
-    """Questions nobody has answered yet, in random order: somebody must know some answers before a crowd can
-    be measured by them.
-    """
+    """Questions without an answer, in random order: an admin marks some before the crowd can be measured."""
     return _unmarked(campaign).unjudged().select_related("photo", "hashtag").order_by("rank")
 
 
@@ -48,14 +46,14 @@ def marked() -> QuerySet[GoldAnswer]:
 def decide(
     *, campaign: Campaign, by: AbstractBaseUser, photo: int, hashtag: int, answer: str, note: str = ""
 ) -> bool:
-    """Mark what is known of a photo and a hashtag ("fits", "does_not_fit"), or take the mark away
-    ("unknown"). Whoever answered a mark that is changed or taken away is not measured by it any more.
+    """Mark the known answer for a photo and a hashtag ("fits", "does_not_fit"), or remove it ("unknown").
+    If an answer is changed or removed, nobody is measured by it any more.
 
-    Campaigns that are open ask about it from now on. False if neither the campaign asks about it nor it is
-    marked: the page was out of date. Repeating it changes nothing.
+    All open campaigns ask about it from now on. False if the campaign does not ask about it and it is not
+    marked: then the page was out of date. Safe to repeat.
     """
     questions = Question.objects.on_pair(photo, hashtag)
-    lock(questions)  # votes on it wait, or have been counted
+    lock(questions)  # votes on it wait, or are counted already
     marks = GoldAnswer.objects.on_pair(photo, hashtag)
     before = marks.first()
     if answer == "unknown":
@@ -79,7 +77,7 @@ def decide(
 
 
 def _measure_nobody_by(mark: GoldAnswer) -> None:
-    """A mark that was wrong: what people answered since it was set tells nothing of how well they look."""
+    """Take answers to a wrong mark out of people's counts: they say nothing about how well somebody looks."""
     votes = Vote.objects.judgements().on_pair(mark.photo_id, mark.hashtag_id)
     for person, where, answer in votes.filter(created_at__gte=mark.set_at).values_list(
         "person_id", "campaign_id", "answer"

@@ -1,4 +1,4 @@
-"""What people say, for those who run the site: the dashboard, the photos behind its bars, what to mend."""
+"""What the votes say, for admins and viewers: the dashboard, the photos behind its bars, what to mend."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def agreement(request: HttpRequest) -> HttpResponse:
 
 
 def _over_time(summary: results.Summary) -> Chart | None:
-    """The running share of fitting suggestions by day, with all that came before them: how it settled."""
+    """How the share of fitting suggestions settled: the running mean by day, earlier answers included."""
     before = summary.earlier
     points, fitting, n = [], before.value * before.n if before else 0.0, before.n if before else 0
     for number, day in enumerate(summary.days, start=1):
@@ -92,7 +92,7 @@ def votes(request: HttpRequest) -> HttpResponse:
 
 
 def _chosen(form: ResultsFilter, campaign: Campaign) -> tuple[list[int] | None, str]:
-    """The questions behind a bar of blame or a cell of a duel, and what they have in common in words."""
+    """The questions behind a bar of causes or a cell of a duel, and what they have in common, in words."""
     data = form.cleaned_data
     if owed := data.get("owed"):
         return owed_to(campaign, owed), f"By the reasons they gave: {PARTIES[owed]}."
@@ -105,7 +105,7 @@ def _chosen(form: ResultsFilter, campaign: Campaign) -> tuple[list[int] | None, 
 @require_GET
 @permission_required("validation.view_vote", raise_exception=True)
 def mend(request: HttpRequest, pk: int) -> HttpResponse:
-    """Disagreements by whom they are owed to, and the rows of the mapping that have most of them."""
+    """Disagreements by cause, and the rows of the mapping that have most of them."""
     campaign = get_object_or_404(Campaign.objects.select_related("model"), pk=pk)
     corrected = corrections.trainable().count()
     context = {
@@ -120,7 +120,7 @@ def mend(request: HttpRequest, pk: int) -> HttpResponse:
 @require_GET
 @permission_required("validation.view_vote", raise_exception=True)
 def models(request: HttpRequest, pk: int) -> HttpResponse:
-    """The campaign's model against others, on the votes already given."""
+    """The campaign's model compared with others on the same votes."""
     campaign = get_object_or_404(Campaign.objects.select_related("model", "job"), pk=pk)
     parts = [("Rival models", rivals.duels(campaign)), ("Releases of the mapping", rivals.releases(campaign))]
     return render(request, "validation/models.html", {"campaign": campaign, "parts": parts})

@@ -1,4 +1,4 @@
-"""Campaigns for those who run them: list, page, rules, link for guests, people, known answers."""
+"""Campaigns, for admins: list, page, rules, link for guests, people, gold answers."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def campaign(request: Request, pk: int) -> HttpResponse:
     page = Paginator(predictions, PAGE)
     counts = {"": summary.photos, "suggested": summary.suggested, **dict(summary.hashtags)}
     counts["silent"] = summary.photos - summary.suggested
-    page.count = counts.get(only, 0)  # known already: counting them again takes as long as listing them
+    page.count = counts.get(only, 0)  # known already; counting again would take as long as listing
     link = guests.link(request, campaign) if request.user.has_perm("validation.change_campaign") else ""
     context = {
         "campaign": campaign,
@@ -91,7 +91,7 @@ def new_campaign(request: Request) -> HttpResponse:
 
 
 def _create(request: Request, form: CampaignForm) -> Campaign | None:
-    """Takes in what can be taken and says what cannot; None with the form's error if nothing is left."""
+    """Take in the photos that can be read and name the others; without any, None and an error on the form."""
     data = form.cleaned_data
     photos, refused = _take_in_all(request, data)
     if data["photos_of"]:
@@ -103,7 +103,7 @@ def _create(request: Request, form: CampaignForm) -> Campaign | None:
         new = acts.create_campaign(
             name=data["name"], model=data["model"], photos=photos, by=request.user, **form.rules()
         )
-    except IntegrityError:  # the same form sent twice at once: the other one made it
+    except IntegrityError:  # the same form was sent twice at once, and the other request created it
         return Campaign.objects.filter(name=data["name"]).first()
     for reason in refused:
         messages.warning(request, f"Not taken in: {reason}")
@@ -139,7 +139,7 @@ def set_open(request: Request, pk: int, is_open: bool) -> HttpResponse:
 def withdraw(request: Request, pk: int, photo_pk: int) -> HttpResponse:
     campaign, photo = get_object_or_404(Campaign, pk=pk), get_object_or_404(Photo, pk=photo_pk)
     removed = acts.withdraw_photo(campaign=campaign, photo=photo)
-    outcome = "is withdrawn: nobody is asked about it here any more." if removed else "was withdrawn already."
+    outcome = "is withdrawn: nobody will be asked about it here." if removed else "was withdrawn already."
     messages.success(request, f"{photo} {outcome}")
     return redirect(campaign)
 
@@ -150,7 +150,7 @@ def withdraw(request: Request, pk: int, photo_pk: int) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @permission_required("validation.change_campaign", raise_exception=True)
 def edit(request: Request, pk: int) -> HttpResponse:
-    """Change the rules of a campaign that runs; a page that saw other rules is refused."""
+    """Change the rules of a running campaign. A page that showed older rules is refused."""
     campaign = get_object_or_404(Campaign, pk=pk)
     seen = rules.rules_seen(campaign)
     form = RulesForm(request.POST or None, instance=campaign)
@@ -166,7 +166,7 @@ def edit(request: Request, pk: int) -> HttpResponse:
         except IntegrityError:
             form.add_error("name", "Campaign with this Name already exists.")
         else:
-            messages.success(request, "The rules are changed." if changed else "Nothing was changed.")
+            messages.success(request, "The rules were changed." if changed else "Nothing was changed.")
             return redirect(campaign)
     context = {"form": form, "campaign": Campaign.objects.get(pk=pk), "seen": seen}
     return render(request, "validation/edit_campaign.html", context, status=422 if form.errors else 200)
@@ -178,7 +178,7 @@ def revoke(request: Request, pk: int) -> HttpResponse:
     campaign = get_object_or_404(Campaign, pk=pk)
     version = number(request.POST.get("version", ""))
     revoked = version is not None and acts.revoke_link(campaign=campaign, version=version)
-    words = "The old link leads nowhere now; here is a new one." if revoked else "It was renewed already."
+    words = "The old link no longer works. Here is a new one." if revoked else "The link was renewed already."
     messages.success(request, words)
     return redirect(campaign)
 
@@ -189,7 +189,7 @@ def revoke(request: Request, pk: int) -> HttpResponse:
 @require_GET
 @permission_required("validation.change_campaign", raise_exception=True)
 def people(request: Request, pk: int) -> HttpResponse:
-    """Who answered how, for whoever decides whose votes count."""
+    """How each person answered, for the admin who decides whose votes count."""
     campaign = get_object_or_404(Campaign, pk=pk)
     page = Paginator(crowd.people(campaign), 100).get_page(request.GET.get("page"))
     story = Standing.history.filter(person__in=[row.person_id for row in page]).select_related("history_user")
@@ -205,9 +205,13 @@ def people(request: Request, pk: int) -> HttpResponse:
 
 
 DECISIONS = {
-    "pause": (crowd.pause, "is paused: nothing more is asked of them.", "was paused already."),
-    "unpause": (crowd.unpause, "may vote again, and is trusted.", "cannot be let vote: see how they stand."),
-    "set-aside": (crowd.set_aside, "is paused, and their votes count nowhere.", "was set aside already."),
+    "pause": (crowd.pause, "is paused and gets no more questions.", "was paused already."),
+    "unpause": (
+        crowd.unpause,
+        "may vote again, and is trusted.",
+        "is not paused, or has votes set aside: bring them back first.",
+    ),
+    "set-aside": (crowd.set_aside, "is paused, and none of their votes count.", "was set aside already."),
     "bring-back": (crowd.bring_back, "stays paused; their votes count again.", "had no votes set aside."),
 }
 
@@ -228,12 +232,12 @@ def decide(request: Request, pk: int, person_pk: int, decision: str) -> HttpResp
 @require_http_methods(["GET", "POST"])
 @permission_required("validation.change_campaign", raise_exception=True)
 def known(request: Request, pk: int) -> HttpResponse:
-    """Questions that people agree on, or nobody has answered yet, to be marked; and those that are known."""
+    """Candidates for gold answers, which people agree on or nobody has answered yet; and the gold answers."""
     campaign = get_object_or_404(Campaign, pk=pk)
     if request.method == "POST":
         form = GoldForm(request.POST)
         if form.is_valid() and gold.decide(campaign=campaign, by=request.user, **form.cleaned_data):
-            messages.success(request, "Noted.")
+            messages.success(request, "Saved.")
         else:
             messages.warning(request, "This page was out of date, so nothing was changed.")
         return redirect(request.get_full_path())

@@ -1,4 +1,4 @@
-"""Photos that come in together, what became of each file, and one photo's own page, where it is withdrawn."""
+"""Intakes, the state of each of their files, and the page of one photo."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def intakes(request: Request) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@never_cache  # a page of the history has the key of a form that was sent
+@never_cache  # going back in the browser must not bring up a form that was sent already
 @permission_required("validation.add_campaign", raise_exception=True)
 def new(request: Request) -> HttpResponse:
     form = IntakeForm(request.POST or None, request.FILES or None, initial=request.GET.dict())
@@ -43,7 +43,8 @@ def new(request: Request) -> HttpResponse:
             return redirect(intake_acts.start(by=request.user, **data))
         except intake_acts.SentAlready as error:
             messages.warning(
-                request, "This form was sent before: here is what it began. For others, open a new one."
+                request,
+                "This form was sent before. Here is the intake it started; for other photos open a new form.",
             )
             return redirect(error.intake)
         except intake_acts.TableError as error:
@@ -76,16 +77,16 @@ def intake(request: Request, pk: int) -> HttpResponse:
 def give_up(request: Request, pk: int) -> HttpResponse:
     intake = get_object_or_404(Intake, pk=pk)
     if intake_acts.give_up(intake=intake):
-        messages.success(request, "What was uploaded and not taken in is deleted.")
+        messages.success(request, "The uploaded files that were not taken in are deleted.")
     else:
-        messages.success(request, "There was nothing to delete, or the job still works on it.")
+        messages.success(request, "There was nothing to delete, or the job is still working.")
     return redirect(intake)
 
 
 @require_GET
 @permission_required("validation.view_vote", raise_exception=True)
 def photo(request: Request, pk: int) -> HttpResponse:
-    """Everything about one photo: its terms, where it is asked about, who said what of it."""
+    """Everything about one photo: its terms, the campaigns that ask about it, its votes."""
     photo = get_object_or_404(Photo.objects.select_related("near_duplicate_of", "withdrawn_by"), pk=pk)
     newest = Correction.history.filter(photo=photo).order_by("-history_id").first()
     questions = photo.questions.select_related("campaign", "hashtag").order_by("pk")
@@ -126,7 +127,7 @@ def withdraw(request: Request, pk: int) -> HttpResponse:
 @require_POST
 @permission_required("validation.change_campaign", raise_exception=True)
 def correct(request: Request, pk: int) -> HttpResponse:
-    """What the photo should have been called."""
+    """Save what the photo shows."""
     photo = get_object_or_404(Photo.objects.shown(), pk=pk)
     form = CorrectionForm(request.POST)
     if not form.is_valid():
@@ -137,7 +138,7 @@ def correct(request: Request, pk: int) -> HttpResponse:
         return redirect("validation:photo_page", pk)
     try:
         row = corrections.correct(photo=photo, by=request.user, **form.cleaned_data)
-        messages.success(request, f"Noted: {row.hashtag or 'other'}.")
+        messages.success(request, f"Saved: {row.hashtag or 'other'}.")
     except corrections.StaleCorrection as error:
         messages.warning(request, str(error))
     return redirect("validation:photo_page", pk)

@@ -1,4 +1,4 @@
-"""The photos themselves: for whoever may see them, and for guests those they are asked about."""
+"""The image files: for people with the permission, and for guests those of their campaign."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from validation.forms.vote import LARGEST
 from validation.models import Guest, Photo, Question
 from validation.views.vote import may_vote
 
-DAY = 86_400  # seconds that a browser may keep a photo, also one that is withdrawn meanwhile
+DAY = 86_400  # seconds for which a browser may cache a photo, even if it is withdrawn in the meantime
 
 
 @require_GET

@@ -1,4 +1,4 @@
-"""Results that leave the site: exports, a figure for slides, and a page for whoever has its link."""
+"""Results that leave the site: exports, a figure for slides, and a public page behind a link."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def publish(request: HttpRequest, pk: int, is_public: bool) -> HttpResponse:
 @require_GET
 @permission_required("validation.view_vote", raise_exception=True)
 def share(request: HttpRequest, pk: int) -> HttpResponse:
-    """What of a campaign may leave the site, and how."""
+    """What can be exported or shared from a campaign."""
     campaign = get_object_or_404(Campaign, pk=pk)
     link = request.build_absolute_uri(reverse("validation:public", args=[exports.public_token(campaign)]))
     context = {"campaign": campaign, "link": link, "fields": exports.FIELDS}
@@ -68,7 +68,7 @@ def share(request: HttpRequest, pk: int) -> HttpResponse:
 @require_GET
 @login_not_required
 def public(request: HttpRequest, token: str) -> HttpResponse:
-    """The result for anybody with the link: no photos, no people, no search engines."""
+    """The result for everybody who has the link, without photos and people, hidden from search engines."""
     campaign = exports.public_campaign(token)
     if campaign is None:
         raise Http404("There is no public result at this address.")

@@ -27,6 +27,7 @@ from jobs.request import Request
 from validation.agreement import lists
 from validation.forms.vote import MoreForm, UndoForm, VoteForm, number
 from validation.models import Answer, Campaign, Guest, Photo, Vote
+from validation.models.answers import MEANINGS
 from validation.people import crowd
 from validation.people.guests import GuestVotes
 from validation.voting import assignment, votes
@@ -56,7 +57,7 @@ def language_for(request: HttpRequest, campaign: Campaign | None = None) -> str:
 
 
 def _page(view: View) -> View:
-    """Finds the campaign, refuses who may not vote in it, and speaks the voter's language."""
+    """Find the campaign, refuse people who may not vote in it, and switch to the voter's language."""
 
     @wraps(view)
     def guarded(request: Request, pk: int) -> HttpResponse:
@@ -72,7 +73,7 @@ def _page(view: View) -> View:
 
 
 def _json(view: View) -> View:
-    """The same for the script: whatever is refused is said in a sentence, never by a redirect."""
+    """The same for the script: a refusal is a sentence in JSON, never a redirect."""
 
     @wraps(view)
     def guarded(request: Request, pk: int) -> HttpResponse:
@@ -141,9 +142,10 @@ def vote(request: Request, campaign: Campaign) -> HttpResponse:
         "campaign": campaign,
         "assignment": assigned,
         "request_id": uuid4(),
-        "state": _state(request, campaign, AHEAD, assigned),
+        "state": _state(request, campaign, AHEAD, assigned) | {"answers": _answers()},
         "reasons": [(key, words) for key, words in _reasons().items()],
-        "answer_words": _answers(),
+        "buttons": [(answer, answer.button, _(answer.button.label)) for answer in MEANINGS],
+        "undo_words": _(Answer(assigned.last_vote.answer).words) if assigned.last_vote else "",
         "can_switch": not campaign.language,
         "is_guest": _is_guest(request),
     }
@@ -151,7 +153,7 @@ def vote(request: Request, campaign: Campaign) -> HttpResponse:
 
 
 def _is_guest(request: Request) -> bool:
-    """Guests have a made-up name, which tells them nothing."""
+    """Guests have a generated name, which the page does not show."""
     return not request.user.has_usable_password()
 
 
@@ -192,11 +194,11 @@ def undo(request: Request, campaign: Campaign) -> HttpResponse:
         return redirect(back)
     except votes.PersonPaused:
         return redirect(back)
-    # The same photo again. A repeated click found nothing to undo and shows whatever is next.
+    # The same photo again; after a repeated click, which had nothing to undo, the next one.
     return redirect(f"{back}?photo={undone.photo_id}" if undone else back)
 
 
-language = login_not_required(require_POST(set_language))  # keeps the choice in a cookie, and goes back
+language = login_not_required(require_POST(set_language))  # stores the choice in a cookie and redirects back
 
 
 # --- JSON for the script ----------------------------------------------------------------------
@@ -212,7 +214,7 @@ def next_questions(request: Request, campaign: Campaign) -> HttpResponse:
 
 
 def _limited(view: View) -> View:
-    """Writes of guests, not faster than they may vote."""
+    """Refuse requests of guests that come faster than they may vote."""
 
     @wraps(view)
     def guarded(request: Request, campaign: Campaign) -> HttpResponse:
@@ -264,7 +266,7 @@ def take_back(request: Request, campaign: Campaign) -> HttpResponse:
 @_json
 @_limited
 def say_more(request: Request, campaign: Campaign) -> HttpResponse:
-    """Why it does not fit, or whether the person would post it: said of a vote that was given."""
+    """Add to a vote why the hashtag does not fit, or whether the person would post it."""
     form = MoreForm(request.POST)
     if not form.is_valid():
         return _refused(_("This answer could not be read, so it was not kept."), 400)
@@ -285,7 +287,7 @@ def say_more(request: Request, campaign: Campaign) -> HttpResponse:
 
 
 def _too_fast(request: Request) -> int | None:
-    """Seconds a guest has to wait; None for members, and where nobody can count (the cache is away)."""
+    """Seconds a guest has to wait; None for members, and while the cache that counts is unreachable."""
     if request.user.has_perm("validation.add_vote"):
         return None
     throttle = GuestVotes()
@@ -323,7 +325,7 @@ def _last(campaign: Campaign, person: User) -> dict[str, Any] | None:
 
 
 def _question(photo: Photo, hashtag: Any, campaign: Campaign, person: User) -> dict[str, Any]:
-    """Nothing of the model: neither its confidence nor whether the answer is known."""
+    """Without the model's confidence or a hint that the answer is known: both would bias voters."""
     large = reverse("validation:photo", args=[photo.pk])
     return {
         "photo": photo.pk,
@@ -342,7 +344,7 @@ def _question(photo: Photo, hashtag: Any, campaign: Campaign, person: User) -> d
 
 
 def _asks_would_post(photo: int, hashtag: int, campaign: Campaign, person: User) -> bool:
-    """The same for the same person and question each time: a reload changes nothing."""
+    """Always the same for one person and question, so that a reload changes nothing."""
     digest = hashlib.sha256(f"{campaign.pk}:{person.pk}:{photo}:{hashtag}".encode()).digest()
     return int.from_bytes(digest[:4], "big") / 2**32 < campaign.would_post_share
 
@@ -356,5 +358,14 @@ def _reasons() -> dict[str, str]:
     }
 
 
-def _answers() -> dict[str, str]:
-    return {answer.value: _(answer.words) for answer in Answer}
+def _answers() -> dict[str, dict[str, Any]]:
+    """What the page's script must know about each answer."""
+    return {
+        answer.value: {
+            "words": _(answer.words),
+            "swipes": answer.button.swipes,
+            "judges": answer.is_judgement,
+            "takes_reason": answer.takes_reason,
+        }
+        for answer in Answer
+    }

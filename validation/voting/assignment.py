@@ -1,9 +1,9 @@
-"""Who is asked what next: questions are leased one by one, when asked for, never in advance.
+"""Which question a person gets next. Questions are leased when a page asks for them, never in advance.
 
-A lease counts as an answer to come until it ends, by itself, so a question is never handed to more people
-than it needs; the vote checks again when it arrives (votes.py). Which question comes next is drawn in two
-streams: audit, the lowest random rank of all that is open, and active, the lowest rank inside the stratum
-that teaches most (decision 0012). Controls, known answers and silent suggestions are mixed in by chance.
+A lease counts as an answer to come until it expires, so a question never goes to more people than it needs.
+When the vote arrives, votes.py checks again. The next question comes from one of two streams: audit, the
+lowest random rank of all open questions, and active, the lowest rank in the stratum that teaches most
+(decision 0012). Controls, known answers and silent suggestions are mixed in at random.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
 LEASE = timedelta(minutes=10)
-COUNTED = 100  # of what is left: beyond it nobody wants to know exactly, and counting would cost
+COUNTED = 100  # questions left: beyond this the exact number interests nobody and is slow to count
 GOLD_AT_HAND = 50
-PASSES = 6  # over what is open: the first waits for nobody, and each of the others may lose a seat
+PASSES = 6  # over the open questions: the first waits for no lock; each later one may lose a race for a seat
 
 Kind, Stream = Question.Kind, Question.Stream
-TO_THE_END = (Kind.SUGGESTION, Kind.CONTROL, Kind.SILENCE)  # gold has no end
+TO_THE_END = (Kind.SUGGESTION, Kind.CONTROL, Kind.SILENCE)  # gold questions are never done
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where one person stands in one campaign. Known answers are in `done` and, evened out, in `total`: the
-    numbers must not tell which question was one.
+    """How far one person is in one campaign. `done` counts known answers, and `total` expects its share of
+    them, so that the numbers do not reveal which question was one.
     """
 
     done: int
@@ -59,7 +59,7 @@ class Progress:
 def next_questions(*, campaign: Campaign, person: AbstractBaseUser, most: int = 1) -> list[Question]:
     """Up to `most` questions for this person, leased to them; empty if nothing is left.
 
-    Those handed out before and not answered come first, in their order: a reload dodges nothing.
+    Questions that were leased before and not answered come first, in their order: a reload avoids none.
     """
     if not campaign.takes_votes:
         return []
@@ -89,9 +89,9 @@ def progress(*, campaign: Campaign, person: AbstractBaseUser) -> Progress:
 
 @dataclass(frozen=True)
 class Assignment:
-    """What one person is asked in one campaign, for a page without script."""
+    """One person's questions and progress in one campaign, for the page."""
 
-    questions: list[Question]  # the one asked, and those that follow; empty: all done
+    questions: list[Question]  # the current one and those that follow; empty: all done
     progress: Progress
     last_vote: Vote | None  # what undo takes back
 
@@ -115,7 +115,7 @@ class Assignment:
 def assign(
     *, campaign: Campaign, person: AbstractBaseUser, photo: int | None = None, most: int = 2
 ) -> Assignment:
-    """The next questions; the one about this photo first if it is held for the person (after an undo)."""
+    """The next questions; after an undo the one about this photo first, if it is leased to the person."""
     questions = next_questions(campaign=campaign, person=person, most=most)
     questions.sort(key=lambda one: one.photo_id != photo)
     last = own_votes(campaign=campaign, person=person).first()
@@ -142,7 +142,7 @@ def live_leases(question_ref: str = "pk") -> QuestionLeaseQuerySet:
 
 
 def lease(*, question: Question, person: AbstractBaseUser) -> None:
-    """Hold a question for the person from now on."""
+    """Lease a question to the person, starting now."""
     QuestionLease.objects.update_or_create(
         question=question, person_id=person.pk, defaults={"expires_at": timezone.now() + LEASE}
     )
@@ -152,7 +152,7 @@ def lease(*, question: Question, person: AbstractBaseUser) -> None:
 
 
 def _handed_out(campaign: Campaign, person: AbstractBaseUser) -> list[Question]:
-    """Without what the person has answered since: in another campaign, under another hashtag."""
+    """Questions leased to the person, without photos that they have answered since in another campaign."""
     questions = Question.objects.of_campaign(campaign).filter(
         ~answered_by(person, only_unseen=campaign.only_unseen),
         Q(is_done=False) | has_gold_answer(),
@@ -194,8 +194,8 @@ def _has_gold(campaign: Campaign) -> bool:
 
 
 def _draw(campaign: Campaign, person: AbstractBaseUser) -> Question | None:
-    """First past what somebody else is taking or answering at this moment; if nothing else is left, after
-    them: nobody shall read "all done" because of somebody who is about to skip.
+    """Try without waiting for locks first. If nothing else is left, wait: nobody should read "all done"
+    because another person, who may skip, holds the last question.
     """
     fronts = Participation.objects.filter(campaign=campaign, person_id=person.pk).values_list(
         "front", flat=True
@@ -214,14 +214,14 @@ def _draw_by_kind(
 ) -> Question | None:
     for kind in _order_of_kinds(campaign, CHANCE.random()):
         if kind == Kind.GOLD and not _something_is_left(campaign, person, front):
-            continue  # known answers are mixed among questions, never asked for their own sake
+            continue  # known answers are only mixed among other questions
         if question := _take(campaign, person, kind, front, wait):
             return question
     return None
 
 
 def _order_of_kinds(campaign: Campaign, chance: float) -> list[str]:
-    """The kind that chance wants first, then what has an end: what is mixed in makes nobody wait for it."""
+    """The kind that was drawn at random, then all kinds that can be completed, in case it has no question."""
     shares = (
         (Kind.GOLD, campaign.gold_share),
         (Kind.CONTROL, campaign.control_share),
@@ -263,8 +263,9 @@ def _take(
 def _lease_in_turn(
     rows: QuestionQuerySet, person: AbstractBaseUser, stream: str, front: float, wait: bool
 ) -> Question | None:
-    """The lowest rank from the person's front on, then what has opened again behind it. Rank is random, so
-    where somebody begins bends no sample; whoever has answered thousands would search all of them each time.
+    """The lowest rank from the person's front on, then questions that have opened again behind it. The front
+    saves people with thousands of answers a search through all of them. It does not bias the sample, because
+    ranks are random.
     """
     ahead = _lease_first(rows.filter(rank__gte=front).order_by("rank"), person, stream, wait=wait)
     return ahead or _lease_first(rows.filter(rank__lt=front).order_by("rank"), person, stream, wait=wait)
@@ -274,10 +275,10 @@ def _lease_in_turn(
 def _lease_first(
     rows: QuestionQuerySet, person: AbstractBaseUser, stream: str = "", *, wait: bool = False
 ) -> Question | None:
-    """Lock the first of these that nobody else is taking at this moment, and lease it; with `wait` the first.
+    """Lease the first of these questions that nobody else has locked; with `wait`, the first of all.
 
-    Looked at again under the lock, since between look and lock the person's own vote may have come in, or,
-    with a stream, the last seat gone.
+    Conditions are checked again under the lock, because before it the person may have voted or, with a
+    stream, somebody else may have taken the last seat.
     """
     free = rows.select_for_update(skip_locked=not wait, of=("self",))
     question = free.select_related("photo", "hashtag", "campaign").first()

@@ -20,14 +20,14 @@ from django.db.models.functions import Coalesce
 from validation.models import Campaign, Question
 from validation.models.answers import FITTING, JUDGED, TIED
 
-CHANCE = random.SystemRandom()  # whoever votes must not guess what is drawn
-STRATA_FOR = 60.0  # seconds that what the strata teach is remembered in a process
-PRIOR = 2.0  # photos of an even chance, in strata nobody has answered about
+CHANCE = random.SystemRandom()  # voters must not be able to predict the draw
+STRATA_FOR = 60.0  # seconds for which a process caches the weights
+PRIOR = 2.0  # photos, half of them fitting, added to each stratum
 _remembered: dict[int, tuple[float, list[tuple[tuple[int, int], float]]]] = {}
 
 
 def what_teaches_most(campaign: Campaign) -> Iterator[tuple[int, int]]:
-    """Strata by chance, in proportion to what one more photo teaches; three tries."""
+    """Up to three strata, drawn with the weights of `worth_asking`."""
     strata = _strata(campaign)
     weights = [weight for _, weight in strata]
     for _ in range(min(3, len(strata))):

@@ -1,4 +1,4 @@
-"""Votes: recorded once, taken back, added to. What is counted of them changes in the same transaction."""
+"""Record a vote once, undo it, add to it. All counts change in the same transaction."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ ENOUGH = gettext_noop(
 PAUSED = gettext_noop("Your voting is paused: what you answered stays, and an admin will look at it.")
 OUT_OF_DATE = gettext_noop("This page was out of date, so your answer was not kept. Please answer again.")
 OWN = gettext_noop("You added this photo yourself, so your answer was not kept. Here is the next.")
-FAST = 0.7  # seconds: nobody sees a photo, reads a hashtag and judges in less
+FAST = 0.7  # seconds: nobody can look at a photo, read a hashtag and judge in less
 
 
 class VoteRefused(Exception):
-    """A vote that cannot be kept; the message says why."""
+    """A vote that is not kept; the message says why."""
 
 
 class CampaignClosed(VoteRefused):
-    """The campaign is closed: no votes are taken any more. Those given are kept."""
+    """The campaign is closed and takes no more votes. Earlier votes are kept."""
 
 
 class PersonPaused(VoteRefused):
-    """The person is paused; what they answered before is kept."""
+    """The person is paused. Their earlier votes are kept."""
 
 
 @transaction.atomic
@@ -68,15 +68,15 @@ def record_vote(
 ) -> Vote:
     """Keep one person's answer. `seconds` is from seeing the photo to answering, as the page measured it.
 
-    Raises CampaignClosed, PersonPaused or VoteRefused. A repeat returns the vote that was given, also with
-    another answer or request id: to change a vote, undo it and vote again. So a double click, a resent form
-    and a second window never count twice; a copy that arrives after the undo is refused.
+    Raises CampaignClosed, PersonPaused or VoteRefused. A repeat returns the first vote, even if the answer or
+    request id differs: to change a vote, undo it and vote again. So a double click, a resent form and a
+    second window never count twice. A copy that arrives after the undo is refused.
     """
     photo_id = photo if isinstance(photo, int) else photo.pk
     hashtag_id = hashtag if isinstance(hashtag, int) else hashtag.pk
     if answer not in Answer.values:
         raise VoteRefused(f"“{answer}” is not an answer.")
-    crowd.hold(person)  # copies of one request come one after the other, and none beside an undo
+    crowd.hold(person)  # serialises copies of one request, and an undo
     earlier = Vote.objects.on_pair(photo_id, hashtag_id).filter(person_id=person.pk).first()
     if earlier is not None:
         leases = QuestionLease.objects.filter(person_id=person.pk)
@@ -120,11 +120,11 @@ def record_vote(
 
 @transaction.atomic
 def undo_vote(*, campaign: Campaign, person: AbstractBaseUser, request_id: UUID) -> Vote | None:
-    """Take back the person's last vote in the campaign and return it; None if this is not it (any more).
+    """Take back the person's last vote in the campaign and return it; None if it is not the last (any more).
 
-    The request id names the vote that the page offered to undo, so a repeated click does not take a second
-    one back, and nobody takes back a vote of somebody else. The question is held for the person again.
-    Raises CampaignClosed, and PersonPaused, whose votes are looked at.
+    The request id names the vote that the page offered to undo, so a repeated click does not take back a
+    second vote, and nobody can take back the vote of somebody else. The question is leased to the person
+    again. Raises CampaignClosed or PersonPaused.
     """
     crowd.hold(person)
     _check_open(campaign)
@@ -155,8 +155,8 @@ def say_more(
     reason: str = "",
     would_post: bool | None = None,
 ) -> bool:
-    """Add to one's own vote why it does not fit, or whether one would post it. False if there is no such vote
-    (any more), or if a reason is given for what fits. Raises CampaignClosed.
+    """Add a reason or "would post" to one's own vote. False if there is no such vote (any more), or if its
+    answer takes no reason. Raises CampaignClosed.
     """
     _check_open(campaign)
     votes = Vote.objects.filter(campaign=campaign, person_id=person.pk, request_id=request_id)
@@ -175,14 +175,14 @@ def _check_open(campaign: Campaign) -> None:
 
 
 def _locked(photo_id: int, hashtag_id: int) -> list[Question]:
-    """Every campaign's question about this photo and hashtag, in the order of questions.recount."""
+    """All campaigns' questions about this photo and hashtag, locked in the order of counts.LOCKED_BY."""
     rows = Question.objects.on_pair(photo_id, hashtag_id).order_by(*LOCKED_BY)
     return list(rows.select_for_update(of=("self",)).select_related("campaign", "photo"))
 
 
 def _has_room(question: Question, person: AbstractBaseUser) -> bool:
-    """The quota, when the vote arrives: whoever holds a lease needs a free seat, whoever lost it one that is
-    held by nobody else either.
+    """Whether the question still needs this vote. Leases of other people count as answers to come, unless the
+    person holds a lease, too.
     """
     if question.kind == Question.Kind.GOLD:
         return True
@@ -193,7 +193,7 @@ def _has_room(question: Question, person: AbstractBaseUser) -> bool:
 
 
 def _count(questions: list[Question], vote: Vote, step: int) -> None:
-    """Add a vote that is kept, or take away one that is deleted."""
+    """Update the counts of the questions: step is +1 for a new vote, −1 for a deleted one."""
     answer = Answer(vote.answer)
     for one in questions:
         one.add(answer, step)
@@ -211,9 +211,7 @@ def _count(questions: list[Question], vote: Vote, step: int) -> None:
 def _add_to_participation(
     campaign: Campaign, vote: Vote, question: Question | None, gold_answer: GoldAnswer | None, step: int
 ) -> None:
-    """What the person did in the campaign, counted along. A known answer counts as such only if it was known
-    when the vote was given.
-    """
+    """Update the person's counts. A gold answer counts only if it was marked before the vote."""
     answer = Answer(vote.answer)
     changes = {answer.counter: step}
     if answer.is_judgement:
