@@ -96,7 +96,7 @@ def test_given_up_the_uploads_are_gone_and_what_was_taken_in_stays(
     client, path = client_for("admin"), f"/validation/intakes/{made.pk}/give-up/"
     assert b"still working" in client.post(path, follow=True).content
     run_jobs()
-    assert b"Give up, and delete it" in client.get(f"/validation/intakes/{made.pk}/").content
+    assert b"Give up and delete them" in client.get(f"/validation/intakes/{made.pk}/").content
     for role, status in (("stranger", 302), ("viewer", 403)):
         assert client_for(role).post(path).status_code == status
     assert default_storage.exists(made.path)

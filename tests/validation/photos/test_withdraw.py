@@ -153,7 +153,7 @@ def test_what_could_not_be_deleted_is_tried_again(
     withdraw(client, photo, django_capture_on_commit_callbacks)
     assert not exists(str(photo.file.name))
     shown = client.get(page).content
-    assert (b"Its pixels are deleted" in shown, b"could not be deleted" in shown) == (True, True)
+    assert (b"pixels have been deleted" in shown, b"could not be deleted" in shown) == (True, True)
     assert b"could not be deleted" not in client.get(page).content
 
 
@@ -212,6 +212,6 @@ def test_an_archive_that_waits_with_a_withdrawn_photo_is_named(
     client, photo = client_for("admin"), Photo.objects.get()
     withdraw(client, photo, django_capture_on_commit_callbacks)
     page = f"/validation/photos/{photo.pk}/"
-    assert b"Its original is still in the archive" in client.get(page).content
+    assert b"The original file is still in the archive" in client.get(page).content
     assert intakes.give_up(intake=made)
-    assert b"Its original is still" not in client.get(page).content
+    assert b"The original file is still" not in client.get(page).content
