@@ -66,6 +66,7 @@ def _wait_until_ready(site: subprocess.Popen[str], port: int) -> None:
 
 def _fill() -> None:
     """Reopens some classes of the mapping, and lets a made-up crowd vote."""
+    sys.path.insert(0, str(ROOT))
     import django
 
     django.setup()
