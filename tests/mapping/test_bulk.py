@@ -74,7 +74,7 @@ def test_stale_page_saves_nothing_and_says_which(
     )
     response = client_for("curator", "bob").post("/mapping/decide/", data)
     assert response.status_code == 409
-    assert b"1 of the 3 classes you ticked was changed" in response.content
+    assert b"1 of the 3 classes you ticked has changed" in response.content
     assert b"ann" in response.content
     assert labels() == ["church", "sport", "beach"]
 
@@ -144,7 +144,7 @@ def test_history_brings_an_earlier_answer_back(client_for: ClientFor) -> None:
     client = client_for("curator")
     client.post("/mapping/decide/", form("art"))
     abbey = entries()[0]
-    assert b"Bring back" in client.get(f"/mapping/{abbey.pk}/").content
+    assert b"Restore" in client.get(f"/mapping/{abbey.pk}/").content
     then = abbey.history.last()
     client.post(f"/mapping/{abbey.pk}/", {"version": 2, "hashtag": "church", "sense": then.sense})
     assert entries()[0].label == "church"

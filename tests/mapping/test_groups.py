@@ -84,7 +84,7 @@ def test_unticked_class_does_not_come_again_under_the_same_answer(
 
 def test_when_nothing_is_left_it_says_so(client_for: ClientFor) -> None:
     MappingEntry.objects.update(status="confirmed")
-    assert b"Nothing is left to do" in client_for("curator").get("/mapping/groups/").content
+    assert b"Nothing is left to confirm" in client_for("curator").get("/mapping/groups/").content
 
 
 def test_opinions_groups_do_not_tell_what_the_mapping_says(

@@ -275,7 +275,7 @@ class TestPages:
 
     def test_viewer_sees_export_only(self, client_for: ClientFor) -> None:
         shown = client_for("viewer").get("/mapping/exchange/").content
-        assert b"SSSOM TSV" in shown
+        assert b"Export SSSOM" in shown
         assert b"id_file" not in shown
 
 

@@ -190,7 +190,7 @@ def test_blind_owner_sees_no_label_of_others(client_for: ClientFor, ann: User) -
     assert "agreement" not in page.context
     refused = client.get(SETTLE, {"opinion": opinion.pk})
     assert refused.status_code == 403
-    assert "Finish yours first" in refused.content.decode()
+    assert "Finish your opinion first" in refused.content.decode()
     entries = MappingEntry.everywhere.filter(opinion=opinion)
     entries.filter(status="undecided").update(status="confirmed")
     assert "church" in client.get(f"{LIST}{opinion.pk}/").content.decode()
@@ -228,7 +228,7 @@ def test_delete_by_its_owner_only_and_after_asking(client_for: ClientFor, ann: U
         assert client_for(role).get(address).status_code == status
         assert client_for(role).post(address).status_code == status
     owner = client_for("curator", "ann")
-    assert "It has no answer yet" in owner.get(address).content.decode()
+    assert "It has no answers yet" in owner.get(address).content.decode()
     assert Opinion.objects.filter(pk=opinion.pk).exists()
     for _ in range(2):
         assert owner.post(address)["Location"] == LIST

@@ -222,7 +222,7 @@ def test_stale_settle_page_shows_both_versions(client_for: ClientFor, bob: User)
     html = response.content.decode()
     assert response.status_code == 409
     said = html.split("Nothing was overwritten")[1].split("</section>")[0]
-    assert said.index("by bob") < said.index("#art") < said.index("Yours") < said.index("#sport")
+    assert said.index("by bob") < said.index("#art") < said.index("Your answer") < said.index("#sport")
     assert html.count("<code>s/ski_slope</code>") == 1
     assert entry("s/ski_slope").label == "art"
 
@@ -277,7 +277,7 @@ def test_take_over_page_counts_first_then_confirms_as_one_act(
     address = f"{SETTLE}agreed/?opinion={thesis[0].pk}&opinion={thesis[1].pk}"
     html = client.get(address).content.decode()
     assert "<b>23</b> <span>classes will be confirmed</span>" in html
-    assert "<b>0</b> <span>of them get another label</span>" in html
+    assert "<b>0</b> <span>of them get a different label</span>" in html
     seen = agreed(thesis).seen
     assert client.post(address, {"seen": "stale"}).status_code == 409
     assert not Change.objects.exists()
@@ -285,7 +285,7 @@ def test_take_over_page_counts_first_then_confirms_as_one_act(
         assert client.post(address, {"seen": seen}).status_code == 302
     assert [len(change.before) for change in Change.objects.all()] == [23]
     assert MappingEntry.objects.filter(status="confirmed").count() == 23
-    assert "Nothing to take over" in client.get(address).content.decode()
+    assert "There is nothing to accept" in client.get(address).content.decode()
 
 
 @pytest.mark.parametrize("opinion", ["x", "0", "99999"])
