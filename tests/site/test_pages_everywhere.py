@@ -31,7 +31,7 @@ def test_health_answers_without_signing_in(client: Client) -> None:
 
 def test_wrong_password_is_told_without_saying_which_was_wrong(client: Client) -> None:
     response = client.post("/login/", {"username": "nobody", "password": "x"})
-    assert b"do not belong together" in response.content
+    assert b"The user name or the password is wrong" in response.content
 
 
 def test_schema_is_open_and_names_the_suggest_endpoint(client: Client) -> None:
