@@ -1,13 +1,13 @@
-"""How often the shown 95 % interval holds the truth, in made-up crowds.
+"""How often the 95 % interval on the dashboard covers the truth, in simulated crowds.
 
     python -m benchmarks.coverage [--repetitions 1000] [--people 40] [--votes 5]
 
-A population of photos in 7 hashtags × 3 bands, unlike in size and in how often they fit. Of each band a
-random part is asked about, unevenly: rare hashtags and unsure photos more. Photos are easy or hard, people
-strict or lenient and of differing care; each photo gets its votes from people drawn at random, or ("in turn")
-from those who are there while it is asked about, a quarter of the crowd at a time, the unsure photos first.
-The truth is the share that the same kind of crowd would find fitting over all photos, and its mean over
-hashtags ("by class"), from a very large sample. Baseline in the same run: Wilson's interval on raw votes.
+The population has photos in 7 hashtags × 3 bands of confidence, which differ in size and in how often the
+hashtag fits. Questions are a random sample of each band, with more about rare hashtags and unsure photos.
+Photos are easy or hard; people are strict or lenient, careful or not. Each photo gets its votes from people
+drawn at random or ("in turn") from a quarter of the crowd at a time, with unsure photos first. The truth is
+the share of all photos that the same kind of crowd would find fitting, and its mean over hashtags ("by
+class"), from a very large sample. Baseline in the same run: Wilson's interval on raw votes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from validation.statistics.people import between_people
 from validation.statistics.rate import Rate
 
 HASHTAGS = 7
-ASKED = (2.0, 1.0, 0.5)  # how eagerly the bands are asked about, the unsure first
+SAMPLING = (2.0, 1.0, 0.5)  # relative share of questions per band, the unsure band first
 
 
 def main() -> None:
@@ -42,8 +42,8 @@ def main() -> None:
             row = measure(photos, logit, options.repetitions, options.people, options.votes)
             rows.append(row)
             keys = ("covered", "width", "bias", "class_covered", "in_turn_covered", "in_turn_width")
-            shown = [row["rate"], *(row[key] for key in keys), row["votes_covered"]]
-            print(f"{photos:>10}" + "".join(f"{value:>10.3f}" for value in shown), flush=True)
+            values = [row["rate"], *(row[key] for key in keys), row["votes_covered"]]
+            print(f"{photos:>10}" + "".join(f"{value:>10.3f}" for value in values), flush=True)
     covered = [row[key] for row in rows for key in ("covered", "class_covered", "in_turn_covered")]
     result = {
         "benchmark": "coverage",
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 class Population:
-    """Strata with a size and a difficulty each; the same for all repetitions of a row."""
+    """Strata with a size and a difficulty each. All repetitions of a row use the same ones."""
 
     def __init__(self, logit: float) -> None:
         sizes = np.geomspace(1, 20, HASHTAGS)
@@ -70,7 +70,7 @@ class Population:
         self.centre = logit + np.repeat(spread, 3) + np.tile([-1.0, 0.0, 1.0], HASHTAGS)
 
     def photos(self, strata: NDArray[np.int64], numbers: np.random.Generator) -> NDArray[np.float64]:
-        """How clearly the hashtag fits each photo: most clearly or clearly not, some in between."""
+        """How clearly the hashtag fits each photo: mostly a clear yes or a clear no, sometimes in between."""
         wrong = numbers.random(len(strata)) > 1 / (1 + np.exp(-self.centre[strata]))
         return np.where(wrong, -1, 1) * numbers.gamma(2.0, 1.2, len(strata))
 
@@ -82,18 +82,19 @@ def vote(
     numbers: np.random.Generator,
     at_a_time: int | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """Yeses (n,) of `votes` different people a photo: lenient or strict, careful or not. And of each answer
-    who gave it and what it was (n, votes). With `at_a_time` people come one group after another, as they do.
+    """The number of yes votes per photo (n,); and the voter and the answer of each vote (n, votes).
+
+    Each photo gets `votes` different voters. With `at_a_time`, people come in groups of this size.
     """
     lenience, care = numbers.normal(0.2, 0.5, people), numbers.lognormal(0, 0.3, people)
     turn = numbers.random((len(clarity), people))
     if at_a_time:
         group = np.arange(len(clarity)) * (people // at_a_time) // max(1, len(clarity))
         turn += np.arange(people) // at_a_time != group[:, None]
-    who = turn.argsort(1)[:, :votes]
-    chance = 1 / (1 + np.exp(-(clarity[:, None] * care[who] + lenience[who])))
-    said = numbers.random(chance.shape) < chance
-    return np.asarray(said.sum(1)), who, said
+    voters = turn.argsort(1)[:, :votes]
+    chance = 1 / (1 + np.exp(-(clarity[:, None] * care[voters] + lenience[voters])))
+    answers = numbers.random(chance.shape) < chance
+    return np.asarray(answers.sum(1)), voters, answers
 
 
 def outcome(yes: NDArray[np.int64], votes: int) -> NDArray[np.float64]:
@@ -101,7 +102,7 @@ def outcome(yes: NDArray[np.int64], votes: int) -> NDArray[np.float64]:
 
 
 def truth(population: Population, people: int, votes: int) -> tuple[float, float]:
-    """The share of photos that fit, and its mean over hashtags: what the two headlines estimate."""
+    """What the two headlines estimate: the share of fitting photos, and its mean over hashtags."""
     numbers = np.random.default_rng(2)
     sums, counts = np.zeros(len(population.size)), np.zeros(len(population.size))
     for _ in range(400):  # crowds
@@ -114,8 +115,8 @@ def truth(population: Population, people: int, votes: int) -> tuple[float, float
     return float(population.size @ rates), float(by_hashtag.mean())
 
 
-class Seen:
-    """Estimates of one quantity, against the truth."""
+class Estimates:
+    """Estimates of one quantity, compared with the truth."""
 
     def __init__(self, true: float) -> None:
         self.true = true
@@ -139,37 +140,44 @@ def measure(photos: int, logit: float, repetitions: int, people: int, votes: int
     population = Population(logit)
     micro, macro = truth(population, people, votes)
     numbers = np.random.default_rng(photos)
-    asked = np.sqrt(population.size) * np.tile(ASKED, HASHTAGS)
-    asked /= asked.sum()
-    every, by_class, in_turn, plain = Seen(micro), Seen(macro), Seen(micro), Seen(micro)
+    shares = np.sqrt(population.size) * np.tile(SAMPLING, HASHTAGS)
+    shares /= shares.sum()
+    overall, by_class, in_turn, raw = (
+        Estimates(micro),
+        Estimates(macro),
+        Estimates(micro),
+        Estimates(micro),
+    )
     for _ in range(repetitions):
-        strata = numbers.choice(len(asked), photos, p=asked)
+        strata = numbers.choice(len(shares), photos, p=shares)
         for at_a_time in (None, max(votes, people // 4)):
-            if at_a_time:  # whoever comes early is asked about the unsure
+            if at_a_time:  # people who come early get the unsure photos
                 strata = strata[np.argsort(strata % 3 + numbers.random(photos))]
-            yes, who, said = vote(population.photos(strata, numbers), people, votes, numbers, at_a_time)
-            _, person = np.unique(who, return_inverse=True)
-            between = between_people(person.ravel(), np.repeat(strata, votes), said.ravel())
-            parts = counted(population, strata, outcome(yes, votes))
-            found = headline(parts, between)
-            (in_turn if at_a_time else every).add(found.rate if found else None)
+            yes, voters, answers = vote(population.photos(strata, numbers), people, votes, numbers, at_a_time)
+            _, person = np.unique(voters, return_inverse=True)
+            between = between_people(person.ravel(), np.repeat(strata, votes), answers.ravel())
+            parts = count_outcomes(population, strata, outcome(yes, votes))
+            estimate = headline(parts, between)
+            (in_turn if at_a_time else overall).add(estimate.rate if estimate else None)
             if not at_a_time:
                 by_class.add(class_weighted(parts, between))
                 share, n = float(yes.sum()) / (votes * photos), votes * photos
-                plain.add(Rate(share, *wilson(share, n), n=n))
+                raw.add(Rate(share, *wilson(share, n), n=n))
     return (
         {"photos": photos, "rate": round(micro, 4)}
-        | every.row("")
+        | overall.row("")
         | by_class.row("class_")
         | in_turn.row("in_turn_")
-        | {"votes_covered": plain.row("")["covered"]}
+        | {"votes_covered": raw.row("")["covered"]}
     )
 
 
-def counted(population: Population, strata: NDArray[np.int64], said: NDArray[np.float64]) -> list[Stratum]:
+def count_outcomes(
+    population: Population, strata: NDArray[np.int64], outcomes: NDArray[np.float64]
+) -> list[Stratum]:
     parts = []
     for at, size in enumerate(population.size):
-        fits, ties, misfits = (int(((strata == at) & (said == value)).sum()) for value in (1.0, 0.5, 0.0))
+        fits, ties, misfits = (int(((strata == at) & (outcomes == value)).sum()) for value in (1.0, 0.5, 0.0))
         parts.append(Stratum(f"{at // 3}", at % 3, round(100_000 * size), fits, ties, misfits))
     return parts
 

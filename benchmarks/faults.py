@@ -1,13 +1,13 @@
-"""Rule 2, one run, once: kills at random moments, counted by somebody who looks all the time.
+"""Rule 2, one run has one live trainer: kills at random moments, while a thread watches.
 
     python -m benchmarks.faults [--kills 100] [--cancels 20] [--lease 4] [--kinds worker,valkey] [--seed 0]
 
-A site of its own (database, Valkey, workers) trains real runs on tiny photos, one after the other, while
-faults of the kinds below are injected, each as soon as training goes on after the one before. Messages are
-acknowledged late and come again after 3 s, so that Redis delivers a running training over and over. A
-thread looks at the processes and the job's row ten times a second: how many trainers live of one run, how
-many of them hold its lock, and for how long the page's word for the run was not what the processes did.
-In the end every run must have succeeded with the weights of an undisturbed run, bit for bit.
+A separate site (database, Valkey, workers) trains real runs on tiny photos, one after the other. Faults of
+the kinds below are injected, each as soon as training has recovered from the one before. Messages are
+acknowledged late and redelivered after 3 s, so Redis delivers a running training again and again. A thread
+checks the processes and the job's row ten times a second: how many trainers of one run are alive, how many of
+them hold its lock, and for how long the state on the page was wrong. In the end every run must have succeeded
+with exactly the weights of an undisturbed run.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from benchmarks.small_site import Site, queue_run, register_photos, wait_until
 from benchmarks.watching import Watch, descendants, trainers
 
 if TYPE_CHECKING:
-    from trainer.models import TrainingRun
+    from trainer.models import PhotoSet, TrainingRun
 
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = ("trainer", "checkpoint", "reader", "worker", "both", "valkey", "redelivery", "two workers")
@@ -55,9 +55,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--cancels", type=int, default=20)
-    parser.add_argument("--lease", type=float, default=4.0, help="seconds; a real installation has 20")
+    parser.add_argument("--lease", type=float, default=4.0, help="in seconds; a real installation uses 20")
     parser.add_argument("--kinds", default=",".join(KINDS))
-    parser.add_argument("--minutes", type=float, default=60.0, help="no more kills after that")
+    parser.add_argument("--minutes", type=float, default=60.0, help="no kills after this time")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="scenetag-faults-") as name:
@@ -93,13 +93,13 @@ class Bench:
         try:
             self._inject(kills, began + 60 * minutes)
             self._cancel(cancels)
-        except RuntimeError as error:  # told in the report: what was measured before counts
+        except RuntimeError as error:  # goes into the report, because earlier measurements are valid
             self.troubles.append(str(error))
         self._finish()
         self.watch.end()
         self._report(time.monotonic() - began)
 
-    # --- what is trained
+    # --- runs
 
     def _queue(self) -> None:
         run = queue_run(self.photo_set, f"Run {len(self.runs) + 1}", RECIPE)
@@ -107,7 +107,7 @@ class Bench:
         self.watch.runs[run.pk] = run.job_id
 
     def _current(self) -> TrainingRun:
-        """The run whose turn it is; two more are always waiting."""
+        """The run whose turn it is. Two more are always queued."""
         states = [self._job(run).state for run in self.runs]
         if states.count("failed") > 2:
             raise RuntimeError(f"Runs fail: {[run.job.error[-500:] for run in self.runs]}")
@@ -117,13 +117,14 @@ class Bench:
             live.append(self.runs[-1])
         return live[0]
 
-    def _job(self, run: TrainingRun) -> Any:
-        run.job.refresh_from_db()
-        return run.job
+    def _job(self, owner: TrainingRun | PhotoSet) -> Any:
+        assert owner.job
+        owner.job.refresh_from_db()
+        return owner.job
 
     def _reached(self, run: TrainingRun) -> int:
-        last = run.epochs.last()
-        return last.number if last else 0
+        last_epoch = run.epochs.last()
+        return last_epoch.number if last_epoch else 0
 
     def _wait_for_progress(self, run: TrainingRun, reached: int, seconds: float = 120) -> float:
         def goes_on() -> bool:
@@ -139,7 +140,7 @@ class Bench:
             self._wait_for_progress(run, 0)
             time.sleep(self.chance.uniform(0, 1.5))
             if not trainers(self.site.folder / "runs").get(run.pk):
-                continue  # it has just ended: the next one
+                continue  # it has just ended, so take the next one
             kind = self.chance.choice(self.kinds)
             back = FAULTS[kind](self, run)
             if back is None:
@@ -158,7 +159,7 @@ class Bench:
         return self._kill(trainers(self.site.folder / "runs").get(run.pk, []))
 
     def kill_at_checkpoint(self, run: TrainingRun) -> float | None:
-        """While the file of a checkpoint is being written."""
+        """Kill the trainer while it writes a checkpoint file."""
         until = time.monotonic() + 30
         pids = trainers(self.site.folder / "runs").get(run.pk, [])
         while time.monotonic() < until:
@@ -168,12 +169,12 @@ class Bench:
         return None
 
     def kill_reader(self, run: TrainingRun) -> float | None:
-        """One of the processes that load photos for the trainer, or the one that starts them."""
+        """Kill a process that loads photos for the trainer, or the process that starts these."""
         until = time.monotonic() + 10
         while time.monotonic() < until:
             for pid in trainers(self.site.folder / "runs").get(run.pk, []):
-                if found := descendants(pid):
-                    return self._kill([self.chance.choice(found)])
+                if children := descendants(pid):
+                    return self._kill([self.chance.choice(children)])
             time.sleep(0.005)
         return None
 
@@ -205,7 +206,7 @@ class Bench:
         return back
 
     def kill_valkey(self, run: TrainingRun) -> float | None:
-        """And with it all that was in the queue. A job that comes afterwards must be done, too."""
+        """Kill Valkey, and with it the whole queue. A job that is queued later must be done, too."""
         from trainer.photosets import registration
 
         self.site.valkey.process.kill()
@@ -214,8 +215,8 @@ class Bench:
         began = time.monotonic()
         self.site.start_valkey()
         folder = self.site.folder / "photos" / "b"
-        made = registration.register_folder(name=f"Short {time.time()}", folder=folder, by=None)
-        wait_until(lambda: not self._job(made).is_live, 120, "the worker takes no jobs after Valkey's kill")  # type: ignore[arg-type]
+        photo_set = registration.register_folder(name=f"Short {time.time()}", folder=folder, by=None)
+        wait_until(lambda: not self._job(photo_set).is_live, 120, "the worker takes no jobs after the kill")
         self.short_seconds.append(time.monotonic() - began)
         return time.monotonic()
 
@@ -244,7 +245,7 @@ class Bench:
         from jobs import queue
 
         while len(self.cancel_seconds) < cancels:
-            self._current()  # so that there is always a next one
+            self._current()  # so that there is always a next run
             live = trainers(self.site.folder / "runs")
             run = next((run for run in self.runs if run.pk in live), None)
             if run is None:
@@ -259,12 +260,12 @@ class Bench:
                 continue
             queue.cancel(job=self._job(run), by=None)
             began = time.monotonic()
-            wait_until(lambda pids=pids: not self.watch.living(pids), 30, "trainer or child lives on")  # type: ignore[misc]
+            wait_until(lambda pids=pids: not self.watch.living(pids), 30, "trainer or child is alive")  # type: ignore[misc]
             seconds = time.monotonic() - began
             wait_until(lambda run=run: not self._job(run).is_live, 10, "not cancelled")  # type: ignore[misc]
             if self._job(run).state == "succeeded":
-                continue  # it had ended before it heard: that counts as whole
-            # A whole report instead: training had ended, and going on reads the report.
+                continue  # it ended before it got the message, so it is complete
+            # With a report, training had ended, and resuming reads the report.
             if not any((run.folder / name).exists() for name in ("checkpoint.pt", "report.json")):
                 self.troubles.append(f"{run} was cancelled and has no checkpoint")
             self.cancel_seconds.append(seconds)
@@ -274,7 +275,7 @@ class Bench:
     # --- the end
 
     def _finish(self) -> None:
-        """The runs that were hurt must end; those that have not begun are taken back."""
+        """Wait until the disturbed runs end, and cancel those that have not started."""
         from jobs import queue
 
         for run in self.runs:
@@ -285,7 +286,7 @@ class Bench:
         self.runs = [run for run in self.runs if run.job.state != "cancelled"]
 
     def _different(self) -> int:
-        """How many runs ended with other weights than the same recipe without any fault."""
+        """The number of runs whose weights differ from those of the same recipe without faults."""
         out = self.site.folder / "undisturbed"
         out.mkdir()
         task = json.loads((self.runs[0].folder / "job.json").read_text()) | {"out": str(out)}
@@ -298,11 +299,11 @@ class Bench:
             state: dict[str, torch.Tensor] = torch.load(folder / "best.pt", weights_only=True)["state"]
             return state
 
-        expected, different = weights(out), 0
+        undisturbed, different = weights(out), 0
         for run in self.runs:
             if run.job.state == "succeeded":
                 state = weights(run.folder)
-                different += not all(torch.equal(state[name], expected[name]) for name in expected)
+                different += not all(torch.equal(state[name], undisturbed[name]) for name in undisturbed)
         return different
 
     def _report(self, seconds: float) -> None:

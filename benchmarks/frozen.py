@@ -1,9 +1,9 @@
-"""The frozen recipe on the SUN photos, 80/20 by seed 0: quality, time from photos to report, memory.
+"""The frozen recipe on the SUN photos, split 80/20 by seed 0: quality, time from photos to report, memory.
 
     python -m benchmarks.frozen [--data FOLDER]
 
-Baseline in the same run: the plain linear head (no scene classes, mixup, dropout, smoothing or balance) on
-the same cached features. Prints a table and one line of JSON.
+Baseline in the same run: a plain linear head (no scene classes, mixup, dropout, smoothing or balance) on the
+same cached features. Prints a table and one line of JSON.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
-"""Photos taken in: per second, beside a bare Pillow loop that does the same to the pixels; hostile files.
+"""Intake of photos: photos per second, compared with a bare Pillow loop; hostile files.
 
     python -m benchmarks.intake [--photos 600] [--data ../shared/data]
 
-The loop reads, hashes, decodes, turns, scales to two sizes and writes them; the intake does so too, and
-finds duplicates, keeps terms and what became of each file in the database. Both on one core, in turn, three
-times, on the same photos: those of sun_photos.tar where there are some, otherwise noise; and 40 photos of 12
-megapixels. Before, the set of hostile files and the largest photo allowed, with the memory they take. Last,
-how far apart photos and their variants are, in bits of the perceptual hash (with sun_photos.tar only).
+The loop reads, hashes, decodes, turns, scales to two sizes and writes. The intake does the same, and also
+finds duplicates and stores the terms and the outcome of each file in the database. Both run on one core, in
+turn, three times, on the same photos: those of sun_photos.tar if it is there, otherwise noise; and 40 photos
+of 12 megapixels. Before that: the hostile files and the largest photo allowed, with the memory they take.
+Last: the distance between photos and their variants, in bits of the perceptual hash (with sun_photos.tar
+only).
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--photos", type=int, default=600)
     parser.add_argument("--data", type=Path, default=DATA)
-    wanted = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="scenetag-intake-") as name:
         folder = Path(name)
         os.environ["SCENETAG_VAR"] = str(folder / "var")
@@ -52,13 +53,13 @@ def main() -> None:
         django.setup()
         call_command("migrate", verbosity=0)
         result: dict[str, Any] = {
-            "hostile": hostile(),  # first: memory is measured by its peak
+            "hostile": hostile(),  # first, because memory is measured by its peak
             "largest": largest(folder / "largest.png"),
-            "usual": compare(usual(folder / "usual", wanted.data, wanted.photos), folder),
+            "usual": compare(usual(folder / "usual", options.data, options.photos), folder),
             "12 megapixels": compare(large(folder / "large"), folder),
         }
-        if (wanted.data / "sun_photos.tar").exists():
-            result["bits"] = distances(wanted.data / "sun_photos.tar")
+        if (options.data / "sun_photos.tar").exists():
+            result["bits"] = distances(options.data / "sun_photos.tar")
     print(json.dumps(result))
 
 
@@ -80,8 +81,8 @@ def from_tar(path: Path, count: int) -> list[bytes]:
     with tarfile.open(path) as archive:
         members = [one for one in archive if one.name.endswith(".jpg")]
         random.Random(0).shuffle(members)
-        found = (archive.extractfile(one) for one in members[:count])
-        return [file.read() for file in found if file]
+        files = (archive.extractfile(one) for one in members[:count])
+        return [file.read() for file in files if file]
 
 
 def noise(seed: int, size: tuple[int, int]) -> Image.Image:
@@ -99,26 +100,26 @@ def large(folder: Path) -> Path:
     return folder
 
 
-# --- how fast ---------------------------------------------------------------------------------
+# --- speed ------------------------------------------------------------------------------------
 
 
 def compare(photos: Path, folder: Path) -> dict[str, float]:
     from validation.models import Photo
 
     count = len(list(photos.iterdir()))
-    bare, ours = [], []
+    bare_seconds, intake_seconds = [], []
     for _ in range(REPETITIONS):
-        bare.append(timed(lambda: loop(photos, folder / "bare")))
+        bare_seconds.append(timed(lambda: loop(photos, folder / "bare")))
         shutil.rmtree(folder / "bare")
         Photo.objects.all().delete()
         shutil.rmtree(folder / "var/media", ignore_errors=True)
-        ours.append(timed(lambda: take_in(photos)))
+        intake_seconds.append(timed(lambda: take_in(photos)))
         assert Photo.objects.count() == count
     result = {
         "photos": count,
-        "bare_per_s": round(count / min(bare), 1),
-        "intake_per_s": round(count / min(ours), 1),
-        "ratio": round(min(ours) / min(bare), 2),
+        "bare_per_s": round(count / min(bare_seconds), 1),
+        "intake_per_s": round(count / min(intake_seconds), 1),
+        "ratio": round(min(intake_seconds) / min(bare_seconds), 2),
     }
     print(f"{photos.name:<8}{count:>6} photos: a bare loop {result['bare_per_s']}/s, ", end="")
     print(f"the intake {result['intake_per_s']}/s, {result['ratio']} times as long")
@@ -150,12 +151,12 @@ def take_in(photos: Path) -> None:
     from jobs import work
     from validation.photos import intake
 
-    made = intake.start(name=photos.name, by=None, folder=str(photos))
-    work.run(job_id=str(made.job_id))
-    assert not made.files.exclude(state__in=("taken", "similar")).exists()
+    new_intake = intake.start(name=photos.name, by=None, folder=str(photos))
+    work.run(job_id=str(new_intake.job_id))
+    assert not new_intake.files.exclude(state__in=("taken", "similar")).exists()
 
 
-# --- what must not come in --------------------------------------------------------------------
+# --- hostile files ----------------------------------------------------------------------------
 
 
 def hostile() -> dict[str, float]:
@@ -164,33 +165,37 @@ def hostile() -> dict[str, float]:
     from validation.photos.store import PhotoRefused, receive
 
     Photo.objects.all().delete()
-    made = files()
-    before, refused = peak_mb(), 0
+    hostile_files = files()
+    memory_before, refused_count = peak_mb(), 0
     began = time.perf_counter()
-    for name, raw in made.items():
+    for name, raw in hostile_files.items():
         try:
             receive(file=io.BytesIO(raw), name=name, by=None)
         except PhotoRefused:
-            refused += 1
+            refused_count += 1
     result = {
-        "files": len(made),
-        "refused": refused,
+        "files": len(hostile_files),
+        "refused": refused_count,
         "stored": Photo.objects.count(),
         "seconds": round(time.perf_counter() - began, 2),
-        "more_mb": round(peak_mb() - before),
+        "more_mb": round(peak_mb() - memory_before),
     }
-    print(f"hostile: {refused} of {len(made)} files refused, {result['stored']} stored, ", end="")
+    print(
+        f"hostile: {refused_count} of {len(hostile_files)} files refused, {result['stored']} stored, ", end=""
+    )
     print(f"{result['more_mb']} MB more at the peak")
     return result
 
 
 def largest(path: Path) -> dict[str, float]:
-    """The largest photo that is taken in, a PNG of 100 megapixels: it has to be decoded whole."""
+    """The largest photo that is accepted, a PNG of 100 megapixels, which must be decoded completely."""
     from validation.models import Photo
     from validation.photos.store import receive
 
     make = "import sys; from PIL import Image; Image.new('RGB', (10000, 10000), 'teal').save(sys.argv[1])"
-    subprocess.run([sys.executable, "-c", make, str(path)], check=True)  # its memory is not ours
+    subprocess.run(
+        [sys.executable, "-c", make, str(path)], check=True
+    )  # in another process, whose memory does not count
     before, began = peak_mb(), time.perf_counter()
     with path.open("rb") as file:
         photo, _ = receive(file=file, name=path.name, by=None)
@@ -205,33 +210,33 @@ def peak_mb() -> float:
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
 
-# --- nearly the same --------------------------------------------------------------------------
+# --- near duplicates --------------------------------------------------------------------------
 
 
 def distances(path: Path, photos: int = 6000, varied: int = 400) -> dict[str, Any]:
     from validation.photos.similar import perceptual_hash
 
     hashes: list[int] = []
-    apart: dict[str, list[int]] = {}
+    bits_by_variant: dict[str, list[int]] = {}
     for number, raw in enumerate(from_tar(path, photos)):
         picture = Image.open(io.BytesIO(raw)).convert("RGB")
         hashes.append(perceptual_hash(picture))
         for name, other in variants(picture).items() if number < varied else ():
             bits = ((perceptual_hash(other) ^ hashes[-1]) & (2**64 - 1)).bit_count()
-            apart.setdefault(name, []).append(bits)
-    every = np.array(hashes, np.int64).view(np.uint64)
+            bits_by_variant.setdefault(name, []).append(bits)
+    all_hashes = np.array(hashes, np.int64).view(np.uint64)
     nearest = []
-    for at, one in enumerate(every):
-        bits_of = np.bitwise_count(every ^ one)
+    for at, one in enumerate(all_hashes):
+        bits_of = np.bitwise_count(all_hashes ^ one)
         bits_of[at] = 64
         nearest.append(int(bits_of.min()))
     print(f"\n{'bits or fewer':<34}" + "".join(f"{bits:>7}" for bits in BITS))
     result: dict[str, Any] = {}
-    for name, found in apart.items():
-        result[name] = [round(float(np.mean(np.array(found) <= bits)), 3) for bits in BITS]
+    for name, bits_apart in bits_by_variant.items():
+        result[name] = [round(float(np.mean(np.array(bits_apart) <= bits)), 3) for bits in BITS]
         print(f"{name:<34}" + "".join(f"{share:>7.1%}" for share in result[name]))
     result["different photos"] = [sum(one <= bits for one in nearest) for bits in BITS]
-    label = f"of {len(every):,} photos, with another so near"
+    label = f"of {len(all_hashes):,} photos, with another this close"
     print(f"{label:<34}" + "".join(f"{count:>7}" for count in result["different photos"]))
     return result
 

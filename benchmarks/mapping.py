@@ -2,9 +2,9 @@
 
     python -m benchmarks.mapping [--classes 22000] [--decisions 60]
 
-Starts `manage.py up --demo` on a folder of its own and works through the queue as a curator would; then adds
-nouns of WordNet as classes, with the hashtags of 1,000 made-up names, and does the same again. Ratios are
-against /health/, which does nothing but answer.
+Starts `manage.py up --demo` in a new folder and works through the queue like a curator. Then adds nouns of
+WordNet as classes and 1,000 made-up hashtags, and measures again. Ratios are relative to /health/, an empty
+page.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ PAGES = {
 
 
 def seed(classes: int) -> None:
-    """Nouns as classes until there are so many; every third confirmed as other, so that there is to learn."""
+    """Add nouns until there are this many classes. A third is confirmed, so that the suggester can learn."""
     import django
 
     django.setup()
@@ -59,10 +59,10 @@ def seed(classes: int) -> None:
         Hashtag(name=f"tag{n:04d}", posts=20_000_000 + n, source="made up", counted_on="2026")
         for n in range(1000)
     )
-    missing = classes - SceneClass.objects.count()
-    chosen = [nouns.keys[n] for n in range(0, len(nouns.keys), len(nouns.keys) // missing)][:missing]
-    new = SceneClass.objects.bulk_create(
-        SceneClass(key=f"{key[0]}/{key}", name=key.split(".")[0].replace("_", " ")) for key in chosen
+    count = classes - SceneClass.objects.count()
+    keys = [nouns.keys[n] for n in range(0, len(nouns.keys), len(nouns.keys) // count)][:count]
+    scene_classes = SceneClass.objects.bulk_create(
+        SceneClass(key=f"{key[0]}/{key}", name=key.split(".")[0].replace("_", " ")) for key in keys
     )
     hashtags = list(Hashtag.objects.all()[:200])
     entries = [
@@ -72,7 +72,7 @@ def seed(classes: int) -> None:
             status="confirmed" if n % 3 == 0 else "undecided",
             hashtag=hashtags[n % 200] if n % 6 == 0 else None,
         )
-        for n, (scene, key) in enumerate(zip(new, chosen, strict=True))
+        for n, (scene, key) in enumerate(zip(scene_classes, keys, strict=True))
     ]
     bulk_create_with_history(entries, MappingEntry, batch_size=2000)
 
@@ -88,7 +88,7 @@ class Curator:
         return text
 
     def post(self, path: str, data: dict[str, str]) -> float:
-        """Milliseconds until the answer is there, which is the next page."""
+        """Milliseconds until the answer has arrived, which is the next page."""
         token = TOKEN.search(self.page)
         assert token
         headers = {"X-CSRFToken": token[1], "HX-Request": "true", "Referer": self.site.address}
@@ -112,25 +112,27 @@ class Curator:
 
 def measure(site: Site, decisions: int) -> dict[str, np.ndarray[Any, Any]]:
     curator = Curator(site)
-    for _ in range(3):  # WordNet and the suggester are read
+    for _ in range(3):  # loads WordNet and the suggester
         curator.decide("other")
-    found = {
+    latencies = {
         "save, and the next class": np.array(
             [curator.decide("other" if n % 2 else "home") for n in range(decisions)]
         ),
         "undo": np.array([curator.undo() for _ in range(decisions // 2)]),
     }
     for name, path in PAGES.items():
-        found[name] = times(curator.opener, site.address + path, 20)
-    return found
+        latencies[name] = times(curator.opener, site.address + path, 20)
+    return latencies
 
 
-def show(found: dict[str, np.ndarray[Any, Any]], base: float) -> dict[str, float]:
+def show(latencies: dict[str, np.ndarray[Any, Any]], base: float) -> dict[str, float]:
     print(f"{'':<28}{'median ms':>10}{'p95 ms':>9}{'worst':>9}{'× /health/':>12}")
-    for name, spent in found.items():
-        middle, p95 = np.median(spent), np.percentile(spent, 95)
-        print(f"{name:<28}{middle:>10.1f}{p95:>9.1f}{spent.max():>9.1f}{middle / base:>12.1f}")
-    return {name: round(float(np.percentile(spent, 95)), 1) for name, spent in found.items()}
+    for name, milliseconds in latencies.items():
+        median, p95 = np.median(milliseconds), np.percentile(milliseconds, 95)
+        print(f"{name:<28}{median:>10.1f}{p95:>9.1f}{milliseconds.max():>9.1f}{median / base:>12.1f}")
+    return {
+        name: round(float(np.percentile(milliseconds, 95)), 1) for name, milliseconds in latencies.items()
+    }
 
 
 def run(site: Site, folder: str, classes: int, decisions: int) -> dict[str, Any]:
@@ -148,10 +150,10 @@ def run(site: Site, folder: str, classes: int, decisions: int) -> dict[str, Any]
 
 
 def wait_for_suggestions(site: Site) -> float:
-    """Seconds until the queue has suggestions again, in every web process; pages answer meanwhile."""
-    began, curator, seen = time.monotonic(), Curator(site), 0
-    while seen < 10 and time.monotonic() - began < 300:
-        seen = seen + 1 if 'data-keys="1"' in curator.get("/mapping/queue/") else 0
+    """Seconds until the queue has suggestions again in every web process. Pages answer in the meantime."""
+    began, curator, successes = time.monotonic(), Curator(site), 0
+    while successes < 10 and time.monotonic() - began < 300:
+        successes = successes + 1 if 'data-keys="1"' in curator.get("/mapping/queue/") else 0
         time.sleep(0.2)
     return round(time.monotonic() - began, 1)
 
@@ -161,14 +163,14 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=22_000)
     parser.add_argument("--decisions", type=int, default=60)
     parser.add_argument("--seed", action="store_true", help=argparse.SUPPRESS)
-    wanted = parser.parse_args()
-    if wanted.seed:
-        seed(wanted.classes)
+    options = parser.parse_args()
+    if options.seed:
+        seed(options.classes)
         return
     with tempfile.TemporaryDirectory(prefix="scenetag-bench-") as folder:
         site = Site(folder)
         try:
-            result = run(site, folder, wanted.classes, wanted.decisions)
+            result = run(site, folder, options.classes, options.decisions)
         finally:
             site.stop()
     print(f"\nresident: {result['resident_mb']} MB")

@@ -1,4 +1,4 @@
-"""The data sets that benchmarks measure on: research photos, never part of the repository."""
+"""The data sets for benchmarks: research photos, which are never part of the repository."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def data_folder(description: str | None, tars: Sequence[str]) -> Path:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--data", type=Path, default=DATA, help="folder with the tars and sun397_mapping.csv")
     folder: Path = parser.parse_args().data
-    missing = [name for name in (*tars, "sun397_mapping.csv") if not (folder / name).exists()]
-    if missing:
-        sys.exit(f"{folder} has no {', '.join(missing)}: nothing was measured. Give their folder as --data.")
+    missing_files = [name for name in (*tars, "sun397_mapping.csv") if not (folder / name).exists()]
+    if missing_files:
+        sys.exit(f"{folder} has no {', '.join(missing_files)}: nothing was measured. Set --data.")
     return folder
 
 
@@ -45,20 +45,20 @@ def unpack(folder: Path, tars: Sequence[str], into: Path) -> tuple[Path, int]:
 
 
 def train(folder: Path, name: str, manifest: Path, recipe: dict[str, Any], cache: Path) -> dict[str, Any]:
-    """Train in a process of its own, as a worker does, and return the report."""
+    """Train in a separate process, as a worker does, and return the report."""
     out, job = folder / name, folder / f"{name}.json"
     content = {"recipe": recipe, "photos": str(manifest), "out": str(out), "cache": str(cache)}
     job.write_text(json.dumps(content))
     command = [sys.executable, "-m", "trainer.engine", "train", str(job)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ended.returncode:
-        sys.exit(f"{name} failed: {ended.stdout.splitlines()[-1:]} {ended.stderr[-500:]}")
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    if process.returncode:
+        sys.exit(f"{name} failed: {process.stdout.splitlines()[-1:]} {process.stderr[-500:]}")
     report: dict[str, Any] = json.loads((out / "report.json").read_text())
     return report
 
 
 def print_table(rows: dict[str, dict[str, float]]) -> None:
-    """One line a row name, one column a figure."""
+    """Print one line per row and one column per figure."""
     columns = list(next(iter(rows.values())))
     print(" " * 28 + "".join(f"{column:>14}" for column in columns))
     for name, row in rows.items():
@@ -66,13 +66,13 @@ def print_table(rows: dict[str, dict[str, float]]) -> None:
 
 
 def figures(report: dict[str, Any]) -> dict[str, float]:
-    at = {round(row["coverage"], 2): row["precision"] for row in report["precision_at_coverage"]}
+    precision_at = {round(row["coverage"], 2): row["precision"] for row in report["precision_at_coverage"]}
     return {
         "accuracy": report["accuracy"],
         "balanced": report["balanced_accuracy"],
-        "p@20%": at[0.2],
-        "p@40%": at[0.4],
-        "p@60%": at[0.6],
+        "p@20%": precision_at[0.2],
+        "p@40%": precision_at[0.4],
+        "p@60%": precision_at[0.6],
         "seconds": report["seconds"],
         "memory MB": report["peak_memory_mb"],
     }

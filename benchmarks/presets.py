@@ -1,9 +1,9 @@
-"""Each row of the thesis's tables 3 and 4 with its own network: starts, steps, saves, stops, goes on, ends.
+"""Each row of the thesis's tables 3 and 4 with its own network: start, step, save, stop, resume, end.
 
     python -m benchmarks.presets [--only table3-vgg11 …]
 
-On 12 generated photos of 32 px (Inception: 75), two batches, from random weights: whether it works, not how
-well. Stopped by a request in the middle of its only epoch, then started again. Prints what each took.
+Trains on 12 generated photos of 32 px (Inception: 75) in two batches from random weights, to see whether it
+works, not how well. Each training is stopped in the middle of its only epoch, then resumed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from trainer.engine.training.run import RunJob, train
 
 
 class AfterOneBatch(StopRequest):
-    """It is asked when the photos are read, and before every batch."""
+    """Requests a stop at its third check. The checks: after reading the photos, and before every batch."""
 
     looks = 2
 
@@ -46,31 +46,34 @@ def small(recipe: Recipe) -> Recipe:
 
 
 def cycle(recipe: Recipe, manifest: Path, out: Path) -> dict[str, Any]:
-    """Stop after one batch, go on to the end; what was seen of it. Raises AssertionError where it fails."""
-    job, told, start = RunJob(recipe, manifest, out, out), io.StringIO(), time.monotonic()
-    with contextlib.redirect_stdout(told):
+    """Stop after one batch, resume to the end, and return the figures. Raises AssertionError on failure."""
+    job, output, start = RunJob(recipe, manifest, out, out), io.StringIO(), time.monotonic()
+    with contextlib.redirect_stdout(output):
         try:
             train(job, AfterOneBatch())
         except Stopped:
             pass
         else:
-            raise AssertionError("it did not stop")
+            raise AssertionError("the training did not stop")
         position = checkpoint.latest(out)["position"]
         report = train(job, StopRequest())
-    events = [json.loads(line) for line in told.getvalue().splitlines()]
+    events = [json.loads(line) for line in output.getvalue().splitlines()]
     assert (position["epoch"], position["batch"]) == (0, 1), position
     assert [event["resumed"] for event in events if event["event"] == "started"] == [False, True]
     assert len(report["history"]) == 1
-    saved = [event["bytes"] for event in events if event["event"] == "saved"]
-    return {"seconds": round(time.monotonic() - start, 1), "checkpoint_mb": round(max(saved) / 1e6)}
+    checkpoint_bytes = [event["bytes"] for event in events if event["event"] == "saved"]
+    return {
+        "seconds": round(time.monotonic() - start, 1),
+        "checkpoint_mb": round(max(checkpoint_bytes) / 1e6),
+    }
 
 
 def main() -> None:
     rows = [name for name, preset in PRESETS.items() if preset.thesis]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=rows, default=rows)
-    wanted = parser.parse_args()
-    found: dict[str, Any] = {}
+    options = parser.parse_args()
+    results: dict[str, Any] = {}
     torch.set_num_threads(2)
     print(f"{'':<22}{'network':<14}{'seconds':>8}{'checkpoint MB':>15}")
     with tempfile.TemporaryDirectory() as name:
@@ -78,15 +81,15 @@ def main() -> None:
         with manifest.open("w", newline="") as file:
             photos = [[p.photo_id, p.path, p.label, p.scene_class] for p in write_photos(folder, 4, (48, 36))]
             csv.writer(file).writerows([["photo_id", "path", "label", "scene_class"], *photos])
-        for row in wanted.only:
+        for row in options.only:
             with tempfile.TemporaryDirectory() as out:
                 recipe = small(PRESETS[row].recipe)
-                found[row] = cycle(recipe, manifest, Path(out))
+                results[row] = cycle(recipe, manifest, Path(out))
             print(
-                f"{row:<22}{recipe.network:<14}{found[row]['seconds']:>8}{found[row]['checkpoint_mb']:>15}",
+                f"{row:<22}{recipe.network:<14}{results[row]['seconds']:>8}{results[row]['checkpoint_mb']:>15}",
                 flush=True,
             )
-    print(json.dumps({"benchmark": "presets", "presets": len(found), "rows": found}))
+    print(json.dumps({"benchmark": "presets", "presets": len(results), "rows": results}))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""What checkpoints cost, and whether a training that was killed ends with the weights of one that was not.
+"""The cost of checkpoints, and whether a killed training ends with the weights of an undisturbed one.
 
     python -m benchmarks.resume [--kills 20] [--pairs 3] [--seconds 60] [--size 224]
 
 Cost: ResNet 18 and 34 are fine-tuned by SGD on photos of SUN's sizes, in turn with checkpoints and with
-`Trainer.save` doing nothing. "share" is the time inside `save` of the time of training; "ratio" compares
-seconds a photo of the two, "cpu" processor seconds a photo, each the median of the pairs. On a machine that
-does other work meanwhile the seconds say little, the processor seconds hardly less than alone.
+`Trainer.save` doing nothing. "share" is the share of training time spent in `save`. "ratio" compares the
+seconds per photo of the two, "cpu" the processor seconds per photo, each as the median of the pairs. If the
+machine does other work at the same time, trust the processor seconds rather than the seconds.
 
 Kills: a training with dropout, mixing, momentum, batch normalisation, distortion and two loaders is killed by
-SIGKILL again and again: half of the times at a random moment, half while a checkpoint is being written. Its
-weights and predictions are compared bit for bit with those of a run that nobody disturbed.
+SIGKILL again and again: half of the times at a random moment, half while it writes a checkpoint. Its weights
+and predictions are compared bit for bit with those of an undisturbed run.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from trainer.engine.recipe import Recipe
 from trainer.engine.training import checkpoint
 from trainer.engine.training.loop import Trainer
 
-PHOTO = (1024, 768)  # px, about what SUN's have
+PHOTO = (1024, 768)  # px, about the size of SUN's photos
 KILLED: dict[str, Any] = {
     "kind": "finetune",
     "network": "efficientnet_lite0",
@@ -75,7 +75,7 @@ def write_photos(folder: Path, each: int, size: tuple[int, int]) -> list[Photo]:
 
 
 class Enough(StopRequest):
-    """Asks for the end after so many seconds."""
+    """Requests the end after this many seconds."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
@@ -90,8 +90,8 @@ class Unsaved(Trainer):
         pass
 
 
-def trained(kind: type[Trainer], recipe: Recipe, photos: list[Photo], seconds: float) -> dict[str, float]:
-    """Train for so many seconds: photos, seconds, and of these how many went into saving, how often."""
+def train_for(kind: type[Trainer], recipe: Recipe, photos: list[Photo], seconds: float) -> dict[str, float]:
+    """Train for this many seconds. Returns the photos, the seconds, and the number and seconds of saves."""
     torch.manual_seed(0)
     labels = sorted(set(CLASSES.values()))
     scenes = sorted(CLASSES)
@@ -113,14 +113,14 @@ def trained(kind: type[Trainer], recipe: Recipe, photos: list[Photo], seconds: f
         start, processor = time.monotonic(), time.process_time()
         with contextlib.suppress(Stopped):
             trainer.run()
-        spent, processor = time.monotonic() - start, time.process_time() - processor
+        seconds_spent, processor = time.monotonic() - start, time.process_time() - processor
     saves = [event for event in map(json.loads, out.getvalue().splitlines()) if event["event"] == "saved"]
-    # The last one is that of the end which we asked for: it comes once, however long a training is.
+    # The last save is due to the stop request: it happens once per training, however long.
     saves = saves[:-1]
-    done = trainer.at.epoch * source.train_count + trainer.at.photos
+    photo_count = trainer.at.epoch * source.train_count + trainer.at.photos
     return {
-        "photos": done,
-        "seconds": spent,
+        "photos": photo_count,
+        "seconds": seconds_spent,
         "processor": processor,
         "saving": sum(event["seconds"] for event in saves),
         "saves": len(saves),
@@ -134,23 +134,28 @@ def cost(network: str, seconds: float, size: int, pairs: int, photos: list[Photo
         settings
         | {"network": network, "weights": "none", "image_size": size, "batch_size": 16, "epochs": 1000}
     )
-    trained(Unsaved, recipe, photos, 3)  # warms up
-    found = [
-        (trained(Unsaved, recipe, photos, seconds), trained(Trainer, recipe, photos, seconds))
+    train_for(Unsaved, recipe, photos, 3)  # warms up
+    figures = [
+        (train_for(Unsaved, recipe, photos, seconds), train_for(Trainer, recipe, photos, seconds))
         for _ in range(pairs)
     ]
 
     def ratio(name: str) -> float:
-        each = [(saved[name] / saved["photos"]) / (bare[name] / bare["photos"]) for bare, saved in found]
-        return statistics.median(each)
+        ratios = [
+            (with_saves[name] / with_saves["photos"]) / (without_saves[name] / without_saves["photos"])
+            for without_saves, with_saves in figures
+        ]
+        return statistics.median(ratios)
 
     return {
-        "share": statistics.median(saved["saving"] / saved["seconds"] for _, saved in found),
+        "share": statistics.median(with_saves["saving"] / with_saves["seconds"] for _, with_saves in figures),
         "ratio": ratio("seconds"),
         "cpu": ratio("processor"),
-        "saves": sum(saved["saves"] for _, saved in found),
-        "mb": found[0][1]["mb"],
-        "photos_per_second": statistics.median(saved["photos"] / saved["seconds"] for _, saved in found),
+        "saves": sum(with_saves["saves"] for _, with_saves in figures),
+        "mb": figures[0][1]["mb"],
+        "photos_per_second": statistics.median(
+            with_saves["photos"] / with_saves["seconds"] for _, with_saves in figures
+        ),
     }
 
 
@@ -175,7 +180,7 @@ def start(job: Path) -> subprocess.Popen[str]:
 
 
 def kill_once(job: Path, out: Path, chance: random.Random, *, while_saving: bool) -> bool | None:
-    """SIGKILL to the trainer; whether it was writing a file then. None: it had ended before."""
+    """Kill the trainer. Returns whether it was writing a file, or None if it had ended before."""
     process = start(job)
     assert process.stdout is not None
     for line in process.stdout:
@@ -186,13 +191,13 @@ def kill_once(job: Path, out: Path, chance: random.Random, *, while_saving: bool
         end += 30
     while process.poll() is None and time.monotonic() < end:
         if while_saving and list(out.glob("checkpoint.pt*.part")):
-            time.sleep(chance.uniform(0, 0.03))  # somewhere in the middle of it
+            time.sleep(chance.uniform(0, 0.03))  # somewhere in the middle of writing
             break
         time.sleep(0.001)
-    ended = process.poll() is not None
+    has_ended = process.poll() is not None
     process.kill()
     process.communicate()
-    return None if ended else bool(list(out.glob("*.part")))
+    return None if has_ended else bool(list(out.glob("*.part")))
 
 
 def kills(count: int) -> dict[str, Any]:
@@ -201,56 +206,58 @@ def kills(count: int) -> dict[str, Any]:
         folder = Path(name)
         (folder / "photos").mkdir()
         photos = write_photos(folder / "photos", 30, (96, 72))
-        whole = start(write_job(folder, "whole", photos))
-        whole.communicate()
+        undisturbed = start(write_job(folder, "whole", photos))
+        undisturbed.communicate()
         job, out = write_job(folder, "killed", photos), folder / "killed"
         moments: list[bool] = []
         while (
             len(moments) < count
-            and (said := kill_once(job, out, chance, while_saving=len(moments) % 2 == 1)) is not None
+            and (outcome := kill_once(job, out, chance, while_saving=len(moments) % 2 == 1)) is not None
         ):
-            moments.append(said)
-        last = start(job)
-        last.communicate()
-        ours, theirs = (checkpoint.load(folder / run / "best.pt") for run in ("killed", "whole"))
+            moments.append(outcome)
+        resumed = start(job)
+        resumed.communicate()
+        killed_state, undisturbed_state = (
+            checkpoint.load(folder / run / "best.pt") for run in ("killed", "whole")
+        )
         predictions = [(folder / run / "test_predictions.csv").read_bytes() for run in ("killed", "whole")]
-        state = ours["state"]
-        same = sum(torch.equal(value, theirs["state"][key]) for key, value in state.items())
+        state = killed_state["state"]
+        equal = sum(torch.equal(value, undisturbed_state["state"][key]) for key, value in state.items())
     return {
         "kills": len(moments),
         "while_writing": sum(moments),
-        "equal_tensors": same,
+        "equal_tensors": equal,
         "tensors": len(state),
         "predictions_equal": predictions[0] == predictions[1],
-        "identical": same == len(state) and predictions[0] == predictions[1],
+        "identical": equal == len(state) and predictions[0] == predictions[1],
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--seconds", type=float, default=60.0, help="of each training")
+    parser.add_argument("--seconds", type=float, default=60.0, help="per training")
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--size", type=int, default=224)
-    wanted = parser.parse_args()
+    options = parser.parse_args()
     result: dict[str, Any] = {"benchmark": "resume"}
     with tempfile.TemporaryDirectory() as name:
         photos = write_photos(Path(name), 60, PHOTO)
         print(f"{'':<10}{'share':>8}{'ratio':>8}{'cpu':>8}{'saves':>7}{'MB':>7}{'photos/s':>10}")
         for network in ("resnet18", "resnet34"):
-            row = cost(network, wanted.seconds, wanted.size, wanted.pairs, photos)
+            row = cost(network, options.seconds, options.size, options.pairs, photos)
             print(
                 f"{network:<10}{row['share']:>8.2%}{row['ratio']:>8.3f}{row['cpu']:>8.3f}"
                 f"{row['saves']:>7.0f}{row['mb']:>7.0f}{row['photos_per_second']:>10.1f}",
                 flush=True,
             )
             result[network] = {key: round(value, 4) for key, value in row.items()}
-    found = kills(wanted.kills)
+    kill_result = kills(options.kills)
     print(
-        f"{found['kills']} kills, {found['while_writing']} of them while a checkpoint was written: "
-        f"{found['equal_tensors']} of {found['tensors']} tensors equal bit for bit"
+        f"{kill_result['kills']} kills, {kill_result['while_writing']} of them during a save: "
+        f"{kill_result['equal_tensors']} of {kill_result['tensors']} tensors equal bit for bit"
     )
-    print(json.dumps(result | found))
+    print(json.dumps(result | kill_result))
 
 
 if __name__ == "__main__":

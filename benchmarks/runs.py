@@ -1,11 +1,10 @@
-"""The pages of training runs with 1,000 of them: list, run, study, comparison, over real HTTP.
+"""The pages of 1,000 training runs: list, run, study, comparison, over real HTTP.
 
     python -m benchmarks.runs [--runs 1000] [--requests 30]
 
-Starts `manage.py up --demo` on a folder of its own and adds finished runs as the engine leaves them: 40
-epochs each, reports of 21 labels, the answers about 4,000 test photos as bits, and for every 50th run one row
-a photo as well. Ratios are against /health/, which does nothing but answer. Asked at p95: comparison 1 s, the
-others 200 ms.
+Starts `manage.py up --demo` in a new folder and adds finished runs as the engine stores them: 40 epochs each,
+reports on 21 labels, the results on 4,000 test photos as bits, and for every 50th run one row per photo as
+well. Ratios are relative to /health/, an empty page. Targets at p95: comparison 1 s, the others 200 ms.
 """
 
 from __future__ import annotations
@@ -171,7 +170,7 @@ def report(
 
 
 def addresses(runs: int) -> dict[str, str]:
-    """Pages by name. The seeded runs are the newest: their numbers end with the list's first."""
+    """The pages by name. The seeded runs are the newest, so they come first in the list."""
 
     def compare(count: int) -> str:
         return f"/trainer/runs/compare/?run={FIRST}-{FIRST + count - 1}"
@@ -191,7 +190,7 @@ def addresses(runs: int) -> dict[str, str]:
     }
 
 
-FIRST = 1  # number of the first run: the demo makes none
+FIRST = 1  # number of the first seeded run, because the demo creates none
 
 
 def main() -> None:
@@ -199,26 +198,29 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--requests", type=int, default=30)
     parser.add_argument("--seed", action="store_true", help=argparse.SUPPRESS)
-    wanted = parser.parse_args()
-    if wanted.seed:
-        seed(wanted.runs)
+    options = parser.parse_args()
+    if options.seed:
+        seed(options.runs)
         return
     with tempfile.TemporaryDirectory(prefix="scenetag-bench-") as folder:
         site = Site(folder)
         try:
             environment = os.environ | {"SCENETAG_VAR": folder}
             environment["DJANGO_SETTINGS_MODULE"] = "hashtags_site.settings"
-            argv = [sys.executable, "-m", "benchmarks.runs", "--seed", "--runs", str(wanted.runs)]
+            argv = [sys.executable, "-m", "benchmarks.runs", "--seed", "--runs", str(options.runs)]
             subprocess.run(argv, cwd=ROOT, env=environment, check=True)
             admin = site.signed_in("admin")
             base = float(np.median(times(admin, f"{site.address}/health/", 40)))
             megabytes = (Path(folder) / "db.sqlite3").stat().st_size / 2**20
-            print(f"{wanted.runs:,} runs, database {megabytes:.0f} MB")
-            found = {
-                name: times(admin, site.address + path, wanted.requests)
-                for name, path in addresses(wanted.runs).items()
+            print(f"{options.runs:,} runs, database {megabytes:.0f} MB")
+            latencies = {
+                name: times(admin, site.address + path, options.requests)
+                for name, path in addresses(options.runs).items()
             }
-            result = show(found, base) | {"resident_mb": site.memory(), "health_median_ms": round(base, 2)}
+            result = show(latencies, base) | {
+                "resident_mb": site.memory(),
+                "health_median_ms": round(base, 2),
+            }
         finally:
             site.stop()
     print(f"\nresident: {result['resident_mb']} MB")

@@ -1,17 +1,17 @@
-"""How often the right sense of a class is listed first, beside WordNet's own first sense.
+"""How often the right sense of a class is listed first, compared with WordNet's own first sense.
 
     python -m benchmarks.senses [--embeddings]
 
-The key, benchmarks/sense_key.csv, is our own single judgement; nobody has given a second opinion on it.
-The candidates of the 397 classes (senses of the terms that are looked up) were listed with their glosses in
-WordNet's own order, with the question what a photo of this class shows. 181 rows were decided so; the other
-216 have one candidate only, which stands. Written before any ranker was scored with it, and without the
-columns of mapping/data. Several senses are listed where a photo does not tell them apart, the best first; any
-of them counts. Blank: WordNet has no noun for it (jacuzzi, ice cream parlor), so the class is not
-counted. A right sense that no term of the class leads to (a watering hole is no health resort) is a miss.
+The key, benchmarks/sense_key.csv, is the judgement of one person, without a second opinion. The candidates of
+the 397 classes (senses of the terms that are looked up) were listed with their glosses in WordNet's order,
+and the question was what a photo of the class shows. 181 rows were decided in this way; the other 216 have a
+single candidate. The key was written before any ranker was scored with it, and without the columns of
+mapping/data. If a photo does not distinguish several senses, all are listed, best first, and any of them
+counts. Blank means that WordNet has no noun (jacuzzi, ice cream parlor); such classes are not counted. A
+right sense that no term of the class has (a watering hole is not a health resort) counts as a miss.
 
-Where there is a choice (146 classes whose first term has several senses): WordNet's first .671, ranked .870,
-with embeddings .897. The weights in mapping/lexicon/senses.py were set on this key: none of it is unseen.
+With a choice (146 classes whose first term has several senses): WordNet's first .671, ranked .870, with
+embeddings .897. The weights in mapping/lexicon/senses.py were chosen on this key, so none of it is unseen.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ def groups() -> dict[str, tuple[str, str]]:
 def wordnets_first(key: str) -> list[str]:
     nouns = wordnet.nouns()
     for term in lookup_terms(key):
-        if found := nouns.synsets(term):
-            return [nouns.keys[number] for number in found]
+        if numbers := nouns.synsets(term):
+            return [nouns.keys[number] for number in numbers]
     return []
 
 
-def score(truth: dict[str, list[str]], ranked: dict[str, list[str]]) -> dict[str, float]:
-    first = sum(bool(set(ranked[key][:1]) & set(right)) for key, right in truth.items())
-    two = sum(bool(set(ranked[key][:2]) & set(right)) for key, right in truth.items())
+def score(truth: dict[str, list[str]], ranking: dict[str, list[str]]) -> dict[str, float]:
+    first = sum(bool(set(ranking[key][:1]) & set(right)) for key, right in truth.items())
+    two = sum(bool(set(ranking[key][:2]) & set(right)) for key, right in truth.items())
     return {"first": round(first / len(truth), 4), "within_two": round(two / len(truth), 4)}
 
 
@@ -59,24 +59,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--embeddings", action="store_true")
     parser.add_argument("--misses", action="store_true")
-    wanted = parser.parse_args()
-    truth, where = read_key(), groups()
+    options = parser.parse_args()
+    truth, groups_of = read_key(), groups()
     wordnet.nouns()
     result: dict[str, Any] = {"classes": len(truth)}
     result["wordnets_first"] = score(truth, {key: wordnets_first(key) for key in truth})
     began = time.perf_counter()
-    ranked = {key: [s.key for s in senses.of_class(key, *where[key])] for key in truth}
+    ranking = {key: [s.key for s in senses.of_class(key, *groups_of[key])] for key in truth}
     result["seconds"] = round(time.perf_counter() - began, 3)
-    result["ranked"] = score(truth, ranked)
-    if wanted.embeddings and embeddings.available():
-        ranked = {
-            key: [s.key for s in senses.of_class(key, *where[key], embed=embeddings.embed)] for key in truth
+    result["ranked"] = score(truth, ranking)
+    if options.embeddings and embeddings.available():
+        ranking = {
+            key: [s.key for s in senses.of_class(key, *groups_of[key], embed=embeddings.embed)]
+            for key in truth
         }
-        result["ranked_with_embeddings"] = score(truth, ranked)
-    if wanted.misses:
+        result["ranked_with_embeddings"] = score(truth, ranking)
+    if options.misses:
         for key, right in truth.items():
-            if not set(ranked[key][:1]) & set(right):
-                print(f"{key:<30} {ranked[key][:2]} instead of {right}")
+            if not set(ranking[key][:1]) & set(right):
+                print(f"{key:<30} {ranking[key][:2]} instead of {right}")
     print(f"{len(truth)} classes with a noun, all ranked in {result['seconds']} s")
     for name in ("wordnets_first", "ranked", "ranked_with_embeddings"):
         if name in result:

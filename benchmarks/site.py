@@ -1,10 +1,10 @@
-"""The demo as people meet it: seconds until ready, every page's answer times, resident memory.
+"""The demo as users experience it: seconds until ready, the latency of every page, resident memory.
 
     python -m benchmarks.site [--requests 40]
 
-Starts `manage.py up --demo` twice on a folder of its own (first start, second start), asks every page
-over HTTP as each role, sends suggestions to the API, and reads the resident memory of web and worker.
-The ratios are against /health/, which does nothing but answer.
+Starts `manage.py up --demo` twice in a new folder (first start, second start), requests every page over HTTP
+as each role, sends photos to the API, and reads the resident memory of web and worker. The ratios are
+relative to /health/, an empty page.
 """
 
 from __future__ import annotations
@@ -91,33 +91,33 @@ class Site:
         return opener
 
     def memory(self) -> dict[str, float]:
-        """Resident MB: the largest web process, the worker."""
-        found: dict[str, float] = {}
+        """Resident megabytes of the largest web process and of the worker."""
+        megabytes: dict[str, float] = {}
         for child in psutil.Process(self.process.pid).children(recursive=True):
             words = " ".join(child.cmdline())
             name = "web" if "gunicorn" in words else "worker" if "celery" in words else ""
             if name:
-                found[name] = max(found.get(name, 0), child.memory_info().rss / 2**20)
-        return {name: round(value) for name, value in found.items()}
+                megabytes[name] = max(megabytes.get(name, 0), child.memory_info().rss / 2**20)
+        return {name: round(value) for name, value in megabytes.items()}
 
 
 def times(opener: OpenerDirector, address: str, count: int) -> np.ndarray[Any, Any]:
-    """Milliseconds of `count` answers, one after another, the first not counted."""
-    spent = []
+    """Milliseconds of `count` requests in sequence, after one that does not count."""
+    milliseconds = []
     for _ in range(count + 1):
         began = time.perf_counter()
         opener.open(address).read()
-        spent.append((time.perf_counter() - began) * 1000)
-    return np.array(spent[1:])
+        milliseconds.append((time.perf_counter() - began) * 1000)
+    return np.array(milliseconds[1:])
 
 
 def pages_of(site: Site, opener: OpenerDirector, pages: list[str]) -> list[str]:
-    """The pages named, and one of each kind of page that they link to."""
-    found = {re.sub(r"\d+", "N", page): page for page in pages}
+    """These pages, and one page of each kind that they link to."""
+    page_of_kind = {re.sub(r"\d+", "N", page): page for page in pages}
     for page in pages:
         for link in LINKS.findall(opener.open(site.address + page).read().decode()):
-            found.setdefault(re.sub(r"\d+", "N", link), link)
-    return list(found.values())
+            page_of_kind.setdefault(re.sub(r"\d+", "N", link), link)
+    return list(page_of_kind.values())
 
 
 def suggest(site: Site, opener: OpenerDirector, photo: bytes) -> dict[str, Any]:
@@ -166,10 +166,10 @@ def main() -> None:
         for role, pages in PAGES.items():
             opener = site.signed_in(role)
             for page in pages_of(site, opener, pages):
-                spent = times(opener, site.address + page, count)
-                p95 = float(np.percentile(spent, 95))
+                latency = times(opener, site.address + page, count)
+                p95 = float(np.percentile(latency, 95))
                 worst = max(worst, p95)
-                print(f"{page:<34}{np.median(spent):>10.1f}{p95:>9.1f}{np.median(spent) / base:>12.1f}")
+                print(f"{page:<34}{np.median(latency):>10.1f}{p95:>9.1f}{np.median(latency) / base:>12.1f}")
         result |= {"worst_page_p95_ms": round(worst, 1), "health_median_ms": round(base, 2)}
         result["resident_mb_after_pages"] = site.memory()  # the mapping's editor loads WordNet
         result["stop_s"] = round(site.stop(), 1)

@@ -1,4 +1,4 @@
-"""A site of its own for benchmarks: database, Valkey and workers in a folder, and tiny photos to train on."""
+"""A small site for benchmarks: database, Valkey and workers in one folder, and tiny photos to train on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Site:
-    """Database, Valkey and workers in a folder of their own; this process is one of its programs."""
+    """Database, Valkey and workers in one folder. This process is part of the site."""
 
     def __init__(self, folder: Path, *, lease: float, **environment: str) -> None:
         self.folder, self.lease = folder, lease
@@ -75,7 +75,7 @@ class Site:
         return self.workers[-1]
 
     def holder(self, run: TrainingRun) -> Part | None:
-        """The worker that has the run now."""
+        """The worker that holds the run's lease."""
         run.job.refresh_from_db()
         pid = run.job.worker.rpartition(":")[2]
         return next((part for part in self.workers if str(part.process.pid) == pid), None)
@@ -95,7 +95,7 @@ class Site:
 
 
 def wait_until(is_true: Callable[[], Any], seconds: float, otherwise: str, *, every: float = 0.05) -> float:
-    """Seconds that it took; RuntimeError if it did not become true."""
+    """Wait until is_true. Returns the seconds that it took; raises RuntimeError after `seconds`."""
     began = time.monotonic()
     while not is_true():
         if time.monotonic() - began > seconds:
@@ -105,7 +105,7 @@ def wait_until(is_true: Callable[[], Any], seconds: float, otherwise: str, *, ev
 
 
 def register_photos(folder: Path, count: int, size: int = 64) -> PhotoSet:
-    """Noise of three colours, one for each of three scene classes; registered by the worker."""
+    """Register noise in three colours, one for each of three scene classes, through the worker."""
     from PIL import Image
 
     from trainer.photosets import registration
@@ -119,8 +119,8 @@ def register_photos(folder: Path, count: int, size: int = 64) -> PhotoSet:
             out = io.BytesIO()
             Image.fromarray(pixels).save(out, "JPEG")
             (folder / key / f"{n}.jpg").write_bytes(out.getvalue())
-    made = registration.register_folder(name="Tiny", folder=folder, by=None)
-    job = made.job
+    photo_set = registration.register_folder(name="Tiny", folder=folder, by=None)
+    job = photo_set.job
     assert job
 
     def has_ended() -> bool:
@@ -128,16 +128,18 @@ def register_photos(folder: Path, count: int, size: int = 64) -> PhotoSet:
         return not job.is_live
 
     wait_until(has_ended, 60, "the photos were not registered")
-    return made
+    return photo_set
 
 
 def queue_run(photo_set: PhotoSet, name: str, recipe: dict[str, Any]) -> TrainingRun:
-    """A run in the queue, of the preset resnet18-scratch-quick changed by this part of a recipe."""
+    """Queue a run of the preset resnet18-scratch-quick with these changes of the recipe."""
     from mapping.models import Release
     from trainer.models import TrainingRun
     from trainer.runs import start
 
-    TrainingRun.objects.update(created_at="2000-01-01T00:00Z")  # so that this is no repeated click
+    TrainingRun.objects.update(
+        created_at="2000-01-01T00:00Z"
+    )  # so that this does not count as a repeated click
     run = start.start_run(
         photo_set=photo_set,
         release=Release.objects.earliest("number"),

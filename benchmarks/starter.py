@@ -1,9 +1,9 @@
-"""The starter model's recipe on SUN and Places photos together, 80/20 by seed 0, beside the shipped head.
+"""The starter model's recipe on SUN and Places photos, split 80/20 by seed 0, and the shipped head.
 
     python -m benchmarks.starter [--data FOLDER]
 
-Baseline in the same run: the plain linear head on the same cached features. The shipped head is assembled
-and judged on the same test photos, photo file in and hashtag out. Takes about 10 minutes on 2 cores.
+Baseline in the same run: a plain linear head on the same cached features. The shipped head is assembled and
+evaluated on the same test photos, from photo file to hashtag. Takes about 10 minutes on 2 cores.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STARTER = Path(__file__).parents[1] / "trainer" / "starter"
 
 
 def judge_shipped(folder: Path, run: Path) -> dict[str, Any]:
-    """The shipped head's figures on the run's test photos: by the same split it has seen none of them."""
+    """Evaluate the shipped head on the run's test photos. It has not seen them: the split is the same."""
     manifest = folder / "test.csv"
     with (run / "test_predictions.csv").open(newline="") as file:
         rows = [[r["photo_id"], r["path"], r["true"], r["scene_class"]] for r in csv.DictReader(file)]

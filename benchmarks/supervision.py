@@ -1,10 +1,10 @@
-"""What supervision costs: the same training by a worker, with its events and the database, and bare.
+"""The cost of supervision: the same training by a worker, with events and database, and alone.
 
     python -m benchmarks.supervision [--repetitions 4]
 
-Both in turn, on all cores: the supervisor takes its time from the trainer. Seconds are the engine's own
-for the training; processor seconds are of the whole trainer, and of the worker beside it. A processor that
-does other work meanwhile spoils the seconds, hardly the processor seconds.
+The two take turns on all cores, so the supervisor takes its time from the trainer. Seconds are those that the
+engine reports for training; processor seconds cover the whole trainer, and the worker beside it. If the
+machine does other work at the same time, trust the processor seconds rather than the seconds.
 """
 
 from __future__ import annotations
@@ -63,13 +63,13 @@ def with_worker(site: Site, photo_set: Any, name: str) -> tuple[Any, dict[str, f
         run.job.refresh_from_db()
         return not run.job.is_live
 
-    # Looking twenty times a second, as usual, took one part in twenty of the training's own processors.
+    # Polling twenty times a second, the default, would take a twentieth of the training's processor time.
     wait_until(has_ended, 900, "the run did not end", every=2)
     assert run.job.state == "succeeded", run.job.error
     after = worker.cpu_times()
-    spent = [getattr(after, x) - getattr(before, x) for x in ("user", "system")]
-    trainer = [getattr(after, x) - getattr(before, x) for x in ("children_user", "children_system")]
-    return run, figures_of(run.folder, sum(trainer)) | {"worker_cpu": round(sum(spent), 2)}
+    worker_seconds = [getattr(after, x) - getattr(before, x) for x in ("user", "system")]
+    trainer_seconds = [getattr(after, x) - getattr(before, x) for x in ("children_user", "children_system")]
+    return run, figures_of(run.folder, sum(trainer_seconds)) | {"worker_cpu": round(sum(worker_seconds), 2)}
 
 
 def alone(run: Any, out: Path) -> dict[str, float]:
@@ -89,21 +89,21 @@ def figures_of(folder: Path, cpu: float) -> dict[str, float]:
 
 
 def report(supervised: list[dict[str, float]], bare: list[dict[str, float]]) -> None:
-    def middle(rows: list[dict[str, float]], name: str) -> float:
+    def median(rows: list[dict[str, float]], name: str) -> float:
         return float(np.median([row[name] for row in rows]))
 
     result = {
         "benchmark": "supervision",
         "repetitions": len(bare),
-        "supervised_seconds": middle(supervised, "seconds"),
-        "bare_seconds": middle(bare, "seconds"),
-        "seconds_percent": percent(middle(supervised, "seconds"), middle(bare, "seconds")),
+        "supervised_seconds": median(supervised, "seconds"),
+        "bare_seconds": median(bare, "seconds"),
+        "seconds_percent": percent(median(supervised, "seconds"), median(bare, "seconds")),
         "fastest_seconds_percent": percent(
             min(row["seconds"] for row in supervised), min(row["seconds"] for row in bare)
         ),
-        "trainer_cpu_percent": percent(middle(supervised, "cpu"), middle(bare, "cpu")),
-        "worker_cpu_seconds": middle(supervised, "worker_cpu"),
-        "worker_cpu_percent": round(100 * middle(supervised, "worker_cpu") / middle(bare, "cpu"), 2),
+        "trainer_cpu_percent": percent(median(supervised, "cpu"), median(bare, "cpu")),
+        "worker_cpu_seconds": median(supervised, "worker_cpu"),
+        "worker_cpu_percent": round(100 * median(supervised, "worker_cpu") / median(bare, "cpu"), 2),
     }
     for name, value in result.items():
         print(f"{name:<26} {value}")

@@ -2,10 +2,10 @@
 
     python -m benchmarks.tables [--presets table3-resnet18 table4-row6] [--epochs 6] [--size 96]
 
-On the SUN photos (6,158, random 80/20 by seed 0), with the preset's own optimizer, rate, augmentation and
-stopper, from no weights unless --weights says otherwise. The thesis trained from ImageNet's weights on
-108,754 photos at 256 or 512 px: its figures stand beside for the order of rows, not to be met. Baseline in
-the same run: always the commonest label.
+Trains on the SUN photos (6,158, random 80/20 by seed 0), with the preset's own optimizer, rate, augmentation
+and stopper, from random weights by default. The thesis trained from ImageNet weights on 108,754 photos at 256
+or 512 px; its figures are printed to compare the order of rows, not as a target. Baseline in the same run:
+always the most frequent label.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ TARS = ("sun_photos.tar",)
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    usual = ["table3-resnet18", "table4-row6"]
-    parser.add_argument("--presets", nargs="+", default=usual, choices=list(PRESETS))
+    default_presets = ["table3-resnet18", "table4-row6"]
+    parser.add_argument("--presets", nargs="+", default=default_presets, choices=list(PRESETS))
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--size", type=int, default=96, help="px; Inception v3 needs 75")
     parser.add_argument("--weights", default="none", help="imagenet, none, or a file")
     parser.add_argument("--data", type=Path, default=DATA, help="folder with the tar and sun397_mapping.csv")
-    wanted = parser.parse_args()
-    missing = [name for name in (*TARS, "sun397_mapping.csv") if not (wanted.data / name).exists()]
-    if missing:
-        sys.exit(f"{wanted.data} has no {', '.join(missing)}: nothing was measured. Say where by --data.")
-    return wanted
+    options = parser.parse_args()
+    missing_files = [name for name in (*TARS, "sun397_mapping.csv") if not (options.data / name).exists()]
+    if missing_files:
+        sys.exit(f"{options.data} has no {', '.join(missing_files)}: nothing was measured. Set --data.")
+    return options
 
 
-def commonest(predictions: Path) -> float:
+def most_frequent_share(predictions: Path) -> float:
     with predictions.open(newline="") as file:
         true = Counter(row["true"] for row in csv.DictReader(file))
     return true.most_common(1)[0][1] / true.total()
@@ -62,14 +62,17 @@ def show(name: str, report: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    wanted = arguments()
+    options = arguments()
     result: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="scenetag-bench-") as name:
         folder = Path(name)
-        manifest, _ = unpack(wanted.data, TARS, folder)
-        for preset in wanted.presets:
+        manifest, _ = unpack(options.data, TARS, folder)
+        for preset in options.presets:
             recipe = replace(
-                PRESETS[preset].recipe, epochs=wanted.epochs, image_size=wanted.size, weights=wanted.weights
+                PRESETS[preset].recipe,
+                epochs=options.epochs,
+                image_size=options.size,
+                weights=options.weights,
             )
             report = train(folder, preset, manifest, recipe.as_dict(), folder / "cache")
             show(preset, report)
@@ -78,11 +81,11 @@ def main() -> None:
                 "balanced_accuracy": round(report["balanced_accuracy"], 4),
                 "best_epoch": report["best_epoch"],
                 "seconds": report["seconds"],
-                "commonest_label": round(commonest(folder / preset / "test_predictions.csv"), 4),
+                "commonest_label": round(most_frequent_share(folder / preset / "test_predictions.csv"), 4),
             }
             print(
                 f"best epoch {report['best_epoch']}, {report['seconds']:.0f} s; "
-                f"always the commonest label: {result[preset]['commonest_label']:.3f}"
+                f"always the most frequent label: {result[preset]['commonest_label']:.3f}"
             )
     print(json.dumps(result))
 

@@ -1,14 +1,13 @@
-"""Fifty people vote at once while photos come in and are predicted, connections break and workers are killed.
+"""Fifty people vote at once while photos come in and get predictions, connections break and workers die.
 
     python scripts/with_postgres.py python -m benchmarks.voters [--voters 50] [--votes 40] [--photos 400]
     python -m benchmarks.voters                      the same on SQLite
 
-Real HTTP against `manage.py up`: everybody comes by a guest's link, holds two questions ready, and sends
-each vote; one in ten connections is cut before the answer is read, and the vote is sent again with the same
-idempotency key, as the page does; one in twenty votes is taken back. Meanwhile an intake brings 300 photos
-into the campaign and they are predicted; a web worker and the Celery worker are killed once each. At the end
-the database is asked: is anything there twice, is an acknowledged vote missing, has a question more answers
-than it needs, was there an error 500?
+Real HTTP to `manage.py up`. Everybody uses a guest's link, holds two questions ready, and sends each vote.
+One in ten connections is cut before the answer is read, and the vote is sent again with the same idempotency
+key, as the page does. One in twenty votes is undone. At the same time an intake adds 300 photos to the
+campaign, which get predictions; a web worker and the Celery worker are killed once each. At the end we check
+the database: duplicates, missing acknowledged votes, questions with more answers than needed, errors 500.
 """
 
 from __future__ import annotations
@@ -38,23 +37,23 @@ import psutil
 
 from benchmarks.site import ROOT, Site
 
-CUT, TAKEN_BACK, NEW_PHOTOS = 0.10, 0.05, 300
+CUT, UNDONE, NEW_PHOTOS = 0.10, 0.05, 300
 RATES = {"NEW_GUESTS_RATE": "10000/hour", "GUEST_VOTES_RATE": "100000/minute"}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--voters", type=int, default=50)
-    parser.add_argument("--votes", type=int, default=40, help="of each voter, at most")
+    parser.add_argument("--votes", type=int, default=40, help="at most, per voter")
     parser.add_argument("--photos", type=int, default=400)
     parser.add_argument("--seed", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--check", type=Path, help=argparse.SUPPRESS)
-    wanted = parser.parse_args()
-    if wanted.seed or wanted.check:
+    options = parser.parse_args()
+    if options.seed or options.check:
         import django
 
         django.setup()
-        print(json.dumps(check(wanted.check) if wanted.check else seed(wanted.photos)))
+        print(json.dumps(check(options.check) if options.check else seed(options.photos)))
         return
     os.environ |= RATES
     with tempfile.TemporaryDirectory(prefix="scenetag-voters-") as name:
@@ -62,7 +61,7 @@ def main() -> None:
         make_photos(Path(name) / "new")
         site = Site(name)
         try:
-            result = measure(site, Path(name), wanted)
+            result = measure(site, Path(name), options)
         finally:
             site.stop()
     print(json.dumps(result))
@@ -81,20 +80,20 @@ def make_photos(folder: Path) -> None:
 
 @dataclass
 class Voter:
-    """One person with a browser that holds what was acknowledged."""
+    """One person with a browser that remembers acknowledged votes."""
 
     port: int
     chance: random.Random
     cookies: dict[str, str] = field(default_factory=dict)
-    kept: set[str] = field(default_factory=set)  # request ids acknowledged, and not taken back
+    kept: set[str] = field(default_factory=set)  # request ids of acknowledged votes that were not undone
     statuses: Counter[int] = field(default_factory=Counter)
     looks: list[float] = field(default_factory=list)  # ms
     votes: list[float] = field(default_factory=list)
     cut: int = 0
-    refused: set[str] = field(default_factory=set)  # request ids that were said not to be kept
+    refused: set[str] = field(default_factory=set)  # request ids of refused votes
 
     def ask(self, method: str, path: str, fields: dict[str, Any] | None = None) -> tuple[int, bytes, str]:
-        """(status, body, where to); sent again as long as nobody answers."""
+        """Send until somebody answers. Returns status, body and Location header."""
         for attempt in range(200):
             try:
                 return self._once(method, path, fields)
@@ -130,16 +129,16 @@ class Voter:
         status, _, self.page = self.ask("POST", path, {})
         assert status == 302, status
 
-    def go(self, most: int) -> None:
-        given, nothing = 0, 0
-        while given < most and nothing < 3:
+    def go(self, max_votes: int) -> None:
+        vote_count, empty_answers = 0, 0
+        while vote_count < max_votes and empty_answers < 3:
             began = time.perf_counter()
             status, body, _ = self.ask("GET", f"{self.page}next/?n=2")
             self.looks.append((time.perf_counter() - began) * 1000)
             questions = json.loads(body)["questions"] if status == 200 else []
-            nothing = 0 if questions else nothing + 1
+            empty_answers = 0 if questions else empty_answers + 1
             for question in questions:
-                given += self.vote(question)
+                vote_count += self.vote(question)
 
     def vote(self, question: dict[str, Any]) -> int:
         request_id = str(uuid4())
@@ -154,9 +153,9 @@ class Voter:
             self.refused.add(request_id)
             return 0
         self.kept.add(request_id)
-        if self.chance.random() < TAKEN_BACK:
+        if self.chance.random() < UNDONE:
             status, *_ = self.ask("POST", f"{self.page}take-back/", {"request_id": request_id})
-            # Sent again after a cut, an undo finds nothing to undo: the vote is gone all the same.
+            # After a cut, a repeated undo finds nothing to undo, but the vote is gone all the same.
             if status == 200:
                 self.kept.discard(request_id)
             return 0
@@ -166,38 +165,38 @@ class Voter:
 # --- the run ----------------------------------------------------------------------------------
 
 
-def measure(site: Site, folder: Path, wanted: argparse.Namespace) -> dict[str, Any]:
-    seeded = in_the_database(folder, ["--seed", "--photos", str(wanted.photos)])
-    voters = [Voter(site.port, random.Random(number)) for number in range(wanted.voters)]
+def measure(site: Site, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    seeded = in_the_database(folder, ["--seed", "--photos", str(options.photos)])
+    voters = [Voter(site.port, random.Random(number)) for number in range(options.voters)]
     for voter in voters:
         voter.join(seeded["link"])
     began = time.monotonic()
-    trouble = threading.Thread(target=kill_both, args=(site,))
-    trouble.start()
-    with ThreadPoolExecutor(wanted.voters) as threads:
-        list(threads.map(lambda voter: voter.go(wanted.votes), voters))
+    killer = threading.Thread(target=kill_both, args=(site,))
+    killer.start()
+    with ThreadPoolExecutor(options.voters) as threads:
+        list(threads.map(lambda voter: voter.go(options.votes), voters))
     seconds = time.monotonic() - began
-    trouble.join()
-    kept = folder / "kept.json"
-    said = {"kept": [one for voter in voters for one in voter.kept]}
-    said["refused"] = [one for voter in voters for one in voter.refused]
-    kept.write_text(json.dumps({**said, **seeded}))
-    found = in_the_database(folder, ["--check", str(kept)])
+    killer.join()
+    record_file = folder / "kept.json"
+    record = {"kept": [one for voter in voters for one in voter.kept]}
+    record["refused"] = [one for voter in voters for one in voter.refused]
+    record_file.write_text(json.dumps({**record, **seeded}))
+    findings = in_the_database(folder, ["--check", str(record_file)])
     statuses: Counter[int] = sum((voter.statuses for voter in voters), Counter())
-    looks = np.concatenate([voter.looks for voter in voters])
-    votes = np.concatenate([voter.votes for voter in voters])
+    look_times = np.concatenate([voter.looks for voter in voters])
+    vote_times = np.concatenate([voter.votes for voter in voters])
     result = {
         "database": "PostgreSQL" if "DATABASE_URL" in os.environ else "SQLite",
-        "voters": wanted.voters,
+        "voters": options.voters,
         "seconds": round(seconds, 1),
         "acknowledged": sum(len(voter.kept) for voter in voters),
-        "votes_per_s": round(len(votes) / seconds, 1),
+        "votes_per_s": round(len(vote_times) / seconds, 1),
         "connections_cut": sum(voter.cut for voter in voters),
-        "refused_in_words": len(said["refused"]),
+        "refused_in_words": len(record["refused"]),
         "errors_500": sum(n for status, n in statuses.items() if status >= 500),
-        "next_p95_ms": round(float(np.percentile(looks, 95))),
-        "vote_p95_ms": round(float(np.percentile(votes, 95))),
-        **found,
+        "next_p95_ms": round(float(np.percentile(look_times, 95))),
+        "vote_p95_ms": round(float(np.percentile(vote_times, 95))),
+        **findings,
     }
     for name, value in result.items():
         print(f"{name:<28}{value}")
@@ -205,24 +204,24 @@ def measure(site: Site, folder: Path, wanted: argparse.Namespace) -> dict[str, A
 
 
 def kill_both(site: Site) -> None:
-    """A web worker and the Celery worker, a few seconds in; what started them starts the former again."""
+    """Kill a web worker and the Celery worker after a few seconds. Gunicorn restarts the web worker."""
     time.sleep(3)
     web = processes(site, "gunicorn")
-    web[-1].send_signal(signal.SIGKILL)  # the first is their master
+    web[-1].send_signal(signal.SIGKILL)  # the first process is the master
     time.sleep(2)
     processes(site, "celery")[0].send_signal(signal.SIGKILL)
 
 
 def processes(site: Site, word: str) -> list[psutil.Process]:
-    """The site's processes with this word in their command line, the oldest first."""
-    found = []
+    """The site's processes with this word in their command line, oldest first."""
+    matches = []
     for one in psutil.Process(site.process.pid).children(recursive=True):
         try:
             if word in " ".join(one.cmdline()):
-                found.append((one.create_time(), one.pid, one))
+                matches.append((one.create_time(), one.pid, one))
         except psutil.NoSuchProcess:
             continue
-    return [one for *_, one in sorted(found)]
+    return [one for *_, one in sorted(matches)]
 
 
 def in_the_database(folder: Path, argv: list[str]) -> dict[str, Any]:
@@ -231,8 +230,10 @@ def in_the_database(folder: Path, argv: list[str]) -> dict[str, Any]:
         "DJANGO_SETTINGS_MODULE": "hashtags_site.settings",
     }
     command = [sys.executable, "-m", "benchmarks.voters", *argv]
-    done = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True)
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    process = subprocess.run(
+        command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True
+    )
+    answer: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
     return answer
 
 
@@ -256,45 +257,47 @@ def seed(photos: int) -> dict[str, Any]:
     make_questions(campaign=campaign)
     for one in Question.objects.filter(campaign=campaign)[:20]:
         GoldAnswer.objects.create(photo_id=one.photo_id, hashtag_id=one.hashtag_id, fits=True)
-    made = intake.start(name="New", by=None, folder=str(settings.PHOTO_ROOTS[0] / "new"), campaign=campaign)
+    new_intake = intake.start(
+        name="New", by=None, folder=str(settings.PHOTO_ROOTS[0] / "new"), campaign=campaign
+    )
     link = reverse("validation:join", args=[guests.token(campaign)])
-    return {"campaign": campaign.pk, "intake": made.pk, "link": link}
+    return {"campaign": campaign.pk, "intake": new_intake.pk, "link": link}
 
 
-def check(kept: Path) -> dict[str, Any]:
-    """What the database says, once the predictions have ended."""
+def check(record_file: Path) -> dict[str, Any]:
+    """Check the database after the predictions have ended."""
     from django.db import transaction
     from django.db.models import Count
 
     from validation.campaigns.counts import recount
     from validation.models import Campaign, Intake, Participation, Question, Vote
 
-    said = json.loads(kept.read_text())
-    campaign = Campaign.objects.select_related("job").get(pk=said["campaign"])
+    record = json.loads(record_file.read_text())
+    campaign = Campaign.objects.select_related("job").get(pk=record["campaign"])
     until = time.monotonic() + 120
     while campaign.job and campaign.job.is_live and time.monotonic() < until:
         time.sleep(0.5)
         campaign = Campaign.objects.select_related("job").get(pk=campaign.pk)
     votes = Vote.objects.filter(campaign=campaign)
     ids = {str(one) for one in votes.values_list("request_id", flat=True)}
-    same = votes.order_by().values("photo", "hashtag", "person").annotate(n=Count("pk")).filter(n__gt=1)
-    asked = Question.objects.filter(campaign=campaign).order_by("pk")
+    duplicates = votes.order_by().values("photo", "hashtag", "person").annotate(n=Count("pk")).filter(n__gt=1)
+    questions = Question.objects.filter(campaign=campaign).order_by("pk")
     fields = ("pk", "fits", "does_not_fit", "skips", "needed", "is_done")
-    before = list(asked.values_list(*fields))
+    before = list(questions.values_list(*fields))
     with transaction.atomic():
         recount(votes.values_list("photo_id", "hashtag_id"))
-    after = asked.values_list(*fields)
+    after = questions.values_list(*fields)
     parts = Participation.objects.filter(campaign=campaign)
-    counted = sum(part.fits + part.does_not_fit + part.skips for part in parts)
-    intake = Intake.objects.select_related("job").get(pk=said["intake"])
+    participation_votes = sum(part.fits + part.does_not_fit + part.skips for part in parts)
+    intake = Intake.objects.select_related("job").get(pk=record["intake"])
     return {
         "votes": len(ids),
-        "duplicate_votes": same.count(),
-        "acknowledged_votes_lost": len(set(said["kept"]) - ids),
-        "refused_votes_kept": len(set(said["refused"]) & ids),
+        "duplicate_votes": duplicates.count(),
+        "acknowledged_votes_lost": len(set(record["kept"]) - ids),
+        "refused_votes_kept": len(set(record["refused"]) & ids),
         "over_quota": over_quota(campaign),
         "counts_wrong": sum(one != other for one, other in zip(before, after, strict=True)),
-        "participation_wrong": abs(counted - len(ids)),
+        "participation_wrong": abs(participation_votes - len(ids)),
         "intake_job": intake.job.state if intake.job else "",
         "prediction_job": campaign.job.state if campaign.job else "",
         "photos_predicted": campaign.photos.filter(predictions__model=campaign.model).count(),
@@ -302,31 +305,31 @@ def check(kept: Path) -> dict[str, Any]:
 
 
 def over_quota(campaign: Any) -> int:
-    """Votes that came when their question needed none: every question's votes replayed in their order.
+    """The number of votes on questions that needed no more, found by replaying all votes in order.
 
-    Known answers are asked of everybody. Skips are no answers.
+    Gold photos are shown to everybody, so they do not count. Skips are not answers.
     """
     from validation.campaigns.counts import needed
     from validation.models import GoldAnswer, Question, Vote
 
-    known = set(GoldAnswer.objects.values_list("photo_id", "hashtag_id"))
+    gold_pairs = set(GoldAnswer.objects.values_list("photo_id", "hashtag_id"))
     kinds = {(one.photo_id, one.hashtag_id): one.kind for one in Question.objects.filter(campaign=campaign)}
     counts: dict[tuple[int, int], list[int]] = {}
     over = 0
     rows = Vote.objects.filter(campaign=campaign).exclude(answer="skip").order_by("pk")
     for photo, hashtag, answer in rows.values_list("photo_id", "hashtag_id", "answer"):
         pair = photo, hashtag
-        if pair in known or kinds.get(pair) == "gold":
+        if pair in gold_pairs or kinds.get(pair) == "gold":
             continue
         fits, not_fitting = counts.setdefault(pair, [0, 0])
         extra = campaign.extra_votes if kinds.get(pair) == "suggestion" else 0
-        wanted = needed(
+        needed_votes = needed(
             votes_per_photo=campaign.votes_per_photo,
             extra_votes=extra,
             fits=fits,
             does_not_fit=not_fitting,
         )
-        over += fits + not_fitting >= wanted
+        over += fits + not_fitting >= needed_votes
         counts[pair][answer != "fits"] += 1
     return over
 

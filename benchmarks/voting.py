@@ -1,4 +1,4 @@
-"""A voter over HTTP, and a campaign large enough to hurt, for the benchmarks of voting."""
+"""A voter over HTTP, and a very large campaign, for the benchmarks of voting."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from uuid import uuid4
 
 from benchmarks.site import Site
 
-NEEDED = 12  # answers a photo
+NEEDED = 12  # answers per photo
 BATCH = 5000
 
 
 class Voter:
-    """Signed in as a person whose password is their name; counts what was acknowledged."""
+    """A signed-in person, whose password equals the name."""
 
     def __init__(self, site: Site, campaign: int, name: str) -> None:
         self.opener: OpenerDirector = site.signed_in(name)
@@ -39,26 +39,26 @@ class Voter:
         return questions
 
     def ballot(self, question: dict[str, Any], answer: str) -> dict[str, Any]:
-        asked = {"photo": question["photo"], "hashtag": question["hashtag"]}
-        return asked | {"answer": answer, "request_id": str(uuid4()), "seconds": 2.5}
+        pair = {"photo": question["photo"], "hashtag": question["hashtag"]}
+        return pair | {"answer": answer, "request_id": str(uuid4()), "seconds": 2.5}
 
     def send(self, fields: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """(status, answer); 409 is a refusal in words."""
+        """Send a vote. Returns status and answer; 409 is a refusal with a reason."""
         headers = {"X-CSRFToken": self.token, "Referer": self.address}
         request = Request(f"{self.base}/votes/", urlencode(fields).encode(), headers)  # noqa: S310
         try:
             with self.opener.open(request, timeout=60) as response:
                 return response.status, json.load(response)
         except HTTPError as error:
-            said = error.read()
-            return error.code, json.loads(said) if said[:1] == b"{" else {}
+            body = error.read()
+            return error.code, json.loads(body) if body[:1] == b"{" else {}
 
 
 def seed_campaign(photos: int, votes: int, people: int = 2000, heavy: int = 0) -> dict[str, Any]:
-    """A campaign in its middle: the first photos by rank have all their votes, the rest none; a tenth of the
-    hashtags carry half the photos. "heavy" answered the first `heavy` of the open questions alone.
+    """Create a half-finished campaign: the first photos by rank have all votes, the others none. A tenth of
+    the hashtags has half of the photos. The person "heavy" alone answered the first `heavy` open questions.
 
-    Returns the campaign's number and the seconds that making its questions took.
+    Returns the campaign's number and the seconds that it took to make its questions.
     """
     from django.contrib.auth import get_user_model
     from django.contrib.auth.hashers import make_password
@@ -68,7 +68,7 @@ def seed_campaign(photos: int, votes: int, people: int = 2000, heavy: int = 0) -
     from validation.campaigns.questions import make_questions
     from validation.models import Campaign, GoldAnswer, Question, Vote
 
-    chance = random.Random(0)  # the same campaign each time
+    chance = random.Random(0)  # the same campaign every time
     model = serving.active_model()
     assert model
     campaign = Campaign.objects.create(
@@ -82,40 +82,40 @@ def seed_campaign(photos: int, votes: int, people: int = 2000, heavy: int = 0) -
     accounts = get_user_model().objects.bulk_create(
         get_user_model()(username=f"voter{number}", password=make_password(None)) for number in range(people)
     )
-    one = get_user_model().objects.create(username="heavy", password=make_password("heavy"))
-    validators.user_set.add(*accounts, one)
-    asked = list(
+    heavy_voter = get_user_model().objects.create(username="heavy", password=make_password("heavy"))
+    validators.user_set.add(*accounts, heavy_voter)
+    pairs = list(
         Question.objects.filter(campaign=campaign, kind="suggestion")
         .order_by("rank")
         .values_list("photo_id", "hashtag_id")
     )
-    full = votes // NEEDED
-    fits = [chance.random() < 0.9 for _ in asked]
+    full_pairs = votes // NEEDED
+    fits = [chance.random() < 0.9 for _ in pairs]
 
-    def given() -> Any:
-        for at, (photo, hashtag) in enumerate(asked[:full]):
+    def make_votes() -> Any:
+        for at, (photo, hashtag) in enumerate(pairs[:full_pairs]):
             for k in range(NEEDED):
                 person = accounts[(at * 7 + k * 167) % people]
                 says = fits[at] if chance.random() < 0.9 else not fits[at]
                 yield photo, hashtag, person.pk, "fits" if says else "does_not_fit"
-        for photo, hashtag in asked[full : full + heavy]:
-            yield photo, hashtag, one.pk, "fits"
+        for photo, hashtag in pairs[full_pairs : full_pairs + heavy]:
+            yield photo, hashtag, heavy_voter.pk, "fits"
 
     Vote.objects.bulk_create(
         (
             Vote(photo_id=photo, hashtag_id=hashtag, person_id=person, answer=answer, campaign=campaign)
-            for photo, hashtag, person, answer in given()
+            for photo, hashtag, person, answer in make_votes()
         ),
         batch_size=BATCH,
     )
     count_along(campaign)
-    for photo, hashtag in asked[:100]:
+    for photo, hashtag in pairs[:100]:
         GoldAnswer.objects.create(photo_id=photo, hashtag_id=hashtag, fits=True)
     return {"campaign": campaign.pk, "make_questions_s": round(seconds, 1)}
 
 
 def bulk_photos(campaign: Any, count: int) -> list[Any]:
-    """Rows of photos in a campaign, with the pixels of the demo's sample photos."""
+    """Add rows of photos to a campaign, with the image files of the demo's sample photos."""
     from validation.models import Photo
 
     samples = list(Photo.objects.order_by("pk"))
@@ -129,18 +129,20 @@ def bulk_photos(campaign: Any, count: int) -> list[Any]:
         )
         for number in range(count)
     )
-    made = Photo.objects.bulk_create(rows, batch_size=BATCH)
+    photos = Photo.objects.bulk_create(rows, batch_size=BATCH)
     through = campaign.photos.through
-    through.objects.bulk_create((through(campaign=campaign, photo=photo) for photo in made), batch_size=BATCH)
-    return made
+    through.objects.bulk_create(
+        (through(campaign=campaign, photo=photo) for photo in photos), batch_size=BATCH
+    )
+    return photos
 
 
 def bulk_predictions(model: Any, photos: list[Any]) -> None:
-    """A tenth of the hashtags carry half of the photos."""
+    """Add predictions. A tenth of the hashtags gets half of the photos."""
     from mapping.models import Hashtag
     from validation.models import Prediction
 
-    chance = random.Random(0)  # the same each time
+    chance = random.Random(0)  # the same every time
     hashtags = list(Hashtag.objects.order_by("pk"))
     weights = [1 / (number + 1) for number in range(len(hashtags))]
     Prediction.objects.bulk_create(
@@ -158,7 +160,7 @@ def bulk_predictions(model: Any, photos: list[Any]) -> None:
 
 
 def count_along(campaign: Any) -> None:
-    """What votes written straight into the table have not counted: questions and participations."""
+    """Update the counts of questions and participations, which bulk-created votes bypass."""
     from django.db import transaction
 
     from validation.campaigns.counts import recount

@@ -1,4 +1,4 @@
-"""Looks at the trainers' processes ten times a second, and at what the page says meanwhile (Linux)."""
+"""Watch the trainers' processes and the state on the page ten times a second (Linux only)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from uuid import UUID
 
 
 def _stat(pid: int) -> tuple[str, int, int] | None:
-    """State, parent and session of a process; None when it is gone."""
+    """State, parent and session of a process, or None if it is gone."""
     with contextlib.suppress(OSError):
         words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return words[0], int(words[1]), int(words[3])
@@ -20,8 +20,8 @@ def _stat(pid: int) -> tuple[str, int, int] | None:
 
 
 def trainers(folder: Path) -> dict[int, list[int]]:
-    """Run → processes of its trainers that live: the leaders of their sessions, so not their children."""
-    found: dict[int, list[int]] = defaultdict(list)
+    """Run → ids of its living trainers, which are session leaders, unlike their children."""
+    pids_of_run: dict[int, list[int]] = defaultdict(list)
     start = f"{folder}/".encode()
     for name in os.listdir("/proc"):
         if not name.isdigit():
@@ -33,23 +33,23 @@ def trainers(folder: Path) -> dict[int, list[int]]:
                 continue
             stat = _stat(int(name))
             if stat and stat[0] not in "ZX" and stat[2] == int(name):
-                found[int(job[len(start) :].split(b"/")[0])].append(int(name))
-    return found
+                pids_of_run[int(job[len(start) :].split(b"/")[0])].append(int(name))
+    return pids_of_run
 
 
 def descendants(pid: int) -> list[int]:
-    """Living children of a process, of any of its threads, and theirs."""
-    found: list[int] = []
+    """Living children of a process (of all its threads), and their children."""
+    pids: list[int] = []
     with contextlib.suppress(OSError):
         for task in os.listdir(f"/proc/{pid}/task"):
             for word in Path(f"/proc/{pid}/task/{task}/children").read_text().split():
                 if (stat := _stat(int(word))) and stat[0] not in "ZX":
-                    found += [int(word), *descendants(int(word))]
-    return found
+                    pids += [int(word), *descendants(int(word))]
+    return pids
 
 
 def holds_lock(pid: int) -> bool:
-    """Does this process have the lock of a run's folder, even of a file that was deleted since?"""
+    """Whether this process holds the lock of a run's folder, even if the file was deleted since."""
     with contextlib.suppress(OSError):
         for handle in os.listdir(f"/proc/{pid}/fd"):
             with contextlib.suppress(OSError):
@@ -59,7 +59,7 @@ def holds_lock(pid: int) -> bool:
 
 
 class Watch(threading.Thread):
-    """`duplicates`: looks that found two holders of one run; `overlaps`: two processes, one waiting."""
+    """duplicates: checks that found two lock holders of one run. overlaps: two processes, one may wait."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(daemon=True)
@@ -98,8 +98,8 @@ class Watch(threading.Thread):
                 self.duplicates += sum(holds_lock(pid) for pid in pids) > 1
             if job_id not in jobs:
                 continue
-            says = jobs[job_id].get_state_display() in ("Running", "Cancelling")
-            if says == bool(pids):
+            says_running = jobs[job_id].get_state_display() in ("Running", "Cancelling")
+            if says_running == bool(pids):
                 if run in self._wrong_since:
                     self.wrong_seconds.append(now - self._wrong_since.pop(run))
             else:

@@ -1,4 +1,4 @@
-"""Decide about classes, one or many at once, and take a decision back. Each act is whole or not at all."""
+"""Decide about one class or many at once, and undo a decision. An act is saved completely or not at all."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
 TEXTS = ("sense", "synset", "hypernym_sense", "hypernym", "note")
-DECIDED = (*TEXTS, "hashtag_id", "status")  # what an act changes, and an undo brings back
+DECIDED = (*TEXTS, "hashtag_id", "status")  # the fields that an act changes and an undo restores
 SAVED = [*TEXTS, "hashtag", "status", "version", "changed_by", "changed_at", "change"]
-BATCH = 500  # rows in one statement: SQLite bounds its parameters
+BATCH = 500  # rows per statement: SQLite limits the number of parameters
 
 
 class StaleEntries(Exception):
-    """Somebody saved these entries since they were shown; nothing was overwritten."""
+    """Somebody else saved these entries after the page was loaded. Nothing was overwritten."""
 
     def __init__(self, current: list[MappingEntry]) -> None:
-        super().__init__(f"{len(current)} of these classes were changed meanwhile. Nothing was saved.")
+        super().__init__(f"{len(current)} of these classes were changed in the meantime. Nothing was saved.")
         self.current = current
 
 
 class NotYours(Exception):
-    """The act is somebody else's."""
+    """The act was made by somebody else."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What a curator decides about one class. hashtag: a name, or "other". A None keeps what is there."""
+    """A curator's decision about one class. hashtag: a name, or "other". None keeps the present value."""
 
     hashtag: str
     sense: str | None = None
@@ -45,21 +45,21 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Undone:
-    """An act taken back. kept: its entries that a later act changed, so they stay as they are."""
+class UndoResult:
+    """An undone act. kept_entries: entries of the act that a later act changed, so they were not restored."""
 
     change: Change
-    restored: list[MappingEntry]
-    kept: list[MappingEntry]
+    restored_entries: list[MappingEntry]
+    kept_entries: list[MappingEntry]
 
 
 def change_entry(*, entry_id: int, version: int, by: AbstractBaseUser, decision: Decision) -> MappingEntry:
-    """Save a decision about one class, and return it as it is now. Raises what change_many raises."""
+    """Save a decision about one class and return the saved entry. Raises the same errors as change_many."""
     change_many(
         by=by, action=Change.Action.DECIDE, decisions={entry_id: decision}, versions={entry_id: version}
     )
-    shown = MappingEntry.everywhere.select_related("hashtag", "scene_class", "changed_by")
-    return shown.get(pk=entry_id)
+    rows = MappingEntry.everywhere.select_related("hashtag", "scene_class", "changed_by")
+    return rows.get(pk=entry_id)
 
 
 @transaction.atomic
@@ -71,108 +71,108 @@ def change_many(
     versions: Mapping[int, int],
     status: str = MappingEntry.Status.CONFIRMED,
 ) -> Change | None:
-    """Save decisions by entry's id as one act, if all entries are still those of the versions.
+    """Save decisions, keyed by entry id, as one act, provided that no entry has a newer version.
 
-    An entry that already says so is a repeated click and stays as it is; None when all do. Entries are all of
-    the mapping, or all of one opinion. Raises StaleEntries, Hashtag.DoesNotExist, MappingEntry.DoesNotExist,
-    and then keeps nothing.
+    An entry that already has the decided values is skipped, as after a repeated click. Returns None if every
+    entry is skipped. All entries belong to the mapping, or all to the same opinion. Raises StaleEntries,
+    Hashtag.DoesNotExist or MappingEntry.DoesNotExist; nothing is saved then.
     """
     hashtags = _hashtags({decision.hashtag for decision in decisions.values()})
-    changed: list[tuple[MappingEntry, dict[str, Any]]] = []
+    updates: list[tuple[MappingEntry, dict[str, Any]]] = []
     stale: list[tuple[MappingEntry, dict[str, Any]]] = []
-    entries = _locked(decisions)
+    entries = _lock_entries(decisions)
     for entry in entries:
-        wanted = _wanted(decisions[entry.pk], hashtags) | {"status": status}
-        if all(getattr(entry, name) == value for name, value in wanted.items()):
+        values = _field_values(decisions[entry.pk], hashtags) | {"status": status}
+        if all(getattr(entry, name) == value for name, value in values.items()):
             continue
-        (changed if entry.version == versions[entry.pk] else stale).append((entry, wanted))
+        (updates if entry.version == versions[entry.pk] else stale).append((entry, values))
     if stale:
         raise StaleEntries([entry for entry, _ in stale])
-    if not changed:
+    if not updates:
         return None
     opinion = _common_opinion(entries)
     change = Change.objects.create(
         action=action,
         by_id=by.pk,
         opinion=opinion,
-        before={entry.pk: _now(entry) for entry, _ in changed},
+        before={entry.pk: _current_values(entry) for entry, _ in updates},
     )
-    for entry, wanted in changed:
-        for name, value in (wanted | {"change_id": change.pk}).items():
+    for entry, values in updates:
+        for name, value in (values | {"change_id": change.pk}).items():
             setattr(entry, name, value)
-    _save([entry for entry, _ in changed], by=by, reason=change.get_action_display())
+    _save([entry for entry, _ in updates], by=by, reason=change.get_action_display())
     return change
 
 
 @transaction.atomic
-def undo_change(*, change_id: int, by: AbstractBaseUser) -> Undone:
-    """Take back an act of one's own, as a new entry in the history; a repeat does nothing.
+def undo_change(*, change_id: int, by: AbstractBaseUser) -> UndoResult:
+    """Undo an act of this user, with a new line in the history. A repeated call changes nothing.
 
-    Raises NotYours, Change.DoesNotExist.
+    Raises NotYours or Change.DoesNotExist.
     """
     change = Change.objects.select_for_update(of=("self",)).get(pk=change_id)
     if change.by_id != by.pk:
         raise NotYours
     if change.undone_at is not None:
-        return Undone(change, [], [])
-    entries = _locked(map(int, change.before))
-    restored = [entry for entry in entries if entry.change_id == change.pk]
-    kept = [entry for entry in entries if entry.change_id != change.pk]
-    for entry in restored:
+        return UndoResult(change, [], [])
+    entries = _lock_entries(map(int, change.before))
+    to_restore = [entry for entry in entries if entry.change_id == change.pk]
+    changed_later = [entry for entry in entries if entry.change_id != change.pk]
+    for entry in to_restore:
         for name, value in change.before[str(entry.pk)].items():
             setattr(entry, name, value)
-    _save(restored, by=by, reason="undone")
+    _save(to_restore, by=by, reason="undone")
     change.undone_by_id, change.undone_at = by.pk, timezone.now()
     change.save()
-    return Undone(change, restored, kept)
+    return UndoResult(change, to_restore, changed_later)
 
 
 def newest_change(*, by: AbstractBaseUser, opinion: Opinion | None = None) -> Change | None:
-    """The act that this person's next undo takes back."""
+    """The act that this user's next undo will revert."""
     return (
         Change.objects.filter(by_id=by.pk, opinion=opinion, undone_at=None)
-        .defer("before")  # of an import it is long
+        .defer("before")  # for an import it is large
         .first()
     )
 
 
 def _hashtags(names: set[str]) -> dict[str, Hashtag]:
-    found = {row.name: row for row in Hashtag.objects.filter(name__in=names)}
-    for name in names - found.keys() - {OTHER}:
+    hashtags = {row.name: row for row in Hashtag.objects.filter(name__in=names)}
+    for name in names - hashtags.keys() - {OTHER}:
         raise Hashtag.DoesNotExist(f"“{name}” is not a known hashtag")
-    return found
+    return hashtags
 
 
-def _wanted(decision: Decision, hashtags: dict[str, Hashtag]) -> dict[str, Any]:
+def _field_values(decision: Decision, hashtags: dict[str, Hashtag]) -> dict[str, Any]:
     texts = {field.name: getattr(decision, field.name) for field in fields(decision)}
     del texts["hashtag"]
-    found = hashtags.get(decision.hashtag)
+    row = hashtags.get(decision.hashtag)
     return {name: text for name, text in texts.items() if text is not None} | {
-        "hashtag_id": found.pk if found else None
+        "hashtag_id": row.pk if row else None
     }
 
 
-def _locked(ids: Iterable[int]) -> list[MappingEntry]:
-    wanted = sorted(ids)  # always in one order, or two acts could wait for each other
+def _lock_entries(ids: Iterable[int]) -> list[MappingEntry]:
+    entry_ids = sorted(ids)  # always in the same order, so that two acts cannot deadlock
     rows = MappingEntry.everywhere.select_for_update(of=("self",)).order_by("pk")
-    found = [
+    entries = [
         entry
-        for start in range(0, len(wanted), BATCH)
-        for entry in rows.filter(pk__in=wanted[start : start + BATCH])
+        for start in range(0, len(entry_ids), BATCH)
+        for entry in rows.filter(pk__in=entry_ids[start : start + BATCH])
     ]
-    if len(found) < len(wanted):
+    if len(entries) < len(entry_ids):
         raise MappingEntry.DoesNotExist
-    return found
+    return entries
 
 
 def _common_opinion(entries: list[MappingEntry]) -> Opinion | None:
     opinions = {entry.opinion_id for entry in entries}
     if len(opinions) > 1:
-        raise ValueError("One act is about the mapping, or about one opinion.")
+        raise ValueError("All entries of an act belong to the mapping or to the same opinion.")
     return entries[0].opinion
 
 
-def _now(entry: MappingEntry) -> dict[str, Any]:
+def _current_values(entry: MappingEntry) -> dict[str, Any]:
     return {name: getattr(entry, name) for name in (*DECIDED, "change_id")}
 
 
@@ -188,9 +188,9 @@ def _save(entries: list[MappingEntry], *, by: AbstractBaseUser, reason: str) -> 
 
 
 def write_entries(entries: list[MappingEntry], **history: Any) -> None:
-    """Save entries that are there, each with its line in the history; history: how that is described.
+    """Save existing entries, each with a line in the history. history: the options of that line.
 
-    By an upsert: bulk_update puts a CASE together for each row and field, and takes 15 times as long.
+    An upsert, because bulk_update builds a CASE expression for each row and field and takes 15 times as long.
     """
     MappingEntry.everywhere.bulk_create(
         entries, batch_size=BATCH, update_conflicts=True, unique_fields=["id"], update_fields=SAVED

@@ -1,6 +1,6 @@
-"""Rows of the mapping that people doubt. An app that asks people says so in AppConfig.ready().
+"""Rows of the mapping that people doubt. An app that asks people registers itself in AppConfig.ready().
 
-The mapping knows none of them. A doubt is settled by whoever looks at the row after it was said.
+The mapping imports no such app. A doubt is settled as soon as a curator changes the row after it was raised.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mapping.models import MappingEntry
 
 @dataclass(frozen=True)
 class Doubt:
-    """How many said that the row's hashtag is too general or too specific for photos of its scene class."""
+    """How many people find the row's hashtag too general or too specific for photos of its scene class."""
 
     people: int
     last_at: datetime
@@ -25,11 +25,11 @@ class Doubt:
 
 class Doubts(Protocol):
     def doubted(self) -> dict[str, Doubt]:
-        """Scene key → doubt, of the rows that are doubted more than the network is."""
+        """Scene key → doubt, for the rows that people doubt more than they doubt the network."""
 
 
 class Nobody:
-    """No app asks anybody."""
+    """The default: no app asks people."""
 
     def doubted(self) -> dict[str, Doubt]:
         return {}
@@ -44,13 +44,13 @@ def register(source: Doubts) -> None:
 
 
 def of(entry: MappingEntry) -> Doubt | None:
-    """What people doubt about this row and nobody has looked at since."""
+    """The doubt about this row, or None if the row was changed since."""
     doubt = _registered.doubted().get(entry.scene_class.key)
     return doubt if doubt and doubt.last_at > entry.changed_at else None
 
 
 def only_doubted(entries: QuerySet[MappingEntry]) -> QuerySet[MappingEntry]:
-    wanted = Q(pk__in=[])
+    condition = Q(pk__in=[])
     for key, doubt in _registered.doubted().items():
-        wanted |= Q(scene_class__key=key, changed_at__lt=doubt.last_at)
-    return entries.filter(wanted)
+        condition |= Q(scene_class__key=key, changed_at__lt=doubt.last_at)
+    return entries.filter(condition)

@@ -1,6 +1,6 @@
-"""What is made of the mapping: photos, runs and models. Apps that keep some say so in AppConfig.ready().
+"""What depends on the mapping: photos, runs and models. Apps that have some register in AppConfig.ready().
 
-The mapping knows none of them. Without such an app there are no photos and nothing grows stale.
+The mapping imports no such app. Without one there are no photos, and nothing becomes stale.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Example:
-    """A photo of a class: the address of its thumbnail, and what it says without pictures."""
+    """A photo of a class: the address of its thumbnail, and its alternative text."""
 
     url: str
     alt: str
@@ -27,9 +27,9 @@ class Example:
 
 @dataclass(frozen=True)
 class StaleRun:
-    """A run that learned labels which are others now. photos: how many of its photo set carry another.
+    """A run whose training labels have changed since. photos: how many photos of its set have a new label.
 
-    model and model_url are empty where nothing was exported; active: this model answers right now.
+    model and model_url are empty if nothing was exported. active: this model is the active one.
     """
 
     name: str
@@ -43,26 +43,26 @@ class StaleRun:
 
 class Downstream(Protocol):
     def photo_counts(self) -> dict[str, int]:
-        """Scene key → photos of this class, over all photo sets; the same photo in two sets is one."""
+        """Scene key → number of photos in all photo sets. A photo that is in two sets counts once."""
 
     def example_photos(
         self, scene_keys: Collection[str], *, user: User, per_class: int = 4
     ) -> dict[str, list[Example]]:
-        """Scene key → some of its photos, from the newest set that has any. Keys without are left out.
+        """Scene key → some of its photos, from the newest set that has any. Keys without photos are left out.
 
         One query for any number of keys. Empty for a user who may not see photos.
         """
 
     def stale_runs(self, before: Release, after: Mapping[str, str | None]) -> list[StaleRun]:
-        """The runs that go stale when the classes of after get its labels (None: left out), newest first.
+        """The runs that become stale when classes get the labels in after (None: left out), newest first.
 
-        Looks at runs of before and of older releases. A run is stale if its photo set has photos of a class
-        whose label it learned differently. Failed and cancelled runs are left out. Queries: constant.
+        Considers runs on the release before and on older ones. A run is stale if its photo set has photos of
+        a class with a different label now. Skips failed and cancelled runs. Constant number of queries.
         """
 
 
 class Nothing:
-    """No app keeps anything."""
+    """The default: no app has photos or runs."""
 
     def photo_counts(self) -> dict[str, int]:
         return {}

@@ -1,4 +1,4 @@
-"""How entries are narrowed, on every page: words, hashtag, hypernym, status, SUN group, disagreement."""
+"""The filters of entries on every page: words, hashtag, hypernym, status, SUN group, disagreement."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class EntryFilter(django_filters.FilterSet):
         fields: list[str] = []
 
     def __init__(self, *args: Any, blind: bool = False, **kwargs: Any) -> None:
-        """blind: no filter that would tell what others answered."""
+        """blind: leave out the filters that would reveal what others answered."""
         super().__init__(*args, **kwargs)
         self.blind = blind
         if blind:
@@ -56,7 +56,7 @@ class EntryFilter(django_filters.FilterSet):
                 Q(scene_class__key__icontains=word)
                 | Q(scene_class__name__icontains=word)
                 | Q(scene_class__name_ru__icontains=word)
-                | Q(scene_class__name_ru__contains=word.lower())  # SQLite folds the case of ASCII only
+                | Q(scene_class__name_ru__contains=word.lower())  # SQLite ignores case for ASCII letters only
                 | Q(synset__icontains=word)
                 | Q(hypernym__icontains=word)
                 | Q(hashtag__name__icontains=word.lstrip("#"))
@@ -84,11 +84,13 @@ class EntryFilter(django_filters.FilterSet):
         return entries.filter(Q(scene_class__level1=group) | Q(scene_class__level2=group))
 
     def by_difference(self, entries: QuerySet[MappingEntry], _: str, state: str) -> QuerySet[MappingEntry]:
-        """Those that a release, or an opinion, labels otherwise; what it left out is no difference."""
+        """Entries with another label in a release or opinion. Skips classes without a label there."""
         kind, _, which = state.partition("-")
         if kind == "release":
-            then = ReleaseLabel.objects.filter(release__number=which, scene_key=OuterRef("scene_class__key"))
-            theirs = Subquery(then.values("label")[:1])
+            frozen = ReleaseLabel.objects.filter(
+                release__number=which, scene_key=OuterRef("scene_class__key")
+            )
+            theirs = Subquery(frozen.values("label")[:1])
         else:
             answers = MappingEntry.everywhere.filter(
                 opinion=int(which), scene_class=OuterRef("scene_class")
@@ -107,15 +109,15 @@ def _label() -> Coalesce:
 
 
 def _groups() -> list[tuple[str, Any]]:
-    """SUN's groups: the 3 wide ones, then those of each."""
+    """SUN's groups: the three wide ones, then the narrow groups of each."""
     rows = SceneClass.objects.order_by("level1", "level2").values_list("level1", "level2").distinct()
-    wide = list(dict.fromkeys(level1 for level1, _ in rows if level1))
-    narrow = [
+    wide_groups = list(dict.fromkeys(level1 for level1, _ in rows if level1))
+    narrow_groups = [
         (level1, [(level2, _words(level2)) for above, level2 in rows if above == level1 and level2])
-        for level1 in wide
+        for level1 in wide_groups
     ]
-    return [(level1, f"{_words(level1)} (all)") for level1 in wide] + [
-        (_words(level1), choices) for level1, choices in narrow if choices
+    return [(level1, f"{_words(level1)} (all)") for level1 in wide_groups] + [
+        (_words(level1), choices) for level1, choices in narrow_groups if choices
     ]
 
 

@@ -10,7 +10,7 @@ from mapping.models import OTHER, Hashtag, MappingEntry
 
 
 class EntryForm(forms.Form):
-    """A curator's decision about one class. The words follow from the senses where WordNet has them."""
+    """A curator's decision about one class. If WordNet is present, it gives the words of the senses."""
 
     version = forms.IntegerField(widget=forms.HiddenInput)
     sense = forms.CharField(required=False, max_length=100)
@@ -18,7 +18,7 @@ class EntryForm(forms.Form):
     hypernym_sense = forms.CharField(required=False, max_length=100)
     hypernym = forms.CharField(required=False, max_length=100)
     hashtag = forms.CharField(required=False, max_length=50)
-    another = forms.CharField(required=False, max_length=50)  # typed, where the one wanted is not to click
+    another = forms.CharField(required=False, max_length=50)  # typed, if there is no button for it
     note = forms.CharField(required=False, max_length=500)
 
     @classmethod
@@ -34,13 +34,13 @@ class EntryForm(forms.Form):
             if not key:
                 continue
             try:
-                found = wordnet.sense(key)
+                sense = wordnet.sense(key)
             except wordnet.WordNetMissing:
-                continue  # the key stays as it is; the words were typed by hand
-            if found is None:
+                continue  # keep the key as it is; the user typed the words
+            if sense is None:
                 self.add_error(key_field, f"WordNet has no noun sense “{key}”.")
             else:
-                data[word_field] = found.word
+                data[word_field] = sense.word
         return data
 
     def _clean_hashtag(self, data: dict[str, Any]) -> None:
@@ -62,12 +62,12 @@ class PublishForm(forms.Form):
     note = forms.CharField(
         max_length=500,
         error_messages={"required": "Say in a note what changed, and why."},
-        help_text="What changed, and why. It stands beside every run that trains on this release.",
+        help_text="What changed, and why. The note appears beside every run that trains on this release.",
     )
 
 
 class OpinionForm(forms.Form):
     name = forms.CharField(
-        max_length=100, error_messages={"required": "An opinion needs a name, so that it can be chosen."}
+        max_length=100, error_messages={"required": "An opinion needs a name, so that people can select it."}
     )
     note = forms.CharField(required=False, max_length=500)

@@ -1,4 +1,4 @@
-"""Group pages: classes for which the suggester has the same answer, looked through and confirmed together."""
+"""Group pages: classes with the same suggestion, to be reviewed and confirmed together."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from mapping import queue
 from mapping.models import MappingEntry, Opinion
 from mapping.suggester import learner
-from mapping.suggester.learner import Refused
+from mapping.suggester.learner import RefusedAnswers
 
-UNSURE = "unsure"  # the group of those that need a closer look
-SURE = 0.6  # the likeliest answer's probability below which a class is unsure; benchmarks.suggest --groups
+UNSURE = "unsure"  # the group of classes that need a closer look
+SURE = 0.6  # a class is unsure if its best answer is less probable; see benchmarks.suggest --groups
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Groups:
-    """All groups, the greatest first and the unsure last; and the surest members of one."""
+    """All groups, largest first and the unsure last, and the most probable members of the chosen group."""
 
     groups: list[Group]
     chosen: str
@@ -43,20 +43,20 @@ class Groups:
 
 
 def find_groups(
-    opinion: Opinion | None, *, label: str = "", size: int = 60, refused: Refused | None = None
+    opinion: Opinion | None, *, label: str = "", size: int = 60, refused_answers: RefusedAnswers | None = None
 ) -> Groups | None:
-    """Of what is to do; None while the suggester is reading. An unknown label is the greatest group.
+    """The groups of unconfirmed classes. None while the suggester is still being built.
 
-    refused: answers that were unticked before, so that they do not come again. Raises WordNetMissing. A
-    constant number of queries.
+    label: the group to show; an unknown one means the largest. refused_answers: answers that the curator
+    unticked before and that must not come back. Raises WordNetMissing. Constant number of queries.
     """
-    found = learner.learner(opinion)
-    answers = found.answers(refused) if found else None
+    suggester = learner.current_learner(opinion)
+    answers = suggester.answers(refused_answers) if suggester else None
     if answers is None:
         return None
     rows = MappingEntry.everywhere.filter(opinion=opinion).exclude(status=MappingEntry.Status.CONFIRMED)
     todo = [pk for pk in rows.values_list("scene_class_id", flat=True) if pk in answers]
-    group_of = {pk: group(*answers[pk]) for pk in todo}
+    group_of = {pk: group_label(*answers[pk]) for pk in todo}
     counts = Counter(group_of.values())
     groups = [Group(name, count) for name, count in counts.most_common() if name != UNSURE]
     if UNSURE in counts:
@@ -67,5 +67,5 @@ def find_groups(
     return Groups(groups, chosen, [Member(entries[pk], answers[pk][1]) for pk in members if pk in entries])
 
 
-def group(label: str, probability: float) -> str:
+def group_label(label: str, probability: float) -> str:
     return label if probability >= SURE else UNSURE

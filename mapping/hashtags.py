@@ -1,4 +1,4 @@
-"""The hashtags there are: which are offered, how one is found, blocked, or counted anew from a file."""
+"""The vocabulary of hashtags: which are offered, how to search, block and recount them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
 from simple_history.utils import bulk_create_with_history, bulk_update_with_history
 
-from mapping.files.classlists import Problem, Unreadable, numbered, table_reader, unguard
+from mapping.files.classlists import Problem, Unreadable, number_rows, table_reader, unguard
 from mapping.lexicon import wordnet
 from mapping.lexicon.nouns import Nouns
 from mapping.models import OTHER, Hashtag, MappingEntry
@@ -24,9 +24,9 @@ from mapping.models import OTHER, Hashtag, MappingEntry
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
-NAME = re.compile(r"^\w+$")  # what the social networks take for one tag; any alphabet
-# Lexicographer files of what a photo can show; #church is the building before it is the faith.
-SEEN = frozenset(
+NAME = re.compile(r"^\w+$")  # what social networks accept as one tag, in any alphabet
+# Lexicographer files of things that a photo can show: #church means the building, not the faith.
+VISIBLE = frozenset(
     f"noun.{name}"
     for name in (
         *("act", "animal", "artifact", "body", "event", "food", "location", "object"),
@@ -46,50 +46,50 @@ BATCH = 500
 
 
 class CountsMoved(Exception):
-    """The vocabulary changed since the preview; nothing was imported."""
+    """The vocabulary changed after the preview. Nothing was imported."""
 
 
 class CountsHaveProblems(Exception):
-    """Some rows cannot be used; nothing was imported."""
+    """Some rows cannot be used. Nothing was imported."""
 
 
-def offered() -> QuerySet[Hashtag]:
-    """Popular enough and not blocked, most popular first."""
+def offered_hashtags() -> QuerySet[Hashtag]:
+    """Hashtags that are popular enough and not blocked, most popular first."""
     return Hashtag.objects.filter(blocked=False, posts__gte=settings.HASHTAG_MIN_POSTS)
 
 
 def search(words: str, limit: int) -> list[Hashtag]:
-    """Hashtags on offer that contain what was typed: the very one, those that begin so, the rest."""
-    wanted = typed(words)
-    if not wanted:
+    """Offered hashtags that contain these words: the exact match, those that begin so, the rest."""
+    name = normalize_name(words)
+    if not name:
         return []
-    found = offered().filter(name__icontains=wanted).annotate(place=_place(wanted))
-    return list(found.order_by("place", "-posts", "name")[:limit])
+    matches = offered_hashtags().filter(name__icontains=name).annotate(place=_place(name))
+    return list(matches.order_by("place", "-posts", "name")[:limit])
 
 
-def typed(words: str) -> str:
-    """A hashtag's name as it is kept, of what a person typed."""
+def normalize_name(words: str) -> str:
+    """The name of a hashtag as we store it, from the text that a person typed."""
     return words.strip().lstrip("#").replace(" ", "").lower()
 
 
-def _place(wanted: str) -> Case:
+def _place(name: str) -> Case:
     return Case(
-        When(name__iexact=wanted, then=Value(0)),
-        When(name__istartswith=wanted, then=Value(1)),
+        When(name__iexact=name, then=Value(0)),
+        When(name__istartswith=name, then=Value(1)),
         default=Value(2),
         output_field=IntegerField(),
     )
 
 
-STATES = ("offered", "rare", "blocked", "carried")  # carried: by at least one class
+STATES = ("offered", "rare", "blocked", "carried")  # carried: at least one class has it
 
 
-def listed(words: str = "", state: str = "") -> QuerySet[Hashtag]:
-    """All hashtags with `classes`, how many carry each in the mapping. state: STATES."""
-    # Ordered here: an aggregate drops the model's own order.
+def filter_hashtags(words: str = "", state: str = "") -> QuerySet[Hashtag]:
+    """Hashtags, annotated with `classes`: how many classes of the mapping have each. state: one of STATES."""
+    # Explicit order, because an aggregate drops the default order of the model.
     rows = Hashtag.objects.annotate(classes=Count("entries", filter=Q(entries__opinion=None)))
-    if wanted := typed(words):
-        rows = rows.filter(name__icontains=wanted)
+    if name := normalize_name(words):
+        rows = rows.filter(name__icontains=name)
     if state == "offered":
         rows = rows.filter(blocked=False, posts__gte=settings.HASHTAG_MIN_POSTS)
     elif state == "rare":
@@ -102,9 +102,9 @@ def listed(words: str = "", state: str = "") -> QuerySet[Hashtag]:
 
 
 def synonyms(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """WordNet's other words for the hashtag's commonest sense that can be seen.
+    """Hashtag → WordNet's other words for its most common visible sense.
 
-    None without WordNet, and for what is no noun.
+    Empty without WordNet, and for a hashtag that is not a noun.
     """
     try:
         table = wordnet.nouns()
@@ -114,37 +114,39 @@ def synonyms(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _synonyms(table: Nouns, name: str) -> tuple[str, ...]:
-    # In WordNet's own order: our ranking prefers places, and would take #snow for a drug.
-    found = table.synsets(name)
-    best = next((number for number in found if table.lexname(number) in SEEN), found[0] if found else None)
+    # In WordNet's own order, because our ranking of senses prefers places: it would take #snow for a drug.
+    senses = table.synsets(name)
+    best = next(
+        (number for number in senses if table.lexname(number) in VISIBLE), senses[0] if senses else None
+    )
     words = table.lemmas(best) if best is not None else ()
     return tuple(dict.fromkeys(word for word in words if word.lower().replace(" ", "") != name))
 
 
 def photos_by_hashtag(photo_counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    """Label and photos, most first, `other` too: of scene key → photos, by the mapping as it is."""
+    """Label and number of photos, most first, including `other`. photo_counts: scene key → photos."""
     entries = MappingEntry.objects.order_by().exclude(status=MappingEntry.Status.UNDECIDED)
-    found: Counter[str] = Counter()
-    for key, name in entries.values_list("scene_class__key", "hashtag__name"):
-        found[name or OTHER] += photo_counts.get(key, 0)
-    return [(label, photos) for label, photos in found.most_common() if photos]
+    photos_of: Counter[str] = Counter()
+    for scene_key, name in entries.values_list("scene_class__key", "hashtag__name"):
+        photos_of[name or OTHER] += photo_counts.get(scene_key, 0)
+    return [(label, photos) for label, photos in photos_of.most_common() if photos]
 
 
 @transaction.atomic
 def block(*, hashtag_id: int, why: str, by: AbstractBaseUser) -> Hashtag:
-    """Never offer it again; classes that carry it keep it. A repeat changes nothing.
+    """Stop offering the hashtag; classes that have it keep it. A repeated call changes nothing.
 
-    Raises Hashtag.DoesNotExist, ValueError without a reason.
+    Raises Hashtag.DoesNotExist, or ValueError without a reason.
     """
     why = why.strip()
     if not why:
-        raise ValueError("Say why it is blocked: whoever finds it missing will ask.")
+        raise ValueError("Give a reason: people who miss the hashtag will ask.")
     return _set_blocked(hashtag_id, blocked=True, why=why, by=by)
 
 
 @transaction.atomic
 def unblock(*, hashtag_id: int, by: AbstractBaseUser) -> Hashtag:
-    """Offer it again; a repeat changes nothing. Raises Hashtag.DoesNotExist."""
+    """Offer the hashtag again. A repeated call changes nothing. Raises Hashtag.DoesNotExist."""
     return _set_blocked(hashtag_id, blocked=False, why="", by=by)
 
 
@@ -160,8 +162,8 @@ def _set_blocked(hashtag_id: int, *, blocked: bool, why: str, by: AbstractBaseUs
 
 
 @dataclass(frozen=True)
-class Counted:
-    """A row of counts: what it says, and what was there. was: None when the hashtag is new."""
+class CountRow:
+    """A row of a file with counts: its values, and the present ones. was: None if the hashtag is new."""
 
     line: int
     name: str
@@ -175,51 +177,53 @@ class Counted:
 
 @dataclass(frozen=True)
 class CountsPlan:
-    new: list[Counted] = field(default_factory=list)
-    changed: list[Counted] = field(default_factory=list)
+    new: list[CountRow] = field(default_factory=list)
+    changed: list[CountRow] = field(default_factory=list)
     same: int = 0
     problems: list[Problem] = field(default_factory=list)
 
     @property
-    def writes(self) -> list[Counted]:
+    def writes(self) -> list[CountRow]:
         return sorted(self.new + self.changed, key=lambda count: count.line)
 
     @cached_property
     def fingerprint(self) -> str:
-        """Names what the plan would do to the vocabulary as it was when it was made."""
+        """Identifies this plan and the state of the vocabulary that it was made for."""
         return hashlib.sha256(repr((self.writes, self.problems)).encode()).hexdigest()[:16]
 
 
 def plan_counts(text: str) -> CountsPlan:
-    """What importing this CSV of counts would do. Writes nothing. Raises Unreadable."""
-    found = CountsPlan()
-    known = {row.name: row for row in Hashtag.objects.order_by()}
+    """Plan the import of this CSV of counts. Writes nothing. Raises Unreadable."""
+    draft = CountsPlan()
+    row_of = {row.name: row for row in Hashtag.objects.order_by()}
     first: dict[str, int] = {}
     same = 0
     for line, values in _rows(text):
-        wrong, says = _checked(line, values)
-        name = typed(values.get("name", ""))
+        row_problems, says = _check_row(line, values)
+        name = normalize_name(values.get("name", ""))
         if name in first:
-            wrong.append(Problem(line, "hashtag", f"{name} stands in line {first[name]} already"))
+            row_problems.append(Problem(line, "hashtag", f"{name} is already in line {first[name]}"))
         first.setdefault(name, line)
-        if name not in known:
-            wrong += [
-                Problem(line, column, "a new hashtag needs it") for column in COUNTED if column not in says
+        if name not in row_of:
+            row_problems += [
+                Problem(line, column, "a new hashtag needs this value")
+                for column in COUNTED
+                if column not in says
             ]
-        found.problems.extend(wrong)
-        if wrong:
+        draft.problems.extend(row_problems)
+        if row_problems:
             continue
-        row = known.get(name)
+        row = row_of.get(name)
         was = {column: getattr(row, column) for column in says} if row else None
         if was is None:
-            found.new.append(Counted(line, name, says))
+            draft.new.append(CountRow(line, name, says))
         elif was != says:
-            found.changed.append(Counted(line, name, says, was))
+            draft.changed.append(CountRow(line, name, says, was))
         else:
             same += 1
     if not first:
-        raise Unreadable("There is no hashtag in it.")
-    return CountsPlan(found.new, found.changed, same, found.problems)
+        raise Unreadable("The file contains no hashtag.")
+    return CountsPlan(draft.new, draft.changed, same, draft.problems)
 
 
 def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
@@ -229,8 +233,8 @@ def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
     except csv.Error as error:
         raise Unreadable(f"This is not a table: {error}.") from error
     if "name" not in header or not {"posts", "posts_million"} & set(header):
-        raise Unreadable("The table needs the columns hashtag and posts; source and counted_on are welcome.")
-    for line, cells in numbered(reader):
+        raise Unreadable("The table needs the columns hashtag and posts; source and counted_on are optional.")
+    for line, cells in number_rows(reader):
         if any(cell.strip() for cell in cells):
             yield (
                 line,
@@ -238,59 +242,61 @@ def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
             )
 
 
-def _checked(line: int, values: dict[str, str]) -> tuple[list[Problem], dict[str, Any]]:
-    """What is wrong with the row, and what it says. A source or date that is not there stays as it is."""
-    wrong = list(name_problems(line, typed(values.get("name", ""))))
-    unit, told = ("posts", values["posts"]) if "posts" in values else ("posts_million", None)
-    told = told if told is not None else values.get("posts_million", "")
-    digits = re.sub(r"[\s_\u00a0\u202f]", "", told)
+def _check_row(line: int, values: dict[str, str]) -> tuple[list[Problem], dict[str, Any]]:
+    """The problems of a row, and its values. A missing source or date leaves the present one unchanged."""
+    problems = list(name_problems(line, normalize_name(values.get("name", ""))))
+    unit, number = ("posts", values["posts"]) if "posts" in values else ("posts_million", None)
+    number = number if number is not None else values.get("posts_million", "")
+    digits = re.sub(r"[\s_\u00a0\u202f]", "", number)
     posts = -1
     if digits.isascii() and digits.isdigit() and len(digits) < 20:
         posts = int(digits) * (1 if unit == "posts" else 1_000_000)
     if not 0 <= posts <= MOST_POSTS:
-        wrong.append(Problem(line, unit, f"“{told[:40]}” is not a number of posts"))
+        problems.append(Problem(line, unit, f"“{number[:40]}” is not a number of posts"))
     says: dict[str, Any] = {"posts": posts}
-    for name, most in (("source", 200), ("counted_on", 20)):
+    for name, longest in (("source", 200), ("counted_on", 20)):
         if text := values.get(name, ""):
             says[name] = text
-            if len(text) > most:
-                wrong.append(Problem(line, name, f"it has {len(text)} characters; {most} fit"))
-    return wrong, says
+            if len(text) > longest:
+                problems.append(
+                    Problem(line, name, f"it has {len(text)} characters; at most {longest} are allowed")
+                )
+    return problems, says
 
 
 def name_problems(line: int, name: str) -> Iterator[Problem]:
     if name == OTHER:
-        yield Problem(line, "hashtag", "“other” is the answer of a class that no hashtag fits")
+        yield Problem(line, "hashtag", "“other” is reserved for classes that no hashtag fits")
     elif not NAME.match(name):
         yield Problem(line, "hashtag", f"“{name[:60]}” is not a hashtag: letters, digits and _ only")
     elif len(name) > 50:
-        yield Problem(line, "hashtag", f"it has {len(name)} characters; 50 fit")
+        yield Problem(line, "hashtag", f"it has {len(name)} characters; at most 50 are allowed")
 
 
 @transaction.atomic
 def import_counts(*, text: str, seen: str, by: AbstractBaseUser | None) -> int:
-    """Do what the plan with the fingerprint `seen` said, with a line in the history for each hashtag.
+    """Carry out the plan whose fingerprint is `seen`, with a line in the history for each hashtag.
 
-    Returns how many were new or changed. Raises Unreadable, CountsHaveProblems, CountsMoved, and then keeps
-    nothing.
+    Returns the number of new and changed hashtags. Raises Unreadable, CountsHaveProblems or CountsMoved;
+    nothing is saved then.
     """
     list(Hashtag.objects.select_for_update().order_by("pk").values_list("pk"))
-    made = plan_counts(text)
-    if made.problems:
+    plan = plan_counts(text)
+    if plan.problems:
         raise CountsHaveProblems
-    if not made.writes:
+    if not plan.writes:
         return 0
-    if made.fingerprint != seen:
+    if plan.fingerprint != seen:
         raise CountsMoved
     options = {"batch_size": BATCH, "default_user": by, "default_change_reason": "counted"}
-    new = [Hashtag(name=count.name, **count.says) for count in made.new]
+    new = [Hashtag(name=count.name, **count.says) for count in plan.new]
     try:
         bulk_create_with_history(new, Hashtag, **options)
-    except IntegrityError as error:  # another import of the same new hashtag, in the same moment
+    except IntegrityError as error:  # another import added the same new hashtag at the same moment
         raise CountsMoved from error
-    known = Hashtag.objects.in_bulk([count.name for count in made.changed], field_name="name")
-    for count in made.changed:
+    row_of = Hashtag.objects.in_bulk([count.name for count in plan.changed], field_name="name")
+    for count in plan.changed:
         for name, value in count.says.items():
-            setattr(known[count.name], name, value)
-    bulk_update_with_history(list(known.values()), Hashtag, COUNTED, **options)
-    return len(made.writes)
+            setattr(row_of[count.name], name, value)
+    bulk_update_with_history(list(row_of.values()), Hashtag, COUNTED, **options)
+    return len(plan.writes)

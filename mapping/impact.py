@@ -1,4 +1,4 @@
-"""What a change of the mapping does: classes, photos, hashtags, and the runs that it makes stale."""
+"""The effect of a change of the mapping on classes, photos and hashtags, and the runs that become stale."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from mapping.downstream import StaleRun
 from mapping.models import OTHER, Release
 from mapping.releases import KINDS, Move, State, compare, current_state, release_state
 
-EXAMPLES = 6  # classes that are named beside a step
+EXAMPLES = 6  # classes named beside a step
 
 
 @dataclass(frozen=True)
 class Step:
-    """All classes that went from one label to the same other one. None: not there."""
+    """All classes that moved from one label to the same other label. None: the class is not in that state."""
 
     before: str | None
     after: str | None
@@ -26,15 +26,17 @@ class Step:
 
 @dataclass(frozen=True)
 class Impact:
-    """What differs between two states. photos: scene key → how many photos of the class are registered.
+    """The difference between two states. photos: scene key → number of registered photos.
 
-    emptied, first: hashtags that lose their last photo, and that get their first one. While no photo is
-    registered at all, a class counts as one.
+    emptied, first: hashtags that lose their last photo, and hashtags that get their first one. While no photo
+    is registered at all, each class counts as one photo.
     """
 
     moves: list[Move]
     steps: list[Step]
-    kinds: list[tuple[str, int]]  # of releases.KINDS those that there are, with how many classes
+    kinds: list[
+        tuple[str, int]
+    ]  # each kind that occurs, in the order of releases.KINDS, and its number of classes
     photos: dict[str, int]
     stale: list[StaleRun]
     emptied: list[str]
@@ -42,7 +44,7 @@ class Impact:
 
     @property
     def photos_relabelled(self) -> int:
-        """Photos with one label before and another after; not those of classes added or left out."""
+        """Photos whose label changes; photos of classes that are added or left out do not count."""
         return sum(self.photos.get(move.scene_key, 0) for move in self.moves if move.kind == "moved")
 
     @property
@@ -55,7 +57,7 @@ def impact_between(before: Release, after: Release) -> Impact:
 
 
 def impact_of_publishing(newest: Release | None) -> Impact:
-    """What a release published now would do. newest: the one it would follow."""
+    """The effect of publishing a release now. newest: the present newest release."""
     return _impact(newest, release_state(newest), current_state())
 
 
@@ -65,26 +67,26 @@ def _impact(release: Release | None, before: State, after: State) -> Impact:
     counts = Counter(move.kind for move in moves)
     source = downstream.get()
     photos = source.photo_counts()
-    was, now = _weight(before, photos), _weight(after, photos)
+    weight_before, weight_after = _weight(before, photos), _weight(after, photos)
     return Impact(
         moves=moves,
         steps=_steps(moves, photos),
         kinds=[(kind, n) for kind in KINDS if (n := counts[kind])],
         photos=photos,
         stale=source.stale_runs(release, relabelled) if release and relabelled else [],
-        emptied=sorted(was.keys() - now.keys()),
-        first=sorted(now.keys() - was.keys()),
+        emptied=sorted(weight_before.keys() - weight_after.keys()),
+        first=sorted(weight_after.keys() - weight_before.keys()),
     )
 
 
 def _weight(state: State, photos: dict[str, int]) -> Counter[str]:
-    """Photos by hashtag, without hashtags that have none."""
-    found: Counter[str] = Counter()
+    """Photos per hashtag; hashtags without photos are left out."""
+    photos_of: Counter[str] = Counter()
     for key, frozen in state.items():
         count = photos.get(key, 0) if photos else 1
         if count and frozen.label != OTHER:
-            found[frozen.label] += count
-    return found
+            photos_of[frozen.label] += count
+    return photos_of
 
 
 def _steps(moves: list[Move], photos: dict[str, int]) -> list[Step]:

@@ -10,7 +10,7 @@ from django.db.models import F, Q
 from django.urls import reverse
 from simple_history.models import HistoricalRecords
 
-OTHER = "other"  # the label of a class that none of the hashtags fits
+OTHER = "other"  # the label of a class that no hashtag fits
 
 
 class Hashtag(models.Model):
@@ -18,7 +18,7 @@ class Hashtag(models.Model):
     posts = models.PositiveBigIntegerField()
     source = models.CharField(max_length=200)
     counted_on = models.CharField(max_length=20)  # as precise as the source is: "2019"
-    blocked = models.BooleanField(default=False)  # never offered again; classes that carry it keep it
+    blocked = models.BooleanField(default=False)  # no longer offered; classes that have it keep it
     blocked_why = models.CharField(max_length=200, blank=True)
     history = HistoricalRecords()
 
@@ -55,7 +55,7 @@ class SceneClass(models.Model):
 
 
 class Opinion(models.Model):
-    """A mapping of its own beside *the* mapping: a curator's, made blind to all others, or a file's."""
+    """A separate mapping beside *the* mapping: a curator's, made without seeing others', or a file's."""
 
     name = models.CharField(max_length=100, unique=True)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
@@ -73,7 +73,7 @@ class Opinion(models.Model):
 
 
 class Change(models.Model):
-    """One act of one curator: a decision about one class, or about many at once. Undone as one."""
+    """One act of one curator: a decision about one class or about many at once. It is undone as a whole."""
 
     class Action(models.TextChoices):
         DECIDE = "decide", "decided"
@@ -87,7 +87,7 @@ class Change(models.Model):
     opinion = models.ForeignKey(Opinion, models.CASCADE, null=True, blank=True)  # null: about the mapping
     by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     at = models.DateTimeField(auto_now_add=True)
-    before = models.JSONField(default=dict)  # entry's id → what it said, so that the act can be taken back
+    before = models.JSONField(default=dict)  # entry id → its values before the act, for undo
     undone_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     undone_at = models.DateTimeField(null=True)
 
@@ -100,14 +100,14 @@ class Change(models.Model):
 
 
 class TheMapping(models.Manager["MappingEntry"]):
-    """The entries of the mapping itself, without those of the opinions beside it."""
+    """The entries of the mapping itself, without those of opinions."""
 
     def get_queryset(self) -> models.QuerySet[MappingEntry]:
         return super().get_queryset().filter(opinion=None)
 
 
 class MappingEntry(models.Model):
-    """What is decided about one scene class today. A label is frozen only in a Release."""
+    """The present decision about one scene class. Labels are frozen in a Release only."""
 
     class Status(models.TextChoices):
         UNDECIDED = "undecided"  # nobody and nothing has said anything yet
@@ -124,14 +124,14 @@ class MappingEntry(models.Model):
     hashtag = models.ForeignKey(Hashtag, models.PROTECT, null=True, blank=True, related_name="entries")
     status = models.CharField(max_length=10, choices=Status, default=Status.UNDECIDED)
     note = models.CharField(max_length=500, blank=True)
-    version = models.PositiveIntegerField(default=1)  # a save that saw another version is refused
+    version = models.PositiveIntegerField(default=1)  # a save based on another version is refused
     changed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
     changed_at = models.DateTimeField(auto_now=True)
-    # The act whose decision stands; after an undo, the one before it.
+    # The act that made the present decision; after an undo, the act before it.
     change = models.ForeignKey(Change, models.SET_NULL, null=True, blank=True, related_name="entries")
     history = HistoricalRecords(excluded_fields=["changed_at"])
     objects = TheMapping()
-    everywhere = models.Manager["MappingEntry"]()  # opinions' entries too
+    everywhere = models.Manager["MappingEntry"]()  # including the entries of opinions
 
     class Meta:
         ordering = ["scene_class__key"]
@@ -154,12 +154,12 @@ class MappingEntry(models.Model):
 
     @property
     def label(self) -> str | None:
-        """The hashtag's name, "other", or None while nobody has decided."""
+        """The hashtag's name, "other", or None while undecided."""
         if self.hashtag is not None:
             return self.hashtag.name
         return None if self.status == self.Status.UNDECIDED else OTHER
 
-    # simple_history asks the instance who changed it
+    # simple_history reads the user from the instance
     @property
     def _history_user(self) -> Any:
         return self.changed_by
@@ -170,7 +170,7 @@ class MappingEntry(models.Model):
 
 
 class Release(models.Model):
-    """A numbered, immutable copy of the mapping. Its labels cannot be changed: a trigger refuses."""
+    """A numbered, immutable copy of the mapping. A database trigger refuses changes of its labels."""
 
     number = models.PositiveIntegerField(unique=True)
     note = models.CharField(max_length=500)

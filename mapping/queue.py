@@ -1,4 +1,4 @@
-"""Which class comes next: one screen, one class, by the order of keys, so that a place can be linked to."""
+"""Which class comes next. One class per screen, in the order of keys, so that each place has an address."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.db.models import Count, Q, QuerySet
 
 from mapping.models import OTHER, Hashtag, MappingEntry, Opinion
 
-NAMES = 200
+NAMES = 200  # hashtags offered as completions
 
 
 @dataclass(frozen=True)
@@ -35,44 +35,44 @@ def progress(opinion: Opinion | None) -> Progress:
     return Progress(**rows.aggregate(total=Count("pk"), confirmed=confirmed, imported=imported))
 
 
-def after(rows: QuerySet[MappingEntry], key: str) -> MappingEntry | None:
-    """The next of these rows behind that class; from the end on to the first, so that nothing is missed."""
+def next_entry(rows: QuerySet[MappingEntry], key: str) -> MappingEntry | None:
+    """The next row after this class. After the last class it is the first row, so that none is missed."""
     return rows.filter(scene_class__key__gt=key).first() or rows.exclude(scene_class__key=key).first()
 
 
-def before(rows: QuerySet[MappingEntry], key: str) -> MappingEntry | None:
-    behind = rows.exclude(scene_class__key=key).reverse()
-    return behind.filter(scene_class__key__lt=key).first() or behind.first()
+def previous_entry(rows: QuerySet[MappingEntry], key: str) -> MappingEntry | None:
+    others = rows.exclude(scene_class__key=key).reverse()
+    return others.filter(scene_class__key__lt=key).first() or others.first()
 
 
 def hashtag_names() -> list[str]:
-    """For a list to choose from while typing: the most popular, and other. All are found by searching."""
+    """The most popular hashtags and other, as completions while typing. The search finds all hashtags."""
     names = Hashtag.objects.filter(blocked=False).values_list("name", flat=True)
     return [*names[:NAMES], OTHER]
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page by keyset: where the next and the page before begin, so that page 300 is as quick as page 1."""
+    """A page by keyset, so that page 300 is as quick as page 1."""
 
     rows: list[MappingEntry]
-    next: str  # the key to ask behind of; blank on the last page
-    previous: str  # the key to ask in front of; blank on the first
+    next: str  # the next page begins behind this key; blank on the last page
+    previous: str  # the previous page ends in front of this key; blank on the first page
 
 
 def page(rows: QuerySet[MappingEntry], *, size: int, behind: str = "", in_front: str = "") -> Page:
     """At most size rows behind one key, or in front of another."""
     backwards = bool(in_front)
     if backwards:
-        found = list(rows.reverse().filter(scene_class__key__lt=in_front)[: size + 1])
+        entries = list(rows.reverse().filter(scene_class__key__lt=in_front)[: size + 1])
     else:
-        found = list(rows.filter(scene_class__key__gt=behind)[: size + 1])
-    more, found = len(found) > size, found[:size]
+        entries = list(rows.filter(scene_class__key__gt=behind)[: size + 1])
+    has_more, entries = len(entries) > size, entries[:size]
     if backwards:
-        found.reverse()
-    first, last = (found[0].scene_class.key, found[-1].scene_class.key) if found else ("", "")
+        entries.reverse()
+    first_key, last_key = (entries[0].scene_class.key, entries[-1].scene_class.key) if entries else ("", "")
     return Page(
-        rows=found,
-        next=last if more or backwards else "",
-        previous=first if (more if backwards else behind) else "",
+        rows=entries,
+        next=last_key if has_more or backwards else "",
+        previous=first_key if (has_more if backwards else behind) else "",
     )

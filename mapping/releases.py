@@ -1,4 +1,4 @@
-"""Releases: what moved between two states of the mapping, and publishing the next."""
+"""Releases: the differences between two states of the mapping, and publishing the next release."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
 
-class Frozen(NamedTuple):
-    """What a release keeps of a class: its label, and the senses that it was decided by."""
+class FrozenClass(NamedTuple):
+    """The part of an entry that a release keeps: its label, and the senses behind the decision."""
 
     label: str
     sense: str
@@ -25,21 +25,21 @@ class Frozen(NamedTuple):
     hypernym: str
 
 
-SENSES = Frozen._fields[1:]
-State = dict[str, Frozen]  # by scene key
+SENSES = FrozenClass._fields[1:]
+State = dict[str, FrozenClass]  # by scene key
 
 
 class NothingToPublish(Exception):
-    """Nothing differs from the newest release."""
+    """The mapping equals the newest release."""
 
 
 class ChangesMoved(Exception):
-    """The mapping changed since the list of changes was shown; nothing was published."""
+    """The mapping changed after the list of changes was shown. Nothing was published."""
 
 
 @dataclass(frozen=True)
 class Move:
-    """One class that differs between two states; None: not there. detail: what differs besides the label."""
+    """A class that differs between two states. None: it has no label there. detail: differences of senses."""
 
     scene_key: str
     before: str | None
@@ -63,75 +63,65 @@ class Move:
 KINDS = ("moved", "added", "left out", "reworded")
 
 
-def moves(before: dict[str, str], after: dict[str, str]) -> list[Move]:
-    """The classes whose label differs, by class. Pure: scene key → label."""
-    differing = (key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
-    return [Move(key, before.get(key), after.get(key)) for key in sorted(differing)]
-
-
 def compare(before: State, after: State) -> list[Move]:
-    """The classes that differ in label, sense or hypernym, by class. Pure."""
-    found = []
+    """The classes that differ in label, sense or hypernym, in the order of keys. Pure."""
+    differences = []
     for key in sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key)):
         old, new = before.get(key), after.get(key)
         detail = _detail(old, new) if old and new else ""
-        found.append(Move(key, old.label if old else None, new.label if new else None, detail))
-    return found
+        differences.append(Move(key, old.label if old else None, new.label if new else None, detail))
+    return differences
 
 
-def _detail(old: Frozen, new: Frozen) -> str:
-    """Sense and hypernym by their key where the keys differ, else by their words."""
-    found = []
+def _detail(old: FrozenClass, new: FrozenClass) -> str:
+    """The differences of sense and hypernym in words: by key if the keys differ, else by word."""
+    details = []
     for key, word in (("sense", "synset"), ("hypernym_sense", "hypernym")):
         field = key if getattr(old, key) != getattr(new, key) else word
         was, now = getattr(old, field), getattr(new, field)
         if was != now:
-            found.append(f"{word} {was or 'none'} → {now or 'none'}")
-    return ", ".join(found)
+            details.append(f"{word} {was or 'none'} → {now or 'none'}")
+    return ", ".join(details)
 
 
 def current_state() -> State:
-    """What a release published now would freeze; undecided classes are left out."""
+    """The state that a release published now would freeze. Undecided classes are left out."""
     entries = MappingEntry.objects.order_by().exclude(status=MappingEntry.Status.UNDECIDED)
     rows = entries.values_list("scene_class__key", "hashtag__name", *SENSES)
-    return {key: Frozen(label or OTHER, *senses) for key, label, *senses in rows}
+    return {key: FrozenClass(label or OTHER, *senses) for key, label, *senses in rows}
 
 
 def release_state(release: Release | None) -> State:
-    """What this release froze; of None, nothing."""
+    """The state that this release froze; empty for None."""
     if release is None:
         return {}
-    rows = release.labels.order_by().values_list("scene_key", *Frozen._fields)
-    return {key: Frozen(*frozen) for key, *frozen in rows}
-
-
-def release_labels(release: Release | None) -> dict[str, str]:
-    return dict(release.labels.values_list("scene_key", "label")) if release else {}
+    rows = release.labels.order_by().values_list("scene_key", *FrozenClass._fields)
+    return {key: FrozenClass(*frozen) for key, *frozen in rows}
 
 
 def unpublished_moves() -> list[Move]:
-    """What a release published now would change against the newest one."""
+    """The differences between the newest release and one published now."""
     return compare(release_state(Release.objects.first()), current_state())
 
 
 def fingerprint(changes: Iterable[Move]) -> str:
-    """Names a list of changes, so that a form can say which list its reader saw."""
+    """Identifies a list of changes, so that a form can say which list the user has seen."""
     return hashlib.sha256(repr(list(changes)).encode()).hexdigest()[:16]
 
 
 @transaction.atomic
 def publish_release(*, by: AbstractBaseUser | None, note: str, seen: str | None = None) -> Release:
-    """Freeze the mapping under the next number. Undecided classes have no label, so they are left out.
+    """Freeze the mapping as the next release. Undecided classes have no label and are left out.
 
-    seen is the fingerprint of the changes that the publisher was shown. Raises ValueError without a note,
-    NothingToPublish when nothing changed since the newest release, ChangesMoved when others did meanwhile.
+    seen: the fingerprint of the changes that the publisher has seen. Raises ValueError without a note,
+    NothingToPublish without a change since the newest release, ChangesMoved if the changes differ from seen.
     """
     note = note.strip()
     if not note:
         raise ValueError("A release needs a note: what changed, and why.")
     _one_publisher_at_a_time()
     newest = Release.objects.first()
-    state = current_state()  # read once: a curator who saves just now is in the next release
+    state = current_state()  # read once: whatever a curator saves from now on goes into the next release
     changes = compare(release_state(newest), state)
     if not changes:
         raise NothingToPublish
@@ -151,7 +141,7 @@ def publish_release(*, by: AbstractBaseUser | None, note: str, seen: str | None 
 
 
 def _one_publisher_at_a_time() -> None:
-    """Two clicks at once would otherwise count the same number. SQLite's transactions already wait."""
+    """Two publishers at once would otherwise take the same number. On SQLite, transactions already wait."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("LOCK TABLE mapping_release IN SHARE ROW EXCLUSIVE MODE")

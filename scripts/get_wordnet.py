@@ -1,6 +1,6 @@
-"""Makes WordNet 3.0 readable for nltk, without root: python scripts/get_wordnet.py [--dest DIR]
+"""Provide WordNet 3.0 for nltk, without root: python scripts/get_wordnet.py [--dest DIR]
 
-Three ways, in this order: data that nltk already finds; nltk's own downloader; Debian's packages
+Tries three sources in this order: data that nltk already finds; nltk's own downloader; Debian's packages
 wordnet-base and wordnet-sense-index, downloaded by apt-get and unpacked into DIR.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("wordnet-base", "wordnet-sense-index")
 # The 45 lexicographer files by number (WordNet's lexnames(5WN)), with their part of speech:
-# 1 noun, 2 verb, 3 adjective, 4 adverb. Debian does not package this list, and nltk wants it.
+# 1 noun, 2 verb, 3 adjective, 4 adverb. Debian does not package this list, but nltk needs it.
 LEXNAMES = (
     "adj.all:3 adj.pert:3 adv.all:4 noun.Tops:1 noun.act:1 noun.animal:1 noun.artifact:1 noun.attribute:1 "
     "noun.body:1 noun.cognition:1 noun.communication:1 noun.event:1 noun.feeling:1 noun.food:1 noun.group:1 "
@@ -30,7 +30,7 @@ LEXNAMES = (
 )
 
 
-def found_by_nltk(dest: Path) -> bool:
+def is_found_by_nltk(dest: Path) -> bool:
     import nltk
 
     nltk.data.path.append(str(dest))
@@ -44,20 +44,20 @@ def found_by_nltk(dest: Path) -> bool:
 
 
 def by_nltk(dest: Path) -> bool:
-    # Into a folder beside: an interrupted download must not look like data.
+    # Into a temporary folder, because an interrupted download must not look like data.
     with tempfile.TemporaryDirectory(dir=dest) as folder:
         argv = [sys.executable, "-m", "nltk.downloader", "-q", "-d", folder, "wordnet"]
         with suppress(subprocess.TimeoutExpired):
             subprocess.run(argv, capture_output=True, timeout=90, check=False)
         if install(Path(folder) / "corpora/wordnet.zip", dest / "corpora/wordnet.zip"):
             return True
-    print("nltk's downloader does not reach its host; trying Debian's packages")
+    print("nltk's downloader cannot reach its host. Trying Debian's packages")
     return False
 
 
 def by_debian(dest: Path) -> bool:
     if not (shutil.which("apt-get") and shutil.which("dpkg")):
-        print("Debian's packages: no apt-get here", file=sys.stderr)
+        print("Debian's packages: apt-get is not available", file=sys.stderr)
         return False
     with tempfile.TemporaryDirectory(dir=dest) as folder:
         work = Path(folder)
@@ -73,19 +73,19 @@ def by_debian(dest: Path) -> bool:
 
 
 def apt_download(work: Path, options: list[str]) -> bool:
-    """True when both packages lie in the folder."""
+    """Download both packages into the folder. Returns whether they are there."""
     if options and subprocess.run(["apt-get", *options, "-q", "update"], capture_output=True).returncode:
         return False
-    done = subprocess.run(
+    process = subprocess.run(
         ["apt-get", *options, "download", *PACKAGES], cwd=work, capture_output=True, text=True
     )
-    if done.returncode and options:
-        print(f"Debian's packages: {done.stderr.strip()[-500:]}", file=sys.stderr)
+    if process.returncode and options:
+        print(f"Debian's packages: {process.stderr.strip()[-500:]}", file=sys.stderr)
     return len(list(work.glob("*.deb"))) == len(PACKAGES)
 
 
 def private_lists(work: Path) -> list[str]:
-    """apt's options for lists of our own: a fresh machine has none, and only root fetches the common ones."""
+    """apt options for private package lists, because only root can fetch the shared ones."""
     (work / "lists/partial").mkdir(parents=True)
     (work / "cache/archives/partial").mkdir(parents=True)
     settings = {
@@ -97,7 +97,7 @@ def private_lists(work: Path) -> list[str]:
 
 
 def install(source: Path, target: Path) -> bool:
-    """Moved in one step, so that nobody ever sees half of it."""
+    """Move the data atomically, so that nobody sees incomplete data. Returns whether it is there."""
     if not source.exists():
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -111,17 +111,17 @@ def main() -> int:
     parser.add_argument("--dest", type=Path, default=ROOT / "var/nltk_data")
     dest: Path = parser.parse_args().dest
     dest.mkdir(parents=True, exist_ok=True)
-    if found_by_nltk(dest):
+    if is_found_by_nltk(dest):
         return 0
     for way in (by_nltk, by_debian):
         if way(dest):
             print(f"WordNet is in {dest}")
             return 0
     print(
-        "WordNet could not be had. Three ways, any of them will do:\n"
+        "WordNet could not be downloaded. Do one of the following:\n"
         "  1. copy nltk's data folder with corpora/wordnet to this machine and set NLTK_DATA to it;\n"
-        "  2. where raw.githubusercontent.com is reachable: python -m nltk.downloader wordnet;\n"
-        "  3. on Debian or Ubuntu: apt-get download wordnet-base wordnet-sense-index must work.",
+        "  2. if raw.githubusercontent.com is reachable, run: python -m nltk.downloader wordnet;\n"
+        "  3. on Debian or Ubuntu, make this work: apt-get download wordnet-base wordnet-sense-index.",
         file=sys.stderr,
     )
     return 1

@@ -1,8 +1,8 @@
-"""Words of the voters' pages: found in the source, kept in locale/, compiled. `make messages`.
+"""Extract the texts of the voters' pages into locale/ and compile the translations. `make messages`.
 
-Django's own makemessages wants GNU gettext installed; this needs only Babel. Templates become Python by
-Django's templatize. What is no longer used is dropped; what is new waits with an empty translation, which
-tests/site/test_translations.py refuses.
+Django's own makemessages needs GNU gettext; this script needs only Babel. Django's templatize turns templates
+into Python. Unused messages are dropped. New messages get an empty translation, which
+tests/site/test_translations.py rejects.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ WORDS = {"gettext": None, "_": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 
 WORDS["npgettext"] = ((1, "c"), 2, 3)  # type: ignore[assignment]
 
 
-def found() -> Catalog:
-    """Every msgid of templates and views, with where it is."""
+def collect_messages() -> Catalog:
+    """All messages of templates and Python files, with their locations."""
     sys.path.insert(0, str(ROOT))
     from django.conf import settings
     from django.utils.translation.template import templatize
@@ -31,7 +31,7 @@ def found() -> Catalog:
     if not settings.configured:
         settings.configure()
     catalog = Catalog()
-    for path in sorted([*ROOT.glob("*/templates/**/*.html"), *ROOT.glob("validation/*.py")]):
+    for path in sorted([*ROOT.glob("*/templates/**/*.html"), *ROOT.glob("validation/**/*.py")]):
         text = path.read_text()
         name = path.relative_to(ROOT).as_posix()
         if path.suffix == ".html":
@@ -45,7 +45,7 @@ def found() -> Catalog:
 
 
 def update(language: str) -> Catalog:
-    """The language's catalogue with the source's msgids, and nothing else."""
+    """Update and compile the catalogue of a language, so that it has exactly the messages of the source."""
     path = LOCALE / language / "LC_MESSAGES/django.po"
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
@@ -59,9 +59,9 @@ def update(language: str) -> Catalog:
             header_comment="# Scenetag, the voters' pages.",
             fuzzy=False,
         )
-    made = catalog.creation_date
-    catalog.update(found(), no_fuzzy_matching=True, update_header_comment=False)
-    catalog.creation_date = made  # running it again changes nothing
+    creation_date = catalog.creation_date
+    catalog.update(collect_messages(), no_fuzzy_matching=True, update_header_comment=False)
+    catalog.creation_date = creation_date  # so that a second run changes nothing
     catalog.obsolete.clear()
     with path.open("wb") as file:
         write_po(file, catalog, width=110, omit_header=False, sort_by_file=True, include_lineno=False)
@@ -73,9 +73,9 @@ def update(language: str) -> Catalog:
 def main() -> int:
     for language in sys.argv[1:] or ["ru"]:
         catalog = update(language)
-        missing = [one.id for one in catalog if one.id and not _is_translated(one.string)]
-        print(f"{language}: {len(catalog)} messages, {len(missing)} without a translation")
-        for message in missing:
+        untranslated = [one.id for one in catalog if one.id and not _is_translated(one.string)]
+        print(f"{language}: {len(catalog)} messages, {len(untranslated)} without a translation")
+        for message in untranslated:
             print(f"  {message}")
     return 0
 

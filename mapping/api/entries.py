@@ -1,4 +1,4 @@
-"""Entries: list, one of them, decisions one by one or many at once, undo; and the hashtags."""
+"""Entries: the list, one entry, decisions about one or many, undo; and the hashtags."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from mapping.api.serializers import (
     EntrySerializer,
     HashtagPageSerializer,
     HashtagSerializer,
-    PastSerializer,
+    HistoryLineSerializer,
     SavedSerializer,
     SenseSerializer,
     StaleSerializer,
@@ -51,15 +51,15 @@ from mapping.suggester import learner
 from mapping.suggester.learner import senses_of
 
 HISTORY = 100
-STALE = OpenApiResponse(StaleSerializer, "Somebody changed it since; nothing was saved")
+STALE = OpenApiResponse(StaleSerializer, "Somebody else changed it; nothing was saved")
 FILTERS: list[Any] = [
     PageQuery,
     OpenApiParameter("q", str, description="Words in key, name, synset, hypernym, hashtag or note."),
     OpenApiParameter("status", str, enum=[TODO, *MappingEntry.Status.values]),
     OpenApiParameter("hashtag", str, description="Without #, or `other`."),
-    OpenApiParameter("hypernym", str, description="Its word or its synset."),
+    OpenApiParameter("hypernym", str, description="Its word or its synset key."),
     OpenApiParameter("group", str, description="SUN's wide or narrow group."),
-    OpenApiParameter("differs", str, description="Labelled otherwise there: `release-1`, `opinion-2`."),
+    OpenApiParameter("differs", str, description="Has another label in `release-1` or `opinion-2`."),
 ]
 DECISION = OpenApiExample(
     "Toys are art",
@@ -69,7 +69,7 @@ DECISION = OpenApiExample(
 
 
 def entries() -> QuerySet[MappingEntry]:
-    """The mapping's own; an opinion's entries have no address here."""
+    """The entries of the mapping. Entries of opinions have no address in the API."""
     return queue.entries_of(None).select_related("changed_by")
 
 
@@ -91,12 +91,12 @@ class EntriesView(MappingView):
     )
     def get(self, request: Request) -> Response:
         after, limit = page_query(request)
-        found = EntryFilter(request.query_params, entries())
-        if not found.form.is_valid():
+        entry_filter = EntryFilter(request.query_params, entries())
+        if not entry_filter.form.is_valid():
             raise ValidationError(
-                {name: [str(word) for word in words] for name, words in found.form.errors.items()}
+                {name: [str(word) for word in words] for name, words in entry_filter.form.errors.items()}
             )
-        page = queue.page(found.qs, size=limit, behind=after)
+        page = queue.page(entry_filter.qs, size=limit, behind=after)
         rows = EntrySerializer(page.rows, many=True).data
         return Response({"next": next_page(request, page.next), "results": rows})
 
@@ -108,40 +108,40 @@ class EntryView(MappingView):
     @extend_schema(
         operation_id="mapping_entry",
         tags=[TAG],
-        summary="One class: its senses, the way up from the chosen one, its history",
+        summary="One class: its senses, the hypernym path of the chosen one, its history",
         responses={200: EntryDetailSerializer} | READ_ERRORS | NOT_FOUND,
     )
     def get(self, request: Request, pk: int) -> Response:
         entry = get_object_or_404(entries(), pk=pk)
-        past = entry.history.select_related("history_user", "hashtag").order_by(
+        lines = entry.history.select_related("history_user", "hashtag").order_by(
             "-history_date", "-history_id"
         )
-        history = PastSerializer(past[:HISTORY], many=True).data
+        history = HistoryLineSerializer(lines[:HISTORY], many=True).data
         return Response(EntrySerializer(entry).data | _meanings(entry) | {"history": history})
 
     @extend_schema(
         operation_id="mapping_decide",
         tags=[TAG],
         summary="Decide about one class",
-        description="A repeated request changes nothing more and answers as the first one did.",
+        description="A repeated request changes nothing and gets the same answer as the first.",
         request=DecisionSerializer,
         examples=[DECISION, examples.SAVED_ONE, examples.STALE_ENTRIES],
         responses={200: EntrySerializer, 409: STALE} | WRITE_ERRORS | NOT_FOUND,
     )
     def put(self, request: Request, pk: int) -> Response:
         entry = get_object_or_404(entries(), pk=pk)
-        sent = DecisionSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
-        data = sent.validated_data
+        serializer = DecisionSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        data = serializer.validated_data
         try:
-            saved = change_entry(
+            saved_entry = change_entry(
                 entry_id=entry.pk, version=data["version"], by=me(request), decision=decision_of(data)
             )
         except Hashtag.DoesNotExist as error:
             raise ValidationError({"hashtag": [f"{error}."]}) from error
         except StaleEntries as error:
             raise stale(error) from error
-        return Response(EntrySerializer(saved).data)
+        return Response(EntrySerializer(saved_entry).data)
 
 
 def _meanings(entry: MappingEntry) -> dict[str, Any]:
@@ -158,7 +158,7 @@ def _meanings(entry: MappingEntry) -> dict[str, Any]:
 
 
 class SuggestionsView(MappingView):
-    to_read = "mapping.change_mappingentry"  # as the queue: who only reads is not led by the machine
+    to_read = "mapping.change_mappingentry"  # as in the queue: only curators see suggestions
 
     @extend_schema(
         operation_id="mapping_suggestions",
@@ -178,7 +178,7 @@ class DecisionsView(MappingView):
         operation_id="mapping_decide_many",
         tags=[TAG],
         summary="Decide about many classes, all or nothing",
-        description="One act, undone as one. If one entry is stale nothing is saved, and 409 lists them.",
+        description="One act, undone as a whole. If an entry is stale, nothing is saved; 409 lists it.",
         request=BulkSerializer,
         examples=[
             OpenApiExample(
@@ -197,24 +197,24 @@ class DecisionsView(MappingView):
         responses={200: SavedSerializer, 409: STALE} | WRITE_ERRORS,
     )
     def post(self, request: Request) -> Response:
-        sent = BulkSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
-        asked = {row["entry"]: row for row in sent.validated_data["decisions"]}
-        known = set(entries().filter(pk__in=asked).values_list("pk", flat=True))
-        if unknown := sorted(asked.keys() - known):
-            raise ValidationError({"decisions": [f"There are no such entries: {unknown[:20]}."]})
+        serializer = BulkSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        decision_rows = {row["entry"]: row for row in serializer.validated_data["decisions"]}
+        known_ids = set(entries().filter(pk__in=decision_rows).values_list("pk", flat=True))
+        if unknown_ids := sorted(decision_rows.keys() - known_ids):
+            raise ValidationError({"decisions": [f"Unknown entries: {unknown_ids[:20]}."]})
         try:
             change = change_many(
                 by=me(request),
                 action=Change.Action.GROUP,
-                decisions={pk: decision_of(row) for pk, row in asked.items()},
-                versions={pk: row["version"] for pk, row in asked.items()},
+                decisions={pk: decision_of(row) for pk, row in decision_rows.items()},
+                versions={pk: row["version"] for pk, row in decision_rows.items()},
             )
         except Hashtag.DoesNotExist as error:
             raise ValidationError({"decisions": [f"{error}."]}) from error
         except StaleEntries as error:
             raise stale(error) from error
-        rows = EntrySerializer(entries().filter(pk__in=asked), many=True).data
+        rows = EntrySerializer(entries().filter(pk__in=decision_rows), many=True).data
         return Response({"change": change.pk if change else None, "results": rows})
 
 
@@ -224,25 +224,25 @@ class UndoView(MappingView):
     @extend_schema(
         operation_id="mapping_undo",
         tags=[TAG],
-        summary="Take back an act of one's own",
-        description="As a new entry in the history. What others decided since stays. A repeat does nothing.",
+        summary="Undo an act of one's own",
+        description="Adds to the history. Keeps later decisions of others. A repeated request does nothing.",
         request=UndoSerializer,
         examples=[examples.UNDONE],
         responses={200: UndoneSerializer} | WRITE_ERRORS | NOT_FOUND,
     )
     def post(self, request: Request) -> Response:
-        sent = UndoSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
-        change = get_object_or_404(Change, pk=sent.validated_data["change"], opinion=None)
+        serializer = UndoSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        change = get_object_or_404(Change, pk=serializer.validated_data["change"], opinion=None)
         try:
-            undone = undo_change(change_id=change.pk, by=me(request))
+            result = undo_change(change_id=change.pk, by=me(request))
         except NotYours as error:
-            raise PermissionDenied("Only who decided can take it back.") from error
+            raise PermissionDenied("Only the person who decided can undo it.") from error
         return Response(
             {
                 "change": change.pk,
-                "restored": [entry.pk for entry in undone.restored],
-                "kept": [entry.pk for entry in undone.kept],
+                "restored": [entry.pk for entry in result.restored_entries],
+                "kept": [entry.pk for entry in result.kept_entries],
             }
         )
 
@@ -261,13 +261,13 @@ class HashtagsView(MappingView):
         after, limit = page_query(request)
         words = request.query_params.get("q", "").strip().lstrip("#").replace("\0", "")
         rows = Hashtag.objects.filter(name__gt=after, name__icontains=words).order_by("name")
-        carried = Count("entries", filter=Q(entries__opinion=None))
-        offered = Exists(hashtags.offered().filter(pk=OuterRef("pk")))
-        found = list(rows.annotate(classes=carried, offered=offered)[: limit + 1])
-        more = found[limit - 1].name if len(found) > limit else None
-        shown = found[:limit]
-        synonyms = hashtags.synonyms(row.name for row in shown)
-        for row in shown:
+        class_count = Count("entries", filter=Q(entries__opinion=None))
+        is_offered = Exists(hashtags.offered_hashtags().filter(pk=OuterRef("pk")))
+        rows_plus_one = list(rows.annotate(classes=class_count, offered=is_offered)[: limit + 1])
+        next_name = rows_plus_one[limit - 1].name if len(rows_plus_one) > limit else None
+        page_rows = rows_plus_one[:limit]
+        synonyms = hashtags.synonyms(row.name for row in page_rows)
+        for row in page_rows:
             row.synonyms = synonyms.get(row.name, ())  # type: ignore[attr-defined]
-        results = HashtagSerializer(shown, many=True).data
-        return Response({"next": next_page(request, more), "results": results})
+        results = HashtagSerializer(page_rows, many=True).data
+        return Response({"next": next_page(request, next_name), "results": results})

@@ -1,4 +1,4 @@
-"""What answers look like, for the API's description."""
+"""Examples of answers, for the description of the API."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ MOVES: dict[str, Any] = {
     ],
     "next": None,
 }
-STALE = "2 of these classes were changed meanwhile. Nothing was saved."
+STALE = "2 of these classes were changed in the meantime. Nothing was saved."
 
 
 def _answer(name: str, value: dict[str, Any], code: int = 200) -> OpenApiExample:
@@ -82,7 +82,7 @@ def _answer(name: str, value: dict[str, Any], code: int = 200) -> OpenApiExample
 ENTRIES_PAGE = _answer("A page", {"next": None, "results": [ENTRY]})
 SAVED_ONE = _answer("Saved", ENTRY)
 SAVED_MANY = _answer("Saved", {"change": 31, "results": [ENTRY]})
-STALE_ENTRIES = _answer("Somebody was faster", {"detail": STALE, "current": [ENTRY]}, 409)
-UNDONE = _answer("Taken back", {"change": 31, "restored": [7, 9], "kept": []})
-COMPARED = _answer("Shops have become art", MOVES)
+STALE_ENTRIES = _answer("Somebody else saved first", {"detail": STALE, "current": [ENTRY]}, 409)
+UNDONE = _answer("Undone", {"change": 31, "restored": [7, 9], "kept": []})
+COMPARED = _answer("Shops moved to art", MOVES)
 UNPUBLISHED = _answer("Not published yet", MOVES | {"after": None, "seen": "0f3a9c51d2e4b687"})

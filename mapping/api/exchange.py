@@ -1,4 +1,4 @@
-"""The mapping out as a file, and a class list or a mapping in: first the plan, then all of it or none."""
+"""Export of the mapping, and import of a class list or a mapping: first a plan, then all of it or nothing."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from mapping.files.classlists import MAX_BYTES, ClassList, Unreadable
 from mapping.files.importing import PlanHasProblems, PlanMoved
 from mapping.models import Release
 
-JSON_SLACK = 2  # an escaped text takes at most so many times its bytes, but for control characters
-SHOWN = 500  # rows and problems that an answer lists; counts are of all
+JSON_SLACK = 2  # JSON escapes make a text at most twice as long, control characters aside
+SHOWN = 500  # rows and problems in an answer; the counts cover all
 CSV = "csv"
 TYPES = {CSV: "text/csv", exchange.JSON: "application/json", exchange.SSSOM: "text/tab-separated-values"}
 ENDINGS = {CSV: "csv", exchange.JSON: "json", exchange.SSSOM: "sssom.tsv"}
@@ -46,26 +46,29 @@ class TooLarge(APIException):
 class ExportQuery(serializers.Serializer[Any]):
     file_format = serializers.ChoiceField(list(TYPES), required=False, default=CSV)
     release = serializers.IntegerField(
-        required=False, min_value=1, max_value=2**31 - 1, help_text="Its number; without it the mapping now."
+        required=False,
+        min_value=1,
+        max_value=2**31 - 1,
+        help_text="Its number; by default the present mapping.",
     )
 
 
 class ImportSerializer(serializers.Serializer[Any]):
     text = Text(trim_whitespace=False, help_text="The file's content.")
     file_format = serializers.ChoiceField(
-        list(exchange.KINDS), required=False, help_text="Without it, recognized by the content."
+        list(exchange.KINDS), required=False, help_text="By default recognized from the content."
     )
-    dry_run = Flag(required=False, default=True, help_text="True: only say what would happen.")
-    seen = Text(required=False, max_length=16, help_text="The plan's fingerprint; to import takes it.")
+    dry_run = Flag(required=False, default=True, help_text="True: only make a plan.")
+    seen = Text(required=False, max_length=16, help_text="The fingerprint of the plan; required to import.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs["dry_run"] and "seen" not in attrs:
-            raise serializers.ValidationError({"seen": ["Look at the plan first, and send its fingerprint."]})
+            raise serializers.ValidationError({"seen": ["Request the plan first, and send its fingerprint."]})
         return attrs
 
 
 class ProblemSerializer(serializers.Serializer[Any]):
-    line = serializers.IntegerField(help_text="Of the file, from 1; 0: the file as a whole.")
+    line = serializers.IntegerField(help_text="Line of the file, from 1; 0 means the whole file.")
     field = serializers.CharField()
     text = serializers.CharField()
 
@@ -82,16 +85,16 @@ class CountsSerializer(serializers.Serializer[Any]):
     new = serializers.IntegerField()
     changed = serializers.IntegerField()
     same = serializers.IntegerField()
-    kept = serializers.IntegerField(help_text="The class has an answer, the file has none.")
+    kept = serializers.IntegerField(help_text="The class has an answer; the file has none.")
 
 
 class PlanSerializer(serializers.Serializer[Any]):
     file_format = serializers.CharField()
     counts = CountsSerializer()
-    items = ItemSerializer(many=True, help_text=f"What becomes new or other, at most {SHOWN}.")
-    problems = ProblemSerializer(many=True, help_text=f"With one, nothing can be imported; at most {SHOWN}.")
-    ignored = serializers.ListField(child=serializers.CharField(), help_text="Columns that nothing reads.")
-    fingerprint = serializers.CharField(help_text="Names this plan; send it back as `seen`.")
+    items = ItemSerializer(many=True, help_text=f"New and changed classes, at most {SHOWN}.")
+    problems = ProblemSerializer(many=True, help_text=f"Any problem prevents the import; at most {SHOWN}.")
+    ignored = serializers.ListField(child=serializers.CharField(), help_text="Columns that we do not read.")
+    fingerprint = serializers.CharField(help_text="Identifies this plan; send it back as `seen`.")
     imported = serializers.BooleanField()
     change = serializers.IntegerField(allow_null=True, help_text="The act, to undo it.")
 
@@ -117,7 +120,7 @@ class ExportView(MappingView):
         query.is_valid(raise_exception=True)
         kind, number = query.validated_data["file_format"], query.validated_data.get("release")
         release = get_object_or_404(Release, number=number) if number else None
-        rows = exchange.exported(release)
+        rows = exchange.export_rows(release)
         if kind == CSV:
             text = exchange.to_csv(rows)
         elif kind == exchange.JSON:
@@ -136,12 +139,12 @@ class ImportView(MappingView):
     @extend_schema(
         operation_id="mapping_import",
         tags=[TAG],
-        summary="Take in a class list or a mapping: a plan first, then all of it or nothing",
+        summary="Import a class list or a mapping: a plan first, then all of it or nothing",
         description="Without `dry_run: false` nothing is written. To import, send the same text again with "
-        "the plan's fingerprint as `seen`. Importing a file twice leaves nothing to do.",
+        "the plan's fingerprint as `seen`. Importing a file twice changes nothing more.",
         request=ImportSerializer,
         examples=[
-            OpenApiExample("A look first", value={"text": "key,hashtag\nt/toyshop,art\n"}, request_only=True),
+            OpenApiExample("Plan", value={"text": "key,hashtag\nt/toyshop,art\n"}, request_only=True),
             OpenApiExample(
                 "Import",
                 value={
@@ -154,7 +157,7 @@ class ImportView(MappingView):
         ],
         responses={
             200: PlanSerializer,
-            409: error("The mapping changed since the plan", {"detail": "…", "fingerprint": "…"}),
+            409: error("The mapping changed after the plan", {"detail": "…", "fingerprint": "…"}),
             413: error("Too large a file", {"detail": TooLarge.default_detail}),
         }
         | WRITE_ERRORS,
@@ -162,44 +165,44 @@ class ImportView(MappingView):
     def post(self, request: Request) -> Response:
         if int(request.META.get("CONTENT_LENGTH") or 0) > JSON_SLACK * MAX_BYTES:
             raise TooLarge
-        sent = ImportSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
-        data = sent.validated_data
+        serializer = ImportSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        data = serializer.validated_data
         if len(data["text"].encode()) > MAX_BYTES:
             raise TooLarge
         kind = data.get("file_format") or exchange.detect(data["text"])
         try:
-            found = exchange.read(data["text"], kind)
+            class_list = exchange.read(data["text"], kind)
         except Unreadable as unreadable:
             raise ValidationError({"text": [str(unreadable)]}) from unreadable
-        plan = importing.plan(found)
+        plan = importing.plan(class_list)
         if data["dry_run"]:
             return Response(_plan_data(plan, kind))
-        change = _apply(request, found, data["seen"], plan)
+        change = _apply(request, class_list, data["seen"], plan)
         return Response(_plan_data(plan, kind) | {"imported": True, "change": change})
 
 
-def _apply(request: Request, found: ClassList, seen: str, plan: importing.Plan) -> int | None:
-    """The act's id; None when there was nothing to do."""
+def _apply(request: Request, class_list: ClassList, seen: str, plan: importing.Plan) -> int | None:
+    """The id of the act, or None if the plan changes nothing."""
     try:
-        change = importing.apply(found=found, seen=seen, by=me(request))
+        change = importing.apply(class_list=class_list, seen=seen, by=me(request))
     except PlanHasProblems as problems:
         raise ValidationError(
             {"text": [f"line {p.line}, {p.field}: {p.text}" for p in plan.problems[:SHOWN]]}
         ) from problems
     except PlanMoved as moved:
         raise Conflict(
-            "The mapping is not as it was when that plan was made. Nothing was imported.",
+            "The mapping changed after that plan was made. Nothing was imported.",
             fingerprint=plan.fingerprint,
         ) from moved
     return change.pk if change else None
 
 
 def _plan_data(plan: importing.Plan, kind: str) -> dict[str, Any]:
-    names = (importing.NEW, importing.CHANGED, importing.SAME, importing.KEPT)
+    kinds = (importing.NEW, importing.CHANGED, importing.SAME, importing.KEPT)
     return {
         "file_format": kind,
-        "counts": {name: plan.counts[name] for name in names},
+        "counts": {name: plan.counts[name] for name in kinds},
         "items": ItemSerializer(plan.writes[:SHOWN], many=True).data,
         "problems": ProblemSerializer(plan.problems[:SHOWN], many=True).data,
         "ignored": plan.ignored,

@@ -1,4 +1,4 @@
-"""Releases: their list, labels of one, two compared, what is not published yet, and publishing it."""
+"""Releases: the list, the labels of one, the comparison of two, unpublished changes, publishing."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class LabelPageSerializer(serializers.Serializer[Any]):
 
 
 class StepSerializer(serializers.Serializer[Any]):
-    """All classes that went from one label to the same other one; null: not there."""
+    """All classes that moved from one label to the same other label. null: not in that state."""
 
     before = serializers.CharField(allow_null=True)
     after = serializers.CharField(allow_null=True)
@@ -83,10 +83,10 @@ class StaleRunSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
     url = serializers.CharField()
     release = serializers.IntegerField(help_text="The release that it learned.")
-    photos = serializers.IntegerField(help_text="Photos of its photo set with another label now.")
+    photos = serializers.IntegerField(help_text="Photos of its photo set that have another label now.")
     model = serializers.CharField(help_text="Its exported model, or empty.")
     model_url = serializers.CharField()
-    active = serializers.BooleanField(help_text="This model answers suggestions right now.")
+    active = serializers.BooleanField(help_text="This model is the active one.")
 
 
 class MoveSerializer(serializers.Serializer[Any]):
@@ -104,16 +104,18 @@ class KindSerializer(serializers.Serializer[Any]):
 
 
 class ImpactSerializer(serializers.Serializer[Any]):
-    """What differs, and what that does. Only moves come in pages; the rest is about all of them."""
+    """The differences and their effect. Only `moves` is paged; everything else covers all moves."""
 
     before = serializers.IntegerField(
-        allow_null=True, help_text="A release's number; null: before the first."
+        allow_null=True, help_text="Number of a release; null means before the first."
     )
-    after = serializers.IntegerField(allow_null=True, help_text="A release's number; null: the mapping now.")
+    after = serializers.IntegerField(
+        allow_null=True, help_text="Number of a release; null means the mapping now."
+    )
     kinds = KindSerializer(many=True)
     photos_relabelled = serializers.IntegerField()
     steps = StepSerializer(many=True, help_text="Most classes first.")
-    stale = StaleRunSerializer(many=True, help_text="Runs that learned labels which are others now.")
+    stale = StaleRunSerializer(many=True, help_text="Runs whose training labels have changed since.")
     emptied = serializers.ListField(child=serializers.CharField(), help_text="Hashtags without photos now.")
     first = serializers.ListField(
         child=serializers.CharField(), help_text="Hashtags that had no photos before."
@@ -123,25 +125,29 @@ class ImpactSerializer(serializers.Serializer[Any]):
 
 
 class UnpublishedSerializer(ImpactSerializer):
-    seen = serializers.CharField(help_text="Names this list of changes; send it back to publish.")
+    seen = serializers.CharField(help_text="Fingerprint of these changes; send it back to publish.")
 
 
 class PublishSerializer(serializers.Serializer[Any]):
     note = Text(max_length=500, help_text="What changed, and why.")
-    seen = Text(max_length=16, help_text="From `unpublished`: nothing is published that was not seen.")
+    seen = Text(max_length=16, help_text="The fingerprint from `unpublished`.")
 
 
 class NumberQuery(serializers.Serializer[Any]):
     before = serializers.IntegerField(min_value=1, max_value=LARGEST_NUMBER)
     after = serializers.IntegerField(min_value=1, max_value=LARGEST_NUMBER)
     behind = serializers.CharField(
-        required=False, default="", max_length=100, allow_blank=True, help_text="Begin behind this class."
+        required=False,
+        default="",
+        max_length=100,
+        allow_blank=True,
+        help_text="The page begins after this class.",
     )
     limit = serializers.IntegerField(required=False, default=100, min_value=1, max_value=500)
 
 
 def _impact_data(impact: Impact, behind: str, limit: int) -> tuple[dict[str, Any], str | None]:
-    """The answer, and the key that the next page begins behind."""
+    """The body of the answer, and the key after which the next page begins."""
     moves = [move for move in impact.moves if move.scene_key > behind]
     page = [
         {
@@ -197,15 +203,19 @@ class ReleasesView(MappingView):
         | WRITE_ERRORS,
     )
     def post(self, request: Request) -> Response:
-        sent = PublishSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
+        serializer = PublishSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
         try:
-            new = publish_release(by=me(request), **sent.validated_data)
+            new = publish_release(by=me(request), **serializer.validated_data)
         except NothingToPublish as nothing:
-            raise Conflict("Nothing differs from the newest release: nothing to publish.") from nothing
+            raise Conflict(
+                "The mapping equals the newest release, so there is nothing to publish."
+            ) from nothing
         except ChangesMoved as moved:
-            seen = fingerprint(unpublished_moves())
-            raise Conflict("The mapping changed since that list of changes.", seen=seen) from moved
+            fingerprint_now = fingerprint(unpublished_moves())
+            raise Conflict(
+                "The mapping changed after that list of changes was made.", seen=fingerprint_now
+            ) from moved
         row = Release.objects.select_related("published_by").annotate(classes=Count("labels")).get(pk=new.pk)
         return Response(ReleaseSerializer(row).data, status=status.HTTP_201_CREATED)
 
@@ -216,7 +226,7 @@ class LabelsView(MappingView):
     @extend_schema(
         operation_id="mapping_release_labels",
         tags=[TAG],
-        summary="What a release froze, by class",
+        summary="The labels of a release, by class",
         parameters=[PageQuery, OpenApiParameter("label", str, description="Only classes with this label.")],
         responses={200: LabelPageSerializer} | BAD_QUERY | READ_ERRORS | NOT_FOUND,
     )
@@ -225,10 +235,10 @@ class LabelsView(MappingView):
         rows = get_object_or_404(Release, number=number).labels.filter(scene_key__gt=after)
         if label := request.query_params.get("label", "").replace("\0", ""):
             rows = rows.filter(label=label)
-        found = list(rows[: limit + 1])
-        more = found[limit - 1].scene_key if len(found) > limit else None
+        labels = list(rows[: limit + 1])
+        next_key = labels[limit - 1].scene_key if len(labels) > limit else None
         return Response(
-            {"next": next_page(request, more), "results": LabelSerializer(found[:limit], many=True).data}
+            {"next": next_page(request, next_key), "results": LabelSerializer(labels[:limit], many=True).data}
         )
 
 
@@ -238,7 +248,7 @@ class CompareView(MappingView):
     @extend_schema(
         operation_id="mapping_compare",
         tags=[TAG],
-        summary="What differs between any two releases",
+        summary="The differences between two releases",
         parameters=[NumberQuery],
         examples=[examples.COMPARED],
         responses={200: ImpactSerializer} | BAD_QUERY | READ_ERRORS | NOT_FOUND,
@@ -246,12 +256,14 @@ class CompareView(MappingView):
     def get(self, request: Request) -> Response:
         query = NumberQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
-        asked = query.validated_data
-        before = get_object_or_404(Release, number=asked["before"])
-        after = get_object_or_404(Release, number=asked["after"])
-        data, more = _impact_data(impact_between(before, after), asked["behind"], asked["limit"])
+        parameters = query.validated_data
+        before = get_object_or_404(Release, number=parameters["before"])
+        after = get_object_or_404(Release, number=parameters["after"])
+        data, next_key = _impact_data(
+            impact_between(before, after), parameters["behind"], parameters["limit"]
+        )
         numbers = {"before": before.number, "after": after.number}
-        return Response(numbers | data | {"next": next_page(request, more, name="behind")})
+        return Response(numbers | data | {"next": next_page(request, next_key, name="behind")})
 
 
 class UnpublishedView(MappingView):
@@ -260,7 +272,7 @@ class UnpublishedView(MappingView):
     @extend_schema(
         operation_id="mapping_unpublished",
         tags=[TAG],
-        summary="What a release published now would change",
+        summary="The changes that publishing now would make",
         parameters=[PageQuery],
         examples=[examples.UNPUBLISHED],
         responses={200: UnpublishedSerializer} | BAD_QUERY | READ_ERRORS,
@@ -269,7 +281,7 @@ class UnpublishedView(MappingView):
         behind, limit = page_query(request)
         newest = Release.objects.first()
         impact = impact_of_publishing(newest)
-        data, more = _impact_data(impact, behind, limit)
+        data, next_key = _impact_data(impact, behind, limit)
         numbers = {"before": newest.number if newest else None, "after": None}
-        seen = {"seen": fingerprint(impact.moves)}
-        return Response(numbers | data | seen | {"next": next_page(request, more)})
+        fingerprint_field = {"seen": fingerprint(impact.moves)}
+        return Response(numbers | data | fingerprint_field | {"next": next_page(request, next_key)})

@@ -1,4 +1,4 @@
-"""The shapes of requests and answers about entries and hashtags."""
+"""The fields of requests and answers about entries and hashtags."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from mapping.api.base import LARGEST_ID, Number, Text
 from mapping.lexicon import wordnet
 from mapping.models import OTHER, MappingEntry
 
-MOST_AT_ONCE = 1000
+MAX_DECISIONS = 1000  # per request
 _words = {"sense": "synset", "hypernym_sense": "hypernym"}
 
 
 class EntrySerializer(serializers.Serializer[Any]):
-    """One scene class and what is decided about it."""
+    """One scene class and the decision about it."""
 
     id = serializers.IntegerField()
-    key = serializers.CharField(source="scene_class.key", help_text="As its folder is named: a/abbey.")
+    key = serializers.CharField(source="scene_class.key", help_text="The name of its folder: a/abbey.")
     name = serializers.CharField(source="scene_class.name")
     name_ru = serializers.CharField(source="scene_class.name_ru")
     level1 = serializers.CharField(source="scene_class.level1", help_text="SUN's group, or empty.")
@@ -29,13 +29,15 @@ class EntrySerializer(serializers.Serializer[Any]):
     )
     status = serializers.ChoiceField(MappingEntry.Status.values)
     sense = serializers.CharField(help_text="WordNet synset such as shop.n.01, or empty.")
-    synset = serializers.CharField(help_text="The sense in a word.")
+    synset = serializers.CharField(help_text="The first word of the sense.")
     hypernym_sense = serializers.CharField()
     hypernym = serializers.CharField()
     note = serializers.CharField()
     version = serializers.IntegerField(help_text="Send it back with a decision.")
     change = serializers.IntegerField(
-        source="change_id", allow_null=True, help_text="The act whose decision stands; it can be undone."
+        source="change_id",
+        allow_null=True,
+        help_text="The act that made the present decision; it can be undone.",
     )
     changed_by = serializers.CharField(source="changed_by.username", allow_null=True, default=None)
     changed_at = serializers.DateTimeField()
@@ -47,11 +49,11 @@ class SenseSerializer(serializers.Serializer[Any]):
     gloss = serializers.CharField()
     lexname = serializers.CharField(help_text="WordNet's lexicographer file.")
     examples = serializers.ListField(child=serializers.CharField())
-    via = serializers.CharField(help_text="The term of the class that led to it.")
+    via = serializers.CharField(help_text="The term of the class that has this sense.")
 
 
-class PastSerializer(serializers.Serializer[Any]):
-    """One row of the history."""
+class HistoryLineSerializer(serializers.Serializer[Any]):
+    """One line of the history."""
 
     at = serializers.DateTimeField(source="history_date")
     by = serializers.CharField(source="history_user.username", allow_null=True, default=None)
@@ -70,10 +72,12 @@ class PastSerializer(serializers.Serializer[Any]):
 
 
 class EntryDetailSerializer(EntrySerializer):
-    wordnet = serializers.BooleanField(help_text="False: WordNet is missing; senses and path are empty.")
-    senses = SenseSerializer(many=True, help_text="Noun senses of the class's name, likeliest first.")
+    wordnet = serializers.BooleanField(
+        help_text="False if WordNet is missing; senses and path are empty then."
+    )
+    senses = SenseSerializer(many=True, help_text="Noun senses of the class's name, most likely first.")
     path = SenseSerializer(many=True, help_text="From the chosen sense upwards, nearest first.")
-    history = PastSerializer(many=True, help_text="Newest first, at most 100.")
+    history = HistoryLineSerializer(many=True, help_text="Newest first, at most 100.")
 
 
 class EntryPageSerializer(serializers.Serializer[Any]):
@@ -82,31 +86,31 @@ class EntryPageSerializer(serializers.Serializer[Any]):
 
 
 class DecisionSerializer(serializers.Serializer[Any]):
-    """A decision about one class. What is left out stays as it is."""
+    """A decision about one class. Missing fields keep their present value."""
 
-    version = Number(min_value=1, max_value=2**31 - 1, help_text="The version that was looked at.")
+    version = Number(min_value=1, max_value=2**31 - 1, help_text="The version that the decision is based on.")
     hashtag = Text(max_length=50, help_text="Without #, or `other`.")
     sense = Text(required=False, allow_blank=True, max_length=100, help_text="A WordNet noun synset.")
     hypernym_sense = Text(required=False, allow_blank=True, max_length=100)
     note = Text(required=False, allow_blank=True, max_length=500)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Adds the word of each sense. Without WordNet the sense is taken as it is, and the word stays."""
+        """Add the word of each sense. Without WordNet the sense is not checked and the word is kept."""
         for key, word in _words.items():
             if key not in attrs:
                 continue
             try:
-                found = wordnet.sense(attrs[key]) if attrs[key] else None
+                sense = wordnet.sense(attrs[key]) if attrs[key] else None
             except wordnet.WordNetMissing:
                 continue
-            if attrs[key] and found is None:
+            if attrs[key] and sense is None:
                 raise serializers.ValidationError({key: [f"WordNet has no noun sense “{attrs[key]}”."]})
-            attrs[word] = found.word if found else ""
+            attrs[word] = sense.word if sense else ""
         return attrs
 
 
 def decision_of(data: dict[str, Any]) -> Decision:
-    """What a valid DecisionSerializer says."""
+    """The decision in the data of a valid DecisionSerializer."""
     return Decision(**{name: value for name, value in data.items() if name not in ("version", "entry")})
 
 
@@ -115,23 +119,23 @@ class EntryDecisionSerializer(DecisionSerializer):
 
 
 class BulkSerializer(serializers.Serializer[Any]):
-    decisions = EntryDecisionSerializer(many=True, min_length=1, max_length=MOST_AT_ONCE)  # type: ignore[call-arg]
+    decisions = EntryDecisionSerializer(many=True, min_length=1, max_length=MAX_DECISIONS)  # type: ignore[call-arg]
 
     def validate_decisions(self, decisions: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if len({row["entry"] for row in decisions}) < len(decisions):
-            raise serializers.ValidationError("An entry stands here twice.")
+            raise serializers.ValidationError("An entry occurs twice.")
         return decisions
 
 
 class SavedSerializer(serializers.Serializer[Any]):
     change = serializers.IntegerField(
-        allow_null=True, help_text="The act, to undo it; null when everything was as asked already."
+        allow_null=True, help_text="The act, to undo it; null if nothing had to change."
     )
     results = EntrySerializer(many=True)
 
 
 class StaleSerializer(serializers.Serializer[Any]):
-    """Somebody was faster. Nothing was saved."""
+    """Somebody else saved first. Nothing was saved."""
 
     detail = serializers.CharField()
     current = EntrySerializer(many=True, help_text="The stale entries as they are now.")
@@ -143,9 +147,9 @@ class UndoSerializer(serializers.Serializer[Any]):
 
 class UndoneSerializer(serializers.Serializer[Any]):
     change = serializers.IntegerField()
-    restored = serializers.ListField(child=serializers.IntegerField(), help_text="Entries taken back.")
+    restored = serializers.ListField(child=serializers.IntegerField(), help_text="Restored entries.")
     kept = serializers.ListField(
-        child=serializers.IntegerField(), help_text="Entries that a later act changed, left as they are."
+        child=serializers.IntegerField(), help_text="Entries that a later act changed; they are kept."
     )
 
 
@@ -155,12 +159,14 @@ class ChoiceSerializer(serializers.Serializer[Any]):
 
 
 class SuggestionsSerializer(serializers.Serializer[Any]):
-    """What the queue would offer. It learns from what curators confirmed, and from nothing else."""
+    """The suggestions of the queue. They are learned from confirmed rows only."""
 
     hashtags = ChoiceSerializer(many=True, help_text="Best first.")
     other = serializers.FloatField(help_text="Probability of `other`.")
-    abstains = serializers.BooleanField(help_text="It knows too little to lead anybody.")
-    words = serializers.CharField(help_text="What it has to say besides, or empty.")
+    abstains = serializers.BooleanField(
+        help_text="True if the suggester knows too little to suggest anything."
+    )
+    words = serializers.CharField(help_text="A remark, or empty.")
 
 
 class HashtagSerializer(serializers.Serializer[Any]):
@@ -171,11 +177,11 @@ class HashtagSerializer(serializers.Serializer[Any]):
     )
     counted_on = serializers.CharField(help_text="As precise as the source is.")
     offered = serializers.BooleanField(help_text="Popular enough, and not blocked.")
-    blocked = serializers.BooleanField(help_text="Never offered; classes that carry it keep it.")
+    blocked = serializers.BooleanField(help_text="Never offered; classes that have it keep it.")
     blocked_why = serializers.CharField()
-    classes = serializers.IntegerField(help_text="Scene classes that carry it now.")
+    classes = serializers.IntegerField(help_text="Number of scene classes that have it now.")
     synonyms = serializers.ListField(
-        child=serializers.CharField(), help_text="WordNet's; none without WordNet."
+        child=serializers.CharField(), help_text="From WordNet; empty without WordNet."
     )
 
 

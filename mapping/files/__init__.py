@@ -1,1 +1,1 @@
-"""The mapping in and out: the catalogue, class lists, CSV, JSON, SSSOM."""
+"""Import and export of the mapping: the catalogue, class lists, CSV, JSON, SSSOM."""

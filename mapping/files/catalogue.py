@@ -1,4 +1,4 @@
-"""The SUN397 catalogue: classes, hashtags and the thesis's mapping, loaded as the project's own data."""
+"""The SUN397 catalogue, which ships with the project: classes, hashtags and the thesis's mapping."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ OPINIONS = {  # name → column and note
 
 
 class CatalogueError(Exception):
-    """A row of a catalogue file that cannot be used; nothing of the file was kept."""
+    """A row of a catalogue file cannot be used. Nothing was loaded."""
 
     def __init__(self, file: Path, line: int, column: str, problem: str) -> None:
         super().__init__(f"{file.name}, line {line}, column {column}: {problem}. Nothing was loaded.")
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """How many rows were new; all zero when everything was there."""
+class LoadCounts:
+    """Numbers of new rows; zero if everything was loaded before."""
 
     hashtags: int
     classes: int
@@ -48,10 +48,10 @@ def load_catalogue(
     by: AbstractBaseUser | None = None,
     classes_file: Path = DATA / "sun397.csv",
     hashtags_file: Path = DATA / "hashtags.csv",
-) -> Loaded:
-    """Load what is missing; a repeat changes nothing, and never what a curator decided.
+) -> LoadCounts:
+    """Load missing rows. A repeated call changes nothing, and curators' decisions are never overwritten.
 
-    Publishes release 1 when there is no release. Raises CatalogueError, and then keeps nothing.
+    Publishes release 1 if there is no release. Raises CatalogueError; nothing is saved then.
     """
     new_hashtags = _load_hashtags(hashtags_file)
     new_classes = _load_classes(classes_file)
@@ -60,22 +60,22 @@ def load_catalogue(
     _load_opinions(classes_file)
     if not Release.objects.exists():
         publish_release(by=by, note=FIRST_RELEASE)
-    return Loaded(hashtags=new_hashtags, classes=new_classes)
+    return LoadCounts(hashtags=new_hashtags, classes=new_classes)
 
 
 def _rows(file: Path, columns: set[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number in the file (the header is line 1) and row."""
+    """Each row with its line number in the file; the header is line 1."""
     with file.open(encoding="utf-8", newline="") as lines:
         reader = csv.DictReader(lines)
-        missing = columns - set(reader.fieldnames or ())
-        if missing:
-            raise CatalogueError(file, 1, ", ".join(sorted(missing)), "the column is missing")
+        missing_columns = columns - set(reader.fieldnames or ())
+        if missing_columns:
+            raise CatalogueError(file, 1, ", ".join(sorted(missing_columns)), "the column is missing")
         for row in reader:
             yield reader.line_num, {key: (value or "").strip() for key, value in row.items() if key}
 
 
 def _load_hashtags(file: Path) -> int:
-    known = set(Hashtag.objects.values_list("name", flat=True))
+    known_names = set(Hashtag.objects.values_list("name", flat=True))
     new = []
     for line, row in _rows(file, {"hashtag", "instagram_posts_million", "source", "counted_on"}):
         name, posts = row["hashtag"], row["instagram_posts_million"]
@@ -83,8 +83,8 @@ def _load_hashtags(file: Path) -> int:
             raise CatalogueError(file, line, "hashtag", f"“{name}” is not a hashtag's name without #")
         if not posts.isdigit():
             raise CatalogueError(file, line, "instagram_posts_million", f"“{posts}” is not a whole number")
-        if name not in known:
-            known.add(name)
+        if name not in known_names:
+            known_names.add(name)
             new.append(
                 Hashtag(
                     name=name,
@@ -99,20 +99,20 @@ def _load_hashtags(file: Path) -> int:
 
 def _load_classes(file: Path) -> int:
     hashtags = {hashtag.name: hashtag for hashtag in Hashtag.objects.all()}
-    known = set(SceneClass.objects.values_list("key", flat=True))
+    known_keys = set(SceneClass.objects.values_list("key", flat=True))
     new: list[tuple[SceneClass, dict[str, str]]] = []
-    seen: set[str] = set()
+    file_keys: set[str] = set()
     for line, row in _rows(file, {"raw_name", "hashtag"}):
         key = scene_key(row["raw_name"])
         if not key:
             raise CatalogueError(file, line, "raw_name", "it is empty")
-        if key in seen:
-            raise CatalogueError(file, line, "raw_name", f"{key} stands in the file twice")
-        seen.add(key)
+        if key in file_keys:
+            raise CatalogueError(file, line, "raw_name", f"{key} is in the file twice")
+        file_keys.add(key)
         if row["hashtag"] not in hashtags and row["hashtag"] != OTHER:
             raise CatalogueError(file, line, "hashtag", f"“{row['hashtag']}” is not a known hashtag")
-        if key not in known:
-            known.add(key)
+        if key not in known_keys:
+            known_keys.add(key)
             new.append((_scene_class(key, row), row))
     SceneClass.objects.bulk_create([scene_class for scene_class, _ in new])
     entries = [
@@ -132,23 +132,23 @@ def _load_classes(file: Path) -> int:
 
 
 def _load_opinions(file: Path) -> None:
-    """The columns of labels as opinions, to be compared and settled; a blank is no answer."""
+    """Load the label columns as opinions, to be compared and settled. A blank cell is no answer."""
     columns = {column for column, _ in OPINIONS.values()}
     with file.open(encoding="utf-8", newline="") as lines:
         if columns - set(csv.DictReader(lines).fieldnames or ()):
-            return  # a list of classes with one label each has no second opinion
+            return  # a file with a single label column has no opinions
     hashtags = {hashtag.name: hashtag for hashtag in Hashtag.objects.all()}
     classes = dict(SceneClass.objects.order_by().values_list("key", "pk"))
     rows = [(line, classes[scene_key(row["raw_name"])], row) for line, row in _rows(file, columns)]
     for name, (column, note) in OPINIONS.items():
         opinion, _ = Opinion.objects.get_or_create(name=name, defaults={"note": note})
-        known = set(opinion.entries(manager="everywhere").values_list("scene_class", flat=True))
+        answered_classes = set(opinion.entries(manager="everywhere").values_list("scene_class", flat=True))
         new = []
         for line, scene_class, row in rows:
             label = row[column]
             if label and label != OTHER and label not in hashtags:
                 raise CatalogueError(file, line, column, f"“{label}” is not a known hashtag")
-            if label and scene_class not in known:
+            if label and scene_class not in answered_classes:
                 new.append(_answer(opinion, scene_class, hashtags.get(label)))
         MappingEntry.everywhere.bulk_create(new)
 

@@ -1,7 +1,7 @@
-"""Lists of scene classes as data sets write them, read into rows. Pure: no database, no WordNet.
+"""Read lists of scene classes in the formats of common data sets. Pure: no database, no WordNet.
 
-Known: SUN's ClassName.txt, folders or files listed one a line, Places365's categories, ImageNet's ids with or
-without words (also its JSON index), and tables (CSV). What each looks like: docs/formats.md.
+Supported: SUN's ClassName.txt, lists of folders or files (one per line), Places365's categories, ImageNet ids
+with or without words (also its JSON index), and tables (CSV). Examples of each: docs/formats.md.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from mapping.lexicon.names import scene_key
 if TYPE_CHECKING:
     from _csv import Reader
 
-MAX_BYTES = 10 * 2**20  # an export of 22,000 classes has 7
-MAX_ROWS = 100_000  # ImageNet-21k four times over; bounds memory
+MAX_BYTES = 10 * 2**20  # an export of 22,000 classes takes 7 MB
+MAX_ROWS = 100_000  # four times ImageNet-21k; bounds memory
 LINES, PLACES, IMAGENET, IMAGENET_INDEX, TABLE = "lines", "places365", "imagenet", "imagenet-index", "csv"
-# A table's column → what we call it. Others are ignored, and the preview says so.
+# Column of a table → our field. Other columns are ignored, and the preview lists them.
 COLUMNS = {
     **dict.fromkeys(("key", "raw_name", "raw name", "scene_key", "class", "class_name", "folder"), "key"),
     **dict.fromkeys(("wnid", "synset_id", "offset"), "key"),
@@ -34,13 +34,13 @@ COLUMNS = {
     **dict.fromkeys(("hashtag", "label"), "hashtag"),
 }
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs a cell that begins so
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet executes cells that begin so
 WNID = re.compile(r"^n\d{8}$")
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a row cannot be used. line: in the file, from 1; 0: the file as a whole."""
+    """The reason why a row cannot be used. line: in the file, from 1; 0 means the whole file."""
 
     line: int
     field: str
@@ -49,7 +49,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Row:
-    """One class of a file. values: our field → text; a field that is not there stays as it is."""
+    """One class of a file. values: our field → text. A missing field leaves the present value unchanged."""
 
     line: int
     key: str
@@ -60,11 +60,11 @@ class Row:
 class ClassList:
     rows: list[Row]
     problems: list[Problem] = field(default_factory=list)
-    ignored: list[str] = field(default_factory=list)  # columns that nothing here reads
+    ignored: list[str] = field(default_factory=list)  # columns that we do not read
 
 
 class Unreadable(Exception):
-    """The file as a whole cannot be read, with the reason in words."""
+    """The file cannot be read. The message gives the reason."""
 
 
 def decode(content: bytes) -> str:
@@ -85,13 +85,13 @@ def decode(content: bytes) -> str:
 
 
 def _looks_russian(content: bytes) -> bool:
-    """Whether most letters beyond ASCII would be Russian ones in Windows-1251."""
-    beyond = [byte for byte in content[:100_000] if byte > 127]
-    return sum(byte >= 0xC0 or byte in (0xA8, 0xB8) for byte in beyond) > 0.8 * len(beyond)
+    """Whether most non-ASCII bytes would be Russian letters in Windows-1251."""
+    non_ascii = [byte for byte in content[:100_000] if byte > 127]
+    return sum(byte >= 0xC0 or byte in (0xA8, 0xB8) for byte in non_ascii) > 0.8 * len(non_ascii)
 
 
 def detect(text: str) -> str:
-    """Which of READERS reads the text. A guess by its first lines, which a person may correct."""
+    """Guess from the first lines which of READERS fits. The user can correct the guess."""
     start = text.lstrip()
     if start.startswith(("{", "[")):
         return IMAGENET_INDEX
@@ -108,26 +108,26 @@ def detect(text: str) -> str:
 
 
 def read_lines(text: str) -> ClassList:
-    """One class a line, as SUN's ClassName.txt; of the path of a photo the folder is taken."""
+    """Read one class per line, like SUN's ClassName.txt. The path of a photo stands for its folder."""
     rows: dict[str, Row] = {}
     problems: list[Problem] = []
-    seen: dict[str, int] = {}
+    first_lines: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         path = line.strip().rstrip("/\\")
         photo = path.lower().endswith(PICTURES)
         key = scene_key(path.replace("\\", "/").rpartition("/")[0] if photo else path)
         if len(key) < 2 or path.startswith("#") or (photo and key in rows):
-            continue  # nothing, a folder that only holds those of one letter, or a class's second photo
-        if not photo and key in seen:
-            problems.append(_twice(number, key, seen[key]))
+            continue  # a blank, a comment, a one-letter index folder, or another photo of a known class
+        if not photo and key in first_lines:
+            problems.append(_duplicate(number, key, first_lines[key]))
             continue
-        seen.setdefault(key, number)
+        first_lines.setdefault(key, number)
         rows[key] = Row(number, key, {})
     return ClassList(list(rows.values()), problems)
 
 
 def read_places(text: str) -> ClassList:
-    """Places365's categories: "/a/airfield 0"."""
+    """Read Places365's categories: "/a/airfield 0"."""
     rows, problems = [], []
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
@@ -141,7 +141,7 @@ def read_places(text: str) -> ClassList:
 
 
 def read_imagenet(text: str) -> ClassList:
-    """ "n01440764 tench, Tinca tinca", or the id alone. The first word is the name."""
+    """Read ImageNet's synsets: "n01440764 tench, Tinca tinca" or an id alone. The first word is the name."""
     rows, problems = [], []
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
@@ -155,7 +155,7 @@ def read_imagenet(text: str) -> ClassList:
 
 
 def read_imagenet_index(text: str) -> ClassList:
-    """imagenet_class_index.json: {"0": ["n01440764", "tench"], …}. Rows are numbered in its order."""
+    """Read imagenet_class_index.json: {"0": ["n01440764", "tench"], …}. Rows are counted in file order."""
     index = load_json(text)
     if not isinstance(index, dict):
         raise Unreadable('Expected {"0": ["n01440764", "tench"], …}.')
@@ -171,17 +171,17 @@ def read_imagenet_index(text: str) -> ClassList:
 
 
 def read_table(text: str) -> ClassList:
-    """A CSV with a header; comma, semicolon or tab. An apostrophe that guards a formula is taken off."""
+    """Read a CSV with a header, separated by commas, semicolons or tabs. Undoes guard() in each cell."""
     rows, problems = [], []
     reader = table_reader(text)
     header = [name.strip().lower().lstrip("\ufeff") for name in next(reader, [])]
     fields = [COLUMNS.get(name) for name in header]
     if "key" not in fields:
-        raise Unreadable("The table has no column with the class: key, raw_name or class.")
-    twice = sorted({name for name in fields if name and fields.count(name) > 1})
-    if twice:
-        raise Unreadable(f"Two columns say the same: {', '.join(twice)}.")
-    for line, cells in numbered(reader):
+        raise Unreadable("The table needs a column that names the class: key, raw_name or class.")
+    duplicates = sorted({name for name in fields if name and fields.count(name) > 1})
+    if duplicates:
+        raise Unreadable(f"Two columns have the same meaning: {', '.join(duplicates)}.")
+    for line, cells in number_rows(reader):
         if not any(cell.strip() for cell in cells):
             continue
         if len(cells) > len(fields):
@@ -189,7 +189,7 @@ def read_table(text: str) -> ClassList:
             continue
         values = {name: unguard(cell).strip() for name, cell in zip(fields, cells, strict=False) if name}
         rows.append(Row(line, scene_key(values.pop("key", "")), values))
-    ignored = [name for name, known in zip(header, fields, strict=True) if name and not known]
+    ignored = [name for name, column in zip(header, fields, strict=True) if name and not column]
     return ClassList(rows, problems, ignored)
 
 
@@ -201,7 +201,7 @@ READERS: dict[str, Callable[[str], ClassList]] = {
     TABLE: read_table,
 }
 NAMES = {
-    LINES: "Names, one a line (SUN’s ClassName.txt, a list of folders)",
+    LINES: "Names, one per line (SUN’s ClassName.txt, a list of folders)",
     PLACES: "Places365 categories",
     IMAGENET: "ImageNet ids, with or without words",
     IMAGENET_INDEX: "ImageNet class index (JSON)",
@@ -210,17 +210,19 @@ NAMES = {
 
 
 def load_json(text: str) -> object:
-    """Raises Unreadable, saying where."""
+    """Parse JSON. Raises Unreadable with the position of the error."""
     try:
-        found: object = json.loads(text)
-        json.dumps(found, ensure_ascii=False).encode()  # half a character fits no page, no database
+        document: object = json.loads(text)
+        json.dumps(
+            document, ensure_ascii=False
+        ).encode()  # neither pages nor databases can hold a lone surrogate
     except (json.JSONDecodeError, RecursionError) as error:
         raise Unreadable(f"This is not JSON: {error}.") from error
     except UnicodeEncodeError as error:
-        raise Unreadable("A text in it holds half a character (a lone \\ud800 to \\udfff).") from error
-    except ValueError as error:  # Python reads no number of more than 4,300 digits
-        raise Unreadable("A number in it is too long.") from error
-    return found
+        raise Unreadable("A text contains half a character (a lone \\ud800 to \\udfff).") from error
+    except ValueError as error:  # Python refuses numbers of more than 4,300 digits
+        raise Unreadable("A number is too long.") from error
+    return document
 
 
 def table_reader(text: str) -> Reader:
@@ -229,8 +231,8 @@ def table_reader(text: str) -> Reader:
     return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
 
 
-def numbered(reader: Reader) -> list[tuple[int, list[str]]]:
-    """The rows left, each with the line it begins on. Raises Unreadable."""
+def number_rows(reader: Reader) -> list[tuple[int, list[str]]]:
+    """The remaining rows, each with the number of its first line. Raises Unreadable."""
     rows = []
     line = reader.line_num + 1
     try:
@@ -245,12 +247,12 @@ def numbered(reader: Reader) -> list[tuple[int, list[str]]]:
 
 
 def guard(value: str) -> str:
-    """The cell so that no spreadsheet runs it: an apostrophe before what begins a formula."""
+    """Put an apostrophe before a cell that begins like a formula, so that no spreadsheet executes it."""
     return f"'{value}" if value.lstrip("'").startswith(FORMULA) else value
 
 
 def unguard(cell: str) -> str:
-    """What guard() was given."""
+    """The cell before guard()."""
     return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(FORMULA) else cell
 
 
@@ -261,5 +263,5 @@ def _header(text: str) -> list[str]:
         return []
 
 
-def _twice(line: int, key: str, first: int) -> Problem:
-    return Problem(line, "key", f"{key} stands in line {first} already")
+def _duplicate(line: int, key: str, first: int) -> Problem:
+    return Problem(line, "key", f"{key} is already in line {first}")

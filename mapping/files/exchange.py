@@ -47,7 +47,7 @@ MANUAL, UNCHECKED = "semapv:ManualMappingCuration", "semapv:UnspecifiedMatching"
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportRow:
     """One class as a file keeps it. values: our fields → text; label "" while undecided."""
 
     key: str
@@ -56,19 +56,19 @@ class Exported:
     date: str
 
 
-def exported(release: Release | None = None) -> list[Exported]:
+def export_rows(release: Release | None = None) -> list[ExportRow]:
     """All classes of the mapping as it is, or of a release, by key. Queries: constant."""
     return _of_release(release) if release else _of_today()
 
 
-def _of_today() -> list[Exported]:
+def _of_today() -> list[ExportRow]:
     rows = MappingEntry.objects.select_related("scene_class", "hashtag", "changed_by").order_by(
         "scene_class__key"
     )
     return [
-        Exported(
+        ExportRow(
             key=row.scene_class.key,
-            values=_described(row.scene_class)
+            values=_class_values(row.scene_class)
             | {name: getattr(row, name) for name in (*ENTRY, "note")}
             | {"hashtag": row.label or "", "status": row.status},
             author=row.changed_by.get_username() if row.changed_by else "",
@@ -78,14 +78,14 @@ def _of_today() -> list[Exported]:
     ]
 
 
-def _of_release(release: Release) -> list[Exported]:
+def _of_release(release: Release) -> list[ExportRow]:
     """A release keeps labels and senses; what a class is called is said by the class, while there is one."""
-    known = {row.key: row for row in SceneClass.objects.all()}
+    classes = {row.key: row for row in SceneClass.objects.all()}
     author = release.published_by.get_username() if release.published_by else ""
     return [
-        Exported(
+        ExportRow(
             key=label.scene_key,
-            values=_described(known.get(label.scene_key))
+            values=_class_values(classes.get(label.scene_key))
             | {name: getattr(label, name) for name in ENTRY}
             | {"hashtag": label.label, "status": MappingEntry.Status.CONFIRMED.value, "note": ""},
             author=author,
@@ -95,11 +95,11 @@ def _of_release(release: Release) -> list[Exported]:
     ]
 
 
-def _described(found: SceneClass | None) -> dict[str, str]:
-    return {name: getattr(found, name, "") for name in ("name", "name_ru", "level1", "level2")}
+def _class_values(scene_class: SceneClass | None) -> dict[str, str]:
+    return {name: getattr(scene_class, name, "") for name in ("name", "name_ru", "level1", "level2")}
 
 
-def to_csv(rows: Iterable[Exported]) -> str:
+def to_csv(rows: Iterable[ExportRow]) -> str:
     lines = io.StringIO(newline="")
     writer = csv.writer(lines)
     writer.writerow(CSV_COLUMNS)
@@ -109,7 +109,7 @@ def to_csv(rows: Iterable[Exported]) -> str:
     return lines.getvalue()
 
 
-def to_json(rows: Iterable[Exported], release: Release | None = None) -> str:
+def to_json(rows: Iterable[ExportRow], release: Release | None = None) -> str:
     document = {
         "format": JSON_FORMAT,
         "version": JSON_VERSION,
@@ -120,32 +120,34 @@ def to_json(rows: Iterable[Exported], release: Release | None = None) -> str:
 
 
 def read_json(text: str) -> ClassList:
-    """Raises Unreadable. Rows are numbered by their place in "classes", from 1."""
+    """Raises Unreadable. Rows are numbered by their position in "classes", from 1."""
     document = classlists.load_json(text)
     if not isinstance(document, dict) or document.get("format") != JSON_FORMAT:
         raise Unreadable(f'This is not a mapping: "format" is not "{JSON_FORMAT}".')
     if document.get("version") != JSON_VERSION:
-        raise Unreadable(f"Version {document.get('version')!r} is not known here; we read {JSON_VERSION}.")
+        raise Unreadable(
+            f"Version {document.get('version')!r} is not supported; we read version {JSON_VERSION}."
+        )
     classes = document.get("classes")
     if not isinstance(classes, list):
         raise Unreadable('"classes" is not a list.')
     rows, problems = [], []
-    known = {field for field in CSV_COLUMNS.values() if field != "key"}
-    for number, found in enumerate(classes, start=1):
-        if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
-            problems.append(Problem(number, "", "a class is an object of texts"))
+    fields = {field for field in CSV_COLUMNS.values() if field != "key"}
+    for number, item in enumerate(classes, start=1):
+        if not isinstance(item, dict) or not all(isinstance(value, str) for value in item.values()):
+            problems.append(Problem(number, "", "a class must be an object whose values are texts"))
             continue
-        values = {name: value.strip() for name, value in found.items() if name in known}
-        rows.append(Row(number, scene_key(found.get("key", "")), values))
+        values = {name: value.strip() for name, value in item.items() if name in fields}
+        rows.append(Row(number, scene_key(item.get("key", "")), values))
     return ClassList(rows, problems)
 
 
-def to_sssom(rows: Iterable[Exported], release: Release | None = None, address: str = ADDRESS) -> str:
-    """A line for a class's hashtag, and one each for its sense and hypernym that WordNet knows.
+def to_sssom(rows: Iterable[ExportRow], release: Release | None = None, address: str = ADDRESS) -> str:
+    """Write one line for a class's hashtag, and one each for its sense and hypernym if WordNet has them.
 
-    address: where the mapping can be had, which is how SSSOM names it.
-    A photo of the class may carry the hashtag, so the hashtag is broader: skos:broadMatch. The sense is
-    skos:closeMatch, the hypernym skos:broadMatch. `other` is SSSOM's own sssom:NoTermFound.
+    address: the address of the mapping, which SSSOM uses as its id.
+    A hashtag is broader than its class, hence skos:broadMatch. A sense is skos:closeMatch, a hypernym
+    skos:broadMatch. `other` becomes SSSOM's sssom:NoTermFound.
     """
     lines = io.StringIO(newline="")
     for prefix, base in {"#curie_map:": None, **PREFIXES}.items():
@@ -162,22 +164,22 @@ def to_sssom(rows: Iterable[Exported], release: Release | None = None, address: 
     return lines.getvalue()
 
 
-def _sssom_lines(row: Exported, offsets: dict[str, int]) -> Iterator[tuple[str, ...]]:
+def _sssom_lines(row: ExportRow, offsets: dict[str, int]) -> Iterator[tuple[str, ...]]:
     values = row.values
     subject = (f"scene:{quote(row.key, safe='/_-.~')}", values["name"])
-    why = MANUAL if values["status"] == MappingEntry.Status.CONFIRMED else UNCHECKED
-    signed = (why, row.author, row.date)
-    kept = "|".join(f"{name}={quote(values[name], safe=' ')}" for name in ENTRY)
+    justification = MANUAL if values["status"] == MappingEntry.Status.CONFIRMED else UNCHECKED
+    provenance = (justification, row.author, row.date)
+    extension = "|".join(f"{name}={quote(values[name], safe=' ')}" for name in ENTRY)
     if label := values["hashtag"]:
         target = (NO_TERM, OTHER) if label == OTHER else (f"hashtag:{quote(label)}", f"#{label}")
-        yield (*subject, "skos:broadMatch", *target, *signed, values["note"], kept)
+        yield (*subject, "skos:broadMatch", *target, *provenance, values["note"], extension)
     for name, word, predicate in (
         ("sense", "synset", "skos:closeMatch"),
         ("hypernym_sense", "hypernym", "skos:broadMatch"),
     ):
         if (offset := offsets.get(values[name])) is not None:
             target = (f"wn30:{offset:08d}-n", values[word] or _words(values[name]))
-            yield (*subject, predicate, *target, *signed, "", kept)
+            yield (*subject, predicate, *target, *provenance, "", extension)
 
 
 def _words(key: str) -> str:
@@ -185,7 +187,7 @@ def _words(key: str) -> str:
 
 
 def read_sssom(text: str) -> ClassList:
-    """Ours, or another's whose objects are hashtags or nouns of WordNet 3.0. Raises Unreadable."""
+    """Read SSSOM whose objects are hashtags or nouns of WordNet 3.0. Raises Unreadable."""
     lines = text.split("\n")
     top = next((at for at, line in enumerate(lines) if not line.startswith("#")), len(lines))
     prefixes = dict(
@@ -193,12 +195,12 @@ def read_sssom(text: str) -> ClassList:
     )
     reader = csv.reader(io.StringIO("\n".join(lines[top:]), newline=""), delimiter="\t", strict=True)
     header = [name.strip() for name in next(reader, [])]
-    if missing := {"subject_id", "predicate_id", "object_id"} - set(header):
-        raise Unreadable(f"This SSSOM file has no column {', '.join(sorted(missing))}.")
+    if missing_columns := {"subject_id", "predicate_id", "object_id"} - set(header):
+        raise Unreadable(f"This SSSOM file has no column {', '.join(sorted(missing_columns))}.")
     rows: dict[str, Row] = {}
     problems: list[Problem] = []
     nouns = {f"{offset:08d}-n": key for key, offset in _offsets().items()}
-    for at, cells in classlists.numbered(reader):
+    for at, cells in classlists.number_rows(reader):
         line = at + top
         if not any(cells):
             continue
@@ -216,7 +218,7 @@ def read_sssom(text: str) -> ClassList:
 def _add_mapping(
     row: Row, mapped: dict[str, str], prefixes: dict[str, str], nouns: dict[str, str]
 ) -> tuple[str, str] | None:
-    """Take one line into its class's row; field and reason when it cannot be."""
+    """Add one line to the row of its class. Returns field and reason if it cannot be used, else None."""
     target, predicate = mapped.get("object_id", ""), mapped.get("predicate_id", "")
     if label := mapped.get("subject_label", "").strip():
         row.values.setdefault("name", label)
@@ -248,7 +250,7 @@ def _add_mapping(
 
 
 def _local(identifier: str, prefixes: dict[str, str], kind: str) -> str | None:
-    """What stands behind our base of this kind, however the file abbreviates it; None for another's."""
+    """The local part of an identifier with our prefix of this kind, in full or as a CURIE; else None."""
     prefix, _, rest = identifier.partition(":")
     whole = prefixes[prefix] + rest if prefix in prefixes else identifier
     for base in (PREFIXES[kind], f"{kind}:"):
@@ -258,7 +260,7 @@ def _local(identifier: str, prefixes: dict[str, str], kind: str) -> str | None:
 
 
 def _offsets() -> dict[str, int]:
-    """WordNet's number of each noun's key; none without WordNet."""
+    """Key of each noun → its number in WordNet. Empty without WordNet."""
     try:
         table = wordnet.nouns()
     except wordnet.WordNetMissing:
@@ -267,7 +269,7 @@ def _offsets() -> dict[str, int]:
 
 
 def detect(text: str) -> str:
-    """The kind of the text, of KINDS: a guess, which a person may correct."""
+    """Guess which of KINDS the text is. The user can correct the guess."""
     start = text.lstrip()[:20_000]
     if start.startswith("{") and f'"{JSON_FORMAT}"' in start:
         return JSON
@@ -282,13 +284,13 @@ READERS = {**classlists.READERS, JSON: read_json, SSSOM: read_sssom}
 
 
 def read(text: str, kind: str) -> ClassList:
-    """The rows of a text of this kind, of KINDS. Raises Unreadable, KeyError."""
+    """Read a text of one of KINDS. Raises Unreadable, or KeyError for an unknown kind."""
     try:
-        found = READERS[kind](text)
+        class_list = READERS[kind](text)
     except csv.Error as error:
         raise Unreadable(f"This is not a table: {error}.") from error
-    if len(found.rows) > MAX_ROWS:
+    if len(class_list.rows) > MAX_ROWS:
         raise Unreadable(f"The file has more than {MAX_ROWS:,} rows.")
-    if not found.rows and not found.problems:
-        raise Unreadable("There is no class in it.")
-    return found
+    if not class_list.rows and not class_list.problems:
+        raise Unreadable("The file contains no class.")
+    return class_list

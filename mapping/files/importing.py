@@ -1,11 +1,11 @@
-"""Take a class list or a mapping from a file: first a plan that writes nothing, then all of it or none.
+"""Import a class list or a mapping from a file: first plan without writing, then import all of it or nothing.
 
-Rules, so that a file never costs a curator's work:
-- an empty hashtag takes no answer away, and a class that is not in the file stays as it is;
-- the same answer from a file leaves a confirmed class confirmed; another answer makes it `imported`, unless
-  the row itself says confirmed: then whoever imports confirms it;
-- a column that is not there changes nothing.
-Importing the same file again leaves nothing to do.
+Rules that protect the work of curators:
+- An empty hashtag removes no answer, and a class that is not in the file stays unchanged.
+- A confirmed class stays confirmed if the file has the same answer. Another answer makes it
+  `imported`, unless the row has the status confirmed: then the user who imports confirms it.
+- A missing column changes nothing.
+Importing the same file again changes nothing.
 """
 
 from __future__ import annotations
@@ -40,26 +40,26 @@ NEW, CHANGED, SAME, KEPT = "new", "changed", "same", "kept"
 
 
 class PlanMoved(Exception):
-    """The mapping changed since the preview; nothing was imported."""
+    """The mapping changed after the preview. Nothing was imported."""
 
 
 class PlanHasProblems(Exception):
-    """Some rows cannot be used; nothing was imported."""
+    """Some rows cannot be used. Nothing was imported."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """What a row would do. kind: NEW, CHANGED, SAME, or KEPT: the class has an answer, the row has none.
+    """The planned effect of a row. kind: NEW, CHANGED, SAME, or KEPT (only the class has an answer).
 
-    described and decided: the fields of the class and of its entry that become others; before and after:
-    labels, None while undecided. version: the entry's that was compared, 0 for a new one.
+    class_changes, entry_changes: the changed fields of the class and of its entry. before, after: the labels,
+    or None while undecided. version: the version of the entry that was compared, 0 for a new entry.
     """
 
     line: int
     key: str
     kind: str
-    described: dict[str, str] = field(default_factory=dict)
-    decided: dict[str, Any] = field(default_factory=dict)
+    class_changes: dict[str, str] = field(default_factory=dict)
+    entry_changes: dict[str, Any] = field(default_factory=dict)
     was: dict[str, str] = field(default_factory=dict)
     before: str | None = None
     after: str | None = None
@@ -67,8 +67,12 @@ class Item:
 
     @property
     def details(self) -> list[tuple[str, str, str]]:
-        """Field, what it says, what it would say; without the hashtag."""
-        both = {name: value for name, value in (self.described | self.decided).items() if name != "hashtag"}
+        """Each changed field with its old and new value; the hashtag is left out."""
+        both = {
+            name: value
+            for name, value in (self.class_changes | self.entry_changes).items()
+            if name != "hashtag"
+        }
         return [(name.replace("_", " "), self.was.get(name, ""), value) for name, value in both.items()]
 
 
@@ -88,26 +92,26 @@ class Plan:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Names what the plan would do to the mapping as it was when it was made."""
+        """Identifies this plan and the state of the mapping that it was made for."""
         return hashlib.sha256(repr((self.writes, self.problems)).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
-class Known:
-    """The mapping as the rows are compared with it."""
+class Snapshot:
+    """The part of the database that rows are compared with."""
 
     classes: dict[str, SceneClass]
-    entries: dict[int, MappingEntry]  # by class's id
+    entries: dict[int, MappingEntry]  # by class id
     hashtags: frozenset[str]
     nouns: Nouns | None
 
 
-def plan(found: ClassList) -> Plan:
-    """What importing these rows would do. Writes nothing; a constant number of queries."""
-    return _plan(found, _known())
+def plan(class_list: ClassList) -> Plan:
+    """Plan the import of these rows. Writes nothing. Constant number of queries."""
+    return _plan(class_list, _take_snapshot())
 
 
-def _known(*, lock: bool = False) -> Known:
+def _take_snapshot(*, lock: bool = False) -> Snapshot:
     entries = MappingEntry.objects.select_related("hashtag").order_by("pk")
     if lock:
         entries = entries.select_for_update(of=("self",))
@@ -115,7 +119,7 @@ def _known(*, lock: bool = False) -> Known:
         nouns = wordnet.nouns()
     except wordnet.WordNetMissing:
         nouns = None
-    return Known(
+    return Snapshot(
         classes={row.key: row for row in SceneClass.objects.order_by()},
         entries={row.scene_class_id: row for row in entries},
         hashtags=frozenset(Hashtag.objects.order_by().values_list("name", flat=True)) | {OTHER, ""},
@@ -123,76 +127,76 @@ def _known(*, lock: bool = False) -> Known:
     )
 
 
-def _plan(found: ClassList, known: Known) -> Plan:
-    offsets = _by_offset(known.nouns) if any(WNID.match(row.key) for row in found.rows) else {}
-    problems = list(found.problems)
+def _plan(class_list: ClassList, snapshot: Snapshot) -> Plan:
+    offsets = _by_offset(snapshot.nouns) if any(WNID.match(row.key) for row in class_list.rows) else {}
+    problems = list(class_list.problems)
     first: dict[str, int] = {}
     items = []
-    for read in found.rows:
-        row = _complete(read, known, offsets)
-        wrong = list(_problems(row, known))
+    for file_row in class_list.rows:
+        row = _complete(file_row, snapshot, offsets)
+        row_problems = list(_problems(row, snapshot))
         if row.key and row.key in first:
-            wrong.append(Problem(row.line, "key", f"{row.key} stands in line {first[row.key]} already"))
+            row_problems.append(Problem(row.line, "key", f"{row.key} is already in line {first[row.key]}"))
         first.setdefault(row.key, row.line)
-        problems += wrong
-        if not wrong:
-            items.append(_item(row, known))
-    return Plan(items, sorted(problems, key=lambda problem: problem.line), found.ignored)
+        problems += row_problems
+        if not row_problems:
+            items.append(_item(row, snapshot))
+    return Plan(items, sorted(problems, key=lambda problem: problem.line), class_list.ignored)
 
 
 def _by_offset(nouns: Nouns | None) -> dict[str, int]:
-    """ImageNet's ids are WordNet's own numbers: "n01440764" → the noun's number in our table."""
+    """ImageNet id → number of the noun in our table. The ids contain WordNet's own numbers: "n01440764"."""
     if nouns is None:
         return {}
     return {f"n{offset:08d}": at for at, offset in enumerate(nouns.offsets.tolist())}
 
 
-def _complete(row: Row, known: Known, offsets: dict[str, int]) -> Row:
-    """Fill in what follows: sense and name from ImageNet's id, the words from new senses.
+def _complete(row: Row, snapshot: Snapshot, offsets: dict[str, int]) -> Row:
+    """Fill in derived values: sense and name from an ImageNet id, words from new senses.
 
-    Nothing that follows replaces what a class says already.
+    Derived values never replace existing values of a class.
     """
     values = dict(row.values)
     if "hashtag" in values:
         values["hashtag"] = values["hashtag"].lstrip("#").strip()
-    scene = known.classes.get(row.key)
-    entry = known.entries.get(scene.pk) if scene else None
+    scene = snapshot.classes.get(row.key)
+    entry = snapshot.entries.get(scene.pk) if scene else None
     at = offsets.get(row.key)
-    if entry is None and at is not None and known.nouns is not None:
-        values["sense"] = values.get("sense") or known.nouns.keys[at]
-        values["name"] = values.get("name") or known.nouns.lemmas(at)[0]
+    if entry is None and at is not None and snapshot.nouns is not None:
+        values["sense"] = values.get("sense") or snapshot.nouns.keys[at]
+        values["name"] = values.get("name") or snapshot.nouns.lemmas(at)[0]
     for name, word in (("sense", "synset"), ("hypernym_sense", "hypernym")):
         sense = values.get(name)
-        if sense and known.nouns is not None and word not in values and sense != getattr(entry, name, ""):
-            number = known.nouns.index(sense)
-            values |= {word: known.nouns.lemmas(number)[0]} if number is not None else {}
+        if sense and snapshot.nouns is not None and word not in values and sense != getattr(entry, name, ""):
+            number = snapshot.nouns.index(sense)
+            values |= {word: snapshot.nouns.lemmas(number)[0]} if number is not None else {}
     return replace(row, values=values)
 
 
-def _problems(row: Row, known: Known) -> Iterable[Problem]:
+def _problems(row: Row, snapshot: Snapshot) -> Iterable[Problem]:
     values = row.values
     if not row.key:
         yield Problem(row.line, "key", "it is empty")
     for name, value in ("key", row.key), *values.items():
-        most = LONGEST[name]
-        if len(value) > most:
-            yield Problem(row.line, name, f"it has {len(value)} characters; {most} fit")
+        longest = LONGEST[name]
+        if len(value) > longest:
+            yield Problem(row.line, name, f"it has {len(value)} characters; at most {longest} are allowed")
         if any(ord(char) < 32 and (char not in "\n\r\t" or name != "note") for char in value):
-            yield Problem(row.line, name, "it holds a control character")
+            yield Problem(row.line, name, "it contains a control character")
     if ".." in row.key.split("/"):
-        yield Problem(row.line, "key", f"“{row.key[:60]}” leads out of its folder")
+        yield Problem(row.line, "key", f"“{row.key[:60]}” points outside its folder")
     hashtag, status = values.get("hashtag", ""), values.get("status", "")
-    if hashtag not in known.hashtags:
+    if hashtag not in snapshot.hashtags:
         yield Problem(row.line, "hashtag", f"“{hashtag[:60]}” is not a known hashtag")
     if status and status not in STATUSES:
-        yield Problem(row.line, "status", f"“{status[:60]}” is none of {', '.join(STATUSES)}")
+        yield Problem(row.line, "status", f"“{status[:60]}” is not one of {', '.join(STATUSES)}")
     if (status == Status.UNDECIDED and hashtag) or (
         status in (Status.IMPORTED, Status.CONFIRMED) and not hashtag
     ):
-        yield Problem(row.line, "status", f"“{status}” does not go with the hashtag “{hashtag}”")
+        yield Problem(row.line, "status", f"“{status}” does not match the hashtag “{hashtag}”")
     for name in ("sense", "hypernym_sense"):
         key = values.get(name)
-        if key and known.nouns is not None and known.nouns.index(key) is None:
+        if key and snapshot.nouns is not None and snapshot.nouns.index(key) is None:
             yield Problem(row.line, name, f"WordNet has no noun sense “{key[:60]}”")
 
 
@@ -207,109 +211,115 @@ LONGEST = {
 }
 
 
-def _item(row: Row, known: Known) -> Item:
-    scene = known.classes.get(row.key)
-    entry = known.entries.get(scene.pk) if scene else None
-    told = {name: row.values[name] for name in CLASS if row.values.get(name)}
+def _item(row: Row, snapshot: Snapshot) -> Item:
+    scene = snapshot.classes.get(row.key)
+    entry = snapshot.entries.get(scene.pk) if scene else None
+    class_values = {name: row.values[name] for name in CLASS if row.values.get(name)}
     if scene is None:
-        told.setdefault("name", clean(row.key))
-    described = {name: value for name, value in told.items() if not scene or getattr(scene, name) != value}
+        class_values.setdefault("name", clean(row.key))
+    class_changes = {
+        name: value for name, value in class_values.items() if not scene or getattr(scene, name) != value
+    }
     if entry is None:
-        decided = {name: row.values[name] for name in TEXTS if row.values.get(name)}
+        changes = {name: row.values[name] for name in TEXTS if row.values.get(name)}
         label = row.values.get("hashtag") or None
-        decided |= {"hashtag": label, "status": _status(row)} if label else {}
-        return Item(row.line, row.key, NEW, described, decided, after=label)
-    decided, kept = _decided(row, entry)
-    kind = CHANGED if described or decided else KEPT if kept else SAME
-    was = {name: getattr(scene if name in CLASS else entry, name) for name in (described | decided)}
-    after = decided.get("hashtag", entry.label)
-    return Item(row.line, row.key, kind, described, decided, was, entry.label, after, entry.version)
+        changes |= {"hashtag": label, "status": _status(row)} if label else {}
+        return Item(row.line, row.key, NEW, class_changes, changes, after=label)
+    changes, keeps_answer = _entry_changes(row, entry)
+    kind = CHANGED if class_changes or changes else KEPT if keeps_answer else SAME
+    was = {name: getattr(scene if name in CLASS else entry, name) for name in (class_changes | changes)}
+    after = changes.get("hashtag", entry.label)
+    return Item(row.line, row.key, kind, class_changes, changes, was, entry.label, after, entry.version)
 
 
 def _status(row: Row) -> str:
     return row.values.get("status") or Status.IMPORTED.value
 
 
-def _decided(row: Row, entry: MappingEntry) -> tuple[dict[str, Any], bool]:
-    """The entry's fields that become others, and whether it keeps an answer that the row would take."""
+def _entry_changes(row: Row, entry: MappingEntry) -> tuple[dict[str, Any], bool]:
+    """The changed fields of the entry, and whether it keeps its answer because the row has none."""
     label = row.values.get("hashtag") or None
     if not label and entry.label and row.values.keys() & {"hashtag", "status"}:
         return {}, True
     texts = {name: row.values[name] for name in TEXTS if name in row.values}
-    changed: dict[str, Any] = {
+    changes: dict[str, Any] = {
         name: text for name, text in texts.items() if getattr(entry, name).strip() != text
     }
     if label and label != entry.label:
-        changed["hashtag"] = label
+        changes["hashtag"] = label
     if not label and not entry.label:
-        return changed, False
+        return changes, False
     if not label:  # the file says nothing about hashtags
-        return changed, False
+        return changes, False
     confirmed = row.values.get("status") == Status.CONFIRMED
-    status = _status(row) if changed or confirmed else entry.status
+    status = _status(row) if changes or confirmed else entry.status
     if status != entry.status:
-        changed["status"] = status
-    return changed, False
+        changes["status"] = status
+    return changes, False
 
 
 @transaction.atomic
-def apply(*, found: ClassList, seen: str, by: AbstractBaseUser | None) -> Change | None:
-    """Do what the plan with the fingerprint `seen` said, as one act that can be undone; None: nothing to do.
+def apply(*, class_list: ClassList, seen: str, by: AbstractBaseUser | None) -> Change | None:
+    """Carry out the plan whose fingerprint is `seen`, as one act. None if the plan changes nothing.
 
-    Undoing leaves new classes there, undecided. The act is not saved when no entry changed. Raises
-    PlanHasProblems, PlanMoved, and then keeps nothing.
+    Undoing the act leaves new classes in place, undecided. The act is not saved if no entry changed. Raises
+    PlanHasProblems or PlanMoved; nothing is saved then.
     """
-    known = _known(lock=True)
-    made = _plan(found, known)
-    if made.problems:
+    snapshot = _take_snapshot(lock=True)
+    import_plan = _plan(class_list, snapshot)
+    if import_plan.problems:
         raise PlanHasProblems
-    if not made.writes:
+    if not import_plan.writes:
         return None
-    if made.fingerprint != seen:
+    if import_plan.fingerprint != seen:
         raise PlanMoved
-    return _write(made.writes, known, by)
+    return _write(import_plan.writes, snapshot, by)
 
 
-def _write(items: list[Item], known: Known, by: AbstractBaseUser | None) -> Change:
-    _save_classes(items, known)
+def _write(items: list[Item], snapshot: Snapshot, by: AbstractBaseUser | None) -> Change:
+    _save_classes(items, snapshot)
     hashtags = {row.name: row for row in Hashtag.objects.order_by()}
     change = Change(action=Change.Action.IMPORT, by_id=by.pk if by else None)
-    if all(item.kind == CHANGED and not item.decided for item in items):
-        return change  # classes were only described: no answer to take back
+    if all(item.kind == CHANGED and not item.entry_changes for item in items):
+        return change  # only names and groups of classes changed: there is no answer to undo
     change.save()
     now = timezone.now()
-    created: list[MappingEntry] = []
-    changed: list[MappingEntry] = []
+    new_entries: list[MappingEntry] = []
+    changed_entries: list[MappingEntry] = []
     for item in items:
-        scene = known.classes[item.key]
-        entry = known.entries.get(scene.pk)
-        if entry is not None and not item.decided:
+        scene = snapshot.classes[item.key]
+        entry = snapshot.entries.get(scene.pk)
+        if entry is not None and not item.entry_changes:
             continue
-        (changed if entry else created).append(entry := entry or MappingEntry(scene_class=scene))
+        (changed_entries if entry else new_entries).append(entry := entry or MappingEntry(scene_class=scene))
         if entry.pk:
             change.before[str(entry.pk)] = {name: getattr(entry, name) for name in (*DECIDED, "change_id")}
-        for name, value in item.decided.items():
+        for name, value in item.entry_changes.items():
             setattr(entry, name, hashtags.get(value) if name == "hashtag" else value)
         entry.version += bool(entry.pk)
         entry.changed_by, entry.changed_at, entry.change = by, now, change  # type: ignore[assignment]
     reason = change.get_action_display()
     options = {"batch_size": BATCH, "default_user": by, "default_change_reason": reason, "default_date": now}
-    made = bulk_create_with_history(created, MappingEntry, **options)
+    saved_entries = bulk_create_with_history(new_entries, MappingEntry, **options)
     blank = dict.fromkeys(TEXTS, "") | {"hashtag_id": None, "status": Status.UNDECIDED.value}
-    change.before |= {str(entry.pk): blank | {"change_id": None} for entry in made}
-    write_entries(changed, **options)
+    change.before |= {str(entry.pk): blank | {"change_id": None} for entry in saved_entries}
+    write_entries(changed_entries, **options)
     change.save()
-    if created:
+    if new_entries:
         fill_opinions()
     return change
 
 
-def _save_classes(items: list[Item], known: Known) -> None:
-    """Create and describe the classes, and put the new ones among those known."""
-    new = [SceneClass(key=item.key, **item.described) for item in items if item.key not in known.classes]
-    changed = [item for item in items if item.described and item.key in known.classes]
-    for item in changed:
-        for name, value in item.described.items():
-            setattr(known.classes[item.key], name, value)
-    SceneClass.objects.bulk_update([known.classes[item.key] for item in changed], CLASS, batch_size=BATCH)
-    known.classes.update((row.key, row) for row in SceneClass.objects.bulk_create(new, batch_size=BATCH))
+def _save_classes(items: list[Item], snapshot: Snapshot) -> None:
+    """Create new classes, update names and groups, and add the new classes to the snapshot."""
+    new = [
+        SceneClass(key=item.key, **item.class_changes) for item in items if item.key not in snapshot.classes
+    ]
+    described_items = [item for item in items if item.class_changes and item.key in snapshot.classes]
+    for item in described_items:
+        for name, value in item.class_changes.items():
+            setattr(snapshot.classes[item.key], name, value)
+    SceneClass.objects.bulk_update(
+        [snapshot.classes[item.key] for item in described_items], CLASS, batch_size=BATCH
+    )
+    snapshot.classes.update((row.key, row) for row in SceneClass.objects.bulk_create(new, batch_size=BATCH))

@@ -1,1 +1,1 @@
-"""WordNet as data: nouns, senses, similarity; names of classes and what they mean."""
+"""WordNet as data: nouns, senses and similarity; and the meaning of class names."""

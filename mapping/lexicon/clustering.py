@@ -1,4 +1,8 @@
-"""Hierarchical clustering of senses, and how well clusters agree with the labels of the mapping."""
+"""Hierarchical clustering of senses, and how well clusters agree with the labels of the mapping.
+
+scipy and scikit-learn are imported where they are called: they take a second, and every process of the site
+imports this module.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import dendrogram, fcluster, linkage
-from scipy.spatial.distance import squareform
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -21,28 +22,28 @@ METHODS: tuple[Method, ...] = ("average", "complete", "ward")
 
 
 def distances(similarity: Floats, measure: str) -> Floats:
-    """Symmetric n × n distances, 0 on the diagonal and at most 1.
+    """Symmetric n × n distances from similarities s, 0 on the diagonal and at most 1.
 
-    1 − s for path, wup and lin; 1 − s / max s for lch and res, whose greatest value stands for "the same";
-    jcn is an inverse distance: 1/s over its greatest. wup is first averaged over its two directions.
+    1 − s for path, wup and lin. 1 − s / max s for lch and res, whose maximum means "the same". jcn is an
+    inverse distance: 1/s, divided by its maximum. wup is first averaged over its two directions.
     """
-    same = (similarity + similarity.T) / 2
+    symmetric = (similarity + similarity.T) / 2
     if measure in BOUNDED:
-        found = 1 - same
+        distance = 1 - symmetric
     elif measure == "jcn":
-        found = np.divide(1.0, same, out=np.full_like(same, np.nan), where=same > 0)
-        found = np.where(np.isnan(found), np.nanmax(found), found)
+        distance = np.divide(1.0, symmetric, out=np.full_like(symmetric, np.nan), where=symmetric > 0)
+        distance = np.where(np.isnan(distance), np.nanmax(distance), distance)
     else:
-        found = 1 - same / (same.max() or 1.0)
-    found = np.clip(found, 0.0, None)
-    np.fill_diagonal(found, 0.0)
-    return found / (found.max() or 1.0) if measure not in BOUNDED else found
+        distance = 1 - symmetric / (symmetric.max() or 1.0)
+    distance = np.clip(distance, 0.0, None)
+    np.fill_diagonal(distance, 0.0)
+    return distance / (distance.max() or 1.0) if measure not in BOUNDED else distance
 
 
 def is_euclidean(distance: Floats, tolerance: float = 1e-8) -> bool:
-    """Whether points with these distances exist, which Ward's method presumes.
+    """Whether points with these distances exist, which Ward's method assumes.
 
-    True when −½ J D² J has no negative eigenvalue (Gower 1985), up to the tolerance relative to the greatest.
+    True if −½ J D² J has no negative eigenvalue (Gower 1985), up to a tolerance relative to the greatest.
     """
     size = len(distance)
     centred = np.eye(size) - 1 / size
@@ -62,29 +63,38 @@ class Tree:
         return len(self.links) + 1
 
     def cut_by_distance(self, height: float) -> Ints:
-        """Cluster numbers from 1, of length n: members are joined at or below that height."""
+        """The cluster number of each leaf, from 1. Members are joined at or below this height."""
+        from scipy.cluster.hierarchy import fcluster
+
         return np.asarray(fcluster(self.links, height, "distance"), dtype=np.int64)
 
     def cut_by_number(self, clusters: int) -> Ints:
-        """At most that many clusters, fewer where joins are at one height."""
+        """The cluster number of each leaf, from 1. Fewer clusters if several joins have the same height."""
+        from scipy.cluster.hierarchy import fcluster
+
         return np.asarray(fcluster(self.links, clusters, "maxclust"), dtype=np.int64)
 
     def drawing(self) -> tuple[list[list[float]], list[list[float]], list[int]]:
-        """scipy's U shapes: across (four each; leaf k stands at 5 + 10 k), height (four each), leaf order."""
-        drawn = dendrogram(self.links, no_plot=True)
-        return drawn["icoord"], drawn["dcoord"], drawn["leaves"]  # type: ignore[return-value]  # floats
+        """scipy's U shapes: four x values each (leaf k is at 5 + 10 k), four heights each; leaf order."""
+        from scipy.cluster.hierarchy import dendrogram
+
+        drawing = dendrogram(self.links, no_plot=True)
+        return drawing["icoord"], drawing["dcoord"], drawing["leaves"]  # type: ignore[return-value]  # floats
 
 
 class NotEuclidean(ValueError):
-    """Ward's method was asked for with distances that no points have."""
+    """Ward's method was requested for distances that are not Euclidean."""
 
 
 def cluster(distance: Floats, method: Method) -> Tree:
-    """Raises NotEuclidean for ward where it is not valid, ValueError for an unknown method or n < 2."""
+    """Cluster n items. Raises NotEuclidean if ward is not valid; ValueError for a bad method or n < 2."""
+    from scipy.cluster.hierarchy import linkage
+    from scipy.spatial.distance import squareform
+
     if method not in METHODS:
         raise ValueError(f"method is one of {', '.join(METHODS)}")
     if len(distance) < 2:
-        raise ValueError("Two senses are the least that can be clustered.")
+        raise ValueError("At least two senses are needed to cluster.")
     if method == "ward" and not is_euclidean(distance):
         raise NotEuclidean("Ward's method needs Euclidean distances, and these are not.")
     return Tree(np.asarray(linkage(squareform(distance, checks=False), method)), method)
@@ -92,10 +102,10 @@ def cluster(distance: Floats, method: Method) -> Tree:
 
 @dataclass(frozen=True)
 class Quality:
-    """How groups agree with labels, each 0 to 1 (ari can be below 0; 0 is chance).
+    """How well groups agree with labels. Values are in [0, 1]; ari is 0 for chance and can be negative.
 
-    coverage: share of the classes that the assistant puts in a group at all; purity: share of those that
-    carry their group's most frequent label; nmi: arithmetic normalisation; ari: adjusted Rand index.
+    coverage: share of the classes that are in any group; purity: share of these that have the most frequent
+    label of their group; nmi: arithmetic normalisation; ari: adjusted Rand index.
     """
 
     coverage: float
@@ -106,7 +116,9 @@ class Quality:
 
 
 def quality(groups: Sequence[str | int | None], labels: Sequence[str]) -> Quality:
-    """None: in no group, counted in coverage alone. Sequences of one length n."""
+    """The quality of a grouping. A group of None counts in coverage only. Both sequences have length n."""
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
     pairs = [(group, label) for group, label in zip(groups, labels, strict=True) if group is not None]
     if not pairs:
         return Quality(0.0, 0, 0.0, 0.0, 0.0)
@@ -122,7 +134,7 @@ def quality(groups: Sequence[str | int | None], labels: Sequence[str]) -> Qualit
 
 
 def purity(groups: Ints, labels: Ints) -> float:
-    """Share of members whose label is their group's most frequent; both numbered from 0, of one length."""
+    """Share of members with the most frequent label of their group. Groups and labels are numbered from 0."""
     table = np.zeros((groups.max() + 1, labels.max() + 1), dtype=np.int64)
     np.add.at(table, (groups, labels), 1)
     return float(table.max(axis=1).sum() / len(groups))

@@ -1,15 +1,15 @@
-"""Class names of scene data sets, made fit for a dictionary. Pure."""
+"""Prepare class names of scene data sets for a dictionary. Pure."""
 
 from __future__ import annotations
 
 import re
 
-# Words that say where the photographer stood, not what is seen. The thesis spells two of them so.
+# Words about the position of the photographer. Two of them are the thesis's own spellings.
 SERVICE_WORDS = frozenset({"indoor", "outdoor", "interior", "exterior", "interier", "exterier"})
 
 
 def scene_key(raw: str) -> str:
-    """One key for one class, however its folder is written: "/A/abbey/" → "a/abbey"."""
+    """The same key for all spellings of a folder: "/A/abbey/" → "a/abbey"."""
     parts = [part.strip().lower().replace(" ", "_") for part in raw.replace("\\", "/").split("/")]
     return "/".join(part for part in parts if part not in ("", "."))
 
@@ -24,15 +24,15 @@ def clean(raw: str) -> str:
     if len(parts) > 1 and len(parts[0]) == 1:
         parts = parts[1:]
     words = re.split(r"[_\s]+", " ".join(parts))
-    kept = [word for word in words if word and word not in SERVICE_WORDS]
-    return " ".join(kept or words)
+    content_words = [word for word in words if word and word not in SERVICE_WORDS]
+    return " ".join(content_words or words)
 
 
 def lookup_terms(raw: str) -> list[str]:
-    """What to look up for a class, best first: the phrase, its qualifier before it, its parts, head nouns.
+    """The terms to look up for a class, best first: the phrase, its parts in reverse, each part, head nouns.
 
     "s/stadium/football" → "stadium football", "football stadium", "stadium", "football";
-    "a/airplane_cabin" → "airplane cabin", "cabin" (a compound's last word is its head).
+    "a/airplane_cabin" → "airplane cabin", "cabin" (the last word of a compound is its head).
     """
     parts = scene_key(raw).split("/")
     if len(parts) > 1 and len(parts[0]) == 1:

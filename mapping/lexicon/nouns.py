@@ -1,7 +1,7 @@
-"""WordNet's 82,115 nouns as a compact table: read in a fraction of a second, without nltk.
+"""WordNet's 82,115 nouns as a compact table, loaded in a fraction of a second without nltk.
 
-nltk's reader takes 4 s and 280 MB in every process that asks one question; this table is made by it once
-(mapping.lexicon.wordnet.build) and then only read. Texts stay one block of bytes each, decoded on demand.
+nltk's reader takes 4 s and 280 MB in each process. So we use it once to build this table
+(mapping.lexicon.wordnet.build). Each kind of text is one block of bytes, decoded on demand.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT = 1  # in the file: a table of another format is built anew
+FORMAT = 1  # of the file; a table of another format is rebuilt
 # WordNet's own rules for plurals of nouns, morphy(7WN), in its order.
 ENDINGS = (
     ("s", ""),
@@ -74,9 +74,9 @@ def pack_lists(lists: Iterable[Sequence[int]]) -> tuple[NDArray[np.int32], NDArr
 
 
 class Nouns:
-    """Nouns by number, in WordNet's order; a key is nltk's synset name ("shop.n.01").
+    """Nouns by number, in WordNet's order. A key is nltk's synset name ("shop.n.01").
 
-    counts: how often WordNet's tagged texts use the noun; offsets: WordNet's own numbers.
+    counts: how often WordNet's tagged texts use each noun. offsets: WordNet's own numbers.
     """
 
     def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
@@ -100,15 +100,15 @@ class Nouns:
         self._numbers = {key: number for number, key in enumerate(self.keys)}
 
     def index(self, key: str, /) -> int | None:
-        """The number of that key, or None."""
+        """The number of the noun with this key, or None."""
         return self._numbers.get(key)
 
     def parents(self, i: int, /) -> NDArray[np.int32]:
-        """Hypernyms, those of an instance included (a city is an instance of city)."""
+        """The direct hypernyms of a noun, including those of an instance (Paris is an instance of city)."""
         return self._parents[i]
 
     def closure(self, i: int) -> dict[int, int]:
-        """All that is above i, itself included, and by how many steps at least."""
+        """The noun itself and all its hypernyms, each with the least number of steps."""
         steps = {i: 0}
         level, depth = [i], 0
         while level:
@@ -118,7 +118,7 @@ class Nouns:
         return steps
 
     def path(self, i: int) -> list[int]:
-        """From i up to entity, the shortest way; of equals WordNet's first."""
+        """The shortest path from i up to entity. Ties go to the first in WordNet's order."""
         shortest: dict[int, list[int]] = {}
 
         def way(at: int) -> list[int]:
@@ -138,32 +138,32 @@ class Nouns:
         return tuple(self._examples[i].split("\n")) if self._examples[i] else ()
 
     def lexname(self, i: int) -> str:
-        """Its lexicographer file: "noun.artifact"."""
+        """The noun's lexicographer file: "noun.artifact"."""
         return self._lexnames[int(self._lexname_of[i])]
 
     def topics(self, i: int) -> list[str]:
-        """Keys of its topic domains."""
+        """The keys of the noun's topic domains."""
         return [self.keys[number] for number in self._topics[i]]
 
     def is_instance(self, i: int) -> bool:
-        """One certain thing, like Paris, and not a kind of things."""
+        """Whether the noun is a single thing, like Paris, rather than a kind of thing."""
         return bool(self._instances[i])
 
     def synsets(self, term: str) -> list[int]:
-        """Its noun senses in WordNet's order, also when the term is a plural."""
+        """The noun senses of a term in WordNet's order. The term may be a plural."""
         word = term.lower().replace(" ", "_")
-        found: list[int] = []
+        numbers: list[int] = []
         for form in dict.fromkeys(self._forms(word)):
-            found += (int(number) for number in self._of(form) if number not in found)
-        return found
+            numbers += (int(number) for number in self._of(form) if number not in numbers)
+        return numbers
 
     def _of(self, word: str) -> NDArray[np.int32]:
         at = bisect_left(self._terms, word)
-        known = at < len(self._terms) and self._terms[at] == word
-        return self._senses[at] if known else np.empty(0, np.int32)
+        is_known = at < len(self._terms) and self._terms[at] == word
+        return self._senses[at] if is_known else np.empty(0, np.int32)
 
     def _forms(self, word: str) -> list[str]:
-        """The word and what it may be the plural of. Rules apply where WordNet lists no exception."""
+        """The word and its possible singulars. Rules apply unless WordNet lists an exception."""
         if word in self._exceptions:
             return [word, *self._exceptions[word].split()]
         stems = [word[: -len(end)] + stem for end, stem in ENDINGS if word.endswith(end)]
@@ -171,18 +171,18 @@ class Nouns:
 
 
 def write(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    """Whole or not at all: other processes may be reading."""
+    """Write the table atomically, because other processes may be reading it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.stem}.{os.getpid()}.npz")
+    temporary = path.with_name(f"{path.stem}.{os.getpid()}.npz")
     try:
-        np.savez(beside, allow_pickle=False, format=np.array(FORMAT), **arrays)
-        beside.replace(path)
+        np.savez(temporary, allow_pickle=False, format=np.array(FORMAT), **arrays)
+        temporary.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def read(path: Path) -> Nouns | None:
-    """None when there is no table, or one of another format."""
+    """The table, or None if there is none or it has another format."""
     try:
         with np.load(path) as file:
             if int(file["format"]) != FORMAT:

@@ -1,13 +1,13 @@
-"""How alike senses are: the six measures of WordNet, as whole matrices instead of pair by pair.
+"""The similarity of senses by WordNet's six measures, computed as matrices instead of pair by pair.
 
 path, wup (Wu & Palmer 1994), lch (Leacock & Chodorow 1998), res (Resnik 1995), lin (Lin 1998) and jcn
-(Jiang & Conrath 1997), equal to nltk's. Where nltk is peculiar we follow it, so that figures compare:
+(Jiang & Conrath 1997), equal to nltk's. We follow nltk's peculiarities, so that figures can be compared:
 
-- wup takes the common ancestor whose *least* depth is greatest, but counts with its *greatest* depth; of
-  equals the first by name, or the first sense itself. So wup can differ a little in the two directions.
+- wup takes the common ancestor with the greatest *least* depth, but uses its *greatest* depth. Ties go to the
+  first by name, or to the first sense itself. So wup can differ slightly between the two directions.
 - jcn of a sense with itself is 1e300.
 
-Pure numpy. Each ancestor is visited once, most general first, and overwrites the block of senses below it.
+Pure numpy. Ancestors are visited once, most general first, and each overwrites the block of senses below it.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ Ints = NDArray[np.int64]
 
 MEASURES = ("path", "wup", "lch", "res", "lin", "jcn")
 SAME = 1e300  # nltk's jcn of a sense with itself
-FAR = 60  # more than any path in WordNet: two nouns are at most 2·19 apart
+FAR = 60  # longer than any path in WordNet, where two nouns are at most 2·19 steps apart
 
 
 class Nouns(Protocol):
-    """The part of mapping.lexicon.wordnet's noun table that is needed here."""
+    """The part of the noun table of mapping.lexicon.nouns that is needed here."""
 
     @property
     def keys(self) -> Sequence[str]: ...
@@ -42,8 +42,8 @@ class Nouns(Protocol):
 class Content:
     """Information content of every noun, and the depth of the whole tree.
 
-    counted: −ln p, p from how often WordNet's tagged texts use the noun or one below it, each noun counted
-    once more than it was seen. intrinsic: 1 − ln(nouns below + 1) / ln(all nouns), Seco et al. 2004.
+    counted: −ln p, where p is the share of WordNet's tagged texts that use the noun or one below it, with
+    one added to the count of each noun. intrinsic: 1 − ln(nouns below + 1) / ln(all nouns), Seco et al. 2004.
     """
 
     counted: Floats
@@ -52,41 +52,45 @@ class Content:
 
 
 def information_content(nouns: Nouns) -> Content:
-    """For all nouns; 0 at the root. Takes under a second for WordNet's 82,000, so keep the result."""
+    """The information content of all nouns; 0 at the root. Takes almost a second for WordNet's 82,000."""
     size = len(nouns.keys)
-    child, ancestor, depth = _closure([nouns.parents(i) for i in range(size)])
-    seen = np.bincount(ancestor, weights=np.asarray(nouns.counts, float)[child] + 1, minlength=size)
-    below = np.bincount(ancestor, minlength=size)  # itself included, which is Seco's + 1
+    descendant, ancestor, depth = _closure([nouns.parents(i) for i in range(size)])
+    occurrences = np.bincount(
+        ancestor, weights=np.asarray(nouns.counts, float)[descendant] + 1, minlength=size
+    )
+    descendants = np.bincount(ancestor, minlength=size)  # includes the noun itself, which is Seco's + 1
     return Content(
-        counted=np.abs(-np.log(seen / seen.max())),
-        intrinsic=1 - np.log(below) / np.log(size),
+        counted=np.abs(-np.log(occurrences / occurrences.max())),
+        intrinsic=1 - np.log(descendants) / np.log(size),
         depth=depth,
     )
 
 
 def _closure(parents: list[NDArray[Any]]) -> tuple[Ints, Ints, int]:
-    """Every (noun, ancestor) once, each noun its own; and the longest way up."""
+    """Every pair of a noun and an ancestor or itself, and the length of the longest path up."""
     size = len(parents)
     start = np.concatenate([[0], np.cumsum([len(up) for up in parents])]).astype(np.int64)
     flat = np.concatenate(parents).astype(np.int64)
     child = at = np.arange(size, dtype=np.int64)
-    found, depth = [child * size + at], -1
+    pair_codes, depth = [child * size + at], -1
     while len(child):
         depth += 1
-        many = start[at + 1] - start[at]
-        nth = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
-        child, at = np.repeat(child, many), flat[np.repeat(start[at], many) + nth]
-        found.append(child * size + at)
-    pairs = np.unique(np.concatenate(found))
+        parent_counts = start[at + 1] - start[at]
+        nth = np.arange(parent_counts.sum()) - np.repeat(
+            np.cumsum(parent_counts) - parent_counts, parent_counts
+        )
+        child, at = np.repeat(child, parent_counts), flat[np.repeat(start[at], parent_counts) + nth]
+        pair_codes.append(child * size + at)
+    pairs = np.unique(np.concatenate(pair_codes))
     return pairs // size, pairs % size, depth
 
 
 @dataclass(frozen=True)
 class Ancestors:
-    """The senses asked for and all that is above them, m nouns.
+    """The requested senses and all their hypernyms, m nouns.
 
-    ids: their numbers among all nouns; at: where each asked sense stands among them, of length n;
-    under[a]: those at or below a; up: m × m, steps from the row up to the column, FAR where it is not above.
+    ids: their numbers among all nouns. at: the place of each requested sense among them, length n. under[a]:
+    the nouns at or below a. up: m × m, steps from the row up to the column, FAR if it is not above.
     """
 
     ids: list[int]
@@ -99,15 +103,15 @@ class Ancestors:
 
 
 def ancestors(nouns: Nouns, keys: Sequence[str]) -> Ancestors:
-    """Raises KeyError for a key that is no noun of WordNet."""
-    asked = []
+    """Collect the hypernyms of these senses. Raises KeyError for a key that is not a noun of WordNet."""
+    numbers = []
     for key in keys:
-        found = nouns.index(key)
-        if found is None:
+        number = nouns.index(key)
+        if number is None:
             raise KeyError(key)
-        asked.append(found)
+        numbers.append(number)
     parents: dict[int, list[int]] = {}
-    order: list[int] = []  # each after all above it
+    order: list[int] = []  # each noun after all its hypernyms
 
     def visit(noun: int) -> None:
         if noun not in parents:
@@ -116,7 +120,7 @@ def ancestors(nouns: Nouns, keys: Sequence[str]) -> Ancestors:
                 visit(up)
             order.append(noun)
 
-    for noun in asked:
+    for noun in numbers:
         visit(noun)
     place = {noun: i for i, noun in enumerate(order)}
     ups = [[place[up] for up in parents[noun]] for noun in order]
@@ -124,7 +128,7 @@ def ancestors(nouns: Nouns, keys: Sequence[str]) -> Ancestors:
     return Ancestors(
         ids=order,
         names=[nouns.keys[noun] for noun in order],
-        at=np.array([place[noun] for noun in asked], dtype=np.int64),
+        at=np.array([place[noun] for noun in numbers], dtype=np.int64),
         under=[np.flatnonzero(steps[:, a] < FAR) for a in range(len(order))],
         up=steps,
         least=least,
@@ -147,23 +151,23 @@ def _steps_and_depths(ups: list[list[int]]) -> tuple[NDArray[np.int8], Ints, Int
 
 
 def distances(table: Ancestors) -> NDArray[np.int8]:
-    """m × m: the fewest steps from one noun up to a common ancestor and down to the other."""
-    found = np.full(table.up.shape, 2 * FAR, dtype=np.int8)
+    """m × m: the least number of steps from one noun up to a common ancestor and down to the other."""
+    steps = np.full(table.up.shape, 2 * FAR, dtype=np.int8)
     for a, under in enumerate(table.under):
         if len(under) > 1:
             block = np.ix_(under, under)
-            far = table.up[under, a]
-            found[block] = np.minimum(found[block], far[:, None] + far[None, :])
-    np.fill_diagonal(found, 0)
-    return found
+            steps_up = table.up[under, a]
+            steps[block] = np.minimum(steps[block], steps_up[:, None] + steps_up[None, :])
+    np.fill_diagonal(steps, 0)
+    return steps
 
 
 def shared_content(table: Ancestors, content: Floats) -> Floats:
     """m × m: information content of the most informative common ancestor."""
-    found = np.zeros(table.up.shape)
+    shared = np.zeros(table.up.shape)
     for a in np.argsort(content, kind="stable"):
-        found[np.ix_(table.under[a], table.under[a])] = content[a]
-    return found
+        shared[np.ix_(table.under[a], table.under[a])] = content[a]
+    return shared
 
 
 def _wup(table: Ancestors, apart: NDArray[np.int8]) -> Floats:
@@ -171,22 +175,22 @@ def _wup(table: Ancestors, apart: NDArray[np.int8]) -> Floats:
     size = len(table.ids)
     lowest = np.zeros(table.up.shape, dtype=np.int64)
     by_name = np.argsort(np.argsort(np.array(table.names)))
-    for a in np.lexsort((-by_name, table.least)):  # deepest last; of equals the first by name last
+    for a in np.lexsort((-by_name, table.least)):  # the deepest last; among equals, the first by name last
         lowest[np.ix_(table.under[a], table.under[a])] = a
     for i in range(size):
         mine = table.under[i]
         lowest[i, mine[table.least[lowest[i, mine]] == table.least[i]]] = i
     depth = table.greatest[lowest] + 1.0
     nth = np.arange(size)
-    found: Floats = 2 * depth / (apart[nth[:, None], lowest] + apart[nth[None, :], lowest] + 2 * depth)
-    return found
+    similarity: Floats = 2 * depth / (apart[nth[:, None], lowest] + apart[nth[None, :], lowest] + 2 * depth)
+    return similarity
 
 
 def similarities(nouns: Nouns, keys: Sequence[str], content: Floats, depth: int) -> dict[str, Floats]:
     """The six n × n matrices by name (MEASURES). A key may occur twice.
 
-    content: of all nouns, one of Content's two; depth: Content.depth. path, wup and lin lie in [0, 1];
-    lch, res and jcn have no common upper bound. Raises KeyError for a key that is no noun.
+    content: of all nouns, counted or intrinsic. depth: Content.depth. path, wup and lin lie in [0, 1];
+    lch, res and jcn have no common upper bound. Raises KeyError for a key that is not a noun.
     """
     table = ancestors(nouns, keys)
     apart = distances(table)
@@ -199,7 +203,7 @@ def similarities(nouns: Nouns, keys: Sequence[str], content: Floats, depth: int)
         jcn = np.where(both - 2 * shared == 0, SAME, 1 / (both - 2 * shared))
     jcn[(own == 0)[:, None] | (own == 0)[None, :]] = 0.0
     np.fill_diagonal(jcn, SAME)
-    found = {
+    matrices = {
         "path": 1 / steps,
         "wup": _wup(table, apart),
         "lch": -np.log(steps / (2.0 * depth)),
@@ -207,5 +211,5 @@ def similarities(nouns: Nouns, keys: Sequence[str], content: Floats, depth: int)
         "lin": lin,
         "jcn": jcn,
     }
-    asked = np.ix_(table.at, table.at)
-    return {name: matrix[asked] for name, matrix in found.items()}
+    rows_and_columns = np.ix_(table.at, table.at)
+    return {name: matrix[rows_and_columns] for name, matrix in matrices.items()}

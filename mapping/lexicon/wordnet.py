@@ -1,7 +1,7 @@
-"""WordNet's nouns: a sense by its key, and the way up from it to more general ones.
+"""WordNet's nouns: look up a sense by its key, and its hypernym path.
 
-The only module that imports nltk, and only to make the table that mapping.lexicon.nouns reads:
-`python -m mapping.lexicon.wordnet`, or at the first use, once for all processes. Without data every function
+The only module that imports nltk, to build the table that mapping.lexicon.nouns reads. The table is built by
+`python -m mapping.lexicon.wordnet` or at first use, once for all processes. Without data every function
 raises WordNetMissing; pages then offer plain text fields.
 """
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 DATA_DIR = Path(__file__).resolve().parents[2] / "var/nltk_data"  # where scripts/get_wordnet.py puts it
 TABLE = "nouns.npz"
-HOW_TO_GET_IT = "WordNet is not here. Get it with: python scripts/get_wordnet.py"
+HOW_TO_GET_IT = "WordNet is not installed. Get it with: python scripts/get_wordnet.py"
 
 
 class WordNetMissing(Exception):
-    """WordNet's data is not on this machine."""
+    """WordNet's data is missing on this machine."""
 
     def __init__(self) -> None:
         super().__init__(HOW_TO_GET_IT)
@@ -34,7 +34,7 @@ class WordNetMissing(Exception):
 
 @dataclass(frozen=True)
 class Sense:
-    """One meaning. key is nltk's synset name ("shop.n.01"); via says which term of the class led to it."""
+    """One meaning. key: nltk's synset name ("shop.n.01"). via: the term of the class that has this sense."""
 
     key: str
     lemmas: tuple[str, ...]
@@ -51,18 +51,9 @@ class Sense:
 _lock = threading.Lock()
 
 
-def is_ready() -> bool:
-    """True when the data is there."""
-    try:
-        nouns()
-    except WordNetMissing:
-        return False
-    return True
-
-
 def nouns() -> Nouns:
-    """The table of nouns, read once per process, built first if no process has yet."""
-    with _lock:  # two first readers at once would each read one
+    """The table of nouns, loaded once per process, and built before if it does not exist."""
+    with _lock:  # otherwise two threads could each load a table
         return _nouns()
 
 
@@ -80,11 +71,11 @@ def _nouns() -> Nouns:
 
 
 def reader() -> WordNetCorpusReader:
-    """nltk's. Raises WordNetMissing."""
+    """nltk's reader. Raises WordNetMissing."""
     import nltk
     from nltk.corpus.reader.wordnet import WordNetCorpusReader
 
-    # We read English only, and without the multilingual data nltk says so each time.
+    # nltk warns about missing multilingual data, but we read English only.
     warnings.filterwarnings("ignore", "The multilingual functions")
     if str(DATA_DIR) not in nltk.data.path:
         nltk.data.path.append(str(DATA_DIR))
@@ -97,7 +88,7 @@ def reader() -> WordNetCorpusReader:
 
 
 def build() -> dict[str, NDArray[Any]]:
-    """Read all nouns with nltk, which takes about 12 s; the arrays of mapping.lexicon.nouns.Nouns."""
+    """Read all nouns with nltk, in about 12 s. Returns the arrays for mapping.lexicon.nouns.Nouns."""
     import numpy as np
 
     source = reader()
@@ -132,18 +123,18 @@ def build() -> dict[str, NDArray[Any]]:
 
 
 def _has(synset: Synset, term: str) -> bool:
-    """nltk also answers with what the term may be the plural of; the table applies that rule itself."""
+    """Whether the synset has this very term. nltk also returns singulars; the table derives them itself."""
     return term in {name.lower() for name in synset.lemma_names()}
 
 
 def _tag_counts(source: WordNetCorpusReader) -> dict[str, int]:
-    """Sense key → uses. One pass: asking nltk lemma by lemma takes longer than all the rest."""
+    """Sense key → number of uses. Read in one pass, because asking nltk for each lemma is very slow."""
     rows = (line.split() for line in source.open("cntlist.rev"))
     return {key: int(count) for key, _, count in rows}
 
 
 def sense_of(i: int, via: str = "") -> Sense:
-    """The sense of that number of the table."""
+    """The sense of the noun with this number."""
     table = nouns()
     return Sense(
         key=table.keys[i],
@@ -156,15 +147,15 @@ def sense_of(i: int, via: str = "") -> Sense:
 
 
 def sense(key: str) -> Sense | None:
-    """The sense of that key, or None when WordNet has no such noun."""
-    found = nouns().index(key)
-    return sense_of(found) if found is not None else None
+    """The sense with this key, or None if WordNet has no such noun."""
+    number = nouns().index(key)
+    return sense_of(number) if number is not None else None
 
 
 def hypernym_path(key: str) -> list[Sense]:
-    """From the sense itself up to entity.n.01; the shortest path where there are several."""
-    found = nouns().index(key)
-    return [sense_of(i) for i in nouns().path(found)] if found is not None else []
+    """The shortest path from the sense up to entity.n.01."""
+    number = nouns().index(key)
+    return [sense_of(i) for i in nouns().path(number)] if number is not None else []
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Mappings made blind beside the mapping: who differs, how much, and settling it."""
+"""Opinions: separate mappings made blind, how much they differ, and settling the differences."""

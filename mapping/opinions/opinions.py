@@ -1,7 +1,7 @@
-"""Opinions: mappings of their own beside the mapping, made blind to it; and what several of them say.
+"""Opinions: separate mappings, made without seeing the mapping, and the comparison of several of them.
 
-An opinion is finished when every class has an answer. Until then it shows its owner nothing of what others
-answered, nor how well they agree. Opinions without an owner came from files.
+An opinion is finished when every class has an answer. Until then its owner sees neither the answers of others
+nor the agreement with them. Opinions without an owner came from files.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ Side = Opinion | None  # None: the mapping itself
 
 
 class NameTaken(Exception):
-    """Another opinion has this name already."""
+    """Another opinion already has this name."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """An opinion: how many classes it has answered, has entries for, and there are in all."""
+    """The progress of an opinion: its answered classes, its entries, and the number of all classes."""
 
     opinion: Opinion
     answered: int
@@ -53,43 +53,45 @@ class Standing:
 
     @property
     def in_work(self) -> bool:
-        """A file's opinion says what it says; only a person's is finished one day."""
+        """Whether a person is still working on it. An opinion from a file is complete as it is."""
         return self.opinion.owner_id is not None and not self.finished
 
     def is_blind(self, user: User) -> bool:
-        """Whether this person must not see what others answered where this opinion is shown."""
+        """Whether this user must not see the answers of others beside this opinion."""
         return self.in_work and self.opinion.owner_id == user.pk
 
 
 def opinion_of(user: User, opinion_id: int | str) -> Opinion:
-    """This person's own opinion, to work on; opinion_id may come from an address as it is.
+    """The opinion, if it belongs to this user. opinion_id may be unchecked text from an address.
 
-    Raises Http404 when there is none, PermissionDenied when it is another's.
+    Raises Http404 for an unknown opinion, PermissionDenied for another user's.
     """
     opinion = Opinion.objects.filter(pk=opinion_id).first() if str(opinion_id).isdecimal() else None
     if opinion is None:
         raise Http404("There is no such opinion.")
     if opinion.owner_id is None or opinion.owner_id != user.pk:
-        raise PermissionDenied("Only its owner works on an opinion.")
+        raise PermissionDenied("Only its owner can work on an opinion.")
     return opinion
 
 
 def standings(opinions: QuerySet[Opinion] | None = None) -> list[Standing]:
-    """All opinions, or these, oldest first."""
-    chosen = list((Opinion.objects.all() if opinions is None else opinions).select_related("owner"))
-    entries = MappingEntry.everywhere.filter(opinion__in=chosen).order_by()
-    answered = Count("pk", filter=~Q(status=UNDECIDED))
-    counts = entries.values("opinion").annotate(rows=Count("pk"), answered=answered)
-    found = {row["opinion"]: (row["answered"], row["rows"]) for row in counts}
+    """The progress of all opinions, or of these, oldest first."""
+    opinion_list = list((Opinion.objects.all() if opinions is None else opinions).select_related("owner"))
+    entries = MappingEntry.everywhere.filter(opinion__in=opinion_list).order_by()
+    answered_count = Count("pk", filter=~Q(status=UNDECIDED))
+    counts = entries.values("opinion").annotate(rows=Count("pk"), answered=answered_count)
+    counts_by_opinion = {row["opinion"]: (row["answered"], row["rows"]) for row in counts}
     classes = SceneClass.objects.count()
-    return [Standing(opinion, *found.get(opinion.pk, (0, 0)), classes) for opinion in chosen]
+    return [
+        Standing(opinion, *counts_by_opinion.get(opinion.pk, (0, 0)), classes) for opinion in opinion_list
+    ]
 
 
 @transaction.atomic
 def start_opinion(*, name: str, by: AbstractBaseUser, note: str = "") -> Opinion:
-    """An empty opinion of this person's. A repeated click finds the one that is there.
+    """Create an empty opinion of this user. A repeated call returns the existing one.
 
-    Raises ValueError without a name, NameTaken when it is another's.
+    Raises ValueError without a name, NameTaken if another user's opinion has this name.
     """
     name = name.strip()
     if not name:
@@ -97,75 +99,75 @@ def start_opinion(*, name: str, by: AbstractBaseUser, note: str = "") -> Opinion
     values = {"owner_id": by.pk, "note": note.strip()}
     opinion, _ = Opinion.objects.get_or_create(name=name, defaults=values)
     if opinion.owner_id != by.pk:
-        raise NameTaken(f"“{name}” is somebody else's. Choose another name.")
+        raise NameTaken(f"“{name}” belongs to somebody else. Choose another name.")
     fill_opinion(opinion)
     return opinion
 
 
 def fill_opinion(opinion: Opinion) -> int:
     """Give the opinion an undecided entry for every class that has none. Returns how many it added."""
-    there = MappingEntry.everywhere.filter(opinion=opinion, scene_class=OuterRef("pk"))
-    missing = SceneClass.objects.filter(~Exists(there)).order_by("pk").values_list("pk", flat=True)
-    rows = [MappingEntry(opinion=opinion, scene_class_id=pk) for pk in missing]
+    present = MappingEntry.everywhere.filter(opinion=opinion, scene_class=OuterRef("pk"))
+    missing_classes = SceneClass.objects.filter(~Exists(present)).order_by("pk").values_list("pk", flat=True)
+    rows = [MappingEntry(opinion=opinion, scene_class_id=pk) for pk in missing_classes]
     MappingEntry.everywhere.bulk_create(rows, batch_size=BATCH, ignore_conflicts=True)
     return len(rows)
 
 
 def fill_opinions() -> int:
-    """The same for everybody's, after classes were added."""
+    """Fill the opinions of all users, after classes were added. Returns how many entries it added."""
     return sum(fill_opinion(opinion) for opinion in Opinion.objects.exclude(owner=None))
 
 
 @transaction.atomic
 def delete_opinion(*, opinion_id: int, by: AbstractBaseUser) -> None:
-    """Delete one's own opinion with its answers; a repeat does nothing. Raises PermissionDenied."""
+    """Delete this user's opinion with its answers. A repeated call does nothing. Raises PermissionDenied."""
     opinion = Opinion.objects.select_for_update(of=("self",)).filter(pk=opinion_id).first()
     if opinion is None:
         return
     if opinion.owner_id is None or opinion.owner_id != by.pk:
-        raise PermissionDenied("Only its owner deletes an opinion.")
+        raise PermissionDenied("Only its owner can delete an opinion.")
     entries = MappingEntry.everywhere.filter(opinion=opinion)
-    # Row by row, with an entry in the history for each, would take minutes for 22,000 classes.
+    # Deleting row by row, with a line in the history for each, would take minutes for 22,000 classes.
     entries._raw_delete(entries.db)
     opinion.delete()
 
 
-def compared(sides: Sequence[Side]) -> QuerySet[MappingEntry]:
-    """The mapping's entries by class, with answer_0, answer_1 … of the sides.
+def compare_sides(sides: Sequence[Side]) -> QuerySet[MappingEntry]:
+    """The mapping's entries by class, annotated with the answers of the sides: answer_0, answer_1 …
 
-    An answer is a hashtag's id, 0 for other, and null where the side has not decided: so comparisons with it
-    are never true.
+    An answer is a hashtag's id, or 0 for other. It is null if the side is undecided, so that no comparison
+    with it is true.
     """
     rows = MappingEntry.objects.select_related("scene_class", "hashtag").order_by("scene_class__key")
     for place, side in enumerate(sides):
         path = ""
-        if side is not None:  # joined once; a subquery would be asked again in every comparison
+        if side is not None:  # joined once; a subquery would run again in every comparison
             theirs = FilteredRelation(
                 "scene_class__entries", condition=Q(scene_class__entries__opinion=side.pk)
             )
             rows = rows.annotate(**{f"side_{place}": theirs})
             path = f"side_{place}__"
-        decided = Q(**{f"{path}status__in": [MappingEntry.Status.IMPORTED, MappingEntry.Status.CONFIRMED]})
+        is_decided = Q(**{f"{path}status__in": [MappingEntry.Status.IMPORTED, MappingEntry.Status.CONFIRMED]})
         label = Coalesce(f"{path}hashtag_id", 0, output_field=IntegerField())
         rows = rows.annotate(
-            **{f"answer_{place}": Case(When(decided, then=label), output_field=IntegerField())}
+            **{f"answer_{place}": Case(When(is_decided, then=label), output_field=IntegerField())}
         )
     return rows
 
 
 def patterns(sides: Sequence[Side]) -> Counter[Pattern]:
-    """How many classes the sides answered so, by their labels."""
+    """Count the classes by the labels that the sides give them."""
     names: dict[Any, str | None] = dict(Hashtag.objects.order_by().values_list("pk", "name"))
     names |= {0: OTHER, None: None}
     places = [f"answer_{place}" for place in range(len(sides))]
-    rows = Counter(compared(sides).order_by().values_list(*places).iterator())
+    rows = Counter(compare_sides(sides).order_by().values_list(*places).iterator())
     return Counter({tuple(names[answer] for answer in row): classes for row, classes in rows.items()})
 
 
 def answers_of(
     opinions: Sequence[Opinion], scene_classes: Iterable[int] | None = None
 ) -> dict[tuple[int, int], MappingEntry]:
-    """What they answered about these classes, or all, by (opinion's id, class's id). One query."""
+    """Answers to these classes (by default all), by (opinion id, class id). One query."""
     rows = MappingEntry.everywhere.filter(opinion__in=opinions).exclude(status=UNDECIDED)
     if scene_classes is not None:
         rows = rows.filter(scene_class__in=list(scene_classes))
@@ -174,7 +176,7 @@ def answers_of(
 
 
 def label_counts(opinion: Opinion) -> list[tuple[str, int]]:
-    """Label and classes, most first."""
+    """Each label and its number of classes, most classes first."""
     answers = MappingEntry.everywhere.filter(opinion=opinion).exclude(status=UNDECIDED).order_by()
     counts = answers.values_list("hashtag__name").annotate(n=Count("pk")).order_by("-n", "hashtag__name")
     return [(name or OTHER, n) for name, n in counts]

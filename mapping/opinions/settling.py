@@ -1,7 +1,7 @@
-"""Settling: where opinions differ, a curator says in the mapping what holds; where they agree, all at once.
+"""Settling: a curator decides in the mapping where opinions differ, and confirms it where they agree.
 
-A class is settled while the decision that stands in the mapping was taken here, after the answers it is shown
-with. So an undo, a later decision elsewhere, a changed or a new answer each open it again.
+A class is settled if its present decision in the mapping was made here, after the newest answer about it. So
+an undo, a later decision elsewhere, and a changed or new answer each reopen it.
 """
 
 from __future__ import annotations
@@ -19,39 +19,39 @@ from simple_history.utils import bulk_update_with_history
 
 from mapping.acts import DECIDED, Decision, StaleEntries, change_many
 from mapping.models import OTHER, Change, Hashtag, MappingEntry, Opinion
-from mapping.opinions.opinions import UNDECIDED, Side, answers_of, compared
+from mapping.opinions.opinions import UNDECIDED, Side, answers_of, compare_sides
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
 CONFIRMED = MappingEntry.Status.CONFIRMED
 ANSWERED = Q(**{"answer_0__isnull": False})
-AT_ONCE = 2000  # classes in one act of taking over: about 5 s, so that it never outlasts a request
+AT_ONCE = 2000  # classes taken over in one act: about 5 s, well within one request
 SENSES = ("sense", "synset", "hypernym_sense", "hypernym")
 
 
 class AnswersMoved(Exception):
-    """What would be taken over is not any more what the curator was shown; nothing was changed."""
+    """The answers changed after the curator saw the preview. Nothing was changed."""
 
 
 def sides(opinions: Sequence[Opinion]) -> list[Side]:
-    """What is compared: the opinions with each other, or a single one with the mapping."""
+    """The sides to compare: the opinions with each other, or a single one with the mapping."""
     return list(opinions) if len(opinions) > 1 else [*opinions, None]
 
 
 def open_rows(opinions: Sequence[Opinion]) -> QuerySet[MappingEntry]:
-    """The mapping's entries of the classes where they differ and nobody has settled it, by class."""
-    return compared(sides(opinions)).filter(_differ(opinions)).exclude(pk__in=_settled(opinions))
+    """Entries of the mapping whose class the sides answer differently and that are not settled, by class."""
+    return compare_sides(sides(opinions)).filter(_differ(opinions)).exclude(pk__in=_settled(opinions))
 
 
 def settled_rows(opinions: Sequence[Opinion]) -> QuerySet[MappingEntry]:
-    """Those that are settled. Against the mapping also where it says now what the opinion says."""
-    rows = compared(sides(opinions)).filter(pk__in=_settled(opinions))
+    """Settled entries. With one opinion, also those where the mapping has the same label by now."""
+    rows = compare_sides(sides(opinions)).filter(pk__in=_settled(opinions))
     return rows.filter(_differ(opinions) if len(opinions) > 1 else ANSWERED)
 
 
-def saying(rows: QuerySet[MappingEntry], first: str, second: str) -> QuerySet[MappingEntry]:
-    """Of rows of this module those where the first side says one label and the second another."""
+def filter_by_labels(rows: QuerySet[MappingEntry], first: str, second: str) -> QuerySet[MappingEntry]:
+    """Those of these rows where the first side gives one label and the second side the other."""
     ids = dict(Hashtag.objects.filter(name__in=[first, second]).values_list("name", "pk")) | {OTHER: 0}
     if first not in ids or second not in ids:
         return rows.none()
@@ -60,12 +60,12 @@ def saying(rows: QuerySet[MappingEntry], first: str, second: str) -> QuerySet[Ma
 
 def _differ(opinions: Sequence[Opinion]) -> Q:
     places = range(len(sides(opinions)))
-    found = Q()
+    condition = Q()
     for first, second in combinations(places, 2):
         other = F(f"answer_{second}")
-        # Not “not equal”: that would be true of a class which one of them has not answered.
-        found |= Q(**{f"answer_{first}__gt": other}) | Q(**{f"answer_{first}__lt": other})
-    return found
+        # Not “not equal”, which would also match classes that one side has not answered.
+        condition |= Q(**{f"answer_{first}__gt": other}) | Q(**{f"answer_{first}__lt": other})
+    return condition
 
 
 def _settled(opinions: Sequence[Opinion]) -> QuerySet[MappingEntry, int]:
@@ -86,15 +86,17 @@ def settle(
     opinions: Sequence[Opinion],
     note: str | None = None,
 ) -> MappingEntry:
-    """Say in the mapping what holds for a class, and return its entry. A repeated click changes nothing.
+    """Decide a class in the mapping and return its entry. A repeated click changes nothing.
 
-    Sense and hypernym come from the first opinion that says so and has a sense; else what stands stays.
-    Raises StaleEntries, Hashtag.DoesNotExist, MappingEntry.DoesNotExist, and then keeps nothing.
+    Sense and hypernym come from the first opinion with this label and a sense; otherwise they are kept.
+    Raises StaleEntries, Hashtag.DoesNotExist or MappingEntry.DoesNotExist; nothing is saved then.
     """
     entry = MappingEntry.objects.select_for_update(of=("self",)).get(pk=entry_id)
     answers = answers_of(opinions, [entry.scene_class_id])
-    said = [answers[key] for opinion in opinions if (key := (opinion.pk, entry.scene_class_id)) in answers]
-    decision = _decision(hashtag, said, note)
+    given_answers = [
+        answers[key] for opinion in opinions if (key := (opinion.pk, entry.scene_class_id)) in answers
+    ]
+    decision = _decision(hashtag, given_answers, note)
     change = change_many(
         by=by,
         action=Change.Action.SETTLE,
@@ -107,13 +109,13 @@ def settle(
 
 
 def _decision(hashtag: str, answers: Sequence[MappingEntry], note: str | None = None) -> Decision:
-    told = next((answer for answer in answers if answer.label == hashtag and answer.sense), None)
-    senses = {name: getattr(told, name) for name in SENSES} if told else {}
+    answer_with_sense = next((answer for answer in answers if answer.label == hashtag and answer.sense), None)
+    senses = {name: getattr(answer_with_sense, name) for name in SENSES} if answer_with_sense else {}
     return Decision(hashtag, note=note or None, **senses)
 
 
 def _keep(entry: MappingEntry, *, version: int, by: AbstractBaseUser) -> None:
-    """Settle that what a curator confirmed before stands: no word changes, but whose act it stands by."""
+    """Settle a class by keeping its confirmed answer. Only the act behind the answer changes."""
     if entry.version != version:
         raise StaleEntries([entry])
     before = {name: getattr(entry, name) for name in (*DECIDED, "change_id")}
@@ -131,8 +133,8 @@ def _keep(entry: MappingEntry, *, version: int, by: AbstractBaseUser) -> None:
 
 
 @dataclass(frozen=True)
-class Taken:
-    """One class that all say the same about. before: what the mapping says, None where nothing."""
+class AgreedClass:
+    """A class with the same label in all opinions. before: its label in the mapping, None if undecided."""
 
     entry_id: int
     version: int
@@ -148,67 +150,67 @@ class Taken:
 
 @dataclass(frozen=True)
 class TakeOver:
-    """What taking over would confirm. left_alone: confirmed by a curator with another label."""
+    """The classes to take over. left_alone: how many a curator confirmed with another label."""
 
-    rows: list[Taken]
+    rows: list[AgreedClass]
     left_alone: int
 
     @property
-    def now(self) -> list[Taken]:
-        """What one act confirms; the rest is the next act's."""
+    def now(self) -> list[AgreedClass]:
+        """The classes that one act confirms; the next act confirms the rest."""
         return self.rows[:AT_ONCE]
 
     @property
-    def moved(self) -> list[Taken]:
+    def moved(self) -> list[AgreedClass]:
         return [row for row in self.rows if row.moves]
 
     @property
     def labels(self) -> list[tuple[str, int]]:
-        """Label and classes, most first."""
+        """Each label and its number of classes, most classes first."""
         return Counter(row.after for row in self.rows).most_common()
 
     @property
     def seen(self) -> str:
-        """Names this list, so that a form can say which its reader saw."""
-        shown = [(row.entry_id, row.version, row.after) for row in self.now]
-        return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
+        """Identifies this list, so that a form can say which list the user has seen."""
+        versions = [(row.entry_id, row.version, row.after) for row in self.now]
+        return hashlib.sha256(repr(versions).encode()).hexdigest()[:16]
 
 
-def agreed(opinions: Sequence[Opinion]) -> TakeOver:
-    """Where two or more opinions all answered and say the same, and no curator has confirmed anything yet."""
+def plan_take_over(opinions: Sequence[Opinion]) -> TakeOver:
+    """The unconfirmed classes that two or more opinions all answered with the same label."""
     if len(opinions) < 2:
-        raise ValueError("It takes two opinions to agree.")
-    same = compared(opinions).filter(ANSWERED)
+        raise ValueError("At least two opinions are needed to agree.")
+    same = compare_sides(opinions).filter(ANSWERED)
     for place in range(1, len(opinions)):
         same = same.filter(**{f"answer_{place}": F("answer_0")})
     names: dict[int, str] = dict(Hashtag.objects.values_list("pk", "name")) | {0: OTHER}
     columns = ("pk", "version", "scene_class", "scene_class__key", "status", "hashtag_id", "answer_0")
-    rows: list[Taken] = []
+    rows: list[AgreedClass] = []
     left_alone = 0
     for pk, version, scene_class, key, status, standing, answer in same.values_list(*columns):
         if status == CONFIRMED:
             left_alone += (standing or 0) != answer
             continue
         before = None if status == UNDECIDED else names[standing or 0]
-        rows.append(Taken(pk, version, scene_class, key, before, names[answer]))
+        rows.append(AgreedClass(pk, version, scene_class, key, before, names[answer]))
     return TakeOver(rows, left_alone)
 
 
 @transaction.atomic
 def take_over(*, opinions: Sequence[Opinion], by: AbstractBaseUser, seen: str) -> Change | None:
-    """Confirm in the mapping what all of them say, as one act; None when there is nothing to take over.
+    """Confirm in the mapping the labels that all opinions share, as one act. None if there are none.
 
-    seen: what TakeOver.seen was when the curator looked. Raises AnswersMoved, StaleEntries.
+    seen: TakeOver.seen of the preview. Raises AnswersMoved or StaleEntries.
     """
-    found = agreed(opinions)
-    if not found.rows:
+    plan = plan_take_over(opinions)
+    if not plan.rows:
         return None
-    if found.seen != seen:
+    if plan.seen != seen:
         raise AnswersMoved
-    answers = answers_of(opinions, [row.scene_class for row in found.now])
+    answers = answers_of(opinions, [row.scene_class for row in plan.now])
     decisions = {
         row.entry_id: _decision(row.after, [answers[opinion.pk, row.scene_class] for opinion in opinions])
-        for row in found.now
+        for row in plan.now
     }
-    versions = {row.entry_id: row.version for row in found.now}
+    versions = {row.entry_id: row.version for row in plan.now}
     return change_many(by=by, action=Change.Action.GROUP, decisions=decisions, versions=versions)

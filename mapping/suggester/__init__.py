@@ -1,1 +1,1 @@
-"""What the machine proposes for a class, and why; it learns from confirmed rows only."""
+"""The suggester: proposes hashtags for a class, with reasons. It learns from confirmed rows only."""

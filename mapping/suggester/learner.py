@@ -1,9 +1,9 @@
-"""The suggester at work in this process: it learns from what curators confirmed, and from nothing else.
+"""The suggester of this process. It learns from confirmed rows only.
 
-For the mapping and each opinion one learner is kept. Before it answers it looks whether the history has
-grown, and learns what is new in a thread. A few hundred classes are learned in less time than anybody
-notices, so the page waits a moment for that; of thousands it gets the answer of a moment ago. An opinion
-learns from its own rows only, so that nobody is led by another's answers.
+There is one learner for the mapping and one for each opinion. Before it answers, it checks whether the
+history has grown, and learns the changes in a thread. Learning a few hundred classes is so quick that the
+page waits for it; with thousands of classes, the page gets the answer of a moment ago. An opinion learns from
+its own rows only, so that nobody is influenced by the answers of others.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from mapping.models import OTHER, Hashtag, MappingEntry, Opinion, SceneClass
 from mapping.suggester.facts import ClassFacts, Embed, HashtagFacts
 from mapping.suggester.suggest import Suggester
 
-PATIENCE = 0.04  # seconds that an answer to a key waits for learning; then it is the answer of before
-REST = 5.0  # seconds between two times of learning from thousands, so that pages get their share of the cores
-AT_ONCE = 2_000  # classes; a page that is opened waits until it has learned from so many
-KEPT = 4  # learners in one process
-RELEARNED = 1_000  # rows changed since; with more of them all is built anew
-REPLACED = 20  # of these, with another sense
+PATIENCE = 0.04  # seconds that the answer to a key waits for learning before it uses the old state
+REST = 5.0  # seconds of pause after learning thousands of classes, so that pages get processor time
+AT_ONCE = 2_000  # a page waits for learning if there are at most this many classes
+MAX_LEARNERS = 4  # in one process
+MAX_CHANGES = 1_000  # changed rows; with more of them, the suggester is rebuilt
+MAX_REPLACED = 20  # changed rows with another sense; with more of them, the suggester is rebuilt
 
 
-Refused = Mapping[int, Collection[str]]  # id of a scene class → answers that are wrong
+RefusedAnswers = Mapping[int, Collection[str]]  # id of a scene class → answers that a curator unticked
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What the queue offers for a class: hashtags, best first, and words where there are none."""
+class Offer:
+    """The suggestions for a class: hashtags, best first. words: a remark if there are none."""
 
     hashtags: tuple[Choice, ...] = ()
     other: float = 0.0
@@ -53,7 +53,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Stamp:
-    """What the learner has seen: the newest line of the history, and of the vocabulary's."""
+    """The state that was learned: the newest history lines of the entries and of the hashtags."""
 
     entries: int
     hashtags: int
@@ -68,20 +68,20 @@ class Learner:
         self.ready = False
         self.lock = threading.Lock()
         self.thread: threading.Thread | None = None
-        self.wanted = False  # the group pages were looked at since all were asked
+        self.wanted = False  # a group page was viewed after the answers to all classes were computed
         self._answers: dict[int, tuple[str, float]] | None = None
         self._suggester: Suggester
         self._place: dict[int, int] = {}  # id of a scene class → its place in the suggester
         self._facts: list[ClassFacts] = []
         self._confirmed: dict[int, str] = {}
-        self._names: set[str] = set()  # the answers it knows
+        self._names: set[str] = set()  # possible answers
 
     @property
     def size(self) -> int:
         return len(self._place)
 
     def refresh(self, stamp: Stamp) -> None:
-        """Learn what is new since the last time. Raises WordNetMissing."""
+        """Learn all changes up to this stamp. Raises WordNetMissing."""
         with self.lock:
             if self.stamp == stamp:
                 return
@@ -102,8 +102,8 @@ class Learner:
         rows = self._rows()
         self._facts = [facts(row) for row in rows]
         self._place = {row.scene_class_id: at for at, row in enumerate(rows)}
-        used = Q(entries__opinion=self.opinion_id, entries__status=MappingEntry.Status.CONFIRMED)
-        tags = hashtags.offered().distinct() | Hashtag.objects.filter(used).distinct()
+        has_confirmed = Q(entries__opinion=self.opinion_id, entries__status=MappingEntry.Status.CONFIRMED)
+        tags = hashtags.offered_hashtags().distinct() | Hashtag.objects.filter(has_confirmed).distinct()
         offered = [HashtagFacts(tag.name, float(tag.posts)) for tag in tags]
         self._names = {OTHER, *(tag.name for tag in offered)}
         self._suggester = Suggester(self._facts, offered, wordnet.nouns(), embedder())
@@ -116,62 +116,67 @@ class Learner:
 
     def _learn_changes(self) -> None:
         history = MappingEntry.history.filter(opinion=self.opinion_id, history_id__gt=self.stamp.entries)
-        changed = set(history.values_list("scene_class_id", flat=True))
-        if len(changed) > RELEARNED or changed - self._place.keys():
+        scene_class_ids = set(history.values_list("scene_class_id", flat=True))
+        if len(scene_class_ids) > MAX_CHANGES or scene_class_ids - self._place.keys():
             return self._build()
-        rows = MappingEntry.everywhere.filter(opinion=self.opinion_id, scene_class__in=changed)
-        found = list(rows.select_related("scene_class", "hashtag"))
-        known = {self._place[row.scene_class_id]: facts(row) for row in found}
-        others = {place: now for place, now in known.items() if now != self._facts[place]}
-        if len(others) > REPLACED:
+        rows = MappingEntry.everywhere.filter(opinion=self.opinion_id, scene_class__in=scene_class_ids)
+        entries = list(rows.select_related("scene_class", "hashtag"))
+        facts_by_place = {self._place[row.scene_class_id]: facts(row) for row in entries}
+        replacements = {
+            place: new_facts for place, new_facts in facts_by_place.items() if new_facts != self._facts[place]
+        }
+        if len(replacements) > MAX_REPLACED:
             return self._build()
-        for place, now in others.items():
-            self._facts[place] = now
-            self._suggester.replace(place, now)
-        for row in found:
+        for place, new_facts in replacements.items():
+            self._facts[place] = new_facts
+            self._suggester.replace(place, new_facts)
+        for row in entries:
             self._confirmed.pop(self._place[row.scene_class_id], None)
-        self._confirmed |= self._labels(found)
+        self._confirmed |= self._labels(entries)
         try:
             self._suggester.learn(self._confirmed)
-        except KeyError:  # a hashtag that was not offered when this was built
+        except KeyError:  # a hashtag that was not offered when the suggester was built
             self._build()
         return None
 
-    def suggest(self, scene_class: int, n: int) -> Shown:
+    def suggest(self, scene_class: int, n: int) -> Offer:
         place = self._place.get(scene_class)
         if place is None:
-            return Shown()
-        found = self._suggester.suggest(place, n)
-        choices = tuple(Choice(one.hashtag, one.reason) for one in found.hashtags)
-        return Shown(choices, found.other, found.abstains)
+            return Offer()
+        suggestions = self._suggester.suggest(place, n)
+        choices = tuple(Choice(one.hashtag, one.reason) for one in suggestions.hashtags)
+        return Offer(choices, suggestions.other, suggestions.abstains)
 
-    def answers(self, refused: Refused | None = None) -> dict[int, tuple[str, float]] | None:
+    def answers(self, refused_answers: RefusedAnswers | None = None) -> dict[int, tuple[str, float]] | None:
         """Id of a scene class → its most likely answer and the probability.
 
-        refused: answers that a curator took for wrong; the class gets its next likely one. Of thousands, all
-        are those of the last time that all were asked, None while the first time goes on, and a refused one
-        has probability 0.
+        refused_answers: answers that a curator unticked; the class gets the next likely answer. With
+        thousands of classes, the answers are those of the last ask_all, or None before the first one has
+        finished, and a refused answer has probability 0.
         """
         if self._answers is None and self.size <= AT_ONCE:
             self.ask_all()
         self.wanted = True
-        if not refused or self._answers is None:
+        if not refused_answers or self._answers is None:
             return self._answers
         if self.size > AT_ONCE:
             answers = self._answers
-            wrong = (pk for pk in refused.keys() & answers.keys() if answers[pk][0] in refused[pk])
+            wrong = (
+                pk for pk in refused_answers.keys() & answers.keys() if answers[pk][0] in refused_answers[pk]
+            )
             return answers | {pk: (answers[pk][0], 0.0) for pk in wrong}
         places = {
             self._place[pk]: self._names.intersection(labels)
-            for pk, labels in refused.items()
+            for pk, labels in refused_answers.items()
             if pk in self._place
         }
-        found = self._suggester.answers(places)
-        return {scene_class: found[place] for scene_class, place in self._place.items()}
+        answers_by_place = self._suggester.answers(places)
+        return {scene_class: answers_by_place[place] for scene_class, place in self._place.items()}
 
     def ask_all(self) -> None:
-        found = self._suggester.answers()
-        self._answers = {scene_class: found[place] for scene_class, place in self._place.items()}
+        """Compute the answers to all classes."""
+        answers_by_place = self._suggester.answers()
+        self._answers = {scene_class: answers_by_place[place] for scene_class, place in self._place.items()}
         self.wanted = False
 
 
@@ -180,54 +185,55 @@ _guard = threading.Lock()
 
 
 def facts(row: MappingEntry) -> ClassFacts:
-    """What may be known of the class before anybody answers: no label, no hypernym that was chosen."""
+    """The facts about a class before anybody answers: without its label and chosen hypernym."""
     scene, sense = row.scene_class, row.sense
     if not sense and row.status != MappingEntry.Status.CONFIRMED:
-        ranked = senses.of_class(scene.key, scene.level1, scene.level2)  # embedding each gloss takes too long
-        sense = ranked[0].key if ranked else ""
+        # Without embeddings, which take too long for all classes.
+        ranked_senses = senses.of_class(scene.key, scene.level1, scene.level2)
+        sense = ranked_senses[0].key if ranked_senses else ""
     return ClassFacts(scene.key, scene.name, sense, scene.level1, scene.level2)
 
 
 def senses_of(scene: SceneClass) -> list[wordnet.Sense]:
-    """The senses of a class, the likeliest first. Raises WordNetMissing."""
+    """The senses of a class, most likely first. Raises WordNetMissing."""
     return senses.of_class(scene.key, scene.level1, scene.level2, embed=embedder())
 
 
 def embedder() -> Embed | None:
-    """Of the optional model, or None."""
+    """The embedding of the optional model, or None."""
     if not embeddings.available():
         return None
     return lambda texts: embeddings.embed(texts, settings.VAR_DIR / "embeddings")
 
 
 def forget() -> None:
-    """All that was learned; for tests, whose databases are each other's past."""
+    """Forget everything learned. For tests, because each has a database of its own."""
     _learners.clear()
 
 
-def learner(opinion: Opinion | None, *, wait: bool = True) -> Learner | None:
-    """Up to date, or as of a moment ago where there are thousands of classes; None while the first is built.
+def current_learner(opinion: Opinion | None, *, wait: bool = True) -> Learner | None:
+    """The learner, up to date or, with thousands of classes, slightly behind. None while it is first built.
 
-    wait=False: as of a moment ago, too, when learning takes longer than PATIENCE. Raises WordNetMissing.
+    wait=False: it may also be behind if learning takes longer than PATIENCE. Raises WordNetMissing.
     """
     wordnet.nouns()
     opinion_id = opinion.pk if opinion else None
     with _guard:
-        found = _learners.setdefault(opinion_id, Learner(opinion_id))
+        current = _learners.setdefault(opinion_id, Learner(opinion_id))
         _learners.move_to_end(opinion_id)
-        while len(_learners) > KEPT:
+        while len(_learners) > MAX_LEARNERS:
             _learners.popitem(last=False)
     stamp = _stamp(opinion_id)
-    if found.stamp == stamp:
-        return found
-    size = found.size or MappingEntry.everywhere.filter(opinion=opinion_id).count()
+    if current.stamp == stamp:
+        return current
+    size = current.size or MappingEntry.everywhere.filter(opinion=opinion_id).count()
     if not settings.LEARN_BESIDE:
-        found.refresh(stamp)
+        current.refresh(stamp)
     else:
-        thread = _refresh_beside(found)
+        thread = _refresh_beside(current)
         if size <= AT_ONCE:
-            thread.join(None if wait or not found.ready else PATIENCE)
-    return found if found.ready else None
+            thread.join(None if wait or not current.ready else PATIENCE)
+    return current if current.ready else None
 
 
 def _stamp(opinion_id: int | None) -> Stamp:
@@ -237,44 +243,44 @@ def _stamp(opinion_id: int | None) -> Stamp:
     return Stamp(*newest)
 
 
-def _refresh_beside(found: Learner) -> threading.Thread:
-    """In a thread, one per learner; what comes meanwhile is learned by the next."""
+def _refresh_beside(current: Learner) -> threading.Thread:
+    """Refresh in a thread, one per learner. Changes that come in the meantime are learned by the next one."""
 
     def work() -> None:
         try:
-            found.refresh(_stamp(found.opinion_id))
-            if found.size > AT_ONCE:
-                if found.wanted:
-                    found.ask_all()
+            current.refresh(_stamp(current.opinion_id))
+            if current.size > AT_ONCE:
+                if current.wanted:
+                    current.ask_all()
                 time.sleep(REST)
         finally:
             connections.close_all()
 
     with _guard:
-        if found.thread is None or not found.thread.is_alive():
-            found.thread = threading.Thread(target=work, name="suggester", daemon=True)
-            found.thread.start()
-        return found.thread
+        if current.thread is None or not current.thread.is_alive():
+            current.thread = threading.Thread(target=work, name="suggester", daemon=True)
+            current.thread.start()
+        return current.thread
 
 
-def suggest(entry: MappingEntry, opinion: Opinion | None, n: int = 3, *, wait: bool = True) -> Shown:
-    """The n best hashtags for a class, each with its reason. wait: see learner."""
+def suggest(entry: MappingEntry, opinion: Opinion | None, n: int = 3, *, wait: bool = True) -> Offer:
+    """The n best hashtags for a class, each with its reason. wait: see current_learner."""
     try:
-        found = learner(opinion, wait=wait)
+        current = current_learner(opinion, wait=wait)
     except wordnet.WordNetMissing as missing:
-        return Shown(words=str(missing))
-    if found is None:
-        return Shown(words="The suggester is reading the classes; suggestions come in a moment.")
-    return found.suggest(entry.scene_class_id, n)
+        return Offer(words=str(missing))
+    if current is None:
+        return Offer(words="The suggester is reading the classes. Suggestions appear in a moment.")
+    return current.suggest(entry.scene_class_id, n)
 
 
 def hypernym(sense: str, hashtag: str) -> str:
-    """The notion by which this sense gets this hashtag: one that bears its name, or the next one up."""
+    """The hypernym of a sense that explains this hashtag: one with its name, else the nearest one."""
     if not sense or not hashtag or hashtag == OTHER:
         return ""
     try:
         path = wordnet.hypernym_path(sense)[1:]
     except wordnet.WordNetMissing:
         return ""
-    named = [above.key for above in path if hashtag in above.lemmas]
-    return named[0] if named else (path[0].key if path else "")
+    same_name = [above.key for above in path if hashtag in above.lemmas]
+    return same_name[0] if same_name else (path[0].key if path else "")

@@ -1,4 +1,4 @@
-"""A choice among candidates by weights shared between them: conditional logit, fitted by Newton's method.
+"""A choice among candidates with shared weights: conditional logit, fitted by Newton's method.
 
 McFadden (1974): the probability of candidate c of row r is softmax over c of w·f(r, c). Our own,
 because scikit-learn has no conditional logit.
@@ -16,24 +16,24 @@ Array = NDArray[np.float64]
 
 
 def probabilities(features: Array, weights: Array) -> Array:
-    """features (rows, candidates, f) → (rows, candidates), each row adding up to 1."""
-    from scipy.special import softmax  # takes 0.2 s, which most commands need not wait for
+    """features (rows, candidates, f) → probabilities (rows, candidates); each row sums to 1."""
+    from scipy.special import softmax  # takes 0.2 s to import, and most commands do not need it
 
     return np.asarray(softmax(features @ weights, axis=1))
 
 
 def fit(features: Array, truth: NDArray[np.int64], prior: Array, strength: float, start: Array) -> Array:
-    """Weights of greatest likelihood less strength/2·|w − prior|². truth (rows,): the right candidates."""
+    """The weights that maximize log likelihood − strength/2·|w − prior|². truth (rows,): right candidates."""
     rows, _, size = features.shape
     weights = start.copy()
-    right = features[np.arange(rows), truth].sum(0)
+    observed = features[np.arange(rows), truth].sum(0)
     for _ in range(STEPS):
         chances = probabilities(features, weights)
-        expected = np.einsum("rc,rcf->rf", chances, features)
-        slope = right - expected.sum(0) - strength * (weights - prior)
+        expectation = np.einsum("rc,rcf->rf", chances, features)
+        gradient = observed - expectation.sum(0) - strength * (weights - prior)
         weighted = features * chances[:, :, None]
-        curve = weighted.reshape(-1, size).T @ features.reshape(-1, size) - expected.T @ expected
-        step = np.linalg.solve(curve + strength * np.eye(size), slope)
+        hessian = weighted.reshape(-1, size).T @ features.reshape(-1, size) - expectation.T @ expectation
+        step = np.linalg.solve(hessian + strength * np.eye(size), gradient)
         weights += step * min(1.0, 5.0 / float(np.abs(step).max() + 1e-12))
         if float(np.abs(step).max()) < ENOUGH:
             break

@@ -1,4 +1,4 @@
-"""Why a hashtag is suggested, in words. Only confirmed classes are counted."""
+"""The reason for a suggestion, in words. Only confirmed classes count."""
 
 from __future__ import annotations
 
@@ -8,81 +8,94 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mapping.lexicon.nouns import Nouns
-from mapping.suggester.facts import Known, words
+from mapping.suggester.facts import Profile, words
 
-COMMON = 0.25  # a notion that has more than this share of all classes under it explains nothing
-VAGUE = 5  # steps below entity at least: under "object" nothing is meant
-FEW = 12  # ... unless these are few
-ENOUGH = 2  # so many confirmed classes make a reason
-SHARE = 0.5  # and at least so many of those under the notion
+COMMON = 0.25  # a hypernym of more than this share of all classes explains nothing
+VAGUE = 5  # a hypernym with at most this many nouns on its path, like "object", explains nothing
+FEW = 12  # a hypernym of at most this many classes is never too common
+ENOUGH = 2  # confirmed classes needed for a reason
+SHARE = 0.5  # share of the confirmed classes below the hypernym needed for a reason
 
 
 class Reasons:
-    def __init__(self, known: Sequence[Known], names: Sequence[str], nouns: Nouns) -> None:
-        """known: the classes; names: the answers, whose numbers are the labels."""
-        self._known, self._names, self._nouns = list(known), names, nouns
+    def __init__(self, profiles: Sequence[Profile], names: Sequence[str], nouns: Nouns) -> None:
+        """profiles: of the classes. names: of the answers; a label is a place in this list."""
+        self._profiles, self._names, self._nouns = list(profiles), names, nouns
         self._under: dict[int, set[int]] = {}
-        for row in range(len(known)):
+        for row in range(len(profiles)):
             self._enter(row)
 
     def _enter(self, row: int) -> None:
-        for up in self._known[row].above:
+        for up in self._profiles[row].above:
             self._under.setdefault(up, set()).add(row)
 
-    def replace(self, row: int, known: Known) -> None:
-        for up in self._known[row].above:
+    def replace(self, row: int, profile: Profile) -> None:
+        for up in self._profiles[row].above:
             self._under[up].discard(row)
-        self._known[row] = known
+        self._profiles[row] = profile
         self._enter(row)
 
     def _vague(self, notion: int) -> bool:
         return len(self._nouns.path(notion)) <= VAGUE
 
-    def bears(self, row: int, tag: Known) -> str:
-        """The word of what lies above the class, itself included, and bears the hashtag's name; or blank."""
-        steps = self._known[row].above
-        found = [sense for sense in tag.senses if sense in steps]
-        if not found:
+    def naming_word(self, row: int, tag: Profile) -> str:
+        """The word of a sense or hypernym of the class that the hashtag names, or blank."""
+        steps = self._profiles[row].above
+        shared_senses = [sense for sense in tag.senses if sense in steps]
+        if not shared_senses:
             return ""
-        lemmas = self._nouns.lemmas(min(found, key=steps.__getitem__))
-        named = [lemma for lemma in lemmas if tag.name.startswith(lemma.lower())]
-        return (named or list(lemmas))[0]
+        lemmas = self._nouns.lemmas(min(shared_senses, key=steps.__getitem__))
+        same_name = [lemma for lemma in lemmas if tag.name.startswith(lemma.lower())]
+        return (same_name or list(lemmas))[0]
 
     def group(self, row: int, label: int, labels: NDArray[np.int64]) -> tuple[str, int]:
-        """The notion above the class under which this answer is most at home, and how many have it there."""
+        """The hypernym with the most typical use of this answer, and the number of its classes with it."""
         best, word, count = 0.0, "", 0
-        for up, depth in self._known[row].above.items():
+        for up, depth in self._profiles[row].above.items():
             below = self._under[up] - {row}
-            if len(below) > max(FEW, COMMON * len(self._known)) or len(below) < ENOUGH or self._vague(up):
+            if len(below) > max(FEW, COMMON * len(self._profiles)) or len(below) < ENOUGH or self._vague(up):
                 continue
-            given = labels[np.fromiter(below, np.int64, len(below))]
-            same, all_ = int((given == label).sum()), int((given >= 0).sum())
-            worth = same / (all_ + 2) - 0.01 * depth
-            if same >= ENOUGH and same >= SHARE * all_ and worth > best:
-                best, word, count = worth, self._nouns.lemmas(up)[0], same
+            answers = labels[np.fromiter(below, np.int64, len(below))]
+            matching, total = int((answers == label).sum()), int((answers >= 0).sum())
+            score = matching / (total + 2) - 0.01 * depth
+            if matching >= ENOUGH and matching >= SHARE * total and score > best:
+                best, word, count = score, self._nouns.lemmas(up)[0], matching
         return word, count
 
-    def word(self, row: int, tag: Known) -> str:
-        """The word of the class's name that is the hashtag's, or blank."""
-        shared = [word for word in words(self._known[row].name) if word in (tag.name, tag.name.rstrip("s"))]
-        return shared[0] if shared else ""
+    def word(self, row: int, tag: Profile) -> str:
+        """The word of the class's name that equals the hashtag, or blank."""
+        matches = [
+            word for word in words(self._profiles[row].name) if word in (tag.name, tag.name.rstrip("s"))
+        ]
+        return matches[0] if matches else ""
 
     def like(self, rows: Sequence[int]) -> str:
-        return " and ".join(dict.fromkeys(self._known[row].name for row in rows))
+        return " and ".join(dict.fromkeys(self._profiles[row].name for row in rows))
 
     def say(
-        self, row: int, label: int, tag: Known, labels: NDArray[np.int64], *, alike: Sequence[int], near: bool
+        self,
+        row: int,
+        label: int,
+        tag: Profile,
+        labels: NDArray[np.int64],
+        *,
+        similar_rows: Sequence[int],
+        is_similar: bool,
     ) -> str:
-        """The first reason there is. alike: the nearest confirmed rows with this answer, nearest first; near:
-        whether the words and descriptions of class and hashtag are alike at all."""
-        if name := self.bears(row, tag):
-            is_own = any(sense in tag.senses for sense in self._known[row].senses)
+        """The first reason that applies. similar_rows: the nearest confirmed rows with this answer, nearest
+        first. is_similar: whether class and hashtag have similar words and descriptions."""
+        if name := self.naming_word(row, tag):
+            is_own = any(sense in tag.senses for sense in self._profiles[row].senses)
             return f"its {'sense' if is_own else 'hypernym'} {name} is itself the hashtag"
         word, count = self.group(row, label, labels)
         if word:
             return f"{count} classes under {word} are #{self._names[label]}"
-        if name := self.word(row, tag):
-            return f"its name says {name}"
-        if alike:
-            return f"like {self.like(alike)}"
-        return f"its description is near to {tag.name}" if near else "a guess: nothing confirmed is like it"
+        if word := self.word(row, tag):
+            return f"its name contains {word}"
+        if similar_rows:
+            return f"similar to {self.like(similar_rows)}"
+        return (
+            f"its description is close to {tag.name}"
+            if is_similar
+            else "a guess: no confirmed class is similar"
+        )

@@ -1,9 +1,9 @@
-"""Which hashtags a class may get, learned from the rows curators confirmed and from nothing else.
+"""Suggest hashtags for a class, learned from confirmed rows only.
 
-Two steps (docs/decisions/0006-suggester.md): a ridge regression from all that is known of a class to its
-answer, and a conditional logit over the answers of a row whose weights all hashtags share, so that a hashtag
-confirmed twice profits from what was learned of the others. With nothing confirmed the words and synsets of
-the hashtags decide alone.
+Two steps (docs/decisions/0006-suggester.md): a ridge regression from the features of a class to its answer,
+and a conditional logit over the answers of a row. All hashtags share the weights of the logit, so a hashtag
+that was confirmed only twice profits from the others. If nothing is confirmed, the words and synsets of the
+hashtags decide.
 """
 
 from __future__ import annotations
@@ -16,33 +16,34 @@ from numpy.typing import NDArray
 
 from mapping.lexicon.nouns import Nouns
 from mapping.suggester.evidence import Evidence, Facts
-from mapping.suggester.facts import ClassFacts, Embed, HashtagFacts, of_class, of_hashtag
+from mapping.suggester.facts import ClassFacts, Embed, HashtagFacts, profile_of_class, profile_of_hashtag
 from mapping.suggester.pairs import fit, probabilities
 from mapping.suggester.reasons import Reasons
 from mapping.suggester.space import Rows, Space
 
 OTHER = "other"
 STRENGTH = 2.0
-# What is believed of evidence's numbers before anything is confirmed; of all others nothing.
+# Prior weights of the evidence, before anything is confirmed. All others are 0.
 PRIOR = {
     **{"ridge all": 5.0, "nearest all": 2.0, "ridge photo": 2.0, "ridge gloss": 2.0, "above": 4.0},
     **{"tag words": 3.0, "tag photo": 3.0, "tag gloss": 3.0, "tag rank": 1.0},
 }
-AT_ONCE = 1000  # classes whose numbers are in memory together
-TEACHERS = 400  # the logit learns from at most so many confirmed rows
-# It abstains when nothing is like the class, or when no answer is likely and no hashtag stands out.
+AT_ONCE = 1000  # classes whose evidence is in memory at the same time
+TEACHERS = 400  # the logit learns from at most this many confirmed rows
+# The suggester abstains if nothing is similar to the class, or if no answer is likely and no hashtag
+# stands out.
 NOTHING = 0.05
 LIKELY = 0.55
 UNSURE = 0.18
-NEAR = 0.15  # so much like a hashtag's own words and senses to be named as a reason
-LIKE = 0.2  # at least so alike to be named as a reason
+NEAR = 0.15  # least similarity to a hashtag's own words and senses to name it as a reason
+LIKE = 0.2  # least similarity to a confirmed class to name it as a reason
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Suggested:
-    """hashtag: its name; probability: 0..1 among all answers, other included; reason: in words."""
+class Suggestion:
+    """A hashtag, its probability among all answers including other, and the reason in words."""
 
     hashtag: str
     probability: float
@@ -51,21 +52,21 @@ class Suggested:
 
 @dataclass(frozen=True)
 class Suggestions:
-    """hashtags: best first; other: the probability that none fits; abstains: too little is known to say."""
+    """hashtags: best first. other: the probability that none fits. abstains: too little evidence."""
 
-    hashtags: tuple[Suggested, ...]
+    hashtags: tuple[Suggestion, ...]
     other: float
     abstains: bool
 
 
 @dataclass(frozen=True)
-class Learned:
+class LearnedState:
     evidence: Evidence
     weights: Array
 
 
 class Suggester:
-    """Learns from confirmed classes; every answer is for a class by its place in `classes`."""
+    """Learns from confirmed classes. A class is named by its place in `classes`."""
 
     def __init__(
         self,
@@ -78,21 +79,21 @@ class Suggester:
         self._classes, self._hashtags = list(classes), list(hashtags)
         self._names = [*(tag.name for tag in hashtags), OTHER]
         self._numbers = {name: at for at, name in enumerate(self._names)}
-        self._known = [of_class(facts, nouns) for facts in classes]
-        self._tags = tags = [of_hashtag(facts, nouns) for facts in hashtags]
-        self._reasons = Reasons(self._known, self._names, nouns)
-        self._space = Space([*self._known, *tags], nouns, classes=len(classes), embed=embeddings)
-        self._facts = Facts(self._known, tags, nouns, self._space)
+        self._profiles = [profile_of_class(facts, nouns) for facts in classes]
+        self._tags = tags = [profile_of_hashtag(facts, nouns) for facts in hashtags]
+        self._reasons = Reasons(self._profiles, self._names, nouns)
+        self._space = Space([*self._profiles, *tags], nouns, classes=len(classes), embed=embeddings)
+        self._facts = Facts(self._profiles, tags, nouns, self._space)
         self._labels = np.full(len(classes), -1, np.int64)
         self._learned = self._learn(None)
 
     # ---- learning
 
     def learn(self, confirmed: Mapping[int, str]) -> None:
-        """Forget what was confirmed before and learn from these: place of a class → hashtag, or "other".
+        """Learn from these confirmed classes only: place of a class → hashtag, or "other".
 
-        Meanwhile other threads are answered from what was learned before. Raises KeyError for a hashtag that
-        is not among them, IndexError for a place beyond the classes.
+        In the meantime, other threads get answers from the state before. Raises KeyError for an unknown
+        hashtag, IndexError for an unknown place.
         """
         labels = np.full(len(self._classes), -1, np.int64)
         for row, name in confirmed.items():
@@ -100,89 +101,94 @@ class Suggester:
         self._labels = labels
         self._learned = self._learn(self._learned.evidence)
 
-    def _learn(self, last: Evidence | None) -> Learned:
+    def _learn(self, previous: Evidence | None) -> LearnedState:
         labels = self._labels
-        evidence = Evidence(self._facts, labels, last)
+        evidence = Evidence(self._facts, labels, previous)
         prior = np.array([PRIOR.get(name, 0.0) for name in evidence.names])
-        prior[-1] = np.log(len(self._names) - 1)  # nothing known: as likely as all hashtags together
+        # Without evidence, other is as likely as all hashtags together.
+        prior[-1] = np.log(max(1, len(self._names) - 1))
         teachers = evidence.confirmed[:: max(1, -(-len(evidence.confirmed) // TEACHERS))]
         if not len(teachers):
-            return Learned(evidence, prior)
+            return LearnedState(evidence, prior)
         numbers, candidates = evidence.of(teachers)
-        found = candidates == labels[teachers][:, None]
-        there = found.any(1)
-        weights = fit(numbers[there], found[there].argmax(1), prior, STRENGTH, prior)
-        return Learned(evidence, weights)
+        matches = candidates == labels[teachers][:, None]
+        has_match = matches.any(1)
+        weights = fit(numbers[has_match], matches[has_match].argmax(1), prior, STRENGTH, prior)
+        return LearnedState(evidence, weights)
 
     def chances(self, rows: Rows) -> tuple[Array, Rows]:
-        learned = self._learned
-        numbers, candidates = learned.evidence.of(rows)
-        return probabilities(numbers, learned.weights), candidates
+        state = self._learned
+        numbers, candidates = state.evidence.of(rows)
+        return probabilities(numbers, state.weights), candidates
 
     def evidence(self, index: int) -> tuple[dict[str, Array], Array]:
-        """For inspection: by name what speaks for each candidate of that class, and its probability."""
+        """For inspection: the evidence for each candidate of a class by name, and the probabilities."""
         numbers, _ = self._learned.evidence.of(np.array([index]))
         chances = probabilities(numbers, self._learned.weights)[0]
         return dict(zip(self._learned.evidence.names, numbers[0].T, strict=True)), chances
 
     def suggest(self, index: int, n: int = 3) -> Suggestions:
-        """The n best hashtags for that class, whether it is confirmed or not."""
+        """The n best hashtags for a class, which may be confirmed or not."""
         (chances,), (candidates,) = self.chances(np.array([index]))
         other = len(self._names) - 1
         order = [int(at) for at in np.argsort(-chances) if candidates[at] != other][:n]
-        found = tuple(
-            Suggested(
+        suggestions = tuple(
+            Suggestion(
                 self._names[candidates[at]], float(chances[at]), self.reason(index, int(candidates[at]))
             )
             for at in order
         )
         share = float(chances[candidates == other].sum())
-        return Suggestions(found, share, abstains=self._abstains(index, chances, candidates != other))
+        return Suggestions(suggestions, share, abstains=self._abstains(index, chances, candidates != other))
 
     def _abstains(self, index: int, chances: Array, tags: NDArray[np.bool_]) -> bool:
         count = len(self._classes)
-        known = np.append(np.flatnonzero(self._labels >= 0), np.arange(count, count + len(self._names) - 1))
-        alike = self._space.products("all", np.array([index]), known[known != index])
-        if float(alike.max(initial=0.0)) < NOTHING:
+        compared_rows = np.append(
+            np.flatnonzero(self._labels >= 0), np.arange(count, count + len(self._names) - 1)
+        )
+        similarity = self._space.products("all", np.array([index]), compared_rows[compared_rows != index])
+        if float(similarity.max(initial=0.0)) < NOTHING:
             return True
         hashtag = float(chances[tags].max(initial=0.0))
         return float(chances.max()) < LIKELY and hashtag < UNSURE * float(chances[tags].sum())
 
-    def answers(self, refused: Mapping[int, Collection[str]] | None = None) -> list[tuple[str, float]]:
-        """For every class the most likely answer, "other" included, and its probability.
+    def answers(
+        self, refused_answers: Mapping[int, Collection[str]] | None = None
+    ) -> list[tuple[str, float]]:
+        """The most likely answer of every class, which may be "other", and its probability.
 
-        refused: place of a class → answers a curator has said are wrong; the others share their probability.
+        refused_answers: place of a class → answers that a curator unticked; the others share their chances.
         """
-        wrong = {row: {self._numbers[name] for name in names} for row, names in (refused or {}).items()}
-        found: list[tuple[str, float]] = []
+        refused_numbers = {
+            row: {self._numbers[name] for name in names} for row, names in (refused_answers or {}).items()
+        }
+        answers: list[tuple[str, float]] = []
         for start in range(0, len(self._classes), AT_ONCE):
             rows = np.arange(start, min(start + AT_ONCE, len(self._classes)))
             chances, candidates = self.chances(rows)
-            for at in [at for at, row in enumerate(rows) if int(row) in wrong]:
-                chances[at][np.isin(candidates[at], list(wrong[int(rows[at])]))] = 0
+            for at in [at for at, row in enumerate(rows) if int(row) in refused_numbers]:
+                chances[at][np.isin(candidates[at], list(refused_numbers[int(rows[at])]))] = 0
             best = chances.argmax(1)
-            sure = chances.max(1) / np.maximum(chances.sum(1), 1e-12)
+            shares = chances.max(1) / np.maximum(chances.sum(1), 1e-12)
             names = [self._names[candidates[at, one]] for at, one in enumerate(best)]
-            found += zip(names, sure.tolist(), strict=True)
-        return found
+            answers += zip(names, shares.tolist(), strict=True)
+        return answers
 
     def replace(self, index: int, facts: ClassFacts) -> None:
-        """The class as it is now known, with another sense. The others gain at the next learn()."""
+        """Replace the facts about a class, such as its sense. Other classes profit after the next learn()."""
         self._classes[index] = facts
-        self._known[index] = of_class(facts, self._nouns)
-        self._facts.replace(index, self._known[index])
-        self._reasons.replace(index, self._known[index])
-
-    def hypernyms(self, index: int) -> tuple[str, ...]:
-        """Hashtags that name something above the class in WordNet, nearest first."""
-        return tuple(self._names[tag] for tag in self._facts.named_above(index))
+        self._profiles[index] = profile_of_class(facts, self._nouns)
+        self._facts.replace(index, self._profiles[index])
+        self._reasons.replace(index, self._profiles[index])
 
     def reason(self, index: int, tag: int) -> str:
-        """Why that class may get that answer, by what is confirmed."""
+        """The reason for this answer to a class, from confirmed classes."""
         rows = np.flatnonzero(self._labels == tag)
         rows = rows[rows != index]
-        alike = self._space.products("all", np.array([index]), rows)[0]
-        nearest = [int(rows[at]) for at in np.argsort(-alike)[:2] if alike[at] >= LIKE]
+        similarity = self._space.products("all", np.array([index]), rows)[0]
+        nearest = [int(rows[at]) for at in np.argsort(-similarity)[:2] if similarity[at] >= LIKE]
         own = np.array([len(self._classes) + tag])
-        near = float(self._space.products("all", np.array([index]), own)[0, 0]) >= NEAR
-        return self._reasons.say(index, tag, self._tags[tag], self._labels, alike=nearest, near=near)
+        is_similar = float(self._space.products("all", np.array([index]), own)[0, 0]) >= NEAR
+        return self._reasons.say(
+            index, tag, self._tags[tag], self._labels, similar_rows=nearest, is_similar=is_similar
+        )

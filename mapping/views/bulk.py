@@ -1,4 +1,4 @@
-"""Decide about many classes at once: from the table, a group page or a cluster. One act, undone as one."""
+"""Decide about many classes at once, from the table, a group page or a cluster, as a single act."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ from mapping.suggester.learner import senses_of
 from mapping.views.groups import REFUSED
 
 ACTIONS = {Change.Action.TABLE, Change.Action.GROUP, Change.Action.CLUSTER}
-KEEP = "keep"  # instead of a hashtag: confirm each as it stands
+KEEP = "keep"  # instead of a hashtag: confirm the present answer of each class
 
 
 class BadPick(ValueError):
-    """The form says something that no page of ours would."""
+    """The form has values that none of our pages would send."""
 
 
 @require_POST
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 def decide(request: Request) -> HttpResponse:
-    """pick: "entry:version", any number; hashtag: a name, "other" or "keep"; action; next: where to go."""
+    """Parameters: pick ("entry:version", repeated), hashtag (a name, "other" or "keep"), action, next."""
     user = request.user
     assert isinstance(user, AbstractBaseUser)
     opinion = _opinion(request, user)
     back = _next(request)
     action = request.POST.get("action", "")
     try:
-        versions = _picked(request.POST.getlist("pick"))
+        versions = _read_picks(request.POST.getlist("pick"))
     except BadPick as problem:
         return HttpResponseBadRequest(str(problem))
     if action not in ACTIONS:
-        return HttpResponseBadRequest(f"“{action}” is no way to decide about many classes.")
+        return HttpResponseBadRequest(f"“{action}” is not an action on many classes.")
     if not versions:
         messages.warning(request, "No class is ticked, so nothing was changed.")
         return redirect(back)
@@ -61,7 +61,7 @@ def decide(request: Request) -> HttpResponse:
         messages.error(request, f"“{hashtag}” is not a known hashtag. Nothing was changed.")
         return redirect(back)
     except MappingEntry.DoesNotExist:
-        messages.error(request, "Some of these classes are not there any more. Nothing was changed.")
+        messages.error(request, "Some of these classes no longer exist. Nothing was changed.")
         return redirect(back)
     except BadPick as problem:
         messages.error(request, str(problem))
@@ -79,27 +79,31 @@ def decide(request: Request) -> HttpResponse:
 @require_POST
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 def undo(request: Request) -> HttpResponse:
-    """Take back an act of one's own, from a page that lists many classes."""
+    """Undo an act of this user, from a page that lists many classes."""
     user = request.user
     assert isinstance(user, AbstractBaseUser)
     change = get_object_or_404(Change, pk=request.POST.get("change") or 0)
     try:
-        undone = undo_change(change_id=change.pk, by=user)
+        result = undo_change(change_id=change.pk, by=user)
     except NotYours:
-        return HttpResponse("Only who decided can take it back.", status=403)
-    kept = f" {len(undone.kept)} were changed by a later act and stay." if undone.kept else ""
-    messages.success(request, f"Undone: {_classes(len(undone.restored))} as before.{kept}")
+        return HttpResponse("Only the person who decided can undo it.", status=403)
+    note = (
+        f" A later act changed {len(result.kept_entries)} of them; these were kept."
+        if result.kept_entries
+        else ""
+    )
+    messages.success(request, f"Undone: {_classes(len(result.restored_entries))} restored.{note}")
     return redirect(_next(request))
 
 
-def _refuse(request: Request, picked: set[int], hashtag: str, opinion: Opinion | None) -> None:
-    """What a group page showed and was unticked does not come again under the same answer."""
-    shown = {int(pk) for pk in request.POST.getlist("shown")[: settings.MAX_BULK_CLASSES] if pk.isdigit()}
-    rows = queue.entries_of(opinion).filter(pk__in=shown - picked)
-    refused = request.session.get(REFUSED, {})
+def _refuse(request: Request, confirmed: set[int], hashtag: str, opinion: Opinion | None) -> None:
+    """Remember the unticked classes of a group page, so that this answer is not suggested for them again."""
+    entry_ids = {int(pk) for pk in request.POST.getlist("shown")[: settings.MAX_BULK_CLASSES] if pk.isdigit()}
+    rows = queue.entries_of(opinion).filter(pk__in=entry_ids - confirmed)
+    refused_answers = request.session.get(REFUSED, {})
     for scene_class in rows.values_list("scene_class_id", flat=True):
-        refused[str(scene_class)] = sorted({*refused.get(str(scene_class), []), hashtag})
-    request.session[REFUSED] = refused
+        refused_answers[str(scene_class)] = sorted({*refused_answers.get(str(scene_class), []), hashtag})
+    request.session[REFUSED] = refused_answers
 
 
 def _opinion(request: Request, user: AbstractBaseUser) -> Opinion | None:
@@ -108,19 +112,19 @@ def _opinion(request: Request, user: AbstractBaseUser) -> Opinion | None:
 
 
 def _next(request: Request) -> str:
-    wanted = request.POST.get("next", "")
-    safe = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
-    return wanted if wanted and safe else reverse("mapping:entries")
+    address = request.POST.get("next", "")
+    safe = url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure())
+    return address if address and safe else reverse("mapping:entries")
 
 
-def _picked(picks: list[str]) -> dict[int, int]:
-    """Entry's id → the version that was on the page."""
+def _read_picks(picks: list[str]) -> dict[int, int]:
+    """Entry id → the version that was on the page."""
     if len(picks) > settings.MAX_BULK_CLASSES:
-        raise BadPick(f"At most {settings.MAX_BULK_CLASSES:,} classes at once.")
+        raise BadPick(f"At most {settings.MAX_BULK_CLASSES:,} classes can be changed at once.")
     try:
         return {int(entry): int(version) for entry, version in (pick.split(":") for pick in picks)}
     except ValueError:
-        raise BadPick("A pick is an entry's number, a colon and its version.") from None
+        raise BadPick("A pick has the form entry:version.") from None
 
 
 def _decisions(entries: Iterable[MappingEntry], hashtag: str) -> dict[int, Decision]:
@@ -130,31 +134,31 @@ def _decisions(entries: Iterable[MappingEntry], hashtag: str) -> dict[int, Decis
         return {entry.pk: _decision(entry, hashtag) for entry in entries}
     undecided = [entry.scene_class.key for entry in entries if entry.label is None]
     if undecided:
-        raise BadPick(f"{undecided[0]} has no answer yet that could be confirmed. Nothing was changed.")
+        raise BadPick(f"{undecided[0]} has no answer yet to confirm. Nothing was changed.")
     return {entry.pk: Decision(entry.label or OTHER) for entry in entries}
 
 
 def _decision(entry: MappingEntry, hashtag: str) -> Decision:
-    """Nobody has looked at an undecided class, so it gets its likeliest sense; else what is there is kept."""
+    """An undecided class without a sense gets its most likely one. Otherwise the sense is kept."""
     if entry.sense or entry.label is not None:
         return Decision(hashtag)
     try:
-        found = next(iter(senses_of(entry.scene_class)), None)
+        sense = next(iter(senses_of(entry.scene_class)), None)
     except wordnet.WordNetMissing:
-        found = None
-    if found is None:
+        sense = None
+    if sense is None:
         return Decision(hashtag)
-    above = learner.hypernym(found.key, hashtag)
-    notion = wordnet.sense(above) if above else None
-    return Decision(hashtag, found.key, found.word, above, notion.word if notion else "")
+    hypernym_key = learner.hypernym(sense.key, hashtag)
+    hypernym = wordnet.sense(hypernym_key) if hypernym_key else None
+    return Decision(hashtag, sense.key, sense.word, hypernym_key, hypernym.word if hypernym else "")
 
 
 def _tell(request: Request, change: Change | None, hashtag: str) -> None:
     if change is None:
-        messages.info(request, "They say so already: nothing was changed.")
+        messages.info(request, "These classes already have this answer. Nothing was changed.")
         return
-    what = "confirmed" if hashtag == KEEP else ("other" if hashtag == OTHER else f"#{hashtag}")
-    messages.success(request, f"{_classes(len(change.before))}: {what}. Saved.")
+    answer = "confirmed" if hashtag == KEEP else ("other" if hashtag == OTHER else f"#{hashtag}")
+    messages.success(request, f"{_classes(len(change.before))}: {answer}. Saved.")
 
 
 def _classes(number: int) -> str:

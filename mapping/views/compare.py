@@ -1,4 +1,4 @@
-"""Two releases side by side: what moved between them, and what that did to photos and runs."""
+"""Compare two releases: the classes that moved, and the effect on photos and runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mapping.models import MappingEntry, Release
 from mapping.releases import Move
 
 PER_PAGE = 100
-NOT_THERE = "-"  # in an address: the class has no label on this side
+NOT_THERE = "-"  # in an address: the class has no label in this release
 
 
 class UnknownRelease(Exception):
@@ -29,7 +29,7 @@ class UnknownRelease(Exception):
 
 @dataclass(frozen=True)
 class Row:
-    """A move as a list shows it. entry: the class's page, None where the class is gone."""
+    """A move in a list. entry: id of the class's entry, or None if the class no longer exists."""
 
     move: Move
     photos: int
@@ -46,12 +46,12 @@ def rows_of(moves: Iterable[Move], photos: Mapping[str, int]) -> list[Row]:
 @require_GET
 @permission_required("mapping.view_release", raise_exception=True)
 def compare(request: Request) -> HttpResponse:
-    """The two releases that the address names; without names, the newest two."""
+    """Compare the two releases named in the address, by default the newest two."""
     releases = list(Release.objects.select_related("published_by"))
     context: dict[str, Any] = {"releases": releases}
     try:
-        before = _named(request.GET.get("before"), releases, otherwise=1)
-        after = _named(request.GET.get("after"), releases, otherwise=0)
+        before = _find_release(request.GET.get("before"), releases, otherwise=1)
+        after = _find_release(request.GET.get("after"), releases, otherwise=0)
     except UnknownRelease as error:
         return render(request, "mapping/compare.html", context | {"error": str(error)}, status=404)
     if before is None or after is None:
@@ -59,7 +59,7 @@ def compare(request: Request) -> HttpResponse:
     impact = impact_between(before, after)
     if request.GET.get("format") == "csv":
         return moves_csv(f"scenetag-releases-{before.number}-{after.number}.csv", impact)
-    moves = _narrowed(request, impact.moves)
+    moves = _narrow(request, impact.moves)
     page = Paginator(moves, PER_PAGE).get_page(request.GET.get("page"))
     context |= {
         "before": before,
@@ -73,29 +73,29 @@ def compare(request: Request) -> HttpResponse:
     return render(request, "mapping/compare.html", context)
 
 
-def _named(number: str | None, releases: list[Release], *, otherwise: int) -> Release | None:
-    """The release of this number; without one the nth newest. Raises UnknownRelease."""
+def _find_release(number: str | None, releases: list[Release], *, otherwise: int) -> Release | None:
+    """The release with this number. Without a number, the one at index `otherwise`. Raises UnknownRelease."""
     if not number:
         return releases[otherwise] if otherwise < len(releases) else None
     for release in releases:
         if str(release.number) == number:
             return release
-    raise UnknownRelease(f"There is no release “{number[:20]}”. Choose two of those that there are.")
+    raise UnknownRelease(f"There is no release “{number[:20]}”. Choose two from the lists.")
 
 
-def _narrowed(request: Request, moves: list[Move]) -> list[Move]:
-    """By kind, and by the labels before and after."""
+def _narrow(request: Request, moves: list[Move]) -> list[Move]:
+    """Filter moves by kind and by the labels before and after."""
     if kind := request.GET.get("kind"):
         moves = [move for move in moves if move.kind == kind]
-    if was := request.GET.get("from"):
-        moves = [move for move in moves if move.relabelled and (move.before or NOT_THERE) == was]
-    if now := request.GET.get("to"):
-        moves = [move for move in moves if move.relabelled and (move.after or NOT_THERE) == now]
+    if label_before := request.GET.get("from"):
+        moves = [move for move in moves if move.relabelled and (move.before or NOT_THERE) == label_before]
+    if label_after := request.GET.get("to"):
+        moves = [move for move in moves if move.relabelled and (move.after or NOT_THERE) == label_after]
     return moves
 
 
 def moves_csv(name: str, impact: Impact) -> HttpResponse:
-    """One line per class that differs."""
+    """A CSV with one line per class that differs."""
     response = HttpResponse(content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     writer = csv.writer(response)

@@ -26,31 +26,36 @@ from mapping.releases import unpublished_moves
 from mapping.suggester.learner import senses_of
 
 PER_PAGE = 60
-SHOWN = 40  # hashtags to choose from by a click
+BUTTONS = 40  # hashtags that can be chosen with a click
 
 
-def _filtered(request: Request) -> tuple[EntryFilter, QuerySet[MappingEntry]]:
-    found = EntryFilter(request.GET, queue.entries_of(None))
-    return found, found.qs
+def _filter_entries(request: Request) -> tuple[EntryFilter, QuerySet[MappingEntry]]:
+    entry_filter = EntryFilter(request.GET, queue.entries_of(None))
+    return entry_filter, entry_filter.qs
 
 
 def _wants_fragment(request: Request) -> bool:
-    """htmx asks, and not to bring back a whole page after the Back button."""
+    """Whether htmx asks for a fragment; after the Back button it needs the whole page."""
     htmx = request.htmx
     return bool(htmx) and not htmx.history_restore_request
 
 
 @require_GET
-@vary_on_headers("HX-Request")  # or the browser's Back shows the fragment as a page
+@vary_on_headers("HX-Request")  # otherwise the Back button shows the fragment as a page
 @permission_required("mapping.view_sceneclass", raise_exception=True)
 def entries(request: Request) -> HttpResponse:
-    """The mapping's list; to htmx only the rows that the filters leave."""
-    found, rows = _filtered(request)
+    """The list of the mapping. htmx gets only the rows that pass the filters."""
+    entry_filter, rows = _filter_entries(request)
     behind, in_front = request.GET.get("behind", ""), request.GET.get("in_front", "")
     page = queue.page(rows, size=PER_PAGE, behind=behind, in_front=in_front)
-    places = ("behind", "in_front")
-    filters = {key: value for key, value in request.GET.items() if value and key not in places}
-    context = {"filter": found, "page": page, "count": rows.order_by().count(), "query": urlencode(filters)}
+    place_names = ("behind", "in_front")
+    filters = {key: value for key, value in request.GET.items() if value and key not in place_names}
+    context = {
+        "filter": entry_filter,
+        "page": page,
+        "count": rows.order_by().count(),
+        "query": urlencode(filters),
+    }
     if _wants_fragment(request):
         return render(request, "mapping/_rows.html", context)
     newest = newest_change(by=request.user) if request.user.is_authenticated else None
@@ -62,7 +67,7 @@ def entries(request: Request) -> HttpResponse:
 @require_GET
 @permission_required("mapping.publish_release", raise_exception=True)
 def unpublished(request: Request) -> HttpResponse:
-    """The button to publish, with the number of changes; asked for by the list once it is shown."""
+    """The Publish button with the number of changes. The list loads it after it is displayed."""
     newest = MappingEntry.history.order_by("-history_id").values_list("history_id", flat=True).first()
     number = Release.objects.values_list("number", flat=True).first()
     return render(request, "mapping/_publish_button.html", {"unpublished": _unpublished(newest, number)})
@@ -70,7 +75,7 @@ def unpublished(request: Request) -> HttpResponse:
 
 @lru_cache(maxsize=1)
 def _unpublished(newest: int | None, release: int | None) -> int:
-    """Comparing 22,000 classes takes a while, so once for each state of the mapping."""
+    """Cached per state of the mapping, because comparing 22,000 classes takes a while."""
     return len(unpublished_moves())
 
 
@@ -78,37 +83,37 @@ def _unpublished(newest: int | None, release: int | None) -> int:
 @vary_on_headers("HX-Request")
 @permission_required("mapping.view_sceneclass", raise_exception=True)
 def entry(request: Request, pk: int) -> HttpResponse:
-    """One class: its senses and the way up from the chosen one, its hashtag, its history."""
-    shown = get_object_or_404(
+    """One class: its senses, the hypernym path of the chosen one, its hashtag, its history."""
+    row = get_object_or_404(
         MappingEntry.objects.select_related("scene_class", "hashtag", "changed_by"), pk=pk
     )
     if request.method == "POST":
-        return _save(request, shown)
+        return _save(request, row)
     if _wants_fragment(request):
         return _path_fragment(request)
-    return render(request, "mapping/entry.html", _entry_context(request, shown, EntryForm.of(shown)))
+    return render(request, "mapping/entry.html", _entry_context(request, row, EntryForm.of(row)))
 
 
 def _path_fragment(request: Request) -> HttpResponse:
-    """The way up from another sense; what was chosen or typed stays where the new path has it too."""
+    """The hypernym path of another sense. A chosen hypernym stays chosen if the new path contains it."""
     path = _path(request.GET.get("sense", ""))
-    chosen = request.GET.get("hypernym_sense", "")
+    hypernym_sense = request.GET.get("hypernym_sense", "")
     context = {
         "path": path,
         "form": EntryForm(initial={"hypernym": request.GET.get("hypernym", "")}),
-        "chosen_hypernym": chosen if chosen in {sense.key for sense in path} else "",
+        "chosen_hypernym": hypernym_sense if hypernym_sense in {sense.key for sense in path} else "",
     }
     return render(request, "mapping/_path.html", context)
 
 
 @permission_required("mapping.change_mappingentry", raise_exception=True)
-def _save(request: Request, shown: MappingEntry) -> HttpResponse:
+def _save(request: Request, row: MappingEntry) -> HttpResponse:
     form = EntryForm(request.POST)
     if not form.is_valid():
-        return render(request, "mapping/entry.html", _entry_context(request, shown, form), status=400)
+        return render(request, "mapping/entry.html", _entry_context(request, row, form), status=400)
     try:
-        saved = change_entry(
-            entry_id=shown.pk,
+        entry = change_entry(
+            entry_id=row.pk,
             version=form.cleaned_data["version"],
             by=request.user,
             decision=form.decision(),
@@ -119,48 +124,52 @@ def _save(request: Request, shown: MappingEntry) -> HttpResponse:
         )
         context = _entry_context(request, current, form) | {"stale": current, "mine": form.decision()}
         return render(request, "mapping/entry.html", context, status=409)
-    label = f"#{saved.hashtag.name}" if saved.hashtag else OTHER
-    messages.success(request, f"{saved.scene_class.name}: {label}. Saved.")
+    label = f"#{entry.hashtag.name}" if entry.hashtag else OTHER
+    messages.success(request, f"{entry.scene_class.name}: {label}. Saved.")
     query = request.GET.urlencode()
-    step = request.POST.get("then") == "next"
-    target = (_neighbours(request, saved)[1] if step else None) or saved.pk
+    goes_to_next = request.POST.get("then") == "next"
+    target = (_neighbours(request, entry)[1] if goes_to_next else None) or entry.pk
     return redirect(reverse("mapping:entry", args=[target]) + (f"?{query}" if query else ""))
 
 
-def _entry_context(request: Request, shown: MappingEntry, form: EntryForm) -> dict[str, Any]:
-    chosen = str(form["sense"].value() or "")
+def _entry_context(request: Request, row: MappingEntry, form: EntryForm) -> dict[str, Any]:
+    chosen_sense = str(form["sense"].value() or "")
     context: dict[str, Any] = {
-        "entry": shown,
+        "entry": row,
         "form": form,
         "chosen_hypernym": form["hypernym_sense"].value(),
     }
     try:
-        senses = senses_of(shown.scene_class)
-        if chosen and chosen not in {s.key for s in senses} and (extra := wordnet.sense(chosen)):
+        senses = senses_of(row.scene_class)
+        if (
+            chosen_sense
+            and chosen_sense not in {s.key for s in senses}
+            and (extra := wordnet.sense(chosen_sense))
+        ):
             senses.append(extra)
-        path = _path(chosen)
+        path = _path(chosen_sense)
         hypernym = str(context["chosen_hypernym"] or "")
         if hypernym and hypernym not in {s.key for s in path} and (extra := wordnet.sense(hypernym)):
-            path.append(extra)  # on another of the sense's paths, or a notion by hand: it must not be lost
+            path.append(extra)  # from another path of the sense or set by hand: it must not be lost
         context |= {"senses": senses, "path": path}
     except wordnet.WordNetMissing as missing:
         context["wordnet_missing"] = str(missing)
-    before, after = _neighbours(request, shown)
-    history = shown.history.select_related("history_user", "hashtag").order_by("-history_date")
+    before, after = _neighbours(request, row)
+    history = row.history.select_related("history_user", "hashtag").order_by("-history_date")
     return context | {
         "before": before,
         "after": after,
         "query": request.GET.urlencode(),
-        "hashtags": _choices(shown),
+        "hashtags": _choices(row),
         "hashtag_names": queue.hashtag_names(),
         "history": history,
     }
 
 
-def _choices(shown: MappingEntry) -> list[Hashtag]:
-    """The most popular that are offered, and the one that stands; any other can be typed."""
-    found = list(Hashtag.objects.filter(blocked=False)[:SHOWN])
-    return found if shown.hashtag is None or shown.hashtag in found else [shown.hashtag, *found]
+def _choices(row: MappingEntry) -> list[Hashtag]:
+    """The most popular hashtags and the present one. Any other can be typed."""
+    hashtags = list(Hashtag.objects.filter(blocked=False)[:BUTTONS])
+    return hashtags if row.hashtag is None or row.hashtag in hashtags else [row.hashtag, *hashtags]
 
 
 def _path(sense: str) -> list[wordnet.Sense]:
@@ -170,10 +179,10 @@ def _path(sense: str) -> list[wordnet.Sense]:
         return []
 
 
-def _neighbours(request: Request, shown: MappingEntry) -> tuple[int | None, int | None]:
-    """The entries before and after this one in the list the person came from, by its filters."""
-    rows = _filtered(request)[1].order_by("scene_class__key")
-    key = shown.scene_class.key
+def _neighbours(request: Request, row: MappingEntry) -> tuple[int | None, int | None]:
+    """The ids of the entries before and after this one in the list that the user came from."""
+    rows = _filter_entries(request)[1].order_by("scene_class__key")
+    key = row.scene_class.key
     before = rows.filter(scene_class__key__lt=key).values_list("pk", flat=True).last()
     after = rows.filter(scene_class__key__gt=key).values_list("pk", flat=True).first()
     return before, after

@@ -1,4 +1,4 @@
-"""In and out: download the mapping; upload a class list or a mapping, see what it would do, do it."""
+"""Export and import: download the mapping; upload a class list or a mapping, preview it, import it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from jobs.request import Request
 from mapping.files.classlists import MAX_BYTES, Unreadable, decode
-from mapping.files.exchange import KINDS, detect, exported, read, to_csv, to_json, to_sssom
+from mapping.files.exchange import KINDS, detect, export_rows, read, to_csv, to_json, to_sssom
 from mapping.files.importing import PlanHasProblems, PlanMoved, apply, plan
 from mapping.models import Release
 
-SHOWN = 100  # rows of a preview's tables; the rest is counted
-KEPT_FOR = 2 * 60 * 60  # seconds from upload to import
+SHOWN = 100  # rows in each table of a preview; the rest is only counted
+KEEP_SECONDS = 2 * 60 * 60  # from upload to import
 
 
 @require_GET
@@ -33,12 +33,12 @@ def exchange(request: Request) -> HttpResponse:
 @require_GET
 @permission_required("mapping.view_sceneclass", raise_exception=True)
 def export(request: Request, kind: str) -> HttpResponse:
-    """The mapping as it is, or ?release=n of it."""
+    """Download the present mapping, or the release that ?release=n names."""
     if kind not in ("csv", "json", "sssom"):
         raise Http404("There is no such format.")
     release = _release(request.GET.get("release", ""))
-    rows = exported(release)
-    if kind == "csv":  # the mark in front tells spreadsheets that it is UTF-8
+    rows = export_rows(release)
+    if kind == "csv":  # the byte order mark tells spreadsheets that the file is UTF-8
         return download(f"\ufeff{to_csv(rows)}", "text/csv", _name(release, "csv"))
     if kind == "json":
         return download(to_json(rows, release), "application/json", _name(release, "json"))
@@ -51,23 +51,23 @@ def export(request: Request, kind: str) -> HttpResponse:
 @require_POST
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 def upload(request: Request) -> HttpResponse:
-    """Keep the text for a while, and go to its preview. Reads `file`, or else `text`."""
+    """Store the uploaded text for a while and redirect to its preview. Reads `file`, or else `text`."""
     try:
         text = uploaded_text(request)
     except Unreadable as error:
         return _page(request, error=str(error), status=400)
     token = secrets.token_urlsafe(12)
-    keep(_cache_key(request, token), text)
+    store_text(_cache_key(request, token), text)
     return redirect("mapping:import", token=token)
 
 
 @require_http_methods(["GET", "POST"])
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 def preview(request: Request, token: str) -> HttpResponse:
-    """What the uploaded text would do; by POST, do it, if it still is what `seen` says."""
-    text = kept(_cache_key(request, token))
+    """Preview the import. POST carries it out if the plan is still the one that `seen` names."""
+    text = load_text(_cache_key(request, token))
     if text is None:
-        messages.warning(request, "This upload is not kept any more. Choose the file again.")
+        messages.warning(request, "This upload has expired. Choose the file again.")
         return redirect("mapping:exchange")
     kind = request.POST.get("kind") or request.GET.get("kind") or detect(text)
     if kind not in KINDS:
@@ -81,14 +81,14 @@ def _import(request: Request, text: str, kind: str) -> HttpResponse:
     user = request.user
     assert isinstance(user, AbstractBaseUser)
     try:
-        change = apply(found=read(text, kind), seen=request.POST.get("seen", ""), by=user)
+        change = apply(class_list=read(text, kind), seen=request.POST.get("seen", ""), by=user)
     except (Unreadable, PlanHasProblems):
         return _preview_page(request, text, kind, status=400)
     except PlanMoved:
-        words = "The mapping changed while you were reading. Nothing was imported: here is what would be now."
+        words = "The mapping changed while you were reading. Nothing was imported. Below is the new preview."
         return _preview_page(request, text, kind, moved=words, status=409)
     if change is None:
-        messages.info(request, "The mapping says all of this already: nothing to do.")
+        messages.info(request, "The mapping already contains all of this. Nothing was changed.")
     else:
         n = len(change.before)
         messages.success(
@@ -102,15 +102,15 @@ def _preview_page(
 ) -> HttpResponse:
     context: dict[str, Any] = {"kind": kind, "kinds": KINDS.items(), "moved": moved, "shown": SHOWN}
     try:
-        made = plan(read(text, kind))
+        import_plan = plan(read(text, kind))
     except Unreadable as error:
         context["unreadable"] = str(error)
     else:
         context |= {
-            "plan": made,
-            "counts": {name: made.counts[name] for name in ("new", "changed", "same", "kept")},
-            "problems": made.problems[:SHOWN],
-            "rows": made.writes[:SHOWN],
+            "plan": import_plan,
+            "counts": {name: import_plan.counts[name] for name in ("new", "changed", "same", "kept")},
+            "problems": import_plan.problems[:SHOWN],
+            "rows": import_plan.writes[:SHOWN],
         }
     return render(request, "mapping/import.html", context, status=status)
 
@@ -125,18 +125,19 @@ def _page(request: Request, *, error: str = "", status: int = 200) -> HttpRespon
     return render(request, "mapping/exchange.html", context, status=status)
 
 
-def keep(key: str, text: str) -> None:
-    """Until it is imported. Packed, because the cache shares its memory with the queue of jobs."""
-    cache.set(key, zlib.compress(text.encode()), KEPT_FOR)
+def store_text(key: str, text: str) -> None:
+    """Store the text until it is imported; compressed, because the cache shares memory with the job queue."""
+    cache.set(key, zlib.compress(text.encode()), KEEP_SECONDS)
 
 
-def kept(key: str) -> str | None:
+def load_text(key: str) -> str | None:
+    """The stored text, or None if it has expired."""
     packed = cache.get(key)
     return zlib.decompress(packed).decode() if packed is not None else None
 
 
 def uploaded_text(request: Request) -> str:
-    """Of the file, or else of the field to paste into. Raises Unreadable."""
+    """The text of the uploaded file, or else of the text field. Raises Unreadable."""
     file = request.FILES.get("file")
     if file is None:
         text = request.POST.get("text", "")
@@ -167,5 +168,5 @@ def _name(release: Release | None, ending: str) -> str:
 
 
 def _cache_key(request: Request, token: str) -> str:
-    """Of this person only: an upload is nobody else's to see."""
+    """The key contains the user, because nobody else may see the upload."""
     return f"mapping-import:{request.user.pk}:{token}"

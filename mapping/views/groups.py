@@ -1,4 +1,4 @@
-"""Classes with the same suggestion on one page: untick the wrong ones, confirm the rest at once."""
+"""Classes with the same suggestion on one page: untick the wrong ones and confirm the rest together."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mapping.opinions.opinions import opinion_of
 from mapping.suggester.learner import senses_of
 
 PER_PAGE = 60
-REFUSED = "refused"  # in the session: id of a scene class → answers this curator unticked
+REFUSED = "refused"  # session key: id of a scene class → answers that this curator unticked
 
 
 @require_GET
@@ -28,22 +28,24 @@ def groups(request: Request) -> HttpResponse:
     opinion = opinion_of(request.user, which) if which else None
     context: dict[str, Any] = {"opinion": opinion, "unsure": UNSURE, "progress": queue.progress(opinion)}
     try:
-        refused = {int(pk): labels for pk, labels in request.session.get(REFUSED, {}).items()}
-        found = find_groups(opinion, label=request.GET.get("label", ""), size=PER_PAGE, refused=refused)
+        refused_answers = {int(pk): labels for pk, labels in request.session.get(REFUSED, {}).items()}
+        page = find_groups(
+            opinion, label=request.GET.get("label", ""), size=PER_PAGE, refused_answers=refused_answers
+        )
     except wordnet.WordNetMissing as missing:
         return render(request, "mapping/groups.html", context | {"wordnet_missing": str(missing)})
-    if found is not None:
-        keys = [member.entry.scene_class.key for member in found.members]
+    if page is not None:
+        keys = [member.entry.scene_class.key for member in page.members]
         photos = downstream.get().example_photos(keys, user=request.user, per_class=1)
-        context |= {"found": found, "cards": _cards(found, photos)}
+        context |= {"found": page, "cards": _cards(page, photos)}
     user = request.user
     context["newest"] = newest_change(by=user, opinion=opinion) if user.is_authenticated else None
     return render(request, "mapping/groups.html", context)
 
 
-def _cards(found: Groups, photos: dict[str, list[downstream.Example]]) -> list[dict[str, Any]]:
+def _cards(page: Groups, photos: dict[str, list[downstream.Example]]) -> list[dict[str, Any]]:
     cards = []
-    for member in found.members:
+    for member in page.members:
         scene = member.entry.scene_class
         sense = wordnet.sense(member.entry.sense) if member.entry.sense else None
         if sense is None and member.entry.label is None:

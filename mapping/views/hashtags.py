@@ -1,4 +1,4 @@
-"""The vocabulary: how popular hashtags are, which are offered, their synonyms; block, add, count anew."""
+"""The vocabulary: popularity, offered hashtags and synonyms; blocking, adding and recounting hashtags."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from jobs.request import Request
 from mapping import downstream, hashtags
 from mapping.files.classlists import Unreadable, guard
 from mapping.models import Hashtag
-from mapping.views.exchange import SHOWN, download, keep, kept, uploaded_text
+from mapping.views.exchange import SHOWN, download, load_text, store_text, uploaded_text
 
 PER_PAGE = 100
-CHARTED = 30  # bars in a chart; the table has the rest
+BARS = 30  # in a chart; the table lists the rest
 STATES = {
     "": "All",
     "offered": "Offered",
     "rare": "Below the threshold",
     "blocked": "Blocked",
-    "carried": "Carried by classes",
+    "carried": "Used by classes",
 }
 
 
@@ -42,10 +42,10 @@ def hashtag_list(request: Request) -> HttpResponse:
 
 def _page(request: Request, *, error: str = "", status: int = 200) -> HttpResponse:
     words, state = request.GET.get("q", ""), request.GET.get("state", "")
-    found = hashtags.listed(words, state)
-    page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
+    matches = hashtags.filter_hashtags(words, state)
+    page = Paginator(matches, PER_PAGE).get_page(request.GET.get("page"))
     rows: list[Any] = list(page.object_list)  # with classes
-    others = hashtags.synonyms(row.name for row in rows)
+    synonyms = hashtags.synonyms(row.name for row in rows)
     top_posts = max((row.posts for row in rows), default=1) or 1
     top_classes = max((row.classes for row in rows), default=1) or 1
     context: dict[str, Any] = {
@@ -54,7 +54,7 @@ def _page(request: Request, *, error: str = "", status: int = 200) -> HttpRespon
             {
                 "hashtag": row,
                 "offered": not row.blocked and row.posts >= settings.HASHTAG_MIN_POSTS,
-                "synonyms": others.get(row.name, ()),
+                "synonyms": synonyms.get(row.name, ()),
                 "posts_share": _share(row.posts, top_posts),
                 "classes_share": _share(row.classes, top_classes),
             }
@@ -65,7 +65,7 @@ def _page(request: Request, *, error: str = "", status: int = 200) -> HttpRespon
         "state": state,
         "states": STATES.items(),
         "min_posts": settings.HASHTAG_MIN_POSTS,
-        "offered": hashtags.offered().count(),
+        "offered": hashtags.offered_hashtags().count(),
         "error": error,
         "sources": list(Hashtag.objects.order_by().values_list("source", "counted_on").distinct()[:3]),
     }
@@ -73,35 +73,35 @@ def _page(request: Request, *, error: str = "", status: int = 200) -> HttpRespon
 
 
 def _charts() -> dict[str, Any]:
-    """The thesis's figures 6 and 7: posts of the hashtags that classes carry, and photos per hashtag."""
-    used: list[Any] = list(hashtags.listed(state="carried")[:CHARTED])
-    most = max((row.posts for row in used), default=1) or 1
+    """Figures 6 and 7 of the thesis: posts of the hashtags that classes have, and photos per hashtag."""
+    carried: list[Any] = list(hashtags.filter_hashtags(state="carried")[:BARS])
+    most_posts = max((row.posts for row in carried), default=1) or 1
     photos = hashtags.photos_by_hashtag(downstream.get().photo_counts())
     most_photos = max((n for label, n in photos if label != "other"), default=1)
     return {
-        "posts": [(row, _share(row.posts, most)) for row in used],
-        "mean": round(sum(row.posts for row in used) / len(used) / 1_000_000) if used else 0,
-        "photos": [(label, n, _share(n, most_photos)) for label, n in photos[: CHARTED + 1]],
+        "posts": [(row, _share(row.posts, most_posts)) for row in carried],
+        "mean": round(sum(row.posts for row in carried) / len(carried) / 1_000_000) if carried else 0,
+        "photos": [(label, n, _share(n, most_photos)) for label, n in photos[: BARS + 1]],
         "all_photos": sum(n for _, n in photos),
     }
 
 
-def _share(number: int, most: int) -> int:
-    return min(100, round(100 * number / most))
+def _share(number: int, largest: int) -> int:
+    return min(100, round(100 * number / largest))
 
 
 @require_POST
 @permission_required("mapping.change_hashtag", raise_exception=True)
 def block(request: Request, pk: int) -> HttpResponse:
-    """why: the reason; without one, an empty form field says so. unblock=1 offers it again."""
+    """Block a hashtag. why: the reason, which is required. unblock=1 offers the hashtag again."""
     user = _me(request)
     try:
         if request.POST.get("unblock"):
             row = hashtags.unblock(hashtag_id=pk, by=user)
-            messages.success(request, f"{row} is not blocked any more.")
+            messages.success(request, f"{row} is offered again.")
         else:
             row = hashtags.block(hashtag_id=pk, why=request.POST.get("why", "")[:200], by=user)
-            messages.success(request, f"{row} is blocked: it is not offered any more.")
+            messages.success(request, f"{row} is blocked and no longer offered.")
     except Hashtag.DoesNotExist as error:
         raise Http404("There is no such hashtag.") from error
     except ValueError as error:
@@ -112,18 +112,18 @@ def block(request: Request, pk: int) -> HttpResponse:
 @require_POST
 @permission_required("mapping.change_hashtag", raise_exception=True)
 def upload(request: Request) -> HttpResponse:
-    """New counts as a CSV, or one hashtag typed in: either way a preview comes first."""
+    """Accept new counts as a CSV, or one hashtag from the form. A preview follows in both cases."""
     try:
-        text = _typed_in(request) if "name" in request.POST else uploaded_text(request)
+        text = _form_as_csv(request) if "name" in request.POST else uploaded_text(request)
         hashtags.plan_counts(text)
     except Unreadable as error:
         return _page(request, error=str(error), status=400)
     token = secrets.token_urlsafe(12)
-    keep(_cache_key(request, token), text)
+    store_text(_cache_key(request, token), text)
     return redirect("mapping:import_counts", token=token)
 
 
-def _typed_in(request: Request) -> str:
+def _form_as_csv(request: Request) -> str:
     lines = io.StringIO(newline="")
     fields = ("name", "posts", "source", "counted_on")
     csv.writer(lines).writerows([fields, [guard(request.POST.get(name, "")) for name in fields]])
@@ -133,32 +133,35 @@ def _typed_in(request: Request) -> str:
 @require_http_methods(["GET", "POST"])
 @permission_required("mapping.change_hashtag", raise_exception=True)
 def import_counts(request: Request, token: str) -> HttpResponse:
-    """What the counts would change; by POST, change it, if it still is what `seen` says."""
-    text = kept(_cache_key(request, token))
+    """Preview the import of counts. POST carries it out if the plan is still the one that `seen` names."""
+    text = load_text(_cache_key(request, token))
     if text is None:
-        messages.warning(request, "This upload is not kept any more. Choose the file again.")
+        messages.warning(request, "This upload has expired. Choose the file again.")
         return redirect("mapping:hashtags")
     if request.method == "GET":
         return _counts_page(request, text)
     try:
-        saved = hashtags.import_counts(text=text, seen=request.POST.get("seen", ""), by=_me(request))
+        count = hashtags.import_counts(text=text, seen=request.POST.get("seen", ""), by=_me(request))
     except hashtags.CountsHaveProblems:
         return _counts_page(request, text, status=400)
     except hashtags.CountsMoved:
         return _counts_page(request, text, moved=True, status=409)
     messages.success(
-        request, f"Saved: {saved} hashtag{'' if saved == 1 else 's'}." if saved else "Known already."
+        request,
+        f"Saved: {count} hashtag{'' if count == 1 else 's'}."
+        if count
+        else "All of these counts are already known.",
     )
     return redirect("mapping:hashtags")
 
 
 def _counts_page(request: Request, text: str, *, moved: bool = False, status: int = 200) -> HttpResponse:
-    made = hashtags.plan_counts(text)
+    plan = hashtags.plan_counts(text)
     context = {
-        "plan": made,
+        "plan": plan,
         "moved": moved,
-        "rows": made.writes[:SHOWN],
-        "problems": made.problems[:SHOWN],
+        "rows": plan.writes[:SHOWN],
+        "problems": plan.problems[:SHOWN],
         "shown": SHOWN,
     }
     return render(request, "mapping/hashtags_import.html", context, status=status)
@@ -167,13 +170,13 @@ def _counts_page(request: Request, text: str, *, moved: bool = False, status: in
 @require_GET
 @permission_required("mapping.view_sceneclass", raise_exception=True)
 def export(request: Request, kind: str) -> HttpResponse:
-    """All hashtags with their counts and WordNet synonyms. The CSV can be imported as counts."""
-    rows = list(hashtags.listed())
-    others = hashtags.synonyms(row.name for row in rows)
+    """Download all hashtags with counts and WordNet synonyms. The CSV can be imported again as counts."""
+    rows = list(hashtags.filter_hashtags())
+    synonyms = hashtags.synonyms(row.name for row in rows)
     fields = ("name", "posts", "source", "counted_on", "classes", "blocked", "blocked_why")
-    found = [{name: getattr(row, name) for name in fields} for row in rows]
+    records = [{name: getattr(row, name) for name in fields} for row in rows]
     if kind == "json":
-        document = [row | {"synonyms": others.get(row["name"], ())} for row in found]
+        document = [row | {"synonyms": synonyms.get(row["name"], ())} for row in records]
         return download(
             json.dumps(document, ensure_ascii=False, indent=1), "application/json", "hashtags.json"
         )
@@ -182,18 +185,18 @@ def export(request: Request, kind: str) -> HttpResponse:
     lines = io.StringIO(newline="")
     writer = csv.writer(lines)
     writer.writerow(("hashtag", *fields[1:], "synonyms"))
-    for row in found:
-        cells = [*row.values(), "; ".join(others.get(row["name"], ()))]
+    for row in records:
+        cells = [*row.values(), "; ".join(synonyms.get(row["name"], ()))]
         writer.writerow([guard(str(cell)) for cell in cells])
     return download(f"\ufeff{lines.getvalue()}", "text/csv", "hashtags.csv")
 
 
 def _me(request: Request) -> AbstractBaseUser:
     user = request.user
-    assert isinstance(user, AbstractBaseUser)  # the pages ask for a permission
+    assert isinstance(user, AbstractBaseUser)  # every page requires a permission
     return user
 
 
 def _cache_key(request: Request, token: str) -> str:
-    """Of this person only: an upload is nobody else's to see."""
+    """The key contains the user, because nobody else may see the upload."""
     return f"hashtag-counts:{request.user.pk}:{token}"

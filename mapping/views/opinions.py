@@ -1,4 +1,4 @@
-"""Opinions: their list with how well they agree, one of them, starting and deleting one's own."""
+"""Opinions: the list with their agreement, the page of one, starting and deleting one's own."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from mapping.opinions.opinions import (
     start_opinion,
 )
 
-PAIRED = 8  # opinions compared each with each on the list; any can be chosen on the page to settle
-MISTAKEN = 20
+MAX_PAIRED = 8  # opinions compared pairwise on the list; the page to settle can compare any
+MAX_MISTAKEN = 20  # rows of confused labels
 
 
 @dataclass(frozen=True)
 class Row:
-    """An opinion on the list. agreement: with the mapping; None when it is not for this reader to see."""
+    """An opinion on the list. agreement: with the mapping, or None if this user must not see it."""
 
     standing: Standing
     agreement: Agreement | None
@@ -58,7 +58,7 @@ def opinions(request: Request) -> HttpResponse:
 @require_POST
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 def start(request: Request) -> HttpResponse:
-    """Start an opinion, and go to it; a repeated click goes to the same."""
+    """Start an opinion and show it. A repeated click shows the same opinion."""
     form = OpinionForm(request.POST)
     if form.is_valid():
         try:
@@ -71,9 +71,9 @@ def start(request: Request) -> HttpResponse:
 @require_GET
 @permission_required("mapping.view_sceneclass", raise_exception=True)
 def opinion(request: Request, pk: int) -> HttpResponse:
-    """One opinion: how far it is, how it agrees with another or the mapping, what it mistakes for what."""
-    everything = standings()
-    standing = next((row for row in everything if row.opinion.pk == pk), None)
+    """One opinion: its progress, its agreement with another or the mapping, and which labels are confused."""
+    all_standings = standings()
+    standing = next((row for row in all_standings if row.opinion.pk == pk), None)
     if standing is None:
         raise Http404("There is no such opinion.")
     blind = standing.is_blind(request.user)
@@ -88,7 +88,7 @@ def opinion(request: Request, pk: int) -> HttpResponse:
         "missing": standing.classes - standing.entries,
     }
     if not blind:
-        others = [row.opinion for row in everything if not row.is_blind(request.user) and row != standing]
+        others = [row.opinion for row in all_standings if not row.is_blind(request.user) and row != standing]
         context |= _against(request, standing.opinion, others)
     return render(request, "mapping/opinion.html", context)
 
@@ -97,62 +97,63 @@ def opinion(request: Request, pk: int) -> HttpResponse:
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 def fill(request: Request, pk: int) -> HttpResponse:
     """Add the classes that came after this opinion was started."""
-    mine = opinion_of(request.user, pk)
-    added = fill_opinion(mine)
-    messages.success(request, f"{added} class{'' if added == 1 else 'es'} added.")
-    return redirect(mine)
+    own_opinion = opinion_of(request.user, pk)
+    count = fill_opinion(own_opinion)
+    messages.success(request, f"{count} class{'' if count == 1 else 'es'} added.")
+    return redirect(own_opinion)
 
 
 @require_http_methods(["GET", "POST"])
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 def delete(request: Request, pk: int) -> HttpResponse:
-    """Ask, then delete one's own. Who clicks twice is back on the list twice."""
+    """Ask for confirmation, then delete one's own opinion. A repeated click changes nothing."""
     if request.method == "POST":
         delete_opinion(opinion_id=pk, by=_me(request))
-        messages.success(request, "The opinion is deleted. The mapping is as it was.")
+        messages.success(request, "The opinion was deleted. The mapping is unchanged.")
         return redirect("mapping:opinions")
-    mine = opinion_of(request.user, pk)
-    (standing,) = standings(Opinion.objects.filter(pk=mine.pk))
+    own_opinion = opinion_of(request.user, pk)
+    (standing,) = standings(Opinion.objects.filter(pk=own_opinion.pk))
     return render(request, "mapping/opinion_delete.html", {"standing": standing})
 
 
 def _me(request: Request) -> AbstractBaseUser:
     user = request.user
-    assert isinstance(user, AbstractBaseUser)  # the pages ask for a permission
+    assert isinstance(user, AbstractBaseUser)  # every page requires a permission
     return user
 
 
 def _list(request: Request, form: OpinionForm, status: int = 200) -> HttpResponse:
-    everything = standings()
-    shown = [row for row in everything if row.answered and not row.is_blind(request.user)]
-    sides: list[Side] = [None, *(row.opinion for row in shown)]
-    found = patterns(sides) if shown else {}
+    all_standings = standings()
+    visible = [row for row in all_standings if row.answered and not row.is_blind(request.user)]
+    sides: list[Side] = [None, *(row.opinion for row in visible)]
+    pattern_counts = patterns(sides) if visible else {}
     with_mapping = {
-        row.opinion.pk: agreement(project(found, (0, place))) for place, row in enumerate(shown, start=1)
+        row.opinion.pk: agreement(project(pattern_counts, (0, place)))
+        for place, row in enumerate(visible, start=1)
     }
-    paired = list(enumerate((row.opinion for row in shown[:PAIRED]), start=1))
+    compared_opinions = list(enumerate((row.opinion for row in visible[:MAX_PAIRED]), start=1))
     context = {
-        "rows": [Row(row, with_mapping.get(row.opinion.pk)) for row in everything],
+        "rows": [Row(row, with_mapping.get(row.opinion.pk)) for row in all_standings],
         "pairs": [
-            Pair(first, second, agreement(project(found, (one, two))))
-            for (one, first), (two, second) in combinations(paired, 2)
+            Pair(first, second, agreement(project(pattern_counts, (one, two))))
+            for (one, first), (two, second) in combinations(compared_opinions, 2)
         ],
         "form": form,
     }
     return render(request, "mapping/opinions.html", context, status=status)
 
 
-def _against(request: Request, shown: Opinion, others: list[Opinion]) -> dict[str, Any]:
-    """Compared with the one that the address names, or with the mapping."""
-    wanted = request.GET.get("against", "")
-    against = next((other for other in others if str(other.pk) == wanted), None)
-    found = patterns([shown, against])
-    differences: list[Mistaken] = mistaken(found)
-    most = differences[0].classes if differences else 1
+def _against(request: Request, opinion: Opinion, others: list[Opinion]) -> dict[str, Any]:
+    """Compare an opinion with the one named in the address, by default with the mapping."""
+    against_id = request.GET.get("against", "")
+    against = next((other for other in others if str(other.pk) == against_id), None)
+    pattern_counts = patterns([opinion, against])
+    differences: list[Mistaken] = mistaken(pattern_counts)
+    most_classes = differences[0].classes if differences else 1
     return {
         "others": others,
         "against": against,
-        "agreement": agreement(found),
-        "mistaken": [(row, round(100 * row.classes / most)) for row in differences[:MISTAKEN]],
-        "more": max(0, len(differences) - MISTAKEN),
+        "agreement": agreement(pattern_counts),
+        "mistaken": [(row, round(100 * row.classes / most_classes)) for row in differences[:MAX_MISTAKEN]],
+        "more": max(0, len(differences) - MAX_MISTAKEN),
     }

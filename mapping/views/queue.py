@@ -1,4 +1,4 @@
-"""The curator's queue: one class on the screen, decided by one key; and undo."""
+"""The curator's queue: one class per screen, one key per decision; and undo."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from mapping.opinions.opinions import opinion_of
 from mapping.suggester import learner
 from mapping.suggester.learner import senses_of
 
-FOUND = 12  # hashtags that a search shows
+MATCHES = 12  # hashtags that a search shows
 PHOTOS = 4
 
 
@@ -34,61 +34,61 @@ PHOTOS = 4
 @vary_on_headers("HX-Request")
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 def show(request: Request) -> HttpResponse:
-    """The class of ?at=, or the first that is left."""
-    asked = _asked(request)
-    key, undone = request.GET.get("at", ""), request.GET.get("undone", "")
-    entry = asked.entries.filter(scene_class__key=key).first() if key else asked.rows.first()
-    act = Change.objects.filter(pk=undone).first() if undone.isdigit() else None
-    return _answer(request, asked, entry, undone=act)
+    """Show the class that ?at= names, or the first one that is left to do."""
+    selection = _select(request)
+    key, undone_id = request.GET.get("at", ""), request.GET.get("undone", "")
+    entry = selection.entries.filter(scene_class__key=key).first() if key else selection.rows.first()
+    act = Change.objects.filter(pk=undone_id).first() if undone_id.isdigit() else None
+    return _answer(request, selection, entry, undone=act)
 
 
 @require_POST
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 def decide(request: Request, pk: int) -> HttpResponse:
-    """Save and go on to the next class; 409 with both versions when somebody was faster."""
-    asked = _asked(request)
-    entry = get_object_or_404(asked.entries, pk=pk)
+    """Save and go to the next class. 409 with both versions if somebody else saved first."""
+    selection = _select(request)
+    entry = get_object_or_404(selection.entries, pk=pk)
     form = EntryForm(_with_defaults(request.POST, entry))
     if not form.is_valid():
-        return _answer(request, asked, entry, status=400, errors=form.errors)
+        return _answer(request, selection, entry, status=400, errors=form.errors)
     try:
-        saved = change_entry(
+        saved_entry = change_entry(
             entry_id=pk, version=form.cleaned_data["version"], by=_me(request), decision=form.decision()
         )
     except StaleEntries as stale:
-        current = asked.entries.get(pk=stale.current[0].pk)
-        return _answer(request, asked, current, status=409, stale=current, mine=form.decision())
-    return _go(request, asked, queue.after(asked.rows, saved.scene_class.key))
+        current = selection.entries.get(pk=stale.current[0].pk)
+        return _answer(request, selection, current, status=409, stale=current, mine=form.decision())
+    return _go(request, selection, queue.next_entry(selection.rows, saved_entry.scene_class.key))
 
 
 @require_POST
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 def undo(request: Request) -> HttpResponse:
-    """Take back one's newest act, and show what it was about. A repeated click takes back nothing more."""
-    asked = _asked(request)
-    change = get_object_or_404(Change, pk=request.POST.get("change") or 0, opinion=asked.opinion)
+    """Undo the user's newest act and show its class. A repeated click undoes nothing more."""
+    selection = _select(request)
+    change = get_object_or_404(Change, pk=request.POST.get("change") or 0, opinion=selection.opinion)
     try:
-        undone = undo_change(change_id=change.pk, by=_me(request))
+        result = undo_change(change_id=change.pk, by=_me(request))
     except NotYours:
-        return HttpResponse("Only who decided can take it back.", status=403)
-    about = undone.restored or undone.kept
-    entry = asked.entries.filter(pk__in=[row.pk for row in about[:1]]).first()
-    return _go(request, asked, entry, undone=change)
+        return HttpResponse("Only the person who decided can undo it.", status=403)
+    entries = result.restored_entries or result.kept_entries
+    entry = selection.entries.filter(pk__in=[row.pk for row in entries[:1]]).first()
+    return _go(request, selection, entry, undone=change)
 
 
 @require_GET
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 def hashtags(request: Request) -> HttpResponse:
-    """Hashtags that contain what was typed, as buttons of the queue's form."""
+    """Hashtags that contain the typed words, as buttons of the queue's form."""
     words = request.GET.get("find", "")
-    found = search(words, FOUND)
-    return render(request, "mapping/_found_hashtags.html", {"found": found, "words": words})
+    matches = search(words, MATCHES)
+    return render(request, "mapping/_found_hashtags.html", {"found": matches, "words": words})
 
 
 @require_GET
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 def path(request: Request) -> HttpResponse:
-    """The way up from another sense."""
+    """The hypernym path of another sense."""
     try:
         above = wordnet.hypernym_path(request.GET.get("sense", ""))[1:]
     except wordnet.WordNetMissing:
@@ -98,18 +98,18 @@ def path(request: Request) -> HttpResponse:
 
 def _me(request: Request) -> AbstractBaseUser:
     user = request.user
-    assert isinstance(user, AbstractBaseUser)  # the pages ask for a permission
+    assert isinstance(user, AbstractBaseUser)  # every page requires a permission
     return user
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the queue goes through: the mapping or an opinion, and of it what the filters leave."""
+class Selection:
+    """The classes that the queue goes through: those of the mapping or an opinion that pass the filters."""
 
     opinion: Opinion | None
     filter: EntryFilter
-    query: str  # opinion and filters again, for the next address
-    narrowed: bool
+    query: str  # opinion and filters, for the next address
+    is_narrowed: bool
 
     @property
     def rows(self) -> QuerySet[MappingEntry]:
@@ -129,93 +129,93 @@ class Asked:
         return f"{reverse('mapping:queue')}?{query.urlencode(safe='/')}"
 
 
-def _asked(request: Request) -> Asked:
-    """What is to do, unless the filters ask for something else. Raises Http404."""
+def _select(request: Request) -> Selection:
+    """The classes to do, unless the filters ask for others. Raises Http404."""
     which = request.GET.get("opinion", "")
     opinion = opinion_of(request.user, which) if which else None
-    wanted = request.GET.copy()
+    query = request.GET.copy()
     for name in ("at", "undone"):
-        wanted.pop(name, None)
-    query = wanted.urlencode()
-    wanted.setdefault("status", TODO)
-    narrowed = wanted["status"] != TODO or any(
-        wanted[name] for name in wanted if name not in ("status", "opinion")
+        query.pop(name, None)
+    address_query = query.urlencode()
+    query.setdefault("status", TODO)
+    is_narrowed = query["status"] != TODO or any(
+        query[name] for name in query if name not in ("status", "opinion")
     )
-    rows = EntryFilter(wanted, queue.entries_of(opinion), blind=opinion is not None)
-    return Asked(opinion, rows, query, narrowed)
+    rows = EntryFilter(query, queue.entries_of(opinion), blind=opinion is not None)
+    return Selection(opinion, rows, address_query, is_narrowed)
 
 
 def _go(
-    request: Request, asked: Asked, entry: MappingEntry | None, undone: Change | None = None
+    request: Request, selection: Selection, entry: MappingEntry | None, undone: Change | None = None
 ) -> HttpResponse:
-    """htmx gets the next class at once, which saves a round trip per key; a plain form is redirected."""
-    address = asked.address(entry, undone.pk if undone else None)
+    """Answer htmx with the next class, which saves a round trip per key; redirect a plain form."""
+    address = selection.address(entry, undone.pk if undone else None)
     if not request.htmx:
         return redirect(address)
-    response = _answer(request, asked, entry, undone=undone)
+    response = _answer(request, selection, entry, undone=undone)
     response["HX-Push-Url"] = address
     return response
 
 
 def _answer(
-    request: Request, asked: Asked, entry: MappingEntry | None, status: int = 200, **more: Any
+    request: Request, selection: Selection, entry: MappingEntry | None, status: int = 200, **more: Any
 ) -> HttpResponse:
     context: dict[str, Any] = {
         "entry": entry,
-        "opinion": asked.opinion,
-        "progress": queue.progress(asked.opinion),
-        "newest": newest_change(by=_me(request), opinion=asked.opinion),
-        "filters": asked.query,
+        "opinion": selection.opinion,
+        "progress": queue.progress(selection.opinion),
+        "newest": newest_change(by=_me(request), opinion=selection.opinion),
+        "filters": selection.query,
     }
     if not request.htmx:
         context |= {
-            "filter": asked.filter,
-            "narrowed": asked.narrowed,
+            "filter": selection.filter,
+            "narrowed": selection.is_narrowed,
             "hashtag_names": queue.hashtag_names(),
         }
     if entry is not None:
-        context |= _of_class(request, asked, entry)
+        context |= _of_class(request, selection, entry)
     template = "mapping/_queue.html" if request.htmx else "mapping/queue.html"
     return render(request, template, context | more, status=status)
 
 
-def _of_class(request: Request, asked: Asked, entry: MappingEntry) -> dict[str, Any]:
+def _of_class(request: Request, selection: Selection, entry: MappingEntry) -> dict[str, Any]:
     key = entry.scene_class.key
-    forward, back = queue.after(asked.rows, key), queue.before(asked.rows, key)
+    forward, back = queue.next_entry(selection.rows, key), queue.previous_entry(selection.rows, key)
     photos = downstream.get().example_photos([key], user=_me(request), per_class=PHOTOS)
     return {
-        "forward": asked.address(forward) if forward else "",
-        "back": asked.address(back) if back else "",
+        "forward": selection.address(forward) if forward else "",
+        "back": selection.address(back) if back else "",
         "photos": photos.get(key, []),
-        "doubt": None if asked.opinion else doubts.of(entry),
-        "suggested": learner.suggest(entry, asked.opinion, wait=request.method == "GET"),
+        "doubt": None if selection.opinion else doubts.of(entry),
+        "suggested": learner.suggest(entry, selection.opinion, wait=request.method == "GET"),
     } | _senses(entry)
 
 
 def _senses(entry: MappingEntry) -> dict[str, Any]:
-    """The ranked senses, with the one that stands or the first chosen, and the way up from it."""
+    """The ranked senses; the chosen one, by default the first; and the hypernym path of the chosen one."""
     try:
         senses = senses_of(entry.scene_class)
         if entry.sense and entry.sense not in {sense.key for sense in senses}:
             senses += [sense for sense in [wordnet.sense(entry.sense)] if sense]
     except wordnet.WordNetMissing as missing:
         return {"wordnet_missing": str(missing)}
-    decided = entry.status != MappingEntry.Status.UNDECIDED
-    chosen = entry.sense if entry.sense or decided else (senses[0].key if senses else "")
+    is_decided = entry.status != MappingEntry.Status.UNDECIDED
+    chosen_sense = entry.sense if entry.sense or is_decided else (senses[0].key if senses else "")
     return {
         "senses": senses,
-        "chosen_sense": chosen,
-        "path": wordnet.hypernym_path(chosen)[1:] if chosen else [],
+        "chosen_sense": chosen_sense,
+        "path": wordnet.hypernym_path(chosen_sense)[1:] if chosen_sense else [],
         "chosen_hypernym": entry.hypernym_sense,
     }
 
 
-def _with_defaults(posted: QueryDict, entry: MappingEntry) -> QueryDict:
-    """A key decides about the hashtag; the hypernym follows from it where none was picked."""
-    data = posted.copy()
+def _with_defaults(post_data: QueryDict, entry: MappingEntry) -> QueryDict:
+    """A key chooses the hashtag only. If the user picked no hypernym, it follows from the hashtag."""
+    data = post_data.copy()
     for name in ("sense", "synset", "hypernym", "note"):
         data.setdefault(name, getattr(entry, name))
     if data.get("hypernym_sense", "follows") == "follows":
-        found = learner.hypernym(str(data["sense"]), str(data.get("hashtag", "")))
-        data["hypernym_sense"] = found or entry.hypernym_sense
+        hypernym = learner.hypernym(str(data["sense"]), str(data.get("hashtag", "")))
+        data["hypernym_sense"] = hypernym or entry.hypernym_sense
     return data

@@ -1,4 +1,4 @@
-"""Releases: their list, one of them, and publishing the next."""
+"""Releases: the list, the page of one, and publishing the next."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from mapping.releases import (
 from mapping.views.compare import moves_csv, rows_of
 
 PER_PAGE = 200
-SHOWN = 50  # moves that stand on a page about something else; all of them are in the CSV
+SHOWN = 50  # moves in the table of a page; the CSV has all
 
 
 @require_GET
@@ -43,18 +43,18 @@ def releases(request: Request) -> HttpResponse:
 @require_GET
 @permission_required("mapping.view_release", raise_exception=True)
 def release(request: Request, number: int) -> HttpResponse:
-    shown = get_object_or_404(Release.objects.select_related("published_by"), number=number)
+    row = get_object_or_404(Release.objects.select_related("published_by"), number=number)
     if request.GET.get("format") == "csv":
-        return _as_csv(shown)
+        return _as_csv(row)
     label = request.GET.get("label", "")
-    labels = shown.labels.all()
+    labels = row.labels.all()
     counts = list(labels.order_by().values("label").annotate(n=Count("pk")).order_by("-n", "label"))
     top = max((row["n"] for row in counts if row["label"] != OTHER), default=1)
     before = Release.objects.filter(number=number - 1).first()
-    moves = compare(release_state(before), release_state(shown)) if before else []
+    moves = compare(release_state(before), release_state(row)) if before else []
     page = Paginator(labels.filter(label=label) if label else labels, PER_PAGE)
     context = {
-        "release": shown,
+        "release": row,
         "counts": [row | {"share": min(100, round(100 * row["n"] / top))} for row in counts],
         "classes": sum(row["n"] for row in counts),
         "page": page.get_page(request.GET.get("page")),
@@ -66,13 +66,13 @@ def release(request: Request, number: int) -> HttpResponse:
     return render(request, "mapping/release.html", context)
 
 
-def _as_csv(shown: Release) -> HttpResponse:
+def _as_csv(release: Release) -> HttpResponse:
     response = HttpResponse(content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="scenetag-release-{shown.number}.csv"'
+    response["Content-Disposition"] = f'attachment; filename="scenetag-release-{release.number}.csv"'
     columns = ("scene_key", "synset", "sense", "hypernym", "hypernym_sense", "label")
     writer = csv.writer(response)
     writer.writerow(columns)
-    writer.writerows(map(guard, row) for row in shown.labels.values_list(*columns))
+    writer.writerows(map(guard, row) for row in release.labels.values_list(*columns))
     return response
 
 
@@ -84,16 +84,14 @@ def publish(request: Request) -> HttpResponse:
         try:
             new = publish_release(by=request.user, **form.cleaned_data)
         except NothingToPublish:
-            messages.info(request, "Nothing differs from the newest release: nothing to publish.")
+            messages.info(request, "The mapping equals the newest release, so there is nothing to publish.")
             return redirect("mapping:releases")
         except ChangesMoved:
-            form.add_error(
-                None, "The mapping changed while you were reading. Here is what would be published now."
-            )
+            form.add_error(None, "The mapping changed while you were reading. Below are the present changes.")
             return _publish_page(request, form, status=409)
         left_out = MappingEntry.objects.filter(status=MappingEntry.Status.UNDECIDED).count()
-        left = f" {left_out} undecided classes were left out." if left_out else ""
-        messages.success(request, f"Release {new.number} is published and frozen.{left}")
+        note = f" {left_out} undecided classes were left out." if left_out else ""
+        messages.success(request, f"Release {new.number} was published and is frozen.{note}")
         return redirect(new)
     return _publish_page(request, form, status=400 if form.errors else 200)
 

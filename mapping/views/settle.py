@@ -1,4 +1,4 @@
-"""The page to settle where opinions differ, class by class; and to take over where all agree."""
+"""Settle differences between opinions class by class, and take over the classes where all agree."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from mapping.opinions.agreement import agreement
 from mapping.opinions.opinions import Standing, answers_of, patterns, standings
 from mapping.opinions.settling import (
     AnswersMoved,
-    agreed,
+    filter_by_labels,
     open_rows,
-    saying,
+    plan_take_over,
     settle,
     settled_rows,
     sides,
@@ -35,12 +35,12 @@ from mapping.opinions.settling import (
 
 PER_PAGE = 20
 PHOTOS = 3
-SHOWN = 50  # classes whose label would move, on the page before taking over
-UNDONE_HERE = {Change.Action.SETTLE, Change.Action.GROUP}
+SHOWN = 50  # classes listed before taking over; the rest is counted
+UNDOABLE = {Change.Action.SETTLE, Change.Action.GROUP}
 
 
 class StillBlind(Exception):
-    """The address names an opinion of one's own that is not finished."""
+    """The address names an unfinished opinion of this user, who must stay blind."""
 
     def __init__(self, standing: Standing) -> None:
         super().__init__(f"{standing.opinion} is not finished.")
@@ -49,7 +49,7 @@ class StillBlind(Exception):
 
 @dataclass
 class Choice:
-    """A label that somebody gave a class, and who. stands: the mapping says so now."""
+    """A label and the answers that give it. stands: it is the present label in the mapping."""
 
     label: str
     stands: bool
@@ -64,25 +64,25 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the address names: which opinions, which list, and where in it."""
+class Selection:
+    """What the address selects: the opinions, the list, and the labels it is narrowed to."""
 
     standings: list[Standing]
     opinions: list[Opinion]
     settled: bool
-    narrowed: tuple[str, str] | None  # what the first and the second of them say
+    narrowed: tuple[str, str] | None  # the labels of the first and the second opinion
     query: str
 
     @property
     def named(self) -> str:
-        """The opinions alone, for other addresses."""
+        """The query with the opinions only, for other addresses."""
         query = QueryDict(mutable=True)
         query.setlist("opinion", [str(opinion.pk) for opinion in self.opinions])
         return query.urlencode()
 
     @property
     def listed(self) -> str:
-        """The same, and what the list is narrowed to."""
+        """The query with the opinions and the labels that the list is narrowed to."""
         query = QueryDict(self.named, mutable=True)
         if self.narrowed:
             query["first"], query["second"] = self.narrowed
@@ -97,7 +97,7 @@ View = Callable[..., HttpResponse]
 
 
 def _unless_blind(view: View) -> View:
-    """Who has not finished is told so instead, whatever was asked for."""
+    """Show a notice instead of the page to users who have not finished their own opinion."""
 
     @wraps(view)
     def guarded(request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -115,95 +115,100 @@ def _unless_blind(view: View) -> View:
 @permission_required("mapping.view_sceneclass", raise_exception=True)
 @_unless_blind
 def show(request: Request) -> HttpResponse:
-    """Where the opinions of ?opinion=…&opinion=… differ; without names, the first two there are."""
-    asked = _asked(request)
-    return _answer(request, asked)
+    """The differences between the opinions of ?opinion=…&opinion=…, by default the first two."""
+    selection = _select(request)
+    return _answer(request, selection)
 
 
 @require_POST
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 @_unless_blind
 def decide(request: Request, pk: int) -> HttpResponse:
-    """Settle one class by hashtag (a button) or find (what was typed). 409 with both versions if stale."""
-    asked = _asked(request)
+    """Settle one class by hashtag (a button) or find (typed text). 409 with both versions if stale."""
+    selection = _select(request)
     entry = get_object_or_404(MappingEntry.objects.select_related("scene_class"), pk=pk)
     hashtag = (request.POST.get("hashtag") or request.POST.get("find", "")).strip().lstrip("#")
     version = request.POST.get("version", "")
     if not hashtag or not version.isdecimal():
-        return _answer(request, asked, status=400, problem="Choose a hashtag, or other. Nothing was changed.")
+        return _answer(
+            request, selection, status=400, problem="Choose a hashtag, or other. Nothing was changed."
+        )
     try:
         settle(
             entry_id=pk,
             version=int(version),
             by=_me(request),
             hashtag=hashtag,
-            opinions=asked.opinions,
+            opinions=selection.opinions,
             note=request.POST.get("note", "").strip()[:500],
         )
     except Hashtag.DoesNotExist as unknown:
         problem = f"{entry.scene_class.name}: {unknown}. Nothing was changed."
-        return _answer(request, asked, status=400, problem=problem)
+        return _answer(request, selection, status=400, problem=problem)
     except StaleEntries as stale:
-        return _answer(request, asked, status=409, stale=stale.current[0].pk, mine=hashtag)
+        return _answer(request, selection, status=409, stale=stale.current[0].pk, mine=hashtag)
     if request.htmx:
-        return _answer(request, asked)
-    return redirect(asked.address)
+        return _answer(request, selection)
+    return redirect(selection.address)
 
 
 @require_http_methods(["GET", "POST"])
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 @_unless_blind
 def take(request: Request) -> HttpResponse:
-    """Show what taking over where all agree would confirm; on POST do it, if it is still what was shown."""
-    asked = _asked(request)
-    if len(asked.opinions) < 2:
-        raise Http404("It takes two opinions to agree.")
-    context: dict[str, Any] = {"asked": asked}
+    """Preview taking over the classes where all agree. POST does it if nothing changed since the preview."""
+    selection = _select(request)
+    if len(selection.opinions) < 2:
+        raise Http404("At least two opinions are needed to agree.")
+    context: dict[str, Any] = {"asked": selection}
     status = 200
     if request.method == "POST":
         try:
-            change = take_over(opinions=asked.opinions, by=_me(request), seen=request.POST.get("seen", ""))
+            change = take_over(
+                opinions=selection.opinions, by=_me(request), seen=request.POST.get("seen", "")
+            )
         except (AnswersMoved, StaleEntries):
             context["moved_meanwhile"], status = True, 409
         else:
             _tell(request, change)
-            return redirect(f"{reverse('mapping:settle')}?{asked.named}")
-    found = agreed(asked.opinions)
-    top = max((n for label, n in found.labels if label != OTHER), default=1)
-    labels = [(label, n, min(100, round(100 * n / top))) for label, n in found.labels]
-    context |= {"found": found, "moved": found.moved[:SHOWN], "labels": labels}
+            return redirect(f"{reverse('mapping:settle')}?{selection.named}")
+    agreement_plan = plan_take_over(selection.opinions)
+    most_classes = max((n for label, n in agreement_plan.labels if label != OTHER), default=1)
+    labels = [(label, n, min(100, round(100 * n / most_classes))) for label, n in agreement_plan.labels]
+    context |= {"found": agreement_plan, "moved": agreement_plan.moved[:SHOWN], "labels": labels}
     return render(request, "mapping/settle_agreed.html", context, status=status)
 
 
 def _me(request: Request) -> AbstractBaseUser:
     user = request.user
-    assert isinstance(user, AbstractBaseUser)  # the pages ask for a permission
+    assert isinstance(user, AbstractBaseUser)  # every page requires a permission
     return user
 
 
 def _tell(request: Request, change: Change | None) -> None:
     if change is None:
-        messages.info(request, "The mapping says so already: nothing was changed.")
+        messages.info(request, "The mapping already has these answers. Nothing was changed.")
         return
     number = len(change.before)
-    messages.success(request, f"{number} class{'' if number == 1 else 'es'} confirmed as one act.")
+    messages.success(request, f"{number} class{'' if number == 1 else 'es'} confirmed in one act.")
 
 
-def _asked(request: Request) -> Asked:
-    """Raises Http404 for an unknown opinion, StillBlind for one's own that is not finished."""
-    everything = standings()
-    by_id = {str(row.opinion.pk): row for row in everything}
-    named = list(dict.fromkeys(request.GET.getlist("opinion")))
-    if unknown := [name for name in named if name not in by_id]:
+def _select(request: Request) -> Selection:
+    """Read the address. Raises Http404 for an unknown opinion, StillBlind for the user's unfinished one."""
+    all_standings = standings()
+    by_id = {str(row.opinion.pk): row for row in all_standings}
+    opinion_ids = list(dict.fromkeys(request.GET.getlist("opinion")))
+    if unknown := [name for name in opinion_ids if name not in by_id]:
         raise Http404(f"There is no opinion {unknown[0]}.")
-    chosen = [by_id[name] for name in named]
-    if blind := next((row for row in chosen if row.is_blind(request.user)), None):
+    chosen_standings = [by_id[name] for name in opinion_ids]
+    if blind := next((row for row in chosen_standings if row.is_blind(request.user)), None):
         raise StillBlind(blind)
-    if not chosen:
-        chosen = [row for row in everything if row.answered and not row.is_blind(request.user)][:2]
-    return Asked(
-        standings=everything,
-        opinions=[row.opinion for row in chosen],
+    if not chosen_standings:
+        visible = [row for row in all_standings if row.answered and not row.is_blind(request.user)]
+        chosen_standings = visible[:2]
+    return Selection(
+        standings=all_standings,
+        opinions=[row.opinion for row in chosen_standings],
         settled=request.GET.get("show") == "settled",
         narrowed=(request.GET["first"], request.GET["second"])
         if "first" in request.GET and "second" in request.GET
@@ -214,51 +219,54 @@ def _asked(request: Request) -> Asked:
 
 def _answer(
     request: Request,
-    asked: Asked,
+    selection: Selection,
     *,
     status: int = 200,
     stale: int | None = None,
     **more: Any,
 ) -> HttpResponse:
-    context: dict[str, Any] = {"asked": asked, "shown": {opinion.pk for opinion in asked.opinions}}
+    context: dict[str, Any] = {"asked": selection, "shown": {opinion.pk for opinion in selection.opinions}}
     context |= {
-        "choosable": [(row, row.is_blind(request.user)) for row in asked.standings],
-        "in_work": next((row.opinion for row in asked.standings if row.is_blind(request.user)), None),
+        "choosable": [(row, row.is_blind(request.user)) for row in selection.standings],
+        "in_work": next((row.opinion for row in selection.standings if row.is_blind(request.user)), None),
     }
-    if asked.opinions:
-        context |= _lists(request, asked, stale)
+    if selection.opinions:
+        context |= _lists(request, selection, stale)
     newest = newest_change(by=_me(request))
-    if newest and newest.action in UNDONE_HERE:
+    if newest and newest.action in UNDOABLE:
         context["newest"] = newest
     fragment = request.htmx and not request.htmx.history_restore_request
     template = "mapping/_settle.html" if fragment else "mapping/settle.html"
     return render(request, template, context | more, status=status)
 
 
-def _lists(request: Request, asked: Asked, stale: int | None) -> dict[str, Any]:
-    waiting, settled = open_rows(asked.opinions), settled_rows(asked.opinions)
-    if asked.narrowed:
-        waiting, settled = saying(waiting, *asked.narrowed), saying(settled, *asked.narrowed)
-    rows = (settled if asked.settled else waiting).select_related("changed_by")
+def _lists(request: Request, selection: Selection, stale: int | None) -> dict[str, Any]:
+    open_entries, settled_entries = open_rows(selection.opinions), settled_rows(selection.opinions)
+    if selection.narrowed:
+        open_entries, settled_entries = (
+            filter_by_labels(open_entries, *selection.narrowed),
+            filter_by_labels(settled_entries, *selection.narrowed),
+        )
+    rows = (settled_entries if selection.settled else open_entries).select_related("changed_by")
     behind, in_front = request.GET.get("behind", ""), request.GET.get("before", "")
     page = queue.page(rows, size=PER_PAGE, behind=behind, in_front=in_front)
     if not page.rows and (behind or in_front):
-        page = queue.page(rows, size=PER_PAGE)  # the last of a page was settled
+        page = queue.page(rows, size=PER_PAGE)  # the last row of the page was settled
     entries = [entry for entry in page.rows if entry.pk != stale]
     if stale is not None:
-        shown = MappingEntry.objects.select_related("scene_class", "hashtag", "changed_by")
-        entries.insert(0, shown.get(pk=stale))
-    found = _rows(request, asked.opinions, entries)
-    open_count, settled_count = waiting.order_by().count(), settled.order_by().count()
+        all_entries = MappingEntry.objects.select_related("scene_class", "hashtag", "changed_by")
+        entries.insert(0, all_entries.get(pk=stale))
+    list_rows = _rows(request, selection.opinions, entries)
+    open_count, settled_count = open_entries.order_by().count(), settled_entries.order_by().count()
     return {
         "page": page,
-        "stale": found[0] if stale else None,
-        "rows": found[1:] if stale else found,
+        "stale": list_rows[0] if stale else None,
+        "rows": list_rows[1:] if stale else list_rows,
         "open_count": open_count,
         "settled_count": settled_count,
         "total": open_count + settled_count,
-        # Only when a template asks: it looks at every class, and is not on what htmx gets.
-        "agreement": cache(lambda: agreement(patterns(sides(asked.opinions)))),
+        # Lazy: it reads every class, and the fragments for htmx do not show it.
+        "agreement": cache(lambda: agreement(patterns(sides(selection.opinions)))),
     }
 
 
@@ -266,18 +274,21 @@ def _rows(request: Request, opinions: Sequence[Opinion], entries: Sequence[Mappi
     answers = answers_of(opinions, [entry.scene_class_id for entry in entries])
     keys = [entry.scene_class.key for entry in entries]
     photos = downstream.get().example_photos(keys, user=request.user, per_class=PHOTOS)
-    names = {opinion.pk: opinion for opinion in opinions}
-    found = []
+    opinion_by_id = {opinion.pk: opinion for opinion in opinions}
+    rows = []
     for entry in entries:
-        said = [answers[pk, entry.scene_class_id] for pk in names if (pk, entry.scene_class_id) in answers]
-        for answer in said:
-            answer.opinion = names[answer.opinion_id or 0]  # or each would ask for its name
-        found.append(Row(entry, _choices(entry, said), photos.get(entry.scene_class.key, [])))
-    return found
+        entry_answers = [
+            answers[pk, entry.scene_class_id] for pk in opinion_by_id if (pk, entry.scene_class_id) in answers
+        ]
+        for answer in entry_answers:
+            # Otherwise each answer would query its opinion.
+            answer.opinion = opinion_by_id[answer.opinion_id or 0]
+        rows.append(Row(entry, _choices(entry, entry_answers), photos.get(entry.scene_class.key, [])))
+    return rows
 
 
 def _choices(entry: MappingEntry, answers: Sequence[MappingEntry]) -> list[Choice]:
-    """One for each label that an opinion gives, then the mapping's where no opinion says so, then other."""
+    """The labels of the opinions, then the label of the mapping and other, unless already listed."""
     choices: dict[str, Choice] = {}
     for answer in answers:
         label = answer.label or OTHER

@@ -1,15 +1,20 @@
-"""A mapping of seven classes, for tests that need no more."""
+"""A mapping of seven classes, enough for most tests."""
 
 from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from mapping.files.catalogue import DATA, load_catalogue
+from mapping.lexicon import wordnet
 from mapping.models import OTHER, Hashtag, MappingEntry, SceneClass
 from mapping.releases import publish_release
+
+if TYPE_CHECKING:
+    from nltk.corpus.reader.wordnet import WordNetCorpusReader
 
 FEW = {
     "a/abbey": ("church", "abbey.n.01"),
@@ -24,7 +29,7 @@ FEW = {
 
 @pytest.fixture
 def few(db: None) -> None:
-    """Their labels stand in release 1. Loaded ten times as quickly as the catalogue."""
+    """Seven classes, published as release 1. Loads ten times as quickly as the catalogue."""
     names = ("art", "beach", "church", "shopping", "sport", "street")
     Hashtag.objects.bulk_create(
         Hashtag(name=name, posts=10**7, source="counted", counted_on="2019") for name in names
@@ -39,20 +44,26 @@ def few(db: None) -> None:
 
 
 @pytest.fixture(scope="session")
+def reader() -> WordNetCorpusReader:
+    """nltk's WordNet. Reading its index takes four seconds: the tests that need it are in one process."""
+    return wordnet.reader()
+
+
+@pytest.fixture(scope="session")
 def few_classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The classes that both tables name, and four more: quick to load."""
+    """A short catalogue: the classes that both tables of the thesis name, and four more."""
     with (DATA / "sun397.csv").open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
     file = tmp_path_factory.mktemp("catalogue") / "few.csv"
     with file.open("w", encoding="utf-8", newline="") as lines:
         writer = csv.DictWriter(lines, rows[0].keys())
         writer.writeheader()
-        named = ("/a/abbey", "/b/bar", "/b/beach", "/b/bookstore")
-        writer.writerows(row for row in rows if row["printed_hashtag"] or row["raw_name"] in named)
+        keys = ("/a/abbey", "/b/bar", "/b/beach", "/b/bookstore")
+        writer.writerows(row for row in rows if row["printed_hashtag"] or row["raw_name"] in keys)
     return file
 
 
 @pytest.fixture
 def two_tables(db: None, few_classes: Path) -> None:
-    """These classes, and the thesis's two tables as opinions of them."""
+    """The short catalogue, with the thesis's two tables as opinions."""
     load_catalogue(classes_file=few_classes)

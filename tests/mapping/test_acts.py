@@ -1,4 +1,4 @@
-"""Many classes decided as one act, and acts taken back one by one; never over somebody else's."""
+"""Deciding about many classes as one act, and undoing acts one by one, but never another person's."""
 
 from __future__ import annotations
 
@@ -38,95 +38,95 @@ def entries(number: int) -> list[MappingEntry]:
     return list(MappingEntry.objects.order_by("scene_class__key")[:number])
 
 
-def give(by: User, hashtag: str, chosen: list[MappingEntry]) -> Change | None:
+def give(by: User, hashtag: str, targets: list[MappingEntry]) -> Change | None:
     return change_many(
         by=by,
         action=Change.Action.GROUP,
-        decisions={entry.pk: Decision(hashtag) for entry in chosen},
-        versions={entry.pk: entry.version for entry in chosen},
+        decisions={entry.pk: Decision(hashtag) for entry in targets},
+        versions={entry.pk: entry.version for entry in targets},
     )
 
 
-def labels(chosen: list[MappingEntry]) -> list[str | None]:
-    return [MappingEntry.objects.get(pk=entry.pk).label for entry in chosen]
+def labels(targets: list[MappingEntry]) -> list[str | None]:
+    return [MappingEntry.objects.get(pk=entry.pk).label for entry in targets]
 
 
 def test_group_is_one_act_and_keeps_senses(ann: User) -> None:
-    chosen = entries(5)
-    act = give(ann, "art", chosen)
+    targets = entries(5)
+    act = give(ann, "art", targets)
     assert act is not None
     assert len(act.before) == 5
-    for was in chosen:
+    for was in targets:
         entry = MappingEntry.objects.get(pk=was.pk)
         assert (entry.label, entry.status, entry.sense) == ("art", "confirmed", was.sense)
         newest = entry.history.first()
         assert (newest.history_user, newest.history_change_reason) == (ann, "confirmed as a group")
 
 
-def test_one_moved_class_stops_the_whole_group(ann: User, bob: User) -> None:
-    chosen = entries(5)
-    before = labels(chosen)
-    change_entry(entry_id=chosen[2].pk, version=1, by=bob, decision=Decision("sport"))
+def test_one_stale_class_stops_the_whole_group(ann: User, bob: User) -> None:
+    targets = entries(5)
+    before = labels(targets)
+    change_entry(entry_id=targets[2].pk, version=1, by=bob, decision=Decision("sport"))
     with pytest.raises(StaleEntries) as stale:
-        give(ann, "art", chosen)
-    assert [entry.pk for entry in stale.value.current] == [chosen[2].pk]
-    assert labels(chosen) == [*before[:2], "sport", *before[3:]]
+        give(ann, "art", targets)
+    assert [entry.pk for entry in stale.value.current] == [targets[2].pk]
+    assert labels(targets) == [*before[:2], "sport", *before[3:]]
 
 
-def test_repeated_click_is_no_second_act(ann: User) -> None:
-    chosen = entries(5)
-    give(ann, "art", chosen)
-    assert give(ann, "art", chosen) is None
+def test_repeated_click_creates_no_second_act(ann: User) -> None:
+    targets = entries(5)
+    give(ann, "art", targets)
+    assert give(ann, "art", targets) is None
     assert Change.objects.count() == 1
 
 
-def test_unknown_hashtag_keeps_nothing(ann: User) -> None:
+def test_unknown_hashtag_saves_nothing(ann: User) -> None:
     with pytest.raises(Hashtag.DoesNotExist):
         give(ann, "nonsense", entries(2))
     assert not Change.objects.exists()
 
 
-def test_undo_goes_back_many_steps_as_new_entries_of_the_history(ann: User) -> None:
-    chosen = entries(3)
-    before = labels(chosen)
+def test_undo_reverts_many_acts_and_each_adds_to_the_history(ann: User) -> None:
+    targets = entries(3)
+    before = labels(targets)
     for hashtag in ("art", "sport", "other"):
-        chosen = entries(3)
-        give(ann, hashtag, chosen)
-    for expected in (["sport"] * 3, ["art"] * 3, before):
+        targets = entries(3)
+        give(ann, hashtag, targets)
+    for expected_labels in (["sport"] * 3, ["art"] * 3, before):
         act = newest_change(by=ann)
         assert act is not None
-        assert len(undo_change(change_id=act.pk, by=ann).restored) == 3
-        assert labels(chosen) == expected
+        assert len(undo_change(change_id=act.pk, by=ann).restored_entries) == 3
+        assert labels(targets) == expected_labels
     assert newest_change(by=ann) is None
-    entry = MappingEntry.objects.get(pk=chosen[0].pk)
+    entry = MappingEntry.objects.get(pk=targets[0].pk)
     assert (entry.status, entry.change) == ("imported", None)
     assert entry.history.count() == 7  # with its beginning
     assert entry.history.first().history_change_reason == "undone"
 
 
-def test_undo_twice_by_one_click_takes_back_one_act(ann: User) -> None:
-    chosen = entries(1)
-    give(ann, "art", chosen)
+def test_repeated_undo_reverts_only_one_act(ann: User) -> None:
+    targets = entries(1)
+    give(ann, "art", targets)
     give(ann, "sport", entries(1))
     act = newest_change(by=ann)
     assert act is not None
     undo_change(change_id=act.pk, by=ann)
-    assert undo_change(change_id=act.pk, by=ann).restored == []
-    assert labels(chosen) == ["art"]
+    assert undo_change(change_id=act.pk, by=ann).restored_entries == []
+    assert labels(targets) == ["art"]
 
 
-def test_undo_leaves_what_somebody_else_decided_since(ann: User, bob: User) -> None:
-    chosen = entries(2)
-    before = labels(chosen)
-    act = give(ann, "art", chosen)
+def test_undo_keeps_later_decisions_of_others(ann: User, bob: User) -> None:
+    targets = entries(2)
+    before = labels(targets)
+    act = give(ann, "art", targets)
     assert act is not None
-    change_entry(entry_id=chosen[0].pk, version=2, by=bob, decision=Decision("sport"))
-    undone = undo_change(change_id=act.pk, by=ann)
-    assert [entry.pk for entry in undone.kept] == [chosen[0].pk]
-    assert labels(chosen) == ["sport", before[1]]
+    change_entry(entry_id=targets[0].pk, version=2, by=bob, decision=Decision("sport"))
+    result = undo_change(change_id=act.pk, by=ann)
+    assert [entry.pk for entry in result.kept_entries] == [targets[0].pk]
+    assert labels(targets) == ["sport", before[1]]
 
 
-def test_nobody_undoes_for_another(ann: User, bob: User) -> None:
+def test_nobody_can_undo_the_act_of_another(ann: User, bob: User) -> None:
     act = give(ann, "art", entries(1))
     assert act is not None
     with pytest.raises(NotYours):
@@ -134,11 +134,11 @@ def test_nobody_undoes_for_another(ann: User, bob: User) -> None:
     assert newest_change(by=bob) is None
 
 
-def test_one_act_is_never_about_mapping_and_opinion(ann: User) -> None:
+def test_one_act_cannot_mix_mapping_and_opinion(ann: User) -> None:
     opinion = Opinion.objects.create(name="ann's", owner=ann)
     first = entries(1)[0]
     answer = MappingEntry.everywhere.create(scene_class=first.scene_class, opinion=opinion)
-    with pytest.raises(ValueError, match="One act"):
+    with pytest.raises(ValueError, match="All entries of an act"):
         give(ann, "art", [first, answer])
     assert answer not in MappingEntry.objects.all()
     act = give(ann, "art", [answer])
@@ -147,8 +147,8 @@ def test_one_act_is_never_about_mapping_and_opinion(ann: User) -> None:
 
 
 def test_queries_do_not_grow_with_the_group(ann: User) -> None:
-    with CaptureQueriesContext(connection) as few:
+    with CaptureQueriesContext(connection) as queries_for_two:
         give(ann, "art", entries(2))
-    with CaptureQueriesContext(connection) as many:
+    with CaptureQueriesContext(connection) as queries_for_seven:
         give(ann, "sport", entries(7))
-    assert len(many) == len(few)
+    assert len(queries_for_seven) == len(queries_for_two)

@@ -1,4 +1,4 @@
-"""Many classes by one form: whole or not at all, undone as one, never over somebody else's change."""
+"""One form changes many classes: all or none, undone together, never overwriting another person's change."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def test_ticked_classes_get_the_hashtag_as_one_act(client_for: ClientFor) -> Non
     assert response.redirect_chain == [("/mapping/?q=a", 302)]
     assert b"3 classes: #art. Saved." in response.content
     assert labels() == ["art"] * 3
-    undone = client.post("/mapping/undo/", {"change": Change.objects.get().pk}, follow=True)
-    assert b"Undone: 3 classes as before." in undone.content
+    response = client.post("/mapping/undo/", {"change": Change.objects.get().pk}, follow=True)
+    assert b"Undone: 3 classes restored." in response.content
     assert labels() == ["church", "street", "beach"]
 
 
@@ -49,7 +49,7 @@ def test_history_says_how_it_was_decided(client_for: ClientFor, action: str) -> 
     assert entries()[0].history.first().history_change_reason == Change.Action(action).label
 
 
-def test_keep_confirms_each_as_it_stands(client_for: ClientFor) -> None:
+def test_keep_confirms_each_present_answer(client_for: ClientFor) -> None:
     client_for("curator").post("/mapping/decide/", form("keep"))
     assert [(entry.label, entry.status) for entry in entries()] == [
         ("church", "confirmed"),
@@ -58,14 +58,14 @@ def test_keep_confirms_each_as_it_stands(client_for: ClientFor) -> None:
     ]
 
 
-def test_repeated_click_is_one_act(client_for: ClientFor) -> None:
+def test_repeated_click_creates_one_act(client_for: ClientFor) -> None:
     client, data = client_for("curator"), form("art")
     client.post("/mapping/decide/", data)
-    assert b"They say so already" in client.post("/mapping/decide/", data, follow=True).content
+    assert b"already have this answer" in client.post("/mapping/decide/", data, follow=True).content
     assert Change.objects.count() == 1
 
 
-def test_stale_page_saves_nothing_and_says_which(
+def test_stale_page_saves_nothing_and_names_the_changed_class(
     client_for: ClientFor, user_for: Callable[..., User]
 ) -> None:
     data = form("art")
@@ -85,16 +85,18 @@ def test_stale_page_saves_nothing_and_says_which(
         ({"hashtag": "nonsense"}, "“nonsense” is not a known hashtag"),
         ({"hashtag": ""}, "Choose a hashtag"),
         ({"pick": []}, "No class is ticked"),
-        ({"pick": ["999999:1"]}, "not there any more"),
+        ({"pick": ["999999:1"]}, "no longer exist"),
     ],
 )
-def test_what_cannot_be_done_is_said(client_for: ClientFor, changes: dict[str, Any], words: str) -> None:
+def test_bad_input_is_explained_and_nothing_saved(
+    client_for: ClientFor, changes: dict[str, Any], words: str
+) -> None:
     response = client_for("curator").post("/mapping/decide/", form("art", **changes), follow=True)
     assert words in response.content.decode()
     assert labels() == ["church", "street", "beach"]
 
 
-def test_undecided_class_has_nothing_to_keep(client_for: ClientFor) -> None:
+def test_undecided_class_cannot_be_confirmed_without_an_answer(client_for: ClientFor) -> None:
     MappingEntry.objects.filter(scene_class__key="a/abbey").update(status="undecided", hashtag=None)
     response = client_for("curator").post("/mapping/decide/", form("keep"), follow=True)
     assert b"a/abbey has no answer yet" in response.content
@@ -110,41 +112,41 @@ def test_undecided_class_has_nothing_to_keep(client_for: ClientFor) -> None:
         {"pick": ["1:1"] * (settings.MAX_BULK_CLASSES + 1)},
     ],
 )
-def test_form_that_no_page_of_ours_sends_is_refused(client_for: ClientFor, changes: dict[str, Any]) -> None:
+def test_forged_form_is_refused(client_for: ClientFor, changes: dict[str, Any]) -> None:
     assert client_for("curator").post("/mapping/decide/", form("art", **changes)).status_code == 400
     assert not Change.objects.exists()
 
 
-def test_next_never_leads_to_another_site(client_for: ClientFor) -> None:
+def test_next_never_redirects_to_another_site(client_for: ClientFor) -> None:
     response = client_for("curator").post("/mapping/decide/", form("art", next="https://example.org/"))
     assert response["Location"] == "/mapping/"
 
 
-def test_somebody_elses_opinion_is_out_of_reach(client_for: ClientFor, user_for: Callable[..., User]) -> None:
+def test_opinion_of_another_cannot_be_changed(client_for: ClientFor, user_for: Callable[..., User]) -> None:
     opinion = Opinion.objects.create(name="ann's", owner=user_for("curator", "ann"))
     response = client_for("curator", "bob").post("/mapping/decide/", form("art", opinion=opinion.pk))
     assert response.status_code in (403, 404)
 
 
 @pytest.mark.parametrize(("role", "status"), [("stranger", 302), ("viewer", 403), ("admin", 403)])
-def test_only_curators(client_for: ClientFor, role: str, status: int) -> None:
+def test_only_curators_have_access(client_for: ClientFor, role: str, status: int) -> None:
     assert client_for(role).post("/mapping/decide/", form("art")).status_code == status
     assert client_for(role).post("/mapping/undo/", {"change": 1}).status_code == status
     assert not Change.objects.exists()
 
 
-def test_nobody_undoes_for_another(client_for: ClientFor) -> None:
+def test_nobody_can_undo_the_act_of_another(client_for: ClientFor) -> None:
     client_for("curator", "ann").post("/mapping/decide/", form("art"))
     change = Change.objects.get()
     assert client_for("curator", "bob").post("/mapping/undo/", {"change": change.pk}).status_code == 403
     assert labels() == ["art"] * 3
 
 
-def test_history_brings_an_earlier_answer_back(client_for: ClientFor) -> None:
+def test_earlier_answer_can_be_restored_from_the_history(client_for: ClientFor) -> None:
     client = client_for("curator")
     client.post("/mapping/decide/", form("art"))
     abbey = entries()[0]
     assert b"Restore" in client.get(f"/mapping/{abbey.pk}/").content
-    then = abbey.history.last()
-    client.post(f"/mapping/{abbey.pk}/", {"version": 2, "hashtag": "church", "sense": then.sense})
+    first_line = abbey.history.last()
+    client.post(f"/mapping/{abbey.pk}/", {"version": 2, "hashtag": "church", "sense": first_line.sense})
     assert entries()[0].label == "church"

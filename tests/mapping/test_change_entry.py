@@ -1,4 +1,4 @@
-"""A curator changes one class: saved with who and when, never over somebody else's change."""
+"""A curator changes one class. The history says who and when; nobody's change is overwritten."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def choice(entry: MappingEntry, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def test_curator_saves_and_the_history_says_who_and_when(entry: MappingEntry, client_for: ClientFor) -> None:
+def test_history_says_who_saved_what(entry: MappingEntry, client_for: ClientFor) -> None:
     client = client_for("curator")
     response = client.post(
         f"/mapping/{entry.pk}/", choice(entry, hashtag="art", note="toys are art"), follow=True
@@ -53,7 +53,7 @@ def test_other_is_a_decision(entry: MappingEntry, client_for: ClientFor) -> None
     assert (entry.hashtag, entry.label) == (None, "other")
 
 
-def test_repeated_click_is_one_change(entry: MappingEntry, client_for: ClientFor) -> None:
+def test_repeated_click_saves_once(entry: MappingEntry, client_for: ClientFor) -> None:
     client = client_for("curator")
     for _ in range(2):
         assert client.post(f"/mapping/{entry.pk}/", choice(entry, hashtag="art")).status_code == 302
@@ -74,7 +74,7 @@ def test_stale_page_gets_both_versions_and_overwrites_nothing(
     assert 'value="by bob"' in response.content.decode()
     entry.refresh_from_db()
     assert entry.label == "art"
-    # The form now carries the current version: saving again is a decision, made with both in sight.
+    # The form now carries the current version: saving again is a decision by somebody who has seen both.
     again = choice(entry, hashtag="entertainment", note="by bob")
     assert client_for("curator", "bob").post(f"/mapping/{entry.pk}/", again).status_code == 302
     entry.refresh_from_db()
@@ -98,7 +98,7 @@ def test_only_curators_save(entry: MappingEntry, client_for: ClientFor, role: st
         ("sense", "toyshop.n.99", "WordNet has no noun sense"),
     ],
 )
-def test_wrong_input_is_named_and_the_rest_kept(
+def test_bad_field_is_named_and_other_fields_kept(
     entry: MappingEntry, client_for: ClientFor, field: str, value: str, words: str
 ) -> None:
     data = choice(entry, note="my long thought", **{field: value})
@@ -118,23 +118,23 @@ def test_choosing_a_sense_shows_its_hypernyms(entry: MappingEntry, client_for: C
     assert b'value="land.n.04"' in response.content
 
 
-def test_save_and_next_stays_in_the_list_one_came_from(entry: MappingEntry, client_for: ClientFor) -> None:
+def test_save_and_next_keeps_the_filters_of_the_list(entry: MappingEntry, client_for: ClientFor) -> None:
     url = f"/mapping/{entry.pk}/?hashtag=shopping"
     response = client_for("curator").post(url, choice(entry, hashtag="shopping", then="next", note="x"))
     following = MappingEntry.objects.filter(
         hashtag__name="shopping", scene_class__key__gt="t/toyshop"
     ).first()
-    expected = following.pk if following else entry.pk
-    assert response["Location"] == f"/mapping/{expected}/?hashtag=shopping"
+    target = following.pk if following else entry.pk
+    assert response["Location"] == f"/mapping/{target}/?hashtag=shopping"
 
 
-def test_without_wordnet_the_page_says_so_and_words_are_typed(
+def test_without_wordnet_the_page_accepts_typed_words(
     entry: MappingEntry, client_for: ClientFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing() -> None:
+    def raise_missing() -> None:
         raise wordnet.WordNetMissing
 
-    monkeypatch.setattr(wordnet, "_nouns", missing)
+    monkeypatch.setattr(wordnet, "_nouns", raise_missing)
     client = client_for("curator")
     assert b"scripts/get_wordnet.py" in client.get(f"/mapping/{entry.pk}/").content
     data = choice(entry, sense="", hypernym_sense="", synset="toy store", hypernym="store", hashtag="art")
@@ -143,9 +143,7 @@ def test_without_wordnet_the_page_says_so_and_words_are_typed(
     assert (entry.synset, entry.hypernym) == ("toy store", "store")
 
 
-def test_wrong_input_on_a_stale_page_does_not_make_the_page_fresh(
-    entry: MappingEntry, client_for: ClientFor
-) -> None:
+def test_bad_input_does_not_refresh_a_stale_page(entry: MappingEntry, client_for: ClientFor) -> None:
     client_for("curator", "ann").post(f"/mapping/{entry.pk}/", choice(entry, hashtag="art"))
     bob = client_for("curator", "bob")
     response = bob.post(f"/mapping/{entry.pk}/", choice(entry, hashtag=""))
@@ -153,7 +151,9 @@ def test_wrong_input_on_a_stale_page_does_not_make_the_page_fresh(
     assert bob.post(f"/mapping/{entry.pk}/", choice(entry, hashtag="bar")).status_code == 409
 
 
-def test_what_was_chosen_and_typed_survives_another_sense(entry: MappingEntry, client_for: ClientFor) -> None:
+def test_choosing_another_sense_keeps_hypernym_and_typed_words(
+    entry: MappingEntry, client_for: ClientFor
+) -> None:
     query = "sense=bookshop.n.01&hypernym_sense=shop.n.01&hypernym=my+word"
     response = client_for("curator").get(f"/mapping/{entry.pk}/?{query}", headers={"HX-Request": "true"})
     page = response.content.decode()
@@ -162,7 +162,7 @@ def test_what_was_chosen_and_typed_survives_another_sense(entry: MappingEntry, c
     assert response["Vary"].startswith("HX-Request") or "HX-Request" in response["Vary"]
 
 
-def test_hypernym_from_elsewhere_stays_choosable(entry: MappingEntry, client_for: ClientFor) -> None:
+def test_hypernym_outside_the_path_can_still_be_chosen(entry: MappingEntry, client_for: ClientFor) -> None:
     MappingEntry.objects.filter(pk=entry.pk).update(hypernym_sense="forest.n.02", hypernym="forest")
     page = client_for("curator").get(f"/mapping/{entry.pk}/").content.decode()
     assert 'value="forest.n.02" checked' in page

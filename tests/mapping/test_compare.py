@@ -15,9 +15,9 @@ from django.test.utils import CaptureQueriesContext
 from mapping.acts import Decision, change_entry
 from mapping.impact import Step, impact_between, impact_of_publishing
 from mapping.models import Hashtag, MappingEntry, Release, SceneClass
-from mapping.releases import Frozen, Move, compare, publish_release
+from mapping.releases import FrozenClass, Move, compare, publish_release
 from mapping.views import releases
-from tests.mapping.test_downstream import photo_set, trained
+from tests.mapping.test_downstream import create_run, photo_set
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("few")]
 ClientFor = Callable[..., Client]
@@ -48,19 +48,19 @@ def three(decide: Callable[..., None]) -> list[Release]:
     return [Release.objects.get(number=1), second, publish_release(by=None, note="Abbeys are art")]
 
 
-def test_state_is_compared_by_label_and_senses() -> None:
-    shop = Frozen("shopping", "shop.n.01", "shop", "building.n.01", "building")
+def test_states_are_compared_by_label_and_senses() -> None:
+    shop = FrozenClass("shopping", "shop.n.01", "shop", "building.n.01", "building")
     other = shop._replace(hypernym_sense="store.n.01", hypernym="store")
-    found = compare({"a": shop, "b": shop, "c": shop}, {"a": shop, "b": other, "d": shop})
-    assert found == [
+    differences = compare({"a": shop, "b": shop, "c": shop}, {"a": shop, "b": other, "d": shop})
+    assert differences == [
         Move("b", "shopping", "shopping", "hypernym building.n.01 → store.n.01"),
         Move("c", "shopping", None),
         Move("d", None, "shopping"),
     ]
-    assert [move.kind for move in found] == ["reworded", "left out", "added"]
+    assert [move.kind for move in differences] == ["reworded", "left out", "added"]
 
 
-def test_releases_that_are_no_neighbours(three: list[Release]) -> None:
+def test_releases_that_are_not_neighbours_can_be_compared(three: list[Release]) -> None:
     photo_set("SUN", {"t/toyshop": 5, "a/abbey": 2, "b/beach": 9})
     impact = impact_between(three[0], three[2])
     assert impact.kinds == [("moved", 2), ("left out", 1), ("reworded", 1)]
@@ -71,7 +71,7 @@ def test_releases_that_are_no_neighbours(three: list[Release]) -> None:
     assert (impact.emptied, impact.first) == (["church", "shopping"], ["art"])
 
 
-def test_steps_with_most_classes_first(decide: Callable[..., None]) -> None:
+def test_steps_are_ordered_by_number_of_classes(decide: Callable[..., None]) -> None:
     decide(abbey="art", toyshop="sport", shoe_shop="sport")
     steps = impact_of_publishing(Release.objects.first()).steps
     assert [(s.before, s.after, s.classes) for s in steps] == [
@@ -80,7 +80,7 @@ def test_steps_with_most_classes_first(decide: Callable[..., None]) -> None:
     ]
 
 
-def test_without_photos_a_class_counts_for_its_hashtag(decide: Callable[..., None]) -> None:
+def test_without_photos_each_class_counts_as_one_photo(decide: Callable[..., None]) -> None:
     Hashtag.objects.create(name="toys", posts=10**7, source="x", counted_on="2026")
     decide(toyshop="toys")
     impact = impact_of_publishing(Release.objects.first())
@@ -88,7 +88,7 @@ def test_without_photos_a_class_counts_for_its_hashtag(decide: Callable[..., Non
 
 
 def test_page_shows_moves_photos_and_stale_runs(three: list[Release], client_for: ClientFor) -> None:
-    run = trained(photo_set("SUN", {"t/toyshop": 5}), release=1)
+    run = create_run(photo_set("SUN", {"t/toyshop": 5}), release=1)
     html = client_for("viewer").get(URL, {"before": 1, "after": 3}).content.decode()
     assert "Release 1 → release 3" in html
     assert "<b>2</b> <span>classes moved</span>" in html
@@ -99,7 +99,7 @@ def test_page_shows_moves_photos_and_stale_runs(three: list[Release], client_for
     assert "chamber.n.03" in html
 
 
-def test_page_without_names_shows_the_newest_two(three: list[Release], client_for: ClientFor) -> None:
+def test_page_shows_the_newest_two_releases_by_default(three: list[Release], client_for: ClientFor) -> None:
     html = client_for("viewer").get(URL).content.decode()
     assert "Release 2 → release 3" in html
     assert "a/abbey" in html
@@ -112,15 +112,15 @@ def test_order_can_be_swapped(three: list[Release], client_for: ClientFor) -> No
     assert "<b>1</b> <span>class added</span>" in html
 
 
-def test_same_release_twice_differs_in_nothing(three: list[Release], client_for: ClientFor) -> None:
+def test_release_does_not_differ_from_itself(three: list[Release], client_for: ClientFor) -> None:
     assert b"two releases do not differ" in client_for("viewer").get(URL, {"before": 1, "after": 1}).content
 
 
-def test_one_release_has_nothing_to_be_compared_with(client_for: ClientFor) -> None:
+def test_single_release_cannot_be_compared(client_for: ClientFor) -> None:
     assert b"There is 1 release so far" in client_for("viewer").get(URL).content
 
 
-def test_unknown_number_is_a_clear_error(client_for: ClientFor) -> None:
+def test_unknown_release_is_reported(client_for: ClientFor) -> None:
     client = client_for("viewer")
     for number in ("7", "x", "-1", "1.5", "<b>"):
         response = client.get(URL, {"before": "1", "after": number})
@@ -130,7 +130,7 @@ def test_unknown_number_is_a_clear_error(client_for: ClientFor) -> None:
         assert "<b>" not in alert
 
 
-def test_list_is_narrowed_to_one_step_or_kind(three: list[Release], client_for: ClientFor) -> None:
+def test_list_can_be_narrowed_to_one_step_or_kind(three: list[Release], client_for: ClientFor) -> None:
     client = client_for("viewer")
 
     def keys(**narrow: str) -> list[str]:
@@ -158,7 +158,7 @@ def test_csv_has_every_class_that_differs(three: list[Release], client_for: Clie
     ]
 
 
-def test_csv_runs_no_formula_in_a_spreadsheet(client_for: ClientFor) -> None:
+def test_csv_disarms_spreadsheet_formulas(client_for: ClientFor) -> None:
     formula = SceneClass.objects.create(key="=cmd()", name="formula")
     MappingEntry.objects.create(scene_class=formula, status="imported")
     publish_release(by=None, note="A formula")
@@ -184,12 +184,12 @@ def test_release_shows_what_it_changed_and_is_paged(
 
 
 @pytest.mark.parametrize(("role", "status"), [("stranger", 302), ("validator", 403), ("viewer", 200)])
-def test_who_may_compare(client_for: ClientFor, role: str, status: int) -> None:
+def test_comparison_needs_permission_to_view(client_for: ClientFor, role: str, status: int) -> None:
     assert client_for(role).get(URL).status_code == status
 
 
-def test_publish_page_says_what_publishing_does(decide: Callable[..., None], client_for: ClientFor) -> None:
-    run = trained(photo_set("SUN", {"t/toyshop": 5, "a/abbey": 1}), release=1)
+def test_publish_page_shows_the_impact(decide: Callable[..., None], client_for: ClientFor) -> None:
+    run = create_run(photo_set("SUN", {"t/toyshop": 5, "a/abbey": 1}), release=1)
     decide(toyshop="art")
     html = client_for("curator").get("/mapping/releases/publish/").content.decode()
     assert "<b>5</b> <span>photos relabelled</span>" in html
@@ -201,23 +201,25 @@ def test_publish_page_says_what_publishing_does(decide: Callable[..., None], cli
     assert rows[1:] == ["t/toyshop,moved,shopping,art,,5"]
 
 
-def test_queries_do_not_grow_with_what_differs(client_for: ClientFor, decide: Callable[..., None]) -> None:
+def test_queries_do_not_grow_with_the_number_of_differences(
+    client_for: ClientFor, decide: Callable[..., None]
+) -> None:
     client = client_for("curator")
     photos = photo_set(
         "SUN", dict.fromkeys(MappingEntry.objects.values_list("scene_class__key", flat=True), 1)
     )
-    trained(photos, release=1)
+    create_run(photos, release=1)
     decide(toyshop="art")
     publish_release(by=None, note="one")
     addresses = (URL, "/mapping/releases/2/", "/mapping/releases/publish/")
     decide(abbey="art")
-    few = [count_queries(client, address) for address in addresses]
+    before = [count_queries(client, address) for address in addresses]
     MappingEntry.objects.update(hashtag=Hashtag.objects.get(name="sport"), status="confirmed")
     publish_release(by=None, note="all")
-    trained(photos, release=1)
+    create_run(photos, release=1)
     MappingEntry.objects.update(hashtag=None)
-    many = [count_queries(client, address) for address in (URL, "/mapping/releases/3/", addresses[2])]
-    assert many == few
+    after = [count_queries(client, address) for address in (URL, "/mapping/releases/3/", addresses[2])]
+    assert after == before
 
 
 def count_queries(client: Client, address: str) -> int:

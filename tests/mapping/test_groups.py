@@ -1,4 +1,4 @@
-"""Group pages: the same suggestion together, confirmed as one act; the unticked stay to do."""
+"""Group pages: classes with the same suggestion, confirmed as one act; unticked classes remain to do."""
 
 from __future__ import annotations
 
@@ -30,33 +30,35 @@ def taught(user_for: Callable[..., User]) -> None:
         change_entry(entry_id=entry_of(key).pk, version=1, by=user_for("curator"), decision=decision)
 
 
-def shown(client: Client, query: str = "") -> Any:
+def groups_of(client: Client, query: str = "") -> Any:
     return client.get(f"/mapping/groups/{query}").context["found"]
 
 
-def test_group_has_what_is_to_do_with_the_same_suggestion(
+def test_group_contains_unconfirmed_classes_with_the_same_suggestion(
     client_for: ClientFor, taught: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(groups, "SURE", 0)
-    found = shown(client_for("curator"), "?label=church")
-    assert found.chosen == "church"
-    assert [member.entry.scene_class.key for member in found.members] == ["c/chapel"]
-    assert sum(group.count for group in found.groups) == 4
+    page = groups_of(client_for("curator"), "?label=church")
+    assert page.chosen == "church"
+    assert [member.entry.scene_class.key for member in page.members] == ["c/chapel"]
+    assert sum(group.count for group in page.groups) == 4
 
 
-def test_unlikely_answers_are_the_group_of_the_unsure_at_the_end(
+def test_classes_with_unlikely_answers_form_the_unsure_group(
     client_for: ClientFor, taught: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(groups, "SURE", 1.1)
-    assert [group.label for group in shown(client_for("curator")).groups] == ["unsure"]
+    assert [group.label for group in groups_of(client_for("curator")).groups] == ["unsure"]
 
 
-def test_unknown_group_is_the_greatest(client_for: ClientFor, taught: None) -> None:
-    found = shown(client_for("curator"), "?label=nonsense")
-    assert found.chosen == found.groups[0].label
+def test_unknown_group_shows_the_largest(client_for: ClientFor, taught: None) -> None:
+    page = groups_of(client_for("curator"), "?label=nonsense")
+    assert page.chosen == page.groups[0].label
 
 
-def test_confirmed_group_leaves_and_the_unticked_stay(client_for: ClientFor, taught: None) -> None:
+def test_confirmed_classes_leave_the_group_and_unticked_ones_stay(
+    client_for: ClientFor, taught: None
+) -> None:
     client = client_for("curator")
     chapel = entry_of("c/chapel")
     MappingEntry.objects.filter(pk=chapel.pk).update(status="undecided", hashtag=None)
@@ -65,29 +67,31 @@ def test_confirmed_group_leaves_and_the_unticked_stay(client_for: ClientFor, tau
     entry = entry_of("c/chapel")
     assert (entry.label, entry.status, entry.change.action) == ("church", "confirmed", "group")  # type: ignore[union-attr]
     assert (entry.sense, entry.hypernym) == ("chapel.n.01", "place of worship")  # its likeliest sense
-    assert sum(group.count for group in shown(client).groups) == 3
+    assert sum(group.count for group in groups_of(client).groups) == 3
 
 
-def test_unticked_class_does_not_come_again_under_the_same_answer(
+def test_unticked_class_is_not_offered_the_same_answer_again(
     client_for: ClientFor, taught: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(groups, "SURE", 0)
     client = client_for("curator")
-    assert [member.entry.scene_class.key for member in shown(client, "?label=church").members] == ["c/chapel"]
+    assert [member.entry.scene_class.key for member in groups_of(client, "?label=church").members] == [
+        "c/chapel"
+    ]
     toyshop, chapel = entry_of("t/toyshop"), entry_of("c/chapel")
     data = {"pick": f"{toyshop.pk}:{toyshop.version}", "shown": [toyshop.pk, chapel.pk]}
     client.post("/mapping/decide/", data | {"hashtag": "church", "action": "group"})
-    found = shown(client, "?label=church")
-    assert found.chosen != "church"
-    assert sum(group.count for group in found.groups) == 3  # under another answer
+    page = groups_of(client, "?label=church")
+    assert page.chosen != "church"
+    assert sum(group.count for group in page.groups) == 3  # under another answer
 
 
-def test_when_nothing_is_left_it_says_so(client_for: ClientFor) -> None:
+def test_page_says_when_nothing_is_left(client_for: ClientFor) -> None:
     MappingEntry.objects.update(status="confirmed")
     assert b"Nothing is left to confirm" in client_for("curator").get("/mapping/groups/").content
 
 
-def test_opinions_groups_do_not_tell_what_the_mapping_says(
+def test_groups_of_an_opinion_hide_the_labels_of_the_mapping(
     client_for: ClientFor, user_for: Callable[..., User], taught: None
 ) -> None:
     opinion = Opinion.objects.create(name="mine", owner=user_for("curator", "ann"))
@@ -102,14 +106,14 @@ def test_opinions_groups_do_not_tell_what_the_mapping_says(
 def test_number_of_queries_is_constant(client_for: ClientFor, taught: None) -> None:
     client = client_for("curator")
     client.get("/mapping/groups/")
-    with CaptureQueriesContext(connection) as many:
+    with CaptureQueriesContext(connection) as queries_for_many:
         client.get("/mapping/groups/")
     MappingEntry.objects.exclude(scene_class__key="t/toyshop").update(status="confirmed")
-    with CaptureQueriesContext(connection) as few:
+    with CaptureQueriesContext(connection) as queries_for_few:
         client.get("/mapping/groups/")
-    assert len(few) == len(many) <= 16
+    assert len(queries_for_few) == len(queries_for_many) <= 16
 
 
 @pytest.mark.parametrize(("role", "status"), [("stranger", 302), ("viewer", 403), ("admin", 403)])
-def test_only_curators(client_for: ClientFor, role: str, status: int) -> None:
+def test_only_curators_have_access(client_for: ClientFor, role: str, status: int) -> None:
     assert client_for(role).get("/mapping/groups/").status_code == status

@@ -1,4 +1,4 @@
-"""The vocabulary: what is offered and found, blocked and unblocked, counted anew; charts and synonyms."""
+"""The vocabulary: offering, searching, blocking and recounting hashtags; charts and synonyms."""
 
 from __future__ import annotations
 
@@ -38,25 +38,25 @@ def upload(client: Client, text: str) -> str:
 
 
 class TestOffered:
-    def test_neither_rare_nor_blocked(self, settings: Any) -> None:
+    def test_rare_and_blocked_hashtags_are_not_offered(self, settings: Any) -> None:
         Hashtag.objects.filter(name="art").update(posts=10**7 - 1)
         Hashtag.objects.filter(name="sport").update(blocked=True)
-        assert [row.name for row in hashtags.offered()] == ["beach", "church", "shopping", "street"]
+        assert [row.name for row in hashtags.offered_hashtags()] == ["beach", "church", "shopping", "street"]
         settings.HASHTAG_MIN_POSTS = 10**8
-        assert not hashtags.offered()
+        assert not hashtags.offered_hashtags()
 
     @pytest.mark.parametrize(
         ("words", "names"),
         [("#S", ["shopping", "sport", "street", "beachside"]), ("art", ["art"]), ("", []), ("zzz", [])],
     )
-    def test_found_by_what_was_typed_its_beginning_first(self, words: str, names: list[str]) -> None:
+    def test_search_lists_names_that_begin_with_the_words_first(self, words: str, names: list[str]) -> None:
         Hashtag.objects.create(name="beachside", posts=10**9, source="x", counted_on="x")
         assert [row.name for row in hashtags.search(words, 10)] == names
         assert len(hashtags.search(words, 1)) == min(1, len(names))
 
 
 class TestCounts:
-    def test_counts_change_and_new_hashtags_come(self) -> None:
+    def test_import_changes_counts_and_adds_hashtags(self) -> None:
         assert save(COUNTS) == 2
         art, garden = Hashtag.objects.get(name="art"), Hashtag.objects.get(name="garden")
         assert (art.posts, art.source, art.counted_on) == (460_000_000, "Instagram", "2026-01")
@@ -65,68 +65,68 @@ class TestCounts:
             "counted"
         ] * 2
 
-    def test_again_there_is_nothing_to_do(self) -> None:
+    def test_repeated_import_changes_nothing(self) -> None:
         save(COUNTS)
         before = rows()
         assert save(COUNTS) == 0
         assert rows() == before
 
-    def test_the_export_is_a_table_of_counts(self, client_for: ClientFor) -> None:
+    def test_export_can_be_imported_again(self, client_for: ClientFor) -> None:
         text = client_for("viewer").get("/mapping/hashtags/export/csv/").content.decode()
         assert plan_counts(text).writes == []
         assert plan_counts(text).same == 6
 
-    def test_old_catalogue_in_millions(self) -> None:
-        made = plan_counts("hashtag;instagram_posts_million\nart;450\n")
-        assert [(count.name, count.says) for count in made.changed] == [("art", {"posts": 450_000_000})]
+    def test_counts_in_millions_are_understood(self) -> None:
+        plan = plan_counts("hashtag;instagram_posts_million\nart;450\n")
+        assert [(count.name, count.says) for count in plan.changed] == [("art", {"posts": 450_000_000})]
 
     @pytest.mark.parametrize(
         ("row", "field", "words"),
         [
             ("other,1,x,x", "hashtag", "no hashtag fits"),
             ("two words!,1,x,x", "hashtag", "letters, digits and _ only"),
-            (f"{'x' * 51},1,x,x", "hashtag", "51 characters; 50 fit"),
-            ("ART,1,x,x", "hashtag", "art stands in line 2 already"),
+            (f"{'x' * 51},1,x,x", "hashtag", "51 characters; at most 50"),
+            ("ART,1,x,x", "hashtag", "art is already in line 2"),
             ("beach,many,x,x", "posts", "“many” is not a number of posts"),
             ("beach,-5,x,x", "posts", "“-5” is not a number of posts"),
             ("beach,99999999999999999,x,x", "posts", "is not a number of posts"),
-            (f"beach,1,{'x' * 201},x", "source", "201 characters; 200 fit"),
-            ("new,1,,2026", "source", "a new hashtag needs it"),
+            (f"beach,1,{'x' * 201},x", "source", "201 characters; at most 200"),
+            ("new,1,,2026", "source", "a new hashtag needs this value"),
         ],
     )
-    def test_one_wrong_row_and_nothing_is_kept(self, row: str, field: str, words: str) -> None:
+    def test_one_bad_row_stops_the_import(self, row: str, field: str, words: str) -> None:
         text = f"hashtag,posts,source,counted_on\nart,5,x,x\n{row}\n"
-        made, before = plan_counts(text), rows()
-        assert [(p.line, p.field) for p in made.problems] == [(3, field)]
-        assert words in made.problems[0].text
+        plan, before = plan_counts(text), rows()
+        assert [(p.line, p.field) for p in plan.problems] == [(3, field)]
+        assert words in plan.problems[0].text
         with pytest.raises(CountsHaveProblems):
-            import_counts(text=text, seen=made.fingerprint, by=None)
+            import_counts(text=text, seen=plan.fingerprint, by=None)
         assert rows() == before
 
-    def test_what_is_no_table_of_counts(self) -> None:
+    def test_text_without_counts_is_refused(self) -> None:
         for text in ("hashtag\nart\n", "hashtag,posts\n", '"'):
             with pytest.raises(Unreadable):
                 plan_counts(text)
 
-    def test_counted_meanwhile(self) -> None:
-        seen = plan_counts(COUNTS).fingerprint
+    def test_change_after_the_preview_stops_the_import(self) -> None:
+        fingerprint = plan_counts(COUNTS).fingerprint
         Hashtag.objects.filter(name="art").update(posts=1)
         with pytest.raises(CountsMoved):
-            import_counts(text=COUNTS, seen=seen, by=None)
+            import_counts(text=COUNTS, seen=fingerprint, by=None)
         assert not Hashtag.objects.filter(name="garden").exists()
 
 
 class TestPages:
-    def test_preview_then_save_then_repeated_click(self, client_for: ClientFor) -> None:
+    def test_preview_writes_nothing_and_repeated_click_saves_once(self, client_for: ClientFor) -> None:
         client, before = client_for("curator"), rows()
         address = upload(client, COUNTS)
-        seen = client.get(address).context["plan"].fingerprint
+        fingerprint = client.get(address).context["plan"].fingerprint
         assert rows() == before
-        assert b"Saved: 2 hashtags." in client.post(address, {"seen": seen}, follow=True).content
-        assert b"Known already." in client.post(address, {"seen": seen}, follow=True).content
+        assert b"Saved: 2 hashtags." in client.post(address, {"seen": fingerprint}, follow=True).content
+        assert b"already known." in client.post(address, {"seen": fingerprint}, follow=True).content
         assert Hashtag.objects.get(name="art").history.first().history_user.username == "curator"
 
-    def test_stale_preview(self, client_for: ClientFor) -> None:
+    def test_stale_preview_is_refused(self, client_for: ClientFor) -> None:
         client = client_for("curator")
         address = upload(client, COUNTS)
         Hashtag.objects.filter(name="art").update(posts=1)
@@ -134,7 +134,7 @@ class TestPages:
         assert (response.status_code, b"while you were viewing" in response.content) == (409, True)
         assert Hashtag.objects.get(name="art").posts == 1
 
-    def test_one_hashtag_is_added_by_hand(self, client_for: ClientFor) -> None:
+    def test_one_hashtag_can_be_added_by_form(self, client_for: ClientFor) -> None:
         client = client_for("curator")
         form = {"name": "#Garden", "posts": "35000000", "source": "=Instagram", "counted_on": "2026"}
         address = client.post("/mapping/hashtags/import/", form)["Location"]
@@ -142,7 +142,7 @@ class TestPages:
         garden = Hashtag.objects.get(name="garden")
         assert (garden.posts, garden.source) == (35_000_000, "=Instagram")
 
-    def test_wrong_file_is_said_on_the_page(self, client_for: ClientFor) -> None:
+    def test_page_reports_an_unreadable_file(self, client_for: ClientFor) -> None:
         response = client_for("curator").post(
             "/mapping/hashtags/import/", {"file": SimpleUploadedFile("x", b"key\na\n")}
         )
@@ -151,22 +151,22 @@ class TestPages:
             True,
         )
 
-    def test_block_with_a_reason_repeat_and_unblock(self, client_for: ClientFor) -> None:
+    def test_hashtag_can_be_blocked_with_a_reason_and_unblocked(self, client_for: ClientFor) -> None:
         client, art = client_for("curator"), Hashtag.objects.get(name="art")
         address = f"/mapping/hashtags/{art.pk}/block/"
-        assert b"Say why" in client.post(address, {"why": " "}).content
+        assert b"Give a reason" in client.post(address, {"why": " "}).content
         for _ in range(2):
             client.post(address, {"why": "too vague"})
-        assert [row.name for row in hashtags.offered() if row.name == "art"] == []
+        assert [row.name for row in hashtags.offered_hashtags() if row.name == "art"] == []
         assert b"too vague" in client.get("/mapping/hashtags/?state=blocked").content
         for _ in range(2):
             client.post(address, {"unblock": "1"})
-        assert "art" in [row.name for row in hashtags.offered()]
+        assert "art" in [row.name for row in hashtags.offered_hashtags()]
         assert [line.history_change_reason for line in art.history.all()] == ["offered again", "blocked"]
         assert client.post("/mapping/hashtags/999999/block/", {"why": "x"}).status_code == 404
 
     @pytest.mark.parametrize(("role", "status"), [("stranger", 302), ("viewer", 403), ("admin", 403)])
-    def test_only_curators_change_it(self, client_for: ClientFor, role: str, status: int) -> None:
+    def test_only_curators_change_the_vocabulary(self, client_for: ClientFor, role: str, status: int) -> None:
         client, before = client_for(role), rows()
         pk = Hashtag.objects.get(name="art").pk
         assert client.post(f"/mapping/hashtags/{pk}/block/", {"why": "x"}).status_code == status
@@ -178,14 +178,14 @@ class TestPages:
     def test_synonyms_are_shown_and_exported(self, client_for: ClientFor) -> None:
         assert hashtags.synonyms(["church", "qqq"]) == {"church": ("church building",), "qqq": ()}
         assert b"church building" in client_for("viewer").get("/mapping/hashtags/").content
-        found = json.loads(client_for("viewer").get("/mapping/hashtags/export/json/").content)
-        church = next(row for row in found if row["name"] == "church")
+        records = json.loads(client_for("viewer").get("/mapping/hashtags/export/json/").content)
+        church = next(row for row in records if row["name"] == "church")
         assert (church["synonyms"], church["classes"]) == (["church building"], 2)
         text = client_for("viewer").get("/mapping/hashtags/export/csv/").content.decode("utf-8-sig")
         table = {row["hashtag"]: row["synonyms"] for row in csv.DictReader(io.StringIO(text))}
         assert (table["church"], len(table)) == ("church building", 6)
 
-    def test_charts_of_posts_and_of_photos(
+    def test_page_has_charts_of_posts_and_photos(
         self, client_for: ClientFor, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         class Some(downstream.Nothing):
@@ -203,9 +203,9 @@ class TestPages:
         client = client_for("curator")
 
         def queries() -> int:
-            with django_assert_max_num_queries(30) as found:
+            with django_assert_max_num_queries(30) as captured:
                 client.get("/mapping/hashtags/")
-            return len(found)
+            return len(captured)
 
         few = queries()
         Hashtag.objects.bulk_create(
@@ -217,18 +217,18 @@ class TestPages:
 
 
 @pytest.mark.django_db
-def test_same_new_hashtag_by_two_at_once_is_a_moved_plan(
+def test_two_imports_of_the_same_new_hashtag_conflict(
     monkeypatch: pytest.MonkeyPatch, user_for: Callable[..., Any]
 ) -> None:
     text = "hashtag,posts,source,counted_on\nlake,20000000,counted,2026\n"
-    plan = hashtags.plan_counts
-    seen = plan(text).fingerprint
+    make_plan = hashtags.plan_counts
+    fingerprint = make_plan(text).fingerprint
 
     def somebody_is_faster(words: str) -> Any:
-        made = plan(words)
+        plan = make_plan(words)
         Hashtag.objects.create(name="lake", posts=1, source="theirs", counted_on="2026")
-        return made
+        return plan
 
     monkeypatch.setattr(hashtags, "plan_counts", somebody_is_faster)
     with pytest.raises(hashtags.CountsMoved):
-        hashtags.import_counts(text=text, seen=seen, by=user_for("curator"))
+        hashtags.import_counts(text=text, seen=fingerprint, by=user_for("curator"))

@@ -1,4 +1,4 @@
-"""The mapping's list: everybody who may look sees all 397, narrowed by words and filters."""
+"""The list of the mapping: every reader can see all 397 classes, and narrow them by words and filters."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("catalogue")]
 ClientFor = Callable[..., Client]
 
 
-def found(client: Client, query: str) -> int:
+def count_of(client: Client, query: str) -> int:
     count: int = client.get(f"/mapping/?{query}").context["count"]
     return count
 
 
-def test_pages_by_keyset_show_every_class_once_there_and_back(client_for: ClientFor) -> None:
+def test_paging_shows_every_class_once_in_both_directions(client_for: ClientFor) -> None:
     client = client_for("viewer")
-    seen, address = [], "/mapping/"
+    forward, address = [], "/mapping/"
     while True:
         page = client.get(address).context["page"]
-        seen += [entry.scene_class.key for entry in page.rows]
+        forward += [entry.scene_class.key for entry in page.rows]
         if not page.next:
             break
         address = f"/mapping/?behind={page.next}"
-    assert len(seen) == 397
-    assert seen == sorted(set(seen))
-    back = list(page.rows)
+    assert len(forward) == 397
+    assert forward == sorted(set(forward))
+    backward = list(page.rows)
     while page.previous:
         page = client.get(f"/mapping/?in_front={page.previous}").context["page"]
-        back = [*page.rows, *back]
-    assert [entry.scene_class.key for entry in back] == seen
+        backward = [*page.rows, *backward]
+    assert [entry.scene_class.key for entry in backward] == forward
 
 
 def test_number_of_queries_is_constant(client_for: ClientFor) -> None:
     client = client_for("curator")
     client.get("/mapping/")
-    with CaptureQueriesContext(connection) as many:
+    with CaptureQueriesContext(connection) as queries_for_many:
         assert len(client.get("/mapping/").context["page"].rows) == 60
-    with CaptureQueriesContext(connection) as few:
+    with CaptureQueriesContext(connection) as queries_for_few:
         assert len(client.get("/mapping/?q=abbey").context["page"].rows) == 1
-    assert len(few) == len(many) <= 16
+    assert len(queries_for_few) == len(queries_for_many) <= 16
 
 
 @pytest.mark.parametrize(
@@ -61,18 +61,18 @@ def test_number_of_queries_is_constant(client_for: ClientFor) -> None:
         ("group=indoor", 175),
     ],
 )
-def test_filters_of_the_curator(
+def test_filters_for_curators_count_right(
     client_for: ClientFor, user_for: Callable[..., User], query: str, count: int
 ) -> None:
     entry = MappingEntry.objects.get(scene_class__key="a/abbey")
     change_entry(entry_id=entry.pk, version=1, by=user_for("curator"), decision=Decision("art"))
-    assert found(client_for("viewer"), query) == count
+    assert count_of(client_for("viewer"), query) == count
 
 
-def test_differences_from_an_opinion(client_for: ClientFor, catalogue: None) -> None:
+def test_list_can_show_differences_from_an_opinion(client_for: ClientFor, catalogue: None) -> None:
     opinion = Opinion.objects.create(name="another")
     abbey, bakery = MappingEntry.objects.filter(scene_class__key__in=["a/abbey", "b/bakery/shop"])
-    for entry, status in ((abbey, "confirmed"), (bakery, "undecided")):  # one says other, one nothing
+    for entry, status in ((abbey, "confirmed"), (bakery, "undecided")):  # one answer is other, one is missing
         MappingEntry.everywhere.create(scene_class=entry.scene_class, opinion=opinion, status=status)
     page = client_for("viewer").get(f"/mapping/?differs=opinion-{opinion.pk}").context["page"]
     assert [(entry.scene_class.key, entry.theirs) for entry in page.rows] == [("a/abbey", "other")]
@@ -93,21 +93,21 @@ def test_differences_from_an_opinion(client_for: ClientFor, catalogue: None) -> 
         ("q=no such class", 0),
     ],
 )
-def test_search_and_filters(client_for: ClientFor, query: str, count: int) -> None:
-    assert found(client_for("viewer"), query) == count
+def test_search_and_filters_count_right(client_for: ClientFor, query: str, count: int) -> None:
+    assert count_of(client_for("viewer"), query) == count
 
 
-def test_filters_come_together(client_for: ClientFor) -> None:
+def test_filters_can_be_combined(client_for: ClientFor) -> None:
     entry = MappingEntry.objects.get(scene_class__key="a/abbey")
     query = f"group={entry.scene_class.level2}&hashtag=church&q=abbey"
-    assert found(client_for("viewer"), query) == 1
+    assert count_of(client_for("viewer"), query) == 1
 
 
-def test_unknown_filter_value_shows_all_rather_than_breaking(client_for: ClientFor) -> None:
+def test_unknown_filter_value_is_ignored(client_for: ClientFor) -> None:
     assert client_for("viewer").get("/mapping/?status=nonsense&page=999").status_code == 200
 
 
-def test_htmx_gets_the_rows_only(client_for: ClientFor) -> None:
+def test_htmx_gets_only_the_rows(client_for: ClientFor) -> None:
     response = client_for("viewer").get("/mapping/?q=abbey", headers={"HX-Request": "true"})
     assert b"<html" not in response.content
     assert b"abbey" in response.content
@@ -123,5 +123,5 @@ def test_hashtags_page_counts_classes(client_for: ClientFor) -> None:
 @pytest.mark.parametrize(
     "page", ["/mapping/", "/mapping/hashtags/", "/mapping/releases/", "/mapping/releases/1/"]
 )
-def test_who_may_look(client_for: ClientFor, role: str, status: int, page: str) -> None:
+def test_pages_need_permission_to_view(client_for: ClientFor, role: str, status: int, page: str) -> None:
     assert client_for(role).get(page).status_code == status

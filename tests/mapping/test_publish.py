@@ -1,4 +1,4 @@
-"""Rule 1, labels are frozen: a release is a numbered copy that nothing changes any more."""
+"""Rule 1, labels are frozen: a release is a numbered copy that can no longer be changed."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from mapping.models import MappingEntry, Release, ReleaseLabel
 from mapping.releases import (
     Move,
     NothingToPublish,
+    compare,
     fingerprint,
-    moves,
     publish_release,
-    release_labels,
+    release_state,
     unpublished_moves,
 )
 from tests.conftest import wait_for
@@ -29,8 +29,8 @@ ClientFor = Callable[..., Client]
 
 
 @pytest.fixture
-def changed(user_for: Callable[..., User]) -> MappingEntry:
-    """Toyshop moved from #shopping to #art."""
+def toyshop(user_for: Callable[..., User]) -> MappingEntry:
+    """The class toyshop, moved from #shopping to #art."""
     entry = MappingEntry.objects.get(scene_class__key="t/toyshop")
     return change_entry(
         entry_id=entry.pk, version=entry.version, by=user_for("curator"), decision=Decision(hashtag="art")
@@ -38,34 +38,34 @@ def changed(user_for: Callable[..., User]) -> MappingEntry:
 
 
 def form(note: str) -> dict[str, str]:
-    """What the page sends whose list of changes is that of now."""
+    """The form of a page that shows the present list of changes."""
     return {"note": note, "seen": fingerprint(unpublished_moves())}
 
 
 def test_catalogue_is_release_1_with_all_397() -> None:
-    labels = release_labels(Release.objects.get())
+    labels = {key: row.label for key, row in release_state(Release.objects.get()).items()}
     assert len(labels) == 397
     assert labels["a/abbey"] == "church"
     assert sum(label == "other" for label in labels.values()) == 194
 
 
-def test_editing_the_mapping_never_changes_a_release(changed: MappingEntry) -> None:
-    assert release_labels(Release.objects.get(number=1))["t/toyshop"] == "shopping"
+def test_editing_the_mapping_never_changes_a_release(toyshop: MappingEntry) -> None:
+    assert release_state(Release.objects.get(number=1))["t/toyshop"].label == "shopping"
 
 
-def test_publish_freezes_release_2_with_its_note(changed: MappingEntry, client_for: ClientFor) -> None:
+def test_publish_freezes_release_2_with_its_note(toyshop: MappingEntry, client_for: ClientFor) -> None:
     client = client_for("curator")
     assert b"1 class will change" in client.get("/mapping/releases/publish/").content
     response = client.post("/mapping/releases/publish/", form("Toys are art"), follow=True)
     assert b"Release 2" in response.content
     release = Release.objects.get(number=2)
     assert (release.note, release.published_by.username) == ("Toys are art", "curator")  # type: ignore[union-attr]
-    assert moves(release_labels(Release.objects.get(number=1)), release_labels(release)) == [
+    assert compare(release_state(Release.objects.get(number=1)), release_state(release)) == [
         Move("t/toyshop", "shopping", "art")
     ]
 
 
-def test_repeated_click_publishes_once(changed: MappingEntry, client_for: ClientFor) -> None:
+def test_repeated_click_publishes_once(toyshop: MappingEntry, client_for: ClientFor) -> None:
     client = client_for("curator")
     client.post("/mapping/releases/publish/", form("Toys are art"))
     second = client.post("/mapping/releases/publish/", form("Toys are art"), follow=True)
@@ -73,13 +73,13 @@ def test_repeated_click_publishes_once(changed: MappingEntry, client_for: Client
     assert Release.objects.count() == 2
 
 
-def test_stale_page_does_not_publish_what_its_reader_never_saw(
-    changed: MappingEntry, client_for: ClientFor, user_for: Callable[..., User]
+def test_stale_page_does_not_publish_unseen_changes(
+    toyshop: MappingEntry, client_for: ClientFor, user_for: Callable[..., User]
 ) -> None:
-    seen = form("Toys are art")
+    old_form = form("Toys are art")
     abbey = MappingEntry.objects.get(scene_class__key="a/abbey")
     change_entry(entry_id=abbey.pk, version=1, by=user_for("curator"), decision=Decision(hashtag="art"))
-    response = client_for("curator").post("/mapping/releases/publish/", seen)
+    response = client_for("curator").post("/mapping/releases/publish/", old_form)
     assert response.status_code == 409
     assert b"changed while you were reading." in response.content
     assert b"a/abbey" in response.content
@@ -87,7 +87,7 @@ def test_stale_page_does_not_publish_what_its_reader_never_saw(
     assert Release.objects.count() == 1
 
 
-def test_note_is_asked_for(changed: MappingEntry, client_for: ClientFor) -> None:
+def test_note_is_required(toyshop: MappingEntry, client_for: ClientFor) -> None:
     response = client_for("curator").post("/mapping/releases/publish/", form("  "))
     assert response.status_code == 400
     assert b"Say in a note" in response.content
@@ -95,7 +95,7 @@ def test_note_is_asked_for(changed: MappingEntry, client_for: ClientFor) -> None
 
 
 @pytest.mark.parametrize(("role", "status"), [("stranger", 302), ("viewer", 403), ("admin", 403)])
-def test_only_curators_publish(changed: MappingEntry, client_for: ClientFor, role: str, status: int) -> None:
+def test_only_curators_publish(toyshop: MappingEntry, client_for: ClientFor, role: str, status: int) -> None:
     assert client_for(role).post("/mapping/releases/publish/", form("x")).status_code == status
     assert Release.objects.count() == 1
 
@@ -115,8 +115,8 @@ def test_database_refuses_to_change_a_release(sql: str) -> None:
     assert ReleaseLabel.objects.get(scene_key="a/abbey").label == "church"
 
 
-def test_curator_who_leaves_takes_no_release_along(
-    changed: MappingEntry, client_for: ClientFor, user_for: Callable[..., User]
+def test_release_outlives_the_account_of_its_publisher(
+    toyshop: MappingEntry, client_for: ClientFor, user_for: Callable[..., User]
 ) -> None:
     client_for("curator").post("/mapping/releases/publish/", form("Toys are art"))
     user_for("curator").delete()
@@ -129,8 +129,8 @@ def test_csv_has_every_label(client_for: ClientFor) -> None:
     assert len(lines) == 398
 
 
-def test_publisher_of_a_release_can_be_forgotten_but_not_replaced(
-    changed: MappingEntry, user_for: Callable[..., User]
+def test_publisher_of_a_release_can_be_removed_but_not_replaced(
+    toyshop: MappingEntry, user_for: Callable[..., User]
 ) -> None:
     publish_release(by=user_for("curator"), note="Toys are art")
     row = Release.objects.filter(number=2)
@@ -144,8 +144,8 @@ def test_publisher_of_a_release_can_be_forgotten_but_not_replaced(
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's transactions wait for each other")
 @pytest.mark.django_db(transaction=True)
-def test_two_publishers_at_once_make_one_release(changed: MappingEntry) -> None:
-    """Both come while a third holds the table, so that both are on their way before either has published."""
+def test_two_simultaneous_publishers_create_one_release(toyshop: MappingEntry) -> None:
+    """A third transaction locks the table, so that both have started before either can publish."""
     outcomes: list[object] = []
 
     def publish() -> None:
@@ -163,14 +163,14 @@ def test_two_publishers_at_once_make_one_release(changed: MappingEntry) -> None:
         cursor.execute("LOCK TABLE mapping_release IN SHARE ROW EXCLUSIVE MODE")
         for publisher in publishers:
             publisher.start()
-        wait_for(lambda: waiting(cursor) == 2, 10, "the publishers do not wait for the table")
+        wait_for(lambda: count_waiting(cursor) == 2, 10, "the publishers do not wait for the table")
     for publisher in publishers:
         publisher.join(10)
     assert sorted(map(str, outcomes)) == ["2", "nothing"]
     assert list(Release.objects.values_list("number", flat=True)) == [2, 1]
 
 
-def waiting(cursor: CursorWrapper) -> int:
+def count_waiting(cursor: CursorWrapper) -> int:
     cursor.execute(
         "SELECT count(*) FROM pg_locks WHERE relation = 'mapping_release'::regclass AND NOT granted"
     )

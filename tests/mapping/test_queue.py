@@ -1,4 +1,4 @@
-"""The queue: one class, one key, on to the next; nothing overwritten, nothing shown twice."""
+"""The queue: one class, one key, then the next class; nothing is overwritten or shown twice."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def decide(client: Client, key: str, hashtag: str, query: str = "", **more: Any)
 
 
 def test_first_class_to_do_is_shown_with_its_senses(client_for: ClientFor) -> None:
-    shown = client_for("curator").get("/mapping/queue/").context
-    assert shown["entry"].scene_class.key == "a/abbey"
-    assert shown["chosen_sense"] == "abbey.n.01"
-    assert shown["progress"].left == 7
+    context = client_for("curator").get("/mapping/queue/").context
+    assert context["entry"].scene_class.key == "a/abbey"
+    assert context["chosen_sense"] == "abbey.n.01"
+    assert context["progress"].left == 7
 
 
-def test_one_key_confirms_and_brings_the_next(client_for: ClientFor) -> None:
+def test_one_key_confirms_a_class_and_shows_the_next(client_for: ClientFor) -> None:
     response = decide(client_for("curator"), "a/abbey", "art")
     entry = entry_of("a/abbey")
     assert (entry.label, entry.status, entry.sense) == ("art", "confirmed", "abbey.n.01")
@@ -45,17 +45,17 @@ def test_one_key_confirms_and_brings_the_next(client_for: ClientFor) -> None:
     assert b"<html" not in response.content
 
 
-def test_without_script_it_is_a_plain_form(client_for: ClientFor) -> None:
+def test_queue_works_as_a_plain_form_without_script(client_for: ClientFor) -> None:
     entry = entry_of("a/abbey")
     data = {"version": 1, "hashtag": "other"}
     response = client_for("curator").post(f"/mapping/queue/{entry.pk}/decide/", data)
     assert (response.status_code, response["Location"]) == (302, "/mapping/queue/?at=a/alley")
 
 
-def test_confirming_as_it_stands_is_a_decision_too(client_for: ClientFor) -> None:
+def test_confirming_the_present_answer_is_a_decision(client_for: ClientFor) -> None:
     decide(client_for("curator"), "a/abbey", "church")
     assert entry_of("a/abbey").status == "confirmed"
-    assert entry_of("a/abbey").hypernym_sense == "church.n.02"  # the notion above that bears the name
+    assert entry_of("a/abbey").hypernym_sense == "church.n.02"  # the hypernym with the name of the hashtag
 
 
 def test_hypernym_follows_from_the_hashtag(client_for: ClientFor) -> None:
@@ -63,23 +63,23 @@ def test_hypernym_follows_from_the_hashtag(client_for: ClientFor) -> None:
     assert entry_of("t/toyshop").hypernym == "shop"
 
 
-def test_decided_class_is_not_to_do_any_more(client_for: ClientFor) -> None:
+def test_decided_class_leaves_the_queue(client_for: ClientFor) -> None:
     client = client_for("curator")
     decide(client, "a/abbey", "art")
     assert client.get("/mapping/queue/").context["entry"].scene_class.key == "a/alley"
 
 
-def test_behind_the_last_comes_the_first_that_was_skipped(client_for: ClientFor) -> None:
+def test_after_the_last_class_the_queue_starts_over(client_for: ClientFor) -> None:
     response = decide(client_for("curator"), "t/toyshop", "other")
     assert response.context["entry"].scene_class.key == "a/abbey"
 
 
-def test_filters_stay_on_the_way(client_for: ClientFor) -> None:
+def test_filters_apply_to_the_next_class(client_for: ClientFor) -> None:
     response = decide(client_for("curator"), "s/shoe_shop", "shopping", "?q=shop&at=s/shoe_shop")
     assert response["HX-Push-Url"] == "/mapping/queue/?q=shop&at=t/toyshop"
 
 
-def test_when_all_is_done_it_says_so(client_for: ClientFor) -> None:
+def test_queue_says_when_all_classes_are_done(client_for: ClientFor) -> None:
     MappingEntry.objects.exclude(scene_class__key="a/abbey").update(status="confirmed")
     response = decide(client_for("curator"), "a/abbey", "art")
     assert b"All 7 classes are confirmed" in response.content
@@ -99,7 +99,7 @@ def test_stale_page_gets_both_versions_and_overwrites_nothing(
     assert entry_of("a/abbey").label == "art"
 
 
-def test_repeated_click_is_one_change(client_for: ClientFor) -> None:
+def test_repeated_click_saves_once(client_for: ClientFor) -> None:
     client = client_for("curator")
     entry = entry_of("a/abbey")
     for _ in range(2):
@@ -114,13 +114,13 @@ def test_undo_goes_back_to_the_class(client_for: ClientFor) -> None:
     client = client_for("curator")
     response = decide(client, "a/abbey", "art")
     change = response.context["newest"].pk
-    for _ in range(2):  # a repeated click takes back nothing more
+    for _ in range(2):  # a repeated click undoes nothing more
         response = client.post("/mapping/queue/undo/", {"change": change}, headers=HTMX)
         assert response.status_code == 200
     assert (entry_of("a/abbey").label, entry_of("a/abbey").status) == ("church", "imported")
 
 
-def test_undo_of_somebody_else_is_refused(client_for: ClientFor) -> None:
+def test_undo_of_another_persons_act_is_refused(client_for: ClientFor) -> None:
     change = decide(client_for("curator", "ann"), "a/abbey", "art").context["newest"].pk
     assert client_for("curator", "bob").post("/mapping/queue/undo/", {"change": change}).status_code == 403
     assert entry_of("a/abbey").label == "art"
@@ -147,20 +147,20 @@ def test_bad_input_is_named_and_nothing_saved(
     assert entry_of("a/abbey").version == 1
 
 
-def test_search_finds_hashtags_and_says_when_there_is_none(client_for: ClientFor) -> None:
+def test_search_finds_hashtags_or_says_there_is_none(client_for: ClientFor) -> None:
     client = client_for("curator")
     assert b'value="church"' in client.get("/mapping/queue/hashtags/?find=%23chur").content
     assert b"No offered hashtag" in client.get("/mapping/queue/hashtags/?find=xyzzy").content
 
 
-def test_way_up_from_another_sense(client_for: ClientFor) -> None:
+def test_path_of_another_sense_is_shown(client_for: ClientFor) -> None:
     assert b"shop.n.01" in client_for("curator").get("/mapping/queue/path/?sense=toyshop.n.01").content
 
 
 @pytest.mark.parametrize(
     ("role", "status"), [("stranger", 302), ("viewer", 403), ("validator", 403), ("admin", 403)]
 )
-def test_only_curators(client_for: ClientFor, role: str, status: int) -> None:
+def test_only_curators_have_access(client_for: ClientFor, role: str, status: int) -> None:
     client = client_for(role)
     assert client.get("/mapping/queue/").status_code == status
     assert decide(client, "a/abbey", "art").status_code == status
@@ -168,7 +168,7 @@ def test_only_curators(client_for: ClientFor, role: str, status: int) -> None:
     assert not Change.objects.exists()
 
 
-def test_opinion_is_its_owners_alone(client_for: ClientFor, user_for: Callable[..., User]) -> None:
+def test_only_the_owner_can_work_on_an_opinion(client_for: ClientFor, user_for: Callable[..., User]) -> None:
     opinion = Opinion.objects.create(name="ann's", owner=user_for("curator", "ann"))
     answer = MappingEntry.everywhere.create(
         scene_class=entry_of("a/abbey").scene_class, opinion=opinion, status="undecided"
@@ -176,12 +176,13 @@ def test_opinion_is_its_owners_alone(client_for: ClientFor, user_for: Callable[.
     url = f"/mapping/queue/{answer.pk}/decide/"
     query, data = f"?opinion={opinion.pk}", {"version": 1, "hashtag": "art"}
     assert client_for("curator", "bob").post(url + query, data).status_code in (403, 404)
-    assert client_for("curator", "ann").post(url, data).status_code == 404  # it is none of the mapping's
+    # It is not an entry of the mapping.
+    assert client_for("curator", "ann").post(url, data).status_code == 404
     ann = client_for("curator", "ann")
-    shown = ann.get("/mapping/queue/" + query)
-    assert shown.context["entry"] == answer
-    assert b"Nobody has decided yet." in shown.content  # the mapping's answer is not his to see
-    assert b"is-keep" not in shown.content
+    page = ann.get("/mapping/queue/" + query)
+    assert page.context["entry"] == answer
+    assert b"Nobody has decided yet." in page.content  # the mapping's answer must stay hidden
+    assert b"is-keep" not in page.content
     assert ann.post(url + query, data).status_code == 302
     answer.refresh_from_db()
     assert answer.label == "art"
@@ -190,7 +191,7 @@ def test_opinion_is_its_owners_alone(client_for: ClientFor, user_for: Callable[.
 
 def test_number_of_queries_is_constant(client_for: ClientFor) -> None:
     client = client_for("curator")
-    client.get("/mapping/queue/")  # permissions and suggestions are read
+    client.get("/mapping/queue/")  # reads permissions and suggestions
     with CaptureQueriesContext(connection) as all_rows:
         client.get("/mapping/queue/")
     MappingEntry.objects.exclude(scene_class__key__lt="a/an").delete()

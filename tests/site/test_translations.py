@@ -14,7 +14,7 @@ from django.conf import settings
 from django.test import Client
 from django.utils import translation
 
-from scripts.messages import LOCALE, found
+from scripts.messages import LOCALE, collect_messages
 from tests.validation.conftest import hashtags, make_campaign, model  # noqa: F401
 from validation.models import Campaign
 
@@ -31,7 +31,7 @@ def files(language: str) -> tuple[Path, Path]:
 def test_every_message_has_a_translation_with_the_same_holes(language: str) -> None:
     with files(language)[0].open("rb") as file:
         known = {message.id: message.string for message in read_po(file, locale=language)}
-    for message in found():
+    for message in collect_messages():
         if not message.id:
             continue
         translated = known.get(message.id)
@@ -42,6 +42,11 @@ def test_every_message_has_a_translation_with_the_same_holes(language: str) -> N
             assert isinstance(text, str)
             assert text, message.id
             assert sorted(HOLES.findall(text)) == sorted(HOLES.findall(source)), message.id
+
+
+def test_messages_of_python_files_in_folders_are_collected() -> None:
+    sources = {name for message in collect_messages() for name, _ in message.locations}
+    assert {"validation/voting/votes.py", "validation/views/vote.py"} <= sources
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -6,6 +6,7 @@ interrupted intake goes on where it stopped and every refusal is named.
 
 from __future__ import annotations
 
+import errno
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -18,7 +19,7 @@ from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
 
 from jobs import queue as jobs
-from jobs.lease import JobError, Lease
+from jobs.lease import Busy, JobError, Lease
 from jobs.models import Job
 from validation.campaigns import acts
 from validation.models import AuthorHashtag, Campaign, Intake, IntakeFile, Photo
@@ -26,7 +27,7 @@ from validation.photos.intake_sources import MOST_FILES, Archive, Folder, Found,
 from validation.photos.intake_table import TERMS, Terms, read_table
 from validation.photos.intake_table import TableError as TableError
 from validation.photos.similar import Known
-from validation.photos.store import PhotoRefused, receive, remove
+from validation.photos.store import PhotoRefused, StorageFailure, receive, remove
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -38,6 +39,16 @@ GIVEN_UP = "given up: what was uploaded has been deleted"
 MISSING = "named in the table, but not there"
 MOST_DEATHS = 2  # of the program at one file, after a first one that may have been at any
 DEADLY = "taking it in ended the program more than once"
+# What a disk or a mount says when it is at fault; a file that may not be read says something else.
+FAILED_DISK = {
+    errno.EIO,
+    errno.ESTALE,
+    errno.ENOTCONN,
+    errno.ETIMEDOUT,
+    errno.EHOSTDOWN,
+    errno.ENODEV,
+    errno.EMFILE,
+}
 State = IntakeFile.State
 
 
@@ -73,7 +84,7 @@ def start(
     files = [file for file in uploads if not is_junk(file.name or "")]
     if bool(files) + bool(archive) + bool(folder) != 1:
         raise ValueError("Choose files, or an archive, or a folder: one of them.")
-    said = read_table(table) if table else {}
+    table_terms = read_table(table) if table else {}
     intake = Intake(
         name=name,
         kind=Intake.Kind.UPLOAD if files else Intake.Kind.ARCHIVE if archive else Intake.Kind.FOLDER,
@@ -87,7 +98,7 @@ def start(
     try:
         with transaction.atomic():
             _save_once(intake)
-            _store(intake, files, archive, table, said)
+            _store(intake, files, archive, table, table_terms)
             title = f"Take in “{name}”"
             intake.job = jobs.enqueue(kind=INTAKE, title=title, by=by, url=intake.get_absolute_url())
             intake.save(update_fields=["path", "job"])
@@ -118,7 +129,7 @@ def _store(
     files: list[UploadedFile[Any]],
     archive: UploadedFile[Any] | None,
     table: UploadedFile[Any] | None,
-    said: Terms,
+    table_terms: Terms,
 ) -> None:
     if archive:
         intake.path = default_storage.save(f"{_place(intake)}/archive.zip", archive)
@@ -129,7 +140,7 @@ def _store(
     for number, file in enumerate(files):
         stored = default_storage.save(f"{_place(intake)}/{number}", file)
         rows.append((file.name or f"file {number + 1}", {"stored": stored}))
-    _list_files(intake, rows, said)
+    _list_files(intake, rows, table_terms)
 
 
 def _place(intake: Intake) -> str:
@@ -173,8 +184,19 @@ def archives_with(photo: Photo) -> list[Intake]:
 
 
 def take_all_in(lease: Lease) -> None:
-    """The job "validation.intake": list the files, take in those that wait, then tell the campaign."""
+    """The job "validation.intake": list the files, take in those that wait, then tell the campaign.
+
+    A failure of the storage is no fault of a photo: the originals stay, and the job waits and tries again.
+    """
     intake = Intake.objects.select_related("campaign", "created_by").get(job=lease.job)
+    try:
+        _take_in_files(lease, intake)
+    except StorageFailure as error:
+        words = f"Photos cannot be stored: {error}. The originals are kept, and the intake tries again."
+        raise Busy(words) from error
+
+
+def _take_in_files(lease: Lease, intake: Intake) -> None:
     lease.beat(0, 0, "Looking at the files")
     with closing(_source(intake)) as source:
         if not intake.files.exists():
@@ -199,8 +221,8 @@ def take_all_in(lease: Lease) -> None:
 
 def _tell_campaign(intake: Intake) -> None:
     if intake.campaign:
-        chosen = Photo.objects.shown().filter(intake_files__in=_for_campaign(intake))
-        acts.add_photos(campaign=intake.campaign, photos=chosen.distinct(), by=intake.created_by)
+        photos = Photo.objects.shown().filter(intake_files__in=_for_campaign(intake))
+        acts.add_photos(campaign=intake.campaign, photos=photos.distinct(), by=intake.created_by)
 
 
 def _take_one(lease: Lease, intake: Intake, file: IntakeFile, source: Source, known: Known) -> None:
@@ -238,9 +260,20 @@ def _receive(intake: Intake, file: IntakeFile, source: Source) -> tuple[State, s
     except PhotoRefused as error:
         return State.REFUSED, error.reason, None
     except OSError as error:
+        if _is_of_the_storage(error, intake):
+            raise StorageFailure(error) from error
         return State.REFUSED, f"it cannot be read ({error.strerror or error})", None
     is_new = is_new or _was_left_by_who_died(photo, intake)
     return State.TAKEN if is_new else State.KNOWN, "", photo
+
+
+def _is_of_the_storage(error: OSError, intake: Intake) -> bool:
+    """Whether the disk failed, not the file. We stored the uploads, so only a missing one is refused,
+    and only if others are there. If all are gone, so is the disk.
+    """
+    if intake.kind == Intake.Kind.FOLDER:
+        return error.errno in FAILED_DISK
+    return not isinstance(error, FileNotFoundError) or not _uploads(intake)
 
 
 def _was_left_by_who_died(photo: Photo, intake: Intake) -> bool:
@@ -254,22 +287,22 @@ def _for_campaign(intake: Intake) -> Any:
 
 
 def _list_files(
-    intake: Intake, found: Iterable[Found], said: Terms, beat: Callable[[], None] = lambda: None
+    intake: Intake, files: Iterable[Found], table_terms: Terms, beat: Callable[[], None] = lambda: None
 ) -> None:
     """A row for each file, those of the table that are missing among them: all of them or none."""
     rows: list[IntakeFile] = []
     taken, copies, used = set[str](), Counter[str](), set[str]()
-    for name, terms in found:
+    for name, terms in files:
         beat()
         if is_junk(name):
             continue
         if len(rows) >= MOST_FILES:
             raise JobError(f"More than {MOST_FILES:,} files.", "Take them in in several parts.")
-        key = name if name in said else PurePosixPath(name).name
+        key = name if name in table_terms else PurePosixPath(name).name
         used.add(key)
-        own = said.get(key, {})
+        own = table_terms.get(key, {})
         rows.append(IntakeFile(intake=intake, name=_unique(name, taken, copies), terms=own | terms))
-    for name in (name for name in said if rows and name not in used):
+    for name in (name for name in table_terms if rows and name not in used):
         missing = _unique(name, taken, copies)
         rows.append(IntakeFile(intake=intake, name=missing, state=State.REFUSED, reason=MISSING))
     IntakeFile.objects.bulk_create(rows, batch_size=1000, ignore_conflicts=True)

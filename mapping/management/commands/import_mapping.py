@@ -9,7 +9,7 @@ from mapping.files.exchange import KINDS, detect, read
 from mapping.files.importing import PlanMoved, apply, plan
 from mapping.lexicon.names import scene_key
 
-PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
+PHOTO_ENDINGS = {".jpg", ".jpeg", ".png", ".webp"}
 
 
 class Command(BaseCommand):
@@ -17,44 +17,46 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "source", type=Path, help="a file, or a folder with one folder of photos per class"
+            "source", type=Path, help="a file, or a folder with one subfolder of photos per class"
         )
-        parser.add_argument("--kind", choices=KINDS, help="how to read the file; otherwise it is guessed")
-        parser.add_argument("--by", help="username that the history shall name")
-        parser.add_argument("--dry-run", action="store_true", help="say what it would do, and do nothing")
+        parser.add_argument("--kind", choices=KINDS, help="the format of the file; by default it is guessed")
+        parser.add_argument("--by", help="user to name in the history")
+        parser.add_argument("--dry-run", action="store_true", help="only print the plan")
 
     def handle(self, *args: Any, **options: Any) -> None:
         by = get_user_model().objects.filter(username=options["by"]).first()
         if options["by"] and by is None:
             raise CommandError(f"There is no user “{options['by']}”.")
         try:
-            found = _found(options["source"], options["kind"])
+            class_list = _read_source(options["source"], options["kind"])
         except (OSError, Unreadable) as error:
             raise CommandError(str(error)) from error
-        made = plan(found)
-        for problem in made.problems:
+        import_plan = plan(class_list)
+        for problem in import_plan.problems:
             self.stderr.write(f"row {problem.line}, {problem.field}: {problem.text}")
-        if made.problems:
-            raise CommandError(f"{len(made.problems)} problems. Nothing was imported.")
+        if import_plan.problems:
+            raise CommandError(f"{len(import_plan.problems)} problems. Nothing was imported.")
         if not options["dry_run"]:
             try:
-                apply(found=found, seen=made.fingerprint, by=by)
+                apply(class_list=class_list, seen=import_plan.fingerprint, by=by)
             except PlanMoved as error:
                 raise CommandError(
-                    "The mapping changed meanwhile. Nothing was imported: try again."
+                    "The mapping changed in the meantime. Nothing was imported. Try again."
                 ) from error
-        counts = ", ".join(f"{made.counts[kind]} {kind}" for kind in ("new", "changed", "same", "kept"))
+        counts = ", ".join(
+            f"{import_plan.counts[kind]} {kind}" for kind in ("new", "changed", "same", "kept")
+        )
         self.stdout.write(f"Would be: {counts}." if options["dry_run"] else f"Imported: {counts}.")
 
 
-def _found(source: Path, kind: str | None) -> ClassList:
+def _read_source(source: Path, kind: str | None) -> ClassList:
     if not source.is_dir():
         text = decode(source.read_bytes())
         return read(text, kind or detect(text))
     folders = sorted(
-        {file.parent for file in source.rglob("*") if file.suffix.lower() in PICTURES} - {source}
+        {file.parent for file in source.rglob("*") if file.suffix.lower() in PHOTO_ENDINGS} - {source}
     )
     if not folders:
-        raise Unreadable(f"{source} holds no folders with photos.")
+        raise Unreadable(f"{source} contains no folders with photos.")
     keys = (scene_key(folder.relative_to(source).as_posix()) for folder in folders)
     return ClassList([Row(number, key, {}) for number, key in enumerate(keys, start=1)])

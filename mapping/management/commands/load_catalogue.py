@@ -6,11 +6,11 @@ from mapping.files.catalogue import CatalogueError, load_catalogue
 
 
 class Command(BaseCommand):
-    help = "Load the SUN397 classes, the thesis's mapping and the 20 hashtags; what is there is left alone."
+    help = "Load the SUN397 classes, the thesis's mapping and the 20 hashtags; existing rows stay unchanged."
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            loaded = load_catalogue()
+            counts = load_catalogue()
         except CatalogueError as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"New: {loaded.classes} scene classes, {loaded.hashtags} hashtags.")
+        self.stdout.write(f"New: {counts.classes} scene classes, {counts.hashtags} hashtags.")

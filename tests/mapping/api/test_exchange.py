@@ -1,4 +1,4 @@
-"""Files by API: what comes out goes in again; nothing is written that was not looked at as a plan."""
+"""Files by API: an export can be imported again, and nothing is written without a plan."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def curator(client_for: Callable[..., Client]) -> Client:
 
 
 @pytest.mark.parametrize("kind", ["csv", "json", "sssom"])
-def test_what_comes_out_goes_in_and_changes_nothing(curator: Client, kind: str) -> None:
+def test_importing_an_export_by_api_changes_nothing(curator: Client, kind: str) -> None:
     response = curator.get(f"{API}export?file_format={kind}")
     assert "attachment" in response["Content-Disposition"]
     code, plan = send(curator, "post", "import", {"text": response.content.decode()})
@@ -31,7 +31,7 @@ def test_what_comes_out_goes_in_and_changes_nothing(curator: Client, kind: str) 
     assert plan["counts"] == {"new": 0, "changed": 0, "same": 7, "kept": 0}
 
 
-def test_release_comes_out_as_it_was(curator: Client) -> None:
+def test_release_can_be_exported_unchanged(curator: Client) -> None:
     decide(curator, "t/toyshop", hashtag="art")
     rows = json.loads(curator.get(f"{API}export?file_format=json&release=1").content)["classes"]
     assert {row["key"]: row["hashtag"] for row in rows}["t/toyshop"] == "shopping"
@@ -39,7 +39,7 @@ def test_release_comes_out_as_it_was(curator: Client) -> None:
     assert curator.get(f"{API}export?file_format=pdf").status_code == 400
 
 
-def test_plan_writes_nothing_and_is_then_done_once(curator: Client) -> None:
+def test_plan_writes_nothing_and_import_runs_once(curator: Client) -> None:
     code, plan = send(curator, "post", "import", {"text": TOYS})
     assert (code, plan["imported"]) == (200, False)
     assert [(row["key"], row["kind"], row["before"], row["after"]) for row in plan["items"]] == [
@@ -48,21 +48,21 @@ def test_plan_writes_nothing_and_is_then_done_once(curator: Client) -> None:
     ]
     assert entry("t/toyshop").label == "shopping"
     body = {"text": TOYS, "dry_run": False, "seen": plan["fingerprint"]}
-    code, done = send(curator, "post", "import", body)
-    assert (code, done["imported"], done["change"]) == (200, True, Change.objects.get().pk)
+    code, answer = send(curator, "post", "import", body)
+    assert (code, answer["imported"], answer["change"]) == (200, True, Change.objects.get().pk)
     assert (entry("t/toyshop").label, entry("z/zoo").status) == ("art", "undecided")
     assert send(curator, "post", "import", body)[1]["change"] is None
 
 
-def test_plan_of_another_day_is_not_done(curator: Client) -> None:
-    seen = send(curator, "post", "import", {"text": TOYS})[1]["fingerprint"]
+def test_outdated_plan_is_refused(curator: Client) -> None:
+    fingerprint = send(curator, "post", "import", {"text": TOYS})[1]["fingerprint"]
     decide(curator, "t/toyshop", hashtag="sport")
-    code, answer = send(curator, "post", "import", {"text": TOYS, "dry_run": False, "seen": seen})
+    code, answer = send(curator, "post", "import", {"text": TOYS, "dry_run": False, "seen": fingerprint})
     assert (code, entry("t/toyshop").label) == (409, "sport")
     assert answer["fingerprint"] == send(curator, "post", "import", {"text": TOYS})[1]["fingerprint"]
 
 
-def test_bad_row_is_named_and_stops_all(curator: Client) -> None:
+def test_bad_row_is_named_and_stops_the_import(curator: Client) -> None:
     text = TOYS + "y/yard,nonsense\n"
     plan = send(curator, "post", "import", {"text": text})[1]
     assert [(row["line"], row["field"]) for row in plan["problems"]] == [(4, "hashtag")]
@@ -72,7 +72,7 @@ def test_bad_row_is_named_and_stops_all(curator: Client) -> None:
     assert entry("t/toyshop").label == "shopping"
 
 
-def test_without_a_plan_nothing_is_done(curator: Client) -> None:
+def test_import_without_a_plan_is_refused(curator: Client) -> None:
     wrong: list[tuple[str, dict[str, Any]]] = [
         ("seen", {"text": TOYS, "dry_run": False}),
         ("dry_run", {"text": TOYS, "dry_run": "no"}),
@@ -84,7 +84,7 @@ def test_without_a_plan_nothing_is_done(curator: Client) -> None:
         assert (code, list(answer)) == (400, [field])
 
 
-def test_too_large_a_file(curator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_large_file_is_refused(curator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "MAX_BYTES", 10)
     assert send(curator, "post", "import", {"text": TOYS})[0] == 413
     assert send(curator, "post", "import", {"text": "a" * 11})[0] == 413

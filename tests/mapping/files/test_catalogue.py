@@ -1,4 +1,4 @@
-"""Loading the catalogue: whole or not at all, and never over a curator's decision."""
+"""Loading the catalogue: completely or not at all, and never over a curator's decision."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from mapping.files.catalogue import DATA, CatalogueError, Loaded, load_catalogue
+from mapping.files.catalogue import DATA, CatalogueError, LoadCounts, load_catalogue
 from mapping.models import Hashtag, MappingEntry, Release, SceneClass
 
 pytestmark = pytest.mark.django_db
 HEADER = "raw_name,hashtag\n"
 
 
-def test_first_load_and_repeat() -> None:
-    assert load_catalogue() == Loaded(hashtags=20, classes=397)
+def test_second_load_changes_nothing() -> None:
+    assert load_catalogue() == LoadCounts(hashtags=20, classes=397)
     entry = MappingEntry.objects.get(scene_class__key="a/abbey")
     MappingEntry.objects.filter(pk=entry.pk).update(
         hashtag=Hashtag.objects.get(name="art"), status="confirmed"
     )
-    assert load_catalogue() == Loaded(hashtags=0, classes=0)
+    assert load_catalogue() == LoadCounts(hashtags=0, classes=0)
     entry.refresh_from_db()
     assert entry.label == "art"
     assert Release.objects.count() == 1
@@ -31,13 +31,13 @@ def test_first_load_and_repeat() -> None:
         (HEADER + "/a/abbey,church\n/b/bar,nonsense\n", "line 3, column hashtag: “nonsense” is not a known"),
         (
             HEADER + "/a/abbey,church\na/abbey/,art\n",
-            "line 3, column raw_name: a/abbey stands in the file twice",
+            "line 3, column raw_name: a/abbey is in the file twice",
         ),
         (HEADER + "/,church\n", "line 2, column raw_name: it is empty"),
         ("raw_name\n/a/abbey\n", "line 1, column hashtag: the column is missing"),
     ],
 )
-def test_bad_row_is_named_and_nothing_kept(tmp_path: Path, text: str, words: str) -> None:
+def test_bad_row_is_named_and_nothing_loaded(tmp_path: Path, text: str, words: str) -> None:
     file = tmp_path / "classes.csv"
     file.write_text(text)
     with pytest.raises(CatalogueError, match=words):
@@ -46,12 +46,12 @@ def test_bad_row_is_named_and_nothing_kept(tmp_path: Path, text: str, words: str
     assert not Hashtag.objects.exists()
 
 
-def test_bad_count_of_a_hashtag_is_named(tmp_path: Path) -> None:
+def test_bad_post_count_is_named(tmp_path: Path) -> None:
     file = tmp_path / "hashtags.csv"
     file.write_text("hashtag,instagram_posts_million,source,counted_on\nart,many,x,2019\n")
     with pytest.raises(CatalogueError, match="“many” is not a whole number"):
         load_catalogue(hashtags_file=file)
 
 
-def test_data_has_no_class_without_a_label() -> None:
+def test_catalogue_file_has_397_rows() -> None:
     assert (DATA / "sun397.csv").read_text(encoding="utf-8").count("\n") == 398

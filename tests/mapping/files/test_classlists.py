@@ -1,4 +1,4 @@
-"""Class lists as data sets write them: what each becomes, and how it is told apart from the others."""
+"""Class lists in the formats of data sets: recognizing each format and reading it."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ TABLE = "raw_name,hashtag\n/a/abbey,church\n"
         ("LOC\\a\\abbey\n", "lines", ["loc/a/abbey"]),
     ],
 )
-def test_each_kind_is_known_and_read(text: str, kind: str, keys: list[str]) -> None:
+def test_each_format_is_recognized_and_read(text: str, kind: str, keys: list[str]) -> None:
     assert detect(text) == kind
-    found = read(text, kind)
-    assert [row.key for row in found.rows] == keys
+    class_list = read(text, kind)
+    assert [row.key for row in class_list.rows] == keys
 
 
-def test_imagenet_says_the_name_too() -> None:
+def test_imagenet_lists_give_names() -> None:
     assert [row.values for row in read(SYNSETS, "imagenet").rows] == [
         {"name": "tench"},
         {"name": "restaurant"},
@@ -46,15 +46,15 @@ def test_imagenet_says_the_name_too() -> None:
     assert read(INDEX, "imagenet-index").rows[1].values == {"name": "grey whale"}
 
 
-def test_line_numbers_are_the_files_own() -> None:
-    found = read('key,note\na/abbey,"two\nlines"\n\nb/beach,x\n', "csv")
-    assert [(row.line, row.key) for row in found.rows] == [(2, "a/abbey"), (5, "b/beach")]
+def test_line_numbers_are_those_of_the_file() -> None:
+    class_list = read('key,note\na/abbey,"two\nlines"\n\nb/beach,x\n', "csv")
+    assert [(row.line, row.key) for row in class_list.rows] == [(2, "a/abbey"), (5, "b/beach")]
 
 
-def test_class_that_stands_twice_in_a_list_is_a_problem() -> None:
-    found = read("/a/abbey\n/A/Abbey/\n", "lines")
-    assert [(p.line, p.field, p.text) for p in found.problems] == [
-        (2, "key", "a/abbey stands in line 1 already")
+def test_duplicate_class_is_a_problem() -> None:
+    class_list = read("/a/abbey\n/A/Abbey/\n", "lines")
+    assert [(p.line, p.field, p.text) for p in class_list.problems] == [
+        (2, "key", "a/abbey is already in line 1")
     ]
 
 
@@ -67,7 +67,7 @@ def test_class_that_stands_twice_in_a_list_is_a_problem() -> None:
         ("key,note\na/abbey,x,y,z\n", "csv", 2, "it has 4 cells, the header has 2"),
     ],
 )
-def test_row_that_cannot_be_read_is_named(text: str, kind: str, line: int, words: str) -> None:
+def test_unreadable_row_is_named(text: str, kind: str, line: int, words: str) -> None:
     (problem,) = read(text, kind).problems
     assert (problem.line, words in problem.text) == (line, True)
 
@@ -75,23 +75,21 @@ def test_row_that_cannot_be_read_is_named(text: str, kind: str, line: int, words
 @pytest.mark.parametrize(
     ("text", "kind", "words"),
     [
-        ("", "lines", "There is no class in it"),
-        ("name,hashtag\nabbey,church\n", "csv", "no column with the class"),
-        ("key,raw_name\na,b\n", "csv", "Two columns say the same: key"),
+        ("", "lines", "contains no class"),
+        ("name,hashtag\nabbey,church\n", "csv", "needs a column that names the class"),
+        ("key,raw_name\na,b\n", "csv", "Two columns have the same meaning: key"),
         ('key\n"a\n', "csv", "Line 2"),
         ('"key\n', "csv", "not a table"),
         ("[" * 100_000, "imagenet-index", "not JSON"),
         ("{", "json", "not JSON"),
-        pytest.param(
-            f'{{"0": {"1" * 5000}}}', "imagenet-index", "number in it is too long", id="long number"
-        ),
+        pytest.param(f'{{"0": {"1" * 5000}}}', "imagenet-index", "number is too long", id="long number"),
         ('{"0": ["n01440764", "a\\ud800b"]}', "imagenet-index", "half a character"),
         ('{"format": "scenetag-mapping", "x\\udfff": 1}', "json", "half a character"),
-        ('{"format": "scenetag-mapping", "version": 2}', "json", "Version 2 is not known"),
+        ('{"format": "scenetag-mapping", "version": 2}', "json", "Version 2 is not supported"),
         ("subject_id\tobject_id\n", "sssom", "no column predicate_id"),
     ],
 )
-def test_file_that_cannot_be_read_says_why(text: str, kind: str, words: str) -> None:
+def test_unreadable_file_is_explained(text: str, kind: str, words: str) -> None:
     with pytest.raises(Unreadable, match=words):
         read(text, kind)
 
@@ -108,19 +106,19 @@ def test_unknown_columns_are_reported() -> None:
 
 class TestDecoding:
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-    def test_unicode_with_its_marks(self, encoding: str) -> None:
+    def test_byte_order_marks_are_understood(self, encoding: str) -> None:
         assert decode("key,name_ru\na/abbey,аббатство\n".encode(encoding)).endswith("аббатство\n")
 
-    def test_windows_1251_is_named_with_its_line(self) -> None:
+    def test_windows_1251_is_recognized_and_the_line_named(self) -> None:
         with pytest.raises(Unreadable, match=r"Line 2 .*Windows-1251.*CSV UTF-8"):
             decode("key,name_ru\na/abbey,аббатство\n".encode("cp1251"))
 
-    def test_a_photo_is_not_called_russian(self) -> None:
-        with pytest.raises(Unreadable) as refused:
+    def test_photo_is_not_mistaken_for_russian_text(self) -> None:
+        with pytest.raises(Unreadable) as error:
             decode(b"\xff\xd8\xff\xe0" + bytes(range(128, 256)) * 4)
-        assert "1251" not in str(refused.value)
+        assert "1251" not in str(error.value)
 
-    def test_zero_bytes_and_size(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_zero_bytes_and_large_files_are_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(Unreadable, match="zero bytes"):
             decode(b"a\0b")
         monkeypatch.setattr(classlists, "MAX_BYTES", 2**20)
@@ -129,6 +127,6 @@ class TestDecoding:
 
 
 @pytest.mark.parametrize("value", ["=1+1", "'=1", "''@x", "-", "+7", "'tis", "plain", "", "\tx", "it's"])
-def test_guarded_cell_comes_back_and_no_spreadsheet_runs_it(value: str) -> None:
+def test_guard_disarms_formulas_and_unguard_restores_them(value: str) -> None:
     assert unguard(guard(value)) == value
     assert not guard(value).startswith(("=", "+", "-", "@", "\t", "\r"))

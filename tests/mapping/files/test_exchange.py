@@ -1,4 +1,4 @@
-"""The mapping as CSV, JSON and SSSOM, and back: nothing is lost on the way."""
+"""Writing the mapping as CSV, JSON and SSSOM and reading it again: nothing is lost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from mapping.acts import Decision, change_entry
-from mapping.files.exchange import detect, exported, read, to_csv, to_json, to_sssom
+from mapping.files.exchange import detect, export_rows, read, to_csv, to_json, to_sssom
 from mapping.files.importing import apply, plan
 from mapping.lexicon import wordnet
 from mapping.models import Hashtag, MappingEntry, Release, SceneClass
@@ -29,7 +29,7 @@ def state() -> list[tuple[Any, ...]]:
 
 @pytest.fixture
 def awkward(user_for: Callable[..., User]) -> None:
-    """What files get wrong: formulas, quotes, line ends, Russian, words that no sense has, undecided."""
+    """Entries that are hard to write: formulas, quotes, line ends, Russian, unusual words, undecided."""
     entry = MappingEntry.objects.get(scene_class__key="a/abbey")
     note = '=HYPERLINK("x"); a\ttab, "quotes" | pipe = 100 %\nsecond line, да'
     decision = Decision("art", "abbey.n.01", "-abbey", "", "house, of monks", note)
@@ -41,27 +41,27 @@ def awkward(user_for: Callable[..., User]) -> None:
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-def test_export_again_imported_leaves_nothing_to_do(kind: str, awkward: None) -> None:
-    text = WRITERS[kind](exported())
+def test_importing_an_export_changes_nothing(kind: str, awkward: None) -> None:
+    text = WRITERS[kind](export_rows())
     assert detect(text) == kind
-    made = plan(read(text, kind))
-    assert made.problems == []
-    assert made.writes == []
+    import_plan = plan(read(text, kind))
+    assert import_plan.problems == []
+    assert import_plan.writes == []
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-def test_export_restores_what_was_lost(kind: str, awkward: None, user_for: Callable[..., User]) -> None:
-    text, before = WRITERS[kind](exported()), state()
+def test_export_restores_a_deleted_mapping(kind: str, awkward: None, user_for: Callable[..., User]) -> None:
+    text, before = WRITERS[kind](export_rows()), state()
     MappingEntry.objects.all().delete()
     SceneClass.objects.all().delete()
-    found = read(text, kind)
-    apply(found=found, seen=plan(found).fingerprint, by=user_for("curator"))
+    class_list = read(text, kind)
+    apply(class_list=class_list, seen=plan(class_list).fingerprint, by=user_for("curator"))
     assert state() == before
-    assert plan(found).writes == []
+    assert plan(class_list).writes == []
 
 
-def test_csv_has_the_thesis_columns_and_no_formula(awkward: None) -> None:
-    rows = list(csv.DictReader(io.StringIO(to_csv(exported()), newline="")))
+def test_csv_has_the_columns_of_the_thesis_and_no_formula(awkward: None) -> None:
+    rows = list(csv.DictReader(io.StringIO(to_csv(export_rows()), newline="")))
     assert list(rows[0])[:6] == ["raw_name", "name", "name_ru", "synset", "hypernym", "hashtag"]
     abbey = rows[0]
     assert (abbey["raw_name"], abbey["hashtag"], abbey["status"]) == ("/a/abbey", "art", "confirmed")
@@ -69,8 +69,8 @@ def test_csv_has_the_thesis_columns_and_no_formula(awkward: None) -> None:
     assert abbey["note"].startswith("'=HYPERLINK")
 
 
-def test_json_says_what_it_is() -> None:
-    document = json.loads(to_json(exported()))
+def test_json_names_its_format() -> None:
+    document = json.loads(to_json(export_rows()))
     assert (document["format"], document["version"], document["release"]) == ("scenetag-mapping", 1, None)
     assert document["classes"][3] | {"key": "b/beach", "hashtag": "beach"} == document["classes"][3]
 
@@ -80,8 +80,8 @@ class TestSssom:
         table = "\n".join(line for line in text.split("\n") if not line.startswith("#"))
         return list(csv.DictReader(io.StringIO(table, newline=""), delimiter="\t"))
 
-    def test_hashtag_is_broader_other_is_no_term(self) -> None:
-        rows = self.lines(to_sssom(exported()))
+    def test_hashtag_is_a_broad_match_and_other_is_no_term(self) -> None:
+        rows = self.lines(to_sssom(export_rows()))
         beach = next(row for row in rows if row["subject_id"] == "scene:b/beach")
         assert (beach["predicate_id"], beach["object_id"]) == ("skos:broadMatch", "hashtag:beach")
         assert beach["mapping_justification"] == "semapv:UnspecifiedMatching"
@@ -90,13 +90,13 @@ class TestSssom:
 
     def test_senses_are_nouns_of_wordnet(self) -> None:
         number = wordnet.nouns().offsets[wordnet.nouns().index("abbey.n.01") or 0]
-        rows = self.lines(to_sssom(exported()))
+        rows = self.lines(to_sssom(export_rows()))
         senses = [row for row in rows if row["object_id"] == f"wn30:{number:08d}-n"]
         assert [(row["subject_id"], row["predicate_id"]) for row in senses] == [
             ("scene:a/abbey", "skos:closeMatch")
         ]
 
-    def test_others_prefixes_are_understood(self) -> None:
+    def test_foreign_prefixes_are_understood(self) -> None:
         text = (
             "# curie_map:\n#   x: 'urn:scenetag:class:'\n#  ig: https://www.instagram.com/explore/tags/\n"
             "subject_id\tpredicate_id\tobject_id\tmapping_justification\n"
@@ -114,21 +114,21 @@ class TestSssom:
             ("scene:b/beach\ta\thashtag:art\nscene:b/beach\ta\thashtag:sport", "in an earlier line"),
         ],
     )
-    def test_line_that_is_no_mapping_of_ours_is_named(self, line: str, words: str) -> None:
+    def test_foreign_line_is_named(self, line: str, words: str) -> None:
         (problem,) = read(f"subject_id\tpredicate_id\tobject_id\n{line}\n", "sssom").problems
         assert words in problem.text
 
 
-def test_release_is_exported_as_it_was(user_for: Callable[..., User]) -> None:
+def test_release_is_exported_unchanged(user_for: Callable[..., User]) -> None:
     entry = MappingEntry.objects.get(scene_class__key="a/abbey")
     change_entry(entry_id=entry.pk, version=1, by=user_for("curator"), decision=Decision("art"))
-    rows = {row.key: row.values["hashtag"] for row in exported(Release.objects.get(number=1))}
+    rows = {row.key: row.values["hashtag"] for row in export_rows(Release.objects.get(number=1))}
     assert rows["a/abbey"] == "church"
     assert len(rows) == 7
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-def test_download(kind: str, client_for: Callable[..., Client]) -> None:
+def test_mapping_and_releases_can_be_downloaded(kind: str, client_for: Callable[..., Client]) -> None:
     response = client_for("viewer").get(f"/mapping/export/{kind}/?release=1")
     assert "attachment" in response["Content-Disposition"]
     assert "release-1" in response["Content-Disposition"]
@@ -139,7 +139,7 @@ def test_download(kind: str, client_for: Callable[..., Client]) -> None:
 
 
 @pytest.mark.parametrize(("role", "status"), [("stranger", 302), ("validator", 403)])
-def test_not_everybody_downloads(client_for: Callable[..., Client], role: str, status: int) -> None:
+def test_download_needs_permission(client_for: Callable[..., Client], role: str, status: int) -> None:
     assert client_for(role).get("/mapping/export/csv/").status_code == status
 
 
@@ -148,12 +148,12 @@ def test_queries_do_not_grow_with_the_mapping(django_assert_num_queries: Any) ->
         with django_assert_num_queries(3):
             plan(read(text, "csv"))
         with django_assert_num_queries(1):
-            to_csv(exported())
+            to_csv(export_rows())
 
     queries("key\n" + "".join(f"x/{n}\n" for n in range(10)))
     tag = Hashtag.objects.get(name="art")
-    made = SceneClass.objects.bulk_create(SceneClass(key=f"z/{n}", name=str(n)) for n in range(200))
+    classes = SceneClass.objects.bulk_create(SceneClass(key=f"z/{n}", name=str(n)) for n in range(200))
     MappingEntry.objects.bulk_create(
-        MappingEntry(scene_class=row, hashtag=tag, status="imported") for row in made
+        MappingEntry(scene_class=row, hashtag=tag, status="imported") for row in classes
     )
     queries("key\n" + "".join(f"z/{n}\n" for n in range(200)))

@@ -1,4 +1,4 @@
-"""Import by page: preview, then all or nothing; again, and there is nothing to do."""
+"""Import: a preview, then all or nothing; importing again changes nothing."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def entry(key: str) -> MappingEntry:
     return MappingEntry.objects.select_related("hashtag", "change").get(scene_class__key=key)
 
 
-def everything() -> list[Any]:
-    """All that an import could touch."""
+def snapshot() -> list[Any]:
+    """Everything that an import could change."""
     return [
         list(SceneClass.objects.values_list("key", "name", "name_ru", "level1", "level2")),
         list(MappingEntry.everywhere.values_list("pk", "hashtag", "sense", "status", "version", "note")),
@@ -39,8 +39,8 @@ def everything() -> list[Any]:
 
 
 def do(text: str, user: User) -> Change | None:
-    found = read(text, detect(text))
-    return apply(found=found, seen=plan(found).fingerprint, by=user)
+    class_list = read(text, detect(text))
+    return apply(class_list=class_list, seen=plan(class_list).fingerprint, by=user)
 
 
 def upload(client: Client, text: str | bytes) -> str:
@@ -53,7 +53,7 @@ def upload(client: Client, text: str | bytes) -> str:
 
 @pytest.mark.postgres
 class TestApplying:
-    def test_new_and_changed_classes_are_one_act_of_the_importer(self, user_for: UserFor) -> None:
+    def test_import_of_new_and_changed_classes_is_one_act(self, user_for: UserFor) -> None:
         change = do(TWO, user_for("curator"))
         assert change is not None
         assert (change.action, len(change.before)) == ("import", 2)
@@ -65,59 +65,59 @@ class TestApplying:
         assert (newest.history_user.username, newest.history_change_reason) == ("curator", "imported")
         assert fountain.history.count() == 1
 
-    def test_undone_as_one(self, user_for: UserFor) -> None:
+    def test_import_is_undone_as_one_act(self, user_for: UserFor) -> None:
         change = do("key,hashtag\na/abbey,art\nf/fountain,art\n", user_for("curator"))
         assert change is not None
         undo_change(change_id=change.pk, by=user_for("curator"))
         assert (entry("a/abbey").label, entry("a/abbey").sense) == ("church", "abbey.n.01")
         assert (entry("f/fountain").label, entry("f/fountain").status) == (None, "undecided")
 
-    def test_second_time_there_is_nothing_to_do(self, user_for: UserFor) -> None:
+    def test_second_import_changes_nothing(self, user_for: UserFor) -> None:
         do(TWO, user_for("curator"))
-        before = everything()
+        before = snapshot()
         assert do(TWO, user_for("curator")) is None
-        assert everything() == before
+        assert snapshot() == before
 
-    def test_a_problem_in_row_300_leaves_everything_as_it_was(self, user_for: UserFor) -> None:
+    def test_problem_in_row_300_stops_the_import(self, user_for: UserFor) -> None:
         rows = [f"n/new_{number},art" for number in range(400)]
         rows[298] = "n/new_298,nonsense"
-        before = everything()
-        found = read("key,hashtag\n" + "\n".join(rows), "csv")
-        made = plan(found)
-        assert [(p.line, p.field) for p in made.problems] == [(300, "hashtag")]
+        before = snapshot()
+        class_list = read("key,hashtag\n" + "\n".join(rows), "csv")
+        import_plan = plan(class_list)
+        assert [(p.line, p.field) for p in import_plan.problems] == [(300, "hashtag")]
         with pytest.raises(PlanHasProblems):
-            apply(found=found, seen=made.fingerprint, by=user_for("curator"))
-        assert everything() == before
+            apply(class_list=class_list, seen=import_plan.fingerprint, by=user_for("curator"))
+        assert snapshot() == before
 
-    def test_failure_in_the_middle_keeps_nothing(
+    def test_failure_in_the_middle_saves_nothing(
         self, user_for: UserFor, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(*args: Any, **kwargs: Any) -> None:
             raise OSError
 
-        before = everything()
+        before = snapshot()
         monkeypatch.setattr("mapping.files.importing.write_entries", fail)
         with pytest.raises(OSError):  # noqa: PT011
             do(TWO, user_for("curator"))
-        assert everything() == before
+        assert snapshot() == before
 
-    def test_another_answer_meanwhile_stops_it(self, user_for: UserFor) -> None:
-        found = read(TWO, "csv")
-        seen = plan(found).fingerprint
+    def test_change_after_the_plan_stops_the_import(self, user_for: UserFor) -> None:
+        class_list = read(TWO, "csv")
+        fingerprint = plan(class_list).fingerprint
         change_entry(
             entry_id=entry("a/abbey").pk, version=1, by=user_for("curator", "ann"), decision=Decision("sport")
         )
         with pytest.raises(PlanMoved):
-            apply(found=found, seen=seen, by=user_for("curator"))
+            apply(class_list=class_list, seen=fingerprint, by=user_for("curator"))
         assert entry("a/abbey").label == "sport"
         assert not SceneClass.objects.filter(key="f/fountain").exists()
 
-    def test_new_names_are_no_act_to_undo(self, user_for: UserFor) -> None:
+    def test_import_of_names_creates_no_act(self, user_for: UserFor) -> None:
         do("key,name_ru\na/abbey,аббатство\n", user_for("curator"))
         assert entry("a/abbey").scene_class.name_ru == "аббатство"
         assert (entry("a/abbey").version, Change.objects.count()) == (1, 0)
 
-    def test_opinions_in_work_get_the_new_classes(self, user_for: UserFor) -> None:
+    def test_import_adds_new_classes_to_opinions(self, user_for: UserFor) -> None:
         opinion = start_opinion(name="mine", by=user_for("curator"))
         do("/f/fountain\n/g/garage\n", user_for("curator"))
         assert MappingEntry.everywhere.filter(opinion=opinion).count() == 9
@@ -148,7 +148,7 @@ class TestRules:
             ("key,note\nb/beach,stones\n", ("beach", "confirmed", "stones")),
         ],
     )
-    def test_a_file_takes_no_answer_away(
+    def test_import_removes_no_answer(
         self, text: str, after: tuple[str, str, str], user_for: UserFor
     ) -> None:
         do(text, user_for("curator"))
@@ -156,7 +156,7 @@ class TestRules:
         assert (beach.label, beach.status, beach.note) == after
         assert do(text, user_for("curator")) is None
 
-    def test_imagenets_ids_are_wordnets(self, user_for: UserFor) -> None:
+    def test_imagenet_ids_give_senses(self, user_for: UserFor) -> None:
         do("n01440764 tench, Tinca tinca\nn04081281\n", user_for("curator"))
         assert (entry("n01440764").sense, entry("n01440764").scene_class.name) == ("tench.n.01", "tench")
         assert (entry("n04081281").sense, entry("n04081281").scene_class.name) == (
@@ -168,19 +168,19 @@ class TestRules:
         ("row", "field", "words"),
         [
             (",art,,,", "key", "it is empty"),
-            (f"{'x' * 101},art,,,", "key", "101 characters; 100 fit"),
-            ("../../etc/passwd,art,,,", "key", "leads out of its folder"),
+            (f"{'x' * 101},art,,,", "key", "101 characters; at most 100"),
+            ("../../etc/passwd,art,,,", "key", "points outside its folder"),
             ("a/b\x07,art,,,", "key", "control character"),
             ("f/fountain,nonsense,,,", "hashtag", "“nonsense” is not a known hashtag"),
-            ("f/fountain,art,done,,", "status", "“done” is none of"),
-            ("f/fountain,,confirmed,,", "status", "does not go with"),
-            ("f/fountain,art,undecided,,", "status", "does not go with"),
+            ("f/fountain,art,done,,", "status", "“done” is not one of"),
+            ("f/fountain,,confirmed,,", "status", "does not match"),
+            ("f/fountain,art,undecided,,", "status", "does not match"),
             ("f/fountain,art,,fountain.n.99,", "sense", "no noun sense “fountain.n.99”"),
-            (f"f/fountain,art,,,{'n' * 501}", "note", "501 characters; 500 fit"),
-            ("A\\Abbey,art,,,", "key", "a/abbey stands in line 2 already"),
+            (f"f/fountain,art,,,{'n' * 501}", "note", "501 characters; at most 500"),
+            ("A\\Abbey,art,,,", "key", "a/abbey is already in line 2"),
         ],
     )
-    def test_what_is_wrong_is_said_by_row_and_field(self, row: str, field: str, words: str) -> None:
+    def test_problem_names_row_and_field(self, row: str, field: str, words: str) -> None:
         text = f"key,hashtag,status,sense,note\na/abbey,art,,,\n{row}\n"
         (problem,) = plan(read(text, "csv")).problems
         assert (problem.line, problem.field) == (3, field)
@@ -188,70 +188,72 @@ class TestRules:
 
 
 class TestPages:
-    def test_preview_says_what_would_happen_and_writes_nothing(self, client_for: ClientFor) -> None:
-        before = everything()
+    def test_preview_shows_the_plan_and_writes_nothing(self, client_for: ClientFor) -> None:
+        before = snapshot()
         client = client_for("curator")
         response = client.get(upload(client, TWO))
         assert response.context["counts"] == {"new": 1, "changed": 1, "same": 0, "kept": 0}
         assert b"Import 2 classes" in response.content
-        assert everything() == before
+        assert snapshot() == before
 
-    def test_import_and_repeated_click(self, client_for: ClientFor) -> None:
+    def test_repeated_click_imports_once(self, client_for: ClientFor) -> None:
         client = client_for("curator")
         address = upload(client, TWO)
         form = {"kind": "csv", "seen": client.get(address).context["plan"].fingerprint}
         assert b"Imported: answers of 2 classes" in client.post(address, form, follow=True).content
         again = client.post(address, form, follow=True)
-        assert b"nothing to do" in again.content
+        assert b"Nothing was changed" in again.content
         assert (entry("a/abbey").label, Change.objects.count()) == ("art", 1)
 
-    def test_stale_preview_shows_the_new_one(self, client_for: ClientFor, user_for: UserFor) -> None:
+    def test_stale_preview_is_replaced_by_a_new_one(self, client_for: ClientFor, user_for: UserFor) -> None:
         client = client_for("curator", "bob")
         address = upload(client, TWO)
-        seen = client.get(address).context["plan"].fingerprint
+        fingerprint = client.get(address).context["plan"].fingerprint
         change_entry(
             entry_id=entry("a/abbey").pk, version=1, by=user_for("curator", "ann"), decision=Decision("sport")
         )
-        response = client.post(address, {"kind": "csv", "seen": seen})
+        response = client.post(address, {"kind": "csv", "seen": fingerprint})
         assert (response.status_code, entry("a/abbey").label) == (409, "sport")
         assert b"changed while you were reading" in response.content
         form = {"kind": "csv", "seen": response.context["plan"].fingerprint}
         assert client.post(address, form).status_code == 302
         assert entry("a/abbey").label == "art"
 
-    def test_pasted_text_and_another_kind(self, client_for: ClientFor) -> None:
+    def test_pasted_text_can_be_read_as_another_kind(self, client_for: ClientFor) -> None:
         client = client_for("curator")
         address = client.post("/mapping/import/", {"text": "/f/fountain 1\n/g/garage 2\n"})["Location"]
         assert client.get(address).context["kind"] == "places365"
         assert "is not an id like" in client.get(f"{address}?kind=imagenet").content.decode()
         assert client.get(f"{address}?kind=nonsense").status_code == 404
 
-    def test_problems_leave_no_button(self, client_for: ClientFor) -> None:
+    def test_preview_with_problems_has_no_button(self, client_for: ClientFor) -> None:
         client = client_for("curator")
         address = upload(client, "key,hashtag\n<script>alert(1)</script>,nonsense\n")
-        shown = client.get(address).content.decode()
-        assert "“nonsense” is not a known hashtag" in shown
-        assert "<script>alert" not in shown
-        assert '<button class="button is-primary">Import' not in shown
+        page = client.get(address).content.decode()
+        assert "“nonsense” is not a known hashtag" in page
+        assert "<script>alert" not in page
+        assert '<button class="button is-primary">Import' not in page
         assert client.post(address, {"kind": "csv", "seen": ""}).status_code == 400
         assert not SceneClass.objects.filter(key__contains="script").exists()
 
     @pytest.mark.parametrize(
         ("content", "words"),
         [
-            (b"", "There is no class in it"),
+            (b"", "contains no class"),
             ("key,name_ru\na,б\n".encode("cp1251"), "not UTF-8"),
             (b"\x89PNG\0\0", "not UTF-8"),
         ],
     )
-    def test_file_that_is_no_text_is_refused(self, client_for: ClientFor, content: bytes, words: str) -> None:
+    def test_file_without_readable_text_is_refused(
+        self, client_for: ClientFor, content: bytes, words: str
+    ) -> None:
         client = client_for("curator")
         response = client.post(
             "/mapping/import/", {"file": SimpleUploadedFile("x", content or b" ")}, follow=True
         )
         assert words in response.content.decode()
 
-    def test_too_large_and_nothing_at_all(
+    def test_missing_and_too_large_files_are_refused(
         self, client_for: ClientFor, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         client = client_for("curator")
@@ -260,10 +262,10 @@ class TestPages:
         response = client.post("/mapping/import/", {"file": SimpleUploadedFile("x", b"a" * (2**20 + 1))})
         assert (response.status_code, b"larger than 1 MB" in response.content) == (400, True)
 
-    def test_upload_is_its_owners_and_not_for_ever(self, client_for: ClientFor) -> None:
+    def test_upload_is_visible_only_to_its_owner(self, client_for: ClientFor) -> None:
         address = upload(client_for("curator", "ann"), TWO)
         response = client_for("curator", "bob").get(address, follow=True)
-        assert b"not kept any more" in response.content
+        assert b"has expired" in response.content
 
     @pytest.mark.parametrize(("role", "status"), [("stranger", 302), ("viewer", 403), ("admin", 403)])
     def test_only_curators_import(self, client_for: ClientFor, role: str, status: int) -> None:
@@ -273,14 +275,16 @@ class TestPages:
         assert client.post("/mapping/import/abc/", {"kind": "csv", "seen": ""}).status_code == status
         assert not Change.objects.exists()
 
-    def test_viewer_sees_export_only(self, client_for: ClientFor) -> None:
-        shown = client_for("viewer").get("/mapping/exchange/").content
-        assert b"Export SSSOM" in shown
-        assert b"id_file" not in shown
+    def test_viewer_can_export_but_not_import(self, client_for: ClientFor) -> None:
+        page = client_for("viewer").get("/mapping/exchange/").content
+        assert b"Export SSSOM" in page
+        assert b"id_file" not in page
 
 
 class TestCommand:
-    def test_folder_of_photos(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_command_imports_the_folders_of_photos(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         for name in ("a/abbey/1.jpg", "f/fountain/2.JPG", "f/fountain/3.jpg", "f/notes/read.me"):
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).touch()
@@ -300,7 +304,7 @@ class TestCommand:
         assert "row 3, hashtag: “nonsense” is not a known hashtag" in capsys.readouterr().err
         assert entry("a/abbey").label == "church"
 
-    def test_unknown_file_and_user(self, tmp_path: Path) -> None:
+    def test_unknown_file_or_user_is_an_error(self, tmp_path: Path) -> None:
         for arguments in ([str(tmp_path / "none")], [str(tmp_path)], [str(tmp_path), "--by", "nobody"]):
             with pytest.raises(CommandError):
                 call_command("import_mapping", *arguments)

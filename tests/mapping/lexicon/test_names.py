@@ -22,20 +22,20 @@ ROWS = list(csv.DictReader((DATA / "sun397.csv").open(encoding="utf-8")))
         ("/d/desert/sand", "desert sand"),
         ("/b/bus_interior", "bus"),
         ("airplane cabin", "airplane cabin"),
-        ("/o/outdoor", "outdoor"),  # nothing would be left: the word stays
+        ("/o/outdoor", "outdoor"),  # the only word is kept
     ],
 )
-def test_clean(raw: str, cleaned: str) -> None:
+def test_clean_removes_index_and_service_words(raw: str, cleaned: str) -> None:
     assert clean(raw) == cleaned
 
 
-def test_one_key_however_the_folder_is_written() -> None:
+def test_all_spellings_of_a_folder_have_the_same_key() -> None:
     assert {scene_key(raw) for raw in ("/a/abbey", "a/abbey/", "A/Abbey", "a\\abbey", "./a/abbey")} == {
         "a/abbey"
     }
 
 
-def test_lookup_terms_go_from_the_phrase_to_its_head() -> None:
+def test_lookup_terms_lead_from_the_phrase_to_its_head() -> None:
     assert lookup_terms("/s/stadium/football") == [
         "stadium football",
         "football stadium",
@@ -45,7 +45,7 @@ def test_lookup_terms_go_from_the_phrase_to_its_head() -> None:
     assert lookup_terms("/a/airplane_cabin") == ["airplane cabin", "cabin"]
 
 
-def test_catalogue_has_397_different_classes_with_our_names() -> None:
+def test_catalogue_has_397_distinct_classes_with_cleaned_names() -> None:
     assert len({scene_key(row["raw_name"]) for row in ROWS}) == 397
     assert [row["name"] for row in ROWS] == [clean(row["raw_name"]) for row in ROWS]
 
@@ -56,11 +56,11 @@ def test_catalogue_uses_the_20_hashtags_and_other() -> None:
     assert {row["hashtag"] for row in ROWS} == hashtags | {"other"}
 
 
-def test_catalogue_shows_the_8_classes_that_the_two_tables_map_differently() -> None:
-    differing = [r for r in ROWS if r["printed_hashtag"] and r["printed_hashtag"] != r["hashtag"]]
-    assert len(differing) == 8
+def test_catalogue_has_8_classes_that_the_two_tables_map_differently() -> None:
+    differences = [r for r in ROWS if r["printed_hashtag"] and r["printed_hashtag"] != r["hashtag"]]
+    assert len(differences) == 8
 
 
 @given(st.text())
-def test_any_name_gives_a_key_that_is_its_own_key(raw: str) -> None:
+def test_scene_key_is_idempotent(raw: str) -> None:
     assert scene_key(scene_key(raw)) == scene_key(raw)

@@ -1,17 +1,21 @@
-"""The table of nouns says what nltk says."""
+"""The table of nouns agrees with nltk."""
 
 from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from mapping.lexicon import nouns, wordnet
 
+if TYPE_CHECKING:
+    from nltk.corpus.reader.wordnet import WordNetCorpusReader
 
-def test_key_leads_to_the_noun_and_back() -> None:
+
+def test_noun_is_found_by_its_key() -> None:
     table = wordnet.nouns()
     number = table.index("shop.n.01")
     assert number is not None
@@ -31,12 +35,12 @@ def test_key_leads_to_the_noun_and_back() -> None:
         ("glasses", "spectacles.n.01"),  # both a word and a plural
     ],
 )
-def test_term_is_found_however_it_is_written(term: str, first: str) -> None:
+def test_plurals_and_capitals_are_found(term: str, first: str) -> None:
     table = wordnet.nouns()
     assert table.keys[table.synsets(term)[0]] == first
 
 
-def test_closure_counts_the_fewest_steps() -> None:
+def test_closure_has_the_least_number_of_steps() -> None:
     table = wordnet.nouns()
     shop, entity = table.index("shop.n.01"), table.index("entity.n.01")
     assert shop is not None
@@ -47,29 +51,30 @@ def test_closure_counts_the_fewest_steps() -> None:
 
 
 @pytest.mark.integration  # nltk takes seconds to start
-def test_table_says_what_nltk_says() -> None:
-    table, reader = wordnet.nouns(), wordnet.reader()
+@pytest.mark.xdist_group("nltk")
+def test_table_agrees_with_nltk(reader: WordNetCorpusReader) -> None:
+    table = wordnet.nouns()
     for key in random.Random(0).sample(table.keys, 500):
         synset, number = reader.synset(key), table.index(key)
         assert number is not None
-        ways = [[s.name() for s in reversed(way)] for way in synset.hypernym_paths()]
+        paths = [[s.name() for s in reversed(way)] for way in synset.hypernym_paths()]
         path = [table.keys[at] for at in table.path(number)]
-        assert path in ways
-        assert len(path) == min(map(len, ways))
-        assert {table.keys[at] for at in table.closure(number)} == {key for way in ways for key in way}
+        assert path in paths
+        assert len(path) == min(map(len, paths))
+        assert {table.keys[at] for at in table.closure(number)} == {key for way in paths for key in way}
         assert table.gloss(number) == synset.definition()
         assert list(table.examples(number)) == synset.examples()
         assert table.counts[number] == sum(lemma.count() for lemma in synset.lemmas())
         for term in (*synset.lemma_names(), f"{synset.lemma_names()[0]}s"):
-            expected = dict.fromkeys(s.name() for s in reader.synsets(term, "n"))  # nltk repeats some
-            assert [table.keys[at] for at in table.synsets(term)] == list(expected)
+            synset_names = dict.fromkeys(s.name() for s in reader.synsets(term, "n"))  # nltk repeats some
+            assert [table.keys[at] for at in table.synsets(term)] == list(synset_names)
 
 
-def test_file_of_another_format_or_cut_short_is_no_table(tmp_path: Path) -> None:
+def test_damaged_or_outdated_file_is_not_a_table(tmp_path: Path) -> None:
     file = tmp_path / "nouns.npz"
     assert nouns.read(file) is None
     nouns.write(file, {"counts": np.zeros(3)})
-    assert nouns.read(file) is None  # not all that a table needs
+    assert nouns.read(file) is None  # incomplete
     file.write_bytes((wordnet.DATA_DIR / wordnet.TABLE).read_bytes()[:100_000])
     assert nouns.read(file) is None
     np.savez(file, format=np.array(nouns.FORMAT + 1))

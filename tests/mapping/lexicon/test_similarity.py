@@ -1,15 +1,18 @@
-"""Against nltk, on real WordNet; and information content against sums by hand."""
+"""Similarities compared with nltk on the real WordNet, and information content with sums by hand."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from nltk.corpus.reader.wordnet import WordNetCorpusReader
 
 from mapping.lexicon import similarity, wordnet
+
+if TYPE_CHECKING:
+    from nltk.corpus.reader.wordnet import WordNetCorpusReader
 
 # fmt: off
 KEYS = [
@@ -25,7 +28,7 @@ KEYS = [
 
 
 class Table:
-    """A noun table of given parents: number → numbers."""
+    """A noun table with these parents: number → numbers."""
 
     def __init__(self, keys: list[str], parents: list[list[int]], counts: list[int]) -> None:
         self.keys = keys
@@ -40,13 +43,8 @@ class Table:
 
 
 @pytest.fixture(scope="module")
-def reader() -> WordNetCorpusReader:
-    return wordnet.reader()
-
-
-@pytest.fixture(scope="module")
 def table(reader: WordNetCorpusReader) -> Table:
-    """The senses and all above them, by nltk."""
+    """The senses and all their hypernyms, read with nltk."""
     synsets = {key: reader.synset(key) for key in KEYS}
     for synset in list(synsets.values()):
         synsets |= {s.name(): s for path in synset.hypernym_paths() for s in path}
@@ -57,15 +55,22 @@ def table(reader: WordNetCorpusReader) -> Table:
 
 
 @pytest.mark.integration  # nltk takes seconds to start
+@pytest.mark.xdist_group("nltk")
 @pytest.mark.parametrize("kind", ["counted", "intrinsic"])
-def test_six_measures_equal_nltks(
+def test_six_measures_agree_with_nltk(
     reader: WordNetCorpusReader, table: Table, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from nltk.corpus.reader.wordnet import Synset
+
     content = similarity.information_content(table)
     values = getattr(content, kind)
-    # nltk walks all nouns to find this number, which takes many seconds.
+    # nltk would walk all nouns to compute this number, which takes many seconds.
     monkeypatch.setitem(reader._max_depth, ("n", False), content.depth)
-    found = similarity.similarities(table, KEYS, values, content.depth)
+    matrices = similarity.similarities(table, KEYS, values, content.depth)
+    # Nor need it read the version in its files and walk up from a sense again for each pair.
+    monkeypatch.setattr(reader, "get_version", cache(reader.get_version))
+    for name in ("_shortest_hypernym_paths", "common_hypernyms", "lowest_common_hypernyms"):
+        monkeypatch.setattr(Synset, name, cache(getattr(Synset, name)))
     synsets = [reader.synset(key) for key in KEYS]
     shares = {reader.synset(key).offset(): math.exp(-v) for key, v in zip(table.keys, values, strict=True)}
     ic = {"n": {**shares, 0: 1.0}}
@@ -76,8 +81,8 @@ def test_six_measures_equal_nltks(
             for j, other in enumerate(synsets):
                 if measure == "lin" and i == j == root:
                     continue  # nltk divides by zero
-                expected = getattr(one, f"{measure}_similarity")(other, *more)
-                assert found[measure][i, j] == pytest.approx(expected, rel=1e-9, abs=1e-12), (
+                nltk_value = getattr(one, f"{measure}_similarity")(other, *more)
+                assert matrices[measure][i, j] == pytest.approx(nltk_value, rel=1e-9, abs=1e-12), (
                     measure,
                     one,
                     other,
@@ -87,18 +92,20 @@ def test_six_measures_equal_nltks(
 def test_information_content_counts_each_noun_below_once() -> None:
     # d is below both b and c, which are below a
     diamond = Table(["a", "b", "c", "d"], [[], [0], [0], [1, 2]], [0, 3, 0, 2])
-    found = similarity.information_content(diamond)
-    assert found.depth == 2
-    assert np.exp(-found.counted) * 9 == pytest.approx([9, 7, 4, 3])  # each own count + 1, d once in a
-    assert found.intrinsic == pytest.approx([0, *(1 - np.log([2, 2, 1]) / np.log(4))])
+    content = similarity.information_content(diamond)
+    assert content.depth == 2
+    # Own count + 1 each; d counts once in a.
+    assert np.exp(-content.counted) * 9 == pytest.approx([9, 7, 4, 3])
+    assert content.intrinsic == pytest.approx([0, *(1 - np.log([2, 2, 1]) / np.log(4))])
 
 
 @pytest.mark.integration
-def test_root_is_like_itself(table: Table) -> None:
+@pytest.mark.xdist_group("nltk")
+def test_root_is_the_same_as_itself(table: Table) -> None:
     content = similarity.information_content(table)
-    found = similarity.similarities(table, ["entity.n.01", "entity.n.01"], content.counted, content.depth)
-    assert (found["lin"] == 1).all()
-    assert (found["jcn"] == similarity.SAME).all()
+    matrices = similarity.similarities(table, ["entity.n.01", "entity.n.01"], content.counted, content.depth)
+    assert (matrices["lin"] == 1).all()
+    assert (matrices["jcn"] == similarity.SAME).all()
 
 
 def test_unknown_sense_is_named() -> None:

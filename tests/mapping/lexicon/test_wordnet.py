@@ -1,4 +1,4 @@
-"""On the real WordNet: `make test` fetches it."""
+"""Senses and paths on the real WordNet, which `make test` downloads."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[3]
     [
         ("/m/mansion", "mansion.n.02"),  # not the sign of the zodiac, WordNet's first sense
         ("/d/diner/outdoor", "diner.n.03"),  # not the eater
-        ("/a/airplane_cabin", "cabin.n.03"),  # no phrase: its head noun, and "airplane" says which
+        ("/a/airplane_cabin", "cabin.n.03"),  # not a term: its head noun, where "airplane" decides the sense
         ("/s/stadium/football", "football_stadium.n.01"),  # the qualifier before the noun
         ("/u/underwater/coral_reef", "coral_reef.n.01"),
     ],
@@ -34,7 +34,7 @@ def test_sense_says_which_term_led_to_it() -> None:
     assert senses.of_class("/a/airplane_cabin")[0].via == "cabin"
 
 
-def test_word_that_is_no_noun_has_no_senses() -> None:
+def test_word_without_a_noun_has_no_senses() -> None:
     assert senses.of_class("j/jacuzzi/indoor", "indoor") == []
 
 
@@ -45,47 +45,50 @@ def test_path_goes_up_to_entity() -> None:
 
 
 @pytest.mark.parametrize("key", ["", "nonsense", "shop.n.99", "run.v.01", "shop.n.xx"])
-def test_key_that_is_no_noun_sense_is_none(key: str) -> None:
+def test_unknown_key_has_neither_sense_nor_path(key: str) -> None:
     assert wordnet.sense(key) is None
     assert wordnet.hypernym_path(key) == []
 
 
 @pytest.mark.integration  # starts a process
-def test_without_data_it_says_how_to_get_it(tmp_path: Path) -> None:
-    """In a process of its own: this one has its reader already."""
+def test_missing_data_is_reported_with_the_command_to_get_it(tmp_path: Path) -> None:
+    """In a separate process, because this one has already loaded the table."""
     code = (
         "from pathlib import Path; import nltk; from mapping.lexicon import wordnet\n"
         "nltk.data.path[:] = []; wordnet.DATA_DIR = Path('nowhere')\n"
-        "assert not wordnet.is_ready()\n"
         "try: wordnet.sense('shop.n.01')\n"
         "except wordnet.WordNetMissing as e: print(e)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "scripts/get_wordnet.py" in done.stdout
+    process = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "scripts/get_wordnet.py" in process.stdout
 
 
-def test_importing_it_does_not_load_nltk() -> None:
+def test_import_does_not_load_nltk() -> None:
     code = "import sys; import mapping.lexicon.wordnet; print('nltk' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    process = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert process.stdout.strip() == "False"
 
 
 @pytest.mark.parametrize(
     ("key", "level1", "best"),
     [
-        ("c/cabin/outdoor", "outdoor_man-made", "cabin.n.02"),  # a house, no room of a ship
+        ("c/cabin/outdoor", "outdoor_man-made", "cabin.n.02"),  # a house, not a room of a ship
         ("l/library/indoor", "indoor", "library.n.01"),
         ("l/library/outdoor", "outdoor_man-made", "library.n.05"),
         ("v/volcano", "outdoor_natural", "volcano.n.02"),  # the mountain, not the vent
-        ("v/videostore", "indoor", "shop.n.01"),  # no term: the noun that ends it
+        ("v/videostore", "indoor", "shop.n.01"),  # not a term: the noun at its end
         ("m/mountain_snowy", "outdoor_natural", "mountain.n.01"),
     ],
 )
-def test_class_says_which_side_of_the_door(key: str, level1: str, best: str) -> None:
+def test_sense_is_inside_or_outside_as_the_class_says(key: str, level1: str, best: str) -> None:
     assert senses.of_class(key, level1)[0].key == best
 
 
-def test_embeddings_are_asked_when_there_are_some() -> None:
+def test_embeddings_change_the_ranking() -> None:
     def likes_the_first_gloss(texts: Sequence[str]) -> Any:
         vectors = np.zeros((len(texts), 1))
         vectors[:2] = 9

@@ -1,4 +1,4 @@
-"""Opinions: what ships, started, filled, deleted; blind for their owner until finished."""
+"""Opinions: those that ship; starting, filling and deleting one; an owner stays blind until finished."""
 
 from __future__ import annotations
 
@@ -70,23 +70,23 @@ def keys(rows: object) -> list[str]:
 def answer(opinion: Opinion, by: User, **labels: str) -> None:
     """Answer classes by the last part of their key: answer(opinion, ann, abbey="art")."""
     for name, label in labels.items():
-        found = entry(f"{name[0]}/{name}", opinion)
-        change_entry(entry_id=found.pk, version=found.version, by=by, decision=Decision(label))
+        row = entry(f"{name[0]}/{name}", opinion)
+        change_entry(entry_id=row.pk, version=row.version, by=by, decision=Decision(label))
 
 
 def test_final_and_printed_tables_differ_in_eight_classes(thesis: list[Opinion]) -> None:
     assert [opinion.name for opinion in thesis] == ["Thesis, final table", "Thesis, printed tables"]
     assert [(row.answered, row.classes) for row in standings()] == [(35, 35), (31, 35)]
     names = dict(Hashtag.objects.values_list("pk", "name")) | {0: "other"}
-    found = [
+    differences = [
         (row.scene_class.key, names[row.answer_0], names[row.answer_1])  # type: ignore[attr-defined]
         for row in open_rows(thesis)
     ]
-    assert found == THE_EIGHT
+    assert differences == THE_EIGHT
     assert not settled_rows(thesis).exists()
 
 
-def test_what_ships_is_the_whole_of_both_tables() -> None:
+def test_catalogue_ships_both_tables_completely() -> None:
     load_catalogue()
     first, second = standings()
     assert (first.answered, second.answered, second.classes) == (397, 31, 397)
@@ -94,13 +94,14 @@ def test_what_ships_is_the_whole_of_both_tables() -> None:
 
 
 def test_agreement_of_the_two_tables(thesis: list[Opinion]) -> None:
-    found = agreement(patterns(thesis))
-    assert (found.classes, found.same) == (31, 23)
-    assert found.alpha == pytest.approx(0.45, abs=0.05)
-    assert agreement(patterns([thesis[0], None])).alpha == 1  # the mapping begins as the final table
+    result = agreement(patterns(thesis))
+    assert (result.classes, result.same) == (31, 23)
+    assert result.alpha == pytest.approx(0.45, abs=0.05)
+    # The mapping starts as a copy of the final table.
+    assert agreement(patterns([thesis[0], None])).alpha == 1
 
 
-def test_loading_again_changes_no_answer(thesis: list[Opinion], few_classes: Path) -> None:
+def test_loading_the_catalogue_again_changes_no_answer(thesis: list[Opinion], few_classes: Path) -> None:
     MappingEntry.everywhere.filter(opinion=thesis[1], scene_class__key="b/ball_pit").update(
         hashtag=Hashtag.objects.get(name="art")
     )
@@ -110,7 +111,7 @@ def test_loading_again_changes_no_answer(thesis: list[Opinion], few_classes: Pat
     assert entry("b/ball_pit", thesis[1]).label == "art"
 
 
-def test_opinion_starts_undecided_and_a_repeated_click_finds_it(ann: User) -> None:
+def test_opinion_starts_undecided_and_is_created_once(ann: User) -> None:
     opinion = start_opinion(name=" Ann's ", by=ann, note="second look")
     again = start_opinion(name="Ann's", by=ann)
     assert (again.pk, again.note, opinion.name) == (opinion.pk, "second look", "Ann's")
@@ -120,7 +121,7 @@ def test_opinion_starts_undecided_and_a_repeated_click_finds_it(ann: User) -> No
     assert MappingEntry.objects.count() == 35
 
 
-def test_class_added_later_gets_a_row(ann: User) -> None:
+def test_opinion_can_be_filled_with_classes_added_later(ann: User) -> None:
     opinion = start_opinion(name="ann's", by=ann)
     SceneClass.objects.create(key="z/zoo", name="zoo")
     assert fill_opinion(opinion) == 1
@@ -128,13 +129,13 @@ def test_class_added_later_gets_a_row(ann: User) -> None:
     assert entry("z/zoo", opinion).label is None
 
 
-def test_loading_classes_gives_every_opinion_their_rows(ann: User) -> None:
+def test_loading_classes_adds_them_to_every_opinion(ann: User) -> None:
     opinion = start_opinion(name="ann's", by=ann)
     load_catalogue()
     assert MappingEntry.everywhere.filter(opinion=opinion).count() == 397
 
 
-def test_name_of_another_is_taken(ann: User, bob: User) -> None:
+def test_name_must_be_unique_and_not_blank(ann: User, bob: User) -> None:
     start_opinion(name="second", by=ann)
     with pytest.raises(NameTaken):
         start_opinion(name="second", by=bob)
@@ -144,7 +145,7 @@ def test_name_of_another_is_taken(ann: User, bob: User) -> None:
         start_opinion(name="  ", by=bob)
 
 
-def test_only_its_owner_works_on_an_opinion(ann: User, bob: User, thesis: list[Opinion]) -> None:
+def test_only_its_owner_can_work_on_an_opinion(ann: User, bob: User, thesis: list[Opinion]) -> None:
     opinion = start_opinion(name="ann's", by=ann)
     assert opinion_of(ann, str(opinion.pk)) == opinion
     for opinion_id in (opinion.pk, thesis[0].pk):
@@ -155,7 +156,7 @@ def test_only_its_owner_works_on_an_opinion(ann: User, bob: User, thesis: list[O
             opinion_of(ann, nonsense)
 
 
-def test_owner_deletes_an_opinion_with_its_answers(ann: User, bob: User, thesis: list[Opinion]) -> None:
+def test_owner_can_delete_an_opinion_with_its_answers(ann: User, bob: User, thesis: list[Opinion]) -> None:
     opinion = start_opinion(name="ann's", by=ann)
     answer(opinion, ann, abbey="art")
     for opinion_id, by in ((opinion.pk, bob), (thesis[0].pk, ann)):
@@ -188,19 +189,19 @@ def test_blind_owner_sees_no_label_of_others(client_for: ClientFor, ann: User) -
     assert page.status_code == 200
     assert "church" not in page.content.decode()
     assert "agreement" not in page.context
-    refused = client.get(SETTLE, {"opinion": opinion.pk})
-    assert refused.status_code == 403
-    assert "Finish your opinion first" in refused.content.decode()
+    settle_page = client.get(SETTLE, {"opinion": opinion.pk})
+    assert settle_page.status_code == 403
+    assert "Finish your opinion first" in settle_page.content.decode()
     entries = MappingEntry.everywhere.filter(opinion=opinion)
     entries.filter(status="undecided").update(status="confirmed")
     assert "church" in client.get(f"{LIST}{opinion.pk}/").content.decode()
     assert client.get(SETTLE, {"opinion": opinion.pk}).status_code == 200
 
 
-def test_opinion_page_says_which_labels_are_mistaken(client_for: ClientFor, thesis: list[Opinion]) -> None:
+def test_opinion_page_lists_confused_labels(client_for: ClientFor, thesis: list[Opinion]) -> None:
     page = client_for("viewer").get(f"{LIST}{thesis[0].pk}/", {"against": thesis[1].pk})
-    found = [(row.first, row.second, row.classes) for row, _ in page.context["mistaken"]]
-    assert found == [
+    confusions = [(row.first, row.second, row.classes) for row, _ in page.context["mistaken"]]
+    assert confusions == [
         ("entertainment", "sport", 3),
         ("snow", "sport", 3),
         ("other", "sport", 1),
@@ -209,19 +210,19 @@ def test_opinion_page_says_which_labels_are_mistaken(client_for: ClientFor, thes
     assert client_for("viewer").get(f"{LIST}9999/").status_code == 404
 
 
-def test_start_and_repeat_by_click(client_for: ClientFor) -> None:
+def test_repeated_click_starts_one_opinion(client_for: ClientFor) -> None:
     client = client_for("curator")
     for _ in range(2):
         response = client.post(f"{LIST}start/", {"name": "second look", "note": ""})
         assert response["Location"] == Opinion.objects.get(name="second look").get_absolute_url()
-    taken = client_for("curator", "bob").post(f"{LIST}start/", {"name": "second look"})
-    assert taken.status_code == 400
-    assert "somebody else" in taken.content.decode()
+    refusal = client_for("curator", "bob").post(f"{LIST}start/", {"name": "second look"})
+    assert refusal.status_code == 400
+    assert "somebody else" in refusal.content.decode()
     assert client.post(f"{LIST}start/", {"name": " "}).status_code == 400
     assert Opinion.objects.count() == 3
 
 
-def test_delete_by_its_owner_only_and_after_asking(client_for: ClientFor, ann: User) -> None:
+def test_only_its_owner_can_delete_it_and_must_confirm(client_for: ClientFor, ann: User) -> None:
     opinion = start_opinion(name="ann's", by=ann)
     address = f"{LIST}{opinion.pk}/delete/"
     for role, status in [*CLOSED, ("curator", 403)]:
@@ -235,7 +236,7 @@ def test_delete_by_its_owner_only_and_after_asking(client_for: ClientFor, ann: U
     assert not Opinion.objects.filter(pk=opinion.pk).exists()
 
 
-def test_classes_added_later_are_added_by_a_click(client_for: ClientFor, ann: User) -> None:
+def test_one_click_adds_later_classes_to_an_opinion(client_for: ClientFor, ann: User) -> None:
     opinion = start_opinion(name="ann's", by=ann)
     SceneClass.objects.create(key="z/zoo", name="zoo")
     client = client_for("curator", "ann")

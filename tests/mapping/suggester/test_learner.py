@@ -1,4 +1,4 @@
-"""The suggester in the process: up to date after every act, by anybody; blind in an opinion."""
+"""The learner of this process: up to date after every act of any user; blind in an opinion."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ def first(key: str, opinion: Opinion | None = None) -> learner.Choice:
     return learner.suggest(entry_of(key, opinion), opinion).hashtags[0]
 
 
-def learned(opinion: Opinion | None = None) -> list[str]:
-    found = learner.learner(opinion)
-    assert found is not None
-    return list(found._confirmed.values())
+def confirmed_labels(opinion: Opinion | None = None) -> list[str]:
+    current = learner.current_learner(opinion)
+    assert current is not None
+    return list(current._confirmed.values())
 
 
-def test_imported_answers_teach_nothing(user_for: UserFor) -> None:
-    assert learned() == []
+def test_imported_answers_are_not_learned(user_for: UserFor) -> None:
+    assert confirmed_labels() == []
 
 
-def test_each_confirmation_is_learned_and_each_undo_forgotten(user_for: UserFor) -> None:
+def test_confirmations_are_learned_and_undone_ones_forgotten(user_for: UserFor) -> None:
     curator = user_for("curator")
-    chances = learner.suggest(entry_of("t/toyshop"), None)
+    offer = learner.suggest(entry_of("t/toyshop"), None)
     decide(curator, "s/shoe_shop", "sport")
-    assert learned() == ["sport"]
-    assert learner.suggest(entry_of("t/toyshop"), None) != chances
+    assert confirmed_labels() == ["sport"]
+    assert learner.suggest(entry_of("t/toyshop"), None) != offer
     act = newest_change(by=curator)
     assert act is not None
     undo_change(change_id=act.pk, by=curator)
-    assert learned() == []
-    assert learner.suggest(entry_of("t/toyshop"), None) == chances
+    assert confirmed_labels() == []
+    assert learner.suggest(entry_of("t/toyshop"), None) == offer
 
 
 def test_opinion_learns_from_its_own_rows_only(user_for: UserFor) -> None:
@@ -58,28 +58,28 @@ def test_opinion_learns_from_its_own_rows_only(user_for: UserFor) -> None:
     for scene in SceneClass.objects.all():
         MappingEntry.everywhere.create(scene_class=scene, opinion=opinion)
     decide(curator, "s/shoe_shop", "sport")
-    assert learned(opinion) == []
+    assert confirmed_labels(opinion) == []
     decide(curator, "s/shoe_shop", "art", opinion)
-    assert learned(opinion) == ["art"]
-    assert learned() == ["sport"]
+    assert confirmed_labels(opinion) == ["art"]
+    assert confirmed_labels() == ["sport"]
 
 
 def test_blocked_and_rare_hashtags_are_not_offered(user_for: UserFor) -> None:
-    def offered() -> set[str]:
+    def offered_names() -> set[str]:
         return {choice.hashtag for choice in learner.suggest(entry_of("a/abbey"), None, n=9).hashtags}
 
-    assert "church" in offered()
+    assert "church" in offered_names()
     church = Hashtag.objects.get(name="church")
     church.blocked = True
     church.save()
-    assert "church" not in offered()
+    assert "church" not in offered_names()
     street = Hashtag.objects.get(name="street")
     street.posts = 9_999_999
     street.save()
-    assert "street" not in offered()
+    assert "street" not in offered_names()
 
 
-def test_blocked_hashtag_that_stands_is_still_learned(user_for: UserFor) -> None:
+def test_blocked_hashtag_of_a_confirmed_class_is_still_learned(user_for: UserFor) -> None:
     decide(user_for("curator"), "a/abbey", "church")
     church = Hashtag.objects.get(name="church")
     church.blocked = True
@@ -87,7 +87,7 @@ def test_blocked_hashtag_that_stands_is_still_learned(user_for: UserFor) -> None
     assert first("c/chapel").hashtag == "church"
 
 
-def test_new_class_and_another_sense_are_seen(user_for: UserFor) -> None:
+def test_new_classes_and_new_senses_are_learned(user_for: UserFor) -> None:
     first("t/toyshop")
     scene = SceneClass.objects.create(key="b/bookstore", name="bookstore")
     MappingEntry.objects.create(scene_class=scene)
@@ -95,32 +95,32 @@ def test_new_class_and_another_sense_are_seen(user_for: UserFor) -> None:
     entry = entry_of("t/toyshop")
     decision = Decision("shopping", sense="cathedral.n.01")
     change_entry(entry_id=entry.pk, version=entry.version, by=user_for("curator"), decision=decision)
-    found = learner.learner(None)
-    assert found is not None
-    assert "cathedral.n.01" in {facts.sense for facts in found._facts}
+    current = learner.current_learner(None)
+    assert current is not None
+    assert "cathedral.n.01" in {facts.sense for facts in current._facts}
 
 
 @pytest.mark.django_db(transaction=True)
-def test_thousands_are_learned_beside_the_page(
+def test_thousands_are_learned_in_the_background(
     user_for: UserFor, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     settings.LEARN_BESIDE = True
     monkeypatch.setattr(learner, "AT_ONCE", 3)
     monkeypatch.setattr(learner, "REST", 0)
-    shown = learner.suggest(entry_of("t/toyshop"), None)
-    assert "in a moment" in shown.words
-    found = learner._learners[None]
-    assert found.thread is not None
-    found.thread.join()
+    offer = learner.suggest(entry_of("t/toyshop"), None)
+    assert "in a moment" in offer.words
+    current = learner._learners[None]
+    assert current.thread is not None
+    current.thread.join()
     assert learner.suggest(entry_of("t/toyshop"), None).hashtags
-    assert found.answers() is None  # nobody had asked for all
+    assert current.answers() is None  # no group page was viewed yet
     decide(user_for("curator"), "s/shoe_shop", "sport")
     first("t/toyshop")
-    found.thread.join()
-    assert len(found.answers() or ()) == 7
+    current.thread.join()
+    assert len(current.answers() or ()) == 7
 
 
-def test_hypernym_bears_the_hashtags_name_or_is_the_next_one_up() -> None:
+def test_hypernym_has_the_name_of_the_hashtag_or_is_the_nearest() -> None:
     assert learner.hypernym("abbey.n.01", "church") == "church.n.02"
     assert learner.hypernym("toyshop.n.01", "art") == "shop.n.01"
     assert learner.hypernym("toyshop.n.01", "other") == ""

@@ -1,4 +1,4 @@
-"""The suggester on real WordNet: from nothing, from a few, and never from what nobody confirmed."""
+"""The suggester on the real WordNet: without confirmed rows, with a few, and never from unconfirmed ones."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def suggester() -> Suggester:
     return Suggester(CLASSES, TAGS, wordnet.nouns())
 
 
-def test_from_nothing_the_words_and_senses_of_hashtags_decide(suggester: Suggester) -> None:
+def test_without_confirmed_rows_words_and_senses_of_hashtags_decide(suggester: Suggester) -> None:
     assert suggester.suggest(AT["rainforest"]).hashtags[0].hashtag == "forest"
     first = suggester.suggest(AT["abbey"]).hashtags[0]
     assert (first.hashtag, first.reason) == ("church", "its hypernym church is itself the hashtag")
 
 
-def test_it_learns_from_a_few(suggester: Suggester) -> None:
+def test_suggester_learns_from_a_few_rows(suggester: Suggester) -> None:
     before = suggester.suggest(AT["barbershop"])
     suggester.learn({AT["toyshop"]: "shopping", AT["shoe_shop"]: "shopping", AT["pantry"]: OTHER})
     after = suggester.suggest(AT["barbershop"])
@@ -46,43 +46,45 @@ def test_it_learns_from_a_few(suggester: Suggester) -> None:
     assert after.hashtags[0].probability > before.hashtags[0].probability
 
 
-def test_probabilities_are_of_all_answers(suggester: Suggester) -> None:
+def test_probabilities_of_all_answers_sum_to_1(suggester: Suggester) -> None:
     suggester.learn({AT["toyshop"]: "shopping", AT["pantry"]: OTHER})
-    found = suggester.suggest(AT["shoe_shop"], n=3)
-    assert sum(one.probability for one in found.hashtags) + found.other == pytest.approx(1)
+    suggestions = suggester.suggest(AT["shoe_shop"], n=3)
+    assert sum(one.probability for one in suggestions.hashtags) + suggestions.other == pytest.approx(1)
 
 
-def test_an_unknown_label_is_an_error(suggester: Suggester) -> None:
+def test_unknown_label_is_an_error(suggester: Suggester) -> None:
     with pytest.raises(KeyError):
         suggester.learn({0: "no such hashtag"})
 
 
-def test_only_confirmed_classes_are_counted(suggester: Suggester) -> None:
+def test_reasons_count_confirmed_classes_only(suggester: Suggester) -> None:
     suggester.learn({AT["toyshop"]: "shopping", AT["shoe_shop"]: "shopping", AT["bookshop"]: "shopping"})
-    found = {one.hashtag: one.reason for one in suggester.suggest(AT["barbershop"]).hashtags}
-    assert found["shopping"] == "3 classes under shop are #shopping"
+    reasons = {one.hashtag: one.reason for one in suggester.suggest(AT["barbershop"]).hashtags}
+    assert reasons["shopping"] == "3 classes under shop are #shopping"
 
 
-def test_a_class_is_not_counted_as_its_own_reason(suggester: Suggester) -> None:
+def test_class_is_not_part_of_its_own_reason(suggester: Suggester) -> None:
     suggester.learn({AT["toyshop"]: "shopping", AT["shoe_shop"]: "shopping", AT["bookshop"]: "shopping"})
-    found = {one.hashtag: one.reason for one in suggester.suggest(AT["bookshop"]).hashtags}
-    assert found["shopping"] == "2 classes under shop are #shopping"
+    reasons = {one.hashtag: one.reason for one in suggester.suggest(AT["bookshop"]).hashtags}
+    assert reasons["shopping"] == "2 classes under shop are #shopping"
 
 
-@pytest.mark.parametrize("said", ["church", OTHER])
-def test_a_confirmed_class_is_answered_as_if_only_the_others_were(suggester: Suggester, said: str) -> None:
-    """Its own answer would show in a score, a nearest class or a count; what was learned of all may."""
+@pytest.mark.parametrize("own_answer", ["church", OTHER])
+def test_confirmed_class_is_no_evidence_for_itself(suggester: Suggester, own_answer: str) -> None:
+    """Its own answer must not change a score, a nearest class or a count; shared weights may change."""
     shops = {AT[name]: "shopping" for name in ("toyshop", "shoe_shop", "bookshop", "butcher_shop")}
-    suggester.learn({**shops, AT["barbershop"]: said})
+    suggester.learn({**shops, AT["barbershop"]: own_answer})
     numbers, _ = suggester.evidence(AT["barbershop"])
     suggester.learn({**shops, AT["barbershop"]: "forest"})
-    others, _ = suggester.evidence(AT["barbershop"])
-    told = [name for name in numbers if name != "many" and abs(numbers[name] - others[name]).max() > 0.02]
-    assert told == []
+    numbers_after, _ = suggester.evidence(AT["barbershop"])
+    differing_names = [
+        name for name in numbers if name != "many" and abs(numbers[name] - numbers_after[name]).max() > 0.02
+    ]
+    assert differing_names == []
 
 
-def test_forgetting_leaves_no_trace(suggester: Suggester) -> None:
-    """Undo: learned by changing what was learned before, and found anew, is the same."""
+def test_updating_equals_learning_from_scratch(suggester: Suggester) -> None:
+    """An updated state equals one that was learned from scratch, so undo works."""
     some = {AT["toyshop"]: "shopping", AT["abbey"]: "church", AT["pantry"]: OTHER}
     suggester.learn(some)
     suggester.learn({**some, AT["shoe_shop"]: "forest"})
@@ -95,30 +97,30 @@ def test_forgetting_leaves_no_trace(suggester: Suggester) -> None:
     assert chances == pytest.approx(fresh_chances)
 
 
-def test_a_class_like_nothing_is_abstained_from(suggester: Suggester) -> None:
+def test_suggester_abstains_if_nothing_is_similar(suggester: Suggester) -> None:
     suggester.learn({AT["toyshop"]: "shopping", AT["shoe_shop"]: "shopping", AT["pantry"]: OTHER})
     assert suggester.suggest(AT["qwzx"]).abstains
     assert not suggester.suggest(AT["bookshop"]).abstains
 
 
-def test_another_sense_is_answered_anew(suggester: Suggester) -> None:
+def test_new_sense_changes_the_suggestions(suggester: Suggester) -> None:
     suggester.learn({AT["toyshop"]: "shopping"})
     suggester.replace(AT["qwzx"], ClassFacts("qwzx", "qwzx", "rain_forest.n.01"))
     first = suggester.suggest(AT["qwzx"]).hashtags[0]
-    assert (first.hashtag, suggester.hypernyms(AT["qwzx"])) == ("forest", ("forest",))
+    assert (first.hashtag, first.reason) == ("forest", "its hypernym forest is itself the hashtag")
     suggester.learn({AT["toyshop"]: "shopping", AT["qwzx"]: "forest"})
     assert suggester.suggest(AT["rainforest"]).hashtags[0].hashtag == "forest"
 
 
-def test_what_was_unticked_is_not_answered_again(suggester: Suggester) -> None:
+def test_refused_answer_is_not_given_again(suggester: Suggester) -> None:
     suggester.learn({AT["toyshop"]: "shopping", AT["shoe_shop"]: "shopping"})
     row = AT["bookshop"]
     assert suggester.answers()[row][0] == "shopping"
     assert suggester.answers({row: ["shopping"]})[row][0] != "shopping"
 
 
-def test_embeddings_help_where_words_do_not() -> None:
-    """Two directions: shops and all else. The class has neither sense nor known word."""
+def test_embeddings_help_where_words_fail() -> None:
+    """The embedding tells shops from all else. The class has no sense and no known word."""
 
     def embed(texts: Sequence[str]) -> Floats:
         return np.array(
@@ -126,16 +128,16 @@ def test_embeddings_help_where_words_do_not() -> None:
         )
 
     chances = []
-    for given in (None, embed):
-        suggester = Suggester(CLASSES, TAGS, wordnet.nouns(), given)
+    for embeddings_or_none in (None, embed):
+        suggester = Suggester(CLASSES, TAGS, wordnet.nouns(), embeddings_or_none)
         suggester.learn({AT["toyshop"]: "shopping", AT["abbey"]: "church", AT["pantry"]: OTHER})
-        found = {one.hashtag: one.probability for one in suggester.suggest(AT["qwzx"]).hashtags}
-        chances.append(found["shopping"])
+        probabilities = {one.hashtag: one.probability for one in suggester.suggest(AT["qwzx"]).hashtags}
+        chances.append(probabilities["shopping"])
     assert chances[1] > 2 * chances[0]
 
 
-def test_sketched_products_are_nearly_right(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond EXACT rows; here from the first."""
+def test_sketches_give_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sketches are used beyond EXACT rows; here for all rows."""
     exact = Suggester(CLASSES, TAGS, wordnet.nouns())
     monkeypatch.setattr(space, "EXACT", 0)
     sketched = Suggester(CLASSES, TAGS, wordnet.nouns())
