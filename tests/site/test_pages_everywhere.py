@@ -81,7 +81,7 @@ def test_every_page_is_closed_unless_it_says_otherwise(client: Client) -> None:
 def test_unknown_address_says_so_and_leads_back(client_for: ClientFor, role: str) -> None:
     response = client_for(role).get("/no/such/page/")
     assert response.status_code == 404
-    assert "Nothing is here" in response.content.decode()
+    assert "Page not found" in response.content.decode()
     assert 'href="/"' in response.content.decode()
 
 
