@@ -64,6 +64,7 @@ def main() -> None:
         try:
             _wait_until_ready(site, port)
             _map()
+            _hand_out()
             _take(f"http://localhost:{port}", out, PICTURES[:2])
             _vote()
             _take(f"http://localhost:{port}", out, PICTURES[2:])
@@ -98,6 +99,17 @@ def _map() -> None:
 
     classes = MappingEntry.objects.all()
     classes.filter(scene_class__key__lt=REOPENED).update(status=MappingEntry.Status.CONFIRMED)
+
+
+def _hand_out() -> None:
+    """The ballot begins with the surest suggestion, not with any."""
+    from django.contrib.auth.models import User
+
+    from validation.models import Question
+    from validation.voting.assignment import lease
+
+    question = Question.objects.filter(kind=Question.Kind.SUGGESTION).latest("confidence")
+    lease(question=question, person=User.objects.get(username="validator"))
 
 
 def _vote() -> None:
