@@ -64,7 +64,7 @@ def main() -> None:
         try:
             _wait_until_ready(site, port)
             _map()
-            _hand_out()
+            _leave_one_question()
             _take(f"http://localhost:{port}", out, PICTURES[:2])
             _vote()
             _take(f"http://localhost:{port}", out, PICTURES[2:])
@@ -101,27 +101,25 @@ def _map() -> None:
     classes.filter(scene_class__key__lt=REOPENED).update(status=MappingEntry.Status.CONFIRMED)
 
 
-def _hand_out() -> None:
-    """The ballot begins with the surest suggestion, not with any."""
-    from django.contrib.auth.models import User
-
+def _leave_one_question() -> None:
+    """The ballot shows the surest suggestion, not a random one."""
     from validation.models import Question
-    from validation.voting.assignment import lease
 
-    question = Question.objects.filter(kind=Question.Kind.SUGGESTION).latest("confidence")
-    lease(question=question, person=User.objects.get(username="validator"))
+    surest = Question.objects.filter(kind=Question.Kind.SUGGESTION).latest("confidence")
+    Question.objects.exclude(pk=surest.pk).update(is_done=True)
 
 
 def _vote() -> None:
     """Lets a made-up crowd answer everything."""
     from django.contrib.auth.models import Group, User
 
-    from validation.models import Campaign
+    from validation.models import Campaign, Question
     from validation.voting.assignment import assign
     from validation.voting.votes import record_vote
 
     chance = random.Random(3)  # noqa: S311
     campaign = Campaign.objects.get()
+    Question.objects.update(is_done=False)
     for number in range(PEOPLE):
         person = User.objects.create_user(f"person{number + 1}")
         person.groups.add(Group.objects.get(name="validator"))
