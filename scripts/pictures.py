@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 PEOPLE = 12
+ON_THE_BALLOT = "000000078499.jpg"  # a landscape
 REOPENED = "k/kitchen"  # the class on the picture of the queue
 
 
@@ -102,11 +103,10 @@ def _map() -> None:
 
 
 def _leave_one_question() -> None:
-    """The ballot shows the surest suggestion, not a random one."""
+    """The ballot shows the same photo each time."""
     from validation.models import Question
 
-    surest = Question.objects.filter(kind=Question.Kind.SUGGESTION).latest("confidence")
-    Question.objects.exclude(pk=surest.pk).update(is_done=True)
+    Question.objects.exclude(photo__name=ON_THE_BALLOT).update(is_done=True)
 
 
 def _vote() -> None:
