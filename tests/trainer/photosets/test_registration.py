@@ -64,7 +64,7 @@ def test_one_bad_file_never_stops_the_rest(classes: object, folder: Path, run_jo
         "does not decode": 1,
         "empty file": 1,
         "the same photo as another": 1,
-        "not a photo by its name": 1,
+        "not a photo file": 1,
         "link that leads out of the folder": 1,
     }
     unknown = photo_set.report["skipped"][0]
@@ -79,7 +79,7 @@ def test_name_that_is_no_text_is_reported(classes: object, folder: Path, run_job
         file.write(jpeg((5, 5, 5)))
     photo_set = registration.register_folder(name="SUN", folder=folder, by=None)
     run_jobs()
-    assert skipped(photo_set) == {"name that is no text, or too long": 1}
+    assert skipped(photo_set) == {"name is not text, or too long": 1}
 
 
 def test_interrupted_registration_goes_on(
@@ -132,7 +132,7 @@ def test_folder_without_photos_fails_in_words(classes: object, tmp_path: Path, r
     registration.register_folder(name="SUN", folder=tmp_path / "empty", by=None)
     registration.register_folder(name="gone", folder=tmp_path / "gone", by=None)
     first, second = run_jobs()
-    assert (first.state, first.error) == (Job.State.FAILED, "No photo was taken.")
+    assert (first.state, first.error) == (Job.State.FAILED, "No photo was registered.")
     assert "There is no folder" in second.error
 
 
@@ -234,7 +234,7 @@ def test_upload_over_the_limit_is_refused(
 ) -> None:
     monkeypatch.setattr(settings, "MAX_ARCHIVE_BYTES", 100)
     response = client_for("admin").post(URL, {"name": "SUN", "tar": SimpleUploadedFile("t.tar", b"x" * 200)})
-    assert "uploads end at 100" in response.content.decode()
+    assert "the limit is 100" in response.content.decode()
     assert not PhotoSet.objects.exists()
 
 
@@ -246,7 +246,7 @@ def test_folder_or_tar_and_not_both(
     if fields:
         data |= {"folder": str(folder), "tar": SimpleUploadedFile("t.tar", b"x")}
     response = client_for("admin").post(URL, data)
-    assert "one of the two" in response.content.decode()
+    assert "Give either a folder" in response.content.decode()
 
 
 def test_repeated_click_makes_one_set(client_for: Callable[..., Client], folder: Path) -> None:
