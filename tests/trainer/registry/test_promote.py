@@ -38,7 +38,7 @@ def test_promote_and_back(client_for: ClientFor, model_for: ModelFor) -> None:
         {"replacing": Promotion.objects.current().pk},  # type: ignore[union-attr]
         follow=True,
     )
-    assert "Back to “Old”" in response.content.decode()
+    assert "“Old” is the active model again" in response.content.decode()
     assert active_model() == old
     assert Promotion.objects.count() == 3  # nothing of the past is rewritten
 

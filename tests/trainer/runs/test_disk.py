@@ -128,7 +128,7 @@ def test_half_written_files_count(run_for: RunFor, limit: Callable[[int], None])
 
 def test_beginning_anew_forgets_what_was_removed(run_for: RunFor) -> None:
     run = run_for("queued", weights_removed_at=timezone.now())
-    disk.make_room(beginning=run)
+    disk.make_room(next_run=run)
     run.refresh_from_db()
     assert run.weights_removed_at is None
 
