@@ -87,7 +87,7 @@ def test_it_is_fine_tuned_by_the_same_entry(colours: Backbone, tmp_path: Path, e
 
 def test_backbones_of_unlike_inputs_cannot_be_joined(colours: Backbone) -> None:
     Recipe.from_dict({"backbone": "efficientnet_lite0+efficientnet_lite2"})
-    with pytest.raises(RecipeError, match="must take their photos alike"):
+    with pytest.raises(RecipeError, match="must expect the same mean, std and resize rule"):
         Recipe.from_dict({"backbone": "efficientnet_lite0+colours"})
 
 

@@ -106,7 +106,7 @@ def test_a_recipe_trains_on_a_folder_and_goes_on_after_ctrl_c(
     while "epoch " not in seen:
         seen += process.stderr.read(1)
     process.send_signal(signal.SIGINT)
-    assert "goes on from the checkpoint" in process.communicate(timeout=30)[1]
+    assert "continues from the checkpoint" in process.communicate(timeout=30)[1]
     assert process.returncode == 143
     reached = json.loads((tmp_path / "run" / "job.json").read_text())["recipe"]
     assert reached["epochs"] == 300

@@ -78,7 +78,7 @@ def test_there_and_back(client_for: ClientFor, exported: bytes) -> None:
     assert "SUN &lt;b&gt;397" in page.content.decode()
     assert next(iter(serving.suggest([jpeg((250, 5, 5))], model=model))).hashtag == "beach"
     again = client.post(URL, {"package": SimpleUploadedFile("other name.zip", exported)}, follow=True)
-    assert "is here already" in again.content.decode()
+    assert "is already here" in again.content.decode()
     assert TrainedModel.objects.get() == model
     response = client.get(f"{model.get_absolute_url()}download/")
     package = b"".join(response.streaming_content)  # type: ignore[attr-defined]

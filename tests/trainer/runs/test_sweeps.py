@@ -65,7 +65,7 @@ def test_splits_and_seeds_multiply() -> None:
     ("change", "field", "words"),
     [
         ({"presets": []}, "presets", "Choose at least one recipe"),
-        ({"image_size": 64}, "image_size", "Table 3: Inception v3: inception_v3 needs 75 px"),
+        ({"image_size": 64}, "image_size", "Table 3: Inception v3: inception_v3 needs at least 75 px"),
         ({"seeds": 20, "splits": "fold10"}, "presets", "these are 1200 runs; a sweep has at most 120"),
         ({"epochs": 0}, "epochs", "must be from 1 to 1000"),
         ({"photo_set": 999}, "photo_set", "Select a valid choice"),

@@ -52,7 +52,7 @@ def test_what_does_not_fit_is_told(lists: Path, partition: str, words: str) -> N
 
 def test_nonsense_names_its_line(lists: Path) -> None:
     (lists / "Testing_03.txt").write_text("/a/abbey/sun_2.jpg\n<html>\n")
-    with pytest.raises(PhotosError, match=r"line 2 of Testing_03\.txt is no photo: '<html>'"):
+    with pytest.raises(PhotosError, match=r"line 2 of Testing_03\.txt is not a photo: '<html>'"):
         split_for(photos({"a/abbey": 3}), Recipe(split="sun-03"), lists)
 
 
