@@ -55,7 +55,7 @@ HOSTILE = {
 }
 
 
-def test_each_hostile_entry_is_refused_by_name_and_the_rest_is_taken(tmp_path: Path) -> None:
+def test_each_hostile_entry_is_refused_by_name_and_the_rest_is_unpacked(tmp_path: Path) -> None:
     good = entry("SUN397/a/abbey/good.jpg", jpeg())
     last = entry("a/abbey/last.jpg", jpeg())
     tar = tar_of(tmp_path / "t.tar", good, *(e for e, _ in HOSTILE.values()), last)
@@ -76,7 +76,7 @@ def test_file_behind_a_symlinked_folder_stays_inside(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"not a tar", os.urandom(4096), b"\x1f\x8b" + os.urandom(100)])
-def test_not_a_tar_is_said(tmp_path: Path, content: bytes) -> None:
+def test_file_that_is_not_a_tar_is_reported(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "t.tar").write_bytes(content)
     with pytest.raises(BadArchive, match="not a tar"):
         unpacked(tmp_path / "t.tar", tmp_path / "out")

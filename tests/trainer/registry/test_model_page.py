@@ -87,7 +87,7 @@ def test_others_may_not_rename(client_for: ClientFor, model_for: ModelFor, role:
         ({"kind": "finetune", "network": "resnet18", "weights": "imagenet"}, []),
     ],
 )
-def test_the_card_says_the_licences_of_pretrained_weights(
+def test_the_card_names_the_licences_of_pretrained_weights(
     run: TrainingRun, recipe: dict[str, str], licences: list[str]
 ) -> None:
     card = run_card(run, {"recipe": recipe})

@@ -69,7 +69,7 @@ def nothing_is_left() -> bool:
 
 
 @pytest.mark.integration
-def test_there_and_back(client_for: ClientFor, exported: bytes) -> None:
+def test_exported_model_is_imported_again_as_the_same_model(client_for: ClientFor, exported: bytes) -> None:
     client = client_for("admin")
     page = client.post(URL, {"package": SimpleUploadedFile("colours.zip", exported)}, follow=True)
     [model] = TrainedModel.objects.all()
@@ -217,12 +217,12 @@ def test_network_that_does_not_fit(tiny_model: TrainedModel, fields: dict[str, A
     assert words in check(tiny_model.folder)["error"]
 
 
-def test_network_that_is_none(tiny_model: TrainedModel) -> None:
+def test_file_that_is_not_a_network_is_refused(tiny_model: TrainedModel) -> None:
     (tiny_model.folder / "model.onnx").write_bytes(b"\x08\x0a nothing")
     assert "not a usable network" in check(tiny_model.folder)["error"]
 
 
-def test_answers_that_are_no_numbers(tiny_model: TrainedModel) -> None:
+def test_network_whose_answers_are_not_probabilities_is_refused(tiny_model: TrainedModel) -> None:
     model = onnx.load(tiny_model.folder / "model.onnx")
     bad = numpy_helper.from_array(np.full((3, 3), np.nan, np.float32), "weights")
     model.graph.initializer[0].CopyFrom(bad)
@@ -262,7 +262,7 @@ def test_refusal_stands_on_the_page(client_for: ClientFor, monkeypatch: pytest.M
     assert "the limit is 3" in response.content.decode()
 
 
-def test_what_is_not_exported_or_lost_cannot_be_downloaded(
+def test_model_that_is_not_exported_or_is_lost_cannot_be_downloaded(
     client_for: ClientFor, tiny_model: TrainedModel
 ) -> None:
     client, url = client_for("viewer"), f"{tiny_model.get_absolute_url()}download/"

@@ -150,7 +150,7 @@ def test_cancelled_run_keeps_what_it_takes_to_go_on(
     assert started.live == {"curve": [[1, 1.0, 0.1]], "saved": [0, 1]}
 
 
-def test_results_say_which_photos_and_which_of_them_right(
+def test_results_hold_the_test_photos_and_which_were_right(
     lease: Lease, recorder: supervision.Recorder, started: TrainingRun
 ) -> None:
     recorder.record(step(1))

@@ -71,7 +71,7 @@ def test_splits_and_seeds_multiply() -> None:
         ({"photo_set": 999}, "photo_set", "Select a valid choice"),
     ],
 )
-def test_what_cannot_be_is_told_beside_its_field(
+def test_an_invalid_setting_is_reported_beside_its_field(
     client_for: ClientFor, asked: dict[str, Any], change: dict[str, Any], field: str, words: str
 ) -> None:
     answer = client_for("admin").post("/trainer/sweeps/new/", asked | {"name": "Mine"} | change)

@@ -45,7 +45,7 @@ def test_the_lists_decide(lists: Path, capsys: pytest.CaptureFixture[str]) -> No
         ("sun-04", "Training_04.txt is not in"),
     ],
 )
-def test_what_does_not_fit_is_told(lists: Path, partition: str, words: str) -> None:
+def test_partitions_that_do_not_fit_are_reported(lists: Path, partition: str, words: str) -> None:
     with pytest.raises(PhotosError, match=words):
         split_for(photos({"z/zoo": 3}), Recipe(split=partition), lists)
 
