@@ -148,7 +148,7 @@ def catalogue(db: None) -> None:
 def assembled_starter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The starter model's folder: the engine takes ten seconds to assemble it."""
     folder = tmp_path_factory.mktemp("starter") / "model"
-    argv = programs.engine("assemble", starter_model.STARTER, folder)
+    argv = programs.engine_command("assemble", starter_model.STARTER, folder)
     done = subprocess.run(argv, capture_output=True, text=True, cwd=settings.BASE_DIR, check=False)
     assert done.returncode == 0, done.stderr
     return folder
@@ -162,7 +162,7 @@ def starter(assembled_starter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert (command, source) == ("assemble", starter_model.STARTER)
         return ["cp", "-r", str(assembled_starter), str(target)]
 
-    monkeypatch.setattr(starter_model, "engine", copy)
+    monkeypatch.setattr(starter_model, "engine_command", copy)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""POST /api/v1/suggest: a photo in, a hashtag out, or the reason for silence."""
+"""POST /api/v1/suggest: takes a photo, answers with a hashtag or with the reason for silence."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rest_framework.views import APIView
 from trainer.registry.serving import NoActiveModel, suggest, unreadable
 
 FIELD = "photo"
-FORM_SLACK = 64 * 2**10  # bytes that a form's boundaries and headers may take beside the photo
+FORM_SLACK = 64 * 2**10  # bytes that a form's boundaries and headers may add to the photo
 
 
 class TooLarge(APIException):
@@ -65,12 +65,14 @@ class CandidateSerializer(serializers.Serializer[Any]):
 
 
 class SuggestionSerializer(serializers.Serializer[Any]):
-    file = serializers.CharField(help_text="The name of the upload; empty where none was sent.")
+    file = serializers.CharField(help_text="The name of the uploaded file; empty if none was sent.")
     hashtag = serializers.CharField(allow_null=True, help_text="Without #, or null: suggest nothing.")
     confidence = serializers.FloatField(
         min_value=0, max_value=1, help_text="Calibrated probability of the likeliest candidate."
     )
-    reason = serializers.CharField(allow_null=True, help_text="Why it stays silent; null with a hashtag.")
+    reason = serializers.CharField(
+        allow_null=True, help_text="Why the model stays silent; null with a hashtag."
+    )
     candidates = CandidateSerializer(many=True, help_text="The three likeliest, best first.")
 
 
@@ -99,11 +101,11 @@ class SuggestView(APIView):
             200: SuggestionSerializer,
             400: _error(
                 "No photo, or one that cannot be read",
-                {"photo": ["This is no photo that can be read: it is empty."]},
+                {"photo": ["This photo cannot be read: it is empty."]},
             ),
             401: _error("No token", {"detail": "Authentication credentials were not provided."}),
             403: _error("The account may not ask", {"detail": MaySuggest.message}),
-            413: _error("Too large a photo", {"detail": "The photo is larger than 15 MB."}),
+            413: _error("The photo is too large", {"detail": "The photo is larger than 15 MB."}),
             415: _error("Neither a form nor an image", {"detail": 'Unsupported media type "text/plain".'}),
             429: _error("Too many requests", {"detail": "Request was throttled. Available in 12 seconds."}),
             503: _error("No model is active", {"detail": NoModel.default_detail}),
@@ -149,20 +151,22 @@ class SuggestView(APIView):
             answer = next(iter(suggest([content])))
         except NoActiveModel as error:
             raise NoModel from error
-        if why := unreadable(answer):
-            raise ValidationError({FIELD: [f"This is no photo that can be read: {why}."]})
+        if reason := unreadable(answer):
+            raise ValidationError({FIELD: [f"This photo cannot be read: {reason}."]})
         return Response(answer.as_dict() | {"file": name})
 
     def _photo(self, request: Request) -> tuple[str, bytes]:
-        """Its name and content. Raises TooLarge before and after reading, ValidationError without a photo."""
-        announced = int(request.META.get("CONTENT_LENGTH") or 0)
-        if announced > settings.MAX_PHOTO_BYTES + FORM_SLACK:
+        """Name and content of the photo. Raises TooLarge, if possible before reading it, and ValidationError
+        if there is no photo.
+        """
+        length = int(request.META.get("CONTENT_LENGTH") or 0)
+        if length > settings.MAX_PHOTO_BYTES + FORM_SLACK:
             raise TooLarge
-        sent = request.FILES.get(FIELD)
-        if sent is None:
+        upload = request.FILES.get(FIELD)
+        if upload is None:
             raise ValidationError({FIELD: ["Send a photo in this form field, or as the whole body."]})
-        name = "" if isinstance(sent, bytes) else sent.name or ""
-        content = sent if isinstance(sent, bytes) else sent.read(settings.MAX_PHOTO_BYTES + 1)
+        name = "" if isinstance(upload, bytes) else upload.name or ""
+        content = upload if isinstance(upload, bytes) else upload.read(settings.MAX_PHOTO_BYTES + 1)
         if len(content) > settings.MAX_PHOTO_BYTES:
             raise TooLarge
         return name, content

@@ -17,4 +17,4 @@ class TrainerConfig(AppConfig):
         register("trainer.register", registration.register)
         register("trainer.train", supervision.supervise, slots=settings.TRAINING_SLOTS)
         register("trainer.export", export.export)
-        downstream.register(for_mapping.TrainedFrom())
+        downstream.register(for_mapping.PhotosAndRuns())

@@ -1,4 +1,7 @@
-"""Deletes runs and models with everything that depends on them: listed in full first, then all or nothing."""
+"""Deletes runs and models with everything that depends on them.
+
+A plan lists it all for the person first. Then everything in it is deleted, or nothing.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +24,16 @@ from trainer.registry.dependents import Thing, all_sources
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
-GONE = ".gone"  # a folder whose row is deleted, until it is deleted itself
+GONE = ".gone"  # suffix of a folder whose row is deleted, until the folder is deleted too
 log = logging.getLogger(__name__)
 
 
 class Refused(Exception):
-    """It cannot be deleted now; the message says why."""
+    """A run or model cannot be deleted now; the message says why."""
 
 
 class PlanChanged(Exception):
-    """What depends on it has changed since the person saw the list. `plan` is the new list."""
+    """The dependents have changed since the person saw the plan. `plan` is the new one."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__("Something changed since this page was shown. Nothing was deleted.")
@@ -39,7 +42,7 @@ class PlanChanged(Exception):
 
 @dataclass(frozen=True)
 class Plan:
-    """What would be deleted. refusal: why it must not be; digest: identifies exactly this plan."""
+    """What would be deleted (`goes`) and kept (`stays`). `refusal`: why nothing may be deleted now."""
 
     runs: tuple[int, ...]
     models: tuple[int, ...]
@@ -49,8 +52,9 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        known = (self.runs, self.models, [(thing.key, thing.words, thing.count) for thing in self.goes])
-        return hashlib.sha256(repr(known).encode()).hexdigest()[:32]
+        """Identifies exactly this plan."""
+        content = (self.runs, self.models, [(thing.key, thing.words, thing.count) for thing in self.goes])
+        return hashlib.sha256(repr(content).encode()).hexdigest()[:32]
 
 
 def plan_model(model: TrainedModel) -> Plan:
@@ -68,10 +72,10 @@ def plan_sweep(sweep: Sweep) -> Plan:
 
 
 def delete_model(*, model: TrainedModel, seen: str, by: AbstractBaseUser | None) -> None:
-    """With the campaigns and predictions that depend on it; votes stay. A missing model is no error.
+    """Delete a model with the campaigns and predictions that depend on it; votes stay.
 
-    `seen` is the digest of the plan the person agreed to. Raises PlanChanged, and Refused for the active
-    model and for one that is being exported or predicted with.
+    `seen` is the digest of the plan that the person agreed to. A missing model is no error. Raises
+    PlanChanged, and Refused for the active model and for one that is being exported or predicted with.
     """
     with transaction.atomic():
         _lock([], [model.pk])
@@ -80,7 +84,7 @@ def delete_model(*, model: TrainedModel, seen: str, by: AbstractBaseUser | None)
 
 
 def delete_run(*, run: TrainingRun, seen: str, by: AbstractBaseUser | None) -> None:
-    """With its models, as delete_model does. Refused while it is live."""
+    """Delete a run with its models, as delete_model does. Raises Refused while the run is live."""
     with transaction.atomic():
         _lock([run.pk], run.models.values_list("pk", flat=True))
         if TrainingRun.objects.filter(pk=run.pk).exists():
@@ -88,7 +92,7 @@ def delete_run(*, run: TrainingRun, seen: str, by: AbstractBaseUser | None) -> N
 
 
 def delete_sweep(*, sweep: Sweep, seen: str, by: AbstractBaseUser | None) -> None:
-    """With all of its runs, as delete_run does."""
+    """Delete a sweep with all of its runs, as delete_run does."""
     with transaction.atomic():
         runs = list(sweep.runs.values_list("pk", flat=True))
         _lock(runs, TrainedModel.objects.filter(run__in=runs).values_list("pk", flat=True))
@@ -101,9 +105,9 @@ def _plan(runs: Sequence[int], models: Sequence[int]) -> Plan:
     things = [
         *_models_of(runs, models),
         *(thing for source in all_sources() for thing in source.on(models)),
-        _counted(("promotion in the history", "promotions in the history"), _promotions(models)),
-        _counted(("epoch", "epochs"), Epoch.objects.filter(run__in=runs).count()),
-        _counted(
+        _thing(("promotion in the history", "promotions in the history"), _promotions(models)),
+        _thing(("epoch", "epochs"), Epoch.objects.filter(run__in=runs).count()),
+        _thing(
             ("answer about a held-out photo", "answers about held-out photos"),
             HeldOutPrediction.objects.filter(run__in=runs).count(),
         ),
@@ -118,7 +122,7 @@ def _plan(runs: Sequence[int], models: Sequence[int]) -> Plan:
 
 
 def _models_of(runs: Sequence[int], models: Sequence[int]) -> list[Thing]:
-    """The models that a run takes with it; a model alone needs no mention."""
+    """The models that are deleted with their run. A model that is deleted alone is not listed."""
     if not runs:
         return []
     rows = TrainedModel.objects.filter(pk__in=models).defer("manifest", "card")
@@ -129,28 +133,28 @@ def _promotions(models: Sequence[int]) -> int:
     return Promotion.objects.filter(model__in=models).count()
 
 
-def _counted(words: tuple[str, str], count: int) -> Thing:
+def _thing(words: tuple[str, str], count: int) -> Thing:
     return Thing(words, count, key=words[0])
 
 
 def _refusal(runs: Sequence[int], models: Sequence[int]) -> str:
     current = Promotion.objects.current()
     if current and current.model_id in models:
-        return f"“{current.model}” is the active model: promote another one, or go back, first."
-    if live := TrainingRun.objects.filter(pk__in=runs, job__state__in=Job.LIVE).only("name").first():
-        return f"“{live}” is queued or training: cancel it first."
-    if exported := TrainedModel.objects.filter(pk__in=models, job__state__in=Job.LIVE).only("name").first():
-        return f"“{exported}” is being exported: cancel that first."
-    return next((why for source in all_sources() if (why := source.refusal(models))), "")
+        return f"“{current.model}” is the active model: promote another one or roll back first."
+    if run := TrainingRun.objects.filter(pk__in=runs, job__state__in=Job.LIVE).only("name").first():
+        return f"“{run}” is queued or training: cancel it first."
+    if model := TrainedModel.objects.filter(pk__in=models, job__state__in=Job.LIVE).only("name").first():
+        return f"“{model}” is being exported: cancel that first."
+    return next((reason for source in all_sources() if (reason := source.refusal(models))), "")
 
 
 def _lock(runs: Iterable[int], models: Iterable[int]) -> None:
-    """Makes promotions, campaigns and retries wait for us, and us for them."""
+    """Make promotions, campaigns and retries wait for this deletion, and this deletion for them."""
     runs, models = list(runs), list(models)
     list(TrainedModel.objects.select_for_update().order_by("pk").values_list("pk"))  # as promote does
     list(TrainingRun.objects.select_for_update().filter(pk__in=runs).values_list("pk"))
-    for mine in (Job.objects.filter(run__in=runs), Job.objects.filter(model__in=models)):
-        list(mine.select_for_update(of=("self",)).values_list("pk"))
+    for jobs in (Job.objects.filter(run__in=runs), Job.objects.filter(model__in=models)):
+        list(jobs.select_for_update(of=("self",)).values_list("pk"))
 
 
 def _delete(plan: Plan, seen: str, by: AbstractBaseUser | None) -> None:
@@ -185,31 +189,31 @@ def _models_dir() -> Path:
 
 
 def _remove_folders(folders: Iterable[Path]) -> None:
-    """Renames them first, so that whatever an interrupted removal leaves behind is recognisably nobody's."""
+    """Rename them first, so that finish_removals recognises what an interrupted removal leaves behind."""
     for folder in folders:
         with contextlib.suppress(FileNotFoundError):
             folder.rename(folder.with_name(folder.name + GONE))
-    sweep_gone()
+    finish_removals()
 
 
-def sweep_gone() -> list[Path]:
-    """Finish removals that were interrupted."""
-    gone = [folder for root in (_runs_dir(), _models_dir()) for folder in root.glob(f"*{GONE}")]
-    for folder in gone:
+def finish_removals() -> list[Path]:
+    """Finish removals that were interrupted; returns the folders."""
+    folders = [folder for root in (_runs_dir(), _models_dir()) for folder in root.glob(f"*{GONE}")]
+    for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
-    return gone
+    return folders
 
 
 def orphans() -> list[Path]:
-    """Folders of runs and models that have no row: left by a crash between a deletion and its folders.
+    """Folders of runs and models without a row: a crash between deleting the rows and the folders.
 
-    Never done unasked: with the wrong database behind it, everything would be an orphan.
+    They are never removed automatically: with the wrong database, every folder would be an orphan.
     """
     folders: list[Path] = []
-    for root, known in (
+    for root, keys in (
         (_runs_dir(), set(TrainingRun.objects.values_list("pk", flat=True))),
         (_models_dir(), set(TrainedModel.objects.values_list("pk", flat=True))),
     ):
         if root.is_dir():
-            folders += [one for one in root.iterdir() if one.name.isdecimal() and int(one.name) not in known]
+            folders += [one for one in root.iterdir() if one.name.isdecimal() and int(one.name) not in keys]
     return sorted(folders)

@@ -1,4 +1,4 @@
-"""What the mapping's pages say about photos, runs and models: mapping.downstream's questions, answered."""
+"""Tells the mapping's pages about photos, runs and models: answers the questions of mapping.downstream."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from trainer.models import Promotion, ScenePhoto, TrainedModel, TrainingRun
 if TYPE_CHECKING:
     from mapping.downstream import User
 
-FEW = 500  # keys that one statement names one by one; for more, reading all is cheaper
+FEW = 500  # a statement names up to so many keys one by one; beyond that, reading all rows is cheaper
 Labels = Mapping[str, str | None]
 
 
-class TrainedFrom:
-    """Photos of all photo sets, and the runs over them."""
+class PhotosAndRuns:
+    """The photos of all photo sets, and the runs trained on them."""
 
     def photo_counts(self) -> dict[str, int]:
         sets = list(ScenePhoto.objects.order_by().values_list("photo_set", flat=True).distinct()[:2])
-        # A photo is in one set only once, so one set's photos are counted by its index alone.
+        # A photo is in a set only once, so the photos of a single set are counted from its index alone.
         count = Count("sha256", distinct=True) if len(sets) > 1 else Count("*")
         rows = ScenePhoto.objects.order_by().values_list("scene_class__key").annotate(photos=count)
         return dict(rows)
@@ -55,16 +55,16 @@ class TrainedFrom:
         if not after:
             return []
         runs = list(_usable_runs(before))
-        learned = _labels({run.release_id for run in runs}, after)
-        photos = _photos({run.photo_set_id for run in runs}, after)
+        labels_of = _labels({run.release_id for run in runs}, after)
+        counts_of = _photo_counts({run.photo_set_id for run in runs}, after)
         promotion = Promotion.objects.first()
         active = promotion.model_id if promotion else None
         lines = []
         for run in runs:
-            labels = learned[run.release_id]
-            there = photos[run.photo_set_id].items()
-            if relabelled := sum(n for key, n in there if labels.get(key) != after[key]):
-                lines.append(_stale(run, relabelled, active))
+            labels = labels_of[run.release_id]
+            counts = counts_of[run.photo_set_id].items()
+            if photos := sum(n for key, n in counts if labels.get(key) != after[key]):
+                lines.append(_stale_run(run, photos, active))
         return lines
 
 
@@ -79,7 +79,7 @@ def _usable_runs(before: Release) -> QuerySet[TrainingRun]:
 
 
 def _labels(releases: Collection[int], after: Labels) -> dict[int, dict[str, str]]:
-    """By release, what it says about the classes of after."""
+    """Release → scene key → label, for the classes in `after`."""
     rows = ReleaseLabel.objects.order_by().filter(release__in=releases)
     if len(after) <= FEW:
         rows = rows.filter(scene_key__in=after)
@@ -89,8 +89,8 @@ def _labels(releases: Collection[int], after: Labels) -> dict[int, dict[str, str
     return labels
 
 
-def _photos(sets: Collection[int], after: Labels) -> dict[int, dict[str, int]]:
-    """By photo set, how many photos it has of the classes of after."""
+def _photo_counts(sets: Collection[int], after: Labels) -> dict[int, dict[str, int]]:
+    """Photo set → scene key → number of photos, for the classes in `after`."""
     photos = ScenePhoto.objects.order_by().filter(photo_set__in=sets)
     if len(after) <= FEW:
         photos = photos.filter(scene_class__key__in=after)
@@ -103,7 +103,7 @@ def _photos(sets: Collection[int], after: Labels) -> dict[int, dict[str, int]]:
     return counts
 
 
-def _stale(run: TrainingRun, photos: int, active: int | None) -> StaleRun:
+def _stale_run(run: TrainingRun, photos: int, active: int | None) -> StaleRun:
     exports = list(run.models.all())
     model = next((m for m in exports if m.pk == active), exports[0] if exports else None)
     return StaleRun(

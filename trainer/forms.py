@@ -1,3 +1,5 @@
+"""Forms of the trainer's pages, other than the settings of a recipe."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -26,7 +28,7 @@ class PhotoSetForm(forms.Form):
         if not text:
             return None
         folder = Path(text)
-        # Whether it exists is told only below the allowed folders: the rest of the disk is nobody's business.
+        # Say whether a folder exists only below the allowed ones: the rest of the disk stays private.
         if not folder.is_absolute() or "\0" in text or not is_allowed_in_browser(folder):
             roots = ", ".join(str(root) for root in browser_roots())
             raise forms.ValidationError(
@@ -42,7 +44,7 @@ class PhotoSetForm(forms.Form):
         if tar and (tar.size or 0) > settings.MAX_ARCHIVE_BYTES:
             limit = filesizeformat(settings.MAX_ARCHIVE_BYTES)
             raise forms.ValidationError(
-                f"The tar has {filesizeformat(tar.size or 0)}; uploads end at {limit}. On the server itself, "
+                f"The tar is {filesizeformat(tar.size or 0)}; the limit is {limit}. On the server itself, "
                 "“manage.py register_photos” takes a tar of any size."
             )
         return tar
@@ -50,7 +52,7 @@ class PhotoSetForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         if not self.errors and bool(data.get("folder")) == bool(data.get("tar")):
-            raise forms.ValidationError("Give a folder on the server, or a tar to upload: one of the two.")
+            raise forms.ValidationError("Give either a folder on the server or a tar to upload.")
         return data
 
 
@@ -76,11 +78,11 @@ class SweepForm(forms.Form):
     release = forms.ModelChoiceField(Release.objects.all(), empty_label=None)
     presets = forms.MultipleChoiceField(
         choices=[(p.name, p.title) for p in PRESETS.values()],
-        error_messages={"required": "Choose one recipe at least."},
+        error_messages={"required": "Choose at least one recipe."},
     )
     splits = forms.ChoiceField(
         choices=[
-            ("", "the one of each recipe"),
+            ("", "each recipe's own"),
             ("sun", "SUN397's ten partitions"),
             ("fold5", "five folds"),
             ("fold10", "ten folds"),
@@ -99,13 +101,13 @@ class SweepForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.fields["photo_set"].queryset = PhotoSet.objects.with_photos()  # type: ignore[attr-defined]
 
-    def words(self) -> str:
-        """A name for the sweep, of what was chosen."""
-        chosen = set(self.cleaned_data["presets"])
+    def default_name(self) -> str:
+        """A name for the sweep, made from its presets."""
+        names = set(self.cleaned_data["presets"])
         for table in (3, 4):
-            if chosen == {p.name for p in PRESETS.values() if p.thesis and p.thesis.table == table}:
+            if names == {p.name for p in PRESETS.values() if p.thesis and p.thesis.table == table}:
                 return f"table {table} of the thesis"
-        titles = [p.title for p in PRESETS.values() if p.name in chosen]
+        titles = [p.title for p in PRESETS.values() if p.name in names]
         return titles[0] if len(titles) == 1 else f"{len(titles)} recipes"
 
 

@@ -15,20 +15,20 @@ from mapping.models import Release, SceneClass
 
 class PhotoSetQuerySet(models.QuerySet["PhotoSet"]):
     def with_photos(self) -> PhotoSetQuerySet:
-        """Those that a run can use: fully registered, and not empty."""
-        some = ScenePhoto.objects.filter(photo_set=models.OuterRef("pk"))
-        return self.filter(models.Exists(some)).exclude(job__state__in=Job.LIVE)
+        """The sets that a run can use: fully registered and not empty."""
+        photos = ScenePhoto.objects.filter(photo_set=models.OuterRef("pk"))
+        return self.filter(models.Exists(photos)).exclude(job__state__in=Job.LIVE)
 
 
 class PhotoSet(models.Model):
-    """Photos sorted by scene class, for training. A folder stays where it is; a tar is unpacked by us."""
+    """Photos sorted by scene class, for training. A folder stays where it is; a tar is unpacked."""
 
     name = models.CharField(max_length=100, unique=True)
     source = models.CharField(max_length=500)  # the folder or the tar it came from
     root = models.CharField(max_length=500, blank=True)  # the folder that its photos' paths start from
     report = models.JSONField(
         default=dict, blank=True
-    )  # taken, skipped and why: trainer.photosets.registration
+    )  # registered photos, and what was skipped and why: trainer.photosets.registration
     job = models.OneToOneField(Job, models.PROTECT, null=True, blank=True, related_name="photo_set")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -70,7 +70,7 @@ class ScenePhoto(models.Model):
 
 
 class Sweep(models.Model):
-    """Runs launched together to be read as one table: the thesis's, or one recipe over several splits."""
+    """Runs launched together, to be read as one table: the thesis's, or one recipe over several splits."""
 
     name = models.CharField(max_length=100)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
@@ -87,7 +87,7 @@ class Sweep(models.Model):
 
 
 class TestSet(models.Model):
-    """The held-out photos that several runs were measured on, once for all of them."""
+    """The held-out photos that runs were measured on, stored once for all runs that share them."""
 
     __test__ = False  # not one of pytest's
 
@@ -100,7 +100,7 @@ class TestSet(models.Model):
 
 
 class TrainingRun(models.Model):
-    """One training: photos × frozen labels × recipe. What it learned stands in its folder and report."""
+    """One training: photos × frozen labels × recipe. Its results are in its folder and its report."""
 
     name = models.CharField(max_length=100)
     sweep = models.ForeignKey(Sweep, models.SET_NULL, null=True, blank=True, related_name="runs")
@@ -118,8 +118,8 @@ class TrainingRun(models.Model):
     )  # the running epoch, thinned by trainer.runs.supervision
     code_version = models.CharField(max_length=50, blank=True)
     test_set = models.ForeignKey(TestSet, models.SET_NULL, null=True, blank=True, related_name="runs")
-    right = models.BinaryField(null=True, blank=True)  # one bit a photo of the test set: predicted right
-    weights_removed_at = models.DateTimeField(null=True, blank=True)  # to bound disk use: trainer.runs.disk
+    right = models.BinaryField(null=True, blank=True)  # a bit per photo of the test set: predicted right?
+    weights_removed_at = models.DateTimeField(null=True, blank=True)  # to limit disk use: trainer.runs.disk
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -138,12 +138,12 @@ class TrainingRun(models.Model):
 
     @property
     def has_weights(self) -> bool:
-        """Those that an export is made of: gone when trainer.runs.disk needed the room."""
+        """Whether the weights to export are still there: trainer.runs.disk may have removed them."""
         return (self.folder / "best.pt").exists()
 
     @property
     def model(self) -> TrainedModel | None:
-        """Its newest export. A list prefetches `models`."""
+        """The run's newest export. Lists of runs prefetch `models`."""
         return next(iter(self.models.all()), None)
 
 
@@ -158,7 +158,7 @@ class Epoch(models.Model):
     photos_per_second = models.FloatField(null=True, blank=True)
     train_accuracy = models.FloatField(null=True, blank=True)  # on the distorted photos it learned from
     seconds = models.FloatField(null=True, blank=True)
-    memory_mb = models.FloatField(null=True, blank=True)  # of the trainer, at most so far
+    memory_mb = models.FloatField(null=True, blank=True)  # the trainer's peak so far
     gpu_memory_mb = models.FloatField(null=True, blank=True)
 
     class Meta:
@@ -192,8 +192,8 @@ class TrainedModel(models.Model):
 
     name = models.CharField(max_length=100)
     run = models.ForeignKey(TrainingRun, models.PROTECT, null=True, blank=True, related_name="models")
-    imported_from = models.CharField(max_length=200, blank=True)  # the file's name, where it came as one
-    target_precision = models.FloatField(default=0.9)  # of its suggestions; its thresholds are made for it
+    imported_from = models.CharField(max_length=200, blank=True)  # the file's name, if it was imported
+    target_precision = models.FloatField(default=0.9)  # of its suggestions; it determines the thresholds
     job = models.OneToOneField(Job, models.PROTECT, null=True, blank=True, related_name="model")
     manifest = models.JSONField(default=dict, blank=True)  # empty until the export has ended
     card = models.TextField(blank=True)  # Markdown
@@ -228,7 +228,7 @@ class PromotionQuerySet(models.QuerySet["Promotion"]):
 
 
 class Promotion(models.Model):
-    """The newest row names the active model; older rows are what one can go back to."""
+    """The newest row names the active model; the older rows are the history for rolling back."""
 
     model = models.ForeignKey(TrainedModel, models.PROTECT, related_name="promotions")
     promoted_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)

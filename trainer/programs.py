@@ -1,9 +1,10 @@
-"""How the web application starts the engine: always as a program of its own."""
+"""How the web application starts the engine: always in a process of its own."""
 
 from __future__ import annotations
 
 import sys
 
 
-def engine(*arguments: object) -> list[str]:
+def engine_command(*arguments: object) -> list[str]:
+    """The command line of the engine, for subprocess."""
     return [sys.executable, "-m", "trainer.engine", *map(str, arguments)]

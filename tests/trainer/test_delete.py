@@ -183,7 +183,10 @@ def test_orphans_are_listed_and_removed_only_on_demand(
     orphan = Path(settings.MODELS_DIR) / "4711"
     orphan.mkdir()
     call_command("remove_orphans")
-    assert capsys.readouterr().out.splitlines() == [str(orphan), "Nothing was removed: --yes does that."]
+    assert capsys.readouterr().out.splitlines() == [
+        str(orphan),
+        "Nothing was removed. To remove them, add --yes.",
+    ]
     assert orphan.exists()
     call_command("remove_orphans", "--yes")
     assert not orphan.exists()

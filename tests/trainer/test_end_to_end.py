@@ -80,7 +80,7 @@ def test_photos_become_a_model_that_suggests(
         assert viewer.get(page.get_absolute_url()).status_code == 200
 
 
-def test_failure_of_the_engine_is_said_in_its_words(
+def test_failure_of_the_engine_shows_its_own_message(
     release: Release, folder: Path, run_jobs: Callable[[], list[Job]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photo_set = registration.register_folder(name="Tiny", folder=folder, by=None)

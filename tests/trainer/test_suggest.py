@@ -45,7 +45,7 @@ def test_words_for_people(active_model: TrainedModel, tmp_path: Path, capsys: Ou
     assert f"{green}: silent (unsure" in out
 
 
-def test_unreadable_files_are_reported_and_the_rest_goes_on(
+def test_unreadable_files_are_reported_and_the_rest_is_predicted(
     active_model: TrainedModel, tmp_path: Path, capsys: Out
 ) -> None:
     bad, good = write(tmp_path / "bad.jpg", b"no"), write(tmp_path / "good.jpg", jpeg(RED))

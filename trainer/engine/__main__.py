@@ -79,7 +79,7 @@ def _job_file(arguments: argparse.Namespace) -> Path:
     settings = _read_object(arguments.recipe) if arguments.recipe else {}
     if "recipe" in settings:
         if arguments.preset or arguments.photos or arguments.out or arguments.set:
-            raise RecipeError("job", "a job file says everything: give no other options with it")
+            raise RecipeError("job", "a job file is complete: give no other options with it")
         return Path(arguments.recipe)
     if not arguments.photos or not arguments.out:
         raise RecipeError("photos" if not arguments.photos else "out", "is missing: give it as an option")
@@ -90,7 +90,7 @@ def _job_file(arguments: argparse.Namespace) -> Path:
         manifest = out / "manifest.csv"
         write_manifest(arguments.photos, arguments.labels, manifest)
     elif arguments.labels:
-        raise RecipeError("labels", "a manifest has labels of its own: --labels is for a folder")
+        raise RecipeError("labels", "a manifest has its own labels: --labels is for a folder")
     job = {"recipe": recipe.as_dict(), "photos": str(manifest), "out": str(out)}
     job["cache"] = str(arguments.cache or out.parent / "features")
     if arguments.partitions:
@@ -178,31 +178,31 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m trainer.engine", description=__doc__)
     output = parser.add_mutually_exclusive_group()
-    output.add_argument("--json", action="store_true", help="JSON lines also in a terminal")
-    output.add_argument("--progress", action="store_true", help="a progress bar also without a terminal")
+    output.add_argument("--json", action="store_true", help="print JSON lines even in a terminal")
+    output.add_argument("--progress", action="store_true", help="show a progress bar even without a terminal")
     commands = parser.add_subparsers(required=True)
-    command = commands.add_parser("presets", help="the recipes with a name, the thesis's figures beside")
+    command = commands.add_parser("presets", help="list the presets, with the thesis's figures")
     command.set_defaults(run=_presets)
-    train = commands.add_parser("train", help="train a recipe, or go on where it stopped")
+    train = commands.add_parser("train", help="train by a recipe, or continue a stopped run")
     train.add_argument("recipe", type=Path, nargs="?", help="JSON: a recipe's settings, or a whole job")
-    train.add_argument("--preset", help="a recipe by name; the file and --set change it")
+    train.add_argument("--preset", help="a preset's name; the file and --set change its settings")
     train.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting")
-    train.add_argument("--photos", type=Path, help="a manifest.csv, or a folder with a folder for each class")
+    train.add_argument("--photos", type=Path, help="a manifest.csv, or a folder with one folder per class")
     train.add_argument("--labels", type=Path, help="CSV of classes and hashtags, for a folder")
     train.add_argument("--partitions", type=Path, help="folder with SUN397's Training_01.txt …")
     train.add_argument("--out", type=Path, help="the run's folder: checkpoints, report, TensorBoard logs")
     train.add_argument("--cache", type=Path, help="where features are kept (default: beside the run)")
     train.set_defaults(run=_train)
     for name, run, target, text in (
-        ("export", _export, "model_dir", "make a model folder of a finished run"),
-        ("pack", _pack, "starter_dir", "make a small folder of a frozen run, without its backbone"),
+        ("export", _export, "model_dir", "make a model folder from a finished run"),
+        ("pack", _pack, "starter_dir", "make a small folder from a frozen run, without its backbone"),
     ):
         command = commands.add_parser(name, help=text)
         command.add_argument("run_dir", type=Path)
         command.add_argument(target, type=Path)
         command.add_argument("--target-precision", type=float, default=0.9)
         command.set_defaults(run=run)
-    command = commands.add_parser("assemble", help="make a model folder of a packed one")
+    command = commands.add_parser("assemble", help="make a model folder from a packed one")
     command.add_argument("starter_dir", type=Path)
     command.add_argument("model_dir", type=Path)
     command.set_defaults(run=_assemble)

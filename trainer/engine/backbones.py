@@ -1,7 +1,7 @@
-"""The pretrained backbones: one entry each, and nothing else to change for another one.
+"""The table of pretrained backbones. A further backbone is one more entry and changes nothing else.
 
-Recipes, presets, preprocessing, features, export, the forms and the cards of models all read this table. It
-imports no torch: a backbone's network is built by a function that is imported when it is called.
+Recipes, presets, preprocessing, features, export, forms and model cards all read this table. It does not
+import torch: the function that builds a network is imported when it is called.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class Backbone:
     source: str  # of the weights, in words
     licence: str  # of the weights
     options: Mapping[str, Any] = field(default_factory=dict)
-    # A preset that trains a head on it, where there is one: its name, and when to choose it.
+    # The preset that trains a head on it, if there is one: its name, and when to choose it.
     preset: str = ""
     advice: str = ""
 
     def build(self, *, pretrained: bool = True) -> nn.Module:
-        """The network; without ``pretrained`` its weights are random. Raises WeightsError."""
+        """Build the network; without ``pretrained`` its weights are random. Raises WeightsError."""
         module, _, function = self.network.partition(":")
         build = getattr(importlib.import_module(module), function)
         network: nn.Module = build(self.weights() if pretrained else None, **self.options)

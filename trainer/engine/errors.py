@@ -1,8 +1,8 @@
-"""Errors of a training, in words that help the person who started it."""
+"""Errors of the engine, with messages and hints for the person who started it."""
 
 from __future__ import annotations
 
-NO_PHOTOS = "Are they JPEG, PNG or WebP files, and still where the photo set says?"
+NO_PHOTOS = "Check that they are JPEG, PNG or WebP files and still in the photo set's folder."
 
 
 class EngineError(Exception):
@@ -39,7 +39,7 @@ class NotANumberError(EngineError):
 
 
 class LoaderDied(EngineError):
-    """A process that reads photos was killed from outside. Training can go on where it was."""
+    """A process that reads photos was killed from outside. Training can continue where it was."""
 
     kind = "loader"
 

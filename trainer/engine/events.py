@@ -32,7 +32,7 @@ def emit(event: str, **fields: Any) -> None:
 
 
 def listen(listener: Callable[[str, dict[str, Any]], None] | None) -> None:
-    """Give events to ``listener`` from now on; None: to standard output again."""
+    """Send events to ``listener`` from now on; None sends them to standard output again."""
     global _listener
     _listener = listener or _write
 
@@ -40,12 +40,13 @@ def listen(listener: Callable[[str, dict[str, Any]], None] | None) -> None:
 class StopRequest:
     """Remembers SIGTERM or SIGINT, and notices when its supervisor is gone.
 
-    A trainer without its supervisor would go on for hours with nobody reading, and could meet its own
-    successor in the same folder. One that was started in a terminal has none, and may outlive its shell.
+    Without its supervisor a trainer would train for hours with nobody reading its events, and could meet its
+    own successor in the same folder. A trainer started in a terminal has no supervisor and may outlive its
+    shell.
     """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.has_signal = False
         self.supervisor = supervisor()
 
     def listen(self) -> StopRequest:
@@ -54,15 +55,15 @@ class StopRequest:
         return self
 
     def _remember(self, signum: int, frame: FrameType | None) -> None:
-        if self.asked and signum == signal.SIGINT:  # a second Ctrl-C: now, whatever is lost
+        if self.has_signal and signum == signal.SIGINT:  # a second Ctrl-C stops at once, whatever is lost
             raise KeyboardInterrupt
-        self.asked = True
+        self.has_signal = True
 
     def __bool__(self) -> bool:
-        return self.asked or (self.supervisor is not None and os.getppid() != self.supervisor)
+        return self.has_signal or (self.supervisor is not None and os.getppid() != self.supervisor)
 
     def check(self) -> None:
-        """Raise Stopped when somebody asked for it."""
+        """Raise Stopped if the run is to stop."""
         if self:
             raise Stopped
 
@@ -79,8 +80,8 @@ class Progress:
         now = time.monotonic()
         if self.done >= self.total or now - self.last >= 0.5:
             self.last = now
-            fresh = self.done - self.first
-            left = (now - self.start) / fresh * (self.total - self.done) if fresh else None
+            count_here = self.done - self.first
+            left = (now - self.start) / count_here * (self.total - self.done) if count_here else None
             emit(
                 "progress",
                 phase=self.phase,

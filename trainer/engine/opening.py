@@ -1,8 +1,9 @@
-"""Opens photos for everybody: training, serving, galleries and the intake see the same pixels.
+"""Opens photos for all parts of the project: training, serving, galleries and the intake see the same pixels.
 
-Imports neither torch nor Django. A photo comes out upright by its EXIF orientation and in RGB: transparency
-on white, 16-bit tones scaled to 8, CMYK and wide colour spaces converted to sRGB. Before anything is decoded
-its format, pixels and scans are checked, since a few hostile bytes can cost gigabytes or minutes.
+Imports neither torch nor Django. Every photo is turned upright by its EXIF orientation and converted to RGB:
+transparency becomes white, 16-bit tones are scaled to 8 bits, CMYK and wide colour spaces become sRGB.
+Format, number of pixels and scans are checked before decoding, since a few hostile bytes can cost gigabytes
+or minutes.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ pi_heif.register_heif_opener(thumbnails=False)
 File = str | Path | bytes | BinaryIO
 Source = File | Image.Image
 
-# The formats we open, with the suffixes of their files. Pillow knows many more, and each is a way in.
+# The formats we open, with their file suffixes. Pillow knows many more, and each is a way to attack it.
 SUFFIXES = {
     "JPEG": (".jpg", ".jpeg"),
     "PNG": (".png",),
@@ -36,14 +37,14 @@ SUFFIXES = {
 FORMATS = tuple(SUFFIXES)
 PHOTO_SUFFIXES = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
 UPLOADS = ("JPEG", "PNG", "WEBP", "HEIF")  # what people may send to be shown to others
-# Rises when a file yields other pixels than before, so that cached features are computed again.
+# Raise it when a file yields other pixels than before, so that cached features are computed again.
 VERSION = 2
 
-# Beyond it a "photo" is a decompression bomb. JPEG is decoded small, the others at 3 bytes a pixel.
+# A "photo" with more is a decompression bomb. JPEG is decoded small, other formats take 3 bytes per pixel.
 MAX_PIXELS = {"JPEG": 80_000_000, "MPO": 80_000_000}  # MPO: JPEG with more pictures behind the first
 MAX_PIXELS_OF_OTHERS = 40_000_000
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS["JPEG"]  # Pillow itself refuses at twice as many, and warns before
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # we refuse, where it only warns
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS["JPEG"]  # above it Pillow warns, and refuses at twice as many
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # where Pillow warns, we refuse
 
 ORIENTATION = 0x0112
 TURNS = {  # by the value of the EXIF orientation
@@ -63,21 +64,21 @@ class UnreadablePhotoError(ValueError):
 
 
 class UnknownFormatError(UnreadablePhotoError):
-    """The file is in none of the formats that were asked for."""
+    """The file is in none of the accepted formats."""
 
 
 class TooManyPixelsError(UnreadablePhotoError):
-    """Its header promises more pixels than we decode."""
+    """The file's header announces more pixels than we decode."""
 
 
 class TooManyScansError(UnreadablePhotoError):
-    """A JPEG that would keep the decoder busy for minutes."""
+    """The JPEG has so many scans that it would keep the decoder busy for minutes."""
 
 
 def open_photo(source: Source, *, size: int) -> Image.Image:
-    """The photo, at least ``size`` px on its short side where the file has that much.
+    """The photo, upright and in RGB, with at least ``size`` px on its short side if the file has that many.
 
-    Raises UnreadablePhotoError for whatever is not a photo we can decode.
+    Raises UnreadablePhotoError for anything that is not a photo we can decode.
     """
     photo = open_checked(source)
     try:
@@ -91,10 +92,10 @@ def open_photo(source: Source, *, size: int) -> Image.Image:
 def open_within(
     source: File, box: tuple[int, int], *, formats: tuple[str, ...] = FORMATS, max_pixels: int | None = None
 ) -> Image.Image:
-    """The photo made small enough for ``box`` (width, height), for people to look at: no EXIF, XMP, profile
-    or comment stays with it.
+    """The photo scaled down to fit ``box`` (width, height in px), to be shown to people. EXIF, XMP, profile
+    and comments are removed.
 
-    Raises UnreadablePhotoError for whatever is not a photo we can decode.
+    Raises UnreadablePhotoError for anything that is not a photo we can decode.
     """
     photo = open_checked(source, formats=formats, max_pixels=max_pixels)
     try:
@@ -102,7 +103,8 @@ def open_within(
         photo.draft("RGB", (side, side))
         photo.load()
         photo = _tones(photo)
-        photo.thumbnail(box if _orientation(photo) < 5 else box[::-1])  # turning copies every pixel: later
+        # Before turning, which copies every pixel.
+        photo.thumbnail(box if _orientation(photo) < 5 else box[::-1])
         photo = _rgb(_upright(photo))
         photo.info = {}
         return photo
@@ -115,7 +117,7 @@ def open_checked(
 ) -> Image.Image:
     """The photo with only its header read; ``max_pixels`` replaces our own limits.
 
-    Raises UnreadablePhotoError: UnknownFormatError, TooManyPixelsError or TooManyScansError where it is one.
+    Raises UnreadablePhotoError, or its subclass UnknownFormatError, TooManyPixelsError or TooManyScansError.
     """
     if isinstance(source, bytes):
         source = io.BytesIO(source)
@@ -147,7 +149,7 @@ def _unreadable(error: Exception) -> UnreadablePhotoError:
 
 
 def _bytes_of(photo: Image.Image) -> bytes:
-    """The bytes of its file; none once it is decoded."""
+    """The bytes of the photo's file; empty once the photo is decoded."""
     file = getattr(photo, "fp", None)
     if file is None:
         return b""
@@ -157,10 +159,10 @@ def _bytes_of(photo: Image.Image) -> bytes:
 
 
 def _tones(photo: Image.Image) -> Image.Image:
-    """8 bits a channel that can be averaged.
+    """The photo with 8 bits per channel whose values can be averaged.
 
-    Pillow scales a palette or a transparent colour by leaving pixels out, and takes every tone of a 16-bit
-    photo above the 255th for white.
+    Pillow scales photos with a palette or a transparent colour by leaving pixels out, and it turns every tone
+    of a 16-bit photo above 255 white.
     """
     if photo.mode.startswith("I;16"):
         return _grey(photo, np.asarray(photo), 65_536)
@@ -173,7 +175,7 @@ def _tones(photo: Image.Image) -> Image.Image:
 
 
 def _grey(photo: Image.Image, values: np.ndarray[Any, Any], end: float) -> Image.Image:
-    """Values from 0 to below ``end`` as 256 greys."""
+    """Scale values from 0 to below ``end`` to 256 greys."""
     grey = Image.fromarray(np.clip(values * (256 / end), 0, 255).astype(np.uint8))
     grey.info = {key: value for key, value in photo.info.items() if key != "transparency"}
     clear = photo.info.get("transparency")
@@ -183,16 +185,16 @@ def _grey(photo: Image.Image, values: np.ndarray[Any, Any], end: float) -> Image
 
 
 def _white(mode: str, brightest: float) -> float:
-    """The value of white, which files of 32 bits do not say: that of the usual range they fit in."""
+    """The value of white, which 32-bit files do not state: the end of the smallest usual range that fits."""
     ranges = (65_535.0,) if mode == "I" else (1.0, 255.0, 65_535.0)
     return next((top for top in ranges if brightest <= top), brightest)
 
 
 def _orientation(photo: Image.Image) -> int:
-    """Of its EXIF. Nothing else of the EXIF is read: much is broken, and harmless."""
+    """The EXIF orientation. Nothing else of the EXIF is read: much of it is broken, and harmless."""
     try:
         orientation = photo.getexif().get(ORIENTATION, 1)
-    except Exception:  # what reads EXIF raises nearly anything on broken ones
+    except Exception:  # reading broken EXIF raises nearly anything
         return 1
     return orientation if orientation in TURNS else 1
 
@@ -203,7 +205,7 @@ def _upright(photo: Image.Image) -> Image.Image:
 
 
 def _rgb(photo: Image.Image) -> Image.Image:
-    """Colours as sRGB, transparency on white."""
+    """Convert the colours to sRGB and put transparency on white."""
     photo = _in_srgb(photo)
     if photo.has_transparency_data:
         photo = photo.convert("RGBA")
@@ -222,4 +224,4 @@ def _in_srgb(photo: Image.Image) -> Image.Image:
         mode = "RGBA" if photo.mode == "RGBA" else "RGB"
         return ImageCms.profileToProfile(photo, source, SRGB, outputMode=mode) or photo
     except (ImageCms.PyCMSError, OSError):
-        return photo  # a broken profile: the colours as they are
+        return photo  # the profile is broken: keep the colours as they are

@@ -1,4 +1,4 @@
-"""A supervised trainer ends when its supervisor does, even in the middle of a batch that takes minutes."""
+"""Ends a supervised trainer when its supervisor ends, even in the middle of a batch that takes minutes."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ GRACE = 10.0  # seconds to save a checkpoint without a parent
 
 
 def supervisor() -> int | None:
-    """The process id of the program that started this one to watch over it; None in a terminal."""
+    """The process id of the program that started and supervises this one; None in a terminal."""
     supervisor = os.environ.get(SUPERVISED, "")
     return int(supervisor) if supervisor.isdecimal() else None
 
 
 def end_with_parent() -> None:
-    """From now on SIGTERM comes when the supervisor dies, and SIGKILL if that does not help in time.
+    """From now on, send SIGTERM to this process when its supervisor dies, and SIGKILL if it has not ended in
+    time.
 
-    Does nothing for a trainer started in a terminal: that one may outlive its shell.
+    Does nothing for a trainer started in a terminal, which may outlive its shell.
     """
     parent = supervisor()
     if parent is None:
@@ -36,7 +37,7 @@ def end_with_parent() -> None:
 def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(0.5)
-    os.kill(os.getpid(), signal.SIGTERM)  # it may have died before the kernel was asked to tell
+    os.kill(os.getpid(), signal.SIGTERM)  # the parent may have died before prctl was called
     time.sleep(GRACE)
     if os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)  # with the processes that load photos

@@ -1,7 +1,8 @@
-"""From an opened photo to the numbers a network takes: the same code trains and serves.
+"""Turns an opened photo into a network's input. Training and serving share this code.
 
-Pillow and numpy alone. A photo is resized to a square (the whole scene, its sides squeezed, because a cropped
-scene loses what its edges tell) and normalised channel by channel as (x − mean) / std, x in 0…255.
+Needs only Pillow and numpy. A photo is resized to a square and normalised channel by channel as (x − mean) /
+std, x in 0…255. The whole scene is squeezed into the square, because a cropped scene loses what its edges
+show.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Input:
-    """How a network wants its photos; stored in every exported model."""
+    """The photos that a network expects: size in px, mean and std of 0…255. Stored in every exported model.
+    """
 
     size: int
     mean: tuple[float, float, float]

@@ -1,7 +1,8 @@
-"""Recipes with a name: the everyday ones, and every row of the founding thesis's tables 3 and 4.
+"""Recipes with names: everyday ones, and every row of tables 3 and 4 of the founding thesis.
 
 What the thesis leaves open is chosen here, the same for all of its rows: batches of 64, momentum 0.9, no
-weight decay, Adam at PyTorch's own rate in table 3, the best epoch by test accuracy kept, as its trainer did.
+weight decay, and in table 3 Adam with PyTorch's default rate. As in the thesis's trainer, the epoch with the
+best test accuracy is kept.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from trainer.engine.recipe import Recipe
 
 @dataclass(frozen=True)
 class Thesis:
-    """What the thesis printed for a row: shares, and minutes on one GTX 1080 Ti."""
+    """The figures that the thesis printed for a row: shares, and minutes on one GTX 1080 Ti."""
 
     table: int
     row: int
@@ -126,25 +127,25 @@ PRESETS = _by_name(
     Preset(
         "lite0-finetune",
         "Fine-tuned EfficientNet-Lite0",
-        "All weights are trained, from ImageNet's, which are installed. Best with a GPU; downloads nothing.",
+        "Trains all weights, starting from the installed ones of ImageNet. Best with a GPU; no download.",
         replace(FINETUNE, network="efficientnet_lite0"),
     ),
     Preset(
         "resnet18-finetune",
         "Fine-tuned ResNet-18",
-        "All weights are trained, from ImageNet's: best with a GPU. Downloads the weights once.",
+        "Trains all weights, starting from those of ImageNet, which it downloads once. Best with a GPU.",
         FINETUNE,
     ),
     Preset(
         "resnet34-finetune",
         "Fine-tuned ResNet-34",
-        "The founding study's network by a recipe of ours. Needs a GPU to end the same day.",
+        "The founding study's network with a recipe of ours. Needs a GPU to finish within a day.",
         replace(FINETUNE, network="resnet34", epochs=30, image_size=256, num_workers=4),
     ),
     Preset(
         "resnet18-scratch-quick",
         "ResNet-18 from scratch, small photos",
-        "No pretrained weights: a trial of the training program, or a baseline to compare with.",
+        "Starts without pretrained weights: to try the training program, or as a baseline to compare with.",
         replace(
             FINETUNE,
             weights="none",

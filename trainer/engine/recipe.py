@@ -1,6 +1,6 @@
-"""What a training does, as one frozen value: it travels in JSON, in every checkpoint and every report.
+"""The settings of a training as one frozen value, stored as JSON in every checkpoint and every report.
 
-Imports nothing heavy, so a web form can check a recipe without loading PyTorch.
+Imports nothing heavy, so that a web form can check a recipe without loading PyTorch.
 """
 
 from __future__ import annotations
@@ -17,60 +17,62 @@ from trainer.engine.errors import RecipeError
 Kind = Literal["frozen", "finetune"]
 # torchvision's networks that the founding thesis names. Any other name is looked up in timm.
 TORCHVISION = ("resnet18", "resnet34", "resnet50", "inception_v3", "vgg11", "vgg13")
-# How a frozen backbone may look at a training photo. Test photos are always seen whole.
+# The views in which a frozen backbone may see a training photo. It sees test photos whole.
 VIEWS = ("whole", "flip", "small", "zoom")
 STRONGEST = 6  # at k = 6 every transform of engine.photos.augment is applied with probability 1
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All settings of a run. ``from_dict`` checks every one; unknown names are an error, not ignored."""
+    """All settings of a run. ``from_dict`` checks each of them; an unknown name is an error."""
 
     kind: Kind = "frozen"
-    seed: int = 0  # of the split, the first weights, the order of photos and their distortion
+    seed: int = 0  # for the split, the first weights, the order of photos and their distortion
     split: str = "random"  # random | sun-01 … sun-10 (SUN397's own partitions) | fold-2-of-5
-    test_share: float = 0.2  # of a random split
+    test_share: float = 0.2  # held out in a random split
     epochs: int = 25
     batch_size: int = 256
     optimizer: str = "adamw"  # adamw | adam | sgd
     lr: float = 0.002  # the highest learning rate
-    momentum: float = 0.9  # of sgd
+    momentum: float = 0.9  # for sgd
     weight_decay: float = 0.2
     # cosine: half a wave by step, from lr to lr_min at the end | constant | annealing: the thesis's
     # equation 14 by epoch, from lr to lr_min in period epochs and back
     schedule: str = "cosine"
     lr_min: float = 0.0
     period: int = 0  # epochs; T of equation 14
-    warmup: float = 1.25  # epochs in which the rate rises from nothing, in a straight line
-    stop_after: int = 0  # stop when stop_metric has not grown for so many epochs; 0: never before the last
+    warmup: float = 1.25  # epochs in which the rate rises linearly from zero
+    stop_after: int = 0  # stop if stop_metric has not grown for so many epochs; 0: never stop early
     stop_epsilon: float = 0.0  # what counts as growth
     stop_metric: str = "accuracy"  # decides on stopping, and on which epoch is the best
     label_smoothing: float = 0.05
-    # 0 judges photos as if labels came as often as in training; 1 as if all came equally often. Raises the
-    # recall of rare labels (balanced accuracy) at the cost of common ones (accuracy): see LabelLayer.
+    # 0 predicts as if labels were as common as in training, 1 as if all were equally common. A higher value
+    # raises the recall of rare labels (balanced accuracy) at the cost of common ones (accuracy): see
+    # LabelLayer.
     balance: float = 0.35
-    keep: str = "last"  # the epoch that becomes the model; "best" picks by the test photos: flatters itself
+    # which epoch becomes the model; "best" is chosen by the test photos, so its figures are too good
+    keep: str = "last"
     mixup: float = 0.4  # strength alpha of mixing pairs of photos (or their features); 0: none
     # --- frozen backbone
     backbone: str = "efficientnet_lite0"
     views: tuple[str, ...] = ("whole",)
     hidden: int = 0  # units of a hidden layer between features and labels; 0: none
     dropout: float = 0.5
-    scene_loss: float = 1.0  # weight of also telling scene classes apart; 0: hashtags only
+    scene_loss: float = 1.0  # weight of the loss over scene classes; 0: hashtags only
     # --- fine-tuning
-    network: str = "resnet18"  # of TORCHVISION or BACKBONES, or any name that timm knows
+    network: str = "resnet18"  # a name in TORCHVISION or BACKBONES, or any that timm knows
     weights: str = "imagenet"  # imagenet | none | path of a file with a state dict
     image_size: int = 224
-    augment: int = 0  # strength k of distorting training photos; 0: not at all
-    # Test-time augmentation: copies of a test photo whose probabilities are averaged, for a figure beside the
-    # others; an exported model answers without. 0: none
+    augment: int = 0  # strength k of the distortion of training photos; 0: none
+    # Test-time augmentation: copies of each test photo whose probabilities are averaged, for an extra figure
+    # in the report. An exported model does not use it. 0: none
     tta: int = 0
     tta_strength: int = 1  # k of those copies
     num_workers: int = 0
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Recipe:
-        """A checked recipe; raises RecipeError naming the field that is wrong."""
+        """A checked recipe. Raises RecipeError, which names the wrong field."""
         if not isinstance(data, dict):
             raise RecipeError("recipe", "must be an object of settings")
         fields = {field.name: field for field in dataclasses.fields(cls)}
@@ -131,7 +133,7 @@ def _is_split(value: str) -> bool:
 
 
 def _is_name(value: str) -> bool:
-    """Whether such a network exists, torchvision and timm know: engine.networks.finetuned asks them."""
+    """Checks the spelling only: engine.networks.finetuned asks torchvision and timm if the network exists."""
     return re.fullmatch(r"[A-Za-z0-9_.]{3,100}", value) is not None
 
 
@@ -174,18 +176,18 @@ RULES: dict[str, str] = {name: words for name, _, words in _RULES}  # what each 
 
 
 def _check_together(recipe: Recipe) -> None:
-    """What one field alone cannot say. Raises RecipeError."""
+    """Check the rules that concern several fields. Raises RecipeError."""
     if recipe.lr_min > recipe.lr:
         raise RecipeError("lr_min", f"{recipe.lr_min:g} is above the learning rate {recipe.lr:g}")
     if recipe.schedule == "annealing" and not recipe.period:
         raise RecipeError("period", "annealing needs the epochs from the highest rate to the lowest (T)")
     if recipe.kind == "finetune" and recipe.network == "inception_v3" and recipe.image_size < 75:
-        raise RecipeError("image_size", "inception_v3 needs 75 px at least")
+        raise RecipeError("image_size", "inception_v3 needs at least 75 px")
     if recipe.kind == "frozen":
         # An exported model gives all of its backbones the same pixels.
         inputs = [BACKBONES[name].input for name in recipe.backbones]
         if len({(spec.mean, spec.std, spec.resize) for spec in inputs}) > 1:
-            raise RecipeError("backbone", "backbones that are joined must take their photos alike")
+            raise RecipeError("backbone", "joined backbones must expect the same mean, std and resize rule")
         for name in ("augment", "tta"):
             if getattr(recipe, name):
-                raise RecipeError(name, "is for fine-tuning: a frozen recipe's photos are seen once (views)")
+                raise RecipeError(name, "is for fine-tuning only: a frozen recipe has views instead")

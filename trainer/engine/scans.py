@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import re
 
-# Progressive JPEGs have ten or so. A file may hold a hundred thousand empty ones, a few bytes each, and each
-# costs the decoder a walk over all pixels: 15 MB of them take it twenty minutes.
+# A progressive JPEG has about ten. A hostile file may hold a hundred thousand empty ones of a few bytes, and
+# for each the decoder walks over all pixels: 15 MB of them take twenty minutes.
 MOST_SCANS = 100
 
-# Not the stuffed zero of coded data, not what stands alone (TEM, RST, SOI), and no fill byte.
+# Excludes the stuffed zero of coded data, markers without a segment (TEM, RST, SOI), and fill bytes.
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 _SCAN, _END = 0xDA, 0xD9
 
 
 def count_scans(raw: bytes) -> int:
-    """How many scans a decoder would read from these bytes of a JPEG, up to its end."""
+    """The number of scans that a decoder would read from these bytes of a JPEG, up to its end marker."""
     at, scans = 0, 0
     while match := _MARKER.search(raw, at):
         at, marker = match.end(), raw[match.end() - 1]
         if marker == _END:
             break
         scans += marker == _SCAN
-        at += int.from_bytes(raw[at : at + 2])  # a segment says its length; coded data follows a scan's
+        at += int.from_bytes(
+            raw[at : at + 2]
+        )  # a segment begins with its length; coded data follows a scan's
     return scans
 
 
 def too_many_scans(raw: bytes) -> str:
-    """Why this JPEG must not be decoded; blank if it may."""
+    """The reason why this JPEG must not be decoded; empty if it may be."""
     scans = count_scans(raw)
     return f"its JPEG has {scans:,} scans, more than {MOST_SCANS}" if scans > MOST_SCANS else ""

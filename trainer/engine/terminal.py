@@ -1,4 +1,4 @@
-"""Events for people: a progress bar and a line an epoch, on standard error."""
+"""Shows events to people: a progress bar and one line per epoch, on standard error."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-GO_ON = "Stopped. The same command goes on from the checkpoint."
+HOW_TO_CONTINUE = "Stopped. The same command continues from the checkpoint."
 
 
 class Screen:
-    """Takes every event of the engine (``events.listen``) and shows what a person wants to see of it."""
+    """Receives every event of the engine (``events.listen``) and shows what matters to a person."""
 
     def __init__(self) -> None:
         self.bar: tqdm[Any] | None = None
@@ -29,7 +29,8 @@ class Screen:
     def advance(self, phase: str, done: int, total: int, note: str = "") -> None:
         if self.bar is None or self.phase != phase or self.bar.total != total:
             self.close()
-            # tqdm would reckon the pace from the first photo on: a resumed run begins in the middle.
+            # A resumed run begins in the middle; without `initial`, tqdm would count its pace from the first
+            # photo.
             self.bar, self.phase = tqdm(total=total, desc=phase, initial=done, leave=False), phase
         self.bar.set_postfix_str(note, refresh=False)
         self.bar.update(done - self.bar.n)
@@ -42,11 +43,9 @@ class Screen:
             self.bar = None
 
     def on_started(self, fields: dict[str, Any]) -> None:
-        again = ", going on from the checkpoint" if fields["resumed"] else ""
+        again = ", continuing from the checkpoint" if fields["resumed"] else ""
         labels = len(fields["labels"])
-        self.say(
-            f"{fields['train']:,} photos to learn from, {fields['test']:,} held out, {labels} labels{again}"
-        )
+        self.say(f"{fields['train']:,} training photos, {fields['test']:,} held out, {labels} labels{again}")
 
     def on_progress(self, fields: dict[str, Any]) -> None:
         self.advance(fields["phase"], fields["done"], fields["total"])
@@ -69,7 +68,7 @@ class Screen:
 
     def on_left_out(self, fields: dict[str, Any]) -> None:
         self.say(
-            f"{fields['photos']:,} photos of {len(fields['classes'])} classes have no label and stay out"
+            f"{fields['photos']:,} photos of {len(fields['classes'])} classes have no label and are left out"
         )
 
     def on_waiting(self, fields: dict[str, Any]) -> None:
@@ -80,7 +79,7 @@ class Screen:
 
     def on_stopped(self, fields: dict[str, Any]) -> None:
         self.close()
-        self.say(GO_ON)
+        self.say(HOW_TO_CONTINUE)
 
     def on_error(self, fields: dict[str, Any]) -> None:
         self.close()

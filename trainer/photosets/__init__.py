@@ -1,1 +1,1 @@
-"""Photo sets in: from a folder or a tar, by class."""
+"""Registers photo sets: photos sorted by scene class, in a folder or a tar."""

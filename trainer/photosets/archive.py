@@ -1,4 +1,4 @@
-"""Unpacks a tar of photos that somebody sent: nothing lands outside the folder, nothing exhausts the disk."""
+"""Unpacks an untrusted tar of photos: it can neither write outside the folder nor fill the disk."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SLACK = 100 * 2**20  # bytes that even a small archive may unpack to
 
 
 class BadArchive(Exception):
-    """Not a tar, or one that cannot be read on. The message says which, and after what entry."""
+    """The file is not a tar, or it is damaged. The message says which, and after which entry."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class Refused:
 
 
 class _BoundedInfo(tarfile.TarInfo):
-    """Refuses headers that announce gigabytes of name: tarfile would read them into memory."""
+    """Refuses headers that announce a name of gigabytes: tarfile would read it into memory."""
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
-        plain = (*tarfile.REGULAR_TYPES, *tarfile.SUPPORTED_TYPES)
-        named = self.type in (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE)
-        if (named or self.type == tarfile.XGLTYPE or self.type not in plain) and self.size > MAX_HEADER:
+        plain_types = (*tarfile.REGULAR_TYPES, *tarfile.SUPPORTED_TYPES)
+        header_types = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE)
+        if (self.type in header_types or self.type not in plain_types) and self.size > MAX_HEADER:
             raise tarfile.ReadError("an entry's header is too long")
         return super()._proc_member(archive)  # type: ignore[misc, no-any-return]
 
@@ -43,18 +43,18 @@ def unpack(
     tar: Path,
     folder: Path,
     *,
-    known: Container[str],
+    classes: Container[str],
     max_bytes: int,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> Iterator[Refused]:
-    """Unpack the photos of known classes below folder; yields what was refused. Safe to repeat.
+    """Unpack the photos of the given scene classes below `folder`; yield the refused entries.
 
-    `on_progress` hears how many bytes of the tar (compressed) are read. A file unpacked by an earlier,
-    interrupted call stays. Raises BadArchive where reading cannot go on; what was unpacked is whole.
-    OSError with errno ENOSPC passes through.
+    `on_progress` receives how many (compressed) bytes of the tar have been read. A file that an earlier,
+    interrupted call unpacked stays, so the call can be repeated. Raises BadArchive if reading cannot
+    continue; the files unpacked until then are complete. OSError with errno ENOSPC passes through.
     """
     limit = MAX_EXPANSION * tar.stat().st_size + SLACK
-    seen: set[str] = set()
+    paths: set[str] = set()
     last = ""
     try:
         with tar.open("rb") as raw, tarfile.open(fileobj=raw, mode="r|*", tarinfo=_BoundedInfo) as archive:
@@ -65,30 +65,30 @@ def unpack(
                     raise BadArchive(f"it unpacks to more than {MAX_EXPANSION} times its size (at “{last}”)")
                 if member.isdir():
                     continue
-                reason = refusal(member, known=known, max_bytes=max_bytes)
-                if reason is None and (path := _tidy(member.name)) in seen:
-                    reason = "the same path twice in the archive"
+                reason = refusal(member, classes=classes, max_bytes=max_bytes)
+                if reason is None and (path := _normalize(member.name)) in paths:
+                    reason = "path appears twice in the archive"
                 if reason is None:
-                    seen.add(path)
+                    paths.add(path)
                     reason = _write(archive, member, folder / path)
                 if reason:
                     yield Refused(member.name, reason)
     except BadArchive:
         raise
     except (tarfile.TarError, EOFError, ValueError, UnicodeError) as error:
-        raise BadArchive(_words(error, last)) from error
+        raise BadArchive(_describe(error, last)) from error
     except OSError as error:
-        if error.errno is not None:  # the disk; a broken compressed stream carries no number
+        if error.errno is not None:  # an error of the disk: a broken compressed stream has no number
             raise
-        raise BadArchive(_words(error, last)) from error
+        raise BadArchive(_describe(error, last)) from error
     except Exception as error:  # zlib.error, lzma.LZMAError, struct.error: a damaged stream
         if type(error).__module__ in ("zlib", "lzma", "_lzma", "struct", "compression.zstd"):
-            raise BadArchive(_words(error, last)) from error
+            raise BadArchive(_describe(error, last)) from error
         raise
 
 
-def refusal(member: tarfile.TarInfo, *, known: Container[str], max_bytes: int) -> str | None:
-    """Why this entry is not unpacked, or None."""
+def refusal(member: tarfile.TarInfo, *, classes: Container[str], max_bytes: int) -> str | None:
+    """The reason why this entry is not unpacked; None if it is."""
     name = PurePosixPath(member.name)
     if name.is_absolute() or member.name.startswith("\\") or member.name[1:2] == ":":
         return "absolute path"
@@ -101,22 +101,22 @@ def refusal(member: tarfile.TarInfo, *, known: Container[str], max_bytes: int) -
     if member.issparse():
         return "sparse file"
     if not is_storable(member.name):
-        return "name that is no text, or too long"
+        return "name is not text, or too long"
     if not is_photo_name(member.name):
-        return "not a photo by its name"
-    if class_of(member.name, known) is None:
+        return "not a photo file"
+    if class_of(member.name, classes) is None:
         return "unknown class folder"
     if member.size > max_bytes:
-        return "too large a file"
+        return "file too large"
     return None
 
 
-def _tidy(name: str) -> str:
+def _normalize(name: str) -> str:
     return PurePosixPath(name).as_posix()
 
 
 def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> str | None:
-    """By way of a temporary name, so that a file that stands is whole. Returns why it could not be."""
+    """Write by way of a temporary name, so that no file is ever incomplete. Returns the reason if refused."""
     part = target.with_name(f".{target.name[-100:]}.part")
     try:
         if target.is_file():
@@ -131,12 +131,12 @@ def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> s
     except (OSError, ValueError) as error:
         part.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno in (None, errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-            raise  # the stream or the whole disk, not this name
-        return "name that this disk does not take"
+            raise  # the stream or the whole disk is at fault, not this name
+        return "name that this disk does not accept"
     return None
 
 
-def _words(error: Exception, last: str) -> str:
+def _describe(error: Exception, last: str) -> str:
     if not last:
         return "it is not a tar archive"
     return f"it is cut off or damaged after “{last}” ({error})"

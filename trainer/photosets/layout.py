@@ -1,4 +1,4 @@
-"""Where a photo stands in a data set laid out as SUN is, and whether it is a photo at all. Pure."""
+"""Finds a photo's scene class in a data set laid out as SUN is, and checks that a file is a photo."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from trainer.engine.opening import PHOTO_SUFFIXES, TooManyPixelsError, TooManySc
 
 
 class BadPhoto(Exception):
-    """A file that cannot be trained on. The message is the reason, in words fit for a report."""
+    """The file cannot be trained on. The message is the reason, worded for a report."""
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A file that decoded to its end. Sizes are in pixels, as stored (before any EXIF rotation)."""
+    """A file that decodes completely. Sizes are in pixels, as stored (before any EXIF rotation)."""
 
     sha256: str
     width: int
     height: int
 
 
-def class_of(path: str, known: Container[str]) -> str | None:
-    """The scene class of `path` ("a/athletic_field/outdoor/x.jpg"); None when no folder of it is one.
+def class_of(path: str, classes: Container[str]) -> str | None:
+    """The scene class of `path` ("a/athletic_field/outdoor/x.jpg"); None if none of its folders is one.
 
-    The deepest known class wins, so a/athletic_field/outdoor is not taken for a/athletic_field. One
-    leading folder that is no class, such as SUN397/, is looked past.
+    The deepest class wins, so a/athletic_field/outdoor is not mistaken for a/athletic_field. One leading
+    folder that is not a class, such as SUN397/, is skipped.
     """
     folders = [part for part in PurePosixPath(path).parent.parts if part != "."]
     for start in (0, 1):
         for end in range(len(folders), start, -1):
             key = "/".join(folders[start:end])
-            if key in known:
+            if key in classes:
                 return key
     return None
 
 
 def is_photo_name(path: str) -> bool:
-    """By its suffix; the ._x.jpg files that macOS adds to archives are none."""
+    """Whether the suffix is a photo's. The ._x.jpg files that macOS adds to archives are not photos."""
     name = PurePosixPath(path)
     return name.suffix.lower() in PHOTO_SUFFIXES and not name.name.startswith("._")
 
 
 def is_storable(path: str) -> bool:
-    """Whether a database takes it: printable text of at most 500 characters, no undecodable bytes."""
+    """Whether a database can store it: printable text of at most 500 characters, no undecodable bytes."""
     return path.isprintable() and len(path) <= 500
 
 
@@ -68,7 +68,7 @@ def check_photo(path: Path, *, max_bytes: int, max_pixels: int) -> Checked:
     try:
         size = path.stat().st_size
         if size > max_bytes:
-            raise BadPhoto("too large a file")
+            raise BadPhoto("file too large")
         content = path.read_bytes() if size else b""
     except OSError as error:
         raise BadPhoto("cannot be read") from error
@@ -88,7 +88,7 @@ def _decode(content: bytes, max_pixels: int) -> tuple[int, int]:
     except TooManyPixelsError as error:
         raise BadPhoto("too many pixels") from error
     except TooManyScansError as error:
-        raise BadPhoto("a JPEG of too many scans") from error
+        raise BadPhoto("JPEG with too many scans") from error
     except BadPhoto:
         raise
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, ValueError and more

@@ -1,4 +1,7 @@
-"""Photo sets: taken from a folder where it stands, or from a tar that is unpacked here; with a report."""
+"""Registers photo sets from a folder, which stays where it is, or from a tar, which is unpacked.
+
+A report says how many photos were registered, and what was skipped and why.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
     from django.core.files.uploadedfile import UploadedFile
 
-EXAMPLES = 20  # names kept per reason in a report; the total counts all
+EXAMPLES = 20  # names listed per reason in a report; the total counts all
 BATCH = 200  # photos per transaction
 UNKNOWN_CLASS = "unknown class folder"
 
@@ -56,34 +59,34 @@ def is_allowed_in_browser(folder: Path) -> bool:
 
 
 def register_folder(*, name: str, folder: Path, by: AbstractBaseUser | None) -> PhotoSet:
-    """Take the photos of a folder where it stands. Raises NameTaken; the rest happens in a job."""
+    """Register the photos of a folder, which stays where it is; a job does the work. Raises NameTaken."""
     with transaction.atomic():
         photo_set = _create(name=name, source=str(folder), by=by)
         photo_set.root = str(folder.resolve())
-        return _hand_over(photo_set, by)
+        return _enqueue(photo_set, by)
 
 
 def register_tar(*, name: str, tar: Path, by: AbstractBaseUser | None) -> PhotoSet:
-    """Unpack a tar of this machine, also compressed, and take its photos. Raises NameTaken."""
+    """Register the photos of a tar on this machine, compressed or not; a job unpacks it. Raises NameTaken."""
     with transaction.atomic():
         photo_set = _create(name=name, source=str(tar.resolve()), by=by)
         photo_set.root = str(_unpacked_folder(photo_set))
-        return _hand_over(photo_set, by)
+        return _enqueue(photo_set, by)
 
 
 def register_upload(*, name: str, upload: UploadedFile[Any], by: AbstractBaseUser | None) -> PhotoSet:
-    """Keep an uploaded tar until its photos are unpacked. Raises NameTaken."""
+    """Register the photos of an uploaded tar, which is kept until they are unpacked. Raises NameTaken."""
     with transaction.atomic():
         photo_set = _create(name=name, source="", by=by)
-        kept = _upload_folder(photo_set) / (Path(upload.name or "").name[-100:] or "photos.tar")
-        kept.parent.mkdir(parents=True, exist_ok=True)
+        tar = _upload_folder(photo_set) / (Path(upload.name or "").name[-100:] or "photos.tar")
+        tar.parent.mkdir(parents=True, exist_ok=True)
         if hasattr(upload, "temporary_file_path"):
-            shutil.move(upload.temporary_file_path(), kept)  # gigabytes are not copied
+            shutil.move(upload.temporary_file_path(), tar)  # gigabytes are not copied
         else:
-            kept.write_bytes(upload.read())
-        photo_set.source = str(kept)
+            tar.write_bytes(upload.read())
+        photo_set.source = str(tar)
         photo_set.root = str(_unpacked_folder(photo_set))
-        return _hand_over(photo_set, by)
+        return _enqueue(photo_set, by)
 
 
 def _create(*, name: str, source: str, by: AbstractBaseUser | None) -> PhotoSet:
@@ -94,7 +97,7 @@ def _create(*, name: str, source: str, by: AbstractBaseUser | None) -> PhotoSet:
         raise NameTaken(f"A photo set named “{name}” exists already.") from error
 
 
-def _hand_over(photo_set: PhotoSet, by: AbstractBaseUser | None) -> PhotoSet:
+def _enqueue(photo_set: PhotoSet, by: AbstractBaseUser | None) -> PhotoSet:
     photo_set.job = enqueue(
         kind="trainer.register",
         title=f"Register “{photo_set.name}”",
@@ -114,18 +117,19 @@ def _upload_folder(photo_set: PhotoSet) -> Path:
 
 
 def forget_photo(*, folder: Path, name: str) -> None:
-    """Delete the files of this name in the photo sets that lie in `folder`, and the TensorBoard logs of ended
-    runs on those sets, which show photos small. Raises OSError; then calling it again goes on.
+    """Delete the files of this name in the photo sets below `folder`, and the TensorBoard logs of ended runs
+    on those sets, which contain small copies of photos. Raises OSError; a repeated call then continues.
 
-    Its row stays, because results refer to it: pages say that its file is gone, later runs leave it out.
+    The photo's row stays, because results refer to it: pages say that its file is gone, and later runs
+    leave it out.
     """
     copies = list(folder.rglob(name))
     roots = {str((folder / path.relative_to(folder).parts[0]).resolve()) for path in copies}
-    ended = TrainingRun.objects.filter(photo_set__root__in=roots).exclude(job__state__in=Job.LIVE)
-    for run in ended:
+    ended_runs = TrainingRun.objects.filter(photo_set__root__in=roots).exclude(job__state__in=Job.LIVE)
+    for run in ended_runs:
         if logs_of(run).exists():
             shutil.rmtree(logs_of(run))
-    for path in copies:  # last: as long as one is there, it is known that something is left to do
+    for path in copies:  # last: a remaining copy shows that the deletion is not complete
         path.unlink(missing_ok=True)
 
 
@@ -133,7 +137,7 @@ def forget_photo(*, folder: Path, name: str) -> None:
 
 
 class Tally:
-    """What was left out, by reason: bounded examples and a total. Class folders are named once each."""
+    """Counts the skipped files by reason, with some examples. A class folder is named only once."""
 
     def __init__(self) -> None:
         self.totals: Counter[str] = Counter()
@@ -141,11 +145,11 @@ class Tally:
 
     def skip(self, path: str, reason: str) -> None:
         self.totals[reason] += 1
-        shown = path.rpartition("/")[0] + "/" if reason == UNKNOWN_CLASS else path
-        shown = "".join(c if c.isprintable() else "�" for c in shown)[:200]
-        kept = self.examples.setdefault(reason, Counter())
-        if shown in kept or len(kept) < EXAMPLES:
-            kept[shown] += 1
+        name = path.rpartition("/")[0] + "/" if reason == UNKNOWN_CLASS else path
+        name = "".join(c if c.isprintable() else "�" for c in name)[:200]
+        examples = self.examples.setdefault(reason, Counter())
+        if name in examples or len(examples) < EXAMPLES:
+            examples[name] += 1
 
     def as_list(self) -> list[dict[str, Any]]:
         return [
@@ -159,23 +163,23 @@ class Tally:
 
 
 def register(lease: Lease) -> None:
-    """The job "trainer.register". Repeated after a kill it goes on: known photos are not read again."""
+    """The job "trainer.register". After a kill it continues: registered photos are not read again."""
     photo_set = PhotoSet.objects.get(job=lease.job)
     tally = Tally()
-    known = dict(SceneClass.objects.values_list("key", "pk"))
+    classes = dict(SceneClass.objects.values_list("key", "pk"))
     warning = ""
     if Path(photo_set.root) == _unpacked_folder(photo_set):
         if photo_set.report and not Path(photo_set.source).exists():
-            return  # killed after an uploaded tar was all taken and removed
-        warning = _unpack(lease, photo_set, known, tally)
+            return  # killed after all photos were registered and the uploaded tar was removed
+        warning = _unpack(lease, photo_set, classes, tally)
     elif not Path(photo_set.root).is_dir():
         raise JobError(
             f"There is no folder {photo_set.root}.", "Was it moved? It must stay where it was registered."
         )
-    _take_photos(lease, photo_set, known, tally)
-    taken = photo_set.photos.count()
+    _register_photos(lease, photo_set, classes, tally)
+    count = photo_set.photos.count()
     photo_set.report = {
-        "taken": taken,
+        "taken": count,
         "classes": photo_set.photos.values("scene_class").distinct().count(),
         "skipped": tally.as_list(),
         "skipped_total": tally.totals.total(),
@@ -183,48 +187,53 @@ def register(lease: Lease) -> None:
     }
     with lease.fenced():
         photo_set.save(update_fields=["report"])
-    if not taken:
-        raise _nothing_taken(warning, tally)
+    if not count:
+        raise _no_photos_error(warning, tally)
     shutil.rmtree(_upload_folder(photo_set), ignore_errors=True)
 
 
-def _nothing_taken(warning: str, tally: Tally) -> JobError:
+def _no_photos_error(warning: str, tally: Tally) -> JobError:
     if warning:
-        return JobError(f"No photo was taken: {warning}.", "Is it a tar, also .gz, .bz2 or .xz, and whole?")
+        return JobError(
+            f"No photo was registered: {warning}.",
+            "Check that the file is a complete tar (.tar, .tar.gz, .tar.bz2 or .tar.xz).",
+        )
     return JobError(
-        "No photo was taken.",
-        "Photos are expected in folders named as their scene class, as in a/abbey/x.jpg. "
+        "No photo was registered.",
+        "Photos must be in folders named after their scene class, as in a/abbey/x.jpg. "
         + ("The report says what was skipped." if tally.totals else "There was no file at all."),
     )
 
 
-def _unpack(lease: Lease, photo_set: PhotoSet, known: dict[str, int], tally: Tally) -> str:
-    """Returns a warning when the tar could not be read to its end; what came before it is kept."""
+def _unpack(lease: Lease, photo_set: PhotoSet, classes: dict[str, int], tally: Tally) -> str:
+    """Returns a warning if the tar could not be read to its end; the photos before that point are kept."""
     tar, root = Path(photo_set.source), Path(photo_set.root)
     if not tar.is_file():
         raise JobError(f"There is no file {tar}.", "Was it moved or removed before the job began?")
     root.mkdir(parents=True, exist_ok=True)
     total = max(1, tar.stat().st_size >> 20)
 
-    def progress(read: int) -> None:
-        lease.beat(read >> 20, total, "Unpacking (MB)")
+    def report_progress(count: int) -> None:
+        lease.beat(count >> 20, total, "Unpacking (MB)")
 
+    limit = settings.MAX_PHOTO_BYTES
     try:
-        refused = unpack(tar, root, known=known, max_bytes=settings.MAX_PHOTO_BYTES, on_progress=progress)
-        for entry in refused:
+        for entry in unpack(tar, root, classes=classes, max_bytes=limit, on_progress=report_progress):
             tally.skip(entry.name, entry.reason)
     except BadArchive as error:
         return str(error)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise JobError("The disk is full.", "Make room, then try again: it goes on.") from error
+            raise JobError(
+                "The disk is full.", "Free some space and try again: the job continues where it stopped."
+            ) from error
         raise JobError(f"The tar cannot be unpacked: {error}") from error
     return ""
 
 
-def _take_photos(lease: Lease, photo_set: PhotoSet, known: dict[str, int], tally: Tally) -> None:
-    had = dict(photo_set.photos.values_list("path", "sha256"))
-    hashes = set(had.values())
+def _register_photos(lease: Lease, photo_set: PhotoSet, classes: dict[str, int], tally: Tally) -> None:
+    hash_of = dict(photo_set.photos.values_list("path", "sha256"))
+    hashes = set(hash_of.values())
     root = Path(photo_set.root).resolve()
     lease.beat(message="Looking for photos")
     paths = list(walk(root))
@@ -232,19 +241,19 @@ def _take_photos(lease: Lease, photo_set: PhotoSet, known: dict[str, int], tally
         try:
             for start in range(0, len(paths), BATCH):
                 batch = paths[start : start + BATCH]
-                fresh = [p for p in batch if p not in had and _may_be_taken(root, p, known, tally)]
-                new: list[ScenePhoto] = []
-                for path, checked in zip(fresh, pool.map(partial(_check, root), fresh), strict=True):
+                new_paths = [p for p in batch if p not in hash_of and _accept(root, p, classes, tally)]
+                rows: list[ScenePhoto] = []
+                for path, result in zip(new_paths, pool.map(partial(_check, root), new_paths), strict=True):
                     lease.beat()
-                    if isinstance(checked, str):
-                        tally.skip(path, checked)
-                    elif checked.sha256 in hashes:
+                    if isinstance(result, str):
+                        tally.skip(path, result)
+                    elif result.sha256 in hashes:
                         tally.skip(path, "the same photo as another")
                     else:
-                        hashes.add(checked.sha256)
-                        new.append(_row(photo_set, path, known, checked))
+                        hashes.add(result.sha256)
+                        rows.append(_row(photo_set, path, classes, result))
                 with lease.fenced():
-                    ScenePhoto.objects.bulk_create(new)
+                    ScenePhoto.objects.bulk_create(rows)
                 lease.beat(start + len(batch), len(paths), "Checking photos")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -252,16 +261,17 @@ def _take_photos(lease: Lease, photo_set: PhotoSet, known: dict[str, int], tally
 
 
 def _threads() -> int:
-    """Pillow decodes outside Python's lock, so threads do; one more than cores, for the disk."""
+    """One more than there are cores, to keep the disk busy. Pillow decodes outside Python's lock."""
     return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4) + 1
 
 
-def _may_be_taken(root: Path, path: str, known: dict[str, int], tally: Tally) -> bool:
+def _accept(root: Path, path: str, classes: dict[str, int], tally: Tally) -> bool:
+    """Whether the file may be a photo of a scene class; if not, the reason is tallied."""
     if not is_storable(path):
-        tally.skip(path, "name that is no text, or too long")
+        tally.skip(path, "name is not text, or too long")
     elif not is_photo_name(path):
-        tally.skip(path, "not a photo by its name")
-    elif class_of(path, known) is None:
+        tally.skip(path, "not a photo file")
+    elif class_of(path, classes) is None:
         tally.skip(path, UNKNOWN_CLASS)
     elif not (root / path).resolve().is_relative_to(root):
         tally.skip(path, "link that leads out of the folder")
@@ -279,21 +289,21 @@ def _check(root: Path, path: str) -> Checked | str:
         return str(error)
 
 
-def _row(photo_set: PhotoSet, path: str, known: dict[str, int], checked: Checked) -> ScenePhoto:
-    key = class_of(path, known)
+def _row(photo_set: PhotoSet, path: str, classes: dict[str, int], photo: Checked) -> ScenePhoto:
+    key = class_of(path, classes)
     assert key is not None
     return ScenePhoto(
         photo_set=photo_set,
-        scene_class_id=known[key],
+        scene_class_id=classes[key],
         path=path,
-        sha256=checked.sha256,
-        width=checked.width,
-        height=checked.height,
+        sha256=photo.sha256,
+        width=photo.width,
+        height=photo.height,
     )
 
 
 def photos_per_label(photo_set: PhotoSet, labels: dict[str, str]) -> tuple[Counter[str], Counter[str]]:
-    """Photos by label of a release, and by scene class those of classes that the release does not have."""
+    """Photos per label of a release, and per scene class for the classes that have no label there."""
     with_label: Counter[str] = Counter()
     left_out: Counter[str] = Counter()
     rows = photo_set.photos.order_by().values_list("scene_class__key").annotate(photos=Count("pk"))

@@ -1,1 +1,1 @@
-"""Models: export, promote, serve, pack, import."""
+"""Models: exported, promoted, served, downloaded and imported."""

@@ -1,4 +1,4 @@
-"""The card of a model trained here: what it is, what it learned from, how good it is, in Markdown."""
+"""The card of a model trained here, in Markdown: what it was trained on and how good it is."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from trainer.models import TrainingRun
 
 
 def run_card(run: TrainingRun, manifest: dict[str, Any]) -> str:
-    """Every figure is the run's or the export's own: nothing here is typed by hand."""
+    """The card's text. Every figure comes from the run or the export; none is typed by hand."""
     report = run.report
     recipe = manifest.get("recipe", run.recipe)
     lines = [
         "## Data",
         f"Photo set “{run.photo_set.name}”, labels of {run.release} ({_note(run)}). "
-        f"{report.get('train_photos', 0):,} photos to learn from, {report.get('test_photos', 0):,} held out.",
+        f"{report.get('train_photos', 0):,} training photos, {report.get('test_photos', 0):,} held out.",
         "",
         "## Measured on the held-out photos",
         f"- accuracy {run.accuracy:.3f}" if run.accuracy is not None else "",
@@ -30,7 +30,7 @@ def run_card(run: TrainingRun, manifest: dict[str, Any]) -> str:
         "",
         "## Limits",
         "It knows only the scenes of its photo set. Photos of faces, food, text or drawings are outside "
-        "what it was measured on; it should answer them with silence, and sometimes will not.",
+        "what it was measured on; it should stay silent about them, but sometimes it will not.",
         "",
         "## Recipe",
         *(f"- {key}: {value}" for key, value in sorted(recipe.items())),
@@ -40,7 +40,7 @@ def run_card(run: TrainingRun, manifest: dict[str, Any]) -> str:
 
 
 def _licences(recipe: dict[str, Any]) -> list[str]:
-    """Of the pretrained weights in the model."""
+    """The licences of the pretrained weights in the model."""
     name = "backbone" if recipe.get("kind") == "frozen" else "network"
     backbones = [BACKBONES[part] for part in str(recipe.get(name, "")).split("+") if part in BACKBONES]
     if not backbones or (name == "network" and recipe.get("weights") != "imagenet"):
@@ -50,7 +50,7 @@ def _licences(recipe: dict[str, Any]) -> list[str]:
 
 
 def lineage(run: TrainingRun) -> dict[str, Any]:
-    """Where a model comes from, in words that mean something on another installation too."""
+    """Where a model comes from, in names that also make sense on another installation."""
     return {
         "run": run.name,
         "trained": run.created_at.date().isoformat(),

@@ -1,7 +1,8 @@
-"""`python -m trainer.registry.check_model FOLDER`: is it a model? A program of its own: the file is not ours.
+"""Checks that a folder holds a usable model: `python -m trainer.registry.check_model FOLDER`.
 
-Whatever a crafted file does to the libraries that read it happens here, with bounded memory and time. Prints
-one JSON object: {} for a sound model, {"error": why} for another. Imports no Django.
+It is a program of its own because the file is not trusted: whatever a crafted file does to the libraries
+that read it happens here, with limited memory and time. Prints one JSON object: {} for a sound model,
+{"error": reason} otherwise. Imports no Django.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from PIL import Image
 from trainer.engine.errors import EngineError
 from trainer.engine.serving.predict import Suggester
 
-MEMORY = 12 * 2**30  # bytes of addresses, of which far fewer are used
-SECONDS = 60  # of the processor
+MEMORY = 12 * 2**30  # bytes of address space, most of which stay unused
+SECONDS = 60  # of processor time
 
 
 class Unsound(Exception):
-    """Not a model that this program can use; the message says why."""
+    """The model cannot be used; the message says why."""
 
 
 def main(folder: Path) -> dict[str, str]:
@@ -34,8 +35,8 @@ def main(folder: Path) -> dict[str, str]:
         _check_answers(folder)
     except (Unsound, EngineError) as error:
         return {"error": str(error)}
-    except Exception as error:  # the libraries raise many kinds, and say what is wrong
-        return {"error": f"model.onnx is no network that can be used: {str(error).strip()[:300]}"}
+    except Exception as error:  # the libraries raise many kinds, whose messages say what is wrong
+        return {"error": f"model.onnx is not a usable network: {str(error).strip()[:300]}"}
     return {}
 
 
@@ -48,7 +49,7 @@ def _check_file(path: Path) -> None:
 
 
 def _tensors(message: Any) -> Iterator[Any]:
-    """Every tensor, however deep: weights, constants, those of inner graphs and functions."""
+    """Every tensor at any depth: weights, constants, and those of inner graphs and functions."""
     if isinstance(message, onnx.TensorProto):
         yield message
         return
@@ -59,7 +60,7 @@ def _tensors(message: Any) -> Iterator[Any]:
 
 
 def _check_answers(folder: Path) -> None:
-    """Its ends fit the manifest, and it gives probabilities for a made-up photo."""
+    """Check that input and outputs match the manifest, and that a synthetic photo gets probabilities."""
     suggester = Suggester(folder)
     size, labels = suggester.input.size, len(suggester.labels)
     inputs, outputs = suggester.session.get_inputs(), suggester.session.get_outputs()
@@ -70,15 +71,15 @@ def _check_answers(folder: Path) -> None:
     expected = {"label": labels} | ({"scene class": len(suggester.scenes)} if suggester.scenes else {})
     if len(outputs) != len(expected):
         raise Unsound(f"model.onnx gives {len(outputs)} outputs, the manifest says {len(expected)}")
-    for output, (what, count) in zip(outputs, expected.items(), strict=True):
+    for output, (kind, count) in zip(outputs, expected.items(), strict=True):
         if len(output.shape) != 2 or output.shape[1] not in (count, None):
-            raise Unsound(f"model.onnx must give one number for each {what}: {count} of them")
+            raise Unsound(f"model.onnx must give one number for each {kind}: {count} of them")
     pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
     answers = list(suggester.suggest([Image.fromarray(pixels), Image.fromarray(pixels[:, ::-1].copy())]))
     for answer in answers:
         shares = list(answer.probabilities.values())
         if len(shares) != labels or not np.isfinite(shares).all() or abs(sum(shares) - 1) > 1e-3:
-            raise Unsound("its answer about a photo is no probability for each label")
+            raise Unsound("the model does not give a probability for each label of a photo")
 
 
 if __name__ == "__main__":

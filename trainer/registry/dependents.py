@@ -1,4 +1,4 @@
-"""What hangs on a model in other apps, which say so in AppConfig.ready(): the trainer knows none of them."""
+"""What depends on a model in other apps. They register in AppConfig.ready(); the trainer knows none."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Thing:
-    """Rows of one kind. words: singular and plural; key: which rows they are."""
+    """Rows of one kind that depend on a model. words: singular and plural; key: identifies the rows."""
 
     words: tuple[str, str]
     count: int
     name: str = ""
     url: str = ""
     key: str = ""
-    stays: bool = False  # is kept when the model goes
+    stays: bool = False  # is kept when the model is deleted
 
     @property
     def said(self) -> str:
@@ -25,13 +25,13 @@ class Thing:
 
 class Dependents(Protocol):
     def on(self, models: Collection[int]) -> list[Thing]:
-        """What hangs on these models, what would stay too. Constant queries."""
+        """What depends on these models, including what would be kept. A constant number of queries."""
 
     def refusal(self, models: Collection[int]) -> str:
-        """Why these models cannot go now, or nothing."""
+        """Why these models cannot be deleted now; empty if they can."""
 
     def remove(self, models: Collection[int]) -> None:
-        """Delete what hangs on these models. Inside the caller's transaction."""
+        """Delete what depends on these models, inside the caller's transaction."""
 
 
 _registered: list[Dependents] = []

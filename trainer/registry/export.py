@@ -1,4 +1,4 @@
-"""Exporting a run as a model: the request, and the job that does it."""
+"""Exports a run as a model: the request, and the job that does the work."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jobs.models import Job
 from jobs.processes import Event, run_process
 from jobs.queue import enqueue
 from trainer.models import TrainedModel, TrainingRun
-from trainer.programs import engine
+from trainer.programs import engine_command
 from trainer.registry.cards import lineage, run_card
 from trainer.runs.start import NotReady
 from trainer.runs.supervision import record
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
 
-TARGET_PRECISION = 0.9  # a suggestion shall be right this often, on photos held out from training
+TARGET_PRECISION = 0.9  # share of suggestions that should be right, on photos held out from training
 LOWEST_TARGET, HIGHEST_TARGET = 0.5, 0.99
 
 
@@ -30,21 +30,21 @@ LOWEST_TARGET, HIGHEST_TARGET = 0.5, 0.99
 def export_run(
     *, run: TrainingRun, by: AbstractBaseUser | None, target_precision: float = TARGET_PRECISION
 ) -> TrainedModel:
-    """The model of a finished run whose suggestions shall be right so often, exported by a job.
+    """Export a finished run as a model whose suggestions reach the target precision; a job does the work.
 
-    Asked twice for one target, the same model; another target makes another one. The target is rounded to
-    per cent. Raises NotReady, for targets outside .50 to .99 too.
+    A second request for the same target returns the same model; another target gives another model. The
+    target is rounded to whole per cents. Raises NotReady, also for a target outside 0.50 to 0.99.
     """
     TrainingRun.objects.select_for_update().get(pk=run.pk)
     target = round(target_precision, 2)
     if not LOWEST_TARGET <= target <= HIGHEST_TARGET:
-        raise NotReady("A model's suggestions can be asked to be right from 50 % to 99 % of the time.")
-    if model_before := TrainedModel.objects.filter(run=run, target_precision=target).first():
-        return model_before
+        raise NotReady("The target precision must be from 50 % to 99 %.")
+    if earlier_model := TrainedModel.objects.filter(run=run, target_precision=target).first():
+        return earlier_model
     if run.job.state != Job.State.SUCCEEDED:
         raise NotReady("Only a run that has finished can be exported.")
     if run.weights_removed_at and not run.has_weights:
-        raise NotReady("Its weights were removed to save disk space: train it again to export it.")
+        raise NotReady("The run's weights were removed to save disk space: train it again to export it.")
     name = run.name if target == TARGET_PRECISION else f"{run.name[:80]}, right {target:.0%}"
     job = enqueue(kind="trainer.export", title=f"Export “{name}”", by=by)
     model = TrainedModel.objects.create(
@@ -55,7 +55,7 @@ def export_run(
 
 
 def read_target(text: str | None) -> float:
-    """A form's target precision, TARGET_PRECISION where it has none; 0, which is none, if wrong."""
+    """A form's target precision: TARGET_PRECISION if empty, 0 (which export_run refuses) if not a number."""
     try:
         target = float(text) if text else TARGET_PRECISION
     except ValueError:
@@ -76,7 +76,7 @@ def export(lease: Lease) -> None:
 
     model.folder.parent.mkdir(parents=True, exist_ok=True)
     arguments = ("export", run.folder, model.folder, "--target-precision", model.target_precision)
-    run_process(lease, engine(*arguments), on_event)
+    run_process(lease, engine_command(*arguments), on_event)
     manifest = json.loads((model.folder / "manifest.json").read_text()) | {"lineage": lineage(run)}
     with lease.fenced():
         model.manifest = manifest

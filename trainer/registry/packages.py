@@ -1,6 +1,6 @@
-"""Models as files: a zip of model.onnx, manifest.json and CARD.md, out of one installation and into another.
+"""Models as files: a zip of model.onnx, manifest.json and CARD.md, from one installation to another.
 
-Nothing that comes in is believed: size, names, hash and network are checked before a row is made.
+An imported file is not trusted: its sizes, names, hash and network are checked before a row is created.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 ONNX, MANIFEST, CARD = "model.onnx", "manifest.json", "CARD.md"
 TEXT_LIMITS = {MANIFEST: 2 * 2**20, CARD: 256 * 2**10}  # bytes
-MOST_TIMES_SMALLER = 100  # weights hardly compress: what does so much more is a bomb
+MAX_EXPANSION = 100  # weights hardly compress: a file that grows more than this is a zip bomb
 MOST_LABELS = 1000
 MOST_LINEAGE = 10_000  # characters
 CHECK_SECONDS = 25  # a web server gives a request 30
 CHUNK = 2**20
-# What an import keeps of a manifest; the rest is nobody's business here.
+# The keys of a manifest that an export and an import keep.
 KEYS = {
     *("format", "labels", "temperature", "thresholds", "target_precision", "held_out", "metrics"),
     *("recipe", "input", "max_abs_difference", "checked_photos", "sha256", "created", "lineage"),
@@ -45,33 +45,33 @@ KEYS = {
 
 
 class BadPackage(Exception):
-    """The file is no model that can be taken in; the message says why. Nothing was kept."""
+    """The file cannot be imported as a model; the message says why. Nothing was kept."""
 
 
 # --- out --------------------------------------------------------------------------------------
 
 
 class _Pipe(io.RawIOBase):
-    """Where ZipFile writes; what it wrote is taken out at once, so that no file is ever held whole."""
+    """Buffers what ZipFile writes until it is taken out, so that the file is never in memory as a whole."""
 
     def __init__(self) -> None:
-        self.written = bytearray()
+        self.buffer = bytearray()
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
-        self.written += data
+        self.buffer += data
         return len(data)
 
     def take(self) -> bytes:
-        content = bytes(self.written)
-        self.written.clear()
+        content = bytes(self.buffer)
+        self.buffer.clear()
         return content
 
 
 def stream_package(model: TrainedModel) -> Iterator[bytes]:
-    """The zip of a ready model, piece by piece. Raises FileNotFoundError at once if its file is missing."""
+    """The zip of a ready model, in pieces. Raises FileNotFoundError at once if model.onnx is missing."""
     return _pieces(model, (model.folder / ONNX).open("rb"))
 
 
@@ -101,9 +101,9 @@ def package_name(model: TrainedModel) -> str:
 
 
 def import_model(*, file: IO[bytes], file_name: str, by: AbstractBaseUser | None) -> TrainedModel:
-    """A model of a package; the same package twice, or one exported here, is the model that is there already.
+    """Import the model in a package. If it was imported before or exported here, that model is returned.
 
-    Raises BadPackage; then, and after any other failure, nothing is left of it.
+    Raises BadPackage. After any failure, nothing of the package is left.
     """
     root = Path(settings.MODELS_DIR)
     root.mkdir(parents=True, exist_ok=True)
@@ -114,10 +114,10 @@ def import_model(*, file: IO[bytes], file_name: str, by: AbstractBaseUser | None
         manifest = read_manifest((part / MANIFEST).read_bytes())
         card = _text(part / CARD) if (part / CARD).exists() else ""
         if _sha256(part / ONNX) != manifest["sha256"]:
-            raise BadPackage("model.onnx is not the file that manifest.json names: their SHA-256 differ.")
-        if known := _known(manifest):
-            return known
-        # As it will be used: what the check says is about these very files.
+            raise BadPackage("model.onnx is not the file that manifest.json describes: its SHA-256 differs.")
+        if same_model := _find_same(manifest):
+            return same_model
+        # Written before the check, so that the check covers exactly the files that will be used.
         (part / MANIFEST).write_text(json.dumps(manifest, ensure_ascii=False, indent=1))
         _check(part)
         return _keep(part, manifest, card, file_name, by)
@@ -150,51 +150,59 @@ def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
     for entry in entries[:10]:
         name, limit = entry.filename, limits.get(entry.filename)
         if limit is None:
-            raise BadPackage(f"“{name[:100]}” does not belong into a model; it has {', '.join(limits)} only.")
+            raise BadPackage(
+                f"“{name[:100]}” does not belong in a model, which has only {', '.join(limits)}."
+            )
         if names.count(name) > 1:
-            raise BadPackage(f"“{name}” is in it twice.")
+            raise BadPackage(f"The file contains “{name}” twice.")
         if entry.flag_bits & 1:
             raise BadPackage(f"“{name}” is encrypted.")
         if entry.file_size > limit:
             raise BadPackage(
-                f"“{name}” has {filesizeformat(entry.file_size)}; at most {filesizeformat(limit)}."
+                f"“{name}” is {filesizeformat(entry.file_size)}; the limit is {filesizeformat(limit)}."
             )
-        if entry.file_size > MOST_TIMES_SMALLER * max(entry.compress_size, 1024):
-            raise BadPackage(f"“{name}” grows more than {MOST_TIMES_SMALLER}-fold when unpacked.")
+        if entry.file_size > MAX_EXPANSION * max(entry.compress_size, 1024):
+            raise BadPackage(f"“{name}” grows more than {MAX_EXPANSION}-fold when unpacked.")
     if missing := {ONNX, MANIFEST} - set(names):
         raise BadPackage(
-            f"The file has no {' and no '.join(sorted(missing))}: is it a model of this program?"
+            f"The file has no {' and no '.join(sorted(missing))}: was it exported by this program?"
         )
 
 
 def read_manifest(content: bytes) -> dict[str, Any]:
-    """The keys of a manifest that we use, checked. Raises BadPackage naming what is wrong."""
+    """The KEYS of a manifest, with their values checked. Raises BadPackage, which names the wrong one."""
     try:
-        found = json.loads(content.decode("utf-8"), parse_constant=_no_constant)
+        document = json.loads(content.decode("utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise BadPackage(f"manifest.json cannot be read: {_sentence(error)}") from error
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise BadPackage(f"manifest.json is not of the format {FORMAT}.")
-    manifest = {key: value for key, value in found.items() if key in KEYS}
+    manifest = {key: value for key, value in document.items() if key in KEYS}
     _check_values(manifest)
     labels: Any = manifest.get("labels")
-    _need(isinstance(labels, list) and 2 <= len(labels) <= MOST_LABELS, "labels", f"2 to {MOST_LABELS} words")
-    _need(
+    _require(
+        isinstance(labels, list) and 2 <= len(labels) <= MOST_LABELS, "labels", f"2 to {MOST_LABELS} words"
+    )
+    _require(
         all(isinstance(x, str) and 0 < len(x) <= 50 for x in labels), "labels", "words of 50 letters at most"
     )
-    _need(len(set(labels)) == len(labels), "labels", "all different")
+    _require(len(set(labels)) == len(labels), "labels", "all different")
     thresholds: Any = manifest.get("thresholds")
-    _need(isinstance(thresholds, dict), "thresholds", "a number for each hashtag")
-    _need(
-        all(label in labels and _number(x) for label, x in thresholds.items()), "thresholds", "of its labels"
+    _require(isinstance(thresholds, dict), "thresholds", "a number for each hashtag")
+    _require(
+        all(label in labels and _is_number(x) for label, x in thresholds.items()),
+        "thresholds",
+        "of its labels",
     )
-    _need(_number(manifest.get("temperature")) and manifest["temperature"] > 0, "temperature", "above zero")
-    _need(re.fullmatch(r"[0-9a-f]{64}", str(manifest.get("sha256"))), "sha256", "64 hexadecimal digits")
+    _require(
+        _is_number(manifest.get("temperature")) and manifest["temperature"] > 0, "temperature", "above zero"
+    )
+    _require(re.fullmatch(r"[0-9a-f]{64}", str(manifest.get("sha256"))), "sha256", "64 hexadecimal digits")
     target = manifest.get("target_precision", 0.9)
-    _need(_number(target) and 0 < target < 1, "target_precision", "between 0 and 1")
+    _require(_is_number(target) and 0 < target < 1, "target_precision", "between 0 and 1")
     for key in ("metrics", "held_out", "recipe", "lineage"):
-        _need(isinstance(manifest.setdefault(key, {}), dict), key, "an object")
-    _need(len(json.dumps(manifest["lineage"])) < MOST_LINEAGE, "lineage", "shorter")
+        _require(isinstance(manifest.setdefault(key, {}), dict), key, "an object")
+    _require(len(json.dumps(manifest["lineage"])) < MOST_LINEAGE, "lineage", "shorter")
     _check_input(manifest.get("input"))
     return manifest
 
@@ -203,22 +211,22 @@ def _sentence(words: object) -> str:
     return f"{str(words).strip().rstrip('.')[:400]}."
 
 
-def _need(is_right: object, name: str, rule: str) -> None:
+def _require(is_right: object, name: str, rule: str) -> None:
     if not is_right:
         raise BadPackage(f"manifest.json: “{name}” must be {rule}.")
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number")
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number")
 
 
-def _number(value: object) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
 
 
 def _check_values(value: object, depth: int = 0) -> None:
-    """What pages can show and databases keep: no endless numbers, no half characters, nothing too deep."""
-    _need(depth < 10, "manifest", "less nested")
+    """Require what pages can show and databases can store: finite numbers, whole characters, little depth."""
+    _require(depth < 10, "manifest", "less nested")
     if isinstance(value, dict):
         for key, inner in value.items():
             _check_values(key, depth + 1)
@@ -227,9 +235,11 @@ def _check_values(value: object, depth: int = 0) -> None:
         for inner in value:
             _check_values(inner, depth + 1)
     elif isinstance(value, str):
-        _need("\0" not in value and value.encode("utf-8", "replace").decode() == value, value[:40], "text")
+        _require("\0" not in value and value.encode("utf-8", "replace").decode() == value, value[:40], "text")
     else:
-        _need(value is None or isinstance(value, bool) or _number(value), str(value)[:40], "a smaller number")
+        _require(
+            value is None or isinstance(value, bool) or _is_number(value), str(value)[:40], "a smaller number"
+        )
 
 
 def _check_input(spec: Any) -> None:
@@ -238,16 +248,16 @@ def _check_input(spec: Any) -> None:
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BadPackage("manifest.json: “input” must have a size, mean and std of three numbers.") from error
     numbers = [*parsed.mean, *parsed.std]
-    _need(16 <= parsed.size <= 1024, "input.size", "from 16 to 1024 pixels")
-    _need(all(map(math.isfinite, numbers)) and all(parsed.std), "input.std", "of numbers other than zero")
-    _need(parsed.resize in ("squeeze", "crop"), "input.resize", "squeeze or crop")
+    _require(16 <= parsed.size <= 1024, "input.size", "from 16 to 1024 pixels")
+    _require(all(map(math.isfinite, numbers)) and all(parsed.std), "input.std", "of numbers other than zero")
+    _require(parsed.resize in ("squeeze", "crop"), "input.resize", "squeeze or crop")
 
 
 def _text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8").replace("\0", "")
     except UnicodeDecodeError as error:
-        raise BadPackage(f"{path.name} is no text.") from error
+        raise BadPackage(f"{path.name} is not text.") from error
 
 
 def _sha256(path: Path) -> str:
@@ -258,25 +268,25 @@ def _sha256(path: Path) -> str:
 def _check(folder: Path) -> None:
     argv = [sys.executable, "-m", "trainer.registry.check_model", str(folder)]
     try:
-        ended = subprocess.run(
+        result = subprocess.run(
             argv, capture_output=True, text=True, cwd=settings.BASE_DIR, timeout=CHECK_SECONDS, check=False
         )
-        answer = json.loads(ended.stdout.strip().splitlines()[-1])
+        answer = json.loads(result.stdout.strip().splitlines()[-1])
     except subprocess.TimeoutExpired as error:
-        raise BadPackage(f"Its answer about a photo took more than {CHECK_SECONDS} seconds.") from error
+        raise BadPackage(f"The model took more than {CHECK_SECONDS} seconds for a photo.") from error
     except (ValueError, IndexError) as error:
         raise BadPackage(
-            "The program that tried it broke down: model.onnx is damaged or too large."
+            "The program that checks models crashed: model.onnx is damaged or too large."
         ) from error
     if answer.get("error"):
         raise BadPackage(_sentence(answer["error"]))
 
 
-def _known(manifest: dict[str, Any]) -> TrainedModel | None:
-    """The same network with the same thresholds, unless its files are lost."""
-    same = ("labels", "thresholds", "temperature", "input")
+def _find_same(manifest: dict[str, Any]) -> TrainedModel | None:
+    """The model with the same network and the same thresholds, unless its files are lost."""
+    keys = ("labels", "thresholds", "temperature", "input")
     for model in TrainedModel.objects.filter(manifest__sha256=manifest["sha256"]):
-        if all(model.manifest.get(key) == manifest[key] for key in same) and (model.folder / ONNX).exists():
+        if all(model.manifest.get(key) == manifest[key] for key in keys) and (model.folder / ONNX).exists():
             return model
     return None
 
@@ -286,12 +296,12 @@ def _keep(
 ) -> TrainedModel:
     lineage = manifest["lineage"]
     name = str(lineage.get("model") or lineage.get("run") or Path(file_name).stem).strip()
-    moved: Path | None = None
+    folder: Path | None = None
     try:
         with transaction.atomic():
             list(TrainedModel.objects.select_for_update().values_list("pk"))  # imports wait for each other
-            if known := _known(manifest):
-                return known
+            if same_model := _find_same(manifest):
+                return same_model
             model = TrainedModel.objects.create(
                 name=name[:100] or "Imported model",
                 imported_from=Path(file_name).name[:200] or "a file",
@@ -302,9 +312,9 @@ def _keep(
             )
             shutil.rmtree(model.folder, ignore_errors=True)
             part.rename(model.folder)
-            moved = model.folder
+            folder = model.folder
     except BaseException:
-        if moved:
-            shutil.rmtree(moved, ignore_errors=True)
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
         raise
     return model

@@ -1,4 +1,4 @@
-"""Models: exported from runs, promoted and rolled back; the starter model."""
+"""Which model is active: promote, roll back; and rename a model."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ if TYPE_CHECKING:
 
 
 class ActiveModelChanged(Exception):
-    """Somebody promoted or rolled back since the page was shown; look again before deciding."""
+    """Somebody else promoted a model or rolled back after the page was loaded."""
 
 
 @transaction.atomic
 def promote(*, model: TrainedModel, by: AbstractBaseUser | None, replacing: int | None = None) -> Promotion:
-    """Make a model the active one; asked twice, once.
+    """Make a model the active one. If it is active already, nothing changes.
 
-    `replacing` is the promotion that was active when the person decided (0: none; None: whichever).
-    Raises NotReady for a model that is not exported, ActiveModelChanged when another one is active now.
+    `replacing` is the promotion that was active when the person decided (0: none; None: any).
+    Raises NotReady for a model that is not exported, ActiveModelChanged if another one is active now.
     """
     current = _locked_current()
     if not model.is_ready:
         raise NotReady(f"“{model}” is not exported yet.")
     if current and current.model_id == model.pk:
         return current
-    _same(current, replacing)
+    _check_unchanged(current, replacing)
     return Promotion.objects.create(model=model, promoted_by_id=by.pk if by else None)
 
 
 @transaction.atomic
 def roll_back(*, by: AbstractBaseUser | None, replacing: int | None = None) -> Promotion:
-    """Make the model active again that was so before the present one. A second time: forth again.
+    """Make the previously active model active again. A second call returns to the present one.
 
-    Raises NotReady when there was none, ActiveModelChanged as `promote` does.
+    Raises NotReady if no other model was active before, ActiveModelChanged as `promote` does.
     """
     current = _locked_current()
-    _same(current, replacing)
+    _check_unchanged(current, replacing)
     earlier = previous_model(current)
     if earlier is None:
         raise NotReady("No other model was active before.")
@@ -49,13 +49,13 @@ def roll_back(*, by: AbstractBaseUser | None, replacing: int | None = None) -> P
 
 @transaction.atomic
 def rename(*, model: TrainedModel, name: str, was: str | None = None) -> None:
-    """Call a model otherwise. `was`: the name the person saw. Raises NotReady."""
+    """Rename a model. `was` is the name that the person saw. Raises NotReady."""
     name = name.strip()
     if not name or len(name) > 100 or "\0" in name:
-        raise NotReady("A model's name has 1 to 100 characters.")
-    now = TrainedModel.objects.select_for_update().values_list("name", flat=True).get(pk=model.pk)
-    if was is not None and now not in (was, name):
-        raise NotReady(f"Somebody named it “{now}” meanwhile. Nothing was changed.")
+        raise NotReady("A model's name must have 1 to 100 characters.")
+    current_name = TrainedModel.objects.select_for_update().values_list("name", flat=True).get(pk=model.pk)
+    if was is not None and current_name not in (was, name):
+        raise NotReady(f"Somebody has renamed it to “{current_name}” meanwhile. Nothing was changed.")
     TrainedModel.objects.filter(pk=model.pk).update(name=name)
     model.name = name
 
@@ -72,10 +72,7 @@ def _locked_current() -> Promotion | None:
     return Promotion.objects.current()
 
 
-def _same(current: Promotion | None, replacing: int | None) -> None:
+def _check_unchanged(current: Promotion | None, replacing: int | None) -> None:
     if replacing is not None and replacing != (current.pk if current else 0):
         active = f"“{current.model}” is active" if current else "no model is active"
         raise ActiveModelChanged(f"The active model changed meanwhile: {active} now. Nothing was done.")
-
-
-# --- the starter model ------------------------------------------------------------------------

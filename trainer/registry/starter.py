@@ -1,4 +1,4 @@
-"""The starter model, assembled from its head and the packaged backbone."""
+"""Installs the starter model, assembled from its head and the packaged backbone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import transaction
 
 from trainer.models import Promotion, TrainedModel
-from trainer.programs import engine
+from trainer.programs import engine_command
 from trainer.registry.promotion import promote
 
 if TYPE_CHECKING:
@@ -23,19 +23,19 @@ STARTER = settings.BASE_DIR / "trainer/starter"
 
 
 def install_starter(*, by: AbstractBaseUser | None = None) -> TrainedModel:
-    """The model that ships with the program: assembled once, active if no other is. Idempotent.
+    """Assemble the model that ships with the program, and make it active if no other is. Idempotent.
 
-    A newer program's starter becomes a model of its own beside the old one, and active only if the old
-    starter was. Raises RuntimeError with the engine's words when it cannot be assembled.
+    The starter of a newer program becomes a model beside the old one, and active only if the old starter
+    was. Raises RuntimeError with the engine's message if it cannot be assembled.
     """
     digest = _digest(STARTER)
-    installed = TrainedModel.objects.filter(manifest__starter=digest).first()
-    model = installed
+    earlier_model = TrainedModel.objects.filter(manifest__starter=digest).first()
+    model = earlier_model
     if model is None or not (model.folder / "manifest.json").exists():
-        model = _assemble(digest, installed, by)
+        model = _assemble(digest, earlier_model, by)
     current = Promotion.objects.current()
-    # Only when it is new: who went back to the old one shall not find it undone by the next start.
-    if current is None or (installed is None and "starter" in current.model.manifest):
+    # Only if it is new: otherwise the next start would undo a person's roll-back to the old one.
+    if current is None or (earlier_model is None and "starter" in current.model.manifest):
         promote(model=model, by=by)
     return model
 
@@ -45,19 +45,23 @@ def _digest(folder: Path) -> str:
     return hashlib.sha256(b"".join(hashlib.sha256(p.read_bytes()).digest() for p in files)).hexdigest()[:16]
 
 
-def _assemble(digest: str, installed: TrainedModel | None, by: AbstractBaseUser | None) -> TrainedModel:
+def _assemble(digest: str, model: TrainedModel | None, by: AbstractBaseUser | None) -> TrainedModel:
     part = Path(settings.MODELS_DIR) / f"starter-{digest}.part"
     shutil.rmtree(part, ignore_errors=True)
     part.parent.mkdir(parents=True, exist_ok=True)
-    ended = subprocess.run(
-        engine("assemble", STARTER, part), capture_output=True, text=True, cwd=settings.BASE_DIR, check=False
+    result = subprocess.run(
+        engine_command("assemble", STARTER, part),
+        capture_output=True,
+        text=True,
+        cwd=settings.BASE_DIR,
+        check=False,
     )
-    if ended.returncode:
-        raise RuntimeError((ended.stdout + ended.stderr).strip()[-1500:] or f"code {ended.returncode}")
+    if result.returncode:
+        raise RuntimeError((result.stdout + result.stderr).strip()[-1500:] or f"code {result.returncode}")
     manifest = json.loads((part / "manifest.json").read_text()) | {"starter": digest}
     card = STARTER / "CARD.md"
     with transaction.atomic():
-        model = installed or TrainedModel(name="Starter model", created_by_id=by.pk if by else None)
+        model = model or TrainedModel(name="Starter model", created_by_id=by.pk if by else None)
         model.manifest = manifest
         model.card = card.read_text() if card.exists() else ""
         model.save()

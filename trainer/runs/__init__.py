@@ -1,1 +1,1 @@
-"""Training runs: start, supervise, study, compare, sweep."""
+"""Training runs: started, supervised, studied, compared, and launched together as sweeps."""

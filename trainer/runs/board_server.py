@@ -1,9 +1,9 @@
-"""TensorBoard for one run: a program of its own, started by trainer.runs.boards, that ends when nobody looks.
+"""Serves TensorBoard for one run, in a program of its own that ends when nobody uses it.
 
     python -m trainer.runs.board_server LOGS STATE --prefix /runs/7/tensorboard --idle 900
 
-It writes {"port", "pid"} to STATE once it answers. Whoever passes requests on touches STATE; after `idle`
-seconds without that, or without its parent, it ends.
+Once it answers, it writes {"port", "pid"} to STATE. The site touches STATE whenever it forwards a request;
+after `idle` seconds without a touch, or when its parent is gone, the program ends.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _seconds_since(state: Path) -> float:
 
 
 def _serve(logs: Path, prefix: str) -> int:
-    """Start TensorBoard in threads of this process, for this machine only; its port."""
+    """Start TensorBoard in threads of this process, for this machine only; returns its port."""
     from tensorboard import default, program
 
     board = program.TensorBoard(plugins=default.get_plugins())

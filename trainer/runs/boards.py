@@ -1,4 +1,4 @@
-"""Opens TensorBoard for a run, once for all web processes, and passes requests on to it."""
+"""Opens TensorBoard for a run, once for all web processes, and forwards requests to it."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def has_logs(run: TrainingRun) -> bool:
 
 
 def port_of(run: TrainingRun) -> int | None:
-    """The port of the run's TensorBoard, where one is alive."""
+    """The port of the run's TensorBoard; None if none is alive."""
     try:
         state = json.loads(_state(run).read_text())
-        # A number may belong to another program by now.
+        # Another program may have this process id by now.
         if PROGRAM in psutil.Process(state["pid"]).cmdline():
             return int(state["port"])
     except (OSError, ValueError, KeyError, psutil.Error):
@@ -49,7 +49,7 @@ def port_of(run: TrainingRun) -> int | None:
 
 
 def open_board(run: TrainingRun) -> int:
-    """Start the run's TensorBoard unless it is there; its port. Raises BoardError."""
+    """Start the run's TensorBoard unless it is running; returns its port. Raises BoardError."""
     if not has_logs(run):
         raise BoardError("This run has written no TensorBoard logs yet.")
     with _one_at_a_time(run):
@@ -77,18 +77,18 @@ def open_board(run: TrainingRun) -> int:
         process.kill()
         process.wait()
         last = log.read_text(errors="replace").strip().rsplit("\n", 1)[-1]
-        raise BoardError(f"TensorBoard does not start: {last[:300] or 'it said nothing'}")
+        raise BoardError(f"TensorBoard does not start: {last[:300] or 'it printed nothing'}")
 
 
 def ask(port: int, method: str, path: str, body: bytes, kind: str) -> http.client.HTTPResponse:
-    """TensorBoard's answer, to be read by the caller. Raises OSError when it is gone."""
+    """TensorBoard's answer, to be read by the caller. Raises OSError if TensorBoard is gone."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     connection.request(method, path, body or None, {"Content-Type": kind} if kind else {})
     return connection.getresponse()
 
 
 def touch(run: TrainingRun) -> None:
-    """Keep it alive: somebody is looking."""
+    """Keep the run's TensorBoard alive: somebody is using it."""
     if (state := _state(run)).exists():
         os.utime(state)
 

@@ -1,7 +1,7 @@
-"""Geometry of small line charts, drawn as SVG by trainer/_chart.html. Pure: numbers in, points out.
+"""Geometry of small line charts, which trainer/_chart.html draws as SVG. Pure: numbers in, points out.
 
-Our own, because such a chart takes its colours from the style sheet and needs no script; matplotlib gives a
-picture of fixed colours, and a JavaScript library nothing where scripts are off.
+Our own, because such a chart takes its colours from the style sheet and needs no script. matplotlib would
+draw a picture with fixed colours, and a JavaScript library would draw nothing where scripts are off.
 """
 
 from __future__ import annotations
@@ -53,16 +53,16 @@ def line_chart(
     y_range: tuple[float, float] | None = None,
     percent: bool = False,
 ) -> Chart | None:
-    """A chart of named series of (x, y); None without a single finite point.
+    """A chart of named series of (x, y); None if no point is finite.
 
-    Ranges default to the data's, y from the ticks around it. `percent` says values of 0…1 in per cent.
+    Without ranges, x spans the data, and y the ticks around the data. `percent` shows 0…1 as per cent.
     """
     finite_series = [(name, [p for p in points if all(map(math.isfinite, p))]) for name, points in series]
-    everything = [point for _, points in finite_series for point in points]
-    if not everything:
+    all_points = [point for _, points in finite_series for point in points]
+    if not all_points:
         return None
-    x_low, x_high = x_range or _span([x for x, _ in everything])
-    y_steps = ticks(*(y_range or _span([y for _, y in everything])))
+    x_low, x_high = x_range or _span([x for x, _ in all_points])
+    y_steps = ticks(*(y_range or _span([y for _, y in all_points])))
     y_low, y_high = y_range or (y_steps[0], y_steps[-1])
 
     def place(point: Point) -> Point:
@@ -70,24 +70,28 @@ def line_chart(
         y = HEIGHT - BOTTOM - (point[1] - y_low) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM)
         return round(x, 1), round(min(max(y, TOP), HEIGHT - BOTTOM), 1)
 
-    whole = all(x == int(x) for x, _ in everything)
+    whole = all(x == int(x) for x, _ in all_points)
     x_steps = [t for t in ticks(x_low, x_high) if x_low <= t <= x_high and (not whole or t == int(t))]
     return Chart(
         title=title,
         x_title=x_title,
         lines=tuple(_line(i, *one, place, percent) for i, one in enumerate(finite_series) if one[1]),
-        x_ticks=tuple(Tick(place((x, y_low))[0], say(x, percent=percent and not whole)) for x in x_steps),
+        x_ticks=tuple(
+            Tick(place((x, y_low))[0], format_number(x, percent=percent and not whole)) for x in x_steps
+        ),
         y_ticks=tuple(
-            Tick(place((x_low, y))[1], say(y, percent=percent)) for y in y_steps if y_low <= y <= y_high
+            Tick(place((x_low, y))[1], format_number(y, percent=percent))
+            for y in y_steps
+            if y_low <= y <= y_high
         ),
     )
 
 
 def _line(index: int, name: str, points: list[Point], place: Callable[[Point], Point], percent: bool) -> Line:
-    placed = [(*place(p), f"{name} {say(p[1], percent=percent, exact=True)}") for p in points]
-    # A long training is a line, not a string of beads.
-    marks = placed if len(placed) <= 60 else [placed[-1]]
-    return Line(name, f"line-{index}", " ".join(f"{x},{y}" for x, y, _ in placed), tuple(marks))
+    dots = [(*place(p), f"{name} {format_number(p[1], percent=percent, exact=True)}") for p in points]
+    corners = " ".join(f"{x},{y}" for x, y, _ in dots)
+    # Many dots would hide the line, so a long one has only its last.
+    return Line(name, f"line-{index}", corners, tuple(dots if len(dots) <= 60 else dots[-1:]))
 
 
 def _span(values: Sequence[float]) -> tuple[float, float]:
@@ -96,7 +100,7 @@ def _span(values: Sequence[float]) -> tuple[float, float]:
 
 
 def ticks(low: float, high: float, about: int = 4) -> list[float]:
-    """Round numbers from at or below low to at or above high, 1, 2 or 5 × a power of ten apart."""
+    """About so many round numbers that enclose low and high, in steps of 1, 2 or 5 × a power of ten."""
     rough = (high - low) / about
     power = 10 ** math.floor(math.log10(rough))
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
@@ -105,7 +109,7 @@ def ticks(low: float, high: float, about: int = 4) -> list[float]:
     return [round(i * step, 10) for i in range(first, last + 1)]
 
 
-def say(value: float, *, percent: bool = False, exact: bool = False) -> str:
+def format_number(value: float, *, percent: bool = False, exact: bool = False) -> str:
     if percent:
         return f"{value:.1%}" if exact else f"{value:.0%}"
     return f"{value:.4g}" if exact else f"{value:g}"

@@ -1,4 +1,4 @@
-"""Which runs are compared, as the page's address says."""
+"""Reads from the page's address which runs to compare."""
 
 from __future__ import annotations
 
@@ -11,51 +11,51 @@ from django.http import QueryDict
 
 from trainer.models import PhotoSet, Sweep
 
-MOST = 2_000  # runs on one page's addresses; more are not read
+MOST = 2_000  # runs that are compared at once; further ones are not read
 MOST_RANGES = 400  # "7-19" in an address
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which runs an address asks for: `where` for the database, `query` to ask for the same again."""
+    """Which runs an address selects: `where` for the database, `query` to select the same runs again."""
 
-    where: Q | None = None  # None: none were named
+    where: Q | None = None  # None: the address names no runs
     query: tuple[tuple[str, str], ...] = ()
     words: str = ""
-    named: tuple[str, ...] = ()  # runs named one by one, as they were written
+    singles: tuple[str, ...] = ()  # runs that the address names one by one, as it writes them
     without: frozenset[int] = frozenset()
 
     def missing(self, runs: Iterable[int]) -> list[str]:
-        """What the address names, but is no run."""
-        there = set(runs) | self.without
-        return [text for text in dict.fromkeys(self.named) if _number(text) not in there]
+        """The names in the address that belong to no run."""
+        keys = set(runs) | self.without
+        return [text for text in dict.fromkeys(self.singles) if _number(text) not in keys]
 
 
 def read_choice(query: QueryDict) -> Choice:
-    """run=7, run=7-19 (several), sweep=3, or photo_set=2; without=8 takes one out again.
+    """Reads run=7, run=7-19 (several), sweep=3 or photo_set=2; without=8 leaves a run out.
 
-    What is not a number is left out.
+    Values that are not numbers are ignored.
     """
-    choice = _chosen(query)
+    choice = _read_runs(query)
     without = {pk for text in query.getlist("without") if (pk := _number(text)) is not None}
     if choice.where is None or not without:
         return choice
-    kept = choice.query + tuple(("without", str(pk)) for pk in sorted(without))
+    pairs = choice.query + tuple(("without", str(pk)) for pk in sorted(without))
     where = choice.where & ~Q(pk__in=without)
-    return replace(choice, where=where, query=kept, without=frozenset(without))
+    return replace(choice, where=where, query=pairs, without=frozenset(without))
 
 
-def _chosen(query: QueryDict) -> Choice:
+def _read_runs(query: QueryDict) -> Choice:
     texts = query.getlist("run")
-    ranges = [found for text in texts for found in [_range(text)] if found]
-    named = tuple(text for text in texts if not ((found := _range(text)) and found[0] < found[1]))
+    ranges = [bounds for text in texts if (bounds := _range(text))]
+    singles = tuple(text for text in texts if not ((bounds := _range(text)) and bounds[0] < bounds[1]))
     sweep, photo_set = _number(query.get("sweep")), _number(query.get("photo_set"))
     if ranges:
-        # One list, not an OR a run: SQLite takes no more than 1,000 of those.
+        # One list instead of an OR for each run: SQLite accepts at most 1,000 of those.
         where = Q(pk__in=[low for low, high in ranges if low == high])
-        for low, high in [found for found in ranges if found[0] < found[1]][:MOST_RANGES]:
+        for low, high in [bounds for bounds in ranges if bounds[0] < bounds[1]][:MOST_RANGES]:
             where |= Q(pk__range=(low, high))
-        return Choice(where, tuple(("run", text) for text in _written(ranges)), named=named)
+        return Choice(where, tuple(("run", text) for text in _join(ranges)), singles=singles)
     if sweep is not None:
         name = Sweep.objects.filter(pk=sweep).values_list("name", flat=True).first()
         return Choice(Q(sweep=sweep), (("sweep", str(sweep)),), f"Sweep “{name}”" if name else "")
@@ -63,7 +63,7 @@ def _chosen(query: QueryDict) -> Choice:
         name = PhotoSet.objects.filter(pk=photo_set).values_list("name", flat=True).first()
         words = f"All runs on “{name}”" if name else ""
         return Choice(Q(photo_set=photo_set), (("photo_set", str(photo_set)),), words)
-    return Choice(named=named)
+    return Choice(singles=singles)
 
 
 def _number(text: str | None) -> int | None:
@@ -76,12 +76,12 @@ def _range(text: str) -> tuple[int, int] | None:
     return (first, last) if first is not None and last is not None and first <= last else None
 
 
-def _written(ranges: Sequence[tuple[int, int]]) -> list[str]:
-    """Short enough for an address, however many runs follow each other."""
-    joined: list[tuple[int, int]] = []
+def _join(ranges: Sequence[tuple[int, int]]) -> list[str]:
+    """The ranges as text. Consecutive runs become one range, so that the address stays short."""
+    spans: list[tuple[int, int]] = []
     for low, high in ranges:
-        if joined and low == joined[-1][1] + 1:
-            joined[-1] = (joined[-1][0], high)
+        if spans and low == spans[-1][1] + 1:
+            spans[-1] = (spans[-1][0], high)
         else:
-            joined.append((low, high))
-    return [str(low) if low == high else f"{low}-{high}" for low, high in joined]
+            spans.append((low, high))
+    return [str(low) if low == high else f"{low}-{high}" for low, high in spans]

@@ -1,4 +1,4 @@
-"""Which code trains: written into every run, so that a figure can be traced to what made it."""
+"""Which code trains: stored with every run, so that a figure can be traced to the code behind it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.conf import settings
 
 @lru_cache(maxsize=1)
 def code_version() -> str:
-    """The commit, shortened and with "+" when files differ from it; without git the release's version."""
+    """The commit's short hash, with "+" if tracked files differ; without git, the program's version."""
     if (settings.BASE_DIR / ".git").exists():
         commit = _git("rev-parse", "--short=10", "HEAD")
         if commit:
@@ -25,7 +25,7 @@ def code_version() -> str:
 
 def _git(*arguments: str) -> str:
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             ["git", "-C", str(settings.BASE_DIR), *arguments],
             capture_output=True,
             text=True,
@@ -34,4 +34,4 @@ def _git(*arguments: str) -> str:
         )
     except (OSError, subprocess.SubprocessError):
         return ""  # no git on this machine, or the folder is somebody else's
-    return done.stdout.strip()
+    return result.stdout.strip()

@@ -1,4 +1,4 @@
-"""The curves of compared runs."""
+"""Draws the curves of compared runs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from django.db.models import Count, F
 
 from trainer.models import Epoch
 from trainer.runs.charts import Chart, Line, line_chart
-from trainer.runs.comparison import PICKED, Row
+from trainer.runs.comparison import COLORS, Row
 
-DRAWN = 60  # lines of a chart, of the first rows
-CURVE_ROWS = 20_000  # epochs that the charts of a page are drawn from
-CURVES = (  # the places 1 to 3 of a point, and whether they are shares
+MAX_LINES = 60  # lines in a chart; only the first rows of a page get one
+CURVE_ROWS = 20_000  # epochs that a page's charts are drawn from, at most
+CURVES = (  # title and whether it is a share, for the places 1 to 3 of a point
     ("Balanced accuracy on held-out photos", True),
     ("Accuracy on held-out photos", True),
     ("Training loss", False),
@@ -24,7 +24,7 @@ Points = dict[int, list[tuple[float, float, float, float]]]  # run → epoch, ba
 
 
 def read_curves(rows: Sequence[Row]) -> Points:
-    """Epochs of the runs, evenly thinned where there are more than CURVE_ROWS. Two queries."""
+    """The epochs of the runs, thinned evenly if there are more than CURVE_ROWS. Two queries."""
     epochs = Epoch.objects.filter(run__in=[row.pk for row in rows])
     step = max(1, ceil(epochs.aggregate(n=Count("pk"))["n"] / CURVE_ROWS))
     if step > 1:
@@ -39,17 +39,17 @@ def read_curves(rows: Sequence[Row]) -> Points:
 
 
 def curve_charts(rows: Sequence[Row], points: Points) -> list[Chart]:
-    """A chart a figure, a line a run: those with a colour above the others, the base run above all."""
+    """One chart per figure, one line per run. Lines with a colour lie above the others, the base on top."""
     # What is drawn last lies on top.
-    drawn = sorted(
+    layers = sorted(
         (row for row in rows if row.pk in points),
-        key=lambda row: PICKED + 1 if row.is_base else -1 if row.color is None else PICKED - row.color,
+        key=lambda row: COLORS + 1 if row.is_base else -1 if row.color is None else COLORS - row.color,
     )
-    last = max((points[row.pk][-1][0] for row in drawn), default=2)
+    last = max((points[row.pk][-1][0] for row in layers), default=2)
     charts = []
-    for at, (title, percent) in enumerate(CURVES, start=1):
-        finite = [row for row in drawn if any(isfinite(point[at]) for point in points[row.pk])]
-        series = [(row.name, [(p[0], p[at]) for p in points[row.pk]]) for row in finite]
+    for place, (title, percent) in enumerate(CURVES, start=1):
+        finite = [row for row in layers if any(isfinite(point[place]) for point in points[row.pk])]
+        series = [(row.name, [(p[0], p[place]) for p in points[row.pk]]) for row in finite]
         if chart := line_chart(title, series, x_title="epoch", x_range=(1, max(last, 2)), percent=percent):
             lines = zip(finite, chart.lines, strict=True)
             charts.append(replace(chart, lines=tuple(_coloured(row, line) for row, line in lines)))

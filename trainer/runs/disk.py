@@ -1,7 +1,8 @@
-"""Bounds the disk that checkpoints and weights of all runs take together: the oldest ended runs' go first.
+"""Limits the disk space that the checkpoints and weights of all runs take together.
 
-Reports, answers about held-out photos and TensorBoard logs stay; so does everything of a live run, of one
-that is being exported, and of the run that ended last.
+Those of the runs that ended first are removed first. Reports, predictions about held-out photos and
+TensorBoard logs stay, and so does everything of a live run, of one that is being exported, and of the run
+that ended last.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from jobs.models import Job
 from trainer.models import TrainedModel, TrainingRun
 
 CHECKPOINT, WEIGHTS = "checkpoint.pt", "best.pt"
-PREVIOUS = "checkpoint.old"  # the one before it: the engine keeps it in case the newest is damaged
+PREVIOUS = "checkpoint.old"  # the engine keeps the one before the newest, in case the newest is damaged
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Bytes of weights in all runs' folders, and the most they may be (0: no limit)."""
+    """Bytes of checkpoints and weights in all runs' folders, and their limit (0: none)."""
 
     used: int
     limit: int
@@ -36,7 +37,7 @@ class Usage:
 
     @property
     def words(self) -> str:
-        """8.1 of 20 GB"""
+        """For example "8.1 of 20 GB"."""
         used = f"{self.used / 1e9:.1f}"
         return f"{used} of {self.limit / 1e9:g} GB" if self.limit else f"{used} GB"
 
@@ -46,12 +47,12 @@ class Usage:
 
 
 def usage() -> Usage:
-    """Measured on disk now, file by file."""
+    """The present usage, measured on disk file by file."""
     return Usage(sum(_bytes(file) for file in _all_weights()), settings.RUNS_DISK_BYTES)
 
 
 def _all_weights() -> Iterator[Path]:
-    """Also half-written ones."""
+    """The files of checkpoints and weights, including half-written ones."""
     root = Path(settings.RUNS_DIR)
     for name in (CHECKPOINT, PREVIOUS, WEIGHTS):
         yield from root.glob(f"*/{name}*")
@@ -64,67 +65,68 @@ def _bytes(file: Path) -> int:
         return 0
 
 
-def make_room(*, beginning: TrainingRun | None = None) -> list[Path]:
-    """Remove weights until they fit the limit, or nothing more may go. Returns the removed files.
+def make_room(*, next_run: TrainingRun | None = None) -> list[Path]:
+    """Remove files until the rest fits the limit or nothing more may be removed. Returns the removed files.
 
-    Called before a run trains, whose own weights are nobody's to remove then, and after each.
+    Called before and after each training. `next_run` is about to train: its weights are no longer marked as
+    removed.
     """
-    if beginning:
-        TrainingRun.objects.filter(pk=beginning.pk).update(weights_removed_at=None)
+    if next_run:
+        TrainingRun.objects.filter(pk=next_run.pk).update(weights_removed_at=None)
     before = usage()
-    over = before.used - before.limit
-    removed: list[Path] = []
+    excess = before.used - before.limit
+    files: list[Path] = []
     if not before.is_over:
-        return removed
+        return files
     for run, name in _candidates():
-        if over <= 0:
+        if excess <= 0:
             break
         file = run.folder / name
         size = _bytes(file)
         if size and _remove(run, file):
-            log.info("Removed %s, %.1f MB, to bound the disk of runs", file, size / 1e6)
-            removed.append(file)
-            over -= size
-    return removed
+            log.info("Removed %s, %.1f MB, to limit the disk space of runs", file, size / 1e6)
+            files.append(file)
+            excess -= size
+    return files
 
 
 def _candidates() -> list[tuple[TrainingRun, str]]:
-    """Runs with the file that may go, in the order in which they go."""
-    ended = list(
+    """The files that may be removed, each with its run, in the order of removal."""
+    ended_runs = list(
         TrainingRun.objects.exclude(job__state__in=Job.LIVE)
         .order_by("job__finished_at", "pk")
         .select_related("job")
         .only("pk", "job__state", "job__finished_at")
     )
-    kept = ended[-1:]
+    newest = ended_runs[-1:]
     ready = TrainedModel.objects.exclude(manifest={}).exclude(run=None)
-    exported = set(ready.values_list("run", flat=True))
-    ended = [run for run in ended if run not in kept]
-    # A checkpoint of a run that has succeeded serves for nothing any more.
-    done = [run for run in ended if run.job.state == Job.State.SUCCEEDED]
-    rest = [run for run in ended if run.job.state != Job.State.SUCCEEDED]
+    runs_with_model = set(ready.values_list("run", flat=True))
+    older = [run for run in ended_runs if run not in newest]
+    # A run that has succeeded no longer needs its checkpoint.
+    complete = [run for run in older if run.job.state == Job.State.SUCCEEDED]
+    rest = [run for run in older if run.job.state != Job.State.SUCCEEDED]
     return [
-        *((run, PREVIOUS) for run in ended),
-        *((run, CHECKPOINT) for run in [*done, *kept] if run.job.state == Job.State.SUCCEEDED),
-        *((run, WEIGHTS) for run in ended if run.pk in exported),
+        *((run, PREVIOUS) for run in older),
+        *((run, CHECKPOINT) for run in [*complete, *newest] if run.job.state == Job.State.SUCCEEDED),
+        *((run, WEIGHTS) for run in older if run.pk in runs_with_model),
         *((run, name) for run in rest for name in (CHECKPOINT, WEIGHTS)),
-        *((run, WEIGHTS) for run in done if run.pk not in exported),
+        *((run, WEIGHTS) for run in complete if run.pk not in runs_with_model),
     ]
 
 
 def _remove(run: TrainingRun, file: Path) -> bool:
-    """Remove it unless the run is live again or being exported; a lock keeps either from starting."""
+    """Remove the file unless the run is live again or being exported; a lock keeps either from starting."""
     with transaction.atomic():
         job = Job.objects.select_for_update().get(pk=run.job_id)
-        exporting = TrainedModel.objects.filter(run=run.pk, job__state__in=Job.LIVE).exists()
-        if job.is_live or exporting:
+        is_exporting = TrainedModel.objects.filter(run=run.pk, job__state__in=Job.LIVE).exists()
+        if job.is_live or is_exporting:
             return False
         try:
             file.unlink(missing_ok=True)
         except OSError as error:
             log.warning("%s cannot be removed: %s", file, error)
             return False
-        # Without the checkpoint, a run that has ended well lacks nothing; without the one before it, none.
+        # A run that has succeeded lacks nothing without its checkpoint, and no run without the previous one.
         if file.name == WEIGHTS or (file.name == CHECKPOINT and job.state != Job.State.SUCCEEDED):
             TrainingRun.objects.filter(pk=run.pk).update(weights_removed_at=timezone.now())
     return True

@@ -1,4 +1,4 @@
-"""Which runs the list shows, and in which order: read from the page's address."""
+"""Reads from the page's address which runs the list shows, and in which order."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ SORTS = {
     "accuracy": "Accuracy",
     "time": "Shortest first",
 }
-STATES = {"live": "going on", "succeeded": "succeeded", "failed": "failed", "cancelled": "cancelled"}
+STATES = {"live": "in progress", "succeeded": "succeeded", "failed": "failed", "cancelled": "cancelled"}
 
 
 class RunFilter:
     """The filter and order in the address; invalid values are ignored."""
 
-    def __init__(self, asked: QueryDict) -> None:
-        self.state = asked.get("state", "") if asked.get("state") in STATES else ""
-        self.preset = asked.get("preset", "") if asked.get("preset") in PRESETS else ""
-        self.photo_set = _number(asked.get("photo_set", ""))
-        self.release = _number(asked.get("release", ""))
-        self.q = asked.get("q", "").strip()[:100]
-        self.sort = asked.get("sort", "") if asked.get("sort") in SORTS else "newest"
+    def __init__(self, query: QueryDict) -> None:
+        self.state = query.get("state", "") if query.get("state") in STATES else ""
+        self.preset = query.get("preset", "") if query.get("preset") in PRESETS else ""
+        self.photo_set = _number(query.get("photo_set", ""))
+        self.release = _number(query.get("release", ""))
+        self.q = query.get("q", "").strip()[:100]
+        self.sort = query.get("sort", "") if query.get("sort") in SORTS else "newest"
 
     @property
     def is_on(self) -> bool:
@@ -48,12 +48,12 @@ class RunFilter:
         if self.sort == "newest":
             return runs.order_by("-created_at", "-pk")
         if self.sort == "time":
-            spent = F("job__finished_at") - F("job__started_at")
-            return runs.order_by(spent.asc(nulls_last=True), "-pk")
+            duration = F("job__finished_at") - F("job__started_at")
+            return runs.order_by(duration.asc(nulls_last=True), "-pk")
         field = "balanced_accuracy" if self.sort == "balanced" else "accuracy"
         return runs.order_by(F(field).desc(nulls_last=True), "-pk")
 
-    # --- what can be chosen
+    # --- what a person can choose from
 
     @property
     def photo_sets(self) -> list[tuple[int, str]]:

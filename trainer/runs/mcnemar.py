@@ -1,4 +1,4 @@
-"""Is one run better than another, or just lucky? McNemar's test on the photos that both were measured on."""
+"""Is one run better than another, or just lucky? McNemar's test, on the photos both were measured on."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from mapping.models import ReleaseLabel
 from trainer.models import ScenePhoto, TestSet, TrainingRun
 
-FEW = 25  # discordant photos under which the exact test is taken
-SURE = 0.05
+FEW = 25  # with fewer discordant photos, the test is exact
+SURE = 0.05  # level of significance
 
 
 @dataclass(frozen=True)
 class Test:
-    """A run against the base run. p: two-sided; holm: corrected for all tests made together.
+    """The test of a run against the base run. p: two-sided; holm: p corrected for all tests on the page.
 
-    only_base: photos that the base run alone gets right (b), only_this: this run alone (c).
-    reason: why no test was made; the numbers are then nothing.
+    only_base: photos that only the base run gets right (b); only_this: photos that only this run does (c).
+    reason: why there is no test; the numbers then mean nothing.
     """
 
     __test__ = False  # not one of pytest's
@@ -43,28 +43,28 @@ class Test:
 
 
 def mcnemar(only_base: int, only_this: int) -> tuple[float, bool]:
-    """The two-sided p of b and c discordant pairs, and whether it is exact.
+    """The two-sided p-value of b and c discordant pairs, and whether it is exact.
 
-    Under the null hypothesis a discordant pair falls to either side with probability 1/2. Fewer than 25:
-    the exact binomial test. Else χ² = (|b − c| − 1)² / (b + c) on one degree of freedom, with Edwards'
-    continuity correction. McNemar, Psychometrika 12 (1947) 153–157; Edwards, Psychometrika 13 (1948)
-    185–187; the advice for comparing classifiers: Dietterich, Neural Computation 10 (1998) 1895–1923.
-    Put together from scipy: statsmodels' mcnemar gives p = 0.91 for 40 and 40, which differ by nothing.
+    Under the null hypothesis a discordant pair falls to either side with probability 1/2. For fewer than 25
+    pairs it is the exact binomial test; otherwise χ² = (|b − c| − 1)² / (b + c) with one degree of freedom
+    and Edwards' continuity correction. McNemar, Psychometrika 12 (1947) 153–157; Edwards, Psychometrika 13
+    (1948) 185–187; recommended for comparing classifiers: Dietterich, Neural Computation 10 (1998) 1895–1923.
+    Put together from scipy: statsmodels' mcnemar gives p = 0.91 for 40 and 40, which do not differ at all.
     """
-    from scipy import stats  # takes half a second, and every process of the site imports this module
+    from scipy import stats  # here because it takes half a second, and every web process imports this module
 
     pairs = only_base + only_this
     if pairs < FEW:
         return (float(stats.binomtest(only_base, pairs).pvalue) if pairs else 1.0), True
-    # Without the bound, equal counts would be "corrected" away from nothing.
+    # Without the bound at 0, the correction would turn equal counts into a difference.
     statistic = max(abs(only_base - only_this) - 1, 0) ** 2 / pairs
     return float(stats.chi2.sf(statistic, 1)), False
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """p-values corrected for their number, in their order. Holm, Scand. J. Statist. 6 (1979) 65–70.
+    """The p-values, in the same order, corrected for their number. Holm, Scand. J. Statist. 6 (1979) 65–70.
 
-    Our own: scipy corrects false discovery rates only, and six lines are no reason for statsmodels.
+    Our own: scipy corrects only false discovery rates, and six lines are no reason to load statsmodels.
     """
     count = len(values)
     order = sorted(range(count), key=lambda at: values[at])
@@ -84,10 +84,10 @@ class _Run:
 
 
 def against(base: int, others: Sequence[int]) -> dict[int, Test]:
-    """Run → its test against the base run, by their numbers. Five queries at most, whatever their count."""
+    """Run → its test against the base run, by primary keys. At most five queries for any number of runs."""
     fields = ("test_set", "right", "release", "photo_set")
-    wanted = TrainingRun.objects.filter(pk__in=[base, *others])
-    runs = {pk: _Run(*rest) for pk, *rest in wanted.values_list("pk", *fields)}
+    rows = TrainingRun.objects.filter(pk__in=[base, *others])
+    runs = {pk: _Run(*rest) for pk, *rest in rows.values_list("pk", *fields)}
     ours = runs.get(base)
     if ours is None or ours.test_set is None or not ours.right:
         return {pk: Test(reason="There is no record of the base run's test photos.") for pk in others}
@@ -96,34 +96,34 @@ def against(base: int, others: Sequence[int]) -> dict[int, Test]:
         pk: np.frombuffer(bytes(content), np.uint64)
         for pk, content in TestSet.objects.filter(pk__in=sets).values_list("pk", "keys")
     }
-    relabelled = _relabelled(ours.release, {run.release for run in runs.values()}, ours.photo_set)
-    found: dict[int, Test] = {}
+    differences = _label_differences(ours.release, {run.release for run in runs.values()}, ours.photo_set)
+    tests: dict[int, Test] = {}
     groups: dict[int, list[int]] = defaultdict(list)
     for pk in others:
         run = runs.get(pk)
         if run is None or run.test_set is None or not run.right:
-            found[pk] = Test(reason="There is no record of its test photos.")
-        elif count := relabelled.get(run.release, 0):
-            reason = f"Its release labels {count} class{'es' * (count != 1)} of these photos otherwise."
-            found[pk] = Test(reason=reason)
+            tests[pk] = Test(reason="There is no record of its test photos.")
+        elif count := differences.get(run.release, 0):
+            reason = f"Its release labels {count} class{'es' * (count != 1)} of these photos differently."
+            tests[pk] = Test(reason=reason)
         else:
             groups[run.test_set].append(pk)
     for test_set, members in groups.items():
         rights = [bytes(runs[pk].right or b"") for pk in members]
-        tests = _tests(keys[ours.test_set], bytes(ours.right), keys[test_set], rights)
-        found |= dict(zip(members, tests, strict=True))
-    return _corrected(found)
+        group_tests = _tests(keys[ours.test_set], bytes(ours.right), keys[test_set], rights)
+        tests |= dict(zip(members, group_tests, strict=True))
+    return _correct(tests)
 
 
 def _tests(
     base_keys: NDArray[np.uint64], base_right: bytes, keys: NDArray[np.uint64], rights: Sequence[bytes]
 ) -> list[Test]:
-    """Tests of runs with the same test set, all at once."""
-    # Held out from both: neither has learned from them, however else they split their photos.
+    """The tests of runs with the same test set, all at once."""
+    # Photos held out from both runs: neither has learned from them, however the rest was split.
     _, ours, theirs = np.intersect1d(base_keys, keys, assume_unique=True, return_indices=True)
     if not len(ours):
-        why = "No photo was held out from both: what one was measured on, the other may have learned from."
-        return [Test(reason=why)] * len(rights)
+        reason = "No photo was held out from both runs: one may have learned from the other's test photos."
+        return [Test(reason=reason)] * len(rights)
     packed = np.frombuffer(b"".join(rights), np.uint8).reshape(len(rights), -1)
     right = np.unpackbits(packed, axis=1, count=len(keys)).astype(bool)[:, theirs]
     base = np.unpackbits(np.frombuffer(base_right, np.uint8), count=len(base_keys)).astype(bool)[ours]
@@ -136,17 +136,17 @@ def _tests(
     return tests
 
 
-def _corrected(tests: dict[int, Test]) -> dict[int, Test]:
-    made = [pk for pk, test in tests.items() if not test.reason]
-    for pk, p in zip(made, holm([tests[pk].p for pk in made]), strict=True):
+def _correct(tests: dict[int, Test]) -> dict[int, Test]:
+    keys = [pk for pk, test in tests.items() if not test.reason]
+    for pk, p in zip(keys, holm([tests[pk].p for pk in keys]), strict=True):
         tests[pk] = replace(tests[pk], holm=p)
     return tests
 
 
-def _relabelled(base: int, releases: Collection[int], photo_set: int) -> dict[int, int]:
-    """Release → how many classes of the photo set carry another label there than in the base release.
+def _label_differences(base: int, releases: Collection[int], photo_set: int) -> dict[int, int]:
+    """Release → how many classes of the photo set have another label there than in the base release.
 
-    A class that one of them leaves out has no photo in that run's test set, so it does not count.
+    A class that a release leaves out has no photo in that run's test set, so it does not count.
     """
     others = set(releases) - {base}
     if not others:
@@ -155,13 +155,13 @@ def _relabelled(base: int, releases: Collection[int], photo_set: int) -> dict[in
     rows = ReleaseLabel.objects.order_by().filter(release__in=[base, *others])
     for release, key, label in rows.values_list("release", "scene_key", "label"):
         labels[release][key] = label
-    differing = {
+    classes_of = {
         release: {key for key, label in labels[release].items() if labels[base].get(key, label) != label}
         for release in others
     }
-    keys = set().union(*differing.values())
+    keys = set().union(*classes_of.values())
     if not keys:
         return {}
     photos = ScenePhoto.objects.order_by().filter(photo_set=photo_set, scene_class__key__in=keys)
-    there = set(photos.values_list("scene_class__key", flat=True).distinct())
-    return {release: len(found & there) for release, found in differing.items()}
+    set_classes = set(photos.values_list("scene_class__key", flat=True).distinct())
+    return {release: len(classes & set_classes) for release, classes in classes_of.items()}

@@ -1,4 +1,4 @@
-"""Every setting of a recipe as a labelled control: what a run's form shows under "Change settings"."""
+"""The settings of a recipe as labelled controls, which a run's form shows under "Change settings"."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NETWORKS = [*TORCHVISION, *BACKBONES, "mobilenetv3_large_100", "convnext_tiny"]
 
 @dataclass(frozen=True)
 class Setting:
-    """How the form shows one field of a recipe. ``choices``: all there are; ``proposals``: some of many."""
+    """How the form shows one field of a recipe. `choices`: all values; `proposals`: some of many values."""
 
     name: str
     label: str
@@ -39,38 +39,38 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting(
             "split",
             "Split",
-            "Which photos teach and which are held out.",
+            "Which photos are for training and which are held out.",
             proposals=("random", *SUN, *FOLDS),
         ),
-        Setting("test_share", "Share held out", "Of a random split."),
-        Setting("seed", "Seed", "Of the split, the first weights and the order of photos."),
+        Setting("test_share", "Share held out", "In a random split."),
+        Setting("seed", "Seed", "For the split, the first weights and the order of photos."),
     ),
     "Learning": (
-        Setting("epochs", "Epochs", "At most: it may stop earlier, see below."),
+        Setting("epochs", "Epochs", "The most there will be: a run may stop earlier, see Stopping."),
         Setting("batch_size", "Photos in a batch"),
         Setting(
             "optimizer",
             "Optimizer",
             choices=(("adamw", "AdamW"), ("adam", "Adam"), ("sgd", "SGD with momentum")),
         ),
-        Setting("lr", "Learning rate", "The highest one."),
+        Setting("lr", "Learning rate", "The highest rate."),
         Setting(
             "schedule",
             "Learning rate over time",
             choices=(
                 ("constant", "Constant"),
                 ("cosine", "Cosine: falls by half a wave"),
-                ("annealing", "Annealing: falls and rises (the thesis's equation 14)"),
+                ("annealing", "Annealing: falls and rises (equation 14 of the thesis)"),
             ),
         ),
         Setting("lr_min", "Lowest learning rate", "Where cosine and annealing end."),
         Setting("period", "T of annealing", "Epochs from the highest rate to the lowest."),
-        Setting("warmup", "Warm-up", "Epochs in which the rate rises from nothing."),
-        Setting("momentum", "Momentum", "Of SGD."),
+        Setting("warmup", "Warm-up", "Epochs in which the rate rises from zero."),
+        Setting("momentum", "Momentum", "For SGD."),
         Setting("weight_decay", "Weight decay"),
     ),
     "Stopping": (
-        Setting("stop_after", "Stop after", "Epochs without growth; 0: never before the last epoch."),
+        Setting("stop_after", "Stop after", "Epochs without growth; 0: the run never stops early."),
         Setting("stop_epsilon", "Least growth", "What counts as growth: 0.005 is half a per cent."),
         Setting(
             "stop_metric",
@@ -80,12 +80,12 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting(
             "keep",
             "The model is that of",
-            "The best epoch is picked by the held-out photos, which flatters it.",
+            "The held-out photos decide which epoch is best, so its figures are too good.",
             choices=(("last", "the last epoch"), ("best", "the best epoch")),
         ),
     ),
-    "Rare labels, doubt": (
-        Setting("balance", "Balance", "0: as often as in the photos; 1: all labels as if equally common."),
+    "Rare labels and smoothing": (
+        Setting("balance", "Balance", "0: labels count as often as they occur; 1: all count the same."),
         Setting("label_smoothing", "Label smoothing"),
         Setting("mixup", "Mixing pairs of photos", "Strength; 0: none."),
     ),
@@ -104,11 +104,11 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
             FINETUNE,
             proposals=("imagenet", "none"),
         ),
-        Setting("image_size", "Photo size", "Pixels a side.", FINETUNE),
+        Setting("image_size", "Photo size", "Pixels per side.", FINETUNE),
         Setting("num_workers", "Processes that read photos", "0: the trainer reads them itself.", FINETUNE),
     ),
     "Distortion": (
-        Setting("augment", "Strength k for training", "The thesis's k; 0: not distorted.", FINETUNE),
+        Setting("augment", "Strength k for training", "k as in the thesis; 0: no distortion.", FINETUNE),
         Setting("tta", "Copies at test time", "Their probabilities are averaged; 0: none.", FINETUNE),
         Setting("tta_strength", "Strength k of those copies", "", FINETUNE),
     ),
@@ -120,7 +120,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
             FROZEN,
             proposals=(*BACKBONES, "efficientnet_lite0+efficientnet_lite2"),
         ),
-        Setting("views", "A training photo is seen whole, and", "", FROZEN),
+        Setting("views", "A training photo is used whole, and also", "", FROZEN),
         Setting("hidden", "Hidden units", "Between features and labels; 0: none.", FROZEN),
         Setting("dropout", "Dropout", "", FROZEN),
         Setting("scene_loss", "Weight of scene classes", "0: hashtags only.", FROZEN),
@@ -131,23 +131,24 @@ VIEW_WORDS = {"flip": "mirrored", "small": "smaller", "zoom": "nearer"}
 
 
 class SettingsForm(forms.Form):
-    """The settings of ``filled``'s kind. What differs from ``filled`` is laid over ``base``.
+    """The settings that fit the kind of `source`, the recipe that fills the form.
 
-    They are the same recipe, unless another preset was chosen without script since the form was shown.
+    What a person changes is applied to `base`. Both are the same recipe, unless the person chose another
+    preset in a browser without scripts after the form was shown.
     """
 
     def __init__(
-        self, filled: Recipe, base: Recipe | None = None, data: Mapping[str, Any] | None = None
+        self, source: Recipe, base: Recipe | None = None, data: Mapping[str, Any] | None = None
     ) -> None:
-        super().__init__(data, prefix="s", initial=filled.as_dict(), use_required_attribute=False)
-        self.filled, self.base = filled, base or filled
+        super().__init__(data, prefix="s", initial=source.as_dict(), use_required_attribute=False)
+        self.source, self.base = source, base or source
         self.recipe = self.base
         for setting in SETTINGS.values():
-            if filled.kind in setting.kinds:
-                self.fields[setting.name] = _field(setting, getattr(filled, setting.name))
+            if source.kind in setting.kinds:
+                self.fields[setting.name] = _field(setting, getattr(source, setting.name))
 
     def groups(self) -> Iterator[tuple[str, list[tuple[Setting, forms.BoundField]]]]:
-        """(title, its settings with their controls), without groups that do not fit the kind."""
+        """(title, its settings with their controls), without the groups of the other kind."""
         for title, group in GROUPS.items():
             rows = [(setting, self[setting.name]) for setting in group if setting.name in self.fields]
             if rows:
@@ -157,7 +158,7 @@ class SettingsForm(forms.Form):
         data = super().clean() or {}
         if "views" in data:
             data["views"] = ("whole", *data["views"])
-        changes = {name: data[name] for name in data if data[name] != getattr(self.filled, name)}
+        changes = {name: data[name] for name in data if data[name] != getattr(self.source, name)}
         while True:
             try:
                 self.recipe = Recipe.from_dict(self.base.as_dict() | changes)
@@ -172,7 +173,7 @@ class SettingsForm(forms.Form):
 
 
 def _field(setting: Setting, value: Any) -> forms.Field:
-    # Text boxes even for numbers: a browser throws away what it takes for nonsense instead of showing it.
+    # Text boxes even for numbers: a number box discards what is not a number instead of showing it.
     attrs = {"data-filled": value, "autocomplete": "off"}
     if setting.name == "views":
         return forms.MultipleChoiceField(
@@ -199,7 +200,7 @@ def _field(setting: Setting, value: Any) -> forms.Field:
 def differences(recipe: Mapping[str, Any], other: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Rows {name, label, here, there} of the settings that differ, in the form's order.
 
-    Settings that one of them does not know (an older run's) are left out.
+    Settings that one of the recipes lacks, as an older run's may, are left out.
     """
     rows = []
     for name in ("kind", *SETTINGS):

@@ -1,4 +1,4 @@
-"""Start training runs."""
+"""Starts training runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REPEATED_CLICK = timedelta(seconds=10)
 
 
 class NotReady(Exception):
-    """The request needs something that has not finished, or has failed."""
+    """The request needs something that is not there yet, or cannot be used; the message says what."""
 
 
 @transaction.atomic
@@ -38,13 +38,14 @@ def start_run(
     recipe: Mapping[str, Any] | None = None,
     based_on: TrainingRun | None = None,
 ) -> TrainingRun:
-    """A run in the queue. The same wish of the same person within seconds is a repeated click: one run.
+    """Put a run into the queue. The same request of the same person within seconds, a repeated click, gives
+    the same run.
 
-    `recipe` has the settings that differ from the preset's. Raises NotReady for a photo set that holds no
-    photo yet, KeyError for an unknown preset, RecipeError for settings that cannot be used.
+    `recipe` has the settings that differ from the preset's. Raises NotReady for a photo set without photos,
+    KeyError for an unknown preset, RecipeError for settings that cannot be used.
     """
     photo_set = lock_photo_set(photo_set)
-    wanted = Recipe.from_dict(PRESETS[preset].recipe.as_dict() | dict(recipe or {}))
+    full_recipe = Recipe.from_dict(PRESETS[preset].recipe.as_dict() | dict(recipe or {}))
     recent = TrainingRun.objects.filter(
         photo_set=photo_set,
         release=release,
@@ -54,13 +55,13 @@ def start_run(
         job__state__in=Job.LIVE,
     )
     for run in recent.defer("report", "live", "right"):
-        if run.recipe == wanted.as_dict():
+        if run.recipe == full_recipe.as_dict():
             return run
     return create_run(
         photo_set=photo_set,
         release=release,
         preset=preset,
-        recipe=wanted,
+        recipe=full_recipe,
         by=by,
         name=name or f"{photo_set.name}, {PRESETS[preset].title}",
         based_on=based_on,
@@ -68,9 +69,12 @@ def start_run(
 
 
 def lock_photo_set(photo_set: PhotoSet) -> PhotoSet:
-    """The photo set, until the transaction ends: clicks at once wait for each other. Raises NotReady."""
-    locked = PhotoSet.objects.select_for_update(of=("self",)).select_related("job")
-    photo_set = locked.get(pk=photo_set.pk)
+    """Lock the photo set until the transaction ends, so that simultaneous clicks wait for each other.
+
+    Raises NotReady.
+    """
+    rows = PhotoSet.objects.select_for_update(of=("self",)).select_related("job")
+    photo_set = rows.get(pk=photo_set.pk)
     if photo_set.job and photo_set.job.is_live:
         raise NotReady(f"“{photo_set}” is still being registered.")
     if not photo_set.photos.exists():
@@ -89,7 +93,7 @@ def create_run(
     based_on: TrainingRun | None = None,
     sweep: Sweep | None = None,
 ) -> TrainingRun:
-    """A run and its job, without asking whether there is one like it. Inside a transaction."""
+    """Create a run and its job inside a transaction, without looking for a run like it."""
     name = name[:100]
     job = enqueue(kind="trainer.train", title=f"Train “{name}”", by=by)
     run = TrainingRun.objects.create(

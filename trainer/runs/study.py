@@ -1,4 +1,4 @@
-"""What a run's pages show: curves, confusion matrix, galleries, how long the next run may take."""
+"""What a run's pages show: curves, confusion matrix, galleries, and how long the next run may take."""
 
 from __future__ import annotations
 
@@ -20,45 +20,45 @@ from trainer.runs.charts import Chart, line_chart
 from trainer.runs.settings_form import differences
 
 GALLERY = 12  # photos
-START = 10.0  # seconds of any run before its first photo: loading PyTorch
+START = 10.0  # seconds that any run takes to load PyTorch before its first photo
 
 
 def epoch_charts(epochs: list[Epoch]) -> list[Chart]:
-    """By epoch: loss, accuracies, learning rate, pace."""
+    """Charts over the epochs: loss, accuracies, learning rate, photos per second."""
     if not epochs:
         return []
-    reach = (min(1, epochs[0].number), max(epochs[-1].number, 2))
+    x_range = (min(1, epochs[0].number), max(epochs[-1].number, 2))
 
     def series(field: str) -> list[tuple[float, float]]:
         values = [(float(e.number), getattr(e, field)) for e in epochs]
         return [(number, value) for number, value in values if value is not None]
 
     accuracies = [("held-out", series("accuracy")), ("balanced", series("balanced_accuracy"))]
-    learned = series("train_accuracy")
+    train_accuracy = series("train_accuracy")
     charts = [
         line_chart(
             "Loss",
             [("training", series("loss")), ("held-out", series("test_loss"))],
             x_title="epoch",
-            x_range=reach,
+            x_range=x_range,
         ),
         line_chart(
             "Accuracy",
-            [*accuracies, *([("training", learned)] if learned else [])],
+            [*accuracies, *([("training", train_accuracy)] if train_accuracy else [])],
             x_title="epoch",
-            x_range=reach,
+            x_range=x_range,
             percent=True,
         ),
-        line_chart("Learning rate", [("rate", series("lr"))], x_title="epoch", x_range=reach),
+        line_chart("Learning rate", [("rate", series("lr"))], x_title="epoch", x_range=x_range),
         line_chart(
-            "Photos a second", [("photos", series("photos_per_second"))], x_title="epoch", x_range=reach
+            "Photos per second", [("photos", series("photos_per_second"))], x_title="epoch", x_range=x_range
         ),
     ]
     return [chart for chart in charts if chart]
 
 
-def running(run: TrainingRun) -> dict[str, Any] | None:
-    """The trainer's last report on the running epoch, with its loss; None before and after training."""
+def running_epoch(run: TrainingRun) -> dict[str, Any] | None:
+    """The engine's latest report on the running epoch, with a chart of its loss; None unless it trains."""
     live = run.live
     if not run.job.is_live or "step" not in live:
         return None
@@ -75,7 +75,7 @@ def running(run: TrainingRun) -> dict[str, Any] | None:
 
 
 def recipe_of(run: TrainingRun) -> Recipe:
-    """The run's recipe by today's settings: those that an older run did not know are the preset's."""
+    """The run's recipe in today's settings: those that an older run lacks are the preset's."""
     base = PRESETS[run.preset].recipe if run.preset in PRESETS else FROZEN
     settings = {name: value for name, value in run.recipe.items() if name in base.as_dict()}
     try:
@@ -85,7 +85,7 @@ def recipe_of(run: TrainingRun) -> Recipe:
 
 
 def ancestry(run: TrainingRun) -> dict[str, Any]:
-    """How the run differs from its preset and from the run it is based on; and what is based on it."""
+    """How the run differs from its preset and from the run it is based on, and the runs based on it."""
     preset = PRESETS.get(run.preset)
     variants = run.variants.select_related("job").order_by("pk")
     return {
@@ -96,7 +96,7 @@ def ancestry(run: TrainingRun) -> dict[str, Any]:
 
 
 def study(run: TrainingRun) -> dict[str, Any]:
-    """Everything under a finished run's curves. Eight queries at most, whatever the run's size."""
+    """Everything below a finished run's curves. At most eight queries, whatever the run's size."""
     report = run.report
     right = by_outcome(run.held_out.all(), right=True)
     wrong = by_outcome(run.held_out.all(), right=False)
@@ -105,10 +105,10 @@ def study(run: TrainingRun) -> dict[str, Any]:
     return {
         "reliability": bins,
         "reliability_chart": line_chart(
-            "How often it is right, by how sure it is",
+            "Share that is right, by confidence",
             [
                 ("measured", [(row["confidence"], row["accuracy"]) for row in bins]),
-                ("honest", [(0.0, 0.0), (1.0, 1.0)]),
+                ("ideal", [(0.0, 0.0), (1.0, 1.0)]),
             ],
             x_title="confidence",
             x_range=(0, 1),
@@ -124,7 +124,7 @@ def study(run: TrainingRun) -> dict[str, Any]:
         "right": right.select_related("photo__scene_class")[:GALLERY],
         "wrong": wrong.select_related("photo__scene_class")[:GALLERY],
         "coverage_chart": line_chart(
-            "Right among its suggestions, by how often it suggests",
+            "Precision of suggestions, by coverage",
             [("precision", coverage)],
             x_title="share of photos with a suggestion",
             x_range=(0, 1),
@@ -135,7 +135,7 @@ def study(run: TrainingRun) -> dict[str, Any]:
 
 
 def scene_costs(run: TrainingRun, most: int = 12) -> list[dict[str, Any]]:
-    """The scene classes whose photos are most often predicted otherwise, with their row of the mapping."""
+    """The scene classes whose photos are most often predicted wrongly, with their mapping entries."""
     rows = run.report.get("scene_costs", [])[:most]
     photos = run.report.get("test_photos") or 0
     errors = round(photos * (1 - (run.accuracy or 0.0))) or 1
@@ -156,27 +156,28 @@ def scene_costs(run: TrainingRun, most: int = 12) -> list[dict[str, Any]]:
     ]
 
 
-def target_of(run: TrainingRun, wanted: str) -> dict[str, Any] | None:
-    """The report's figures at the nearest target precision (in per cent); None if it has none."""
+def target_of(run: TrainingRun, text: str) -> dict[str, Any] | None:
+    """The report's figures at the target precision nearest to `text` (in per cent); None if it has none."""
     rows = run.report.get("targets") or []
     if not rows:
         return None
-    percent = int(wanted) if wanted.isdecimal() and len(wanted) < 4 else 90
+    percent = int(text) if text.isdecimal() and len(text) < 4 else 90
     row = min(rows, key=lambda row: abs(row["target"] * 100 - percent))
+    this_point = [(row["coverage"], row["precision"])] if row["precision"] is not None else []
     points = [(r["coverage"], r["precision"]) for r in rows if r["precision"] is not None]
-    spoken = sorted((label, t) for label, t in row["thresholds"].items() if t <= 1)
+    thresholds = sorted((label, t) for label, t in row["thresholds"].items() if t <= 1)
     return {
         **row,
         "percent": round(100 * row["target"]),
         "lowest": round(100 * rows[0]["target"]),
         "highest": round(100 * rows[-1]["target"]),
-        "spoken": spoken,
+        "spoken": thresholds,
         "silent": sorted(label for label, t in row["thresholds"].items() if t > 1),
         "chart": line_chart(
-            "Right among its suggestions, by how often it suggests",
+            "Precision of suggestions, by coverage",
             [
-                ("each target", points),
-                ("this one", [(row["coverage"], row["precision"])] if row["precision"] is not None else []),
+                ("all targets", points),
+                ("this target", this_point),
             ],
             x_title="share of photos with a suggestion",
             x_range=(0, 1),
@@ -186,16 +187,16 @@ def target_of(run: TrainingRun, wanted: str) -> dict[str, Any] | None:
 
 
 def by_outcome(held_out: QuerySet[HeldOutPrediction], *, right: bool) -> QuerySet[HeldOutPrediction]:
-    """Suggestions that fit, or the costly errors: a hashtag where another or none belongs.
+    """The suggestions that fit, or the costly errors: a hashtag where another one or none belongs.
 
-    `other` suggests nothing, so it is in neither.
+    A prediction of `other` suggests nothing, so it is in neither.
     """
     suggested = held_out.exclude(predicted=OTHER)
     return suggested.filter(true=F("predicted")) if right else suggested.exclude(true=F("predicted"))
 
 
 def confusion_rows(run_url: str, labels: list[str], counts: list[list[int]]) -> list[dict[str, Any]]:
-    """Rows of true labels with cells {count, share in per cent of the row, href, is_right, is_costly}."""
+    """A row per true label, with a cell per predicted label. `share` is in per cent of the row."""
     rows = []
     photos = reverse("trainer:run_photos", args=[run_url.rstrip("/").rpartition("/")[2]])
     for i, (true, row) in enumerate(zip(labels, counts, strict=True)):
@@ -217,7 +218,7 @@ def confusion_rows(run_url: str, labels: list[str], counts: list[list[int]]) -> 
 
 
 def bars(per_label: Counter[str], few: int = 0) -> list[dict[str, Any]]:
-    """Rows of a bar chart, the longest first; `few` marks labels with fewer photos than that."""
+    """Rows of a bar chart, the longest first. Labels with fewer than `few` photos are marked."""
     most = max(per_label.values(), default=1)
     return [
         {"label": label, "photos": n, "share": 100 * n / most, "other": label == OTHER, "few": n < few}
@@ -226,11 +227,14 @@ def bars(per_label: Counter[str], few: int = 0) -> list[dict[str, Any]]:
 
 
 def expected_seconds(photos: int) -> dict[str, float]:
-    """By recipe: from the newest finished runs here, by photo. Recipes that never ran here are not in it."""
+    """Preset → seconds that a run on so many photos is likely to take, judged by the newest runs here.
+
+    Presets that never ran here are missing.
+    """
     finished_runs = TrainingRun.objects.filter(job__state=Job.State.SUCCEEDED).select_related("job")
     rates: dict[str, list[float]] = {}
     for preset, report, job in [(run.preset, run.report, run.job) for run in finished_runs[:30]]:
-        used = report.get("train_photos", 0) + report.get("test_photos", 0)
-        if used and job.seconds:
-            rates.setdefault(preset, []).append(max(0.0, job.seconds - START) / used)
-    return {preset: START + median(some[:3]) * photos for preset, some in rates.items()}
+        count = report.get("train_photos", 0) + report.get("test_photos", 0)
+        if count and job.seconds:
+            rates.setdefault(preset, []).append(max(0.0, job.seconds - START) / count)
+    return {preset: START + median(rates_of[:3]) * photos for preset, rates_of in rates.items()}

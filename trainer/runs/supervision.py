@@ -1,4 +1,4 @@
-"""Training by a job: the engine trains in a process of its own, its events become rows."""
+"""Trains in a job: the engine runs in a process of its own, and its events become rows."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from django.db.models import Max
 from jobs.lease import Cancelled, JobError, Lease
 from jobs.processes import Event, run_process
 from trainer.models import Epoch, HeldOutPrediction, TestSet, TrainingRun
-from trainer.programs import engine
+from trainer.programs import engine_command
 from trainer.runs import disk
 
-LIVE_EVERY = 1.9  # seconds between writes of the running epoch: the engine tells of it every 2
+LIVE_EVERY = 1.9  # seconds between writes of the running epoch, which the engine reports every 2
 CURVE_POINTS = 200
 SPEED = ("loss", "lr", "photos_per_second", "memory_mb", "gpu_memory_mb")
 LIVE = ("epoch", "step", "steps", *SPEED, "seconds_left")
@@ -29,12 +29,12 @@ PHASES = {"reading": "Reading photos", "features": "Computing features", "export
 
 
 def supervise(lease: Lease) -> None:
-    """The job "trainer.train": the engine trains in a process of its own, its events become rows.
+    """The job "trainer.train": the engine runs in a process of its own, and its events become rows.
 
-    After a kill the engine goes on from its checkpoint; epochs written before are written over.
+    After a kill the engine continues from its checkpoint; epochs that it repeats overwrite their rows.
     """
     run = TrainingRun.objects.select_related("photo_set", "release").get(job=lease.job)
-    disk.make_room(beginning=run)
+    disk.make_room(next_run=run)
     run.folder.mkdir(parents=True, exist_ok=True)
     left_out = _write_manifest(run)
     with lease.fenced():
@@ -45,7 +45,7 @@ def supervise(lease: Lease) -> None:
     lease.beat(message="Starting the trainer")
     recorder = Recorder(lease, run)
     try:
-        run_process(lease, engine("train", task), recorder.record)
+        run_process(lease, engine_command("train", task), recorder.record)
     except (Cancelled, JobError):
         recorder.clear()
         raise
@@ -54,7 +54,7 @@ def supervise(lease: Lease) -> None:
 
 
 def _task(run: TrainingRun) -> dict[str, Any]:
-    """What the engine reads: see trainer.engine.training.run.RunJob."""
+    """The job file that the engine reads: see trainer.engine.training.run.RunJob."""
     task = {
         "recipe": run.recipe,
         "photos": str(run.folder / "manifest.csv"),
@@ -69,11 +69,11 @@ def _task(run: TrainingRun) -> dict[str, Any]:
 
 
 def _write_manifest(run: TrainingRun) -> dict[str, Any]:
-    """manifest.csv for the engine, labels from the frozen release. Returns what has no label there."""
+    """Write manifest.csv for the engine, with the labels of the frozen release. Returns what has no label."""
     labels = dict(run.release.labels.values_list("scene_key", "label"))
     left_out = 0
     unlabelled: set[str] = set()
-    used: set[str] = set()
+    labels_with_photos: set[str] = set()
     root = Path(run.photo_set.root)
     photos = run.photo_set.photos.order_by("pk").values_list("pk", "path", "scene_class__key")
     with (run.folder / "manifest.csv").open("w", newline="") as file:
@@ -81,14 +81,15 @@ def _write_manifest(run: TrainingRun) -> dict[str, Any]:
         rows.writerow(("photo_id", "path", "label", "scene_class"))
         for pk, path, key in photos.iterator():
             if label := labels.get(key):
-                used.add(label)
+                labels_with_photos.add(label)
                 rows.writerow((pk, root / path, label, key))
             else:
                 left_out += 1
                 unlabelled.add(key)
-    if len(used) < 2:
+    count = len(labels_with_photos)
+    if count < 2:
         raise JobError(
-            f"{run.photo_set} has photos of only {len(used)} label{'s' * (len(used) != 1)} of {run.release}: "
+            f"{run.photo_set} has photos of only {count} label{'s' * (count != 1)} of {run.release}: "
             "there is nothing to tell apart.",
             "Choose a photo set with classes of at least two hashtags (other counts as one).",
         )
@@ -96,14 +97,14 @@ def _write_manifest(run: TrainingRun) -> dict[str, Any]:
 
 
 def record(lease: Lease, run: TrainingRun, event: Event) -> None:
-    """Record a single event of the engine, independent of earlier ones."""
+    """Record a single event of the engine, without regard to earlier ones."""
     Recorder(lease, run).record(event)
 
 
 class Recorder:
-    """Writes the engine's events down: progress into the job, epochs into rows, the running one into `live`.
+    """Stores the engine's events: progress in the job, epochs in rows, the running epoch in `run.live`.
 
-    `run.live`, while it trains: epoch, step and steps (batches of the whole run), loss, lr,
+    While a run trains, `run.live` has epoch, step and steps (batches of the whole run), loss, lr,
     photos_per_second, memory_mb, gpu_memory_mb, seconds_left; `curve`, at most 200 [step, loss, lr];
     `saved`, the [epoch, batch] of the checkpoint. Every field may be missing.
     """
@@ -112,14 +113,14 @@ class Recorder:
         self.lease, self.run = lease, run
         self.unreadable = 0
         self.curve: list[list[float]] = run.live.get("curve", [])
-        self.saved: list[int] = run.live.get("saved", [])
-        self.written = -LIVE_EVERY  # when `live` was
+        self.checkpoint: list[int] = run.live.get("saved", [])
+        self.last_write = -LIVE_EVERY  # of `live`, in seconds of the monotonic clock
         self.counts_batches = False
-        self.reached = run.epochs.aggregate(last=Max("number"))["last"] or 0
+        self.last_epoch = run.epochs.aggregate(last=Max("number"))["last"] or 0
 
     def record(self, event: Event) -> None:
-        """Raises what Lease.beat and Lease.fenced raise. Unknown events are ignored."""
-        known: dict[str, Callable[[Event], None]] = {
+        """Store an event; unknown ones are ignored. Raises what Lease.beat and Lease.fenced raise."""
+        writers: dict[str, Callable[[Event], None]] = {
             "started": self._started,
             "progress": self._progress,
             "step": self._step,
@@ -129,17 +130,18 @@ class Recorder:
             "stopped_early": self._stopped_early,
             "waiting": self._waiting,
         }
-        if write := known.get(str(event.get("event"))):
+        if write := writers.get(str(event.get("event"))):
             write(event)
 
     def clear(self) -> None:
-        """Nothing runs any more; keep only what is needed to go on."""
+        """Training has stopped: keep only what is needed to continue."""
         with self.lease.fenced():
-            self._write_live({"curve": self.curve, "saved": self.saved} if self.curve or self.saved else {})
+            keeps_any = self.curve or self.checkpoint
+            self._write_live({"curve": self.curve, "saved": self.checkpoint} if keeps_any else {})
 
     def _started(self, event: Event) -> None:
         words = f"Training on {event['train']} photos, {event['test']} held out"
-        self.lease.beat(message=f"Going on: {words}" if event.get("resumed") else words)
+        self.lease.beat(message=f"Continuing: {words}" if event.get("resumed") else words)
 
     def _progress(self, event: Event) -> None:
         phase = str(event.get("phase", ""))
@@ -151,12 +153,12 @@ class Recorder:
         self.counts_batches = True
         self.curve = add_point(self.curve, [step, event["loss"], event.get("lr") or 0.0])
         now = time.monotonic()
-        if now - self.written >= LIVE_EVERY:
-            self.written = now
+        if now - self.last_write >= LIVE_EVERY:
+            self.last_write = now
             with self.lease.fenced():
                 self._write_live(
                     {name: event[name] for name in LIVE if name in event}
-                    | {"curve": self.curve, "saved": self.saved}
+                    | {"curve": self.curve, "saved": self.checkpoint}
                 )
         words = f"Epoch {event.get('epoch', '?')}, batches"
         self.lease.beat(step, steps, words, event.get("seconds_left"))
@@ -171,9 +173,9 @@ class Recorder:
             Epoch.objects.update_or_create(
                 run=self.run, number=number, defaults={name: event.get(name) for name in COLUMNS}
             )
-        # Only an epoch never reached before: a run that dies at the same place again and again must end.
-        if number > self.reached:
-            self.reached = number
+        # Only a new epoch is progress: a run that dies at the same place again and again must end.
+        if number > self.last_epoch:
+            self.last_epoch = number
             self.lease.progressed()
         if self.counts_batches:
             self.lease.beat(seconds_left=event.get("seconds_left"))
@@ -181,11 +183,11 @@ class Recorder:
             self.lease.beat(number, int(event.get("epochs") or 0), "Epochs", event.get("seconds_left"))
 
     def _saved(self, event: Event) -> None:
-        saved = [int(event.get("epoch") or 0), int(event.get("batch") or 0)]
-        if saved > self.saved:
-            self.saved = saved
+        checkpoint = [int(event.get("epoch") or 0), int(event.get("batch") or 0)]
+        if checkpoint > self.checkpoint:
+            self.checkpoint = checkpoint
             with self.lease.fenced():
-                self._write_live(self.run.live | {"saved": saved})
+                self._write_live(self.run.live | {"saved": checkpoint})
             self.lease.progressed()
 
     def _skipped(self, event: Event) -> None:
@@ -195,26 +197,28 @@ class Recorder:
         self.lease.beat(message=f"Stopped after epoch {event.get('epoch')}: {event.get('reason', '')}")
 
     def _waiting(self, event: Event) -> None:
-        self.lease.beat(message=str(event.get("reason") or "Another trainer still has this run's folder"))
+        self.lease.beat(
+            message=str(event.get("reason") or "Another trainer is still using this run's folder")
+        )
 
 
 def add_point(curve: list[list[float]], point: list[float]) -> list[list[float]]:
-    """The curve with one more point [step, …]: at most CURVE_POINTS of them, evenly spread over the steps.
+    """The curve with one more point [step, …]: at most CURVE_POINTS points, spread evenly over the steps.
 
-    A run that goes on from its checkpoint repeats steps: what the curve has from there on is dropped.
+    A run that continues from its checkpoint repeats steps: the old points from there on are dropped.
     """
-    curve = [known for known in curve if known[0] < point[0]]
+    curve = [earlier for earlier in curve if earlier[0] < point[0]]
     span = point[0] - curve[0][0] if curve else 0
     if curve and (point[0] - curve[-1][0]) * CURVE_POINTS < span:
         return curve
     curve = [*curve, point]
     if len(curve) <= CURVE_POINTS:
         return curve
-    thinned = curve[:1]
-    for known in curve[1:]:
-        if (known[0] - thinned[-1][0]) * CURVE_POINTS >= 2 * span:
-            thinned.append(known)
-    return thinned
+    sparse_curve = curve[:1]
+    for candidate in curve[1:]:
+        if (candidate[0] - sparse_curve[-1][0]) * CURVE_POINTS >= 2 * span:
+            sparse_curve.append(candidate)
+    return sparse_curve
 
 
 def _keep_results(lease: Lease, run: TrainingRun, left_out: dict[str, Any]) -> None:
@@ -247,7 +251,7 @@ def _keep_results(lease: Lease, run: TrainingRun, left_out: dict[str, Any]) -> N
 def _test_set(
     held_out: Sequence[HeldOutPrediction], digests: dict[int, str]
 ) -> tuple[TestSet | None, bytes | None]:
-    """Which photos the run was measured on, and a bit for each, in the order of their keys: was it right?"""
+    """The photos the run was measured on, and a bit for each in the order of their keys: was it right?"""
     if not held_out:
         return None, None
     keys = np.array([int(digests[row.photo_id][:16], 16) for row in held_out], np.uint64)

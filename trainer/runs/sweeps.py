@@ -1,4 +1,4 @@
-"""Sweeps: a table of the thesis, or one recipe over several splits or seeds, launched together."""
+"""Launches sweeps: runs of a table of the thesis, or of one recipe over several splits or seeds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from trainer.runs.start import REPEATED_CLICK, create_run, lock_photo_set
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
-MOST = 120  # runs of one sweep: weeks of a GPU already
+MOST = 120  # runs of one sweep: these alone take weeks on a GPU
 SPLITS: dict[str, tuple[str, ...]] = {
     "sun": tuple(f"sun-{n:02d}" for n in range(1, 11)),
     "fold5": tuple(f"fold-{n}-of-5" for n in range(1, 6)),
@@ -31,37 +31,37 @@ SPLITS: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedRun:
     preset: str
     recipe: Recipe
-    words: str  # what tells it from the others of its preset
+    words: str  # what distinguishes it from the other runs of its preset
 
 
-def plan(*, presets: Sequence[str], splits: str, seeds: int, changes: Mapping[str, Any]) -> list[Planned]:
-    """The runs of a sweep, in the presets' order: each preset, over each split, by each seed.
+def plan(*, presets: Sequence[str], splits: str, seeds: int, changes: Mapping[str, Any]) -> list[PlannedRun]:
+    """The runs of a sweep, in the order of the presets: each preset with each split and each seed.
 
-    Raises RecipeError, whose message names the preset, where a change does not go with one, or for too many.
+    Raises RecipeError for no runs or too many, and, naming the preset, for a change that does not suit it.
     """
-    planned = []
+    runs = []
     for name in (name for name in PRESETS if name in presets):
         base = PRESETS[name].recipe.as_dict() | dict(changes)
         for split in SPLITS.get(splits, ("",)):
             for seed in range(seeds):
-                own: dict[str, Any] = {"split": split} if split else {}
+                own_settings: dict[str, Any] = {"split": split} if split else {}
                 if seeds > 1:
-                    own["seed"] = seed
+                    own_settings["seed"] = seed
                 try:
-                    recipe = Recipe.from_dict(base | own)
+                    recipe = Recipe.from_dict(base | own_settings)
                 except RecipeError as error:
                     words = error.message.removeprefix(f"{error.field}: ")
                     raise RecipeError(error.field, f"{PRESETS[name].title}: {words}") from error
                 words = ", ".join([split] * bool(split) + [f"seed {seed}"] * (seeds > 1))
-                planned.append(Planned(name, recipe, words))
-    if not planned:
-        raise RecipeError("presets", "choose one at least")
-    if len(planned) > MOST:
-        raise RecipeError("presets", f"these are {len(planned)} runs; {MOST} are the most at once")
-    return planned
+                runs.append(PlannedRun(name, recipe, words))
+    if not runs:
+        raise RecipeError("presets", "choose at least one")
+    if len(runs) > MOST:
+        raise RecipeError("presets", f"these are {len(runs)} runs; a sweep has at most {MOST}")
+    return runs
 
 
 @transaction.atomic
@@ -69,16 +69,16 @@ def start_sweep(
     *,
     photo_set: PhotoSet,
     release: Release,
-    planned: Sequence[Planned],
+    planned_runs: Sequence[PlannedRun],
     name: str,
     by: AbstractBaseUser | None,
 ) -> Sweep:
-    """All runs in the queue, or none. The same wish of the same person within seconds is one sweep.
+    """Put all runs into the queue, or none. A repeated click within seconds gives the same sweep.
 
-    Raises NotReady for a photo set that holds no photo yet.
+    Raises NotReady for a photo set without photos.
     """
     photo_set = lock_photo_set(photo_set)
-    recipes = [(one.preset, one.recipe.as_dict()) for one in planned]
+    recipes = [(one.preset, one.recipe.as_dict()) for one in planned_runs]
     recent = Sweep.objects.filter(
         created_by_id=by.pk if by else None, created_at__gte=timezone.now() - REPEATED_CLICK
     )
@@ -87,7 +87,7 @@ def start_sweep(
         if list(runs.values_list("preset", "recipe")) == recipes:
             return sweep
     sweep = Sweep.objects.create(name=name[:100], created_by_id=by.pk if by else None)
-    for one in planned:
+    for one in planned_runs:
         title = PRESETS[one.preset].title
         create_run(
             photo_set=photo_set,
@@ -116,7 +116,7 @@ def retry_ended(*, sweep: Sweep, by: AbstractBaseUser | None) -> int:
 
 
 def summaries(runs: Sequence[TrainingRun]) -> list[dict[str, Any]]:
-    """Where a preset was run several times: mean and standard deviation (n − 1) of both accuracies."""
+    """Mean and standard deviation (n − 1) of both accuracies, for presets with several finished runs."""
     rows = []
     for name in dict.fromkeys(run.preset for run in runs):
         finished_runs = [run for run in runs if run.preset == name and run.accuracy is not None]

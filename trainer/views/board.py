@@ -1,4 +1,4 @@
-"""TensorBoard of a run, behind the site's own sign-in: the program itself listens on this machine only."""
+"""TensorBoard of a run, behind the site's own sign-in: TensorBoard itself listens on this machine only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from jobs.request import Request
 from trainer.models import TrainingRun
 from trainer.runs import boards
 
-PASSED = ("Content-Type", "Content-Encoding", "Cache-Control", "Content-Security-Policy", "Location")
+FORWARDED_HEADERS = (
+    *("Content-Type", "Content-Encoding", "Cache-Control"),
+    *("Content-Security-Policy", "Location"),
+)
 
 
 @require_POST
@@ -33,9 +36,9 @@ def open_board(request: Request, pk: int) -> Response:
     return redirect("trainer:board", pk)
 
 
-# TensorBoard asks for its data by POST without our token. It only reads, and the sign-in is checked here.
+# TensorBoard requests its data by POST without our token. It only reads, and the sign-in is checked here.
 @csrf_exempt
-@csp_exempt()  # type: ignore[arg-type]  # its own policy is passed on: it needs scripts that our pages do not
+@csp_exempt()  # type: ignore[arg-type]  # TensorBoard's own policy is sent: it needs scripts, our pages do not
 @require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("trainer.view_trainingrun", raise_exception=True)
 def board(request: Request, pk: int, path: str) -> HttpResponseBase:
@@ -55,11 +58,11 @@ def board(request: Request, pk: int, path: str) -> HttpResponseBase:
         )
     except (OSError, HTTPException):
         return Response("TensorBoard does not answer.", status=502, content_type="text/plain")
-    passed = StreamingHttpResponse(_chunks(answer), status=answer.status)
-    for name in PASSED:
+    response = StreamingHttpResponse(_chunks(answer), status=answer.status)
+    for name in FORWARDED_HEADERS:
         if value := answer.headers.get(name):
-            passed[name] = value
-    return passed
+            response[name] = value
+    return response
 
 
 def _chunks(answer: HTTPResponse) -> Iterator[bytes]:

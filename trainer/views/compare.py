@@ -17,7 +17,7 @@ from trainer.runs.comparison import Row
 from trainer.runs.mcnemar import Test, against
 
 COLUMNS = (
-    # name for sorting, words, is it a number, how a first click sorts
+    # name for sorting, heading, whether it is a number, how a first click sorts
     ("name", "Run", False, "name"),
     ("preset", "preset", False, "preset"),
     ("state", "State", False, "state"),
@@ -34,7 +34,7 @@ COLUMNS = (
 @require_GET
 @permission_required("trainer.view_trainingrun", raise_exception=True)
 def compare(request: Request) -> HttpResponse:
-    """Any number of runs; the table, the curves and the tests are of one page of them."""
+    """Compare any number of runs. The table, the curves and the tests cover one page of them."""
     choice = choose.read_choice(request.GET)
     rows = comparison.read_rows(choice)
     context: dict[str, Any] = {
@@ -47,66 +47,68 @@ def compare(request: Request) -> HttpResponse:
     best = comparison.best_of(rows)
     base = next((row for row in rows if str(row.pk) == request.GET.get("base")), best)
     sort, everything = request.GET.get("sort", ""), request.GET.get("settings") == "all"
-    kept = {"sort": sort, "base": "" if base is best else base.pk, "settings": "all" * everything}
+    query = {"sort": sort, "base": "" if base is best else base.pk, "settings": "all" * everything}
     if by_epoch := sort.removeprefix("-") == "best_epoch":
         comparison.add_best_epochs(rows)
     page = Paginator(comparison.ordered(rows, sort), comparison.PAGE).get_page(request.GET.get("page"))
-    shown: list[Row] = list(page)
+    page_rows: list[Row] = list(page)
     if not by_epoch:
-        comparison.add_best_epochs(shown)
-    tests = against(base.pk, [row.pk for row in shown if row is not base])
-    context |= _page_parts(rows, shown, base, everything=everything) | {
+        comparison.add_best_epochs(page_rows)
+    tests = against(base.pk, [row.pk for row in page_rows if row is not base])
+    context |= _page_parts(rows, page_rows, base, everything=everything) | {
         "page": page,
-        "lines": [_line(choice, row, tests, kept) for row in shown],
-        "columns": _columns(choice, sort, kept),
-        "switch": comparison.address(choice, **kept | {"settings": "" if everything else "all"}),
+        "lines": [_line(choice, row, tests, query) for row in page_rows],
+        "columns": _columns(choice, sort, query),
+        "switch": comparison.address(choice, **query | {"settings": "" if everything else "all"}),
         "made": sum(not test.reason for test in tests.values()),
         "most": choose.MOST if len(rows) == choose.MOST else None,
     }
     return render(request, "trainer/compare.html", context)
 
 
-def _page_parts(rows: list[Row], shown: list[Row], base: Row, *, everything: bool) -> dict[str, Any]:
-    """Curves, settings and hashtags under the table of the shown rows."""
-    picked = comparison.pick(shown, base)
-    drawn = [base, *(row for row in shown[: compare_curves.DRAWN] if row is not base)]
-    few = len(rows) <= comparison.PICKED
+def _page_parts(rows: list[Row], page_rows: list[Row], base: Row, *, everything: bool) -> dict[str, Any]:
+    """The curves, settings and hashtags below the table of one page of rows."""
+    color_rows = comparison.assign_colors(page_rows, base)
+    curve_rows = [base, *(row for row in page_rows[: compare_curves.MAX_LINES] if row is not base)]
+    few = len(rows) <= comparison.COLORS
     return {
         "base": base,
-        "picked": picked,
-        "drawn": drawn,
-        "uncoloured": sum(row.color is None for row in drawn),
-        "charts": compare_curves.curve_charts(drawn, compare_curves.read_curves(drawn)),
+        "picked": color_rows,
+        "drawn": curve_rows,
+        "uncoloured": sum(row.color is None for row in curve_rows),
+        "charts": compare_curves.curve_charts(curve_rows, compare_curves.read_curves(curve_rows)),
         "few": few,
         "everything": everything,
-        "settings": comparison.setting_rows(shown, base, everything=everything) if few else [],
+        "settings": comparison.setting_rows(page_rows, base, everything=everything) if few else [],
         "values": [] if few else comparison.setting_values(rows, everything=everything),
-        "recalls": comparison.recall_rows(picked),
-        "flatters": any(row.flatters_itself for row in shown),
-        "any_thesis": any(row.thesis for row in shown),
+        "recalls": comparison.recall_rows(color_rows),
+        "flatters": any(row.flatters_itself for row in page_rows),
+        "any_thesis": any(row.thesis for row in page_rows),
     }
 
 
-def _line(choice: Choice, row: Row, tests: dict[int, Test], kept: dict[str, Any]) -> dict[str, Any]:
+def _line(choice: Choice, row: Row, tests: dict[int, Test], query: dict[str, Any]) -> dict[str, Any]:
     return {
         "row": row,
         "test": tests.get(row.pk),
-        "as_base": comparison.address(choice, **kept | {"base": row.pk}),
+        "as_base": comparison.address(choice, **query | {"base": row.pk}),
         "without": comparison.address(
-            choice, **kept | {"base": "" if row.is_base else kept["base"], "without": row.pk}
+            choice, **query | {"base": "" if row.is_base else query["base"], "without": row.pk}
         ),
     }
 
 
-def _columns(choice: Choice, sort: str, kept: dict[str, Any]) -> list[dict[str, Any]]:
+def _columns(choice: Choice, sort: str, query: dict[str, Any]) -> list[dict[str, Any]]:
     """Headings of the table: a click sorts, a second one reverses the order."""
-    heads = []
+    columns = []
     for name, words, number, first in COLUMNS:
-        turned = first.removeprefix("-") if first.startswith("-") else f"-{first}"
+        reverse = first.removeprefix("-") if first.startswith("-") else f"-{first}"
         column: dict[str, Any] = {"words": words, "number": number}
         if name:
-            column["href"] = comparison.address(choice, **kept | {"sort": turned if sort == first else first})
+            column["href"] = comparison.address(
+                choice, **query | {"sort": reverse if sort == first else first}
+            )
         if name and sort.removeprefix("-") == name:
             column["sorted"] = "descending" if sort.startswith("-") else "ascending"
-        heads.append(column)
-    return heads
+        columns.append(column)
+    return columns

@@ -1,4 +1,4 @@
-"""Delete a run, a model or a sweep: a page that lists what would go, and asks."""
+"""Delete a run, a model or a sweep: a page lists what would be deleted, and asks for confirmation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trainer import deleting
 from trainer.deleting import Plan, PlanChanged, Refused
 from trainer.models import Sweep, TrainedModel, TrainingRun
 
-Shown = TrainingRun | TrainedModel | Sweep
+Deletable = TrainingRun | TrainedModel | Sweep
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -53,17 +53,17 @@ def _delete(
     if request.method == "POST" and not rows.filter(pk=pk).exists():
         messages.info(request, f"This {kind} is deleted already.")
         return redirect(afterwards)
-    shown: Shown = get_object_or_404(rows, pk=pk)
+    target: Deletable = get_object_or_404(rows, pk=pk)
     page = partial(render, request, "trainer/model_delete.html")
-    context = {"shown": shown, "url": shown.get_absolute_url(), "kind": kind, "back": afterwards}
+    context = {"shown": target, "url": target.get_absolute_url(), "kind": kind, "back": afterwards}
     if request.method != "POST":
-        return page(context | {"plan": plan(shown)})
-    name = str(shown)
+        return page(context | {"plan": plan(target)})
+    name = str(target)
     try:
-        delete(**{kind: shown}, seen=request.POST.get("seen", ""), by=request.user)
+        delete(**{kind: target}, seen=request.POST.get("seen", ""), by=request.user)
     except PlanChanged as changed:
         return page(context | {"plan": changed.plan, "changed": str(changed)}, status=409)
     except Refused:
-        return page(context | {"plan": plan(shown)}, status=409)
+        return page(context | {"plan": plan(target)}, status=409)
     messages.success(request, f"“{name}” is deleted.")
     return redirect(afterwards)

@@ -1,4 +1,4 @@
-"""Models: look at one, make it the active one, go back. And try the active one on a photo."""
+"""Models: show one, make it the active one, roll back, and try the active one on a photo."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def model(request: Request, pk: int) -> HttpResponse:
 
 
 def _lineage(manifest: dict[str, Any]) -> list[tuple[str, str]]:
-    """The lineage in the manifest. Imported files may hold anything there, so it becomes short text."""
+    """The lineage in the manifest, as short text: an imported file may contain anything there."""
     lineage = manifest.get("lineage")
     if not isinstance(lineage, dict):
         return []
@@ -88,13 +88,13 @@ def _lineage(manifest: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _facts(manifest: dict[str, Any]) -> list[tuple[str, str]]:
-    """The manifest's plain values, in words; its lists and tables have places of their own."""
+    """The manifest's single values, formatted; its lists and tables are shown elsewhere on the page."""
     metrics, held_out = manifest.get("metrics", {}), manifest.get("held_out", {})
     facts = [
         ("accuracy", _rounded(metrics.get("accuracy"))),
         ("balanced accuracy", _rounded(metrics.get("balanced_accuracy"))),
-        ("speaks about", _percent(held_out.get("coverage"), " of photos")),
-        ("and is then right", _percent(held_out.get("precision"))),
+        ("suggests for", _percent(held_out.get("coverage"), " of photos")),
+        ("suggestions that are right", _percent(held_out.get("precision"))),
         ("labels", str(len(manifest.get("labels", [])))),
         ("temperature", _rounded(manifest.get("temperature"))),
         ("checked photos", str(manifest.get("checked_photos", ""))),
@@ -127,8 +127,8 @@ def in_ten(manifest: dict[str, Any]) -> str:
 
 def _replacing(request: Request) -> int | None:
     """The promotion that was active when the page was loaded."""
-    shown = request.POST.get("replacing", "")
-    return int(shown) if shown.isdecimal() and len(shown) < 18 else None
+    text = request.POST.get("replacing", "")
+    return int(text) if text.isdecimal() and len(text) < 18 else None
 
 
 @require_POST
@@ -140,7 +140,7 @@ def promote(request: Request, pk: int) -> HttpResponse:
     except (start.NotReady, promotion.ActiveModelChanged) as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, f"“{model}” is the active model.")
+        messages.success(request, f"“{model}” is the active model now.")
     return redirect(model)
 
 
@@ -148,11 +148,11 @@ def promote(request: Request, pk: int) -> HttpResponse:
 @permission_required("trainer.add_promotion", raise_exception=True)
 def roll_back(request: Request) -> HttpResponse:
     try:
-        back = promotion.roll_back(by=request.user, replacing=_replacing(request))
+        rollback = promotion.roll_back(by=request.user, replacing=_replacing(request))
     except (start.NotReady, promotion.ActiveModelChanged) as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, f"Back to “{back.model}”: it is the active model again.")
+        messages.success(request, f"“{rollback.model}” is the active model again.")
     return redirect("trainer:models")
 
 
@@ -165,13 +165,13 @@ def rename(request: Request, pk: int) -> HttpResponse:
     except start.NotReady as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, f"It is called “{model}” now.")
+        messages.success(request, f"The model is now called “{model}”.")
     return redirect(model)
 
 
 @permission_required("trainer.suggest", raise_exception=True)
 def suggest(request: Request) -> HttpResponse:
-    """Try the active model: the page shows the answer, the photo is not kept."""
+    """Try the active model on a photo. The page shows the answer; the photo is not kept."""
     active = serving.active_model()
     form = SuggestForm(request.POST or None, request.FILES or None)
     context: dict[str, Any] = {"form": form, "active": active}
@@ -186,7 +186,7 @@ def suggest(request: Request) -> HttpResponse:
                 context |= answer
                 status = 200
     template = "trainer/_suggestion.html" if request.htmx else "trainer/suggest.html"
-    # htmx swaps only what came back as a success
+    # htmx swaps in only successful responses.
     return render(request, template, context, status=200 if request.htmx else status)
 
 
@@ -209,7 +209,7 @@ def _answer(form: SuggestForm, active: TrainedModel) -> dict[str, Any] | None:
 
 
 def _picture(content: bytes) -> str:
-    """The photo, small, as a data URL: nothing is stored to show it."""
+    """A small copy of the photo as a data URL, so that nothing needs to be stored to show it."""
     out = io.BytesIO()
     open_within(content, (640, 640)).save(out, "JPEG", quality=80)
     return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()

@@ -23,11 +23,11 @@ from trainer.registry import packages
 def download(request: Request, pk: int) -> HttpResponseBase:
     model = get_object_or_404(TrainedModel, pk=pk)
     if not model.is_ready:
-        raise Http404("It is not exported yet.")
+        raise Http404("The model is not exported yet.")
     try:
         pieces = packages.stream_package(model)
     except FileNotFoundError as error:
-        raise Http404("Its file is not there any more.") from error
+        raise Http404("The model's file is missing.") from error
     name = packages.package_name(model)
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return StreamingHttpResponse(pieces, content_type="application/zip", headers=headers)
@@ -46,14 +46,16 @@ def import_model(request: Request) -> HttpResponse:
         if (upload.size or 0) > settings.MAX_MODEL_BYTES:
             limit = filesizeformat(settings.MAX_MODEL_BYTES)
             raise packages.BadPackage(
-                f"The file has {filesizeformat(upload.size or 0)}; uploads end at {limit} (MAX_MODEL_MB)."
+                f"The file is {filesizeformat(upload.size or 0)}; the limit is {limit} (MAX_MODEL_MB)."
             )
         before = TrainedModel.objects.count()
         model = packages.import_model(file=upload.file, file_name=upload.name or "", by=request.user)  # type: ignore[arg-type]
     except packages.BadPackage as error:
         return render(request, "trainer/model_import.html", context | {"error": str(error)}, status=422)
     if TrainedModel.objects.count() > before:
-        messages.success(request, f"“{model}” is here, checked on a made-up photo. It is not active yet.")
+        messages.success(
+            request, f"“{model}” was imported and checked on a synthetic photo. It is not active yet."
+        )
     else:
-        messages.info(request, f"This model is here already: “{model}”.")
+        messages.info(request, f"This model is already here: “{model}”.")
     return redirect(model)

@@ -67,11 +67,11 @@ def _register(request: Request, data: dict[str, Any]) -> PhotoSet:
             return register_folder(name=data["name"], folder=folder, by=by)
         return register_upload(name=data["name"], upload=data["tar"], by=by)
     except NameTaken:
-        just_now = PhotoSet.objects.filter(
+        first_click = PhotoSet.objects.filter(
             name=data["name"], created_by_id=by.pk, created_at__gte=timezone.now() - REPEATED_CLICK
         ).first()
-        if just_now and (just_now.source == str(folder) or data["tar"]):
-            return just_now  # the second of two clicks arrives where the first one did
+        if first_click and (first_click.source == str(folder) or data["tar"]):
+            return first_click  # the second of two clicks leads to the same page
         raise
 
 
@@ -96,7 +96,7 @@ def photo_set(request: Request, pk: int) -> HttpResponse:
 
 
 def _examples(photo_set: PhotoSet, count: int = 12) -> list[ScenePhoto]:
-    """The first photo of classes spread evenly over the set."""
+    """The first photo of each of `count` classes, spread evenly over the set."""
     by_class = photo_set.photos.order_by("scene_class__key").values("scene_class__key")
     first = list(by_class.annotate(first=Min("pk")).values_list("first", flat=True))
     step = max(1, len(first) / count)
@@ -106,7 +106,7 @@ def _examples(photo_set: PhotoSet, count: int = 12) -> list[ScenePhoto]:
 
 
 def _etag(request: Request, pk: int, **kwargs: Any) -> str | None:
-    """None where the file is gone: a browser with a copy must not be told that it is unchanged."""
+    """None if the file is gone: a browser with a copy must not be told that it is unchanged."""
     scene_photo = ScenePhoto.objects.filter(pk=pk).select_related("photo_set").first()
     return f'"{scene_photo.sha256[:32]}"' if scene_photo and scene_photo.file.is_file() else None
 
@@ -115,7 +115,7 @@ def _etag(request: Request, pk: int, **kwargs: Any) -> str | None:
 @permission_required("trainer.view_photoset", raise_exception=True)
 @condition(etag_func=_etag)
 def photo(request: Request, pk: int, small: bool = False) -> HttpResponseBase:
-    """A photo as it is, or small for a gallery. A file's content never changes, so browsers keep it."""
+    """A photo as it is, or a small copy for a gallery. Its content never changes, so browsers keep it."""
     scene_photo = get_object_or_404(ScenePhoto.objects.select_related("photo_set"), pk=pk)
     if not scene_photo.file.is_file() or not is_inside(scene_photo.file, Path(scene_photo.photo_set.root)):
         raise Http404("The file is gone from its folder.")

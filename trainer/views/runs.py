@@ -1,4 +1,4 @@
-"""Training runs: start one, watch it, look at what it learned."""
+"""Training runs: list them, watch one, look at its results, export it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def runs(request: Request) -> HttpResponse:
 @require_GET
 @permission_required("trainer.view_trainingrun", raise_exception=True)
 def run(request: Request, pk: int) -> HttpResponse:
-    """The page of a run; for htmx its epochs, as long as it trains."""
+    """The page of a run. For htmx only its epochs, while it trains, or its figures at a target precision."""
     run = get_object_or_404(
         TrainingRun.objects.select_related(
             "job", "photo_set", "release", "created_by", "based_on", "sweep"
@@ -55,7 +55,7 @@ def run(request: Request, pk: int) -> HttpResponse:
         "run": run,
         "epochs": epochs,
         "charts": study.epoch_charts(epochs),
-        "running": study.running(run),
+        "running": study.running_epoch(run),
     }
     if request.htmx and "target" in request.GET:
         context["target"] = study.target_of(run, request.GET["target"])

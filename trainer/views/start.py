@@ -20,13 +20,13 @@ from trainer.runs import start, study
 from trainer.runs.settings_form import SettingsForm, differences
 
 Row = TypeVar("Row", PhotoSet, Release)
-FEW = 10  # photos of a label under which a fifth of them says little
+FEW = 10  # photos of a label; with fewer, the fifth held out says little about it
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("trainer.add_trainingrun", raise_exception=True)
 def new_run(request: Request) -> HttpResponse:
-    """The form; for htmx only the part that a choice changes."""
+    """The form; for htmx only the part that changes with a choice."""
     if request.method == "POST":
         return _start(request)
     source = _source(request.GET.get("based_on", ""))
@@ -39,12 +39,12 @@ def new_run(request: Request) -> HttpResponse:
 def _start(request: Request) -> HttpResponse:
     form = RunForm(request.POST)
     preset = request.POST.get("preset", "")
-    recipe, filled_preset = _filled(request.POST.get("filled_from", preset))
-    base = PRESETS[preset].recipe if preset in PRESETS and preset != filled_preset else recipe
-    # Without its first field the settings were not on the page: the preset is meant as it is.
-    sent = "filled_from" in request.POST
-    settings = SettingsForm(recipe, base, request.POST if sent else None)
-    if form.is_valid() and (not sent or settings.is_valid()):
+    recipe, form_preset = _read_origin(request.POST.get("filled_from", preset))
+    base = PRESETS[preset].recipe if preset in PRESETS and preset != form_preset else recipe
+    # Without this field the settings were not on the page, so the preset is used unchanged.
+    has_settings = "filled_from" in request.POST
+    settings = SettingsForm(recipe, base, request.POST if has_settings else None)
+    if form.is_valid() and (not has_settings or settings.is_valid()):
         try:
             run = start.start_run(
                 by=request.user,
@@ -59,14 +59,14 @@ def _start(request: Request) -> HttpResponse:
 
 
 def _source(pk: str, *, strict: bool = True) -> TrainingRun | None:
-    """The run that the new one is to be based on. Raises Http404 if it is asked for and is not there."""
+    """The run that the new one is based on. Raises Http404 if `strict` and there is no such run."""
     run = TrainingRun.objects.filter(pk=int(pk)).first() if pk.isdecimal() and len(pk) < 18 else None
     if pk and not run and strict:
         raise Http404
     return run
 
 
-def _initial(asked: QueryDict, source: TrainingRun | None) -> dict[str, Any]:
+def _initial(query: QueryDict, source: TrainingRun | None) -> dict[str, Any]:
     newest = PhotoSet.objects.with_photos().first()
     initial = {
         "photo_set": newest.pk if newest else None,
@@ -79,44 +79,45 @@ def _initial(asked: QueryDict, source: TrainingRun | None) -> dict[str, Any]:
         initial |= {"release": source.release_id, "name": source.name, "based_on": source.pk}
         initial |= {"photo_set": source.photo_set_id} if usable else {}
         initial |= {"preset": source.preset} if source.preset in PRESETS else {}
-    wanted = {name: asked[name] for name in ("photo_set", "release", "preset") if asked.get(name)}
-    return initial | wanted | ({"name": asked["name"]} if "name" in asked else {})
+    choices = {name: query[name] for name in ("photo_set", "release", "preset") if query.get(name)}
+    return initial | choices | ({"name": query["name"]} if "name" in query else {})
 
 
-def _settings(asked: QueryDict, preset: str, source: TrainingRun | None) -> SettingsForm:
-    """The settings as typed so far, or filled in again because another preset was chosen."""
-    if "filled_from" in asked:
-        recipe, filled_preset = _filled(asked.get("filled_from", ""))
-        if filled_preset == preset:
-            form = SettingsForm(recipe, data=asked)
+def _settings(query: QueryDict, preset: str, source: TrainingRun | None) -> SettingsForm:
+    """The settings as typed so far; filled in afresh if another preset was chosen."""
+    if "filled_from" in query:
+        recipe, form_preset = _read_origin(query.get("filled_from", ""))
+        if form_preset == preset:
+            form = SettingsForm(recipe, data=query)
             form.is_valid()
             return form
-        return SettingsForm(_filled(preset)[0])
-    return SettingsForm(study.recipe_of(source) if source and "preset" not in asked else _filled(preset)[0])
+        return SettingsForm(_read_origin(preset)[0])
+    keeps_recipe = source and "preset" not in query
+    return SettingsForm(study.recipe_of(source) if source and keeps_recipe else _read_origin(preset)[0])
 
 
-def _filled(words: str) -> tuple[Recipe, str]:
-    """What the settings were filled from, "preset" or "run:preset", and the preset chosen then."""
-    pk, _, preset = words.rpartition(":")
+def _read_origin(text: str) -> tuple[Recipe, str]:
+    """The recipe that filled the settings and the preset chosen then, from "preset" or "run:preset"."""
+    pk, _, preset = text.rpartition(":")
     if pk and (source := _source(pk, strict=False)):
         return study.recipe_of(source), preset
     return PRESETS.get(preset, PRESETS[DEFAULT_PRESET]).recipe, preset
 
 
 def _context(
-    form: RunForm, settings: SettingsForm, source: TrainingRun | None, asked: QueryDict
+    form: RunForm, settings: SettingsForm, source: TrainingRun | None, query: QueryDict
 ) -> dict[str, Any]:
     photo_sets, releases = list(PhotoSet.objects.with_photos()), list(Release.objects.all())
-    photo_set = chosen(form["photo_set"].value(), photo_sets)
-    release = chosen(form["release"].value(), releases)
+    photo_set = _find_row(form["photo_set"].value(), photo_sets)
+    release = _find_row(form["release"].value(), releases)
     preset = str(form["preset"].value())
-    filled_from = asked.get("filled_from", "")
+    filled_from = query.get("filled_from", "")
     if filled_from.rpartition(":")[2] != preset and not form.is_bound:
-        filled_from = f"{source.pk}:{preset}" if source and "filled_from" not in asked else preset
+        filled_from = f"{source.pk}:{preset}" if source and "filled_from" not in query else preset
     context: dict[str, Any] = {
         "form": form,
         "settings": settings,
-        "settings_open": bool(settings.errors) or asked.get("settings") == "open",
+        "settings_open": bool(settings.errors) or query.get("settings") == "open",
         "filled_from": filled_from or preset,
         "source": source,
         "chosen_preset": preset,
@@ -127,14 +128,14 @@ def _context(
     }
     if preset in PRESETS and not settings.errors:
         context["changed"] = differences(settings.recipe.as_dict(), PRESETS[preset].recipe.as_dict())
-    context |= learns_from(photo_set, release)
+    context |= training_photos(photo_set, release)
     seconds = study.expected_seconds(context.get("photos", 0))
     context["preset_groups"] = preset_groups(seconds)
     return context
 
 
-def learns_from(photo_set: PhotoSet | None, release: Release | None) -> dict[str, Any]:
-    """Photos by hashtag, and what has no label: shown before a run is started."""
+def training_photos(photo_set: PhotoSet | None, release: Release | None) -> dict[str, Any]:
+    """Photos per hashtag and photos without a label, shown before a run is started."""
     if not photo_set or not release:
         return {}
     labels = dict(release.labels.values_list("scene_key", "label"))
@@ -150,7 +151,7 @@ def learns_from(photo_set: PhotoSet | None, release: Release | None) -> dict[str
 
 
 def preset_groups(seconds: dict[str, float]) -> list[dict[str, Any]]:
-    """The everyday presets, then the thesis's tables, each with what such a run took here."""
+    """The everyday presets, then the thesis's tables, each preset with the seconds such a run takes here."""
     groups: dict[int, list[dict[str, Any]]] = {}
     for preset in PRESETS.values():
         table = preset.thesis.table if preset.thesis else 0
@@ -159,5 +160,5 @@ def preset_groups(seconds: dict[str, float]) -> list[dict[str, Any]]:
     return [{"table": table, "title": words[table], "rows": rows} for table, rows in groups.items()]
 
 
-def chosen(value: object, rows: list[Row]) -> Row | None:
+def _find_row(value: object, rows: list[Row]) -> Row | None:
     return next((row for row in rows if str(row.pk) == str(value)), None)

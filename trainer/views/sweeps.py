@@ -1,4 +1,4 @@
-"""Sweeps: launch one, watch its table beside the thesis's, cancel or retry all of it."""
+"""Sweeps: launch one, watch its table beside the thesis's, cancel or retry its runs."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ def _start(request: Request, form: SweepForm) -> Sweep:
     """Raises RecipeError and NotReady."""
     data = form.cleaned_data
     changes = {name: data[name] for name in form.CHANGES if data[name] not in (None, "")}
-    planned = sweeps.plan(
+    planned_runs = sweeps.plan(
         presets=data["presets"], splits=data["splits"], seeds=data["seeds"] or 1, changes=changes
     )
     return sweeps.start_sweep(
         photo_set=data["photo_set"],
         release=data["release"],
-        planned=planned,
-        name=data["name"] or f"{data['photo_set']}: {form.words()}",
+        planned_runs=planned_runs,
+        name=data["name"] or f"{data['photo_set']}: {form.default_name()}",
         by=request.user,
     )
 
@@ -83,7 +83,7 @@ def _start(request: Request, form: SweepForm) -> Sweep:
 @require_GET
 @permission_required("trainer.view_trainingrun", raise_exception=True)
 def sweep(request: Request, pk: int) -> HttpResponse:
-    """The sweep's table; for htmx its rows, as long as one of them runs or waits."""
+    """The sweep's table; for htmx only its rows, while one of the runs trains or waits."""
     sweep = get_object_or_404(Sweep.objects.select_related("created_by"), pk=pk)
     runs = list(
         sweep.runs.select_related("job", "photo_set", "release")
@@ -109,7 +109,7 @@ def sweep(request: Request, pk: int) -> HttpResponse:
 
 
 def _gap(balanced: float | None, thesis: Any) -> str:
-    """By how many points ours is above the thesis's, with a sign."""
+    """By how many percentage points our balanced accuracy is above the thesis's, with a sign."""
     if balanced is None or thesis is None:
         return ""
     return f"{100 * (balanced - thesis.balanced_accuracy):+.1f}".replace("-", "−")
@@ -131,5 +131,5 @@ def retry(request: Request, pk: int) -> HttpResponse:
     sweep = get_object_or_404(Sweep, pk=pk)
     count = sweeps.retry_ended(sweep=sweep, by=request.user)
     if not count:
-        messages.info(request, "No run of this sweep has failed or was cancelled.")
+        messages.info(request, "No run of this sweep has failed or been cancelled.")
     return redirect(sweep)

@@ -85,9 +85,9 @@ def test_it_is_fine_tuned_by_the_same_entry(colours: Backbone, tmp_path: Path, e
     assert state["0.0.gain"].flatten().tolist() == pytest.approx([-2.0] * 3, abs=0.1)  # where it began
 
 
-def test_backbones_of_unlike_inputs_cannot_be_joined(colours: Backbone) -> None:
+def test_backbones_with_different_inputs_cannot_be_joined(colours: Backbone) -> None:
     Recipe.from_dict({"backbone": "efficientnet_lite0+efficientnet_lite2"})
-    with pytest.raises(RecipeError, match="must take their photos alike"):
+    with pytest.raises(RecipeError, match="must expect the same mean, std and resize rule"):
         Recipe.from_dict({"backbone": "efficientnet_lite0+colours"})
 
 

@@ -49,7 +49,7 @@ def test_there_are_seventeen() -> None:
 
 
 @pytest.mark.parametrize("name", THESIS)
-def test_it_starts_saves_stops_and_goes_on(
+def test_it_starts_saves_stops_and_continues(
     name: str, manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     torch.set_num_threads(1)

@@ -54,7 +54,7 @@ def test_a_folder_becomes_a_manifest(tmp_path: Path) -> None:
         assert {row["label"] for row in csv.DictReader(file)} == {"alley", "beach", "pantry"}
 
 
-def test_an_empty_folder_and_a_table_without_labels_are_told(tmp_path: Path) -> None:
+def test_an_empty_folder_and_a_table_without_labels_are_reported(tmp_path: Path) -> None:
     with pytest.raises(PhotosError, match="holds no photos"):
         write_manifest(tmp_path, None, tmp_path / "manifest.csv")
     (tmp_path / "odd.csv").write_text("one,two\n1,2\n")
@@ -72,7 +72,7 @@ def test_an_empty_folder_and_a_table_without_labels_are_told(tmp_path: Path) -> 
         (["train", "no.json", "--photos", "x", "--out", "y"], "no.json cannot be read"),
     ],
 )
-def test_a_wrong_option_is_told_by_name(engine: Engine, arguments: list[str], words: str) -> None:
+def test_a_wrong_option_is_reported_by_name(engine: Engine, arguments: list[str], words: str) -> None:
     code, events = engine(*arguments)
     assert code == 1
     assert words in events[-1]["message"]
@@ -88,7 +88,7 @@ def test_presets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.integration
-def test_a_recipe_trains_on_a_folder_and_goes_on_after_ctrl_c(
+def test_a_recipe_trains_on_a_folder_and_continues_after_ctrl_c(
     tmp_path: Path, engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe = tmp_path / "recipe.json"
@@ -106,7 +106,7 @@ def test_a_recipe_trains_on_a_folder_and_goes_on_after_ctrl_c(
     while "epoch " not in seen:
         seen += process.stderr.read(1)
     process.send_signal(signal.SIGINT)
-    assert "goes on from the checkpoint" in process.communicate(timeout=30)[1]
+    assert "continues from the checkpoint" in process.communicate(timeout=30)[1]
     assert process.returncode == 143
     reached = json.loads((tmp_path / "run" / "job.json").read_text())["recipe"]
     assert reached["epochs"] == 300

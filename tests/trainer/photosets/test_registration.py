@@ -34,7 +34,7 @@ def skipped(photo_set: PhotoSet) -> dict[str, int]:
     return {row["reason"]: row["total"] for row in photo_set.report["skipped"]}
 
 
-def test_folder_is_taken_where_it_stands(classes: object, folder: Path, run_jobs: RunJobs) -> None:
+def test_folder_is_registered_and_stays_where_it_is(classes: object, folder: Path, run_jobs: RunJobs) -> None:
     write(folder / "a/athletic_field/outdoor/x.jpg", jpeg((1, 2, 3)))
     photo_set = registration.register_folder(name="SUN", folder=folder, by=None)
     [job] = run_jobs()
@@ -64,7 +64,7 @@ def test_one_bad_file_never_stops_the_rest(classes: object, folder: Path, run_jo
         "does not decode": 1,
         "empty file": 1,
         "the same photo as another": 1,
-        "not a photo by its name": 1,
+        "not a photo file": 1,
         "link that leads out of the folder": 1,
     }
     unknown = photo_set.report["skipped"][0]
@@ -79,10 +79,10 @@ def test_name_that_is_no_text_is_reported(classes: object, folder: Path, run_job
         file.write(jpeg((5, 5, 5)))
     photo_set = registration.register_folder(name="SUN", folder=folder, by=None)
     run_jobs()
-    assert skipped(photo_set) == {"name that is no text, or too long": 1}
+    assert skipped(photo_set) == {"name is not text, or too long": 1}
 
 
-def test_interrupted_registration_goes_on(
+def test_interrupted_registration_continues(
     classes: object, folder: Path, monkeypatch: pytest.MonkeyPatch, run_jobs: RunJobs
 ) -> None:
     monkeypatch.setattr(registration, "BATCH", 8)
@@ -127,12 +127,14 @@ def test_two_sets_may_share_photos(classes: object, folder: Path, run_jobs: RunJ
     assert ScenePhoto.objects.count() == 80
 
 
-def test_folder_without_photos_fails_in_words(classes: object, tmp_path: Path, run_jobs: RunJobs) -> None:
+def test_folder_without_photos_fails_with_a_reason(
+    classes: object, tmp_path: Path, run_jobs: RunJobs
+) -> None:
     (tmp_path / "empty").mkdir()
     registration.register_folder(name="SUN", folder=tmp_path / "empty", by=None)
     registration.register_folder(name="gone", folder=tmp_path / "gone", by=None)
     first, second = run_jobs()
-    assert (first.state, first.error) == (Job.State.FAILED, "No photo was taken.")
+    assert (first.state, first.error) == (Job.State.FAILED, "No photo was registered.")
     assert "There is no folder" in second.error
 
 
@@ -152,7 +154,7 @@ def test_tar_is_unpacked_and_reported(classes: object, tmp_path: Path, run_jobs:
     assert tar.exists()
 
 
-def test_truncated_tar_is_taken_in_part_with_a_warning(
+def test_truncated_tar_is_registered_in_part_with_a_warning(
     classes: object, tmp_path: Path, run_jobs: RunJobs
 ) -> None:
     tar = tar_of(tmp_path / "t.tar", *(entry(f"b/bar/{i}.jpg", jpeg((i, 1, 1))) for i in range(20)))
@@ -165,14 +167,18 @@ def test_truncated_tar_is_taken_in_part_with_a_warning(
     assert 0 < photo_set.photos.count() < 20
 
 
-def test_not_a_tar_fails_in_words(classes: object, tmp_path: Path, run_jobs: RunJobs) -> None:
+def test_file_that_is_not_a_tar_fails_with_a_reason(
+    classes: object, tmp_path: Path, run_jobs: RunJobs
+) -> None:
     registration.register_tar(name="SUN", tar=write(tmp_path / "t.tar", b"hello"), by=None)
     [job] = run_jobs()
     assert job.state == Job.State.FAILED
     assert "not a tar" in job.error
 
 
-def test_upload_goes_when_all_is_taken(classes: object, tmp_path: Path, run_jobs: RunJobs) -> None:
+def test_upload_is_deleted_when_all_photos_are_registered(
+    classes: object, tmp_path: Path, run_jobs: RunJobs
+) -> None:
     tar = tar_of(tmp_path / "t.tar", entry("b/bar/1.jpg", jpeg()))
     upload = TemporaryUploadedFile("../../t.tar", "application/x-tar", tar.stat().st_size, None)
     upload.write(tar.read_bytes())
@@ -234,7 +240,7 @@ def test_upload_over_the_limit_is_refused(
 ) -> None:
     monkeypatch.setattr(settings, "MAX_ARCHIVE_BYTES", 100)
     response = client_for("admin").post(URL, {"name": "SUN", "tar": SimpleUploadedFile("t.tar", b"x" * 200)})
-    assert "uploads end at 100" in response.content.decode()
+    assert "the limit is 100" in response.content.decode()
     assert not PhotoSet.objects.exists()
 
 
@@ -246,7 +252,7 @@ def test_folder_or_tar_and_not_both(
     if fields:
         data |= {"folder": str(folder), "tar": SimpleUploadedFile("t.tar", b"x")}
     response = client_for("admin").post(URL, data)
-    assert "one of the two" in response.content.decode()
+    assert "Give either a folder" in response.content.decode()
 
 
 def test_repeated_click_makes_one_set(client_for: Callable[..., Client], folder: Path) -> None:
@@ -279,7 +285,7 @@ def test_stranger_is_asked_to_sign_in(client: Client, db: None) -> None:
 # --- from the command line --------------------------------------------------------------------
 
 
-def test_command_takes_any_folder_and_says_what(
+def test_command_registers_any_folder_and_prints_the_counts(
     classes: object, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, "PHOTO_ROOTS", [])
@@ -292,7 +298,7 @@ def test_command_takes_any_folder_and_says_what(
         call_command("register_photos", str(folder), name="SUN")
 
 
-def test_command_fails_in_words(classes: object, tmp_path: Path) -> None:
+def test_command_fails_with_a_reason(classes: object, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="There is no"):
         call_command("register_photos", str(tmp_path / "gone"), name="SUN")
     with pytest.raises(CommandError, match="not a tar"):

@@ -60,9 +60,9 @@ def test_rename(client_for: ClientFor, model_for: ModelFor) -> None:
     url = f"{model.get_absolute_url()}rename/"
     for _ in range(2):  # a repeated click
         page = client.post(url, {"name": " New ", "was": "Old"}, follow=True).content.decode()
-        assert "It is called “New” now" in page
+        assert "now called “New”" in page
     page = client.post(url, {"name": "Mine", "was": "Old"}, follow=True).content.decode()  # a stale page
-    assert "named it “New” meanwhile" in page
+    assert "renamed it to “New” meanwhile" in page
     for wrong in ("", "  ", "x" * 101, "a\0b"):
         assert "1 to 100 characters" in client.post(url, {"name": wrong}, follow=True).content.decode()
     model.refresh_from_db()
@@ -87,7 +87,7 @@ def test_others_may_not_rename(client_for: ClientFor, model_for: ModelFor, role:
         ({"kind": "finetune", "network": "resnet18", "weights": "imagenet"}, []),
     ],
 )
-def test_the_card_says_the_licences_of_pretrained_weights(
+def test_the_card_names_the_licences_of_pretrained_weights(
     run: TrainingRun, recipe: dict[str, str], licences: list[str]
 ) -> None:
     card = run_card(run, {"recipe": recipe})

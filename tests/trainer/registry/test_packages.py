@@ -69,16 +69,16 @@ def nothing_is_left() -> bool:
 
 
 @pytest.mark.integration
-def test_there_and_back(client_for: ClientFor, exported: bytes) -> None:
+def test_exported_model_is_imported_again_as_the_same_model(client_for: ClientFor, exported: bytes) -> None:
     client = client_for("admin")
     page = client.post(URL, {"package": SimpleUploadedFile("colours.zip", exported)}, follow=True)
     [model] = TrainedModel.objects.all()
     assert (model.name, model.imported_from, model.run) == ("Colours", "colours.zip", None)
-    assert "checked on a made-up photo" in page.content.decode()
+    assert "checked on a synthetic photo" in page.content.decode()
     assert "SUN &lt;b&gt;397" in page.content.decode()
     assert next(iter(serving.suggest([jpeg((250, 5, 5))], model=model))).hashtag == "beach"
     again = client.post(URL, {"package": SimpleUploadedFile("other name.zip", exported)}, follow=True)
-    assert "is here already" in again.content.decode()
+    assert "is already here" in again.content.decode()
     assert TrainedModel.objects.get() == model
     response = client.get(f"{model.get_absolute_url()}download/")
     package = b"".join(response.streaming_content)  # type: ignore[attr-defined]
@@ -118,11 +118,11 @@ HOSTILE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
         lambda p: changed(p, zipfile.ZIP_DEFLATED, model_onnx=bytes(2_000_000)),
         "“model.onnx” grows more than 100-fold",
     ),
-    "a huge card": (lambda p: changed(p, CARD_md=b"x" * 300_000), "“CARD.md” has 293.0\xa0KB"),
-    "a card of bytes": (lambda p: changed(p, CARD_md=b"\xff\xfe"), "CARD.md is no text"),
-    "another network": (lambda p: changed(p, model_onnx=b"another"), "their SHA-256 differ"),
+    "a huge card": (lambda p: changed(p, CARD_md=b"x" * 300_000), "“CARD.md” is 293.0\xa0KB"),
+    "a card of bytes": (lambda p: changed(p, CARD_md=b"\xff\xfe"), "CARD.md is not text"),
+    "another network": (lambda p: changed(p, model_onnx=b"another"), "its SHA-256 differs"),
     "no JSON": (lambda p: changed(p, manifest_json=b"{"), "manifest.json cannot be read"),
-    "NaN": (lambda p: with_manifest(p, temperature=float("nan")), "NaN is no number"),
+    "NaN": (lambda p: with_manifest(p, temperature=float("nan")), "NaN is not a number"),
     "deep JSON": (lambda p: changed(p, manifest_json=b"[" * 200_000), "manifest.json cannot be read"),
     "a list": (lambda p: changed(p, manifest_json=b"[]"), "not of the format"),
     "another format": (lambda p: with_manifest(p, format="scenetag-model/9"), "not of the format"),
@@ -171,7 +171,7 @@ def test_encrypted_and_doubled_entries(exported: bytes) -> None:
     out = io.BytesIO(exported)
     with zipfile.ZipFile(out, "a") as package, pytest.warns(UserWarning, match="Duplicate"):
         package.writestr("CARD.md", "again")
-    with pytest.raises(packages.BadPackage, match="is in it twice"):
+    with pytest.raises(packages.BadPackage, match=r"contains “CARD\.md” twice"):
         take_in(out.getvalue())
     entry = zipfile.ZipInfo("model.onnx")
     entry.flag_bits |= 1
@@ -217,17 +217,17 @@ def test_network_that_does_not_fit(tiny_model: TrainedModel, fields: dict[str, A
     assert words in check(tiny_model.folder)["error"]
 
 
-def test_network_that_is_none(tiny_model: TrainedModel) -> None:
+def test_file_that_is_not_a_network_is_refused(tiny_model: TrainedModel) -> None:
     (tiny_model.folder / "model.onnx").write_bytes(b"\x08\x0a nothing")
-    assert "no network that can be used" in check(tiny_model.folder)["error"]
+    assert "not a usable network" in check(tiny_model.folder)["error"]
 
 
-def test_answers_that_are_no_numbers(tiny_model: TrainedModel) -> None:
+def test_network_whose_answers_are_not_probabilities_is_refused(tiny_model: TrainedModel) -> None:
     model = onnx.load(tiny_model.folder / "model.onnx")
     bad = numpy_helper.from_array(np.full((3, 3), np.nan, np.float32), "weights")
     model.graph.initializer[0].CopyFrom(bad)
     onnx.save(model, tiny_model.folder / "model.onnx")
-    assert "no probability" in check(tiny_model.folder)["error"]
+    assert "does not give a probability" in check(tiny_model.folder)["error"]
 
 
 @pytest.mark.integration
@@ -259,10 +259,10 @@ def test_refusal_stands_on_the_page(client_for: ClientFor, monkeypatch: pytest.M
     assert "Choose a file first" in client.post(URL).content.decode()
     monkeypatch.setattr(settings, "MAX_MODEL_BYTES", 3)
     response = client.post(URL, {"package": SimpleUploadedFile("a.zip", b"no zip")})
-    assert "uploads end at 3" in response.content.decode()
+    assert "the limit is 3" in response.content.decode()
 
 
-def test_what_is_not_exported_or_lost_cannot_be_downloaded(
+def test_model_that_is_not_exported_or_is_lost_cannot_be_downloaded(
     client_for: ClientFor, tiny_model: TrainedModel
 ) -> None:
     client, url = client_for("viewer"), f"{tiny_model.get_absolute_url()}download/"

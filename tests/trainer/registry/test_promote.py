@@ -38,7 +38,7 @@ def test_promote_and_back(client_for: ClientFor, model_for: ModelFor) -> None:
         {"replacing": Promotion.objects.current().pk},  # type: ignore[union-attr]
         follow=True,
     )
-    assert "Back to “Old”" in response.content.decode()
+    assert "“Old” is the active model again" in response.content.decode()
     assert active_model() == old
     assert Promotion.objects.count() == 3  # nothing of the past is rewritten
 
@@ -120,7 +120,7 @@ def test_another_target_is_another_model(client_for: ClientFor, run: TrainingRun
 
 
 @pytest.mark.parametrize("target", ["0.3", "1", "nan", "inf", "x"])
-def test_target_that_is_none_is_refused(client_for: ClientFor, run: TrainingRun, target: str) -> None:
+def test_invalid_target_is_refused(client_for: ClientFor, run: TrainingRun, target: str) -> None:
     client = client_for("admin")
     page = client.post(f"{run.get_absolute_url()}export/", {"target_precision": target}, follow=True)
     assert "from 50 % to 99 %" in page.content.decode()
@@ -169,6 +169,6 @@ def test_pages_of_models_take_constant_queries(
             assert client.get(url).status_code == 200
 
 
-def test_promotion_says_who(user_for: Callable[..., User], model_for: ModelFor) -> None:
+def test_promotion_shows_who_promoted(user_for: Callable[..., User], model_for: ModelFor) -> None:
     by = user_for("admin")
     assert promotion.promote(model=model_for("New"), by=by).promoted_by == by

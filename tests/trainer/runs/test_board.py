@@ -66,7 +66,7 @@ def test_it_opens_once_and_shows_the_run(logged: TrainingRun, client_for: Callab
 
 
 @pytest.mark.parametrize(("role", "status"), [("stranger", 302), ("nobody", 403)])
-def test_only_who_may_see_runs_opens_it(
+def test_only_people_who_may_see_runs_can_open_it(
     role: str, status: int, run: TrainingRun, client_for: Callable[..., Client]
 ) -> None:
     client = client_for(role)

@@ -206,7 +206,7 @@ def test_nothing_to_compare(client_for: ClientFor, run: TrainingRun) -> None:
     assert "There is only one run" in client.get(f"{PAGE}?run={run.pk}").content.decode()
 
 
-def test_unknown_runs_are_said_and_left_out(client_for: ClientFor, runs_for: Any) -> None:
+def test_unknown_runs_are_reported_and_left_out(client_for: ClientFor, runs_for: Any) -> None:
     first, second = runs_for(2)
     url = f"{PAGE}?run={first.pk}&run=99998&run=%3Cb%3E&run={second.pk}&run=50000-60000"
     page = client_for("viewer").get(url).content.decode()

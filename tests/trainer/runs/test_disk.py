@@ -126,9 +126,9 @@ def test_half_written_files_count(run_for: RunFor, limit: Callable[[int], None])
     assert disk.Usage(8_130_000_000, 20 * 10**9).words == "8.1 of 20 GB"
 
 
-def test_beginning_anew_forgets_what_was_removed(run_for: RunFor) -> None:
+def test_run_that_starts_again_is_no_longer_marked_as_removed(run_for: RunFor) -> None:
     run = run_for("queued", weights_removed_at=timezone.now())
-    disk.make_room(beginning=run)
+    disk.make_room(next_run=run)
     run.refresh_from_db()
     assert run.weights_removed_at is None
 

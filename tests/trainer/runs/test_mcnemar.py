@@ -150,7 +150,7 @@ def test_other_labels_of_the_same_photos_are_no_test(run_for: RunFor) -> None:
         )
     first, second = run_for(keys, set(), release=relabelled), run_for(keys, set(), release=elsewhere)
     tests = against(base.pk, [first.pk, second.pk])
-    assert tests[first.pk].reason == "Its release labels 1 class of these photos otherwise."
+    assert tests[first.pk].reason == "Its release labels 1 class of these photos differently."
     assert not tests[second.pk].reason  # what it has beyond the other, no test photo is of
 
 

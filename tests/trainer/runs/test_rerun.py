@@ -106,12 +106,12 @@ def test_wrong_setting_is_named_and_all_is_kept(
     assert not TrainingRun.objects.exists()
 
 
-def test_all_wrong_settings_are_said_at_once(client_for: ClientFor, fields: dict[str, Any]) -> None:
+def test_all_wrong_settings_are_reported_at_once(client_for: ClientFor, fields: dict[str, Any]) -> None:
     page = client_for("admin").post(URL, fields | {"s-epochs": "0", "s-dropout": "7"}).content.decode()
     assert page.count('class="error"') == 2
 
 
-def test_preset_that_is_gone_is_said_and_settings_are_kept(
+def test_preset_that_is_gone_is_reported_and_settings_are_kept(
     client_for: ClientFor, fields: dict[str, Any]
 ) -> None:
     stale = fields | {"preset": "gone", "filled_from": "gone", "s-seed": "77"}
@@ -190,7 +190,7 @@ def test_run_that_is_gone_cannot_be_based_on(client_for: ClientFor, fields: dict
     assert not TrainingRun.objects.exists()
 
 
-def test_service_refuses_settings_that_cannot_be(photo_set: PhotoSet, release: Release) -> None:
+def test_start_run_refuses_invalid_settings(photo_set: PhotoSet, release: Release) -> None:
     with pytest.raises(ValueError, match="epochs"):
         start.start_run(photo_set=photo_set, release=release, preset=PRESET, by=None, recipe={"epochs": 0})
 

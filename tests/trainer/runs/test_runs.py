@@ -72,7 +72,7 @@ def test_repeated_click_starts_one_run(
 
 
 @pytest.mark.parametrize("wrong", [{"preset": "nonsense"}, {"photo_set": "9999"}, {"release": "x"}])
-def test_wrong_fields_are_said(
+def test_wrong_fields_are_reported(
     client_for: ClientFor, photo_set: PhotoSet, release: Release, wrong: dict[str, str]
 ) -> None:
     response = client_for("admin").post(URL, fields(photo_set, release) | wrong)

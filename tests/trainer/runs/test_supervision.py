@@ -60,7 +60,7 @@ def test_running_epoch_is_shown_and_written_at_most_every_two_seconds(
     started.refresh_from_db()
     assert started.live["step"] == 1
     assert started.live["photos_per_second"] == 40.0
-    recorder.written -= 2
+    recorder.last_write -= 2
     recorder.record(step(3))
     started.refresh_from_db()
     assert started.live["curve"] == [[1, 1.0, 0.1], [2, 0.5, 0.1], [3, 1 / 3, 0.1]]
@@ -150,7 +150,7 @@ def test_cancelled_run_keeps_what_it_takes_to_go_on(
     assert started.live == {"curve": [[1, 1.0, 0.1]], "saved": [0, 1]}
 
 
-def test_results_say_which_photos_and_which_of_them_right(
+def test_results_hold_the_test_photos_and_which_were_right(
     lease: Lease, recorder: supervision.Recorder, started: TrainingRun
 ) -> None:
     recorder.record(step(1))

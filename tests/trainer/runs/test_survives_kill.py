@@ -73,7 +73,7 @@ def trainers(run: TrainingRun) -> list[psutil.Process]:
     return found
 
 
-def test_trainer_and_worker_killed_in_the_middle_it_goes_on_and_ends_once(run: TrainingRun) -> None:
+def test_run_continues_and_ends_once_after_trainer_and_worker_are_killed(run: TrainingRun) -> None:
     worker = RealWorker()
     worker.start()
     try:

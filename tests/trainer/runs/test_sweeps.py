@@ -64,14 +64,14 @@ def test_splits_and_seeds_multiply() -> None:
 @pytest.mark.parametrize(
     ("change", "field", "words"),
     [
-        ({"presets": []}, "presets", "Choose one recipe at least"),
-        ({"image_size": 64}, "image_size", "Table 3: Inception v3: inception_v3 needs 75 px"),
-        ({"seeds": 20, "splits": "fold10"}, "presets", "these are 1200 runs; 120 are the most"),
+        ({"presets": []}, "presets", "Choose at least one recipe"),
+        ({"image_size": 64}, "image_size", "Table 3: Inception v3: inception_v3 needs at least 75 px"),
+        ({"seeds": 20, "splits": "fold10"}, "presets", "these are 1200 runs; a sweep has at most 120"),
         ({"epochs": 0}, "epochs", "must be from 1 to 1000"),
         ({"photo_set": 999}, "photo_set", "Select a valid choice"),
     ],
 )
-def test_what_cannot_be_is_told_beside_its_field(
+def test_an_invalid_setting_is_reported_beside_its_field(
     client_for: ClientFor, asked: dict[str, Any], change: dict[str, Any], field: str, words: str
 ) -> None:
     answer = client_for("admin").post("/trainer/sweeps/new/", asked | {"name": "Mine"} | change)

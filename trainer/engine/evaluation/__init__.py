@@ -1,1 +1,1 @@
-"""Figures of a network on held-out photos: metrics, calibration, the report."""
+"""Measures a network on held-out photos: metrics, calibration, the report."""

@@ -1,8 +1,8 @@
-"""When to speak: a temperature that makes confidences honest, and a threshold for every hashtag.
+"""Decides when a model suggests: a temperature that calibrates its confidences, and a threshold per hashtag.
 
-All from held-out photos, numpy alone. The figures that a manifest reports are cross-fitted: temperature and
-thresholds are chosen on one half of the held-out photos and measured on the other half, and the other way
-round; the ones that ship are chosen on all of them.
+Both come from held-out photos. The figures in a manifest are cross-fitted: temperature and thresholds are
+chosen on one half of the held-out photos and measured on the other half, and the other way round. The
+temperature and thresholds of the exported model are chosen on all of them.
 """
 
 from __future__ import annotations
@@ -22,18 +22,21 @@ Halves = NDArray[np.bool_]
 
 COLDEST, WARMEST = 0.2, 10.0  # temperatures to choose from
 NEVER = 1.01  # above any probability: this hashtag is never suggested
-POOL_WEIGHT = 20.0  # how many photos' worth of opinion all hashtags together have about one of them
-FEWEST = 5  # suggestions of all hashtags together that a threshold must rest on
+POOL_WEIGHT = 20.0  # photos that the precision of all hashtags together counts for in that of one hashtag
+FEWEST = 5  # a threshold must rest on at least so many suggestions of all hashtags together
 
 
 @dataclass(frozen=True)
 class Calibration:
     temperature: float
-    thresholds: dict[str, float]  # by hashtag; NEVER where the target is out of reach
+    thresholds: dict[str, float]  # by hashtag; NEVER if the target is out of reach
 
 
 def fit_temperature(logits: NDArray[Any], true: Ints) -> float:
-    """The temperature of least log-loss (Guo et al. 2017, "On calibration of modern neural networks")."""
+    """The temperature with the least log-loss for logits (n, c) and true labels (n,).
+
+    Guo et al. 2017, "On calibration of modern neural networks".
+    """
     from scipy.optimize import minimize_scalar  # takes 0.4 s, and only an export needs it
     from scipy.special import log_softmax
 
@@ -48,40 +51,40 @@ def fit_temperature(logits: NDArray[Any], true: Ints) -> float:
 
 
 class Curves:
-    """Of every hashtag, how precise its suggestions are at or above each threshold.
+    """The precision of each hashtag's suggestions at or above each threshold.
 
     A suggestion is a hashtag that beats ``other`` and every other label. The precision of hashtag h at
     threshold t is shrunk towards that of all hashtags together at t,
         p(h, t) = (hits_h + m · p(all, t)) / (n_h + m),   m = POOL_WEIGHT,
-    so a hashtag with few held-out photos follows the others and one with many follows itself. (Estimating a
-    proportion with a beta prior of weight m.)
+    so a hashtag with few held-out photos follows the others, and one with many follows itself. This is the
+    estimate of a proportion with a beta prior of weight m.
     """
 
     def __init__(self, probabilities: Floats, true: Ints, labels: Sequence[str]) -> None:
         predicted, confidence = probabilities.argmax(1), probabilities.max(1)
-        spoken = np.array([label != "other" for label in labels])[predicted]
-        predicted, confidence = predicted[spoken], confidence[spoken]
-        right = (predicted == true[spoken]).astype(float)
+        is_hashtag = np.array([label != "other" for label in labels])[predicted]
+        predicted, confidence = predicted[is_hashtag], confidence[is_hashtag]
+        right = (predicted == true[is_hashtag]).astype(float)
         self.thresholds, pooled = _pooled_precision(confidence, right)
         self.precision = {
-            label: _shrunk(confidence[predicted == at], right[predicted == at], self.thresholds, pooled)
+            label: _shrink(confidence[predicted == at], right[predicted == at], self.thresholds, pooled)
             for at, label in enumerate(labels)
             if label != "other"
         }
 
     def at(self, target: float) -> dict[str, float]:
-        """The lowest threshold of every hashtag that reaches the target precision; NEVER where none does."""
-        found = {}
+        """For each hashtag, the lowest threshold that reaches the target precision; NEVER if none does."""
+        thresholds = {}
         for label, precision in self.precision.items():
-            reached = np.flatnonzero(precision >= target)
-            found[label] = float(self.thresholds[reached[0]]) if len(reached) else NEVER
-        return found
+            places = np.flatnonzero(precision >= target)
+            thresholds[label] = float(self.thresholds[places[0]]) if len(places) else NEVER
+        return thresholds
 
 
 def choose_thresholds(
     probabilities: Floats, true: Ints, labels: Sequence[str], target: float
 ) -> dict[str, float]:
-    """The lowest threshold of every hashtag at which it reaches the target precision: see Curves."""
+    """For each hashtag, the lowest threshold that reaches the target precision: see Curves."""
     return Curves(probabilities, true, labels).at(target)
 
 
@@ -93,14 +96,14 @@ def _pooled_precision(confidence: Floats, right: Floats) -> tuple[Floats, Floats
     return confidence[order][enough][::-1], precision[enough][::-1]
 
 
-def _shrunk(confidence: Floats, right: Floats, thresholds: Floats, pooled: Floats) -> Floats:
-    """p(h, t) for every threshold (t,), of one hashtag's suggestions."""
+def _shrink(confidence: Floats, right: Floats, thresholds: Floats, pooled: Floats) -> Floats:
+    """p(h, t) of one hashtag's suggestions for each threshold (t,): see Curves."""
     order = np.argsort(confidence, kind="stable")
     below = np.searchsorted(confidence[order], thresholds, side="left")
     hits_below = np.concatenate([[0.0], right[order].cumsum()])[below]
     count, hits = len(right) - below, right.sum() - hits_below
-    shrunk: Floats = (hits + POOL_WEIGHT * pooled) / (count + POOL_WEIGHT)
-    return shrunk
+    precision: Floats = (hits + POOL_WEIGHT * pooled) / (count + POOL_WEIGHT)
+    return precision
 
 
 def calibrate(logits: NDArray[Any], true: Ints, labels: Sequence[str], target: float) -> Calibration:
@@ -109,7 +112,7 @@ def calibrate(logits: NDArray[Any], true: Ints, labels: Sequence[str], target: f
 
 
 def suggestions(probabilities: Floats, labels: Sequence[str], thresholds: dict[str, float]) -> Ints:
-    """The label index suggested for every photo (n,), −1 where the model stays silent."""
+    """The index of the label suggested for each photo (n,); −1 if the model stays silent."""
     best = probabilities.argmax(1)
     limit = np.array([thresholds.get(label, NEVER) for label in labels])
     return np.where(probabilities.max(1) >= limit[best], best, -1).astype(np.int64)
@@ -123,56 +126,56 @@ def _halves(count: int, seed: int) -> tuple[tuple[Halves, Halves], tuple[Halves,
 def targets(
     logits: NDArray[Any], true: Ints, labels: Sequence[str], *, seed: int = 0
 ) -> list[dict[str, Any]]:
-    """For target precisions of 50 to 99 %: the thresholds chosen on all photos, and cross-fitted figures."""
+    """For target precisions from 50 to 99 %: the thresholds chosen on all photos, and cross-fitted figures.
+    """
     whole = Curves(softmax(logits, fit_temperature(logits, true)), true, labels)
-    fitted = []
+    halves = []
     for choose, measure in _halves(len(true), seed):
         temperature = fit_temperature(logits[choose], true[choose])
         curves = Curves(softmax(logits[choose], temperature), true[choose], labels)
-        fitted.append((curves, softmax(logits[measure], temperature), measure))
+        halves.append((curves, softmax(logits[measure], temperature), measure))
     rows = []
     for percent in range(50, 100):
-        spoken = np.full(len(true), -1, dtype=np.int64)
-        for curves, probabilities, measure in fitted:
-            spoken[measure] = suggestions(probabilities, labels, curves.at(percent / 100))
-        rows.append(
-            {"target": percent / 100, "thresholds": whole.at(percent / 100), **_spoken(spoken, true, labels)}
-        )
+        answers = np.full(len(true), -1, dtype=np.int64)
+        for curves, probabilities, measure in halves:
+            answers[measure] = suggestions(probabilities, labels, curves.at(percent / 100))
+        figures = _figures(answers, true, labels)
+        rows.append({"target": percent / 100, "thresholds": whole.at(percent / 100), **figures})
     return rows
 
 
-def _spoken(spoken: Ints, true: Ints, labels: Sequence[str]) -> dict[str, Any]:
+def _figures(answers: Ints, true: Ints, labels: Sequence[str]) -> dict[str, Any]:
     """Coverage, precision, and the thesis's costly error: truly ``other`` photos that get a hashtag."""
-    said = spoken >= 0
+    has_answer = answers >= 0
     other = true == (list(labels).index("other") if "other" in labels else -2)
     return {
-        "coverage": float(said.mean()) if len(true) else 0.0,
-        "precision": float((spoken == true)[said].mean()) if said.any() else None,
-        "tagged_other": float(said[other].mean()) if other.any() else None,
+        "coverage": float(has_answer.mean()) if len(true) else 0.0,
+        "precision": float((answers == true)[has_answer].mean()) if has_answer.any() else None,
+        "tagged_other": float(has_answer[other].mean()) if other.any() else None,
     }
 
 
 def cross_fitted(
     logits: NDArray[Any], true: Ints, labels: Sequence[str], target: float, *, seed: int = 0
 ) -> dict[str, Any]:
-    """Precision and coverage of suggestions on photos that had no say in their thresholds.
+    """Precision and coverage of suggestions, on photos that did not influence their thresholds.
 
     Also the thesis's costly error: the share of truly ``other`` photos that get a hashtag.
     """
-    spoken = np.full(len(true), -1, dtype=np.int64)
+    answers = np.full(len(true), -1, dtype=np.int64)
     for choose, measure in _halves(len(true), seed):
-        fitted = calibrate(logits[choose], true[choose], labels, target)
-        spoken[measure] = suggestions(softmax(logits[measure], fitted.temperature), labels, fitted.thresholds)
+        half = calibrate(logits[choose], true[choose], labels, target)
+        answers[measure] = suggestions(softmax(logits[measure], half.temperature), labels, half.thresholds)
     return {
         "method": "cross-fitted: thresholds chosen on one half of the held-out photos, measured on "
         "the other, and the other way round; the shipped ones are chosen on all of them",
         "photos": len(true),
-        **_spoken(spoken, true, labels),
+        **_figures(answers, true, labels),
         "per_hashtag": [
             {
                 "hashtag": label,
-                "suggested": int((spoken == at).sum()),
-                "precision": float((true[spoken == at] == at).mean()) if (spoken == at).any() else None,
+                "suggested": int((answers == at).sum()),
+                "precision": float((true[answers == at] == at).mean()) if (answers == at).any() else None,
             }
             for at, label in enumerate(labels)
             if label != "other"

@@ -1,6 +1,6 @@
-"""Figures of a classifier, in numpy alone; n photos, c labels.
+"""Figures of a classifier for n photos and c labels, in numpy alone.
 
-The tests compare them with sklearn.metrics, which takes a second and 100 MB to import.
+sklearn.metrics would take a second and 100 MB to import; the tests compare these functions with it.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ def accuracy(matrix: Ints) -> float:
 def balanced_accuracy(matrix: Ints) -> float:
     """Mean recall over the labels that have photos (the thesis's "weighted accuracy", eq. 13)."""
     photos = matrix.sum(1)
-    known = photos > 0
-    return float((np.diag(matrix)[known] / photos[known]).mean()) if known.any() else 0.0
+    has_photos = photos > 0
+    return float((np.diag(matrix)[has_photos] / photos[has_photos]).mean()) if has_photos.any() else 0.0
 
 
 def per_label(matrix: Ints, labels: Sequence[str]) -> list[dict[str, Any]]:
-    """Photos, recall, precision and F1 of every label; None where the denominator is zero."""
+    """Photos, recall, precision and F1 of each label; None if the denominator is zero."""
     rows = []
     for at, label in enumerate(labels):
         hits, photos, predicted = (int(x) for x in (matrix[at, at], matrix[at].sum(), matrix[:, at].sum()))
@@ -53,22 +53,23 @@ def per_label(matrix: Ints, labels: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def best_hashtags(probabilities: Floats, labels: Sequence[str]) -> tuple[Ints, Floats]:
-    """For every photo its most probable hashtag (never ``other``) and that probability."""
-    hidden = probabilities.copy()
+    """For each photo its most probable hashtag (never ``other``) and that hashtag's probability: (n,), (n,).
+    """
+    of_hashtags = probabilities.copy()
     if "other" in labels:
-        hidden[:, list(labels).index("other")] = -1.0
-    best = hidden.argmax(1)
-    return best.astype(np.int64), hidden[np.arange(len(hidden)), best]
+        of_hashtags[:, list(labels).index("other")] = -1.0
+    best = of_hashtags.argmax(1)
+    return best.astype(np.int64), of_hashtags[np.arange(len(of_hashtags)), best]
 
 
 def precision_at_coverage(
     probabilities: Floats, true: Ints, labels: Sequence[str], coverages: Sequence[float] = COVERAGES
 ) -> list[dict[str, float]]:
-    """How often a suggestion is right when only a share of all photos gets one.
+    """How often a suggestion is right if only a share of all photos gets one.
 
-    Every photo's candidate is its most probable hashtag (not ``other``). The photos are ranked by that
-    probability, and the first ⌈coverage × n⌉ get their suggestion; precision is the share of these whose
-    true label it is. A photo that is truly ``other`` can only count as wrong.
+    The candidate of a photo is its most probable hashtag (not ``other``). The photos are ranked by that
+    probability, and the first ⌈coverage × n⌉ get their suggestion. Precision is the share of these whose
+    candidate is the true label, so a photo that is truly ``other`` always counts as wrong.
     """
     if not len(true):
         return []
@@ -83,7 +84,7 @@ def precision_at_coverage(
 
 
 def reliability(probabilities: Floats, true: Ints, bins: int = 10) -> list[dict[str, float]]:
-    """Confidence against accuracy in equal bins of the top label's probability; empty bins are left out."""
+    """Mean confidence and accuracy in bins of equal width of the top label's probability; no empty bins."""
     if not len(true):
         return []
     confidence, right = probabilities.max(1), probabilities.argmax(1) == true

@@ -1,4 +1,4 @@
-"""What a finished run leaves to read: report.json and test_predictions.csv."""
+"""Writes the results of a finished run: report.json and test_predictions.csv."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from trainer.engine.photos.manifest import Photo
 
 def softmax(logits: NDArray[Any], temperature: float = 1.0) -> NDArray[np.float64]:
     """Probabilities (n, c) of logits (n, c) divided by the temperature."""
-    from scipy import special  # takes 0.2 s, which most commands need not wait for
+    from scipy import special  # takes 0.2 s, which most commands do not need
 
     return np.asarray(special.softmax(np.asarray(logits, np.float64) / temperature, axis=1))
 
@@ -29,7 +29,8 @@ def softmax(logits: NDArray[Any], temperature: float = 1.0) -> NDArray[np.float6
 def build_report(
     logits: NDArray[Any], true: NDArray[Any], labels: Sequence[str], **facts: Any
 ) -> dict[str, Any]:
-    """All figures on the test photos; ``facts`` (photo counts, seconds, …) are added as they are."""
+    """All figures on the test photos: logits (n, c), true (n,). ``facts`` (seconds, …) are added unchanged.
+    """
     probabilities, true = softmax(logits), true.astype(np.int64)
     matrix = metrics.confusion(true, probabilities.argmax(1).astype(np.int64), len(labels))
     bins = metrics.reliability(probabilities, true)
@@ -50,16 +51,17 @@ def build_report(
 def scene_costs(
     photos: Sequence[Photo], logits: NDArray[Any], labels: Sequence[str], most: int = 60
 ) -> list[dict[str, Any]]:
-    """Which scene classes' labels cost most accuracy: test photos predicted otherwise, and mostly as what.
+    """The scene classes whose test photos are most often predicted wrongly, and what they are mostly taken
+    for.
 
-    A class whose photos are nearly all taken for one other hashtag is often a mapping to look at again.
+    If nearly all photos of a class are taken for one other label, its mapping is often worth another look.
     """
-    said: dict[str, Counter[str]] = {}
+    predictions: dict[str, Counter[str]] = {}
     label_of = {photo.scene_class: photo.label for photo in photos}
     for photo, best in zip(photos, logits.argmax(1), strict=True):
-        said.setdefault(photo.scene_class, Counter())[labels[int(best)]] += 1
+        predictions.setdefault(photo.scene_class, Counter())[labels[int(best)]] += 1
     rows: list[dict[str, Any]] = []
-    for scene_class, answers in said.items():
+    for scene_class, answers in predictions.items():
         label = label_of[scene_class]
         wrong = Counter({name: count for name, count in answers.items() if name != label})
         if wrong:
@@ -94,7 +96,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 def write_predictions(
     path: Path, photos: Sequence[Photo], logits: NDArray[Any], labels: Sequence[str]
 ) -> None:
-    """One row a test photo, in the split's order; ``probabilities`` and ``logits`` are JSON lists."""
+    """Write one row per test photo, in the split's order; ``probabilities`` and ``logits`` are JSON lists."""
     probabilities = softmax(logits)
 
     def rows(file: TextIO) -> None:
@@ -121,7 +123,7 @@ def write_predictions(
 
 
 def _write(path: Path, write: Callable[[TextIO], None]) -> None:
-    """Write beside and rename, so that nobody reads half a file."""
+    """Write a temporary file and rename it, so that nobody reads half a file."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
         write(file)

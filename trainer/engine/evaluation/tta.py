@@ -1,4 +1,4 @@
-"""Test-time augmentation: distorted copies of each test photo, their class probabilities averaged."""
+"""Test-time augmentation: averages the probabilities of distorted copies of each test photo."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from numpy.typing import NDArray
 from trainer.engine.evaluation.report import softmax
 from trainer.engine.photos.sources import Batch, PhotoSource
 
-# Far beyond any epoch: a test copy is distorted as no training photo ever was.
+# Far beyond any epoch, so that no test copy is distorted by the same amounts as a training photo.
 FIRST = 1_000_000
 SMALLEST = 1e-12
 
 Predict = Callable[[Iterator[Batch]], tuple[NDArray[Any], NDArray[Any]]]
 
 
-def averaged(predict: Predict, source: PhotoSource, *, copies: int, strength: int) -> NDArray[np.float32]:
-    """Logarithms (n, c) of the test photos' probabilities, averaged over so many copies of each.
+def average_copies(
+    predict: Predict, source: PhotoSource, *, copies: int, strength: int
+) -> NDArray[np.float32]:
+    """Logarithms (n, c) of the test photos' probabilities, averaged over ``copies`` copies of each photo.
 
-    ``predict`` takes batches and gives logits (n, c) and labels. The thesis's way: every copy is distorted,
-    by the transforms of training at ``strength``.
+    ``predict`` takes batches and returns logits (n, c) and labels (n,). As in the thesis, every copy is
+    distorted by the transforms of training at ``strength``.
     """
     total: NDArray[np.float64] | None = None
     for copy in range(copies):

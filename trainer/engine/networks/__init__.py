@@ -1,1 +1,1 @@
-"""Networks: frozen backbones with a head, fine-tuned ones, ONNX."""
+"""Builds networks: frozen backbones with a head, fine-tuned networks, ONNX files."""

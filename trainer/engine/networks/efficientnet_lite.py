@@ -1,4 +1,4 @@
-"""EfficientNet-Lite, as far as its pooled features. The sizes and weights there are: engine/backbones.py.
+"""EfficientNet-Lite up to its pooled features. engine/backbones.py lists its sizes and weights.
 
 The network of Tan & Le (2019) without squeeze-and-excitation and with ReLU6, so that a processor without a
 GPU runs it fast (Google, "Higher accuracy on vision models with EfficientNet-Lite", 2020). Parameter names
@@ -36,7 +36,7 @@ FEATURES = 1280
 
 
 class SamePadConv2d(nn.Conv2d):
-    """Convolution padded as TensorFlow's "SAME": the odd pixel goes right and below."""
+    """Convolution padded like TensorFlow's "SAME": the odd pixel is added at the right and at the bottom."""
 
     def forward(self, input: Tensor) -> Tensor:
         kernel, stride = self.kernel_size[0], self.stride[0]
@@ -57,7 +57,7 @@ def _norm(channels: int) -> nn.BatchNorm2d:
 
 
 class Block(nn.Module):
-    """Inverted residual: expand, depthwise, project; added to its input where shapes agree."""
+    """Inverted residual block: expand, depthwise, project; added to its input if the shapes agree."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class Block(nn.Module):
         return outside + x if self.adds else outside
 
 
-def _rounded(channels: float) -> int:
+def _round_channels(channels: float) -> int:
     """The paper's rule: the nearest multiple of 8, never more than 10 % below."""
     nearest = max(8, int(channels + 4) // 8 * 8)
     return nearest + 8 if nearest < 0.9 * channels else nearest
@@ -95,9 +95,9 @@ class EfficientNetLite(nn.Module):
         blocks: list[nn.Module] = []
         inputs = 32
         for at, (repeats, kernel, stride, expansion, channels) in enumerate(STAGES):
-            # Lite keeps the first and the last stage at one block, and the stem's and head's width.
+            # Lite scales neither the depth of the first and last stage nor the width of stem and head.
             fixed = at in (0, len(STAGES) - 1)
-            outputs = _rounded(channels * scale.width)
+            outputs = _round_channels(channels * scale.width)
             for repeat in range(repeats if fixed else math.ceil(repeats * scale.depth)):
                 blocks.append(Block(inputs, outputs, kernel, 1 if repeat else stride, expansion))
                 inputs = outputs

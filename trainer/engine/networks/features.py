@@ -1,7 +1,8 @@
-"""Features of photos under a frozen backbone, kept on disk so that no photo is computed twice.
+"""Computes features of photos with a frozen backbone and caches them on disk, so that none is computed twice.
 
-A photo is known by the SHA-256 of its bytes, so the same photo under another name or in another set is not
-computed again. Every chunk of photos is one file, written aside and renamed: a killed run loses at most one.
+The SHA-256 of its bytes identifies a photo, so the same photo under another name or in another set is not
+computed again. Each chunk of photos is one file, written under another name and then renamed: a killed run
+loses at most one chunk.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ Halves = NDArray[np.float16]
 Bytes = NDArray[np.uint8]
 
 BATCH = 32
-CHUNK = 512  # photos a file: about 1.3 MB, a few seconds of work
-SMALL = 128  # px of the "small" view: what a photo looks like in a data set of thumbnails
+CHUNK = 512  # photos per file: about 1.3 MB, a few seconds of work
+SMALL = 128  # px of the "small" view, which looks like a photo in a data set of thumbnails
 
 
 class FeatureCache:
-    """Rows of float16 features by content hash, for one backbone and view."""
+    """Rows of float16 features (f,) by content hash, for one backbone and view."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -42,11 +43,11 @@ class FeatureCache:
             try:
                 with np.load(file) as chunk:
                     self.rows.update(zip(chunk["sha256"].tolist(), chunk["features"], strict=True))
-            except Exception:  # a damaged chunk is computed again; zip, numpy and the disk all may raise
+            except Exception:  # zip, numpy and the disk may all raise; a damaged chunk is computed again
                 file.unlink(missing_ok=True)
 
     def add(self, hashes: Sequence[str], features: Halves) -> None:
-        """Keep the rows, on disk first."""
+        """Add the rows, first on disk and then in memory."""
         handle, name = tempfile.mkstemp(dir=self.folder, suffix=".part")
         with os.fdopen(handle, "wb") as file:
             np.savez(file, sha256=np.array(hashes), features=features)
@@ -57,7 +58,9 @@ class FeatureCache:
 
 
 def view_of(photo: Image.Image, view: str, spec: Input) -> Bytes:
-    """The photo's pixels under one view: whole, flip, small (from 128 px) or zoom (the middle 80 %)."""
+    """The photo's pixels (size, size, 3) in a view: whole, flip, small (by way of 128 px) or zoom (middle 80
+    %).
+    """
     if view == "flip":
         photo = photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     elif view == "small":
@@ -72,7 +75,7 @@ def view_of(photo: Image.Image, view: str, spec: Input) -> Bytes:
 
 
 def backbone_session(backbone: Backbone, folder: Path) -> onnxruntime.InferenceSession:
-    """ONNX Runtime on the packaged weights: several times faster than eager PyTorch on a processor."""
+    """An ONNX Runtime session of the backbone: several times faster than eager PyTorch on a processor."""
     from trainer.engine.networks.onnx import write_backbone
 
     file = folder / f"{backbone.name}.onnx"
@@ -97,7 +100,9 @@ def extract(
     progress: Progress,
     skipped: Callable[[Photo, str], None],
 ) -> dict[str, Halves]:
-    """Feature rows (f,) by content hash, from the cache or computed; unreadable photos are left out."""
+    """Feature rows (f,) by content hash, from the cache or computed. Unreadable photos are left out; each is
+    passed to ``skipped`` with the reason. Raises Stopped.
+    """
     store = FeatureCache(cache / f"{backbone.name}-{backbone.input.size}-{view}-{VERSION}")
     missing = list({photo.sha256: photo for photo in photos if photo.sha256 not in store.rows}.values())
     progress.advance(len(photos) - len(missing))
@@ -128,7 +133,7 @@ def _compute(
             hashes.clear()
             rows.clear()
 
-    for batch in _decoded(missing, view, spec):
+    for batch in _decode_batches(missing, view, spec):
         good = [(photo, pixels) for photo, pixels, _ in batch if pixels is not None]
         for photo, pixels, reason in batch:
             if pixels is None:
@@ -144,10 +149,10 @@ def _compute(
     keep()
 
 
-def _decoded(
+def _decode_batches(
     photos: Sequence[Photo], view: str, spec: Input
 ) -> Iterator[list[tuple[Photo, Bytes | None, str]]]:
-    """Batches of decoded photos; the next batch is decoded while the caller computes on this one."""
+    """Yields batches of decoded photos; the next batch is decoded while the caller computes on this one."""
 
     def load(photo: Photo) -> tuple[Photo, Bytes | None, str]:
         try:

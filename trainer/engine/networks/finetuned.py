@@ -1,4 +1,4 @@
-"""Fine-tuned networks: torchvision's, our backbones, whatever timm knows."""
+"""Builds networks for fine-tuning: torchvision's, our backbones, and any that timm knows."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from trainer.engine.recipe import TORCHVISION, Recipe
 
 # Weight of the loss of Inception's second output (Szegedy et al. 2015, and torchvision's own reference).
 SECOND_LOSS = 0.4
-SECOND_FROM = 299  # px: smaller photos leave nothing for its second output, which is then left out
-DOWNLOAD_SECONDS = 30.0  # without a byte
+SECOND_FROM = 299  # px: for smaller photos the second output is left out, as nothing would reach it
+DOWNLOAD_SECONDS = 30.0  # without a byte, until a download is given up
 Triple = tuple[float, float, float]
 IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 
 def build_network(recipe: Recipe, labels: int, *, pretrained: bool = True) -> nn.Sequential:
-    """Photos (n, 3, s, s) → logits (n, labels), the last layer new; without ``pretrained`` all of them.
+    """Photos (n, 3, s, s) → logits (n, labels). The last layer is new; without ``pretrained`` all layers are.
 
-    Raises RecipeError for an unknown network, WeightsError when its first weights cannot be loaded.
+    Raises RecipeError for an unknown network, WeightsError if its first weights cannot be loaded.
     """
     if recipe.network in TORCHVISION:
         network = _torchvision(recipe, labels, pretrained)
@@ -43,7 +43,7 @@ def build_network(recipe: Recipe, labels: int, *, pretrained: bool = True) -> nn
 
 
 def normalisation(network: str) -> tuple[Triple, Triple]:
-    """Mean and deviation, of 0…255, by channel, that the network's ImageNet weights were trained with."""
+    """Mean and deviation per channel, of 0…255, that the network's ImageNet weights were trained with."""
     if network in BACKBONES:
         return BACKBONES[network].input.mean, BACKBONES[network].input.std
     if network == "inception_v3":
@@ -84,7 +84,7 @@ def _first_state(models: Any, recipe: Recipe) -> dict[str, Tensor]:
         return _local_state(Path(recipe.weights), recipe.network)
     weights = models.get_model_weights(recipe.network).DEFAULT
     try:
-        with _patience():
+        with _download_limits():
             state: dict[str, Tensor] = weights.get_state_dict(progress=False)
     except Exception as error:  # urllib, ssl and torch.hub each fail in their own way
         file, folder = weights.url.rsplit("/", 1)[1], Path(torch.hub.get_dir()) / "checkpoints"
@@ -98,8 +98,8 @@ def _first_state(models: Any, recipe: Recipe) -> dict[str, Tensor]:
 
 
 @contextmanager
-def _patience() -> Iterator[None]:
-    """Ends a download that hangs, and keeps what torch.hub prints out of our stream of events."""
+def _download_limits() -> Iterator[None]:
+    """End a download that hangs, and keep what torch.hub prints out of our stream of events."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(DOWNLOAD_SECONDS)
     try:
@@ -119,15 +119,15 @@ def _local_state(path: Path, network: str) -> dict[str, Tensor]:
     if isinstance(state, dict) and isinstance(state.get("state"), dict):
         state = {k.removeprefix("0."): v for k, v in state["state"].items() if k.startswith("0.")}
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsError(f"{path} holds no weights", hint=hint)
+        raise WeightsError(f"{path} contains no weights", hint=hint)
     return state
 
 
 def _load(network: nn.Module, state: dict[str, Tensor], last: tuple[str, ...], recipe: Recipe) -> None:
-    """Load all weights but those of the last layers, which will be new; all other names must match."""
+    """Load all weights except those of the last layers, which will be new. All other names must match."""
     dropped = tuple(f"{name}." for name in last)
     expected = {name for name in network.state_dict() if not name.startswith(dropped)}
-    # Inception's second output may be in the file or not, as it may be in the network.
+    # Inception's second output may be missing in the file and in the network.
     weights = {
         name: value
         for name, value in state.items()
@@ -142,9 +142,9 @@ def _load(network: nn.Module, state: dict[str, Tensor], last: tuple[str, ...], r
     if missing or weights.keys() - expected:
         odd = sorted(missing) or sorted(weights.keys() - expected)
         raise WeightsError(
-            f"{recipe.weights} holds no weights of {recipe.network}: {odd[0]} and {len(odd) - 1} more "
-            f"{'are missing' if missing else 'are not of it'}",
-            hint=f"Give a state dict of {recipe.network}, or choose the network that the file is of.",
+            f"{recipe.weights} contains no weights of {recipe.network}: {odd[0]} and {len(odd) - 1} more "
+            f"{'are missing' if missing else 'do not belong to it'}",
+            hint=f"Give a state dict of {recipe.network}, or choose the network that the file belongs to.",
         )
     try:
         network.load_state_dict(weights, strict=False)
@@ -153,7 +153,7 @@ def _load(network: nn.Module, state: dict[str, Tensor], last: tuple[str, ...], r
         raise WeightsError(f"{recipe.weights} does not fit {recipe.network}: {reason[0].strip()}") from error
 
 
-# --- a backbone of the table, all of its weights trained
+# --- a backbone of the table, with all of its weights trained
 
 
 def _backbone(recipe: Recipe, labels: int, pretrained: bool) -> nn.Module:
@@ -171,7 +171,7 @@ def _backbone(recipe: Recipe, labels: int, pretrained: bool) -> nn.Module:
 
 
 def _import_timm() -> Any:
-    import_torchvision()  # timm imports it, which a processor's PyTorch has to be prepared for
+    import_torchvision()  # before timm imports it: see torchvision_shim
     import timm
 
     return timm
@@ -181,11 +181,11 @@ def _timm_config(network: str) -> Any:
     timm = _import_timm()
     config = timm.models.get_pretrained_cfg(network) if timm.is_model(network) else None
     if config is None:
-        if timm.is_model(network):  # known, never trained by anybody: ImageNet's usual values
+        if timm.is_model(network):  # timm knows it without trained weights: use ImageNet's usual values
             return timm.models.PretrainedCfg()
         near = difflib.get_close_matches(network, [*TORCHVISION, *BACKBONES, *timm.list_models()], 3)
-        hint = f"Did you mean {', '.join(near)}?" if near else "timm.list_models() names those there are."
-        raise RecipeError("network", f"neither torchvision's nor timm's networks have {network}", hint=hint)
+        hint = f"Did you mean {', '.join(near)}?" if near else "timm.list_models() lists all of timm's."
+        raise RecipeError("network", f"neither torchvision nor timm has a network {network}", hint=hint)
     return config
 
 
@@ -194,13 +194,13 @@ def _timm(recipe: Recipe, labels: int, pretrained: bool) -> nn.Module:
     download = pretrained and recipe.weights == "imagenet"
     options: dict[str, Any] = {"num_classes": labels, "pretrained": download}
     try:
-        with _patience():
+        with _download_limits():
             network = _timm_network(recipe, options)
     except Exception as error:  # the hub's client, urllib, ssl and timm each fail in their own way
         if not download:
             raise
         raise WeightsError(
-            f"the ImageNet weights of {recipe.network} cannot be had: {str(error)[:300]}",
+            f"the ImageNet weights of {recipe.network} cannot be downloaded: {str(error)[:300]}",
             hint="Without internet access put them into timm's cache on the worker's machine (HF_HOME), give "
             "the path of a weight file as weights, or train from scratch with weights: none.",
         ) from error
@@ -223,7 +223,7 @@ def _timm_network(recipe: Recipe, options: dict[str, Any]) -> nn.Module:
 
 
 def input_of(recipe: Recipe) -> Input:
-    """How the recipe's network wants its photos. Joined backbones share the first one's input."""
+    """The photos that the recipe's network expects. Joined backbones share the input of the first."""
     if recipe.kind == "frozen":
         return BACKBONES[recipe.backbones[0]].input
     from trainer.engine.networks.finetuned import normalisation

@@ -1,4 +1,4 @@
-"""Adaptive average pooling for one photo size, in operations that ONNX has."""
+"""Replaces adaptive average pooling, for one photo size, by operations that ONNX has."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 
 class FixedPool(nn.Module):
-    """`nn.AdaptiveAvgPool2d` of maps of one known size, as two products of matrices: rows · map · columns.
+    """`nn.AdaptiveAvgPool2d` for maps of one fixed size, as two matrix products: rows · map · columns.
 
-    ONNX has no adaptive pooling; the exporter replaces it where the output size divides the input size.
-    VGG's 7 × 7 does so at 224 px, not at the thesis's 256.
+    ONNX has no adaptive pooling; the exporter can replace it only if the output size divides the input size.
+    VGG's 7 × 7 does at 224 px, but not at the thesis's 256.
     """
 
     rows: Tensor  # (h_out, h_in)
@@ -40,7 +40,7 @@ def _means(size_in: int, size_out: int) -> Tensor:
 
 
 def with_fixed_pools(network: nn.Module, size: int) -> nn.Module:
-    """The network for photos of `size` px; a copy where an adaptive pooling had to be replaced."""
+    """The network for photos of `size` px: a copy if an adaptive pooling had to be replaced."""
     pools: dict[str, FixedPool] = {}
     hooks = []
     for name, module in network.named_modules():
@@ -54,10 +54,10 @@ def with_fixed_pools(network: nn.Module, size: int) -> nn.Module:
             hook.remove()
     if not pools:
         return network
-    changed = copy.deepcopy(network)
+    network = copy.deepcopy(network)
     for name, pool in pools.items():
-        changed.set_submodule(name, pool)
-    return changed
+        network.set_submodule(name, pool)
+    return network
 
 
 def _remember(pools: dict[str, FixedPool], name: str) -> Callable[..., None]:

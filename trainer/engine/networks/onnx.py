@@ -1,4 +1,4 @@
-"""Networks as ONNX files."""
+"""Writes networks as ONNX files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from trainer.engine.preprocess import Input
 
 
 def write_onnx(network: nn.Module, spec: Input, file: Path, *, outputs: Sequence[str]) -> None:
-    """The network as ONNX: ``photos`` (n, 3, size, size) → each of ``outputs`` (n, …), any n."""
+    """Write the network as ONNX: ``photos`` (n, 3, size, size) → each of ``outputs`` (n, …), for any n."""
     example = torch.zeros(2, 3, spec.size, spec.size)
     network = with_fixed_pools(network.eval().cpu(), spec.size)
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""The parts of networks that we define: a head on frozen features, the layer of labels. See finetuned.py."""
+"""The parts of networks that we define: a head on frozen features, and the label layer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SMALLEST = 1e-12  # a probability's floor before its logarithm
 
 
 class Head(nn.Module):
-    """Features (n, f) → logits (n, outputs): standardise, perhaps a hidden layer, one linear layer."""
+    """Features (n, f) → logits (n, outputs): standardisation, an optional hidden layer, a linear layer."""
 
     mean: Tensor
     std: Tensor
@@ -29,7 +29,7 @@ class Head(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Linear(hidden or features, outputs))
 
     def standardise_by(self, features: Tensor) -> None:
-        """Remember mean and deviation of the training photos' features (n, f)."""
+        """Store mean and deviation of the training photos' features (n, f)."""
         self.mean.copy_(features.mean(0))
         self.std.copy_(features.std(0).clamp_min(1e-3))
 
@@ -41,9 +41,10 @@ class Head(nn.Module):
 class LabelLayer(nn.Module):
     """The last layer: outputs (n, k) → log-odds of labels (n, c).
 
-    With ``groups`` the outputs stand for scene classes and a label's probability is the sum of its scenes';
-    without, they stand for labels. When not training, tau × log(prior) is taken off (``set_prior``): the
-    "post-hoc logit adjustment" of Menon et al. 2021, which buys recall of rare labels with accuracy.
+    With ``groups`` the outputs stand for scene classes, and a label's probability is the sum of its scenes';
+    without, they stand for labels. When not training, tau × log(prior) is subtracted (``set_prior``): the
+    "post-hoc logit adjustment" of Menon et al. 2021, which raises the recall of rare labels at the cost of
+    accuracy.
     """
 
     groups: Tensor | None
@@ -59,7 +60,7 @@ class LabelLayer(nn.Module):
         self.register_buffer("shift", torch.zeros(labels))
 
     def set_prior(self, counts: Tensor, tau: float) -> None:
-        """Remember the labels' shares from their training photos (c,)."""
+        """Store the shift for the labels' shares, from their numbers of training photos (c,)."""
         share = counts.clamp_min(1).double()
         self.shift.copy_(-tau * (share / share.sum()).log())
 
@@ -83,7 +84,7 @@ class FrozenNetwork(nn.Module):
 
 
 class WithScenes(nn.Module):
-    """Photos → logits of labels (n, c) and of scene classes (n, k), by a head that tells the latter apart."""
+    """Photos → logits of labels (n, c) and of scene classes (n, k), by a head that predicts scene classes."""
 
     def __init__(self, network: FrozenNetwork) -> None:
         super().__init__()
@@ -98,13 +99,13 @@ class WithScenes(nn.Module):
 
 
 def tells_scenes(network: nn.Module) -> bool:
-    """Whether it predicts scene classes, and a label's probability is the sum of its scenes'."""
+    """Whether the network predicts scene classes and adds up their probabilities for a label."""
     head = network.head if isinstance(network, FrozenNetwork) else None
     return isinstance(head, nn.Sequential) and getattr(head[-1], "groups", None) is not None
 
 
 def build_head(recipe: Recipe, groups: Sequence[int], labels: int) -> nn.Sequential:
-    """The trainable part of a frozen recipe; it tells scene classes apart when ``scene_loss`` asks for it."""
+    """The trainable part of a frozen recipe. With a ``scene_loss`` it predicts scene classes."""
     features = sum(BACKBONES[name].features for name in recipe.backbones)
     by_scene = recipe.scene_loss > 0
     outputs = len(groups) if by_scene else labels

@@ -1,9 +1,9 @@
 """Lets torchvision be imported with a CPU build of torch.
 
-The registry's torchvision wheel is linked to CUDA. Beside a CPU torch its C++ operators cannot load, and
-``import torchvision`` stops at ``operator torchvision::nms does not exist``, although networks and transforms
-need none of them. Declaring the schemas of ``nms`` and ``qnms`` first, only when they are missing, is enough.
-Import torchvision through ``import_torchvision`` alone, and do not use its image decoders.
+The published torchvision wheel is linked to CUDA. With a CPU build of torch its C++ operators cannot load,
+and ``import torchvision`` fails with ``operator torchvision::nms does not exist``, although networks and
+transforms need no such operator. It is enough to declare the schemas of ``nms`` and ``qnms`` first if they
+are missing. Import torchvision only through ``import_torchvision``, and do not use its image decoders.
 """
 
 from __future__ import annotations

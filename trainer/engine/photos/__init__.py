@@ -1,1 +1,1 @@
-"""Photos for the engine: manifests, folders, partitions, augmentation, loading."""
+"""Provides the engine's photos: manifests, folders, partitions, augmentation, loading."""

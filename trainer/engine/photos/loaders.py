@@ -1,4 +1,5 @@
-"""Processes that read photos for the trainer: how they start, end with it, and what happens if one dies."""
+"""Processes that read photos for the trainer: how they start, how they end with it, what happens if one dies.
+"""
 
 from __future__ import annotations
 
@@ -30,19 +31,19 @@ def rows(dataset: Dataset[Any], batches: list[list[int]], workers: int) -> Itera
         collate_fn=list,
         multiprocessing_context=_processes() if workers else None,
         worker_init_fn=partial(_end_with, os.getpid()),
-        # Its iterator draws a seed: not from the generator whose state a checkpoint keeps.
+        # The iterator draws a seed; it must not come from the generator whose state a checkpoint keeps.
         generator=torch.Generator(),
     )
     if not workers:
         yield from loader
         return
-    with _told_apart():
+    with _loader_deaths():
         before = set(multiprocessing.active_children())
         iterator = iter(loader)
     sentinels = [process.sentinel for process in set(multiprocessing.active_children()) - before]
     with noticed(sentinels):
         while True:
-            with _told_apart():
+            with _loader_deaths():
                 batch = next(iterator, None)
             if batch is None:
                 return
@@ -50,8 +51,8 @@ def rows(dataset: Dataset[Any], batches: list[list[int]], workers: int) -> Itera
 
 
 @contextmanager
-def _told_apart() -> Iterator[None]:
-    """Raises LoaderDied for each error that a loader's death can show as: PyTorch's own, or a broken pipe."""
+def _loader_deaths() -> Iterator[None]:
+    """Raise LoaderDied for the errors that a loader's death causes: PyTorch's own, or a broken pipe."""
     try:
         yield
     except (EOFError, ConnectionError) as error:
@@ -64,21 +65,21 @@ def _told_apart() -> Iterator[None]:
 
 @contextmanager
 def noticed(sentinels: Sequence[int], seconds: float = UNNOTICED) -> Iterator[None]:
-    """Ends this process when a loader has died and the block does not end within `seconds`.
+    """End this process if a loader has died and the block does not end within `seconds`.
 
-    Killed while it writes into the pipe of results, a loader leaves half a batch, and the trainer waits in
-    read() for the rest for ever: no timeout of PyTorch's covers that. Only the process's end helps; a
-    supervised run then goes on from its checkpoint.
+    A loader that is killed while it writes into the pipe of results leaves half a batch, and the trainer
+    waits in read() for the rest for ever: no timeout of PyTorch covers that. Only ending the process helps; a
+    supervised run then continues from its checkpoint.
     """
-    watched = [os.dup(sentinel) for sentinel in sentinels]  # ours: PyTorch closes its own when it likes
-    ended, end = os.pipe()
+    handles = [os.dup(sentinel) for sentinel in sentinels]  # our own: PyTorch may close its handles any time
+    end_of_block, end = os.pipe()
 
     def watch() -> None:
-        select.select([*watched, ended], [], [])
-        if not select.select([ended], [], [], seconds)[0]:
+        select.select([*handles, end_of_block], [], [])
+        if not select.select([end_of_block], [], [], seconds)[0]:
             emit("error", kind=LoaderDied.kind, message="A process that reads photos died.", hint="")
             os._exit(1)
-        for fd in (*watched, ended):
+        for fd in (*handles, end_of_block):
             os.close(fd)
 
     threading.Thread(target=watch, name="loaders", daemon=True).start()
@@ -89,10 +90,11 @@ def noticed(sentinels: Sequence[int], seconds: float = UNNOTICED) -> Iterator[No
 
 
 def _processes() -> BaseContext:
-    """Loaders forked from a server that has imported what they need: started in no time, every epoch anew.
+    """Loaders are forked from a server that has imported what they need, so that each epoch starts them
+    quickly.
 
-    Forked from this process they could inherit a lock that some thread of it holds. Where a process cannot
-    be waited for by a file descriptor they are started one by one: PyTorch itself ends those.
+    Forked from this process, they could inherit a lock that one of its threads holds. Without pidfd_open they
+    are spawned one by one; PyTorch itself ends such loaders.
     """
     if not hasattr(os, "pidfd_open"):
         return multiprocessing.get_context("spawn")
@@ -102,7 +104,8 @@ def _processes() -> BaseContext:
 
 
 def _end_with(trainer: int, worker: int) -> None:
-    """A forked loader's parent is the server, so PyTorch does not see that its trainer was killed."""
+    """End a loader with its trainer. Its parent is the server, so PyTorch does not see the trainer's death.
+    """
     if hasattr(os, "pidfd_open"):
         threading.Thread(target=_watch, args=(trainer,), name="trainer", daemon=True).start()
 

@@ -1,4 +1,4 @@
-"""Which photos are for training and which are held out: at random, by SUN397's partitions, or by folds."""
+"""Divides photos into training and held-out photos: at random, by SUN397's partitions, or by folds."""
 
 from __future__ import annotations
 
@@ -14,14 +14,12 @@ from trainer.engine.photos.manifest import Photo, Split, split_photos
 from trainer.engine.recipe import Recipe
 
 FILES = {"train": "Training_{}.txt", "test": "Testing_{}.txt"}
-WHERE = (
-    "SUN397's partitions are a download of their own: put Training_01.txt, Testing_01.txt and so on into a "
-)
+WHERE = "SUN397's partitions are a separate download: put Training_01.txt, Testing_01.txt and so on into a "
 WHERE += "folder named Partitions beside or in the folder of the photos."
 
 
 def split_for(photos: Sequence[Photo], recipe: Recipe, partitions: Path | None) -> Split:
-    """The recipe's split of the photos. Raises PhotosError where SUN397's files are missing or do not fit."""
+    """The recipe's split of the photos. Raises PhotosError if SUN397's files are missing or do not fit."""
     if recipe.split == "random":
         return split_photos(photos, test_share=recipe.test_share, seed=recipe.seed)
     if recipe.split.startswith("sun-"):
@@ -31,16 +29,16 @@ def split_for(photos: Sequence[Photo], recipe: Recipe, partitions: Path | None) 
 
 
 def official(photos: Sequence[Photo], number: str, partitions: Path | None) -> Split:
-    """Partition 01 to 10: 50 photos of every class to learn from, 50 held out. The others stay out.
+    """Partition 01 to 10: 50 training photos of each class, 50 held out. Other photos are left out.
 
-    A photo is known by the end of its path, class and file name as the lists have them.
+    The end of its path identifies a photo: class and file name, as in the lists.
     """
     if partitions is None or not partitions.is_dir():
         raise PhotosError(f"there are no files of partition {number}", hint=WHERE)
     side_of = {
         name: side
         for side, file in FILES.items()
-        for name in _listed(partitions / file.format(number), partitions.name)
+        for name in _read_list(partitions / file.format(number), partitions.name)
     }
     sides: dict[str, list[Photo]] = {"train": [], "test": []}
     left_out = 0
@@ -54,15 +52,15 @@ def official(photos: Sequence[Photo], number: str, partitions: Path | None) -> S
         raise PhotosError(
             f"of {len(photos):,} photos {len(sides['train'])} are in {FILES['train'].format(number)} and "
             f"{len(sides['test'])} in {FILES['test'].format(number)}",
-            hint="The lists are of SUN397: photos of another set, or renamed ones, are not in them.",
+            hint="The lists belong to SUN397: they do not contain photos of another set, or renamed photos.",
         )
     if left_out:
         emit("left_out", photos=left_out, classes=[], reason=f"not in partition {number}")
     return Split(tuple(sides["train"]), tuple(sides["test"]))
 
 
-def _listed(file: Path, folder: str) -> list[str]:
-    """Photos of one list, as class/name.jpg."""
+def _read_list(file: Path, folder: str) -> list[str]:
+    """The photos of one list, as class/name.jpg. Raises PhotosError."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
@@ -75,30 +73,30 @@ def _listed(file: Path, folder: str) -> list[str]:
         if not name:
             continue
         if name.count("/") < 1 or not PurePosixPath(name).suffix:
-            raise PhotosError(f"line {number} of {file.name} is no photo: {line[:80]!r}")
+            raise PhotosError(f"line {number} of {file.name} is not a photo: {line[:80]!r}")
         matches.append(name)
     return matches
 
 
 def fold(photos: Sequence[Photo], *, number: int, of: int, seed: int) -> Split:
-    """Part ``number`` of ``of`` is held out; by all of them every photo is, once.
+    """Hold out part ``number`` of ``of`` parts. Over all parts, every photo is held out once.
 
-    Spread over every scene class alike; equal files always fall into the same part. Depends on photo ids and
-    contents only, not on the order of the manifest.
+    Each scene class is spread evenly over the parts, and equal files are always in the same part. The parts
+    depend only on photo ids and contents, not on the order of the manifest.
     """
     by_class: dict[str, dict[str, list[Photo]]] = defaultdict(lambda: defaultdict(list))
-    home: dict[str, str] = {}  # a photo filed under two classes is dealt once, under the first
+    home: dict[str, str] = {}  # a photo filed under two classes counts once, under the first
     for photo in sorted(photos, key=lambda p: (p.scene_class, p.photo_id)):
         key = photo.sha256 or photo.photo_id
         by_class[home.setdefault(key, photo.scene_class)][key].append(photo)
     parts: list[list[Photo]] = [[] for _ in range(of)]
-    dealt = 0  # classes of fewer photos than parts do not all begin with the first part
+    count = 0  # over all classes, so that small classes do not all begin with the first part
     for scene_class in sorted(by_class):
         keys = sorted(by_class[scene_class])
         random.Random(f"{seed}/{scene_class}").shuffle(keys)  # noqa: S311 - a reproducible split
         for key in keys:
-            parts[dealt % of].extend(by_class[scene_class][key])
-            dealt += 1
+            parts[count % of].extend(by_class[scene_class][key])
+            count += 1
     test = parts.pop(number - 1)
     if not test or not any(parts):
         raise PhotosError(f"{len(photos)} photos are too few for {of} parts")

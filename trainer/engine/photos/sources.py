@@ -1,6 +1,6 @@
-"""Where the training loop gets its batches from: cached features, or photos decoded as it goes.
+"""Provides the training loop's batches: from cached features, or from photos decoded batch by batch.
 
-The order of an epoch depends on seed and epoch alone, so a resumed run goes on exactly where it stopped.
+The order of an epoch depends only on seed and epoch, so a resumed run continues exactly where it stopped.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def order_of(count: int, seed: int, epoch: int) -> Tensor:
 
 
 class FeatureSource:
-    """Features in memory: (views, n, f) for training, of which every epoch draws one view a photo."""
+    """Features in memory: (views, n, f) for training. Each epoch draws one view per photo."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class FeatureSource:
 
 
 class PhotoDataset(Dataset[tuple[int, Any, str]]):
-    """Decoded photos, distorted by strength ``augment`` as seed, epoch and place in the list say."""
+    """Decoded photos, distorted by strength ``augment``; seed, epoch and place in the list decide how."""
 
     def __init__(
         self, photos: Sequence[Photo], spec: Input, *, augment: int = 0, seed: int = 0, epoch: int = 0
@@ -106,7 +106,7 @@ class PhotoDataset(Dataset[tuple[int, Any, str]]):
 
 
 class PhotoSource:
-    """Photos decoded batch by batch, by worker processes where the recipe asks for them."""
+    """Photos decoded batch by batch, in worker processes if the recipe asks for them."""
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ class PhotoSource:
         yield from self._load(dataset, indices)
 
     def test_batches(self, *, augment: int = 0, epoch: int = 0) -> Iterator[Batch]:
-        """The test photos in order, as they are or, for test-time augmentation, distorted copies of them."""
+        """The test photos in order: unchanged, or distorted copies for test-time augmentation."""
         photos, size = self.test_photos, self.batch_size
         places = [list(range(at, min(at + size, len(photos)))) for at in range(0, len(photos), size)]
         dataset = PhotoDataset(photos, self.spec, augment=augment, seed=self.seed, epoch=epoch)

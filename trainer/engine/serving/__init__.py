@@ -1,1 +1,1 @@
-"""Exported models: export, predict, evaluate. Prediction imports no torch."""
+"""Exports models, predicts with them and evaluates them. Prediction imports no torch."""

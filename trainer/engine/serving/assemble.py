@@ -1,6 +1,6 @@
-"""The shipped starter model: a head of less than 1 MB, joined with the packaged backbone on arrival.
+"""Packs and assembles the starter model: a head of less than 1 MB, to be joined with the installed backbone.
 
-``pack`` makes the small folder from a finished run; ``assemble`` makes a whole model folder of it.
+``pack`` makes the small folder from a finished run; ``assemble`` makes a complete model folder from it.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from trainer.engine.recipe import Recipe
 from trainer.engine.serving.export import export, rebuild, write_model
 
 HEAD, FACTS = "head.npz", "starter.json"
-LARGEST = 1_000_000  # bytes of a head that may live in a repository
+LARGEST = 1_000_000  # bytes that a head in the repository may have
 
 
 def pack(run_dir: Path, starter_dir: Path, *, target_precision: float = 0.9) -> dict[str, Any]:
-    """Head, calibration and figures of a frozen run, without its backbone.
+    """Write the head, calibration and figures of a frozen run, without its backbone; returns the facts.
 
-    Raises ExportError if the head is too large to ship.
+    Raises ExportError if the run is not frozen or its head is too large.
     """
     _, recipe, content = rebuild(run_dir)
     if recipe.kind != "frozen":
-        raise ExportError("only a run with a frozen backbone can be packed: the others are too large to ship")
+        raise ExportError("only a run with a frozen backbone can be packed: other models are too large")
     manifest = export(run_dir, run_dir / "model", target_precision=target_precision)
     starter_dir.mkdir(parents=True, exist_ok=True)
     file = starter_dir / HEAD
@@ -57,7 +57,10 @@ def pack(run_dir: Path, starter_dir: Path, *, target_precision: float = 0.9) -> 
 
 
 def assemble(starter_dir: Path, model_dir: Path) -> dict[str, Any]:
-    """A model folder from the packed head and the installed backbone weights, checked equal to PyTorch."""
+    """Make a model folder from the packed head and the installed backbone weights, checked against PyTorch.
+
+    Returns its manifest. Raises ExportError.
+    """
     progress = Progress("assemble", 3)
     try:
         facts = json.loads((starter_dir / FACTS).read_text(encoding="utf-8"))
@@ -65,14 +68,14 @@ def assemble(starter_dir: Path, model_dir: Path) -> dict[str, Any]:
         raise ExportError(f"there is no packed model in {starter_dir}: {error}") from error
     recipe = Recipe.from_dict(facts["recipe"])
     if _sha256(starter_dir / HEAD) != facts.pop("head_sha256"):
-        raise ExportError(f"{HEAD} is damaged", hint="Take it again from the repository.")
+        raise ExportError(f"{HEAD} is damaged", hint="Restore it from the repository.")
     for name, expected in facts.pop("weights_sha256").items():
         if _sha256(BACKBONES[name].weights()) != expected:
             raise ExportError(
                 f"the installed weights of {name} are not those that the head was trained on",
                 hint="Install the versions that requirements.txt names.",
             )
-    # Real photos were compared when it was packed; write_model compares made-up ones on this machine.
+    # Real photos were compared when it was packed; write_model compares synthetic ones on this machine.
     facts["packed_check"] = {key: facts.pop(key) for key in ("max_abs_difference", "checked_photos")}
     progress.advance()
     head = build_head(recipe, facts["groups"], len(facts["labels"]))
@@ -81,14 +84,14 @@ def assemble(starter_dir: Path, model_dir: Path) -> dict[str, Any]:
     head.load_state_dict(state)
     network = FrozenNetwork(recipe.backbones, head).eval()
     progress.advance()
-    photos, scenes = _made_up_photos(input_of(recipe).size), facts["scene_classes"]
+    photos, scenes = _synthetic_photos(input_of(recipe).size), facts["scene_classes"]
     manifest = write_model(network, input_of(recipe), facts, model_dir, photos, scenes=scenes)
     progress.advance()
     return manifest
 
 
-def _made_up_photos(size: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Soft random colours (8, 3, s, s): to check equality where no real photo is at hand."""
+def _synthetic_photos(size: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Smooth random colours (8, 3, s, s), to compare ONNX and PyTorch without real photos."""
     coarse = torch.rand(8, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
     return torch.nn.functional.interpolate(coarse, size=(size, size), mode="bicubic").numpy()
 

@@ -38,7 +38,7 @@ CHECKED_PHOTOS = 64
 
 @dataclass(frozen=True)
 class HeldOut:
-    """A finished run's test photos as its test_predictions.csv keeps them."""
+    """A finished run's test photos, read from its test_predictions.csv: true (n,), logits (n, c)."""
 
     paths: list[str]
     true: NDArray[np.int64]
@@ -56,7 +56,10 @@ class HeldOut:
 
 
 def rebuild(run_dir: Path) -> tuple[nn.Module, Recipe, dict[str, Any]]:
-    """The whole network of a run, photos in and logits out, from its best.pt alone."""
+    """The complete network of a run, from photos to logits, rebuilt from its best.pt alone.
+
+    Returns it with the recipe and the checkpoint's content.
+    """
     content = checkpoint.load(run_dir / "best.pt")
     recipe = Recipe.from_dict(content["recipe"])
     if recipe.kind == "frozen":
@@ -69,7 +72,9 @@ def rebuild(run_dir: Path) -> tuple[nn.Module, Recipe, dict[str, Any]]:
 
 
 def export(run_dir: Path, model_dir: Path, *, target_precision: float = 0.9) -> dict[str, Any]:
-    """Write model.onnx and manifest.json; raises ExportError when ONNX and PyTorch do not agree."""
+    """Write model.onnx and manifest.json; returns the manifest. Raises ExportError, also if ONNX and PyTorch
+    differ.
+    """
     if not 0 < target_precision < 1:
         raise ExportError(f"a target precision of {target_precision:g} is not between 0 and 1")
     for name in ("best.pt", "report.json", "test_predictions.csv"):
@@ -81,11 +86,11 @@ def export(run_dir: Path, model_dir: Path, *, target_precision: float = 0.9) -> 
     held_out = HeldOut.read(run_dir / "test_predictions.csv", labels)
     report = json.loads((run_dir / "report.json").read_text(encoding="utf-8"))
     progress.advance()
-    fitted = calibrate(held_out.logits, held_out.true, labels, target_precision)
+    calibration = calibrate(held_out.logits, held_out.true, labels, target_precision)
     manifest: dict[str, Any] = {
         "labels": labels,
-        "temperature": fitted.temperature,
-        "thresholds": fitted.thresholds,
+        "temperature": calibration.temperature,
+        "thresholds": calibration.thresholds,
         "target_precision": target_precision,
         "held_out": cross_fitted(held_out.logits, held_out.true, labels, target_precision),
         "metrics": {
@@ -109,7 +114,7 @@ def export(run_dir: Path, model_dir: Path, *, target_precision: float = 0.9) -> 
 
 
 def sample_pixels(paths: Sequence[str], spec: Input) -> NDArray[np.float32]:
-    """(n, 3, s, s): up to CHECKED_PHOTOS readable photos, evenly spread over the paths."""
+    """(n, 3, s, s): at most CHECKED_PHOTOS readable photos, spread evenly over the paths."""
     step = max(1, len(paths) // CHECKED_PHOTOS)
     pixels = []
     for path in paths[::step][:CHECKED_PHOTOS]:
@@ -118,7 +123,9 @@ def sample_pixels(paths: Sequence[str], spec: Input) -> NDArray[np.float32]:
         except UnreadablePhotoError as error:
             emit("skipped", photo_id="", reason=f"{Path(path).name}: {error}")
     if not pixels:
-        raise ExportError("none of the held-out photos can be read any more", hint="Are they still there?")
+        raise ExportError(
+            "none of the held-out photos can be read any more", hint="Check that the files are still there."
+        )
     return as_batch(pixels, spec)
 
 
@@ -131,9 +138,10 @@ def write_model(
     *,
     scenes: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Write and check the ONNX file, then the manifest; a folder without a manifest is no model.
+    """Write and check the ONNX file, then write the manifest; a folder without a manifest is not a model.
 
-    ``scenes`` are the scene classes of a network that tells them apart: the file then says them, too.
+    ``scenes`` are the scene classes of a network that predicts them: the file then has a second output for
+    them. Raises ExportError if ONNX and PyTorch differ.
     """
     model_dir.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=model_dir, suffix=".part")

@@ -1,4 +1,4 @@
-"""Suggests a hashtag for a photo with an exported model, or says why it stays silent. Imports no torch."""
+"""Suggests hashtags for photos with an exported model, or gives the reason for silence. Imports no torch."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ Scene = tuple[str, float] | None
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What the model says about one photo. Where it stays silent ``reason`` tells why.
+    """What the model says about one photo. If it stays silent, ``reason`` says why.
 
-    ``scene`` is the scene class it looks most like, with its probability, of models that tell scenes apart.
+    ``scene`` is the likeliest scene class with its probability, for models that predict scene classes.
     """
 
     file: str
@@ -55,8 +55,8 @@ class Suggestion:
 class Suggester:
     """A loaded model. ``suggest`` may be called from several threads at once.
 
-    Raises ModelError when the folder holds no complete model of a format we know. ``threads`` are those of
-    ONNX Runtime (None: as many as the machine has); ``batch`` bounds the photos held in memory together.
+    Raises ModelError if the folder does not contain a complete model of a format we know. ``threads`` is for
+    ONNX Runtime (None: one per core); ``batch`` limits how many photos are in memory at once.
     """
 
     def __init__(self, model_dir: str | Path, *, threads: int | None = 1, batch: int = 16) -> None:
@@ -72,7 +72,7 @@ class Suggester:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
-        # An arena keeps the memory of its fullest moment: right for a command, too much for a web worker.
+        # An arena keeps its peak memory: right for a command, too much for a web worker.
         options.enable_cpu_mem_arena = self.threads > 1
         try:
             self.session = onnxruntime.InferenceSession(
@@ -82,14 +82,14 @@ class Suggester:
             raise ModelError(f"model.onnx cannot be loaded: {str(error)[:200]}") from error
 
     def suggest(self, images: Iterable[Source]) -> Iterator[Suggestion]:
-        """One suggestion a photo, in order; photos are taken from ``images`` a batch at a time."""
+        """One suggestion per photo, in order. Photos are read from ``images`` a batch at a time."""
         iterator = iter(images)
         with ThreadPoolExecutor(self.threads) as threads:
             while chunk := list(islice(iterator, self.batch)):
-                decoded = list(threads.map(self._decode, chunk))
-                good = [pixels for pixels in decoded if not isinstance(pixels, str)]
+                results = list(threads.map(self._decode, chunk))
+                good = [pixels for pixels in results if not isinstance(pixels, str)]
                 rows = self._rows(good)
-                for source, pixels in zip(chunk, decoded, strict=True):
+                for source, pixels in zip(chunk, results, strict=True):
                     name = _name(source)
                     yield (
                         _unreadable(name, pixels)
@@ -98,10 +98,10 @@ class Suggester:
                     )
 
     def _rows(self, photos: list[NDArray[np.uint8]]) -> Iterator[tuple[NDArray[np.float64], Scene]]:
-        # With one thread a batch is no faster and takes 100 MB more for good: a web worker goes one by one.
-        together = self.batch if self.threads > 1 else 1
-        for at in range(0, len(photos), together):
-            pixels = as_batch(photos[at : at + together], self.input)
+        # With one thread a batch is no faster and keeps 100 MB more, so a web worker predicts one by one.
+        size = self.batch if self.threads > 1 else 1
+        for at in range(0, len(photos), size):
+            pixels = as_batch(photos[at : at + size], self.input)
             logits, *others = self.session.run(None, {"photos": pixels})
             scenes = self._scenes(others[0]) if self.scenes else [None] * len(logits)
             yield from zip(softmax(logits, self.temperature), scenes, strict=True)
@@ -120,14 +120,14 @@ class Suggester:
     def _judge(self, name: str, row: NDArray[np.float64], scene: Scene) -> Suggestion:
         order = np.argsort(-row, kind="stable")
         best, confidence = self.labels[order[0]], float(row[order[0]])
-        needed = self.thresholds.get(best, NEVER)
+        threshold = self.thresholds.get(best, NEVER)
         reason = None
         if best == "other":
             reason = "other: none of the hashtags fits"
-        elif needed > 1:
+        elif threshold > 1:
             reason = f"unsure: #{best} is not reliable enough to be suggested"
-        elif confidence < needed:
-            reason = f"unsure: {confidence:.2f} < {needed:.2f} needed for #{best}"
+        elif confidence < threshold:
+            reason = f"unsure: {confidence:.2f} < {threshold:.2f} needed for #{best}"
         return Suggestion(
             file=name,
             hashtag=None if reason else best,
@@ -139,8 +139,8 @@ class Suggester:
         )
 
 
-def _unreadable(name: str, why: str) -> Suggestion:
-    return Suggestion(name, None, None, f"unreadable: {why}", (), {})
+def _unreadable(name: str, reason: str) -> Suggestion:
+    return Suggestion(name, None, None, f"unreadable: {reason}", (), {})
 
 
 def _name(source: Source) -> str:
@@ -159,5 +159,5 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ModelError(f"manifest.json cannot be read: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise ModelError("manifest.json is of a format that this version does not know")
+        raise ModelError("manifest.json has a format that this version does not know")
     return manifest

@@ -1,1 +1,1 @@
-"""One run: epochs, schedule, stopper, checkpoints, lock, TensorBoard."""
+"""Trains one run: epochs, schedule, stopper, checkpoints, lock, TensorBoard."""

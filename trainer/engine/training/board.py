@@ -1,7 +1,7 @@
-"""TensorBoard logs of a run: curves, the recipe, pictures. Without the package nothing is logged.
+"""Writes a run's TensorBoard logs: curves, the recipe, pictures. Without the package nothing is logged.
 
-Every step counts batches since the run's start, those of figures by epoch too, so that one number says what
-of a killed run's logs is no longer true.
+All steps count batches since the run's start, also for figures by epoch, so that one number tells which
+entries of a killed run are out of date.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Board:
             self._writer.close()
 
     def begin(self, recipe: Recipe, step: int) -> None:
-        """The run stands after ``step`` batches: what was logged of later ones is to be forgotten."""
+        """Start logging after ``step`` batches; TensorBoard drops the entries of later batches."""
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
@@ -75,7 +75,7 @@ class Board:
             self._writer.add_scalar("learning rate/by batch", lr, step)
 
     def epoch(self, step: int, row: dict[str, Any]) -> None:
-        """A row of the history, by the names of an `epoch` event."""
+        """Log a row of the history; its names are those of an `epoch` event."""
         if self._writer is None:
             return
         for name, title in CURVES.items():
@@ -83,7 +83,7 @@ class Board:
                 self._writer.add_scalar(title, row[name], step)
 
     def training_photos(self, step: int, batch: NDArray[np.float32], spec: Input) -> None:
-        """The first photos of a batch (n, 3, s, s) as the network gets them, distorted, put back to 0…255."""
+        """The first photos of a batch (n, 3, s, s), distorted as the network gets them, scaled to 0…255."""
         pixels = batch[:PHOTOS].transpose(0, 2, 3, 1) * np.array(spec.std) + np.array(spec.mean)
         tiles = [Image.fromarray(np.uint8(np.clip(photo, 0, 255))) for photo in pixels]
         self._picture("training photos", grid([(tile, "") for tile in tiles]), step)
@@ -96,7 +96,7 @@ class Board:
         photos: Sequence[Photo],
         logits: NDArray[Any],
     ) -> None:
-        """The confusion matrix, and the test photos whose wrong answers the network was surest of."""
+        """Log the confusion matrix, and the wrongly predicted test photos with the highest confidence."""
         if self._writer is None:
             return
         self._picture("confusion matrix", confusion_picture(np.array(confusion), labels), step)
@@ -116,7 +116,7 @@ def _as_table(values: dict[str, Any]) -> str:
 def surest_wrong(
     photos: Sequence[Photo], logits: NDArray[Any], labels: Sequence[str], most: int = PHOTOS
 ) -> list[tuple[Image.Image, str]]:
-    """Photo and words, the surest first; photos that cannot be opened any more are left out."""
+    """Wrongly predicted photos with captions, the highest confidence first, without unreadable photos."""
     probabilities = softmax(logits)
     tiles: list[tuple[Image.Image, str]] = []
     for at in np.argsort(-probabilities.max(1), kind="stable"):
@@ -126,16 +126,16 @@ def surest_wrong(
         if len(tiles) == most:
             break
         try:
-            opened = open_photo(photo.path, size=TILE)
+            tile = open_photo(photo.path, size=TILE)
         except UnreadablePhotoError:
             continue
-        opened.thumbnail((TILE, TILE))
-        tiles.append((opened, f"{photo.label}, taken for\n{label} {probabilities[at].max():.0%}"))
+        tile.thumbnail((TILE, TILE))
+        tiles.append((tile, f"{photo.label}, taken for\n{label} {probabilities[at].max():.0%}"))
     return tiles
 
 
 def grid(tiles: Sequence[tuple[Image.Image, str]]) -> Pixels:
-    """Pictures in rows as (height, width, 3), each with its words, if any, under it."""
+    """Pictures in rows as (height, width, 3), each above its caption, if it has one."""
     columns = min(len(tiles), 4)
     width = max(tile.width for tile, _ in tiles)
     height = max(tile.height for tile, _ in tiles) + (CAPTION if any(words for _, words in tiles) else 0)
@@ -150,7 +150,9 @@ def grid(tiles: Sequence[tuple[Image.Image, str]]) -> Pixels:
 
 
 def confusion_picture(matrix: NDArray[np.int64], labels: Sequence[str], cell: int = 26) -> Pixels:
-    """Rows are true labels, columns answers; the bluer, the larger the share of the row. (h, w, 3)."""
+    """A picture (h, w, 3): rows are true labels, columns predictions; a bluer cell is a larger share of its
+    row.
+    """
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     font = ImageFont.load_default(11)
     margin = 8 + int(max(font.getlength(label) for label in labels))

@@ -1,4 +1,4 @@
-"""Checkpoints that survive a kill at any moment and rebuild their own network."""
+"""Writes and reads checkpoints, which survive a kill at any moment."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def exists(folder: Path) -> bool:
 
 
 def latest(folder: Path) -> dict[str, Any]:
-    """The content of the newest checkpoint that can be read; one that cannot is told of by an event.
+    """The content of the newest readable checkpoint; an event reports an unreadable one.
 
-    Raises CheckpointError when none can.
+    Raises CheckpointError if none can be read.
     """
     try:
         return load(folder / NAME)
@@ -41,18 +41,18 @@ def latest(folder: Path) -> dict[str, Any]:
                 error.message,
                 hint=f"Remove {NAME} and {PREVIOUS} from the run's folder to start anew, or edit and rerun.",
             ) from error
-        emit("damaged", reason=f"{error.message}; going on from the checkpoint before it")
+        emit("damaged", reason=f"{error.message}; continuing from the checkpoint before it")
         return content
 
 
 def remove(folder: Path) -> None:
-    """Only a run that goes on needs them. A kill in between leaves the newest."""
+    """Remove the checkpoints of a finished run. A kill in between leaves the newest."""
     for name in (PREVIOUS, NAME):
         (folder / name).unlink(missing_ok=True)
 
 
 def save_latest(folder: Path, content: dict[str, Any]) -> Path:
-    """A new checkpoint; the one before it is kept as well, as there is no room for three."""
+    """Write a new checkpoint and keep the one before it; an older one is removed first, to save room."""
     file, previous = folder / NAME, folder / PREVIOUS
     if file.exists():
         previous.unlink(missing_ok=True)
@@ -61,9 +61,10 @@ def save_latest(folder: Path, content: dict[str, Any]) -> Path:
 
 
 def save(path: Path, content: dict[str, Any], *, previous: Path | None = None) -> None:
-    """Write beside, flush to disk, rename: a reader sees the old file or the new one, never half of one.
+    """Write a temporary file, flush it to disk and rename it: a reader sees the old or the new file, never a
+    part.
 
-    The old one gets the name ``previous`` where one is given that is free.
+    The old file is kept under the name ``previous``, if that is given and free.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
@@ -86,13 +87,13 @@ def save(path: Path, content: dict[str, Any], *, previous: Path | None = None) -
 
 
 def _write(content: dict[str, Any], file: BinaryIO) -> None:
-    # Checksums take four fifths of the time, and torch.load does not look at them.
+    # Checksums take four fifths of the time, and torch.load does not check them.
     before = torch.serialization.get_crc32_options()
     torch.serialization.set_crc32_options(False)
     try:
         torch.save({"format": FORMAT, **content}, file)
     except RuntimeError as error:
-        # Of a full disk PyTorch says that a position in the file is unexpected.
+        # If the disk is full, PyTorch complains of an unexpected position in the file.
         if isinstance(error.__context__, OSError):
             raise error.__context__ from None
         raise

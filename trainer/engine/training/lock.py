@@ -1,4 +1,4 @@
-"""Allows one trainer at a time in a run's folder, whatever its supervisors believe."""
+"""Allows only one trainer at a time in a run's folder, whatever its supervisors believe."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from trainer.engine.errors import EngineError
 from trainer.engine.events import StopRequest, emit
 
 NAME = "trainer.lock"
-PATIENCE = 30.0  # seconds that a successor waits for the one before it to end
+PATIENCE = 30.0  # seconds that a trainer waits for its predecessor to end
 LOOK = 0.1
 
 
 class BusyError(EngineError):
-    """Another trainer is alive in this folder, and stays."""
+    """Another trainer is alive in this folder and has not ended in time."""
 
     kind = "busy"
 
 
 @contextmanager
 def only_trainer(folder: Path, stop: StopRequest, *, patience: float = PATIENCE) -> Iterator[None]:
-    """Hold the folder's lock, for this block or as long as the process lives: the kernel lets go of it then.
+    """Hold the folder's lock during this block; the kernel releases it if the process dies.
 
-    What a predecessor was writing when it was killed is cleared away. Raises BusyError, Stopped.
+    Half-written files of a killed predecessor are removed. Raises BusyError and Stopped.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / NAME).open("w") as file:
@@ -49,6 +49,6 @@ def _take(file: int, folder: Path, stop: StopRequest, deadline: float) -> None:
             waiting = True
         if time.monotonic() > deadline:
             raise BusyError(
-                f"another trainer holds {folder.name}", hint="It goes on when that one has ended, or cancel."
+                f"another trainer holds {folder.name}", hint="Wait until that one has ended, or cancel it."
             )
         time.sleep(LOOK)

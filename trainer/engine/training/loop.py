@@ -1,4 +1,4 @@
-"""The training loop: epochs over a source, a checkpoint after each, and the same result after any kill."""
+"""The training loop: epochs over a source, with checkpoints, and the same result after any kill."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from trainer.engine.training.board import Board
 from trainer.engine.training.schedule import rate
 from trainer.engine.training.stopper import reason_to_stop
 
-# Between checkpoints passes 50 times as long as the last one took: 2 % of the time at most.
+# The time between checkpoints is 50 times what the last one took, so they take at most 2 % of the time.
 CHECKPOINT_SHARE = 50
-TELL_SECONDS = 2.0  # between events inside an epoch
-RELOADS = 3  # times an epoch goes on after a process that reads photos has died
+REPORT_SECONDS = 2.0  # between events inside an epoch
+RELOADS = 3  # times that an epoch continues after a process that reads photos has died
 
 
 @dataclass
 class Position:
-    """The position of a run: with the weights, enough to go on as if nothing had happened."""
+    """How far a run has come. With the weights this is enough to continue as if nothing had happened."""
 
     epoch: int = 0  # epochs finished
     batch: int = 0  # batches done in the running epoch
-    photos: int = 0  # of it seen
-    learned: int = 0  # of these in a step: a last batch of one photo is passed over
-    right: int = 0  # of these predicted right while learning
+    photos: int = 0  # photos of the running epoch that have been read
+    learned: int = 0  # those among them that were in a step: a last batch of one photo is skipped
+    right: int = 0  # those among these that were predicted right during training
     loss_sum: float = 0.0
     seconds: float = 0.0  # of the whole run
     best: float = -1.0
@@ -50,7 +50,7 @@ class Position:
 
 
 class Criterion:
-    """Cross-entropy over labels and, where the recipe asks for it, over scene classes."""
+    """Cross-entropy over labels and, if the recipe asks for it, over scene classes."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.smoothing = recipe.label_smoothing
@@ -59,9 +59,10 @@ class Criterion:
     def __call__(
         self, network: nn.Sequential, batch: Batch, mix: tuple[Tensor, float] | None
     ) -> tuple[Tensor, Tensor]:
-        """Mean loss of a batch, and its number of right predictions (in a mix, of the heavier photo).
+        """Mean loss of a batch and its number of right predictions (in a mix, for the photo with the larger
+        share).
 
-        ``mix`` = (permutation, share) where the batch is to be mixed with itself.
+        ``mix`` = (permutation, share) mixes the batch with itself; None does not.
         """
         inputs = batch.inputs
         if mix is not None:
@@ -85,7 +86,7 @@ class Criterion:
 
 
 def _outputs(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
-    """The network's output, and Inception's second output while it trains."""
+    """The network's output, and Inception's second output during training."""
     outputs = network(inputs)
     if isinstance(outputs, Tensor):
         return outputs.float(), None
@@ -93,7 +94,7 @@ def _outputs(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor | None]
 
 
 def memory(device: torch.device) -> dict[str, float | None]:
-    """Peak memory in MB of this process, and on the GPU."""
+    """Peak memory in MB, of this process and on the GPU."""
     gpu = round(torch.cuda.max_memory_allocated(device) / 2**20) if device.type == "cuda" else None
     return {"memory_mb": round(peak_memory_mb()), "gpu_memory_mb": gpu}
 
@@ -123,36 +124,36 @@ class Trainer:
         self.optimizer = build_optimizer(recipe, self.network)
         self.steps = math.ceil(source.train_count / recipe.batch_size)
         self.at = Position()
-        self.saved, self.save_seconds, self.told = time.monotonic(), 0.0, 0.0
-        self.best: dict[str, Tensor] | None = None  # weights of the best epoch that best.pt does not have yet
+        self.last_save, self.save_seconds, self.last_report = time.monotonic(), 0.0, 0.0
+        self.best: dict[str, Tensor] | None = None  # weights of the best epoch, until best.pt has them
         self.stopped_early: str | None = None
 
     def run(self) -> None:
-        """Train to the last epoch, from the checkpoint where there is one; raises Stopped when asked to."""
+        """Train to the last epoch, from the checkpoint if there is one. Raises Stopped if asked to stop."""
         self._resume()
         self.board.begin(self.recipe, self.step)
-        while self.at.epoch < self.recipe.epochs and not self._enough():
+        while self.at.epoch < self.recipe.epochs and not self._reason_to_stop():
             self._train_epoch()
             self._end_epoch()
             if self.stop:
                 self.save()
                 self.stop.check()
-        self.stopped_early = self._enough() if self.at.epoch < self.recipe.epochs else None
+        self.stopped_early = self._reason_to_stop() if self.at.epoch < self.recipe.epochs else None
         if self.stopped_early:
             emit(
                 "stopped_early", epoch=self.at.epoch, best_epoch=self.at.best_epoch, reason=self.stopped_early
             )
         if self.recipe.keep == "last" or not self._has_best():
             self.best = self._weights()
-        # No last checkpoint: whoever is killed from here on does again what came after the one before.
+        # No last checkpoint: a run killed from here on repeats what came after the previous one.
         self._save_best()
 
     @property
     def step(self) -> int:
-        """Batches done since the run's start."""
+        """The number of batches done since the run's start."""
         return self.at.epoch * self.steps + self.at.batch
 
-    def _enough(self) -> str | None:
+    def _reason_to_stop(self) -> str | None:
         return reason_to_stop(self.recipe, [row[self.recipe.stop_metric] for row in self.at.history])
 
     # --- one epoch
@@ -165,37 +166,37 @@ class Trainer:
                 self._train_batches(started)
                 break
             except LoaderDied as death:
-                # Position and weights are those of the last whole batch: read on from there.
+                # Position and weights are those of the last complete batch: continue from there.
                 if attempt == RELOADS:
                     raise
-                self._end_if_asked(started)
+                self._stop_if_requested(started)
                 emit("reloading", reason=death.message)
         self.at.seconds += time.monotonic() - started
 
     def _train_batches(self, started: float) -> None:
         before = self.at.photos
         for batch in self.source.batches(self.at.epoch, self.at.batch):
-            self._end_if_asked(started)
+            self._stop_if_requested(started)
             if not self.step and self.recipe.kind == "finetune":
                 self.board.training_photos(0, batch.inputs.numpy(), input_of(self.recipe))
             if len(batch.labels) > 1:  # batch normalisation cannot learn from a single photo
-                self._step(self._moved(batch))
+                self._step(self._on_device(batch))
             self.at.photos += len(batch.labels)
             self.at.batch += 1
             if self.recipe.kind == "finetune":
-                self._tell(time.monotonic() - started, self.at.photos - before)
+                self._report_step(time.monotonic() - started, self.at.photos - before)
                 self._save_if_due()
 
-    def _end_if_asked(self, started: float) -> None:
+    def _stop_if_requested(self, started: float) -> None:
         if self.stop:
             self.at.seconds += time.monotonic() - started
             self.save()
             self.stop.check()
 
-    def _tell(self, seconds: float, photos: int) -> None:
-        if time.monotonic() - self.told < TELL_SECONDS:
+    def _report_step(self, seconds: float, photos: int) -> None:
+        if time.monotonic() - self.last_report < REPORT_SECONDS:
             return
-        self.told = time.monotonic()
+        self.last_report = time.monotonic()
         left = self.source.train_count * (self.recipe.epochs - self.at.epoch) - self.at.photos
         loss, lr = self.at.loss_sum / max(self.at.learned, 1), self.optimizer.param_groups[0]["lr"]
         self.board.step(self.step, loss=loss, lr=lr)
@@ -242,7 +243,7 @@ class Trainer:
     def _lr(self) -> float:
         return rate(self.recipe, step=self.step, steps=self.steps)
 
-    def _moved(self, batch: Batch) -> Batch:
+    def _on_device(self, batch: Batch) -> Batch:
         inputs = batch.inputs.to(self.device, non_blocking=True)
         if inputs.ndim == 4 and self.device.type == "cuda":
             inputs = inputs.contiguous(memory_format=torch.channels_last)
@@ -299,7 +300,7 @@ class Trainer:
         logits, true = [], []
         with torch.inference_mode():
             for batch in batches:
-                logits.append(self.network(self._moved(batch).inputs).float().cpu().numpy())
+                logits.append(self.network(self._on_device(batch).inputs).float().cpu().numpy())
                 true.append(batch.labels.numpy())
                 if self.recipe.kind == "finetune" and self.stop:
                     self.save()  # the epoch's batches are done: a resumed run only tests again
@@ -311,7 +312,9 @@ class Trainer:
     # --- checkpoints
 
     def save(self) -> None:
-        """best.pt where it is due, then checkpoint.pt; killed between them, a run finds the same best."""
+        """Write best.pt if it is due, then checkpoint.pt. A run killed between them finds the same best
+        epoch.
+        """
         started = time.monotonic()
         self._save_best()
         file = checkpoint.save_latest(
@@ -319,8 +322,8 @@ class Trainer:
             self._content(self._weights())
             | {"optimizer": self.optimizer.state_dict(), "random": checkpoint.random_state()},
         )
-        self.saved = time.monotonic()
-        self.save_seconds = self.saved - started
+        self.last_save = time.monotonic()
+        self.save_seconds = self.last_save - started
         emit(
             "saved",
             epoch=self.at.epoch,
@@ -335,12 +338,13 @@ class Trainer:
             self.best = None
 
     def _save_if_due(self) -> None:
-        # The first checkpoint comes after one batch: it shows whether there is room, and how long it takes.
-        if not self.save_seconds or time.monotonic() - self.saved > CHECKPOINT_SHARE * self.save_seconds:
+        # The first checkpoint comes after one batch: it shows whether there is room and how long saving
+        # takes.
+        if not self.save_seconds or time.monotonic() - self.last_save > CHECKPOINT_SHARE * self.save_seconds:
             self.save()
 
     def _weights(self) -> dict[str, Tensor]:
-        """A copy: training goes on changing the network's own."""
+        """A copy of the weights: training continues to change the network's own."""
         return {
             key: value.detach().cpu().contiguous().clone() for key, value in self.network.state_dict().items()
         }
@@ -360,23 +364,23 @@ class Trainer:
             if content.get(key) != now:
                 raise checkpoint.CheckpointError(
                     f"the checkpoint was written with other {key.replace('_', ' ')}",
-                    hint="Start a new run: a run goes on only with the recipe and photos it began with.",
+                    hint="Start a new run: a run continues only with the recipe and photos it began with.",
                 )
         self.network.load_state_dict(content["state"])
         self.optimizer.load_state_dict(content["optimizer"])
         checkpoint.restore_random(content["random"])
         self.at = Position(**content["position"])
-        for row in self.at.history:  # whoever reads may have been killed before it kept them
+        for row in self.at.history:  # the supervisor may have been killed before it stored them
             emit("epoch", **row, seconds_left=None)
 
 
 def build_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
-    """As the recipe says. Weight decay spares biases and the scales of normalisation."""
-    decayed = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
-    plain = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
+    """The recipe's optimizer. Weight decay does not apply to biases and the scales of normalisation."""
+    matrices = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
+    vectors = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
     groups = [
-        {"params": decayed, "weight_decay": recipe.weight_decay},
-        {"params": plain, "weight_decay": 0.0},
+        {"params": matrices, "weight_decay": recipe.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
     ]
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum)

@@ -1,4 +1,4 @@
-"""One run from a job file to a report."""
+"""Carries out one run, from a job file to a report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import NO_PHOTOS, PhotosError, RecipeError
 from trainer.engine.evaluation import report
 from trainer.engine.evaluation.calibrate import targets
-from trainer.engine.evaluation.tta import averaged
+from trainer.engine.evaluation.tta import average_copies
 from trainer.engine.events import Progress, StopRequest, emit
 from trainer.engine.networks.features import extract
 from trainer.engine.networks.finetuned import build_network, input_of
@@ -45,9 +45,9 @@ class RunJob:
 
     @classmethod
     def read(cls, path: Path) -> RunJob:
-        """A job file: {"recipe": {…}, "photos": manifest, "out": folder, "cache": folder}.
+        """Read a job file: {"recipe": {…}, "photos": manifest, "out": folder, "cache": folder}.
 
-        And, for SUN397's own partitions, "partitions": the folder of their lists.
+        For SUN397's own partitions it also has "partitions", the folder of their lists. Raises RecipeError.
         """
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
@@ -63,7 +63,7 @@ class RunJob:
 
 @dataclass(frozen=True)
 class Names:
-    """What the numbers of a network stand for."""
+    """The names that a network's outputs stand for."""
 
     labels: list[str]
     scenes: list[str]
@@ -79,15 +79,16 @@ class Names:
 
 
 def train(job: RunJob, stop: StopRequest) -> dict[str, Any]:
-    """Train (or go on training) and write best.pt, report.json and test_predictions.csv into the folder."""
+    """Train, or continue to train, and write best.pt, report.json and test_predictions.csv into the folder.
+    """
     with only_trainer(job.out, stop):
-        if (report_before := _done_before(job)) is not None:
-            return report_before
+        if (earlier_report := _read_earlier_report(job)) is not None:
+            return earlier_report
         return _train(job, stop)
 
 
-def _done_before(job: RunJob) -> dict[str, Any] | None:
-    """The report of a run that had ended before its supervisor heard of it; its epochs are told again."""
+def _read_earlier_report(job: RunJob) -> dict[str, Any] | None:
+    """The report of a run that ended without its supervisor noticing. Its epochs are emitted again."""
     if not all((job.out / name).exists() for name in ("report.json", "best.pt", "test_predictions.csv")):
         return None
     if checkpoint.exists(job.out):
@@ -95,7 +96,7 @@ def _done_before(job: RunJob) -> dict[str, Any] | None:
     content: dict[str, Any] = json.loads((job.out / "report.json").read_text(encoding="utf-8"))
     if content.get("recipe") != job.recipe.as_dict():
         raise CheckpointError(
-            f"{job.out.name} holds the result of another recipe", hint="Give another folder as out."
+            f"{job.out.name} contains the result of another recipe", hint="Give another folder as out."
         )
     for row in content["history"]:
         emit("epoch", **row, seconds_left=None)
@@ -145,7 +146,7 @@ def _finish(trainer: Trainer, source: Source, names: Names, job: RunJob, start: 
         history=trainer.at.history,
         best_epoch=trainer.at.best_epoch,
         stopped_early=trainer.stopped_early,
-        tta=_augmented(trainer, source, true),
+        tta=_test_augmented(trainer, source, true),
         environment=environment(),
         scene_costs=report.scene_costs(source.test_photos, logits, names.labels),
         targets=targets(logits, true, names.labels),
@@ -157,17 +158,17 @@ def _finish(trainer: Trainer, source: Source, names: Names, job: RunJob, start: 
     return content
 
 
-def _augmented(trainer: Trainer, source: Source, true: np.ndarray[Any, Any]) -> dict[str, Any] | None:
-    """Accuracy with test-time augmentation, beside the others: an exported model answers without it."""
+def _test_augmented(trainer: Trainer, source: Source, true: np.ndarray[Any, Any]) -> dict[str, Any] | None:
+    """The accuracies with test-time augmentation, or None. An exported model does not use it."""
     recipe = trainer.recipe
     if not recipe.tta or not isinstance(source, PhotoSource):
         return None
-    logits = averaged(trainer.predict, source, copies=recipe.tta, strength=recipe.tta_strength)
+    logits = average_copies(trainer.predict, source, copies=recipe.tta, strength=recipe.tta_strength)
     return {"copies": recipe.tta, **report.both_accuracies(logits, true)}
 
 
 def _prepare(job: RunJob, split: Split, names: Names, stop: StopRequest) -> tuple[nn.Sequential, Source]:
-    """The network, and where its batches come from."""
+    """The network, and the source of its batches."""
     recipe = job.recipe
     if recipe.kind == "frozen":
         return _prepare_frozen(job, split, names, stop)
@@ -183,7 +184,7 @@ def _prepare(job: RunJob, split: Split, names: Names, stop: StopRequest) -> tupl
         augment=recipe.augment,
     )
     network = build_network(recipe, len(names.labels), pretrained=not checkpoint.exists(job.out))
-    _remember_prior(network, names.targets(split.train)[0], recipe)
+    _set_prior(network, names.targets(split.train)[0], recipe)
     return network, source
 
 
@@ -211,7 +212,9 @@ def _prepare_frozen(
     train_photos = _complete(split.train, [rows for view in recipe.views for rows in by_view[view]])
     test_photos = _complete(split.test, test_rows)
     train = torch.stack([_matrix(train_photos, by_view[view]) for view in recipe.views])
-    torch.manual_seed(recipe.seed)  # extracting features may have drawn: cached ones must train the same head
+    torch.manual_seed(
+        recipe.seed
+    )  # extraction may use random numbers, and cached features must train the same head
     head = build_head(recipe, names.groups, len(names.labels))
     cast(Head, head[0]).standardise_by(train.flatten(0, 1).float())
     labels, scenes = names.targets(train_photos)
@@ -223,29 +226,30 @@ def _prepare_frozen(
         batch_size=recipe.batch_size,
         seed=recipe.seed,
     )
-    _remember_prior(head, labels, recipe)
+    _set_prior(head, labels, recipe)
     return head, source
 
 
-def _remember_prior(network: nn.Sequential, labels: Tensor, recipe: Recipe) -> None:
+def _set_prior(network: nn.Sequential, labels: Tensor, recipe: Recipe) -> None:
     last = cast(LabelLayer, network[-1])
     last.set_prior(torch.bincount(labels, minlength=len(last.shift)), recipe.balance)
 
 
 def _complete(photos: Sequence[Photo], rows: Sequence[dict[str, Any]]) -> list[Photo]:
-    kept = [photo for photo in photos if all(photo.sha256 in part for part in rows)]
-    if not kept:
+    """The photos that have features in all parts. Raises PhotosError if there are none."""
+    complete_photos = [photo for photo in photos if all(photo.sha256 in part for part in rows)]
+    if not complete_photos:
         raise PhotosError("none of the photos can be decoded", hint=NO_PHOTOS)
-    return kept
+    return complete_photos
 
 
 def _matrix(photos: Sequence[Photo], rows: Sequence[dict[str, Any]]) -> Tensor:
-    """(n, f) float16: the features of every photo, backbones side by side."""
+    """(n, f) float16: the features of each photo, those of several backbones side by side."""
     return torch.from_numpy(np.concatenate([np.stack([part[p.sha256] for p in photos]) for part in rows], 1))
 
 
 def environment() -> dict[str, Any]:
-    """What the figures were made with: two runs of one recipe may differ by nothing else."""
+    """The versions and device behind the figures: the same recipe may differ only by these."""
     torchvision = importlib.metadata.version("torchvision")
     name = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu"
     return {

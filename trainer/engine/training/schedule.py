@@ -1,4 +1,4 @@
-"""Learning rates. Pure functions of the recipe and the step."""
+"""Computes learning rates: pure functions of the recipe and the step."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def annealed(epoch: int, *, low: float, high: float, period: int) -> float:
 
 
 def rate(recipe: Recipe, *, step: int, steps: int) -> float:
-    """The learning rate of batch ``step`` (from 0) of a run with ``steps`` batches an epoch.
+    """The learning rate of batch ``step`` (from 0) of a run with ``steps`` batches per epoch.
 
-    Warm-up: in the first ``warmup`` epochs the rate stays under a straight line from nothing to ``lr``.
+    Warm-up: in the first ``warmup`` epochs the rate stays below a straight line from zero to ``lr``.
     """
     if recipe.schedule == "annealing":
         value = annealed(step // steps, low=recipe.lr_min, high=recipe.lr, period=recipe.period)

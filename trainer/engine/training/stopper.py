@@ -1,4 +1,6 @@
-"""When to stop early. Pure: it depends on the epochs so far alone, so a resumed run stops at the same one."""
+"""Decides when to stop early. Pure: it depends only on the epochs so far, so a resumed run stops at the same
+one.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ ROUNDING = 1e-12
 
 
 def reason_to_stop(recipe: Recipe, values: Sequence[float]) -> str | None:
-    """Why to stop after these values of ``stop_metric``, one an epoch; None to go on.
+    """The reason to stop after these values of ``stop_metric``, one per epoch; None to continue.
 
     The thesis's Stopper: the metric has not grown by at least ε in the last n epochs. With ε = 0 any growth
     counts.

@@ -13,7 +13,9 @@ GROUP = "network"
 
 
 class Command(BaseCommand):
-    help = "Print the API token of NAME; the account is made where there is none. --renew ends the old token."
+    help = (
+        "Print the API token of the account NAME, creating the account if needed. --renew replaces the token."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name")
@@ -29,7 +31,7 @@ class Command(BaseCommand):
             user.set_unusable_password()
             user.save()
         elif not user.groups.filter(pk=group.pk).exists():
-            # A person's token would carry all the person may do.
+            # A person's token would allow everything that the person may do.
             raise CommandError(f"“{user}” is a person's account. Choose another name for the program.")
         user.groups.add(group)
         if options["renew"]:

@@ -1,4 +1,4 @@
-"""`manage.py import_model FILE`: takes in a model that another installation exported."""
+"""`manage.py import_model FILE`: imports a model that another installation exported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from trainer.registry.packages import BadPackage, import_model
 
 class Command(BaseCommand):
     help = (
-        "Import a model from the zip that a model's page gives to download. The same file twice is one model."
+        "Import a model from the zip file that a model's page offers for download. "
+        "Importing the same file twice gives one model."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,4 +1,4 @@
-"""`manage.py register_photos PATH --name N`: a photo set from any folder or tar of this machine."""
+"""`manage.py register_photos PATH --name N`: registers a photo set from any folder or tar on this machine."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ class Command(BaseCommand):
         run(job_id=str(photo_set.job.pk))
         photo_set.refresh_from_db()
         job = Job.objects.get(pk=photo_set.job.pk)
-        for skipped in photo_set.report.get("skipped", []):
-            examples = ", ".join(skipped["examples"][:3])
-            self.stdout.write(f"  {skipped['total']} skipped, {skipped['reason']}: {examples}")
+        for group in photo_set.report.get("skipped", []):
+            examples = ", ".join(group["examples"][:3])
+            self.stdout.write(f"  {group['total']} skipped, {group['reason']}: {examples}")
         if photo_set.report.get("warning"):
-            self.stderr.write(f"Read only in part: {photo_set.report['warning']}")
+            self.stderr.write(f"The tar was read only in part: {photo_set.report['warning']}")
         if job.state == Job.State.FAILED:
             raise CommandError(f"{job.error} {job.hint}".strip())
         report = photo_set.report
         if report:
             self.stdout.write(f"“{photo_set}”: {report['taken']} photos of {report['classes']} classes.")
         else:
-            self.stdout.write(f"“{photo_set}” was taken by a worker: {job.state}.")
+            self.stdout.write(f"A worker took the job of “{photo_set}”: {job.state}.")

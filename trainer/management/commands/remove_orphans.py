@@ -1,4 +1,4 @@
-"""`manage.py remove_orphans`: folders of runs and models that are deleted, but whose files were left."""
+"""`manage.py remove_orphans`: removes leftover folders of deleted runs and models."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from trainer.deleting import orphans, sweep_gone
+from trainer.deleting import finish_removals, orphans
 
 
 class Command(BaseCommand):
-    help = "List the folders of runs and models that no database row is about; with --yes, remove them."
+    help = "List the folders of runs and models that have no database row; with --yes, remove them."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--yes", action="store_true", help="remove them")
@@ -21,10 +21,10 @@ class Command(BaseCommand):
         for folder in folders:
             self.stdout.write(str(folder))
         if not options["yes"]:
-            words = "Nothing was removed: --yes does that." if folders else "There is no orphan."
+            words = "Nothing was removed. To remove them, add --yes." if folders else "There are no orphans."
             self.stdout.write(words)
             return
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
-        sweep_gone()
+        finish_removals()
         self.stdout.write(f"{len(folders)} removed.")

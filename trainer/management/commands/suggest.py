@@ -1,4 +1,4 @@
-"""`manage.py suggest PHOTO…`: what the active model suggests for photos on this machine."""
+"""`manage.py suggest PHOTO…`: prints what the active model suggests for photos on this machine."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
-        parser.add_argument("--json", action="store_true", help="one JSON object per photo and line")
-        parser.add_argument("--model", type=int, metavar="ID", help="another model than the active one")
+        parser.add_argument("--json", action="store_true", help="print one line of JSON per photo")
+        parser.add_argument("--model", type=int, metavar="ID", help="use this model, not the active one")
 
     def handle(self, *args: Any, **options: Any) -> None:
         model = None
@@ -37,17 +37,17 @@ class Command(BaseCommand):
             network = suggester(model=model, threads=os.cpu_count() or 1)
         except NoActiveModel as error:
             raise CommandError(str(error)) from error
-        read = 0
+        count = 0
         for answer in network.suggest(_files(options["photos"])):
-            why = unreadable(answer)
-            read += not why
+            reason = unreadable(answer)
+            count += not reason
             if options["json"]:
                 self.stdout.write(json.dumps(answer.as_dict(), ensure_ascii=False))
-            elif why:
-                self.stderr.write(f"{answer.file}: cannot be read: {why}")
+            elif reason:
+                self.stderr.write(f"{answer.file}: cannot be read: {reason}")
             else:
-                self.stdout.write(f"{answer.file}: {_words(answer)}")
-        if not read:
+                self.stdout.write(f"{answer.file}: {_describe(answer)}")
+        if not count:
             self.stderr.write("No photo could be read.")
             sys.exit(1)
 
@@ -60,7 +60,7 @@ def _files(paths: list[Path]) -> Iterator[Path]:
             yield path
 
 
-def _words(answer: Suggestion) -> str:
+def _describe(answer: Suggestion) -> str:
     if answer.hashtag is None:
         return f"silent ({answer.reason})"
     return f"#{answer.hashtag} ({answer.confidence:.0%})"

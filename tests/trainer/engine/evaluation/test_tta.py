@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.trainer.engine.conftest import CLASSES, Engine, write_job, write_manifest, write_photo
-from trainer.engine.evaluation.tta import averaged
+from trainer.engine.evaluation.tta import average_copies
 from trainer.engine.photos.manifest import Photo
 from trainer.engine.photos.sources import Batch, PhotoSource
 from trainer.engine.preprocess import Input
@@ -39,9 +39,9 @@ def test_probabilities_are_averaged_not_logits(source: PhotoSource) -> None:
     copies = [channel_means(source.test_batches(augment=3, epoch=1_000_000 + n))[0] for n in range(4)]
     assert not np.allclose(copies[0], copies[1])
     powers = [np.exp(logits) / np.exp(logits).sum(1, keepdims=True) for logits in copies]
-    found = averaged(channel_means, source, copies=4, strength=3)
+    found = average_copies(channel_means, source, copies=4, strength=3)
     assert np.exp(found) == pytest.approx(np.mean(powers, axis=0), abs=1e-5)
-    assert np.array_equal(found, averaged(channel_means, source, copies=4, strength=3))
+    assert np.array_equal(found, average_copies(channel_means, source, copies=4, strength=3))
 
 
 @pytest.mark.integration

@@ -113,7 +113,7 @@ def test_a_local_file_gives_all_but_the_last_layer(tmp_path: Path) -> None:
 def test_a_file_of_another_network_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "mine.pt"
     torch.save(build_network(recipe("resnet18"), 7)[0].state_dict(), file)
-    with pytest.raises(WeightsError, match="holds no weights of resnet34"):
+    with pytest.raises(WeightsError, match="contains no weights of resnet34"):
         build_network(recipe("resnet34", weights=str(file)), LABELS)
     with pytest.raises(WeightsError, match="cannot be read"):
         build_network(recipe("resnet18", weights=str(tmp_path / "none.pt")), LABELS)

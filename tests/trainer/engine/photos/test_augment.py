@@ -57,7 +57,7 @@ def test_each_transform_keeps_its_range_and_probability(drawn: tuple[int, list[D
     assert len(applied) / DRAWS == pytest.approx(p, abs=0.035)
 
 
-def test_directions_and_sides_are_a_coins(drawn: tuple[int, list[Drawn]]) -> None:
+def test_a_coin_decides_directions_and_sides(drawn: tuple[int, list[Drawn]]) -> None:
     _, copies = drawn
     for signs in (
         [c.shift[0] for c in copies],
@@ -127,7 +127,9 @@ def test_doing_nothing_is_plain_resizing(photo: Image.Image) -> None:
         (Drawn(aspect=(1.0, 1.5)), (PLAIN[0], 0.5 + (PLAIN[1] - 0.5) * 1.5)),
     ],
 )
-def test_pixels_move_as_said(photo: Image.Image, what: Drawn, expected: tuple[float, float]) -> None:
+def test_pixels_move_by_the_given_amounts(
+    photo: Image.Image, what: Drawn, expected: tuple[float, float]
+) -> None:
     assert middle_of_red(distorted(photo, what, SPEC)) == pytest.approx(expected, abs=0.015)
 
 

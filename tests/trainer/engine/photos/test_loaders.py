@@ -76,7 +76,7 @@ PAIRS = [[at, at + 1] for at in range(0, 64, 2)]
 
 
 @pytest.mark.integration
-def test_batches_come_in_order_and_a_death_is_told_apart() -> None:
+def test_batches_come_in_order_and_a_death_has_its_own_error() -> None:
     assert list(rows(Numbers(), PAIRS, 2)) == PAIRS
     with pytest.raises(LoaderDied):
         list(rows(Deadly(), PAIRS, 2))

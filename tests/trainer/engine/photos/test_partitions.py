@@ -45,14 +45,14 @@ def test_the_lists_decide(lists: Path, capsys: pytest.CaptureFixture[str]) -> No
         ("sun-04", "Training_04.txt is not in"),
     ],
 )
-def test_what_does_not_fit_is_told(lists: Path, partition: str, words: str) -> None:
+def test_partitions_that_do_not_fit_are_reported(lists: Path, partition: str, words: str) -> None:
     with pytest.raises(PhotosError, match=words):
         split_for(photos({"z/zoo": 3}), Recipe(split=partition), lists)
 
 
 def test_nonsense_names_its_line(lists: Path) -> None:
     (lists / "Testing_03.txt").write_text("/a/abbey/sun_2.jpg\n<html>\n")
-    with pytest.raises(PhotosError, match=r"line 2 of Testing_03\.txt is no photo: '<html>'"):
+    with pytest.raises(PhotosError, match=r"line 2 of Testing_03\.txt is not a photo: '<html>'"):
         split_for(photos({"a/abbey": 3}), Recipe(split="sun-03"), lists)
 
 

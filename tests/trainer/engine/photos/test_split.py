@@ -81,7 +81,7 @@ def test_a_bad_manifest_says_what_is_missing(tmp_path: Path, rows: list[list[str
         read_manifest(tmp_path / "manifest.csv")
 
 
-def test_a_photo_whose_file_is_gone_is_left_out_and_said_so(
+def test_a_photo_whose_file_is_gone_is_left_out_and_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Somebody withdrew it between its registration and the run."""

@@ -47,7 +47,7 @@ def test_other_is_silence(suggester: Suggester, photos: list[Path]) -> None:
     assert found.as_dict()["candidates"][0]["hashtag"] == "other"
 
 
-def test_below_its_threshold_a_hashtag_is_not_said(model: Path, photos: list[Path]) -> None:
+def test_below_its_threshold_a_hashtag_is_not_suggested(model: Path, photos: list[Path]) -> None:
     careful, bold = Suggester(model), Suggester(model)
     careful.temperature = bold.temperature = 10.0
     careful.thresholds, bold.thresholds = {"water": 0.99}, {"water": 0.0}
@@ -59,7 +59,7 @@ def test_below_its_threshold_a_hashtag_is_not_said(model: Path, photos: list[Pat
     assert spoken.reason is None
 
 
-def test_at_its_threshold_a_hashtag_is_said(model: Path, photos: list[Path]) -> None:
+def test_at_its_threshold_a_hashtag_is_suggested(model: Path, photos: list[Path]) -> None:
     suggester = Suggester(model)
     (before,) = suggester.suggest([photos[1]])
     confidence = before.probabilities["water"]
@@ -89,7 +89,7 @@ def test_photos_come_as_paths_bytes_files_and_images(suggester: Suggester, photo
     assert len({suggestion.candidates for suggestion in found}) == 1
 
 
-def test_photos_are_taken_a_batch_at_a_time(suggester: Suggester, photos: list[Path]) -> None:
+def test_photos_are_read_a_batch_at_a_time(suggester: Suggester, photos: list[Path]) -> None:
     taken = 0
 
     def count() -> Iterator[Path]:

@@ -50,7 +50,7 @@ def test_what_a_killed_run_logged_after_its_checkpoint_is_forgotten(tmp_path: Pa
     assert [(point.step, point.value) for point in points] == [(10, 9.0), (20, 1.0), (30, 1.0)]
 
 
-def test_a_run_begun_anew_forgets_all(tmp_path: Path) -> None:
+def test_a_run_that_starts_again_forgets_all_entries(tmp_path: Path) -> None:
     for loss in (2.0, 1.0):
         with Board(tmp_path) as board:
             board.begin(Recipe(), 0)

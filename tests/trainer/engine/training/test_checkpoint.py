@@ -19,7 +19,9 @@ def test_the_one_before_the_newest_is_kept(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_a_damaged_one_is_passed_over_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_checkpoint_is_skipped_and_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for at in range(2):
         checkpoint.save_latest(tmp_path, {"at": at})
     (tmp_path / checkpoint.NAME).write_bytes(b"half a file")

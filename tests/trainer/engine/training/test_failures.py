@@ -76,7 +76,7 @@ def test_too_little_memory(tmp_path: Path, engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_photos_that_are_none_are_passed_over(tmp_path: Path, engine: Engine, workers: int) -> None:
+def test_files_that_are_not_photos_are_skipped(tmp_path: Path, engine: Engine, workers: int) -> None:
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"\xff\xd8\xff\xe0 not a photo")
     manifest = write_manifest(tmp_path, 4, extra=[["bad", str(bad), "street", "a/alley"]])

@@ -24,7 +24,7 @@ def test_it_stops_when_the_metric_has_not_grown_enough(values: list[float], reas
     assert reason_to_stop(Recipe(stop_after=3, stop_epsilon=0.005), values) == reason
 
 
-def test_without_epsilon_any_growth_goes_on() -> None:
+def test_without_epsilon_any_growth_continues_the_run() -> None:
     recipe = PRESETS["table4-row8"].recipe
     flat = [0.5] * 16
     assert reason_to_stop(recipe, flat) == "accuracy has not grown in 15 epochs"
