@@ -16,7 +16,7 @@ from mapping.models import Hashtag
 from tests.validation.conftest import MakeCampaign, MakeVote, taken_in
 from trainer.models import TrainedModel
 from validation.agreement import answers, results, strata
-from validation.campaigns.counts import count_votes_since, needed, settle_all
+from validation.campaigns.counts import count_needed, count_votes_since, update_all_needed
 from validation.campaigns.questions import make_questions
 from validation.models import Campaign, GoldAnswer, Participation, Prediction, Question, Vote
 from validation.voting import assignment
@@ -228,11 +228,11 @@ def test_a_change_of_rules_settles_every_question_as_a_vote_would(
         Question.objects.filter(pk=question.pk).update(fits=fits, does_not_fit=not_fitting)
     Question.objects.filter(pk=Question.objects.all()[7].pk).update(kind="control")
     campaign.votes_per_photo, campaign.extra_votes = votes, extra
-    settle_all(campaign)
+    update_all_needed(campaign)
     for one in Question.objects.all():
         more = extra if one.kind == "suggestion" else 0
         said = {"fits": one.fits, "does_not_fit": one.does_not_fit}
-        assert one.needed == needed(votes_per_photo=votes, extra_votes=more, **said)
+        assert one.needed == count_needed(votes_per_photo=votes, extra_votes=more, **said)
         assert one.is_done == (one.answers >= one.needed)
 
 

@@ -13,7 +13,7 @@ from mapping.models import Hashtag
 from tests.validation.conftest import MakeCampaign, MakeVote, taken_in
 from trainer.models import TrainedModel
 from validation.campaigns import acts
-from validation.campaigns.counts import needed, recount
+from validation.campaigns.counts import count_needed, recount
 from validation.campaigns.questions import make_missing_questions, make_questions
 from validation.models import AuthorHashtag, Campaign, GoldAnswer, Prediction, Question, Vote
 
@@ -159,7 +159,7 @@ def test_a_withdrawn_photo_is_not_asked_about(make_campaign: MakeCampaign) -> No
     [(0, 0, 3), (3, 0, 3), (1, 1, 3), (2, 1, 4), (2, 2, 5), (3, 1, 3), (3, 2, 5), (1, 2, 4)],
 )
 def test_more_answers_while_people_disagree(fits: int, does_not_fit: int, answers: int) -> None:
-    assert needed(votes_per_photo=3, extra_votes=2, fits=fits, does_not_fit=does_not_fit) == answers
+    assert count_needed(votes_per_photo=3, extra_votes=2, fits=fits, does_not_fit=does_not_fit) == answers
 
 
 def test_counts_made_anew_are_the_counts_kept(
