@@ -122,7 +122,7 @@ def test_program_killed_again_and_again_is_no_failure_while_it_gets_ahead(job: J
     job.refresh_from_db()
     assert deaths == 20 + job.max_attempts - 1  # the twentieth is the first at its place
     assert job.state == State.FAILED
-    assert "died 5 times at the same place, without getting ahead. It was killed." in job.error
+    assert "died 5 times at the same place without progress. It was killed." in job.error
     assert job.hint == "Choose a smaller batch"
 
 

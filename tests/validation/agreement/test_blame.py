@@ -13,7 +13,7 @@ from mapping.models import Hashtag, MappingEntry, Release, ReleaseLabel, SceneCl
 from tests.validation.conftest import MakeCampaign, MakeVote
 from trainer.models import TrainedModel
 from validation.agreement.blame import PARTIES, Blame, blame, scenes
-from validation.agreement.rivals import Duel, _corrected, duels, releases, won
+from validation.agreement.rivals import Duel, _add_holm, duels, questions_won, releases
 from validation.campaigns.questions import make_questions
 from validation.models import Campaign, Prediction, Question
 from validation.voting import votes
@@ -140,8 +140,8 @@ def test_rivals_shown_together_are_corrected_together() -> None:
     one = Duel(
         "A", "", "", suggested=9, photos=9, same=3, ours=None, theirs=None, only_ours=0, only_theirs=6, p=0.03
     )
-    assert _corrected([one])[0].verdict == "better"
-    together = _corrected([one, replace(one, p=0.04)])
+    assert _add_holm([one])[0].verdict == "better"
+    together = _add_holm([one, replace(one, p=0.04)])
     assert [duel.holm for duel in together] == pytest.approx([0.06, 0.06])
     assert {duel.verdict for duel in together} == {""}
 
@@ -167,4 +167,4 @@ def test_a_release_is_scored_by_the_scenes_the_model_saw(
     assert (first.name, first.same, first.only_theirs) == ("release 1", 2, 0)
     assert (second.photos, second.same, second.only_ours, second.only_theirs) == (1, 0, 0, 1)
     asked = Question.objects.filter(campaign=campaign).order_by("photo")
-    assert won(campaign, "theirs", second.key) == [asked[0].pk]
+    assert questions_won(campaign, "theirs", second.key) == [asked[0].pk]

@@ -16,7 +16,7 @@ from validation.agreement import authors, exports, results, silence, strata
 from validation.campaigns.questions import make_questions
 from validation.models import AuthorHashtag, Campaign, GoldAnswer, Prediction, Question, Vote
 from validation.people import crowd
-from validation.statistics.yes_saying import Known
+from validation.statistics.yes_saying import YesCount
 from validation.voting.votes import record_vote
 
 pytestmark = pytest.mark.postgres
@@ -56,7 +56,7 @@ def test_what_authors_wrote_stands_beside_what_the_model_says(
     photos = list(campaign.photos.order_by("pk"))
     for number, name in ((0, "cafe"), (0, "me"), (1, "bar"), (2, "cafe"), (3, "cafe"), (3, "bar")):
         AuthorHashtag.objects.create(photo=photos[number], name=name)
-    assert authors.by_authors(campaign) == [
+    assert authors.compare_with_authors(campaign) == [
         authors.AuthorRow("cafe", photos=3, same=1, other=1, silent=1),
         authors.AuthorRow("bar", photos=2, same=0, other=1, silent=1),
     ]
@@ -102,14 +102,14 @@ def test_would_post_is_counted_by_hashtag_and_not_of_wrong_ones(
         Vote.objects.filter(photo=campaign.photos.order_by("pk")[number]).update(would_post=posts)
     summary = results.summarise(campaign)
     assert {row.hashtag: row.would_post for row in summary.hashtags} == {
-        "cafe": Known(1, 2),
-        "bar": Known(1, 1),
+        "cafe": YesCount(1, 2),
+        "bar": YesCount(1, 1),
     }
-    assert summary.would_post == Known(2, 3)
+    assert summary.would_post == YesCount(2, 3)
     page = client_for("viewer").get(f"/validation/agreement/?campaign={campaign.pk}").content.decode()
     assert page.count("Would post it") == 2
     Question.objects.filter(hashtag__name="bar").update(kind="control")
-    assert results.summarise(campaign).would_post == Known(1, 2)
+    assert results.summarise(campaign).would_post == YesCount(1, 2)
 
 
 def test_bars_by_confidence_open_their_photos(

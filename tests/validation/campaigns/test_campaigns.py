@@ -84,7 +84,7 @@ def test_errors_say_what_is_wrong(
 def test_more_than_a_hundred_files_are_for_a_job(model: TrainedModel, client_for: ClientFor) -> None:
     files = [SimpleUploadedFile(f"{n}.jpg", b"x", "image/jpeg") for n in range(101)]
     page = client_for("admin").post(NEW, fields(model, uploads=files))
-    assert (page.status_code, b"More than 100 files" in page.content) == (422, True)
+    assert (page.status_code, b"more than 100 files" in page.content) == (422, True)
 
 
 def test_repeated_click_makes_one_campaign(model: TrainedModel, client_for: ClientFor) -> None:
