@@ -66,8 +66,9 @@ def folder(tmp_path: Path) -> Path:
     """Ten photos of each labelled class, all different, of colours that tell the classes apart."""
     colours = [(220, 30, 30), (30, 220, 30), (30, 30, 220), (220, 220, 30)]
     for (r, g, b), key in zip(colours, LABELS, strict=True):
+        (tmp_path / "SUN" / key).mkdir(parents=True)
         for i in range(10):
-            write(tmp_path / f"SUN/{key}/{i}.jpg", jpeg((r + i, g + i, b + i)))
+            (tmp_path / f"SUN/{key}/{i}.jpg").write_bytes(jpeg((r + i, g + i, b + i)))
     return tmp_path / "SUN"
 
 

@@ -96,7 +96,7 @@ def test_giving_up_deletes_the_uploads_and_keeps_the_photos(
     client, path = client_for("admin"), f"/validation/intakes/{made.pk}/give-up/"
     assert b"the job is still working" in client.post(path, follow=True).content
     run_jobs()
-    assert b"Give up, and delete it" in client.get(f"/validation/intakes/{made.pk}/").content
+    assert b"Give up and delete them" in client.get(f"/validation/intakes/{made.pk}/").content
     for role, status in (("stranger", 302), ("viewer", 403)):
         assert client_for(role).post(path).status_code == status
     assert default_storage.exists(made.path)

@@ -155,7 +155,7 @@ def test_deletion_that_failed_is_tried_again(
     withdraw(client, photo, django_capture_on_commit_callbacks)
     assert not exists(str(photo.file.name))
     shown = client.get(page).content
-    assert (b"Its pixels are deleted" in shown, b"could not be deleted" in shown) == (True, True)
+    assert (b"pixels have been deleted" in shown, b"could not be deleted" in shown) == (True, True)
     assert b"could not be deleted" not in client.get(page).content
 
 
@@ -214,6 +214,6 @@ def test_page_of_a_withdrawn_photo_names_an_archive_that_still_contains_it(
     client, photo = client_for("admin"), Photo.objects.get()
     withdraw(client, photo, django_capture_on_commit_callbacks)
     page = f"/validation/photos/{photo.pk}/"
-    assert b"Its original is still in the archive" in client.get(page).content
+    assert b"The original file is still in the archive" in client.get(page).content
     assert intake.give_up(intake=new_intake)
-    assert b"Its original is still" not in client.get(page).content
+    assert b"The original file is still" not in client.get(page).content
