@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("starter")]
 
 
 @pytest.mark.usefixtures("starter")
-def test_answers_are_as_the_schema_says(live_server: LiveServer, user_for: Callable[..., User]) -> None:
+def test_responses_match_the_openapi_schema(live_server: LiveServer, user_for: Callable[..., User]) -> None:
     import schemathesis  # all that it brings along takes a second: no other test waits for it
     from hypothesis import HealthCheck, given, settings
     from schemathesis.core.result import Ok

@@ -56,7 +56,7 @@ def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return found
 
 
-def test_up_serves_heals_and_leaves_nothing_running(environment: dict[str, str]) -> None:
+def test_up_serves_restarts_a_dead_worker_and_leaves_nothing_running(environment: dict[str, str]) -> None:
     port = free_port()
     argv = [sys.executable, "-u", "manage.py", "up", "--port", str(port), "--web-workers", "1"]
     process = subprocess.Popen(argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
@@ -81,7 +81,7 @@ def test_up_serves_heals_and_leaves_nothing_running(environment: dict[str, str])
         process.kill()
 
 
-def test_second_start_on_the_same_folder_says_that_it_runs_already(environment: dict[str, str]) -> None:
+def test_second_start_on_the_same_folder_is_refused(environment: dict[str, str]) -> None:
     from hashtags_site.valkey import embedded_valkey
 
     var = Path(environment["SCENETAG_VAR"])

@@ -25,7 +25,7 @@ pytestmark = [
 
 
 @pytest.mark.django_db
-def test_without_a_model_it_says_so() -> None:
+def test_sample_campaign_without_a_model_is_refused() -> None:
     with pytest.raises(NoActiveModel, match="promote one first"):
         sample.load_sample_campaign(by=None)
     assert not Campaign.objects.exists()

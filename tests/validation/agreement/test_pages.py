@@ -136,7 +136,7 @@ def test_votes_outlive_models(make_campaign: MakeCampaign, vote_as: MakeVote, cl
         (None, "–"),
     ],
 )
-def test_shares_never_say_all_of_what_is_not_all(share: float | None, words: str) -> None:
+def test_share_below_one_is_never_shown_as_100_percent(share: float | None, words: str) -> None:
     from validation.templatetags.agreement_words import percent
 
     assert percent(share) == words.replace(" %", "\u00a0%")

@@ -34,7 +34,7 @@ def answer(campaign: Campaign, question: Question, person: User, said: str) -> V
     )
 
 
-def test_silence_is_known_to_be_wrong_only_where_others_were_judged(
+def test_silence_is_wrong_only_where_another_suggestion_was_judged_fitting(
     make_campaign: MakeCampaign, vote_as: MakeVote
 ) -> None:
     campaign = make_campaign("cafe", None, None, votes_per_photo=1)
@@ -49,7 +49,7 @@ def test_silence_is_known_to_be_wrong_only_where_others_were_judged(
     assert silence.silence(campaign) == silence.Silence(2, 1, 1, authored=2, popular=1)
 
 
-def test_what_authors_wrote_stands_beside_what_the_model_says(
+def test_page_compares_the_authors_hashtags_with_the_model(
     make_campaign: MakeCampaign, client_for: ClientFor
 ) -> None:
     campaign = make_campaign("cafe", "cafe", "bar", None)
@@ -64,7 +64,7 @@ def test_what_authors_wrote_stands_beside_what_the_model_says(
     assert "Comparison with the authors' hashtags" in page
 
 
-def test_how_rightly_a_model_is_silent_is_asked_of_people(
+def test_people_are_asked_whether_the_model_was_right_to_stay_silent(
     make_campaign: MakeCampaign, user_for: Callable[..., User], client_for: ClientFor
 ) -> None:
     campaign = make_campaign(*["cafe"] * 3, *[None] * 3, votes_per_photo=1, silence_share=1.0)
@@ -93,7 +93,7 @@ def test_how_rightly_a_model_is_silent_is_asked_of_people(
     assert opened.count(b"<figure>") == 3
 
 
-def test_would_post_is_counted_by_hashtag_and_not_of_wrong_ones(
+def test_would_post_is_counted_by_hashtag_without_controls(
     make_campaign: MakeCampaign, vote_as: MakeVote, client_for: ClientFor
 ) -> None:
     campaign = make_campaign("cafe", "cafe", "bar", votes_per_photo=1)
@@ -151,9 +151,7 @@ def test_a_skip_leaves_the_other_answers_to_a_gold_question_in_the_correction(
     assert (fitting.yes, fitting.n) == (1, 2)
 
 
-def test_controls_correct_for_who_says_yes_to_anything(
-    make_campaign: MakeCampaign, vote_as: MakeVote
-) -> None:
+def test_controls_correct_the_rate_for_yes_saying(make_campaign: MakeCampaign, vote_as: MakeVote) -> None:
     campaign = make_campaign("cafe")
     vote_as(campaign, 0, "fits")
     photo = campaign.photos.get()

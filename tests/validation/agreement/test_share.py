@@ -55,7 +55,7 @@ def test_an_empty_export_has_its_header(campaign: Campaign, client_for: ClientFo
     assert list(exports.as_json(campaign))
 
 
-def test_the_public_page_is_for_whoever_has_its_link(
+def test_anybody_with_the_public_link_sees_the_public_page(
     campaign: Campaign, vote_as: MakeVote, client_for: ClientFor
 ) -> None:
     vote_as(campaign, 0, "fits", "ann")
@@ -91,7 +91,9 @@ def test_the_public_page_is_for_whoever_has_its_link(
         ("curator", 200, 403),
     ],
 )
-def test_who_may_share(campaign: Campaign, client_for: ClientFor, role: str, reads: int, writes: int) -> None:
+def test_viewers_read_a_result_and_only_admins_publish_it(
+    campaign: Campaign, client_for: ClientFor, role: str, reads: int, writes: int
+) -> None:
     client, base = client_for(role), f"/validation/campaigns/{campaign.pk}"
     for name in ("share/", "votes.csv", "votes.json", "agreement.svg"):
         assert client.get(f"{base}/{name}").status_code == reads, name

@@ -56,7 +56,7 @@ def bands(campaign: Campaign) -> list[int]:
 # --- what another campaign asks about, too ---
 
 
-def test_where_two_models_agree_does_not_stand_for_where_they_do_not(
+def test_shared_questions_do_not_represent_the_others(
     make_campaign: MakeCampaign, user_for: UserFor, client_for: Callable[..., Client]
 ) -> None:
     """The first model was found right; the second agrees with it on half the photos, and errs on the rest."""
@@ -95,7 +95,7 @@ def test_sharing_is_marked_on_both_sides(make_campaign: MakeCampaign) -> None:
         assert list(asked.values_list("shared", flat=True)) == [True, False]
 
 
-def test_all_campaigns_together_are_not_moved_by_one_nobody_has_voted_in(
+def test_campaign_without_votes_does_not_change_the_rate_of_all_campaigns(
     make_campaign: MakeCampaign, user_for: UserFor
 ) -> None:
     first = make_campaign(*["cafe"] * 4, name="First", votes_per_photo=1)
@@ -114,13 +114,15 @@ def test_all_campaigns_together_are_not_moved_by_one_nobody_has_voted_in(
 # --- photos that join late ---
 
 
-def test_who_joins_before_anybody_is_asked_is_banded_with_the_others(make_campaign: MakeCampaign) -> None:
+def test_photos_added_before_the_first_vote_share_the_bands_of_the_others(
+    make_campaign: MakeCampaign,
+) -> None:
     campaign = make_campaign(*["cafe"] * 3)
     late(campaign, 0.1, 0.2, 0.99)
     assert bands(campaign) == [2, 2, 2, 0, 0, 2]
 
 
-def test_who_joins_late_has_bands_of_their_own_and_is_asked_about_from_the_start(
+def test_photos_added_late_have_their_own_bands_and_are_asked_about_at_once(
     make_campaign: MakeCampaign, user_for: UserFor
 ) -> None:
     campaign = make_campaign(*["cafe"] * 3, votes_per_photo=1, audit_share=1.0)
@@ -140,7 +142,7 @@ def test_who_joins_late_has_bands_of_their_own_and_is_asked_about_from_the_start
 # --- what is random ---
 
 
-def test_the_audit_is_what_lies_before_the_first_rank_not_drawn(
+def test_audit_rate_is_of_questions_ranked_below_the_first_one_not_asked(
     make_campaign: MakeCampaign, user_for: UserFor
 ) -> None:
     """Whichever stream took it: the audit stream alone never sees what the active one took before it."""
@@ -156,7 +158,7 @@ def test_the_audit_is_what_lies_before_the_first_rank_not_drawn(
     assert results.summarise(None).audit is None
 
 
-def test_agreement_among_people_is_of_the_first_answers(
+def test_reliability_is_computed_from_the_first_answers(
     make_campaign: MakeCampaign, user_for: UserFor
 ) -> None:
     """Two of three, then two more who agree with the two: more was asked because they differed."""
@@ -168,7 +170,9 @@ def test_agreement_among_people_is_of_the_first_answers(
     assert found.percent == pytest.approx(1 / 3)
 
 
-def test_a_part_of_the_answers_is_read_by_rank(make_campaign: MakeCampaign, user_for: UserFor) -> None:
+def test_answers_to_the_lowest_ranks_are_read_if_there_are_too_many(
+    make_campaign: MakeCampaign, user_for: UserFor
+) -> None:
     campaign = make_campaign(*["cafe", "bar"] * 3, votes_per_photo=1)
     judge(campaign, "fits", *range(6), user_for=user_for)
     rows = strata.count(campaign)
@@ -178,7 +182,7 @@ def test_a_part_of_the_answers_is_read_by_rank(make_campaign: MakeCampaign, user
     assert results.summarise(campaign).overall == results.brief(campaign).overall
 
 
-def test_known_answers_count_from_when_they_were_marked(
+def test_votes_on_a_gold_photo_count_from_the_time_it_was_marked(
     make_campaign: MakeCampaign, user_for: UserFor
 ) -> None:
     """All agreed, so it was marked: that says nothing of how often people are right."""
@@ -194,7 +198,7 @@ def test_known_answers_count_from_when_they_were_marked(
     assert (fitting.yes, fitting.n, fitting.photos) == (0, 1, 1)
 
 
-def test_over_time_goes_by_the_first_answer_and_knows_what_came_before(
+def test_chart_over_time_counts_photos_on_the_day_of_their_first_answer(
     make_campaign: MakeCampaign, user_for: UserFor
 ) -> None:
     campaign = make_campaign(*["cafe"] * 2, votes_per_photo=2)
@@ -219,7 +223,7 @@ def test_over_time_goes_by_the_first_answer_and_knows_what_came_before(
 
 
 @pytest.mark.parametrize(("votes", "extra"), [(3, 2), (4, 1), (1, 3), (2, 0)])
-def test_a_change_of_rules_settles_every_question_as_a_vote_would(
+def test_change_of_rules_updates_every_question_as_a_vote_would(
     make_campaign: MakeCampaign, votes: int, extra: int
 ) -> None:
     campaign = make_campaign(*["cafe"] * 25, votes_per_photo=5)

@@ -31,7 +31,7 @@ def sure(campaign: Campaign, *confidences: float) -> None:
     make_questions(campaign=campaign)
 
 
-def test_every_suggestion_is_asked_once_and_silence_is_not(make_campaign: MakeCampaign) -> None:
+def test_each_suggestion_becomes_one_question_and_silence_none(make_campaign: MakeCampaign) -> None:
     campaign = make_campaign("cafe", "bar", None)
     assert make_questions(campaign=campaign) == 0
     asked = of_kind(campaign, "suggestion")
@@ -42,7 +42,7 @@ def test_every_suggestion_is_asked_once_and_silence_is_not(make_campaign: MakeCa
     assert len({one.rank for one in asked}) == 2
 
 
-def test_rules_narrow_what_is_asked_and_votes_wait(
+def test_votes_count_again_when_rules_bring_a_question_back(
     make_campaign: MakeCampaign, vote_as: MakeVote, hashtags: dict[str, Hashtag]
 ) -> None:
     campaign = make_campaign("cafe", "bar", "sport")
@@ -58,7 +58,7 @@ def test_rules_narrow_what_is_asked_and_votes_wait(
     assert Vote.objects.count() == 1
 
 
-def test_bands_are_thirds_and_stay(make_campaign: MakeCampaign) -> None:
+def test_bands_are_thirds_and_do_not_change(make_campaign: MakeCampaign) -> None:
     campaign = make_campaign(*["cafe"] * 6)
     sure(campaign, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
     assert [one.band for one in of_kind(campaign, "suggestion")] == [2, 2, 1, 1, 0, 0]
@@ -71,7 +71,9 @@ def test_bands_are_thirds_and_stay(make_campaign: MakeCampaign) -> None:
     assert [one.band for one in of_kind(campaign, "suggestion")] == [2, 2, 1, 1, 0, 0, 2, 1, 0]
 
 
-def test_controls_are_wrong_on_purpose(make_campaign: MakeCampaign, hashtags: dict[str, Hashtag]) -> None:
+def test_controls_are_hashtags_that_nobody_thought_of(
+    make_campaign: MakeCampaign, hashtags: dict[str, Hashtag]
+) -> None:
     """Neither what the model suggests nor what the author wrote: one hashtag is left, or none."""
     campaign = make_campaign("cafe", "cafe", "cafe", None)
     first, second, third, silent = campaign.photos.order_by("pk")
@@ -90,7 +92,7 @@ def test_controls_are_wrong_on_purpose(make_campaign: MakeCampaign, hashtags: di
     assert make_questions(campaign=campaign) == 0
 
 
-def test_silent_suggestions_are_what_the_model_thought_of_first(
+def test_silent_suggestion_is_the_hashtag_that_the_model_ranked_first(
     make_campaign: MakeCampaign, hashtags: dict[str, Hashtag]
 ) -> None:
     campaign = make_campaign("cafe", "cafe", "cafe", "cafe", None, None, None, votes_per_photo=2)
@@ -117,7 +119,7 @@ def test_silent_suggestions_are_what_the_model_thought_of_first(
     assert of_kind(campaign, "silence") == []
 
 
-def test_gold_comes_from_anywhere_and_goes_with_its_mark(
+def test_gold_questions_come_from_any_campaign_and_go_when_unmarked(
     make_campaign: MakeCampaign, hashtags: dict[str, Hashtag]
 ) -> None:
     campaign = make_campaign("cafe", "bar", gold_share=0.1)
@@ -132,7 +134,7 @@ def test_gold_comes_from_anywhere_and_goes_with_its_mark(
     assert of_kind(campaign, "gold") == []
 
 
-def test_votes_given_elsewhere_count(make_campaign: MakeCampaign, vote_as: MakeVote) -> None:
+def test_votes_given_in_another_campaign_count(make_campaign: MakeCampaign, vote_as: MakeVote) -> None:
     first = make_campaign("cafe", "bar", name="First", votes_per_photo=2)
     vote_as(first, 0, "fits", "a")
     vote_as(first, 0, "skip", "c")
@@ -158,11 +160,13 @@ def test_a_withdrawn_photo_is_not_asked_about(make_campaign: MakeCampaign) -> No
     ("fits", "does_not_fit", "answers"),
     [(0, 0, 3), (3, 0, 3), (1, 1, 3), (2, 1, 4), (2, 2, 5), (3, 1, 3), (3, 2, 5), (1, 2, 4)],
 )
-def test_more_answers_while_people_disagree(fits: int, does_not_fit: int, answers: int) -> None:
+def test_question_needs_more_answers_while_people_disagree(
+    fits: int, does_not_fit: int, answers: int
+) -> None:
     assert count_needed(votes_per_photo=3, extra_votes=2, fits=fits, does_not_fit=does_not_fit) == answers
 
 
-def test_counts_made_anew_are_the_counts_kept(
+def test_recount_gives_the_stored_counts(
     make_campaign: MakeCampaign, vote_as: MakeVote, user_for: Callable[..., User]
 ) -> None:
     campaign = make_campaign("cafe", "bar", votes_per_photo=4)
@@ -176,7 +180,7 @@ def test_counts_made_anew_are_the_counts_kept(
     assert list(Question.objects.order_by("pk").values_list(*fields)) == kept
 
 
-def test_campaigns_from_before_there_were_questions_get_theirs(
+def test_campaigns_predicted_before_questions_existed_get_questions(
     make_campaign: MakeCampaign, vote_as: MakeVote
 ) -> None:
     campaign = make_campaign("cafe", "bar")

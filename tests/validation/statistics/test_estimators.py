@@ -20,7 +20,7 @@ from validation.statistics.yes_saying import YesCount, correct, count_yes, share
 # --- headline
 
 
-def test_strata_weigh_by_their_size_not_by_how_many_were_asked() -> None:
+def test_strata_weigh_by_their_size_not_by_their_answers() -> None:
     """90 % of the common hashtag fits and half of the rare one, which was asked about far more."""
     common = Stratum("cafe", 0, size=900, fits=9, misfits=1)
     rare = Stratum("bar", 0, size=100, fits=50, misfits=50)
@@ -33,7 +33,7 @@ def test_strata_weigh_by_their_size_not_by_how_many_were_asked() -> None:
     assert weighted.value == pytest.approx((0.9 + 0.5) / 2)
 
 
-def test_a_tie_is_half_and_nothing_is_nothing() -> None:
+def test_tie_counts_half_and_no_answers_give_no_rate() -> None:
     estimate = headline([Stratum("cafe", 0, 2, ties=2)])
     assert estimate is not None
     assert estimate.rate.value == 0.5
@@ -42,7 +42,7 @@ def test_a_tie_is_half_and_nothing_is_nothing() -> None:
     assert class_weighted([Stratum("cafe", 0, 5)]) is None
 
 
-def test_an_empty_band_is_as_the_others_of_its_hashtag_and_an_empty_hashtag_is_told() -> None:
+def test_other_bands_represent_an_empty_band_and_an_empty_hashtag_is_unjudged() -> None:
     strata = [
         Stratum("cafe", 0, 50),
         Stratum("cafe", 2, 50, fits=3, misfits=1),
@@ -68,7 +68,7 @@ def test_an_empty_band_leaves_the_others_their_weights() -> None:
     assert estimate.unjudged == 0
 
 
-def test_bands_of_another_part_stand_for_nobody() -> None:
+def test_bands_do_not_represent_bands_of_another_part() -> None:
     """Another campaign's photos, or photos that joined late: nobody has answered, nothing is known."""
     judged = [Stratum("beach", band, 300, 270, 0, 30, part=(1,)) for band in range(3)]
     estimate = headline([*judged, Stratum("beach", 0, 100, part=(2,))])
@@ -95,7 +95,7 @@ def answers_of(*people: tuple[int, int, int]) -> tuple[Any, Any, Any]:
     return who, strata, said
 
 
-def test_people_who_differ_make_the_interval_wider_and_like_people_do_not() -> None:
+def test_interval_is_wider_only_if_people_differ() -> None:
     """However many photos there are: the same few people judged them all."""
     strata = [Stratum("cafe", 0, 10_000, fits=8_000, misfits=2_000)]
     same = between_people(*answers_of(*[(0, 800, 200)] * 10))
@@ -110,7 +110,7 @@ def test_people_who_differ_make_the_interval_wider_and_like_people_do_not() -> N
     assert narrow.rate.high - narrow.rate.low < 0.02 < 0.1 < wide.rate.high - wide.rate.low
 
 
-def test_who_was_asked_about_unsure_photos_is_not_strict() -> None:
+def test_person_who_was_asked_about_unsure_photos_is_not_strict() -> None:
     assert between_people(*answers_of(*[(0, 500, 500)] * 5, *[(1, 950, 50)] * 5)) == 0
     assert between_people(*answers_of((0, 5, 5))) == 0
     assert between_people(*answers_of((0, 0, 0))) == 0
@@ -123,7 +123,7 @@ def sure(yes: int, n: int, photos: int = 50) -> YesCount:
     return YesCount(yes, n, photos, variance=0.001)
 
 
-def test_rogan_and_gladen() -> None:
+def test_correction_follows_rogan_and_gladen() -> None:
     """(0.30 + 0.80 − 1) / (0.90 + 0.80 − 1) = 1/7."""
     estimate = correct(0.3, 0.0006, 300, sure(90, 100), sure(20, 100))
     assert estimate is not None
@@ -131,7 +131,7 @@ def test_rogan_and_gladen() -> None:
     assert estimate.high - estimate.low > 0.1  # wider than the raw one: it carries three errors
 
 
-def test_no_correction_from_few_known_answers_or_by_people_who_cannot_tell() -> None:
+def test_few_known_answers_or_people_who_cannot_tell_give_no_correction() -> None:
     few = (sure(19, 19), sure(1, 100))
     assert correct(0.9, 0.0001, 500, *few) is None
     assert correct(0.9, 0.0001, 500, sure(90, 100), sure(1, 19)) is None
@@ -147,7 +147,7 @@ def test_perfect_people_need_no_correction() -> None:
     assert estimate.high >= 0.92
 
 
-def test_answers_about_one_photo_are_no_hundred_photos() -> None:
+def test_similar_answers_about_a_photo_increase_the_variance() -> None:
     """Ten photos, ten answers each: on five everybody says yes, on five nobody does."""
     apart, mixed = count_yes([(10, 0, 5), (0, 10, 5)]), count_yes([(5, 5, 10)])
     assert (apart.yes, apart.n, apart.photos, apart.share) == (50, 100, 10, 0.5)
@@ -156,7 +156,7 @@ def test_answers_about_one_photo_are_no_hundred_photos() -> None:
     assert count_yes([]) == count_yes([(0, 0, 7)]) == YesCount(0, 0)
 
 
-def test_the_correction_is_of_answers_and_finds_the_truth() -> None:
+def test_correction_uses_single_answers_and_finds_the_truth() -> None:
     """People of sensitivity .9 who say yes to one wrong hashtag in ten; 80 % of the photos fit. The majority
     of three is right more often than any of them, and would be corrected twice.
     """
@@ -176,7 +176,7 @@ def test_the_correction_is_of_answers_and_finds_the_truth() -> None:
 # --- reliability
 
 
-def test_gwets_own_example() -> None:
+def test_ac1_matches_gwets_published_example() -> None:
     """125 subjects, two raters, 118 + 5 + 2 + 0 (K. L. Gwet 2002): 94.4 %, AC1 0.9408; alpha sees nothing."""
     counts = np.array([(2, 0)] * 118 + [(1, 1)] * 7)
     estimate = reliability(counts)
@@ -187,7 +187,7 @@ def test_gwets_own_example() -> None:
     assert estimate.alpha < 0
 
 
-def test_alpha_as_published_and_as_the_package_krippendorff_gives() -> None:
+def test_alpha_matches_the_published_value_and_the_package_krippendorff() -> None:
     """K. Krippendorff 2011, section A; and what version 0.9.0 of the package said of six questions."""
     published = reliability(np.array([(0, 2), *[(1, 1)] * 4, *[(2, 0)] * 5]))
     assert published is not None
@@ -212,7 +212,7 @@ def test_percent_is_the_share_of_equal_pairs(counts: list[tuple[int, int]]) -> N
         assert estimate.percent == pytest.approx(np.mean(shares))
 
 
-def test_alpha_is_not_defined_where_all_say_the_same() -> None:
+def test_alpha_is_undefined_if_all_answers_are_equal() -> None:
     estimate = reliability(np.array([(3, 0), (2, 0)]))
     assert estimate is not None
     assert estimate.alpha is None
@@ -237,7 +237,7 @@ def test_a_careless_half_of_the_crowd_is_found_and_outvoted() -> None:
     assert estimate.prevalence == pytest.approx(0.6399, abs=0.0005)  # crowd-kit 1.4.2, which does not smooth
 
 
-def test_no_votes_no_judgement() -> None:
+def test_dawid_skene_refuses_an_empty_set_of_votes() -> None:
     with pytest.raises(ValueError, match="no votes"):
         dawid_skene(np.array([], int), np.array([], int), np.array([], bool))
 
