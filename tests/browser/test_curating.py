@@ -36,10 +36,10 @@ def test_curator_decides_sixty_classes_by_keyboard_only(page_for: PageFor) -> No
         row.scene_class.key: row.label
         for row in MappingEntry.objects.select_related("scene_class", "hashtag")
     }
-    given: dict[str, str] = {}
-    while len(given) < SESSION:
+    answers: dict[str, str] = {}
+    while len(answers) < SESSION:
         key = key_of(page)
-        answer = given[key] = truth[key] or ""
+        answer = answers[key] = truth[key] or ""
         if answer == "other":
             press(page, "o")
         elif (button := page.locator(f'.verdict[value="{answer}"][data-keys]').first).count():
@@ -51,7 +51,7 @@ def test_curator_decides_sixty_classes_by_keyboard_only(page_for: PageFor) -> No
             press(page, "Enter")
     assert wrong == []
     confirmed = MappingEntry.objects.filter(status="confirmed").select_related("scene_class", "hashtag")
-    assert {row.scene_class.key: row.label for row in confirmed} == given
+    assert {row.scene_class.key: row.label for row in confirmed} == answers
     assert Change.objects.count() == SESSION
 
 

@@ -26,9 +26,9 @@ NETWORK, QUEUE = (f"import('/static/validation/{name}.js')" for name in ("vote_n
 
 @pytest.fixture
 def campaign(make_campaign: MakeCampaign) -> Campaign:  # noqa: F811
-    made = make_campaign("cafe", "bar", "sport", None)
+    new_campaign = make_campaign("cafe", "bar", "sport", None)
     Campaign.objects.update(would_post_share=0)
-    return made
+    return new_campaign
 
 
 def answers() -> list[str]:
@@ -47,9 +47,9 @@ def open_ballot(page: Page, campaign: Campaign) -> None:
 
 def hold(page: Page, what: str) -> list[Route]:
     """Requests for this are not answered, until the test does."""
-    held: list[Route] = []
-    page.route(what, lambda route: held.append(route))
-    return held
+    held_routes: list[Route] = []
+    page.route(what, lambda route: held_routes.append(route))
+    return held_routes
 
 
 def press(page: Page, *keys: str) -> None:
@@ -252,10 +252,10 @@ def test_an_answer_whose_acknowledgement_was_lost_counts_once(campaign: Campaign
     page.keyboard.press("u")
     page.context.set_offline(False)  # the browser says so, and the queue goes out at once
     expect_answers("fits")
-    lost: list[str] = []
+    lost_requests: list[str] = []
 
     def lose(route: Route) -> None:
-        lost.append(route.request.url)
+        lost_requests.append(route.request.url)
         route.fetch()
         with suppress(Error):  # the page has been left meanwhile
             route.abort()
@@ -269,7 +269,7 @@ def test_an_answer_whose_acknowledgement_was_lost_counts_once(campaign: Campaign
     page.unroute("**/votes/")
     page.evaluate("dispatchEvent(new Event('online'))")
     page.wait_for_function("() => !localStorage.length")
-    assert lost
+    assert lost_requests
     assert answers() == ["fits"]
     expect(page.get_by_role("button", name="Undo: fits")).to_be_visible()
 
@@ -405,14 +405,14 @@ def test_nobody_judges_a_photo_they_have_not_seen(campaign: Campaign, page_for: 
     """One that is not here yet is awaited, and one that cannot be loaded may can only skip it."""
     page = page_for("validator")
     page.clock.install()
-    held = hold(page, "**/*.jpg*")
+    held_routes = hold(page, "**/*.jpg*")
     page.goto(f"/validation/vote/{campaign.pk}/", wait_until="domcontentloaded")
     page.wait_for_selector(".is-live")
     page.clock.fast_forward(1_000)
     page.keyboard.press("f")
     expect(page.locator(".ballot-count")).to_have_text("1 of 3")
     page.route("**/*.jpg*", lambda route: route.abort())
-    for route in held:
+    for route in held_routes:
         route.abort()
     trouble = page.locator(".ballot-trouble")
     expect(trouble).to_contain_text("can only skip it")

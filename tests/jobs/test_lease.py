@@ -25,10 +25,10 @@ def job() -> Job:
 
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
-    kept = dict(registry._kinds)
+    kinds = dict(registry._kinds)
     yield
     registry._kinds.clear()
-    registry._kinds.update(kept)
+    registry._kinds.update(kinds)
 
 
 def silence(job: Job) -> None:

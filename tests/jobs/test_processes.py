@@ -19,9 +19,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def lease() -> Lease:
-    taken = claim(queue.enqueue(kind="test", title="t", by=None).pk)
-    assert taken
-    return taken
+    own_lease = claim(queue.enqueue(kind="test", title="t", by=None).pk)
+    assert own_lease
+    return own_lease
 
 
 def python(code: str) -> list[str]:
@@ -89,15 +89,15 @@ def test_cancel_ends_the_program_and_its_children(lease: Lease) -> None:
         "print(json.dumps({'event': 'up', 'child': child.pid}))\n"
         "time.sleep(600)"
     )
-    seen: list[int] = []
+    child_pids: list[int] = []
 
     def on_event(event: dict[str, Any]) -> None:
-        seen.append(event["child"])
+        child_pids.append(event["child"])
         queue.cancel(job=lease.job, by=None)
 
     with pytest.raises(Cancelled):
         run_process(lease, python(code), on_event)
-    child = seen[0]
+    child = child_pids[0]
 
     def is_gone() -> bool:
         return not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE

@@ -18,13 +18,13 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def ran() -> Iterator[list[str]]:
     """Titles of the jobs in the order of their work; the kind "long" has one slot."""
-    kept = dict(registry._kinds)
+    kinds = dict(registry._kinds)
     order: list[str] = []
     registry.register("long", lambda lease: order.append(lease.job.title), slots=1)
     registry.register("short", lambda lease: order.append(lease.job.title))
     yield order
     registry._kinds.clear()
-    registry._kinds.update(kept)
+    registry._kinds.update(kinds)
 
 
 def queued(*titles: str, kind: str = "long") -> list[Job]:

@@ -30,8 +30,8 @@ def test_responses_match_the_openapi_schema(live_server: LiveServer, user_for: C
     install_starter()
     token = Token.objects.create(user=user_for("network")).key
     schema = schemathesis.openapi.from_url(f"{live_server.url}/api/schema/?format=json")
-    found = schema.include(path_regex="^/api/v1/suggest").get_all_operations()
-    operations = [operation.ok() for operation in found if isinstance(operation, Ok)]
+    results = schema.include(path_regex="^/api/v1/suggest").get_all_operations()
+    operations = [operation.ok() for operation in results if isinstance(operation, Ok)]
     assert operations
     for operation in operations:
 

@@ -67,7 +67,7 @@ def test_setup_removes_permissions_that_are_not_in_the_table() -> None:
     viewer = Group.objects.get(name="viewer")
     viewer.permissions.set(Group.objects.get(name="curator").permissions.all())
     setup_roles()
-    held = {
+    permissions = {
         f"{p.content_type.app_label}.{p.codename}" for p in viewer.permissions.select_related("content_type")
     }
-    assert held == set(ROLES["viewer"])
+    assert permissions == set(ROLES["viewer"])

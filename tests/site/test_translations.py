@@ -30,11 +30,11 @@ def files(language: str) -> tuple[Path, Path]:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_message_has_a_translation_with_the_same_holes(language: str) -> None:
     with files(language)[0].open("rb") as file:
-        known = {message.id: message.string for message in read_po(file, locale=language)}
+        translations = {message.id: message.string for message in read_po(file, locale=language)}
     for message in collect_messages():
         if not message.id:
             continue
-        translated = known.get(message.id)
+        translated = translations.get(message.id)
         assert translated, f"{message.id}: run `make messages`, then translate it"
         texts = translated if isinstance(translated, tuple) else (translated,)
         source = str(message.id if isinstance(message.id, str) else message.id[-1])

@@ -168,5 +168,5 @@ def test_a_release_is_scored_by_the_scenes_the_model_saw(
     second, first = releases(campaign)
     assert (first.name, first.same, first.only_theirs) == ("release 1", 2, 0)
     assert (second.photos, second.same, second.only_ours, second.only_theirs) == (1, 0, 0, 1)
-    asked = Question.objects.filter(campaign=campaign).order_by("photo")
-    assert questions_won(campaign, "theirs", second.key) == [asked[0].pk]
+    questions = Question.objects.filter(campaign=campaign).order_by("photo")
+    assert questions_won(campaign, "theirs", second.key) == [questions[0].pk]

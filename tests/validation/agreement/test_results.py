@@ -82,10 +82,10 @@ def test_people_are_asked_whether_the_model_was_right_to_stay_silent(
     assert (round(summary.silence.rightly.value, 3), summary.silence.rightly.n) == (0.667, 3)
     answer(campaign, Question.objects.filter(kind="suggestion")[0], person, "fits")
     client = client_for("viewer")
-    shown = client.get(page).content.decode()
+    content = client.get(page).content.decode()
     behind = f"/validation/agreement/photos/?silent=on&amp;campaign={campaign.pk}"
-    assert behind in shown
-    assert "Right to stay silent" in shown
+    assert behind in content
+    assert "Right to stay silent" in content
     Campaign.objects.update(is_public=True)
     public = client.get(f"/validation/public/{exports.public_token(campaign)}/").content.decode()
     assert "for 3 of these" in public

@@ -37,9 +37,9 @@ def test_votes_are_exported_without_identities(
     assert (rows[0]["kind"], rows[0]["confidence"], rows[0]["set_aside"]) == ("suggestion", "0.77", "False")
     assert len(rows[0]["day"]) == 10  # the day, not the hour
     response = client.get(f"/validation/campaigns/{campaign.pk}/votes.json")
-    said = json.loads(b"".join(response.streaming_content))  # type: ignore[attr-defined]
-    assert (said["campaign"], len(said["votes"])) == ("Test", 3)
-    everything = json.dumps(said) + str(rows)
+    exported = json.loads(b"".join(response.streaming_content))  # type: ignore[attr-defined]
+    assert (exported["campaign"], len(exported["votes"])) == ("Test", 3)
+    everything = json.dumps(exported) + str(rows)
     assert "ann" not in everything
     assert str(first.request_id) not in everything
 

@@ -33,13 +33,13 @@ def fields(model: TrainedModel, **more: Any) -> dict[str, Any]:
 def test_admin_makes_a_campaign_from_uploads(model: TrainedModel, client_for: ClientFor) -> None:
     form = fields(model, uploads=upload(1, 2, 2), licence="CC0", source_url="https://example.org/album")
     response = client_for("admin").post(NEW, form)
-    made = Campaign.objects.get()
-    assert response["Location"] == f"/validation/campaigns/{made.pk}/"
-    assert made.photos.count() == 2
-    assert {photo.licence for photo in made.photos.all()} == {"CC0"}
-    assert made.job is not None
-    assert made.job.state == Job.State.QUEUED
-    assert made.is_open
+    campaign = Campaign.objects.get()
+    assert response["Location"] == f"/validation/campaigns/{campaign.pk}/"
+    assert campaign.photos.count() == 2
+    assert {photo.licence for photo in campaign.photos.all()} == {"CC0"}
+    assert campaign.job is not None
+    assert campaign.job.state == Job.State.QUEUED
+    assert campaign.is_open
 
 
 def test_active_model_is_proposed(model: TrainedModel, client_for: ClientFor) -> None:

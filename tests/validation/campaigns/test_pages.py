@@ -153,12 +153,12 @@ def test_a_guest_votes_and_sees_nothing_else(
     assert guest.post(join(linked))["Location"] == f"/validation/vote/{linked.pk}/"
     assert guest.get(join(linked)).status_code == 302
     ballot = guest.get(f"/validation/vote/{linked.pk}/")
-    asked = ballot.context["assignment"].question
-    form = {"photo": asked.photo_id, "hashtag": asked.hashtag_id, "answer": "fits", "seconds": 2}
+    question = ballot.context["assignment"].question
+    form = {"photo": question.photo_id, "hashtag": question.hashtag_id, "answer": "fits", "seconds": 2}
     form["request_id"] = "7d9c2e9e-2a51-4a0c-b5c0-0f7a7c3d2e11"
     assert guest.post(f"/validation/vote/{linked.pk}/votes/", form).json()["kept"]
     assert Vote.objects.get().person.guest.campaign == linked
-    assert guest.get(f"/validation/photos/{asked.photo_id}.jpg").status_code == 200
+    assert guest.get(f"/validation/photos/{question.photo_id}.jpg").status_code == 200
     theirs = other.photos.exclude(pk__in=linked.photos.all()).first()
     closed = ["/validation/campaigns/", "/mapping/", "/jobs/", f"/validation/vote/{other.pk}/"]
     closed += [f"/validation/photos/{theirs.pk}.jpg"] if theirs else []
@@ -211,11 +211,11 @@ def test_guests_are_limited_by_every_way_to_vote(linked: Campaign, monkeypatch: 
     """The pages without script, too."""
     guest, path = Client(), f"/validation/vote/{linked.pk}/"
     guest.post(join(linked))
-    asked = guest.get(path).context["assignment"].questions
+    questions = guest.get(path).context["assignment"].questions
     monkeypatch.setattr(guests.GuestVotes, "rate", "1/minute", raising=False)
     forms = [
         {"photo": one.photo_id, "hashtag": one.hashtag_id, "answer": "fits", "request_id": uuid4()}
-        for one in asked
+        for one in questions
     ]
     assert b"Too many at once" not in guest.post(path, forms[0], follow=True).content
     assert b"Too many at once" in guest.post(path, forms[1], follow=True).content
@@ -330,9 +330,9 @@ def test_unanimous_answer_is_marked_as_known_and_unmarked(
         vote_as(campaign, 1, "does_not_fit", name)
     vote_as(campaign, 2, "fits", "a")
     client, path = client_for("admin"), f"{base(campaign)}/known/"
-    shown = list(client.get(path).context["page"])
-    assert [one.hashtag.name for one in shown] == ["bar", "cafe"]
-    form = {"photo": shown[0].photo_id, "hashtag": shown[0].hashtag_id, "answer": "does_not_fit"}
+    rows = list(client.get(path).context["page"])
+    assert [one.hashtag.name for one in rows] == ["bar", "cafe"]
+    form = {"photo": rows[0].photo_id, "hashtag": rows[0].hashtag_id, "answer": "does_not_fit"}
     for _ in range(2):
         assert b"Saved" in client.post(path, form, follow=True).content
     assert GoldAnswer.objects.get().fits is False
@@ -350,10 +350,10 @@ def test_a_known_answer_may_come_before_the_crowd(
     campaign = make_campaign("cafe", "bar", "sport", gold_share=0.1)
     vote_as(campaign, 0, "fits")
     client, path = client_for("admin"), f"{base(campaign)}/known/?show=unanswered"
-    shown = list(client.get(path).context["page"])
-    assert {one.hashtag.name for one in shown} == {"bar", "sport"}
-    form = {"photo": shown[0].photo_id, "hashtag": shown[0].hashtag_id, "answer": "does_not_fit"}
+    rows = list(client.get(path).context["page"])
+    assert {one.hashtag.name for one in rows} == {"bar", "sport"}
+    form = {"photo": rows[0].photo_id, "hashtag": rows[0].hashtag_id, "answer": "does_not_fit"}
     back = client.post(path, form)
     assert back["Location"] == path
     assert GoldAnswer.objects.get().fits is False
-    assert [one.pk for one in client.get(path).context["page"]] == [shown[1].pk]
+    assert [one.pk for one in client.get(path).context["page"]] == [rows[1].pk]

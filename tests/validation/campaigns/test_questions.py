@@ -34,12 +34,12 @@ def sure(campaign: Campaign, *confidences: float) -> None:
 def test_each_suggestion_becomes_one_question_and_silence_none(make_campaign: MakeCampaign) -> None:
     campaign = make_campaign("cafe", "bar", None)
     assert make_questions(campaign=campaign) == 0
-    asked = of_kind(campaign, "suggestion")
-    assert [(one.hashtag.name, one.needed, one.is_done) for one in asked] == [
+    questions = of_kind(campaign, "suggestion")
+    assert [(one.hashtag.name, one.needed, one.is_done) for one in questions] == [
         ("cafe", 3, False),
         ("bar", 3, False),
     ]
-    assert len({one.rank for one in asked}) == 2
+    assert len({one.rank for one in questions}) == 2
 
 
 def test_votes_count_again_when_rules_bring_a_question_back(
@@ -83,10 +83,10 @@ def test_controls_are_hashtags_that_nobody_thought_of(
     GoldAnswer.objects.create(photo=third, hashtag=hashtags["sport"], fits=True)
     Campaign.objects.update(control_share=1.0)
     make_questions(campaign=campaign)
-    asked = {one.photo_id: one.hashtag.name for one in of_kind(campaign, "control")}
-    asked.pop(silent.pk, None)  # three of four photos are drawn, this one with any hashtag
-    assert second.pk not in asked
-    assert asked.items() <= {(first.pk, "sport"), (third.pk, "bar")}
+    controls = {one.photo_id: one.hashtag.name for one in of_kind(campaign, "control")}
+    controls.pop(silent.pk, None)  # three of four photos are drawn, this one with any hashtag
+    assert second.pk not in controls
+    assert controls.items() <= {(first.pk, "sport"), (third.pk, "bar")}
     before = len(of_kind(campaign, "control"))
     Campaign.objects.update(control_share=before / 3)
     assert make_questions(campaign=campaign) == 0
@@ -106,8 +106,8 @@ def test_silent_suggestion_is_the_hashtag_that_the_model_ranked_first(
     Campaign.objects.update(silence_share=1.0)
     assert make_questions(campaign=campaign) == 1
     assert make_questions(campaign=campaign) == 0
-    asked = of_kind(campaign, "silence")
-    assert [(one.photo, one.hashtag.name, one.confidence) for one in asked] == [
+    questions = of_kind(campaign, "silence")
+    assert [(one.photo, one.hashtag.name, one.confidence) for one in questions] == [
         (unsure, "bar", 0.4),
         (other, "sport", 0.1),
     ]
@@ -123,13 +123,13 @@ def test_gold_questions_come_from_any_campaign_and_go_when_unmarked(
     make_campaign: MakeCampaign, hashtags: dict[str, Hashtag]
 ) -> None:
     campaign = make_campaign("cafe", "bar", gold_share=0.1)
-    known = GoldAnswer.objects.create(photo=taken_in(60), hashtag=hashtags["sport"], fits=False)
+    gold = GoldAnswer.objects.create(photo=taken_in(60), hashtag=hashtags["sport"], fits=False)
     own = campaign.photos.order_by("pk")[0]
     GoldAnswer.objects.create(photo=own, hashtag=hashtags["cafe"], fits=True)
     assert make_questions(campaign=campaign) == 1
-    assert [one.photo_id for one in of_kind(campaign, "gold")] == [known.photo_id]
+    assert [one.photo_id for one in of_kind(campaign, "gold")] == [gold.photo_id]
     assert len(of_kind(campaign, "suggestion")) == 2  # its own stays in its rates
-    known.delete()
+    gold.delete()
     make_questions(campaign=campaign)
     assert of_kind(campaign, "gold") == []
 
@@ -174,10 +174,10 @@ def test_recount_gives_the_stored_counts(
     vote_as(campaign, 0, "does_not_fit", "b")
     vote_as(campaign, 1, "skip", "a")
     fields = ("fits", "does_not_fit", "skips", "needed", "is_done", "answered_at")
-    kept = list(Question.objects.order_by("pk").values_list(*fields))
+    stored_counts = list(Question.objects.order_by("pk").values_list(*fields))
     Question.objects.update(fits=9, does_not_fit=9, skips=9, is_done=True)
     assert recount(Vote.objects.values_list("photo_id", "hashtag_id")) == 2
-    assert list(Question.objects.order_by("pk").values_list(*fields)) == kept
+    assert list(Question.objects.order_by("pk").values_list(*fields)) == stored_counts
 
 
 def test_campaigns_predicted_before_questions_existed_get_questions(

@@ -67,11 +67,11 @@ def test_model_of_a_campaign_cannot_be_changed(campaign: Campaign, admin: User, 
 
 
 def test_photos_are_added_once_and_withdrawn_ones_never(campaign: Campaign, admin: User) -> None:
-    new, gone = taken_in(70), taken_in(71)
-    gone.withdrawn_at = timezone.now()
-    gone.save()
-    assert acts.add_photos(campaign=campaign, photos=[new, gone], by=admin) == 1
-    assert acts.add_photos(campaign=campaign, photos=[new, gone], by=admin) == 0
+    new, withdrawn = taken_in(70), taken_in(71)
+    withdrawn.withdrawn_at = timezone.now()
+    withdrawn.save()
+    assert acts.add_photos(campaign=campaign, photos=[new, withdrawn], by=admin) == 1
+    assert acts.add_photos(campaign=campaign, photos=[new, withdrawn], by=admin) == 0
     assert Job.objects.count() == 1
 
 

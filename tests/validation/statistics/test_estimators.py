@@ -91,8 +91,8 @@ def answers_of(*people: tuple[int, int, int]) -> tuple[Any, Any, Any]:
     """(stratum, yes, no) of each person → who, about what, said yes."""
     who = np.repeat(np.arange(len(people)), [yes + no for _, yes, no in people])
     strata = np.repeat([stratum for stratum, *_ in people], [yes + no for _, yes, no in people])
-    said = np.concatenate([np.arange(yes + no) < yes for _, yes, no in people])
-    return who, strata, said
+    answers = np.concatenate([np.arange(yes + no) < yes for _, yes, no in people])
+    return who, strata, answers
 
 
 def test_interval_is_wider_only_if_people_differ() -> None:

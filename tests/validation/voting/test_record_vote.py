@@ -22,8 +22,8 @@ ClientFor = Callable[..., Client]
 def ballot(
     campaign: Campaign, number: int = 0, answer: str = "fits", request_id: object = None
 ) -> dict[str, str]:
-    asked = Prediction.objects.of(campaign).suggested().order_by("pk")[number]
-    fields = {"photo": asked.photo_id, "hashtag": asked.hashtag_id, "answer": answer}
+    question = Prediction.objects.of(campaign).suggested().order_by("pk")[number]
+    fields = {"photo": question.photo_id, "hashtag": question.hashtag_id, "answer": answer}
     return {key: str(value) for key, value in fields.items()} | {"request_id": str(request_id or uuid4())}
 
 
@@ -38,12 +38,17 @@ def test_validator_votes_and_sees_the_next_photo(
     client = client_for("validator")
     page = client.get(url(campaign))
     assert b"1 of 3" in page.content
-    asked = page.context["assignment"].question
-    fields = {"photo": asked.photo_id, "hashtag": asked.hashtag_id, "answer": answer, "request_id": uuid4()}
+    question = page.context["assignment"].question
+    fields = {
+        "photo": question.photo_id,
+        "hashtag": question.hashtag_id,
+        "answer": answer,
+        "request_id": uuid4(),
+    }
     after = client.post(url(campaign), fields, follow=True)
     assert Vote.objects.get().answer == answer
     assert b"2 of 3" in after.content
-    assert after.context["assignment"].question.photo_id != asked.photo_id
+    assert after.context["assignment"].question.photo_id != question.photo_id
 
 
 def test_ballot_shows_nothing_that_influences_the_voter(campaign: Campaign, client_for: ClientFor) -> None:
