@@ -309,7 +309,7 @@ def over_quota(campaign: Any) -> int:
 
     Gold photos are shown to everybody, so they do not count. Skips are not answers.
     """
-    from validation.campaigns.counts import needed
+    from validation.campaigns.counts import count_needed
     from validation.models import GoldAnswer, Question, Vote
 
     gold_pairs = set(GoldAnswer.objects.values_list("photo_id", "hashtag_id"))
@@ -323,7 +323,7 @@ def over_quota(campaign: Any) -> int:
             continue
         fits, not_fitting = counts.setdefault(pair, [0, 0])
         extra = campaign.extra_votes if kinds.get(pair) == "suggestion" else 0
-        needed_votes = needed(
+        needed_votes = count_needed(
             votes_per_photo=campaign.votes_per_photo,
             extra_votes=extra,
             fits=fits,

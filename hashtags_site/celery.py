@@ -14,10 +14,10 @@ app.autodiscover_tasks()
 
 
 class ForgivingQoS(redis.QoS):
-    """Acknowledges messages, and puts them back when a connection closes, if there still is a queue.
+    """Acknowledges messages, and restores them when a connection closes, but only if the queue still exists.
 
-    kombu 5.7 raises where Redis has died, which ends the worker instead of letting it connect again. The
-    messages are no loss: the database knows every job, and jobs.queue.resend_forgotten sends it again.
+    If Redis has died, kombu 5.7 raises an error, which ends the worker instead of letting it reconnect. No
+    job is lost with the messages: the database has all jobs, and jobs.queue.resend_forgotten resends them.
     """
 
     def ack(self, delivery_tag: Any) -> None:

@@ -13,7 +13,7 @@ from trainer.models import PhotoSet
 from trainer.photosets.registration import register_folder
 from validation.sample import load_sample_campaign
 
-ACCOUNTS = (  # name (and password), group, what the person does
+ACCOUNTS = (  # name (also the password), group, what the person does
     ("curator", "curator", "maps scene classes to hashtags, publishes releases"),
     ("admin", "trainer admin", "registers photos, trains, promotes models, opens campaigns"),
     ("validator", "validator", "says whether a hashtag fits a photo"),
@@ -23,7 +23,7 @@ SAMPLE_SET = "Sample photos"
 
 
 def prepare_demo() -> Iterator[str]:
-    """Idempotent; says line by line what there is now."""
+    """Create what is missing; yields a line for each thing that exists now. Safe to repeat."""
     admin = _accounts()["admin"]
     yield f"Photo set “{SAMPLE_SET}”: {_sample_photo_set(admin).photos.count()} photos"
     campaign = load_sample_campaign(by=admin)
@@ -48,6 +48,6 @@ def _sample_photo_set(admin: User) -> PhotoSet:
         folder = settings.BASE_DIR / "samples/photoset"
         photo_set = register_folder(name=SAMPLE_SET, folder=folder, by=admin)
     if photo_set.job and photo_set.job.state == Job.State.QUEUED:
-        # At once, rather than when a worker comes: the first page shall have photos to show.
+        # Done here, not by a worker, so that the first page has photos to show.
         work.run(job_id=str(photo_set.job_id))
     return photo_set

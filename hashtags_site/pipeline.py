@@ -1,4 +1,4 @@
-"""The home page's stations: where the pipeline stands, and what each role would sensibly do next."""
+"""The home page's stations: the state of the pipeline, and a sensible next action for each role."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What each role may do. Roles are Django groups; apps only ever ask for a permission.
 
-`manage.py setup_roles` (part of every start) makes the groups say what this table says.
+`manage.py setup_roles` (part of every start) gives the groups the permissions of this table.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         "validation.change_campaign",
         "jobs.change_job",
     ),
-    # Not LOOK: who has seen what the model is sure of is no fair witness.
+    # Without LOOK: a person who has seen the model's confidence no longer judges independently.
     "validator": ("validation.add_vote", "validation.view_photo"),
     "network": ("trainer.suggest",),  # a social network's program, by API token
 }
@@ -44,7 +44,7 @@ ROLES: dict[str, tuple[str, ...]] = {
 
 @transaction.atomic
 def setup_roles() -> None:
-    """Make the groups hold exactly these permissions. Raises KeyError for one that does not exist."""
+    """Give the groups exactly these permissions. Raises KeyError for a permission that does not exist."""
     permissions = {
         f"{p.content_type.app_label}.{p.codename}": p
         for p in Permission.objects.select_related("content_type")

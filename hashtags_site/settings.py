@@ -19,8 +19,8 @@ VAR_DIR = Path(env.str("SCENETAG_VAR", str(BASE_DIR / "var")))  # all that the p
 VAR_DIR.mkdir(parents=True, exist_ok=True)
 
 
-def _kept_secret_key() -> str:
-    """A random key, made once and kept beside the data, so that nobody ever runs with a published one."""
+def _read_secret_key() -> str:
+    """A random key, made once and stored beside the data, so that nobody runs with a published key."""
     path = VAR_DIR / "secret_key"
     try:
         with path.open("x") as new:
@@ -33,7 +33,7 @@ def _kept_secret_key() -> str:
 
 # --- Security ---------------------------------------------------------------------------------
 DEBUG = env.bool("DEBUG", False)
-SECRET_KEY = env.str("SECRET_KEY", "") or _kept_secret_key()
+SECRET_KEY = env.str("SECRET_KEY", "") or _read_secret_key()
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 HTTPS = env.bool("HTTPS", False)  # the site is reached by https, directly or through a proxy
@@ -56,17 +56,17 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-# --- Limits on what comes in ------------------------------------------------------------------
+# --- Limits on uploads ------------------------------------------------------------------------
 MAX_PHOTO_BYTES = env.int("MAX_PHOTO_MB", 15) * 2**20  # one photo, by page or API
 MAX_PHOTO_PIXELS = env.int("MAX_PHOTO_MEGAPIXELS", 100) * 10**6  # before decoding: bounds memory
 MAX_ARCHIVE_BYTES = env.int("MAX_ARCHIVE_MB", 2048) * 2**20  # a photo set uploaded as a tar
 MAX_MODEL_BYTES = env.int("MAX_MODEL_MB", 1024) * 2**20  # a model imported from a file
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 2**20  # a request's fields; files go to disk instead
 DATA_UPLOAD_MAX_NUMBER_FILES = 1_000  # of one form
-MAX_BULK_CLASSES = 1_000  # decided about by one form; Django counts a form's fields too
+MAX_BULK_CLASSES = 1_000  # that one form may decide; Django limits a form's number of fields, too
 DATA_UPLOAD_MAX_NUMBER_FIELDS = MAX_BULK_CLASSES + 100
-LEARN_BESIDE = True  # the suggester learns in a thread; tests, whose threads see no transaction, do not
-HASHTAG_MIN_POSTS = env.int("HASHTAG_MIN_POSTS", 10_000_000)  # fewer posts: known, but not offered
+LEARN_BESIDE = True  # the suggester learns in a thread; not in tests, whose transactions no thread sees
+HASHTAG_MIN_POSTS = env.int("HASHTAG_MIN_POSTS", 10_000_000)  # hashtags with fewer posts are not offered
 
 SUGGEST_RATE = env.str("SUGGEST_RATE", "120/minute")  # per API token
 NEW_GUESTS_RATE = env.str("NEW_GUESTS_RATE", "60/hour")  # people who start voting by a link, per address
@@ -162,16 +162,16 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 10,
     "socket_connect_timeout": 5,
-    # What was delivered and not acknowledged for so long comes again: harmless, and tests make it seconds.
+    # A message not acknowledged for this long is delivered again, which is harmless. Tests set it to seconds.
     "visibility_timeout": env.float("VISIBILITY_TIMEOUT_SECONDS", 3600),
 }
 CELERY_TASK_ACKS_LATE = env.bool("TASK_ACKS_LATE", False)
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.1}
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
 
-# A job's holder that has not been heard of for this long has lost it: see docs/jobs.md.
+# A holder that does not renew its lease for this long loses the job: see docs/jobs.md.
 JOB_LEASE = timedelta(seconds=env.float("JOB_LEASE_SECONDS", 20))
-TRAINING_SLOTS = env.int("TRAINING_SLOTS", 1)  # trainings at once on one machine; others wait their turn
+TRAINING_SLOTS = env.int("TRAINING_SLOTS", 1)  # trainings at once on one machine; others wait for their turn
 
 # --- Files ------------------------------------------------------------------------------------
 STATIC_URL = "static/"
@@ -198,7 +198,7 @@ PHOTO_ROOTS = [Path(p) for p in env.list("PHOTO_ROOTS", default=[str(VAR_DIR / "
 
 # --- Language, time, logs ---------------------------------------------------------------------
 LANGUAGE_CODE = "en"
-# The pages for voters speak these; they choose by themselves, so that no other page is half translated.
+# Only the voters' pages are translated. They choose the language themselves; all other pages are English.
 LANGUAGES = [("en", "English"), ("ru", "Русский")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = env.str("TIME_ZONE", "UTC")

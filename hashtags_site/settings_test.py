@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 
-# Two processes test at once: numeric libraries that take every core each only wait for each other.
+# Several processes test at once: numeric libraries that each use every core would slow each other down.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A Celery worker that the tests start inherits the folder; each pytest-xdist process takes one inside it.
@@ -25,4 +25,4 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # signing in costs nothing
 STORAGES = STORAGES | {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
 STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns of a missing one at every request
-LEARN_BESIDE = False  # a thread would not see what the test has not committed
+LEARN_BESIDE = False  # a thread would not see rows that the test has not committed

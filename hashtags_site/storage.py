@@ -1,4 +1,4 @@
-"""Where `collectstatic` puts scripts, styles and pictures: compressed, and named by their content."""
+"""The storage of `collectstatic`: it compresses scripts, styles and pictures and names them by content."""
 
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 

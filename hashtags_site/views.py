@@ -11,7 +11,7 @@ from hashtags_site.pipeline import stations
 
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
-    """The pipeline as stations; who may only vote is taken to the photos at once by its template."""
+    """The pipeline as stations. The template sends a person who may only vote straight to the photos."""
     return render(request, "home.html", {"stations": stations(request.user)})
 
 

@@ -7,13 +7,13 @@ from jobs.models import WORKER_SILENCE, Job, Worker
 
 
 def worker_banner(request: HttpRequest) -> dict[str, object]:
-    """Jobs wait and no worker has been heard of: the base page then says so, and how to start one."""
+    """Tells the base page whether jobs wait although no worker runs; the page then says how to start one."""
     if not getattr(request, "user", None) or not request.user.is_authenticated:
         return {}
 
-    def needed() -> bool:
+    def is_missing() -> bool:
         if Worker.objects.filter(seen_at__gte=timezone.now() - WORKER_SILENCE).exists():
             return False
         return Job.objects.live().exists()
 
-    return {"no_worker": needed}
+    return {"no_worker": is_missing}

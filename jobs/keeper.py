@@ -1,7 +1,7 @@
-"""What every worker does beside its work: says it is alive, and looks after jobs nobody holds.
+"""The housekeeping thread of each worker: it reports that the worker is alive and requeues abandoned jobs.
 
-A thread of the worker rather than a process of its own: one thing less to run, and where no worker is,
-nobody could take the jobs anyway. All of it is safe to do from several workers at once.
+It is a thread rather than a process of its own: this is one thing less to run, and without a worker nobody
+could take the jobs anyway. Several workers can safely do it at once.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 
 
 def keep_house() -> None:
-    """One round. Called every few seconds by each worker."""
-    lease.renew_long_steps()  # first: what follows may fail
+    """One round of housekeeping. Each worker calls it every few seconds."""
+    lease.renew_long_steps()  # first, because the other steps may fail
     Worker.objects.update_or_create(name=lease.worker_name(), defaults={"seen_at": timezone.now()})
     queue.requeue_expired()
     queue.requeue_left_behind()
@@ -35,8 +35,8 @@ def _rounds() -> None:
         try:
             close_old_connections()
             keep_house()
-        except Exception:  # a database that is away for a minute must not end the housekeeping
-            log.exception("Housekeeping failed; it goes on in %s s", EVERY)
+        except Exception:  # a database that is down for a minute must not end the housekeeping
+            log.exception("Housekeeping failed; next try in %s s", EVERY)
         lease.stopping.wait(min(EVERY, settings.JOB_LEASE.total_seconds() / 4))
 
 
@@ -47,7 +47,7 @@ def _start(**_: object) -> None:
 
 @worker_shutting_down.connect
 def _stop(**_: object) -> None:
-    # Handlers notice at their next beat and give their job back, so that a restart loses no time.
+    # Handlers notice this at their next beat and give their job back, so that a restart loses no time.
     lease.stopping.set()
     try:
         Worker.objects.filter(name=lease.worker_name()).delete()

@@ -1,9 +1,10 @@
-"""At most one live holder of a job, whatever the queue delivers twice or a machine forgets.
+"""Leases: a job has at most one live holder, even if the queue delivers it twice or a machine stalls.
 
-A claim takes the job's row by one conditional UPDATE and raises its fencing token. Every later write
-of the holder names that token, so a holder that was thought dead and wakes up again writes nothing.
+A claim takes the job's row by one conditional UPDATE and increases its fencing token. Every later write of
+the holder names that token. So a holder that was believed dead and wakes up again cannot write anything.
 
-Our own on top of Celery, whose late acknowledgements know neither a heartbeat nor a token (decision 0002).
+This is our own code on top of Celery, whose late acknowledgements have no heartbeat and no token
+(decision 0002).
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ from django.utils import timezone
 from jobs.models import Job
 
 BEAT_EVERY = 1.0  # seconds between writes of a heartbeat, however often a handler beats
-LOOK_EVERY = 0.4  # seconds between looks for the wish to cancel: reading is cheap, writing is not
+LOOK_EVERY = 0.4  # seconds between checks for a cancellation: reading is cheap, writing is not
 State = Job.State
 log = logging.getLogger(__name__)
 
 
 class JobError(Exception):
-    """A failure in the user's words: what went wrong, and what to do about it."""
+    """A failure that the user can understand: what went wrong, and what to do about it."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -43,21 +44,20 @@ class Cancelled(Exception):
 
 
 class LeaseLost(Exception):
-    """Another holder has this job now, or it has ended; this holder must stop and write nothing."""
+    """Another holder has this job now, or the job has ended. This holder must stop and write nothing."""
 
 
 class Interrupted(Exception):
-    """This worker is going away; the job goes back to the queue."""
+    """This worker is shutting down; the job goes back to the queue."""
 
 
 class Busy(Exception):
-    """Somebody else still holds what the work needs; the job goes back to the queue, at no cost."""
+    """Another process still holds what the work needs. The job is queued again without a failed attempt."""
 
 
 class Died(Exception):
-    """The work was ended from outside: killed, or out of memory. The job goes back to the queue.
-
-    Unless it has died so often since it last got ahead that another attempt would only repeat that.
+    """The work was ended from outside: it was killed, or ran out of memory. The job goes back to the queue,
+    or fails if it has died too often since it last made progress.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
@@ -80,7 +80,7 @@ class Lease:
         self.job = job
         self.token = job.token
         self._last_beat = self._last_look = 0.0
-        self._unsaid: dict[str, object] = {}  # said since the last write
+        self._unwritten: dict[str, object] = {}  # progress reported since the last write
 
     def beat(
         self,
@@ -89,41 +89,41 @@ class Lease:
         message: str | None = None,
         seconds_left: float | None = None,
     ) -> None:
-        """Renew the lease and say how far the work is. Raises Cancelled, LeaseLost or Interrupted."""
+        """Renew the lease and report progress. Raises Cancelled, LeaseLost or Interrupted."""
         if stopping.is_set():
             raise Interrupted
         if done is not None:
-            self._unsaid |= {"done": done, "total": total or 0}
+            self._unwritten |= {"done": done, "total": total or 0}
         if message is not None:
-            self._unsaid["message"] = message[:200]
+            self._unwritten["message"] = message[:200]
         if seconds_left is not None:
-            self._unsaid["seconds_left"] = max(0, round(seconds_left))
+            self._unwritten["seconds_left"] = max(0, round(seconds_left))
         now = time.monotonic()
         if now - self._last_beat >= BEAT_EVERY:
             self._last_beat = now
-            self._update(lease_until=timezone.now() + settings.JOB_LEASE, **self._unsaid)
-            self._unsaid = {}
+            self._update(lease_until=timezone.now() + settings.JOB_LEASE, **self._unwritten)
+            self._unwritten = {}
         if now - self._last_look >= LOOK_EVERY:
             self._last_look = now
             self._look()
 
     def _look(self) -> None:
-        seen = Job.objects.filter(pk=self.job.pk).values_list("state", "token").first()
-        if seen is None or seen[1] != self.token or seen[0] not in Job.HELD:
+        row = Job.objects.filter(pk=self.job.pk).values_list("state", "token").first()
+        if row is None or row[1] != self.token or row[0] not in Job.HELD:
             raise LeaseLost
-        if seen[0] == State.CANCELLING:
+        if row[0] == State.CANCELLING:
             raise Cancelled
 
     def progressed(self) -> None:
-        """What was reached is safe: if the work dies from now on, that counts as the first time."""
+        """Record that progress is saved: the next death counts as the first one."""
         if self.job.attempts > 1:
             self._update(attempts=1)
             self.job.attempts = 1
 
     @contextmanager
     def long_step(self) -> Iterator[None]:
-        """For one step that cannot beat and may take longer than a lease: the worker's keeper renews it
-        meanwhile, in vain if another holder has the job. Not inside `fenced`: it would wait for the row.
+        """For one step that cannot beat and may take longer than a lease. The worker's keeper renews the
+        lease meanwhile, unless another holder has the job. Not for use inside `fenced`, which locks the row.
         """
         _in_a_long_step.add(self)
         try:
@@ -133,7 +133,7 @@ class Lease:
 
     @contextmanager
     def fenced(self) -> Iterator[None]:
-        """A transaction for the handler's own writes; LeaseLost before any of them if it is too late."""
+        """A transaction for the handler's own writes. Raises LeaseLost, before any of them, if it is lost."""
         with transaction.atomic():
             if not self._held().select_for_update().exists():
                 raise LeaseLost
@@ -150,10 +150,10 @@ class Lease:
             hint=hint,
         )
 
-    def give_back(self, message: str = "Waiting for a worker to go on", *, counts: bool = False) -> None:
-        """Back to the queue, or to its end where somebody asked for that meanwhile.
+    def give_back(self, message: str = "Waiting for a worker to continue", *, counts: bool = False) -> None:
+        """Put the job back into the queue, or cancel it if somebody asked for that meanwhile.
 
-        `counts`: as an attempt that failed.
+        `counts`: this was a failed attempt.
         """
         uncounted = {} if counts else {"attempts": F("attempts") - 1}
         queued = self._held().filter(state=State.RUNNING)
@@ -168,14 +168,14 @@ class Lease:
             self.finish(State.CANCELLED)
 
     def died(self, reason: str, hint: str) -> None:
-        """Back to the queue, or failed if it keeps dying without getting ahead."""
+        """Put the job back into the queue, or fail it if it keeps dying without progress."""
         if self.job.attempts < self.job.max_attempts:
-            self.give_back(f"{reason} It goes on from where it was", counts=True)
+            self.give_back(f"{reason} It will continue where it stopped", counts=True)
         else:
             self.finish(State.FAILED, error=died_too_often(self.job, reason), hint=hint)
 
     def renew(self) -> bool:
-        """Without a beat's other work. False if another holder has the job, or it has ended."""
+        """Renew the lease only. False if another holder has the job, or the job has ended."""
         return bool(self._held().update(lease_until=timezone.now() + settings.JOB_LEASE))
 
     def _update(self, **fields: object) -> None:
@@ -187,17 +187,17 @@ class Lease:
 
 
 def renew_long_steps() -> None:
-    """For the keeper: the leases of this process whose holders cannot beat just now."""
+    """Renew the leases of this process whose holders cannot beat at the moment. The keeper calls it."""
     for one in tuple(_in_a_long_step):
         one.renew()
 
 
 def died_too_often(job: Job, reason: str) -> str:
-    return f"It died {job.attempts} times at the same place, without getting ahead. {reason}"
+    return f"It died {job.attempts} times at the same place without progress. {reason}"
 
 
 def claim(job_id: UUID | str) -> Lease | None:
-    """Take a queued job, or None when somebody else has it or it has ended."""
+    """Take a queued job. None if another worker has it, or it has ended."""
     now = timezone.now()
     is_claimed = Job.objects.filter(pk=job_id, state=State.QUEUED).update(
         state=State.RUNNING,

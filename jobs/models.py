@@ -1,4 +1,4 @@
-"""Long work and its state. The table of states and who may change them is in docs/jobs.md."""
+"""Jobs and their state. docs/jobs.md has the table of states and of who may change them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from jobs.registry import slots_of
 
-WORKER_SILENCE = timedelta(seconds=15)  # after this long without a sign the pages say no worker runs
+WORKER_SILENCE = timedelta(seconds=15)  # a worker not seen for this long is not counted as running
 
 
 class JobQuerySet(models.QuerySet["Job"]):
@@ -21,7 +21,7 @@ class JobQuerySet(models.QuerySet["Job"]):
         return self.filter(state__in=Job.LIVE)
 
     def expired(self) -> JobQuerySet:
-        """Held by somebody who has not been heard of since the lease ran out."""
+        """Jobs whose holder has not renewed the lease in time."""
         return self.filter(state__in=Job.HELD, lease_until__lt=timezone.now())
 
 
@@ -86,11 +86,11 @@ class Job(models.Model):
 
     @property
     def is_silent(self) -> bool:
-        """Its worker has not been heard of for a whole lease, and no other worker has noticed yet."""
+        """Whether the lease has expired and no other worker has requeued the job yet."""
         return self.state in self.HELD and self.lease_until is not None and self.lease_until < timezone.now()
 
     def get_state_display(self) -> str:  # type: ignore[no-redef]  # instead of Django's own
-        """The state in a word, as every page says it: what nobody works on is not called running."""
+        """The state as pages show it: "silent" instead of "running" if the job's lease has expired."""
         return "silent" if self.is_silent else str(self.State(self.state).label)
 
     @property

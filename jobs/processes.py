@@ -1,7 +1,7 @@
-"""Runs a program for a job: in a process group of its own, watched, and ended when the job must end.
+"""Runs a program for a job in a process group of its own, and ends it when the job must end.
 
-A separate process because a worker's threads cannot be killed, and because CUDA and DataLoader workers
-want a process that was not forked. The program speaks JSON lines on its standard output.
+It is a separate process because a worker's threads cannot be killed, and because CUDA and DataLoader workers
+need a process that was not forked. The program writes JSON lines to its standard output.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from typing import IO, Any
 from jobs.lease import Busy, Died, JobError, Lease
 
 Event = dict[str, Any]
-POLL = 0.25  # seconds between looks at the clock, the lease and the wish to cancel
-# Seconds a program gets to save its checkpoint before it is killed. With the time to notice the wish,
-# less than the five that a cancel may take.
+POLL = 0.25  # seconds between checks of the lease and for a cancellation
+# Seconds that a program gets to save its checkpoint before it is killed. Together with the time to notice a
+# cancellation this is less than the five seconds that a cancellation may take.
 GRACE = 3.5
-STOPPED = 143  # what a program of ours says when it ended because of SIGTERM
+STOPPED = 143  # exit code of our programs when SIGTERM ended them
 MEMORY_HINT = "Usually the machine ran out of memory: choose a smaller batch or photo size, then retry."
 
 
 def run_process(lease: Lease, argv: Sequence[str], on_event: Callable[[Event], None]) -> None:
-    """Run argv to its end; on_event gets each JSON line as a dict.
+    """Run argv until it ends; on_event gets each JSON line as a dict.
 
-    Raises JobError with the program's own last error event, or the end of its standard error, when it
-    fails; Died when it was ended from outside, Busy when it says so. Lets Cancelled, LeaseLost and
-    Interrupted through, the program and its children ended first.
+    If the program fails, raises JobError with the program's last error event or the end of its standard
+    error; Died if it was ended from outside; Busy if the program reports that. On Cancelled, LeaseLost and
+    Interrupted it ends the program and its children and raises them again.
     """
     with tempfile.TemporaryFile() as stderr:
         process = subprocess.Popen(
@@ -42,7 +42,7 @@ def run_process(lease: Lease, argv: Sequence[str], on_event: Callable[[Event], N
             stderr=stderr,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            env=os.environ | {"SCENETAG_SUPERVISED": str(os.getpid())},  # it ends when this process is gone
+            env=os.environ | {"SCENETAG_SUPERVISED": str(os.getpid())},  # it ends when this process ends
         )
         try:
             last_error = _follow(lease, process, on_event)
@@ -66,7 +66,7 @@ def _follow(
         while True:
             lease.beat()
             if not selector.select(POLL):
-                if _has_ended(process):  # but a child of its own still holds the pipe
+                if _has_ended(process):  # but one of its children still holds the pipe
                     return last_error
                 continue
             chunk = os.read(fd, 1 << 16)
@@ -83,7 +83,7 @@ def _follow(
 
 
 def _wait(lease: Lease, process: subprocess.Popen[bytes]) -> None:
-    """It has closed its output; until it has ended too, somebody may still want to cancel."""
+    """Wait until a program that has closed its output ends. Until then it can still be cancelled."""
     while not _has_ended(process):
         lease.beat()
         time.sleep(0.02)
@@ -92,7 +92,7 @@ def _wait(lease: Lease, process: subprocess.Popen[bytes]) -> None:
 def _parse(line: bytes) -> Event | None:
     try:
         event = json.loads(line)
-    except ValueError:  # a library's print among our lines
+    except ValueError:  # output of a library between our lines
         return None
     return event if isinstance(event, dict) else None
 
@@ -101,16 +101,16 @@ def _failure(code: int, last_error: Event | None, stderr: IO[bytes]) -> Exceptio
     stderr.seek(0, os.SEEK_END)
     stderr.seek(max(0, stderr.tell() - 4000))
     tail = stderr.read().decode(errors="replace").strip()
-    said = str(last_error.get("message", "")) if last_error else ""
+    message = str(last_error.get("message", "")) if last_error else ""
     if last_error and last_error.get("kind") == "busy":
-        return Busy(said)
+        return Busy(message)
     if code < 0 or code in (128 + signal.SIGKILL, STOPPED):
         return Died(f"The program was ended from outside ({_signal_name(code)}).", MEMORY_HINT)
     if last_error and last_error.get("kind") == "loader":
         return Died("A process that reads photos was ended from outside.", MEMORY_HINT)
     if last_error:
-        return JobError(said, str(last_error.get("hint", "")))
-    return JobError(f"The process ended with code {code}: {tail[-1500:] or 'it said nothing'}")
+        return JobError(message, str(last_error.get("hint", "")))
+    return JobError(f"The process ended with code {code}: {tail[-1500:] or 'it wrote nothing'}")
 
 
 def _signal_name(code: int) -> str:
@@ -122,16 +122,16 @@ def _signal_name(code: int) -> str:
 
 
 def end_group(process: subprocess.Popen[bytes], grace: float = GRACE) -> None:
-    """SIGTERM to the program, SIGKILL to what is left of its process group after `grace` seconds.
+    """Send SIGTERM to the program, then SIGKILL to the rest of its process group after `grace` seconds.
 
-    Not SIGTERM to the group: a program that saves its checkpoint shall not lose its children meanwhile.
+    The group does not get SIGTERM: a program that saves its checkpoint must not lose its children meanwhile.
     """
     deadline = time.monotonic() + grace
     if not _has_ended(process):
         process.terminate()
         while not _has_ended(process) and time.monotonic() < deadline:
             time.sleep(0.02)
-    # Not reaped yet, so that nobody else can have got its number.
+    # The program has not been reaped yet, so its number cannot belong to another process.
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -140,7 +140,7 @@ def end_group(process: subprocess.Popen[bytes], grace: float = GRACE) -> None:
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
-    """Without reaping it: its number stays its own until `wait`."""
+    """Whether the program has ended. Does not reap it: its number stays reserved until `wait`."""
     if process.returncode is not None:
         return True
     return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None

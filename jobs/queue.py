@@ -20,19 +20,19 @@ from jobs.slots import left_behind
 
 State = Job.State
 TASK = "jobs.run"  # sent by its name: jobs.tasks, which has it, imports this module
-RESEND_AFTER = timedelta(seconds=30)  # a queued job that nobody has taken by then is handed over again
+RESEND_AFTER = timedelta(seconds=30)  # a queued job that no worker has taken by then is sent again
 log = logging.getLogger(__name__)
 
 
 def enqueue(*, kind: str, title: str, by: AbstractBaseUser | None, url: str = "") -> Job:
-    """Save a job and hand it to the queue once the surrounding transaction is committed."""
+    """Save a job and send it to the queue once the surrounding transaction is committed."""
     job = Job.objects.create(kind=kind, title=title[:200], created_by_id=by.pk if by else None, url=url)
     send(job=job)
     return job
 
 
 def send(*, job: Job) -> None:
-    """Hand a queued job to the workers. A queue that is down loses nothing: see resend_forgotten."""
+    """Send a queued job to the workers. No job is lost if the queue is down: see resend_forgotten."""
 
     def deliver() -> None:
         try:
@@ -46,13 +46,13 @@ def send(*, job: Job) -> None:
 
 
 def cancel(*, job: Job, by: AbstractBaseUser | None) -> None:
-    """Queued jobs end at once, and those whose worker fell silent; a running one is asked to stop and
-    says when it has. Twice is once.
+    """Cancel a job. A queued job, and one whose lease has expired, ends at once; a running one is asked to
+    stop. Repeating it changes nothing.
     """
     log.info("%s cancels job %s", by, job.pk)
     now = timezone.now()
-    nobodys = Q(state=State.QUEUED) | Q(state__in=Job.HELD, lease_until__lt=now)
-    if Job.objects.filter(nobodys, pk=job.pk).update(
+    without_holder = Q(state=State.QUEUED) | Q(state__in=Job.HELD, lease_until__lt=now)
+    if Job.objects.filter(without_holder, pk=job.pk).update(
         state=State.CANCELLED, finished_at=now, lease_until=None, seconds_left=None
     ):
         return
@@ -61,23 +61,23 @@ def cancel(*, job: Job, by: AbstractBaseUser | None) -> None:
 
 @transaction.atomic
 def retry(*, job: Job, by: AbstractBaseUser | None) -> bool:
-    """Queue a failed or cancelled job again; it goes on from its checkpoint. False if it is not one."""
+    """Queue a failed or cancelled job again; it continues from its checkpoint. False for any other job."""
     log.info("%s retries job %s", by, job.pk)
-    again = Job.objects.filter(pk=job.pk, state__in=(State.FAILED, State.CANCELLED)).update(
+    is_queued = Job.objects.filter(pk=job.pk, state__in=(State.FAILED, State.CANCELLED)).update(
         state=State.QUEUED, attempts=0, finished_at=None, error="", hint="", message="", sent_at=None
     )
-    if again:
+    if is_queued:
         send(job=job)
-    return bool(again)
+    return bool(is_queued)
 
 
 def requeue_expired() -> int:
-    """Give the jobs of holders that fell silent back to the queue, or end those that keep dying."""
+    """Requeue jobs whose lease has expired, or fail those that keep dying."""
     return sum(_requeue(job) for job in Job.objects.expired())
 
 
 def requeue_left_behind() -> int:
-    """The same, without waiting for the lease, for those whose holder's death on this machine is certain."""
+    """Do the same, without waiting for the lease, for jobs whose holder certainly died on this machine."""
     count = 0
     for kind, slots in with_slots():
         for job_id, token in left_behind(kind, slots):
@@ -87,33 +87,33 @@ def requeue_left_behind() -> int:
 
 
 def _requeue(job: Job) -> bool:
-    held = Job.objects.filter(pk=job.pk, token=job.token, state=job.state, lease_until=job.lease_until)
+    same_claim = Job.objects.filter(pk=job.pk, token=job.token, state=job.state, lease_until=job.lease_until)
     if job.state == State.CANCELLING:
-        held.update(state=State.CANCELLED, finished_at=timezone.now(), lease_until=None)
+        same_claim.update(state=State.CANCELLED, finished_at=timezone.now(), lease_until=None)
         return False
     if job.attempts >= job.max_attempts:
-        held.update(
+        same_claim.update(
             state=State.FAILED,
             finished_at=timezone.now(),
             lease_until=None,
             error=died_too_often(job, "Its worker fell silent each time."),
-            hint="Often it ran out of memory: see the worker's log, then retry, perhaps a smaller batch.",
+            hint="Often it ran out of memory: see the worker's log, then retry, maybe with a smaller batch.",
         )
         return False
-    queued = held.update(
+    is_queued = same_claim.update(
         state=State.QUEUED,
         lease_until=None,
         sent_at=None,
         seconds_left=None,
-        message="Its worker fell silent; going on soon",
+        message="Its worker fell silent; it will continue soon",
     )
-    if queued:
+    if is_queued:
         send(job=job)
-    return bool(queued)
+    return bool(is_queued)
 
 
 def resend_forgotten() -> int:
-    """Hand over again what is queued but was never delivered, or was lost with the queue."""
+    """Send queued jobs again that were never delivered, or were lost with the queue."""
     late = timezone.now() - RESEND_AFTER
     forgotten = Job.objects.filter(state=State.QUEUED).exclude(sent_at__gte=late)
     jobs = [job for job in forgotten if job.sent_at or job.created_at < late or job.attempts or job.token]

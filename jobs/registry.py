@@ -1,4 +1,4 @@
-"""Which function does which kind of job. Apps register theirs in AppConfig.ready()."""
+"""The function for each kind of job. Apps register their kinds in AppConfig.ready()."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-Handler = Callable[
-    [Any], None
-]  # of a jobs.lease.Lease; to name the type here would close a circle of imports
+# The argument is a jobs.lease.Lease. Naming that type here would make a circle of imports.
+Handler = Callable[[Any], None]
 
 
 @dataclass(frozen=True)
 class Kind:
     handler: Handler
-    slots: int | None = None  # how many at once on one machine; None: as many as workers have threads
+    slots: int | None = None  # jobs at once on one machine; None: as many as workers have threads
 
 
 _kinds: dict[str, Kind] = {}
@@ -25,7 +24,7 @@ def register(kind: str, handler: Handler, *, slots: int | None = None) -> None:
 
 
 def handler_of(kind: str) -> Handler:
-    """Raises KeyError for a kind that no installed app registered."""
+    """Raises KeyError for a kind that no app has registered."""
     return _kinds[kind].handler
 
 

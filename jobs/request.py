@@ -1,4 +1,4 @@
-"""What a view of a signed-in person is given, with the types that Django's stubs cannot know."""
+"""The request that views of signed-in people get, with the types that Django's stubs cannot know."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django_htmx.middleware import HtmxDetails
 
 
 class Request(HttpRequest):
-    """An annotation only: LoginRequiredMiddleware lets nobody else in, and HtmxMiddleware adds `htmx`."""
+    """For annotations only. LoginRequiredMiddleware lets nobody else in, and HtmxMiddleware adds `htmx`."""
 
     user: User
     htmx: HtmxDetails

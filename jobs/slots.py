@@ -1,7 +1,7 @@
-"""How many jobs of a kind one machine does at once, whatever its workers' concurrency.
+"""Slots limit how many jobs of a kind one machine does at once, whatever its workers' concurrency.
 
-A slot is a locked file: the kernel takes the lock back when its holder dies, so none is ever lost. What the
-holder worked on stands in the file: a note in a file that nobody locks was left behind by a death.
+A slot is a locked file. The kernel releases the lock when its holder dies, so no slot is ever lost. The
+holder notes its job in the file, so a note in an unlocked file shows that the holder died.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-TRIES = 3  # a look at a free slot locks it for an instant
+TRIES = 3  # more than one, because `left_behind` locks a free slot for an instant
 
 
 class Slot:
@@ -25,7 +25,7 @@ class Slot:
         self.handle = handle
 
     def note(self, words: str) -> None:
-        """What its holder works on: a job and its token, or nothing."""
+        """Write what the holder works on: a job and its token, or nothing."""
         os.ftruncate(self.handle, 0)
         os.pwrite(self.handle, words.encode(), 0)
 
@@ -42,7 +42,7 @@ def slot(kind: str, count: int) -> Iterator[Slot | None]:
 
 
 def left_behind(kind: str, count: int) -> list[tuple[UUID, int]]:
-    """Job and token of what died with its holder on this machine. It may have ended since."""
+    """The job and token of each holder that died on this machine. The job may have ended since."""
     notes = []
     for number in range(count):
         if (handle := _locked(kind, number)) is None:
@@ -65,10 +65,10 @@ def _take(kind: str, count: int) -> int | None:
 
 
 def _locked(kind: str, number: int) -> int | None:
-    """The slot's file, opened and locked; None while somebody else has it."""
+    """Open and lock the slot's file; None while another process has it."""
     folder = Path(settings.VAR_DIR) / "slots"
     folder.mkdir(parents=True, exist_ok=True)
-    # By host: the folder may be shared by several machines.
+    # The name contains the host, because several machines may share the folder.
     path = folder / f"{socket.gethostname()}-{kind}-{number}.lock"
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

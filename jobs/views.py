@@ -29,7 +29,7 @@ def job_list(request: Request) -> HttpResponse:
 @require_GET
 @permission_required("jobs.view_job", raise_exception=True)
 def job(request: Request, pk: UUID) -> HttpResponse:
-    """The page of one job; to htmx its fragment, and a reload of the whole page once the job has ended."""
+    """The page of one job. htmx gets a fragment, and reloads the whole page once the job has ended."""
     job = get_object_or_404(Job.objects.select_related("created_by"), pk=pk)
     if not request.htmx:
         return render(request, "jobs/job.html", {"job": job})
@@ -45,7 +45,7 @@ def cancel(request: Request, pk: UUID) -> HttpResponse:
     if job.is_live:
         queue.cancel(job=job, by=request.user)
     else:
-        messages.info(request, f"“{job.title}” had already ended ({job.state}): nothing to cancel.")
+        messages.info(request, f"“{job.title}” had already ended ({job.state}), so it was not cancelled.")
     return redirect(job.url or job)
 
 
@@ -54,5 +54,7 @@ def cancel(request: Request, pk: UUID) -> HttpResponse:
 def retry(request: Request, pk: UUID) -> HttpResponse:
     job = get_object_or_404(Job, pk=pk)
     if not queue.retry(job=job, by=request.user):
-        messages.info(request, f"“{job.title}” is {job.state}: only a failed or cancelled job is retried.")
+        messages.info(
+            request, f"“{job.title}” is {job.state}. Only a failed or cancelled job can be retried."
+        )
     return redirect(job.url or job)

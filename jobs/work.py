@@ -1,4 +1,4 @@
-"""What a worker does with a delivered job: claim it, work, write down how it ended."""
+"""What a worker does with a delivered job: claim it, do it, and record how it ended."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from jobs.slots import Slot, slot
 
 
 def run(*, job_id: str) -> None:
-    """What a worker does with a delivered job: claim it, work, write down how it ended.
+    """Claim the delivered job, do it, and record how it ended.
 
-    A delivery of a kind that has slots is only a reason to look: the oldest queued job comes first, and
-    whoever holds a slot goes on until none of the kind is left.
+    For a kind with slots, a delivery is only a signal: the oldest queued job comes first, and the holder of a
+    slot continues until no job of the kind is left.
     """
     kind = Job.objects.filter(pk=job_id).values_list("kind", flat=True).first()
     slots = slots_of(kind) if kind else None
@@ -35,24 +35,24 @@ def run(*, job_id: str) -> None:
         _run(job_id)
         return
     busy: set[UUID] = set()  # left to a later delivery
-    requeue_left_behind()  # else the next one would pass a run whose worker has just died
+    requeue_left_behind()  # otherwise the next job would overtake a run whose worker has just died
     while _oldest(kind, busy):
-        with slot(kind, slots) as held:
-            if held is None:
+        with slot(kind, slots) as own_slot:
+            if own_slot is None:
                 log.info("Job %s waits for its turn", job_id)
                 return
             while not stopping.is_set() and (oldest := _oldest(kind, busy)):
                 _reconnect()  # the work before may have taken hours
-                if not _run(oldest, held):
+                if not _run(oldest, own_slot):
                     busy.add(oldest)
-        # Looks again without the slot: a job delivered a moment before it was free was turned away.
+        # Check again without the slot: a job delivered just before the slot was free was turned away.
         if stopping.is_set():
             return
 
 
-def _oldest(kind: str, but: set[UUID]) -> UUID | None:
-    queued = Job.objects.filter(kind=kind, state=State.QUEUED).exclude(pk__in=but)
-    return queued.order_by("created_at").values_list("pk", flat=True).first()
+def _oldest(kind: str, without: set[UUID]) -> UUID | None:
+    jobs = Job.objects.filter(kind=kind, state=State.QUEUED).exclude(pk__in=without)
+    return jobs.order_by("created_at").values_list("pk", flat=True).first()
 
 
 def _reconnect() -> None:
@@ -60,22 +60,22 @@ def _reconnect() -> None:
         close_old_connections()
 
 
-def _run(job_id: UUID | str, held: Slot | None = None) -> bool:
-    """False if it cannot be done now and must be left to a later delivery."""
+def _run(job_id: UUID | str, own_slot: Slot | None = None) -> bool:
+    """Do the job. False if it cannot be done now and must be left to a later delivery."""
     lease = claim(job_id)
     if lease is None:
-        log.info("Job %s is taken or over: this delivery has nothing to do", job_id)
+        log.info("Job %s is taken or has ended: this delivery has nothing to do", job_id)
         return True
-    if held:
-        held.note(f"{lease.job.pk} {lease.token}")
+    if own_slot:
+        own_slot.note(f"{lease.job.pk} {lease.token}")
     try:
         return _work(lease)
     except LeaseLost:
         log.warning("Job %s has another holder: this one stops", job_id)
         return True
     finally:
-        if held:
-            held.note("")
+        if own_slot:
+            own_slot.note("")
 
 
 def _work(lease: Lease) -> bool:
@@ -96,15 +96,16 @@ def _work(lease: Lease) -> bool:
     except JobError as error:
         lease.finish(State.FAILED, error=str(error), hint=error.hint)
     except (OperationalError, InterfaceError) as error:
-        log.exception("The database was away during job %s", lease.job.pk)
+        log.exception("The database did not answer during job %s", lease.job.pk)
         _reconnect()
-        _after_death(lease, f"The database did not answer: {error}.", "Is it running, and its disk not full?")
+        hint = "Check that it is running and that its disk is not full."
+        _after_death(lease, f"The database did not answer: {error}.", hint)
     except Exception as error:
         log.exception("Job %s failed", lease.job.pk)
-        hint = "This is a fault of the program. The worker's log has the details; retrying may help."
+        hint = "This is a fault of the program. The worker's log has the details. Retrying may help."
         lease.finish(State.FAILED, error=f"{type(error).__name__}: {error}", hint=hint)
     else:
-        # Asked to stop after the last beat: the work is whole, so it counts.
+        # A cancellation after the last beat comes too late: the work is complete, so it counts.
         lease.finish(State.SUCCEEDED)
     return True
 

@@ -1,7 +1,7 @@
-"""The test database: copied from a migrated one, and emptied after the tests that commit.
+"""The test database: copied from a migrated one, and emptied after each test that commits.
 
-Migrating takes five seconds, and Django's flush half a second a test: it touches every table and makes all
-permissions anew.
+Migrating takes five seconds. Django's flush takes half a second per test, because it empties every table and
+creates all permissions again.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _copy_postgres(name: str) -> None:
 
 
 def _server_cursor() -> AbstractContextManager[Any]:
-    """Of PostgreSQL's own database: nobody may be connected to one that is copied or dropped."""
+    """A cursor of PostgreSQL's own database: one can be copied or dropped only while nobody uses it."""
     cursor: AbstractContextManager[Any] = connection._nodb_cursor()
     return cursor
 
@@ -81,7 +81,7 @@ def _migrate(name: str) -> None:
 
 
 def destroy() -> None:
-    """SQLite's goes with its folder."""
+    """Drop the database. SQLite's file is deleted with its folder."""
     connection.close()
     if connection.vendor == "postgresql":
         name = connection.settings_dict["NAME"]
@@ -90,7 +90,7 @@ def destroy() -> None:
 
 
 def _digest() -> str:
-    """Of all that a migrated database with roles is made of."""
+    """A digest of everything that a migrated database with roles depends on."""
     digest = hashlib.sha256(repr(django.VERSION).encode())
     for app in apps.get_app_configs():
         for file in sorted(Path(app.path).glob("migrations/*.py")):
@@ -104,7 +104,7 @@ def _digest() -> str:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """One process after the other: the first one migrates."""
+    """Let one process in at a time: the first one migrates."""
     handle = os.open(path, os.O_CREAT | os.O_RDWR)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -114,7 +114,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def flush() -> None:
-    """Empty every table that holds something; what was there after set-up stays, or comes back."""
+    """Empty every table that has rows; rows from the set-up stay or are restored."""
     quote = connection.ops.quote_name
     names = connection.introspection.django_table_names(only_existing=True, include_views=False)
     others = [name for name in names if name not in KEPT]

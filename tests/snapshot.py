@@ -1,4 +1,4 @@
-"""Rows of whole tables, taken once and put back in milliseconds; loading the catalogue takes far longer."""
+"""Copies of whole tables, restored in milliseconds; loading the catalogue takes far longer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Table = tuple[str, list[str], list[Any]]  # its name, its columns, its rows
 
 
 def tables_of(app: str) -> list[str]:
-    """In an order in which their rows can be put back."""
+    """The app's tables, in an order in which their rows can be restored."""
     return [model._meta.db_table for model in apps.get_app_config(app).get_models()]
 
 
@@ -28,7 +28,7 @@ def take(names: Iterable[str]) -> list[Table]:
 
 
 def put(tables: list[Table]) -> None:
-    """Into empty tables."""
+    """Restore the rows into empty tables."""
     quote = connection.ops.quote_name
     with connection.cursor() as cursor, connection.constraint_checks_disabled():
         for name, columns, rows in tables:

@@ -14,5 +14,5 @@ class ValidationConfig(AppConfig):
 
         register(predicting.PREDICT, predicting.predict)
         register(intake.INTAKE, intake.take_all_in)
-        dependents.register(for_trainer.Judged())
+        dependents.register(for_trainer.JudgedModels())
         doubts.register(for_mapping.Voters())

@@ -1,4 +1,4 @@
-"""What people's reasons say about rows of the mapping: mapping.doubts' question, answered."""
+"""Rows of the mapping that voters doubt, for mapping.doubts."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from django.db.models import Case, Count, F, Max, Q, Value, When
 from django.urls import reverse
 
 from mapping.doubts import Doubt
-from validation.agreement.blame import OWED
+from validation.agreement.blame import PARTY_OF_REASON
 from validation.models import Vote
 
-LEAST = 2  # people against a row before it is doubted
+LEAST = 2  # people who must blame a row before it is doubted
 MOST = 200  # rows
 
 
 class Voters:
-    """Reasons given with a disagreement, by the scene class that the campaign's model saw in the photo."""
+    """Counts the reasons of disagreements by the scene class that the campaign's model saw in the photo."""
 
     def doubted(self) -> dict[str, Doubt]:
         votes = Vote.objects.counting().filter(
@@ -26,19 +26,21 @@ class Voters:
             photo__predictions__hashtag_id=F("hashtag_id"),
             photo__predictions__scene_class__isnull=False,
         )
-        owed = Case(*(When(reason=reason, then=Value(whose)) for reason, whose in OWED.items()))
+        party = Case(*(When(reason=reason, then=Value(party)) for reason, party in PARTY_OF_REASON.items()))
         rows = (
-            votes.order_by().annotate(owed=owed).values_list("photo__predictions__scene_class__key", "owed")
+            votes.order_by()
+            .annotate(party=party)
+            .values_list("photo__predictions__scene_class__key", "party")
         )
         people: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         last: dict[str, datetime] = {}
-        for key, whose, n, at in rows.annotate(n=Count("person_id", distinct=True), at=Max("created_at")):
-            people[key][whose] = n
-            if whose == "mapping":
+        for key, name, n, at in rows.annotate(n=Count("person_id", distinct=True), at=Max("created_at")):
+            people[key][name] = n
+            if name == "mapping":
                 last[key] = at
         doubts = [
-            (key, Doubt(blamed["mapping"], last[key], f"{reverse('validation:votes')}?scene={key}"))
-            for key, blamed in people.items()
-            if blamed["mapping"] >= LEAST and blamed["mapping"] > blamed["network"]
+            (key, Doubt(counts["mapping"], last[key], f"{reverse('validation:votes')}?scene={key}"))
+            for key, counts in people.items()
+            if counts["mapping"] >= LEAST and counts["mapping"] > counts["network"]
         ]
         return dict(sorted(doubts, key=lambda one: -one[1].people)[:MOST])

@@ -1,4 +1,4 @@
-"""What hangs on a model here, for trainer.registry.dependents. Votes are about photos, and stay."""
+"""What depends on a model here, for trainer.registry.dependents. Votes are about photos, so they stay."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from jobs.models import Job
 from trainer.registry.dependents import Thing
 from validation.models import Campaign, Prediction, Vote
 
-NAMED = 20  # campaigns listed one by one; more are counted
+MOST_NAMES = 20  # campaigns listed by name; the rest are counted
 
 
-class Judged:
-    """Campaigns that ask about a model's predictions, and the predictions."""
+class JudgedModels:
+    """The campaigns that ask about a model's predictions, and the predictions."""
 
     def on(self, models: Collection[int]) -> list[Thing]:
         words = ("campaign", "campaigns")
@@ -22,9 +22,9 @@ class Judged:
         rows = list(campaigns.values_list("pk", "name"))
         things = [
             Thing(words, 1, name, reverse("validation:campaign", args=[pk]), f"campaign {pk}")
-            for pk, name in rows[:NAMED]
+            for pk, name in rows[:MOST_NAMES]
         ]
-        if more := rows[NAMED:]:
+        if more := rows[MOST_NAMES:]:
             key = f"campaigns {[pk for pk, _ in more]}"
             things.append(Thing(("more campaign", "more campaigns"), len(more), key=key))
         predictions = Prediction.objects.filter(model__in=models)
@@ -35,8 +35,10 @@ class Judged:
         return things
 
     def refusal(self, models: Collection[int]) -> str:
-        live = Campaign.objects.filter(model__in=models, job__state__in=Job.LIVE).first()
-        return f"The photos of the campaign “{live}” are being predicted: cancel that first." if live else ""
+        campaign = Campaign.objects.filter(model__in=models, job__state__in=Job.LIVE).first()
+        if campaign is None:
+            return ""
+        return f"The photos of the campaign “{campaign}” are being predicted: cancel that job first."
 
     def remove(self, models: Collection[int]) -> None:
         campaigns = Campaign.objects.filter(model__in=models)

@@ -22,7 +22,7 @@ SAMPLES = settings.BASE_DIR / "samples"
 
 
 def load_sample_campaign(*, by: AbstractBaseUser | None, predict_now: bool = True) -> Campaign:
-    """The campaign of the free sample photos, made if it is not there. Raises NoActiveModel."""
+    """Return the campaign of the free sample photos; create it if it does not exist. Raises NoActiveModel."""
     campaign = Campaign.objects.filter(name=SAMPLE_CAMPAIGN).first()
     if campaign is None:
         model = serving.active_model()
@@ -41,7 +41,7 @@ def _sample_photos(by: AbstractBaseUser | None) -> list[Photo]:
         terms = {row["file"].rsplit("/", 1)[-1]: row for row in csv.DictReader(table)}
     photos = []
     for path in sorted((SAMPLES / "campaign").glob("*.jpg")):
-        row = terms[path.name]  # a sample without its terms must not ship: KeyError
+        row = terms[path.name]  # KeyError: a sample without terms must not be published
         with path.open("rb") as file:
             photo = take_in(
                 file=file,

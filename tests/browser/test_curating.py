@@ -27,7 +27,7 @@ def press(page: Page, key: str) -> None:
 
 
 @pytest.mark.usefixtures("catalogue")
-def test_sixty_classes_by_keyboard_only(page_for: PageFor) -> None:
+def test_curator_decides_sixty_classes_by_keyboard_only(page_for: PageFor) -> None:
     page = page_for("curator")
     page.goto("/mapping/queue/")
     wrong: list[str] = []
@@ -36,10 +36,10 @@ def test_sixty_classes_by_keyboard_only(page_for: PageFor) -> None:
         row.scene_class.key: row.label
         for row in MappingEntry.objects.select_related("scene_class", "hashtag")
     }
-    given: dict[str, str] = {}
-    while len(given) < SESSION:
+    answers: dict[str, str] = {}
+    while len(answers) < SESSION:
         key = key_of(page)
-        answer = given[key] = truth[key] or ""
+        answer = answers[key] = truth[key] or ""
         if answer == "other":
             press(page, "o")
         elif (button := page.locator(f'.verdict[value="{answer}"][data-keys]').first).count():
@@ -51,12 +51,12 @@ def test_sixty_classes_by_keyboard_only(page_for: PageFor) -> None:
             press(page, "Enter")
     assert wrong == []
     confirmed = MappingEntry.objects.filter(status="confirmed").select_related("scene_class", "hashtag")
-    assert {row.scene_class.key: row.label for row in confirmed} == given
+    assert {row.scene_class.key: row.label for row in confirmed} == answers
     assert Change.objects.count() == SESSION
 
 
 @pytest.mark.usefixtures("few")
-def test_note_sense_help_move_and_undo_by_keys(page_for: PageFor) -> None:
+def test_keys_for_note_sense_help_moving_and_undo_work(page_for: PageFor) -> None:
     page = page_for("curator")
     page.goto("/mapping/queue/")
     first = page.locator("input[name=sense]:checked")
@@ -96,7 +96,7 @@ def test_key_held_down_or_hit_twice_is_one_decision(page_for: PageFor) -> None:
 
 
 @pytest.mark.usefixtures("few")
-def test_by_touch_on_a_phone_and_group_confirmed(page_for: PageFor) -> None:
+def test_curator_decides_by_touch_and_confirms_a_group_on_a_phone(page_for: PageFor) -> None:
     page = page_for("curator", width=390, height=844, has_touch=True)
     page.goto("/mapping/queue/")
     page.get_by_role("button", name="keep #church").tap()

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.mark.usefixtures("catalogue")
-def test_eight_differences_by_keys(page_for: Callable[..., Page]) -> None:
+def test_curator_settles_eight_differences_by_keyboard(page_for: Callable[..., Page]) -> None:
     page = page_for("curator")
     page.goto("/mapping/settle/")
 

@@ -1,4 +1,4 @@
-"""Scripts as a real installation serves them: collected, compressed, named by their content."""
+"""Scripts as a real installation serves them: collected, compressed and named by their content."""
 
 from __future__ import annotations
 

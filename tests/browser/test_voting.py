@@ -26,9 +26,9 @@ NETWORK, QUEUE = (f"import('/static/validation/{name}.js')" for name in ("vote_n
 
 @pytest.fixture
 def campaign(make_campaign: MakeCampaign) -> Campaign:  # noqa: F811
-    made = make_campaign("cafe", "bar", "sport", None)
+    new_campaign = make_campaign("cafe", "bar", "sport", None)
     Campaign.objects.update(would_post_share=0)
-    return made
+    return new_campaign
 
 
 def answers() -> list[str]:
@@ -47,9 +47,9 @@ def open_ballot(page: Page, campaign: Campaign) -> None:
 
 def hold(page: Page, what: str) -> list[Route]:
     """Requests for this are not answered, until the test does."""
-    held: list[Route] = []
-    page.route(what, lambda route: held.append(route))
-    return held
+    held_routes: list[Route] = []
+    page.route(what, lambda route: held_routes.append(route))
+    return held_routes
 
 
 def press(page: Page, *keys: str) -> None:
@@ -102,7 +102,7 @@ def test_another_language_is_no_answer(campaign: Campaign, page_for: PageFor) ->
     assert answers() == []
 
 
-def test_of_more_than_can_be_counted_no_total_is_claimed(
+def test_no_total_is_shown_while_there_are_too_many_to_count(
     make_campaign: MakeCampaign,  # noqa: F811
     page_for: PageFor,
     monkeypatch: pytest.MonkeyPatch,
@@ -133,8 +133,8 @@ def test_a_hundred_photos_by_keyboard(make_campaign: MakeCampaign, page_for: Pag
     assert [said.count(one) for one in ("fits", "does_not_fit", "skip")] == [40, 40, 20]
 
 
-def test_why_and_would_you_post_it(campaign: Campaign, page_for: PageFor) -> None:
-    """Both are asked after the vote, and neither holds up the next photo."""
+def test_reason_and_would_post_are_asked_after_the_vote(campaign: Campaign, page_for: PageFor) -> None:
+    """Both questions come after the vote, and neither delays the next photo."""
     page = page_for("validator")
     open_ballot(page, campaign)
     press(page, "d")
@@ -163,7 +163,7 @@ def swipe(page: Page, dx: float, dy: float = 0) -> None:
         finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
 
 
-def test_swipes_on_a_phone(campaign: Campaign, page_for: PageFor) -> None:
+def test_swipes_vote_on_a_phone(campaign: Campaign, page_for: PageFor) -> None:
     page = page_for("validator", width=390, height=700, has_touch=True, is_mobile=True)
     open_ballot(page, campaign)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -187,7 +187,7 @@ def drag(page: Page, what: str, dx: float, dy: float = 0) -> None:
     page.mouse.up()
 
 
-def test_looking_closer_scrolling_and_selecting_say_nothing(campaign: Campaign, page_for: PageFor) -> None:
+def test_zooming_scrolling_and_selecting_give_no_vote(campaign: Campaign, page_for: PageFor) -> None:
     page = page_for("validator", width=390, height=700, has_touch=True, is_mobile=True)
     open_ballot(page, campaign)
     look = page.context.new_cdp_session(page)
@@ -209,7 +209,7 @@ def test_looking_closer_scrolling_and_selecting_say_nothing(campaign: Campaign, 
     expect_answers("fits")
 
 
-def test_taps_on_a_phone(campaign: Campaign, page_for: PageFor) -> None:
+def test_taps_vote_on_a_phone(campaign: Campaign, page_for: PageFor) -> None:
     page = page_for("validator", width=390, height=700, has_touch=True, is_mobile=True)
     open_ballot(page, campaign)
     button = page.get_by_role("button", name="Does not fit")
@@ -252,10 +252,10 @@ def test_an_answer_whose_acknowledgement_was_lost_counts_once(campaign: Campaign
     page.keyboard.press("u")
     page.context.set_offline(False)  # the browser says so, and the queue goes out at once
     expect_answers("fits")
-    lost: list[str] = []
+    lost_requests: list[str] = []
 
     def lose(route: Route) -> None:
-        lost.append(route.request.url)
+        lost_requests.append(route.request.url)
         route.fetch()
         with suppress(Error):  # the page has been left meanwhile
             route.abort()
@@ -269,13 +269,13 @@ def test_an_answer_whose_acknowledgement_was_lost_counts_once(campaign: Campaign
     page.unroute("**/votes/")
     page.evaluate("dispatchEvent(new Event('online'))")
     page.wait_for_function("() => !localStorage.length")
-    assert lost
+    assert lost_requests
     assert answers() == ["fits"]
     expect(page.get_by_role("button", name="Undo: fits")).to_be_visible()
 
 
-def test_only_the_site_itself_refuses(campaign: Campaign, page_for: PageFor) -> None:
-    """A proxy's page refuses nothing, and nobody waits for as long as it pleases."""
+def test_answer_of_a_proxy_does_not_refuse_a_vote(campaign: Campaign, page_for: PageFor) -> None:
+    """A proxy's error page refuses no vote, and its Retry-After does not decide how long people wait."""
     page = page_for("validator")
     open_ballot(page, campaign)
     page.evaluate(f"{NETWORK}.then(({{ LIMITS }}) => {{ LIMITS.longestWait = .01 }})")
@@ -292,7 +292,7 @@ def test_only_the_site_itself_refuses(campaign: Campaign, page_for: PageFor) -> 
     expect_answers("fits", page=page)
 
 
-def test_what_the_server_stumbles_over_makes_room(campaign: Campaign, page_for: PageFor) -> None:
+def test_vote_that_fails_on_the_server_lets_the_others_pass(campaign: Campaign, page_for: PageFor) -> None:
     page = page_for("validator")
     open_ballot(page, campaign)
     page.evaluate(f"{QUEUE}.then(({{ VoteQueue }}) => {{ VoteQueue.ENOUGH = 1 }})")
@@ -330,7 +330,7 @@ def test_a_full_storage_loses_nothing(campaign: Campaign, page_for: PageFor) -> 
     expect_answers("fits", "does_not_fit", "skip")
 
 
-def test_the_last_answer_goes_out_though_the_page_is_left(
+def test_last_answer_is_sent_although_the_page_is_left(
     campaign: Campaign, page_for: PageFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It waits for a connection, since all six that a browser has are busy."""
@@ -347,8 +347,10 @@ def test_the_last_answer_goes_out_though_the_page_is_left(
     expect_answers("fits")
 
 
-def test_votes_that_wait_until_the_campaign_is_closed(campaign: Campaign, page_for: PageFor) -> None:
-    """Nobody is told that they are kept."""
+def test_unsent_votes_of_a_closed_campaign_are_reported_as_not_kept(
+    campaign: Campaign, page_for: PageFor
+) -> None:
+    """The page must not say that they were kept."""
     page = page_for("validator")
     open_ballot(page, campaign)
     page.wait_for_load_state("networkidle")
@@ -365,8 +367,8 @@ def test_votes_that_wait_until_the_campaign_is_closed(campaign: Campaign, page_f
     assert answers() == []
 
 
-def test_what_was_not_kept_is_neither_undone_nor_explained(campaign: Campaign, page_for: PageFor) -> None:
-    """A photo was withdrawn, and one was answered otherwise in another window."""
+def test_vote_that_was_not_kept_cannot_be_undone_or_explained(campaign: Campaign, page_for: PageFor) -> None:
+    """One photo was withdrawn, and another was answered differently in another window."""
     page = page_for("validator")
     open_ballot(page, campaign)
     acts.withdraw_photo(campaign=campaign, photo=asked(page).photo)
@@ -403,14 +405,14 @@ def test_nobody_judges_a_photo_they_have_not_seen(campaign: Campaign, page_for: 
     """One that is not here yet is awaited, and one that cannot be loaded may can only skip it."""
     page = page_for("validator")
     page.clock.install()
-    held = hold(page, "**/*.jpg*")
+    held_routes = hold(page, "**/*.jpg*")
     page.goto(f"/validation/vote/{campaign.pk}/", wait_until="domcontentloaded")
     page.wait_for_selector(".is-live")
     page.clock.fast_forward(1_000)
     page.keyboard.press("f")
     expect(page.locator(".ballot-count")).to_have_text("1 of 3")
     page.route("**/*.jpg*", lambda route: route.abort())
-    for route in held:
+    for route in held_routes:
         route.abort()
     trouble = page.locator(".ballot-trouble")
     expect(trouble).to_contain_text("can only skip it")
@@ -423,7 +425,7 @@ def test_nobody_judges_a_photo_they_have_not_seen(campaign: Campaign, page_for: 
     expect_answers("skip", "skip", "fits")
 
 
-def test_what_hangs_holds_up_nothing_else(make_campaign: MakeCampaign, page_for: PageFor) -> None:  # noqa: F811
+def test_requests_that_hang_do_not_block_the_ballot(make_campaign: MakeCampaign, page_for: PageFor) -> None:  # noqa: F811
     """A photo, and the request for more."""
     campaign = make_campaign(*["cafe", "bar", "sport"] * 2)
     Campaign.objects.update(would_post_share=0)
@@ -455,7 +457,7 @@ def test_what_hangs_holds_up_nothing_else(make_campaign: MakeCampaign, page_for:
     expect_answers("fits", "does_not_fit", "skip", page=page)
 
 
-def test_without_script_it_is_plain_forms(campaign: Campaign, page_for: PageFor) -> None:
+def test_ballot_works_without_script(campaign: Campaign, page_for: PageFor) -> None:
     page = page_for("validator", java_script_enabled=False)
     page.goto(f"/validation/vote/{campaign.pk}/")
     page.get_by_role("button", name="Skip").click()
@@ -465,7 +467,7 @@ def test_without_script_it_is_plain_forms(campaign: Campaign, page_for: PageFor)
     assert answers() == []
 
 
-def test_signed_out_meanwhile_leads_to_the_sign_in_page(campaign: Campaign, page_for: PageFor) -> None:
+def test_person_who_was_signed_out_is_led_to_the_sign_in_page(campaign: Campaign, page_for: PageFor) -> None:
     page = page_for("validator")
     open_ballot(page, campaign)
     page.context.clear_cookies()

@@ -1,4 +1,4 @@
-"""Rule 2: one run, once. A job has at most one live holder."""
+"""Rule 2: one run has one live trainer. A job has at most one live holder."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ def job() -> Job:
 
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
-    kept = dict(registry._kinds)
+    kinds = dict(registry._kinds)
     yield
     registry._kinds.clear()
-    registry._kinds.update(kept)
+    registry._kinds.update(kinds)
 
 
 def silence(job: Job) -> None:
-    """As if its holder had not been heard of for longer than a lease."""
+    """Let the job's lease expire, as if its holder had died."""
     Job.objects.filter(pk=job.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
 
 
-def test_second_claim_finds_it_taken(job: Job) -> None:
+def test_second_claim_of_a_job_is_refused(job: Job) -> None:
     assert claim(job.pk) is not None
     assert claim(job.pk) is None
 
 
-def test_expired_lease_goes_back_and_the_old_holder_writes_nothing(job: Job) -> None:
+def test_job_with_an_expired_lease_is_requeued_and_its_old_holder_writes_nothing(job: Job) -> None:
     old = claim(job.pk)
     assert old
     silence(job)
@@ -52,7 +52,7 @@ def test_expired_lease_goes_back_and_the_old_holder_writes_nothing(job: Job) -> 
     with pytest.raises(LeaseLost):
         old.beat(1, 2)
     with pytest.raises(LeaseLost), old.fenced():
-        pytest.fail("an old holder got inside its fence")
+        pytest.fail("an old holder could still write")
     with pytest.raises(LeaseLost):
         old.finish(State.SUCCEEDED)
     new.finish(State.SUCCEEDED)
@@ -60,7 +60,7 @@ def test_expired_lease_goes_back_and_the_old_holder_writes_nothing(job: Job) -> 
     assert job.state == State.SUCCEEDED
 
 
-def test_a_long_step_keeps_its_lease_and_nobody_elses(job: Job) -> None:
+def test_long_step_renews_its_own_lease_only(job: Job) -> None:
     lease = claim(job.pk)
     assert lease
     with lease.long_step():
@@ -81,12 +81,12 @@ def test_a_long_step_keeps_its_lease_and_nobody_elses(job: Job) -> None:
     assert Job.objects.get(pk=job.pk).state == State.QUEUED
 
 
-def test_live_lease_is_left_alone(job: Job) -> None:
+def test_job_with_a_live_lease_is_not_requeued(job: Job) -> None:
     claim(job.pk)
     assert queue.requeue_expired() == 0
 
 
-def test_job_that_keeps_killing_its_worker_ends(job: Job) -> None:
+def test_job_that_keeps_killing_its_worker_fails(job: Job) -> None:
     for _ in range(job.max_attempts):
         assert claim(job.pk)
         silence(job)
@@ -97,7 +97,7 @@ def test_job_that_keeps_killing_its_worker_ends(job: Job) -> None:
     assert job.hint
 
 
-def test_deaths_count_only_while_nothing_is_reached(job: Job) -> None:
+def test_deaths_do_not_count_after_progress(job: Job) -> None:
     for _ in range(4 * job.max_attempts):
         lease = claim(job.pk)
         assert lease
@@ -106,7 +106,7 @@ def test_deaths_count_only_while_nothing_is_reached(job: Job) -> None:
         assert queue.requeue_expired() == 1
 
 
-def test_program_killed_again_and_again_is_no_failure_while_it_gets_ahead(job: Job) -> None:
+def test_program_that_is_killed_fails_only_without_progress(job: Job) -> None:
     deaths = 0
 
     def handler(lease: Lease) -> None:
@@ -120,13 +120,13 @@ def test_program_killed_again_and_again_is_no_failure_while_it_gets_ahead(job: J
     while Job.objects.get(pk=job.pk).is_live:
         work.run(job_id=str(job.pk))
     job.refresh_from_db()
-    assert deaths == 20 + job.max_attempts - 1  # the twentieth is the first at its place
+    assert deaths == 20 + job.max_attempts - 1  # the twentieth death is the first one at its place
     assert job.state == State.FAILED
-    assert "died 5 times at the same place, without getting ahead. It was killed." in job.error
+    assert "died 5 times at the same place without progress. It was killed." in job.error
     assert job.hint == "Choose a smaller batch"
 
 
-def test_busy_costs_no_attempt(job: Job) -> None:
+def test_busy_does_not_count_as_an_attempt(job: Job) -> None:
     def handler(lease: Lease) -> None:
         raise Busy("Another trainer has the folder")
 
@@ -138,7 +138,7 @@ def test_busy_costs_no_attempt(job: Job) -> None:
 
 
 @pytest.mark.parametrize("raised", [Interrupted(), Busy("busy"), Died("dead")])
-def test_cancel_is_not_forgotten_when_the_work_ends_otherwise(job: Job, raised: Exception) -> None:
+def test_cancelled_job_is_not_requeued(job: Job, raised: Exception) -> None:
     def handler(lease: Lease) -> None:
         queue.cancel(job=lease.job, by=None)
         raise raised
@@ -149,7 +149,7 @@ def test_cancel_is_not_forgotten_when_the_work_ends_otherwise(job: Job, raised: 
     assert job.state == State.CANCELLED
 
 
-def test_database_that_was_away_is_no_failure(job: Job) -> None:
+def test_job_is_requeued_when_the_database_does_not_answer(job: Job) -> None:
     def handler(lease: Lease) -> None:
         raise OperationalError("the connection was lost")
 
@@ -159,7 +159,7 @@ def test_database_that_was_away_is_no_failure(job: Job) -> None:
     assert (job.state, job.attempts) == (State.QUEUED, 1)
 
 
-def test_beat_sees_the_wish_to_cancel_sooner_than_it_writes(
+def test_beat_notices_a_cancellation_between_writes(
     job: Job, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     lease = claim(job.pk)
@@ -171,7 +171,7 @@ def test_beat_sees_the_wish_to_cancel_sooner_than_it_writes(
         lease.beat(1, 2)
 
 
-def test_cancel_of_a_job_whose_worker_fell_silent_ends_it_at_once(job: Job) -> None:
+def test_job_whose_worker_fell_silent_is_cancelled_at_once(job: Job) -> None:
     lease = claim(job.pk)
     assert lease
     silence(job)
@@ -182,7 +182,7 @@ def test_cancel_of_a_job_whose_worker_fell_silent_ends_it_at_once(job: Job) -> N
         lease.finish(State.SUCCEEDED)
 
 
-def test_beats_between_writes_are_kept_not_lost(job: Job) -> None:
+def test_progress_reported_between_writes_is_written_later(job: Job) -> None:
     lease = claim(job.pk)
     assert lease
     lease.beat()
@@ -193,7 +193,7 @@ def test_beats_between_writes_are_kept_not_lost(job: Job) -> None:
     assert (job.done, job.total, job.message, job.seconds_left) == (3, 10, "Reading photos", 42)
 
 
-def test_cancel_of_a_queued_job_ends_it_at_once(job: Job) -> None:
+def test_queued_job_is_cancelled_at_once(job: Job) -> None:
     queue.cancel(job=job, by=None)
     job.refresh_from_db()
     assert job.state == State.CANCELLED
@@ -213,7 +213,7 @@ def test_cancel_of_a_running_job_reaches_its_holder(job: Job) -> None:
     assert job.state == State.CANCELLED
 
 
-def test_cancel_whose_holder_died_ends_as_cancelled(job: Job) -> None:
+def test_cancelling_job_whose_holder_died_ends_as_cancelled(job: Job) -> None:
     claim(job.pk)
     queue.cancel(job=job, by=None)
     silence(job)
@@ -232,7 +232,7 @@ def test_cancel_whose_holder_died_ends_as_cancelled(job: Job) -> None:
         (Interrupted(), State.QUEUED, ""),
     ],
 )
-def test_how_a_handler_ends_is_how_the_job_ends(
+def test_outcome_of_the_handler_is_the_state_of_the_job(
     job: Job, raised: Exception | None, state: str, words: str
 ) -> None:
     def handler(lease: Lease) -> None:
@@ -245,7 +245,7 @@ def test_how_a_handler_ends_is_how_the_job_ends(
     assert (job.state, job.error) == (state, words)
 
 
-def test_worker_going_away_costs_no_attempt(job: Job) -> None:
+def test_shutdown_of_a_worker_does_not_count_as_an_attempt(job: Job) -> None:
     registry.register("test", lambda lease: lease.beat())
     stopping.set()
     try:
@@ -264,7 +264,7 @@ def test_second_delivery_does_nothing(job: Job) -> None:
     assert ran == [1]
 
 
-def test_retry_only_of_what_failed_or_was_cancelled(job: Job) -> None:
+def test_only_failed_or_cancelled_jobs_are_retried(job: Job) -> None:
     assert not queue.retry(job=job, by=None)
     queue.cancel(job=job, by=None)
     assert queue.retry(job=job, by=None)
@@ -272,7 +272,7 @@ def test_retry_only_of_what_failed_or_was_cancelled(job: Job) -> None:
     assert claim(job.pk)
 
 
-def test_queued_job_that_was_never_taken_is_sent_again(job: Job) -> None:
+def test_queued_job_that_no_worker_took_is_sent_again(job: Job) -> None:
     assert queue.resend_forgotten() == 0
     Job.objects.update(sent_at=timezone.now() - timedelta(minutes=5))
     assert queue.resend_forgotten() == 1

@@ -1,4 +1,4 @@
-"""The jobs' pages: who sees them, who cancels and retries, what a repeated click does."""
+"""The pages of jobs: permissions to see, cancel and retry them, and repeated clicks."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_only_admins_change_jobs(
     assert job.state == State.QUEUED
 
 
-def test_admin_cancels_and_a_second_click_says_it_had_ended(job: Job, client_for: ClientFor) -> None:
+def test_second_click_on_cancel_says_that_the_job_had_ended(job: Job, client_for: ClientFor) -> None:
     client = client_for("admin")
     client.post(f"/jobs/{job.pk}/cancel/")
     second = client.post(f"/jobs/{job.pk}/cancel/", follow=True)
@@ -83,9 +83,7 @@ def test_get_changes_nothing(job: Job, client_for: ClientFor) -> None:
     assert client_for("admin").get(f"/jobs/{job.pk}/cancel/").status_code == 405
 
 
-def test_banner_says_that_no_worker_runs_only_while_somebody_needs_one(
-    job: Job, client_for: ClientFor
-) -> None:
+def test_banner_about_missing_workers_shows_only_while_jobs_wait(job: Job, client_for: ClientFor) -> None:
     client = client_for("viewer")
     assert b"No worker is running, so jobs are waiting" in client.get("/jobs/").content
     Worker.objects.create(name="w", seen_at=timezone.now())
@@ -119,7 +117,7 @@ def test_job_whose_worker_fell_silent_is_not_called_running(job: Job, client_for
     assert b">cancelled<" in client.get(f"/jobs/{job.pk}/").content
 
 
-def test_job_that_waits_for_its_turn_says_how_many_are_before_it(db: None, client_for: ClientFor) -> None:
+def test_waiting_job_shows_how_many_jobs_are_before_it(db: None, client_for: ClientFor) -> None:
     first, second, third = (queue.enqueue(kind="trainer.train", title=t, by=None) for t in "abc")
     claim(first.pk)
     client = client_for("viewer")

@@ -1,4 +1,4 @@
-"""Programs run for a job: their events, their failures, their end."""
+"""Programs that are run for a job: their events, failures and cancellation."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def lease() -> Lease:
-    taken = claim(queue.enqueue(kind="test", title="t", by=None).pk)
-    assert taken
-    return taken
+    own_lease = claim(queue.enqueue(kind="test", title="t", by=None).pk)
+    assert own_lease
+    return own_lease
 
 
 def python(code: str) -> list[str]:
@@ -38,14 +38,14 @@ def test_events_arrive_in_order_and_other_output_is_ignored(lease: Lease) -> Non
     assert [e["event"] for e in events] == ["a", "b"]
 
 
-def test_failure_says_the_programs_own_words(lease: Lease) -> None:
+def test_failure_has_the_programs_own_message(lease: Lease) -> None:
     code = 'print(\'{"event": "error", "message": "No weights", "hint": "Get them"}\'); raise SystemExit(3)'
     with pytest.raises(JobError, match="No weights") as caught:
         run_process(lease, python(code), lambda e: None)
     assert caught.value.hint == "Get them"
 
 
-def test_failure_without_words_shows_the_end_of_stderr(lease: Lease) -> None:
+def test_failure_without_a_message_shows_the_end_of_stderr(lease: Lease) -> None:
     with pytest.raises(JobError, match="ZeroDivisionError"):
         run_process(lease, python("1/0"), lambda e: None)
 
@@ -59,13 +59,13 @@ def test_failure_without_words_shows_the_end_of_stderr(lease: Lease) -> None:
         'print(\'{"event": "error", "kind": "loader"}\'); raise SystemExit(1)',
     ],
 )
-def test_ended_from_outside_is_another_attempt_and_hints_at_memory(lease: Lease, code: str) -> None:
+def test_program_ended_from_outside_died_and_hints_at_memory(lease: Lease, code: str) -> None:
     with pytest.raises(Died) as caught:
         run_process(lease, python(code), lambda e: None)
     assert "memory" in caught.value.hint
 
 
-def test_busy_program_says_so(lease: Lease) -> None:
+def test_program_that_reports_busy_raises_busy(lease: Lease) -> None:
     event = {"event": "error", "kind": "busy", "message": "Locked"}
     code = f"print({json.dumps(event)!r}); raise SystemExit(1)"
     with pytest.raises(Busy, match="Locked"):
@@ -89,15 +89,15 @@ def test_cancel_ends_the_program_and_its_children(lease: Lease) -> None:
         "print(json.dumps({'event': 'up', 'child': child.pid}))\n"
         "time.sleep(600)"
     )
-    seen: list[int] = []
+    child_pids: list[int] = []
 
     def on_event(event: dict[str, Any]) -> None:
-        seen.append(event["child"])
+        child_pids.append(event["child"])
         queue.cancel(job=lease.job, by=None)
 
     with pytest.raises(Cancelled):
         run_process(lease, python(code), on_event)
-    child = seen[0]
+    child = child_pids[0]
 
     def is_gone() -> bool:
         return not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE

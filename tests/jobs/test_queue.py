@@ -1,4 +1,4 @@
-"""The queue dies in a worker's hands: a real Valkey, and the part of kombu that a worker runs on it."""
+"""The queue dies while a worker uses it: a real Valkey, and the part of kombu that a worker uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs of a kind with slots: at most so many at once on a machine, the oldest first, none forgotten."""
+"""Jobs of a kind with slots: few per machine at once, the oldest come first, none is forgotten."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def ran() -> Iterator[list[str]]:
     """Titles of the jobs in the order of their work; the kind "long" has one slot."""
-    kept = dict(registry._kinds)
+    kinds = dict(registry._kinds)
     order: list[str] = []
     registry.register("long", lambda lease: order.append(lease.job.title), slots=1)
     registry.register("short", lambda lease: order.append(lease.job.title))
     yield order
     registry._kinds.clear()
-    registry._kinds.update(kept)
+    registry._kinds.update(kinds)
 
 
 def queued(*titles: str, kind: str = "long") -> list[Job]:
     return [queue.enqueue(kind=kind, title=title, by=None) for title in titles]
 
 
-def test_one_delivery_does_all_of_them_oldest_first(ran: list[str]) -> None:
+def test_one_delivery_does_all_queued_jobs_oldest_first(ran: list[str]) -> None:
     jobs = queued("first", "second", "third")
     work.run(job_id=str(jobs[2].pk))
     assert ran == ["first", "second", "third"]
@@ -48,7 +48,7 @@ def test_taken_slot_leaves_the_job_queued_and_blocks_no_other_kind(ran: list[str
     assert (long.state, long.attempts, long.token) == (State.QUEUED, 0, 0)
 
 
-def test_so_many_slots_are_free_as_there_are() -> None:
+def test_there_are_as_many_slots_as_configured() -> None:
     with slot("long", 2) as first, slot("long", 2) as second, slot("long", 2) as third:
         assert first
         assert second
@@ -57,7 +57,7 @@ def test_so_many_slots_are_free_as_there_are() -> None:
         assert again
 
 
-def test_job_that_comes_while_the_last_one_works_is_done_too(ran: list[str]) -> None:
+def test_job_that_arrives_during_the_last_one_is_done_too(ran: list[str]) -> None:
     """Its own delivery finds the slot taken and returns."""
 
     def handler(lease: Lease) -> None:
@@ -70,7 +70,7 @@ def test_job_that_comes_while_the_last_one_works_is_done_too(ran: list[str]) -> 
     assert ran == ["first", "late"]
 
 
-def test_killed_one_goes_on_before_the_next(ran: list[str]) -> None:
+def test_killed_job_continues_before_the_next(ran: list[str]) -> None:
     def handler(lease: Lease) -> None:
         ran.append(lease.job.title)
         if len(ran) == 1:
@@ -81,7 +81,7 @@ def test_killed_one_goes_on_before_the_next(ran: list[str]) -> None:
     assert ran == ["first", "first", "second"]
 
 
-def test_busy_one_lets_the_next_pass_and_is_left_to_a_later_delivery(ran: list[str]) -> None:
+def test_busy_job_lets_the_next_pass_and_waits_for_a_later_delivery(ran: list[str]) -> None:
     def handler(lease: Lease) -> None:
         ran.append(lease.job.title)
         if lease.job.title == "first":
@@ -97,7 +97,7 @@ def test_busy_one_lets_the_next_pass_and_is_left_to_a_later_delivery(ran: list[s
 
 
 def dead(job: Job) -> None:
-    """As if a worker had been killed at it: its lease runs on, its slot is free."""
+    """As if a worker had been killed during the job: the lease is still live, but the slot is free."""
     with slot("long", 1) as held:
         lease = claim(job.pk)
         assert held
@@ -105,7 +105,7 @@ def dead(job: Job) -> None:
         held.note(f"{job.pk} {lease.token}")
 
 
-def test_what_died_with_its_worker_goes_on_before_the_next(ran: list[str]) -> None:
+def test_job_that_died_with_its_worker_continues_before_the_next(ran: list[str]) -> None:
     first, second = queued("first", "second")
     dead(first)
     work.run(job_id=str(second.pk))
@@ -113,7 +113,7 @@ def test_what_died_with_its_worker_goes_on_before_the_next(ran: list[str]) -> No
     assert queue.requeue_left_behind() == 0
 
 
-def test_old_note_leaves_a_later_holder_alone(ran: list[str]) -> None:
+def test_old_note_does_not_requeue_the_job_of_a_later_holder(ran: list[str]) -> None:
     [job] = queued("elsewhere")
     dead(job)
     assert queue.requeue_left_behind() == 1
@@ -123,7 +123,7 @@ def test_old_note_leaves_a_later_holder_alone(ran: list[str]) -> None:
     assert job.state == State.RUNNING
 
 
-def test_living_holder_is_left_alone(ran: list[str]) -> None:
+def test_job_of_a_living_holder_is_not_requeued(ran: list[str]) -> None:
     [job] = queued("alive")
     with slot("long", 1) as held:
         lease = claim(job.pk)

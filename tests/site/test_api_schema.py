@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("starter")]
 
 
 @pytest.mark.usefixtures("starter")
-def test_answers_are_as_the_schema_says(live_server: LiveServer, user_for: Callable[..., User]) -> None:
+def test_responses_match_the_openapi_schema(live_server: LiveServer, user_for: Callable[..., User]) -> None:
     import schemathesis  # all that it brings along takes a second: no other test waits for it
     from hypothesis import HealthCheck, given, settings
     from schemathesis.core.result import Ok
@@ -30,8 +30,8 @@ def test_answers_are_as_the_schema_says(live_server: LiveServer, user_for: Calla
     install_starter()
     token = Token.objects.create(user=user_for("network")).key
     schema = schemathesis.openapi.from_url(f"{live_server.url}/api/schema/?format=json")
-    found = schema.include(path_regex="^/api/v1/suggest").get_all_operations()
-    operations = [operation.ok() for operation in found if isinstance(operation, Ok)]
+    results = schema.include(path_regex="^/api/v1/suggest").get_all_operations()
+    operations = [operation.ok() for operation in results if isinstance(operation, Ok)]
     assert operations
     for operation in operations:
 

@@ -1,4 +1,4 @@
-"""Whatever the documentation names exists: links, anchors, files, modules. The contents list every page."""
+"""Links, anchors, files and modules that the documentation names exist. The contents list every page."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def stations(client: Client) -> list[Station]:
 
 
 @pytest.mark.usefixtures("catalogue")
-def test_six_stations_with_live_numbers(client_for: ClientFor) -> None:
+def test_home_page_shows_six_stations_with_live_numbers(client_for: ClientFor) -> None:
     shown = stations(client_for("viewer"))
     assert [s.title for s in shown] == TITLES
     assert shown[0].figure == "397 of 397"
@@ -33,7 +33,7 @@ def test_six_stations_with_live_numbers(client_for: ClientFor) -> None:
 @pytest.mark.parametrize(
     ("role", "action"), [("curator", "Look through the mapping"), ("admin", "Register photos")]
 )
-def test_next_action_of_each_role(client_for: ClientFor, role: str, action: str) -> None:
+def test_each_role_sees_its_next_action(client_for: ClientFor, role: str, action: str) -> None:
     following = [s for s in stations(client_for(role)) if s.is_next]
     assert [s.action for s in following] == [action]
 

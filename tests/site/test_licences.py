@@ -1,4 +1,4 @@
-"""The table of licences: what it lets in, and that it notices what changes."""
+"""The table of licences: which licences it allows, and that it notices changes."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from scripts import licences
         ("UNKNOWN", False),
     ],
 )
-def test_what_is_allowed(licence: str, allowed: bool) -> None:
+def test_only_compatible_licences_are_allowed(licence: str, allowed: bool) -> None:
     assert licences.Row("some", "1", licence, source="", runs=True).is_allowed is allowed
 
 
-def test_what_runs_is_told_from_what_only_develops() -> None:
+def test_table_separates_runtime_from_development_packages() -> None:
     runs = {row.package: row.runs for row in licences.read_rows()}
     assert runs["django"] is runs["numpy"] is runs["psycopg-binary"] is True  # the last by an extra
     assert runs["pytest"] is runs["mypy"] is False

@@ -1,4 +1,4 @@
-"""What holds on every page: closed by policy, readable without script, errors in plain words."""
+"""What is true of every page: it has the security policy, works without scripts and explains errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ONLY_POST = {
     "/validation/corrections/train/",
 }
 OTHER_ANSWERS = dict.fromkeys(ONLY_POST, 405) | {
-    "/login/": 302,  # leads those who are signed in to the start
+    "/login/": 302,  # redirects signed-in people to the start
     "/mapping/settle/agreed/": 404,  # of two opinions, and there are none
 }
 
@@ -78,7 +78,7 @@ def test_every_page_is_closed_unless_it_says_otherwise(client: Client) -> None:
 
 
 @pytest.mark.parametrize("role", ["viewer", "stranger"])
-def test_unknown_address_says_so_and_leads_back(client_for: ClientFor, role: str) -> None:
+def test_unknown_address_is_explained_and_links_to_the_start(client_for: ClientFor, role: str) -> None:
     response = client_for(role).get("/no/such/page/")
     assert response.status_code == 404
     assert "Page not found" in response.content.decode()
@@ -89,7 +89,7 @@ def test_health_answers_without_signing_in(client: Client) -> None:
     assert client.get("/health/").json() == {"status": "ok"}
 
 
-def test_wrong_password_is_told_without_saying_which_was_wrong(client: Client) -> None:
+def test_failed_sign_in_does_not_say_which_field_was_wrong(client: Client) -> None:
     response = client.post("/login/", {"username": "nobody", "password": "x"})
     assert b"The user name or the password is wrong" in response.content
 

@@ -33,11 +33,11 @@ NAMES = dict(ADDRESSES)
 
 
 def closed(*opened: str) -> list[str]:
-    """Addresses but those that are open, or opened for this test. One test asks for all of them: for each of
-    hundreds a database would be prepared."""
-    found = [address for address, name in ADDRESSES if name and name not in OPEN.union(opened)]
-    assert len(found) > 50
-    return found
+    """All addresses but those that are open to everybody, or opened for this test. One test requests all of
+    them, because a test for each would prepare hundreds of databases."""
+    closed_addresses = [address for address, name in ADDRESSES if name and name not in OPEN.union(opened)]
+    assert len(closed_addresses) > 50
+    return closed_addresses
 
 
 @pytest.mark.django_db
@@ -62,12 +62,12 @@ def test_account_without_a_role_is_refused(client_for: Callable[..., Client], me
 
 
 @pytest.mark.django_db
-def test_setup_takes_away_what_the_table_no_longer_says() -> None:
+def test_setup_removes_permissions_that_are_not_in_the_table() -> None:
     setup_roles()
     viewer = Group.objects.get(name="viewer")
     viewer.permissions.set(Group.objects.get(name="curator").permissions.all())
     setup_roles()
-    held = {
+    permissions = {
         f"{p.content_type.app_label}.{p.codename}" for p in viewer.permissions.select_related("content_type")
     }
-    assert held == set(ROLES["viewer"])
+    assert permissions == set(ROLES["viewer"])

@@ -1,4 +1,4 @@
-"""Every word of the voters' pages is translated, whole, and compiled as it stands in the source."""
+"""All texts of the voters' pages are translated with their placeholders, and compiled."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def files(language: str) -> tuple[Path, Path]:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_message_has_a_translation_with_the_same_holes(language: str) -> None:
     with files(language)[0].open("rb") as file:
-        known = {message.id: message.string for message in read_po(file, locale=language)}
+        translations = {message.id: message.string for message in read_po(file, locale=language)}
     for message in collect_messages():
         if not message.id:
             continue
-        translated = known.get(message.id)
+        translated = translations.get(message.id)
         assert translated, f"{message.id}: run `make messages`, then translate it"
         texts = translated if isinstance(translated, tuple) else (translated,)
         source = str(message.id if isinstance(message.id, str) else message.id[-1])
@@ -50,7 +50,7 @@ def test_messages_of_python_files_in_folders_are_collected() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_what_is_compiled_is_what_is_written(language: str) -> None:
+def test_compiled_messages_match_their_source(language: str) -> None:
     source, compiled = files(language)
     again = io.BytesIO()
     with source.open("rb") as file:
@@ -61,7 +61,7 @@ def test_what_is_compiled_is_what_is_written(language: str) -> None:
 @pytest.mark.parametrize(
     ("count", "words"), [(1, "осталась 1 ф"), (3, "остались 3 ф"), (11, "осталось 11 ф")]
 )
-def test_russian_counts_as_russians_do(count: int, words: str) -> None:
+def test_russian_plurals_are_correct(count: int, words: str) -> None:
     with translation.override("ru"):
         text = translation.ngettext("%(n)s photo left for you", "%(n)s photos left for you", count)
     assert words in text % {"n": count}

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("up")]
 @pytest.fixture
 def environment(tmp_path: Path, request: pytest.FixtureRequest, django_db_setup: None) -> dict[str, str]:
     """Of an installation whose database is there: every test's database shows that migrating works."""
-    kept = {
+    variables = {
         k: v
         for k, v in os.environ.items()
         if k not in ("REDIS_URL", "DATABASE_URL", "DJANGO_SETTINGS_MODULE")
@@ -32,7 +32,7 @@ def environment(tmp_path: Path, request: pytest.FixtureRequest, django_db_setup:
     (tmp_path / "var").mkdir()
     for migrated in request.config.cache.mkdir("migrated").glob("*.sqlite3"):
         shutil.copyfile(migrated, tmp_path / "var/db.sqlite3")
-    return kept | {"SCENETAG_VAR": str(tmp_path / "var")}
+    return variables | {"SCENETAG_VAR": str(tmp_path / "var")}
 
 
 def until_ready(process: subprocess.Popen[str]) -> None:
@@ -48,15 +48,15 @@ def children(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    found = []
+    celery_processes = []
     for child in children(process):
         with contextlib.suppress(psutil.Error):  # ended between the list and the look at it
             if "celery" in " ".join(child.cmdline()):
-                found.append(child)
-    return found
+                celery_processes.append(child)
+    return celery_processes
 
 
-def test_up_serves_heals_and_leaves_nothing_running(environment: dict[str, str]) -> None:
+def test_up_serves_restarts_a_dead_worker_and_leaves_nothing_running(environment: dict[str, str]) -> None:
     port = free_port()
     argv = [sys.executable, "-u", "manage.py", "up", "--port", str(port), "--web-workers", "1"]
     process = subprocess.Popen(argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
@@ -69,7 +69,7 @@ def test_up_serves_heals_and_leaves_nothing_running(environment: dict[str, str])
         )  # a part that dies at once is left dead
         worker.kill()
         deadline = time.monotonic() + 20
-        while not any(found.pid != worker.pid for found in workers(process)):
+        while not any(celery_processes.pid != worker.pid for celery_processes in workers(process)):
             assert time.monotonic() < deadline, "the dead worker was not started again"
             time.sleep(0.1)
         before = children(process)
@@ -81,13 +81,13 @@ def test_up_serves_heals_and_leaves_nothing_running(environment: dict[str, str])
         process.kill()
 
 
-def test_second_start_on_the_same_folder_says_that_it_runs_already(environment: dict[str, str]) -> None:
+def test_second_start_on_the_same_folder_is_refused(environment: dict[str, str]) -> None:
     from hashtags_site.valkey import embedded_valkey
 
     var = Path(environment["SCENETAG_VAR"])
     with embedded_valkey(var / "valkey.sock"):
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "manage.py", "up"], cwd=ROOT, env=environment, capture_output=True, text=True
         )
-    assert done.returncode == 1
-    assert "already running here" in done.stderr
+    assert result.returncode == 1
+    assert "already running here" in result.stderr

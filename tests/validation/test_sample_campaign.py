@@ -25,7 +25,7 @@ pytestmark = [
 
 
 @pytest.mark.django_db
-def test_without_a_model_it_says_so() -> None:
+def test_sample_campaign_without_a_model_is_refused() -> None:
     with pytest.raises(NoActiveModel, match="promote one first"):
         sample.load_sample_campaign(by=None)
     assert not Campaign.objects.exists()
@@ -44,23 +44,25 @@ def test_sample_campaign_is_predicted_once(catalogue: None, run_jobs: Callable[[
     assert not Photo.objects.filter(licence="").exists()
     assert not Photo.objects.filter(source_url="").exists()
 
-    said = list(Prediction.objects.of(campaign))
-    assert len(said) == len(files)
-    suggested = [one for one in said if one.hashtag]
-    assert 0 < len(suggested) < len(said)
+    predictions = list(Prediction.objects.of(campaign))
+    assert len(predictions) == len(files)
+    suggested = [one for one in predictions if one.hashtag]
+    assert 0 < len(suggested) < len(predictions)
     assert all(one.confidence and one.confidence > 0.3 and len(one.candidates) == 3 for one in suggested)
     # The starter tells scene classes apart: each suggestion says by which row of the mapping it came.
-    assert all(one.scene_class and one.scene_confidence for one in said)
+    assert all(one.scene_class and one.scene_confidence for one in predictions)
     assert {reason for reason, _ in silence.silent_by_reason(campaign=campaign)} <= {"other", "unsure"}
 
     # Twice is once, also when the job is done again after a worker died between two batches.
     assert sample.load_sample_campaign(by=None) == campaign
-    Prediction.objects.filter(pk__in=[one.pk for one in said[:20]]).delete()
+    Prediction.objects.filter(pk__in=[one.pk for one in predictions[:20]]).delete()
     Job.objects.filter(pk=campaign.job.pk).update(state=Job.State.QUEUED, finished_at=None)
     run_jobs()
     again = Prediction.objects.of(campaign)
     assert again.count() == len(files)
-    assert {one.photo_id: one.hashtag_id for one in again} == {one.photo_id: one.hashtag_id for one in said}
+    assert {one.photo_id: one.hashtag_id for one in again} == {
+        one.photo_id: one.hashtag_id for one in predictions
+    }
     assert Campaign.objects.count() == Promotion.objects.count() == 1
 
 

@@ -1,8 +1,8 @@
-"""What people said of suggestions, answer by answer: of all of them, or of a random part of the questions.
+"""Single answers about suggestions: about all of them, or about a random sample of the questions.
 
-What needs single answers (how people differ, whether they agree with each other, whose errors weigh how much)
-is reckoned from these. A dashboard must not read a million votes; the questions of the lowest ranks are a
-random part of each stratum.
+Some figures need single answers: how people differ, whether they agree with each other, how often each person
+errs. A dashboard must not read a million votes, so only the questions of the lowest ranks may be read: they
+are a random sample of each stratum.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from django.db.models import F
 from numpy.typing import NDArray
 
-from validation.agreement.strata import Row, asked, key_of
+from validation.agreement.strata import Row, key_of, questions_of
 from validation.models import Campaign
 from validation.models.answers import IN_FAVOUR, JUDGEMENTS
 
@@ -24,22 +24,24 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Answers:
-    """Arrays (v,), one entry an answer; those about one question together, in the order they were given."""
+    """Arrays (v,) with one entry per answer. Answers about one question are adjacent, the oldest first."""
 
     question: Numbers  # 0…n−1
     person: Numbers  # 0…m−1
     stratum: Numbers  # index of the row of strata.count
-    said_yes: NDArray[np.bool_]
-    first: NDArray[np.bool_]  # among the votes that every photo gets, before disagreement asked for more
-    is_sample: bool  # of a random part of the questions
+    is_yes: NDArray[np.bool_]
+    first: NDArray[np.bool_]  # among the votes that every photo gets, before extra ones for disagreement
+    is_sample: bool  # whether only a random sample of the questions was read
 
     def counts(self) -> Numbers:
-        """(n, 2): first answers yes and no, by question. Later ones would flatter people: where they were
-        asked for, answers can only grow more alike.
+        """(n, 2): how many of the first answers are yes and no, by question. Later answers would overstate
+        agreement: they are requested where people disagree, so answers can only become more alike.
         """
         n = int(self.question.max()) + 1 if len(self.question) else 0
-        asked, yes = self.question[self.first], self.said_yes[self.first]
-        return np.stack([np.bincount(asked[yes], minlength=n), np.bincount(asked[~yes], minlength=n)], 1)
+        question, yes = self.question[self.first], self.is_yes[self.first]
+        return np.stack(
+            [np.bincount(question[yes], minlength=n), np.bincount(question[~yes], minlength=n)], 1
+        )
 
     def stratum_of_question(self) -> Numbers:
         _, at = np.unique(self.question, return_index=True)
@@ -47,14 +49,14 @@ class Answers:
 
 
 def read(campaign: Campaign | None, rows: Sequence[Row], most: int = MOST) -> Answers:
-    """The answers that count, at most about `most`; `rows` are strata.count of the same campaign."""
-    questions = asked(campaign).judged()
+    """Read the answers that count, about `most` at most; `rows` are strata.count of the same campaign."""
+    questions = questions_of(campaign).judged()
     total = sum(row["votes"] for row in rows)
     if total > most:
         judged = sum(row["fitting"] + row["tied"] + row["not_fitting"] for row in rows)
         ranks = questions.order_by("rank").values_list("rank", flat=True)
         at = int(judged * most / total)
-        for edge in ranks[at : at + 1]:  # none, if somebody took an answer back since they were counted
+        for edge in ranks[at : at + 1]:  # empty if somebody took an answer back since the count
             questions = questions.filter(rank__lte=edge)
     votes = questions.filter(
         photo__votes__hashtag_id=F("hashtag_id"),
@@ -65,12 +67,12 @@ def read(campaign: Campaign | None, rows: Sequence[Row], most: int = MOST) -> An
     records = votes.order_by("pk", "photo__votes__pk").values_list(
         *fields, "photo__votes__person_id", "photo__votes__answer"
     )
-    place = {key_of(row): at for at, row in enumerate(rows)}
-    enough = dict(Campaign.objects.order_by().values_list("pk", "votes_per_photo"))
+    stratum_index = {key_of(row): at for at, row in enumerate(rows)}
+    votes_per_photo = dict(Campaign.objects.order_by().values_list("pk", "votes_per_photo"))
     lines = [
-        (pk, person, place[hashtag, band, shared, where], answer in IN_FAVOUR, enough[where])
-        for pk, hashtag, band, shared, where, person, answer in records
-        if (hashtag, band, shared, where) in place  # not of a stratum that came to be a moment ago
+        (pk, person, stratum_index[hashtag, band, shared, of], answer in IN_FAVOUR, votes_per_photo[of])
+        for pk, hashtag, band, shared, of, person, answer in records
+        if (hashtag, band, shared, of) in stratum_index  # false for a stratum created a moment ago
     ]
     table = np.array(lines, np.int64).reshape(-1, 5)
     _, start, question = np.unique(table[:, 0], return_index=True, return_inverse=True)

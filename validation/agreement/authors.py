@@ -1,4 +1,4 @@
-"""What authors wrote beside what the model says."""
+"""Compares the authors' own hashtags with what the model says."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from validation.models import (
 
 @dataclass(frozen=True)
 class AuthorRow:
-    """Photos whose authors put this hashtag on them, and what the model says of them. Authors also use
-    hashtags for what a photo does not show: these are no errors counted, but places to look.
+    """The photos whose authors gave them this hashtag, and what the model says about them. Authors also use
+    hashtags for things that a photo does not show, so differences are not errors, only worth a look.
     """
 
     hashtag: str
@@ -26,13 +26,13 @@ class AuthorRow:
     silent: int
 
 
-def by_authors(campaign: Campaign) -> list[AuthorRow]:
-    """Of our hashtags only, most photos first."""
+def compare_with_authors(campaign: Campaign) -> list[AuthorRow]:
+    """One row for each of our hashtags that authors used, most photos first."""
     name = "photo__author_hashtags__name"
     rows = Prediction.objects.of(campaign).filter(
         photo__author_hashtags__name__in=Hashtag.objects.values("name")
     )
-    counted = (
+    counts = (
         rows.order_by()
         .values(name)
         .annotate(
@@ -45,6 +45,6 @@ def by_authors(campaign: Campaign) -> list[AuthorRow]:
         AuthorRow(
             row[name], row["photos"], row["same"], row["photos"] - row["same"] - row["silent"], row["silent"]
         )
-        for row in counted
+        for row in counts
     ]
     return sorted(table, key=lambda one: (-one.photos, one.hashtag))

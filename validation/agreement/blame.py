@@ -1,8 +1,8 @@
-"""Where people disagree with a model: is it the network that erred, or a row of the mapping?
+"""Where people disagree with a model: did the network err, or a row of the mapping?
 
-The people say it themselves when they disagree: "wrong scene" is the network's doing; "too general" and "too
-specific" are the mapping's, because the scene was seen rightly and its hashtag does not say it; "photo
-unclear" is nobody's. A suggestion without reasons is owed to nobody: nothing is guessed.
+People give the reason when they disagree. "Wrong scene" blames the network. "Too general" and "too specific"
+blame the mapping: the scene was recognised, but its hashtag does not describe it. "Photo unclear" blames the
+photo. Without reasons nobody is blamed: nothing is guessed.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
 
 from mapping.models import MappingEntry, SceneClass
 from mapping.statistics import wilson
-from validation.agreement.strata import OUTCOMES, Row, asked
+from validation.agreement.strata import OUTCOMES, Row, questions_of
 from validation.models import Campaign, Prediction, Vote
 from validation.models.answers import NOT_FITTING
 from validation.statistics.rate import Rate
 
 MOST_ROWS = 60
-OWED = {
+PARTY_OF_REASON = {
     Vote.Reason.WRONG_SCENE: "network",
     Vote.Reason.TOO_GENERAL: "mapping",
     Vote.Reason.TOO_SPECIFIC: "mapping",
@@ -32,7 +32,7 @@ PARTIES = {
     "network": "the network",
     "mapping": "the mapping",
     "photo": "the photo",
-    "divided": "reasons divided",  # as many for one as for another
+    "divided": "reasons divided",  # two parties are blamed equally often
     "untold": "no reason given",
 }
 MOST_PHOTOS = 10_000  # behind one bar
@@ -40,7 +40,7 @@ MOST_PHOTOS = 10_000  # behind one bar
 
 @dataclass(frozen=True)
 class Blame:
-    """Suggestions that most people found unfitting, by what most of their reasons say."""
+    """Suggestions that most people found unfitting, by the party that most of their reasons blame."""
 
     counts: Counter[str]
 
@@ -50,20 +50,20 @@ class Blame:
 
     @property
     def parts(self) -> list[tuple[str, str, int]]:
-        """(party, its words, suggestions owed to it)"""
+        """(party, its words, number of suggestions that it is blamed for)"""
         return [(party, words, self.counts[party]) for party, words in PARTIES.items()]
 
 
 @dataclass(frozen=True)
 class SceneRow:
-    """A row of the mapping by what people said of photos in which the model saw its scene class."""
+    """A row of the mapping, and what people said about photos in which the model saw its scene class."""
 
     scene: str
-    entry: int | None  # of the mapping, to mend
+    entry: int | None  # of the mapping, to correct
     label: str | None  # what the mapping says today
     rate: Rate
     not_fitting: int
-    network: int  # reasons given
+    network: int  # reasons that blame the network
     mapping: int
 
 
@@ -71,29 +71,31 @@ def blame(campaign: Campaign) -> Blame:
     return Blame(Counter(party for _, party in _misfits(campaign)))
 
 
-def owed_to(campaign: Campaign, party: str) -> list[int]:
+def questions_blamed_on(campaign: Campaign, party: str) -> list[int]:
     """The questions behind one bar, MOST_PHOTOS at most."""
-    return [pk for pk, owed in _misfits(campaign) if owed == party][:MOST_PHOTOS]
+    return [pk for pk, blamed_party in _misfits(campaign) if blamed_party == party][:MOST_PHOTOS]
 
 
 def scenes(campaign: Campaign, most: int = MOST_ROWS) -> list[SceneRow]:
-    """Rows of the mapping that people disagree with most often; only where the model tells scenes apart."""
-    seen = Prediction.objects.filter(photo_id=OuterRef("photo_id"), model_id=campaign.model_id)
+    """The rows of the mapping that people disagree with most often; none if the model does not tell scene
+    classes apart.
+    """
+    predictions = Prediction.objects.filter(photo_id=OuterRef("photo_id"), model_id=campaign.model_id)
     with_scene = (
-        asked(campaign)
+        questions_of(campaign)
         .judged()
         .order_by()
-        .annotate(scene=Subquery(seen.values("scene_class_id")[:1]))
+        .annotate(scene=Subquery(predictions.values("scene_class_id")[:1]))
         .filter(scene__isnull=False)
     )
-    counted = with_scene.values("scene").annotate(**OUTCOMES).filter(Q(not_fitting__gt=0))
-    unfitting: list[Row] = [dict(row) for row in counted]
+    outcomes = with_scene.values("scene").annotate(**OUTCOMES).filter(Q(not_fitting__gt=0))
+    unfitting: list[Row] = [dict(row) for row in outcomes]
     worst = sorted(unfitting, key=lambda row: -row["not_fitting"])[:most]
     scene_pks = [row["scene"] for row in worst]
     keys = dict(SceneClass.objects.filter(pk__in=scene_pks).values_list("pk", "key"))
     entries = MappingEntry.objects.filter(scene_class__in=scene_pks).select_related("hashtag")
     entry_of = {entry.scene_class_id: entry for entry in entries}
-    reasons = _told(campaign, scene_pks)
+    reasons = _count_reasons_by_scene(campaign, scene_pks)
     rows = []
     for row in worst:
         n = row["fitting"] + row["tied"] + row["not_fitting"]
@@ -114,32 +116,33 @@ def scenes(campaign: Campaign, most: int = MOST_ROWS) -> list[SceneRow]:
 
 
 def _misfits(campaign: Campaign) -> list[tuple[int, str]]:
-    """Suggestions that most people found unfitting, and to whom each is owed."""
-    reasons = _reasons(campaign)
-    rows = asked(campaign).filter(NOT_FITTING).order_by().values_list("pk", "photo_id", "hashtag_id")
-    return [(pk, _owed(reasons.get((photo, hashtag)))) for pk, photo, hashtag in rows]
+    """Suggestions that most people found unfitting, and the party that is blamed for each."""
+    reasons = _count_reasons_by_pair(campaign)
+    rows = questions_of(campaign).filter(NOT_FITTING).order_by().values_list("pk", "photo_id", "hashtag_id")
+    return [(pk, _blamed_party(reasons.get((photo, hashtag)))) for pk, photo, hashtag in rows]
 
 
-def _reasons(campaign: Campaign) -> dict[tuple[int, int], Counter[str]]:
-    """(photo, hashtag) → what is blamed, by how many, wherever they were asked: so were the votes."""
+def _count_reasons_by_pair(campaign: Campaign) -> dict[tuple[int, int], Counter[str]]:
+    """(photo, hashtag) → how many reasons blame each party. Like votes, reasons count from any campaign."""
     counts: dict[tuple[int, int], Counter[str]] = {}
-    votes = Vote.objects.counting().filter(~Q(reason=""), Exists(asked(campaign).on_outer_pair())).order_by()
+    questions = questions_of(campaign).on_outer_pair()
+    votes = Vote.objects.counting().filter(~Q(reason=""), Exists(questions)).order_by()
     for photo, hashtag, reason, n in votes.values_list("photo_id", "hashtag_id", "reason").annotate(
         n=Count("pk")
     ):
-        counts.setdefault((photo, hashtag), Counter())[OWED[Vote.Reason(reason)]] += n
+        counts.setdefault((photo, hashtag), Counter())[PARTY_OF_REASON[Vote.Reason(reason)]] += n
     return counts
 
 
-def _owed(counts: Counter[str] | None) -> str:
+def _blamed_party(counts: Counter[str] | None) -> str:
     if not counts:
         return "untold"
     first, *others = counts.most_common(2)
     return "divided" if others and others[0][1] == first[1] else first[0]
 
 
-def _told(campaign: Campaign, scenes: list[int]) -> Counter[tuple[int, str]]:
-    """(scene class, what is blamed) → how many reasons."""
+def _count_reasons_by_scene(campaign: Campaign, scenes: list[int]) -> Counter[tuple[int, str]]:
+    """(scene class, party) → how many reasons blame it."""
     counts: Counter[tuple[int, str]] = Counter()
     votes = Vote.objects.counting().filter(
         ~Q(reason=""),
@@ -152,5 +155,5 @@ def _told(campaign: Campaign, scenes: list[int]) -> Counter[tuple[int, str]]:
         votes.order_by().values_list("photo__predictions__scene_class_id", "reason").annotate(n=Count("pk"))
     )
     for scene, reason, n in rows:
-        counts[scene, OWED[Vote.Reason(reason)]] += n
+        counts[scene, PARTY_OF_REASON[Vote.Reason(reason)]] += n
     return counts

@@ -1,4 +1,4 @@
-"""Votes without identities, for whoever wants to count for themselves, and the address of a public result."""
+"""Exports votes without identities, so that others can count them; makes the address of a public result."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ SALT = "validation.public"
 
 
 def person_number(campaign_id: int, person_id: int) -> int:
-    """The same person's votes share a number inside one campaign, and in no two campaigns.
+    """A number that all votes of a person have in one campaign; in another campaign it is a different number.
 
-    It is keyed with SECRET_KEY, so nobody outside can count people up to find out whose it is. 48 bits: a
-    spreadsheet and JavaScript read it exactly.
+    It is keyed with SECRET_KEY, so that outsiders cannot find the person by trying all ids. It has 48 bits,
+    which spreadsheets and JavaScript read exactly.
     """
     digest = salted_hmac("validation.exports", f"{campaign_id}:{person_id}", algorithm="sha256").digest()
     return int.from_bytes(digest[:6])
 
 
 def votes(campaign: Campaign) -> Iterator[tuple[Any, ...]]:
-    """Rows of FIELDS: the votes on what the campaign asks, wherever given, read in chunks.
+    """Rows of FIELDS: the votes on what the campaign asks, from any campaign, read in chunks.
 
-    In the order of photos, never of time, and with the day alone: who voted when is nobody's business.
+    They are in the order of photos, not of time, and show only the day: the exact time of a vote is private.
     """
     question = Question.objects.of_campaign(campaign).on_outer_pair()
     rows = (
@@ -74,7 +74,7 @@ def votes(campaign: Campaign) -> Iterator[tuple[Any, ...]]:
 
 
 class _Echo:
-    """A file that hands back what is written to it."""
+    """A file whose `write` returns the text."""
 
     def write(self, text: str) -> str:
         return text
@@ -102,12 +102,12 @@ def as_json(campaign: Campaign) -> Iterator[str]:
 
 
 def public_token(campaign: Campaign) -> str:
-    """What the public address carries. New links for guests make it worthless, too."""
+    """The token in the public address. A new link for guests makes it invalid, too."""
     return signing.Signer(salt=SALT).sign_object([campaign.pk, campaign.link_version])
 
 
 def public_campaign(token: str) -> Campaign | None:
-    """The campaign of a public address; None if the address is made up, old, or no longer public."""
+    """The campaign of a public address; None if the address is invented, outdated or no longer public."""
     try:
         pk, version = signing.Signer(salt=SALT).unsign_object(token)
     except (signing.BadSignature, ValueError, TypeError):

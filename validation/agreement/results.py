@@ -1,4 +1,4 @@
-"""What the votes say, read from the counts kept with the questions: no page counts a million votes."""
+"""The results of a campaign, from counts stored with the questions: no page counts a million votes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.utils import timezone
 from validation.agreement import answers, strata
 from validation.agreement.answers import Answers
 from validation.agreement.silence import Silence, silence
-from validation.agreement.strata import OUTCOMES, asked
+from validation.agreement.strata import OUTCOMES, questions_of
 from validation.models import (
     Campaign,
     GoldAnswer,
@@ -31,13 +31,13 @@ from validation.statistics.people import between_people
 from validation.statistics.plan import photos_needed, still_needed
 from validation.statistics.rate import Rate, rate_of, rate_of_counts
 from validation.statistics.reliability import Reliability, reliability
-from validation.statistics.yes_saying import Known, corrected, known, share_of_yes
+from validation.statistics.yes_saying import YesCount, correct, count_yes, share_of_yes
 
-DAYS = 60  # shown over time
+DAYS = 60  # shown in the chart over time
 BINS = 10  # of the confidence
-DS_LEAST = 100  # answers from which everybody's errors are estimated
-MOST_UNJUDGED = 0.1  # share of the suggestions, above which the headline carries a warning
-GLANCE = 10_000  # answers read for a page that shows the headline alone
+DS_LEAST = 100  # answers needed before each person's errors are estimated
+MOST_UNJUDGED = 0.1  # share of the suggestions; above it the headline has a warning
+GLANCE = 10_000  # answers read for a page that shows only the headline
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ class HashtagRow:
     hashtag: str
     suggested: int  # photos
     rate: Rate | None  # None: nobody has answered yet
-    needed: int  # more photos to judge until its interval is narrow enough, of those there are
-    missing: int = 0  # photos there would have to be more, even when all of these are judged
-    would_post: Known | None = None  # asked apart, and only sometimes; None: nobody was
+    needed: int  # photos in the campaign still to judge until the interval is narrow enough
+    missing: int = 0  # photos to add, because judging all of the campaign's would not be enough
+    would_post: YesCount | None = None  # asked after some votes only; None: nobody was asked
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Suggestions of about the same confidence: what the model expects, and what people say."""
+    """Suggestions of about the same confidence: the rate that the model expects, and the people's rate."""
 
     tenth: int
     confidence: float
@@ -77,11 +77,11 @@ class Day:
 class Summary:
     overall: Rate | None  # post-stratified: every photo that got a suggestion weighs the same
     class_weighted: Rate | None  # every hashtag weighs the same
-    unjudged: float  # share of suggestions of a kind that nobody has answered about
-    raw: Rate | None  # of the photos judged, as they come
-    audit: Rate | None  # of those below every rank not drawn yet: a plain random sample; of one campaign
-    corrected: Rate | None  # for people who say yes to anything
-    controls: Known | None  # how often people said yes to a wrong hashtag
+    unjudged: float  # share of the suggestions that no answer can speak for
+    raw: Rate | None  # of all judged photos, unweighted
+    audit: Rate | None  # of a plain random sample: questions ranked below every open one; of one campaign
+    corrected: Rate | None  # for yes-saying
+    controls: YesCount | None  # how often people said yes to a wrong hashtag
     hashtags: list[HashtagRow]
     votes: int  # skips included
     skips: int
@@ -89,15 +89,15 @@ class Summary:
     photos: int  # predicted, with or without a suggestion
     suggested: int
     asked: int  # of the suggestions, those that the campaign's rules ask about
-    done: int  # suggestions with as many answers as they need
+    done: int  # suggestions that have as many answers as they need
     reliability: Reliability | None
     bins: list[Bin] = field(default_factory=list)
     days: list[Day] = field(default_factory=list)
-    earlier: Rate | None = None  # of what was first answered before the first of these days
-    fitting: Known | None = None  # how often people said yes to what is known to fit
-    is_sampled: bool = False  # single answers were read of a random part of the questions
-    would_post: Known | None = None  # asked apart, and only sometimes
-    weighed: float | None = None  # the share that fits when everybody's errors are estimated too
+    earlier: Rate | None = None  # of photos first answered before the first of these days
+    fitting: YesCount | None = None  # how often people said yes to what is known to fit
+    is_sampled: bool = False  # single answers were read from a random sample of the questions only
+    would_post: YesCount | None = None  # asked after some votes only
+    weighed: float | None = None  # the share that fits if each person's errors are estimated, too
     silence: Silence | None = None
 
     @property
@@ -114,19 +114,19 @@ class Summary:
 
     @property
     def is_partial(self) -> bool:
-        """Too much is unjudged for the headline to stand for all suggestions."""
+        """Whether too much is unjudged for the headline to represent all suggestions."""
         return self.unjudged > MOST_UNJUDGED
 
 
 def scope(campaign: Campaign | None) -> PredictionQuerySet:
-    """The predictions that one campaign, or any, stands for."""
+    """The predictions of one campaign, or of all campaigns."""
     if campaign is None:
         return Prediction.objects.of_any_campaign()
     return Prediction.objects.of(campaign)
 
 
 def headline() -> Headline | None:
-    """Over all campaigns, for the home page."""
+    """The rate over all campaigns, for the home page."""
     rows = strata.count(None)
     between = _between(answers.read(None, rows, GLANCE))
     return post_stratified.headline([strata.stratum_of(row) for row in rows], between)
@@ -139,8 +139,8 @@ def summarise(campaign: Campaign | None) -> Summary:
     sample = answers.read(campaign, rows)
     between = _between(sample)
     headline = post_stratified.headline(parts, between)
-    fitting, wrong = _known(campaign)
-    would_post = _would_post(campaign) if campaign else {}
+    fitting, wrong = _count_known_answers(campaign)
+    would_post = _count_would_post(campaign) if campaign else {}
     days, earlier = _days(campaign)
     photos = (
         scope(campaign)
@@ -157,8 +157,8 @@ def summarise(campaign: Campaign | None) -> Summary:
         raw=rate_of_counts(
             *(sum(getattr(one, name) for one in parts) for name in ("fits", "ties", "misfits"))
         ),
-        audit=rate_of(strata.drawn_at_random(campaign)) if campaign else None,
-        corrected=_corrected(parts, sample, between, fitting, wrong),
+        audit=rate_of(strata.count_random_sample(campaign)) if campaign else None,
+        corrected=_correct(parts, sample, between, fitting, wrong),
         controls=wrong if wrong.n else None,
         fitting=fitting if fitting.n else None,
         hashtags=_hashtags(parts, between, would_post),
@@ -171,8 +171,8 @@ def summarise(campaign: Campaign | None) -> Summary:
         bins=_bins(campaign),
         days=days,
         earlier=earlier,
-        would_post=_together(would_post.values()),
-        weighed=_weighed(sample),
+        would_post=_sum(would_post.values()),
+        weighed=_weigh(sample),
         is_sampled=sample.is_sample,
         silence=silence(campaign) if campaign else None,
         **photos,
@@ -180,8 +180,8 @@ def summarise(campaign: Campaign | None) -> Summary:
 
 
 def people(campaign: Campaign | None, rows: Iterable[strata.Row] = ()) -> int:
-    """How many people's answers stand behind the rates, those set aside left out; also who answered the same
-    in another campaign. `rows` are strata.count of a campaign.
+    """How many people's answers are behind the rates, without those set aside. People who answered shared
+    questions in another campaign count, too. `rows` are strata.count of the campaign.
     """
     participations = Participation.objects.exclude(person__standing__is_set_aside=True)
     participations = participations.filter(JUDGED).order_by()
@@ -190,8 +190,8 @@ def people(campaign: Campaign | None, rows: Iterable[strata.Row] = ()) -> int:
     here = set(participations.filter(campaign=campaign).values_list("person_id", flat=True))
     if not any(row["shared"] for row in rows):
         return len(here)
-    # One call of filter, so that all of it is about the same vote.
-    shared = asked(campaign).filter(
+    # One call of filter, so that all conditions are about the same vote.
+    shared = questions_of(campaign).filter(
         JUDGED,
         shared=True,
         photo__votes__hashtag_id=F("hashtag_id"),
@@ -203,7 +203,7 @@ def people(campaign: Campaign | None, rows: Iterable[strata.Row] = ()) -> int:
 
 @dataclass(frozen=True)
 class Brief:
-    """What a campaign's own page says of its votes."""
+    """The figures on a campaign's own page."""
 
     overall: Rate | None
     unjudged: float
@@ -223,10 +223,8 @@ def brief(campaign: Campaign) -> Brief:
     rows = strata.count(campaign)
     between = _between(answers.read(campaign, rows, GLANCE))
     headline = post_stratified.headline([strata.stratum_of(row) for row in rows], between)
-    suggested = (
-        Prediction.objects.of(campaign).order_by().values_list("hashtag__name").annotate(n=Count("pk"))
-    )
-    counts = dict(suggested)
+    names = Prediction.objects.of(campaign).order_by().values_list("hashtag__name")
+    counts = dict(names.annotate(n=Count("pk")))
     silent = counts.pop(None, 0)
     return Brief(
         overall=headline.rate if headline else None,
@@ -244,10 +242,10 @@ def brief(campaign: Campaign) -> Brief:
 
 
 def _between(sample: Answers) -> float:
-    return between_people(sample.person, sample.stratum, sample.said_yes)
+    return between_people(sample.person, sample.stratum, sample.is_yes)
 
 
-def _hashtags(parts: list[Stratum], between: float, would_post: dict[str, Known]) -> list[HashtagRow]:
+def _hashtags(parts: list[Stratum], between: float, would_post: dict[str, YesCount]) -> list[HashtagRow]:
     rows = []
     for name in sorted({one.hashtag for one in parts}):
         own = [one for one in parts if one.hashtag == name]
@@ -257,20 +255,20 @@ def _hashtags(parts: list[Stratum], between: float, would_post: dict[str, Known]
         needed = still_needed(rate.n if rate else 0, size, expected)
         missing = max(0, photos_needed(expected) - size)
         rows.append(HashtagRow(name, size, rate, needed, missing, would_post.get(name)))
-    return sorted(rows, key=_best_founded_first)
+    return sorted(rows, key=_order)
 
 
-def _best_founded_first(row: HashtagRow) -> tuple[bool, bool, float, str]:
-    """Hashtags with enough photos before those with few, the agreed upon before the doubtful."""
+def _order(row: HashtagRow) -> tuple[bool, bool, float, str]:
+    """Hashtags with enough photos before those with few; among them, high rates before low ones."""
     if row.rate is None:
         return True, True, 0.0, row.hashtag
     return False, row.rate.is_few, -row.rate.value, row.hashtag
 
 
-def _known(campaign: Campaign | None) -> tuple[Known, Known]:
-    """Answers about what is known to fit, and about what is known not to: known answers, and controls.
+def _count_known_answers(campaign: Campaign | None) -> tuple[YesCount, YesCount]:
+    """Answers about what is known to fit, and about what is known not to fit (gold photos and controls).
 
-    Known answers only from when they were marked: what was marked because all agreed says that all agree.
+    Votes on a gold photo count only from the time it was marked: earlier ones may be why it was marked.
     """
     rows = Question.objects.controls()
     gold = GoldAnswer.objects.filter(
@@ -285,47 +283,47 @@ def _known(campaign: Campaign | None) -> tuple[Known, Known]:
     controls = rows.order_by().values_list("fits", "does_not_fit").annotate(n=Count("pk"))
     yes = Count("pk", filter=Q(photo__votes__answer__in=IN_FAVOUR))
     no = Count("pk", filter=Q(photo__votes__answer__in=AGAINST))
-    marked = list(gold.order_by().values("pk", "fits").annotate(yes=yes, no=no))
-    fitting = [(row["yes"], row["no"], 1) for row in marked if row["fits"]]
-    wrong = [(row["yes"], row["no"], 1) for row in marked if not row["fits"]]
-    return known(fitting), known([*controls, *wrong])
+    rows_of_gold = list(gold.order_by().values("pk", "fits").annotate(yes=yes, no=no))
+    fitting = [(row["yes"], row["no"], 1) for row in rows_of_gold if row["fits"]]
+    wrong = [(row["yes"], row["no"], 1) for row in rows_of_gold if not row["fits"]]
+    return count_yes(fitting), count_yes([*controls, *wrong])
 
 
-def _corrected(
-    parts: list[Stratum], sample: Answers, between: float, fitting: Known, wrong: Known
+def _correct(
+    parts: list[Stratum], sample: Answers, between: float, fitting: YesCount, wrong: YesCount
 ) -> Rate | None:
     counts = sample.counts()
     if not len(counts):
         return None
     shares = counts[:, 0] / counts.sum(1)
     estimate = share_of_yes(parts, sample.stratum_of_question(), shares, between)
-    return corrected(*estimate, len(shares), fitting, wrong) if estimate else None
+    return correct(*estimate, len(shares), fitting, wrong) if estimate else None
 
 
-def _would_post(campaign: Campaign) -> dict[str, Known]:
-    """By hashtag, of what the campaign suggests: nobody would post a wrong hashtag shown on purpose."""
+def _count_would_post(campaign: Campaign) -> dict[str, YesCount]:
+    """By hashtag. Counts suggestions only: nobody would post a wrong hashtag that was shown on purpose."""
     votes = Vote.objects.counting().filter(campaign=campaign, would_post__isnull=False)
     suggested = Question.objects.of_campaign(campaign).suggestions().on_outer_pair()
     rows = votes.filter(Exists(suggested)).order_by().values("hashtag__name")
-    counted = rows.annotate(yes=Count("pk", filter=Q(would_post=True)), n=Count("pk"))
-    return {row["hashtag__name"]: Known(row["yes"], row["n"]) for row in counted}
+    counts = rows.annotate(yes=Count("pk", filter=Q(would_post=True)), n=Count("pk"))
+    return {row["hashtag__name"]: YesCount(row["yes"], row["n"]) for row in counts}
 
 
-def _together(parts: Iterable[Known]) -> Known | None:
-    every = list(parts)
-    return Known(sum(one.yes for one in every), sum(one.n for one in every)) if every else None
+def _sum(parts: Iterable[YesCount]) -> YesCount | None:
+    counts = list(parts)
+    return YesCount(sum(one.yes for one in counts), sum(one.n for one in counts)) if counts else None
 
 
-def _weighed(sample: Answers) -> float | None:
-    """Dawid and Skene's prevalence; None with few answers."""
+def _weigh(sample: Answers) -> float | None:
+    """Dawid and Skene's prevalence; None if there are few answers."""
     if len(sample.question) < DS_LEAST:
         return None
-    return dawid_skene(sample.question, sample.person, sample.said_yes).prevalence
+    return dawid_skene(sample.question, sample.person, sample.is_yes).prevalence
 
 
 def _bins(campaign: Campaign | None) -> list[Bin]:
     rows = (
-        asked(campaign)
+        questions_of(campaign)
         .judged()
         .filter(confidence__isnull=False)
         .order_by()
@@ -345,11 +343,11 @@ def _bins(campaign: Campaign | None) -> list[Bin]:
 
 
 def _days(campaign: Campaign | None) -> tuple[list[Day], Rate | None]:
-    """By the day of a photo's first answer, and all that were before these days: each photo once, and no day
-    gathers the disputed ones because more was asked about them.
+    """The rates by day, and the rate before these days. Each photo counts once, on the day of its first
+    answer, so that disputed photos, which get extra votes, do not collect on later days.
     """
     since = timezone.now() - timedelta(days=DAYS)
-    rows = asked(campaign).judged().order_by()
+    rows = questions_of(campaign).judged().order_by()
     by_day = rows.filter(answered_at__gte=since).values(day=TruncDate("answered_at")).annotate(**OUTCOMES)
     earlier = rows.filter(answered_at__lt=since).aggregate(**OUTCOMES)
     days = sorted(by_day, key=lambda one: one["day"])

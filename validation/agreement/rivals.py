@@ -18,17 +18,17 @@ RELEASES = 5
 
 @dataclass(frozen=True)
 class Duel:
-    """A rival against the campaign's model, on the photos where people judged what both suggest.
+    """A rival compared with the campaign's model, on photos where people judged the suggestions of both.
 
-    p: McNemar's test, two-sided, ties left out; holm: corrected for all rivals shown together.
+    p is that of McNemar's test, two-sided, without ties; holm is p corrected for the number of rivals shown.
     """
 
     name: str
     href: str
-    key: str  # of `won`
-    suggested: int  # photos of the campaign it suggests something for
+    key: str  # names the rival in `questions_won`
+    suggested: int  # photos of the campaign for which it suggests a hashtag
     photos: int  # on which both are judged
-    same: int  # of these, with the same hashtag
+    same: int  # of these, on how many both suggest the same hashtag
     ours: Rate | None
     theirs: Rate | None
     only_ours: int
@@ -44,43 +44,45 @@ class Duel:
 
 
 def duels(campaign: Campaign) -> list[Duel]:
-    """Every rival model of the campaign, in the order they were made."""
+    """A duel for each rival model of the campaign, in the order of their creation."""
     models = campaign.rivals.exclude(pk=campaign.model_id).order_by("pk")
     contestants = [
-        (str(one), one.get_absolute_url(), f"model-{one.pk}", _said_by(one, campaign)) for one in models
+        (str(one), one.get_absolute_url(), f"model-{one.pk}", _hashtags_of_model(one, campaign))
+        for one in models
     ]
-    return _corrected([_duel(campaign, *one) for one in contestants])
+    return _add_holm([_duel(campaign, *one) for one in contestants])
 
 
 def releases(campaign: Campaign, most: int = RELEASES) -> list[Duel]:
-    """The newest releases of the mapping, as if the model had suggested what each says of the scene it saw.
+    """Duels with the newest releases, as if the model had suggested their hashtag for the scene it saw.
 
-    Only where the model tells scenes apart, and only where it suggested something: what a release would make
-    of the thresholds is not known without training on it.
+    Only for models that tell scene classes apart, and only on photos with a suggestion: the thresholds that
+    a release would lead to are unknown without training on it.
     """
-    if not (seen := _scenes_seen(campaign)):
+    if not (scenes := _scenes_seen(campaign)):
         return []
     newest = Release.objects.order_by("-number")[:most]
     contestants = [
-        (str(one), one.get_absolute_url(), f"release-{one.number}", _said_with(one, seen)) for one in newest
+        (str(one), one.get_absolute_url(), f"release-{one.number}", _hashtags_of_release(one, scenes))
+        for one in newest
     ]
-    return _corrected([_duel(campaign, *one) for one in contestants])
+    return _add_holm([_duel(campaign, *one) for one in contestants])
 
 
-def won(campaign: Campaign, by: str, against: str) -> list[int]:
-    """The campaign's questions where only one of the two fits, MOST_PHOTOS at most: `by` is "ours" or
-    "theirs", `against` a duel's key; a key that is nobody's finds none.
+def questions_won(campaign: Campaign, by: str, against: str) -> list[int]:
+    """The campaign's questions where only one of the two models is right, MOST_PHOTOS at most. `by` is "ours"
+    or "theirs", `against` the key of a duel; an unknown key gives no questions.
     """
     kind, _, number = against.partition("-")
     others: dict[int, int] = {}
     if number.isdecimal() and len(number) < 10:
         if kind == "model":
             rival = campaign.rivals.filter(pk=int(number)).first()
-            others = _said_by(rival, campaign) if rival else {}
+            others = _hashtags_of_model(rival, campaign) if rival else {}
         elif kind == "release" and (release := Release.objects.filter(number=int(number)).first()):
-            others = _said_with(release, _scenes_seen(campaign))
+            others = _hashtags_of_release(release, _scenes_seen(campaign))
     outcome = (1.0, 0.0) if by == "ours" else (0.0, 1.0)
-    rows = _compared(campaign, others)
+    rows = _compare(campaign, others)
     return [one.question for one in rows if (one.here, one.there) == outcome][:MOST_PHOTOS]
 
 
@@ -89,27 +91,29 @@ def _scenes_seen(campaign: Campaign) -> dict[int, str]:
     return dict(predictions.values_list("photo_id", "scene_class__key"))
 
 
-def _said_with(release: Release, seen: dict[int, str]) -> dict[int, int]:
-    hashtags = dict(Hashtag.objects.values_list("name", "pk"))
+def _hashtags_of_release(release: Release, scenes: dict[int, str]) -> dict[int, int]:
+    """Photo → the hashtag that the release gives its scene."""
+    pks = dict(Hashtag.objects.values_list("name", "pk"))
     labels = dict(release.labels.values_list("scene_key", "label"))
-    named = {photo: hashtags.get(labels.get(scene, "")) for photo, scene in seen.items()}
-    return {photo: hashtag for photo, hashtag in named.items() if hashtag is not None}
+    hashtags = {photo: pks.get(labels.get(scene, "")) for photo, scene in scenes.items()}
+    return {photo: hashtag for photo, hashtag in hashtags.items() if hashtag is not None}
 
 
-def _said_by(model: TrainedModel, campaign: Campaign) -> dict[int, int]:
+def _hashtags_of_model(model: TrainedModel, campaign: Campaign) -> dict[int, int]:
+    """Photo → the hashtag that the model suggests."""
     predictions = Prediction.objects.filter(model=model, photo__campaigns=campaign, hashtag__isnull=False)
     return {photo: hashtag for photo, hashtag in predictions.values_list("photo_id", "hashtag_id") if hashtag}
 
 
-def _corrected(made: list[Duel]) -> list[Duel]:
-    """With p corrected for how many were tested together."""
-    values = holm([one.p for one in made])
-    return [replace(one, holm=value) for one, value in zip(made, values, strict=True)]
+def _add_holm(duels: list[Duel]) -> list[Duel]:
+    """Correct p for the number of duels tested together."""
+    values = holm([one.p for one in duels])
+    return [replace(one, holm=value) for one, value in zip(duels, values, strict=True)]
 
 
 @dataclass(frozen=True)
-class _Compared:
-    """A photo where people judged what both suggest; here and there: 1 fits, 0 does not, ½ a tie."""
+class _Comparison:
+    """A photo where people judged the suggestions of both; here and there: 1 fits, 0 does not, ½ a tie."""
 
     question: int  # the campaign's
     here: float
@@ -117,7 +121,7 @@ class _Compared:
     is_same: bool  # both suggest the same hashtag
 
 
-def _compared(campaign: Campaign, others: dict[int, int]) -> list[_Compared]:
+def _compare(campaign: Campaign, others: dict[int, int]) -> list[_Comparison]:
     """`others`: photo → the hashtag that the rival suggests."""
     rows = Question.objects.of_campaign(campaign).suggestions().judged().order_by()
     comparisons, differing = [], []
@@ -125,18 +129,18 @@ def _compared(campaign: Campaign, others: dict[int, int]) -> list[_Compared]:
     for pk, photo, hashtag, fits, not_fitting in rows.values_list(*fields):
         value = majority(fits, not_fitting)
         if (other := others.get(photo)) == hashtag:
-            comparisons.append(_Compared(pk, value, value, is_same=True))
+            comparisons.append(_Comparison(pk, value, value, is_same=True))
         elif other is not None:
             differing.append((pk, photo, other, value))
-    judged = _judged([photo for _, photo, *_ in differing])
+    answer_counts = _count_answers([photo for _, photo, *_ in differing])
     for pk, photo, other, value in differing:
-        if (counts := judged.get((photo, other))) is not None:
-            comparisons.append(_Compared(pk, value, majority(*counts), is_same=False))
+        if (counts := answer_counts.get((photo, other))) is not None:
+            comparisons.append(_Comparison(pk, value, majority(*counts), is_same=False))
     return comparisons
 
 
 def _duel(campaign: Campaign, name: str, href: str, key: str, others: dict[int, int]) -> Duel:
-    rows = _compared(campaign, others)
+    rows = _compare(campaign, others)
     n, only_ours = len(rows), sum((one.here, one.there) == (1, 0) for one in rows)
     only_theirs = sum((one.here, one.there) == (0, 1) for one in rows)
     p, _ = mcnemar(only_ours, only_theirs)
@@ -155,8 +159,8 @@ def _duel(campaign: Campaign, name: str, href: str, key: str, others: dict[int, 
     )
 
 
-def _judged(photos: list[int]) -> dict[tuple[int, int], tuple[int, int]]:
-    """(photo, hashtag) → fits, does not fit, of whatever campaign asked."""
+def _count_answers(photos: list[int]) -> dict[tuple[int, int], tuple[int, int]]:
+    """(photo, hashtag) → fits, does not fit, from any campaign."""
     counts: dict[tuple[int, int], tuple[int, int]] = {}
     for at in range(0, len(photos), 2000):
         rows = Question.objects.judged().filter(photo_id__in=photos[at : at + 2000])

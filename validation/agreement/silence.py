@@ -1,4 +1,4 @@
-"""What is known of the photos the model kept silent about."""
+"""What is known about the photos on which the model stayed silent."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from django.db.models import Exists, OuterRef
 
 from mapping.models import Hashtag
-from validation.agreement.strata import OUTCOMES, asked
+from validation.agreement.strata import OUTCOMES, questions_of
 from validation.models import AuthorHashtag, Campaign, Prediction, Question
 from validation.models.answers import FITTING
 from validation.statistics.rate import Rate, rate_of_counts
 
 
 def silent_by_reason(*, campaign: Campaign) -> list[tuple[str, int]]:
-    """Why the model kept silent, and about how many photos; the most frequent reason first.
+    """Why the model stayed silent, and on how many photos; the most frequent reason first.
 
-    Only the kind of reason counts, the part before a colon or bracket: what follows differs by photo.
+    Reasons are grouped by the part before a colon or bracket: what follows differs from photo to photo.
     """
     silent = Prediction.objects.of(campaign).filter(hashtag=None).order_by()
     counts: Counter[str] = Counter()
@@ -28,17 +28,17 @@ def silent_by_reason(*, campaign: Campaign) -> list[tuple[str, int]]:
 
 @dataclass(frozen=True)
 class Silence:
-    """Photos the model kept silent about, and what is known of how rightly.
+    """Photos on which the model stayed silent, and how often it was right to do so.
 
-    `rightly` is of photos drawn at random: the share where people find that the hashtag the model thought of
-    first does not fit, a tie a half. What remains it could have suggested.
+    `rightly` is measured on photos drawn at random: the share of silent suggestions that people find
+    unfitting, where a tie counts as half. The model could have suggested the rest.
     """
 
     photos: int
-    judged: int  # of them, with a hashtag somebody else suggested that people answered about
-    fitting: int  # of those, with a hashtag that people found fitting: something could have been suggested
+    judged: int  # of these photos, how many have answers about a hashtag that another model suggested
+    fitting: int  # of those judged, how many have a hashtag that people found fitting
     authored: int = 0  # photos whose authors' own hashtags are known
-    popular: int = 0  # of those, with one of our hashtags among them
+    popular: int = 0  # of those, how many have one of our hashtags
     rightly: Rate | None = None  # None: nobody was asked
 
 
@@ -46,16 +46,14 @@ def silence(campaign: Campaign) -> Silence:
     silent = Prediction.objects.of(campaign).filter(hashtag=None).order_by()
     others = Question.objects.suggestions().judged().filter(photo_id=OuterRef("photo_id"))
     judged = silent.filter(Exists(others))
-    own = AuthorHashtag.objects.filter(photo_id=OuterRef("photo_id"))
-    first_thoughts = asked(campaign, Question.Kind.SILENCE).aggregate(**OUTCOMES)
-    ours = own.filter(name__in=Hashtag.objects.values("name"))
+    authors_hashtags = AuthorHashtag.objects.filter(photo_id=OuterRef("photo_id"))
+    outcomes = questions_of(campaign, Question.Kind.SILENCE).aggregate(**OUTCOMES)
+    popular_hashtags = authors_hashtags.filter(name__in=Hashtag.objects.values("name"))
     return Silence(
         photos=silent.count(),
         judged=judged.count(),
         fitting=judged.filter(Exists(others.filter(FITTING))).count(),
-        authored=silent.filter(Exists(own)).count(),
-        popular=silent.filter(Exists(ours)).count(),
-        rightly=rate_of_counts(
-            first_thoughts["not_fitting"], first_thoughts["tied"], first_thoughts["fitting"]
-        ),
+        authored=silent.filter(Exists(authors_hashtags)).count(),
+        popular=silent.filter(Exists(popular_hashtags)).count(),
+        rightly=rate_of_counts(outcomes["not_fitting"], outcomes["tied"], outcomes["fitting"]),
     )

@@ -1,8 +1,8 @@
-"""How the suggestions that people are asked about stand, by stratum, from the counts kept with the questions.
+"""Counts the outcomes of suggestions by stratum, from the counts stored with the questions.
 
-A stratum is a hashtag × a band of confidences, and whether another campaign asks about the same; with all
-campaigns together × campaign, too, because each draws at its own speed. Inside one, what is answered is a
-random sample (decision 0012), so rates are made of strata (statistics/headline.py).
+A stratum is a hashtag × a band of confidences × whether another campaign asks about the same pair. Over all
+campaigns it is × campaign, too, because each draws at its own speed. Inside a stratum the answered questions
+are a random sample (decision 0012), so rates are made from strata (statistics/headline.py).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ OUTCOMES = {
 Row = dict[str, Any]
 
 
-def asked(campaign: Campaign | None, kind: str = Question.Kind.SUGGESTION) -> QuestionQuerySet:
-    """The suggestions that one campaign asks about, or any, each photo and hashtag once."""
+def questions_of(campaign: Campaign | None, kind: str = Question.Kind.SUGGESTION) -> QuestionQuerySet:
+    """The questions of one campaign, or of all campaigns with each photo and hashtag once."""
     rows = Question.objects.filter(kind=kind)
     if campaign is not None:
         return rows.of_campaign(campaign)
@@ -35,14 +35,19 @@ def asked(campaign: Campaign | None, kind: str = Question.Kind.SUGGESTION) -> Qu
 
 
 def count(campaign: Campaign | None) -> list[Row]:
-    """One row a stratum: its questions, and how those answered came out."""
-    by = asked(campaign).order_by().values("hashtag_id", "hashtag__name", "band", "shared", "campaign_id")
-    rows = by.annotate(
-        size=Count("pk"),
-        done=Count("pk", filter=Q(is_done=True)),
-        votes=Coalesce(Sum(ANSWERS), 0),
-        skipped=Coalesce(Sum("skips"), 0),
-        **OUTCOMES,
+    """One row for each stratum: how many questions it has, and the outcomes of those answered."""
+    keys = ("hashtag_id", "hashtag__name", "band", "shared", "campaign_id")
+    rows = (
+        questions_of(campaign)
+        .order_by()
+        .values(*keys)
+        .annotate(
+            size=Count("pk"),
+            done=Count("pk", filter=Q(is_done=True)),
+            votes=Coalesce(Sum(ANSWERS), 0),
+            skipped=Coalesce(Sum("skips"), 0),
+            **OUTCOMES,
+        )
     )
     return [dict(row) for row in rows]
 
@@ -52,19 +57,19 @@ def key_of(row: Row) -> tuple[int, int, bool, int]:
 
 
 def stratum_of(row: Row) -> Stratum:
-    """Bands stand for each other only among photos that joined together, in one campaign, shared or not: of
-    other photos the answered ones tell nothing.
+    """Bands may represent each other only among photos that were added together, in one campaign, and are all
+    shared or all not. Answers about other photos say nothing about them.
     """
     part = (row["campaign_id"], row["shared"], row["band"] // BANDS)
     counts = row["fitting"], row["tied"], row["not_fitting"]
     return Stratum(row["hashtag__name"], row["band"], row["size"], *counts, part=part)
 
 
-def drawn_at_random(campaign: Campaign) -> dict[str, int]:
-    """How the questions came out whose rank is below that of every question not asked yet. The rank is
-    random, and whichever stream took them, none is left out: a plain random sample.
+def count_random_sample(campaign: Campaign) -> dict[str, int]:
+    """The outcomes of all questions ranked below every question that has not been asked yet. Ranks are random
+    and no such question is left out, whichever stream drew it, so this is a plain random sample.
     """
-    waiting = asked(campaign).open_().filter(stream=Question.Stream.NONE)
+    waiting = questions_of(campaign).open_().filter(stream=Question.Stream.NONE)
     edge = waiting.aggregate(rank=Min("rank"))["rank"]
-    drawn = asked(campaign) if edge is None else asked(campaign).filter(rank__lt=edge)
-    return drawn.aggregate(**OUTCOMES)
+    sample = questions_of(campaign) if edge is None else questions_of(campaign).filter(rank__lt=edge)
+    return sample.aggregate(**OUTCOMES)

@@ -28,9 +28,9 @@ def create_campaign(
     by: AbstractBaseUser | None,
     **rules: Any,
 ) -> Campaign:
-    """An open campaign whose photos a job predicts. `rules` are fields of Campaign, as change_rules takes
-    them; what is left out has the model's default. Raises ValueError without photos, IntegrityError for a
-    name that is taken.
+    """Create an open campaign, and a job that predicts its photos. `rules` are fields of Campaign, as for
+    change_rules; rules left out keep the default of their field. Raises ValueError without photos, and
+    IntegrityError for a name that is taken.
     """
     photo_list = list(photos)
     if not photo_list:
@@ -48,15 +48,15 @@ def create_campaign(
 
 
 def set_open(*, campaign: Campaign, is_open: bool) -> bool:
-    """Open or close a campaign; votes are kept either way. False if it was so already."""
+    """Open or close a campaign; votes are kept either way. False if it already was open or closed."""
     changed = Campaign.objects.filter(pk=campaign.pk).exclude(is_open=is_open).update(is_open=is_open)
     return bool(changed)
 
 
 @transaction.atomic
 def withdraw_photo(*, campaign: Campaign, photo: Photo) -> bool:
-    """Take a photo out of a campaign: nobody is asked about it there any more, its votes leave the campaign's
-    rates and are kept. False if it was not in it.
+    """Take a photo out of a campaign: the campaign no longer asks about it. Its votes are kept but no longer
+    count in the campaign's rates. False if the photo was not in the campaign.
     """
     removed, _ = campaign.photos.through.objects.filter(campaign=campaign, photo=photo).delete()
     drop_photo(photo=photo, campaign=campaign)
@@ -65,21 +65,21 @@ def withdraw_photo(*, campaign: Campaign, photo: Photo) -> bool:
 
 @transaction.atomic
 def add_photos(*, campaign: Campaign, photos: Iterable[Photo], by: AbstractBaseUser | None) -> int:
-    """Photos join a running campaign and are predicted. Returns how many are new to it; withdrawn ones and
-    those already in it are left out.
+    """Add photos to a running campaign and predict them. Withdrawn photos and those already in the campaign
+    are left out. Returns how many are new.
     """
-    inside = set(campaign.photos.values_list("pk", flat=True))
-    new = [photo for photo in photos if photo.withdrawn_at is None and photo.pk not in inside]
-    if new:
-        campaign.photos.add(*new)
+    earlier_pks = set(campaign.photos.values_list("pk", flat=True))
+    new_photos = [photo for photo in photos if photo.withdrawn_at is None and photo.pk not in earlier_pks]
+    if new_photos:
+        campaign.photos.add(*new_photos)
         predict_again(campaign=campaign, by=by)
-    return len(new)
+    return len(new_photos)
 
 
 def revoke_link(*, campaign: Campaign, version: int) -> bool:
-    """Make the link given out worthless: guests who came by it can vote no more, what they said stays.
+    """Make the current link invalid: guests who came by it can no longer vote, but their votes stay.
 
-    False if `version` is not the link's any more: a repeated click revokes only once.
+    False if the link no longer has this `version`, so that a repeated click revokes only once.
     """
-    revoked = Campaign.objects.filter(pk=campaign.pk, link_version=version)
-    return bool(revoked.update(link_version=F("link_version") + 1))
+    same_version = Campaign.objects.filter(pk=campaign.pk, link_version=version)
+    return bool(same_version.update(link_version=F("link_version") + 1))

@@ -1,4 +1,4 @@
-"""How the votes on each question stand, and when it has enough of them."""
+"""Counts the votes on each question, and decides when it has enough answers."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Pair = tuple[int, int]  # photo, hashtag
 Row = TypeVar("Row")
 
 
-def needed(*, votes_per_photo: int, extra_votes: int, fits: int, does_not_fit: int) -> int:
-    """Answers a question needs: the campaign's number, and one more at a time, up to `extra_votes`, as long
-    as people disagree, that is on a tie or a margin of one against somebody.
+def count_needed(*, votes_per_photo: int, extra_votes: int, fits: int, does_not_fit: int) -> int:
+    """How many answers a question needs: the campaign's number, then one more at a time, up to `extra_votes`
+    more, while people disagree. They disagree if both answers were given and differ by one vote at most.
     """
     split = min(fits, does_not_fit) > 0 and abs(fits - does_not_fit) <= 1
     if not split or fits + does_not_fit < votes_per_photo:
@@ -31,11 +31,13 @@ def needed(*, votes_per_photo: int, extra_votes: int, fits: int, does_not_fit: i
     return min(votes_per_photo + extra_votes, fits + does_not_fit + 1)
 
 
-def settle(question: Question, campaign: Campaign) -> None:
-    """Set needed and is_done by the question's counts; does not save. Gold has no end: it is asked of all."""
+def update_needed(question: Question, campaign: Campaign) -> None:
+    """Set needed and is_done from the question's counts, without saving. Gold questions are never done:
+    everybody is asked about them.
+    """
     if question.kind == Question.Kind.GOLD:
         return
-    question.needed = needed(
+    question.needed = count_needed(
         votes_per_photo=campaign.votes_per_photo,
         extra_votes=campaign.extra_votes if question.kind == Question.Kind.SUGGESTION else 0,
         fits=question.fits,
@@ -44,8 +46,8 @@ def settle(question: Question, campaign: Campaign) -> None:
     question.is_done = question.answers >= question.needed
 
 
-def settle_all(campaign: Campaign) -> None:
-    """As `settle`, for every question of the campaign at once, after a change of its rules; saves."""
+def update_all_needed(campaign: Campaign) -> None:
+    """Like `update_needed`, for every question of the campaign, after a change of its rules; saves them."""
     rows = Question.objects.of_campaign(campaign).exclude(kind=Question.Kind.GOLD)
     votes = campaign.votes_per_photo
     margin_of_one = Q(fits__lte=F("does_not_fit") + 1, does_not_fit__lte=F("fits") + 1)
@@ -61,10 +63,10 @@ def settle_all(campaign: Campaign) -> None:
 
 
 def recount(pairs: Iterable[Pair]) -> int:
-    """Count the votes on these photos and hashtags anew, in every campaign that asks about them.
+    """Count the votes on these photos and hashtags again, in every campaign that asks about them.
 
-    Returns how many questions were counted. To be called in a transaction; questions are locked in one order,
-    across parts too, like everywhere, so that two who do this cannot wait for each other.
+    Returns how many questions were counted. Call it in a transaction. Questions are locked in the same order
+    as everywhere else, across parts too, so that two transactions cannot deadlock.
     """
     number = 0
     for some in in_parts(sorted(set(pairs)), CHUNK // 4):
@@ -77,7 +79,7 @@ def recount(pairs: Iterable[Pair]) -> int:
         ]
         count_votes(questions)
         for one in questions:
-            settle(one, one.campaign)
+            update_needed(one, one.campaign)
         fields = (*COUNTERS.values(), "needed", "is_done", "answered_at")
         Question.objects.bulk_update(questions, fields, batch_size=500)
         number += len(questions)
@@ -86,22 +88,22 @@ def recount(pairs: Iterable[Pair]) -> int:
 
 @transaction.atomic
 def count_votes_since(began: datetime) -> int:
-    """Count anew what was voted on since then. Whoever voted while make_questions worked could not see its
-    questions yet, and did not count along with them; to be called once they are committed.
+    """Count again all questions that got votes since then. A vote given while make_questions was working
+    could not see the new questions, so it was not counted there. Call this once they are committed.
 
-    And a little before: a vote is dated when it is begun, by another machine's clock, and kept later.
+    Starts a little earlier: a vote is dated by another machine's clock, before it is saved.
     """
     votes = Vote.objects.filter(created_at__gte=began - SLACK).order_by()
     return recount(votes.values_list("photo_id", "hashtag_id").distinct())
 
 
 def lock(rows: QuestionQuerySet) -> list[int]:
-    """Numbers of these questions, locked in the order in which everybody locks them (decision 0016)."""
+    """Lock these questions in the one order that all code uses (decision 0016); returns their keys."""
     return list(rows.select_for_update(of=("self",)).order_by(*LOCKED_BY).values_list("pk", flat=True))
 
 
 def delete(rows: QuestionQuerySet) -> None:
-    """Questions and their leases, the questions locked first: whoever votes does so, too."""
+    """Delete questions and their leases. Locks the questions first, as a vote does."""
     for some in in_parts(lock(rows), CHUNK):
         Question.objects.filter(pk__in=some).delete()
 

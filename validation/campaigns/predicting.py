@@ -1,4 +1,4 @@
-"""What models say about the photos of a campaign: a job that goes on where it stopped."""
+"""A job that predicts a campaign's photos; after an interruption it continues where it stopped."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from trainer.engine.serving.predict import Suggestion
 
 PREDICT = "validation.predict"
-BATCH = 16  # photos between two heartbeats, and lost at most when a worker dies
+BATCH = 16  # photos between two heartbeats: no more are lost when a worker dies
 
 
 @transaction.atomic
 def predict_again(*, campaign: Campaign, by: AbstractBaseUser | None) -> Job:
-    """A job for what was added: photos, rivals, hashtags. One that still waits in the queue does it anyway;
-    one that runs may be past the new photos, so a new job takes over from it.
+    """Start a job for what was added: photos, rivals or hashtags. A job that still waits in the queue will
+    predict them anyway. A running one may be past the new photos, so a new job replaces it.
     """
     locked = Campaign.objects.select_for_update(of=("self",)).select_related("job").get(pk=campaign.pk)
     if locked.job and locked.job.state == Job.State.QUEUED:
@@ -47,8 +47,8 @@ def predict_again(*, campaign: Campaign, by: AbstractBaseUser | None) -> Job:
 
 
 def predict(lease: Lease) -> None:
-    """The job "validation.predict": what the campaign's model and its rivals say about each photo, once each,
-    and the questions made of it.
+    """The job "validation.predict": predict each photo once with the campaign's model and each rival, then
+    make questions from the predictions.
     """
     campaign = Campaign.objects.select_related("model").filter(job=lease.job).first()
     if campaign is None:
@@ -66,7 +66,7 @@ def predict(lease: Lease) -> None:
                 return
             rows = _predict_batch(model, batch, hashtags, scenes)
             with lease.fenced():
-                # Another campaign with this model may have predicted a photo meanwhile: its row stands.
+                # Another campaign with this model may have predicted a photo meanwhile: keep its row.
                 Prediction.objects.bulk_create(rows, ignore_conflicts=True)
             done += len(batch)
             pace = (time.monotonic() - started) / (done - before)
@@ -86,7 +86,7 @@ def _unpredicted(campaign: Campaign, model: TrainedModel) -> PhotoQuerySet:
 
 
 def _batches(campaign: Campaign, model: TrainedModel) -> Iterator[list[Photo]]:
-    """By primary key, so that no query looks at the same rows again and memory holds one batch."""
+    """In the order of primary keys, so that no query reads a row twice and memory holds one batch."""
     last = 0
     while batch := list(_unpredicted(campaign, model).filter(pk__gt=last).order_by("pk")[:BATCH]):
         yield batch
@@ -115,7 +115,7 @@ def _bytes(photo: Photo) -> bytes:
         with photo.file.open("rb") as file:
             return bytes(file.read())
     except OSError:
-        return b""  # lost from the storage: predicted as unreadable, and the rest goes on
+        return b""  # missing from the storage: predicted as unreadable, so that the other photos continue
 
 
 def _prediction(
@@ -128,7 +128,7 @@ def _prediction(
     if suggestion.hashtag is not None and suggestion.hashtag not in hashtags:
         raise JobError(
             f"“{model}” suggests #{suggestion.hashtag}, which is not one of our hashtags.",
-            "Load the catalogue the model was trained with (manage.py prepare), then try again.",
+            "Load the catalogue that the model was trained with (manage.py prepare), then try again.",
         )
     scene, scene_confidence = suggestion.scene or ("", None)
     return Prediction(

@@ -1,7 +1,7 @@
-"""What a campaign asks, made of what its model suggests; how the votes on each question stand.
+"""Makes a campaign's questions from what its model suggests.
 
-Votes are the truth, questions are made of them and may be made again: `make_questions` is run after every
-prediction and change of rules, keeps what still holds and drops what does not.
+Votes are the source of truth; questions can be made again at any time. `make_questions` runs after every
+prediction and every change of rules: it keeps the questions that still apply and deletes the others.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from django.db.models import Case, Exists, Max, OuterRef, Q, When
 
 from jobs.models import Job
 from mapping.models import Hashtag
-from validation.campaigns.counts import CHUNK, count_votes, delete, in_parts, lock, settle
+from validation.campaigns.counts import CHUNK, count_votes, delete, in_parts, lock, update_needed
 from validation.models import (
     AuthorHashtag,
     Campaign,
@@ -38,14 +38,14 @@ BANDS = 3
 
 @transaction.atomic
 def make_questions(*, campaign: Campaign) -> int:
-    """Ask about everything the campaign's rules want and nothing else; returns how many are new.
+    """Make the questions that the campaign's rules ask for, and no others; returns how many are new.
 
-    Suggestions that are sure enough, of the hashtags chosen; wrong hashtags on purpose (controls) and what
-    the model thought of on photos it kept silent about, as many as the campaign's shares want; known answers
-    (gold). Votes given already, wherever, are counted in. Repeating it changes nothing.
+    They are: suggestions of the chosen hashtags with enough confidence; wrong hashtags on purpose (controls)
+    and silent suggestions, as many as the campaign's shares say; and known answers (gold). Votes already
+    given in any campaign are counted. Repeating it changes nothing.
     """
     locked = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
-    _drop_what_is_not_wanted(locked)
+    _delete_unwanted(locked)
     count = _ask_suggestions(locked)
     count += ask_known_answers(campaign=locked)
     count += _ask_silence(locked)
@@ -54,10 +54,12 @@ def make_questions(*, campaign: Campaign) -> int:
 
 
 def make_missing_questions() -> int:
-    """For campaigns predicted before there were questions; returns for how many. Safe to repeat."""
+    """Make questions for campaigns that were predicted before questions existed; returns the number of
+    campaigns. Safe to repeat.
+    """
     questions = Question.objects.filter(campaign_id=OuterRef("pk"))
-    old = Campaign.objects.filter(~Exists(questions), job__state=Job.State.SUCCEEDED)
-    campaigns = [campaign for campaign in old if wanted(campaign).exists()]
+    old_campaigns = Campaign.objects.filter(~Exists(questions), job__state=Job.State.SUCCEEDED)
+    campaigns = [campaign for campaign in old_campaigns if wanted_suggestions(campaign).exists()]
     for campaign in campaigns:
         make_questions(campaign=campaign)
     return len(campaigns)
@@ -66,43 +68,43 @@ def make_missing_questions() -> int:
 # --- suggestions ------------------------------------------------------------------------------
 
 
-def wanted(campaign: Campaign) -> PredictionQuerySet:
-    """The model's suggestions that the rules ask about."""
+def wanted_suggestions(campaign: Campaign) -> PredictionQuerySet:
+    """The model's suggestions that the campaign's rules ask about."""
     rows = Prediction.objects.of(campaign).suggested().filter(photo__withdrawn_at=None)
     if campaign.min_confidence:
         rows = rows.filter(confidence__gte=campaign.min_confidence)
-    if chosen := list(campaign.hashtags.values_list("pk", flat=True)):
-        rows = rows.filter(hashtag__in=chosen)
+    if hashtag_pks := list(campaign.hashtags.values_list("pk", flat=True)):
+        rows = rows.filter(hashtag__in=hashtag_pks)
     return rows.order_by("pk")
 
 
-def _drop_what_is_not_wanted(campaign: Campaign) -> None:
+def _delete_unwanted(campaign: Campaign) -> None:
     """Their votes stay, and count again when the question comes back."""
     questions = Question.objects.of_campaign(campaign)
-    same = wanted(campaign).on_outer_pair().order_by()
-    delete(questions.suggestions().filter(~Exists(same)))
+    same_pair = wanted_suggestions(campaign).on_outer_pair().order_by()
+    delete(questions.suggestions().filter(~Exists(same_pair)))
     unwanted = Q(photo__withdrawn_at__isnull=False)
     if not campaign.gold_share:
         unwanted |= Q(kind=Question.Kind.GOLD)
     if not campaign.silence_share:
         unwanted |= Q(kind=Question.Kind.SILENCE)
-    elif chosen := list(campaign.hashtags.values_list("pk", flat=True)):
-        unwanted |= Q(kind=Question.Kind.SILENCE) & ~Q(hashtag__in=chosen)
+    elif hashtag_pks := list(campaign.hashtags.values_list("pk", flat=True)):
+        unwanted |= Q(kind=Question.Kind.SILENCE) & ~Q(hashtag__in=hashtag_pks)
     delete(questions.filter(unwanted | (Q(kind=Question.Kind.GOLD) & ~has_gold_answer())))
 
 
 def _ask_suggestions(campaign: Campaign) -> int:
     existing = Question.objects.of_campaign(campaign)
     rows = (
-        wanted(campaign)
+        wanted_suggestions(campaign)
         .filter(~Exists(existing.on_outer_pair()))
         .values_list("photo_id", "hashtag_id", "confidence")
     )
     new = list(rows)
     if not new:
         return 0
-    first, edges = _bands(existing.suggestions(), [sure for *_, sure in new])
-    # What joins late has ranks behind people's fronts, too: they begin anew, or would come to it last.
+    first, edges = _bands(existing.suggestions(), [confidence for *_, confidence in new])
+    # New questions may have ranks behind people's fronts: without a reset, people would come to them last.
     Participation.objects.filter(campaign=campaign).update(front=0.0)
     count = 0
     for some in in_parts(new, CHUNK):
@@ -122,18 +124,18 @@ def _ask_suggestions(campaign: Campaign) -> int:
 
 
 def _bands(existing: QuestionQuerySet, new: list[float | None]) -> tuple[int, list[float]]:
-    """The first band of these new questions, and the two confidences that part the thirds.
+    """The first band of these new questions, and the two confidences between the thirds.
 
-    Once people have been asked, what joins gets bands of its own: among old and new together those answered
-    are no random part. Until then all are banded anew, together.
+    Once people have been asked, new questions get bands of their own: in a band of old and new ones, the
+    answered questions would not be a random sample. Until then, old and new are divided again together.
     """
     top = existing.aggregate(top=Max("band"))["top"]
     first = 0 if top is None else top // BANDS * BANDS
     latest = existing.filter(band__gte=first)
     if latest.filter(~Q(stream="") | JUDGED).exists():
         first, latest = first + BANDS, existing.none()
-    sure = [one for one in (*new, *latest.values_list("confidence", flat=True)) if one is not None]
-    edges = [float(edge) for edge in np.quantile(sure, THIRDS)] if sure else []
+    confidences = [one for one in (*new, *latest.values_list("confidence", flat=True)) if one is not None]
+    edges = [float(edge) for edge in np.quantile(confidences, THIRDS)] if confidences else []
     if edges:
         low, high = (Q(confidence__gte=edge) for edge in edges)
         latest.update(band=Case(When(high, then=first + 2), When(low, then=first + 1), default=first))
@@ -144,8 +146,9 @@ def _bands(existing: QuestionQuerySet, new: list[float | None]) -> tuple[int, li
 
 
 def _ask_silence(campaign: Campaign) -> int:
-    """Photos the model kept silent about, drawn at random, each with the hashtag it thought of first: whether
-    people find that it fits says how rightly the model was silent. As many as the share of the suggestions.
+    """Draw photos on which the model kept silent, at random, and ask about the hashtag it ranked first. How
+    often people find that it fits shows how often silence was wrong. Their number is a share of that of the
+    suggestions.
     """
     existing = Question.objects.of_campaign(campaign)
     suggestions = existing.suggestions().count()
@@ -154,23 +157,31 @@ def _ask_silence(campaign: Campaign) -> int:
         return 0
     hashtags = campaign.hashtags.all() if campaign.hashtags.exists() else Hashtag.objects.all()
     names = dict(hashtags.values_list("name", "pk"))
-    same = existing.filter(photo_id=OuterRef("photo_id"))
-    silent = Prediction.objects.of(campaign).filter(~Exists(same), hashtag=None, photo__withdrawn_at=None)
+    same_photo = existing.filter(photo_id=OuterRef("photo_id"))
+    silent = Prediction.objects.of(campaign).filter(
+        ~Exists(same_photo), hashtag=None, photo__withdrawn_at=None
+    )
     predictions = list(silent.order_by().values_list("pk", flat=True))
     CHANCE.shuffle(predictions)
     questions: list[Question] = []
     for some in in_parts(predictions, CHUNK):
         rows = silent.filter(pk__in=some).values_list("photo_id", "candidates")
-        questions += [one for photo, said in rows if (one := _first_thought(campaign, photo, said, names))]
+        questions += [
+            question
+            for photo, candidates in rows
+            if (question := _silent_suggestion(campaign, photo, candidates, names))
+        ]
         if len(questions) >= missing:
             break
     return sum(_create(campaign, part) for part in in_parts(questions[:missing], CHUNK))
 
 
-def _first_thought(
+def _silent_suggestion(
     campaign: Campaign, photo: int, candidates: list[tuple[str, float]], names: dict[str, int]
 ) -> Question | None:
-    """About the likeliest of the hashtags asked about; None where the model thought of none of them."""
+    """A question about the candidate that the model ranked first among these hashtags; None if it ranked
+    none of them.
+    """
     for name, confidence in candidates:
         if name in names:
             kind = Question.Kind.SILENCE
@@ -184,47 +195,49 @@ def _first_thought(
 
 
 def _ask_controls(campaign: Campaign) -> int:
-    """Wrong hashtags, on photos drawn at random: none that the model or the photo's author thought of."""
+    """Ask about wrong hashtags on photos drawn at random: hashtags that no model and no author thought of."""
     existing = Question.objects.of_campaign(campaign)
     suggestions = existing.suggestions().count()
     missing = math.ceil(suggestions * campaign.control_share) - existing.controls().count()
     if missing <= 0:
         return 0
     mixed_in = (Question.Kind.CONTROL, Question.Kind.SILENCE)  # nobody is asked about a photo twice
-    busy = existing.filter(kind__in=mixed_in).values("photo_id")
-    free = Prediction.objects.of(campaign).filter(photo__withdrawn_at=None).exclude(photo__in=busy)
+    photos_in_use = existing.filter(kind__in=mixed_in).values("photo_id")
+    free = Prediction.objects.of(campaign).filter(photo__withdrawn_at=None).exclude(photo__in=photos_in_use)
     photos = CHANCE.sample(list(free.values_list("photo_id", flat=True)), min(missing, free.count()))
     names = dict(Hashtag.objects.values_list("name", "pk"))
     count = 0
     for some in in_parts(photos, CHUNK // 4):
-        near = _thought_of(campaign, some)
+        possible_names = _possible_hashtags(campaign, some)
         questions = []
         for photo in some:
-            wrong = sorted(names.keys() - near[photo])
-            if wrong:
-                kind, hashtag = Question.Kind.CONTROL, names[CHANCE.choice(wrong)]
+            wrong_names = sorted(names.keys() - possible_names[photo])
+            if wrong_names:
+                kind, hashtag = Question.Kind.CONTROL, names[CHANCE.choice(wrong_names)]
                 questions.append(Question(campaign=campaign, photo_id=photo, hashtag_id=hashtag, kind=kind))
         count += _create(campaign, questions)
     return count
 
 
-def _thought_of(campaign: Campaign, photos: Iterable[int]) -> dict[int, set[str]]:
+def _possible_hashtags(campaign: Campaign, photos: Iterable[int]) -> dict[int, set[str]]:
     """Photo → the hashtags that may fit it: candidates of any model, the author's own, known answers."""
-    near: dict[int, set[str]] = {photo: set() for photo in photos}
-    predictions = Prediction.objects.filter(photo__in=near).values_list(
+    names: dict[int, set[str]] = {photo: set() for photo in photos}
+    predictions = Prediction.objects.filter(photo__in=names).values_list(
         "photo_id", "hashtag__name", "candidates"
     )
     for photo, name, candidates in predictions:
-        near[photo] |= {str(candidate[0]) for candidate in candidates} | ({name} if name else set())
-    for photo, name in AuthorHashtag.objects.filter(photo__in=near).values_list("photo_id", "name"):
-        near[photo].add(name)
-    for photo, name in GoldAnswer.objects.filter(photo__in=near).values_list("photo_id", "hashtag__name"):
-        near[photo].add(name)
-    return near
+        names[photo] |= {str(candidate[0]) for candidate in candidates} | ({name} if name else set())
+    for photo, name in AuthorHashtag.objects.filter(photo__in=names).values_list("photo_id", "name"):
+        names[photo].add(name)
+    for photo, name in GoldAnswer.objects.filter(photo__in=names).values_list("photo_id", "hashtag__name"):
+        names[photo].add(name)
+    return names
 
 
 def ask_known_answers(*, campaign: Campaign) -> int:
-    """Known answers of any campaign. What this campaign suggests itself stays in its rates."""
+    """Ask about the known answers of all campaigns. What this campaign itself suggests stays a suggestion,
+    and counts in its rates.
+    """
     if not campaign.gold_share:
         return 0
     existing = Question.objects.of_campaign(campaign).on_outer_pair()
@@ -244,8 +257,8 @@ def _create(campaign: Campaign, questions: list[Question]) -> int:
     for question in questions:
         question.rank = CHANCE.random()
         question.needed = campaign.votes_per_photo
-        settle(question, campaign)
-    # Another kind may ask the same of the photo already: it stands.
+        update_needed(question, campaign)
+    # A question of another kind may have the same photo and hashtag: it is kept.
     before = Question.objects.of_campaign(campaign).count()
     Question.objects.bulk_create(questions, ignore_conflicts=True, batch_size=500)
     _mark_shared({question.photo_id for question in questions})
@@ -259,6 +272,6 @@ def _mark_shared(photos: set[int]) -> None:
 
 
 def drop_photo(*, photo: Photo, campaign: Campaign | None = None) -> None:
-    """Nobody is asked about the photo any more, in one campaign or in any; votes given are kept."""
+    """Delete the questions about a photo, in one campaign or in all; its votes are kept."""
     questions = Question.objects.filter(photo=photo)
     delete(questions.of_campaign(campaign) if campaign else questions)

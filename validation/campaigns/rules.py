@@ -1,4 +1,4 @@
-"""The rules of a campaign that runs: which may change, and how; photos that join it; its link."""
+"""The rules of a campaign: which of them may change while it runs, and how."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
-from validation.campaigns.counts import settle_all
+from validation.campaigns.counts import update_all_needed
 from validation.campaigns.predicting import predict_again
 from validation.models import Campaign
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
-# Fields of Campaign, in the order of the form. Not the model: the questions, their streams and every rate are
-# about what one model suggested. Another model is a rival, or a campaign of its own on the same photos.
+# Fields of Campaign, in the order of the form. The model is not one of them: the questions, their streams
+# and all rates are about one model's suggestions. Another model is a rival, or gets a campaign of its own.
 RULES = (
     "votes_per_photo",
     "extra_votes",
@@ -42,13 +42,12 @@ NEED_THE_JOB = frozenset(
 
 
 class StaleRules(Exception):
-    """Somebody else changed the rules while this page was open. Nothing was saved: look at them again."""
+    """Somebody else changed the rules while this page was open. Nothing was saved: check the rules again."""
 
 
 def put_rules(campaign: Campaign, rules: dict[str, Any]) -> dict[str, Iterable[Any]]:
-    """Set fields on an unsaved campaign; returns the many-to-many ones, for after it is saved.
-
-    Raises TypeError for what is not a rule.
+    """Set fields of a campaign without saving it. Returns the many-to-many fields, which must be set after
+    it is saved. Raises TypeError for a name that is not a rule.
     """
     unknown = rules.keys() - set(RULES)
     if unknown:
@@ -64,7 +63,7 @@ def put_many(campaign: Campaign, many: dict[str, Iterable[Any]]) -> None:
 
 
 def rules_seen(campaign: Campaign) -> str:
-    """A digest of the rules as they are: a page that sends it back has seen these."""
+    """A digest of the current rules. A page sends it back to show which rules the person has seen."""
     values: list[Any] = [campaign.name, *(str(getattr(campaign, field)) for field in COLUMNS)]
     values += [sorted(getattr(campaign, field).values_list("pk", flat=True)) for field in MANY]
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
@@ -74,10 +73,10 @@ def rules_seen(campaign: Campaign) -> str:
 def change_rules(
     *, campaign: Campaign, seen: str, by: AbstractBaseUser, name: str, **rules: Any
 ) -> list[str]:
-    """Change a campaign's rules and return which ones changed; votes given stay as they are.
+    """Change a campaign's rules and return which ones changed; votes stay as they are.
 
-    What adds suggestions, rivals or questions starts the prediction again. Raises StaleRules unless `seen` is
-    rules_seen of the campaign as it is, IntegrityError for a name that is taken.
+    A change that may add suggestions, rivals or questions starts the prediction again. Raises StaleRules if
+    `seen` differs from the current rules_seen, and IntegrityError for a name that is taken.
     """
     locked = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
     if rules_seen(locked) != seen:
@@ -93,7 +92,7 @@ def change_rules(
     locked.save(update_fields=["name", *COLUMNS])
     put_many(locked, many)
     if {"votes_per_photo", "extra_votes"} & set(changed):
-        settle_all(locked)
+        update_all_needed(locked)
     if NEED_THE_JOB & set(changed):
         predict_again(campaign=locked, by=by)
     return changed

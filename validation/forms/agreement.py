@@ -1,4 +1,4 @@
-"""What the agreement pages are filtered by."""
+"""The filter of the agreement pages."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from validation.models import Campaign
 
 
 class ResultsFilter(forms.Form):
-    """What the agreement pages are about. Anything it does not know means no filter."""
+    """What the agreement pages show. Unknown values mean no filter."""
 
-    SAID = (
+    MAJORITIES = (
         ("", "Anything"),
         ("fits", "Fits"),
         ("does_not_fit", "Does not fit"),
@@ -23,10 +23,10 @@ class ResultsFilter(forms.Form):
         Campaign.objects.all(), required=False, empty_label="All campaigns", label="Campaign"
     )
     hashtag = forms.CharField(max_length=50, required=False)
-    said = forms.ChoiceField(choices=SAID, required=False, label="Most people said")
+    said = forms.ChoiceField(choices=MAJORITIES, required=False, label="Most people said")
     scene = forms.CharField(max_length=100, required=False)
     tenth = forms.IntegerField(min_value=0, max_value=BINS - 1, required=False)
-    silent = forms.BooleanField(required=False)  # what the model thought of and did not suggest
-    owed = forms.ChoiceField(choices=list(PARTIES.items()), required=False)  # to whom a disagreement is
+    silent = forms.BooleanField(required=False)  # silent suggestions instead of suggestions
+    owed = forms.ChoiceField(choices=list(PARTIES.items()), required=False)  # the party that is blamed
     won = forms.ChoiceField(choices=[("ours", "ours"), ("theirs", "theirs")], required=False)
-    against = forms.CharField(max_length=30, required=False)  # whom: a rival's or release's key
+    against = forms.CharField(max_length=30, required=False)  # the key of a rival or release

@@ -24,11 +24,11 @@ else:  # Django's own class takes no type argument
     _CampaignModelForm = forms.ModelForm
 
 
-AT_ONCE = 100  # files that are taken in while the page waits; a job takes more
+AT_ONCE = 100  # files that are taken in while the page waits; more need an intake
 
 
 class PercentField(forms.FloatField):
-    """A share that people write as a percentage: 8 is 0.08. Blank: as it was."""
+    """A share that people enter as a percentage: 8 means 0.08. Blank: unchanged."""
 
     widget = forms.NumberInput(attrs={"min": 0, "max": 100, "step": "any"})
 
@@ -44,30 +44,33 @@ class PercentField(forms.FloatField):
 
 
 class RulesForm(_CampaignModelForm):
-    """What may change while a campaign runs."""
+    """The rules that may change while a campaign runs."""
 
     min_confidence = PercentField(
         label="Least confidence, %",
-        help_text="Suggestions the model is less sure of are not asked about. 0: all.",
+        help_text="People are not asked about suggestions of a lower confidence. 0: about all.",
     )
     audit_share = PercentField(
         label="Drawn at random, %",
-        help_text="The rest is drawn where an answer teaches most: rare hashtags, unsure photos.",
+        help_text="The rest is drawn where an answer teaches most: rare hashtags and unsure photos.",
     )
     gold_share = PercentField(
         label="Known answers, %",
-        help_text=f"Mixed in unmarked. Who gets fewer than {percent(LEAST_RIGHT)} of them right is paused.",
+        help_text="Mixed in unmarked. A person who gets fewer than "
+        f"{percent(LEAST_RIGHT)} of them right is paused.",
     )
     control_share = PercentField(
         label="Wrong hashtags on purpose, %",
-        help_text="Show how readily people say yes, so that the result can be corrected for it.",
+        help_text="They show how readily people say yes, so that the result can be corrected for it.",
     )
     silence_share = PercentField(
         label="Silent suggestions, %",
-        help_text="What the model thought of but did not suggest: shows whether it is right to stay silent.",
+        help_text="Hashtags that the model ranked first but did not suggest. They show whether it is right "
+        "to stay silent.",
     )
     would_post_share = PercentField(
-        label="Asked whether they would post it, %", help_text="After the vote, and apart from it."
+        label="Asked whether they would post it, %",
+        help_text="Share of votes after which people are asked whether they would post the hashtag.",
     )
 
     class Meta:
@@ -82,14 +85,14 @@ class RulesForm(_CampaignModelForm):
             "closes_at": "Closes",
         }
         help_texts = {
-            "votes_per_photo": "People who answer about each photo. More photos tell more than more votes.",
-            "extra_votes": "One at a time on a tie or a margin of one, up to this number.",
-            "hashtags": "None chosen: all.",
-            "only_unseen": "Nobody is asked about a photo they saw in another campaign. Off: they "
-            "may be, about another hashtag. For a small crowd.",
-            "rivals": "Scored on the votes already given; nobody is asked about them.",
+            "votes_per_photo": "How many people answer about each photo. Rather add photos than votes.",
+            "extra_votes": "Requested one at a time on a tie or a margin of one, up to this number.",
+            "hashtags": "If none is chosen, people are asked about all.",
+            "only_unseen": "Nobody is asked about a photo that they saw in another campaign. When unticked, "
+            "they may be asked about another hashtag of it, which suits a small crowd.",
+            "rivals": "Scored on the votes already given. Nobody is asked about their suggestions.",
             "language": "Blank: the voter's own.",
-            "closes_at": "Blank: until somebody closes it. UTC.",
+            "closes_at": "In UTC. Blank: open until somebody closes it.",
         }
         widgets = {
             "hashtags": forms.CheckboxSelectMultiple,
@@ -129,14 +132,14 @@ class RulesForm(_CampaignModelForm):
         if mixed_in > 0.5:
             self.add_error(
                 "control_share",
-                "With the known answers and the silent suggestions that is more than half: "
-                "little would be learned.",
+                "Together with known answers and silent suggestions this is more than half: "
+                "people would answer too little about the suggestions.",
             )
         return cleaned
 
     def rules(self) -> dict[str, Any]:
-        """What create_campaign and change_rules take besides the name. A rule that was left blank stays as it
-        is, unless blank has a meaning of its own.
+        """The rules as create_campaign and change_rules take them. A rule that was left blank stays as it is,
+        unless blank has a meaning of its own.
         """
         values = {rule: self.cleaned_data[rule] for rule in RULES}
         return {
@@ -155,7 +158,7 @@ class CampaignForm(RulesForm):
         required=False,
         label="Photos of another campaign",
         empty_label="None",
-        help_text="Its votes count here too: another model can be scored at once on answers already given.",
+        help_text="Its votes count here, too: another model can be scored at once on answers already given.",
     )
     uploads = ManyFilesField(
         required=False, label="Photos", help_text=f"{WORDS}, up to {AT_ONCE} files at once."
@@ -169,7 +172,7 @@ class CampaignForm(RulesForm):
         required=False,
         label="Source",
         assume_scheme="https",
-        help_text="Where the photos come from. Shown under each of them.",
+        help_text="The page that the photos come from. It is shown under each photo.",
     )
 
     class Meta(RulesForm.Meta):
@@ -187,7 +190,8 @@ class CampaignForm(RulesForm):
         cleaned = super().clean()
         if len(cleaned.get("uploads") or []) > AT_ONCE:
             self.add_error(
-                "uploads", f"More than {AT_ONCE} files: take them in first (Campaigns, Photos taken in)."
+                "uploads",
+                f"These are more than {AT_ONCE} files: take them in first (Campaigns, Photos taken in).",
             )
         if not cleaned.get("uploads") and not cleaned.get("photos_of"):
             self.add_error("uploads", "Choose photos to upload, or another campaign to take them from.")

@@ -1,4 +1,4 @@
-"""The forms of photos that come in and of corrections."""
+"""The forms of an intake and of a correction."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ManyFilesInput(forms.ClearableFileInput):
 
 
 class ManyFilesField(forms.FileField):
-    """Any number of files; what they hold is checked where they are taken in."""
+    """Any number of files. Their content is checked when they are taken in."""
 
     widget = ManyFilesInput(attrs={"accept": "image/jpeg,image/png,image/webp,image/heic"})
 
@@ -30,7 +30,7 @@ class ManyFilesField(forms.FileField):
 
 
 class IntakeForm(forms.Form):
-    """Many photos on the same terms, from one of three places."""
+    """Many photos on the same terms, from one of three sources."""
 
     request_id = forms.UUIDField(required=False, initial=uuid4, widget=forms.HiddenInput)
     name = forms.CharField(max_length=100, help_text="So that you find it again.")
@@ -43,17 +43,20 @@ class IntakeForm(forms.Form):
         required=False,
         label="Or a zip archive",
         widget=forms.FileInput(attrs={"accept": ".zip"}),
-        help_text="Nothing is unpacked to the names inside; what is no photo is refused by name.",
+        help_text="Files that are not photos are refused and listed by name.",
     )
     folder = forms.CharField(
-        max_length=500, required=False, label="Or a folder on the server", help_text="Below its PHOTO_ROOTS."
+        max_length=500,
+        required=False,
+        label="Or a folder on the server",
+        help_text="It must be below one of the server's PHOTO_ROOTS.",
     )
     table = forms.FileField(
         required=False,
         label="Table of the files (CSV)",
         widget=forms.FileInput(attrs={"accept": ".csv,text/csv"}),
         help_text="Columns: file, hashtags (as their authors wrote them), author, source_url, licence, "
-        "licence_url, consent. Only file must be there.",
+        "licence_url, consent. Only file is required.",
     )
     campaign = forms.ModelChoiceField(
         Campaign.objects.filter(is_open=True),
@@ -87,7 +90,9 @@ class IntakeForm(forms.Form):
         archive: UploadedFile[Any] | None = self.cleaned_data["archive"]
         if archive and (archive.size or 0) > settings.MAX_ARCHIVE_BYTES:
             limit = f"{settings.MAX_ARCHIVE_BYTES / 2**20:.0f} MB"
-            raise forms.ValidationError(f"Larger than {limit}: let it be put into a folder on the server.")
+            raise forms.ValidationError(
+                f"The archive is larger than {limit}. Ask the server's administrator to put it into a folder."
+            )
         return archive
 
     def clean_uploads(self) -> list[UploadedFile[Any]]:
@@ -97,19 +102,21 @@ class IntakeForm(forms.Form):
             limit = f"{settings.MAX_PHOTO_BYTES / 2**20:.0f} MB"
             more = f" and {len(large) - 5} more" if len(large) > 5 else ""
             names = ", ".join(str(name) for name in large[:5])
-            raise forms.ValidationError(f"Larger than {limit}, so nothing was taken in: {names}{more}.")
+            raise forms.ValidationError(
+                f"Nothing was taken in, because these files are larger than {limit}: {names}{more}."
+            )
         return uploads
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         chosen = [name for name in ("uploads", "archive", "folder") if cleaned.get(name)]
         if len(chosen) != 1 and not self.errors:
-            self.add_error("uploads", "Choose photos, or an archive, or a folder: one of the three.")
+            self.add_error("uploads", "Choose either photos, an archive or a folder: one of the three.")
         return cleaned
 
 
 class CorrectionForm(forms.Form):
-    """What a photo shows: a scene class, or a hashtag alone, or neither (other)."""
+    """What a photo shows: a scene class, only a hashtag, or neither (other)."""
 
     scene = forms.ModelChoiceField(
         SceneClass.objects.all(),

@@ -1,4 +1,4 @@
-"""The forms of the voters' pages, and the one that marks a gold answer."""
+"""The forms of the voters' pages, and the form that marks a gold photo."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from django import forms
 
 from validation.models import Answer, Vote
 
-LARGEST = 2**63 - 1  # number that a database takes
-LONGEST = 3600.0  # seconds; whoever left the page open was not looking
+LARGEST = 2**63 - 1  # the largest integer that a database stores
+LONGEST = 3600.0  # seconds; a person who takes longer was not looking at the page
 
 
 def number(words: str) -> int | None:
-    """A whole number from an address or a field; None for what is none, or too long for a database."""
+    """A whole number from an address or a field; None if it is not one, or is too long for a database."""
     return int(words) if words.isdecimal() and len(words) <= 18 else None
 
 
 class VoteForm(forms.Form):
-    """A ballot: which photo and hashtag, the answer, and the page's own idempotency key."""
+    """A vote: the photo and hashtag, the answer, and the idempotency key that the page made."""
 
     photo = forms.IntegerField(min_value=1, max_value=LARGEST)
     hashtag = forms.IntegerField(min_value=1, max_value=LARGEST)
@@ -26,11 +26,11 @@ class VoteForm(forms.Form):
     request_id = forms.UUIDField()
     seconds = forms.FloatField(required=False, min_value=0)
 
-    def given(self) -> dict[str, Any]:
-        """What record_vote takes."""
-        given = {key: self.cleaned_data[key] for key in ("photo", "hashtag", "answer", "request_id")}
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of record_vote."""
+        values = {key: self.cleaned_data[key] for key in ("photo", "hashtag", "answer", "request_id")}
         seconds = self.cleaned_data["seconds"]
-        return given | {"seconds": seconds if seconds is not None and seconds <= LONGEST else None}
+        return values | {"seconds": seconds if seconds is not None and seconds <= LONGEST else None}
 
 
 class UndoForm(forms.Form):
@@ -38,7 +38,7 @@ class UndoForm(forms.Form):
 
 
 class MoreForm(forms.Form):
-    """What somebody adds to a vote: one of the two."""
+    """What a person adds to their vote: a reason, or whether they would post the hashtag."""
 
     request_id = forms.UUIDField()
     reason = forms.ChoiceField(choices=[pair for pair in Vote.Reason.choices if pair[0]], required=False)
@@ -47,17 +47,17 @@ class MoreForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if bool(cleaned.get("reason")) == bool(cleaned.get("would_post")):
-            raise forms.ValidationError("Exactly one of reason and would_post.")
+            raise forms.ValidationError("Send exactly one of reason and would_post.")
         return cleaned
 
-    def said(self) -> tuple[str, bool | None]:
-        """Why it does not fit, and whether the person would post it: one of the two is said."""
+    def values(self) -> tuple[str, bool | None]:
+        """Why the hashtag does not fit, and whether the person would post it. One of the two has a value."""
         words = {"yes": True, "no": False}
         return self.cleaned_data["reason"], words.get(self.cleaned_data["would_post"])
 
 
 class GoldForm(forms.Form):
-    """A known answer: which photo and hashtag, and whether it fits; "unknown" takes the mark away."""
+    """A known answer: the photo and hashtag, and whether it fits; "unknown" removes the mark."""
 
     photo = forms.IntegerField(min_value=1, max_value=LARGEST)
     hashtag = forms.IntegerField(min_value=1, max_value=LARGEST)

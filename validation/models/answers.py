@@ -1,4 +1,4 @@
-"""What each answer to a question means. Whatever counts votes asks here, conditions in SQL included."""
+"""What each answer to a question means. All code that counts votes uses this table, in SQL, too."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.utils.translation import gettext_noop
 
 
 class Answer(models.TextChoices):
-    """The answers to: does this hashtag fit this photo? What each counts as is said in MEANINGS."""
+    """The answers to: does this hashtag fit this photo? MEANINGS says what each counts as."""
 
     FITS = "fits", "fits"
     DOES_NOT_FIT = "does_not_fit", "does not fit"
@@ -22,7 +22,9 @@ class Answer(models.TextChoices):
 
     @property
     def is_judgement(self) -> bool:
-        """Whether it speaks for or against the hashtag. What does neither is in no rate and fills no seat."""
+        """Whether it speaks for or against the hashtag. An answer that does neither counts in no rate, and is
+        not one of the answers that a question needs.
+        """
         return self.fits is not None
 
     @property
@@ -39,7 +41,7 @@ class Answer(models.TextChoices):
 
     @property
     def counter(self) -> str:
-        """The column of AnswerCounts that a vote with this answer adds one to."""
+        """The column of AnswerCounts in which this answer is counted."""
         return COUNTERS[self.fits]
 
 
@@ -95,7 +97,7 @@ WITH_REASON = [answer for answer in Answer if answer.takes_reason]
 
 
 class AnswerCounts(models.Model):
-    """How many votes of each sort a row stands for: those of one question, or of one person."""
+    """How many votes of each kind were given: on one question, or by one person."""
 
     fits = models.PositiveIntegerField(default=0)
     does_not_fit = models.PositiveIntegerField(default=0)
@@ -106,7 +108,7 @@ class AnswerCounts(models.Model):
 
     @property
     def answers(self) -> int:
-        """Skips left out."""
+        """Without skips."""
         return self.fits + self.does_not_fit
 
     @property
@@ -114,11 +116,11 @@ class AnswerCounts(models.Model):
         return self.answers + self.skips
 
     def add(self, answer: Answer, step: int) -> None:
-        """Count one vote more (+1) or less (−1); does not save."""
+        """Add one vote (+1) or remove one (−1), without saving."""
         setattr(self, answer.counter, max(0, getattr(self, answer.counter) + step))
 
 
-# The same in SQL, of rows with AnswerCounts.
+# The same in SQL, for rows with AnswerCounts.
 ANSWERS = F("fits") + F("does_not_fit")
 VOTES_GIVEN = ANSWERS + F("skips")
 JUDGED = Q(fits__gt=0) | Q(does_not_fit__gt=0)

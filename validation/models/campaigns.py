@@ -1,4 +1,4 @@
-"""What people are asked: campaigns, what models predict, and the questions made of it."""
+"""Campaigns and their rules."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ SHARE = (MinValueValidator(0.0), MaxValueValidator(1.0))
 
 class CampaignQuerySet(models.QuerySet["Campaign"]):
     def with_photo_counts(self) -> CampaignQuerySet:
-        # Not Count("photos"): that groups by all a campaign's columns, which took 200 ms for 10,000 photos.
-        inside: Any = Campaign.photos.through.objects.filter(campaign_id=OuterRef("pk")).order_by()
-        counted = inside.values("campaign_id").annotate(n=Count("pk")).values("n")
-        return self.annotate(photo_count=Coalesce(models.Subquery(counted), 0)).order_by("-created_at", "-pk")
+        # Not Count("photos"): that groups by all columns of a campaign and took 200 ms for 10,000 photos.
+        photos: Any = Campaign.photos.through.objects.filter(campaign_id=OuterRef("pk")).order_by()
+        counts = photos.values("campaign_id").annotate(n=Count("pk")).values("n")
+        return self.annotate(photo_count=Coalesce(models.Subquery(counts), 0)).order_by("-created_at", "-pk")
 
     def taking_votes(self) -> CampaignQuerySet:
         return self.filter(Q(closes_at=None) | Q(closes_at__gt=timezone.now()), is_open=True)
@@ -43,23 +43,24 @@ class Campaign(models.Model):
     photos = models.ManyToManyField(Photo, related_name="campaigns")
     # Other models, scored on the votes already given; nobody is asked about them.
     rivals = models.ManyToManyField(TrainedModel, related_name="scored_in", blank=True)
-    hashtags = models.ManyToManyField(Hashtag, related_name="campaigns", blank=True)  # none: all
+    hashtags = models.ManyToManyField(Hashtag, related_name="campaigns", blank=True)  # none chosen: all
     min_confidence = models.FloatField(default=0.0, validators=SHARE)
     votes_per_photo = models.PositiveIntegerField(default=3)
     extra_votes = models.PositiveSmallIntegerField(default=2)  # asked for where people disagree
-    audit_share = models.FloatField(default=0.5, validators=SHARE)  # drawn at random, not where it teaches
+    audit_share = models.FloatField(default=0.5, validators=SHARE)  # drawn at random: the audit stream
     gold_share = models.FloatField(default=0.08, validators=SHARE)
     control_share = models.FloatField(default=0.05, validators=SHARE)
-    # Hashtags that the model thought of and did not suggest.
+    # Silent suggestions: hashtags that the model ranked first but did not suggest.
     silence_share = models.FloatField(default=0.05, validators=SHARE)
     would_post_share = models.FloatField(default=0.1, validators=SHARE)  # asked after a vote
-    # Nobody is asked about a photo they saw in another campaign. Off: they may be, about another hashtag.
+    # Nobody is asked about a photo that they saw in another campaign. If off, they may be asked about another
+    # hashtag of it.
     only_unseen = models.BooleanField(default=True)
     audience = models.CharField(max_length=10, choices=Audience, default=Audience.MEMBERS)
-    link_version = models.PositiveIntegerField(default=1)  # a new one makes the links given out worthless
+    link_version = models.PositiveIntegerField(default=1)  # a new version makes earlier links invalid
     language = models.CharField(max_length=10, blank=True)  # blank: the voter's own
     closes_at = models.DateTimeField(null=True, blank=True)
-    is_public = models.BooleanField(default=False)  # its result may be read by whoever has that link
+    is_public = models.BooleanField(default=False)  # anybody with the public link may read its result
     is_open = models.BooleanField(default=True)
     job = models.OneToOneField(Job, models.PROTECT, null=True, blank=True, related_name="campaign")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)

@@ -15,5 +15,5 @@ class PairQuerySet(models.QuerySet[Row]):
         return self.filter(photo_id=photo_id, hashtag_id=hashtag_id)
 
     def on_outer_pair(self) -> Self:
-        """In a subquery: about the photo and hashtag of the row around it."""
+        """In a subquery: rows about the photo and hashtag of the outer row."""
         return self.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))

@@ -1,4 +1,4 @@
-"""Who votes: guests, how much each has answered in a campaign, and how each stands."""
+"""People who vote: guests, what each person answered in a campaign, and their standing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from validation.models.campaigns import Campaign
 
 
 class Guest(models.Model):
-    """Somebody who came by a campaign's link, without an account: a user who cannot sign in anywhere else."""
+    """Somebody who came by a campaign's link, without an account: a user who cannot sign in elsewhere."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, related_name="guest")
     campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="guests")
@@ -26,16 +26,16 @@ class Guest(models.Model):
 
 
 class Participation(AnswerCounts):
-    """One person in one campaign, counted vote by vote: pages need not count a million votes."""
+    """One person in one campaign. Counts are updated with every vote, so that pages need not count votes."""
 
     person = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="participations")
     campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="participations")
     fast = models.PositiveIntegerField(default=0)  # answers faster than anybody can look
-    gold = models.PositiveIntegerField(default=0)  # known answers given, skips apart
+    gold = models.PositiveIntegerField(default=0)  # answers to gold questions, without skips
     gold_right = models.PositiveIntegerField(default=0)
-    control = models.PositiveIntegerField(default=0)  # wrong hashtags shown on purpose, skips apart
+    control = models.PositiveIntegerField(default=0)  # answers to controls, without skips
     control_fits = models.PositiveIntegerField(default=0)
-    # Rank below which nothing was open for this person, when last seen.
+    # The rank below which nothing was open for this person when they last got questions.
     front = models.FloatField(default=0.0)
     last_at = models.DateTimeField(auto_now=True)
 
@@ -50,12 +50,12 @@ class Participation(AnswerCounts):
 
 
 class Standing(models.Model):
-    """How somebody stands who was paused, or whose votes were set aside. Nobody's row: in good standing."""
+    """Whether a person is paused, or their votes are set aside. No row: in good standing."""
 
     person = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, related_name="standing")
     is_paused = models.BooleanField(default=False)
     is_set_aside = models.BooleanField(default=False)
-    is_trusted = models.BooleanField(default=False)  # by an admin: never paused by itself again
+    is_trusted = models.BooleanField(default=False)  # an admin's decision: never paused automatically again
     reason = models.CharField(max_length=200, blank=True)
     changed_at = models.DateTimeField(auto_now=True)
     history = HistoricalRecords()

@@ -1,4 +1,4 @@
-"""New photos: where they came from, on what terms, and whether they may still be shown."""
+"""New photos: their source, their terms, and whether they may still be shown."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from mapping.models import Hashtag
 
 class PhotoQuerySet(models.QuerySet["Photo"]):
     def shown(self) -> PhotoQuerySet:
-        """Without those that were withdrawn."""
+        """Without withdrawn photos."""
         return self.filter(withdrawn_at=None)
 
 
 class Photo(models.Model):
-    """A new photo, stored once under its hash, with who made it and on what terms.
+    """A new photo, stored once under its hash, with its author and terms.
 
-    A withdrawn photo keeps its row, so that the same file is known when it comes again; its pixels are gone.
+    A withdrawn photo keeps its row, so that the same file is recognised if it comes again. Its pixels are
+    deleted.
     """
 
     class Consent(models.TextChoices):
@@ -33,7 +34,7 @@ class Photo(models.Model):
     sha256 = models.CharField(max_length=64, unique=True)
     file = models.FileField(max_length=200)  # for a desktop
     small = models.FileField(max_length=200, blank=True)  # for a phone; blank: as `file`
-    name = models.CharField(max_length=200)  # as it was called when it came in
+    name = models.CharField(max_length=200)  # of the file that was taken in
     width = models.PositiveIntegerField()
     height = models.PositiveIntegerField()
     phash = models.BigIntegerField(null=True, blank=True, db_index=True)  # perceptual hash, 64 bits
@@ -63,7 +64,7 @@ class Photo(models.Model):
 
 
 class AuthorHashtag(models.Model):
-    """A hashtag that the photo's author put on it, as it was written; popular or not."""
+    """A hashtag that the photo's author gave it, whether or not it is one of ours."""
 
     photo = models.ForeignKey(Photo, models.CASCADE, related_name="author_hashtags")
     name = models.CharField(max_length=100)  # without #, in lower case
@@ -78,7 +79,7 @@ class AuthorHashtag(models.Model):
 
 
 class Intake(models.Model):
-    """Many files that come in together, on the same terms: an upload, an archive, a folder."""
+    """Many files taken in together on the same terms: an upload, an archive or a folder."""
 
     class Kind(models.TextChoices):
         UPLOAD = "upload", "uploaded files"
@@ -87,7 +88,7 @@ class Intake(models.Model):
 
     name = models.CharField(max_length=100)
     kind = models.CharField(max_length=10, choices=Kind)
-    path = models.CharField(max_length=500)  # the folder, or where what was uploaded waits
+    path = models.CharField(max_length=500)  # the folder, or where the uploaded archive is stored
     campaign = models.ForeignKey(
         "validation.Campaign", models.SET_NULL, null=True, blank=True, related_name="intakes"
     )  # gets the photos once they are in
@@ -96,7 +97,7 @@ class Intake(models.Model):
     licence = models.CharField(max_length=100, blank=True)
     licence_url = models.URLField(max_length=500, blank=True)
     consent = models.CharField(max_length=10, choices=Photo.Consent, blank=True)
-    near_duplicates = models.BooleanField(default=False)  # shall the campaign get those, too?
+    near_duplicates = models.BooleanField(default=False)  # whether the campaign gets those, too
     job = models.OneToOneField(Job, models.PROTECT, null=True, blank=True, related_name="intake")
     request_id = models.UUIDField(null=True, unique=True)  # the form's idempotency key
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
@@ -113,7 +114,7 @@ class Intake(models.Model):
 
 
 class IntakeFile(models.Model):
-    """What became of one file of an intake. An interrupted intake goes on with those that still wait."""
+    """The outcome of one file of an intake. An interrupted intake continues with the files that wait."""
 
     class State(models.TextChoices):
         WAITING = "waiting", "waiting"
@@ -124,10 +125,10 @@ class IntakeFile(models.Model):
 
     intake = models.ForeignKey(Intake, models.CASCADE, related_name="files")
     name = models.CharField(max_length=500)  # its path inside the folder or archive
-    terms = models.JSONField(default=dict)  # of this file alone: author, licence …, hashtags
+    terms = models.JSONField(default=dict)  # of this file alone: author, licence, hashtags and so on
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)
     reason = models.CharField(max_length=300, blank=True)
-    begun = models.PositiveSmallIntegerField(default=0)  # how often it was opened after somebody died
+    begun = models.PositiveSmallIntegerField(default=0)  # how often it was opened after a crash
     photo = models.ForeignKey(Photo, models.SET_NULL, null=True, blank=True, related_name="intake_files")
 
     class Meta:
@@ -145,7 +146,7 @@ class IntakeFile(models.Model):
 
 
 class Correction(models.Model):
-    """What a photo should have been called, decided by somebody after people disagreed with a model."""
+    """What somebody decided that a photo shows, after people disagreed with a model."""
 
     photo = models.OneToOneField(Photo, models.CASCADE, related_name="correction")
     hashtag = models.ForeignKey(Hashtag, models.PROTECT, null=True, blank=True)  # null: other

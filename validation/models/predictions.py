@@ -17,24 +17,24 @@ from validation.models.photos import Photo
 class PredictionQuerySet(PairQuerySet["Prediction"]):
     def of(self, campaign: Campaign) -> Self:
         """What the campaign's model says about the campaign's photos."""
-        # Past the table of photos, which tells nothing here: half the time with 100,000.
-        inside = Campaign.photos.through.objects.filter(
+        # Without a join to the table of photos, which is not needed: halves the time for 100,000 photos.
+        photos = Campaign.photos.through.objects.filter(
             photo_id=OuterRef("photo_id"), campaign_id=campaign.pk
         )
-        return self.filter(Exists(inside), model_id=campaign.model_id)
+        return self.filter(Exists(photos), model_id=campaign.model_id)
 
     def of_any_campaign(self) -> Self:
-        inside = Campaign.photos.through.objects.filter(
+        photos = Campaign.photos.through.objects.filter(
             photo_id=OuterRef("photo_id"), campaign__model_id=OuterRef("model_id")
         )
-        return self.filter(Exists(inside))
+        return self.filter(Exists(photos))
 
     def suggested(self) -> Self:
         return self.filter(hashtag__isnull=False)
 
 
 class Prediction(models.Model):
-    """What one model says about one photo; no hashtag means it keeps silent, and reason says why."""
+    """What one model says about one photo. Without a hashtag the model is silent, and `reason` says why."""
 
     photo = models.ForeignKey(Photo, models.CASCADE, related_name="predictions")
     model = models.ForeignKey(TrainedModel, models.CASCADE, related_name="predictions")
@@ -42,7 +42,8 @@ class Prediction(models.Model):
     confidence = models.FloatField(null=True, blank=True)
     reason = models.CharField(max_length=200, blank=True)
     candidates = models.JSONField(default=list)
-    # The scene class the photo looks most like, where the model can tell: which mapping row it came by.
+    # The scene class that the photo looks most like, if the model tells scene classes apart. It shows which
+    # row of the mapping led to the hashtag.
     scene_class = models.ForeignKey(SceneClass, models.SET_NULL, null=True, blank=True, related_name="+")
     scene_confidence = models.FloatField(null=True, blank=True)
 

@@ -1,4 +1,4 @@
-"""What people are asked, made of what models predict, and known answers."""
+"""Questions, which are made from predictions, known answers, and leases of questions."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from validation.models.photos import Photo
 
 class GoldAnswerQuerySet(PairQuerySet["GoldAnswer"]):
     def shown(self) -> Self:
-        """Without those on photos that were withdrawn."""
+        """Without known answers on withdrawn photos."""
         return self.filter(photo__withdrawn_at=None)
 
 
 class GoldAnswer(models.Model):
-    """A photo and a hashtag whose answer is known: mixed in quietly, it shows who looks."""
+    """A photo and a hashtag whose answer is known. Mixed in unmarked, it shows who looks carefully."""
 
     photo = models.ForeignKey(Photo, models.CASCADE, related_name="gold_answers")
     hashtag = models.ForeignKey(Hashtag, models.PROTECT, related_name="gold_answers")
@@ -68,7 +68,7 @@ class QuestionQuerySet(PairQuerySet["Question"]):
         return self.filter(~JUDGED)
 
     def with_gold_answer(self) -> Self:
-        """Of kind gold, and suggestions whose answer is known."""
+        """Questions of the kind gold, and suggestions whose answer is known."""
         return self.filter(has_gold_answer())
 
     def without_gold_answer(self) -> Self:
@@ -81,11 +81,11 @@ def has_gold_answer() -> Exists:
 
 
 class Question(AnswerCounts):
-    """A photo and a hashtag that a campaign asks about, with how the votes on the two stand.
+    """A photo and a hashtag that a campaign asks about, with the counts of its votes.
 
-    The counts are of all votes on this photo and hashtag that count, whichever campaign they were given in.
-    Everybody takes what is open in the order of `rank`, which is random: of one stratum (hashtag, band,
-    shared) what is answered is a random sample at every moment, and few are ever half answered.
+    All votes on this photo and hashtag are counted that are not set aside, from any campaign. Everybody
+    gets open questions in the order of `rank`, which is random. Therefore the answered questions of a
+    stratum (hashtag, band, shared) are a random sample at any time, and few have only some of their answers.
     """
 
     class Kind(models.TextChoices):
@@ -103,17 +103,17 @@ class Question(AnswerCounts):
     photo = models.ForeignKey(Photo, models.CASCADE, related_name="questions")
     hashtag = models.ForeignKey(Hashtag, models.PROTECT, related_name="questions")
     kind = models.CharField(max_length=10, choices=Kind)
-    stream = models.CharField(max_length=6, choices=Stream, blank=True)  # by which it was first drawn
+    stream = models.CharField(max_length=6, choices=Stream, blank=True)  # that first drew it
     confidence = models.FloatField(null=True, blank=True)  # of the model
-    # Third of the confidences, 0 the unsure; 3 to 5 of photos that joined once people were asked, and so on.
+    # Which third of the confidences; 0 is the lowest. 3 to 5 for photos added after voting began, and so on.
     band = models.PositiveSmallIntegerField(default=0)
-    # Another campaign asks about the same. Its answers count here too, and where two models agree is no
-    # random part: a stratum of its own.
+    # Another campaign asks about the same pair, and its answers count here, too. Photos on which two models
+    # agree are no random sample, so they form a stratum of their own.
     shared = models.BooleanField(default=False)
     rank = models.FloatField()  # uniform on [0, 1), drawn once
-    needed = models.PositiveIntegerField()  # answers; more where people disagree
-    is_done = models.BooleanField(default=False)  # as many answers as needed
-    answered_at = models.DateTimeField(null=True, blank=True)  # the first answer
+    needed = models.PositiveIntegerField()  # number of answers; more where people disagree
+    is_done = models.BooleanField(default=False)  # it has as many answers as needed
+    answered_at = models.DateTimeField(null=True, blank=True)  # time of the first answer
 
     objects = QuestionQuerySet.as_manager()
 
@@ -147,7 +147,7 @@ class QuestionLeaseQuerySet(models.QuerySet["QuestionLease"]):
 
 
 class QuestionLease(models.Model):
-    """A question handed out to one person. It counts as an answer to come until it ends, by itself."""
+    """A question handed out to one person. Until the lease expires, it counts as an expected answer."""
 
     question = models.ForeignKey(Question, models.CASCADE, related_name="leases")
     person = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="question_leases")

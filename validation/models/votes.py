@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 class VoteQuerySet(PairQuerySet["Vote"]):
     def about(self, predictions: PredictionQuerySet) -> Self:
-        """The votes on these photos and hashtags, whichever model they were asked with."""
+        """The votes on these photos and hashtags, whichever model had suggested them."""
         return self.filter(Exists(predictions.on_outer_pair()))
 
     def judgements(self) -> Self:
@@ -31,7 +31,7 @@ class VoteQuerySet(PairQuerySet["Vote"]):
         return self.filter(answer__in=JUDGEMENTS)
 
     def counting(self) -> Self:
-        """Without those that were set aside with the person who gave them."""
+        """Without votes that are set aside."""
         return self.filter(set_aside=False)
 
 
@@ -52,10 +52,10 @@ class Vote(models.Model):
         Campaign, models.SET_NULL, null=True, blank=True, related_name="votes"
     )
     answer = models.CharField(max_length=12, choices=Answer)
-    reason = models.CharField(max_length=12, choices=Reason, blank=True)  # of who says it does not fit
-    would_post = models.BooleanField(null=True, blank=True)  # asked apart, and only sometimes
+    reason = models.CharField(max_length=12, choices=Reason, blank=True)  # why the hashtag does not fit
+    would_post = models.BooleanField(null=True, blank=True)  # asked after some votes only
     seconds = models.FloatField(null=True, blank=True)  # from seeing the photo to answering
-    set_aside = models.BooleanField(default=False)  # with the person who gave it; counts nowhere
+    set_aside = models.BooleanField(default=False)  # counts nowhere, like all votes of this person
     request_id = models.UUIDField(default=uuid.uuid4, unique=True)  # the browser's idempotency key
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -86,8 +86,8 @@ class Vote(models.Model):
 
 
 class TakenBack(models.Model):
-    """The idempotency key of a vote that was taken back: sent twice over a bad line, one copy may arrive
-    after the undo, and must not bring the vote back.
+    """The idempotency key of a vote that was taken back. If the vote was sent twice over a bad connection,
+    the second copy may arrive after the undo and must not restore the vote.
     """
 
     request_id = models.UUIDField(unique=True)

@@ -1,4 +1,4 @@
-"""What a photo should have been called, decided by somebody, and how such photos reach training."""
+"""Corrections: what people decided that a photo shows, and the photo set made of them for training."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ log = logging.getLogger(__name__)
 
 
 class StaleCorrection(Exception):
-    """Somebody else has decided about this photo meanwhile. Nothing was changed: look at it again."""
+    """Somebody else has decided about this photo meanwhile. Nothing was changed: check their decision."""
 
 
 @transaction.atomic
 def correct(
     *, photo: Photo, by: AbstractBaseUser, scene: SceneClass | None, hashtag: Hashtag | None, seen: int | None
 ) -> Correction:
-    """Decide what the photo shows. With a scene class its hashtag is what the newest release says of it, so
-    that the two cannot disagree; without one the photo corrects figures, but cannot be trained on.
+    """Decide what the photo shows. A scene class gets the hashtag that the newest release gives it, so that
+    the two cannot disagree. Without a scene class the photo corrects figures, but cannot be trained on.
 
-    `seen` is the number of the correction's history row that the page showed, None for none. Raises
-    StaleCorrection if another one is the newest.
+    `seen` is the id of the correction's history row that the page showed; None if there was none. Raises
+    StaleCorrection if there is a newer one.
     """
     Photo.objects.select_for_update(of=("self",)).get(pk=photo.pk)
     newest = Correction.history.filter(photo=photo).order_by("-history_id").first()
@@ -60,37 +60,37 @@ def _hashtag_of(scene: SceneClass) -> Hashtag | None:
 
 
 def trainable() -> QuerySet[Correction]:
-    """Corrections that say which scene class a photo is of, and whose pixels are still here."""
+    """Corrections with a scene class whose photo has not been withdrawn."""
     rows = Correction.objects.filter(scene_class__isnull=False, photo__withdrawn_at=None)
     return rows.select_related("photo", "scene_class").order_by("pk")
 
 
 def make_photo_set(*, name: str, by: AbstractBaseUser) -> tuple[PhotoSet, list[Photo]]:
-    """Register the corrected photos as a photo set, sorted by scene class, copied: what becomes of a campaign
-    changes no photo set. Photos that are withdrawn everywhere go from there, too.
+    """Register the corrected photos as a photo set, sorted by scene class. The photos are copied, so that no
+    later change of a campaign changes the photo set. Only a withdrawn photo is deleted there, too.
 
-    Returns also the photos that are left out, because their file is gone. Raises NameTaken, and ValueError
-    without such photos.
+    Also returns the photos that were left out because their file is missing. Raises NameTaken, and ValueError
+    if there are no corrected photos.
     """
     rows = list(trainable())
     if not rows:
-        raise ValueError("No correction says which scene class a photo is of.")
+        raise ValueError("No correction names a scene class.")
     folder = _folder() / uuid4().hex
     try:
         missing = [row.photo for row in rows if not _copy(row, folder)]
         if len(missing) == len(rows):
-            raise ValueError("The files of all corrected photos are gone from the storage.")
+            raise ValueError("The files of all corrected photos are missing from the storage.")
         photo_set = register_folder(name=name, folder=folder, by=by)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     for photo in Photo.objects.filter(correction__in=rows, withdrawn_at__isnull=False):
-        delete_copies(photo)  # withdrawn while it was copied
+        delete_copies(photo)  # withdrawn while it was being copied
     return photo_set, missing
 
 
 def _copy(row: Correction, folder: Path) -> bool:
-    """False if the photo's file is gone."""
+    """False if the photo's file is missing."""
     assert row.scene_class
     place = folder / row.scene_class.key / f"{row.photo.sha256}.jpg"
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -107,12 +107,12 @@ def _folder() -> Path:
 
 
 def has_copies(photo: Photo) -> bool:
-    """Whether a photo set of corrected photos holds this one."""
+    """Whether a photo set of corrected photos contains this photo."""
     return any(_folder().rglob(f"{photo.sha256}.jpg"))
 
 
 def delete_copies(photo: Photo) -> None:
-    """Take a withdrawn photo out of the photo sets of corrected photos; `has_copies` tells if it failed."""
+    """Delete a withdrawn photo from the photo sets of corrected photos; `has_copies` tells if that failed."""
     try:
         forget_photo(folder=_folder(), name=f"{photo.sha256}.jpg")
     except OSError:

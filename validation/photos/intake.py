@@ -1,7 +1,9 @@
-"""Many photos come in together: uploaded files, a zip archive, a folder on the server; a table may say more.
+"""Intakes: many photos at once, from uploaded files, a zip archive or a folder on the server.
 
-A job takes them one by one. What became of each file is in its own row, written with the photo, so that an
-interrupted intake goes on where it stopped and every refusal is named.
+A table may give the terms of single files.
+
+A job takes the files in one by one. The outcome of each file is in its own row, written with the photo.
+So an interrupted intake continues where it stopped, and every refused file has a reason.
 """
 
 from __future__ import annotations
@@ -23,10 +25,10 @@ from jobs.lease import Busy, JobError, Lease
 from jobs.models import Job
 from validation.campaigns import acts
 from validation.models import AuthorHashtag, Campaign, Intake, IntakeFile, Photo
-from validation.photos.intake_sources import MOST_FILES, Archive, Folder, Found, Source, allowed_folder
+from validation.photos.intake_sources import MOST_FILES, Archive, Folder, Listing, Source, allowed_folder
 from validation.photos.intake_table import TERMS, Terms, read_table
 from validation.photos.intake_table import TableError as TableError
-from validation.photos.similar import Known
+from validation.photos.similar import Hashes
 from validation.photos.store import PhotoRefused, StorageFailure, receive, remove
 
 if TYPE_CHECKING:
@@ -35,11 +37,11 @@ if TYPE_CHECKING:
 
 INTAKE = "validation.intake"
 JUNK = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|Thumbs\.db$|desktop\.ini$|\._)")
-GIVEN_UP = "given up: what was uploaded has been deleted"
-MISSING = "named in the table, but not there"
-MOST_DEATHS = 2  # of the program at one file, after a first one that may have been at any
-DEADLY = "taking it in ended the program more than once"
-# What a disk or a mount says when it is at fault; a file that may not be read says something else.
+GIVEN_UP = "given up: the upload has been deleted"
+MISSING = "named in the table, but not among the files"
+MOST_DEATHS = 2  # crashes at one file, after a first crash that may have been at any file
+DEADLY = "taking it in crashed the program more than once"
+# What a disk or a mount reports when it is at fault; a file that may not be read reports something else.
 FAILED_DISK = {
     errno.EIO,
     errno.ESTALE,
@@ -53,14 +55,14 @@ State = IntakeFile.State
 
 
 class SentAlready(Exception):
-    """The form was sent before, and began `intake`. Nothing was done for this copy."""
+    """This form was sent before and started `intake`. This copy of it did nothing."""
 
     def __init__(self, intake: Intake) -> None:
         super().__init__(str(self.__doc__))
         self.intake = intake
 
 
-# --- starting one -----------------------------------------------------------------------------
+# --- starting an intake -----------------------------------------------------------------------
 
 
 def start(
@@ -76,14 +78,14 @@ def start(
     request_id: UUID | None = None,
     **terms: str,
 ) -> Intake:
-    """An intake of one of the three, and the job that takes it in. `table` says more of single files.
+    """Create an intake from one of the three sources, and its job. `table` has terms of single files.
 
-    Raises ValueError unless exactly one source is given, TableError for a table that cannot be read,
-    SentAlready for a request id that is known. Whatever it raises, nothing of what was sent is kept.
+    Raises ValueError unless there is exactly one source, TableError for a table that cannot be read, and
+    SentAlready for a request id that was used before. After an error none of the sent files is kept.
     """
     files = [file for file in uploads if not is_junk(file.name or "")]
     if bool(files) + bool(archive) + bool(folder) != 1:
-        raise ValueError("Choose files, or an archive, or a folder: one of them.")
+        raise ValueError("Choose either files, an archive or a folder.")
     table_terms = read_table(table) if table else {}
     intake = Intake(
         name=name,
@@ -109,7 +111,7 @@ def start(
 
 
 def is_junk(name: str) -> bool:
-    """What systems lay beside photos: no photo, and no row of an intake."""
+    """Whether it is a file that operating systems put beside photos; an intake has no row for it."""
     return bool(JUNK.search(name))
 
 
@@ -136,7 +138,7 @@ def _store(
     if table:
         table.seek(0)
         default_storage.save(_table_name(intake), table)
-    rows: list[Found] = []
+    rows: list[Listing] = []
     for number, file in enumerate(files):
         stored = default_storage.save(f"{_place(intake)}/{number}", file)
         rows.append((file.name or f"file {number + 1}", {"stored": stored}))
@@ -152,7 +154,7 @@ def _table_name(intake: Intake) -> str:
 
 
 def _uploads(intake: Intake) -> list[str]:
-    """What was uploaded only to be taken in, as far as it is still there."""
+    """Names of the files that were uploaded for this intake and are still stored."""
     try:
         _, names = default_storage.listdir(_place(intake))
     except FileNotFoundError:
@@ -162,8 +164,8 @@ def _uploads(intake: Intake) -> list[str]:
 
 @transaction.atomic
 def give_up(*, intake: Intake) -> bool:
-    """Delete what was uploaded and has not been taken in: the originals carry their metadata. What was taken
-    in stays. False while the job works, or if nothing is left to delete.
+    """Delete uploaded files that have not been taken in, because originals contain metadata. Photos already
+    taken in stay. False while the job is live, or if there is nothing to delete.
     """
     job = Job.objects.select_for_update(of=("self",)).get(pk=intake.job_id) if intake.job_id else None
     if job is None or job.is_live:
@@ -175,7 +177,7 @@ def give_up(*, intake: Intake) -> bool:
 
 
 def archives_with(photo: Photo) -> list[Intake]:
-    """Intakes that wait for another try and whose archive holds the photo's original."""
+    """Unfinished intakes whose archive contains the photo's original."""
     rows = Intake.objects.filter(kind=Intake.Kind.ARCHIVE, files__photo=photo).distinct()
     return [row for row in rows if default_storage.exists(row.path)]
 
@@ -184,9 +186,9 @@ def archives_with(photo: Photo) -> list[Intake]:
 
 
 def take_all_in(lease: Lease) -> None:
-    """The job "validation.intake": list the files, take in those that wait, then tell the campaign.
+    """The job "validation.intake": list the files, take them in, and add the photos to the campaign.
 
-    A failure of the storage is no fault of a photo: the originals stay, and the job waits and tries again.
+    A failure of the storage is not a fault of a photo: the originals stay, and the job tries again later.
     """
     intake = Intake.objects.select_related("campaign", "created_by").get(job=lease.job)
     try:
@@ -205,35 +207,36 @@ def _take_in_files(lease: Lease, intake: Intake) -> None:
         waiting = intake.files.filter(state=State.WAITING).order_by("pk")
         total = intake.files.count()
         done = total - waiting.count()
-        known, last = Known(), 0
+        hashes, last = Hashes(), 0
         while some := list(waiting.filter(pk__gt=last)[:100]):
             for file in some:
-                _take_one(lease, intake, file, source, known)
+                _take_one(lease, intake, file, source, hashes)
                 done, last = done + 1, file.pk
                 lease.beat(done, total, "Taking photos in")
     with lease.long_step():
-        _tell_campaign(intake)
-        if left := remove(_uploads(intake)):
+        _add_to_campaign(intake)
+        if leftovers := remove(_uploads(intake)):
             raise JobError(
-                f"{len(left)} of the uploaded files could not be deleted.", "Retry: it tries again."
+                f"{len(leftovers)} of the uploaded files could not be deleted.",
+                "Retry to delete them.",
             )
 
 
-def _tell_campaign(intake: Intake) -> None:
+def _add_to_campaign(intake: Intake) -> None:
     if intake.campaign:
         photos = Photo.objects.shown().filter(intake_files__in=_for_campaign(intake))
         acts.add_photos(campaign=intake.campaign, photos=photos.distinct(), by=intake.created_by)
 
 
-def _take_one(lease: Lease, intake: Intake, file: IntakeFile, source: Source, known: Known) -> None:
-    if lease.job.attempts > 1:  # somebody died, and what ends the program leaves no other sign
+def _take_one(lease: Lease, intake: Intake, file: IntakeFile, source: Source, hashes: Hashes) -> None:
+    if lease.job.attempts > 1:  # a worker died; a file that crashes it leaves no other trace
         with lease.fenced():
             IntakeFile.objects.filter(pk=file.pk).update(begun=file.begun + 1)
     with lease.long_step():
         state, reason, photo = _receive(intake, file, source)
     with lease.fenced():
         if photo is not None and state == State.TAKEN and photo.phash is not None:
-            near = known.nearest(photo.phash, before=photo.pk)
+            near = hashes.nearest(photo.phash, before=photo.pk)
             if near is not None:
                 state = State.SIMILAR
                 Photo.objects.filter(pk=photo.pk).update(near_duplicate_of=near)
@@ -245,12 +248,12 @@ def _take_one(lease: Lease, intake: Intake, file: IntakeFile, source: Source, kn
         reason = reason.replace("\x00", "")[:300]
         IntakeFile.objects.filter(pk=file.pk).update(state=state, reason=reason, photo=photo)
     if stored := file.terms.get("stored"):
-        remove([stored])  # nobody needs the original any more; what remains goes with the job's end
+        remove([stored])  # the original is no longer needed; if this fails, the end of the job deletes it
     lease.progressed()
 
 
 def _receive(intake: Intake, file: IntakeFile, source: Source) -> tuple[State, str, Photo | None]:
-    """What becomes of a file, the reason if it is refused, and its photo."""
+    """Take a file in: its new state, the reason if it is refused, and its photo."""
     if file.begun >= MOST_DEATHS:
         return State.REFUSED, DEADLY, None
     terms = {field: file.terms.get(field) or getattr(intake, field) for field in TERMS}
@@ -263,7 +266,7 @@ def _receive(intake: Intake, file: IntakeFile, source: Source) -> tuple[State, s
         if _is_of_the_storage(error, intake):
             raise StorageFailure(error) from error
         return State.REFUSED, f"it cannot be read ({error.strerror or error})", None
-    is_new = is_new or _was_left_by_who_died(photo, intake)
+    is_new = is_new or _was_left_by_a_crash(photo, intake)
     return State.TAKEN if is_new else State.KNOWN, "", photo
 
 
@@ -276,8 +279,8 @@ def _is_of_the_storage(error: OSError, intake: Intake) -> bool:
     return not isinstance(error, FileNotFoundError) or not _uploads(intake)
 
 
-def _was_left_by_who_died(photo: Photo, intake: Intake) -> bool:
-    """Stored since this intake began, and in no row: duplicates were not sought yet."""
+def _was_left_by_a_crash(photo: Photo, intake: Intake) -> bool:
+    """Stored since this intake began, but in no row: near duplicates have not been looked for yet."""
     return photo.added_at >= intake.created_at and not photo.intake_files.exists()
 
 
@@ -287,35 +290,35 @@ def _for_campaign(intake: Intake) -> Any:
 
 
 def _list_files(
-    intake: Intake, files: Iterable[Found], table_terms: Terms, beat: Callable[[], None] = lambda: None
+    intake: Intake, files: Iterable[Listing], table_terms: Terms, beat: Callable[[], None] = lambda: None
 ) -> None:
-    """A row for each file, those of the table that are missing among them: all of them or none."""
+    """Save a row for each file, and for each file of the table that is missing: all rows or none."""
     rows: list[IntakeFile] = []
-    taken, copies, used = set[str](), Counter[str](), set[str]()
+    names, copies, used_keys = set[str](), Counter[str](), set[str]()
     for name, terms in files:
         beat()
         if is_junk(name):
             continue
         if len(rows) >= MOST_FILES:
-            raise JobError(f"More than {MOST_FILES:,} files.", "Take them in in several parts.")
+            raise JobError(f"More than {MOST_FILES:,} files.", "Split them into several intakes.")
         key = name if name in table_terms else PurePosixPath(name).name
-        used.add(key)
-        own = table_terms.get(key, {})
-        rows.append(IntakeFile(intake=intake, name=_unique(name, taken, copies), terms=own | terms))
-    for name in (name for name in table_terms if rows and name not in used):
-        missing = _unique(name, taken, copies)
-        rows.append(IntakeFile(intake=intake, name=missing, state=State.REFUSED, reason=MISSING))
+        used_keys.add(key)
+        own_terms = table_terms.get(key, {})
+        rows.append(IntakeFile(intake=intake, name=_unique(name, names, copies), terms=own_terms | terms))
+    for name in (name for name in table_terms if rows and name not in used_keys):
+        missing_name = _unique(name, names, copies)
+        rows.append(IntakeFile(intake=intake, name=missing_name, state=State.REFUSED, reason=MISSING))
     IntakeFile.objects.bulk_create(rows, batch_size=1000, ignore_conflicts=True)
 
 
-def _unique(name: str, taken: set[str], copies: Counter[str]) -> str:
-    """The name, with a number if it is taken; `copies` remembers how far each was counted."""
-    short = unique = name[:480]
-    while unique in taken:
-        copies[short] += 1
-        unique = f"{short} ({copies[short] + 1})"
-    taken.add(unique)
-    return unique
+def _unique(name: str, names: set[str], copies: Counter[str]) -> str:
+    """The name, with a number if it is among `names`; `copies` holds the last number of each name."""
+    short_name = unique_name = name[:480]
+    while unique_name in names:
+        copies[short_name] += 1
+        unique_name = f"{short_name} ({copies[short_name] + 1})"
+    names.add(unique_name)
+    return unique_name
 
 
 def _table_of(intake: Intake) -> Terms:
@@ -332,5 +335,6 @@ def _source(intake: Intake) -> Source:
         try:
             return Folder(allowed_folder(intake.path))
         except ValueError as error:
-            raise JobError(str(error), "Ask whoever runs the server where photos may lie.") from error
+            hint = "Ask the server's administrator which folders may be used."
+            raise JobError(str(error), hint) from error
     return Source()

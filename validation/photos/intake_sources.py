@@ -1,4 +1,4 @@
-"""Where the files of an intake come from: uploads, a folder, a zip; and what of them must not be opened."""
+"""The sources of an intake's files: uploads, a folder or a zip. They refuse files that must not be opened."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from validation.models import IntakeFile
 from validation.photos.store import PhotoRefused
 
 MOST_FILES = 200_000
-MOST_DIRECTORY_BYTES = 64 * 2**20  # of a zip's directory, which is read whole
-RECORD = 46  # bytes of an entry in a zip's directory, beside its name, extra field and comment
+MOST_DIRECTORY_BYTES = 64 * 2**20  # of a zip's directory, which is read as a whole
+RECORD = 46  # bytes of an entry in a zip's directory, besides its name, extra field and comment
 NO_TEXT = "\N{REPLACEMENT CHARACTER}"
-PACKED_AS_USUAL = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # only these are unpacked bit by bit
-Found = tuple[str, dict[str, Any]]  # a file's name, and what `open` needs beside it
+USUAL_COMPRESSION = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # Python unpacks only these piece by piece
+Listing = tuple[str, dict[str, Any]]  # a file's name, and what else `open` needs
 
 
 class Source:
-    """Names of files, and the bytes of one. What must not be opened is refused by `open`."""
+    """Lists the names of files and opens one. `open` refuses what must not be opened."""
 
-    def names(self) -> Iterator[Found]:
+    def names(self) -> Iterator[Listing]:
         yield from ()
 
     def open(self, file: IntakeFile) -> IO[bytes]:
@@ -43,15 +43,15 @@ class Source:
 
 
 def allowed_folder(path: str) -> str:
-    """The folder's real path. Raises ValueError outside of PHOTO_ROOTS, or if it is none."""
+    """The folder's real path. Raises ValueError if it is outside PHOTO_ROOTS, or not a folder."""
     try:
         real = Path(path).resolve()
         if not any(real.is_relative_to(Path(root).resolve()) for root in settings.PHOTO_ROOTS):
             raise ValueError("Only folders below the server's PHOTO_ROOTS can be taken in.")
         if not real.is_dir():
             raise ValueError("There is no such folder on the server.")
-    except (OSError, RuntimeError) as error:  # a name too long; links that lead round
-        raise ValueError(f"That folder cannot be looked at ({_words(error)}).") from error
+    except (OSError, RuntimeError) as error:  # a name that is too long; a circle of links
+        raise ValueError(f"That folder cannot be opened ({_words(error)}).") from error
     return str(real)
 
 
@@ -59,28 +59,28 @@ class Folder(Source):
     def __init__(self, root: str) -> None:
         self.root = Path(root)
 
-    def names(self) -> Iterator[Found]:
-        """A folder that cannot be read is one name, which is refused; links are not followed."""
-        waiting = [""]  # not by recursion, which ends at a thousand folders in each other
-        while waiting:
-            folder = waiting.pop()
+    def names(self) -> Iterator[Listing]:
+        """A folder that cannot be read gives one name, which `open` refuses. Links are not followed."""
+        queue = [""]  # not by recursion, which fails at a depth of a thousand folders
+        while queue:
+            folder = queue.pop()
             try:
-                files, folders = self._listed(folder)
+                files, folders = self._list(folder)
             except OSError as error:
                 yield _as_text(f"{folder or '.'}/"), {"refused": f"it cannot be listed ({_words(error)})"}
                 continue
-            waiting += reversed(folders)
+            queue += reversed(folders)
             for name in files:
-                # Rows hold the first characters of a long name: not enough to open it.
+                # A row keeps only the first characters of a long name: not enough to open the file.
                 yield _as_text(name), {"path": _as_text(name)} if len(name) > 400 else {}
 
-    def _listed(self, folder: str) -> tuple[list[str], list[str]]:
+    def _list(self, folder: str) -> tuple[list[str], list[str]]:
         files: list[str] = []
         folders: list[str] = []
-        with os.scandir(self.root / folder) as found:
-            for entry in found:
-                kind = folders if entry.is_dir(follow_symlinks=False) else files
-                kind.append(f"{folder}/{entry.name}" if folder else entry.name)
+        with os.scandir(self.root / folder) as entries:
+            for entry in entries:
+                paths = folders if entry.is_dir(follow_symlinks=False) else files
+                paths.append(f"{folder}/{entry.name}" if folder else entry.name)
         return sorted(files), sorted(folders)
 
     def open(self, file: IntakeFile) -> IO[bytes]:
@@ -90,14 +90,14 @@ class Folder(Source):
         if NO_TEXT in file.name and not path.exists():
             raise PhotoRefused(file.name, "its name is not UTF-8: rename it")
         if path.is_symlink() or not path.resolve().is_relative_to(self.root.resolve()):
-            raise PhotoRefused(file.name, "a link, which may lead anywhere")
+            raise PhotoRefused(file.name, "it is a link, which may point anywhere")
         if not stat.S_ISREG(path.stat().st_mode):
-            raise PhotoRefused(file.name, "not a plain file")
+            raise PhotoRefused(file.name, "it is not a regular file")
         return path.open("rb")
 
 
 def _as_text(name: str) -> str:
-    """File systems hold any bytes as a name; databases hold text only."""
+    """A file name may be any bytes; a database stores text only."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
@@ -109,22 +109,22 @@ def _words(error: Exception) -> str:
 
 
 class Archive(Source):
-    """A zip's entries are read where they are, never unpacked to their names."""
+    """A zip whose entries are read in place: nothing is ever unpacked to the path that an entry names."""
 
     def __init__(self, stored: str) -> None:
         try:
             self.file = default_storage.open(stored, "rb")
         except FileNotFoundError:
-            raise JobError("The archive is gone from the storage.", "Upload it again.") from None
+            raise JobError("The archive is missing from the storage.", "Upload it again.") from None
         try:
             _check_directory(self.file)
             self.zip = zipfile.ZipFile(self.file)
         except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
             self.file.close()
             why = _why_broken(error)
-            raise JobError(f"The archive is no zip file, or broken: {why}.", "Pack it again.") from error
+            raise JobError(f"The archive is not a valid zip file: {why}.", "Pack it again.") from error
 
-    def names(self) -> Iterator[Found]:
+    def names(self) -> Iterator[Listing]:
         for number, entry in enumerate(self.zip.infolist()):
             if not entry.filename.endswith("/"):
                 yield entry.filename or f"entry {number + 1}", {"entry": number}
@@ -146,13 +146,15 @@ class Archive(Source):
 def _why_broken(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         name = error.object.decode("utf-8", "replace")[:60]
-        return f"the name “{name}” in its directory is not the UTF-8 that it says it is"
+        return f"the name “{name}” in its directory is marked as UTF-8, but is not UTF-8"
     return str(error).rstrip(".")
 
 
 def _check_directory(file: IO[bytes]) -> None:
-    """Before ZipFile makes an object of every entry. Raises JobError for a directory that is too large."""
-    # ZipFile's own reading of where the directory is, zip64 too: one of ours might find another one.
+    """Check the directory's size before ZipFile makes an object of every entry. Raises JobError if it is too
+    large.
+    """
+    # ZipFile's own code finds the directory, for zip64 too: code of our own might find a different one.
     own: Any = zipfile
     end = own._EndRecData(file)
     if end is None:
@@ -160,8 +162,8 @@ def _check_directory(file: IO[bytes]) -> None:
     size: int = end[own._ECD_SIZE]
     if size > MOST_DIRECTORY_BYTES:
         raise JobError(
-            f"The archive's directory takes {size >> 20:,} MB, more than {MOST_DIRECTORY_BYTES >> 20}.",
-            "Pack it in several parts.",
+            f"The archive's directory has {size >> 20:,} MB; the limit is {MOST_DIRECTORY_BYTES >> 20} MB.",
+            "Split it into several archives.",
         )
     at = end[own._ECD_LOCATION] - size
     if end[own._ECD_SIGNATURE] == own.stringEndArchive64:
@@ -170,11 +172,13 @@ def _check_directory(file: IO[bytes]) -> None:
         raise zipfile.BadZipFile("its directory is cut off")
     file.seek(at)
     if _count_entries(file.read(size)) > MOST_FILES:
-        raise JobError(f"More than {MOST_FILES:,} files in the archive.", "Pack it in several parts.")
+        raise JobError(
+            f"The archive contains more than {MOST_FILES:,} files.", "Split it into several archives."
+        )
 
 
 def _count_entries(directory: bytes) -> int:
-    """Those that are there: how many it says there are is not what ZipFile goes by."""
+    """Count the entries that are there: ZipFile reads these, too, whatever count the zip states."""
     count = at = 0
     while at + RECORD <= len(directory):
         at += RECORD + sum(struct.unpack_from("<3H", directory, at + 28))  # name, extra field, comment
@@ -183,7 +187,7 @@ def _count_entries(directory: bytes) -> int:
 
 
 class _Checked(io.BufferedReader):
-    """An entry whose checksum and compression may turn out wrong only while it is read."""
+    """An entry of a zip. That its checksum or compression is wrong may show only while it is read."""
 
     def __init__(self, entry: IO[bytes], name: str) -> None:
         super().__init__(entry)  # type: ignore[arg-type]
@@ -201,13 +205,13 @@ class _Checked(io.BufferedReader):
 def _refusal(entry: zipfile.ZipInfo) -> str:
     path = PurePosixPath(entry.filename.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", entry.filename):
-        return "its name leads out of the archive"
+        return "its path points outside the archive"
     if stat.S_ISLNK(entry.external_attr >> 16):
-        return "a link, which may lead anywhere"
+        return "it is a link, which may point anywhere"
     if entry.flag_bits & 0x1:
         return "it is encrypted"
-    if entry.compress_type not in PACKED_AS_USUAL:
-        return "it is packed in an unusual way: pack it as deflate, or not at all"
+    if entry.compress_type not in USUAL_COMPRESSION:
+        return "it has an unusual compression: use deflate or none"
     if entry.file_size > settings.MAX_PHOTO_BYTES:
         return f"larger than {settings.MAX_PHOTO_BYTES / 2**20:.0f} MB"
     return ""

@@ -1,4 +1,4 @@
-"""Nearly the same photo again: cropped by a hair, smaller, saved once more."""
+"""Finds near duplicates: photos that were cropped a little, made smaller or saved again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import Image
 
 from validation.models import Photo
 
-# Bits of 64 by which near duplicates may differ. Measured in docs/experiments.md.
+# How many of the 64 bits may differ between near duplicates. Measured in docs/experiments.md.
 NEAR = 6
 
 
@@ -19,21 +19,22 @@ def perceptual_hash(picture: Image.Image) -> int:
     return int(np.packbits(bits).view(">i8")[0])
 
 
-class Known:
-    """The hashes of all photos that are shown: 8 bytes each, compared all at once; 100,000 take 1 ms.
+class Hashes:
+    """The hashes of all photos that are not withdrawn: 8 bytes each, compared at once; 100,000 take 1 ms.
 
-    A photo is compared with those that came before it, by primary key: two intakes at once see each other's
-    photos, and of two near duplicates exactly one is called so. What comes later is read as it is needed.
+    A photo is compared with those of a lower primary key. So two simultaneous intakes see each other's
+    photos, and exactly one of two near duplicates is marked as such. New photos are read when needed.
     """
 
     def __init__(self) -> None:
         self.ids = np.empty(0, np.int64)  # ascending
         self.hashes = np.empty(0, np.uint64)
-        self.fresh: list[tuple[int, int]] = []  # appending to an array copies it: a thousand at a time
+        # Not in the arrays yet: appending to an array copies it, so it is done for a thousand at a time.
+        self.fresh: list[tuple[int, int]] = []
 
     def nearest(self, phash: int, *, before: int) -> int | None:
-        """The photo nearest to this hash among those with a lower primary key; None if none differs by NEAR
-        bits or fewer.
+        """The photo of a lower primary key whose hash is nearest to this one; None if all differ by more than
+        NEAR bits.
         """
         self._read_up_to(before)
         wanted = np.array([phash], np.int64).view(np.uint64)
@@ -51,11 +52,11 @@ class Known:
 
     def _read_up_to(self, before: int) -> None:
         newest = self.fresh[-1][0] if self.fresh else int(self.ids[-1]) if len(self.ids) else 0
-        # What resembles a photo that is gone stands for itself again.
-        alone = Q(near_duplicate_of=None) | Q(near_duplicate_of__withdrawn_at__isnull=False)
-        rows = Photo.objects.shown().filter(alone, phash__isnull=False, pk__gt=newest, pk__lt=before)
+        # A near duplicate of a withdrawn photo is an original again.
+        is_original = Q(near_duplicate_of=None) | Q(near_duplicate_of__withdrawn_at__isnull=False)
+        rows = Photo.objects.shown().filter(is_original, phash__isnull=False, pk__gt=newest, pk__lt=before)
         for pk, phash in rows.order_by("pk").values_list("pk", "phash"):
-            assert phash is not None  # only those are asked for
+            assert phash is not None  # by the filter
             self.fresh.append((pk, phash))
         if len(self.fresh) > 1000:
             fresh = np.array(self.fresh, np.int64)

@@ -1,5 +1,5 @@
-"""Photos come in safely: bounded, really decoded, upright, without metadata, stored once under their hash;
-and go again, everywhere, when somebody wants them gone."""
+"""Stores photos safely: limited in size, fully decoded, upright, without metadata, once under their hash.
+Withdraws them everywhere when somebody asks for that."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
 WORDS = "JPEG, PNG, WebP or HEIC"
-LONGEST_SIDE = 1280  # pixels: a laptop shows no more, and the networks look at far less
+LONGEST_SIDE = 1280  # pixels: a laptop shows no more, and the networks use far fewer
 SMALL_SIDE = 640  # pixels: for a phone
 QUALITY = 88
 log = logging.getLogger(__name__)
 
 
 class PhotoRefused(Exception):
-    """A file that is not taken in; the message names it and says why."""
+    """A file that is not taken in; the message has its name and the reason."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"{name}: {reason}")
@@ -58,22 +58,22 @@ class StorageFailure(Exception):
 def take_in(*, file: IO[bytes], name: str, by: AbstractBaseUser | None, **terms: str) -> Photo:
     """Store a JPEG, PNG, WebP or HEIC upright, without metadata, as JPEGs for a desktop and for a phone.
 
-    `terms` are fields of Photo: author, source_url, licence, licence_url, consent. The hash is of the bytes
-    that came in: the same file again gives the row that is already there, which then gains the terms it
-    lacked. Raises PhotoRefused, also for a photo that was withdrawn.
+    `terms` are fields of Photo: author, source_url, licence, licence_url, consent. The hash is that of the
+    file's bytes. The same file again returns the existing row, to which missing terms are added. Raises
+    PhotoRefused, also for a withdrawn photo.
     """
     return receive(file=file, name=name, by=by, **terms)[0]
 
 
 def receive(*, file: IO[bytes], name: str, by: AbstractBaseUser | None, **terms: str) -> tuple[Photo, bool]:
-    """As take_in; and whether the photo is new."""
+    """Like take_in; also returns whether the photo is new."""
     name = name.replace("\\", "/").rsplit("/", 1)[-1].replace("\x00", "")[:200] or "photo"
     raw = _read_bounded(file, name)
     sha256 = hashlib.sha256(raw).hexdigest()
     earlier = Photo.objects.filter(sha256=sha256).first()
     if earlier is not None:
         _refuse_withdrawn(earlier, name)
-        return _with_terms(earlier, terms), False
+        return _add_missing_terms(earlier, terms), False
     picture = _decode(raw, name)
     photo = Photo(
         sha256=sha256,
@@ -110,28 +110,28 @@ def _decode(raw: bytes, name: str) -> Image.Image:
 
 
 def _store(photo: Photo, picture: Image.Image) -> Photo:
-    """The files first, then the row; the files go again if the row does not come to be."""
+    """Save the files first, then the row; the files are deleted again if the row cannot be saved."""
     base = f"photos/{photo.sha256[:2]}/{photo.sha256}"
-    stored = [_write(f"{base}.jpg", picture)]
+    names = [_write(f"{base}.jpg", picture)]
     try:
-        photo.file.name = stored[0]
+        photo.file.name = names[0]
         if max(picture.size) > SMALL_SIDE:
             small = picture.copy()
             small.thumbnail((SMALL_SIDE, SMALL_SIDE))
-            stored.append(_write(f"{base}.small.jpg", small))
-            photo.small.name = stored[1]
+            names.append(_write(f"{base}.small.jpg", small))
+            photo.small.name = names[1]
         with transaction.atomic():
             photo.save()
     except IntegrityError:  # somebody else took the same photo in meanwhile
         first = Photo.objects.filter(sha256=photo.sha256).first()
         is_shown = first is not None and first.withdrawn_at is None
-        remove(name for name in stored if not (is_shown and name in _names(first)))
+        remove(name for name in names if not (is_shown and name in _names(first)))
         if first is None:
             raise
         _refuse_withdrawn(first, photo.name)
         return first
     except BaseException:
-        remove(stored)
+        remove(names)
         raise
     return photo
 
@@ -145,7 +145,7 @@ def _write(name: str, picture: Image.Image) -> str:
     encoded = io.BytesIO()
     picture.save(encoded, "JPEG", quality=QUALITY, optimize=True)
     try:
-        # No photo has this hash, so a file of this name was left half written by a process that died.
+        # No photo has this hash, so an existing file was left incomplete by a process that died.
         if default_storage.exists(name):
             default_storage.delete(name)
         return str(default_storage.save(name, ContentFile(encoded.getvalue())))
@@ -154,37 +154,37 @@ def _write(name: str, picture: Image.Image) -> str:
 
 
 def remove(names: Iterable[str]) -> list[str]:
-    """Delete files of the storage, each of them also if another cannot be; what is gone already is no error.
-    Returns those that could not be deleted; the log says why.
+    """Delete files from the storage. If one cannot be deleted, the others still are; a missing file is no
+    error. Returns those that could not be deleted; the log says why.
     """
-    left = []
+    leftovers = []
     for name in names:
         try:
             default_storage.delete(name)
         except Exception:  # storages raise errors of their own
             log.exception("%s could not be deleted", name)
-            left.append(name)
-    return left
+            leftovers.append(name)
+    return leftovers
 
 
 def _names(photo: Photo | None) -> list[str]:
     return [name for name in (photo.file.name, photo.small.name) if name] if photo else []
 
 
-def _with_terms(photo: Photo, terms: dict[str, str]) -> Photo:
-    missing = {field: value for field, value in terms.items() if value and not getattr(photo, field)}
-    if missing:
-        Photo.objects.filter(pk=photo.pk).update(**missing)
+def _add_missing_terms(photo: Photo, terms: dict[str, str]) -> Photo:
+    new_terms = {field: value for field, value in terms.items() if value and not getattr(photo, field)}
+    if new_terms:
+        Photo.objects.filter(pk=photo.pk).update(**new_terms)
         photo.refresh_from_db()
     return photo
 
 
 @transaction.atomic
 def withdraw_everywhere(*, photo: Photo, by: AbstractBaseUser, why: str = "") -> bool:
-    """Take a photo out of every campaign and delete its pixels; its votes stay and count nowhere.
+    """Take a photo out of every campaign and delete its pixels; its votes stay but count nowhere.
 
-    The row stays, so that the same file is refused when it comes again. False if it was withdrawn already:
-    then what is left of its pixels is deleted once more (see `pixels_left`).
+    The row stays, so that the same file is refused if it comes again. False if the photo was already
+    withdrawn; then it tries again to delete remaining pixels (see `pixels_left`).
     """
     changed = Photo.objects.filter(pk=photo.pk, withdrawn_at=None).update(
         withdrawn_at=timezone.now(), withdrawn_by=by.pk, withdrawn_why=why[:200]
@@ -198,12 +198,12 @@ def withdraw_everywhere(*, photo: Photo, by: AbstractBaseUser, why: str = "") ->
 
 
 def pixels_left(photo: Photo) -> bool:
-    """Whether anything of a withdrawn photo could not be deleted and must be tried again."""
+    """Whether some files of a withdrawn photo could not be deleted, so that another try is needed."""
     return any(map(default_storage.exists, _all_names(photo))) or corrections.has_copies(photo)
 
 
 def _all_names(photo: Photo) -> list[str]:
-    """Of the photo's files, and of originals that wait for another try of their intake."""
+    """Names of the photo's files, and of originals that unfinished intakes still store."""
     rows = photo.intake_files.filter(terms__has_key="stored").values_list("terms", flat=True)
     return _names(photo) + [terms["stored"] for terms in rows]
 

@@ -1,1 +1,1 @@
-"""Pure statistics of what people said: no database, no Django. One question a module."""
+"""Pure statistics of people's answers: no database, no Django. Each module answers one question."""

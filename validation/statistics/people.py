@@ -1,4 +1,4 @@
-"""How people differ: some find nearly everything fitting, some hardly anything."""
+"""How people differ in leniency: some find nearly everything fitting, some hardly anything."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def between_people(
-    people: NDArray[np.int64], strata: NDArray[np.int64], said_yes: NDArray[np.bool_]
-) -> float:
-    """The variance that people's differing leniency adds to the mean of these answers; 0 for fewer than two.
+def between_people(people: NDArray[np.int64], strata: NDArray[np.int64], is_yes: NDArray[np.bool_]) -> float:
+    """The variance that differences in leniency add to the mean of these answers; 0 for fewer than 2 people.
 
-    From answers (v,): who gave them (0…m−1), what kind of question they were about, and if they were yes.
-    Each person's yeses beyond what their own questions' strata lead to expect: whoever was asked about unsure
-    photos is not strict. The spread of these means over people beyond chance is the variance of leniency
-    (method of moments, W. G. Cochran 1977, 10.6), which counts for the mean as Σn² / (Σn)², n the answers of
-    one person.
+    Each answer (v,) has a person (0…m−1), the stratum of its question, and whether it is yes. A person's
+    leniency is how many more yeses they gave than the strata of their questions lead to expect: a person who
+    was asked about unsure photos is not strict. The spread of these means beyond chance is the variance of
+    leniency (method of moments, W. G. Cochran 1977, 10.6). It adds to the variance of the mean with the
+    factor Σn² / (Σn)², where n is the number of one person's answers.
     """
     if not len(people):
         return 0.0
-    yes = said_yes.astype(float)
+    yes = is_yes.astype(float)
     kinds, n_kinds = int(strata.max()) + 1, np.bincount(strata)
     expected = np.bincount(strata, yes, kinds) / np.maximum(n_kinds, 1)
     n = np.bincount(people).astype(float)

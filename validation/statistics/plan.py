@@ -1,4 +1,4 @@
-"""How many photos a figure still needs."""
+"""How many photos must still be judged for a precise enough rate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EXPECTED = 0.9
 
 
 def photos_needed(expected: float = EXPECTED, half_width: float = HALF_WIDTH) -> int:
-    """Photos for a 95 % interval of ± half_width about an expected share: z²·p·(1 − p) / half_width².
+    """Photos needed for a 95 % interval of ± half_width around an expected share: z²·p·(1 − p) / half_width².
 
     139 for ± 5 points at 90 %. Raises ValueError for a share or width outside (0, 1).
     """
@@ -21,5 +21,5 @@ def photos_needed(expected: float = EXPECTED, half_width: float = HALF_WIDTH) ->
 
 
 def still_needed(judged: int, available: int, expected: float = EXPECTED) -> int:
-    """More photos of a hashtag to judge until its interval is narrow enough; at most those there are."""
+    """How many more photos of a hashtag to judge until its interval is narrow enough; `available` at most."""
     return max(0, min(available, photos_needed(expected)) - judged)

@@ -1,16 +1,15 @@
 """Do people agree with what was suggested? Pure statistics: no database, no Django.
 
-The photo is the unit, never the vote: three people who look at one photo tell less about a model than
+The unit is the photo, never the vote: three people who look at one photo say less about a model than
 three photos do, and intervals on raw votes are far too narrow (they cover the truth 71 % of the time).
 First each photo × hashtag becomes one number by majority, then rates are shares of photos.
 
-- Skips do not count. A photo that everybody skipped, or nobody voted on, is in no rate.
-- A tie counts as half. Leaving ties out would drop just the debatable photos and flatter the model.
-- Intervals are Wilson's on photos (mapping/statistics.py). A percentile
-  bootstrap by photo says the same in the middle but collapses to no width at all when every photo fits,
-  which small campaigns often reach.
+- Skips do not count. A photo that everybody skipped, or nobody voted on, counts in no rate.
+- A tie counts as half. Without ties, the debatable photos would be missing, which would flatter the model.
+- Intervals are Wilson's on photos (mapping/statistics.py). A percentile bootstrap over photos gives the same
+  in the middle, but has no width when every photo fits, which is common in small campaigns.
 
-How photos make a rate, drawn unevenly as they are, is in statistics/headline.py.
+statistics/headline.py computes a rate from photos that were drawn unevenly.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from typing import Any
 
 from mapping.statistics import wilson
 
-FEW = 30  # photos; under it a rate is shown pale, because its interval is wide
+FEW = 30  # photos; a rate of fewer is shown pale, because its interval is wide
 
 
 @dataclass(frozen=True)
 class Rate:
-    """A share between 0 and 1 with its 95 % interval, and how many photos stand behind it."""
+    """A share between 0 and 1 with its 95 % interval and its number of photos."""
 
     value: float
     low: float

@@ -1,4 +1,4 @@
-"""What is left of a share of yeses when people who say yes to anything are allowed for."""
+"""Corrects a share of yeses for yes-saying: people say yes to some wrong hashtags, too."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from mapping.statistics import Z
 from validation.statistics.headline import SHRINK, Stratum, weights
 from validation.statistics.rate import Rate
 
-ENOUGH = 20  # answers about what is known, of each kind, under which nothing is corrected
-ENOUGH_PHOTOS = 5  # behind them
+ENOUGH = 20  # known answers of each kind without which nothing is corrected
+ENOUGH_PHOTOS = 5  # photos that these must be about
 
 
 @dataclass(frozen=True)
-class Known:
-    """Answers about what is known: yes of `n`, skips apart, on `photos` photos; `variance` of the share."""
+class YesCount:
+    """`yes` of `n` answers, without skips, on `photos` photos, and the `variance` of their share."""
 
     yes: int
     n: int
@@ -35,22 +35,22 @@ class Known:
         return self.n >= ENOUGH and self.photos >= ENOUGH_PHOTOS
 
 
-def known(counts: Iterable[tuple[int, int, int]]) -> Known:
-    """From (yes, no, how many photos have these counts). Answers about one photo are alike, so the variance
-    is of a ratio of photos' sums (Cochran 1977, 6.3), and at least that of as many unlike answers.
+def count_yes(counts: Iterable[tuple[int, int, int]]) -> YesCount:
+    """From (yes, no, how many photos have these counts). Answers about one photo are similar, so the variance
+    is that of a ratio of sums over photos (Cochran 1977, 6.3). It is at least that of independent answers.
     """
     rows = np.array([row for row in counts if row[0] + row[1]], float).reshape(-1, 3)
     yes, n, photos = rows[:, 0], rows[:, 0] + rows[:, 1], rows[:, 2]
     total, k = float(n @ photos), int(photos.sum())
     if not k:
-        return Known(0, 0)
-    said = float(yes @ photos)
-    near = (said + 0.5) / (total + 1)  # a half answer on each side: never nothing
+        return YesCount(0, 0)
+    total_yes = float(yes @ photos)
+    near = (total_yes + 0.5) / (total + 1)  # half an answer on each side, so that the variance is never 0
     variance = near * (1 - near) / (total + 1)
     if k > 1:
-        apart = float((yes - said / total * n) ** 2 @ photos) * k / (k - 1) / total**2
-        variance = max(variance, apart)
-    return Known(int(said), int(total), k, variance)
+        ratio_variance = float((yes - total_yes / total * n) ** 2 @ photos) * k / (k - 1) / total**2
+        variance = max(variance, ratio_variance)
+    return YesCount(int(total_yes), int(total), k, variance)
 
 
 def share_of_yes(
@@ -59,31 +59,32 @@ def share_of_yes(
     shares: NDArray[np.float64],
     between: float = 0.0,
 ) -> tuple[float, float] | None:
-    """The post-stratified mean share of yeses among a photo's answers, and its variance; None without any.
+    """The post-stratified mean share of yeses among a photo's answers, and its variance; None if there are no
+    answers.
 
-    `shares` (n,) of photos, `stratum_of` (n,) which of the strata each is in. Of answers, not of majorities:
-    known answers say how often single answers err, and a majority of three errs less often.
+    `shares` (n,) are those of photos, `stratum_of` (n,) the index of each photo's stratum. They are shares
+    of answers, not majorities: known answers show how often single answers err, and majorities err less.
     """
-    seen = np.bincount(stratum_of, minlength=len(strata)).astype(float)
-    weight = weights(strata) * (seen > 0)
+    counts = np.bincount(stratum_of, minlength=len(strata)).astype(float)
+    weight = weights(strata) * (counts > 0)
     if not weight.any():
         return None
     weight = weight / weight.sum()
-    n = np.maximum(seen, 1)
+    n = np.maximum(counts, 1)
     means = np.bincount(stratum_of, shares, len(strata)) / n
     value = float(weight @ means)
-    apart = np.bincount(stratum_of, (shares - means[stratum_of]) ** 2, len(strata))
-    spread = (apart + SHRINK * float(((shares - value) ** 2).mean())) / (n + SHRINK)
+    squares = np.bincount(stratum_of, (shares - means[stratum_of]) ** 2, len(strata))
+    spread = (squares + SHRINK * float(((shares - value) ** 2).mean())) / (n + SHRINK)
     return value, float(weight**2 @ (spread / n)) + between
 
 
-def corrected(value: float, variance: float, n: int, fitting: Known, wrong: Known) -> Rate | None:
-    """The share that fits, from the share of yeses (W. J. Rogan, B. Gladen 1978), `n` photos behind it.
+def correct(value: float, variance: float, n: int, fitting: YesCount, wrong: YesCount) -> Rate | None:
+    """The share that fits, from the share of yeses on `n` photos (W. J. Rogan, B. Gladen 1978).
 
-    (p + specificity − 1) / (sensitivity + specificity − 1), where sensitivity is the share of yeses to what
-    is known to fit and 1 − specificity that to what is known not to. The interval is by the delta method and
-    carries the errors of all three. None without enough known answers of each kind, or when people say yes
-    as often to the wrong as to the right: then votes tell nothing.
+    It is (p + specificity − 1) / (sensitivity + specificity − 1), where sensitivity is the share of yeses to
+    what is known to fit, and 1 − specificity the share of yeses to what is known not to fit. The interval is
+    by the delta method and includes the errors of all three. None without enough known answers of each kind,
+    or if people say yes to wrong hashtags as often as to right ones: then votes say nothing.
     """
     if not (fitting.is_enough and wrong.is_enough) or fitting.share <= wrong.share:
         return None

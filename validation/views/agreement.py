@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET
 
 from trainer.runs.charts import Chart, line_chart
 from validation.agreement import lists, results, rivals
-from validation.agreement.blame import PARTIES, blame, owed_to, scenes
+from validation.agreement.blame import PARTIES, blame, questions_blamed_on, scenes
 from validation.forms.agreement import ResultsFilter
 from validation.models import Campaign, Question
 from validation.photos import corrections
@@ -75,7 +75,15 @@ def votes(request: HttpRequest) -> HttpResponse:
     kind = Question.Kind.SILENCE if silent else Question.Kind.SUGGESTION
     among, why = _chosen(form, campaign) if campaign else (None, "")
     tenth = form.cleaned_data.get("tenth")
-    questions = lists.judged_photos(campaign, **filters, tenth=tenth, kind=kind, among=among)
+    questions = lists.judged_photos(
+        campaign,
+        hashtag=filters["hashtag"],
+        majority=filters["said"],
+        scene=filters["scene"],
+        tenth=tenth,
+        kind=kind,
+        among=among,
+    )
     query = request.GET.copy()
     query.pop("page", None)
     context = filters | {
@@ -86,7 +94,7 @@ def votes(request: HttpRequest) -> HttpResponse:
         "why": why,
         "hidden": {key: request.GET[key] for key in ("owed", "won", "against") if why and key in request.GET},
         "query": query.urlencode(),
-        "hashtags": lists.hashtags_asked(campaign, kind),
+        "hashtags": lists.hashtags_asked_about(campaign, kind),
     }
     return render(request, "validation/votes.html", context)
 
@@ -95,10 +103,10 @@ def _chosen(form: ResultsFilter, campaign: Campaign) -> tuple[list[int] | None, 
     """The questions behind a bar of causes or a cell of a duel, and what they have in common, in words."""
     data = form.cleaned_data
     if owed := data.get("owed"):
-        return owed_to(campaign, owed), f"By the reasons they gave: {PARTIES[owed]}."
+        return questions_blamed_on(campaign, owed), f"By the reasons they gave: {PARTIES[owed]}."
     if (won := data.get("won")) and (against := data.get("against")):
         whose = f"{campaign.model}'s hashtag" if won == "ours" else "the other's hashtag"
-        return rivals.won(campaign, won, against), f"Of the two, only {whose} fits."
+        return rivals.questions_won(campaign, won, against), f"Of the two, only {whose} fits."
     return None, ""
 
 

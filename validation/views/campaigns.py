@@ -69,7 +69,7 @@ def campaign(request: Request, pk: int) -> HttpResponse:
         "summary": summary,
         "silent_total": summary.photos - summary.suggested,
         "tags": summary.hashtags,
-        "authors": authors.by_authors(campaign),
+        "authors": authors.compare_with_authors(campaign),
         "silent": silence.silent_by_reason(campaign=campaign),
         "photos": Campaign.photos.through.objects.filter(campaign_id=pk).count(),
         "link": link,

@@ -165,7 +165,7 @@ def _answer(request: Request, campaign: Campaign) -> HttpResponse:
         messages.warning(request, _("Choose one of the answers."))
         return redirect("validation:vote", campaign.pk)
     try:
-        votes.record_vote(campaign=campaign, person=request.user, **form.given())
+        votes.record_vote(campaign=campaign, person=request.user, **form.arguments())
     except votes.VoteRefused as error:
         messages.warning(request, _words(error, campaign))
     return redirect("validation:vote", campaign.pk)
@@ -234,7 +234,7 @@ def give_vote(request: Request, campaign: Campaign) -> HttpResponse:
     form = VoteForm(request.POST)
     if not form.is_valid():
         return _refused(_("This answer could not be read, so it was not kept."), 400)
-    fields = form.given()
+    fields = form.arguments()
     is_repeat = Vote.objects.filter(request_id=fields["request_id"], person=request.user).exists()
     try:
         vote_kept = votes.record_vote(campaign=campaign, person=request.user, **fields)
@@ -270,7 +270,7 @@ def say_more(request: Request, campaign: Campaign) -> HttpResponse:
     form = MoreForm(request.POST)
     if not form.is_valid():
         return _refused(_("This answer could not be read, so it was not kept."), 400)
-    reason, would_post = form.said()
+    reason, would_post = form.values()
     try:
         is_kept = votes.say_more(
             campaign=campaign,

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from mapping.models import Hashtag
-from validation.campaigns.counts import LOCKED_BY, settle
+from validation.campaigns.counts import LOCKED_BY, update_needed
 from validation.models import (
     Answer,
     Campaign,
@@ -197,7 +197,7 @@ def _count(questions: list[Question], vote: Vote, step: int) -> None:
     answer = Answer(vote.answer)
     for one in questions:
         one.add(answer, step)
-        settle(one, one.campaign)
+        update_needed(one, one.campaign)
         if not one.answers:
             one.answered_at = None
         elif step > 0:

@@ -13,7 +13,7 @@ from mapping.models import Hashtag, MappingEntry, Release, ReleaseLabel, SceneCl
 from tests.validation.conftest import MakeCampaign, MakeVote
 from trainer.models import TrainedModel
 from validation.agreement.blame import PARTIES, Blame, blame, scenes
-from validation.agreement.rivals import Duel, _corrected, duels, releases, won
+from validation.agreement.rivals import Duel, _add_holm, duels, questions_won, releases
 from validation.campaigns.questions import make_questions
 from validation.models import Campaign, Prediction, Question
 from validation.voting import votes
@@ -38,7 +38,9 @@ def pub(campaign: Campaign, hashtags: dict[str, Hashtag]) -> MappingEntry:
     return MappingEntry.objects.create(scene_class=scene, hashtag=hashtags["bar"], status="confirmed")
 
 
-def test_people_say_whose_fault_it_is(campaign: Campaign, vote_as: MakeVote, client_for: ClientFor) -> None:
+def test_reasons_of_voters_blame_the_network_or_the_mapping(
+    campaign: Campaign, vote_as: MakeVote, client_for: ClientFor
+) -> None:
     disagree(campaign, vote_as, 0, "wrong_scene", "too_general", "wrong_scene")
     disagree(campaign, vote_as, 1, "too_specific", "", "wrong_scene")
     disagree(campaign, vote_as, 2, "", "", "")
@@ -52,14 +54,14 @@ def test_people_say_whose_fault_it_is(campaign: Campaign, vote_as: MakeVote, cli
     assert b"No photos match" in client.get(behind + "mapping").content
 
 
-def test_what_most_find_fitting_is_owed_to_nobody(campaign: Campaign, vote_as: MakeVote) -> None:
+def test_nobody_is_blamed_for_what_most_people_find_fitting(campaign: Campaign, vote_as: MakeVote) -> None:
     disagree(campaign, vote_as, 0, "wrong_scene")
     for name in "bc":
         vote_as(campaign, 0, "fits", name)
     assert blame(campaign).total == 0
 
 
-def test_rows_of_the_mapping_by_what_people_said(
+def test_rows_of_the_mapping_are_listed_with_their_disagreements(
     campaign: Campaign, vote_as: MakeVote, pub: MappingEntry, client_for: ClientFor
 ) -> None:
     disagree(campaign, vote_as, 0, "too_general", "too_general", "wrong_scene")
@@ -81,7 +83,7 @@ def test_rows_of_the_mapping_by_what_people_said(
     assert client_for("validator").get(f"/validation/agreement/{campaign.pk}/mend/").status_code == 403
 
 
-def test_doubted_rows_come_to_the_curators_queue_until_somebody_looks(
+def test_doubted_rows_are_in_the_curators_queue_until_a_curator_looks(
     campaign: Campaign, vote_as: MakeVote, pub: MappingEntry, client_for: ClientFor
 ) -> None:
     curator = client_for("curator")
@@ -140,8 +142,8 @@ def test_rivals_shown_together_are_corrected_together() -> None:
     one = Duel(
         "A", "", "", suggested=9, photos=9, same=3, ours=None, theirs=None, only_ours=0, only_theirs=6, p=0.03
     )
-    assert _corrected([one])[0].verdict == "better"
-    together = _corrected([one, replace(one, p=0.04)])
+    assert _add_holm([one])[0].verdict == "better"
+    together = _add_holm([one, replace(one, p=0.04)])
     assert [duel.holm for duel in together] == pytest.approx([0.06, 0.06])
     assert {duel.verdict for duel in together} == {""}
 
@@ -166,5 +168,5 @@ def test_a_release_is_scored_by_the_scenes_the_model_saw(
     second, first = releases(campaign)
     assert (first.name, first.same, first.only_theirs) == ("release 1", 2, 0)
     assert (second.photos, second.same, second.only_ours, second.only_theirs) == (1, 0, 0, 1)
-    asked = Question.objects.filter(campaign=campaign).order_by("photo")
-    assert won(campaign, "theirs", second.key) == [asked[0].pk]
+    questions = Question.objects.filter(campaign=campaign).order_by("photo")
+    assert questions_won(campaign, "theirs", second.key) == [questions[0].pk]

@@ -86,11 +86,11 @@ def test_a_photo_opens_its_votes_and_admins_alone_see_who_gave_them(
     path = f"/validation/photos/{campaign.photos.get().pk}/"
     behind = client_for("viewer").get("/validation/agreement/photos/").content.decode()
     assert f'href="{path}"' in behind
-    seen = client_for("viewer").get(path).content.decode()
+    viewer_page = client_for("viewer").get(path).content.decode()
     for words in ("2.5", "too general", "set aside", "does not fit"):
-        assert words in seen
+        assert words in viewer_page
     for word in ("bob", "withdraw/", "correct/"):
-        assert word not in seen
+        assert word not in viewer_page
         assert word in client_for("admin").get(path).content.decode()
     assert client_for("validator").get(path).status_code == 403
 
@@ -120,9 +120,9 @@ def test_votes_outlive_models(make_campaign: MakeCampaign, vote_as: MakeVote, cl
     first.model.campaigns.all().delete()
     first.model.delete()
     assert Vote.objects.count() == 3
-    found = results.headline()
-    assert found is not None
-    assert (found.rate.n, found.unjudged) == (1, 0.5)
+    headline = results.headline()
+    assert headline is not None
+    assert (headline.rate.n, headline.unjudged) == (1, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_votes_outlive_models(make_campaign: MakeCampaign, vote_as: MakeVote, cl
         (None, "–"),
     ],
 )
-def test_shares_never_say_all_of_what_is_not_all(share: float | None, words: str) -> None:
+def test_share_below_one_is_never_shown_as_100_percent(share: float | None, words: str) -> None:
     from validation.templatetags.agreement_words import percent
 
     assert percent(share) == words.replace(" %", "\u00a0%")

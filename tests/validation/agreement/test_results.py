@@ -16,7 +16,7 @@ from validation.agreement import authors, exports, results, silence, strata
 from validation.campaigns.questions import make_questions
 from validation.models import AuthorHashtag, Campaign, GoldAnswer, Prediction, Question, Vote
 from validation.people import crowd
-from validation.statistics.yes_saying import Known
+from validation.statistics.yes_saying import YesCount
 from validation.voting.votes import record_vote
 
 pytestmark = pytest.mark.postgres
@@ -34,7 +34,7 @@ def answer(campaign: Campaign, question: Question, person: User, said: str) -> V
     )
 
 
-def test_silence_is_known_to_be_wrong_only_where_others_were_judged(
+def test_silence_is_wrong_only_where_another_suggestion_was_judged_fitting(
     make_campaign: MakeCampaign, vote_as: MakeVote
 ) -> None:
     campaign = make_campaign("cafe", None, None, votes_per_photo=1)
@@ -49,14 +49,14 @@ def test_silence_is_known_to_be_wrong_only_where_others_were_judged(
     assert silence.silence(campaign) == silence.Silence(2, 1, 1, authored=2, popular=1)
 
 
-def test_what_authors_wrote_stands_beside_what_the_model_says(
+def test_page_compares_the_authors_hashtags_with_the_model(
     make_campaign: MakeCampaign, client_for: ClientFor
 ) -> None:
     campaign = make_campaign("cafe", "cafe", "bar", None)
     photos = list(campaign.photos.order_by("pk"))
     for number, name in ((0, "cafe"), (0, "me"), (1, "bar"), (2, "cafe"), (3, "cafe"), (3, "bar")):
         AuthorHashtag.objects.create(photo=photos[number], name=name)
-    assert authors.by_authors(campaign) == [
+    assert authors.compare_with_authors(campaign) == [
         authors.AuthorRow("cafe", photos=3, same=1, other=1, silent=1),
         authors.AuthorRow("bar", photos=2, same=0, other=1, silent=1),
     ]
@@ -64,7 +64,7 @@ def test_what_authors_wrote_stands_beside_what_the_model_says(
     assert "Comparison with the authors' hashtags" in page
 
 
-def test_how_rightly_a_model_is_silent_is_asked_of_people(
+def test_people_are_asked_whether_the_model_was_right_to_stay_silent(
     make_campaign: MakeCampaign, user_for: Callable[..., User], client_for: ClientFor
 ) -> None:
     campaign = make_campaign(*["cafe"] * 3, *[None] * 3, votes_per_photo=1, silence_share=1.0)
@@ -82,10 +82,10 @@ def test_how_rightly_a_model_is_silent_is_asked_of_people(
     assert (round(summary.silence.rightly.value, 3), summary.silence.rightly.n) == (0.667, 3)
     answer(campaign, Question.objects.filter(kind="suggestion")[0], person, "fits")
     client = client_for("viewer")
-    shown = client.get(page).content.decode()
+    content = client.get(page).content.decode()
     behind = f"/validation/agreement/photos/?silent=on&amp;campaign={campaign.pk}"
-    assert behind in shown
-    assert "Right to stay silent" in shown
+    assert behind in content
+    assert "Right to stay silent" in content
     Campaign.objects.update(is_public=True)
     public = client.get(f"/validation/public/{exports.public_token(campaign)}/").content.decode()
     assert "for 3 of these" in public
@@ -93,7 +93,7 @@ def test_how_rightly_a_model_is_silent_is_asked_of_people(
     assert opened.count(b"<figure>") == 3
 
 
-def test_would_post_is_counted_by_hashtag_and_not_of_wrong_ones(
+def test_would_post_is_counted_by_hashtag_without_controls(
     make_campaign: MakeCampaign, vote_as: MakeVote, client_for: ClientFor
 ) -> None:
     campaign = make_campaign("cafe", "cafe", "bar", votes_per_photo=1)
@@ -102,14 +102,14 @@ def test_would_post_is_counted_by_hashtag_and_not_of_wrong_ones(
         Vote.objects.filter(photo=campaign.photos.order_by("pk")[number]).update(would_post=posts)
     summary = results.summarise(campaign)
     assert {row.hashtag: row.would_post for row in summary.hashtags} == {
-        "cafe": Known(1, 2),
-        "bar": Known(1, 1),
+        "cafe": YesCount(1, 2),
+        "bar": YesCount(1, 1),
     }
-    assert summary.would_post == Known(2, 3)
+    assert summary.would_post == YesCount(2, 3)
     page = client_for("viewer").get(f"/validation/agreement/?campaign={campaign.pk}").content.decode()
     assert page.count("Would post it") == 2
     Question.objects.filter(hashtag__name="bar").update(kind="control")
-    assert results.summarise(campaign).would_post == Known(1, 2)
+    assert results.summarise(campaign).would_post == YesCount(1, 2)
 
 
 def test_bars_by_confidence_open_their_photos(
@@ -151,9 +151,7 @@ def test_a_skip_leaves_the_other_answers_to_a_gold_question_in_the_correction(
     assert (fitting.yes, fitting.n) == (1, 2)
 
 
-def test_controls_correct_for_who_says_yes_to_anything(
-    make_campaign: MakeCampaign, vote_as: MakeVote
-) -> None:
+def test_controls_correct_the_rate_for_yes_saying(make_campaign: MakeCampaign, vote_as: MakeVote) -> None:
     campaign = make_campaign("cafe")
     vote_as(campaign, 0, "fits")
     photo = campaign.photos.get()

@@ -37,9 +37,9 @@ def test_votes_are_exported_without_identities(
     assert (rows[0]["kind"], rows[0]["confidence"], rows[0]["set_aside"]) == ("suggestion", "0.77", "False")
     assert len(rows[0]["day"]) == 10  # the day, not the hour
     response = client.get(f"/validation/campaigns/{campaign.pk}/votes.json")
-    said = json.loads(b"".join(response.streaming_content))  # type: ignore[attr-defined]
-    assert (said["campaign"], len(said["votes"])) == ("Test", 3)
-    everything = json.dumps(said) + str(rows)
+    exported = json.loads(b"".join(response.streaming_content))  # type: ignore[attr-defined]
+    assert (exported["campaign"], len(exported["votes"])) == ("Test", 3)
+    everything = json.dumps(exported) + str(rows)
     assert "ann" not in everything
     assert str(first.request_id) not in everything
 
@@ -55,7 +55,7 @@ def test_an_empty_export_has_its_header(campaign: Campaign, client_for: ClientFo
     assert list(exports.as_json(campaign))
 
 
-def test_the_public_page_is_for_whoever_has_its_link(
+def test_anybody_with_the_public_link_sees_the_public_page(
     campaign: Campaign, vote_as: MakeVote, client_for: ClientFor
 ) -> None:
     vote_as(campaign, 0, "fits", "ann")
@@ -91,7 +91,9 @@ def test_the_public_page_is_for_whoever_has_its_link(
         ("curator", 200, 403),
     ],
 )
-def test_who_may_share(campaign: Campaign, client_for: ClientFor, role: str, reads: int, writes: int) -> None:
+def test_viewers_read_a_result_and_only_admins_publish_it(
+    campaign: Campaign, client_for: ClientFor, role: str, reads: int, writes: int
+) -> None:
     client, base = client_for(role), f"/validation/campaigns/{campaign.pk}"
     for name in ("share/", "votes.csv", "votes.json", "agreement.svg"):
         assert client.get(f"{base}/{name}").status_code == reads, name

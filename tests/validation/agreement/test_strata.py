@@ -16,7 +16,7 @@ from mapping.models import Hashtag
 from tests.validation.conftest import MakeCampaign, MakeVote, taken_in
 from trainer.models import TrainedModel
 from validation.agreement import answers, results, strata
-from validation.campaigns.counts import count_votes_since, needed, settle_all
+from validation.campaigns.counts import count_needed, count_votes_since, update_all_needed
 from validation.campaigns.questions import make_questions
 from validation.models import Campaign, GoldAnswer, Participation, Prediction, Question, Vote
 from validation.voting import assignment
@@ -28,12 +28,12 @@ UserFor = Callable[..., User]
 
 def judge(campaign: Campaign, answer: str, *numbers: int, by: str = "someone", user_for: UserFor) -> None:
     """Answer the campaign's suggestions with these places in the order of their rank."""
-    asked = list(Question.objects.filter(campaign=campaign, kind="suggestion").order_by("rank"))
+    questions = list(Question.objects.filter(campaign=campaign, kind="suggestion").order_by("rank"))
     for number in numbers:
         record_vote(
             campaign=campaign,
-            photo=asked[number].photo_id,
-            hashtag=asked[number].hashtag_id,
+            photo=questions[number].photo_id,
+            hashtag=questions[number].hashtag_id,
             person=user_for("validator", by),
             answer=answer,
             request_id=uuid4(),
@@ -56,7 +56,7 @@ def bands(campaign: Campaign) -> list[int]:
 # --- what another campaign asks about, too ---
 
 
-def test_where_two_models_agree_does_not_stand_for_where_they_do_not(
+def test_shared_questions_do_not_represent_the_others(
     make_campaign: MakeCampaign, user_for: UserFor, client_for: Callable[..., Client]
 ) -> None:
     """The first model was found right; the second agrees with it on half the photos, and errs on the rest."""
@@ -64,16 +64,16 @@ def test_where_two_models_agree_does_not_stand_for_where_they_do_not(
     judge(first, "fits", 0, 1, 2, 3, user_for=user_for)
     newer = TrainedModel.objects.create(name="Newer", manifest={"sha256": "1"})
     second = make_campaign(*["cafe"] * 4, name="Second", by_model=newer, votes_per_photo=1)
-    found = results.summarise(second)
-    assert found.overall
-    assert (found.overall.value, found.overall.n, found.unjudged, found.people) == (1.0, 2, 0.5, 1)
-    said = {
+    summary = results.summarise(second)
+    assert summary.overall
+    assert (summary.overall.value, summary.overall.n, summary.unjudged, summary.people) == (1.0, 2, 0.5, 1)
+    words_on_page = {
         f"/validation/agreement/?campaign={second.pk}": "The figures are incomplete",
         second.get_absolute_url(): "no answer represents 50\u00a0% of the suggestions yet",
         f"/validation/campaigns/{second.pk}/agreement.svg": "Left out: 50\u00a0%",
         "/": "Left out: 33 % of the suggestions",
     }
-    for path, words in said.items():
+    for path, words in words_on_page.items():
         assert words in client_for("viewer").get(path).content.decode(), path
     unshared = Question.objects.filter(campaign=second, shared=False)
     for question in unshared:
@@ -81,9 +81,9 @@ def test_where_two_models_agree_does_not_stand_for_where_they_do_not(
             campaign=second, photo=question.photo_id, hashtag=question.hashtag_id,
             person=user_for("validator", "other"), answer="does_not_fit", request_id=uuid4(),
         )  # fmt: skip
-    found = results.summarise(second)
-    assert found.overall
-    assert (found.overall.value, found.unjudged, found.people) == (0.5, 0, 2)
+    summary = results.summarise(second)
+    assert summary.overall
+    assert (summary.overall.value, summary.unjudged, summary.people) == (0.5, 0, 2)
 
 
 def test_sharing_is_marked_on_both_sides(make_campaign: MakeCampaign) -> None:
@@ -91,11 +91,11 @@ def test_sharing_is_marked_on_both_sides(make_campaign: MakeCampaign) -> None:
     newer = TrainedModel.objects.create(name="Newer", manifest={"sha256": "1"})
     second = make_campaign("cafe", "bar", name="Second", by_model=newer)
     for campaign in (first, second):
-        asked = Question.objects.filter(campaign=campaign).order_by("photo")
-        assert list(asked.values_list("shared", flat=True)) == [True, False]
+        questions = Question.objects.filter(campaign=campaign).order_by("photo")
+        assert list(questions.values_list("shared", flat=True)) == [True, False]
 
 
-def test_all_campaigns_together_are_not_moved_by_one_nobody_has_voted_in(
+def test_campaign_without_votes_does_not_change_the_rate_of_all_campaigns(
     make_campaign: MakeCampaign, user_for: UserFor
 ) -> None:
     first = make_campaign(*["cafe"] * 4, name="First", votes_per_photo=1)
@@ -104,23 +104,25 @@ def test_all_campaigns_together_are_not_moved_by_one_nobody_has_voted_in(
     before = results.summarise(None).overall
     campaign = Campaign.objects.create(name="New", model=first.model, gold_share=0, control_share=0)
     late(campaign, 0.5, 0.6)
-    found = results.summarise(None)
+    summary = results.summarise(None)
     everywhere = results.headline()
     assert everywhere
-    assert found.overall == before == everywhere.rate
-    assert found.unjudged == everywhere.unjudged == pytest.approx(2 / 6)
+    assert summary.overall == before == everywhere.rate
+    assert summary.unjudged == everywhere.unjudged == pytest.approx(2 / 6)
 
 
 # --- photos that join late ---
 
 
-def test_who_joins_before_anybody_is_asked_is_banded_with_the_others(make_campaign: MakeCampaign) -> None:
+def test_photos_added_before_the_first_vote_share_the_bands_of_the_others(
+    make_campaign: MakeCampaign,
+) -> None:
     campaign = make_campaign(*["cafe"] * 3)
     late(campaign, 0.1, 0.2, 0.99)
     assert bands(campaign) == [2, 2, 2, 0, 0, 2]
 
 
-def test_who_joins_late_has_bands_of_their_own_and_is_asked_about_from_the_start(
+def test_photos_added_late_have_their_own_bands_and_are_asked_about_at_once(
     make_campaign: MakeCampaign, user_for: UserFor
 ) -> None:
     campaign = make_campaign(*["cafe"] * 3, votes_per_photo=1, audit_share=1.0)
@@ -131,16 +133,16 @@ def test_who_joins_late_has_bands_of_their_own_and_is_asked_about_from_the_start
     late(campaign, 0.1, 0.5, 0.9)
     assert bands(campaign)[3:] == [3, 4, 5]
     assert Participation.objects.get().front == 0
-    found = results.summarise(campaign)
-    assert found.overall
-    assert (found.overall.value, found.unjudged) == (1.0, 0.5)  # nothing is known of the new ones
+    summary = results.summarise(campaign)
+    assert summary.overall
+    assert (summary.overall.value, summary.unjudged) == (1.0, 0.5)  # nothing is known of the new ones
     assert make_questions(campaign=campaign) == 0
 
 
 # --- what is random ---
 
 
-def test_the_audit_is_what_lies_before_the_first_rank_not_drawn(
+def test_audit_rate_is_of_questions_ranked_below_the_first_one_not_asked(
     make_campaign: MakeCampaign, user_for: UserFor
 ) -> None:
     """Whichever stream took it: the audit stream alone never sees what the active one took before it."""
@@ -156,19 +158,21 @@ def test_the_audit_is_what_lies_before_the_first_rank_not_drawn(
     assert results.summarise(None).audit is None
 
 
-def test_agreement_among_people_is_of_the_first_answers(
+def test_reliability_is_computed_from_the_first_answers(
     make_campaign: MakeCampaign, user_for: UserFor
 ) -> None:
     """Two of three, then two more who agree with the two: more was asked because they differed."""
     campaign = make_campaign("cafe", votes_per_photo=3)
-    for name, said in (("a", "fits"), ("b", "does_not_fit"), ("c", "fits"), ("d", "fits")):
-        judge(campaign, said, 0, by=name, user_for=user_for)
-    found = results.summarise(campaign).reliability
-    assert found
-    assert found.percent == pytest.approx(1 / 3)
+    for name, answer in (("a", "fits"), ("b", "does_not_fit"), ("c", "fits"), ("d", "fits")):
+        judge(campaign, answer, 0, by=name, user_for=user_for)
+    summary = results.summarise(campaign).reliability
+    assert summary
+    assert summary.percent == pytest.approx(1 / 3)
 
 
-def test_a_part_of_the_answers_is_read_by_rank(make_campaign: MakeCampaign, user_for: UserFor) -> None:
+def test_answers_to_the_lowest_ranks_are_read_if_there_are_too_many(
+    make_campaign: MakeCampaign, user_for: UserFor
+) -> None:
     campaign = make_campaign(*["cafe", "bar"] * 3, votes_per_photo=1)
     judge(campaign, "fits", *range(6), user_for=user_for)
     rows = strata.count(campaign)
@@ -178,7 +182,7 @@ def test_a_part_of_the_answers_is_read_by_rank(make_campaign: MakeCampaign, user
     assert results.summarise(campaign).overall == results.brief(campaign).overall
 
 
-def test_known_answers_count_from_when_they_were_marked(
+def test_votes_on_a_gold_photo_count_from_the_time_it_was_marked(
     make_campaign: MakeCampaign, user_for: UserFor
 ) -> None:
     """All agreed, so it was marked: that says nothing of how often people are right."""
@@ -194,7 +198,7 @@ def test_known_answers_count_from_when_they_were_marked(
     assert (fitting.yes, fitting.n, fitting.photos) == (0, 1, 1)
 
 
-def test_over_time_goes_by_the_first_answer_and_knows_what_came_before(
+def test_chart_over_time_counts_photos_on_the_day_of_their_first_answer(
     make_campaign: MakeCampaign, user_for: UserFor
 ) -> None:
     campaign = make_campaign(*["cafe"] * 2, votes_per_photo=2)
@@ -204,9 +208,9 @@ def test_over_time_goes_by_the_first_answer_and_knows_what_came_before(
     Vote.objects.filter(photo=first.photo).update(created_at=long_ago)
     Question.objects.filter(pk=first.pk).update(answered_at=long_ago)
     judge(campaign, "fits", 0, by="other", user_for=user_for)
-    found = results.summarise(campaign)
-    assert found.earlier
-    assert (found.earlier.n, [day.rate.n for day in found.days]) == (1, [1])
+    summary = results.summarise(campaign)
+    assert summary.earlier
+    assert (summary.earlier.n, [day.rate.n for day in summary.days]) == (1, [1])
     vote = Vote.objects.get(photo=first.photo, person=user_for("validator", "someone"))
     Question.objects.filter(pk=first.pk).update(answered_at=vote.created_at)
     Vote.objects.exclude(pk=vote.pk).filter(person=vote.person).delete()
@@ -219,7 +223,7 @@ def test_over_time_goes_by_the_first_answer_and_knows_what_came_before(
 
 
 @pytest.mark.parametrize(("votes", "extra"), [(3, 2), (4, 1), (1, 3), (2, 0)])
-def test_a_change_of_rules_settles_every_question_as_a_vote_would(
+def test_change_of_rules_updates_every_question_as_a_vote_would(
     make_campaign: MakeCampaign, votes: int, extra: int
 ) -> None:
     campaign = make_campaign(*["cafe"] * 25, votes_per_photo=5)
@@ -228,11 +232,11 @@ def test_a_change_of_rules_settles_every_question_as_a_vote_would(
         Question.objects.filter(pk=question.pk).update(fits=fits, does_not_fit=not_fitting)
     Question.objects.filter(pk=Question.objects.all()[7].pk).update(kind="control")
     campaign.votes_per_photo, campaign.extra_votes = votes, extra
-    settle_all(campaign)
+    update_all_needed(campaign)
     for one in Question.objects.all():
         more = extra if one.kind == "suggestion" else 0
-        said = {"fits": one.fits, "does_not_fit": one.does_not_fit}
-        assert one.needed == needed(votes_per_photo=votes, extra_votes=more, **said)
+        counts = {"fits": one.fits, "does_not_fit": one.does_not_fit}
+        assert one.needed == count_needed(votes_per_photo=votes, extra_votes=more, **counts)
         assert one.is_done == (one.answers >= one.needed)
 
 

@@ -33,13 +33,13 @@ def fields(model: TrainedModel, **more: Any) -> dict[str, Any]:
 def test_admin_makes_a_campaign_from_uploads(model: TrainedModel, client_for: ClientFor) -> None:
     form = fields(model, uploads=upload(1, 2, 2), licence="CC0", source_url="https://example.org/album")
     response = client_for("admin").post(NEW, form)
-    made = Campaign.objects.get()
-    assert response["Location"] == f"/validation/campaigns/{made.pk}/"
-    assert made.photos.count() == 2
-    assert {photo.licence for photo in made.photos.all()} == {"CC0"}
-    assert made.job is not None
-    assert made.job.state == Job.State.QUEUED
-    assert made.is_open
+    campaign = Campaign.objects.get()
+    assert response["Location"] == f"/validation/campaigns/{campaign.pk}/"
+    assert campaign.photos.count() == 2
+    assert {photo.licence for photo in campaign.photos.all()} == {"CC0"}
+    assert campaign.job is not None
+    assert campaign.job.state == Job.State.QUEUED
+    assert campaign.is_open
 
 
 def test_active_model_is_proposed(model: TrainedModel, client_for: ClientFor) -> None:
@@ -56,7 +56,7 @@ def test_one_bad_file_does_not_stop_the_rest(model: TrainedModel, client_for: Cl
     assert b"Not taken in: &lt;evil&gt;.jpg: not a JPEG, PNG, WebP or HEIC photo" in page.content
 
 
-def test_only_bad_files_make_no_campaign(model: TrainedModel, client_for: ClientFor) -> None:
+def test_campaign_with_only_bad_files_is_not_created(model: TrainedModel, client_for: ClientFor) -> None:
     files = [SimpleUploadedFile("a.jpg", b"<svg/>", "image/jpeg")]
     page = client_for("admin").post(NEW, fields(model, uploads=files))
     assert page.status_code == 422
@@ -81,10 +81,10 @@ def test_errors_say_what_is_wrong(
     assert (page.status_code, words in page.content) == (422, True)
 
 
-def test_more_than_a_hundred_files_are_for_a_job(model: TrainedModel, client_for: ClientFor) -> None:
+def test_more_than_a_hundred_files_are_refused(model: TrainedModel, client_for: ClientFor) -> None:
     files = [SimpleUploadedFile(f"{n}.jpg", b"x", "image/jpeg") for n in range(101)]
     page = client_for("admin").post(NEW, fields(model, uploads=files))
-    assert (page.status_code, b"More than 100 files" in page.content) == (422, True)
+    assert (page.status_code, b"more than 100 files" in page.content) == (422, True)
 
 
 def test_repeated_click_makes_one_campaign(model: TrainedModel, client_for: ClientFor) -> None:
@@ -95,7 +95,7 @@ def test_repeated_click_makes_one_campaign(model: TrainedModel, client_for: Clie
     assert (Campaign.objects.count(), Job.objects.count(), Photo.objects.count()) == (1, 1, 1)
 
 
-def test_photos_of_another_campaign(campaign: Campaign, client_for: ClientFor) -> None:
+def test_campaign_can_use_the_photos_of_another(campaign: Campaign, client_for: ClientFor) -> None:
     newer = TrainedModel.objects.create(name="Newer", manifest={"sha256": "1"})
     client_for("admin").post(NEW, fields(newer, photos_of=campaign.pk, uploads=upload(99)))
     assert Campaign.objects.get(name="Summer").photos.count() == 5
@@ -122,7 +122,9 @@ def test_only_admins_change_campaigns(
     assert (campaign.is_open, campaign.photos.count()) == (True, 4)
 
 
-def test_close_open_and_a_stale_page(campaign: Campaign, client_for: ClientFor) -> None:
+def test_campaign_is_closed_and_opened_also_from_a_stale_page(
+    campaign: Campaign, client_for: ClientFor
+) -> None:
     client, base = client_for("admin"), f"/validation/campaigns/{campaign.pk}"
     assert b"is closed now" in client.post(f"{base}/close/", follow=True).content
     assert b"was closed already" in client.post(f"{base}/close/", follow=True).content
@@ -213,7 +215,7 @@ def test_photo_files_are_private_and_kept_by_the_browser(campaign: Campaign, cli
     assert client_for("validator").get("/validation/photos/987654.jpg").status_code == 404
 
 
-def test_no_model_is_a_failure_that_says_what_to_do(
+def test_missing_export_fails_with_a_hint(
     hashtags: dict[str, Hashtag], campaign: Campaign, run_jobs: Callable[[], list[Job]]
 ) -> None:
     bare = TrainedModel.objects.create(name="Not exported")

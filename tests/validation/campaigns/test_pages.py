@@ -67,7 +67,7 @@ def test_rules_are_changed_and_a_stale_page_is_refused(
         ({"name": "Taken"}, b"already exists"),
     ],
 )
-def test_rules_that_make_no_sense_are_refused_by_field(
+def test_invalid_rules_are_refused_by_field(
     campaign: Campaign,
     make_campaign: MakeCampaign,
     client_for: ClientFor,
@@ -85,7 +85,7 @@ def test_rules_that_make_no_sense_are_refused_by_field(
 @pytest.mark.parametrize(
     ("role", "status"), [("stranger", 302), ("nobody", 403), ("viewer", 403), ("validator", 403)]
 )
-def test_only_admins_decide(
+def test_only_admins_change_rules_and_decide_about_people(
     campaign: Campaign, vote_as: MakeVote, client_for: ClientFor, role: str, status: int
 ) -> None:
     vote = vote_as(campaign, 0, "fits", "ann")
@@ -121,9 +121,7 @@ def join(campaign: Campaign) -> str:
     return f"/validation/join/{guests.token(campaign)}/"
 
 
-def test_guests_who_never_voted_are_forgotten_when_their_session_has_ended(
-    linked: Campaign, settings: Any
-) -> None:
+def test_guests_who_never_voted_are_deleted_after_their_session(linked: Campaign, settings: Any) -> None:
     idle, voted, new = (guests.make_guest(campaign=linked) for _ in range(3))
     record_vote(
         campaign=linked,
@@ -155,12 +153,12 @@ def test_a_guest_votes_and_sees_nothing_else(
     assert guest.post(join(linked))["Location"] == f"/validation/vote/{linked.pk}/"
     assert guest.get(join(linked)).status_code == 302
     ballot = guest.get(f"/validation/vote/{linked.pk}/")
-    asked = ballot.context["assignment"].question
-    form = {"photo": asked.photo_id, "hashtag": asked.hashtag_id, "answer": "fits", "seconds": 2}
+    question = ballot.context["assignment"].question
+    form = {"photo": question.photo_id, "hashtag": question.hashtag_id, "answer": "fits", "seconds": 2}
     form["request_id"] = "7d9c2e9e-2a51-4a0c-b5c0-0f7a7c3d2e11"
     assert guest.post(f"/validation/vote/{linked.pk}/votes/", form).json()["kept"]
     assert Vote.objects.get().person.guest.campaign == linked
-    assert guest.get(f"/validation/photos/{asked.photo_id}.jpg").status_code == 200
+    assert guest.get(f"/validation/photos/{question.photo_id}.jpg").status_code == 200
     theirs = other.photos.exclude(pk__in=linked.photos.all()).first()
     closed = ["/validation/campaigns/", "/mapping/", "/jobs/", f"/validation/vote/{other.pk}/"]
     closed += [f"/validation/photos/{theirs.pk}.jpg"] if theirs else []
@@ -169,7 +167,7 @@ def test_a_guest_votes_and_sees_nothing_else(
 
 
 @pytest.mark.usefixtures("clean_cache")
-def test_links_end(linked: Campaign, client_for: ClientFor) -> None:
+def test_revoked_links_no_longer_work(linked: Campaign, client_for: ClientFor) -> None:
     guest, admin, old = Client(), client_for("admin"), join(linked)
     guest.post(old)
     for words in (b"Here is a new one", b"renewed already"):
@@ -213,11 +211,11 @@ def test_guests_are_limited_by_every_way_to_vote(linked: Campaign, monkeypatch: 
     """The pages without script, too."""
     guest, path = Client(), f"/validation/vote/{linked.pk}/"
     guest.post(join(linked))
-    asked = guest.get(path).context["assignment"].questions
+    questions = guest.get(path).context["assignment"].questions
     monkeypatch.setattr(guests.GuestVotes, "rate", "1/minute", raising=False)
     forms = [
         {"photo": one.photo_id, "hashtag": one.hashtag_id, "answer": "fits", "request_id": uuid4()}
-        for one in asked
+        for one in questions
     ]
     assert b"Too many at once" not in guest.post(path, forms[0], follow=True).content
     assert b"Too many at once" in guest.post(path, forms[1], follow=True).content
@@ -247,7 +245,9 @@ def test_guests_see_photos_only_while_they_may_vote(linked: Campaign) -> None:
 
 
 @pytest.mark.usefixtures("clean_cache")
-def test_members_who_may_not_vote_stay_who_they_are(linked: Campaign, client_for: ClientFor) -> None:
+def test_members_without_permission_to_vote_do_not_become_guests(
+    linked: Campaign, client_for: ClientFor
+) -> None:
     admin = client_for("admin")
     for answer in (admin.get(join(linked)), admin.post(join(linked))):
         assert (answer.status_code, b"You cannot vote with this account" in answer.content) == (403, True)
@@ -265,7 +265,7 @@ def test_members_who_may_not_vote_stay_who_they_are(linked: Campaign, client_for
 
 
 @pytest.mark.parametrize("number", ["9" * 19, "9" * 30, "9" * 5000])
-def test_numbers_that_no_database_takes_are_answered(
+def test_numbers_too_large_for_a_database_are_answered(
     campaign: Campaign, client_for: ClientFor, number: str
 ) -> None:
     client, admin = client_for("validator"), client_for("admin")
@@ -284,7 +284,7 @@ def test_numbers_that_no_database_takes_are_answered(
 # --- people -----------------------------------------------------------------------------------
 
 
-def test_people_are_paused_set_aside_and_brought_back_from_the_page(
+def test_admin_pauses_sets_aside_and_restores_people_on_the_page(
     campaign: Campaign, vote_as: MakeVote, client_for: ClientFor, user_for: Callable[..., User]
 ) -> None:
     ann = vote_as(campaign, 0, "fits", "ann").person
@@ -307,7 +307,7 @@ def test_people_are_paused_set_aside_and_brought_back_from_the_page(
     assert admin.post(f"{base(campaign)}/people/{stranger.pk}/pause/").status_code == 404
 
 
-def test_a_paused_person_sees_a_calm_page(
+def test_paused_person_sees_a_friendly_page(
     campaign: Campaign, vote_as: MakeVote, client_for: ClientFor, user_for: Callable[..., User]
 ) -> None:
     ann = vote_as(campaign, 0, "fits", "ann").person
@@ -320,7 +320,7 @@ def test_a_paused_person_sees_a_calm_page(
 # --- known answers ----------------------------------------------------------------------------
 
 
-def test_what_everybody_agrees_on_is_marked_as_known_and_unmarked(
+def test_unanimous_answer_is_marked_as_known_and_unmarked(
     make_campaign: MakeCampaign, vote_as: MakeVote, client_for: ClientFor
 ) -> None:
     campaign = make_campaign("cafe", "bar", "sport", gold_share=0.1)
@@ -330,9 +330,9 @@ def test_what_everybody_agrees_on_is_marked_as_known_and_unmarked(
         vote_as(campaign, 1, "does_not_fit", name)
     vote_as(campaign, 2, "fits", "a")
     client, path = client_for("admin"), f"{base(campaign)}/known/"
-    shown = list(client.get(path).context["page"])
-    assert [one.hashtag.name for one in shown] == ["bar", "cafe"]
-    form = {"photo": shown[0].photo_id, "hashtag": shown[0].hashtag_id, "answer": "does_not_fit"}
+    rows = list(client.get(path).context["page"])
+    assert [one.hashtag.name for one in rows] == ["bar", "cafe"]
+    form = {"photo": rows[0].photo_id, "hashtag": rows[0].hashtag_id, "answer": "does_not_fit"}
     for _ in range(2):
         assert b"Saved" in client.post(path, form, follow=True).content
     assert GoldAnswer.objects.get().fits is False
@@ -350,10 +350,10 @@ def test_a_known_answer_may_come_before_the_crowd(
     campaign = make_campaign("cafe", "bar", "sport", gold_share=0.1)
     vote_as(campaign, 0, "fits")
     client, path = client_for("admin"), f"{base(campaign)}/known/?show=unanswered"
-    shown = list(client.get(path).context["page"])
-    assert {one.hashtag.name for one in shown} == {"bar", "sport"}
-    form = {"photo": shown[0].photo_id, "hashtag": shown[0].hashtag_id, "answer": "does_not_fit"}
+    rows = list(client.get(path).context["page"])
+    assert {one.hashtag.name for one in rows} == {"bar", "sport"}
+    form = {"photo": rows[0].photo_id, "hashtag": rows[0].hashtag_id, "answer": "does_not_fit"}
     back = client.post(path, form)
     assert back["Location"] == path
     assert GoldAnswer.objects.get().fits is False
-    assert [one.pk for one in client.get(path).context["page"]] == [shown[1].pk]
+    assert [one.pk for one in client.get(path).context["page"]] == [rows[1].pk]

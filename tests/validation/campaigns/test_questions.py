@@ -13,7 +13,7 @@ from mapping.models import Hashtag
 from tests.validation.conftest import MakeCampaign, MakeVote, taken_in
 from trainer.models import TrainedModel
 from validation.campaigns import acts
-from validation.campaigns.counts import needed, recount
+from validation.campaigns.counts import count_needed, recount
 from validation.campaigns.questions import make_missing_questions, make_questions
 from validation.models import AuthorHashtag, Campaign, GoldAnswer, Prediction, Question, Vote
 
@@ -31,18 +31,18 @@ def sure(campaign: Campaign, *confidences: float) -> None:
     make_questions(campaign=campaign)
 
 
-def test_every_suggestion_is_asked_once_and_silence_is_not(make_campaign: MakeCampaign) -> None:
+def test_each_suggestion_becomes_one_question_and_silence_none(make_campaign: MakeCampaign) -> None:
     campaign = make_campaign("cafe", "bar", None)
     assert make_questions(campaign=campaign) == 0
-    asked = of_kind(campaign, "suggestion")
-    assert [(one.hashtag.name, one.needed, one.is_done) for one in asked] == [
+    questions = of_kind(campaign, "suggestion")
+    assert [(one.hashtag.name, one.needed, one.is_done) for one in questions] == [
         ("cafe", 3, False),
         ("bar", 3, False),
     ]
-    assert len({one.rank for one in asked}) == 2
+    assert len({one.rank for one in questions}) == 2
 
 
-def test_rules_narrow_what_is_asked_and_votes_wait(
+def test_votes_count_again_when_rules_bring_a_question_back(
     make_campaign: MakeCampaign, vote_as: MakeVote, hashtags: dict[str, Hashtag]
 ) -> None:
     campaign = make_campaign("cafe", "bar", "sport")
@@ -58,7 +58,7 @@ def test_rules_narrow_what_is_asked_and_votes_wait(
     assert Vote.objects.count() == 1
 
 
-def test_bands_are_thirds_and_stay(make_campaign: MakeCampaign) -> None:
+def test_bands_are_thirds_and_do_not_change(make_campaign: MakeCampaign) -> None:
     campaign = make_campaign(*["cafe"] * 6)
     sure(campaign, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
     assert [one.band for one in of_kind(campaign, "suggestion")] == [2, 2, 1, 1, 0, 0]
@@ -71,7 +71,9 @@ def test_bands_are_thirds_and_stay(make_campaign: MakeCampaign) -> None:
     assert [one.band for one in of_kind(campaign, "suggestion")] == [2, 2, 1, 1, 0, 0, 2, 1, 0]
 
 
-def test_controls_are_wrong_on_purpose(make_campaign: MakeCampaign, hashtags: dict[str, Hashtag]) -> None:
+def test_controls_are_hashtags_that_nobody_thought_of(
+    make_campaign: MakeCampaign, hashtags: dict[str, Hashtag]
+) -> None:
     """Neither what the model suggests nor what the author wrote: one hashtag is left, or none."""
     campaign = make_campaign("cafe", "cafe", "cafe", None)
     first, second, third, silent = campaign.photos.order_by("pk")
@@ -81,16 +83,16 @@ def test_controls_are_wrong_on_purpose(make_campaign: MakeCampaign, hashtags: di
     GoldAnswer.objects.create(photo=third, hashtag=hashtags["sport"], fits=True)
     Campaign.objects.update(control_share=1.0)
     make_questions(campaign=campaign)
-    asked = {one.photo_id: one.hashtag.name for one in of_kind(campaign, "control")}
-    asked.pop(silent.pk, None)  # three of four photos are drawn, this one with any hashtag
-    assert second.pk not in asked
-    assert asked.items() <= {(first.pk, "sport"), (third.pk, "bar")}
+    controls = {one.photo_id: one.hashtag.name for one in of_kind(campaign, "control")}
+    controls.pop(silent.pk, None)  # three of four photos are drawn, this one with any hashtag
+    assert second.pk not in controls
+    assert controls.items() <= {(first.pk, "sport"), (third.pk, "bar")}
     before = len(of_kind(campaign, "control"))
     Campaign.objects.update(control_share=before / 3)
     assert make_questions(campaign=campaign) == 0
 
 
-def test_silent_suggestions_are_what_the_model_thought_of_first(
+def test_silent_suggestion_is_the_hashtag_that_the_model_ranked_first(
     make_campaign: MakeCampaign, hashtags: dict[str, Hashtag]
 ) -> None:
     campaign = make_campaign("cafe", "cafe", "cafe", "cafe", None, None, None, votes_per_photo=2)
@@ -104,8 +106,8 @@ def test_silent_suggestions_are_what_the_model_thought_of_first(
     Campaign.objects.update(silence_share=1.0)
     assert make_questions(campaign=campaign) == 1
     assert make_questions(campaign=campaign) == 0
-    asked = of_kind(campaign, "silence")
-    assert [(one.photo, one.hashtag.name, one.confidence) for one in asked] == [
+    questions = of_kind(campaign, "silence")
+    assert [(one.photo, one.hashtag.name, one.confidence) for one in questions] == [
         (unsure, "bar", 0.4),
         (other, "sport", 0.1),
     ]
@@ -117,22 +119,22 @@ def test_silent_suggestions_are_what_the_model_thought_of_first(
     assert of_kind(campaign, "silence") == []
 
 
-def test_gold_comes_from_anywhere_and_goes_with_its_mark(
+def test_gold_questions_come_from_any_campaign_and_go_when_unmarked(
     make_campaign: MakeCampaign, hashtags: dict[str, Hashtag]
 ) -> None:
     campaign = make_campaign("cafe", "bar", gold_share=0.1)
-    known = GoldAnswer.objects.create(photo=taken_in(60), hashtag=hashtags["sport"], fits=False)
+    gold = GoldAnswer.objects.create(photo=taken_in(60), hashtag=hashtags["sport"], fits=False)
     own = campaign.photos.order_by("pk")[0]
     GoldAnswer.objects.create(photo=own, hashtag=hashtags["cafe"], fits=True)
     assert make_questions(campaign=campaign) == 1
-    assert [one.photo_id for one in of_kind(campaign, "gold")] == [known.photo_id]
+    assert [one.photo_id for one in of_kind(campaign, "gold")] == [gold.photo_id]
     assert len(of_kind(campaign, "suggestion")) == 2  # its own stays in its rates
-    known.delete()
+    gold.delete()
     make_questions(campaign=campaign)
     assert of_kind(campaign, "gold") == []
 
 
-def test_votes_given_elsewhere_count(make_campaign: MakeCampaign, vote_as: MakeVote) -> None:
+def test_votes_given_in_another_campaign_count(make_campaign: MakeCampaign, vote_as: MakeVote) -> None:
     first = make_campaign("cafe", "bar", name="First", votes_per_photo=2)
     vote_as(first, 0, "fits", "a")
     vote_as(first, 0, "skip", "c")
@@ -158,11 +160,13 @@ def test_a_withdrawn_photo_is_not_asked_about(make_campaign: MakeCampaign) -> No
     ("fits", "does_not_fit", "answers"),
     [(0, 0, 3), (3, 0, 3), (1, 1, 3), (2, 1, 4), (2, 2, 5), (3, 1, 3), (3, 2, 5), (1, 2, 4)],
 )
-def test_more_answers_while_people_disagree(fits: int, does_not_fit: int, answers: int) -> None:
-    assert needed(votes_per_photo=3, extra_votes=2, fits=fits, does_not_fit=does_not_fit) == answers
+def test_question_needs_more_answers_while_people_disagree(
+    fits: int, does_not_fit: int, answers: int
+) -> None:
+    assert count_needed(votes_per_photo=3, extra_votes=2, fits=fits, does_not_fit=does_not_fit) == answers
 
 
-def test_counts_made_anew_are_the_counts_kept(
+def test_recount_gives_the_stored_counts(
     make_campaign: MakeCampaign, vote_as: MakeVote, user_for: Callable[..., User]
 ) -> None:
     campaign = make_campaign("cafe", "bar", votes_per_photo=4)
@@ -170,13 +174,13 @@ def test_counts_made_anew_are_the_counts_kept(
     vote_as(campaign, 0, "does_not_fit", "b")
     vote_as(campaign, 1, "skip", "a")
     fields = ("fits", "does_not_fit", "skips", "needed", "is_done", "answered_at")
-    kept = list(Question.objects.order_by("pk").values_list(*fields))
+    stored_counts = list(Question.objects.order_by("pk").values_list(*fields))
     Question.objects.update(fits=9, does_not_fit=9, skips=9, is_done=True)
     assert recount(Vote.objects.values_list("photo_id", "hashtag_id")) == 2
-    assert list(Question.objects.order_by("pk").values_list(*fields)) == kept
+    assert list(Question.objects.order_by("pk").values_list(*fields)) == stored_counts
 
 
-def test_campaigns_from_before_there_were_questions_get_theirs(
+def test_campaigns_predicted_before_questions_existed_get_questions(
     make_campaign: MakeCampaign, vote_as: MakeVote
 ) -> None:
     campaign = make_campaign("cafe", "bar")

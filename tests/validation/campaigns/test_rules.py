@@ -60,22 +60,22 @@ def test_another_quota_opens_and_closes_questions(
     assert [done_with(2), done_with(4), done_with(3)] == [2, 0, 1]
 
 
-def test_the_model_is_no_rule(campaign: Campaign, admin: User, model: TrainedModel) -> None:
+def test_model_of_a_campaign_cannot_be_changed(campaign: Campaign, admin: User, model: TrainedModel) -> None:
     seen = rules.rules_seen(campaign)
     with pytest.raises(TypeError, match="model"):
         rules.change_rules(campaign=campaign, seen=seen, by=admin, name="Test", model=model)
 
 
-def test_photos_join_once_and_withdrawn_ones_never(campaign: Campaign, admin: User) -> None:
-    new, gone = taken_in(70), taken_in(71)
-    gone.withdrawn_at = timezone.now()
-    gone.save()
-    assert acts.add_photos(campaign=campaign, photos=[new, gone], by=admin) == 1
-    assert acts.add_photos(campaign=campaign, photos=[new, gone], by=admin) == 0
+def test_photos_are_added_once_and_withdrawn_ones_never(campaign: Campaign, admin: User) -> None:
+    new, withdrawn = taken_in(70), taken_in(71)
+    withdrawn.withdrawn_at = timezone.now()
+    withdrawn.save()
+    assert acts.add_photos(campaign=campaign, photos=[new, withdrawn], by=admin) == 1
+    assert acts.add_photos(campaign=campaign, photos=[new, withdrawn], by=admin) == 0
     assert Job.objects.count() == 1
 
 
-def test_a_waiting_job_is_enough_a_running_one_is_replaced(campaign: Campaign, admin: User) -> None:
+def test_waiting_job_is_kept_and_a_running_one_is_replaced(campaign: Campaign, admin: User) -> None:
     first = predict_again(campaign=campaign, by=admin)
     assert predict_again(campaign=campaign, by=admin) == first
     assert claim(first.pk)

@@ -52,7 +52,7 @@ def row(campaign: Campaign, name: str = "ann") -> crowd.PersonRow:
 @pytest.mark.parametrize(
     ("answers", "taken"), [("nn" + "y" * 14, 16), ("nnn" + "y" * 13, 14), ("n" * 16, 14)]
 )
-def test_three_wrong_of_fourteen_known_answers_pause(
+def test_person_with_three_of_fourteen_known_answers_wrong_is_paused(
     known: Campaign, vote_as: MakeVote, user_for: UserFor, answers: str, taken: int
 ) -> None:
     assert say(known, vote_as, answers) == taken
@@ -60,9 +60,7 @@ def test_three_wrong_of_fourteen_known_answers_pause(
     assert Vote.objects.filter(set_aside=True).count() == 0  # that is for people to decide
 
 
-def test_an_admins_word_is_the_last(
-    known: Campaign, vote_as: MakeVote, user_for: UserFor, admin: User
-) -> None:
+def test_admins_decision_is_final(known: Campaign, vote_as: MakeVote, user_for: UserFor, admin: User) -> None:
     say(known, vote_as, "n" * 14)
     ann = user_for("validator", "ann")
     assert crowd.unpause(person=ann, by=admin)
@@ -89,7 +87,7 @@ def test_a_known_answer_counts_only_if_it_was_known_then(
     assert (row(campaign).gold, row(campaign).gold_right) == (0, 0)
 
 
-def test_votes_are_set_aside_and_brought_back_everywhere(
+def test_votes_are_set_aside_and_restored_everywhere(
     make_campaign: MakeCampaign, vote_as: MakeVote, user_for: UserFor, admin: User
 ) -> None:
     campaign = make_campaign("cafe", "bar", votes_per_photo=2)
@@ -114,7 +112,7 @@ def test_votes_are_set_aside_and_brought_back_everywhere(
     assert crowd.unpause(person=ann, by=admin)
 
 
-def test_paused_people_are_refused_in_words_and_undo_nothing(
+def test_paused_people_cannot_vote_or_undo_and_are_told_why(
     campaign: Campaign, vote_as: MakeVote, user_for: UserFor, admin: User
 ) -> None:
     vote = vote_as(campaign, 0, "fits", "ann")
@@ -134,7 +132,9 @@ def test_an_answer_in_less_time_than_it_takes_to_look_is_fast(
     assert row(campaign).fast == fast
 
 
-def test_speeders_and_who_says_always_yes_are_flagged(make_campaign: MakeCampaign, vote_as: MakeVote) -> None:
+def test_people_who_are_too_fast_or_always_say_yes_are_flagged(
+    make_campaign: MakeCampaign, vote_as: MakeVote
+) -> None:
     campaign = make_campaign(*["cafe"] * 20)
     for number in range(20):
         vote_as(campaign, number, "fits", "hare", 0.2 if number < 7 else 3.0)

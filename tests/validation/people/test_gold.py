@@ -30,7 +30,7 @@ BESIDE = 1  # another known answer that stays, given and right
 
 @pytest.mark.parametrize("then", ["does_not_fit", "unknown"])
 @pytest.mark.parametrize(("said", "right"), [("fits", 1), ("does_not_fit", 0)])
-def test_a_mark_that_was_wrong_measures_nobody_and_undo_still_works(
+def test_removed_mark_counts_for_nobody_and_undo_still_works(
     make_campaign: MakeCampaign,
     vote_as: MakeVote,
     user_for: UserFor,
@@ -64,7 +64,9 @@ def test_a_mark_that_was_wrong_measures_nobody_and_undo_still_works(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.integration
-def test_known_clicked_at_once_is_marked_once(make_campaign: MakeCampaign, user_for: UserFor) -> None:
+def test_answer_marked_by_two_people_at_once_is_marked_once(
+    make_campaign: MakeCampaign, user_for: UserFor
+) -> None:
     """Also in other campaigns, which ask about it from then on."""
     campaign = make_campaign(*["cafe"] * 6, gold_share=0.1)
     others = [make_campaign("cafe", name=name, gold_share=0.1) for name in ("A", "B")]

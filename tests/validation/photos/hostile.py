@@ -1,4 +1,4 @@
-"""Files that must not come in: {name: bytes}. Made here, so that the set is the same everywhere."""
+"""Files that must not be taken in: {name: bytes}. Made here, so that they are the same everywhere."""
 
 from __future__ import annotations
 
@@ -25,67 +25,67 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def png(width: int, height: int, data: bytes = b"0", depth: int = 8, colour: int = 2) -> bytes:
-    """A PNG whose header promises these pixels, and that holds this data."""
+    """A PNG whose header declares this size, and which contains this data."""
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
 
 
 def files() -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
     whole = {"jpg": picture("JPEG"), "png": picture("PNG"), "webp": picture("WEBP")}
-    # Noise, too, and made once: what encodes HEIC is under the GPL.
+    # Noise, too, but stored as a file: HEIC encoders are under the GPL.
     whole["heic"] = Path(__file__).with_name("noise.heic").read_bytes()
     whole["progressive.jpg"] = picture("JPEG", progressive=True)
     # Truncated, at five places each.
     for name, raw in whole.items():
         for share in (0.01, 0.1, 0.3, 0.6, 0.9):
-            found[f"cut-{share}.{name}"] = raw[: max(4, int(len(raw) * share))]
+            contents[f"cut-{share}.{name}"] = raw[: max(4, int(len(raw) * share))]
     # Decompression bombs: few bytes, many pixels.
     for side in (12_000, 30_000, 60_000, 200_000, 2**31 - 1):
-        found[f"bomb-{side}.png"] = png(side, side)
-    found["bomb-line.png"] = png(100_000_001, 1)
-    found["bomb-column.png"] = png(1, 100_000_001)
-    found["bomb-filled.png"] = png(20_000, 20_000, bytes(2**20))
-    found["nothing.png"] = png(0, 0)
-    found["short-of-data.png"] = png(500, 500)
-    found["bad-depth.png"] = png(10, 10, depth=7)
-    found["bad-checksum.png"] = whole["png"][:60] + b"\x00\x01\x02\x03" + whole["png"][64:]
+        contents[f"bomb-{side}.png"] = png(side, side)
+    contents["bomb-line.png"] = png(100_000_001, 1)
+    contents["bomb-column.png"] = png(1, 100_000_001)
+    contents["bomb-filled.png"] = png(20_000, 20_000, bytes(2**20))
+    contents["nothing.png"] = png(0, 0)
+    contents["short-of-data.png"] = png(500, 500)
+    contents["bad-depth.png"] = png(10, 10, depth=7)
+    contents["bad-checksum.png"] = whole["png"][:60] + b"\x00\x01\x02\x03" + whole["png"][64:]
     # Executables, scripts and documents under a photo's name.
-    found["elf.jpg"] = b"\x7fELF\x02\x01\x01" + bytes(500)
-    found["windows.jpg"] = b"MZ\x90\x00" + bytes(500)
-    found["macho.jpg"] = b"\xcf\xfa\xed\xfe" + bytes(500)
-    found["java.jpg"] = b"\xca\xfe\xba\xbe" + bytes(500)
-    found["wasm.webp"] = b"\x00asm\x01\x00\x00\x00" + bytes(200)
-    found["shell.jpg"] = b"#!/bin/sh\nrm -rf /\n"
-    found["php.jpg"] = b"<?php system($_GET['c']); ?>"
-    found["python.jpg"] = b"import os\nos.system('id')\n"
-    found["html.jpg"] = b"<html><body>\xff\xd8\xff</body></html>"
-    found["svg.png"] = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
-    found["xxe.svg"] = b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><svg>&e;</svg>'
-    found["pdf.jpg"] = b"%PDF-1.7\n" + bytes(300)
-    found["postscript.jpg"] = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n"
-    found["zip.jpg"] = archive({"a.jpg": whole["jpg"]})
-    found["gzip.jpg"] = b"\x1f\x8b\x08" + bytes(100)
-    found["tar.jpg"] = b"photo.jpg".ljust(257, b"\0") + b"ustar\x0000" + bytes(300)
-    found["sqlite.jpg"] = b"SQLite format 3\x00" + bytes(200)
-    found["mp4.heic"] = b"\x00\x00\x00\x18ftypmp42" + bytes(300)
-    # Pictures of kinds that are not taken.
+    contents["elf.jpg"] = b"\x7fELF\x02\x01\x01" + bytes(500)
+    contents["windows.jpg"] = b"MZ\x90\x00" + bytes(500)
+    contents["macho.jpg"] = b"\xcf\xfa\xed\xfe" + bytes(500)
+    contents["java.jpg"] = b"\xca\xfe\xba\xbe" + bytes(500)
+    contents["wasm.webp"] = b"\x00asm\x01\x00\x00\x00" + bytes(200)
+    contents["shell.jpg"] = b"#!/bin/sh\nrm -rf /\n"
+    contents["php.jpg"] = b"<?php system($_GET['c']); ?>"
+    contents["python.jpg"] = b"import os\nos.system('id')\n"
+    contents["html.jpg"] = b"<html><body>\xff\xd8\xff</body></html>"
+    contents["svg.png"] = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+    contents["xxe.svg"] = b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><svg>&e;</svg>'
+    contents["pdf.jpg"] = b"%PDF-1.7\n" + bytes(300)
+    contents["postscript.jpg"] = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n"
+    contents["zip.jpg"] = archive({"a.jpg": whole["jpg"]})
+    contents["gzip.jpg"] = b"\x1f\x8b\x08" + bytes(100)
+    contents["tar.jpg"] = b"photo.jpg".ljust(257, b"\0") + b"ustar\x0000" + bytes(300)
+    contents["sqlite.jpg"] = b"SQLite format 3\x00" + bytes(200)
+    contents["mp4.heic"] = b"\x00\x00\x00\x18ftypmp42" + bytes(300)
+    # Pictures in formats that are not accepted.
     for kind in ("GIF", "BMP", "TIFF", "ICO", "PPM", "TGA", "PCX", "ICNS", "JPEG2000"):
         size = (64, 64) if kind in ("ICO", "ICNS") else (320, 240)
-        found[f"other-kind-{kind}.jpg"] = picture(kind, size)
-    # Headers with nothing behind them, and noise.
-    found["empty.jpg"] = b""
-    found["one-byte.jpg"] = b"\xff"
-    found["soi.jpg"] = b"\xff\xd8"
-    found["soi-eoi.jpg"] = b"\xff\xd8\xff\xd9"
-    found["riff.webp"] = b"RIFF\xff\xff\xff\xffWEBPVP8 "
-    found["zeros.jpg"] = bytes(5000)
-    found["text.jpg"] = b"Ceci n'est pas une photo." * 20
-    found["jpeg-then-noise.jpg"] = whole["jpg"][:400] + bytes(range(256)) * 20
-    found["many-scans.jpg"] = many_scans(200)
-    found["ftyp-heic.heic"] = b"\x00\x00\x00\x18ftypheic" + bytes(16) + b"\xff" * 200
-    return found
+        contents[f"other-kind-{kind}.jpg"] = picture(kind, size)
+    # Headers without data, and noise.
+    contents["empty.jpg"] = b""
+    contents["one-byte.jpg"] = b"\xff"
+    contents["soi.jpg"] = b"\xff\xd8"
+    contents["soi-eoi.jpg"] = b"\xff\xd8\xff\xd9"
+    contents["riff.webp"] = b"RIFF\xff\xff\xff\xffWEBPVP8 "
+    contents["zeros.jpg"] = bytes(5000)
+    contents["text.jpg"] = b"Ceci n'est pas une photo." * 20
+    contents["jpeg-then-noise.jpg"] = whole["jpg"][:400] + bytes(range(256)) * 20
+    contents["many-scans.jpg"] = many_scans(200)
+    contents["ftyp-heic.heic"] = b"\x00\x00\x00\x18ftypheic" + bytes(16) + b"\xff" * 200
+    return contents
 
 
 def many_scans(count: int, width: int = 64, height: int = 48) -> bytes:
@@ -113,7 +113,7 @@ def many_scans(count: int, width: int = 64, height: int = 48) -> bytes:
 
 
 def archive(entries: dict[str, bytes], change: Callable[[zipfile.ZipInfo], None] | None = None) -> bytes:
-    """A zip with these entries, whose headers may be spoilt first."""
+    """A zip with these entries; `change` may damage their headers first."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
         for name, raw in entries.items():
@@ -126,21 +126,21 @@ def archive(entries: dict[str, bytes], change: Callable[[zipfile.ZipInfo], None]
 
 
 def hostile_archive(good: bytes) -> tuple[bytes, dict[str, str]]:
-    """A zip with one good photo among traps, and the trap's name → a word of its refusal."""
+    """A zip with one good photo among traps, and a table: name of a trap → words of its refusal."""
     buffer = io.BytesIO()
     traps = {
-        "../../slip.jpg": "leads out",
-        "/etc/cron.d/x.jpg": "leads out",
-        "a/../../b.jpg": "leads out",
-        "C:/windows/x.jpg": "leads out",
-        "..\\win.jpg": "leads out",
+        "../../slip.jpg": "points outside",
+        "/etc/cron.d/x.jpg": "points outside",
+        "a/../../b.jpg": "points outside",
+        "C:/windows/x.jpg": "points outside",
+        "..\\win.jpg": "points outside",
         "link.jpg": "a link",
         "bomb.jpg": "larger than",
         "nested.zip": "not a",
         "locked.jpg": "encrypted",
         "spoilt.jpg": "broken",
-        "bzip2.jpg": "unusual way",
-        "lzma.jpg": "unusual way",
+        "bzip2.jpg": "unusual compression",
+        "lzma.jpg": "unusual compression",
         "entry 16": "not a",
     }
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:

@@ -1,4 +1,4 @@
-"""What a photo should have been called, and how it reaches training."""
+"""Corrections of what a photo shows, and the photo set made of them for training."""
 
 from __future__ import annotations
 
@@ -65,15 +65,15 @@ def test_corrected_photos_become_a_photo_set(
     settings.PHOTO_SETS_DIR = tmp_path
     client, by = client_for("admin"), user_for("admin")
     page = client.post("/validation/corrections/train/", {"name": "Mended"}, follow=True)
-    assert b"No correction says" in page.content
-    first, gone, without, _ = campaign.photos.order_by("pk")
-    for photo in (first, gone):
+    assert b"No correction names" in page.content
+    first, withdrawn, unclassified, _ = campaign.photos.order_by("pk")
+    for photo in (first, withdrawn):
         corrections.correct(photo=photo, by=by, scene=pub, hashtag=None, seen=None)
-    corrections.correct(photo=without, by=by, scene=None, hashtag=None, seen=None)
-    withdraw_everywhere(photo=gone, by=by)
+    corrections.correct(photo=unclassified, by=by, scene=None, hashtag=None, seen=None)
+    withdraw_everywhere(photo=withdrawn, by=by)
     client.post("/validation/corrections/train/", {"name": "Mended"})
-    made = PhotoSet.objects.get()
-    assert [path.relative_to(made.root).as_posix() for path in Path(made.root).rglob("*.jpg")] == [
+    photo_set = PhotoSet.objects.get()
+    assert [path.relative_to(photo_set.root).as_posix() for path in Path(photo_set.root).rglob("*.jpg")] == [
         f"{pub.key}/{first.sha256}.jpg"
     ]
     again = client.post("/validation/corrections/train/", {"name": "Mended"}, follow=True)

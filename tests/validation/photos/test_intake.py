@@ -1,4 +1,4 @@
-"""Many photos at once: every refusal is named, nothing of it is stored, and an interruption loses nothing."""
+"""Many photos at once: every refusal has a reason and stores nothing, and an interruption loses nothing."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ from jobs.models import Job
 from tests.validation.conftest import MakeVote, picture
 from tests.validation.photos import hostile
 from validation.models import AuthorHashtag, Campaign, Intake, IntakeFile, Photo, Question, Vote
-from validation.photos import intake as intakes
-from validation.photos import store
+from validation.photos import intake, store
 from validation.photos.intake_table import read_table
-from validation.photos.similar import NEAR, Known, perceptual_hash
+from validation.photos.similar import NEAR, Hashes, perceptual_hash
 from validation.photos.store import PhotoRefused, take_in, withdraw_everywhere
 
 pytestmark = pytest.mark.django_db
@@ -43,7 +42,7 @@ def media(settings: Settings, tmp_path: Path, db: None) -> Path:
 
 
 def noise(seed: int, size: tuple[int, int] = (200, 150), kind: str = "JPEG", **options: Any) -> bytes:
-    """Another seed is another photo to the eye, too: blocks of colour, drawn at random."""
+    """Random blocks of colour, so that photos of different seeds also look different."""
     import random
 
     chance, buffer = random.Random(seed), io.BytesIO()
@@ -69,9 +68,9 @@ def states(intake: Intake) -> dict[str, str]:
 
 
 def test_sixty_hostile_files_are_refused_with_a_reason_and_leave_nothing(media: Path) -> None:
-    made = hostile.files()
-    assert len(made) >= 60
-    for name, raw in made.items():
+    files = hostile.files()
+    assert len(files) >= 60
+    for name, raw in files.items():
         with pytest.raises(PhotoRefused) as refused:
             take_in(file=io.BytesIO(raw), name=name, by=None)
         assert str(refused.value).startswith(f"{name}: "), name
@@ -89,7 +88,7 @@ def test_a_phone_gets_a_smaller_file_and_heic_is_read() -> None:
     assert take_in(file=io.BytesIO(noise(2)), name="b.jpg", by=None).small.name == ""
 
 
-def test_what_somebody_left_half_written_is_written_anew(media: Path) -> None:
+def test_incomplete_file_left_by_a_crash_is_written_again(media: Path) -> None:
     raw = noise(3)
     photo = take_in(file=io.BytesIO(raw), name="a.jpg", by=None)
     name = str(photo.file.name)
@@ -107,42 +106,42 @@ def test_near_duplicates_are_found_and_others_are_not() -> None:
     smaller, cropped = base.resize((400, 300)), base.crop((4, 4, 796, 596))
     other = Image.open(io.BytesIO(noise(2, (800, 600))))
     first = Photo.objects.create(sha256="1", name="1", width=1, height=1, phash=perceptual_hash(base))
-    known = Known()
+    hashes = Hashes()
     for near in (smaller, cropped):
-        assert known.nearest(perceptual_hash(near), before=LATER) == first.pk
-    assert known.nearest(perceptual_hash(other), before=LATER) is None
-    assert known.nearest(perceptual_hash(base), before=first.pk) is None
-    # Another intake stores one meanwhile: it is seen by whoever comes after it, and by nobody before.
+        assert hashes.nearest(perceptual_hash(near), before=LATER) == first.pk
+    assert hashes.nearest(perceptual_hash(other), before=LATER) is None
+    assert hashes.nearest(perceptual_hash(base), before=first.pk) is None
+    # Another intake stores one meanwhile: later photos are compared with it, earlier ones are not.
     theirs = Photo.objects.create(sha256="1" * 64, width=1, height=1, phash=perceptual_hash(other))
-    assert known.nearest(perceptual_hash(other) ^ 0b111111, before=LATER) == theirs.pk
-    assert known.nearest(perceptual_hash(other) ^ 0b1111111, before=LATER) is None
-    assert known.nearest(perceptual_hash(other), before=theirs.pk) is None
-    assert Known().nearest(perceptual_hash(other), before=theirs.pk) is None
+    assert hashes.nearest(perceptual_hash(other) ^ 0b111111, before=LATER) == theirs.pk
+    assert hashes.nearest(perceptual_hash(other) ^ 0b1111111, before=LATER) is None
+    assert hashes.nearest(perceptual_hash(other), before=theirs.pk) is None
+    assert Hashes().nearest(perceptual_hash(other), before=theirs.pk) is None
     assert NEAR == 6
 
 
 # --- many -------------------------------------------------------------------------------------
 
 
-def test_an_archive_with_traps_gives_its_one_good_photo(
+def test_only_the_good_photo_of_an_archive_with_traps_is_taken_in(
     campaign: Campaign, user_for: Callable[..., User], run_jobs: RunJobs, media: Path
 ) -> None:
     raw, traps = hostile.hostile_archive(noise(1))
-    made = intakes.start(
+    new_intake = intake.start(
         name="Traps", by=user_for("admin"), archive=upload("a.zip", raw), campaign=campaign, licence="CC0"
     )
     job, _ = run_jobs()
     assert job.state == Job.State.SUCCEEDED
-    reasons = dict(made.files.exclude(state="taken").values_list("name", "reason"))
+    reasons = dict(new_intake.files.exclude(state="taken").values_list("name", "reason"))
     assert reasons.keys() == traps.keys()
     for name, word in traps.items():
         assert word in reasons[name], name
     photo = Photo.objects.get(name="good.jpg")
     assert (photo.licence, campaign.photos.filter(pk=photo.pk).exists()) == ("CC0", True)
-    assert not default_storage.exists(f"intake/{made.pk}/archive.zip")
+    assert not default_storage.exists(f"intake/{new_intake.pk}/archive.zip")
 
 
-def test_a_table_says_what_authors_wrote_and_what_is_missing(
+def test_table_gives_the_terms_of_single_files_and_missing_files_are_refused(
     user_for: Callable[..., User], run_jobs: RunJobs, tmp_path: Path
 ) -> None:
     root = tmp_path / "photos/trip"
@@ -154,7 +153,7 @@ def test_a_table_says_what_authors_wrote_and_what_is_missing(
     os.mkfifo(root / "pipe.jpg")
     head = b"\xef\xbb\xbffile,hashtags,author,licence\n"
     table = head + b"a.jpg,#Bar #cafe,Ann,CC BY 4.0\nsub/b.jpg,sky,,\ngone.jpg,,,\n"
-    made = intakes.start(
+    new_intake = intake.start(
         name="Trip",
         by=user_for("admin"),
         folder=str(root),
@@ -163,7 +162,7 @@ def test_a_table_says_what_authors_wrote_and_what_is_missing(
         author="Us",
     )
     run_jobs()
-    assert states(made) == {
+    assert states(new_intake) == {
         "a.jpg": "taken",
         "again.jpg": "known",
         "sub/b.jpg": "taken",
@@ -171,7 +170,7 @@ def test_a_table_says_what_authors_wrote_and_what_is_missing(
         "pipe.jpg": "refused",
         "gone.jpg": "refused",
     }
-    assert made.files.get(name="gone.jpg").reason == "named in the table, but not there"
+    assert new_intake.files.get(name="gone.jpg").reason == "named in the table, but not among the files"
     first, second = Photo.objects.order_by("name")
     assert (first.author, first.licence) == ("Ann", "CC BY 4.0")
     assert (second.author, second.licence) == ("Us", "CC0")
@@ -192,36 +191,36 @@ def test_a_table_says_what_authors_wrote_and_what_is_missing(
         (b"", "one of them"),
     ],
 )
-def test_tables_that_cannot_be_read_say_where(table: bytes, words: str) -> None:
-    with pytest.raises(intakes.TableError, match=words):
+def test_error_in_a_table_names_row_and_column(table: bytes, words: str) -> None:
+    with pytest.raises(intake.TableError, match=words):
         read_table(io.BytesIO(table))
 
 
-def test_an_interrupted_intake_goes_on_where_it_stopped(
+def test_interrupted_intake_continues_where_it_stopped(
     user_for: Callable[..., User], run_jobs: RunJobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = tmp_path / "photos/many"
     root.mkdir()
     for seed in range(6):
         (root / f"{seed}.jpg").write_bytes(noise(seed))
-    made = intakes.start(name="Many", by=user_for("admin"), folder=str(root))
-    real, taken = store.receive, list[str]()
+    new_intake = intake.start(name="Many", by=user_for("admin"), folder=str(root))
+    real, names = store.receive, list[str]()
 
     def dies(**kwargs: Any) -> Any:
-        if len(taken) == 3:
+        if len(names) == 3:
             raise MemoryError
-        taken.append(kwargs["name"])
+        names.append(kwargs["name"])
         return real(**kwargs)
 
-    monkeypatch.setattr(intakes, "receive", dies)
+    monkeypatch.setattr(intake, "receive", dies)
     run_jobs()
-    assert sorted(states(made).values()) == ["taken"] * 3 + ["waiting"] * 3
-    monkeypatch.setattr(intakes, "receive", real)
-    made.refresh_from_db()
-    assert made.job
-    assert jobs.retry(job=made.job, by=None)
+    assert sorted(states(new_intake).values()) == ["taken"] * 3 + ["waiting"] * 3
+    monkeypatch.setattr(intake, "receive", real)
+    new_intake.refresh_from_db()
+    assert new_intake.job
+    assert jobs.retry(job=new_intake.job, by=None)
     run_jobs()
-    assert set(states(made).values()) == {"taken"}
+    assert set(states(new_intake).values()) == {"taken"}
     assert Photo.objects.count() == 6
 
 
@@ -232,24 +231,30 @@ def test_near_duplicates_stay_out_of_the_campaign_unless_wanted(
     buffer = io.BytesIO()
     Image.open(io.BytesIO(base)).resize((640, 480)).save(buffer, "JPEG", quality=70)
     before = campaign.photos.count()
-    made = intakes.start(
+    new_intake = intake.start(
         name="Two",
         by=user_for("admin"),
         uploads=[upload("a.jpg", base), upload("a.jpg", buffer.getvalue())],
         campaign=campaign,
     )
     run_jobs()
-    assert states(made) == {"a.jpg": "taken", "a.jpg (2)": "similar"}
+    assert states(new_intake) == {"a.jpg": "taken", "a.jpg (2)": "similar"}
     assert campaign.photos.count() == before + 1
     near = Photo.objects.get(near_duplicate_of__isnull=False)
-    assert near.near_duplicate_of == made.files.get(name="a.jpg").photo
+    assert near.near_duplicate_of == new_intake.files.get(name="a.jpg").photo
     assert not [path for path in files_in(media) if "intake" in path.parts]
 
 
-def test_an_archive_that_is_none_fails_in_words(user_for: Callable[..., User], run_jobs: RunJobs) -> None:
-    intakes.start(name="Bad", by=user_for("admin"), archive=upload("a.zip", b"not a zip"))
+def test_file_that_is_not_a_zip_fails_with_an_explanation(
+    user_for: Callable[..., User], run_jobs: RunJobs
+) -> None:
+    intake.start(name="Bad", by=user_for("admin"), archive=upload("a.zip", b"not a zip"))
     (job,) = run_jobs()
-    assert (job.state, "no zip file" in job.error, job.hint) == (Job.State.FAILED, True, "Pack it again.")
+    assert (job.state, "not a valid zip file" in job.error, job.hint) == (
+        Job.State.FAILED,
+        True,
+        "Pack it again.",
+    )
 
 
 # --- pages ------------------------------------------------------------------------------------
@@ -261,14 +266,14 @@ def test_admin_takes_photos_in_from_the_page(
     client = client_for("admin")
     form = {"name": "Mine", "uploads": [upload("a.jpg", noise(1)), upload("b.jpg", b"x")], "consent": "own"}
     response = client.post(NEW, form | {"campaign": campaign.pk})
-    made = Intake.objects.get()
-    assert response["Location"] == f"/validation/intakes/{made.pk}/"
+    new_intake = Intake.objects.get()
+    assert response["Location"] == f"/validation/intakes/{new_intake.pk}/"
     run_jobs()
-    page = client.get(f"/validation/intakes/{made.pk}/").content.decode()
+    page = client.get(f"/validation/intakes/{new_intake.pk}/").content.decode()
     assert "b.jpg" in page
     assert "not a JPEG, PNG, WebP or HEIC photo" in page
-    taken = client.get(f"/validation/intakes/{made.pk}/?show=taken").content.decode()
-    assert f"/validation/photos/{Photo.objects.get(name='a.jpg').pk}/" in taken
+    taken_page = client.get(f"/validation/intakes/{new_intake.pk}/?show=taken").content.decode()
+    assert f"/validation/photos/{Photo.objects.get(name='a.jpg').pk}/" in taken_page
     assert b"Mine" in client.get("/validation/intakes/").content
 
 
@@ -283,7 +288,7 @@ def test_admin_takes_photos_in_from_the_page(
         ({"folder": "ROOT", "source_url": "javascript:1"}, "valid URL"),
     ],
 )
-def test_forms_that_make_no_sense_start_nothing(
+def test_invalid_form_starts_no_intake(
     client_for: ClientFor, tmp_path: Path, change: dict[str, Any], words: str
 ) -> None:
     if change.get("folder") == "ROOT":
@@ -297,12 +302,12 @@ def test_forms_that_make_no_sense_start_nothing(
 @pytest.mark.parametrize(
     ("role", "status"), [("stranger", 302), ("nobody", 403), ("viewer", 403), ("validator", 403)]
 )
-def test_only_admins_take_in_and_withdraw(
+def test_only_admins_take_in_and_withdraw_photos(
     campaign: Campaign, client_for: ClientFor, role: str, status: int
 ) -> None:
     client, photo = client_for(role), campaign.photos.all()[0]
-    made = Intake.objects.create(name="x", kind="upload")
-    for path in ("/validation/intakes/", NEW, f"/validation/intakes/{made.pk}/"):
+    new_intake = Intake.objects.create(name="x", kind="upload")
+    for path in ("/validation/intakes/", NEW, f"/validation/intakes/{new_intake.pk}/"):
         assert client.get(path).status_code == status, path
     assert client.post(NEW, {"name": "y"}).status_code == status
     assert client.post(f"/validation/photos/{photo.pk}/withdraw/").status_code == status

@@ -1,4 +1,4 @@
-"""Zips, folders and tables made to break an intake: refused by name, and what is good comes in."""
+"""Zips, folders and tables made to break an intake: they are refused by name, and good files are taken in."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ from jobs.models import Job
 from tests.validation.photos.hostile import archive
 from tests.validation.photos.test_intake import media, noise, states
 from validation.models import Intake, Photo
-from validation.photos import intake as intakes
-from validation.photos import intake_sources, intake_table
+from validation.photos import intake, intake_sources, intake_table
 from validation.photos.intake_sources import allowed_folder
 from validation.photos.intake_table import TableError, read_table
 
@@ -32,34 +31,34 @@ __all__ = ["media"]
 
 
 def take_archive(raw: bytes, run_jobs: RunJobs) -> tuple[Intake, Job]:
-    made = intakes.start(name="x", by=None, archive=SimpleUploadedFile("a.zip", raw))
-    return made, run_jobs()[0]
+    new_intake = intake.start(name="x", by=None, archive=SimpleUploadedFile("a.zip", raw))
+    return new_intake, run_jobs()[0]
 
 
 # --- zips -------------------------------------------------------------------------------------
 
 
-def test_the_size_of_a_directory_is_looked_at_before_it_is_read(
+def test_size_of_a_zip_directory_is_checked_before_it_is_read(
     run_jobs: RunJobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     raw = archive({f"{n}.jpg": b"x" for n in range(9)})  # a directory of 9 × 51 bytes
     lies = bytearray(raw)
     struct.pack_into("<HH", lies, len(raw) - 14, 1, 1)  # says that it has one entry
     for limit, value, words in (
-        ("MOST_FILES", 8, "More than 8 files in the archive"),
-        ("MOST_DIRECTORY_BYTES", 400, "directory takes 0 MB, more than"),
+        ("MOST_FILES", 8, "contains more than 8 files"),
+        ("MOST_DIRECTORY_BYTES", 400, "directory has 0 MB; the limit is"),
     ):
         with monkeypatch.context() as smaller:
             smaller.setattr(intake_sources, limit, value)
-            for made in (raw, bytes(lies), zip64_of(raw), raw[:-2] + b"\x07\x00comment"):
+            for content in (raw, bytes(lies), zip64_of(raw), raw[:-2] + b"\x07\x00comment"):
                 with pytest.raises(JobError, match=words):
-                    intake_sources._check_directory(io.BytesIO(made))
+                    intake_sources._check_directory(io.BytesIO(content))
             _, job = take_archive(raw, run_jobs)
             assert (job.state, words in job.error) == (Job.State.FAILED, True), job.error
 
 
 def zip64_of(raw: bytes) -> bytes:
-    """The same, with its directory's size and place said in 64 bits only."""
+    """The same zip, with the size and place of its directory in the 64-bit fields only."""
     body, end = raw[:-22], raw[-22:]
     count, size, at = struct.unpack_from("<HII", end, 10)
     large = struct.pack("<4sQHHIIQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, at)
@@ -67,9 +66,9 @@ def zip64_of(raw: bytes) -> bytes:
     return body + large + locator + end[:8] + b"\xff" * 12 + end[20:]
 
 
-def test_a_zip_of_64_bits_is_taken_in(run_jobs: RunJobs) -> None:
-    made, _ = take_archive(zip64_of(archive({"a.jpg": noise(1)})), run_jobs)
-    assert states(made) == {"a.jpg": "taken"}
+def test_zip64_archive_is_taken_in(run_jobs: RunJobs) -> None:
+    new_intake, _ = take_archive(zip64_of(archive({"a.jpg": noise(1)})), run_jobs)
+    assert states(new_intake) == {"a.jpg": "taken"}
 
 
 @pytest.mark.parametrize(
@@ -77,15 +76,15 @@ def test_a_zip_of_64_bits_is_taken_in(run_jobs: RunJobs) -> None:
     [
         (lambda raw: raw.replace("é.jpg".encode(), b"\xff\xff.jpg"), "the name “��.jpg” in its directory"),
         (lambda raw: raw.replace(b"\5\0EXTRA", b"\x7f\0EXTRA"), "Corrupt extra field"),
-        (lambda raw: raw[: len(raw) // 2], "no zip file, or broken: it has no directory"),
+        (lambda raw: raw[: len(raw) // 2], "not a valid zip file: it has no directory"),
         (
             lambda raw: raw[:-10] + b"\xff\xff\0\0" + raw[-6:],
-            "no zip file, or broken: its directory is cut off",
+            "not a valid zip file: its directory is cut off",
         ),
-        (lambda raw: b"", "no zip file, or broken"),
+        (lambda raw: b"", "not a valid zip file"),
     ],
 )
-def test_broken_directories_fail_in_words(
+def test_broken_zip_directory_fails_with_an_explanation(
     run_jobs: RunJobs, change: Callable[[bytes], bytes], words: str
 ) -> None:
     def with_extra(entry: zipfile.ZipInfo) -> None:
@@ -101,7 +100,7 @@ def test_broken_directories_fail_in_words(
 
 
 def deep(root: Path, levels: int) -> None:
-    """Folders in each other, the last ones beyond what a path can say."""
+    """Nested folders, deeper than the longest possible path."""
     at = os.open(root, os.O_RDONLY)
     for _ in range(levels):
         os.mkdir("dddd", dir_fd=at)
@@ -110,7 +109,7 @@ def deep(root: Path, levels: int) -> None:
     os.close(at)
 
 
-def test_folders_too_deep_to_be_listed_are_refused_and_the_rest_comes_in(
+def test_folders_too_deep_to_list_are_refused_and_other_files_are_taken_in(
     run_jobs: RunJobs, tmp_path: Path
 ) -> None:
     root = tmp_path / "photos/x"
@@ -122,28 +121,33 @@ def test_folders_too_deep_to_be_listed_are_refused_and_the_rest_comes_in(
     (long / "a.jpg").write_bytes(noise(2))
     (long / "b.jpg").write_bytes(noise(3))
     try:
-        made = intakes.start(name="x", by=None, folder=str(root))
+        new_intake = intake.start(name="x", by=None, folder=str(root))
         run_jobs()
-        refused = made.files.get(state="refused")
+        refused = new_intake.files.get(state="refused")
         assert refused.reason == "it cannot be listed (File name too long)"
-        assert sorted(made.files.values_list("state", flat=True)) == ["refused", "taken", "taken", "taken"]
+        assert sorted(new_intake.files.values_list("state", flat=True)) == [
+            "refused",
+            "taken",
+            "taken",
+            "taken",
+        ]
         assert Photo.objects.count() == 3
     finally:
         flatten(root)
 
 
 def flatten(root: Path) -> None:
-    """Level by level: pytest's own clean-up ends at a thousand."""
+    """Level by level: pytest's own clean-up fails beyond a thousand levels."""
     while (root / "dddd/dddd").is_dir():
         (root / "dddd/dddd").rename(root / "up")
         (root / "dddd").rmdir()
         (root / "up").rename(root / "dddd")
 
 
-def test_listing_keeps_the_lease_and_hears_of_a_cancel(
+def test_listing_keeps_the_lease_and_notices_a_cancel(
     run_jobs: RunJobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def slow(self: intake_sources.Folder) -> Iterator[intake_sources.Found]:
+    def slow(self: intake_sources.Folder) -> Iterator[intake_sources.Listing]:
         yield "a.jpg", {}
         Job.objects.update(lease_until=timezone.now() - timedelta(minutes=5))
         keep_house()
@@ -151,18 +155,18 @@ def test_listing_keeps_the_lease_and_hears_of_a_cancel(
         yield "b.jpg", {}
         Job.objects.update(state=Job.State.CANCELLING)
         yield "c.jpg", {}
-        pytest.fail("it went on")
+        pytest.fail("the job continued after the cancel")
 
     monkeypatch.setattr("jobs.lease.LOOK_EVERY", 0.0)
     monkeypatch.setattr(intake_sources.Folder, "names", slow)
-    made = intakes.start(name="x", by=None, folder=str(tmp_path / "photos"))
+    new_intake = intake.start(name="x", by=None, folder=str(tmp_path / "photos"))
     (job,) = run_jobs()
-    assert (job.state, made.files.count()) == (Job.State.CANCELLED, 0)
+    assert (job.state, new_intake.files.count()) == (Job.State.CANCELLED, 0)
 
 
-def test_a_name_that_no_system_takes_is_no_allowed_folder(tmp_path: Path) -> None:
+def test_folder_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
     for name in ("n" * 300, "/".join(["n" * 200] * 30)):
-        with pytest.raises(ValueError, match="cannot be looked at"):
+        with pytest.raises(ValueError, match="cannot be opened"):
             allowed_folder(str(tmp_path / "photos" / name))
 
 
@@ -170,7 +174,7 @@ def test_a_name_that_no_system_takes_is_no_allowed_folder(tmp_path: Path) -> Non
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_equal_and_long_names_are_told_apart_and_listed_once(
+def test_equal_and_long_names_get_numbers_and_are_listed_once(
     run_jobs: RunJobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     long = "n" * 500
@@ -178,13 +182,13 @@ def test_equal_and_long_names_are_told_apart_and_listed_once(
     with zipfile.ZipFile(packed, "w") as file:
         for name in ("a.jpg", "a.jpg (2)", "a.jpg", "a.jpg", long, long):
             file.writestr(name, b"x")
-    made = intakes.start(name="x", by=None, archive=SimpleUploadedFile("a.zip", packed.getvalue()))
-    monkeypatch.setattr(intakes, "MOST_FILES", 6)  # as many as there are
-    monkeypatch.setattr(intakes, "receive", lambda **kwargs: 1 / 0)
+    new_intake = intake.start(name="x", by=None, archive=SimpleUploadedFile("a.zip", packed.getvalue()))
+    monkeypatch.setattr(intake, "MOST_FILES", 6)  # as many as there are
+    monkeypatch.setattr(intake, "receive", lambda **kwargs: 1 / 0)
     for _ in range(2):
         (job,) = run_jobs()
         assert "ZeroDivisionError" in job.error
-        assert list(made.files.values_list("name", flat=True)) == [
+        assert list(new_intake.files.values_list("name", flat=True)) == [
             "a.jpg",
             "a.jpg (2)",
             "a.jpg (3)",
@@ -193,12 +197,12 @@ def test_equal_and_long_names_are_told_apart_and_listed_once(
             "n" * 480 + " (2)",
         ]
         Job.objects.update(state=Job.State.QUEUED, finished_at=None)
-    monkeypatch.setattr(intakes, "MOST_FILES", 5)
-    made, job = take_archive(packed.getvalue(), lambda: run_jobs()[-1:])
-    assert (job.error, made.files.count()) == ("More than 5 files.", 0)
+    monkeypatch.setattr(intake, "MOST_FILES", 5)
+    new_intake, job = take_archive(packed.getvalue(), lambda: run_jobs()[-1:])
+    assert (job.error, new_intake.files.count()) == ("More than 5 files.", 0)
 
 
-def test_twenty_thousand_equal_names_are_numbered_in_one_go() -> None:
+def test_numbering_twenty_thousand_equal_names_takes_few_lookups() -> None:
     class Counted(set[str]):
         looks = 0
 
@@ -206,10 +210,10 @@ def test_twenty_thousand_equal_names_are_numbered_in_one_go() -> None:
             Counted.looks += 1
             return super().__contains__(name)
 
-    taken, copies = Counted(), Counter[str]()
+    names, copies = Counted(), Counter[str]()
     for _ in range(20_000):
-        intakes._unique("a.jpg", taken, copies)
-    assert len(taken) == 20_000
+        intake._unique("a.jpg", names, copies)
+    assert len(names) == 20_000
     assert Counted.looks < 50_000
 
 
@@ -226,12 +230,12 @@ def test_twenty_thousand_equal_names_are_numbered_in_one_go() -> None:
         (b"file,author,Author\na.jpg,Ann,Bo\n", "there twice: author"),
     ],
 )
-def test_what_a_database_cannot_hold_and_what_is_said_twice_is_named(table: bytes, words: str) -> None:
+def test_error_names_nul_characters_and_repeated_entries(table: bytes, words: str) -> None:
     with pytest.raises(TableError, match=words):
         read_table(io.BytesIO(table))
 
 
-def test_tables_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_tables_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intake_table, "MOST_FILES", 2)
     with pytest.raises(TableError, match="More than 2 rows"):
         read_table(io.BytesIO(b"file\na\nb\nc\n"))
@@ -241,15 +245,15 @@ def test_tables_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert endless.tell() == 20 * 2**20 + 1
 
 
-def test_a_row_whose_file_came_under_another_path_is_missing(run_jobs: RunJobs) -> None:
+def test_table_row_whose_path_matches_no_file_is_refused(run_jobs: RunJobs) -> None:
     table = SimpleUploadedFile("t.csv", b"file,author\nsub/a.jpg,Ann\nb.jpg,Bo\n")
     uploads = [SimpleUploadedFile(name, noise(n)) for n, name in enumerate(("a.jpg", "b.jpg"))]
-    made = intakes.start(name="x", by=None, uploads=uploads, table=table)
+    new_intake = intake.start(name="x", by=None, uploads=uploads, table=table)
     run_jobs()
-    assert states(made) == {"a.jpg": "taken", "b.jpg": "taken", "sub/a.jpg": "refused"}
+    assert states(new_intake) == {"a.jpg": "taken", "b.jpg": "taken", "sub/a.jpg": "refused"}
     assert Photo.objects.get(name="b.jpg").author == "Bo"
 
 
-def test_an_archive_that_is_gone_is_said_so(run_jobs: RunJobs) -> None:
-    with pytest.raises(JobError, match="gone from the storage"):
+def test_missing_archive_is_reported(run_jobs: RunJobs) -> None:
+    with pytest.raises(JobError, match="missing from the storage"):
         intake_sources.Archive("intake/1/archive.zip")

@@ -1,4 +1,4 @@
-"""What is taken in, what is refused and why, and that nothing stays behind of a refusal."""
+"""Which photos are stored and which are refused, why, and that a refused one leaves no file."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_takes_photos_and_stores_them_under_their_hash(kind: str, media: Path) -
     assert (photo.name, photo.width, photo.height, photo.licence) == ("cafe.bin", 64, 48, "CC BY 2.0")
 
 
-def test_the_same_photo_twice_is_one_row_that_gains_the_attribution_it_lacked(media: Path) -> None:
+def test_same_photo_twice_is_one_row_and_missing_attribution_is_added(media: Path) -> None:
     first = take(picture(1))
     second = take(picture(1), name="again.jpg", licence="CC BY 2.0")
     third = take(picture(1), licence="CC0")
@@ -79,7 +79,7 @@ def test_exif_is_stripped_and_its_rotation_applied() -> None:
     assert b"my phone number" not in content
 
 
-def test_harmless_slips_in_the_exif_lose_no_photo() -> None:
+def test_photo_with_harmless_exif_errors_is_stored() -> None:
     photo = take(picture(1, size=(64, 32), exif=odd_exif(6)))
     assert stored(photo).size == (32, 64)
 
@@ -90,8 +90,8 @@ def test_transparency_becomes_white() -> None:
     assert min(stored(take(buffer.getvalue())).getpixel((5, 5))) >= 250  # type: ignore[arg-type]
 
 
-def test_grey_of_sixteen_bits_keeps_its_tones_and_its_side(media: Path) -> None:
-    """Also when it is made smaller, which Pillow cannot do with sixteen bits."""
+def test_sixteen_bit_grey_keeps_its_tones_and_orientation(media: Path) -> None:
+    """Also when it is scaled down, which Pillow cannot do with sixteen bits."""
     tones = np.linspace(0, 65535, 3000, dtype=np.uint16)
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -103,7 +103,7 @@ def test_grey_of_sixteen_bits_keeps_its_tones_and_its_side(media: Path) -> None:
     assert all(np.diff(result[::64, 20].astype(int)) > 0)
 
 
-def test_a_palette_is_scaled_by_its_colours_not_by_leaving_pixels_out() -> None:
+def test_palette_image_is_scaled_by_averaging_colours() -> None:
     stripes = Image.fromarray(np.tile(np.array([[0, 255]], np.uint8), (200, 1300))).convert("P")
     buffer = io.BytesIO()
     stripes.save(buffer, "PNG")
@@ -113,7 +113,7 @@ def test_a_palette_is_scaled_by_its_colours_not_by_leaving_pixels_out() -> None:
 
 
 def bomb(width: int, height: int) -> bytes:
-    """A PNG of a few bytes whose header promises this many pixels."""
+    """A PNG of a few bytes whose header declares this many pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -152,7 +152,7 @@ def test_refusals_name_the_file_and_leave_nothing_behind(kind: str, media: Path)
     assert not [path for path in media.rglob("*") if path.is_file()]
 
 
-def test_too_many_bytes_are_refused_unread(settings: Settings) -> None:
+def test_too_large_file_is_refused_without_reading_all_of_it(settings: Settings) -> None:
     settings.MAX_PHOTO_BYTES = 2**20
     endless = io.BytesIO(bytes(3 * 2**20))
     with pytest.raises(PhotoRefused, match="larger than 1 MB"):
@@ -170,7 +170,9 @@ def test_a_failing_database_leaves_no_file(media: Path, monkeypatch: pytest.Monk
     assert not [path for path in media.rglob("*") if path.is_file()]
 
 
-def test_two_people_with_the_same_photo_at_once(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_same_photo_from_two_people_at_once_is_stored_once(
+    media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = take(picture(1))
     # As the second upload saw it before the first one was there:
     real = Photo.objects.filter

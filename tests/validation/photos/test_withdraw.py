@@ -1,4 +1,4 @@
-"""A photo is withdrawn everywhere: nothing of it stays, not in photo sets, not as it was uploaded."""
+"""Withdrawing a photo everywhere deletes all its files: in photo sets and as an original, too."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ from tests.validation.photos.test_intake import media, noise
 from trainer.models import PhotoSet, ScenePhoto, TrainingRun
 from trainer.photosets.registration import register_folder
 from validation.models import Campaign, Photo
-from validation.photos import corrections, store
-from validation.photos import intake as intakes
+from validation.photos import corrections, intake, store
 
 pytestmark = pytest.mark.django_db
 ClientFor = Callable[..., Client]
@@ -37,7 +36,7 @@ def withdraw(client: Client, photo: Photo, committed: Committed) -> None:
 
 
 @pytest.fixture
-def corrected(
+def corrected_photos(
     campaign: Campaign,
     pub: SceneClass,
     user_for: Callable[..., User],
@@ -50,14 +49,14 @@ def corrected(
     by = user_for("admin")
     for photo in campaign.photos.order_by("pk")[:2]:
         corrections.correct(photo=photo, by=by, scene=pub, hashtag=None, seen=None)
-    made, gone = corrections.make_photo_set(name="Mended", by=by)
+    photo_set, missing = corrections.make_photo_set(name="Mended", by=by)
     run_jobs()
-    assert (made.photos.count(), gone) == (2, [])
-    return made
+    assert (photo_set.photos.count(), missing) == (2, [])
+    return photo_set
 
 
-def test_copies_in_photo_sets_go_and_whoever_needs_them_is_told(
-    corrected: PhotoSet,
+def test_withdrawing_a_photo_deletes_its_copies_in_photo_sets(
+    corrected_photos: PhotoSet,
     campaign: Campaign,
     client_for: ClientFor,
     django_capture_on_commit_callbacks: Committed,
@@ -66,15 +65,15 @@ def test_copies_in_photo_sets_go_and_whoever_needs_them_is_told(
     copy = ScenePhoto.objects.get(path__endswith=f"{photo.sha256}.jpg")
     viewer, path = client_for("viewer"), f"/trainer/photos/{copy.pk}"
     etag = viewer.get(f"{path}/").headers["ETag"]
-    runs = [a_run(corrected, state) for state in (Job.State.SUCCEEDED, Job.State.RUNNING)]
+    runs = [a_run(corrected_photos, state) for state in (Job.State.SUCCEEDED, Job.State.RUNNING)]
     withdraw(client_for("admin"), photo, django_capture_on_commit_callbacks)
     assert not copy.file.exists()
     assert [(run.folder / "tensorboard").exists() for run in runs] == [False, True]
     assert viewer.get(f"{path}/").status_code == 404
     assert viewer.get(f"{path}/", headers={"If-None-Match": etag}).status_code == 404
     assert viewer.get(f"{path}/small/").status_code == 404
-    assert viewer.get(corrected.get_absolute_url()).status_code == 200
-    other = corrected.photos.exclude(pk=copy.pk).get()
+    assert viewer.get(corrected_photos.get_absolute_url()).status_code == 200
+    other = corrected_photos.photos.exclude(pk=copy.pk).get()
     assert viewer.get(f"/trainer/photos/{other.pk}/").status_code == 200
 
 
@@ -91,8 +90,11 @@ def a_run(photo_set: PhotoSet, state: str) -> TrainingRun:
     return run
 
 
-def test_a_photo_that_is_withdrawn_while_it_is_copied_does_not_stay(
-    corrected: PhotoSet, campaign: Campaign, user_for: Callable[..., User], monkeypatch: pytest.MonkeyPatch
+def test_photo_withdrawn_while_it_is_copied_is_deleted_from_the_photo_set(
+    corrected_photos: PhotoSet,
+    campaign: Campaign,
+    user_for: Callable[..., User],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     real, first = register_folder, campaign.photos.order_by("pk")[0]
 
@@ -101,28 +103,28 @@ def test_a_photo_that_is_withdrawn_while_it_is_copied_does_not_stay(
         return real(**kwargs)
 
     monkeypatch.setattr(corrections, "register_folder", meanwhile)
-    made, _ = corrections.make_photo_set(name="Again", by=user_for("admin"))
-    assert len(list(Path(made.root).rglob("*.jpg"))) == 1
+    photo_set, _ = corrections.make_photo_set(name="Again", by=user_for("admin"))
+    assert len(list(Path(photo_set.root).rglob("*.jpg"))) == 1
 
 
-def test_a_file_that_is_gone_is_left_out_and_named(
-    corrected: PhotoSet, campaign: Campaign, client_for: ClientFor
+def test_photo_with_a_missing_file_is_left_out_and_named(
+    corrected_photos: PhotoSet, campaign: Campaign, client_for: ClientFor
 ) -> None:
     first, second = campaign.photos.order_by("pk")[:2]
     default_storage.delete(str(first.file.name))
     client, path = client_for("admin"), "/validation/corrections/train/"
     page = client.post(path, {"name": "Less"}, follow=True).content.decode()
     assert f"Left out, because their files are gone: {first}." in page
-    made = PhotoSet.objects.get(name="Less")
-    assert [file.name for file in Path(made.root).rglob("*.jpg")] == [f"{second.sha256}.jpg"]
+    photo_set = PhotoSet.objects.get(name="Less")
+    assert [file.name for file in Path(photo_set.root).rglob("*.jpg")] == [f"{second.sha256}.jpg"]
     default_storage.delete(str(second.file.name))
     page = client.post(path, {"name": "None"}, follow=True).content.decode()
-    assert "The files of all corrected photos are gone" in page
+    assert "The files of all corrected photos are missing" in page
     assert not PhotoSet.objects.filter(name="None").exists()
 
 
-def test_what_could_not_be_deleted_is_tried_again(
-    corrected: PhotoSet,
+def test_deletion_that_failed_is_tried_again(
+    corrected_photos: PhotoSet,
     campaign: Campaign,
     client_for: ClientFor,
     monkeypatch: pytest.MonkeyPatch,
@@ -166,40 +168,40 @@ def fails_at(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
             raise RuntimeError("a fault of the program")
         return store.receive(**kwargs)
 
-    monkeypatch.setattr(intakes, "receive", receive)
+    monkeypatch.setattr(intake, "receive", receive)
 
 
-def test_originals_go_as_soon_as_their_photo_is_in(
+def test_original_is_deleted_once_its_photo_is_stored(
     run_jobs: RunJobs, monkeypatch: pytest.MonkeyPatch, client_for: ClientFor, media: Path
 ) -> None:
     fails_at(monkeypatch, "b.jpg")
     uploads = [SimpleUploadedFile(f"{name}.jpg", noise(n)) for n, name in enumerate("abc")]
-    made = intakes.start(name="x", by=None, uploads=uploads)
+    new_intake = intake.start(name="x", by=None, uploads=uploads)
     run_jobs()
-    names = default_storage.listdir(f"intake/{made.pk}")[1]
+    names = default_storage.listdir(f"intake/{new_intake.pk}")[1]
     assert sorted(names) == ["1", "2"]
 
 
-def test_an_original_that_waits_goes_with_its_photo(
+def test_withdrawing_a_photo_deletes_its_original(
     run_jobs: RunJobs,
     monkeypatch: pytest.MonkeyPatch,
     client_for: ClientFor,
     django_capture_on_commit_callbacks: Committed,
 ) -> None:
-    """As a worker leaves it that died, or could not delete, between the photo's row and the next file."""
+    """A worker that crashed, or could not delete the original, after it had stored the photo leaves it."""
     fails_at(monkeypatch, "b.jpg")
-    monkeypatch.setattr(intakes, "remove", list)
+    monkeypatch.setattr(intake, "remove", list)
     uploads = [SimpleUploadedFile(f"{name}.jpg", noise(n)) for n, name in enumerate("ab")]
-    made = intakes.start(name="x", by=None, uploads=uploads)
+    new_intake = intake.start(name="x", by=None, uploads=uploads)
     run_jobs()
-    photo, stored = Photo.objects.get(), f"intake/{made.pk}/0"
+    photo, stored = Photo.objects.get(), f"intake/{new_intake.pk}/0"
     assert default_storage.exists(stored)
     withdraw(client_for("admin"), photo, django_capture_on_commit_callbacks)
     assert not default_storage.exists(stored)
-    assert default_storage.exists(f"intake/{made.pk}/1")
+    assert default_storage.exists(f"intake/{new_intake.pk}/1")
 
 
-def test_an_archive_that_waits_with_a_withdrawn_photo_is_named(
+def test_page_of_a_withdrawn_photo_names_an_archive_that_still_contains_it(
     run_jobs: RunJobs,
     monkeypatch: pytest.MonkeyPatch,
     client_for: ClientFor,
@@ -207,11 +209,11 @@ def test_an_archive_that_waits_with_a_withdrawn_photo_is_named(
 ) -> None:
     fails_at(monkeypatch, "b.jpg")
     raw = archive({"a.jpg": noise(1), "b.jpg": noise(2)})
-    made = intakes.start(name="Holiday", by=None, archive=SimpleUploadedFile("a.zip", raw))
+    new_intake = intake.start(name="Holiday", by=None, archive=SimpleUploadedFile("a.zip", raw))
     run_jobs()
     client, photo = client_for("admin"), Photo.objects.get()
     withdraw(client, photo, django_capture_on_commit_callbacks)
     page = f"/validation/photos/{photo.pk}/"
     assert b"The original file is still in the archive" in client.get(page).content
-    assert intakes.give_up(intake=made)
+    assert intake.give_up(intake=new_intake)
     assert b"The original file is still" not in client.get(page).content

@@ -15,43 +15,43 @@ from validation.statistics.headline import Stratum, class_weighted, headline
 from validation.statistics.people import between_people
 from validation.statistics.plan import photos_needed, still_needed
 from validation.statistics.reliability import reliability
-from validation.statistics.yes_saying import Known, corrected, known, share_of_yes
+from validation.statistics.yes_saying import YesCount, correct, count_yes, share_of_yes
 
 # --- headline
 
 
-def test_strata_weigh_by_their_size_not_by_how_many_were_asked() -> None:
+def test_strata_weigh_by_their_size_not_by_their_answers() -> None:
     """90 % of the common hashtag fits and half of the rare one, which was asked about far more."""
     common = Stratum("cafe", 0, size=900, fits=9, misfits=1)
     rare = Stratum("bar", 0, size=100, fits=50, misfits=50)
-    found = headline([common, rare])
-    assert found is not None
-    assert found.rate.value == pytest.approx(0.9 * 0.9 + 0.1 * 0.5)
-    assert found.rate.n == 110
+    estimate = headline([common, rare])
+    assert estimate is not None
+    assert estimate.rate.value == pytest.approx(0.9 * 0.9 + 0.1 * 0.5)
+    assert estimate.rate.n == 110
     weighted = class_weighted([common, rare])
     assert weighted is not None
     assert weighted.value == pytest.approx((0.9 + 0.5) / 2)
 
 
-def test_a_tie_is_half_and_nothing_is_nothing() -> None:
-    found = headline([Stratum("cafe", 0, 2, ties=2)])
-    assert found is not None
-    assert found.rate.value == 0.5
+def test_tie_counts_half_and_no_answers_give_no_rate() -> None:
+    estimate = headline([Stratum("cafe", 0, 2, ties=2)])
+    assert estimate is not None
+    assert estimate.rate.value == 0.5
     assert headline([Stratum("cafe", 0, 5)]) is None
     assert headline([]) is None
     assert class_weighted([Stratum("cafe", 0, 5)]) is None
 
 
-def test_an_empty_band_is_as_the_others_of_its_hashtag_and_an_empty_hashtag_is_told() -> None:
+def test_other_bands_represent_an_empty_band_and_an_empty_hashtag_is_unjudged() -> None:
     strata = [
         Stratum("cafe", 0, 50),
         Stratum("cafe", 2, 50, fits=3, misfits=1),
         Stratum("bar", 1, 100),
     ]
-    found = headline(strata)
-    assert found is not None
-    assert found.rate.value == 0.75
-    assert found.unjudged == 0.5
+    estimate = headline(strata)
+    assert estimate is not None
+    assert estimate.rate.value == 0.75
+    assert estimate.unjudged == 0.5
 
 
 def test_an_empty_band_leaves_the_others_their_weights() -> None:
@@ -61,29 +61,29 @@ def test_an_empty_band_leaves_the_others_their_weights() -> None:
         Stratum("beach", 1, 300, fits=45, misfits=5),
         Stratum("beach", 2, 300),
     ]
-    found, weighted = headline(strata), class_weighted(strata)
-    assert found is not None
+    estimate, weighted = headline(strata), class_weighted(strata)
+    assert estimate is not None
     assert weighted is not None
-    assert found.rate.value == pytest.approx(0.7) == weighted.value
-    assert found.unjudged == 0
+    assert estimate.rate.value == pytest.approx(0.7) == weighted.value
+    assert estimate.unjudged == 0
 
 
-def test_bands_of_another_part_stand_for_nobody() -> None:
+def test_bands_do_not_represent_bands_of_another_part() -> None:
     """Another campaign's photos, or photos that joined late: nobody has answered, nothing is known."""
     judged = [Stratum("beach", band, 300, 270, 0, 30, part=(1,)) for band in range(3)]
-    found = headline([*judged, Stratum("beach", 0, 100, part=(2,))])
-    assert found is not None
-    assert found.rate.value == pytest.approx(0.9)
-    assert found.unjudged == pytest.approx(0.1)
+    estimate = headline([*judged, Stratum("beach", 0, 100, part=(2,))])
+    assert estimate is not None
+    assert estimate.rate.value == pytest.approx(0.9)
+    assert estimate.unjudged == pytest.approx(0.1)
 
 
 def test_the_interval_has_width_where_everything_fits_and_shrinks_with_photos() -> None:
     widths = []
     for n in (10, 100, 1000):
-        found = headline([Stratum("cafe", 0, n, fits=n)])
-        assert found is not None
-        assert found.rate.value == found.rate.high == 1
-        widths.append(found.rate.high - found.rate.low)
+        estimate = headline([Stratum("cafe", 0, n, fits=n)])
+        assert estimate is not None
+        assert estimate.rate.value == estimate.rate.high == 1
+        widths.append(estimate.rate.high - estimate.rate.low)
     assert widths[0] > widths[1] > widths[2] > 0
 
 
@@ -91,11 +91,11 @@ def answers_of(*people: tuple[int, int, int]) -> tuple[Any, Any, Any]:
     """(stratum, yes, no) of each person → who, about what, said yes."""
     who = np.repeat(np.arange(len(people)), [yes + no for _, yes, no in people])
     strata = np.repeat([stratum for stratum, *_ in people], [yes + no for _, yes, no in people])
-    said = np.concatenate([np.arange(yes + no) < yes for _, yes, no in people])
-    return who, strata, said
+    answers = np.concatenate([np.arange(yes + no) < yes for _, yes, no in people])
+    return who, strata, answers
 
 
-def test_people_who_differ_make_the_interval_wider_and_like_people_do_not() -> None:
+def test_interval_is_wider_only_if_people_differ() -> None:
     """However many photos there are: the same few people judged them all."""
     strata = [Stratum("cafe", 0, 10_000, fits=8_000, misfits=2_000)]
     same = between_people(*answers_of(*[(0, 800, 200)] * 10))
@@ -110,7 +110,7 @@ def test_people_who_differ_make_the_interval_wider_and_like_people_do_not() -> N
     assert narrow.rate.high - narrow.rate.low < 0.02 < 0.1 < wide.rate.high - wide.rate.low
 
 
-def test_who_was_asked_about_unsure_photos_is_not_strict() -> None:
+def test_person_who_was_asked_about_unsure_photos_is_not_strict() -> None:
     assert between_people(*answers_of(*[(0, 500, 500)] * 5, *[(1, 950, 50)] * 5)) == 0
     assert between_people(*answers_of((0, 5, 5))) == 0
     assert between_people(*answers_of((0, 0, 0))) == 0
@@ -119,44 +119,44 @@ def test_who_was_asked_about_unsure_photos_is_not_strict() -> None:
 # --- yes-saying
 
 
-def sure(yes: int, n: int, photos: int = 50) -> Known:
-    return Known(yes, n, photos, variance=0.001)
+def sure(yes: int, n: int, photos: int = 50) -> YesCount:
+    return YesCount(yes, n, photos, variance=0.001)
 
 
-def test_rogan_and_gladen() -> None:
+def test_correction_follows_rogan_and_gladen() -> None:
     """(0.30 + 0.80 − 1) / (0.90 + 0.80 − 1) = 1/7."""
-    found = corrected(0.3, 0.0006, 300, sure(90, 100), sure(20, 100))
-    assert found is not None
-    assert found.value == pytest.approx(1 / 7)
-    assert found.high - found.low > 0.1  # wider than the raw one: it carries three errors
+    estimate = correct(0.3, 0.0006, 300, sure(90, 100), sure(20, 100))
+    assert estimate is not None
+    assert estimate.value == pytest.approx(1 / 7)
+    assert estimate.high - estimate.low > 0.1  # wider than the raw one: it carries three errors
 
 
-def test_no_correction_from_few_known_answers_or_by_people_who_cannot_tell() -> None:
+def test_few_known_answers_or_people_who_cannot_tell_give_no_correction() -> None:
     few = (sure(19, 19), sure(1, 100))
-    assert corrected(0.9, 0.0001, 500, *few) is None
-    assert corrected(0.9, 0.0001, 500, sure(90, 100), sure(1, 19)) is None
-    assert corrected(0.9, 0.0001, 500, sure(90, 100, 4), sure(1, 100)) is None
-    assert corrected(0.9, 0.0001, 500, sure(50, 100), sure(50, 100)) is None
+    assert correct(0.9, 0.0001, 500, *few) is None
+    assert correct(0.9, 0.0001, 500, sure(90, 100), sure(1, 19)) is None
+    assert correct(0.9, 0.0001, 500, sure(90, 100, 4), sure(1, 100)) is None
+    assert correct(0.9, 0.0001, 500, sure(50, 100), sure(50, 100)) is None
 
 
 def test_perfect_people_need_no_correction() -> None:
-    found = corrected(0.9, 0.0001, 500, sure(100, 100), sure(0, 100))
-    assert found is not None
-    assert found.value == pytest.approx(0.9)
-    assert found.low <= 0.88
-    assert found.high >= 0.92
+    estimate = correct(0.9, 0.0001, 500, sure(100, 100), sure(0, 100))
+    assert estimate is not None
+    assert estimate.value == pytest.approx(0.9)
+    assert estimate.low <= 0.88
+    assert estimate.high >= 0.92
 
 
-def test_answers_about_one_photo_are_no_hundred_photos() -> None:
+def test_similar_answers_about_a_photo_increase_the_variance() -> None:
     """Ten photos, ten answers each: on five everybody says yes, on five nobody does."""
-    apart, mixed = known([(10, 0, 5), (0, 10, 5)]), known([(5, 5, 10)])
+    apart, mixed = count_yes([(10, 0, 5), (0, 10, 5)]), count_yes([(5, 5, 10)])
     assert (apart.yes, apart.n, apart.photos, apart.share) == (50, 100, 10, 0.5)
     assert apart.variance == pytest.approx(0.25 / 9)
     assert mixed.variance < apart.variance / 5
-    assert known([]) == known([(0, 0, 7)]) == Known(0, 0)
+    assert count_yes([]) == count_yes([(0, 0, 7)]) == YesCount(0, 0)
 
 
-def test_the_correction_is_of_answers_and_finds_the_truth() -> None:
+def test_correction_uses_single_answers_and_finds_the_truth() -> None:
     """People of sensitivity .9 who say yes to one wrong hashtag in ten; 80 % of the photos fit. The majority
     of three is right more often than any of them, and would be corrected twice.
     """
@@ -164,9 +164,9 @@ def test_the_correction_is_of_answers_and_finds_the_truth() -> None:
     fits = numbers.random(4000) < 0.8
     yes = numbers.binomial(3, np.where(fits, 0.9, 0.1))
     strata = [Stratum("cafe", 0, 4000, int((yes > 1).sum()), 0, int((yes < 2).sum()))]
-    found = share_of_yes(strata, np.zeros(4000, int), yes / 3)
-    assert found is not None
-    rate = corrected(*found, 4000, known([(90, 10, 50)]), known([(10, 90, 50)]))
+    estimate = share_of_yes(strata, np.zeros(4000, int), yes / 3)
+    assert estimate is not None
+    rate = correct(*estimate, 4000, count_yes([(90, 10, 50)]), count_yes([(10, 90, 50)]))
     assert rate is not None
     assert rate.value == pytest.approx(fits.mean(), abs=0.01)
     assert rate.low < 0.8 < rate.high
@@ -176,18 +176,18 @@ def test_the_correction_is_of_answers_and_finds_the_truth() -> None:
 # --- reliability
 
 
-def test_gwets_own_example() -> None:
+def test_ac1_matches_gwets_published_example() -> None:
     """125 subjects, two raters, 118 + 5 + 2 + 0 (K. L. Gwet 2002): 94.4 %, AC1 0.9408; alpha sees nothing."""
     counts = np.array([(2, 0)] * 118 + [(1, 1)] * 7)
-    found = reliability(counts)
-    assert found is not None
-    assert found.percent == pytest.approx(0.944)
-    assert found.ac1 == pytest.approx(0.9408, abs=5e-5)
-    assert found.alpha is not None
-    assert found.alpha < 0
+    estimate = reliability(counts)
+    assert estimate is not None
+    assert estimate.percent == pytest.approx(0.944)
+    assert estimate.ac1 == pytest.approx(0.9408, abs=5e-5)
+    assert estimate.alpha is not None
+    assert estimate.alpha < 0
 
 
-def test_alpha_as_published_and_as_the_package_krippendorff_gives() -> None:
+def test_alpha_matches_the_published_value_and_the_package_krippendorff() -> None:
     """K. Krippendorff 2011, section A; and what version 0.9.0 of the package said of six questions."""
     published = reliability(np.array([(0, 2), *[(1, 1)] * 4, *[(2, 0)] * 5]))
     assert published is not None
@@ -204,19 +204,19 @@ def test_percent_is_the_share_of_equal_pairs(counts: list[tuple[int, int]]) -> N
         pairs = list(combinations([1] * fits + [0] * not_, 2))
         if pairs:
             shares.append(sum(a == b for a, b in pairs) / len(pairs))
-    found = reliability(np.array(counts))
+    estimate = reliability(np.array(counts))
     if not shares:
-        assert found is None
+        assert estimate is None
     else:
-        assert found is not None
-        assert found.percent == pytest.approx(np.mean(shares))
+        assert estimate is not None
+        assert estimate.percent == pytest.approx(np.mean(shares))
 
 
-def test_alpha_is_not_defined_where_all_say_the_same() -> None:
-    found = reliability(np.array([(3, 0), (2, 0)]))
-    assert found is not None
-    assert found.alpha is None
-    assert found.percent == found.ac1 == 1
+def test_alpha_is_undefined_if_all_answers_are_equal() -> None:
+    estimate = reliability(np.array([(3, 0), (2, 0)]))
+    assert estimate is not None
+    assert estimate.alpha is None
+    assert estimate.percent == estimate.ac1 == 1
 
 
 # --- Dawid and Skene
@@ -228,16 +228,16 @@ def test_a_careless_half_of_the_crowd_is_found_and_outvoted() -> None:
     skill = np.array([0.95] * 5 + [0.55] * 6)
     questions, people = (grid.ravel() for grid in np.meshgrid(range(400), range(11), indexing="ij"))
     right = numbers.random(len(questions)) < skill[people]
-    said_yes = np.where(right, truth[questions], ~truth[questions])
-    found = dawid_skene(questions, people, said_yes)
-    majority = np.bincount(questions, said_yes) / 11 > 0.5
-    assert ((found.fits > 0.5) == truth).mean() > max(0.985, (majority == truth).mean())
-    assert found.sensitivity[:5].min() > 0.9 > 0.7 > found.sensitivity[5:].max()
-    assert found.prevalence == pytest.approx(truth.mean(), abs=0.02)
-    assert found.prevalence == pytest.approx(0.6399, abs=0.0005)  # crowd-kit 1.4.2, which does not smooth
+    is_yes = np.where(right, truth[questions], ~truth[questions])
+    estimate = dawid_skene(questions, people, is_yes)
+    majority = np.bincount(questions, is_yes) / 11 > 0.5
+    assert ((estimate.fits > 0.5) == truth).mean() > max(0.985, (majority == truth).mean())
+    assert estimate.sensitivity[:5].min() > 0.9 > 0.7 > estimate.sensitivity[5:].max()
+    assert estimate.prevalence == pytest.approx(truth.mean(), abs=0.02)
+    assert estimate.prevalence == pytest.approx(0.6399, abs=0.0005)  # crowd-kit 1.4.2, which does not smooth
 
 
-def test_no_votes_no_judgement() -> None:
+def test_dawid_skene_refuses_an_empty_set_of_votes() -> None:
     with pytest.raises(ValueError, match="no votes"):
         dawid_skene(np.array([], int), np.array([], int), np.array([], bool))
 

@@ -103,7 +103,7 @@ def test_within_a_stratum_the_lowest_rank_comes_first(make_campaign: MakeCampaig
     assert set(Question.objects.values_list("stream", flat=True)) == {"active"}
 
 
-def test_a_lease_holds_a_seat_until_it_ends(make_campaign: MakeCampaign, user_for: UserFor) -> None:
+def test_lease_reserves_an_answer_until_it_expires(make_campaign: MakeCampaign, user_for: UserFor) -> None:
     campaign = make_campaign("cafe", votes_per_photo=1)
     ann, bob = user_for("validator", "ann"), user_for("validator", "bob")
     (held,) = next_questions(campaign=campaign, person=ann, most=3)
@@ -117,7 +117,9 @@ def test_a_lease_holds_a_seat_until_it_ends(make_campaign: MakeCampaign, user_fo
     assert not QuestionLease.objects.filter(person=bob).exists()
 
 
-def test_a_vote_without_a_lease_takes_a_free_seat(make_campaign: MakeCampaign, user_for: UserFor) -> None:
+def test_vote_without_a_lease_is_kept_if_an_answer_is_free(
+    make_campaign: MakeCampaign, user_for: UserFor
+) -> None:
     """From a page that was offline for longer than the lease: kept as long as it is wanted."""
     campaign = make_campaign("cafe", votes_per_photo=2)
     (question,) = Question.objects.all()
@@ -178,7 +180,7 @@ def test_a_photo_answered_elsewhere_meanwhile_is_handed_out_no_more(
     assert next_questions(campaign=first, person=person) == [held]
 
 
-def test_what_opens_again_behind_somebody_is_asked_when_nothing_is_left_ahead(
+def test_question_reopened_behind_a_persons_front_is_asked_last(
     make_campaign: MakeCampaign, user_for: UserFor
 ) -> None:
     """Somebody goes on from their front, so that thousands of answers are not searched each time."""
@@ -258,7 +260,7 @@ def test_what_is_left_is_counted_for_each_person(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.integration
-def test_twelve_at_once_never_answer_more_than_is_needed(
+def test_twelve_simultaneous_voters_never_answer_more_than_needed(
     make_campaign: MakeCampaign, user_for: UserFor
 ) -> None:
     campaign = make_campaign(*["cafe", "bar"] * 5, votes_per_photo=2, extra_votes=1)
@@ -282,7 +284,7 @@ def test_twelve_at_once_never_answer_more_than_is_needed(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.integration
-def test_copies_of_one_vote_that_come_at_once_are_all_told_it_is_kept(
+def test_simultaneous_copies_of_a_vote_are_all_answered_as_kept(
     make_campaign: MakeCampaign, user_for: UserFor
 ) -> None:
     """Whoever waited for the other copy must not hear that others have answered: it was they themselves."""
@@ -311,7 +313,7 @@ def test_copies_of_one_vote_that_come_at_once_are_all_told_it_is_kept(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.integration
-def test_who_is_set_aside_while_voting_leaves_no_vote_that_counts(
+def test_vote_given_while_its_person_is_set_aside_does_not_count(
     make_campaign: MakeCampaign, user_for: UserFor
 ) -> None:
     """Neither waits for the other for ever, and no vote slips in between."""
@@ -365,7 +367,7 @@ def test_nobody_reads_all_done_because_somebody_is_about_to_skip(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.integration
-def test_what_somebody_is_answering_at_this_moment_is_not_handed_to_them_again(
+def test_question_being_answered_is_not_handed_to_the_same_person_again(
     make_campaign: MakeCampaign, user_for: UserFor
 ) -> None:
     """Their vote has not been committed when the next question is looked for."""
@@ -418,7 +420,7 @@ def somebody_waits() -> bool:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.integration
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite's transactions wait for each other")
-def test_a_vote_holds_its_person_but_not_what_refers_to_them(
+def test_vote_locks_its_person_but_not_rows_that_refer_to_them(
     make_campaign: MakeCampaign, user_for: UserFor
 ) -> None:
     """A lease meanwhile waits for nothing: two who wait for each other's rows would be a deadlock."""

@@ -22,8 +22,8 @@ ClientFor = Callable[..., Client]
 def ballot(
     campaign: Campaign, number: int = 0, answer: str = "fits", request_id: object = None
 ) -> dict[str, str]:
-    asked = Prediction.objects.of(campaign).suggested().order_by("pk")[number]
-    fields = {"photo": asked.photo_id, "hashtag": asked.hashtag_id, "answer": answer}
+    question = Prediction.objects.of(campaign).suggested().order_by("pk")[number]
+    fields = {"photo": question.photo_id, "hashtag": question.hashtag_id, "answer": answer}
     return {key: str(value) for key, value in fields.items()} | {"request_id": str(request_id or uuid4())}
 
 
@@ -38,15 +38,20 @@ def test_validator_votes_and_sees_the_next_photo(
     client = client_for("validator")
     page = client.get(url(campaign))
     assert b"1 of 3" in page.content
-    asked = page.context["assignment"].question
-    fields = {"photo": asked.photo_id, "hashtag": asked.hashtag_id, "answer": answer, "request_id": uuid4()}
+    question = page.context["assignment"].question
+    fields = {
+        "photo": question.photo_id,
+        "hashtag": question.hashtag_id,
+        "answer": answer,
+        "request_id": uuid4(),
+    }
     after = client.post(url(campaign), fields, follow=True)
     assert Vote.objects.get().answer == answer
     assert b"2 of 3" in after.content
-    assert after.context["assignment"].question.photo_id != asked.photo_id
+    assert after.context["assignment"].question.photo_id != question.photo_id
 
 
-def test_ballot_does_not_lead_the_witness(campaign: Campaign, client_for: ClientFor) -> None:
+def test_ballot_shows_nothing_that_influences_the_voter(campaign: Campaign, client_for: ClientFor) -> None:
     content = client_for("validator").get(url(campaign)).content.decode()
     assert not re.search(r"[.,]77|77.?%", re.sub(r'value="[^"]+"', "", content))  # the confidence is 0.77
     assert " checked" not in content
@@ -95,7 +100,7 @@ def test_a_repeat_with_another_answer_keeps_the_vote_given(campaign: Campaign, c
     assert Vote.objects.get().answer == "fits"
 
 
-def test_one_vote_per_person_is_the_databases_word(campaign: Campaign, vote_as: MakeVote) -> None:
+def test_database_refuses_a_second_vote_of_a_person(campaign: Campaign, vote_as: MakeVote) -> None:
     vote = vote_as(campaign, 0, "fits")
     again = {"photo_id": vote.photo_id, "hashtag_id": vote.hashtag_id, "person_id": vote.person_id}
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -113,7 +118,7 @@ def test_somebody_elses_request_id_is_not_a_vote(
     assert Vote.objects.count() == 1
 
 
-def test_photo_withdrawn_meanwhile(campaign: Campaign, client_for: ClientFor) -> None:
+def test_vote_on_a_photo_withdrawn_meanwhile_is_refused(campaign: Campaign, client_for: ClientFor) -> None:
     client, fields = client_for("validator"), ballot(campaign)
     acts.withdraw_photo(campaign=campaign, photo=campaign.photos.order_by("pk")[0])
     after = client.post(url(campaign), fields, follow=True)
@@ -122,7 +127,7 @@ def test_photo_withdrawn_meanwhile(campaign: Campaign, client_for: ClientFor) ->
     assert not Vote.objects.exists()
 
 
-def test_campaign_closed_meanwhile(campaign: Campaign, client_for: ClientFor) -> None:
+def test_vote_in_a_campaign_closed_meanwhile_is_refused(campaign: Campaign, client_for: ClientFor) -> None:
     client, fields = client_for("validator"), ballot(campaign)
     acts.set_open(campaign=campaign, is_open=False)
     after = client.post(url(campaign), fields, follow=True)
@@ -134,9 +139,7 @@ def test_campaign_closed_meanwhile(campaign: Campaign, client_for: ClientFor) ->
 @pytest.mark.parametrize(
     "change", [{"answer": "maybe"}, {"answer": ""}, {"photo": "x"}, {"hashtag": "-1"}, {"request_id": "1"}]
 )
-def test_forged_ballots_are_no_votes(
-    campaign: Campaign, client_for: ClientFor, change: dict[str, str]
-) -> None:
+def test_forged_votes_are_refused(campaign: Campaign, client_for: ClientFor, change: dict[str, str]) -> None:
     response = client_for("validator").post(url(campaign), ballot(campaign) | change)
     assert response.status_code == 302
     assert not Vote.objects.exists()

@@ -26,7 +26,7 @@ def undo(client: Client, campaign: Campaign, vote: Vote) -> object:
     )
 
 
-def test_takes_the_last_vote_back_and_asks_again(
+def test_undo_takes_the_last_vote_back_and_asks_again(
     campaign: Campaign, client_for: ClientFor, vote_as: MakeVote
 ) -> None:
     first, last = vote_as(campaign, 0, "fits"), vote_as(campaign, 1, "fits")
@@ -77,7 +77,7 @@ def test_a_copy_of_the_vote_that_comes_after_its_undo_does_not_bring_it_back(
     assert (late, late.answer) == (again, "does_not_fit")
 
 
-def test_offered_on_the_page_that_says_all_is_done(
+def test_undo_is_offered_when_all_is_done(
     campaign: Campaign, client_for: ClientFor, vote_as: MakeVote
 ) -> None:
     votes = [vote_as(campaign, number, "fits") for number in range(3)]
@@ -89,12 +89,14 @@ def test_offered_on_the_page_that_says_all_is_done(
     assert Vote.objects.count() == 2
 
 
-def test_not_offered_before_the_first_vote(campaign: Campaign, client_for: ClientFor) -> None:
+def test_undo_is_not_offered_before_the_first_vote(campaign: Campaign, client_for: ClientFor) -> None:
     content = client_for("validator").get(f"/validation/vote/{campaign.pk}/").content.decode()
     assert 'id="undo" data-keys="u" hidden' in content
 
 
-def test_somebody_elses_vote_stays(campaign: Campaign, client_for: ClientFor, vote_as: MakeVote) -> None:
+def test_undo_does_not_touch_another_persons_vote(
+    campaign: Campaign, client_for: ClientFor, vote_as: MakeVote
+) -> None:
     theirs = vote_as(campaign, 0, "fits", "other")
     undo(client_for("validator"), campaign, theirs)
     assert Vote.objects.get() == theirs
@@ -118,7 +120,7 @@ def test_a_closed_campaigns_votes_stand(campaign: Campaign, client_for: ClientFo
 
 
 @pytest.mark.parametrize(("role", "status"), [("stranger", 302), ("viewer", 403), ("admin", 403)])
-def test_only_validators(
+def test_only_validators_undo(
     campaign: Campaign, client_for: ClientFor, vote_as: MakeVote, role: str, status: int
 ) -> None:
     vote = vote_as(campaign, 0, "fits")

@@ -34,7 +34,7 @@ def vote(client: Client, campaign: Campaign, answer: str = "fits", **changes: An
     return client.post(path(campaign, "votes"), fields)
 
 
-def test_next_questions_say_nothing_of_the_model(campaign: Campaign, client_for: ClientFor) -> None:
+def test_next_questions_reveal_nothing_about_the_model(campaign: Campaign, client_for: ClientFor) -> None:
     state = ask(client_for("validator"), campaign, 2)
     assert (len(state["questions"]), state["done"], state["total"]) == (2, 0, 3)
     assert {"confidence", "kind", "gold", "stream"}.isdisjoint(state["questions"][0])
@@ -52,7 +52,7 @@ def test_a_vote_sent_again_is_kept_once(campaign: Campaign, client_for: ClientFo
     assert asked["photo"] not in [one["photo"] for one in ask(client, campaign)["questions"]]
 
 
-def test_a_vote_that_came_too_late_is_refused_in_words(campaign: Campaign, client_for: ClientFor) -> None:
+def test_late_vote_is_refused_with_an_explanation(campaign: Campaign, client_for: ClientFor) -> None:
     client = client_for("validator")
     asked = ask(client, campaign)["questions"][0]
     fields = {"photo": asked["photo"], "hashtag": asked["hashtag"]}
@@ -68,7 +68,7 @@ def test_a_vote_that_came_too_late_is_refused_in_words(campaign: Campaign, clien
 
 
 @pytest.mark.parametrize("name", WRITES)
-def test_what_cannot_be_read_is_refused_in_words(
+def test_unreadable_request_is_refused_with_an_explanation(
     campaign: Campaign, client_for: ClientFor, name: str
 ) -> None:
     bad = client_for("validator").post(path(campaign, name), {"request_id": "x", "answer": "maybe"})
@@ -76,7 +76,7 @@ def test_what_cannot_be_read_is_refused_in_words(
 
 
 @pytest.mark.parametrize(("role", "status"), [("stranger", 401), ("viewer", 403), ("admin", 403)])
-def test_who_may_not_vote_is_told_so(
+def test_person_who_may_not_vote_is_told_so(
     campaign: Campaign, client_for: ClientFor, role: str, status: int
 ) -> None:
     client = client_for(role)
@@ -92,7 +92,7 @@ def test_csrf_is_asked_for(campaign: Campaign, user_for: Callable[..., User]) ->
     assert [client.post(path(campaign, name)).status_code for name in WRITES] == [403] * 3
 
 
-def test_guests_vote_where_their_link_led_and_nowhere_else(
+def test_guests_vote_only_in_the_campaign_of_their_link(
     campaign: Campaign, client_for: ClientFor, user_for: Callable[..., User]
 ) -> None:
     guest = user_for("nobody", "guest")
