@@ -235,8 +235,10 @@ def test_change_of_rules_updates_every_question_as_a_vote_would(
     update_all_needed(campaign)
     for one in Question.objects.all():
         more = extra if one.kind == "suggestion" else 0
-        counts = {"fits": one.fits, "does_not_fit": one.does_not_fit}
-        assert one.needed == count_needed(votes_per_photo=votes, extra_votes=more, **counts)
+        needed = count_needed(
+            votes_per_photo=votes, extra_votes=more, fits=one.fits, does_not_fit=one.does_not_fit
+        )
+        assert one.needed == needed
         assert one.is_done == (one.answers >= one.needed)
 
 
