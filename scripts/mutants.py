@@ -1,0 +1,269 @@
+"""Mutation tests of the modules that decide: does a test fail for each small fault in them?
+
+    make mutants                          # all modules; hours on two cores
+    make mutants MODULE=jobs/lease.py     # one of them
+    python scripts/mutants.py --retry     # only the mutants that survived last time: after new tests
+    python scripts/mutants.py --table     # what is known so far
+
+cosmic-ray makes one change at a time, in a copy of the working tree, and runs the tests named below. Results are
+kept in var/mutants, so a run that was interrupted goes on. Survivors are listed with their change; those that
+change nothing are in docs/mutants.md, with the reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import difflib
+import importlib
+import multiprocessing
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
+
+from cosmic_ray.commands import init
+from cosmic_ray.mutating import use_mutation
+from cosmic_ray.plugins import get_operator
+from cosmic_ray.work_db import WorkDB, use_db
+from cosmic_ray.work_item import MutationSpec, TestOutcome, WorkerOutcome, WorkResult
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = (ROOT / "var").resolve() / "mutants"
+EQUIVALENTS = ROOT / "docs" / "mutants.md"
+VAR, TEMPLATE = FOLDER / "var", FOLDER / "template"  # the tests' folder, with its database, and a fresh one
+LIBRARIES = FOLDER / "libraries.txt"
+FORK = multiprocessing.get_context("fork")
+SECONDS = 60.0  # for the tests of one mutant; what takes longer counts as killed
+
+# Each module that decides, and the tests that judge it.
+TESTS = {
+    "trainer/engine/serving/predict.py": "tests/trainer/engine/serving/test_predict.py",
+    "trainer/engine/evaluation/calibrate.py": "tests/trainer/engine/evaluation/test_calibrate.py",
+    "trainer/engine/training/stopper.py": "tests/trainer/engine/training/test_stopper.py",
+    "trainer/engine/training/schedule.py": "tests/trainer/engine/training/test_schedule.py",
+    "validation/voting/votes.py": "tests/validation/voting",
+    "validation/voting/teaching.py": "tests/validation/voting/test_assignment.py",
+    "jobs/lease.py": "tests/jobs/test_lease.py",
+    "jobs/queue.py": "tests/jobs/test_lease.py tests/jobs/test_queue.py",
+    "jobs/work.py": "tests/jobs/test_lease.py tests/jobs/test_queue.py tests/jobs/test_slots.py",
+    "validation/agreement/strata.py": "tests/validation/agreement/test_strata.py",
+    "validation/campaigns/counts.py": "tests/validation/voting tests/validation/campaigns/test_rules.py",
+    "validation/people/crowd.py": "tests/validation/people",
+    "hashtags_site/roles.py": "tests/site/test_roles.py",
+    "mapping/acts.py": "tests/mapping/test_acts.py tests/mapping/test_change_entry.py tests/mapping/test_bulk.py",
+}
+
+# Of the changes that can be made to an operator, those near enough to be mistakes: `<` to `<=`, not `+` to `^`.
+MISTAKES = re.compile(
+    r"core/(?!Replace(Binary|Comparison|Unary)Operator)"
+    r"|core/ReplaceBinaryOperator_(Add_Sub|Sub_Add|Mul_Div|Div_Mul|FloorDiv_Div|Mod_FloorDiv|Pow_Mul|BitOr_BitAnd|BitAnd_BitOr)$"
+    r"|core/ReplaceComparisonOperator_((?!Is)\w+_(?!Is)\w+|Is_IsNot|IsNot_Is)$"
+    r"|core/ReplaceUnaryOperator_Delete_"
+)
+
+
+@dataclass
+class Score:
+    killed: int = 0
+    late: int = 0  # of those killed, because their tests did not end in time
+    equivalent: int = 0
+    untried: int = 0
+    survivors: list[str] = field(default_factory=list)
+
+    @property
+    def share(self) -> str:
+        tried = self.killed + len(self.survivors)
+        return f"{self.killed / tried:.0%}" if tried else ""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Mutation tests of the modules that decide.")
+    parser.add_argument("modules", nargs="*", default=list(TESTS))
+    parser.add_argument("--retry", action="store_true", help="try the survivors again")
+    parser.add_argument("--table", action="store_true", help="run nothing")
+    options = parser.parse_args()
+    os.environ |= {"SCENETAG_VAR": str(VAR), "OMP_NUM_THREADS": "1"}
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else every mutant compiles all tests anew
+    if not options.table:
+        for module in options.modules:
+            judge(module, retry=options.retry)
+    print_table({module: read_score(module) for module in options.modules})
+    return 0
+
+
+def judge(module: str, *, retry: bool) -> None:
+    """Run the tests of a module against each of its mutants that has no result yet."""
+    session_path = find_session(module)
+    tree = copy_tree()
+    os.chdir(tree)  # cosmic-ray's paths are relative
+    sys.path.insert(0, str(tree))
+    if run_tests(module, prepare=True) != TestOutcome.SURVIVED:
+        sys.exit(f"The tests of {module} fail without a mutant: pytest {TESTS[module]}")
+    import_libraries()
+    is_new = not session_path.exists()
+    with use_db(session_path) as session:
+        if is_new:
+            init([Path(module)], session, {})
+            leave_out(session, Path(module).read_text(encoding="utf-8"))
+        items = list(session.pending_work_items)  # in random order: what is done so far is an even sample
+        if retry:
+            done = session.completed_work_items
+            items += [item for item, result in done if result.test_outcome == TestOutcome.SURVIVED]
+        for number, item in enumerate(items, 1):
+            mutation = item.mutations[0]
+            operator = get_operator(mutation.operator_name)()
+            with use_mutation(Path(module), operator, mutation.occurrence) as (old, new):
+                outcome = run_tests(module)
+            change = describe(mutation, old, new)
+            session.set_result(
+                item.job_id, WorkResult(WorkerOutcome.NORMAL, test_outcome=outcome, diff=change)
+            )
+            print(f"{module} {number}/{len(items)} {outcome.name} {change}", flush=True)
+
+
+def run_tests(module: str, *, prepare: bool = False) -> TestOutcome:
+    """In a fork of this process, which has the libraries but nothing of the project: a mutant costs a second
+    where a new process would take five.
+    """
+    shutil.rmtree(VAR, ignore_errors=True)
+    if not prepare:
+        shutil.copytree(TEMPLATE, VAR)
+    tests = FORK.Process(target=run_pytest, args=(module, prepare))
+    tests.start()
+    tests.join(None if prepare else SECONDS)
+    if tests.exitcode is None:
+        os.killpg(tests.pid or 0, signal.SIGKILL)
+        tests.join()
+        return TestOutcome.INCOMPETENT
+    return TestOutcome.KILLED if tests.exitcode else TestOutcome.SURVIVED
+
+
+def run_pytest(module: str, prepare: bool) -> None:
+    import pytest
+
+    os.setsid()  # a group of its own, which can be killed as a whole
+    with Path(os.devnull if not prepare else FOLDER / "baseline.log").open("w") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    code = pytest.main(["-q", "-x", "-n", "0", "--reuse-db", "-p", "no:cacheprovider", *TESTS[module].split()])
+    if prepare:
+        shutil.rmtree(TEMPLATE, ignore_errors=True)
+        shutil.copytree(VAR, TEMPLATE, ignore=shutil.ignore_patterns("*.sock"))
+        names = [name for name, one in sys.modules.items() if is_library(one)]
+        LIBRARIES.write_text("\n".join(names), encoding="utf-8")
+    os._exit(code)
+
+
+def is_library(module: ModuleType) -> bool:
+    file = getattr(module, "__file__", None) or ""
+    return module.__name__ != "__main__" and bool(file) and not file.startswith(str(FOLDER))
+
+
+def import_libraries() -> None:
+    """What the tests import, other than the project: here once, instead of once for each mutant."""
+    for name in LIBRARIES.read_text(encoding="utf-8").splitlines():
+        with contextlib.suppress(Exception):  # some of Django's need its settings
+            importlib.import_module(name)
+
+
+def find_session(module: str) -> Path:
+    """Where the results of this module are, as it is now: a changed module has other mutants."""
+    name = module.removesuffix(".py").replace("/", ".")
+    return FOLDER / f"{name}.{sha256((ROOT / module).read_bytes()).hexdigest()[:8]}.sqlite"
+
+
+def copy_tree() -> Path:
+    """The working tree as it is now. No file in it is changed, not even by a run that is interrupted."""
+    copy = FOLDER / "tree"
+    shutil.rmtree(copy, ignore_errors=True)
+    names = subprocess.check_output(["git", "ls-files", "-co", "--exclude-standard"], text=True, cwd=ROOT)
+    for name in names.splitlines():
+        if (ROOT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, copy / name)
+    return copy
+
+
+def leave_out(session: WorkDB, source: str) -> None:
+    """Skip what is no likely mistake, and annotations, which are never evaluated."""
+    spans = find_annotations(source)
+    for item in session.pending_work_items:
+        mutation = item.mutations[0]
+        if not MISTAKES.match(mutation.operator_name) or is_within(mutation, spans):
+            session.set_result(item.job_id, WorkResult(worker_outcome=WorkerOutcome.SKIPPED))
+
+
+def find_annotations(source: str) -> list[ast.expr]:
+    found: list[ast.expr | None] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.arg | ast.AnnAssign):
+            found.append(node.annotation)
+        elif isinstance(node, ast.FunctionDef):
+            found.append(node.returns)
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            found.append(node.test)
+    return [one for one in found if one is not None]
+
+
+def is_within(mutation: MutationSpec, spans: list[ast.expr]) -> bool:
+    line, column = mutation.start_pos
+    return any(
+        (one.lineno, one.col_offset) <= (line, column) < (one.end_lineno or 0, one.end_col_offset or 0)
+        for one in spans
+    )
+
+
+def read_score(module: str) -> Score:
+    score = Score()
+    if not find_session(module).exists():
+        return score
+    equivalents = EQUIVALENTS.read_text(encoding="utf-8") if EQUIVALENTS.exists() else ""
+    with use_db(find_session(module)) as session:
+        score.untried = len(session.pending_work_items)
+        for item, result in session.completed_work_items:
+            if result.worker_outcome == WorkerOutcome.SKIPPED:
+                continue
+            change = result.diff or ""
+            if result.test_outcome != TestOutcome.SURVIVED:
+                score.killed += 1
+                score.late += result.test_outcome == TestOutcome.INCOMPETENT
+            elif f"`{module}` `{change}`" in equivalents:
+                score.equivalent += 1
+            else:
+                score.survivors.append(change)
+    return score
+
+
+def describe(mutation: MutationSpec, old: str, new: str) -> str:
+    """The changed line, after the name of its function."""
+    lines = [line for line in difflib.ndiff(old.splitlines(), new.splitlines()) if line[:2] in ("+ ", "- ")]
+    added = [line[2:].strip() for line in lines if line.startswith("+")]
+    text = " ".join(added) or "without " + " ".join(line[2:].strip() for line in lines)
+    return f"{mutation.definition_name or 'module'}: {text}"
+
+
+def print_table(scores: dict[str, Score]) -> None:
+    for module, score in scores.items():
+        for change in sorted(score.survivors):
+            print(f"- `{module}` `{change}`")
+    print("| module | mutants | killed | equivalent | survived | not tried | score |")
+    print("|---|---|---|---|---|---|---|")
+    for module, one in scores.items():
+        mutants = one.killed + one.equivalent + len(one.survivors) + one.untried
+        killed = f"{one.killed} ({one.late} too slow)" if one.late else f"{one.killed}"
+        print(
+            f"| {module} | {mutants} | {killed} | {one.equivalent} | {len(one.survivors)} | {one.untried} "
+            f"| {one.share} |"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
