@@ -17,7 +17,8 @@ demo: .venv/installed wordnet  ## install, prepare and start everything, with sa
 up: .venv/installed wordnet  ## the same start for a real installation, without the demo's data
 	@exec $(RUN) manage.py up --port $(PORT)
 
-test: .venv/installed-dev wordnet chromium lint js sqlite postgres  ## the whole suite
+test: .venv/installed-dev  ## the whole suite; its parts run side by side and report when they have ended
+	@$(MAKE) --no-print-directory --output-sync --jobs lint js sqlite postgres
 
 lint: .venv/installed-dev  ## style, types, layers, licences, migrations, production settings
 	$(BIN)/ruff format --check .
@@ -42,7 +43,7 @@ integration: .venv/installed-dev wordnet  ## real worker and engine, SQLite
 	$(BIN)/pytest -q -n 2 -m "integration and not browser"
 
 postgres: .venv/installed-dev wordnet  ## the tests that touch the database's own behaviour, on PostgreSQL
-	$(RUN) scripts/with_postgres.py $(BIN)/pytest -q -n 2 -m "postgres and not browser"
+	$(RUN) scripts/with_postgres.py $(BIN)/pytest -q -n 1 --ignore tests/trainer/engine -m "postgres and not browser"
 
 browser: .venv/installed-dev wordnet chromium  ## the pages in a real Chromium
 	$(BIN)/pytest -q -n 2 -m browser

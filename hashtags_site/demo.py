@@ -43,11 +43,11 @@ def _accounts() -> dict[str, User]:
 
 
 def _sample_photo_set(admin: User) -> PhotoSet:
-    found = PhotoSet.objects.filter(name=SAMPLE_SET).first()
-    if found is None:
+    photo_set = PhotoSet.objects.filter(name=SAMPLE_SET).first()
+    if photo_set is None:
         folder = settings.BASE_DIR / "samples/photoset"
-        found = register_folder(name=SAMPLE_SET, folder=folder, by=admin)
-    if found.job and found.job.state == Job.State.QUEUED:
+        photo_set = register_folder(name=SAMPLE_SET, folder=folder, by=admin)
+    if photo_set.job and photo_set.job.state == Job.State.QUEUED:
         # At once, rather than when a worker comes: the first page shall have photos to show.
-        work.run(job_id=str(found.job_id))
-    return found
+        work.run(job_id=str(photo_set.job_id))
+    return photo_set

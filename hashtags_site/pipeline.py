@@ -39,7 +39,7 @@ def stations(user: User | AnonymousUser) -> list[Station]:
     may = user.has_perm
     if not may("mapping.view_sceneclass"):
         return []
-    drawn = [
+    line = [
         _mapping(may("mapping.change_mappingentry")),
         _photos(may("trainer.add_photoset")),
         _runs(may("trainer.add_trainingrun")),
@@ -47,10 +47,10 @@ def stations(user: User | AnonymousUser) -> list[Station]:
         _campaigns(may("validation.add_campaign")),
         _agreement(),
     ]
-    first = next((s for s in drawn if s.action), None)
+    first = next((s for s in line if s.action), None)
     if first:
         first.is_next = True
-    return drawn
+    return line
 
 
 def _mapping(curator: bool) -> Station:
@@ -123,13 +123,13 @@ def _campaigns(admin: bool) -> Station:
 
 def _agreement() -> Station:
     url = reverse("validation:agreement")
-    people, found = results.people(None), results.headline()
-    if found is None:
+    people, headline = results.people(None), results.headline()
+    if headline is None:
         return Station("Agreement", "–", "Nobody has voted yet.", url)
-    rate = found.rate
+    rate = headline.rate
     left_out = (
-        f" Left out: {_percent(found.unjudged)} of the suggestions, of a kind nobody has answered about."
-        if found.unjudged >= 0.005
+        f" Left out: {_percent(headline.unjudged)} of the suggestions, of a kind nobody has answered about."
+        if headline.unjudged >= 0.005
         else ""
     )
     words = (

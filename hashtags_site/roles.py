@@ -45,10 +45,10 @@ ROLES: dict[str, tuple[str, ...]] = {
 @transaction.atomic
 def setup_roles() -> None:
     """Make the groups hold exactly these permissions. Raises KeyError for one that does not exist."""
-    known = {
+    permissions = {
         f"{p.content_type.app_label}.{p.codename}": p
         for p in Permission.objects.select_related("content_type")
     }
     for role, names in ROLES.items():
         group, _ = Group.objects.get_or_create(name=role)
-        group.permissions.set([known[name] for name in names])
+        group.permissions.set([permissions[name] for name in names])

@@ -5,6 +5,9 @@ import os
 import shutil
 import tempfile
 
+# Two processes test at once: numeric libraries that take every core each only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # A Celery worker that the tests start inherits the folder; each pytest-xdist process takes one inside it.
 if "SCENETAG_VAR" not in os.environ:
     os.environ["SCENETAG_VAR"] = tempfile.mkdtemp(prefix="scenetag-test-")

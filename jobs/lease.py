@@ -199,7 +199,7 @@ def died_too_often(job: Job, reason: str) -> str:
 def claim(job_id: UUID | str) -> Lease | None:
     """Take a queued job, or None when somebody else has it or it has ended."""
     now = timezone.now()
-    taken = Job.objects.filter(pk=job_id, state=State.QUEUED).update(
+    is_claimed = Job.objects.filter(pk=job_id, state=State.QUEUED).update(
         state=State.RUNNING,
         token=F("token") + 1,
         attempts=F("attempts") + 1,
@@ -209,7 +209,7 @@ def claim(job_id: UUID | str) -> Lease | None:
         error="",
         hint="",
     )
-    if not taken:
+    if not is_claimed:
         return None
     Job.objects.filter(pk=job_id, started_at=None).update(started_at=now)
     return Lease(Job.objects.get(pk=job_id))

@@ -30,8 +30,8 @@ def handler_of(kind: str) -> Handler:
 
 
 def slots_of(kind: str) -> int | None:
-    known = _kinds.get(kind)
-    return known.slots if known else None
+    entry = _kinds.get(kind)
+    return entry.slots if entry else None
 
 
 def with_slots() -> list[tuple[str, int]]:

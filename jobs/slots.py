@@ -43,15 +43,15 @@ def slot(kind: str, count: int) -> Iterator[Slot | None]:
 
 def left_behind(kind: str, count: int) -> list[tuple[UUID, int]]:
     """Job and token of what died with its holder on this machine. It may have ended since."""
-    found = []
+    notes = []
     for number in range(count):
         if (handle := _locked(kind, number)) is None:
             continue
         words = os.pread(handle, 100, 0).decode().split()
         os.close(handle)
         if len(words) == 2:
-            found.append((UUID(words[0]), int(words[1])))
-    return found
+            notes.append((UUID(words[0]), int(words[1])))
+    return notes
 
 
 def _take(kind: str, count: int) -> int | None:

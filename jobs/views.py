@@ -30,31 +30,29 @@ def job_list(request: Request) -> HttpResponse:
 @permission_required("jobs.view_job", raise_exception=True)
 def job(request: Request, pk: UUID) -> HttpResponse:
     """The page of one job; to htmx its fragment, and a reload of the whole page once the job has ended."""
-    shown = get_object_or_404(Job.objects.select_related("created_by"), pk=pk)
+    job = get_object_or_404(Job.objects.select_related("created_by"), pk=pk)
     if not request.htmx:
-        return render(request, "jobs/job.html", {"job": shown})
-    if not shown.is_live:
+        return render(request, "jobs/job.html", {"job": job})
+    if not job.is_live:
         return HttpResponseClientRefresh()
-    return render(request, "jobs/_job.html", {"job": shown})
+    return render(request, "jobs/_job.html", {"job": job})
 
 
 @require_POST
 @permission_required("jobs.change_job", raise_exception=True)
 def cancel(request: Request, pk: UUID) -> HttpResponse:
-    shown = get_object_or_404(Job, pk=pk)
-    if shown.is_live:
-        queue.cancel(job=shown, by=request.user)
+    job = get_object_or_404(Job, pk=pk)
+    if job.is_live:
+        queue.cancel(job=job, by=request.user)
     else:
-        messages.info(request, f"“{shown.title}” had already ended ({shown.state}): nothing to cancel.")
-    return redirect(shown.url or shown)
+        messages.info(request, f"“{job.title}” had already ended ({job.state}): nothing to cancel.")
+    return redirect(job.url or job)
 
 
 @require_POST
 @permission_required("jobs.change_job", raise_exception=True)
 def retry(request: Request, pk: UUID) -> HttpResponse:
-    shown = get_object_or_404(Job, pk=pk)
-    if not queue.retry(job=shown, by=request.user):
-        messages.info(
-            request, f"“{shown.title}” is {shown.state}: only a failed or cancelled job is retried."
-        )
-    return redirect(shown.url or shown)
+    job = get_object_or_404(Job, pk=pk)
+    if not queue.retry(job=job, by=request.user):
+        messages.info(request, f"“{job.title}” is {job.state}: only a failed or cancelled job is retried.")
+    return redirect(job.url or job)

@@ -20,6 +20,10 @@ def main() -> int:
         with PostgresServer(data) as server:
             info = server.get_postmaster_info()
             os.environ["PGHOST"] = str(info.socket_dir or info.hostname)  # a folder cannot be part of the URL
+            # What is in it is gone in a minute: it need not survive a power cut.
+            server.psql("ALTER SYSTEM SET fsync = off")
+            server.psql("ALTER SYSTEM SET autovacuum = off")
+            server.psql("SELECT pg_reload_conf()")
             url = f"postgres://postgres:trust@:{info.port or 5432}/postgres"
             return subprocess.run(
                 sys.argv[1:], env=os.environ | {"DATABASE_URL": url}, check=False

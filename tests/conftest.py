@@ -8,23 +8,26 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
+from _pytest.nodeid import coerce_node_id
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import connection
-from django.test import Client
+from django.test import Client, TransactionTestCase
 from pytest_django import DjangoDbBlocker
 
-from hashtags_site.roles import setup_roles
 from hashtags_site.valkey import embedded_valkey
 from jobs import work
 from jobs.models import Job, Worker
 from mapping.files.catalogue import load_catalogue
 from mapping.suggester import learner
-from tests import snapshot
+from tests import database, snapshot
+from trainer import programs
+from trainer.registry import starter as starter_model
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -35,7 +38,22 @@ BLOCK = re.compile(
     r"|p|section|select|summary|table|tbody|td|th|thead|tr|ul)\b[^<>]*>) ?"
 )
 _catalogue: list[snapshot.Table] = []  # of this test process
+_cache = redis.Redis.from_url(settings.REDIS_URL)
 GROUPS = {"admin": "trainer admin"}  # short names for roles in tests
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keeps an `xdist_group` in one process, and the pages in one Chromium.
+
+    xdist 3.8 writes the group where pytest 9.2 no longer looks for it: without this, groups do nothing.
+    """
+    if not config.getoption("loadgroup", False):  # this is no process of xdist's
+        return
+    for item in items:
+        mark = item.get_closest_marker("xdist_group")
+        group = "browser" if item.get_closest_marker("browser") else mark.args[0] if mark else ""
+        if group:
+            item._id = coerce_node_id(f"{item.nodeid}@{group}")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -47,15 +65,26 @@ def valkey() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _fresh_cache(valkey: None) -> None:
-    redis.Redis.from_url(settings.REDIS_URL).flushdb()
+    _cache.flushdb()
     learner.forget()
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """The roles are there from the start: making them for each test took a tenth of the suite's time."""
+def django_db_setup(
+    request: pytest.FixtureRequest,
+    django_test_environment: None,
+    django_db_modify_db_settings: None,
+    django_db_blocker: DjangoDbBlocker,
+) -> Iterator[None]:
+    """In place of pytest-django's: the database is copied, and the roles are there from the start."""
     with django_db_blocker.unblock():
-        setup_roles()
+        database.create(request.config.cache.mkdir("migrated"))
+    with pytest.MonkeyPatch.context() as patch:
+        # Django's TestCase, which rolls back, has one of its own.
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda self: database.flush())
+        yield
+    with django_db_blocker.unblock():
+        database.destroy()
 
 
 @pytest.fixture
@@ -63,11 +92,6 @@ def user_for(db: None) -> Callable[[str], User]:
     """A person with a role: viewer, curator, admin, validator, network, or none ("nobody")."""
 
     def make(role: str, name: str = "") -> User:
-        if (
-            not Group.objects.filter(name="viewer").exists()
-            or not Group.objects.get(name="viewer").permissions.exists()
-        ):
-            setup_roles()
         user, new = User.objects.get_or_create(username=name or role)
         if new:
             user.set_password("secret")
@@ -112,9 +136,30 @@ def catalogue(db: None) -> None:
     """The 397 classes with the thesis's mapping, and release 1."""
     if not _catalogue:
         load_catalogue()
-        _catalogue.extend(snapshot.take("mapping"))
+        _catalogue.extend(snapshot.take(snapshot.tables_of("mapping")))
     else:
-        snapshot.put("mapping", _catalogue)
+        snapshot.put(_catalogue)
+
+
+@pytest.fixture(scope="session")
+def assembled_starter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The starter model's folder: the engine takes ten seconds to assemble it."""
+    folder = tmp_path_factory.mktemp("starter") / "model"
+    argv = programs.engine("assemble", starter_model.STARTER, folder)
+    done = subprocess.run(argv, capture_output=True, text=True, cwd=settings.BASE_DIR, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def starter(assembled_starter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on the engine's assembly is a copy of its first one."""
+
+    def copy(command: str, source: Path, target: Path) -> list[str]:
+        assert (command, source) == ("assemble", starter_model.STARTER)
+        return ["cp", "-r", str(assembled_starter), str(target)]
+
+    monkeypatch.setattr(starter_model, "engine", copy)
 
 
 @pytest.fixture

@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.apps import apps
 from django.core.management.color import no_style
 from django.db import connection
 
-Table = tuple[str, list[str], list[Any]]
+Table = tuple[str, list[str], list[Any]]  # its name, its columns, its rows
 
 
-def take(app: str) -> list[Table]:
-    """All rows of the app's tables, in an order in which they can be put back."""
-    found = []
+def tables_of(app: str) -> list[str]:
+    """In an order in which their rows can be put back."""
+    return [model._meta.db_table for model in apps.get_app_config(app).get_models()]
+
+
+def take(names: Iterable[str]) -> list[Table]:
+    """All rows of these tables."""
+    tables: list[Table] = []
     with connection.cursor() as cursor:
-        for model in apps.get_app_config(app).get_models():
-            table = connection.ops.quote_name(model._meta.db_table)
-            cursor.execute(f"SELECT * FROM {table}")  # noqa: S608
-            found.append((table, [column[0] for column in cursor.description], cursor.fetchall()))
-    return found
+        for name in names:
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(name)}")  # noqa: S608
+            tables.append((name, [column[0] for column in cursor.description], cursor.fetchall()))
+    return tables
 
 
-def put(app: str, tables: list[Table]) -> None:
+def put(tables: list[Table]) -> None:
     """Into empty tables."""
+    quote = connection.ops.quote_name
     with connection.cursor() as cursor, connection.constraint_checks_disabled():
-        for table, columns, rows in tables:
-            names = ", ".join(map(connection.ops.quote_name, columns))
+        for name, columns, rows in tables:
+            fields = ", ".join(map(quote, columns))
             marks = ", ".join(["%s"] * len(columns))
             if rows:
-                cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608
-        models = list(apps.get_app_config(app).get_models())
+                cursor.executemany(f"INSERT INTO {quote(name)} ({fields}) VALUES ({marks})", rows)  # noqa: S608
+        named = {name for name, _, _ in tables}
+        models = [m for m in apps.get_models(include_auto_created=True) if m._meta.db_table in named]
         for sql in connection.ops.sequence_reset_sql(no_style(), models):
             cursor.execute(sql)

@@ -1,4 +1,4 @@
-"""Deletes runs and models with all that hangs on them: first said in full, then done, or not at all."""
+"""Deletes runs and models with everything that depends on them: listed in full first, then all or nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Refused(Exception):
 
 
 class PlanChanged(Exception):
-    """Not what the person has seen hangs on it now. `plan` is what does."""
+    """What depends on it has changed since the person saw the list. `plan` is the new list."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__("Something changed since this page was shown. Nothing was deleted.")
@@ -39,7 +39,7 @@ class PlanChanged(Exception):
 
 @dataclass(frozen=True)
 class Plan:
-    """What would go. refusal: why it must not; digest: names exactly this plan."""
+    """What would be deleted. refusal: why it must not be; digest: identifies exactly this plan."""
 
     runs: tuple[int, ...]
     models: tuple[int, ...]
@@ -58,7 +58,7 @@ def plan_model(model: TrainedModel) -> Plan:
 
 
 def plan_run(run: TrainingRun) -> Plan:
-    """The run, its models, and what hangs on them."""
+    """The run, its models, and what depends on them."""
     return _plan([run.pk], list(run.models.values_list("pk", flat=True)))
 
 
@@ -68,7 +68,7 @@ def plan_sweep(sweep: Sweep) -> Plan:
 
 
 def delete_model(*, model: TrainedModel, seen: str, by: AbstractBaseUser | None) -> None:
-    """With the campaigns and predictions that hang on it; votes stay. A model that is gone: nothing to do.
+    """With the campaigns and predictions that depend on it; votes stay. A missing model is no error.
 
     `seen` is the digest of the plan the person agreed to. Raises PlanChanged, and Refused for the active
     model and for one that is being exported or predicted with.
@@ -121,8 +121,8 @@ def _models_of(runs: Sequence[int], models: Sequence[int]) -> list[Thing]:
     """The models that a run takes with it; a model alone needs no mention."""
     if not runs:
         return []
-    found = TrainedModel.objects.filter(pk__in=models).defer("manifest", "card")
-    return [Thing(("model", "models"), 1, m.name, m.get_absolute_url(), f"model {m.pk}") for m in found]
+    rows = TrainedModel.objects.filter(pk__in=models).defer("manifest", "card")
+    return [Thing(("model", "models"), 1, m.name, m.get_absolute_url(), f"model {m.pk}") for m in rows]
 
 
 def _promotions(models: Sequence[int]) -> int:
@@ -145,7 +145,7 @@ def _refusal(runs: Sequence[int], models: Sequence[int]) -> str:
 
 
 def _lock(runs: Iterable[int], models: Iterable[int]) -> None:
-    """Promotions, campaigns and retries wait until we are done, or we for them."""
+    """Makes promotions, campaigns and retries wait for us, and us for them."""
     runs, models = list(runs), list(models)
     list(TrainedModel.objects.select_for_update().order_by("pk").values_list("pk"))  # as promote does
     list(TrainingRun.objects.select_for_update().filter(pk__in=runs).values_list("pk"))
@@ -185,7 +185,7 @@ def _models_dir() -> Path:
 
 
 def _remove_folders(folders: Iterable[Path]) -> None:
-    """Renamed first, so that what an interrupted removal leaves is known to be nobody's."""
+    """Renames them first, so that whatever an interrupted removal leaves behind is recognisably nobody's."""
     for folder in folders:
         with contextlib.suppress(FileNotFoundError):
             folder.rename(folder.with_name(folder.name + GONE))
@@ -193,7 +193,7 @@ def _remove_folders(folders: Iterable[Path]) -> None:
 
 
 def sweep_gone() -> list[Path]:
-    """Remove what earlier deletions left half removed."""
+    """Finish removals that were interrupted."""
     gone = [folder for root in (_runs_dir(), _models_dir()) for folder in root.glob(f"*{GONE}")]
     for folder in gone:
         shutil.rmtree(folder, ignore_errors=True)
@@ -205,11 +205,11 @@ def orphans() -> list[Path]:
 
     Never done unasked: with the wrong database behind it, everything would be an orphan.
     """
-    found: list[Path] = []
+    folders: list[Path] = []
     for root, known in (
         (_runs_dir(), set(TrainingRun.objects.values_list("pk", flat=True))),
         (_models_dir(), set(TrainedModel.objects.values_list("pk", flat=True))),
     ):
         if root.is_dir():
-            found += [one for one in root.iterdir() if one.name.isdecimal() and int(one.name) not in known]
-    return sorted(found)
+            folders += [one for one in root.iterdir() if one.name.isdecimal() and int(one.name) not in known]
+    return sorted(folders)

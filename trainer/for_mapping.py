@@ -45,11 +45,11 @@ class TrainedFrom:
             .order_by("nth")
             .values_list("pk", "scene_class__key", "scene_class__name")
         )
-        found: dict[str, list[Example]] = defaultdict(list)
+        examples: dict[str, list[Example]] = defaultdict(list)
         for pk, key, name in photos:
             url = reverse("trainer:small_photo", args=[pk])
-            found[key].append(Example(url, f"A photo of the class {name}"))
-        return dict(found)
+            examples[key].append(Example(url, f"A photo of the class {name}"))
+        return dict(examples)
 
     def stale_runs(self, before: Release, after: Labels) -> list[StaleRun]:
         if not after:
@@ -59,13 +59,13 @@ class TrainedFrom:
         photos = _photos({run.photo_set_id for run in runs}, after)
         promotion = Promotion.objects.first()
         active = promotion.model_id if promotion else None
-        found = []
+        lines = []
         for run in runs:
             labels = learned[run.release_id]
             there = photos[run.photo_set_id].items()
             if relabelled := sum(n for key, n in there if labels.get(key) != after[key]):
-                found.append(_stale(run, relabelled, active))
-        return found
+                lines.append(_stale(run, relabelled, active))
+        return lines
 
 
 def _usable_runs(before: Release) -> QuerySet[TrainingRun]:
@@ -83,10 +83,10 @@ def _labels(releases: Collection[int], after: Labels) -> dict[int, dict[str, str
     rows = ReleaseLabel.objects.order_by().filter(release__in=releases)
     if len(after) <= FEW:
         rows = rows.filter(scene_key__in=after)
-    found: dict[int, dict[str, str]] = defaultdict(dict)
+    labels: dict[int, dict[str, str]] = defaultdict(dict)
     for release, key, label in rows.values_list("release", "scene_key", "label"):
-        found[release][key] = label
-    return found
+        labels[release][key] = label
+    return labels
 
 
 def _photos(sets: Collection[int], after: Labels) -> dict[int, dict[str, int]]:
@@ -96,11 +96,11 @@ def _photos(sets: Collection[int], after: Labels) -> dict[int, dict[str, int]]:
         photos = photos.filter(scene_class__key__in=after)
     rows: Iterable[tuple[int, str, int]]
     rows = photos.values_list("photo_set", "scene_class__key").annotate(n=Count("*"))
-    found: dict[int, dict[str, int]] = defaultdict(dict)
+    counts: dict[int, dict[str, int]] = defaultdict(dict)
     for photo_set, key, n in rows:
         if key in after:
-            found[photo_set][key] = n
-    return found
+            counts[photo_set][key] = n
+    return counts
 
 
 def _stale(run: TrainingRun, photos: int, active: int | None) -> StaleRun:

@@ -36,9 +36,9 @@ class Voters:
             people[key][whose] = n
             if whose == "mapping":
                 last[key] = at
-        found = [
-            (key, Doubt(said["mapping"], last[key], f"{reverse('validation:votes')}?scene={key}"))
-            for key, said in people.items()
-            if said["mapping"] >= LEAST and said["mapping"] > said["network"]
+        doubts = [
+            (key, Doubt(blamed["mapping"], last[key], f"{reverse('validation:votes')}?scene={key}"))
+            for key, blamed in people.items()
+            if blamed["mapping"] >= LEAST and blamed["mapping"] > blamed["network"]
         ]
-        return dict(sorted(found, key=lambda one: -one[1].people)[:MOST])
+        return dict(sorted(doubts, key=lambda one: -one[1].people)[:MOST])

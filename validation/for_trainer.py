@@ -20,19 +20,19 @@ class Judged:
         words = ("campaign", "campaigns")
         campaigns = Campaign.objects.filter(model__in=models).order_by("pk")
         rows = list(campaigns.values_list("pk", "name"))
-        found = [
+        things = [
             Thing(words, 1, name, reverse("validation:campaign", args=[pk]), f"campaign {pk}")
             for pk, name in rows[:NAMED]
         ]
         if more := rows[NAMED:]:
             key = f"campaigns {[pk for pk, _ in more]}"
-            found.append(Thing(("more campaign", "more campaigns"), len(more), key=key))
+            things.append(Thing(("more campaign", "more campaigns"), len(more), key=key))
         predictions = Prediction.objects.filter(model__in=models)
         if count := predictions.count():
-            found.append(Thing(("prediction", "predictions"), count, key="predictions"))
+            things.append(Thing(("prediction", "predictions"), count, key="predictions"))
             if votes := Vote.objects.about(predictions).count():
-                found.append(Thing(("vote", "votes"), votes, stays=True))
-        return found
+                things.append(Thing(("vote", "votes"), votes, stays=True))
+        return things
 
     def refusal(self, models: Collection[int]) -> str:
         live = Campaign.objects.filter(model__in=models, job__state__in=Job.LIVE).first()

@@ -1,4 +1,8 @@
-"""Hierarchical clustering of senses, and how well clusters agree with the labels of the mapping."""
+"""Hierarchical clustering of senses, and how well clusters agree with the labels of the mapping.
+
+scipy and scikit-learn are imported where they are called: they take a second, and every process of the site
+imports this module.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import dendrogram, fcluster, linkage
-from scipy.spatial.distance import squareform
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -63,14 +64,20 @@ class Tree:
 
     def cut_by_distance(self, height: float) -> Ints:
         """The cluster number of each leaf, from 1. Members are joined at or below this height."""
+        from scipy.cluster.hierarchy import fcluster
+
         return np.asarray(fcluster(self.links, height, "distance"), dtype=np.int64)
 
     def cut_by_number(self, clusters: int) -> Ints:
         """The cluster number of each leaf, from 1. Fewer clusters if several joins have the same height."""
+        from scipy.cluster.hierarchy import fcluster
+
         return np.asarray(fcluster(self.links, clusters, "maxclust"), dtype=np.int64)
 
     def drawing(self) -> tuple[list[list[float]], list[list[float]], list[int]]:
         """scipy's U shapes: four x values each (leaf k is at 5 + 10 k), four heights each; leaf order."""
+        from scipy.cluster.hierarchy import dendrogram
+
         drawing = dendrogram(self.links, no_plot=True)
         return drawing["icoord"], drawing["dcoord"], drawing["leaves"]  # type: ignore[return-value]  # floats
 
@@ -81,6 +88,9 @@ class NotEuclidean(ValueError):
 
 def cluster(distance: Floats, method: Method) -> Tree:
     """Cluster n items. Raises NotEuclidean if ward is not valid; ValueError for a bad method or n < 2."""
+    from scipy.cluster.hierarchy import linkage
+    from scipy.spatial.distance import squareform
+
     if method not in METHODS:
         raise ValueError(f"method is one of {', '.join(METHODS)}")
     if len(distance) < 2:
@@ -107,6 +117,8 @@ class Quality:
 
 def quality(groups: Sequence[str | int | None], labels: Sequence[str]) -> Quality:
     """The quality of a grouping. A group of None counts in coverage only. Both sequences have length n."""
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
     pairs = [(group, label) for group, label in zip(groups, labels, strict=True) if group is not None]
     if not pairs:
         return Quality(0.0, 0, 0.0, 0.0, 0.0)

@@ -9,6 +9,7 @@ const page = (more = {}) => ({
   total: 3,
   capped: false,
   last: null,
+  answers: { fits: { judges: true }, skip: { judges: false } },
   questions: [question(1), question(2), question(3)],
   ...more,
 });

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from mapping.files.catalogue import DATA, load_catalogue
+from mapping.lexicon import wordnet
 from mapping.models import OTHER, Hashtag, MappingEntry, SceneClass
 from mapping.releases import publish_release
+
+if TYPE_CHECKING:
+    from nltk.corpus.reader.wordnet import WordNetCorpusReader
 
 FEW = {
     "a/abbey": ("church", "abbey.n.01"),
@@ -36,6 +41,12 @@ def few(db: None) -> None:
             scene_class=row, hashtag=tags.get(label), sense=sense, status=MappingEntry.Status.IMPORTED
         )
     publish_release(by=None, note="Seven")
+
+
+@pytest.fixture(scope="session")
+def reader() -> WordNetCorpusReader:
+    """nltk's WordNet. Reading its index takes four seconds: the tests that need it are in one process."""
+    return wordnet.reader()
 
 
 @pytest.fixture(scope="session")

@@ -9,22 +9,23 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import schemathesis
 from django.contrib.auth.models import User
-from hypothesis import HealthCheck, given, settings
 from pytest_django.live_server_helper import LiveServer
 from rest_framework.authtoken.models import Token
-from schemathesis import Case
-from schemathesis.core.result import Ok
-from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from mapping.files.catalogue import load_catalogue
 from trainer.registry.starter import install_starter
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("starter")]
 
 
+@pytest.mark.usefixtures("starter")
 def test_answers_are_as_the_schema_says(live_server: LiveServer, user_for: Callable[..., User]) -> None:
+    import schemathesis  # all that it brings along takes a second: no other test waits for it
+    from hypothesis import HealthCheck, given, settings
+    from schemathesis.core.result import Ok
+    from schemathesis.specs.openapi.checks import positive_data_acceptance
+
     load_catalogue()
     install_starter()
     token = Token.objects.create(user=user_for("network")).key
@@ -36,7 +37,7 @@ def test_answers_are_as_the_schema_says(live_server: LiveServer, user_for: Calla
 
         @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy())
-        def keeps_its_word(case: Case[Any]) -> None:
+        def keeps_its_word(case: Any) -> None:
             # A schema can ask for bytes but not for a photo: that bytes of no photo are refused is right.
             case.call_and_validate(
                 headers={"Authorization": f"Token {token}"}, excluded_checks=[positive_data_acceptance]

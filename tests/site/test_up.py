@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,16 +18,20 @@ import pytest
 from benchmarks.site import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("up")]
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+def environment(tmp_path: Path, request: pytest.FixtureRequest, django_db_setup: None) -> dict[str, str]:
+    """Of an installation whose database is there: every test's database shows that migrating works."""
     kept = {
         k: v
         for k, v in os.environ.items()
         if k not in ("REDIS_URL", "DATABASE_URL", "DJANGO_SETTINGS_MODULE")
     }
+    (tmp_path / "var").mkdir()
+    for migrated in request.config.cache.mkdir("migrated").glob("*.sqlite3"):
+        shutil.copyfile(migrated, tmp_path / "var/db.sqlite3")
     return kept | {"SCENETAG_VAR": str(tmp_path / "var")}
 
 
@@ -80,7 +85,6 @@ def test_second_start_on_the_same_folder_says_that_it_runs_already(environment: 
     from hashtags_site.valkey import embedded_valkey
 
     var = Path(environment["SCENETAG_VAR"])
-    var.mkdir()
     with embedded_valkey(var / "valkey.sock"):
         done = subprocess.run(
             [sys.executable, "manage.py", "up"], cwd=ROOT, env=environment, capture_output=True, text=True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ MODEL_MANIFEST = {
 }
 
 
+@cache
 def jpeg(colour: tuple[int, int, int] = (200, 40, 90), size: tuple[int, int] = (48, 32)) -> bytes:
     out = io.BytesIO()
     Image.new("RGB", size, colour).save(out, "JPEG")
@@ -64,8 +66,9 @@ def folder(tmp_path: Path) -> Path:
     """Ten photos of each labelled class, all different, of colours that tell the classes apart."""
     colours = [(220, 30, 30), (30, 220, 30), (30, 30, 220), (220, 220, 30)]
     for (r, g, b), key in zip(colours, LABELS, strict=True):
+        (tmp_path / "SUN" / key).mkdir(parents=True)
         for i in range(10):
-            write(tmp_path / f"SUN/{key}/{i}.jpg", jpeg((r + i, g + i, b + i)))
+            (tmp_path / f"SUN/{key}/{i}.jpg").write_bytes(jpeg((r + i, g + i, b + i)))
     return tmp_path / "SUN"
 
 

@@ -76,6 +76,14 @@ def test_unreadable_photo_names_the_field(
     assert "photo" in response.json()
 
 
+def test_formats_we_do_not_name_are_refused_unopened(
+    ask: Callable[..., Any], active_model: TrainedModel
+) -> None:
+    response = ask(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF\n")
+    assert response.status_code == 400
+    assert "not a photo in a format we know" in response.content.decode()
+
+
 def test_no_photo_at_all(client_for: Callable[..., Client], active_model: TrainedModel) -> None:
     response = client_for("network").post(URL, {"other": "x"})
     assert response.status_code == 400

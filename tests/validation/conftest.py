@@ -9,6 +9,8 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.db.models import F
 from PIL import Image
 
@@ -30,8 +32,23 @@ def picture(seed: int = 0, size: tuple[int, int] = (64, 48), kind: str = "JPEG",
     return buffer.getvalue()
 
 
+_stored: dict[int, tuple[dict[str, Any], bytes]] = {}  # by seed: a row's fields and its file
+
+
 def taken_in(seed: int, **attribution: str) -> Photo:
-    return take_in(file=io.BytesIO(picture(seed)), name=f"{seed}.jpg", by=None, **attribution)
+    """Taken in for real once; then the same row and file come from memory, without decoding and hashing."""
+    name = f"{seed}.jpg"
+    if seed in _stored and not Photo.objects.filter(sha256=_stored[seed][0]["sha256"]).exists():
+        fields, content = _stored[seed]
+        if not default_storage.exists(fields["file"]) or default_storage.size(fields["file"]) != len(content):
+            default_storage.delete(fields["file"])
+            default_storage.save(fields["file"], ContentFile(content))
+        return Photo.objects.create(name=name, **fields, **attribution)
+    photo = take_in(file=io.BytesIO(picture(seed)), name=name, by=None, **attribution)
+    with photo.file.open("rb") as file:
+        fields = {key: getattr(photo, key) for key in ("sha256", "width", "height", "phash")}
+        _stored[seed] = {**fields, "file": str(photo.file.name)}, file.read()
+    return photo
 
 
 @pytest.fixture

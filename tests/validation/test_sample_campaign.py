@@ -31,7 +31,9 @@ def test_without_a_model_it_says_so() -> None:
     assert not Campaign.objects.exists()
 
 
+@pytest.mark.xdist_group("starter")
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("starter")
 def test_sample_campaign_is_predicted_once(catalogue: None, run_jobs: Callable[[], list[Job]]) -> None:
     install_starter()
     campaign = sample.load_sample_campaign(by=None)

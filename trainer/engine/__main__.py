@@ -24,7 +24,7 @@ STOPPED = 143  # 128 + SIGTERM, what a shell reports for a stopped program
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit status: 0 done, 1 an error that was told, 2 wrong arguments, 143 stopped and saved."""
+    """The exit status: 0 done, 1 a reported error, 2 wrong arguments, 143 stopped and saved."""
     arguments = _parser().parse_args(argv)
     if arguments.progress or (not arguments.json and sys.stdout.isatty() and sys.stderr.isatty()):
         from trainer.engine.terminal import Screen
@@ -75,15 +75,15 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _job_file(arguments: argparse.Namespace) -> Path:
-    """The job file given, or one made of a recipe and the options, in the run's folder."""
-    given = _read_object(arguments.recipe) if arguments.recipe else {}
-    if "recipe" in given:
+    """The given job file, or a new one from the recipe and the options, in the run's folder."""
+    settings = _read_object(arguments.recipe) if arguments.recipe else {}
+    if "recipe" in settings:
         if arguments.preset or arguments.photos or arguments.out or arguments.set:
             raise RecipeError("job", "a job file says everything: give no other options with it")
         return Path(arguments.recipe)
     if not arguments.photos or not arguments.out:
         raise RecipeError("photos" if not arguments.photos else "out", "is missing: give it as an option")
-    recipe = Recipe.from_dict(_settings(arguments, given))
+    recipe = Recipe.from_dict(_settings(arguments, settings))
     out: Path = arguments.out
     manifest: Path = arguments.photos
     if manifest.is_dir():
@@ -101,30 +101,30 @@ def _job_file(arguments: argparse.Namespace) -> Path:
     return file
 
 
-def _settings(arguments: argparse.Namespace, given: dict[str, Any]) -> dict[str, Any]:
+def _settings(arguments: argparse.Namespace, settings: dict[str, Any]) -> dict[str, Any]:
     if arguments.preset:
         if arguments.preset not in PRESETS:
             raise RecipeError("preset", f"there is no {arguments.preset}", hint="See: presets")
-        given = PRESETS[arguments.preset].recipe.as_dict() | given
+        settings = PRESETS[arguments.preset].recipe.as_dict() | settings
     for text in arguments.set:
         name, equals, value = text.partition("=")
         if not equals:
             raise RecipeError(name, "give it as --set name=value")
         try:
-            given[name] = json.loads(value)
+            settings[name] = json.loads(value)
         except ValueError:
-            given[name] = value  # a word needs no quotation marks
-    return given
+            settings[name] = value  # a word needs no quotation marks
+    return settings
 
 
 def _read_object(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RecipeError("recipe", f"{path.name} cannot be read: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise RecipeError("recipe", f"{path.name} must hold an object of settings")
-    return found
+    return content
 
 
 def _presets(arguments: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""What can go wrong in a training, told in words that help the person who started it."""
+"""Errors of a training, in words that help the person who started it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class NotANumberError(EngineError):
 
 
 class LoaderDied(EngineError):
-    """A process that reads photos was ended from outside. Training can go on where it was."""
+    """A process that reads photos was killed from outside. Training can go on where it was."""
 
     kind = "loader"
 

@@ -1,4 +1,4 @@
-"""How a running engine talks: one JSON object a line on standard output, each with an ``event``."""
+"""What a running engine reports: one JSON object per line on standard output, each with an ``event``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from trainer.engine.parent import supervisor
 
 
 class Stopped(Exception):
-    """Somebody asked the run to stop; what it had done is saved."""
+    """Somebody asked the run to stop; its progress is saved."""
 
 
 def _write(event: str, fields: dict[str, Any]) -> None:

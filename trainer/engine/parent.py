@@ -1,4 +1,4 @@
-"""A supervised trainer ends with its supervisor, also in the middle of a batch that takes minutes."""
+"""A supervised trainer ends when its supervisor does, even in the middle of a batch that takes minutes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ GRACE = 10.0  # seconds to save a checkpoint without a parent
 
 def supervisor() -> int | None:
     """The process id of the program that started this one to watch over it; None in a terminal."""
-    given = os.environ.get(SUPERVISED, "")
-    return int(given) if given.isdecimal() else None
+    supervisor = os.environ.get(SUPERVISED, "")
+    return int(supervisor) if supervisor.isdecimal() else None
 
 
 def end_with_parent() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from trainer.engine.backbones import BACKBONES
 from trainer.engine.recipe import Recipe
 
 
@@ -112,17 +113,15 @@ def _by_name(*presets: Preset) -> dict[str, Preset]:
 
 DEFAULT_PRESET = "frozen-lite0"
 PRESETS = _by_name(
-    Preset(
-        "frozen-lite0",
-        "Frozen EfficientNet-Lite0",
-        "A linear layer on the features of a pretrained network. Minutes on a laptop, nothing to download.",
-        FROZEN,
-    ),
-    Preset(
-        "frozen-lite2",
-        "Frozen EfficientNet-Lite2",
-        "The same with a larger network at 260 px: a little more accurate, twice the time.",
-        replace(FROZEN, backbone="efficientnet_lite2"),
+    *(
+        Preset(
+            backbone.preset,
+            f"Frozen {backbone.title}",
+            backbone.advice,
+            replace(FROZEN, backbone=backbone.name),
+        )
+        for backbone in BACKBONES.values()
+        if backbone.preset
     ),
     Preset(
         "lite0-finetune",

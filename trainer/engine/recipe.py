@@ -11,15 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import RecipeError
-from trainer.engine.preprocess import BACKBONE_SIZES
 
 Kind = Literal["frozen", "finetune"]
 # torchvision's networks that the founding thesis names. Any other name is looked up in timm.
 TORCHVISION = ("resnet18", "resnet34", "resnet50", "inception_v3", "vgg11", "vgg13")
 # How a frozen backbone may look at a training photo. Test photos are always seen whole.
 VIEWS = ("whole", "flip", "small", "zoom")
-STRONGEST = 6  # at k = 6 every transform of engine.augment is applied with probability 1
+STRONGEST = 6  # at k = 6 every transform of engine.photos.augment is applied with probability 1
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Recipe:
     dropout: float = 0.5
     scene_loss: float = 1.0  # weight of also telling scene classes apart; 0: hashtags only
     # --- fine-tuning
-    network: str = "resnet18"  # of TORCHVISION, efficientnet_lite0 … 2, or any name that timm knows
+    network: str = "resnet18"  # of TORCHVISION or BACKBONES, or any name that timm knows
     weights: str = "imagenet"  # imagenet | none | path of a file with a state dict
     image_size: int = 224
     augment: int = 0  # strength k of distorting training photos; 0: not at all
@@ -116,7 +116,7 @@ def _one_of(*allowed: str) -> tuple[Callable[[Any], bool], str]:
 
 def _is_backbone(value: str) -> bool:
     parts = value.split("+")
-    return len(set(parts)) == len(parts) and all(part in BACKBONE_SIZES for part in parts)
+    return len(set(parts)) == len(parts) and all(part in BACKBONES for part in parts)
 
 
 def _are_views(value: tuple[str, ...]) -> bool:
@@ -131,7 +131,7 @@ def _is_split(value: str) -> bool:
 
 
 def _is_name(value: str) -> bool:
-    """Whether such a network exists, torchvision and timm know: engine.networks asks them."""
+    """Whether such a network exists, torchvision and timm know: engine.networks.finetuned asks them."""
     return re.fullmatch(r"[A-Za-z0-9_.]{3,100}", value) is not None
 
 
@@ -156,7 +156,7 @@ _RULES: list[tuple[str, Callable[[Any], bool], str]] = [
     ("label_smoothing", *_within(0, 0.5)),
     ("balance", *_within(0, 2)),
     ("keep", *_one_of("last", "best")),
-    ("backbone", _is_backbone, f"one of {', '.join(BACKBONE_SIZES)}, or several joined by +"),
+    ("backbone", _is_backbone, f"one of {', '.join(BACKBONES)}, or several joined by +"),
     ("views", _are_views, f"'whole' and any of {', '.join(VIEWS[1:])}"),
     ("hidden", *_within(0, 4096)),
     ("dropout", *_within(0, 0.9)),
@@ -182,6 +182,10 @@ def _check_together(recipe: Recipe) -> None:
     if recipe.kind == "finetune" and recipe.network == "inception_v3" and recipe.image_size < 75:
         raise RecipeError("image_size", "inception_v3 needs 75 px at least")
     if recipe.kind == "frozen":
+        # An exported model gives all of its backbones the same pixels.
+        inputs = [BACKBONES[name].input for name in recipe.backbones]
+        if len({(spec.mean, spec.std, spec.resize) for spec in inputs}) > 1:
+            raise RecipeError("backbone", "backbones that are joined must take their photos alike")
         for name in ("augment", "tta"):
             if getattr(recipe, name):
                 raise RecipeError(name, "is for fine-tuning: a frozen recipe's photos are seen once (views)")

@@ -1,4 +1,4 @@
-"""How often a JPEG goes over its picture. Pure: nothing is decoded."""
+"""Counts the scans (passes over the picture) of a JPEG. Pure: nothing is decoded."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _SCAN, _END = 0xDA, 0xD9
 def count_scans(raw: bytes) -> int:
     """How many scans a decoder would read from these bytes of a JPEG, up to its end."""
     at, scans = 0, 0
-    while found := _MARKER.search(raw, at):
-        at, marker = found.end(), raw[found.end() - 1]
+    while match := _MARKER.search(raw, at):
+        at, marker = match.end(), raw[match.end() - 1]
         if marker == _END:
             break
         scans += marker == _SCAN

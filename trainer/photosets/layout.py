@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
-import warnings
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from PIL import Image
-
-from trainer.engine.scans import too_many_scans
-
-PHOTO_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"))
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # Pillow has many more, each a way in
+from trainer.engine.opening import PHOTO_SUFFIXES, TooManyPixelsError, TooManyScansError, open_checked
 
 
 class BadPhoto(Exception):
@@ -87,19 +80,17 @@ def check_photo(path: Path, *, max_bytes: int, max_pixels: int) -> Checked:
 
 def _decode(content: bytes, max_pixels: int) -> tuple[int, int]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own size warning; ours is an error, below
-            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                width, height = image.size
-                if width * height > max_pixels:  # known from the header, before any memory is taken
-                    raise BadPhoto("too many pixels")
-                if image.format in ("JPEG", "MPO") and too_many_scans(content):
-                    raise BadPhoto("a JPEG of too many scans")
-                image.load()
+        photo = open_checked(content)
+        width, height = photo.size
+        if width * height > max_pixels:  # known from the header, before any memory is taken
+            raise BadPhoto("too many pixels")
+        photo.load()
+    except TooManyPixelsError as error:
+        raise BadPhoto("too many pixels") from error
+    except TooManyScansError as error:
+        raise BadPhoto("a JPEG of too many scans") from error
     except BadPhoto:
         raise
-    except Image.DecompressionBombError as error:
-        raise BadPhoto("too many pixels") from error
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, ValueError and more
         raise BadPhoto("does not decode") from error
     return width, height

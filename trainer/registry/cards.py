@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from trainer.engine.backbones import BACKBONES
 from trainer.models import TrainingRun
 
 
 def run_card(run: TrainingRun, manifest: dict[str, Any]) -> str:
     """Every figure is the run's or the export's own: nothing here is typed by hand."""
     report = run.report
+    recipe = manifest.get("recipe", run.recipe)
     lines = [
         "## Data",
         f"Photo set “{run.photo_set.name}”, labels of {run.release} ({_note(run)}). "
@@ -31,9 +33,20 @@ def run_card(run: TrainingRun, manifest: dict[str, Any]) -> str:
         "what it was measured on; it should answer them with silence, and sometimes will not.",
         "",
         "## Recipe",
-        *(f"- {key}: {value}" for key, value in sorted(manifest.get("recipe", run.recipe).items())),
+        *(f"- {key}: {value}" for key, value in sorted(recipe.items())),
+        *_licences(recipe),
     ]
     return "\n".join(lines)
+
+
+def _licences(recipe: dict[str, Any]) -> list[str]:
+    """Of the pretrained weights in the model."""
+    name = "backbone" if recipe.get("kind") == "frozen" else "network"
+    backbones = [BACKBONES[part] for part in str(recipe.get(name, "")).split("+") if part in BACKBONES]
+    if not backbones or (name == "network" and recipe.get("weights") != "imagenet"):
+        return []
+    rows = (f"- weights of {item.title}: {item.licence} ({item.source})" for item in backbones)
+    return ["", "## Licences", *rows]
 
 
 def lineage(run: TrainingRun) -> dict[str, Any]:

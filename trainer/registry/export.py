@@ -39,8 +39,8 @@ def export_run(
     target = round(target_precision, 2)
     if not LOWEST_TARGET <= target <= HIGHEST_TARGET:
         raise NotReady("A model's suggestions can be asked to be right from 50 % to 99 % of the time.")
-    if found := TrainedModel.objects.filter(run=run, target_precision=target).first():
-        return found
+    if model_before := TrainedModel.objects.filter(run=run, target_precision=target).first():
+        return model_before
     if run.job.state != Job.State.SUCCEEDED:
         raise NotReady("Only a run that has finished can be exported.")
     if run.weights_removed_at and not run.has_weights:

@@ -65,9 +65,9 @@ class _Pipe(io.RawIOBase):
         return len(data)
 
     def take(self) -> bytes:
-        found = bytes(self.written)
+        content = bytes(self.written)
         self.written.clear()
-        return found
+        return content
 
 
 def stream_package(model: TrainedModel) -> Iterator[bytes]:
@@ -234,13 +234,13 @@ def _check_values(value: object, depth: int = 0) -> None:
 
 def _check_input(spec: Any) -> None:
     try:
-        found = Input.from_dict(spec)
+        parsed = Input.from_dict(spec)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BadPackage("manifest.json: “input” must have a size, mean and std of three numbers.") from error
-    numbers = [*found.mean, *found.std]
-    _need(16 <= found.size <= 1024, "input.size", "from 16 to 1024 pixels")
-    _need(all(map(math.isfinite, numbers)) and all(found.std), "input.std", "of numbers other than zero")
-    _need(found.resize in ("squeeze", "crop"), "input.resize", "squeeze or crop")
+    numbers = [*parsed.mean, *parsed.std]
+    _need(16 <= parsed.size <= 1024, "input.size", "from 16 to 1024 pixels")
+    _need(all(map(math.isfinite, numbers)) and all(parsed.std), "input.std", "of numbers other than zero")
+    _need(parsed.resize in ("squeeze", "crop"), "input.resize", "squeeze or crop")
 
 
 def _text(path: Path) -> str:
@@ -261,15 +261,15 @@ def _check(folder: Path) -> None:
         ended = subprocess.run(
             argv, capture_output=True, text=True, cwd=settings.BASE_DIR, timeout=CHECK_SECONDS, check=False
         )
-        found = json.loads(ended.stdout.strip().splitlines()[-1])
+        answer = json.loads(ended.stdout.strip().splitlines()[-1])
     except subprocess.TimeoutExpired as error:
         raise BadPackage(f"Its answer about a photo took more than {CHECK_SECONDS} seconds.") from error
     except (ValueError, IndexError) as error:
         raise BadPackage(
             "The program that tried it broke down: model.onnx is damaged or too large."
         ) from error
-    if found.get("error"):
-        raise BadPackage(_sentence(found["error"]))
+    if answer.get("error"):
+        raise BadPackage(_sentence(answer["error"]))
 
 
 def _known(manifest: dict[str, Any]) -> TrainedModel | None:

@@ -29,13 +29,13 @@ def install_starter(*, by: AbstractBaseUser | None = None) -> TrainedModel:
     starter was. Raises RuntimeError with the engine's words when it cannot be assembled.
     """
     digest = _digest(STARTER)
-    known = TrainedModel.objects.filter(manifest__starter=digest).first()
-    model = known
+    installed = TrainedModel.objects.filter(manifest__starter=digest).first()
+    model = installed
     if model is None or not (model.folder / "manifest.json").exists():
-        model = _assemble(digest, known, by)
+        model = _assemble(digest, installed, by)
     current = Promotion.objects.current()
     # Only when it is new: who went back to the old one shall not find it undone by the next start.
-    if current is None or (known is None and "starter" in current.model.manifest):
+    if current is None or (installed is None and "starter" in current.model.manifest):
         promote(model=model, by=by)
     return model
 
@@ -45,7 +45,7 @@ def _digest(folder: Path) -> str:
     return hashlib.sha256(b"".join(hashlib.sha256(p.read_bytes()).digest() for p in files)).hexdigest()[:16]
 
 
-def _assemble(digest: str, found: TrainedModel | None, by: AbstractBaseUser | None) -> TrainedModel:
+def _assemble(digest: str, installed: TrainedModel | None, by: AbstractBaseUser | None) -> TrainedModel:
     part = Path(settings.MODELS_DIR) / f"starter-{digest}.part"
     shutil.rmtree(part, ignore_errors=True)
     part.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def _assemble(digest: str, found: TrainedModel | None, by: AbstractBaseUser | No
     manifest = json.loads((part / "manifest.json").read_text()) | {"starter": digest}
     card = STARTER / "CARD.md"
     with transaction.atomic():
-        model = found or TrainedModel(name="Starter model", created_by_id=by.pk if by else None)
+        model = installed or TrainedModel(name="Starter model", created_by_id=by.pk if by else None)
         model.manifest = manifest
         model.card = card.read_text() if card.exists() else ""
         model.save()

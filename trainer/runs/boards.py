@@ -88,7 +88,7 @@ def ask(port: int, method: str, path: str, body: bytes, kind: str) -> http.clien
 
 
 def touch(run: TrainingRun) -> None:
-    """Somebody is looking: it shall not end yet."""
+    """Keep it alive: somebody is looking."""
     if (state := _state(run)).exists():
         os.utime(state)
 

@@ -57,8 +57,8 @@ def line_chart(
 
     Ranges default to the data's, y from the ticks around it. `percent` says values of 0…1 in per cent.
     """
-    kept = [(name, [p for p in points if all(map(math.isfinite, p))]) for name, points in series]
-    everything = [point for _, points in kept for point in points]
+    finite_series = [(name, [p for p in points if all(map(math.isfinite, p))]) for name, points in series]
+    everything = [point for _, points in finite_series for point in points]
     if not everything:
         return None
     x_low, x_high = x_range or _span([x for x, _ in everything])
@@ -75,7 +75,7 @@ def line_chart(
     return Chart(
         title=title,
         x_title=x_title,
-        lines=tuple(_line(i, *one, place, percent) for i, one in enumerate(kept) if one[1]),
+        lines=tuple(_line(i, *one, place, percent) for i, one in enumerate(finite_series) if one[1]),
         x_ticks=tuple(Tick(place((x, y_low))[0], say(x, percent=percent and not whole)) for x in x_steps),
         y_ticks=tuple(
             Tick(place((x_low, y))[1], say(y, percent=percent)) for y in y_steps if y_low <= y <= y_high
@@ -86,8 +86,8 @@ def line_chart(
 def _line(index: int, name: str, points: list[Point], place: Callable[[Point], Point], percent: bool) -> Line:
     placed = [(*place(p), f"{name} {say(p[1], percent=percent, exact=True)}") for p in points]
     # A long training is a line, not a string of beads.
-    shown = placed if len(placed) <= 60 else [placed[-1]]
-    return Line(name, f"line-{index}", " ".join(f"{x},{y}" for x, y, _ in placed), tuple(shown))
+    marks = placed if len(placed) <= 60 else [placed[-1]]
+    return Line(name, f"line-{index}", " ".join(f"{x},{y}" for x, y, _ in placed), tuple(marks))
 
 
 def _span(values: Sequence[float]) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Which runs a comparison is about, as its address says it."""
+"""Which runs are compared, as the page's address says."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Choice:
     without: frozenset[int] = frozenset()
 
     def missing(self, runs: Iterable[int]) -> list[str]:
-        """What was named, but is no run."""
+        """What the address names, but is no run."""
         there = set(runs) | self.without
         return [text for text in dict.fromkeys(self.named) if _number(text) not in there]
 

@@ -30,10 +30,10 @@ def read_curves(rows: Sequence[Row]) -> Points:
     if step > 1:
         epochs = epochs.annotate(place=(F("number") - 1) % step).filter(place=0)
     points: Points = defaultdict(list)
-    read = epochs.order_by("run", "number").values_list(
+    values = epochs.order_by("run", "number").values_list(
         "run", "number", "balanced_accuracy", "accuracy", "loss"
     )
-    for run, *point in read:
+    for run, *point in values:
         points[run].append(tuple(point))  # type: ignore[arg-type]
     return dict(points)
 

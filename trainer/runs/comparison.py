@@ -113,10 +113,10 @@ def _row(run: dict[str, Any], measured: dict[str, Any]) -> Row:
 
 
 def _settings(run: dict[str, Any]) -> dict[str, str]:
-    """What made the run what it is, by name, in words; a dash for what does nothing in this recipe."""
+    """The run's settings by name, in words; a dash for one that has no effect in this recipe."""
     recipe = run["recipe"]
     kind = recipe.get("kind", "frozen")
-    found = {
+    rows = {
         "photo set": run["photo_set__name"],
         "release": str(run["release__number"]),
         "code version": run["code_version"] or NOTHING,
@@ -124,8 +124,8 @@ def _settings(run: dict[str, Any]) -> dict[str, str]:
     for name, value in recipe.items():
         idle = name in (FINETUNE_ONLY if kind == "frozen" else FROZEN_ONLY)
         counts = CONDITIONS.get(name)
-        found[name.replace("_", " ")] = NOTHING if idle or (counts and not counts(recipe)) else say(value)
-    return found
+        rows[name.replace("_", " ")] = NOTHING if idle or (counts and not counts(recipe)) else say(value)
+    return rows
 
 
 def say(value: object) -> str:
@@ -149,15 +149,15 @@ SORTS = ("name", "preset", "state", *FIGURES)
 
 
 def ordered(rows: Sequence[Row], sort: str) -> list[Row]:
-    """By a column of SORTS, "-name" from the greatest; unknown ones leave the order. Unknown figures last."""
+    """Sorted by a column of SORTS, "-name" descending; unknown names change nothing. Missing ones last."""
     name = sort.removeprefix("-")
     if name not in SORTS:
         return list(rows)
     if name not in FIGURES:
         return sorted(rows, key=lambda row: str(getattr(row, name)).lower(), reverse=sort.startswith("-"))
-    known = [row for row in rows if row.figures[name] is not None]
-    known.sort(key=lambda row: row.figures[name] or 0.0, reverse=sort.startswith("-"))
-    return known + [row for row in rows if row.figures[name] is None]
+    measured_rows = [row for row in rows if row.figures[name] is not None]
+    measured_rows.sort(key=lambda row: row.figures[name] or 0.0, reverse=sort.startswith("-"))
+    return measured_rows + [row for row in rows if row.figures[name] is None]
 
 
 # --- what differs -----------------------------------------------------------------------------
@@ -180,20 +180,20 @@ class Value:
 
 def setting_rows(rows: Sequence[Row], base: Row, *, everything: bool) -> list[tuple[str, list[Cell]]]:
     """Settings by name with a cell a run, only those that differ unless everything is asked for."""
-    found = []
+    cells = []
     for name in _names(rows):
         values = [row.settings.get(name, NOTHING) for row in rows]
         if everything or len(set(values)) > 1:
             mine = base.settings.get(name, NOTHING)
-            found.append((name, [Cell(value, value != mine) for value in values]))
-    return found
+            cells.append((name, [Cell(value, value != mine) for value in values]))
+    return cells
 
 
 def setting_values(
     rows: Sequence[Row], *, everything: bool, most: int = 12
 ) -> list[tuple[str, list[Value], int]]:
     """For many runs: settings (differing ones, or all), their commonest values, how many more there are."""
-    found = []
+    table = []
     for name in _names(rows):
         groups: dict[str, list[float | None]] = defaultdict(list)
         for row in rows:
@@ -201,8 +201,8 @@ def setting_values(
         if everything or len(groups) > 1:
             counted = Counter({value: len(runs) for value, runs in groups.items()}).most_common(most)
             values = [Value(value, runs, _mean(groups[value])) for value, runs in counted]
-            found.append((name, values, len(groups) - len(values)))
-    return found
+            table.append((name, values, len(groups) - len(values)))
+    return table
 
 
 def _names(rows: Sequence[Row]) -> list[str]:
@@ -219,18 +219,18 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 def add_best_epochs(rows: Sequence[Row]) -> None:
     """The epoch that the engine names, or the first with the best accuracy. Two queries."""
-    said = dict(
+    best_epochs = dict(
         TrainingRun.objects.filter(pk__in=[row.pk for row in rows]).values_list("pk", "report__best_epoch")
     )
-    silent = [row.pk for row in rows if said.get(row.pk) is None]
+    silent = [row.pk for row in rows if best_epochs.get(row.pk) is None]
     best = Epoch.objects.filter(run=OuterRef("pk")).order_by("-accuracy", "number").values("number")[:1]
-    said |= dict(TrainingRun.objects.filter(pk__in=silent).values_list("pk", Subquery(best)))
+    best_epochs |= dict(TrainingRun.objects.filter(pk__in=silent).values_list("pk", Subquery(best)))
     for row in rows:
-        row.figures["best_epoch"] = said.get(row.pk)
+        row.figures["best_epoch"] = best_epochs.get(row.pk)
 
 
 def best_of(rows: Sequence[Row]) -> Row:
-    """What the others are tested against unless told otherwise: by balanced accuracy, the older of equals."""
+    """The run that others are tested against by default: best balanced accuracy, the older of equals."""
     return max(rows, key=lambda row: row.figures["balanced_accuracy"] or 0.0)
 
 

@@ -46,7 +46,7 @@ class Usage:
 
 
 def usage() -> Usage:
-    """As the folders are now: one look at the disk for each file."""
+    """Measured on disk now, file by file."""
     return Usage(sum(_bytes(file) for file in _all_weights()), settings.RUNS_DISK_BYTES)
 
 
@@ -113,7 +113,7 @@ def _candidates() -> list[tuple[TrainingRun, str]]:
 
 
 def _remove(run: TrainingRun, file: Path) -> bool:
-    """Unless the run is live again, or being exported: whoever starts that waits for us, or we see it."""
+    """Remove it unless the run is live again or being exported; a lock keeps either from starting."""
     with transaction.atomic():
         job = Job.objects.select_for_update().get(pk=run.job_id)
         exporting = TrainedModel.objects.filter(run=run.pk, job__state__in=Job.LIVE).exists()

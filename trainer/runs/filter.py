@@ -20,7 +20,7 @@ STATES = {"live": "going on", "succeeded": "succeeded", "failed": "failed", "can
 
 
 class RunFilter:
-    """What was asked for; nonsense is passed over."""
+    """The filter and order in the address; invalid values are ignored."""
 
     def __init__(self, asked: QueryDict) -> None:
         self.state = asked.get("state", "") if asked.get("state") in STATES else ""

@@ -1,4 +1,4 @@
-"""Is one run better than another, or lucky? McNemar's test on the photos that both were measured on."""
+"""Is one run better than another, or just lucky? McNemar's test on the photos that both were measured on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from mapping.models import ReleaseLabel
 from trainer.models import ScenePhoto, TestSet, TrainingRun
@@ -52,6 +51,8 @@ def mcnemar(only_base: int, only_this: int) -> tuple[float, bool]:
     185–187; the advice for comparing classifiers: Dietterich, Neural Computation 10 (1998) 1895–1923.
     Put together from scipy: statsmodels' mcnemar gives p = 0.91 for 40 and 40, which differ by nothing.
     """
+    from scipy import stats  # takes half a second, and every process of the site imports this module
+
     pairs = only_base + only_this
     if pairs < FEW:
         return (float(stats.binomtest(only_base, pairs).pvalue) if pairs else 1.0), True

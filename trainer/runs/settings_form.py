@@ -8,19 +8,19 @@ from typing import Any
 
 from django import forms
 
+from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import RecipeError
-from trainer.engine.preprocess import BACKBONE_SIZES
 from trainer.engine.recipe import RULES, TORCHVISION, VIEWS, Recipe
 
 BOTH, FROZEN, FINETUNE = ("frozen", "finetune"), ("frozen",), ("finetune",)
 SUN = [f"sun-{n:02d}" for n in range(1, 11)]
 FOLDS = [f"fold-{n}-of-5" for n in range(1, 6)]
-NETWORKS = [*TORCHVISION, *BACKBONE_SIZES, "mobilenetv3_large_100", "convnext_tiny"]
+NETWORKS = [*TORCHVISION, *BACKBONES, "mobilenetv3_large_100", "convnext_tiny"]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """How one field of a recipe is asked for. ``choices``: all there are; ``proposals``: some of many."""
+    """How the form shows one field of a recipe. ``choices``: all there are; ``proposals``: some of many."""
 
     name: str
     label: str
@@ -118,7 +118,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
             "Backbone",
             "One, or several joined by +.",
             FROZEN,
-            proposals=(*BACKBONE_SIZES, "efficientnet_lite0+efficientnet_lite2"),
+            proposals=(*BACKBONES, "efficientnet_lite0+efficientnet_lite2"),
         ),
         Setting("views", "A training photo is seen whole, and", "", FROZEN),
         Setting("hidden", "Hidden units", "Between features and labels; 0: none.", FROZEN),

@@ -24,7 +24,7 @@ REPEATED_CLICK = timedelta(seconds=10)
 
 
 class NotReady(Exception):
-    """What is asked for needs something that has not ended yet, or not well."""
+    """The request needs something that has not finished, or has failed."""
 
 
 @transaction.atomic

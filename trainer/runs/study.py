@@ -1,4 +1,4 @@
-"""What the pages show of a run: curves, confusion matrix, galleries, how long the next one may take."""
+"""What a run's pages show: curves, confusion matrix, galleries, how long the next run may take."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def epoch_charts(epochs: list[Epoch]) -> list[Chart]:
 
 
 def running(run: TrainingRun) -> dict[str, Any] | None:
-    """What the trainer said last about the epoch it is in, with the loss so far; None before and after."""
+    """The trainer's last report on the running epoch, with its loss; None before and after training."""
     live = run.live
     if not run.job.is_live or "step" not in live:
         return None
@@ -77,9 +77,9 @@ def running(run: TrainingRun) -> dict[str, Any] | None:
 def recipe_of(run: TrainingRun) -> Recipe:
     """The run's recipe by today's settings: those that an older run did not know are the preset's."""
     base = PRESETS[run.preset].recipe if run.preset in PRESETS else FROZEN
-    known = {name: value for name, value in run.recipe.items() if name in base.as_dict()}
+    settings = {name: value for name, value in run.recipe.items() if name in base.as_dict()}
     try:
-        return Recipe.from_dict(base.as_dict() | known)
+        return Recipe.from_dict(base.as_dict() | settings)
     except RecipeError:
         return base
 
@@ -157,7 +157,7 @@ def scene_costs(run: TrainingRun, most: int = 12) -> list[dict[str, Any]]:
 
 
 def target_of(run: TrainingRun, wanted: str) -> dict[str, Any] | None:
-    """What the report says about a target precision in per cent, the nearest it knows; None without any."""
+    """The report's figures at the nearest target precision (in per cent); None if it has none."""
     rows = run.report.get("targets") or []
     if not rows:
         return None
@@ -227,9 +227,9 @@ def bars(per_label: Counter[str], few: int = 0) -> list[dict[str, Any]]:
 
 def expected_seconds(photos: int) -> dict[str, float]:
     """By recipe: from the newest finished runs here, by photo. Recipes that never ran here are not in it."""
-    done = TrainingRun.objects.filter(job__state=Job.State.SUCCEEDED).select_related("job")
+    finished_runs = TrainingRun.objects.filter(job__state=Job.State.SUCCEEDED).select_related("job")
     rates: dict[str, list[float]] = {}
-    for preset, report, job in [(run.preset, run.report, run.job) for run in done[:30]]:
+    for preset, report, job in [(run.preset, run.report, run.job) for run in finished_runs[:30]]:
         used = report.get("train_photos", 0) + report.get("test_photos", 0)
         if used and job.seconds:
             rates.setdefault(preset, []).append(max(0.0, job.seconds - START) / used)

@@ -96,7 +96,7 @@ def _write_manifest(run: TrainingRun) -> dict[str, Any]:
 
 
 def record(lease: Lease, run: TrainingRun, event: Event) -> None:
-    """One event of the engine, where none before it matters."""
+    """Record a single event of the engine, independent of earlier ones."""
     Recorder(lease, run).record(event)
 
 
@@ -118,7 +118,7 @@ class Recorder:
         self.reached = run.epochs.aggregate(last=Max("number"))["last"] or 0
 
     def record(self, event: Event) -> None:
-        """Raises what Lease.beat and Lease.fenced raise. Unknown events are left alone."""
+        """Raises what Lease.beat and Lease.fenced raise. Unknown events are ignored."""
         known: dict[str, Callable[[Event], None]] = {
             "started": self._started,
             "progress": self._progress,
@@ -133,7 +133,7 @@ class Recorder:
             write(event)
 
     def clear(self) -> None:
-        """Nothing runs any more; what it takes to go on is kept."""
+        """Nothing runs any more; keep only what is needed to go on."""
         with self.lease.fenced():
             self._write_live({"curve": self.curve, "saved": self.saved} if self.curve or self.saved else {})
 
@@ -254,7 +254,7 @@ def _test_set(
     right = np.array([row.true == row.predicted for row in held_out])
     order = np.argsort(keys, kind="stable")
     content = keys[order].tobytes()
-    made, _ = TestSet.objects.get_or_create(
+    test_set, _ = TestSet.objects.get_or_create(
         digest=hashlib.sha256(content).hexdigest(), defaults={"photos": len(keys), "keys": content}
     )
-    return made, np.packbits(right[order]).tobytes()
+    return test_set, np.packbits(right[order]).tobytes()

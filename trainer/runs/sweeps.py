@@ -1,4 +1,4 @@
-"""Sweeps: a table of the thesis, or one recipe over several splits or seeds, launched by one act."""
+"""Sweeps: a table of the thesis, or one recipe over several splits or seeds, launched together."""
 
 from __future__ import annotations
 
@@ -78,13 +78,13 @@ def start_sweep(
     Raises NotReady for a photo set that holds no photo yet.
     """
     photo_set = lock_photo_set(photo_set)
-    wanted = [(one.preset, one.recipe.as_dict()) for one in planned]
+    recipes = [(one.preset, one.recipe.as_dict()) for one in planned]
     recent = Sweep.objects.filter(
         created_by_id=by.pk if by else None, created_at__gte=timezone.now() - REPEATED_CLICK
     )
     for sweep in recent:
         runs = sweep.runs.filter(photo_set=photo_set, release=release).order_by("pk")
-        if list(runs.values_list("preset", "recipe")) == wanted:
+        if list(runs.values_list("preset", "recipe")) == recipes:
             return sweep
     sweep = Sweep.objects.create(name=name[:100], created_by_id=by.pk if by else None)
     for one in planned:
@@ -102,7 +102,7 @@ def start_sweep(
 
 
 def cancel_rest(*, sweep: Sweep, by: AbstractBaseUser | None) -> int:
-    """Cancel what waits and what runs; how many."""
+    """Cancel waiting and running runs; returns how many."""
     live = Job.objects.live().filter(run__sweep=sweep)
     for job in live:
         jobs.cancel(job=job, by=by)
@@ -110,29 +110,29 @@ def cancel_rest(*, sweep: Sweep, by: AbstractBaseUser | None) -> int:
 
 
 def retry_ended(*, sweep: Sweep, by: AbstractBaseUser | None) -> int:
-    """Queue again what failed or was cancelled; how many."""
+    """Queue failed and cancelled runs again; returns how many."""
     ended = Job.objects.filter(run__sweep=sweep, state__in=(Job.State.FAILED, Job.State.CANCELLED))
     return sum(jobs.retry(job=job, by=by) for job in ended.order_by("run__pk"))
 
 
 def summaries(runs: Sequence[TrainingRun]) -> list[dict[str, Any]]:
     """Where a preset was run several times: mean and standard deviation (n − 1) of both accuracies."""
-    found = []
+    rows = []
     for name in dict.fromkeys(run.preset for run in runs):
-        done = [run for run in runs if run.preset == name and run.accuracy is not None]
-        asked = sum(run.preset == name for run in runs)
-        if asked > 1 and len(done) > 1:
-            accuracy = [run.accuracy or 0.0 for run in done]
-            balanced = [run.balanced_accuracy or 0.0 for run in done]
-            found.append(
+        finished_runs = [run for run in runs if run.preset == name and run.accuracy is not None]
+        count = sum(run.preset == name for run in runs)
+        if count > 1 and len(finished_runs) > 1:
+            accuracy = [run.accuracy or 0.0 for run in finished_runs]
+            balanced = [run.balanced_accuracy or 0.0 for run in finished_runs]
+            rows.append(
                 {
                     "title": PRESETS[name].title if name in PRESETS else name,
-                    "runs": len(done),
-                    "asked": asked,
+                    "runs": len(finished_runs),
+                    "asked": count,
                     "accuracy": mean(accuracy),
                     "accuracy_sd": stdev(accuracy),
                     "balanced": mean(balanced),
                     "balanced_sd": stdev(balanced),
                 }
             )
-    return found
+    return rows

@@ -99,8 +99,8 @@ def _line(choice: Choice, row: Row, tests: dict[int, Test], kept: dict[str, Any]
 
 
 def _columns(choice: Choice, sort: str, kept: dict[str, Any]) -> list[dict[str, Any]]:
-    """Heads of the table: a click sorts, a second one turns the order round."""
-    found = []
+    """Headings of the table: a click sorts, a second one reverses the order."""
+    heads = []
     for name, words, number, first in COLUMNS:
         turned = first.removeprefix("-") if first.startswith("-") else f"-{first}"
         column: dict[str, Any] = {"words": words, "number": number}
@@ -108,5 +108,5 @@ def _columns(choice: Choice, sort: str, kept: dict[str, Any]) -> list[dict[str, 
             column["href"] = comparison.address(choice, **kept | {"sort": turned if sort == first else first})
         if name and sort.removeprefix("-") == name:
             column["sorted"] = "descending" if sort.startswith("-") else "ascending"
-        found.append(column)
-    return found
+        heads.append(column)
+    return heads

@@ -13,11 +13,10 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 from markdown_it import MarkdownIt
-from PIL import Image
 
 from jobs.models import Job
 from jobs.request import Request
-from trainer.engine.preprocess import upright
+from trainer.engine.opening import open_within
 from trainer.engine.presets import PRESETS
 from trainer.forms import SuggestForm
 from trainer.models import Promotion, TrainedModel
@@ -50,36 +49,36 @@ def models(request: Request) -> HttpResponse:
 @require_GET
 @permission_required("trainer.view_trainedmodel", raise_exception=True)
 def model(request: Request, pk: int) -> HttpResponse:
-    shown = get_object_or_404(
+    model = get_object_or_404(
         TrainedModel.objects.select_related(
             "job", "run__release", "run__photo_set", "run__job", "created_by"
         ).defer("run__report", "run__live", "run__right"),
         pk=pk,
     )
     current = Promotion.objects.current()
-    manifest = shown.manifest
-    run = shown.run
+    manifest = model.manifest
+    run = model.run
     context = {
-        "model": shown,
+        "model": model,
         "current": current,
-        "is_active": bool(current and current.model_id == shown.pk),
+        "is_active": bool(current and current.model_id == model.pk),
         "previous": promotion.previous_model(current),
         "thresholds": sorted(manifest.get("thresholds", {}).items(), key=lambda item: item[0]),
         "facts": _facts(manifest),
-        "card": CARD.render(shown.card),
+        "card": CARD.render(model.card),
         "times_in_ten": in_ten(manifest),
         "lineage": _lineage(manifest),
         "preset": PRESETS.get(run.preset) if run else None,
-        "siblings": run.models.exclude(pk=shown.pk).defer("card") if run else (),
+        "siblings": run.models.exclude(pk=model.pk).defer("card") if run else (),
         "can_export": bool(run and run.job.state == Job.State.SUCCEEDED and run.has_weights),
-        "dependents": [thing for source in all_sources() for thing in source.on([shown.pk])],
-        "promotions": shown.promotions.select_related("promoted_by")[:8],
+        "dependents": [thing for source in all_sources() for thing in source.on([model.pk])],
+        "promotions": model.promotions.select_related("promoted_by")[:8],
     }
     return render(request, "trainer/model.html", context)
 
 
 def _lineage(manifest: dict[str, Any]) -> list[tuple[str, str]]:
-    """What the manifest says about where it comes from; of a file it may be anything, so as short text."""
+    """The lineage in the manifest. Imported files may hold anything there, so it becomes short text."""
     lineage = manifest.get("lineage")
     if not isinstance(lineage, dict):
         return []
@@ -127,7 +126,7 @@ def in_ten(manifest: dict[str, Any]) -> str:
 
 
 def _replacing(request: Request) -> int | None:
-    """Which promotion the page showed as active when its button was pressed."""
+    """The promotion that was active when the page was loaded."""
     shown = request.POST.get("replacing", "")
     return int(shown) if shown.isdecimal() and len(shown) < 18 else None
 
@@ -135,14 +134,14 @@ def _replacing(request: Request) -> int | None:
 @require_POST
 @permission_required("trainer.add_promotion", raise_exception=True)
 def promote(request: Request, pk: int) -> HttpResponse:
-    shown = get_object_or_404(TrainedModel, pk=pk)
+    model = get_object_or_404(TrainedModel, pk=pk)
     try:
-        promotion.promote(model=shown, by=request.user, replacing=_replacing(request))
+        promotion.promote(model=model, by=request.user, replacing=_replacing(request))
     except (start.NotReady, promotion.ActiveModelChanged) as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, f"“{shown}” is the active model.")
-    return redirect(shown)
+        messages.success(request, f"“{model}” is the active model.")
+    return redirect(model)
 
 
 @require_POST
@@ -160,19 +159,19 @@ def roll_back(request: Request) -> HttpResponse:
 @require_POST
 @permission_required("trainer.change_trainedmodel", raise_exception=True)
 def rename(request: Request, pk: int) -> HttpResponse:
-    shown = get_object_or_404(TrainedModel, pk=pk)
+    model = get_object_or_404(TrainedModel, pk=pk)
     try:
-        promotion.rename(model=shown, name=request.POST.get("name", ""), was=request.POST.get("was"))
+        promotion.rename(model=model, name=request.POST.get("name", ""), was=request.POST.get("was"))
     except start.NotReady as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, f"It is called “{shown}” now.")
-    return redirect(shown)
+        messages.success(request, f"It is called “{model}” now.")
+    return redirect(model)
 
 
 @permission_required("trainer.suggest", raise_exception=True)
 def suggest(request: Request) -> HttpResponse:
-    """Try it: the answer stands on the page, the photo is not kept."""
+    """Try the active model: the page shows the answer, the photo is not kept."""
     active = serving.active_model()
     form = SuggestForm(request.POST or None, request.FILES or None)
     context: dict[str, Any] = {"form": form, "active": active}
@@ -210,11 +209,7 @@ def _answer(form: SuggestForm, active: TrainedModel) -> dict[str, Any] | None:
 
 
 def _picture(content: bytes) -> str:
-    """The photo, small, inside the page itself: nothing is stored to show it."""
-    with Image.open(io.BytesIO(content)) as image:
-        image.draft("RGB", (640, 640))
-        small = upright(image).convert("RGB")
-    small.thumbnail((640, 640))
+    """The photo, small, as a data URL: nothing is stored to show it."""
     out = io.BytesIO()
-    small.save(out, "JPEG", quality=80)
+    open_within(content, (640, 640)).save(out, "JPEG", quality=80)
     return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()

@@ -1,4 +1,4 @@
-"""Models as files: download one, take one in."""
+"""Models as files: download and import."""
 
 from __future__ import annotations
 

@@ -16,11 +16,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.cache import patch_cache_control
 from django.views.decorators.http import condition, require_GET
-from PIL import Image
 
 from jobs.request import Request
 from mapping.models import Release
-from trainer.engine.preprocess import upright
+from trainer.engine.opening import UnreadablePhotoError, open_within
 from trainer.forms import PhotoSetForm
 from trainer.models import PhotoSet, ScenePhoto
 from trainer.photosets.layout import is_inside
@@ -79,37 +78,37 @@ def _register(request: Request, data: dict[str, Any]) -> PhotoSet:
 @require_GET
 @permission_required("trainer.view_photoset", raise_exception=True)
 def photo_set(request: Request, pk: int) -> HttpResponse:
-    shown = get_object_or_404(PhotoSet.objects.select_related("job", "created_by"), pk=pk)
+    photo_set = get_object_or_404(PhotoSet.objects.select_related("job", "created_by"), pk=pk)
     release = Release.objects.first()
     labels = dict(release.labels.values_list("scene_key", "label")) if release else {}
-    per_label, left_out = photos_per_label(shown, labels)
+    per_label, left_out = photos_per_label(photo_set, labels)
     context = {
-        "photo_set": shown,
+        "photo_set": photo_set,
         "release": release,
         "bars": study.bars(per_label),
         "total": per_label.total() + left_out.total(),
         "left_out": left_out.total(),
         "left_out_classes": sorted(left_out),
-        "examples": _examples(shown),
-        "runs": shown.runs.select_related("job")[:10],
+        "examples": _examples(photo_set),
+        "runs": photo_set.runs.select_related("job")[:10],
     }
     return render(request, "trainer/photo_set.html", context)
 
 
-def _examples(shown: PhotoSet, count: int = 12) -> list[ScenePhoto]:
+def _examples(photo_set: PhotoSet, count: int = 12) -> list[ScenePhoto]:
     """The first photo of classes spread evenly over the set."""
-    by_class = shown.photos.order_by("scene_class__key").values("scene_class__key")
+    by_class = photo_set.photos.order_by("scene_class__key").values("scene_class__key")
     first = list(by_class.annotate(first=Min("pk")).values_list("first", flat=True))
     step = max(1, len(first) / count)
-    chosen = [first[int(i * step)] for i in range(min(count, len(first)))]
-    photos = ScenePhoto.objects.filter(pk__in=chosen).select_related("scene_class", "photo_set")
+    keys = [first[int(i * step)] for i in range(min(count, len(first)))]
+    photos = ScenePhoto.objects.filter(pk__in=keys).select_related("scene_class", "photo_set")
     return list(photos.order_by("scene_class__key"))
 
 
 def _etag(request: Request, pk: int, **kwargs: Any) -> str | None:
-    """None where the file is gone: a browser that has the photo must not hear that it is unchanged."""
-    shown = ScenePhoto.objects.filter(pk=pk).select_related("photo_set").first()
-    return f'"{shown.sha256[:32]}"' if shown and shown.file.is_file() else None
+    """None where the file is gone: a browser with a copy must not be told that it is unchanged."""
+    scene_photo = ScenePhoto.objects.filter(pk=pk).select_related("photo_set").first()
+    return f'"{scene_photo.sha256[:32]}"' if scene_photo and scene_photo.file.is_file() else None
 
 
 @require_GET
@@ -117,27 +116,24 @@ def _etag(request: Request, pk: int, **kwargs: Any) -> str | None:
 @condition(etag_func=_etag)
 def photo(request: Request, pk: int, small: bool = False) -> HttpResponseBase:
     """A photo as it is, or small for a gallery. A file's content never changes, so browsers keep it."""
-    shown = get_object_or_404(ScenePhoto.objects.select_related("photo_set"), pk=pk)
-    if not shown.file.is_file() or not is_inside(shown.file, Path(shown.photo_set.root)):
+    scene_photo = get_object_or_404(ScenePhoto.objects.select_related("photo_set"), pk=pk)
+    if not scene_photo.file.is_file() or not is_inside(scene_photo.file, Path(scene_photo.photo_set.root)):
         raise Http404("The file is gone from its folder.")
     response: HttpResponseBase
     if small:
-        response = HttpResponse(_reduced(shown), content_type="image/jpeg")
+        response = HttpResponse(_reduced(scene_photo), content_type="image/jpeg")
     else:
-        response = FileResponse(shown.file.open("rb"))
+        response = FileResponse(scene_photo.file.open("rb"))
     patch_cache_control(response, private=True, max_age=86400)
     response["X-Content-Type-Options"] = "nosniff"
     return response
 
 
-def _reduced(shown: ScenePhoto) -> bytes:
+def _reduced(scene_photo: ScenePhoto) -> bytes:
     try:
-        with Image.open(shown.file) as image:
-            image.draft("RGB", SMALL)  # JPEG decodes to a fraction of its size, many times faster
-            turned = upright(image).convert("RGB")
-    except (OSError, ValueError, SyntaxError) as error:
+        small = open_within(scene_photo.file, SMALL)
+    except UnreadablePhotoError as error:
         raise Http404("The file is damaged.") from error
-    turned.thumbnail(SMALL)
     out = io.BytesIO()
-    turned.save(out, "JPEG", quality=80)
+    small.save(out, "JPEG", quality=80)
     return out.getvalue()

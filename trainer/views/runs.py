@@ -24,8 +24,8 @@ from trainer.runs.filter import RunFilter
 @require_GET
 @permission_required("trainer.view_trainingrun", raise_exception=True)
 def runs(request: Request) -> HttpResponse:
-    chosen = RunFilter(request.GET)
-    rows = chosen.rows(TrainingRun.objects.select_related("job", "photo_set", "release"))
+    run_filter = RunFilter(request.GET)
+    rows = run_filter.rows(TrainingRun.objects.select_related("job", "photo_set", "release"))
     rows = rows.defer("report", "recipe", "live", "right", "photo_set__report")
     rows = rows.prefetch_related(Prefetch("models", TrainedModel.objects.defer("manifest", "card")))
     page = Paginator(rows, 25).get_page(request.GET.get("page"))
@@ -34,7 +34,7 @@ def runs(request: Request) -> HttpResponse:
     context = {
         "page": page,
         "live": any(run.job.is_live for run in page),
-        "filter": chosen,
+        "filter": run_filter,
         "any_photos": bool(page) or PhotoSet.objects.with_photos().exists(),
     }
     return render(request, "trainer/_runs.html" if request.htmx else "trainer/runs.html", context)
@@ -43,37 +43,37 @@ def runs(request: Request) -> HttpResponse:
 @require_GET
 @permission_required("trainer.view_trainingrun", raise_exception=True)
 def run(request: Request, pk: int) -> HttpResponse:
-    """The page of a run; to htmx its epochs, as long as it trains."""
-    shown = get_object_or_404(
+    """The page of a run; for htmx its epochs, as long as it trains."""
+    run = get_object_or_404(
         TrainingRun.objects.select_related(
             "job", "photo_set", "release", "created_by", "based_on", "sweep"
         ).defer("right", "photo_set__report", "based_on__report", "based_on__live", "based_on__right"),
         pk=pk,
     )
-    epochs = list(shown.epochs.all())
+    epochs = list(run.epochs.all())
     context: dict[str, Any] = {
-        "run": shown,
+        "run": run,
         "epochs": epochs,
         "charts": study.epoch_charts(epochs),
-        "running": study.running(shown),
+        "running": study.running(run),
     }
     if request.htmx and "target" in request.GET:
-        context["target"] = study.target_of(shown, request.GET["target"])
+        context["target"] = study.target_of(run, request.GET["target"])
         return render(request, "trainer/_target.html", context)
     if request.htmx:
         return render(request, "trainer/_epochs.html", context)
-    preset = PRESETS.get(shown.preset)
+    preset = PRESETS.get(run.preset)
     context |= {
         "preset": preset,
         "thesis": preset.thesis if preset else None,
-        "has_board": boards.has_logs(shown),
-        **study.ancestry(shown),
-        "model": TrainedModel.objects.select_related("job").filter(run=shown).first(),
-        "finished": shown.job.state == Job.State.SUCCEEDED and "confusion" in shown.report,
+        "has_board": boards.has_logs(run),
+        **study.ancestry(run),
+        "model": TrainedModel.objects.select_related("job").filter(run=run).first(),
+        "finished": run.job.state == Job.State.SUCCEEDED and "confusion" in run.report,
     }
     if context["finished"]:
-        context |= study.study(shown)
-        context["target"] = study.target_of(shown, request.GET.get("target", ""))
+        context |= study.study(run)
+        context["target"] = study.target_of(run, request.GET.get("target", ""))
     return render(request, "trainer/run.html", context)
 
 
@@ -81,8 +81,8 @@ def run(request: Request, pk: int) -> HttpResponse:
 @permission_required("trainer.view_trainingrun", raise_exception=True)
 def run_photos(request: Request, pk: int) -> HttpResponse:
     """The held-out photos behind a cell of the confusion matrix, a row of it, or a gallery."""
-    shown = get_object_or_404(TrainingRun, pk=pk)
-    held_out = shown.held_out.select_related("photo__scene_class")
+    run = get_object_or_404(TrainingRun, pk=pk)
+    held_out = run.held_out.select_related("photo__scene_class")
     true, predicted = request.GET.get("true", ""), request.GET.get("predicted", "")
     outcome, scene = request.GET.get("outcome", ""), request.GET.get("scene", "")
     if scene:
@@ -94,13 +94,13 @@ def run_photos(request: Request, pk: int) -> HttpResponse:
     if outcome in ("right", "wrong"):
         held_out = study.by_outcome(held_out, right=outcome == "right")
     context = {
-        "run": shown,
+        "run": run,
         "page": Paginator(held_out, 48).get_page(request.GET.get("page")),
         "true": true,
         "predicted": predicted,
         "outcome": outcome,
         "scene": scene,
-        "labels": shown.report.get("labels", []),
+        "labels": run.report.get("labels", []),
     }
     return render(request, "trainer/run_photos.html", context)
 
@@ -108,10 +108,10 @@ def run_photos(request: Request, pk: int) -> HttpResponse:
 @require_POST
 @permission_required("trainer.add_trainedmodel", raise_exception=True)
 def export(request: Request, pk: int) -> HttpResponse:
-    shown = get_object_or_404(TrainingRun.objects.select_related("job"), pk=pk)
+    run = get_object_or_404(TrainingRun.objects.select_related("job"), pk=pk)
     target = read_target(request.POST.get("target_precision"))
     try:
-        return redirect(export_run(run=shown, by=request.user, target_precision=target))
+        return redirect(export_run(run=run, by=request.user, target_precision=target))
     except start.NotReady as error:
         messages.error(request, str(error))
-        return redirect(shown)
+        return redirect(run)

@@ -26,7 +26,7 @@ FEW = 10  # photos of a label under which a fifth of them says little
 @require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("trainer.add_trainingrun", raise_exception=True)
 def new_run(request: Request) -> HttpResponse:
-    """The form; to htmx what a choice in it changes."""
+    """The form; for htmx only the part that a choice changes."""
     if request.method == "POST":
         return _start(request)
     source = _source(request.GET.get("based_on", ""))
@@ -60,10 +60,10 @@ def _start(request: Request) -> HttpResponse:
 
 def _source(pk: str, *, strict: bool = True) -> TrainingRun | None:
     """The run that the new one is to be based on. Raises Http404 if it is asked for and is not there."""
-    found = TrainingRun.objects.filter(pk=int(pk)).first() if pk.isdecimal() and len(pk) < 18 else None
-    if pk and not found and strict:
+    run = TrainingRun.objects.filter(pk=int(pk)).first() if pk.isdecimal() and len(pk) < 18 else None
+    if pk and not run and strict:
         raise Http404
-    return found
+    return run
 
 
 def _initial(asked: QueryDict, source: TrainingRun | None) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def _initial(asked: QueryDict, source: TrainingRun | None) -> dict[str, Any]:
 
 
 def _settings(asked: QueryDict, preset: str, source: TrainingRun | None) -> SettingsForm:
-    """As typed so far, or filled anew because another preset was chosen."""
+    """The settings as typed so far, or filled in again because another preset was chosen."""
     if "filled_from" in asked:
         recipe, filled_preset = _filled(asked.get("filled_from", ""))
         if filled_preset == preset:

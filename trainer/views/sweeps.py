@@ -43,8 +43,8 @@ def sweep_list(request: Request) -> HttpResponse:
 @permission_required("trainer.add_trainingrun", raise_exception=True)
 def new_sweep(request: Request) -> HttpResponse:
     table = request.GET.get("table", "")
-    chosen = [p.name for p in PRESETS.values() if p.thesis and str(p.thesis.table) == table]
-    form = SweepForm(request.POST or None, initial={"presets": chosen, "seeds": 1})
+    names = [p.name for p in PRESETS.values() if p.thesis and str(p.thesis.table) == table]
+    form = SweepForm(request.POST or None, initial={"presets": names, "seeds": 1})
     if request.method == "POST" and form.is_valid():
         try:
             return redirect(_start(request, form))
@@ -83,10 +83,10 @@ def _start(request: Request, form: SweepForm) -> Sweep:
 @require_GET
 @permission_required("trainer.view_trainingrun", raise_exception=True)
 def sweep(request: Request, pk: int) -> HttpResponse:
-    """The sweep's table; to htmx its rows, as long as one of them runs or waits."""
-    shown = get_object_or_404(Sweep.objects.select_related("created_by"), pk=pk)
+    """The sweep's table; for htmx its rows, as long as one of them runs or waits."""
+    sweep = get_object_or_404(Sweep.objects.select_related("created_by"), pk=pk)
     runs = list(
-        shown.runs.select_related("job", "photo_set", "release")
+        sweep.runs.select_related("job", "photo_set", "release")
         .defer("report", "recipe", "live", "right", "photo_set__report")
         .order_by("pk")
     )
@@ -96,7 +96,7 @@ def sweep(request: Request, pk: int) -> HttpResponse:
         thesis = preset.thesis if preset else None
         rows.append({"run": run, "thesis": thesis, "gap": _gap(run.balanced_accuracy, thesis)})
     context = {
-        "sweep": shown,
+        "sweep": sweep,
         "rows": rows,
         "first": runs[0] if runs else None,
         "has_thesis": any(row["thesis"] for row in rows),
@@ -118,18 +118,18 @@ def _gap(balanced: float | None, thesis: Any) -> str:
 @require_POST
 @permission_required("jobs.change_job", raise_exception=True)
 def cancel(request: Request, pk: int) -> HttpResponse:
-    shown = get_object_or_404(Sweep, pk=pk)
-    count = sweeps.cancel_rest(sweep=shown, by=request.user)
+    sweep = get_object_or_404(Sweep, pk=pk)
+    count = sweeps.cancel_rest(sweep=sweep, by=request.user)
     if not count:
         messages.info(request, "Every run of this sweep had already ended: nothing to cancel.")
-    return redirect(shown)
+    return redirect(sweep)
 
 
 @require_POST
 @permission_required("jobs.change_job", raise_exception=True)
 def retry(request: Request, pk: int) -> HttpResponse:
-    shown = get_object_or_404(Sweep, pk=pk)
-    count = sweeps.retry_ended(sweep=shown, by=request.user)
+    sweep = get_object_or_404(Sweep, pk=pk)
+    count = sweeps.retry_ended(sweep=sweep, by=request.user)
     if not count:
         messages.info(request, "No run of this sweep has failed or was cancelled.")
-    return redirect(shown)
+    return redirect(sweep)

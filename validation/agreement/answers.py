@@ -14,8 +14,9 @@ import numpy as np
 from django.db.models import F
 from numpy.typing import NDArray
 
-from validation.agreement.strata import JUDGED, Row, asked, key_of
-from validation.models import Campaign, Vote
+from validation.agreement.strata import Row, asked, key_of
+from validation.models import Campaign
+from validation.models.answers import IN_FAVOUR, JUDGEMENTS
 
 MOST = 20_000  # answers that a page reads
 Numbers = NDArray[np.int64]
@@ -47,7 +48,7 @@ class Answers:
 
 def read(campaign: Campaign | None, rows: Sequence[Row], most: int = MOST) -> Answers:
     """The answers that count, at most about `most`; `rows` are strata.count of the same campaign."""
-    questions = asked(campaign).filter(JUDGED)
+    questions = asked(campaign).judged()
     total = sum(row["votes"] for row in rows)
     if total > most:
         judged = sum(row["fitting"] + row["tied"] + row["not_fitting"] for row in rows)
@@ -55,20 +56,20 @@ def read(campaign: Campaign | None, rows: Sequence[Row], most: int = MOST) -> An
         at = int(judged * most / total)
         for edge in ranks[at : at + 1]:  # none, if somebody took an answer back since they were counted
             questions = questions.filter(rank__lte=edge)
-    said = questions.filter(
+    votes = questions.filter(
         photo__votes__hashtag_id=F("hashtag_id"),
         photo__votes__set_aside=False,
-        photo__votes__answer__in=(Vote.Answer.FITS, Vote.Answer.DOES_NOT_FIT),
+        photo__votes__answer__in=JUDGEMENTS,
     )
     fields = ("pk", "hashtag_id", "band", "shared", "campaign_id")
-    found = said.order_by("pk", "photo__votes__pk").values_list(
+    records = votes.order_by("pk", "photo__votes__pk").values_list(
         *fields, "photo__votes__person_id", "photo__votes__answer"
     )
     place = {key_of(row): at for at, row in enumerate(rows)}
     enough = dict(Campaign.objects.order_by().values_list("pk", "votes_per_photo"))
     lines = [
-        (pk, person, place[hashtag, band, shared, where], answer == Vote.Answer.FITS, enough[where])
-        for pk, hashtag, band, shared, where, person, answer in found
+        (pk, person, place[hashtag, band, shared, where], answer in IN_FAVOUR, enough[where])
+        for pk, hashtag, band, shared, where, person, answer in records
         if (hashtag, band, shared, where) in place  # not of a stratum that came to be a moment ago
     ]
     table = np.array(lines, np.int64).reshape(-1, 5)

@@ -41,10 +41,10 @@ def by_authors(campaign: Campaign) -> list[AuthorRow]:
             silent=Count("pk", filter=Q(hashtag=None)),
         )
     )
-    found = [
+    table = [
         AuthorRow(
             row[name], row["photos"], row["same"], row["photos"] - row["same"] - row["silent"], row["silent"]
         )
         for row in counted
     ]
-    return sorted(found, key=lambda one: (-one.photos, one.hashtag))
+    return sorted(table, key=lambda one: (-one.photos, one.hashtag))

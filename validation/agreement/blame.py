@@ -14,8 +14,9 @@ from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
 
 from mapping.models import MappingEntry, SceneClass
 from mapping.statistics import wilson
-from validation.agreement.strata import FITTING, JUDGED, NOT_FITTING, TIED, asked
+from validation.agreement.strata import OUTCOMES, Row, asked
 from validation.models import Campaign, Prediction, Vote
+from validation.models.answers import NOT_FITTING
 from validation.statistics.rate import Rate
 
 MOST_ROWS = 60
@@ -80,22 +81,19 @@ def scenes(campaign: Campaign, most: int = MOST_ROWS) -> list[SceneRow]:
     seen = Prediction.objects.filter(photo_id=OuterRef("photo_id"), model_id=campaign.model_id)
     with_scene = (
         asked(campaign)
-        .filter(JUDGED)
+        .judged()
         .order_by()
         .annotate(scene=Subquery(seen.values("scene_class_id")[:1]))
         .filter(scene__isnull=False)
     )
-    counted = with_scene.values("scene").annotate(
-        fitting=Count("pk", filter=FITTING),
-        tied=Count("pk", filter=TIED),
-        not_fitting=Count("pk", filter=NOT_FITTING),
-    )
-    worst = sorted(counted.filter(not_fitting__gt=0), key=lambda row: -row["not_fitting"])[:most]
-    chosen = [row["scene"] for row in worst]
-    keys = dict(SceneClass.objects.filter(pk__in=chosen).values_list("pk", "key"))
-    entries = MappingEntry.objects.filter(scene_class__in=chosen).select_related("hashtag")
+    counted = with_scene.values("scene").annotate(**OUTCOMES).filter(Q(not_fitting__gt=0))
+    unfitting: list[Row] = [dict(row) for row in counted]
+    worst = sorted(unfitting, key=lambda row: -row["not_fitting"])[:most]
+    scene_pks = [row["scene"] for row in worst]
+    keys = dict(SceneClass.objects.filter(pk__in=scene_pks).values_list("pk", "key"))
+    entries = MappingEntry.objects.filter(scene_class__in=scene_pks).select_related("hashtag")
     entry_of = {entry.scene_class_id: entry for entry in entries}
-    told = _told(campaign, chosen)
+    reasons = _told(campaign, scene_pks)
     rows = []
     for row in worst:
         n = row["fitting"] + row["tied"] + row["not_fitting"]
@@ -108,8 +106,8 @@ def scenes(campaign: Campaign, most: int = MOST_ROWS) -> list[SceneRow]:
                 entry.label if entry else None,
                 Rate(value, *wilson(value, n), n=n),
                 row["not_fitting"],
-                told[row["scene"], "network"],
-                told[row["scene"], "mapping"],
+                reasons[row["scene"], "network"],
+                reasons[row["scene"], "mapping"],
             )
         )
     return rows
@@ -124,14 +122,13 @@ def _misfits(campaign: Campaign) -> list[tuple[int, str]]:
 
 def _reasons(campaign: Campaign) -> dict[tuple[int, int], Counter[str]]:
     """(photo, hashtag) → what is blamed, by how many, wherever they were asked: so were the votes."""
-    found: dict[tuple[int, int], Counter[str]] = {}
-    same = asked(campaign).filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
-    votes = Vote.objects.counting().filter(~Q(reason=""), Exists(same)).order_by()
+    counts: dict[tuple[int, int], Counter[str]] = {}
+    votes = Vote.objects.counting().filter(~Q(reason=""), Exists(asked(campaign).on_outer_pair())).order_by()
     for photo, hashtag, reason, n in votes.values_list("photo_id", "hashtag_id", "reason").annotate(
         n=Count("pk")
     ):
-        found.setdefault((photo, hashtag), Counter())[OWED[Vote.Reason(reason)]] += n
-    return found
+        counts.setdefault((photo, hashtag), Counter())[OWED[Vote.Reason(reason)]] += n
+    return counts
 
 
 def _owed(counts: Counter[str] | None) -> str:
@@ -143,7 +140,7 @@ def _owed(counts: Counter[str] | None) -> str:
 
 def _told(campaign: Campaign, scenes: list[int]) -> Counter[tuple[int, str]]:
     """(scene class, what is blamed) → how many reasons."""
-    told: Counter[tuple[int, str]] = Counter()
+    counts: Counter[tuple[int, str]] = Counter()
     votes = Vote.objects.counting().filter(
         ~Q(reason=""),
         photo__campaigns=campaign,
@@ -155,5 +152,5 @@ def _told(campaign: Campaign, scenes: list[int]) -> Counter[tuple[int, str]]:
         votes.order_by().values_list("photo__predictions__scene_class_id", "reason").annotate(n=Count("pk"))
     )
     for scene, reason, n in rows:
-        told[scene, OWED[Vote.Reason(reason)]] += n
-    return told
+        counts[scene, OWED[Vote.Reason(reason)]] += n
+    return counts

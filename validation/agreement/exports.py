@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.core import signing
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import F, Subquery
 from django.utils.crypto import salted_hmac
 
 from validation.models import Campaign, Question, Vote
@@ -48,11 +48,11 @@ def votes(campaign: Campaign) -> Iterator[tuple[Any, ...]]:
 
     In the order of photos, never of time, and with the day alone: who voted when is nobody's business.
     """
-    asked = Question.objects.filter(
-        campaign=campaign, photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id")
-    )
+    question = Question.objects.of_campaign(campaign).on_outer_pair()
     rows = (
-        Vote.objects.annotate(kind=Subquery(asked.values("kind")), sure=Subquery(asked.values("confidence")))
+        Vote.objects.annotate(
+            kind=Subquery(question.values("kind")), sure=Subquery(question.values("confidence"))
+        )
         .exclude(kind=None)
         .order_by("photo_id", "hashtag_id", "request_id")
         .values_list(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from django.template.loader import render_to_string
 
 from validation.agreement.results import Summary
-from validation.statistics.rate import Rate
+from validation.statistics.rate import FEW, Rate
 
 WIDTH, LEFT, RIGHT = 960, 190, 130  # px: the picture; names and figures beside the bars
 TOP, ROW = 150, 32
@@ -47,6 +47,7 @@ def figure_svg(summary: Summary, *, title: str) -> str:
         "foot": bottom + 50,
         "ticks": [(_x(tenths / 4), f"{25 * tenths}\N{NO-BREAK SPACE}%") for tenths in range(5)],
         "top": TOP,
+        "few": FEW,
     }
     return render_to_string("validation/figure.svg", context)
 

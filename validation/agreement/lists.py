@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from validation.agreement.results import BINS
-from validation.agreement.strata import FITTING, JUDGED, NOT_FITTING, TIED, asked
+from validation.agreement.strata import asked
 from validation.models import Campaign, Participation, Prediction, Question
+from validation.models.answers import ANSWERS, FITTING, JUDGED, NOT_FITTING, TIED, VOTES_GIVEN
 from validation.voting.assignment import answered_by
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def progress_of(
     for anybody less what they answered of it.
     """
     chosen = list(campaigns)
-    rows = Question.objects.filter(campaign__in=chosen, kind=Question.Kind.SUGGESTION).order_by()
+    rows = Question.objects.suggestions().filter(campaign__in=chosen).order_by()
     counted = {
         row["campaign_id"]: Progress(row["n"], row["done"], row["n"] - row["done"])
         for row in rows.values("campaign_id").annotate(
@@ -58,7 +59,7 @@ def progress_of(
     )
     done = dict(
         Participation.objects.filter(person_id=person.pk, campaign__in=chosen).values_list(
-            "campaign_id", F("fits") + F("does_not_fit") + F("skips")
+            "campaign_id", VOTES_GIVEN
         )
     )
     return {
@@ -87,19 +88,19 @@ def judged_photos(
     among: list[int] | None = None,
 ) -> QuerySet[Question]:
     """Questions with their counts, for the pages behind the bars; the most answered first."""
-    shown = asked(campaign, kind).select_related("photo", "hashtag")
+    questions = asked(campaign, kind).select_related("photo", "hashtag")
     if among is not None:
-        shown = shown.filter(pk__in=among)
+        questions = questions.filter(pk__in=among)
     if hashtag:
-        shown = shown.filter(hashtag__name=hashtag)
+        questions = questions.filter(hashtag__name=hashtag)
     if said:
-        shown = shown.filter(SAID[said])
+        questions = questions.filter(SAID[said])
     if tenth is not None:
         low, high = tenth / BINS, (tenth + 1) / BINS
-        shown = shown.filter(confidence__gte=low, confidence__lt=high if tenth < BINS - 1 else 1.01)
+        questions = questions.filter(confidence__gte=low, confidence__lt=high if tenth < BINS - 1 else 1.01)
     if scene:
         seen = Prediction.objects.filter(
             photo_id=OuterRef("photo_id"), model_id=OuterRef("campaign__model_id"), scene_class__key=scene
         )
-        shown = shown.filter(Exists(seen))
-    return shown.order_by((F("fits") + F("does_not_fit")).desc(), "hashtag__name", "pk")
+        questions = questions.filter(Exists(seen))
+    return questions.order_by(ANSWERS.desc(), "hashtag__name", "pk")

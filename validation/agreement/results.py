@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Sum, Value
+from django.db.models import Count, Exists, F, IntegerField, Q, Sum, Value
 from django.db.models.functions import Cast, Floor, Least, TruncDate
 from django.utils import timezone
 
 from validation.agreement import answers, strata
 from validation.agreement.answers import Answers
 from validation.agreement.silence import Silence, silence
-from validation.agreement.strata import JUDGED, OUTCOMES, asked
+from validation.agreement.strata import OUTCOMES, asked
 from validation.models import (
     Campaign,
     GoldAnswer,
@@ -23,6 +23,7 @@ from validation.models import (
     Question,
     Vote,
 )
+from validation.models.answers import AGAINST, IN_FAVOUR, JUDGED, JUDGEMENTS
 from validation.statistics import headline as post_stratified
 from validation.statistics.dawid_skene import dawid_skene
 from validation.statistics.headline import Headline, Stratum
@@ -35,6 +36,7 @@ from validation.statistics.yes_saying import Known, corrected, known, share_of_y
 DAYS = 60  # shown over time
 BINS = 10  # of the confidence
 DS_LEAST = 100  # answers from which everybody's errors are estimated
+MOST_UNJUDGED = 0.1  # share of the suggestions, above which the headline carries a warning
 GLANCE = 10_000  # answers read for a page that shows the headline alone
 
 
@@ -113,7 +115,7 @@ class Summary:
     @property
     def is_partial(self) -> bool:
         """Too much is unjudged for the headline to stand for all suggestions."""
-        return self.unjudged > 0.1
+        return self.unjudged > MOST_UNJUDGED
 
 
 def scope(campaign: Campaign | None) -> PredictionQuerySet:
@@ -134,9 +136,9 @@ def summarise(campaign: Campaign | None) -> Summary:
     """Everything on the agreement page, in a constant number of queries."""
     rows = strata.count(campaign)
     parts = [strata.stratum_of(row) for row in rows]
-    said = answers.read(campaign, rows)
-    between = _between(said)
-    found = post_stratified.headline(parts, between)
+    sample = answers.read(campaign, rows)
+    between = _between(sample)
+    headline = post_stratified.headline(parts, between)
     fitting, wrong = _known(campaign)
     would_post = _would_post(campaign) if campaign else {}
     days, earlier = _days(campaign)
@@ -149,14 +151,14 @@ def summarise(campaign: Campaign | None) -> Summary:
         )
     )
     return Summary(
-        overall=found.rate if found else None,
+        overall=headline.rate if headline else None,
         class_weighted=post_stratified.class_weighted(parts, between),
-        unjudged=found.unjudged if found else 1.0,
+        unjudged=headline.unjudged if headline else 1.0,
         raw=rate_of_counts(
             *(sum(getattr(one, name) for one in parts) for name in ("fits", "ties", "misfits"))
         ),
         audit=rate_of(strata.drawn_at_random(campaign)) if campaign else None,
-        corrected=_corrected(parts, said, between, fitting, wrong),
+        corrected=_corrected(parts, sample, between, fitting, wrong),
         controls=wrong if wrong.n else None,
         fitting=fitting if fitting.n else None,
         hashtags=_hashtags(parts, between, would_post),
@@ -165,13 +167,13 @@ def summarise(campaign: Campaign | None) -> Summary:
         people=people(campaign, rows),
         asked=sum(row["size"] for row in rows),
         done=sum(row["done"] for row in rows),
-        reliability=reliability(said.counts()),
+        reliability=reliability(sample.counts()),
         bins=_bins(campaign),
         days=days,
         earlier=earlier,
         would_post=_together(would_post.values()),
-        weighed=_weighed(said),
-        is_sampled=said.is_sample,
+        weighed=_weighed(sample),
+        is_sampled=sample.is_sample,
         silence=silence(campaign) if campaign else None,
         **photos,
     )
@@ -181,16 +183,22 @@ def people(campaign: Campaign | None, rows: Iterable[strata.Row] = ()) -> int:
     """How many people's answers stand behind the rates, those set aside left out; also who answered the same
     in another campaign. `rows` are strata.count of a campaign.
     """
-    said = Participation.objects.exclude(person__standing__is_set_aside=True)
-    said = said.filter(Q(fits__gt=0) | Q(does_not_fit__gt=0)).order_by()
+    participations = Participation.objects.exclude(person__standing__is_set_aside=True)
+    participations = participations.filter(JUDGED).order_by()
     if campaign is None:
-        return said.aggregate(n=Count("person_id", distinct=True))["n"] or 0
-    here = set(said.filter(campaign=campaign).values_list("person_id", flat=True))
+        return participations.aggregate(n=Count("person_id", distinct=True))["n"] or 0
+    here = set(participations.filter(campaign=campaign).values_list("person_id", flat=True))
     if not any(row["shared"] for row in rows):
         return len(here)
-    shared = asked(campaign).filter(JUDGED, shared=True, photo__votes__hashtag_id=F("hashtag_id"))
-    counting = shared.filter(photo__votes__set_aside=False).exclude(photo__votes__answer=Vote.Answer.SKIP)
-    return len(here.union(counting.order_by().values_list("photo__votes__person_id", flat=True).distinct()))
+    # One call of filter, so that all of it is about the same vote.
+    shared = asked(campaign).filter(
+        JUDGED,
+        shared=True,
+        photo__votes__hashtag_id=F("hashtag_id"),
+        photo__votes__set_aside=False,
+        photo__votes__answer__in=JUDGEMENTS,
+    )
+    return len(here.union(shared.order_by().values_list("photo__votes__person_id", flat=True).distinct()))
 
 
 @dataclass(frozen=True)
@@ -214,15 +222,15 @@ class Brief:
 def brief(campaign: Campaign) -> Brief:
     rows = strata.count(campaign)
     between = _between(answers.read(campaign, rows, GLANCE))
-    found = post_stratified.headline([strata.stratum_of(row) for row in rows], between)
+    headline = post_stratified.headline([strata.stratum_of(row) for row in rows], between)
     suggested = (
         Prediction.objects.of(campaign).order_by().values_list("hashtag__name").annotate(n=Count("pk"))
     )
     counts = dict(suggested)
     silent = counts.pop(None, 0)
     return Brief(
-        overall=found.rate if found else None,
-        unjudged=found.unjudged if found else 1.0,
+        overall=headline.rate if headline else None,
+        unjudged=headline.unjudged if headline else 1.0,
         photos=sum(counts.values()) + silent,
         suggested=sum(counts.values()),
         done=sum(row["done"] for row in rows),
@@ -235,16 +243,16 @@ def brief(campaign: Campaign) -> Brief:
 # --- parts ------------------------------------------------------------------------------------
 
 
-def _between(said: Answers) -> float:
-    return between_people(said.person, said.stratum, said.said_yes)
+def _between(sample: Answers) -> float:
+    return between_people(sample.person, sample.stratum, sample.said_yes)
 
 
 def _hashtags(parts: list[Stratum], between: float, would_post: dict[str, Known]) -> list[HashtagRow]:
     rows = []
     for name in sorted({one.hashtag for one in parts}):
         own = [one for one in parts if one.hashtag == name]
-        found = post_stratified.headline(own, between)
-        rate, size = found.rate if found else None, sum(one.size for one in own)
+        headline = post_stratified.headline(own, between)
+        rate, size = headline.rate if headline else None, sum(one.size for one in own)
         expected = min(0.95, max(0.5, rate.value)) if rate and not rate.is_few else 0.9
         needed = still_needed(rate.n if rate else 0, size, expected)
         missing = max(0, photos_needed(expected) - size)
@@ -264,18 +272,19 @@ def _known(campaign: Campaign | None) -> tuple[Known, Known]:
 
     Known answers only from when they were marked: what was marked because all agreed says that all agree.
     """
-    rows = Question.objects.filter(kind=Question.Kind.CONTROL)
+    rows = Question.objects.controls()
     gold = GoldAnswer.objects.filter(
         photo__votes__hashtag_id=F("hashtag_id"),
         photo__votes__set_aside=False,
         photo__votes__created_at__gte=F("set_at"),
+        photo__votes__answer__in=JUDGEMENTS,
         **({"photo__votes__campaign": campaign} if campaign else {}),
-    ).exclude(photo__votes__answer=Vote.Answer.SKIP)
+    )
     if campaign:
-        rows = rows.filter(campaign=campaign)
+        rows = rows.of_campaign(campaign)
     controls = rows.order_by().values_list("fits", "does_not_fit").annotate(n=Count("pk"))
-    yes = Count("pk", filter=Q(photo__votes__answer=Vote.Answer.FITS))
-    no = Count("pk", filter=Q(photo__votes__answer=Vote.Answer.DOES_NOT_FIT))
+    yes = Count("pk", filter=Q(photo__votes__answer__in=IN_FAVOUR))
+    no = Count("pk", filter=Q(photo__votes__answer__in=AGAINST))
     marked = list(gold.order_by().values("pk", "fits").annotate(yes=yes, no=no))
     fitting = [(row["yes"], row["no"], 1) for row in marked if row["fits"]]
     wrong = [(row["yes"], row["no"], 1) for row in marked if not row["fits"]]
@@ -283,21 +292,22 @@ def _known(campaign: Campaign | None) -> tuple[Known, Known]:
 
 
 def _corrected(
-    parts: list[Stratum], said: Answers, between: float, fitting: Known, wrong: Known
+    parts: list[Stratum], sample: Answers, between: float, fitting: Known, wrong: Known
 ) -> Rate | None:
-    counts = said.counts()
+    counts = sample.counts()
     if not len(counts):
         return None
     shares = counts[:, 0] / counts.sum(1)
-    found = share_of_yes(parts, said.stratum_of_question(), shares, between)
-    return corrected(*found, len(shares), fitting, wrong) if found else None
+    estimate = share_of_yes(parts, sample.stratum_of_question(), shares, between)
+    return corrected(*estimate, len(shares), fitting, wrong) if estimate else None
 
 
 def _would_post(campaign: Campaign) -> dict[str, Known]:
     """By hashtag, of what the campaign suggests: nobody would post a wrong hashtag shown on purpose."""
     votes = Vote.objects.counting().filter(campaign=campaign, would_post__isnull=False)
-    said = votes.filter(Exists(_suggested(campaign))).order_by().values("hashtag__name")
-    counted = said.annotate(yes=Count("pk", filter=Q(would_post=True)), n=Count("pk"))
+    suggested = Question.objects.of_campaign(campaign).suggestions().on_outer_pair()
+    rows = votes.filter(Exists(suggested)).order_by().values("hashtag__name")
+    counted = rows.annotate(yes=Count("pk", filter=Q(would_post=True)), n=Count("pk"))
     return {row["hashtag__name"]: Known(row["yes"], row["n"]) for row in counted}
 
 
@@ -306,23 +316,18 @@ def _together(parts: Iterable[Known]) -> Known | None:
     return Known(sum(one.yes for one in every), sum(one.n for one in every)) if every else None
 
 
-def _suggested(campaign: Campaign) -> QuerySet[Question]:
-    """The campaign's suggestion that a surrounding vote is about."""
-    rows = Question.objects.filter(campaign=campaign, kind=Question.Kind.SUGGESTION)
-    return rows.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
-
-
-def _weighed(said: Answers) -> float | None:
+def _weighed(sample: Answers) -> float | None:
     """Dawid and Skene's prevalence; None with few answers."""
-    if len(said.question) < DS_LEAST:
+    if len(sample.question) < DS_LEAST:
         return None
-    return dawid_skene(said.question, said.person, said.said_yes).prevalence
+    return dawid_skene(sample.question, sample.person, sample.said_yes).prevalence
 
 
 def _bins(campaign: Campaign | None) -> list[Bin]:
     rows = (
         asked(campaign)
-        .filter(JUDGED, confidence__isnull=False)
+        .judged()
+        .filter(confidence__isnull=False)
         .order_by()
         .annotate(tenth=Cast(Least(Floor(F("confidence") * BINS), Value(BINS - 1.0)), IntegerField()))
         .values("tenth")
@@ -344,7 +349,7 @@ def _days(campaign: Campaign | None) -> tuple[list[Day], Rate | None]:
     gathers the disputed ones because more was asked about them.
     """
     since = timezone.now() - timedelta(days=DAYS)
-    rows = asked(campaign).filter(JUDGED).order_by()
+    rows = asked(campaign).judged().order_by()
     by_day = rows.filter(answered_at__gte=since).values(day=TruncDate("answered_at")).annotate(**OUTCOMES)
     earlier = rows.filter(answered_at__lt=since).aggregate(**OUTCOMES)
     days = sorted(by_day, key=lambda one: one["day"])

@@ -9,7 +9,6 @@ from mapping.statistics import wilson
 from trainer.models import TrainedModel
 from trainer.runs.mcnemar import holm, mcnemar
 from validation.agreement.blame import MOST_PHOTOS
-from validation.agreement.strata import JUDGED
 from validation.models import Campaign, Prediction, Question
 from validation.statistics.rate import Rate, majority
 
@@ -47,8 +46,10 @@ class Duel:
 def duels(campaign: Campaign) -> list[Duel]:
     """Every rival model of the campaign, in the order they were made."""
     models = campaign.rivals.exclude(pk=campaign.model_id).order_by("pk")
-    said = [(str(one), one.get_absolute_url(), f"model-{one.pk}", _said_by(one, campaign)) for one in models]
-    return _corrected([_duel(campaign, *one) for one in said])
+    contestants = [
+        (str(one), one.get_absolute_url(), f"model-{one.pk}", _said_by(one, campaign)) for one in models
+    ]
+    return _corrected([_duel(campaign, *one) for one in contestants])
 
 
 def releases(campaign: Campaign, most: int = RELEASES) -> list[Duel]:
@@ -60,10 +61,10 @@ def releases(campaign: Campaign, most: int = RELEASES) -> list[Duel]:
     if not (seen := _scenes_seen(campaign)):
         return []
     newest = Release.objects.order_by("-number")[:most]
-    said = [
+    contestants = [
         (str(one), one.get_absolute_url(), f"release-{one.number}", _said_with(one, seen)) for one in newest
     ]
-    return _corrected([_duel(campaign, *one) for one in said])
+    return _corrected([_duel(campaign, *one) for one in contestants])
 
 
 def won(campaign: Campaign, by: str, against: str) -> list[int]:
@@ -78,14 +79,14 @@ def won(campaign: Campaign, by: str, against: str) -> list[int]:
             others = _said_by(rival, campaign) if rival else {}
         elif kind == "release" and (release := Release.objects.filter(number=int(number)).first()):
             others = _said_with(release, _scenes_seen(campaign))
-    wanted = (1.0, 0.0) if by == "ours" else (0.0, 1.0)
+    outcome = (1.0, 0.0) if by == "ours" else (0.0, 1.0)
     rows = _compared(campaign, others)
-    return [one.question for one in rows if (one.here, one.there) == wanted][:MOST_PHOTOS]
+    return [one.question for one in rows if (one.here, one.there) == outcome][:MOST_PHOTOS]
 
 
 def _scenes_seen(campaign: Campaign) -> dict[int, str]:
-    said = Prediction.objects.of(campaign).suggested().filter(scene_class__isnull=False).order_by()
-    return dict(said.values_list("photo_id", "scene_class__key"))
+    predictions = Prediction.objects.of(campaign).suggested().filter(scene_class__isnull=False).order_by()
+    return dict(predictions.values_list("photo_id", "scene_class__key"))
 
 
 def _said_with(release: Release, seen: dict[int, str]) -> dict[int, int]:
@@ -96,8 +97,8 @@ def _said_with(release: Release, seen: dict[int, str]) -> dict[int, int]:
 
 
 def _said_by(model: TrainedModel, campaign: Campaign) -> dict[int, int]:
-    said = Prediction.objects.filter(model=model, photo__campaigns=campaign, hashtag__isnull=False)
-    return {photo: hashtag for photo, hashtag in said.values_list("photo_id", "hashtag_id") if hashtag}
+    predictions = Prediction.objects.filter(model=model, photo__campaigns=campaign, hashtag__isnull=False)
+    return {photo: hashtag for photo, hashtag in predictions.values_list("photo_id", "hashtag_id") if hashtag}
 
 
 def _corrected(made: list[Duel]) -> list[Duel]:
@@ -118,20 +119,20 @@ class _Compared:
 
 def _compared(campaign: Campaign, others: dict[int, int]) -> list[_Compared]:
     """`others`: photo → the hashtag that the rival suggests."""
-    rows = Question.objects.filter(JUDGED, campaign=campaign, kind=Question.Kind.SUGGESTION).order_by()
-    found, differing = [], []
+    rows = Question.objects.of_campaign(campaign).suggestions().judged().order_by()
+    comparisons, differing = [], []
     fields = ("pk", "photo_id", "hashtag_id", "fits", "does_not_fit")
     for pk, photo, hashtag, fits, not_fitting in rows.values_list(*fields):
         value = majority(fits, not_fitting)
         if (other := others.get(photo)) == hashtag:
-            found.append(_Compared(pk, value, value, is_same=True))
+            comparisons.append(_Compared(pk, value, value, is_same=True))
         elif other is not None:
             differing.append((pk, photo, other, value))
     judged = _judged([photo for _, photo, *_ in differing])
     for pk, photo, other, value in differing:
         if (counts := judged.get((photo, other))) is not None:
-            found.append(_Compared(pk, value, majority(*counts), is_same=False))
-    return found
+            comparisons.append(_Compared(pk, value, majority(*counts), is_same=False))
+    return comparisons
 
 
 def _duel(campaign: Campaign, name: str, href: str, key: str, others: dict[int, int]) -> Duel:
@@ -156,14 +157,14 @@ def _duel(campaign: Campaign, name: str, href: str, key: str, others: dict[int, 
 
 def _judged(photos: list[int]) -> dict[tuple[int, int], tuple[int, int]]:
     """(photo, hashtag) → fits, does not fit, of whatever campaign asked."""
-    found: dict[tuple[int, int], tuple[int, int]] = {}
+    counts: dict[tuple[int, int], tuple[int, int]] = {}
     for at in range(0, len(photos), 2000):
-        rows = Question.objects.filter(JUDGED, photo_id__in=photos[at : at + 2000])
+        rows = Question.objects.judged().filter(photo_id__in=photos[at : at + 2000])
         for photo, hashtag, fits, not_fitting in rows.values_list(
             "photo_id", "hashtag_id", "fits", "does_not_fit"
         ):
-            found[photo, hashtag] = fits, not_fitting
-    return found
+            counts[photo, hashtag] = fits, not_fitting
+    return counts
 
 
 def rate_of_counts(value: float, n: int) -> Rate | None:

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from django.db.models import Count, Exists, OuterRef
+from django.db.models import Exists, OuterRef
 
 from mapping.models import Hashtag
-from validation.agreement.strata import FITTING, JUDGED, NOT_FITTING, TIED, asked
-from validation.models import (
-    AuthorHashtag,
-    Campaign,
-    Prediction,
-    Question,
-)
+from validation.agreement.strata import OUTCOMES, asked
+from validation.models import AuthorHashtag, Campaign, Prediction, Question
+from validation.models.answers import FITTING
 from validation.statistics.rate import Rate, rate_of_counts
 
 
@@ -48,20 +44,18 @@ class Silence:
 
 def silence(campaign: Campaign) -> Silence:
     silent = Prediction.objects.of(campaign).filter(hashtag=None).order_by()
-    others = Question.objects.filter(JUDGED, photo_id=OuterRef("photo_id"), kind=Question.Kind.SUGGESTION)
-    known = silent.filter(Exists(others))
+    others = Question.objects.suggestions().judged().filter(photo_id=OuterRef("photo_id"))
+    judged = silent.filter(Exists(others))
     own = AuthorHashtag.objects.filter(photo_id=OuterRef("photo_id"))
-    thought = asked(campaign, Question.Kind.SILENCE).aggregate(
-        right=Count("pk", filter=NOT_FITTING),
-        ties=Count("pk", filter=TIED),
-        wrong=Count("pk", filter=FITTING),
-    )
+    first_thoughts = asked(campaign, Question.Kind.SILENCE).aggregate(**OUTCOMES)
     ours = own.filter(name__in=Hashtag.objects.values("name"))
     return Silence(
         photos=silent.count(),
-        judged=known.count(),
-        fitting=known.filter(Exists(others.filter(FITTING))).count(),
+        judged=judged.count(),
+        fitting=judged.filter(Exists(others.filter(FITTING))).count(),
         authored=silent.filter(Exists(own)).count(),
         popular=silent.filter(Exists(ours)).count(),
-        rightly=rate_of_counts(thought["right"], thought["ties"], thought["wrong"]),
+        rightly=rate_of_counts(
+            first_thoughts["not_fitting"], first_thoughts["tied"], first_thoughts["fitting"]
+        ),
     )

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, Min, OuterRef, Q, Sum
 from django.db.models.functions import Coalesce
 
 from validation.campaigns.questions import BANDS
-from validation.models import Campaign, Question
+from validation.models import Campaign, Question, QuestionQuerySet
+from validation.models.answers import ANSWERS, FITTING, NOT_FITTING, TIED
 from validation.statistics.headline import Stratum
 
-FITTING = Q(fits__gt=F("does_not_fit"))
-TIED = Q(fits=F("does_not_fit"), fits__gt=0)
-NOT_FITTING = Q(fits__lt=F("does_not_fit"))
-JUDGED = Q(fits__gt=0) | Q(does_not_fit__gt=0)
 OUTCOMES = {
     "fitting": Count("pk", filter=FITTING),
     "tied": Count("pk", filter=TIED),
@@ -28,15 +25,13 @@ OUTCOMES = {
 Row = dict[str, Any]
 
 
-def asked(campaign: Campaign | None, kind: str = Question.Kind.SUGGESTION) -> QuerySet[Question]:
+def asked(campaign: Campaign | None, kind: str = Question.Kind.SUGGESTION) -> QuestionQuerySet:
     """The suggestions that one campaign asks about, or any, each photo and hashtag once."""
     rows = Question.objects.filter(kind=kind)
     if campaign is not None:
-        return rows.filter(campaign=campaign)
-    same = Question.objects.filter(
-        kind=kind, photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id")
-    )
-    return rows.filter(Q(shared=False) | ~Exists(same.filter(pk__lt=OuterRef("pk"))))
+        return rows.of_campaign(campaign)
+    earlier = rows.on_outer_pair().filter(pk__lt=OuterRef("pk"))
+    return rows.filter(Q(shared=False) | ~Exists(earlier))
 
 
 def count(campaign: Campaign | None) -> list[Row]:
@@ -45,7 +40,7 @@ def count(campaign: Campaign | None) -> list[Row]:
     rows = by.annotate(
         size=Count("pk"),
         done=Count("pk", filter=Q(is_done=True)),
-        votes=Coalesce(Sum(F("fits") + F("does_not_fit")), 0),
+        votes=Coalesce(Sum(ANSWERS), 0),
         skipped=Coalesce(Sum("skips"), 0),
         **OUTCOMES,
     )
@@ -69,7 +64,7 @@ def drawn_at_random(campaign: Campaign) -> dict[str, int]:
     """How the questions came out whose rank is below that of every question not asked yet. The rank is
     random, and whichever stream took them, none is left out: a plain random sample.
     """
-    waiting = asked(campaign).filter(stream=Question.Stream.NONE, is_done=False)
+    waiting = asked(campaign).open_().filter(stream=Question.Stream.NONE)
     edge = waiting.aggregate(rank=Min("rank"))["rank"]
     drawn = asked(campaign) if edge is None else asked(campaign).filter(rank__lt=edge)
     return drawn.aggregate(**OUTCOMES)

@@ -32,14 +32,14 @@ def create_campaign(
     them; what is left out has the model's default. Raises ValueError without photos, IntegrityError for a
     name that is taken.
     """
-    chosen = list(photos)
-    if not chosen:
+    photo_list = list(photos)
+    if not photo_list:
         raise ValueError("A campaign needs at least one photo.")
     campaign = Campaign(name=name, model=model, created_by_id=by.pk if by else None)
     many = put_rules(campaign, rules)
     campaign.save()
     put_many(campaign, many)
-    campaign.photos.set(chosen)
+    campaign.photos.set(photo_list)
     campaign.job = jobs.enqueue(
         kind=PREDICT, title=f"Predict the photos of “{name}”", by=by, url=campaign.get_absolute_url()
     )

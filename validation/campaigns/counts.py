@@ -8,14 +8,11 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from django.db import transaction
-from django.db.models import Case, Count, F, Min, Q, QuerySet, Value, When
+from django.db.models import Case, Count, F, Min, Q, Value, When
 from django.db.models.functions import Least
 
-from validation.models import (
-    Campaign,
-    Question,
-    Vote,
-)
+from validation.models import Answer, Campaign, Question, QuestionQuerySet, Vote
+from validation.models.answers import ANSWERS, COUNTERS
 
 CHUNK = 2000  # rows at a time
 SLACK = timedelta(minutes=1)
@@ -49,18 +46,18 @@ def settle(question: Question, campaign: Campaign) -> None:
 
 def settle_all(campaign: Campaign) -> None:
     """As `settle`, for every question of the campaign at once, after a change of its rules; saves."""
-    rows = Question.objects.filter(campaign=campaign).exclude(kind=Question.Kind.GOLD)
-    votes, answers = campaign.votes_per_photo, F("fits") + F("does_not_fit")
+    rows = Question.objects.of_campaign(campaign).exclude(kind=Question.Kind.GOLD)
+    votes = campaign.votes_per_photo
     margin_of_one = Q(fits__lte=F("does_not_fit") + 1, does_not_fit__lte=F("fits") + 1)
     enough_to_see = Q(fits__gte=votes - F("does_not_fit"))
     split = margin_of_one & enough_to_see & Q(fits__gt=0, does_not_fit__gt=0)
-    more = Least(Value(votes + campaign.extra_votes), answers + 1)
+    more = Least(Value(votes + campaign.extra_votes), ANSWERS + 1)
     extra = When(split & Q(kind=Question.Kind.SUGGESTION), then=more)
-    chosen = lock(rows)
-    for some in _parts(chosen, CHUNK):
+    pks = lock(rows)
+    for some in in_parts(pks, CHUNK):
         part = Question.objects.filter(pk__in=some)
         part.update(needed=Case(extra, default=Value(votes)))
-        part.update(is_done=Case(When(needed__lte=answers, then=Value(True)), default=Value(False)))
+        part.update(is_done=Case(When(needed__lte=ANSWERS, then=Value(True)), default=Value(False)))
 
 
 def recount(pairs: Iterable[Pair]) -> int:
@@ -70,18 +67,18 @@ def recount(pairs: Iterable[Pair]) -> int:
     across parts too, like everywhere, so that two who do this cannot wait for each other.
     """
     number = 0
-    for some in _parts(sorted(set(pairs)), CHUNK // 4):
-        asked = Question.objects.filter(photo_id__in={photo for photo, _ in some})
+    for some in in_parts(sorted(set(pairs)), CHUNK // 4):
+        rows = Question.objects.filter(photo_id__in={photo for photo, _ in some})
         wanted = set(some)
         questions = [
             one
-            for one in asked.select_for_update(of=("self",)).order_by(*LOCKED_BY).select_related("campaign")
+            for one in rows.select_for_update(of=("self",)).order_by(*LOCKED_BY).select_related("campaign")
             if (one.photo_id, one.hashtag_id) in wanted
         ]
-        _count_votes(questions)
+        count_votes(questions)
         for one in questions:
             settle(one, one.campaign)
-        fields = ("fits", "does_not_fit", "skips", "needed", "is_done", "answered_at")
+        fields = (*COUNTERS.values(), "needed", "is_done", "answered_at")
         Question.objects.bulk_update(questions, fields, batch_size=500)
         number += len(questions)
     return number
@@ -98,36 +95,36 @@ def count_votes_since(began: datetime) -> int:
     return recount(votes.values_list("photo_id", "hashtag_id").distinct())
 
 
-def lock(rows: QuerySet[Question]) -> list[int]:
+def lock(rows: QuestionQuerySet) -> list[int]:
     """Numbers of these questions, locked in the order in which everybody locks them (decision 0016)."""
     return list(rows.select_for_update(of=("self",)).order_by(*LOCKED_BY).values_list("pk", flat=True))
 
 
-def delete(rows: QuerySet[Question]) -> None:
+def delete(rows: QuestionQuerySet) -> None:
     """Questions and their leases, the questions locked first: whoever votes does so, too."""
-    for some in _parts(lock(rows), CHUNK):
+    for some in in_parts(lock(rows), CHUNK):
         Question.objects.filter(pk__in=some).delete()
 
 
-def _count_votes(questions: list[Question]) -> None:
+def count_votes(questions: list[Question]) -> None:
     photos = {question.photo_id for question in questions}
     votes = Vote.objects.counting().filter(photo_id__in=photos).order_by()
-    counts: Counter[tuple[int, int, str]] = Counter()
+    counts: Counter[tuple[int, int, Answer]] = Counter()
     first: dict[Pair, datetime] = {}
     for photo, hashtag, answer, n, at in votes.values_list("photo_id", "hashtag_id", "answer").annotate(
         n=Count("pk"), at=Min("created_at")
     ):
-        counts[photo, hashtag, answer] = n
-        if answer != Vote.Answer.SKIP:
+        counts[photo, hashtag, Answer(answer)] = n
+        if Answer(answer).is_judgement:
             first[photo, hashtag] = min(at, first.get((photo, hashtag), at))
     for question in questions:
         pair = question.photo_id, question.hashtag_id
-        question.fits = counts[*pair, Vote.Answer.FITS]
-        question.does_not_fit = counts[*pair, Vote.Answer.DOES_NOT_FIT]
-        question.skips = counts[*pair, Vote.Answer.SKIP]
+        question.fits = question.does_not_fit = question.skips = 0
+        for answer in Answer:
+            question.add(answer, counts[*pair, answer])
         question.answered_at = first.get(pair)
 
 
-def _parts(rows: list[Row], size: int) -> Iterator[list[Row]]:
+def in_parts(rows: list[Row], size: int) -> Iterator[list[Row]]:
     for at in range(0, len(rows), size):
         yield rows[at : at + size]

@@ -81,8 +81,8 @@ def _photos(campaign: Campaign) -> PhotoQuerySet:
 
 
 def _unpredicted(campaign: Campaign, model: TrainedModel) -> PhotoQuerySet:
-    known = Prediction.objects.filter(photo_id=OuterRef("pk"), model=model)
-    return _photos(campaign).filter(~Exists(known))
+    predictions = Prediction.objects.filter(photo_id=OuterRef("pk"), model=model)
+    return _photos(campaign).filter(~Exists(predictions))
 
 
 def _batches(campaign: Campaign, model: TrainedModel) -> Iterator[list[Photo]]:
@@ -97,14 +97,17 @@ def _predict_batch(
     model: TrainedModel, photos: list[Photo], hashtags: dict[str, Hashtag], scenes: dict[str, int]
 ) -> list[Prediction]:
     try:
-        said = list(serving.suggest((_bytes(photo) for photo in photos), model=model))
+        suggestions = list(serving.suggest((_bytes(photo) for photo in photos), model=model))
     except serving.NoActiveModel as error:
         raise JobError(
             f"“{model}” has not been exported yet.", "Try again once its export has ended."
         ) from error
     except ModelError as error:
         raise JobError(f"“{model}” cannot predict: {error}", "Export it again, then try again.") from error
-    return [_prediction(photo, model, one, hashtags, scenes) for photo, one in zip(photos, said, strict=True)]
+    return [
+        _prediction(photo, model, one, hashtags, scenes)
+        for photo, one in zip(photos, suggestions, strict=True)
+    ]
 
 
 def _bytes(photo: Photo) -> bytes:
@@ -118,23 +121,23 @@ def _bytes(photo: Photo) -> bytes:
 def _prediction(
     photo: Photo,
     model: TrainedModel,
-    said: Suggestion,
+    suggestion: Suggestion,
     hashtags: dict[str, Hashtag],
     scenes: dict[str, int],
 ) -> Prediction:
-    if said.hashtag is not None and said.hashtag not in hashtags:
+    if suggestion.hashtag is not None and suggestion.hashtag not in hashtags:
         raise JobError(
-            f"“{model}” suggests #{said.hashtag}, which is not one of our hashtags.",
+            f"“{model}” suggests #{suggestion.hashtag}, which is not one of our hashtags.",
             "Load the catalogue the model was trained with (manage.py prepare), then try again.",
         )
-    scene, scene_confidence = said.scene or ("", None)
+    scene, scene_confidence = suggestion.scene or ("", None)
     return Prediction(
         photo=photo,
         model=model,
-        hashtag=hashtags[said.hashtag] if said.hashtag else None,
-        confidence=said.confidence,
-        reason="" if said.hashtag else (said.reason or "unsure")[:200],
-        candidates=[list(candidate) for candidate in said.candidates],
+        hashtag=hashtags[suggestion.hashtag] if suggestion.hashtag else None,
+        confidence=suggestion.confidence,
+        reason="" if suggestion.hashtag else (suggestion.reason or "unsure")[:200],
+        candidates=[list(candidate) for candidate in suggestion.candidates],
         scene_class_id=scenes.get(scene),
         scene_confidence=scene_confidence if scene in scenes else None,
     )

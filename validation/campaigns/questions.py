@@ -12,11 +12,11 @@ from collections.abc import Iterable
 
 import numpy as np
 from django.db import transaction
-from django.db.models import Case, Exists, Max, OuterRef, Q, QuerySet, When
+from django.db.models import Case, Exists, Max, OuterRef, Q, When
 
 from jobs.models import Job
 from mapping.models import Hashtag
-from validation.campaigns.counts import CHUNK, _count_votes, _parts, delete, lock, settle
+from validation.campaigns.counts import CHUNK, count_votes, delete, in_parts, lock, settle
 from validation.models import (
     AuthorHashtag,
     Campaign,
@@ -24,8 +24,12 @@ from validation.models import (
     Participation,
     Photo,
     Prediction,
+    PredictionQuerySet,
     Question,
+    QuestionQuerySet,
 )
+from validation.models.answers import JUDGED
+from validation.models.questions import has_gold_answer
 
 CHANCE = random.SystemRandom()
 THIRDS = (1 / 3, 2 / 3)
@@ -42,27 +46,27 @@ def make_questions(*, campaign: Campaign) -> int:
     """
     locked = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
     _drop_what_is_not_wanted(locked)
-    made = _ask_suggestions(locked)
-    made += ask_known_answers(campaign=locked)
-    made += _ask_silence(locked)
-    made += _ask_controls(locked)
-    return made
+    count = _ask_suggestions(locked)
+    count += ask_known_answers(campaign=locked)
+    count += _ask_silence(locked)
+    count += _ask_controls(locked)
+    return count
 
 
 def make_missing_questions() -> int:
     """For campaigns predicted before there were questions; returns for how many. Safe to repeat."""
-    asked = Question.objects.filter(campaign_id=OuterRef("pk"))
-    old = Campaign.objects.filter(~Exists(asked), job__state=Job.State.SUCCEEDED)
-    found = [campaign for campaign in old if wanted(campaign).exists()]
-    for campaign in found:
+    questions = Question.objects.filter(campaign_id=OuterRef("pk"))
+    old = Campaign.objects.filter(~Exists(questions), job__state=Job.State.SUCCEEDED)
+    campaigns = [campaign for campaign in old if wanted(campaign).exists()]
+    for campaign in campaigns:
         make_questions(campaign=campaign)
-    return len(found)
+    return len(campaigns)
 
 
 # --- suggestions ------------------------------------------------------------------------------
 
 
-def wanted(campaign: Campaign) -> QuerySet[Prediction]:
+def wanted(campaign: Campaign) -> PredictionQuerySet:
     """The model's suggestions that the rules ask about."""
     rows = Prediction.objects.of(campaign).suggested().filter(photo__withdrawn_at=None)
     if campaign.min_confidence:
@@ -74,32 +78,34 @@ def wanted(campaign: Campaign) -> QuerySet[Prediction]:
 
 def _drop_what_is_not_wanted(campaign: Campaign) -> None:
     """Their votes stay, and count again when the question comes back."""
-    asked = Question.objects.filter(campaign=campaign)
-    same = wanted(campaign).filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
-    delete(asked.filter(~Exists(same.order_by()), kind=Question.Kind.SUGGESTION))
-    gone = Q(photo__withdrawn_at__isnull=False)
+    questions = Question.objects.of_campaign(campaign)
+    same = wanted(campaign).on_outer_pair().order_by()
+    delete(questions.suggestions().filter(~Exists(same)))
+    unwanted = Q(photo__withdrawn_at__isnull=False)
     if not campaign.gold_share:
-        gone |= Q(kind=Question.Kind.GOLD)
+        unwanted |= Q(kind=Question.Kind.GOLD)
     if not campaign.silence_share:
-        gone |= Q(kind=Question.Kind.SILENCE)
+        unwanted |= Q(kind=Question.Kind.SILENCE)
     elif chosen := list(campaign.hashtags.values_list("pk", flat=True)):
-        gone |= Q(kind=Question.Kind.SILENCE) & ~Q(hashtag__in=chosen)
-    known = GoldAnswer.objects.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
-    delete(asked.filter(gone | (Q(kind=Question.Kind.GOLD) & ~Exists(known))))
+        unwanted |= Q(kind=Question.Kind.SILENCE) & ~Q(hashtag__in=chosen)
+    delete(questions.filter(unwanted | (Q(kind=Question.Kind.GOLD) & ~has_gold_answer())))
 
 
 def _ask_suggestions(campaign: Campaign) -> int:
-    asked = Question.objects.filter(campaign=campaign)
-    same = asked.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
-    rows = wanted(campaign).filter(~Exists(same)).values_list("photo_id", "hashtag_id", "confidence")
+    existing = Question.objects.of_campaign(campaign)
+    rows = (
+        wanted(campaign)
+        .filter(~Exists(existing.on_outer_pair()))
+        .values_list("photo_id", "hashtag_id", "confidence")
+    )
     new = list(rows)
     if not new:
         return 0
-    first, edges = _bands(asked.filter(kind=Question.Kind.SUGGESTION), [sure for *_, sure in new])
+    first, edges = _bands(existing.suggestions(), [sure for *_, sure in new])
     # What joins late has ranks behind people's fronts, too: they begin anew, or would come to it last.
     Participation.objects.filter(campaign=campaign).update(front=0.0)
-    made = 0
-    for some in _parts(new, CHUNK):
+    count = 0
+    for some in in_parts(new, CHUNK):
         questions = [
             Question(
                 campaign=campaign,
@@ -111,21 +117,21 @@ def _ask_suggestions(campaign: Campaign) -> int:
             )
             for photo, hashtag, confidence in some
         ]
-        made += _create(campaign, questions)
-    return made
+        count += _create(campaign, questions)
+    return count
 
 
-def _bands(asked: QuerySet[Question], new: list[float | None]) -> tuple[int, list[float]]:
+def _bands(existing: QuestionQuerySet, new: list[float | None]) -> tuple[int, list[float]]:
     """The first band of these new questions, and the two confidences that part the thirds.
 
     Once people have been asked, what joins gets bands of its own: among old and new together those answered
     are no random part. Until then all are banded anew, together.
     """
-    top = asked.aggregate(top=Max("band"))["top"]
+    top = existing.aggregate(top=Max("band"))["top"]
     first = 0 if top is None else top // BANDS * BANDS
-    latest = asked.filter(band__gte=first)
-    if latest.filter(~Q(stream="") | Q(fits__gt=0) | Q(does_not_fit__gt=0)).exists():
-        first, latest = first + BANDS, asked.none()
+    latest = existing.filter(band__gte=first)
+    if latest.filter(~Q(stream="") | JUDGED).exists():
+        first, latest = first + BANDS, existing.none()
     sure = [one for one in (*new, *latest.values_list("confidence", flat=True)) if one is not None]
     edges = [float(edge) for edge in np.quantile(sure, THIRDS)] if sure else []
     if edges:
@@ -141,26 +147,24 @@ def _ask_silence(campaign: Campaign) -> int:
     """Photos the model kept silent about, drawn at random, each with the hashtag it thought of first: whether
     people find that it fits says how rightly the model was silent. As many as the share of the suggestions.
     """
-    asked = Question.objects.filter(campaign=campaign)
-    suggestions = asked.filter(kind=Question.Kind.SUGGESTION).count()
-    missing = (
-        math.ceil(suggestions * campaign.silence_share) - asked.filter(kind=Question.Kind.SILENCE).count()
-    )
+    existing = Question.objects.of_campaign(campaign)
+    suggestions = existing.suggestions().count()
+    missing = math.ceil(suggestions * campaign.silence_share) - existing.silent().count()
     if missing <= 0:
         return 0
-    chosen = campaign.hashtags.all() if campaign.hashtags.exists() else Hashtag.objects.all()
-    names = dict(chosen.values_list("name", "pk"))
-    same = asked.filter(photo_id=OuterRef("photo_id"))
+    hashtags = campaign.hashtags.all() if campaign.hashtags.exists() else Hashtag.objects.all()
+    names = dict(hashtags.values_list("name", "pk"))
+    same = existing.filter(photo_id=OuterRef("photo_id"))
     silent = Prediction.objects.of(campaign).filter(~Exists(same), hashtag=None, photo__withdrawn_at=None)
-    drawn = list(silent.order_by().values_list("pk", flat=True))
-    CHANCE.shuffle(drawn)
+    predictions = list(silent.order_by().values_list("pk", flat=True))
+    CHANCE.shuffle(predictions)
     questions: list[Question] = []
-    for some in _parts(drawn, CHUNK):
+    for some in in_parts(predictions, CHUNK):
         rows = silent.filter(pk__in=some).values_list("photo_id", "candidates")
         questions += [one for photo, said in rows if (one := _first_thought(campaign, photo, said, names))]
         if len(questions) >= missing:
             break
-    return sum(_create(campaign, part) for part in _parts(questions[:missing], CHUNK))
+    return sum(_create(campaign, part) for part in in_parts(questions[:missing], CHUNK))
 
 
 def _first_thought(
@@ -181,19 +185,18 @@ def _first_thought(
 
 def _ask_controls(campaign: Campaign) -> int:
     """Wrong hashtags, on photos drawn at random: none that the model or the photo's author thought of."""
-    asked = Question.objects.filter(campaign=campaign)
-    suggestions = asked.filter(kind=Question.Kind.SUGGESTION).count()
-    controls = asked.filter(kind=Question.Kind.CONTROL)
-    missing = math.ceil(suggestions * campaign.control_share) - controls.count()
+    existing = Question.objects.of_campaign(campaign)
+    suggestions = existing.suggestions().count()
+    missing = math.ceil(suggestions * campaign.control_share) - existing.controls().count()
     if missing <= 0:
         return 0
     mixed_in = (Question.Kind.CONTROL, Question.Kind.SILENCE)  # nobody is asked about a photo twice
-    taken = asked.filter(kind__in=mixed_in).values("photo_id")
-    free = Prediction.objects.of(campaign).filter(photo__withdrawn_at=None).exclude(photo__in=taken)
+    busy = existing.filter(kind__in=mixed_in).values("photo_id")
+    free = Prediction.objects.of(campaign).filter(photo__withdrawn_at=None).exclude(photo__in=busy)
     photos = CHANCE.sample(list(free.values_list("photo_id", flat=True)), min(missing, free.count()))
     names = dict(Hashtag.objects.values_list("name", "pk"))
-    made = 0
-    for some in _parts(photos, CHUNK // 4):
+    count = 0
+    for some in in_parts(photos, CHUNK // 4):
         near = _thought_of(campaign, some)
         questions = []
         for photo in some:
@@ -201,15 +204,17 @@ def _ask_controls(campaign: Campaign) -> int:
             if wrong:
                 kind, hashtag = Question.Kind.CONTROL, names[CHANCE.choice(wrong)]
                 questions.append(Question(campaign=campaign, photo_id=photo, hashtag_id=hashtag, kind=kind))
-        made += _create(campaign, questions)
-    return made
+        count += _create(campaign, questions)
+    return count
 
 
 def _thought_of(campaign: Campaign, photos: Iterable[int]) -> dict[int, set[str]]:
     """Photo → the hashtags that may fit it: candidates of any model, the author's own, known answers."""
     near: dict[int, set[str]] = {photo: set() for photo in photos}
-    said = Prediction.objects.filter(photo__in=near).values_list("photo_id", "hashtag__name", "candidates")
-    for photo, name, candidates in said:
+    predictions = Prediction.objects.filter(photo__in=near).values_list(
+        "photo_id", "hashtag__name", "candidates"
+    )
+    for photo, name, candidates in predictions:
         near[photo] |= {str(candidate[0]) for candidate in candidates} | ({name} if name else set())
     for photo, name in AuthorHashtag.objects.filter(photo__in=near).values_list("photo_id", "name"):
         near[photo].add(name)
@@ -222,42 +227,38 @@ def ask_known_answers(*, campaign: Campaign) -> int:
     """Known answers of any campaign. What this campaign suggests itself stays in its rates."""
     if not campaign.gold_share:
         return 0
-    asked = Question.objects.filter(
-        campaign=campaign, photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id")
-    )
-    known = GoldAnswer.objects.filter(~Exists(asked), photo__withdrawn_at=None)
+    existing = Question.objects.of_campaign(campaign).on_outer_pair()
+    new = GoldAnswer.objects.shown().filter(~Exists(existing))
     questions = [
         Question(campaign=campaign, photo_id=photo, hashtag_id=hashtag, kind=Question.Kind.GOLD)
-        for photo, hashtag in known.values_list("photo_id", "hashtag_id")
+        for photo, hashtag in new.values_list("photo_id", "hashtag_id")
     ]
-    return sum(_create(campaign, some) for some in _parts(questions, CHUNK))
+    return sum(_create(campaign, some) for some in in_parts(questions, CHUNK))
 
 
 # --- rows -------------------------------------------------------------------------------------
 
 
 def _create(campaign: Campaign, questions: list[Question]) -> int:
-    _count_votes(questions)
+    count_votes(questions)
     for question in questions:
         question.rank = CHANCE.random()
         question.needed = campaign.votes_per_photo
         settle(question, campaign)
     # Another kind may ask the same of the photo already: it stands.
-    before = Question.objects.filter(campaign=campaign).count()
+    before = Question.objects.of_campaign(campaign).count()
     Question.objects.bulk_create(questions, ignore_conflicts=True, batch_size=500)
     _mark_shared({question.photo_id for question in questions})
-    return Question.objects.filter(campaign=campaign).count() - before
+    return Question.objects.of_campaign(campaign).count() - before
 
 
 def _mark_shared(photos: set[int]) -> None:
-    twins = Question.objects.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
-    rows = Question.objects.filter(
-        Exists(twins.exclude(pk=OuterRef("pk"))), photo_id__in=photos, shared=False
-    )
+    twins = Question.objects.on_outer_pair().exclude(pk=OuterRef("pk"))
+    rows = Question.objects.filter(Exists(twins), photo_id__in=photos, shared=False)
     Question.objects.filter(pk__in=lock(rows)).update(shared=True)
 
 
 def drop_photo(*, photo: Photo, campaign: Campaign | None = None) -> None:
     """Nobody is asked about the photo any more, in one campaign or in any; votes given are kept."""
     questions = Question.objects.filter(photo=photo)
-    delete(questions.filter(campaign=campaign) if campaign else questions)
+    delete(questions.of_campaign(campaign) if campaign else questions)

@@ -16,24 +16,26 @@ from validation.models import Campaign
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
-# Not the model: the questions, their streams and every rate are about what one model suggested. Another model
-# is a rival, or a campaign of its own on the same photos.
+# Fields of Campaign, in the order of the form. Not the model: the questions, their streams and every rate are
+# about what one model suggested. Another model is a rival, or a campaign of its own on the same photos.
 RULES = (
-    "min_confidence",
     "votes_per_photo",
     "extra_votes",
+    "hashtags",
+    "min_confidence",
     "audit_share",
     "gold_share",
     "control_share",
     "silence_share",
     "would_post_share",
     "only_unseen",
+    "rivals",
     "audience",
     "language",
     "closes_at",
-    "is_public",
 )
-MANY = ("hashtags", "rivals")
+MANY = [rule for rule in RULES if Campaign._meta.get_field(rule).many_to_many]
+COLUMNS = [rule for rule in RULES if rule not in MANY]
 NEED_THE_JOB = frozenset(
     {"hashtags", "rivals", "min_confidence", "gold_share", "control_share", "silence_share"}
 )
@@ -48,10 +50,10 @@ def put_rules(campaign: Campaign, rules: dict[str, Any]) -> dict[str, Iterable[A
 
     Raises TypeError for what is not a rule.
     """
-    unknown = rules.keys() - {*RULES, *MANY}
+    unknown = rules.keys() - set(RULES)
     if unknown:
         raise TypeError(f"Not rules of a campaign: {', '.join(sorted(unknown))}")
-    for field in rules.keys() & set(RULES):
+    for field in rules.keys() & set(COLUMNS):
         setattr(campaign, field, rules[field])
     return {field: rules[field] for field in rules.keys() & set(MANY)}
 
@@ -63,7 +65,7 @@ def put_many(campaign: Campaign, many: dict[str, Iterable[Any]]) -> None:
 
 def rules_seen(campaign: Campaign) -> str:
     """A digest of the rules as they are: a page that sends it back has seen these."""
-    values: list[Any] = [campaign.name, *(str(getattr(campaign, field)) for field in RULES)]
+    values: list[Any] = [campaign.name, *(str(getattr(campaign, field)) for field in COLUMNS)]
     values += [sorted(getattr(campaign, field).values_list("pk", flat=True)) for field in MANY]
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
@@ -80,15 +82,15 @@ def change_rules(
     locked = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
     if rules_seen(locked) != seen:
         raise StaleRules(str(StaleRules.__doc__))
-    before = {field: getattr(locked, field) for field in RULES}
+    before = {field: getattr(locked, field) for field in COLUMNS}
     many_before = {field: set(getattr(locked, field).all()) for field in MANY}
     many = put_rules(locked, rules)
-    changed = [field for field in RULES if getattr(locked, field) != before[field]]
+    changed = [field for field in COLUMNS if getattr(locked, field) != before[field]]
     changed += [field for field in many if set(many[field]) != many_before[field]]
     if name != locked.name:
         locked.name = name
         changed.append("name")
-    locked.save(update_fields=["name", *RULES])
+    locked.save(update_fields=["name", *COLUMNS])
     put_many(locked, many)
     if {"votes_per_photo", "extra_votes"} & set(changed):
         settle_all(locked)

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from django import forms
 
 from validation.agreement.blame import PARTIES
+from validation.agreement.results import BINS
 from validation.models import Campaign
-
-if TYPE_CHECKING:
-    _CampaignModelForm = forms.ModelForm[Campaign]
-else:  # Django's own class takes no type argument
-    _CampaignModelForm = forms.ModelForm
 
 
 class ResultsFilter(forms.Form):
@@ -31,7 +25,7 @@ class ResultsFilter(forms.Form):
     hashtag = forms.CharField(max_length=50, required=False)
     said = forms.ChoiceField(choices=SAID, required=False, label="Most people said")
     scene = forms.CharField(max_length=100, required=False)
-    tenth = forms.IntegerField(min_value=0, max_value=9, required=False)
+    tenth = forms.IntegerField(min_value=0, max_value=BINS - 1, required=False)
     silent = forms.BooleanField(required=False)  # what the model thought of and did not suggest
     owed = forms.ChoiceField(choices=list(PARTIES.items()), required=False)  # to whom a disagreement is
     won = forms.ChoiceField(choices=[("ours", "ours"), ("theirs", "theirs")], required=False)

@@ -1,3 +1,5 @@
+"""The forms of a campaign and of its rules."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -5,11 +7,16 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
 
 from trainer.models import TrainedModel
 from trainer.registry import serving
+from validation.campaigns.rules import RULES
 from validation.forms.intake import ManyFilesField
 from validation.models import Campaign
+from validation.people.crowd import LEAST_RIGHT
+from validation.photos.store import WORDS
+from validation.templatetags.agreement_words import percent
 
 if TYPE_CHECKING:
     _CampaignModelForm = forms.ModelForm[Campaign]
@@ -49,7 +56,7 @@ class RulesForm(_CampaignModelForm):
     )
     gold_share = PercentField(
         label="Known answers, %",
-        help_text="Mixed in quietly; who gets fewer than 85 % of them right is paused.",
+        help_text=f"Mixed in unmarked. Who gets fewer than {percent(LEAST_RIGHT)} of them right is paused.",
     )
     control_share = PercentField(
         label="Wrong hashtags on purpose, %",
@@ -57,7 +64,7 @@ class RulesForm(_CampaignModelForm):
     )
     silence_share = PercentField(
         label="Silent suggestions, %",
-        help_text="What the model thought of but did not suggest: shows how rightly it keeps silent.",
+        help_text="What the model thought of but did not suggest: shows whether it is right to stay silent.",
     )
     would_post_share = PercentField(
         label="Asked whether they would post it, %", help_text="After the vote, and apart from it."
@@ -65,23 +72,7 @@ class RulesForm(_CampaignModelForm):
 
     class Meta:
         model = Campaign
-        fields = [
-            "name",
-            "votes_per_photo",
-            "extra_votes",
-            "hashtags",
-            "min_confidence",
-            "audit_share",
-            "gold_share",
-            "control_share",
-            "silence_share",
-            "would_post_share",
-            "only_unseen",
-            "rivals",
-            "audience",
-            "language",
-            "closes_at",
-        ]
+        fields = ["name", *RULES]
         labels = {
             "extra_votes": "More votes where people disagree",
             "hashtags": "Hashtags asked about",
@@ -92,7 +83,7 @@ class RulesForm(_CampaignModelForm):
         }
         help_texts = {
             "votes_per_photo": "People who answer about each photo. More photos tell more than more votes.",
-            "extra_votes": "One at a time on a tie or a margin of one, at most so many.",
+            "extra_votes": "One at a time on a tie or a margin of one, up to this number.",
             "hashtags": "None chosen: all.",
             "only_unseen": "Nobody is asked about a photo they saw in another campaign. Off: they "
             "may be, about another hashtag. For a small crowd.",
@@ -144,12 +135,18 @@ class RulesForm(_CampaignModelForm):
         return cleaned
 
     def rules(self) -> dict[str, Any]:
-        """What create_campaign and change_rules take beside the name; what was left blank stays as it is."""
-        said = {field: self.cleaned_data[field] for field in RulesForm.Meta.fields if field != "name"}
-        may_be_blank = ("language", "closes_at", "hashtags", "rivals")
+        """What create_campaign and change_rules take besides the name. A rule that was left blank stays as it
+        is, unless blank has a meaning of its own.
+        """
+        values = {rule: self.cleaned_data[rule] for rule in RULES}
         return {
-            field: value for field, value in said.items() if field in may_be_blank or value not in ("", None)
+            rule: value for rule, value in values.items() if value not in ("", None) or _may_be_blank(rule)
         }
+
+
+def _may_be_blank(rule: str) -> bool:
+    field = Campaign._meta.get_field(rule)
+    return isinstance(field, models.Field) and field.blank
 
 
 class CampaignForm(RulesForm):
@@ -161,7 +158,7 @@ class CampaignForm(RulesForm):
         help_text="Its votes count here too: another model can be scored at once on answers already given.",
     )
     uploads = ManyFilesField(
-        required=False, label="Photos", help_text="JPEG, PNG, WebP or HEIC, up to 100 files at once."
+        required=False, label="Photos", help_text=f"{WORDS}, up to {AT_ONCE} files at once."
     )
     licence = forms.CharField(max_length=100, required=False, help_text="For example CC BY 4.0")
     licence_url = forms.URLField(

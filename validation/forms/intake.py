@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 from django import forms
@@ -14,11 +14,6 @@ from validation.models import Campaign, Photo
 from validation.photos.intake import is_junk
 from validation.photos.intake_sources import allowed_folder
 from validation.photos.store import WORDS
-
-if TYPE_CHECKING:
-    _CampaignModelForm = forms.ModelForm[Campaign]
-else:  # Django's own class takes no type argument
-    _CampaignModelForm = forms.ModelForm
 
 
 class ManyFilesInput(forms.ClearableFileInput):

@@ -1,15 +1,12 @@
+"""The forms of the voters' pages, and the one that marks a gold answer."""
+
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 
-from validation.models import Campaign, Vote
-
-if TYPE_CHECKING:
-    _CampaignModelForm = forms.ModelForm[Campaign]
-else:  # Django's own class takes no type argument
-    _CampaignModelForm = forms.ModelForm
+from validation.models import Answer, Vote
 
 LARGEST = 2**63 - 1  # number that a database takes
 LONGEST = 3600.0  # seconds; whoever left the page open was not looking
@@ -25,7 +22,7 @@ class VoteForm(forms.Form):
 
     photo = forms.IntegerField(min_value=1, max_value=LARGEST)
     hashtag = forms.IntegerField(min_value=1, max_value=LARGEST)
-    answer = forms.ChoiceField(choices=Vote.Answer.choices)
+    answer = forms.ChoiceField(choices=Answer.choices)
     request_id = forms.UUIDField()
     seconds = forms.FloatField(required=False, min_value=0)
 

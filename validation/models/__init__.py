@@ -1,13 +1,15 @@
 """New photos, what models predict on them, what people are asked, and what they say."""
 
+from validation.models.answers import Answer
 from validation.models.campaigns import Campaign
 from validation.models.people import Guest, Participation, Standing
 from validation.models.photos import AuthorHashtag, Correction, Intake, IntakeFile, Photo
 from validation.models.predictions import Prediction, PredictionQuerySet
-from validation.models.questions import GoldAnswer, Question, QuestionLease
+from validation.models.questions import GoldAnswer, Question, QuestionLease, QuestionQuerySet
 from validation.models.votes import TakenBack, Vote, VoteQuerySet
 
 __all__ = [
+    "Answer",
     "AuthorHashtag",
     "Campaign",
     "Correction",
@@ -21,6 +23,7 @@ __all__ = [
     "PredictionQuerySet",
     "Question",
     "QuestionLease",
+    "QuestionQuerySet",
     "Standing",
     "TakenBack",
     "Vote",

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from simple_history.models import HistoricalRecords
 
+from validation.models.answers import AnswerCounts
 from validation.models.campaigns import Campaign
 
 
@@ -24,22 +25,18 @@ class Guest(models.Model):
         return f"Guest {self.pk}"
 
 
-class Participation(models.Model):
+class Participation(AnswerCounts):
     """One person in one campaign, counted vote by vote: pages need not count a million votes."""
 
     person = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="participations")
     campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="participations")
-    fits = models.PositiveIntegerField(default=0)
-    does_not_fit = models.PositiveIntegerField(default=0)
-    skips = models.PositiveIntegerField(default=0)
     fast = models.PositiveIntegerField(default=0)  # answers faster than anybody can look
     gold = models.PositiveIntegerField(default=0)  # known answers given, skips apart
     gold_right = models.PositiveIntegerField(default=0)
     control = models.PositiveIntegerField(default=0)  # wrong hashtags shown on purpose, skips apart
     control_fits = models.PositiveIntegerField(default=0)
-    front = models.FloatField(
-        default=0.0
-    )  # rank below which nothing was open for this person, when last seen
+    # Rank below which nothing was open for this person, when last seen.
+    front = models.FloatField(default=0.0)
     last_at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -50,10 +47,6 @@ class Participation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.person_id} in {self.campaign_id}"
-
-    @property
-    def answers(self) -> int:
-        return self.fits + self.does_not_fit
 
 
 class Standing(models.Model):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Self
 
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
@@ -10,14 +10,12 @@ from django.db.models import Exists, OuterRef, Q
 from mapping.models import Hashtag, SceneClass
 from trainer.models import TrainedModel
 from validation.models.campaigns import Campaign
+from validation.models.pairs import PairQuerySet
 from validation.models.photos import Photo
 
-if TYPE_CHECKING:
-    pass
 
-
-class PredictionQuerySet(models.QuerySet["Prediction"]):
-    def of(self, campaign: Campaign) -> PredictionQuerySet:
+class PredictionQuerySet(PairQuerySet["Prediction"]):
+    def of(self, campaign: Campaign) -> Self:
         """What the campaign's model says about the campaign's photos."""
         # Past the table of photos, which tells nothing here: half the time with 100,000.
         inside = Campaign.photos.through.objects.filter(
@@ -25,13 +23,13 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
         )
         return self.filter(Exists(inside), model_id=campaign.model_id)
 
-    def of_any_campaign(self) -> PredictionQuerySet:
-        asked = Campaign.photos.through.objects.filter(
+    def of_any_campaign(self) -> Self:
+        inside = Campaign.photos.through.objects.filter(
             photo_id=OuterRef("photo_id"), campaign__model_id=OuterRef("model_id")
         )
-        return self.filter(Exists(asked))
+        return self.filter(Exists(inside))
 
-    def suggested(self) -> PredictionQuerySet:
+    def suggested(self) -> Self:
         return self.filter(hashtag__isnull=False)
 
 

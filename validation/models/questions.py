@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, Q
+from django.utils import timezone
 
 from mapping.models import Hashtag
+from validation.models.answers import JUDGED, AnswerCounts
 from validation.models.campaigns import Campaign
+from validation.models.pairs import PairQuerySet
 from validation.models.photos import Photo
+
+
+class GoldAnswerQuerySet(PairQuerySet["GoldAnswer"]):
+    def shown(self) -> Self:
+        """Without those on photos that were withdrawn."""
+        return self.filter(photo__withdrawn_at=None)
 
 
 class GoldAnswer(models.Model):
@@ -21,6 +32,8 @@ class GoldAnswer(models.Model):
     set_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
     set_at = models.DateTimeField(auto_now_add=True)
 
+    objects = GoldAnswerQuerySet.as_manager()
+
     class Meta:
         ordering = ["pk"]
         constraints = [models.UniqueConstraint(fields=["photo", "hashtag"], name="one_gold_answer")]
@@ -29,7 +42,45 @@ class GoldAnswer(models.Model):
         return f"{self.photo_id}: {self.hashtag} {'fits' if self.fits else 'does not fit'}"
 
 
-class Question(models.Model):
+class QuestionQuerySet(PairQuerySet["Question"]):
+    def of_campaign(self, campaign: Campaign) -> Self:
+        return self.filter(campaign_id=campaign.pk)
+
+    def suggestions(self) -> Self:
+        return self.filter(kind=Question.Kind.SUGGESTION)
+
+    def controls(self) -> Self:
+        return self.filter(kind=Question.Kind.CONTROL)
+
+    def gold(self) -> Self:
+        return self.filter(kind=Question.Kind.GOLD)
+
+    def silent(self) -> Self:
+        return self.filter(kind=Question.Kind.SILENCE)
+
+    def open_(self) -> Self:
+        return self.filter(is_done=False)
+
+    def judged(self) -> Self:
+        return self.filter(JUDGED)
+
+    def unjudged(self) -> Self:
+        return self.filter(~JUDGED)
+
+    def with_gold_answer(self) -> Self:
+        """Of kind gold, and suggestions whose answer is known."""
+        return self.filter(has_gold_answer())
+
+    def without_gold_answer(self) -> Self:
+        return self.filter(~has_gold_answer())
+
+
+def has_gold_answer() -> Exists:
+    """Condition on questions: the answer is known."""
+    return Exists(GoldAnswer.objects.on_outer_pair())
+
+
+class Question(AnswerCounts):
     """A photo and a hashtag that a campaign asks about, with how the votes on the two stand.
 
     The counts are of all votes on this photo and hashtag that count, whichever campaign they were given in.
@@ -61,11 +112,10 @@ class Question(models.Model):
     shared = models.BooleanField(default=False)
     rank = models.FloatField()  # uniform on [0, 1), drawn once
     needed = models.PositiveIntegerField()  # answers; more where people disagree
-    fits = models.PositiveIntegerField(default=0)
-    does_not_fit = models.PositiveIntegerField(default=0)
-    skips = models.PositiveIntegerField(default=0)
     is_done = models.BooleanField(default=False)  # as many answers as needed
     answered_at = models.DateTimeField(null=True, blank=True)  # the first answer
+
+    objects = QuestionQuerySet.as_manager()
 
     class Meta:
         ordering = ["pk"]
@@ -87,9 +137,13 @@ class Question(models.Model):
     def __str__(self) -> str:
         return f"{self.photo_id}: {self.hashtag_id} ({self.kind})"
 
-    @property
-    def answers(self) -> int:
-        return self.fits + self.does_not_fit
+
+class QuestionLeaseQuerySet(models.QuerySet["QuestionLease"]):
+    def live(self) -> Self:
+        return self.filter(expires_at__gt=timezone.now())
+
+    def ended(self) -> Self:
+        return self.filter(expires_at__lte=timezone.now())
 
 
 class QuestionLease(models.Model):
@@ -99,6 +153,8 @@ class QuestionLease(models.Model):
     person = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="question_leases")
     given_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
+
+    objects = QuestionLeaseQuerySet.as_manager()
 
     class Meta:
         ordering = ["pk"]

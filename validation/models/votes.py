@@ -1,43 +1,42 @@
-"""What people said, and who they are to us: votes, guests, how well each looks, corrections."""
+"""People's answers."""
 
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, Q
 
 from mapping.models import Hashtag
+from validation.models.answers import JUDGEMENTS, WITH_REASON, Answer
 from validation.models.campaigns import Campaign
+from validation.models.pairs import PairQuerySet
 from validation.models.photos import Photo
 
 if TYPE_CHECKING:
-    from validation.models.predictions import Prediction
+    from validation.models.predictions import PredictionQuerySet
 
 
-class VoteQuerySet(models.QuerySet["Vote"]):
-    def about(self, predictions: QuerySet[Prediction]) -> VoteQuerySet:
+class VoteQuerySet(PairQuerySet["Vote"]):
+    def about(self, predictions: PredictionQuerySet) -> Self:
         """The votes on these photos and hashtags, whichever model they were asked with."""
-        same = predictions.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
-        return self.filter(Exists(same))
+        return self.filter(Exists(predictions.on_outer_pair()))
 
-    def answered(self) -> VoteQuerySet:
-        return self.exclude(answer=Vote.Answer.SKIP)
+    def judgements(self) -> Self:
+        """Without skips."""
+        return self.filter(answer__in=JUDGEMENTS)
 
-    def counting(self) -> VoteQuerySet:
+    def counting(self) -> Self:
         """Without those that were set aside with the person who gave them."""
         return self.filter(set_aside=False)
 
 
 class Vote(models.Model):
     """One person's answer to: does this hashtag fit this photo? It is not about any model."""
-
-    class Answer(models.TextChoices):
-        FITS = "fits", "fits"
-        DOES_NOT_FIT = "does_not_fit", "does not fit"
-        SKIP = "skip", "skip"
 
     class Reason(models.TextChoices):
         NONE = "", "no reason given"
@@ -67,7 +66,8 @@ class Vote(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["photo", "hashtag", "person"], name="one_vote_per_person"),
             models.CheckConstraint(
-                name="reason_of_a_disagreement", condition=Q(reason="") | Q(answer="does_not_fit")
+                name="reason_of_a_disagreement",
+                condition=reduce(or_, (Q(answer=answer.value) for answer in WITH_REASON), Q(reason="")),
             ),
         ]
         indexes = [

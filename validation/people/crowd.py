@@ -1,7 +1,7 @@
-"""The people who vote: how well each looks, who is paused, whose votes are set aside, and by whom.
+"""The people who vote: how carefully each looks, who is paused, and whose votes are set aside.
 
-Nothing here deletes a vote: what is set aside is brought back by the press of a button, and the history of
-every standing says who decided what, when and why.
+Nothing here deletes a vote. Votes that were set aside can be brought back, and the history of each standing
+records who decided what, when and why.
 """
 
 from __future__ import annotations
@@ -15,26 +15,27 @@ from django.db.models import Sum
 
 from validation.campaigns.counts import recount
 from validation.models import Campaign, Participation, Standing, Vote
+from validation.templatetags.agreement_words import percent
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
 LEAST_RIGHT = 0.85  # of the known answers
-# Known answers before anybody is paused: with two wrong of fourteen one stays, so that somebody who is right
-# 95 times in 100 is paused by bad luck 3 times in 100 at that point.
+# Known answers before anybody is paused. With this number and LEAST_RIGHT a person who is right 95 times in
+# 100 is paused by bad luck 3 times in 100 (decision 0014).
 ENOUGH_GOLD = 14
-ENOUGH_ANSWERS = 20  # before anybody is called fast
+ENOUGH_ANSWERS = 20  # before anybody is flagged as fast
 MOST_FAST = 0.3
 ENOUGH_CONTROLS = 5
-MOST_CONTROL_FITS = 0.6  # wrong hashtags on purpose that somebody finds fitting
+MOST_CONTROL_FITS = 0.6  # share of controls that a person may find fitting
 ENOUGH_FOR_ALWAYS = 50
 ALWAYS = 0.98
-CARELESS = "fewer than 85 % of the known answers right"
+CARELESS = f"fewer than {percent(LEAST_RIGHT)} of the known answers right"
 
 
 @dataclass(frozen=True)
 class PersonRow:
-    """One person in one campaign, and how they stand everywhere."""
+    """One person in one campaign, with their standing, which holds everywhere."""
 
     person_id: int
     name: str
@@ -75,7 +76,7 @@ class PersonRow:
 
     @property
     def says_always_yes(self) -> bool:
-        """To wrong hashtags, too; or, where none were shown, to nearly everything."""
+        """Says yes to wrong hashtags, too; or, if none were shown, to nearly everything."""
         if self.control >= ENOUGH_CONTROLS:
             return self.control_fits / self.control > MOST_CONTROL_FITS
         return self.answers >= ENOUGH_FOR_ALWAYS and self.fits / self.answers > ALWAYS
@@ -86,9 +87,9 @@ class PersonRow:
 
 
 def people(campaign: Campaign) -> list[PersonRow]:
-    """Everybody who answered in the campaign, who needs a look first, then by number of answers."""
+    """Everybody who answered in the campaign: first those who need a look, then by number of answers."""
     rows = Participation.objects.filter(campaign=campaign).select_related("person__standing", "person__guest")
-    found = [
+    table = [
         PersonRow(
             row.person_id,
             row.person.get_username(),
@@ -105,7 +106,7 @@ def people(campaign: Campaign) -> list[PersonRow]:
         )
         for row in rows
     ]
-    return sorted(found, key=lambda one: (not _needs_a_look(one), -one.answers, one.person_id))
+    return sorted(table, key=lambda one: (not _needs_a_look(one), -one.answers, one.person_id))
 
 
 def _needs_a_look(row: PersonRow) -> bool:
@@ -120,22 +121,22 @@ def is_paused(person: AbstractBaseUser) -> bool:
 
 
 def hold(person: AbstractBaseUser) -> None:
-    """Until the transaction ends, this person's votes and what is decided about them wait for each other.
+    """Lock the person until the transaction ends, so that votes and decisions about them do not overlap.
 
-    To be called before questions are locked. Rows that refer to the person do not wait.
+    Call it before questions are locked. Rows that refer to the person do not wait.
     """
     rows = get_user_model().objects.select_for_update(of=("self",), no_key=True)
     rows.get(pk=person.pk)
 
 
 def pause_if_careless(person: AbstractBaseUser) -> bool:
-    """Pause somebody who is wrong too often about known answers, in all campaigns together, unless an admin
-    trusts them. True if they are paused now.
+    """Pause a person who gets too many known answers wrong, over all campaigns, unless an admin trusts them.
+    True if that paused them.
     """
-    known = Participation.objects.filter(person_id=person.pk).aggregate(
+    totals = Participation.objects.filter(person_id=person.pk).aggregate(
         n=Sum("gold"), right=Sum("gold_right")
     )
-    if not known["n"] or known["n"] < ENOUGH_GOLD or known["right"] / known["n"] >= LEAST_RIGHT:
+    if not totals["n"] or totals["n"] < ENOUGH_GOLD or totals["right"] / totals["n"] >= LEAST_RIGHT:
         return False
     if Standing.objects.filter(person_id=person.pk, is_trusted=True).exists():
         return False
@@ -143,7 +144,7 @@ def pause_if_careless(person: AbstractBaseUser) -> bool:
 
 
 def pause(*, person: AbstractBaseUser, by: AbstractBaseUser, reason: str = "") -> bool:
-    """Ask the person nothing more. False if they are paused already."""
+    """Ask the person no more questions. False if they are paused already."""
     return _change(person, by=by, reason=reason or "paused by hand", is_paused=True, is_trusted=False)
 
 
@@ -158,7 +159,7 @@ def unpause(*, person: AbstractBaseUser, by: AbstractBaseUser) -> bool:
 
 @transaction.atomic
 def set_aside(*, person: AbstractBaseUser, by: AbstractBaseUser, reason: str = "") -> bool:
-    """Pause the person and let none of their votes count, in any campaign. False if it is so already."""
+    """Pause the person and stop counting their votes, in all campaigns. False if that was done already."""
     if not _change(person, by=by, reason=reason or "set aside by hand", is_paused=True, is_set_aside=True):
         return False
     _count_votes_of(person, set_aside=True)
@@ -167,7 +168,7 @@ def set_aside(*, person: AbstractBaseUser, by: AbstractBaseUser, reason: str = "
 
 @transaction.atomic
 def bring_back(*, person: AbstractBaseUser, by: AbstractBaseUser) -> bool:
-    """Let votes that were set aside count again; the person stays paused. False if none were."""
+    """Count votes again that were set aside; the person stays paused. False if none were."""
     if not Standing.objects.filter(person_id=person.pk, is_set_aside=True).exists():
         return False
     if not _change(person, by=by, reason="votes brought back", is_set_aside=False):

@@ -1,4 +1,4 @@
-"""Voting without an account: a signed link to one campaign makes a guest, who can do nothing else."""
+"""Voting without an account: a signed link to one campaign creates a guest, who can only vote there."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from rest_framework.throttling import SimpleRateThrottle
 from validation.models import Campaign, Guest, Vote
 
 SALT = "validation.guests"
-AT_ONCE = 100  # deleted while somebody waits
+AT_ONCE = 100  # guests deleted in one request
 
 
 class NewGuests(SimpleRateThrottle):
-    """How many guests one address may become: a classroom behind one address, not a robot."""
+    """How many guests one address may create: enough for a classroom, too few for a robot."""
 
     scope = "new_guests"
 
@@ -35,7 +35,7 @@ class NewGuests(SimpleRateThrottle):
 
 
 class GuestVotes(SimpleRateThrottle):
-    """How fast one guest may vote: faster than anybody can look, slower than a script would like."""
+    """How fast one guest may vote: faster than a person can look, slower than a script would like."""
 
     scope = "guest_votes"
 
@@ -44,12 +44,12 @@ class GuestVotes(SimpleRateThrottle):
 
 
 def token(campaign: Campaign) -> str:
-    """The same each time: a link that was given away is the one the page still shows."""
+    """Always the same, so that the page keeps showing the link that was given away."""
     return signing.Signer(salt=SALT).sign_object([campaign.pk, campaign.link_version])
 
 
 def link(request: HttpRequest, campaign: Campaign) -> str:
-    """The address to give away; blank where only members may vote."""
+    """The address to give away; empty if only members may vote."""
     if campaign.audience != Campaign.Audience.LINK:
         return ""
     return request.build_absolute_uri(reverse("validation:join", args=[token(campaign)]))
@@ -61,7 +61,7 @@ def qr_code(link: str) -> str:
 
 
 def campaign_of(token: str) -> Campaign | None:
-    """The campaign a link leads to; None if it is made up, was renewed, or members only may vote now."""
+    """The campaign of a link; None if the link is forged or was renewed, or if only members may vote now."""
     try:
         pk, version = signing.Signer(salt=SALT).unsign_object(token)
     except (signing.BadSignature, ValueError, TypeError):
@@ -76,7 +76,7 @@ def is_guest(user: Any) -> bool:
 
 @transaction.atomic
 def make_guest(*, campaign: Campaign) -> User:
-    """A user without password, role or name, for whom this campaign is the whole site."""
+    """A user without password, role or name, who sees nothing of the site but this campaign."""
     _forget_who_never_voted()
     user = get_user_model().objects.create_user(username=f"guest-{uuid4().hex[:12]}", password=None)
     Guest.objects.create(user=user, campaign=campaign, link_version=campaign.link_version)
@@ -84,12 +84,12 @@ def make_guest(*, campaign: Campaign) -> User:
 
 
 def _forget_who_never_voted() -> None:
-    """Guests without a vote whose session has ended: nobody can be them any more. Votes keep their guest."""
-    gone = Guest.objects.filter(
+    """Delete guests without a vote whose session has ended: nobody can use them any more."""
+    guests = Guest.objects.filter(
         ~Exists(Vote.objects.filter(person_id=OuterRef("user_id"))),
         created_at__lt=timezone.now() - timedelta(seconds=settings.SESSION_COOKIE_AGE),
         user__password__startswith=UNUSABLE_PASSWORD_PREFIX,
         user__groups=None,
     )
-    chosen = list(gone.values_list("user_id", flat=True)[:AT_ONCE])
-    get_user_model().objects.filter(pk__in=chosen).delete()
+    user_pks = list(guests.values_list("user_id", flat=True)[:AT_ONCE])
+    get_user_model().objects.filter(pk__in=user_pks).delete()

@@ -72,21 +72,21 @@ def make_photo_set(*, name: str, by: AbstractBaseUser) -> tuple[PhotoSet, list[P
     Returns also the photos that are left out, because their file is gone. Raises NameTaken, and ValueError
     without such photos.
     """
-    chosen = list(trainable())
-    if not chosen:
+    rows = list(trainable())
+    if not rows:
         raise ValueError("No correction says which scene class a photo is of.")
     folder = _folder() / uuid4().hex
     try:
-        gone = [row.photo for row in chosen if not _copy(row, folder)]
-        if len(gone) == len(chosen):
+        missing = [row.photo for row in rows if not _copy(row, folder)]
+        if len(missing) == len(rows):
             raise ValueError("The files of all corrected photos are gone from the storage.")
-        made = register_folder(name=name, folder=folder, by=by)
+        photo_set = register_folder(name=name, folder=folder, by=by)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    for photo in Photo.objects.filter(correction__in=chosen, withdrawn_at__isnull=False):
+    for photo in Photo.objects.filter(correction__in=rows, withdrawn_at__isnull=False):
         delete_copies(photo)  # withdrawn while it was copied
-    return made, gone
+    return photo_set, missing
 
 
 def _copy(row: Correction, folder: Path) -> bool:

@@ -73,7 +73,7 @@ def start(
     files = [file for file in uploads if not is_junk(file.name or "")]
     if bool(files) + bool(archive) + bool(folder) != 1:
         raise ValueError("Choose files, or an archive, or a folder: one of them.")
-    said = read_table(table) if table else {}
+    table_terms = read_table(table) if table else {}
     intake = Intake(
         name=name,
         kind=Intake.Kind.UPLOAD if files else Intake.Kind.ARCHIVE if archive else Intake.Kind.FOLDER,
@@ -87,7 +87,7 @@ def start(
     try:
         with transaction.atomic():
             _save_once(intake)
-            _store(intake, files, archive, table, said)
+            _store(intake, files, archive, table, table_terms)
             title = f"Take in “{name}”"
             intake.job = jobs.enqueue(kind=INTAKE, title=title, by=by, url=intake.get_absolute_url())
             intake.save(update_fields=["path", "job"])
@@ -118,7 +118,7 @@ def _store(
     files: list[UploadedFile[Any]],
     archive: UploadedFile[Any] | None,
     table: UploadedFile[Any] | None,
-    said: Terms,
+    table_terms: Terms,
 ) -> None:
     if archive:
         intake.path = default_storage.save(f"{_place(intake)}/archive.zip", archive)
@@ -129,7 +129,7 @@ def _store(
     for number, file in enumerate(files):
         stored = default_storage.save(f"{_place(intake)}/{number}", file)
         rows.append((file.name or f"file {number + 1}", {"stored": stored}))
-    _list_files(intake, rows, said)
+    _list_files(intake, rows, table_terms)
 
 
 def _place(intake: Intake) -> str:
@@ -199,8 +199,8 @@ def take_all_in(lease: Lease) -> None:
 
 def _tell_campaign(intake: Intake) -> None:
     if intake.campaign:
-        chosen = Photo.objects.shown().filter(intake_files__in=_for_campaign(intake))
-        acts.add_photos(campaign=intake.campaign, photos=chosen.distinct(), by=intake.created_by)
+        photos = Photo.objects.shown().filter(intake_files__in=_for_campaign(intake))
+        acts.add_photos(campaign=intake.campaign, photos=photos.distinct(), by=intake.created_by)
 
 
 def _take_one(lease: Lease, intake: Intake, file: IntakeFile, source: Source, known: Known) -> None:
@@ -254,22 +254,22 @@ def _for_campaign(intake: Intake) -> Any:
 
 
 def _list_files(
-    intake: Intake, found: Iterable[Found], said: Terms, beat: Callable[[], None] = lambda: None
+    intake: Intake, files: Iterable[Found], table_terms: Terms, beat: Callable[[], None] = lambda: None
 ) -> None:
     """A row for each file, those of the table that are missing among them: all of them or none."""
     rows: list[IntakeFile] = []
     taken, copies, used = set[str](), Counter[str](), set[str]()
-    for name, terms in found:
+    for name, terms in files:
         beat()
         if is_junk(name):
             continue
         if len(rows) >= MOST_FILES:
             raise JobError(f"More than {MOST_FILES:,} files.", "Take them in in several parts.")
-        key = name if name in said else PurePosixPath(name).name
+        key = name if name in table_terms else PurePosixPath(name).name
         used.add(key)
-        own = said.get(key, {})
+        own = table_terms.get(key, {})
         rows.append(IntakeFile(intake=intake, name=_unique(name, taken, copies), terms=own | terms))
-    for name in (name for name in said if rows and name not in used):
+    for name in (name for name in table_terms if rows and name not in used):
         missing = _unique(name, taken, copies)
         rows.append(IntakeFile(intake=intake, name=missing, state=State.REFUSED, reason=MISSING))
     IntakeFile.objects.bulk_create(rows, batch_size=1000, ignore_conflicts=True)

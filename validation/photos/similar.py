@@ -37,17 +37,17 @@ class Known:
         """
         self._read_up_to(before)
         wanted = np.array([phash], np.int64).view(np.uint64)
-        best, found = NEAR + 1, None
+        best, nearest_pk = NEAR + 1, None
         earlier = int(np.searchsorted(self.ids, before))
         if earlier:
             distances = np.bitwise_count(self.hashes[:earlier] ^ wanted)
             at = int(distances.argmin())
-            best, found = int(distances[at]), int(self.ids[at])
+            best, nearest_pk = int(distances[at]), int(self.ids[at])
         for pk, other in self.fresh:
             distance = ((other ^ phash) & (2**64 - 1)).bit_count()
             if pk < before and distance < best:
-                best, found = distance, pk
-        return found if best <= NEAR else None
+                best, nearest_pk = distance, pk
+        return nearest_pk if best <= NEAR else None
 
     def _read_up_to(self, before: int) -> None:
         newest = self.fresh[-1][0] if self.fresh else int(self.ids[-1]) if len(self.ids) else 0

@@ -9,17 +9,21 @@ import logging
 from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING
 
-import numpy as np
-import pi_heif
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image
 
-from trainer.engine.preprocess import upright
-from trainer.engine.scans import too_many_scans
+from trainer.engine.opening import (
+    UPLOADS,
+    TooManyPixelsError,
+    TooManyScansError,
+    UnknownFormatError,
+    UnreadablePhotoError,
+    open_within,
+)
 from validation.campaigns.questions import drop_photo
 from validation.models import Photo
 from validation.photos import corrections
@@ -28,8 +32,6 @@ from validation.photos.similar import perceptual_hash
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
-pi_heif.register_heif_opener(thumbnails=False)
-FORMATS = ("JPEG", "PNG", "WEBP", "HEIF")
 WORDS = "JPEG, PNG, WebP or HEIC"
 LONGEST_SIDE = 1280  # pixels: a laptop shows no more, and the networks look at far less
 SMALL_SIDE = 640  # pixels: for a phone
@@ -61,10 +63,10 @@ def receive(*, file: IO[bytes], name: str, by: AbstractBaseUser | None, **terms:
     name = name.replace("\\", "/").rsplit("/", 1)[-1].replace("\x00", "")[:200] or "photo"
     raw = _read_bounded(file, name)
     sha256 = hashlib.sha256(raw).hexdigest()
-    known = Photo.objects.filter(sha256=sha256).first()
-    if known is not None:
-        _refuse_withdrawn(known, name)
-        return _with_terms(known, terms), False
+    earlier = Photo.objects.filter(sha256=sha256).first()
+    if earlier is not None:
+        _refuse_withdrawn(earlier, name)
+        return _with_terms(earlier, terms), False
     picture = _decode(raw, name)
     photo = Photo(
         sha256=sha256,
@@ -89,60 +91,15 @@ def _read_bounded(file: IO[bytes], name: str) -> bytes:
 
 
 def _decode(raw: bytes, name: str) -> Image.Image:
+    box = (LONGEST_SIDE, LONGEST_SIDE)
     try:
-        opened = Image.open(io.BytesIO(raw), formats=FORMATS)
-    except UnidentifiedImageError:
+        return open_within(raw, box, formats=UPLOADS, max_pixels=settings.MAX_PHOTO_PIXELS)
+    except UnknownFormatError:
         raise PhotoRefused(name, f"not a {WORDS} photo") from None
-    except Exception as error:  # Pillow's parsers raise nearly anything on hostile headers
-        raise PhotoRefused(name, f"its header is broken ({error})") from error
-    # Only the header has been read so far; decoding is what takes memory.
-    if opened.width * opened.height > settings.MAX_PHOTO_PIXELS:
-        limit = f"{settings.MAX_PHOTO_PIXELS / 1e6:.0f} megapixels"
-        raise PhotoRefused(name, f"{opened.width} × {opened.height} pixels are more than {limit}")
-    if opened.format in ("JPEG", "MPO") and (reason := too_many_scans(raw)):
-        raise PhotoRefused(name, reason)
-    try:
-        opened.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))  # lets the JPEG decoder skip detail not kept anyway
-        opened.load()
-        picture = _scalable(opened)
-        picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))  # first: turning it copies every pixel
-        return _plain_rgb(upright(picture))
-    except Exception as error:
+    except (TooManyPixelsError, TooManyScansError) as error:
+        raise PhotoRefused(name, str(error)) from None
+    except UnreadablePhotoError as error:
         raise PhotoRefused(name, f"it cannot be decoded ({error})") from error
-
-
-def _scalable(picture: Image.Image) -> Image.Image:
-    """Tones that can be averaged: Pillow scales a palette by leaving pixels out, and takes each of the 65,536
-    greys of a 16-bit photo beyond the 255th for white.
-    """
-    if picture.mode.startswith("I;16"):
-        grey = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-        grey.info = picture.info
-        return grey
-    if picture.mode in ("1", "P", "PA"):
-        return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
-    return picture
-
-
-def _plain_rgb(picture: Image.Image) -> Image.Image:
-    """Pixels only: colours as sRGB, transparency on white, no EXIF, XMP, profile or comment."""
-    profile = picture.info.get("icc_profile")
-    if profile and picture.mode in ("RGB", "CMYK"):
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            converted = ImageCms.profileToProfile(
-                picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
-            )
-            picture = converted or picture
-        except (ImageCms.PyCMSError, OSError):
-            pass  # a broken profile: the colours as they are
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        ground = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(ground, picture)
-    plain = picture.convert("RGB")
-    plain.info = {}
-    return plain
 
 
 def _store(photo: Photo, picture: Image.Image) -> Photo:

@@ -1,4 +1,4 @@
-"""What people say, for those who run the site: the dashboard, the photos behind its bars, what to mend."""
+"""What the votes say, for admins and viewers: the dashboard, the photos behind its bars, what to mend."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from validation.agreement.blame import PARTIES, blame, owed_to, scenes
 from validation.forms.agreement import ResultsFilter
 from validation.models import Campaign, Question
 from validation.photos import corrections
+from validation.statistics.rate import FEW
+from validation.statistics.yes_saying import ENOUGH, ENOUGH_PHOTOS
 
 PAGE = 48  # photos
 THESIS = {"overall": 0.86, "class_weighted": 0.83}  # its chapter 7: other photos, other people
@@ -26,21 +28,24 @@ THESIS = {"overall": 0.86, "class_weighted": 0.83}  # its chapter 7: other photo
 def agreement(request: HttpRequest) -> HttpResponse:
     form = ResultsFilter(request.GET)
     form.is_valid()
-    chosen = form.cleaned_data.get("campaign")
-    summary = results.summarise(chosen)
+    campaign = form.cleaned_data.get("campaign")
+    summary = results.summarise(campaign)
     context = {
         "form": form,
-        "campaign": chosen,
+        "campaign": campaign,
         "summary": summary,
         "has_campaigns": Campaign.objects.exists(),
         "thesis": THESIS,
         "over_time": _over_time(summary),
+        "few": FEW,
+        "enough_answers": ENOUGH,
+        "enough_photos": ENOUGH_PHOTOS,
     }
     return render(request, "validation/agreement.html", context)
 
 
 def _over_time(summary: results.Summary) -> Chart | None:
-    """The running share of fitting suggestions by day, with all that came before them: how it settled."""
+    """How the share of fitting suggestions settled: the running mean by day, earlier answers included."""
     before = summary.earlier
     points, fitting, n = [], before.value * before.n if before else 0.0, before.n if before else 0
     for number, day in enumerate(summary.days, start=1):
@@ -62,7 +67,7 @@ def votes(request: HttpRequest) -> HttpResponse:
     """The photos and votes behind a bar of the agreement page."""
     form = ResultsFilter(request.GET)
     form.is_valid()
-    chosen: dict[str, Any] = {
+    filters: dict[str, Any] = {
         field: form.cleaned_data.get(field) or "" for field in ("hashtag", "said", "scene")
     }
     campaign = form.cleaned_data.get("campaign")
@@ -70,12 +75,12 @@ def votes(request: HttpRequest) -> HttpResponse:
     kind = Question.Kind.SILENCE if silent else Question.Kind.SUGGESTION
     among, why = _chosen(form, campaign) if campaign else (None, "")
     tenth = form.cleaned_data.get("tenth")
-    shown = lists.judged_photos(campaign, **chosen, tenth=tenth, kind=kind, among=among)
+    questions = lists.judged_photos(campaign, **filters, tenth=tenth, kind=kind, among=among)
     query = request.GET.copy()
     query.pop("page", None)
-    context = chosen | {
+    context = filters | {
         "form": form,
-        "page": Paginator(shown, PAGE).get_page(request.GET.get("page")),
+        "page": Paginator(questions, PAGE).get_page(request.GET.get("page")),
         "campaign": campaign,
         "silent": silent,
         "why": why,
@@ -87,7 +92,7 @@ def votes(request: HttpRequest) -> HttpResponse:
 
 
 def _chosen(form: ResultsFilter, campaign: Campaign) -> tuple[list[int] | None, str]:
-    """The questions behind a bar of blame or a cell of a duel, and what they have in common in words."""
+    """The questions behind a bar of causes or a cell of a duel, and what they have in common, in words."""
     data = form.cleaned_data
     if owed := data.get("owed"):
         return owed_to(campaign, owed), f"By the reasons they gave: {PARTIES[owed]}."
@@ -100,17 +105,22 @@ def _chosen(form: ResultsFilter, campaign: Campaign) -> tuple[list[int] | None, 
 @require_GET
 @permission_required("validation.view_vote", raise_exception=True)
 def mend(request: HttpRequest, pk: int) -> HttpResponse:
-    """Disagreements by whom they are owed to, and the rows of the mapping that have most of them."""
-    shown = get_object_or_404(Campaign.objects.select_related("model"), pk=pk)
+    """Disagreements by cause, and the rows of the mapping that have most of them."""
+    campaign = get_object_or_404(Campaign.objects.select_related("model"), pk=pk)
     corrected = corrections.trainable().count()
-    context = {"campaign": shown, "blame": blame(shown), "rows": scenes(shown), "corrected": corrected}
+    context = {
+        "campaign": campaign,
+        "blame": blame(campaign),
+        "rows": scenes(campaign),
+        "corrected": corrected,
+    }
     return render(request, "validation/mend.html", context)
 
 
 @require_GET
 @permission_required("validation.view_vote", raise_exception=True)
 def models(request: HttpRequest, pk: int) -> HttpResponse:
-    """The campaign's model against others, on the votes already given."""
-    shown = get_object_or_404(Campaign.objects.select_related("model", "job"), pk=pk)
-    parts = [("Rival models", rivals.duels(shown)), ("Releases of the mapping", rivals.releases(shown))]
-    return render(request, "validation/models.html", {"campaign": shown, "parts": parts})
+    """The campaign's model compared with others on the same votes."""
+    campaign = get_object_or_404(Campaign.objects.select_related("model", "job"), pk=pk)
+    parts = [("Rival models", rivals.duels(campaign)), ("Releases of the mapping", rivals.releases(campaign))]
+    return render(request, "validation/models.html", {"campaign": campaign, "parts": parts})

@@ -1,4 +1,4 @@
-"""Campaigns for those who run them: list, page, rules, link for guests, people, known answers."""
+"""Campaigns, for admins: list, page, rules, link for guests, people, gold answers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from django.core.files.uploadedfile import UploadedFile
 from django.core.paginator import Paginator
 from django.db import IntegrityError
 from django.db.models import F
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from jobs.request import Request
 from trainer.models import TrainedModel
 from validation.agreement import authors, lists, results, silence
 from validation.campaigns import acts, rules
@@ -28,21 +29,14 @@ from validation.photos.store import PhotoRefused, take_in
 PAGE = 48  # photos
 
 
-class SignedIn(HttpRequest):
-    """What every view here gets: LoginRequiredMiddleware lets nobody else through."""
-
-    user: User
-    htmx: bool
-
-
 # --- campaigns --------------------------------------------------------------------------------
 
 
 @require_GET
 @permission_required("validation.view_campaign", raise_exception=True)
-def campaigns(request: SignedIn) -> HttpResponse:
-    shown = Campaign.objects.select_related("model", "job").with_photo_counts()
-    page = Paginator(shown, 25).get_page(request.GET.get("page"))
+def campaigns(request: Request) -> HttpResponse:
+    every_campaign = Campaign.objects.select_related("model", "job").with_photo_counts()
+    page = Paginator(every_campaign, 25).get_page(request.GET.get("page"))
     counts = lists.progress_of(page.object_list)
     rows = [(campaign, counts.get(campaign.pk, lists.NO_PROGRESS)) for campaign in page]
     return render(request, "validation/campaigns.html", {"page": page, "rows": rows})
@@ -50,9 +44,9 @@ def campaigns(request: SignedIn) -> HttpResponse:
 
 @require_GET
 @permission_required("validation.view_campaign", raise_exception=True)
-def campaign(request: SignedIn, pk: int) -> HttpResponse:
-    shown = get_object_or_404(Campaign.objects.select_related("model", "job", "created_by"), pk=pk)
-    predictions = Prediction.objects.of(shown).select_related("hashtag").prefetch_related("photo")
+def campaign(request: Request, pk: int) -> HttpResponse:
+    campaign = get_object_or_404(Campaign.objects.select_related("model", "job", "created_by"), pk=pk)
+    predictions = Prediction.objects.of(campaign).select_related("hashtag").prefetch_related("photo")
     predictions = predictions.order_by(F("hashtag__name").asc(nulls_last=True), "pk")
     only = request.GET.get("show", "")
     if only == "silent":
@@ -61,22 +55,22 @@ def campaign(request: SignedIn, pk: int) -> HttpResponse:
         predictions = predictions.suggested()
     elif only:
         predictions = predictions.filter(hashtag__name=only)
-    summary = results.brief(shown)
+    summary = results.brief(campaign)
     page = Paginator(predictions, PAGE)
     counts = {"": summary.photos, "suggested": summary.suggested, **dict(summary.hashtags)}
     counts["silent"] = summary.photos - summary.suggested
-    page.count = counts.get(only, 0)  # known already: counting them again takes as long as listing them
-    link = guests.link(request, shown) if request.user.has_perm("validation.change_campaign") else ""
+    page.count = counts.get(only, 0)  # known already; counting again would take as long as listing
+    link = guests.link(request, campaign) if request.user.has_perm("validation.change_campaign") else ""
     context = {
-        "campaign": shown,
+        "campaign": campaign,
         "page": page.get_page(request.GET.get("page")),
         "only": only,
         "query": urlencode({"show": only}) if only else "",
         "summary": summary,
         "silent_total": summary.photos - summary.suggested,
         "tags": summary.hashtags,
-        "authors": authors.by_authors(shown),
-        "silent": silence.silent_by_reason(campaign=shown),
+        "authors": authors.by_authors(campaign),
+        "silent": silence.silent_by_reason(campaign=campaign),
         "photos": Campaign.photos.through.objects.filter(campaign_id=pk).count(),
         "link": link,
         "qr_code": guests.qr_code(link) if link else "",
@@ -86,18 +80,18 @@ def campaign(request: SignedIn, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @permission_required("validation.add_campaign", raise_exception=True)
-def new_campaign(request: SignedIn) -> HttpResponse:
+def new_campaign(request: Request) -> HttpResponse:
     form = CampaignForm(request.POST or None, request.FILES or None)
-    if request.method == "POST" and form.is_valid() and (made := _create(request, form)):
-        return redirect(made)
+    if request.method == "POST" and form.is_valid() and (new := _create(request, form)):
+        return redirect(new)
     has_models = TrainedModel.objects.exclude(manifest={}).exists()
     status = 422 if form.errors else 200
     context = {"form": form, "has_models": has_models}
     return render(request, "validation/new_campaign.html", context, status=status)
 
 
-def _create(request: SignedIn, form: CampaignForm) -> Campaign | None:
-    """Takes in what can be taken and says what cannot; None with the form's error if nothing is left."""
+def _create(request: Request, form: CampaignForm) -> Campaign | None:
+    """Take in the photos that can be read and name the others; without any, None and an error on the form."""
     data = form.cleaned_data
     photos, refused = _take_in_all(request, data)
     if data["photos_of"]:
@@ -106,17 +100,17 @@ def _create(request: SignedIn, form: CampaignForm) -> Campaign | None:
         form.add_error("uploads", refused or ["That campaign has no photos."])
         return None
     try:
-        made = acts.create_campaign(
+        new = acts.create_campaign(
             name=data["name"], model=data["model"], photos=photos, by=request.user, **form.rules()
         )
-    except IntegrityError:  # the same form sent twice at once: the other one made it
+    except IntegrityError:  # the same form was sent twice at once, and the other request created it
         return Campaign.objects.filter(name=data["name"]).first()
     for reason in refused:
         messages.warning(request, f"Not taken in: {reason}")
-    return made
+    return new
 
 
-def _take_in_all(request: SignedIn, data: dict[str, Any]) -> tuple[list[Photo], list[str]]:
+def _take_in_all(request: Request, data: dict[str, Any]) -> tuple[list[Photo], list[str]]:
     files: list[UploadedFile[Any]] = data["uploads"]
     terms = {field: data[field] for field in ("licence", "licence_url", "source_url")}
     photos, refused = [], []
@@ -130,22 +124,24 @@ def _take_in_all(request: SignedIn, data: dict[str, Any]) -> tuple[list[Photo], 
 
 @require_POST
 @permission_required("validation.change_campaign", raise_exception=True)
-def set_open(request: SignedIn, pk: int, is_open: bool) -> HttpResponse:
-    shown = get_object_or_404(Campaign, pk=pk)
-    changed = acts.set_open(campaign=shown, is_open=is_open)
+def set_open(request: Request, pk: int, is_open: bool) -> HttpResponse:
+    campaign = get_object_or_404(Campaign, pk=pk)
+    changed = acts.set_open(campaign=campaign, is_open=is_open)
     word = "open" if is_open else "closed"
-    messages.success(request, f"“{shown}” is {word} now." if changed else f"“{shown}” was {word} already.")
-    return redirect(shown)
+    messages.success(
+        request, f"“{campaign}” is {word} now." if changed else f"“{campaign}” was {word} already."
+    )
+    return redirect(campaign)
 
 
 @require_POST
 @permission_required("validation.change_campaign", raise_exception=True)
-def withdraw(request: SignedIn, pk: int, photo_pk: int) -> HttpResponse:
-    shown, photo = get_object_or_404(Campaign, pk=pk), get_object_or_404(Photo, pk=photo_pk)
-    removed = acts.withdraw_photo(campaign=shown, photo=photo)
-    said = "is withdrawn: nobody is asked about it here any more." if removed else "was withdrawn already."
-    messages.success(request, f"{photo} {said}")
-    return redirect(shown)
+def withdraw(request: Request, pk: int, photo_pk: int) -> HttpResponse:
+    campaign, photo = get_object_or_404(Campaign, pk=pk), get_object_or_404(Photo, pk=photo_pk)
+    removed = acts.withdraw_photo(campaign=campaign, photo=photo)
+    outcome = "is withdrawn: nobody will be asked about it here." if removed else "was withdrawn already."
+    messages.success(request, f"{photo} {outcome}")
+    return redirect(campaign)
 
 
 # --- rules and link ---------------------------------------------------------------------------
@@ -153,38 +149,38 @@ def withdraw(request: SignedIn, pk: int, photo_pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @permission_required("validation.change_campaign", raise_exception=True)
-def edit(request: SignedIn, pk: int) -> HttpResponse:
-    """Change the rules of a campaign that runs; a page that saw other rules is refused."""
-    shown = get_object_or_404(Campaign, pk=pk)
-    seen = rules.rules_seen(shown)
-    form = RulesForm(request.POST or None, instance=shown)
+def edit(request: Request, pk: int) -> HttpResponse:
+    """Change the rules of a running campaign. A page that showed older rules is refused."""
+    campaign = get_object_or_404(Campaign, pk=pk)
+    seen = rules.rules_seen(campaign)
+    form = RulesForm(request.POST or None, instance=campaign)
     if request.method == "POST" and form.is_valid():
         name = form.cleaned_data["name"]
         sent = request.POST.get("seen", "")
         try:
             changed = rules.change_rules(
-                campaign=shown, seen=sent, by=request.user, name=name, **form.rules()
+                campaign=campaign, seen=sent, by=request.user, name=name, **form.rules()
             )
         except rules.StaleRules as error:
             form.add_error(None, str(error))
         except IntegrityError:
             form.add_error("name", "Campaign with this Name already exists.")
         else:
-            messages.success(request, "The rules are changed." if changed else "Nothing was changed.")
-            return redirect(shown)
+            messages.success(request, "The rules were changed." if changed else "Nothing was changed.")
+            return redirect(campaign)
     context = {"form": form, "campaign": Campaign.objects.get(pk=pk), "seen": seen}
     return render(request, "validation/edit_campaign.html", context, status=422 if form.errors else 200)
 
 
 @require_POST
 @permission_required("validation.change_campaign", raise_exception=True)
-def revoke(request: SignedIn, pk: int) -> HttpResponse:
-    shown = get_object_or_404(Campaign, pk=pk)
+def revoke(request: Request, pk: int) -> HttpResponse:
+    campaign = get_object_or_404(Campaign, pk=pk)
     version = number(request.POST.get("version", ""))
-    revoked = version is not None and acts.revoke_link(campaign=shown, version=version)
-    words = "The old link leads nowhere now; here is a new one." if revoked else "It was renewed already."
+    revoked = version is not None and acts.revoke_link(campaign=campaign, version=version)
+    words = "The old link no longer works. Here is a new one." if revoked else "The link was renewed already."
     messages.success(request, words)
-    return redirect(shown)
+    return redirect(campaign)
 
 
 # --- people -----------------------------------------------------------------------------------
@@ -192,37 +188,42 @@ def revoke(request: SignedIn, pk: int) -> HttpResponse:
 
 @require_GET
 @permission_required("validation.change_campaign", raise_exception=True)
-def people(request: SignedIn, pk: int) -> HttpResponse:
-    """Who answered how, for whoever decides whose votes count."""
-    shown = get_object_or_404(Campaign, pk=pk)
-    page = Paginator(crowd.people(shown), 100).get_page(request.GET.get("page"))
+def people(request: Request, pk: int) -> HttpResponse:
+    """How each person answered, for the admin who decides whose votes count."""
+    campaign = get_object_or_404(Campaign, pk=pk)
+    page = Paginator(crowd.people(campaign), 100).get_page(request.GET.get("page"))
     story = Standing.history.filter(person__in=[row.person_id for row in page]).select_related("history_user")
     context = {
-        "campaign": shown,
+        "campaign": campaign,
         "page": page,
-        "guests": Guest.objects.filter(campaign=shown).count(),
+        "guests": Guest.objects.filter(campaign=campaign).count(),
         "story": story.order_by("-history_date")[:50],
         "enough_gold": crowd.ENOUGH_GOLD,
+        "least_right": crowd.LEAST_RIGHT,
     }
     return render(request, "validation/people.html", context)
 
 
 DECISIONS = {
-    "pause": (crowd.pause, "is paused: nothing more is asked of them.", "was paused already."),
-    "unpause": (crowd.unpause, "may vote again, and is trusted.", "cannot be let vote: see how they stand."),
-    "set-aside": (crowd.set_aside, "is paused, and their votes count nowhere.", "was set aside already."),
+    "pause": (crowd.pause, "is paused and gets no more questions.", "was paused already."),
+    "unpause": (
+        crowd.unpause,
+        "may vote again, and is trusted.",
+        "is not paused, or has votes set aside: bring them back first.",
+    ),
+    "set-aside": (crowd.set_aside, "is paused, and none of their votes count.", "was set aside already."),
     "bring-back": (crowd.bring_back, "stays paused; their votes count again.", "had no votes set aside."),
 }
 
 
 @require_POST
 @permission_required("validation.change_campaign", raise_exception=True)
-def decide(request: SignedIn, pk: int, person_pk: int, decision: str) -> HttpResponse:
-    shown = get_object_or_404(Campaign, pk=pk)
-    person = get_object_or_404(User, pk=person_pk, participations__campaign=shown)
+def decide(request: Request, pk: int, person_pk: int, decision: str) -> HttpResponse:
+    campaign = get_object_or_404(Campaign, pk=pk)
+    person = get_object_or_404(User, pk=person_pk, participations__campaign=campaign)
     act, done, was = DECISIONS[decision]
     messages.success(request, f"{person} {done if act(person=person, by=request.user) else was}")
-    return redirect("validation:people", shown.pk)
+    return redirect("validation:people", campaign.pk)
 
 
 # --- known answers ----------------------------------------------------------------------------
@@ -230,20 +231,20 @@ def decide(request: SignedIn, pk: int, person_pk: int, decision: str) -> HttpRes
 
 @require_http_methods(["GET", "POST"])
 @permission_required("validation.change_campaign", raise_exception=True)
-def known(request: SignedIn, pk: int) -> HttpResponse:
-    """Questions that people agree on, or nobody has answered yet, to be marked; and those that are known."""
-    shown = get_object_or_404(Campaign, pk=pk)
+def known(request: Request, pk: int) -> HttpResponse:
+    """Candidates for gold answers, which people agree on or nobody has answered yet; and the gold answers."""
+    campaign = get_object_or_404(Campaign, pk=pk)
     if request.method == "POST":
         form = GoldForm(request.POST)
-        if form.is_valid() and gold.decide(campaign=shown, by=request.user, **form.cleaned_data):
-            messages.success(request, "Noted.")
+        if form.is_valid() and gold.decide(campaign=campaign, by=request.user, **form.cleaned_data):
+            messages.success(request, "Saved.")
         else:
             messages.warning(request, "This page was out of date, so nothing was changed.")
         return redirect(request.get_full_path())
     unanswered = request.GET.get("show") == "unanswered"
-    proposed = gold.unanswered(shown) if unanswered else gold.clear(shown)
+    proposed = gold.unanswered(campaign) if unanswered else gold.clear(campaign)
     context = {
-        "campaign": shown,
+        "campaign": campaign,
         "unanswered": unanswered,
         "query": "show=unanswered" if unanswered else "",
         "page": Paginator(proposed, PAGE).get_page(request.GET.get("page")),

@@ -1,4 +1,4 @@
-"""The page behind a campaign's link. Looking at it changes nothing: robots that preview links look, too."""
+"""The page behind a campaign's link. Opening it changes nothing, since robots open links to preview them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
         if request.user.is_authenticated and may_vote(request.user, campaign):
             return redirect("validation:vote", campaign.pk)
         if request.user.is_authenticated and not guests.is_guest(request.user):
-            # Making a guest of them would sign them out of what they are.
+            # Signing them in as a guest would sign them out of their own account.
             return render(request, "validation/join.html", {"campaign": campaign, "member": True}, status=403)
         context = {"campaign": campaign, "can_switch": not campaign.language}
         if request.method == "POST" and campaign.takes_votes:
@@ -45,4 +45,4 @@ def _allowed(request: HttpRequest) -> bool:
     try:
         return guests.NewGuests().allow_request(request, None)  # type: ignore[arg-type]
     except RedisError:
-        return False  # nobody counts at the moment: rather no new guest than a thousand
+        return False  # the cache that counts is unreachable: better no new guest than a thousand

@@ -1,71 +1,68 @@
-"""Photos that come in together, what became of each file, and one photo's own page, where it is withdrawn."""
+"""Intakes, the state of each of their files, and the page of one photo."""
 
 from __future__ import annotations
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.contrib.auth.models import User
 from django.core.paginator import Paginator
 from django.db.models import Count
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from jobs.request import Request
 from mapping.models import Hashtag, SceneClass
 from trainer.photosets.registration import NameTaken
 from validation.forms.intake import CorrectionForm, IntakeForm
 from validation.models import Correction, Intake, IntakeFile, Photo
 from validation.photos import corrections
-from validation.photos import intake as services
+from validation.photos import intake as intake_acts
 from validation.photos.store import pixels_left, withdraw_everywhere
 
 PAGE = 100  # files
 State = IntakeFile.State
 
 
-class SignedIn(HttpRequest):
-    user: User
-
-
 @require_GET
 @permission_required("validation.add_campaign", raise_exception=True)
-def intakes(request: SignedIn) -> HttpResponse:
+def intakes(request: Request) -> HttpResponse:
     rows = Intake.objects.select_related("job", "campaign", "created_by").annotate(count=Count("files"))
     page = Paginator(rows.order_by("-pk"), 25).get_page(request.GET.get("page"))
     return render(request, "validation/intakes.html", {"page": page})
 
 
 @require_http_methods(["GET", "POST"])
-@never_cache  # a page of the history has the key of a form that was sent
+@never_cache  # going back in the browser must not bring up a form that was sent already
 @permission_required("validation.add_campaign", raise_exception=True)
-def new(request: SignedIn) -> HttpResponse:
+def new(request: Request) -> HttpResponse:
     form = IntakeForm(request.POST or None, request.FILES or None, initial=request.GET.dict())
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
-            return redirect(services.start(by=request.user, **data))
-        except services.SentAlready as error:
+            return redirect(intake_acts.start(by=request.user, **data))
+        except intake_acts.SentAlready as error:
             messages.warning(
-                request, "This form was sent before: here is what it began. For others, open a new one."
+                request,
+                "This form was sent before. Here is the intake it started; for other photos open a new form.",
             )
             return redirect(error.intake)
-        except services.TableError as error:
+        except intake_acts.TableError as error:
             form.add_error("table", str(error))
     return render(request, "validation/new_intake.html", {"form": form}, status=422 if form.errors else 200)
 
 
 @require_GET
 @permission_required("validation.add_campaign", raise_exception=True)
-def intake(request: SignedIn, pk: int) -> HttpResponse:
-    shown = get_object_or_404(Intake.objects.select_related("job", "campaign", "created_by"), pk=pk)
-    counts = dict(shown.files.order_by().values_list("state").annotate(n=Count("pk")))
+def intake(request: Request, pk: int) -> HttpResponse:
+    intake = get_object_or_404(Intake.objects.select_related("job", "campaign", "created_by"), pk=pk)
+    counts = dict(intake.files.order_by().values_list("state").annotate(n=Count("pk")))
     only = request.GET.get("show", State.REFUSED)
-    files = shown.files.select_related("photo", "photo__near_duplicate_of").order_by("pk")
+    files = intake.files.select_related("photo", "photo__near_duplicate_of").order_by("pk")
     if only in State.values:
         files = files.filter(state=only)
     context = {
-        "intake": shown,
+        "intake": intake,
         "states": [(state.value, state.label, counts.get(state.value, 0)) for state in State],
         "total": sum(counts.values()),
         "page": Paginator(files, PAGE).get_page(request.GET.get("page")),
@@ -77,59 +74,61 @@ def intake(request: SignedIn, pk: int) -> HttpResponse:
 
 @require_POST
 @permission_required("validation.add_campaign", raise_exception=True)
-def give_up(request: SignedIn, pk: int) -> HttpResponse:
-    shown = get_object_or_404(Intake, pk=pk)
-    if services.give_up(intake=shown):
-        messages.success(request, "What was uploaded and not taken in is deleted.")
+def give_up(request: Request, pk: int) -> HttpResponse:
+    intake = get_object_or_404(Intake, pk=pk)
+    if intake_acts.give_up(intake=intake):
+        messages.success(request, "The uploaded files that were not taken in are deleted.")
     else:
-        messages.success(request, "There was nothing to delete, or the job still works on it.")
-    return redirect(shown)
+        messages.success(request, "There was nothing to delete, or the job is still working.")
+    return redirect(intake)
 
 
 @require_GET
 @permission_required("validation.view_vote", raise_exception=True)
-def photo(request: SignedIn, pk: int) -> HttpResponse:
-    """Everything about one photo: its terms, where it is asked about, who said what of it."""
-    shown = get_object_or_404(Photo.objects.select_related("near_duplicate_of", "withdrawn_by"), pk=pk)
-    newest = Correction.history.filter(photo=shown).order_by("-history_id").first()
-    questions = shown.questions.select_related("campaign", "hashtag").order_by("pk")
-    votes = shown.votes.select_related("hashtag", "person").order_by("hashtag__name", "pk")
+def photo(request: Request, pk: int) -> HttpResponse:
+    """Everything about one photo: its terms, the campaigns that ask about it, its votes."""
+    photo = get_object_or_404(Photo.objects.select_related("near_duplicate_of", "withdrawn_by"), pk=pk)
+    newest = Correction.history.filter(photo=photo).order_by("-history_id").first()
+    questions = photo.questions.select_related("campaign", "hashtag").order_by("pk")
+    votes = photo.votes.select_related("hashtag", "person").order_by("hashtag__name", "pk")
     context = {
-        "photo": shown,
+        "photo": photo,
         "questions": questions,
-        "author_hashtags": shown.author_hashtags.all(),
-        "near": shown.near_duplicates.filter(withdrawn_at=None)[:12],
+        "author_hashtags": photo.author_hashtags.all(),
+        "near": photo.near_duplicates.filter(withdrawn_at=None)[:12],
         "votes": votes.count(),
         "page": Paginator(votes, PAGE).get_page(request.GET.get("page")),
-        "correction": Correction.objects.filter(photo=shown).select_related("hashtag", "scene_class").first(),
+        "correction": Correction.objects.filter(photo=photo).select_related("hashtag", "scene_class").first(),
         "seen": newest.history_id if newest else "",
         "scenes": SceneClass.objects.values_list("key", flat=True),
         "hashtags": Hashtag.objects.values_list("name", flat=True),
-        "pixels_left": bool(shown.withdrawn_at) and pixels_left(shown),
-        "archives": services.archives_with(shown) if shown.withdrawn_at else [],
+        "pixels_left": bool(photo.withdrawn_at) and pixels_left(photo),
+        "archives": intake_acts.archives_with(photo) if photo.withdrawn_at else [],
     }
     return render(request, "validation/photo.html", context)
 
 
 @require_POST
 @permission_required("validation.change_campaign", raise_exception=True)
-def withdraw(request: SignedIn, pk: int) -> HttpResponse:
-    shown = get_object_or_404(Photo, pk=pk)
+def withdraw(request: Request, pk: int) -> HttpResponse:
+    photo = get_object_or_404(Photo, pk=pk)
     why = request.POST.get("why", "")
-    is_new = withdraw_everywhere(photo=shown, by=request.user, why=why)
-    said = "is withdrawn everywhere" if is_new else "was withdrawn already"
-    if pixels_left(shown):
-        messages.warning(request, f"{shown} {said}, but some of its pixels could not be deleted: see below.")
+    is_new = withdraw_everywhere(photo=photo, by=request.user, why=why)
+    outcome = "is withdrawn everywhere" if is_new else "was withdrawn already"
+    if pixels_left(photo):
+        messages.warning(
+            request, f"{photo} {outcome}, but some of its pixels could not be deleted: see below."
+        )
     else:
-        messages.success(request, f"{shown} {said}, and its pixels are deleted.")
+        messages.success(request, f"{photo} {outcome}, and its pixels are deleted.")
     return redirect("validation:photo_page", pk)
 
 
 @require_POST
 @permission_required("validation.change_campaign", raise_exception=True)
-def correct(request: SignedIn, pk: int) -> HttpResponse:
-    """What the photo should have been called."""
-    shown = get_object_or_404(Photo.objects.shown(), pk=pk)
+def correct(request: Request, pk: int) -> HttpResponse:
+    """Save what the photo shows."""
+    photo = get_object_or_404(Photo.objects.shown(), pk=pk)
     form = CorrectionForm(request.POST)
     if not form.is_valid():
         wrong = form.cleaned_data.get("scene") is None and request.POST.get("scene")
@@ -138,8 +137,8 @@ def correct(request: SignedIn, pk: int) -> HttpResponse:
         )
         return redirect("validation:photo_page", pk)
     try:
-        row = corrections.correct(photo=shown, by=request.user, **form.cleaned_data)
-        messages.success(request, f"Noted: {row.hashtag or 'other'}.")
+        row = corrections.correct(photo=photo, by=request.user, **form.cleaned_data)
+        messages.success(request, f"Saved: {row.hashtag or 'other'}.")
     except corrections.StaleCorrection as error:
         messages.warning(request, str(error))
     return redirect("validation:photo_page", pk)
@@ -147,15 +146,17 @@ def correct(request: SignedIn, pk: int) -> HttpResponse:
 
 @require_POST
 @permission_required("trainer.add_photoset", raise_exception=True)
-def train_on_corrections(request: SignedIn) -> HttpResponse:
+def train_on_corrections(request: Request) -> HttpResponse:
     """A photo set of all corrected photos."""
     name = request.POST.get("name", "").strip()[:100]
     try:
-        made, gone = corrections.make_photo_set(name=name or "Corrected photos", by=request.user)
+        photo_set, missing = corrections.make_photo_set(name=name or "Corrected photos", by=request.user)
     except (NameTaken, ValueError) as error:
         messages.warning(request, str(error))
         return redirect("validation:campaigns")
-    if gone:
-        names = ", ".join(map(str, gone[:5])) + (f" and {len(gone) - 5} more" if len(gone) > 5 else "")
+    if missing:
+        names = ", ".join(map(str, missing[:5])) + (
+            f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        )
         messages.warning(request, f"Left out, because their files are gone: {names}.")
-    return redirect(made)
+    return redirect(photo_set)

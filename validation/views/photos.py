@@ -1,4 +1,4 @@
-"""The photos themselves: for whoever may see them, and for guests those they are asked about."""
+"""The image files: for people with the permission, and for guests those of their campaign."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from validation.forms.vote import LARGEST
 from validation.models import Guest, Photo, Question
 from validation.views.vote import may_vote
 
-DAY = 86_400  # seconds that a browser may keep a photo, also one that is withdrawn meanwhile
+DAY = 86_400  # seconds for which a browser may cache a photo, even if it is withdrawn in the meantime
 
 
 @require_GET
@@ -24,8 +24,8 @@ def photo(request: HttpRequest, pk: int) -> HttpResponseBase:
         raise Http404("There is no such photo.")
     if not _may_see(request.user, pk):
         raise PermissionDenied
-    shown = get_object_or_404(Photo.objects.shown(), pk=pk)
-    file = shown.small if shown.small and request.GET.get("size") == "small" else shown.file
+    photo = get_object_or_404(Photo.objects.shown(), pk=pk)
+    file = photo.small if photo.small and request.GET.get("size") == "small" else photo.file
     try:
         return FileResponse(file.open("rb"), content_type="image/jpeg")
     except OSError as error:
@@ -38,4 +38,4 @@ def _may_see(user: Any, photo_id: int) -> bool:
     guest = Guest.objects.filter(user_id=user.pk).select_related("campaign").first()
     if guest is None or not guest.campaign.takes_votes or not may_vote(user, guest.campaign):
         return False
-    return Question.objects.filter(campaign_id=guest.campaign_id, photo_id=photo_id).exists()
+    return Question.objects.of_campaign(guest.campaign).filter(photo_id=photo_id).exists()

@@ -1,4 +1,4 @@
-"""Results that leave the site: exports, a figure for slides, and a page for whoever has its link."""
+"""Results that leave the site: exports, a figure for slides, and a public page behind a link."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 from validation.agreement import exports, results
 from validation.agreement.figure import figure_svg
 from validation.models import Campaign
+from validation.statistics.rate import FEW
 from validation.views.agreement import THESIS
 
 FORMATS: dict[str, tuple[Callable[[Campaign], Iterator[str]], str]] = {
@@ -27,49 +28,56 @@ FORMATS: dict[str, tuple[Callable[[Campaign], Iterator[str]], str]] = {
 @permission_required("validation.view_vote", raise_exception=True)
 def export(request: HttpRequest, pk: int, kind: str) -> HttpResponseBase:
     """The campaign's votes without identities, streamed."""
-    shown = get_object_or_404(Campaign, pk=pk)
+    campaign = get_object_or_404(Campaign, pk=pk)
     lines, content_type = FORMATS[kind]
-    headers = {"Content-Disposition": f'attachment; filename="{_name(shown)}-votes.{kind}"'}
-    return StreamingHttpResponse(lines(shown), content_type=content_type, headers=headers)
+    headers = {"Content-Disposition": f'attachment; filename="{_name(campaign)}-votes.{kind}"'}
+    return StreamingHttpResponse(lines(campaign), content_type=content_type, headers=headers)
 
 
 @require_GET
 @permission_required("validation.view_vote", raise_exception=True)
 def figure(request: HttpRequest, pk: int) -> HttpResponse:
-    shown = get_object_or_404(Campaign, pk=pk)
-    headers = {"Content-Disposition": f'attachment; filename="{_name(shown)}-agreement.svg"'}
-    svg = figure_svg(results.summarise(shown), title=shown.name)
+    campaign = get_object_or_404(Campaign, pk=pk)
+    headers = {"Content-Disposition": f'attachment; filename="{_name(campaign)}-agreement.svg"'}
+    svg = figure_svg(results.summarise(campaign), title=campaign.name)
     return HttpResponse(svg, content_type="image/svg+xml", headers=headers)
 
 
 @require_POST
 @permission_required("validation.change_campaign", raise_exception=True)
 def publish(request: HttpRequest, pk: int, is_public: bool) -> HttpResponse:
-    shown = get_object_or_404(Campaign, pk=pk)
+    campaign = get_object_or_404(Campaign, pk=pk)
     changed = Campaign.objects.filter(pk=pk).exclude(is_public=is_public).update(is_public=is_public)
     word = "public: whoever has its link may read it" if is_public else "private"
-    messages.success(request, f"The result of “{shown}” is {word}." if changed else f"It was {word} already.")
+    messages.success(
+        request, f"The result of “{campaign}” is {word}." if changed else f"It was {word} already."
+    )
     return redirect(f"{reverse('validation:share', args=[pk])}")
 
 
 @require_GET
 @permission_required("validation.view_vote", raise_exception=True)
 def share(request: HttpRequest, pk: int) -> HttpResponse:
-    """What of a campaign may leave the site, and how."""
-    shown = get_object_or_404(Campaign, pk=pk)
-    link = request.build_absolute_uri(reverse("validation:public", args=[exports.public_token(shown)]))
-    context = {"campaign": shown, "link": link, "fields": exports.FIELDS}
+    """What can be exported or shared from a campaign."""
+    campaign = get_object_or_404(Campaign, pk=pk)
+    link = request.build_absolute_uri(reverse("validation:public", args=[exports.public_token(campaign)]))
+    context = {"campaign": campaign, "link": link, "fields": exports.FIELDS}
     return render(request, "validation/share.html", context)
 
 
 @require_GET
 @login_not_required
 def public(request: HttpRequest, token: str) -> HttpResponse:
-    """The result for anybody with the link: no photos, no people, no search engines."""
-    shown = exports.public_campaign(token)
-    if shown is None:
+    """The result for everybody who has the link, without photos and people, hidden from search engines."""
+    campaign = exports.public_campaign(token)
+    if campaign is None:
         raise Http404("There is no public result at this address.")
-    context = {"campaign": shown, "summary": results.summarise(shown), "thesis": THESIS}
+    context = {
+        "campaign": campaign,
+        "summary": results.summarise(campaign),
+        "thesis": THESIS,
+        "few": FEW,
+    }
     response = render(request, "validation/public.html", context)
     response["X-Robots-Tag"] = "noindex, nofollow"
     response["Referrer-Policy"] = "no-referrer"  # the address is the key

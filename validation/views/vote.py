@@ -23,19 +23,17 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from django.views.i18n import set_language
 from redis.exceptions import RedisError
 
+from jobs.request import Request
 from validation.agreement import lists
 from validation.forms.vote import MoreForm, UndoForm, VoteForm, number
-from validation.models import Campaign, Guest, Photo, Vote
+from validation.models import Answer, Campaign, Guest, Photo, Vote
+from validation.models.answers import MEANINGS
 from validation.people import crowd
 from validation.people.guests import GuestVotes
 from validation.voting import assignment, votes
 
 AHEAD = 3  # questions the page holds ready
 MOST_AHEAD = 20
-
-
-class SignedIn(HttpRequest):
-    user: User
 
 
 View = Callable[..., HttpResponse]
@@ -54,40 +52,40 @@ def may_vote(user: Any, campaign: Campaign | None) -> bool:
 def language_for(request: HttpRequest, campaign: Campaign | None = None) -> str:
     """The campaign's language if it has one, otherwise what the voter chose or the browser asks for."""
     own = campaign.language if campaign else ""
-    known = own and translation.check_for_language(own)
-    return own if known else translation.get_language_from_request(request)
+    is_supported = own and translation.check_for_language(own)
+    return own if is_supported else translation.get_language_from_request(request)
 
 
 def _page(view: View) -> View:
-    """Finds the campaign, refuses who may not vote in it, and speaks the voter's language."""
+    """Find the campaign, refuse people who may not vote in it, and switch to the voter's language."""
 
     @wraps(view)
-    def guarded(request: SignedIn, pk: int) -> HttpResponse:
-        shown = Campaign.objects.select_related("job").filter(pk=pk).first()
-        if not may_vote(request.user, shown):
+    def guarded(request: Request, pk: int) -> HttpResponse:
+        campaign = Campaign.objects.select_related("job").filter(pk=pk).first()
+        if not may_vote(request.user, campaign):
             raise PermissionDenied
-        if shown is None:
+        if campaign is None:
             raise Http404("There is no such campaign.")
-        with translation.override(language_for(request, shown)):
-            return view(request, shown)
+        with translation.override(language_for(request, campaign)):
+            return view(request, campaign)
 
     return guarded
 
 
 def _json(view: View) -> View:
-    """The same for the script: whatever is refused is said in a sentence, never by a redirect."""
+    """The same for the script: a refusal is a sentence in JSON, never a redirect."""
 
     @wraps(view)
-    def guarded(request: SignedIn, pk: int) -> HttpResponse:
-        shown = Campaign.objects.filter(pk=pk).first()
-        with translation.override(language_for(request, shown)):
+    def guarded(request: Request, pk: int) -> HttpResponse:
+        campaign = Campaign.objects.filter(pk=pk).first()
+        with translation.override(language_for(request, campaign)):
             if not request.user.is_authenticated:
                 return _refused(_("You have been signed out. Sign in again: your answers wait here."), 401)
-            if not may_vote(request.user, shown):
+            if not may_vote(request.user, campaign):
                 return _refused(_("You may not vote in this campaign (any more)."), 403)
-            if shown is None:
+            if campaign is None:
                 return _refused(_("This campaign is gone."), 404)
-            return view(request, shown)
+            return view(request, campaign)
 
     return login_not_required(never_cache(guarded))
 
@@ -115,12 +113,12 @@ def _votes_stand(campaign: Campaign) -> str:
 
 @require_GET
 @never_cache
-def vote_index(request: SignedIn) -> HttpResponse:
-    shown = [campaign for campaign in Campaign.objects.taking_votes() if may_vote(request.user, campaign)]
-    if not shown and not request.user.has_perm("validation.add_vote"):
+def vote_index(request: Request) -> HttpResponse:
+    campaigns = [campaign for campaign in Campaign.objects.taking_votes() if may_vote(request.user, campaign)]
+    if not campaigns and not request.user.has_perm("validation.add_vote"):
         raise PermissionDenied
-    counts = lists.progress_of(shown, person=request.user)
-    rows = [(campaign, counts.get(campaign.pk, lists.NO_PROGRESS)) for campaign in shown]
+    counts = lists.progress_of(campaigns, person=request.user)
+    rows = [(campaign, counts.get(campaign.pk, lists.NO_PROGRESS)) for campaign in campaigns]
     rows.sort(key=lambda row: row[1].left == 0)
     with translation.override(language_for(request)):
         return render(
@@ -133,73 +131,74 @@ def vote_index(request: SignedIn) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @never_cache
 @_page
-def vote(request: SignedIn, shown: Campaign) -> HttpResponse:
+def vote(request: Request, campaign: Campaign) -> HttpResponse:
     if crowd.is_paused(request.user):
         return render(request, "validation/paused.html", {"is_guest": _is_guest(request)}, status=403)
     if request.method == "POST":
-        return _answer(request, shown)
-    wanted = number(request.GET.get("photo", ""))
-    assigned = assignment.assign(campaign=shown, person=request.user, photo=wanted, most=AHEAD)
+        return _answer(request, campaign)
+    photo = number(request.GET.get("photo", ""))
+    assigned = assignment.assign(campaign=campaign, person=request.user, photo=photo, most=AHEAD)
     context = {
-        "campaign": shown,
+        "campaign": campaign,
         "assignment": assigned,
         "request_id": uuid4(),
-        "state": _state(request, shown, AHEAD, assigned),
+        "state": _state(request, campaign, AHEAD, assigned) | {"answers": _answers()},
         "reasons": [(key, words) for key, words in _reasons().items()],
-        "answer_words": _answers(),
-        "can_switch": not shown.language,
+        "buttons": [(answer, answer.button, _(answer.button.label)) for answer in MEANINGS],
+        "undo_words": _(Answer(assigned.last_vote.answer).words) if assigned.last_vote else "",
+        "can_switch": not campaign.language,
         "is_guest": _is_guest(request),
     }
     return render(request, "validation/vote.html", context)
 
 
-def _is_guest(request: SignedIn) -> bool:
-    """Guests have a made-up name, which tells them nothing."""
+def _is_guest(request: Request) -> bool:
+    """Guests have a generated name, which the page does not show."""
     return not request.user.has_usable_password()
 
 
-def _answer(request: SignedIn, shown: Campaign) -> HttpResponse:
+def _answer(request: Request, campaign: Campaign) -> HttpResponse:
     if _too_fast(request) is not None:
-        return _slow_down(request, shown)
+        return _slow_down(request, campaign)
     form = VoteForm(request.POST)
     if not form.is_valid():
-        messages.warning(request, _("Choose one of the three answers."))
-        return redirect("validation:vote", shown.pk)
+        messages.warning(request, _("Choose one of the answers."))
+        return redirect("validation:vote", campaign.pk)
     try:
-        votes.record_vote(campaign=shown, person=request.user, **form.given())
+        votes.record_vote(campaign=campaign, person=request.user, **form.given())
     except votes.VoteRefused as error:
-        messages.warning(request, _words(error, shown))
-    return redirect("validation:vote", shown.pk)
+        messages.warning(request, _words(error, campaign))
+    return redirect("validation:vote", campaign.pk)
 
 
-def _slow_down(request: SignedIn, shown: Campaign) -> HttpResponse:
+def _slow_down(request: Request, campaign: Campaign) -> HttpResponse:
     messages.warning(
         request, _("Too many at once, so the last press changed nothing. Wait a moment, then try again.")
     )
-    return redirect("validation:vote", shown.pk)
+    return redirect("validation:vote", campaign.pk)
 
 
 @require_POST
 @_page
-def undo(request: SignedIn, shown: Campaign) -> HttpResponse:
+def undo(request: Request, campaign: Campaign) -> HttpResponse:
     if _too_fast(request) is not None:
-        return _slow_down(request, shown)
-    back = reverse("validation:vote", args=[shown.pk])
+        return _slow_down(request, campaign)
+    back = reverse("validation:vote", args=[campaign.pk])
     form = UndoForm(request.POST)
     if not form.is_valid():
         return redirect(back)
     try:
-        undone = votes.undo_vote(campaign=shown, person=request.user, **form.cleaned_data)
+        undone = votes.undo_vote(campaign=campaign, person=request.user, **form.cleaned_data)
     except votes.CampaignClosed:
-        messages.warning(request, _votes_stand(shown))
+        messages.warning(request, _votes_stand(campaign))
         return redirect(back)
     except votes.PersonPaused:
         return redirect(back)
-    # The same photo again. A repeated click found nothing to undo and shows whatever is next.
+    # The same photo again; after a repeated click, which had nothing to undo, the next one.
     return redirect(f"{back}?photo={undone.photo_id}" if undone else back)
 
 
-language = login_not_required(require_POST(set_language))  # keeps the choice in a cookie, and goes back
+language = login_not_required(require_POST(set_language))  # stores the choice in a cookie and redirects back
 
 
 # --- JSON for the script ----------------------------------------------------------------------
@@ -207,20 +206,20 @@ language = login_not_required(require_POST(set_language))  # keeps the choice in
 
 @require_GET
 @_json
-def next_questions(request: SignedIn, shown: Campaign) -> HttpResponse:
-    """What this person is asked next, and where they stand. ?n= how many, 1 to 20."""
-    wanted = number(request.GET.get("n", ""))
-    count = AHEAD if wanted is None else min(max(wanted, 1), MOST_AHEAD)
-    return JsonResponse(_state(request, shown, count))
+def next_questions(request: Request, campaign: Campaign) -> HttpResponse:
+    """What this person is asked next, and how far they are. ?n= how many, up to MOST_AHEAD."""
+    n = number(request.GET.get("n", ""))
+    count = AHEAD if n is None else min(max(n, 1), MOST_AHEAD)
+    return JsonResponse(_state(request, campaign, count))
 
 
 def _limited(view: View) -> View:
-    """Writes of guests, not faster than they may vote."""
+    """Refuse requests of guests that come faster than they may vote."""
 
     @wraps(view)
-    def guarded(request: SignedIn, shown: Campaign) -> HttpResponse:
+    def guarded(request: Request, campaign: Campaign) -> HttpResponse:
         if (wait := _too_fast(request)) is None:
-            return view(request, shown)
+            return view(request, campaign)
         refused = _refused(_("Too many answers at once. They are sent again in a moment."), 429)
         refused["Retry-After"] = str(wait)
         return refused
@@ -231,64 +230,64 @@ def _limited(view: View) -> View:
 @require_POST
 @_json
 @_limited
-def give_vote(request: SignedIn, shown: Campaign) -> HttpResponse:
+def give_vote(request: Request, campaign: Campaign) -> HttpResponse:
     form = VoteForm(request.POST)
     if not form.is_valid():
         return _refused(_("This answer could not be read, so it was not kept."), 400)
-    given = form.given()
-    known = Vote.objects.filter(request_id=given["request_id"], person=request.user).exists()
+    fields = form.given()
+    is_repeat = Vote.objects.filter(request_id=fields["request_id"], person=request.user).exists()
     try:
-        kept = votes.record_vote(campaign=shown, person=request.user, **given)
+        vote_kept = votes.record_vote(campaign=campaign, person=request.user, **fields)
     except votes.PersonPaused:
         return _refused(_paused(), 403)
     except votes.VoteRefused as error:
-        return _refused(_words(error, shown), 409, closed=isinstance(error, votes.CampaignClosed))
-    repeated = known or kept.request_id != given["request_id"]
-    return JsonResponse({"kept": not repeated, "repeated": repeated, "answer": kept.answer})
+        return _refused(_words(error, campaign), 409, closed=isinstance(error, votes.CampaignClosed))
+    repeated = is_repeat or vote_kept.request_id != fields["request_id"]
+    return JsonResponse({"kept": not repeated, "repeated": repeated, "answer": vote_kept.answer})
 
 
 @require_POST
 @_json
 @_limited
-def take_back(request: SignedIn, shown: Campaign) -> HttpResponse:
+def take_back(request: Request, campaign: Campaign) -> HttpResponse:
     form = UndoForm(request.POST)
     if not form.is_valid():
         return _refused(_("This vote could not be found, so nothing was undone."), 400)
     try:
-        undone = votes.undo_vote(campaign=shown, person=request.user, **form.cleaned_data)
+        undone = votes.undo_vote(campaign=campaign, person=request.user, **form.cleaned_data)
     except votes.CampaignClosed:
-        return _refused(_votes_stand(shown), 409, closed=True)
+        return _refused(_votes_stand(campaign), 409, closed=True)
     except votes.PersonPaused:
         return _refused(_paused(), 403)
-    return JsonResponse({"undone": undone is not None, "last": _last(shown, request.user)})
+    return JsonResponse({"undone": undone is not None, "last": _last(campaign, request.user)})
 
 
 @require_POST
 @_json
 @_limited
-def say_more(request: SignedIn, shown: Campaign) -> HttpResponse:
-    """Why it does not fit, or whether the person would post it: said of a vote that was given."""
+def say_more(request: Request, campaign: Campaign) -> HttpResponse:
+    """Add to a vote why the hashtag does not fit, or whether the person would post it."""
     form = MoreForm(request.POST)
     if not form.is_valid():
         return _refused(_("This answer could not be read, so it was not kept."), 400)
     reason, would_post = form.said()
     try:
-        kept = votes.say_more(
-            campaign=shown,
+        is_kept = votes.say_more(
+            campaign=campaign,
             person=request.user,
             request_id=form.cleaned_data["request_id"],
             reason=reason,
             would_post=would_post,
         )
     except votes.CampaignClosed as error:
-        return _refused(_words(error, shown), 409, closed=True)
-    if not kept:
+        return _refused(_words(error, campaign), 409, closed=True)
+    if not is_kept:
         return _refused(_("That vote has been taken back, so there was nothing to add to."), 409)
     return JsonResponse({"kept": True})
 
 
-def _too_fast(request: SignedIn) -> int | None:
-    """Seconds a guest has to wait; None for members, and where nobody can count (the cache is away)."""
+def _too_fast(request: Request) -> int | None:
+    """Seconds a guest has to wait; None for members, and while the cache that counts is unreachable."""
     if request.user.has_perm("validation.add_vote"):
         return None
     throttle = GuestVotes()
@@ -300,31 +299,33 @@ def _too_fast(request: SignedIn) -> int | None:
 
 
 def _state(
-    request: SignedIn, shown: Campaign, count: int, assigned: assignment.Assignment | None = None
+    request: Request, campaign: Campaign, count: int, assigned: assignment.Assignment | None = None
 ) -> dict[str, Any]:
-    assigned = assigned or assignment.assign(campaign=shown, person=request.user, most=count)
+    assigned = assigned or assignment.assign(campaign=campaign, person=request.user, most=count)
     return {
-        "questions": [_question(one.photo, one.hashtag, shown, request.user) for one in assigned.questions],
+        "questions": [
+            _question(one.photo, one.hashtag, campaign, request.user) for one in assigned.questions
+        ],
         "done": assigned.done,
         "total": assigned.total,
         "capped": assigned.progress.is_capped,
-        "last": _last(shown, request.user),
-        "closed": not shown.takes_votes,
+        "last": _last(campaign, request.user),
+        "closed": not campaign.takes_votes,
     }
 
 
-def _last(shown: Campaign, person: User) -> dict[str, Any] | None:
+def _last(campaign: Campaign, person: User) -> dict[str, Any] | None:
     """The vote that undo takes back, with the question it answered."""
-    votes = assignment.own_votes(campaign=shown, person=person).select_related("photo", "hashtag")
-    last = votes.first() if shown.takes_votes else None
+    votes = assignment.own_votes(campaign=campaign, person=person).select_related("photo", "hashtag")
+    last = votes.first() if campaign.takes_votes else None
     if last is None:
         return None
-    asked = _question(last.photo, last.hashtag, shown, person)
-    return {"request_id": str(last.request_id), "answer": last.answer, "question": asked}
+    question = _question(last.photo, last.hashtag, campaign, person)
+    return {"request_id": str(last.request_id), "answer": last.answer, "question": question}
 
 
-def _question(photo: Photo, hashtag: Any, shown: Campaign, person: User) -> dict[str, Any]:
-    """Nothing of the model: neither its confidence nor whether the answer is known."""
+def _question(photo: Photo, hashtag: Any, campaign: Campaign, person: User) -> dict[str, Any]:
+    """Without the model's confidence or a hint that the answer is known: both would bias voters."""
     large = reverse("validation:photo", args=[photo.pk])
     return {
         "photo": photo.pk,
@@ -338,14 +339,14 @@ def _question(photo: Photo, hashtag: Any, shown: Campaign, person: User) -> dict
         "licence_url": photo.licence_url,
         "source_url": photo.source_url,
         "author": photo.author,
-        "ask_would_post": _asks_would_post(photo.pk, hashtag.pk, shown, person),
+        "ask_would_post": _asks_would_post(photo.pk, hashtag.pk, campaign, person),
     }
 
 
-def _asks_would_post(photo: int, hashtag: int, shown: Campaign, person: User) -> bool:
-    """The same for the same person and question each time: a reload changes nothing."""
-    digest = hashlib.sha256(f"{shown.pk}:{person.pk}:{photo}:{hashtag}".encode()).digest()
-    return int.from_bytes(digest[:4], "big") / 2**32 < shown.would_post_share
+def _asks_would_post(photo: int, hashtag: int, campaign: Campaign, person: User) -> bool:
+    """Always the same for one person and question, so that a reload changes nothing."""
+    digest = hashlib.sha256(f"{campaign.pk}:{person.pk}:{photo}:{hashtag}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") / 2**32 < campaign.would_post_share
 
 
 def _reasons() -> dict[str, str]:
@@ -357,5 +358,14 @@ def _reasons() -> dict[str, str]:
     }
 
 
-def _answers() -> dict[str, str]:
-    return {"fits": _("fits"), "does_not_fit": _("does not fit"), "skip": _("skipped")}
+def _answers() -> dict[str, dict[str, Any]]:
+    """What the page's script must know about each answer."""
+    return {
+        answer.value: {
+            "words": _(answer.words),
+            "swipes": answer.button.swipes,
+            "judges": answer.is_judgement,
+            "takes_reason": answer.takes_reason,
+        }
+        for answer in Answer
+    }

@@ -1,9 +1,9 @@
-"""Who is asked what next: questions are leased one by one, when asked for, never in advance.
+"""Which question a person gets next. Questions are leased when a page asks for them, never in advance.
 
-A lease counts as an answer to come until it ends, by itself, so a question is never handed to more people
-than it needs; the vote checks again when it arrives (votes.py). Which question comes next is drawn in two
-streams: audit, the lowest random rank of all that is open, and active, the lowest rank inside the stratum
-that teaches most (decision 0012). Controls, known answers and silent suggestions are mixed in by chance.
+A lease counts as an answer to come until it expires, so a question never goes to more people than it needs.
+When the vote arrives, votes.py checks again. The next question comes from one of two streams: audit, the
+lowest random rank of all open questions, and active, the lowest rank in the stratum that teaches most
+(decision 0012). Controls, known answers and silent suggestions are mixed in at random.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from django.db import transaction
 from django.db.models import (
     Count,
     Exists,
-    F,
     OuterRef,
     Q,
     QuerySet,
@@ -25,25 +24,27 @@ from django.db.models import (
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from validation.models import Campaign, GoldAnswer, Participation, Question, QuestionLease, Vote
+from validation.models import Campaign, Participation, Question, QuestionLease, QuestionQuerySet, Vote
+from validation.models.answers import ANSWERS
+from validation.models.questions import QuestionLeaseQuerySet, has_gold_answer
 from validation.voting.teaching import CHANCE, what_teaches_most
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
 LEASE = timedelta(minutes=10)
-COUNTED = 100  # of what is left: beyond it nobody wants to know exactly, and counting would cost
+COUNTED = 100  # questions left: beyond this the exact number interests nobody and is slow to count
 GOLD_AT_HAND = 50
-PASSES = 6  # over what is open: the first waits for nobody, and each of the others may lose a seat
+PASSES = 6  # over the open questions: the first waits for no lock; each later one may lose a race for a seat
 
 Kind, Stream = Question.Kind, Question.Stream
-TO_THE_END = (Kind.SUGGESTION, Kind.CONTROL, Kind.SILENCE)  # gold has no end
+TO_THE_END = (Kind.SUGGESTION, Kind.CONTROL, Kind.SILENCE)  # gold questions are never done
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where one person stands in one campaign. Known answers are in `done` and, evened out, in `total`: the
-    numbers must not tell which question was one.
+    """How far one person is in one campaign. `done` counts known answers, and `total` expects its share of
+    them, so that the numbers do not reveal which question was one.
     """
 
     done: int
@@ -56,25 +57,25 @@ class Progress:
 
 
 def next_questions(*, campaign: Campaign, person: AbstractBaseUser, most: int = 1) -> list[Question]:
-    """Up to `most` questions for this person, leased for ten minutes; empty when there is nothing (any more).
+    """Up to `most` questions for this person, leased to them; empty if nothing is left.
 
-    Those handed out before and not answered come first, in their order: a reload dodges nothing.
+    Questions that were leased before and not answered come first, in their order: a reload avoids none.
     """
     if not campaign.takes_votes:
         return []
-    given = _handed_out(campaign, person)[:most]
-    while len(given) < most:
-        found = _draw(campaign, person)
-        if found is None:
+    questions = _handed_out(campaign, person)[:most]
+    while len(questions) < most:
+        question = _draw(campaign, person)
+        if question is None:
             break
-        given.append(found)
-    return given
+        questions.append(question)
+    return questions
 
 
 def progress(*, campaign: Campaign, person: AbstractBaseUser) -> Progress:
     """How many questions the person answered here, and how many are left for them."""
     part = Participation.objects.filter(campaign=campaign, person_id=person.pk).first()
-    done = part.fits + part.does_not_fit + part.skips if part else 0
+    done = part.votes_given if part else 0
     if not campaign.takes_votes:
         return Progress(done, 0, done)
     rows = _open_for(campaign, person, leased_too=True).filter(kind__in=TO_THE_END)
@@ -88,19 +89,15 @@ def progress(*, campaign: Campaign, person: AbstractBaseUser) -> Progress:
 
 @dataclass(frozen=True)
 class Assignment:
-    """What one person is asked in one campaign, for a page without script."""
+    """One person's questions and progress in one campaign, for the page."""
 
-    questions: list[Question]  # the one asked, and those that follow; empty: all done
+    questions: list[Question]  # the current one and those that follow; empty: all done
     progress: Progress
     last_vote: Vote | None  # what undo takes back
 
     @property
     def question(self) -> Question | None:
         return self.questions[0] if self.questions else None
-
-    @property
-    def following(self) -> Question | None:
-        return self.questions[1] if len(self.questions) > 1 else None
 
     @property
     def done(self) -> int:
@@ -118,11 +115,11 @@ class Assignment:
 def assign(
     *, campaign: Campaign, person: AbstractBaseUser, photo: int | None = None, most: int = 2
 ) -> Assignment:
-    """The next questions; the one about this photo first if it is held for the person (after an undo)."""
-    asked = next_questions(campaign=campaign, person=person, most=most)
-    asked.sort(key=lambda one: one.photo_id != photo)
+    """The next questions; after an undo the one about this photo first, if it is leased to the person."""
+    questions = next_questions(campaign=campaign, person=person, most=most)
+    questions.sort(key=lambda one: one.photo_id != photo)
     last = own_votes(campaign=campaign, person=person).first()
-    return Assignment(asked, progress(campaign=campaign, person=person), last)
+    return Assignment(questions, progress(campaign=campaign, person=person), last)
 
 
 def own_votes(*, campaign: Campaign, person: AbstractBaseUser) -> QuerySet[Vote]:
@@ -140,12 +137,12 @@ def answered_by(person: AbstractBaseUser, *, only_unseen: bool) -> Q:
     return Q(Exists(votes))
 
 
-def live_leases(question_ref: str = "pk") -> QuerySet[QuestionLease]:
-    return QuestionLease.objects.filter(question_id=OuterRef(question_ref), expires_at__gt=timezone.now())
+def live_leases(question_ref: str = "pk") -> QuestionLeaseQuerySet:
+    return QuestionLease.objects.live().filter(question_id=OuterRef(question_ref))
 
 
 def lease(*, question: Question, person: AbstractBaseUser) -> None:
-    """Hold a question for the person from now on."""
+    """Lease a question to the person, starting now."""
     QuestionLease.objects.update_or_create(
         question=question, person_id=person.pk, defaults={"expires_at": timezone.now() + LEASE}
     )
@@ -155,37 +152,33 @@ def lease(*, question: Question, person: AbstractBaseUser) -> None:
 
 
 def _handed_out(campaign: Campaign, person: AbstractBaseUser) -> list[Question]:
-    """Without what the person has answered since: in another campaign, under another hashtag."""
-    known = GoldAnswer.objects.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
-    held = Question.objects.filter(
+    """Questions leased to the person, without photos that they have answered since in another campaign."""
+    questions = Question.objects.of_campaign(campaign).filter(
         ~answered_by(person, only_unseen=campaign.only_unseen),
-        Q(is_done=False) | Exists(known),
-        campaign=campaign,
+        Q(is_done=False) | has_gold_answer(),
         leases__person_id=person.pk,
         leases__expires_at__gt=timezone.now(),
     )
-    return list(held.order_by("leases__pk").select_related("photo", "hashtag"))
+    return list(questions.order_by("leases__pk").select_related("photo", "hashtag"))
 
 
-def _open_for(
-    campaign: Campaign, person: AbstractBaseUser, *, leased_too: bool = False
-) -> QuerySet[Question]:
+def _open_for(campaign: Campaign, person: AbstractBaseUser, *, leased_too: bool = False) -> QuestionQuerySet:
     """Questions of the campaign that want more answers and that this person may be asked.
 
     Nobody is asked about a photo of their own, nor about one they voted on (see `answered_by`).
     """
-    rows = Question.objects.filter(campaign=campaign).exclude(photo__added_by_id=person.pk)
+    rows = Question.objects.of_campaign(campaign).exclude(photo__added_by_id=person.pk)
     rows = rows.exclude(answered_by(person, only_unseen=campaign.only_unseen))
     if leased_too:
         return rows.filter(Exists(live_leases().filter(person_id=person.pk)) | _wants_answers())
-    held = QuestionLease.objects.filter(
-        person_id=person.pk, expires_at__gt=timezone.now(), question__photo_id=OuterRef("photo_id")
-    ).filter(question__campaign=campaign)
-    return rows.filter(~Exists(held))
+    leases = QuestionLease.objects.live().filter(
+        person_id=person.pk, question__photo_id=OuterRef("photo_id"), question__campaign=campaign
+    )
+    return rows.filter(~Exists(leases))
 
 
 def _wants_answers() -> Q:
-    return Q(is_done=False, needed__gt=F("fits") + F("does_not_fit") + _leased())
+    return Q(is_done=False, needed__gt=ANSWERS + _leased())
 
 
 def _leased() -> Coalesce:
@@ -194,29 +187,23 @@ def _leased() -> Coalesce:
 
 
 def _has_gold(campaign: Campaign) -> bool:
-    return _gold(campaign).exists()
-
-
-def _gold(campaign: Campaign) -> QuerySet[Question]:
-    """Questions whose answer is known: those of kind gold, and suggestions found clear and marked so."""
-    known = GoldAnswer.objects.filter(photo_id=OuterRef("photo_id"), hashtag_id=OuterRef("hashtag_id"))
-    return Question.objects.filter(Exists(known), campaign=campaign)
+    return Question.objects.of_campaign(campaign).with_gold_answer().exists()
 
 
 # --- drawing ----------------------------------------------------------------------------------
 
 
 def _draw(campaign: Campaign, person: AbstractBaseUser) -> Question | None:
-    """First past what somebody else is taking or answering at this moment; if nothing else is left, after
-    them: nobody shall read "all done" because of somebody who is about to skip.
+    """Try without waiting for locks first. If nothing else is left, wait: nobody should read "all done"
+    because another person, who may skip, holds the last question.
     """
     fronts = Participation.objects.filter(campaign=campaign, person_id=person.pk).values_list(
         "front", flat=True
     )
     front = fronts.first() or 0.0
     for number in range(PASSES):
-        if found := _draw_by_kind(campaign, person, front, wait=number > 0):
-            return found
+        if question := _draw_by_kind(campaign, person, front, wait=number > 0):
+            return question
         if not _something_is_left(campaign, person, front):
             break
     return None
@@ -227,14 +214,14 @@ def _draw_by_kind(
 ) -> Question | None:
     for kind in _order_of_kinds(campaign, CHANCE.random()):
         if kind == Kind.GOLD and not _something_is_left(campaign, person, front):
-            continue  # known answers are mixed among questions, never asked for their own sake
-        if found := _take(campaign, person, kind, front, wait):
-            return found
+            continue  # known answers are only mixed among other questions
+        if question := _take(campaign, person, kind, front, wait):
+            return question
     return None
 
 
 def _order_of_kinds(campaign: Campaign, chance: float) -> list[str]:
-    """The kind that chance wants first, then what has an end: what is mixed in makes nobody wait for it."""
+    """The kind that was drawn at random, then all kinds that can be completed, in case it has no question."""
     shares = (
         (Kind.GOLD, campaign.gold_share),
         (Kind.CONTROL, campaign.control_share),
@@ -256,7 +243,7 @@ def _take(
     campaign: Campaign, person: AbstractBaseUser, kind: str, front: float, wait: bool
 ) -> Question | None:
     if kind == Kind.GOLD:
-        rows = _gold(campaign) & _open_for(campaign, person)
+        rows = _open_for(campaign, person).with_gold_answer()
         at_hand = list(rows.order_by("rank").values_list("pk", flat=True)[:GOLD_AT_HAND])
         return _lease_first(Question.objects.filter(pk=CHANCE.choice(at_hand)), person) if at_hand else None
     rows = _open_for(campaign, person).filter(_wants_answers(), kind=kind)
@@ -265,19 +252,20 @@ def _take(
     if CHANCE.random() >= campaign.audit_share:
         for hashtag, band in what_teaches_most(campaign):
             stratum = rows.filter(hashtag=hashtag, band=band)
-            if found := _lease_in_turn(stratum, person, Stream.ACTIVE, front, wait):
-                return found
-    found = _lease_in_turn(rows, person, Stream.AUDIT, front, wait)
-    if found and found.rank != front:
-        Participation.objects.filter(campaign=campaign, person_id=person.pk).update(front=found.rank)
-    return found
+            if question := _lease_in_turn(stratum, person, Stream.ACTIVE, front, wait):
+                return question
+    question = _lease_in_turn(rows, person, Stream.AUDIT, front, wait)
+    if question and question.rank != front:
+        Participation.objects.filter(campaign=campaign, person_id=person.pk).update(front=question.rank)
+    return question
 
 
 def _lease_in_turn(
-    rows: QuerySet[Question], person: AbstractBaseUser, stream: str, front: float, wait: bool
+    rows: QuestionQuerySet, person: AbstractBaseUser, stream: str, front: float, wait: bool
 ) -> Question | None:
-    """The lowest rank from the person's front on, then what has opened again behind it. Rank is random, so
-    where somebody begins bends no sample; whoever has answered thousands would search all of them each time.
+    """The lowest rank from the person's front on, then questions that have opened again behind it. The front
+    saves people with thousands of answers a search through all of them. It does not bias the sample, because
+    ranks are random.
     """
     ahead = _lease_first(rows.filter(rank__gte=front).order_by("rank"), person, stream, wait=wait)
     return ahead or _lease_first(rows.filter(rank__lt=front).order_by("rank"), person, stream, wait=wait)
@@ -285,27 +273,24 @@ def _lease_in_turn(
 
 @transaction.atomic
 def _lease_first(
-    rows: QuerySet[Question], person: AbstractBaseUser, stream: str = "", *, wait: bool = False
+    rows: QuestionQuerySet, person: AbstractBaseUser, stream: str = "", *, wait: bool = False
 ) -> Question | None:
-    """Lock the first of these that nobody else is taking at this moment, and lease it; with `wait` the first.
+    """Lease the first of these questions that nobody else has locked; with `wait`, the first of all.
 
-    Looked at again under the lock, since between look and lock the person's own vote may have come in, or,
-    with a stream, the last seat gone.
+    Conditions are checked again under the lock, because before it the person may have voted or, with a
+    stream, somebody else may have taken the last seat.
     """
     free = rows.select_for_update(skip_locked=not wait, of=("self",))
-    found = free.select_related("photo", "hashtag", "campaign").first()
-    if found is None:
+    question = free.select_related("photo", "hashtag", "campaign").first()
+    if question is None:
         return None
-    may_be_asked = ~answered_by(person, only_unseen=found.campaign.only_unseen)
+    may_be_asked = ~answered_by(person, only_unseen=question.campaign.only_unseen)
     if stream:
         may_be_asked &= _wants_answers()
-    if not Question.objects.filter(may_be_asked, pk=found.pk).exists():
+    if not Question.objects.filter(may_be_asked, pk=question.pk).exists():
         return None
-    if stream and not found.stream:
-        Question.objects.filter(pk=found.pk).update(stream=stream)
-    QuestionLease.objects.filter(person_id=person.pk, expires_at__lte=timezone.now()).delete()
-    lease(question=found, person=person)
-    return found
-
-
-# --- where an answer teaches most -------------------------------------------------------------
+    if stream and not question.stream:
+        Question.objects.filter(pk=question.pk).update(stream=stream)
+    QuestionLease.objects.ended().filter(person_id=person.pk).delete()
+    lease(question=question, person=person)
+    return question

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from django.db.models import (
     Case,
     Count,
-    F,
     FloatField,
     Q,
     Sum,
@@ -19,15 +18,16 @@ from django.db.models import (
 from django.db.models.functions import Coalesce
 
 from validation.models import Campaign, Question
+from validation.models.answers import FITTING, JUDGED, TIED
 
-CHANCE = random.SystemRandom()  # whoever votes must not guess what is drawn
-STRATA_FOR = 60.0  # seconds that what the strata teach is remembered in a process
-PRIOR = 2.0  # photos of an even chance, in strata nobody has answered about
+CHANCE = random.SystemRandom()  # voters must not be able to predict the draw
+STRATA_FOR = 60.0  # seconds for which a process caches the weights
+PRIOR = 2.0  # photos, half of them fitting, added to each stratum
 _remembered: dict[int, tuple[float, list[tuple[tuple[int, int], float]]]] = {}
 
 
 def what_teaches_most(campaign: Campaign) -> Iterator[tuple[int, int]]:
-    """Strata by chance, in proportion to what one more photo teaches; three tries."""
+    """Up to three strata, drawn with the weights of `worth_asking`."""
     strata = _strata(campaign)
     weights = [weight for _, weight in strata]
     for _ in range(min(3, len(strata))):
@@ -36,10 +36,10 @@ def what_teaches_most(campaign: Campaign) -> Iterator[tuple[int, int]]:
 
 def _strata(campaign: Campaign) -> list[tuple[tuple[int, int], float]]:
     now = time.monotonic()
-    known = _remembered.get(campaign.pk)
-    if known is None or now - known[0] > STRATA_FOR:
-        known = _remembered[campaign.pk] = now, worth_asking(campaign)
-    return known[1]
+    memory = _remembered.get(campaign.pk)
+    if memory is None or now - memory[0] > STRATA_FOR:
+        memory = _remembered[campaign.pk] = now, worth_asking(campaign)
+    return memory[1]
 
 
 def worth_asking(campaign: Campaign) -> list[tuple[tuple[int, int], float]]:
@@ -50,21 +50,21 @@ def worth_asking(campaign: Campaign) -> list[tuple[tuple[int, int], float]]:
     (Neyman's allocation, one step at a time). p is drawn towards an even chance by two photos.
     """
     agreed = Case(
-        When(fits__gt=F("does_not_fit"), then=Value(1.0)),
-        When(fits=F("does_not_fit"), then=Value(0.5)),
+        When(FITTING, then=Value(1.0)),
+        When(TIED, then=Value(0.5)),
         default=Value(0.0),
         output_field=FloatField(),
     )
-    judged = Q(fits__gt=0) | Q(does_not_fit__gt=0)
     rows = list(
-        Question.objects.filter(campaign=campaign, kind=Question.Kind.SUGGESTION)
+        Question.objects.of_campaign(campaign)
+        .suggestions()
         .order_by()
         .values_list("hashtag_id", "band")
         .annotate(
             size=Count("pk"),
             open=Count("pk", filter=Q(is_done=False)),
-            n=Count("pk", filter=judged),
-            agreed=Coalesce(Sum(agreed, filter=judged), 0.0),
+            n=Count("pk", filter=JUDGED),
+            agreed=Coalesce(Sum(agreed, filter=JUDGED), 0.0),
         )
     )
     of_hashtag: dict[int, int] = {}

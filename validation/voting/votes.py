@@ -1,4 +1,4 @@
-"""Votes: recorded once, taken back, added to. What is counted of them changes in the same transaction."""
+"""Record a vote once, undo it, add to it. All counts change in the same transaction."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from django.utils.translation import gettext_noop
 from mapping.models import Hashtag
 from validation.campaigns.counts import LOCKED_BY, settle
 from validation.models import (
+    Answer,
     Campaign,
     GoldAnswer,
     Participation,
@@ -23,6 +24,7 @@ from validation.models import (
     TakenBack,
     Vote,
 )
+from validation.models.answers import WITH_REASON
 from validation.people import crowd
 from validation.voting import assignment
 
@@ -38,19 +40,19 @@ ENOUGH = gettext_noop(
 PAUSED = gettext_noop("Your voting is paused: what you answered stays, and an admin will look at it.")
 OUT_OF_DATE = gettext_noop("This page was out of date, so your answer was not kept. Please answer again.")
 OWN = gettext_noop("You added this photo yourself, so your answer was not kept. Here is the next.")
-FAST = 0.7  # seconds: nobody sees a photo, reads a hashtag and judges in less
+FAST = 0.7  # seconds: nobody can look at a photo, read a hashtag and judge in less
 
 
 class VoteRefused(Exception):
-    """A vote that cannot be kept; the message says why."""
+    """A vote that is not kept; the message says why."""
 
 
 class CampaignClosed(VoteRefused):
-    """The campaign is closed: no votes are taken any more. Those given are kept."""
+    """The campaign is closed and takes no more votes. Earlier votes are kept."""
 
 
 class PersonPaused(VoteRefused):
-    """The person is paused; what they answered before is kept."""
+    """The person is paused. Their earlier votes are kept."""
 
 
 @transaction.atomic
@@ -66,33 +68,33 @@ def record_vote(
 ) -> Vote:
     """Keep one person's answer. `seconds` is from seeing the photo to answering, as the page measured it.
 
-    Raises CampaignClosed, PersonPaused or VoteRefused. A repeat returns the vote that was given, also with
-    another answer or request id: to change a vote, undo it and vote again. So a double click, a resent form
-    and a second window never count twice; a copy that arrives after the undo is refused.
+    Raises CampaignClosed, PersonPaused or VoteRefused. A repeat returns the first vote, even if the answer or
+    request id differs: to change a vote, undo it and vote again. So a double click, a resent form and a
+    second window never count twice. A copy that arrives after the undo is refused.
     """
     photo_id = photo if isinstance(photo, int) else photo.pk
     hashtag_id = hashtag if isinstance(hashtag, int) else hashtag.pk
-    if answer not in Vote.Answer.values:
+    if answer not in Answer.values:
         raise VoteRefused(f"“{answer}” is not an answer.")
-    crowd.hold(person)  # copies of one request come one after the other, and none beside an undo
-    given = Vote.objects.filter(photo_id=photo_id, hashtag_id=hashtag_id, person_id=person.pk).first()
-    if given is not None:
-        held = QuestionLease.objects.filter(person_id=person.pk)
-        held.filter(question__photo_id=photo_id, question__hashtag_id=hashtag_id).delete()
-        return given
+    crowd.hold(person)  # serialises copies of one request, and an undo
+    earlier = Vote.objects.on_pair(photo_id, hashtag_id).filter(person_id=person.pk).first()
+    if earlier is not None:
+        leases = QuestionLease.objects.filter(person_id=person.pk)
+        leases.filter(question__photo_id=photo_id, question__hashtag_id=hashtag_id).delete()
+        return earlier
     _check_open(campaign)
     if crowd.is_paused(person):
         raise PersonPaused(PAUSED)
-    asked = _locked(photo_id, hashtag_id)
-    question = next((one for one in asked if one.campaign_id == campaign.pk), None)
+    questions = _locked(photo_id, hashtag_id)
+    question = next((one for one in questions if one.campaign_id == campaign.pk), None)
     if question is None:
         raise VoteRefused(WITHDRAWN)
     if question.photo.added_by_id == person.pk:
         raise VoteRefused(OWN)
     if TakenBack.objects.filter(request_id=request_id).exists():
         raise VoteRefused(OUT_OF_DATE)
-    known = GoldAnswer.objects.filter(photo_id=photo_id, hashtag_id=hashtag_id).first()
-    if answer != Vote.Answer.SKIP and known is None and not _has_room(question, person):
+    gold_answer = GoldAnswer.objects.on_pair(photo_id, hashtag_id).first()
+    if Answer(answer).is_judgement and gold_answer is None and not _has_room(question, person):
         raise VoteRefused(ENOUGH)
     try:
         with transaction.atomic():
@@ -108,21 +110,21 @@ def record_vote(
     except IntegrityError:
         # The request id belongs to another question, or to somebody else.
         raise VoteRefused(OUT_OF_DATE) from None
-    _count(asked, vote, +1)
-    QuestionLease.objects.filter(question__in=asked, person_id=person.pk).delete()
-    _add_to_participation(campaign, vote, question, known, +1)
-    if known is not None:
+    _count(questions, vote, +1)
+    QuestionLease.objects.filter(question__in=questions, person_id=person.pk).delete()
+    _add_to_participation(campaign, vote, question, gold_answer, +1)
+    if gold_answer is not None:
         crowd.pause_if_careless(person)
     return vote
 
 
 @transaction.atomic
 def undo_vote(*, campaign: Campaign, person: AbstractBaseUser, request_id: UUID) -> Vote | None:
-    """Take back the person's last vote in the campaign and return it; None if this is not it (any more).
+    """Take back the person's last vote in the campaign and return it; None if it is not the last (any more).
 
-    The request id names the vote that the page offered to undo, so a repeated click does not take a second
-    one back, and nobody takes back a vote of somebody else. The question is held for the person again.
-    Raises CampaignClosed, and PersonPaused, whose votes are looked at.
+    The request id names the vote that the page offered to undo, so a repeated click does not take back a
+    second vote, and nobody can take back the vote of somebody else. The question is leased to the person
+    again. Raises CampaignClosed or PersonPaused.
     """
     crowd.hold(person)
     _check_open(campaign)
@@ -131,15 +133,15 @@ def undo_vote(*, campaign: Campaign, person: AbstractBaseUser, request_id: UUID)
     last = assignment.own_votes(campaign=campaign, person=person).first()
     if last is None or last.request_id != request_id:
         return None
-    asked = _locked(last.photo_id, last.hashtag_id)
+    questions = _locked(last.photo_id, last.hashtag_id)
     deleted, _ = Vote.objects.filter(pk=last.pk).delete()
     if not deleted:
         return None
     TakenBack.objects.create(request_id=last.request_id, person_id=person.pk)
-    _count(asked, last, -1)
-    question = next((one for one in asked if one.campaign_id == campaign.pk), None)
-    known = GoldAnswer.objects.filter(photo_id=last.photo_id, hashtag_id=last.hashtag_id).first()
-    _add_to_participation(campaign, last, question, known, -1)
+    _count(questions, last, -1)
+    question = next((one for one in questions if one.campaign_id == campaign.pk), None)
+    gold_answer = GoldAnswer.objects.on_pair(last.photo_id, last.hashtag_id).first()
+    _add_to_participation(campaign, last, question, gold_answer, -1)
     if question is not None:
         assignment.lease(question=question, person=person)
     return last
@@ -153,18 +155,18 @@ def say_more(
     reason: str = "",
     would_post: bool | None = None,
 ) -> bool:
-    """Add to one's own vote why it does not fit, or whether one would post it. False if there is no such vote
-    (any more), or if a reason is given for what fits. Raises CampaignClosed.
+    """Add a reason or "would post" to one's own vote. False if there is no such vote (any more), or if its
+    answer takes no reason. Raises CampaignClosed.
     """
     _check_open(campaign)
     votes = Vote.objects.filter(campaign=campaign, person_id=person.pk, request_id=request_id)
-    said: dict[str, object] = {}
+    changes: dict[str, object] = {}
     if reason:
-        votes = votes.filter(answer=Vote.Answer.DOES_NOT_FIT)
-        said["reason"] = reason
+        votes = votes.filter(answer__in=WITH_REASON)
+        changes["reason"] = reason
     if would_post is not None:
-        said["would_post"] = would_post
-    return bool(said and votes.update(**said))
+        changes["would_post"] = would_post
+    return bool(changes and votes.update(**changes))
 
 
 def _check_open(campaign: Campaign) -> None:
@@ -173,56 +175,54 @@ def _check_open(campaign: Campaign) -> None:
 
 
 def _locked(photo_id: int, hashtag_id: int) -> list[Question]:
-    """Every campaign's question about this photo and hashtag, in the order of questions.recount."""
-    rows = Question.objects.filter(photo_id=photo_id, hashtag_id=hashtag_id).order_by(*LOCKED_BY)
+    """All campaigns' questions about this photo and hashtag, locked in the order of counts.LOCKED_BY."""
+    rows = Question.objects.on_pair(photo_id, hashtag_id).order_by(*LOCKED_BY)
     return list(rows.select_for_update(of=("self",)).select_related("campaign", "photo"))
 
 
 def _has_room(question: Question, person: AbstractBaseUser) -> bool:
-    """The quota, when the vote arrives: whoever holds a lease needs a free seat, whoever lost it one that is
-    held by nobody else either.
+    """Whether the question still needs this vote. Leases of other people count as answers to come, unless the
+    person holds a lease, too.
     """
     if question.kind == Question.Kind.GOLD:
         return True
-    leases = QuestionLease.objects.filter(question=question, expires_at__gt=timezone.now())
+    leases = QuestionLease.objects.live().filter(question=question)
     others = list(leases.values_list("person_id", flat=True))
-    held = 0 if person.pk in others else len(others)
-    return question.answers + held < question.needed
+    seats = 0 if person.pk in others else len(others)
+    return question.answers + seats < question.needed
 
 
-def _count(asked: list[Question], vote: Vote, step: int) -> None:
-    """Add a vote that is kept, or take away one that is deleted."""
-    field = "skips" if vote.answer == Vote.Answer.SKIP else vote.answer
-    for one in asked:
-        setattr(one, field, max(0, getattr(one, field) + step))
+def _count(questions: list[Question], vote: Vote, step: int) -> None:
+    """Update the counts of the questions: step is +1 for a new vote, −1 for a deleted one."""
+    answer = Answer(vote.answer)
+    for one in questions:
+        one.add(answer, step)
         settle(one, one.campaign)
         if not one.answers:
             one.answered_at = None
         elif step > 0:
             one.answered_at = one.answered_at or vote.created_at
         elif one.answered_at == vote.created_at:
-            others = Vote.objects.counting().answered()
-            same = others.filter(photo_id=vote.photo_id, hashtag_id=vote.hashtag_id)
-            one.answered_at = same.aggregate(first=Min("created_at"))["first"]
-        one.save(update_fields=[field, "needed", "is_done", "answered_at"])
+            others = Vote.objects.counting().judgements().on_pair(vote.photo_id, vote.hashtag_id)
+            one.answered_at = others.aggregate(first=Min("created_at"))["first"]
+        one.save(update_fields=[answer.counter, "needed", "is_done", "answered_at"])
 
 
 def _add_to_participation(
-    campaign: Campaign, vote: Vote, question: Question | None, known: GoldAnswer | None, step: int
+    campaign: Campaign, vote: Vote, question: Question | None, gold_answer: GoldAnswer | None, step: int
 ) -> None:
-    """What the person did in the campaign, counted along. A known answer counts as such only if it was known
-    when the vote was given.
-    """
-    changes = {"skips" if vote.answer == Vote.Answer.SKIP else vote.answer: step}
-    if vote.answer != Vote.Answer.SKIP:
+    """Update the person's counts. A gold answer counts only if it was marked before the vote."""
+    answer = Answer(vote.answer)
+    changes = {answer.counter: step}
+    if answer.is_judgement:
         if vote.seconds is not None and vote.seconds < FAST:
             changes["fast"] = step
-        if known is not None and vote.created_at >= known.set_at:
+        if gold_answer is not None and vote.created_at >= gold_answer.set_at:
             changes["gold"] = step
-            changes["gold_right"] = step * ((vote.answer == Vote.Answer.FITS) == known.fits)
+            changes["gold_right"] = step * (answer.fits == gold_answer.fits)
         if question is not None and question.kind == Question.Kind.CONTROL:
             changes["control"] = step
-            changes["control_fits"] = step * (vote.answer == Vote.Answer.FITS)
+            changes["control_fits"] = step * (answer.fits is True)
     row, _ = Participation.objects.get_or_create(person_id=vote.person_id, campaign=campaign)
     Participation.objects.filter(pk=row.pk).update(
         last_at=timezone.now(),

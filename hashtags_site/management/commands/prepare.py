@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from hashtags_site.demo import prepare_demo
 from mapping.files.catalogue import load_catalogue
+from mapping.models import Hashtag, SceneClass
 from trainer.registry.starter import install_starter
 from validation.campaigns.questions import make_missing_questions
 
@@ -20,7 +21,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         load_catalogue()
-        self.stdout.write("The catalogue is loaded: 397 scene classes, 20 hashtags.")
+        classes, hashtags = SceneClass.objects.count(), Hashtag.objects.count()
+        self.stdout.write(f"The catalogue is loaded: {classes:,} scene classes, {hashtags:,} hashtags.")
         try:
             model = install_starter()
         except Exception as error:

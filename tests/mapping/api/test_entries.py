@@ -7,17 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import schemathesis
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from hypothesis import HealthCheck, given, settings
 from pytest_django.live_server_helper import LiveServer
 from rest_framework.authtoken.models import Token
-from schemathesis import Case
-from schemathesis.core.result import Ok
-from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from mapping.acts import Decision, change_entry
 from mapping.api import examples
@@ -372,6 +367,11 @@ def test_examples_have_the_fields_of_the_serializers() -> None:
 def test_answers_match_the_schema(
     live_server: LiveServer, user_for: UserFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import schemathesis  # all that it brings along takes a second: no other test waits for it
+    from hypothesis import HealthCheck, given, settings
+    from schemathesis.core.result import Ok
+    from schemathesis.specs.openapi.checks import positive_data_acceptance
+
     load_catalogue()
     monkeypatch.setattr(WriteThrottle, "rate", "9999999/minute")
     token = Token.objects.create(user=user_for("curator")).key
@@ -383,7 +383,7 @@ def test_answers_match_the_schema(
 
         @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy())
-        def check_answer(case: Case[Any]) -> None:
+        def check_answer(case: Any) -> None:
             # A schema cannot list the known classes and hashtags, so refusing unknown ones is right.
             case.call_and_validate(
                 headers={"Authorization": f"Token {token}"}, excluded_checks=[positive_data_acceptance]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from mapping.lexicon import nouns, wordnet
+
+if TYPE_CHECKING:
+    from nltk.corpus.reader.wordnet import WordNetCorpusReader
 
 
 def test_noun_is_found_by_its_key() -> None:
@@ -47,8 +51,9 @@ def test_closure_has_the_least_number_of_steps() -> None:
 
 
 @pytest.mark.integration  # nltk takes seconds to start
-def test_table_agrees_with_nltk() -> None:
-    table, reader = wordnet.nouns(), wordnet.reader()
+@pytest.mark.xdist_group("nltk")
+def test_table_agrees_with_nltk(reader: WordNetCorpusReader) -> None:
+    table = wordnet.nouns()
     for key in random.Random(0).sample(table.keys, 500):
         synset, number = reader.synset(key), table.index(key)
         assert number is not None

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from nltk.corpus.reader.wordnet import WordNetCorpusReader
 
 from mapping.lexicon import similarity, wordnet
+
+if TYPE_CHECKING:
+    from nltk.corpus.reader.wordnet import WordNetCorpusReader
 
 # fmt: off
 KEYS = [
@@ -40,11 +43,6 @@ class Table:
 
 
 @pytest.fixture(scope="module")
-def reader() -> WordNetCorpusReader:
-    return wordnet.reader()
-
-
-@pytest.fixture(scope="module")
 def table(reader: WordNetCorpusReader) -> Table:
     """The senses and all their hypernyms, read with nltk."""
     synsets = {key: reader.synset(key) for key in KEYS}
@@ -57,15 +55,22 @@ def table(reader: WordNetCorpusReader) -> Table:
 
 
 @pytest.mark.integration  # nltk takes seconds to start
+@pytest.mark.xdist_group("nltk")
 @pytest.mark.parametrize("kind", ["counted", "intrinsic"])
 def test_six_measures_agree_with_nltk(
     reader: WordNetCorpusReader, table: Table, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from nltk.corpus.reader.wordnet import Synset
+
     content = similarity.information_content(table)
     values = getattr(content, kind)
     # nltk would walk all nouns to compute this number, which takes many seconds.
     monkeypatch.setitem(reader._max_depth, ("n", False), content.depth)
     matrices = similarity.similarities(table, KEYS, values, content.depth)
+    # Nor need it read the version in its files and walk up from a sense again for each pair.
+    monkeypatch.setattr(reader, "get_version", cache(reader.get_version))
+    for name in ("_shortest_hypernym_paths", "common_hypernyms", "lowest_common_hypernyms"):
+        monkeypatch.setattr(Synset, name, cache(getattr(Synset, name)))
     synsets = [reader.synset(key) for key in KEYS]
     shares = {reader.synset(key).offset(): math.exp(-v) for key, v in zip(table.keys, values, strict=True)}
     ic = {"n": {**shares, 0: 1.0}}
@@ -95,6 +100,7 @@ def test_information_content_counts_each_noun_below_once() -> None:
 
 
 @pytest.mark.integration
+@pytest.mark.xdist_group("nltk")
 def test_root_is_the_same_as_itself(table: Table) -> None:
     content = similarity.information_content(table)
     matrices = similarity.similarities(table, ["entity.n.01", "entity.n.01"], content.counted, content.depth)

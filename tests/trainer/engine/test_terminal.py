@@ -88,13 +88,15 @@ def test_presets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.integration
-def test_a_recipe_trains_on_a_folder_and_goes_on_after_ctrl_c(tmp_path: Path) -> None:
+def test_a_recipe_trains_on_a_folder_and_goes_on_after_ctrl_c(
+    tmp_path: Path, engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
     recipe = tmp_path / "recipe.json"
     recipe.write_text(json.dumps(TINY))
-    argv = [sys.executable, "-m", "trainer.engine", "--progress", "train", str(recipe)]
+    argv = ["--progress", "train", str(recipe)]
     argv += ["--photos", str(photos(tmp_path / "photos", 12)), "--out", str(tmp_path / "run")]
     process = subprocess.Popen(
-        [*argv, "--set", "epochs=300"],
+        [sys.executable, "-m", "trainer.engine", *argv, "--set", "epochs=300"],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -108,8 +110,6 @@ def test_a_recipe_trains_on_a_folder_and_goes_on_after_ctrl_c(tmp_path: Path) ->
     assert process.returncode == 143
     reached = json.loads((tmp_path / "run" / "job.json").read_text())["recipe"]
     assert reached["epochs"] == 300
-    again = subprocess.run(
-        [*argv, "--set", "epochs=2"], capture_output=True, text=True, check=False, timeout=60
-    )
-    assert again.returncode == 1
-    assert "Error: the checkpoint was written with other recipe" in again.stderr
+    code, _ = engine(*argv, "--set", "epochs=2")
+    assert code == 1
+    assert "Error: the checkpoint was written with other recipe" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploaded
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
+from PIL import Image
 
 from jobs.lease import Lease, LeaseLost, claim
 from jobs.models import Job
@@ -335,6 +337,16 @@ def test_photo_is_served_and_kept_by_the_browser(
         reverse("trainer:small_photo", args=[photo.pk]), headers={"if-none-match": small["ETag"]}
     )
     assert again.status_code == 304
+
+
+def test_the_gallery_shows_transparency_as_the_network_sees_it(
+    client_for: Callable[..., Client], photo_set: PhotoSet
+) -> None:
+    photo = photo_set.photos.all()[0]
+    Image.new("RGBA", (32, 24), (0, 0, 0, 64)).save(photo.file, "PNG")
+    response = client_for("viewer").get(reverse("trainer:small_photo", args=[photo.pk]))
+    small = Image.open(io.BytesIO(response.content))
+    assert small.getpixel((5, 5)) == pytest.approx((191, 191, 191), abs=2)
 
 
 def test_photo_outside_its_set_is_not_served(

@@ -10,6 +10,7 @@ from django.test import Client
 from jobs.models import Job
 from trainer.models import TrainedModel, TrainingRun
 from trainer.registry import promotion
+from trainer.registry.cards import run_card
 from validation.models import Campaign
 
 pytestmark = pytest.mark.django_db
@@ -75,3 +76,22 @@ def test_others_may_not_rename(client_for: ClientFor, model_for: ModelFor, role:
     assert response.status_code == (302 if role == "stranger" else 403)
     model.refresh_from_db()
     assert model.name == "Old"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "licences"),
+    [
+        ({"kind": "frozen", "backbone": "efficientnet_lite0+efficientnet_lite2"}, ["Lite0", "Lite2"]),
+        ({"kind": "finetune", "network": "efficientnet_lite1", "weights": "imagenet"}, ["Lite1"]),
+        ({"kind": "finetune", "network": "efficientnet_lite1", "weights": "none"}, []),
+        ({"kind": "finetune", "network": "resnet18", "weights": "imagenet"}, []),
+    ],
+)
+def test_the_card_says_the_licences_of_pretrained_weights(
+    run: TrainingRun, recipe: dict[str, str], licences: list[str]
+) -> None:
+    card = run_card(run, {"recipe": recipe})
+    assert [f"weights of EfficientNet-{name}: Apache-2.0" in card for name in licences] == [True] * len(
+        licences
+    )
+    assert ("## Licences" in card) == bool(licences)

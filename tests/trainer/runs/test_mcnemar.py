@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from scipy import stats
 
 from mapping.models import Release, ReleaseLabel
 from tests.trainer.conftest import LABELS
@@ -23,6 +22,8 @@ RunFor = Callable[..., TrainingRun]
 
 @pytest.mark.parametrize(("b", "c"), [(0, 5), (3, 9), (12, 12), (24, 0), (11, 13)])
 def test_few_pairs_exactly(b: int, c: int) -> None:
+    from scipy import stats
+
     p, exact = mcnemar(b, c)
     assert exact
     assert p == pytest.approx(min(1.0, 2 * stats.binom.cdf(min(b, c), b + c, 0.5)))

@@ -23,7 +23,12 @@ from trainer.models import TrainingRun
 from trainer.photosets import registration
 from trainer.runs import start
 
-pytestmark = [pytest.mark.integration, pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.postgres,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.xdist_group("kill"),
+]
 EPOCHS = 6
 
 
@@ -48,7 +53,7 @@ def run(tmp_path: Path, user_for: Callable[..., User], run_jobs: Callable[[], li
     started = start.start_run(
         photo_set=photo_set, release=Release.objects.get(), preset="resnet18-scratch-quick", by=by
     )
-    started.recipe |= {"epochs": EPOCHS, "image_size": 112, "batch_size": 4}
+    started.recipe |= {"epochs": EPOCHS, "image_size": 64, "batch_size": 4}
     started.save()
     return started
 

@@ -12,9 +12,10 @@ from django.test import Client
 from mapping.models import Hashtag
 from tests.validation.conftest import MakeCampaign, MakeVote
 from trainer.models import TrainedModel
-from validation.agreement import authors, exports, results, silence
+from validation.agreement import authors, exports, results, silence, strata
 from validation.campaigns.questions import make_questions
-from validation.models import AuthorHashtag, Campaign, Prediction, Question, Vote
+from validation.models import AuthorHashtag, Campaign, GoldAnswer, Prediction, Question, Vote
+from validation.people import crowd
 from validation.statistics.yes_saying import Known
 from validation.voting.votes import record_vote
 
@@ -124,6 +125,30 @@ def test_bars_by_confidence_open_their_photos(
     for tenth, photos in ((7, 2), (9, 1), (8, 0)):
         behind = f"/validation/agreement/photos/?campaign={campaign.pk}&tenth={tenth}"
         assert client_for("viewer").get(behind).content.count(b"<figure>") == photos
+
+
+def test_people_behind_a_shared_question_are_those_whose_answers_count(
+    make_campaign: MakeCampaign, vote_as: MakeVote, user_for: Callable[..., User]
+) -> None:
+    first = make_campaign("cafe", name="First")
+    newer = TrainedModel.objects.create(name="Newer", manifest={"sha256": "1"})
+    second = make_campaign("cafe", name="Second", by_model=newer)
+    for name, answer in (("ann", "fits"), ("bob", "skip"), ("eve", "fits")):
+        vote_as(first, 0, answer, name)
+    crowd.set_aside(person=user_for("validator", "eve"), by=user_for("admin"))
+    assert results.people(second, strata.count(second)) == 1
+
+
+def test_a_skip_leaves_the_other_answers_to_a_gold_question_in_the_correction(
+    make_campaign: MakeCampaign, vote_as: MakeVote, hashtags: dict[str, Hashtag]
+) -> None:
+    campaign = make_campaign("cafe")
+    GoldAnswer.objects.create(photo=campaign.photos.get(), hashtag=hashtags["cafe"], fits=True)
+    for name, answer in (("ann", "fits"), ("bob", "skip"), ("eve", "does_not_fit")):
+        vote_as(campaign, 0, answer, name)
+    fitting = results.summarise(campaign).fitting
+    assert fitting is not None
+    assert (fitting.yes, fitting.n) == (1, 2)
 
 
 def test_controls_correct_for_who_says_yes_to_anything(

@@ -45,7 +45,7 @@ def test_rules_are_changed_and_a_stale_page_is_refused(
     client = client_for("admin")
     form = fields(campaign, client, votes_per_photo=5, gold_share=8, audience="link", language="ru")
     page = client.post(f"{base(campaign)}/rules/", form, follow=True)
-    assert b"The rules are changed" in page.content
+    assert b"The rules were changed" in page.content
     campaign.refresh_from_db()
     assert (campaign.votes_per_photo, campaign.gold_share, campaign.language) == (5, 0.08, "ru")
     assert set(Question.objects.values_list("needed", flat=True)) == {5}
@@ -172,7 +172,7 @@ def test_a_guest_votes_and_sees_nothing_else(
 def test_links_end(linked: Campaign, client_for: ClientFor) -> None:
     guest, admin, old = Client(), client_for("admin"), join(linked)
     guest.post(old)
-    for words in (b"here is a new one", b"renewed already"):
+    for words in (b"Here is a new one", b"renewed already"):
         page = admin.post(f"{base(linked)}/revoke/", {"version": 1}, follow=True)
         assert words in page.content
     assert guest.get(f"/validation/vote/{linked.pk}/").status_code == 403
@@ -293,9 +293,9 @@ def test_people_are_paused_set_aside_and_brought_back_from_the_page(
         ("pause", b"is paused"),
         ("pause", b"was paused already"),
         ("unpause", b"may vote again"),
-        ("set-aside", b"count nowhere"),
+        ("set-aside", b"none of their votes count"),
         ("set-aside", b"was set aside already"),
-        ("unpause", b"cannot be let vote"),
+        ("unpause", b"bring them back first"),
         ("bring-back", b"count again"),
         ("bring-back", b"had no votes set aside"),
     ]
@@ -334,11 +334,11 @@ def test_what_everybody_agrees_on_is_marked_as_known_and_unmarked(
     assert [one.hashtag.name for one in shown] == ["bar", "cafe"]
     form = {"photo": shown[0].photo_id, "hashtag": shown[0].hashtag_id, "answer": "does_not_fit"}
     for _ in range(2):
-        assert b"Noted" in client.post(path, form, follow=True).content
+        assert b"Saved" in client.post(path, form, follow=True).content
     assert GoldAnswer.objects.get().fits is False
     assert Question.objects.filter(campaign=other, kind="gold").count() == 1
     assert len(client.get(path).context["page"]) == 1
-    for words in (b"Noted", b"out of date"):
+    for words in (b"Saved", b"out of date"):
         assert words in client.post(path, form | {"answer": "unknown"}, follow=True).content
     assert not Question.objects.filter(kind="gold").exists()
     assert b"out of date" in client.post(path, form | {"photo": 99999}, follow=True).content

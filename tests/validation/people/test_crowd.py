@@ -23,8 +23,12 @@ def admin(user_for: UserFor) -> User:
 
 
 @pytest.fixture
-def known(make_campaign: MakeCampaign, hashtags: dict[str, Hashtag]) -> Campaign:
+def known(
+    make_campaign: MakeCampaign, hashtags: dict[str, Hashtag], monkeypatch: pytest.MonkeyPatch
+) -> Campaign:
     """Sixteen photos, all of whose hashtags are known to fit."""
+    monkeypatch.setattr(crowd, "ENOUGH_GOLD", 14)
+    monkeypatch.setattr(crowd, "LEAST_RIGHT", 0.85)
     campaign = make_campaign(*["cafe"] * 16, gold_share=0.1)
     for photo in campaign.photos.all():
         GoldAnswer.objects.create(photo=photo, hashtag=hashtags["cafe"], fits=True)
@@ -120,6 +124,14 @@ def test_paused_people_are_refused_in_words_and_undo_nothing(
         vote_as(campaign, 1, "fits", "ann")
     with pytest.raises(votes.PersonPaused):
         votes.undo_vote(campaign=campaign, person=vote.person, request_id=vote.request_id)
+
+
+@pytest.mark.parametrize(("seconds", "fast"), [(0.6, 1), (votes.FAST, 0), (None, 0)])
+def test_an_answer_in_less_time_than_it_takes_to_look_is_fast(
+    campaign: Campaign, vote_as: MakeVote, seconds: float | None, fast: int
+) -> None:
+    vote_as(campaign, 0, "fits", "ann", seconds)
+    assert row(campaign).fast == fast
 
 
 def test_speeders_and_who_says_always_yes_are_flagged(make_campaign: MakeCampaign, vote_as: MakeVote) -> None:

@@ -33,11 +33,11 @@ def test_a_scene_class_brings_its_hashtag_and_a_stale_page_decides_nothing(
     photo, client = campaign.photos.all()[0], client_for("admin")
     path = f"/validation/photos/{photo.pk}"
     form = {"scene": pub.key, "hashtag": "sport", "seen": ""}
-    assert b"Noted: #bar" in client.post(f"{path}/correct/", form, follow=True).content
+    assert b"Saved: #bar" in client.post(f"{path}/correct/", form, follow=True).content
     assert b"Somebody else has decided" in client.post(f"{path}/correct/", form, follow=True).content
     seen = client.get(f"{path}/").context["seen"]
     page = client.post(f"{path}/correct/", {"hashtag": "sport", "seen": seen}, follow=True)
-    assert b"Noted: #sport" in page.content
+    assert b"Saved: #sport" in page.content
     row = Correction.objects.get()
     assert (row.scene_class, str(row.hashtag), row.history.count()) == (None, "#sport", 2)
     wrong = client.post(f"{path}/correct/", {"scene": "x/nowhere"}, follow=True)

@@ -14,7 +14,7 @@ from django.core.files.storage import default_storage
 from PIL import Image
 from pytest_django import Settings
 
-from tests.trainer.engine.test_scans import odd_exif
+from tests.trainer.engine.test_opening import odd_exif
 from tests.validation.conftest import picture
 from validation.models import Photo
 from validation.photos.store import PhotoRefused, take_in
@@ -131,7 +131,7 @@ HOSTILE = {
     "truncated": (picture(1, size=(400, 300))[:900], "cannot be decoded"),
     "renamed executable": (b"\x7fELF\x02\x01\x01" + bytes(500), "not a JPEG, PNG, WebP or HEIC"),
     "bomb": (bomb(12_000, 12_000), "pixels are more than 100 megapixels"),
-    "huge bomb": (bomb(200_000, 200_000), "header is broken"),
+    "huge bomb": (bomb(200_000, 200_000), "pixels are too many"),
     "empty": (b"", "empty"),
     "svg": (b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>', "not a JPEG"),
     "gif": (picture(1, kind="GIF"), "not a JPEG"),

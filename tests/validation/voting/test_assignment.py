@@ -87,6 +87,15 @@ def test_the_active_stream_prefers_where_an_answer_teaches_most(
     assert by_name["bar"] > 20 * by_name["cafe"] > 0
 
 
+def test_a_stratum_weighs_by_the_square_of_its_share_of_the_hashtag(make_campaign: MakeCampaign) -> None:
+    campaign = make_campaign(*["cafe"] * 4)
+    Question.objects.update(band=0)
+    Question.objects.filter(pk=Question.objects.order_by("pk")[0].pk).update(band=1)
+    weights = {band: weight for (_, band), weight in worth_asking(campaign)}
+    # Nobody has answered: p is ½, so p (1 − p) is 0.25, and the divisor is 1 · 2.
+    assert weights == {0: pytest.approx(0.75**2 * 0.25 / 2), 1: pytest.approx(0.25**2 * 0.25 / 2)}
+
+
 def test_within_a_stratum_the_lowest_rank_comes_first(make_campaign: MakeCampaign, user_for: UserFor) -> None:
     campaign = make_campaign(*["cafe"] * 6, audit_share=0.0)
     ranked = list(Question.objects.order_by("rank").values_list("photo_id", flat=True))

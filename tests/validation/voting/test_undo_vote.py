@@ -7,12 +7,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 
-from tests.validation.conftest import MakeVote
+from tests.validation.conftest import MakeCampaign, MakeVote
 from validation.campaigns import acts
 from validation.models import Campaign, Vote
 from validation.voting import votes
+from validation.voting.assignment import next_questions
 
 pytestmark = pytest.mark.postgres
 ClientFor = Callable[..., Client]
@@ -32,6 +34,17 @@ def test_takes_the_last_vote_back_and_asks_again(
     assert list(Vote.objects.all()) == [first]
     assert after.context["assignment"].question.photo_id == last.photo_id  # type: ignore[attr-defined]
     assert after.context["assignment"].last_vote == first  # type: ignore[attr-defined]
+
+
+def test_the_question_of_an_undone_vote_is_held_for_the_same_person(
+    make_campaign: MakeCampaign, user_for: Callable[..., User], vote_as: MakeVote
+) -> None:
+    campaign = make_campaign("cafe", votes_per_photo=1)
+    vote = vote_as(campaign, 0, "fits", "ann")
+    ann, bob = user_for("validator", "ann"), user_for("validator", "bob")
+    votes.undo_vote(campaign=campaign, person=ann, request_id=vote.request_id)
+    assert next_questions(campaign=campaign, person=bob) == []
+    assert [one.photo_id for one in next_questions(campaign=campaign, person=ann)] == [vote.photo_id]
 
 
 def test_a_repeated_click_takes_back_one_vote(

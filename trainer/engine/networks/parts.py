@@ -1,4 +1,4 @@
-"""The parts of networks that are ours: a head on frozen features, the layer of labels. See finetuned.py."""
+"""The parts of networks that we define: a head on frozen features, the layer of labels. See finetuned.py."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from trainer.engine.networks.efficientnet_lite import FEATURES, load_backbone
+from trainer.engine.backbones import BACKBONES
 from trainer.engine.recipe import Recipe
 
 SMALLEST = 1e-12  # a probability's floor before its logarithm
@@ -74,7 +74,7 @@ class FrozenNetwork(nn.Module):
 
     def __init__(self, backbones: Sequence[str], head: nn.Module) -> None:
         super().__init__()
-        self.backbones = nn.ModuleList(load_backbone(name) for name in backbones)
+        self.backbones = nn.ModuleList(BACKBONES[name].load() for name in backbones)
         self.head = head
 
     def forward(self, photos: Tensor) -> Tensor:
@@ -105,7 +105,7 @@ def tells_scenes(network: nn.Module) -> bool:
 
 def build_head(recipe: Recipe, groups: Sequence[int], labels: int) -> nn.Sequential:
     """The trainable part of a frozen recipe; it tells scene classes apart when ``scene_loss`` asks for it."""
-    features = FEATURES * len(recipe.backbones)
+    features = sum(BACKBONES[name].features for name in recipe.backbones)
     by_scene = recipe.scene_loss > 0
     outputs = len(groups) if by_scene else labels
     head = Head(features, outputs, hidden=recipe.hidden, dropout=recipe.dropout)

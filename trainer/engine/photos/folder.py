@@ -8,8 +8,8 @@ from pathlib import Path
 
 from trainer.engine.errors import PhotosError
 from trainer.engine.events import emit
+from trainer.engine.opening import PHOTO_SUFFIXES
 
-SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"))
 CLASS_COLUMNS, LABEL_COLUMNS = ("raw_name", "key", "scene_class", "class"), ("hashtag", "label")
 
 
@@ -23,7 +23,7 @@ def write_manifest(folder: Path, labels: Path | None, file: Path) -> int:
     label_of = None if labels is None else read_labels(labels)
     rows, unlabelled = [], Counter[str]()
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in SUFFIXES or path.name.startswith("._") or path.parent == folder:
+        if path.suffix.lower() not in PHOTO_SUFFIXES or path.name.startswith("._") or path.parent == folder:
             continue
         name = path.parent.relative_to(folder).as_posix()
         label = path.parent.name if label_of is None else label_of.get(name)
@@ -52,8 +52,8 @@ def read_labels(file: Path) -> dict[str, str]:
             names = [next((n for n in some if n in (reader.fieldnames or [])), None) for some in _COLUMNS]
             key, label = names
             if key is None or label is None:
-                wanted = " and one of ".join(", ".join(names) for names in _COLUMNS)
-                raise PhotosError(f"{file.name} needs one column of {wanted}")
+                columns = " and one of ".join(", ".join(names) for names in _COLUMNS)
+                raise PhotosError(f"{file.name} needs one column of {columns}")
             return {
                 (row[key] or "").strip().strip("/"): (row[label] or "").strip() or "other" for row in reader
             }

@@ -1,4 +1,4 @@
-"""Processes that read photos for the trainer: how they start, how they end with it, and what if one dies."""
+"""Processes that read photos for the trainer: how they start, end with it, and what happens if one dies."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from trainer.engine.events import emit
 UNNOTICED = 20.0  # seconds a dead loader may go unnoticed; PyTorch itself looks every 5
 
 
-def rows(dataset: Dataset[Any], chosen: list[list[int]], workers: int) -> Iterator[list[Any]]:
-    """What the dataset says about each list of places, in order. Raises LoaderDied."""
+def rows(dataset: Dataset[Any], batches: list[list[int]], workers: int) -> Iterator[list[Any]]:
+    """The dataset's items for each list of indices, in order. Raises LoaderDied."""
     loader = DataLoader(
         dataset,
-        batch_sampler=chosen,
+        batch_sampler=batches,
         num_workers=workers,
         collate_fn=list,
         multiprocessing_context=_processes() if workers else None,
@@ -51,7 +51,7 @@ def rows(dataset: Dataset[Any], chosen: list[list[int]], workers: int) -> Iterat
 
 @contextmanager
 def _told_apart() -> Iterator[None]:
-    """A loader's death has many faces: PyTorch's own error, or a broken pipe to it or to their server."""
+    """Raises LoaderDied for each error that a loader's death can show as: PyTorch's own, or a broken pipe."""
     try:
         yield
     except (EOFError, ConnectionError) as error:

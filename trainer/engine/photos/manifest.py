@@ -1,4 +1,4 @@
-"""The photos of a run: reading the manifest, splitting it, and batches of pixels for fine-tuning."""
+"""The photos of a run: the manifest, labels and scene classes, a random split, hashes of files."""
 
 from __future__ import annotations
 
@@ -60,17 +60,17 @@ def _photo(row: dict[str, str], line: int) -> Photo:
 
 def with_hashes(photos: Sequence[Photo], stop: StopRequest) -> list[Photo]:
     """The photos with the SHA-256 of their bytes; those whose file is gone are skipped with an event."""
-    progress, found = Progress("reading", len(photos)), []
+    progress, readable = Progress("reading", len(photos)), []
     with ThreadPoolExecutor(4) as threads:
         for batch in batched(photos, 256):
             stop.check()
             for photo, digest in zip(batch, threads.map(_sha256, batch), strict=True):
                 if digest:
-                    found.append(Photo(photo.photo_id, photo.path, photo.label, photo.scene_class, digest))
+                    readable.append(Photo(photo.photo_id, photo.path, photo.label, photo.scene_class, digest))
                 else:
                     emit("skipped", photo_id=photo.photo_id, reason="the file cannot be read")
             progress.advance(len(batch))
-    return found
+    return readable
 
 
 def _sha256(photo: Photo) -> str:

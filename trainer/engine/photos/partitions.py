@@ -1,4 +1,4 @@
-"""Which photos teach and which are held out: at random, by SUN397's own partitions, or by folds."""
+"""Which photos are for training and which are held out: at random, by SUN397's partitions, or by folds."""
 
 from __future__ import annotations
 
@@ -69,15 +69,15 @@ def _listed(file: Path, folder: str) -> list[str]:
         raise PhotosError(f"{file.name} is not in {folder}", hint=WHERE) from None
     except (OSError, UnicodeDecodeError) as error:
         raise PhotosError(f"{file.name} cannot be read: {error}") from error
-    found = []
+    matches = []
     for number, line in enumerate(lines, 1):
         name = line.strip().strip("/")
         if not name:
             continue
         if name.count("/") < 1 or not PurePosixPath(name).suffix:
             raise PhotosError(f"line {number} of {file.name} is no photo: {line[:80]!r}")
-        found.append(name)
-    return found
+        matches.append(name)
+    return matches
 
 
 def fold(photos: Sequence[Photo], *, number: int, of: int, seed: int) -> Split:

@@ -14,10 +14,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from trainer.engine.events import emit
+from trainer.engine.opening import UnreadablePhotoError, open_photo
 from trainer.engine.photos.augment import distorted, draw, generator
 from trainer.engine.photos.loaders import rows
 from trainer.engine.photos.manifest import Photo
-from trainer.engine.preprocess import Input, UnreadablePhotoError, as_batch, open_photo, resized
+from trainer.engine.preprocess import Input, as_batch, resized
 
 
 @dataclass
@@ -71,8 +72,9 @@ class FeatureSource:
         order = order_of(self.train_count, self.seed, epoch)
         generator = torch.Generator().manual_seed(self.seed * 100_003 + epoch + 50_000)
         views = torch.randint(len(self.train), (self.train_count,), generator=generator)
-        for chosen in torch.split(order, self.batch_size)[first:]:
-            yield Batch(self.train[views[chosen], chosen].float(), self.labels[chosen], self.scenes[chosen])
+        for indices in torch.split(order, self.batch_size)[first:]:
+            inputs = self.train[views[indices], indices].float()
+            yield Batch(inputs, self.labels[indices], self.scenes[indices])
 
     def test_batches(self) -> Iterator[Batch]:
         parts = (torch.split(x, 1024) for x in (self.test, self.test_labels, self.test_scenes))
@@ -132,22 +134,22 @@ class PhotoSource:
     def batches(self, epoch: int, first: int) -> Iterator[Batch]:
         order = order_of(self.train_count, self.seed, epoch).tolist()
         size = self.batch_size
-        chosen = [order[at : at + size] for at in range(first * size, len(order), size)]
+        indices = [order[at : at + size] for at in range(first * size, len(order), size)]
         dataset = PhotoDataset(
             self.train_photos, self.spec, augment=self.augment, seed=self.seed, epoch=epoch
         )
-        yield from self._load(dataset, chosen)
+        yield from self._load(dataset, indices)
 
     def test_batches(self, *, augment: int = 0, epoch: int = 0) -> Iterator[Batch]:
         """The test photos in order, as they are or, for test-time augmentation, distorted copies of them."""
         photos, size = self.test_photos, self.batch_size
-        chosen = [list(range(at, min(at + size, len(photos)))) for at in range(0, len(photos), size)]
+        places = [list(range(at, min(at + size, len(photos)))) for at in range(0, len(photos), size)]
         dataset = PhotoDataset(photos, self.spec, augment=augment, seed=self.seed, epoch=epoch)
-        yield from self._load(dataset, chosen)
+        yield from self._load(dataset, places)
         self.test_photos = [photo for photo in photos if photo.photo_id not in self.unreadable]
 
-    def _load(self, dataset: PhotoDataset, chosen: list[list[int]]) -> Iterator[Batch]:
-        for batch in rows(dataset, chosen, self.num_workers):
+    def _load(self, dataset: PhotoDataset, places: list[list[int]]) -> Iterator[Batch]:
+        for batch in rows(dataset, places, self.num_workers):
             good = [(dataset.photos[at], pixels) for at, pixels, _ in batch if pixels is not None]
             for at, pixels, reason in batch:
                 if pixels is None:

@@ -1,1 +1,1 @@
-"""Exported models: make one, ask it, measure it. Asking imports no torch."""
+"""Exported models: export, predict, evaluate. Prediction imports no torch."""

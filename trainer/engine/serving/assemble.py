@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import ExportError
 from trainer.engine.evaluation.report import write_json
 from trainer.engine.events import Progress
-from trainer.engine.networks.efficientnet_lite import weights_file
 from trainer.engine.networks.finetuned import input_of
 from trainer.engine.networks.parts import FrozenNetwork, build_head
 from trainer.engine.recipe import Recipe
@@ -50,7 +50,7 @@ def pack(run_dir: Path, starter_dir: Path, *, target_precision: float = 0.9) -> 
         "groups": content["groups"],
         "scene_classes": content["scene_classes"],
         "head_sha256": _sha256(file),
-        "weights_sha256": {name: _sha256(weights_file(name)) for name in recipe.backbones},
+        "weights_sha256": {name: _sha256(BACKBONES[name].weights()) for name in recipe.backbones},
     }
     write_json(starter_dir / FACTS, facts)
     return facts
@@ -67,7 +67,7 @@ def assemble(starter_dir: Path, model_dir: Path) -> dict[str, Any]:
     if _sha256(starter_dir / HEAD) != facts.pop("head_sha256"):
         raise ExportError(f"{HEAD} is damaged", hint="Take it again from the repository.")
     for name, expected in facts.pop("weights_sha256").items():
-        if _sha256(weights_file(name)) != expected:
+        if _sha256(BACKBONES[name].weights()) != expected:
             raise ExportError(
                 f"the installed weights of {name} are not those that the head was trained on",
                 hint="Install the versions that requirements.txt names.",

@@ -24,13 +24,13 @@ def evaluate(model_dir: Path, manifest: Path) -> dict[str, Any]:
             true.append(model.labels.index(photo.label))
     probabilities, answers = np.array(rows), np.array(true, dtype=np.int64)
     matrix = metrics.confusion(answers, probabilities.argmax(1).astype(np.int64), len(model.labels))
-    spoken = suggestions(probabilities, model.labels, model.thresholds)
-    said = spoken >= 0
+    answered = suggestions(probabilities, model.labels, model.thresholds)
+    has_answer = answered >= 0
     return {
         "photos": len(answers),
         "accuracy": metrics.accuracy(matrix),
         "balanced_accuracy": metrics.balanced_accuracy(matrix),
-        "coverage": float(said.mean()),
-        "precision": float((spoken == answers)[said].mean()) if said.any() else None,
+        "coverage": float(has_answer.mean()),
+        "precision": float((answered == answers)[has_answer].mean()) if has_answer.any() else None,
         "precision_at_coverage": metrics.precision_at_coverage(probabilities, answers, model.labels),
     }

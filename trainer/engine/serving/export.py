@@ -1,4 +1,4 @@
-"""From a finished run to a model folder: model.onnx and a manifest that says how to use it, checked equal."""
+"""Turns a finished run into a model folder: model.onnx, checked against PyTorch, and a manifest."""
 
 from __future__ import annotations
 
@@ -26,13 +26,8 @@ from trainer.engine.events import Progress, emit
 from trainer.engine.networks.finetuned import build_network, input_of
 from trainer.engine.networks.onnx import write_onnx
 from trainer.engine.networks.parts import FrozenNetwork, WithScenes, build_head, tells_scenes
-from trainer.engine.preprocess import (
-    Input,
-    UnreadablePhotoError,
-    as_batch,
-    open_photo,
-    resized,
-)
+from trainer.engine.opening import UnreadablePhotoError, open_photo
+from trainer.engine.preprocess import Input, as_batch, resized
 from trainer.engine.recipe import Recipe
 from trainer.engine.serving.predict import FORMAT
 from trainer.engine.training import checkpoint

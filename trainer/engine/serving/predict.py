@@ -19,7 +19,8 @@ from PIL import Image
 from trainer.engine.errors import ModelError
 from trainer.engine.evaluation.calibrate import NEVER
 from trainer.engine.evaluation.report import softmax
-from trainer.engine.preprocess import Input, Source, UnreadablePhotoError, as_batch, open_photo, resized
+from trainer.engine.opening import Source, UnreadablePhotoError, open_photo
+from trainer.engine.preprocess import Input, as_batch, resized
 
 FORMAT = "scenetag-model/1"
 CANDIDATES = 3

@@ -1,4 +1,4 @@
-"""TensorBoard logs of a run: curves, the recipe, pictures. Without the package training goes on silently.
+"""TensorBoard logs of a run: curves, the recipe, pictures. Without the package nothing is logged.
 
 Every step counts batches since the run's start, those of figures by epoch too, so that one number says what
 of a killed run's logs is no longer true.
@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from trainer.engine.evaluation.report import softmax
+from trainer.engine.opening import UnreadablePhotoError, open_photo
 from trainer.engine.photos.manifest import Photo
-from trainer.engine.preprocess import Input, UnreadablePhotoError, open_photo
+from trainer.engine.preprocess import Input
 from trainer.engine.recipe import Recipe
 
 FLUSH_SECONDS = 5
@@ -119,8 +120,8 @@ def surest_wrong(
     probabilities = softmax(logits)
     tiles: list[tuple[Image.Image, str]] = []
     for at in np.argsort(-probabilities.max(1), kind="stable"):
-        said, photo = labels[int(probabilities[at].argmax())], photos[at]
-        if said == photo.label:
+        label, photo = labels[int(probabilities[at].argmax())], photos[at]
+        if label == photo.label:
             continue
         if len(tiles) == most:
             break
@@ -129,7 +130,7 @@ def surest_wrong(
         except UnreadablePhotoError:
             continue
         opened.thumbnail((TILE, TILE))
-        tiles.append((opened, f"{photo.label}, taken for\n{said} {probabilities[at].max():.0%}"))
+        tiles.append((opened, f"{photo.label}, taken for\n{label} {probabilities[at].max():.0%}"))
     return tiles
 
 

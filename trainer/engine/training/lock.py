@@ -1,4 +1,4 @@
-"""One trainer in a run's folder at a time, whatever its supervisors believe."""
+"""Allows one trainer at a time in a run's folder, whatever its supervisors believe."""
 
 from __future__ import annotations
 

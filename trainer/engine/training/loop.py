@@ -35,7 +35,7 @@ RELOADS = 3  # times an epoch goes on after a process that reads photos has died
 
 @dataclass
 class Position:
-    """Where a run stands: enough, with the weights, to go on as if nothing had happened."""
+    """The position of a run: with the weights, enough to go on as if nothing had happened."""
 
     epoch: int = 0  # epochs finished
     batch: int = 0  # batches done in the running epoch
@@ -59,7 +59,7 @@ class Criterion:
     def __call__(
         self, network: nn.Sequential, batch: Batch, mix: tuple[Tensor, float] | None
     ) -> tuple[Tensor, Tensor]:
-        """Mean loss of a batch, and how many labels it tells right, of the photo that counts most in a mix.
+        """Mean loss of a batch, and its number of right predictions (in a mix, of the heavier photo).
 
         ``mix`` = (permutation, share) where the batch is to be mixed with itself.
         """
@@ -73,8 +73,8 @@ class Criterion:
             loss = loss + SECOND_LOSS * self._cross_entropy(second, batch.labels, mix)
         if self.scene_weight:
             loss = loss + self.scene_weight * self._cross_entropy(outputs, batch.scenes, mix)
-        meant = batch.labels if mix is None or mix[1] >= 0.5 else batch.labels[mix[0]]
-        return loss, (logits.detach().argmax(1) == meant).sum()
+        targets = batch.labels if mix is None or mix[1] >= 0.5 else batch.labels[mix[0]]
+        return loss, (logits.detach().argmax(1) == targets).sum()
 
     def _cross_entropy(self, logits: Tensor, target: Tensor, mix: tuple[Tensor, float] | None) -> Tensor:
         loss = F.cross_entropy(logits, target, label_smoothing=self.smoothing)
@@ -85,15 +85,15 @@ class Criterion:
 
 
 def _outputs(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
-    """What the network says, and what Inception's second output says while it trains."""
-    said = network(inputs)
-    if isinstance(said, Tensor):
-        return said.float(), None
-    return said.logits.float(), said.aux_logits.float()
+    """The network's output, and Inception's second output while it trains."""
+    outputs = network(inputs)
+    if isinstance(outputs, Tensor):
+        return outputs.float(), None
+    return outputs.logits.float(), outputs.aux_logits.float()
 
 
 def memory(device: torch.device) -> dict[str, float | None]:
-    """MB that this process, and the GPU for it, have held at most."""
+    """Peak memory in MB of this process, and on the GPU."""
     gpu = round(torch.cuda.max_memory_allocated(device) / 2**20) if device.type == "cuda" else None
     return {"memory_mb": round(peak_memory_mb()), "gpu_memory_mb": gpu}
 
@@ -120,7 +120,7 @@ class Trainer:
         if self.device.type == "cuda" and recipe.kind == "finetune":
             self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.criterion = Criterion(recipe)
-        self.optimizer = _optimizer(recipe, self.network)
+        self.optimizer = build_optimizer(recipe, self.network)
         self.steps = math.ceil(source.train_count / recipe.batch_size)
         self.at = Position()
         self.saved, self.save_seconds, self.told = time.monotonic(), 0.0, 0.0
@@ -370,7 +370,8 @@ class Trainer:
             emit("epoch", **row, seconds_left=None)
 
 
-def _optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
+def build_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
+    """As the recipe says. Weight decay spares biases and the scales of normalisation."""
     decayed = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
     plain = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
     groups = [

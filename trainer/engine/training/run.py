@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import NO_PHOTOS, PhotosError, RecipeError
 from trainer.engine.evaluation import report
 from trainer.engine.evaluation.calibrate import targets
@@ -80,8 +81,8 @@ class Names:
 def train(job: RunJob, stop: StopRequest) -> dict[str, Any]:
     """Train (or go on training) and write best.pt, report.json and test_predictions.csv into the folder."""
     with only_trainer(job.out, stop):
-        if (done := _done_before(job)) is not None:
-            return done
+        if (report_before := _done_before(job)) is not None:
+            return report_before
         return _train(job, stop)
 
 
@@ -201,7 +202,7 @@ def _prepare_frozen(
 
     def features(photos: Sequence[Photo], view: str) -> list[dict[str, Any]]:
         return [
-            extract(photos, name, view, job.cache, stop=stop, progress=progress, skipped=skip)
+            extract(photos, BACKBONES[name], view, job.cache, stop=stop, progress=progress, skipped=skip)
             for name in recipe.backbones
         ]
 

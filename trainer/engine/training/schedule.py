@@ -1,4 +1,4 @@
-"""Learning rates. Pure: a recipe and a place in the run in, a number out."""
+"""Learning rates. Pure functions of the recipe and the step."""
 
 from __future__ import annotations
 

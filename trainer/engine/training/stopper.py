@@ -1,4 +1,4 @@
-"""When to stop before the last epoch. Pure: it looks at the epochs so far, so a resumed run stops alike."""
+"""When to stop early. Pure: it depends on the epochs so far alone, so a resumed run stops at the same one."""
 
 from __future__ import annotations
 

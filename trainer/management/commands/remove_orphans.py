@@ -17,14 +17,14 @@ class Command(BaseCommand):
         parser.add_argument("--yes", action="store_true", help="remove them")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = orphans()
-        for folder in found:
+        folders = orphans()
+        for folder in folders:
             self.stdout.write(str(folder))
         if not options["yes"]:
-            words = "Nothing was removed: --yes does that." if found else "There is no orphan."
+            words = "Nothing was removed: --yes does that." if folders else "There is no orphan."
             self.stdout.write(words)
             return
-        for folder in found:
+        for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
         sweep_gone()
-        self.stdout.write(f"{len(found)} removed.")
+        self.stdout.write(f"{len(folders)} removed.")

@@ -12,8 +12,7 @@ import { followFinger } from "./vote_swipe.js";
 
 const SETTLE = 150; // ms after a photo is seen before it takes an answer: a double press was for the last one
 const SOON = 2_000; // ms until waiting is put in words
-const DIRECTIONS = { fits: "right", yes: "right", does_not_fit: "left", no: "left", skip: "down" };
-const ANSWERS = { right: "fits", left: "does_not_fit", down: "skip", up: "skip" };
+const POST_DIRECTIONS = { yes: "right", no: "left", skip: "down" };
 const POST_ANSWERS = { right: "yes", left: "no", down: "skip", up: "skip" };
 const RELOADED = "vote:reloaded"; // kept for this window: the page was loaded again to sign in
 
@@ -21,7 +20,7 @@ const ballot = document.getElementById("ballot");
 const page = JSON.parse(document.getElementById("ballot-state").textContent);
 const urls = { vote: ballot.dataset.votes, undo: ballot.dataset.undo, more: ballot.dataset.more };
 const token = ballot.querySelector("[name=csrfmiddlewaretoken]").value;
-const screen = new Screen(ballot);
+const screen = new Screen(ballot, page.answers);
 const photos = new Photos(ballot.dataset.alt);
 const queue = new VoteQueue({
   name: ballot.dataset.store,
@@ -149,7 +148,7 @@ function close() {
 
 function answer(chosen) {
   if (!state.mayAnswer(chosen)) return;
-  if (chosen !== "skip" && !isSeen(screen.image)) {
+  if (page.answers[chosen].judges && !isSeen(screen.image)) {
     screen.notify("unseen");
     return;
   }
@@ -161,7 +160,7 @@ function answer(chosen) {
   screen.offerReasons(vote);
   queue.add("vote", { photo, hashtag, answer: chosen, request_id: vote.request_id, seconds }, question);
   if (state.asking === "post") askWhetherToPost(question);
-  else leave(chosen);
+  else leave(page.answers[chosen].swipes[0]);
 }
 
 function askWhetherToPost(question) {
@@ -175,11 +174,11 @@ function answerPost(chosen) {
   if (!state.mayAnswerPost()) return;
   state.isReady = false;
   if (chosen !== "skip") queue.add("more", { request_id: state.posting, would_post: chosen });
-  leave(chosen);
+  leave(POST_DIRECTIONS[chosen]);
 }
 
-function leave(chosen) {
-  screen.flyOff(DIRECTIONS[chosen]);
+function leave(direction = "down") {
+  screen.flyOff(direction);
   askNext();
 }
 
@@ -215,7 +214,7 @@ function confirmVote({ fields, tries }, reply) {
   if (!reply.repeated || isOurs) return;
   state.forget(fields.request_id);
   leaveForgotten(fields.request_id);
-  if (reply.answer !== fields.answer) screen.notify("before", { answer: screen.words[reply.answer] });
+  if (reply.answer !== fields.answer) screen.notify("before", { answer: page.answers[reply.answer].words });
   showProgress();
 }
 
@@ -286,7 +285,7 @@ function handleKey(event) {
 
 function handleSwipe(direction) {
   if (state.asking === "post") answerPost(POST_ANSWERS[direction]);
-  else answer(ANSWERS[direction]);
+  else answer(Object.keys(page.answers).find((one) => page.answers[one].swipes.includes(direction)));
 }
 
 // --- begin ---

@@ -12,8 +12,9 @@ function makeLink(href, textContent) {
 }
 
 export class Screen {
-  constructor(ballot) {
+  constructor(ballot, answers) {
     this.ballot = ballot;
+    this.answers = answers;
     this.words = ballot.dataset; // in the voter's language
     this.card = ballot.querySelector(".ballot-photo");
     this.why = ballot.querySelector(".ballot-why");
@@ -100,7 +101,7 @@ export class Screen {
     if (!button) return; // the page came closed
     button.hidden = !last;
     if (!last) return;
-    const answer = this.words[last.answer];
+    const answer = this.answers[last.answer].words;
     button.querySelector("span").textContent = fill(this.words.undoWords, { answer });
   }
 
@@ -147,7 +148,7 @@ export class Screen {
 
   offerReasons(vote) {
     this.why.dataset.request = vote?.request_id ?? "";
-    this.why.classList.toggle("is-empty", vote?.answer !== "does_not_fit");
+    this.why.classList.toggle("is-empty", !this.answers[vote?.answer]?.takes_reason);
     if (vote) {
       const tag = `#${vote.question.name}`;
       this.why.querySelector("[data-why]").textContent = fill(this.words.why, { tag });

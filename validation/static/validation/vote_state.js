@@ -1,7 +1,6 @@
 /* The state of the ballot: what is on the screen, what comes next, and what the voter may do. No page and no
    network in here, so that node can test it: tests/js/vote_state.test.js. */
 
-const ANSWERS = ["fits", "does_not_fit", "skip"];
 const AHEAD = 3; // questions that are kept ready
 const AT_MOST = 20; // questions in one request
 const REMEMBERED = 50; // answers that undo can take back
@@ -14,6 +13,7 @@ export class VoteState {
   /* page: what the server wrote into the page. unsent: the operations it has not acknowledged yet. */
   constructor(page, unsent = [], isClosed = false) {
     const votes = votesAmong(unsent);
+    this.answers = page.answers; // what there is to answer, as validation/models/answers.py says it
     this.questions = page.questions.filter((one) => !votes.some((vote) => isSame(vote.about, one)));
     // The last vote of the server may wait here, too: only its acknowledgement was lost.
     const others = votes.filter((one) => one.fields.request_id !== page.last?.request_id);
@@ -88,7 +88,7 @@ export class VoteState {
   // --- what the voter does ---
 
   mayAnswer(answer) {
-    return this.isReady && this.asking === "fit" && ANSWERS.includes(answer);
+    return this.isReady && this.asking === "fit" && answer in this.answers;
   }
 
   mayAnswerPost() {
@@ -101,7 +101,7 @@ export class VoteState {
     this.acts += 1;
     this.done += 1;
     this.history = [...this.history, vote].slice(-REMEMBERED);
-    if (this.current.ask_would_post && answer !== "skip") {
+    if (this.current.ask_would_post && this.answers[answer].judges) {
       this.asking = "post";
       this.posting = requestId;
     }

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from trainer.engine.evaluation import metrics
 
@@ -58,12 +58,21 @@ def test_reliability_compares_confidence_with_accuracy() -> None:
     assert metrics.calibration_error(bins) == pytest.approx(gap)
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=60))
-def test_both_accuracies_are_scikit_learns(pairs: list[tuple[int, int]]) -> None:
+@pytest.fixture(scope="module")
+def theirs() -> Any:
+    """scikit-learn's. It takes a second to import, for which no other test waits."""
+    from sklearn import metrics
+
+    return metrics
+
+
+@settings(deadline=None)  # its first call imports more
+@given(pairs=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=60))
+def test_both_accuracies_are_scikit_learns(theirs: Any, pairs: list[tuple[int, int]]) -> None:
     true, predicted = np.array(pairs).T
     matrix = metrics.confusion(true, predicted, 6)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of labels that only the predictions have
-        balanced = balanced_accuracy_score(true, predicted)
-    assert metrics.accuracy(matrix) == pytest.approx(accuracy_score(true, predicted), abs=1e-12)
+        balanced = theirs.balanced_accuracy_score(true, predicted)
+    assert metrics.accuracy(matrix) == pytest.approx(theirs.accuracy_score(true, predicted), abs=1e-12)
     assert metrics.balanced_accuracy(matrix) == pytest.approx(balanced, abs=1e-12)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-import struct
-import zlib
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.trainer.engine.conftest import write_photo
-from trainer.engine import preprocess
+from trainer.engine.evaluation.calibrate import suggestions
 from trainer.engine.serving.predict import Suggester
 
 # One process for all that use the finished run of conftest.py: it takes seconds to train.
@@ -60,6 +59,20 @@ def test_below_its_threshold_a_hashtag_is_not_said(model: Path, photos: list[Pat
     assert spoken.reason is None
 
 
+def test_at_its_threshold_a_hashtag_is_said(model: Path, photos: list[Path]) -> None:
+    suggester = Suggester(model)
+    (before,) = suggester.suggest([photos[1]])
+    confidence = before.probabilities["water"]
+    suggester.thresholds = {"water": confidence}
+    (at,) = suggester.suggest([photos[1]])
+    suggester.thresholds = {"water": math.nextafter(confidence, 2)}
+    (above,) = suggester.suggest([photos[1]])
+    assert (at.hashtag, above.hashtag) == ("water", None)
+    # The figures of an export count suggestions by the same rule.
+    rows = np.array([[confidence, 1 - confidence]])
+    assert suggestions(rows, ["water", "other"], {"water": confidence}).tolist() == [0]
+
+
 def test_one_bad_photo_does_not_stop_the_others(suggester: Suggester, photos: list[Path]) -> None:
     found = list(suggester.suggest([photos[0], b"nothing", photos[0].parent / "gone.jpg", photos[1]]))
     assert [suggestion.reason and suggestion.reason.split(":")[0] for suggestion in found[1:3]] == [
@@ -87,50 +100,3 @@ def test_photos_are_taken_a_batch_at_a_time(suggester: Suggester, photos: list[P
 
     next(suggester.suggest(count()))
     assert taken == suggester.batch
-
-
-def huge_png(width: int, height: int) -> bytes:
-    """A PNG that says it has so many pixels, in a few hundred bytes."""
-
-    def chunk(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
-
-
-@pytest.mark.parametrize("side", [7_000, 30_000])
-def test_a_decompression_bomb_is_refused_before_it_is_decoded(side: int) -> None:
-    with pytest.raises(preprocess.UnreadablePhotoError, match="too many"):
-        preprocess.open_photo(huge_png(side, side), size=224)
-
-
-def test_a_truncated_photo_is_unreadable(photos: list[Path]) -> None:
-    content = photos[0].read_bytes()
-    with pytest.raises(preprocess.UnreadablePhotoError):
-        preprocess.open_photo(content[: len(content) // 2], size=224)
-
-
-def test_the_exif_note_turns_the_photo() -> None:
-    photo = Image.new("RGB", (40, 20))
-    photo.paste((255, 255, 255), (0, 0, 20, 20))
-    exif = Image.Exif()
-    exif[0x0112] = 6  # turn right
-    file = io.BytesIO()
-    photo.save(file, "JPEG", exif=exif, quality=95)
-    upright = preprocess.open_photo(file.getvalue(), size=32)
-    assert upright.size == (20, 40)
-    assert upright.getpixel((10, 5)) == pytest.approx((255, 255, 255), abs=10)
-
-
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16", "I", "F"])
-def test_every_mode_becomes_rgb(mode: str) -> None:
-    photo = Image.fromarray(np.full((20, 30), 200, np.uint8))
-    photo = Image.new(mode, (30, 20), 200) if mode in ("I;16", "I", "F") else photo.convert(mode)
-    assert preprocess.open_photo(photo, size=32).mode == "RGB"
-
-
-def test_a_large_jpeg_is_decoded_small() -> None:
-    file = io.BytesIO()
-    Image.new("RGB", (4000, 3000)).save(file, "JPEG")
-    assert max(preprocess.open_photo(file.getvalue(), size=224).size) <= 1000

@@ -37,6 +37,20 @@ print(os.getpid(), child.pid, flush=True)
 while True:
     time.sleep(100)
 """
+# Each of the two ways to hear of it, with the other one switched off.
+TOLD_BY = {
+    "the kernel": "parent._watch = lambda supervisor: None",
+    "looking": "sys.platform = 'not Linux'",
+}
+LISTENING = """
+import os, subprocess, sys, time
+from trainer.engine import parent
+{}
+parent.end_with_parent()
+child = subprocess.Popen([sys.executable, "-c", "import os; os.read(0, 1)"], stdin=subprocess.PIPE)
+print(os.getpid(), child.pid, flush=True)
+time.sleep(100)
+"""
 SUPERVISOR = """
 import os, subprocess, sys
 environment = os.environ | ({sys.argv[2]: str(os.getpid())} if sys.argv[2] else {})
@@ -77,10 +91,10 @@ def test_a_killed_trainer_holds_nothing_and_its_half_files_go(tmp_path: Path) ->
         assert not list(tmp_path.glob("*.part"))
 
 
-def orphaned(name: str) -> tuple[int, int]:
+def orphaned(name: str, trainer_code: str = DEAF) -> tuple[int, int]:
     """Kill a supervisor; the pidfds of its trainer and of the trainer's child."""
     supervisor = subprocess.Popen(
-        [sys.executable, "-c", SUPERVISOR, DEAF, name],
+        [sys.executable, "-c", SUPERVISOR, trainer_code, name],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -96,6 +110,14 @@ def orphaned(name: str) -> tuple[int, int]:
 @pytest.mark.integration
 def test_a_deaf_trainer_ends_with_its_supervisor_and_so_do_its_loaders() -> None:
     for handle in orphaned(SUPERVISED):
+        assert select.select([handle], [], [], 10)[0], "it outlived its supervisor"
+        os.close(handle)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("way", TOLD_BY)
+def test_the_kernel_and_looking_each_end_a_trainer_without_supervisor(way: str) -> None:
+    for handle in orphaned(SUPERVISED, LISTENING.format(TOLD_BY[way])):
         assert select.select([handle], [], [], 10)[0], "it outlived its supervisor"
         os.close(handle)
 

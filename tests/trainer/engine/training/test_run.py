@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -120,22 +121,40 @@ def test_sigterm_saves_and_stops(tmp_path: Path, engine: Engine) -> None:
     assert checkpoint.load(tmp_path / "run" / "checkpoint.pt")["position"]["epoch"] >= 1
 
 
-def test_a_run_whose_parent_is_gone_stops(tmp_path: Path) -> None:
-    job = write_job(tmp_path, write_manifest(tmp_path, 8), {**SCRATCH, "epochs": 1000})
-    parent = (
-        "import os, subprocess, sys\n"
-        "os.environ['SCENETAG_SUPERVISED'] = str(os.getpid())\n"
-        "p = subprocess.Popen([sys.executable, '-m', 'trainer.engine', 'train', "
-        f"{str(job)!r}], stdout=subprocess.PIPE, text=True)\n"
-        "for line in p.stdout:\n    if 'epoch' in line: break\n"
-        "print(p.pid)"
-    )
-    output = subprocess.run([sys.executable, "-c", parent], capture_output=True, text=True, check=True).stdout
-    descriptor = os.pidfd_open(int(output)) if _alive(int(output)) else None
-    if descriptor is not None:
-        import select
+SUPERVISOR = """
+import os, subprocess, sys
+environment = os.environ | {"SCENETAG_SUPERVISED": str(os.getpid())}
+trainer = subprocess.Popen([sys.executable, "-m", "trainer.engine", "train", sys.argv[1]], env=environment)
+print(trainer.pid, file=sys.stderr, flush=True)
+sys.stdin.read()
+"""
 
-        assert select.select([descriptor], [], [], 30)[0], "the trainer went on without its parent"
+
+def test_a_run_whose_supervisor_is_killed_saves_and_stops(tmp_path: Path) -> None:
+    """This test keeps the pipe of the events open: a broken one would end the trainer, too."""
+    job = write_job(tmp_path, write_manifest(tmp_path, 8), {**SCRATCH, "epochs": 1000})
+    supervisor = subprocess.Popen(
+        [sys.executable, "-c", SUPERVISOR, str(job)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert supervisor.stdout is not None
+    assert supervisor.stderr is not None
+    trainer = os.pidfd_open(int(supervisor.stderr.readline()))
+    read_until(supervisor, "epoch")
+    supervisor.kill()
+    ended = select.select([trainer], [], [], 30)[0]
+    if not ended:
+        signal.pidfd_send_signal(trainer, signal.SIGKILL)
+    os.close(trainer)
+    events = events_of(supervisor.stdout.read())
+    supervisor.communicate()
+    assert ended, "the trainer went on without its supervisor"
+    assert events[-1] == {"event": "stopped"}
+    assert checkpoint.load(tmp_path / "run" / "checkpoint.pt")["position"]["epoch"] >= 1
 
 
 def test_a_run_that_no_longer_grows_ends_early_and_says_so(tmp_path: Path, engine: Engine) -> None:
@@ -152,14 +171,6 @@ def test_a_run_that_no_longer_grows_ends_early_and_says_so(tmp_path: Path, engin
     assert (stopped["epoch"], stopped["best_epoch"]) == (3, report["best_epoch"])
     assert stopped["reason"] == report["stopped_early"] == "accuracy has not grown by 1 in 2 epochs"
     assert [row["epoch"] for row in report["history"]] == [1, 2, 3]
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,115 @@
+"""What a step does to the weights, and which epoch becomes the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from trainer.engine.events import StopRequest
+from trainer.engine.networks.parts import LabelLayer
+from trainer.engine.photos.manifest import Photo
+from trainer.engine.photos.sources import FeatureSource
+from trainer.engine.recipe import Recipe
+from trainer.engine.training import checkpoint
+from trainer.engine.training.loop import Trainer, build_optimizer
+
+
+def weights_after(steps: int, *, gradient: float, **settings: Any) -> tuple[float, float]:
+    """A weight and a bias that began at 1, after steps of always the same gradient."""
+    layer = nn.Linear(1, 1)
+    nn.init.ones_(layer.weight)
+    nn.init.ones_(layer.bias)
+    optimizer = build_optimizer(Recipe(lr=0.1, **settings), layer)
+    for _ in range(steps):
+        layer.weight.grad = torch.full((1, 1), gradient)
+        layer.bias.grad = torch.full((1,), gradient)
+        optimizer.step()
+    return layer.weight.item(), layer.bias.item()
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
+def test_momentum_carries_a_step_of_sgd_on(momentum: float) -> None:
+    settings: dict[str, Any] = {"optimizer": "sgd", "momentum": momentum, "weight_decay": 0.0}
+    # The first step goes 0.1 · 1 down, the second one 0.1 · (1 + momentum).
+    assert weights_after(1, gradient=1.0, **settings) == pytest.approx((0.9, 0.9))
+    down = 0.1 + 0.1 * (1 + momentum)
+    assert weights_after(2, gradient=1.0, **settings) == pytest.approx((1 - down, 1 - down))
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "weight"),
+    [
+        ("sgd", 1 - 0.1 * 0.2),  # the decay is a gradient: lr · decay · weight
+        ("adamw", 1 - 0.1 * 0.2),  # the decay stands beside the gradient
+        ("adam", 1 - 0.1),  # the decay is the whole gradient, whose size Adam divides away
+    ],
+)
+def test_weight_decay_spares_biases(optimizer: str, weight: float) -> None:
+    decayed = weights_after(1, gradient=0.0, optimizer=optimizer, weight_decay=0.2)
+    assert decayed == pytest.approx((weight, 1.0), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("sgd", torch.optim.SGD), ("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)]
+)
+def test_the_recipe_names_the_optimizer(name: str, kind: type) -> None:
+    assert type(build_optimizer(Recipe(optimizer=name, lr=0.1), nn.Linear(1, 1))) is kind
+
+
+def train(out: Path, **settings: Any) -> Trainer:
+    """Three epochs on points to the left and right of nought, from weights that tell all of them wrong."""
+    points = torch.tensor([[-1.0], [-2.0], [1.0], [2.0]])
+    labels = torch.tensor([0, 0, 1, 1])
+    layer = nn.Linear(1, 2)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[1.0], [-1.0]]))
+        layer.bias.zero_()
+    photos = [Photo(str(at), "x.jpg", "left", "left", str(at)) for at in range(4)]
+    source = FeatureSource(
+        points[None], points, (labels, labels, labels, labels), photos, batch_size=4, seed=0
+    )
+    recipe = Recipe(
+        **{"epochs": 3, "warmup": 0.0, "mixup": 0.0, "scene_loss": 0.0, "schedule": "constant", **settings}
+    )
+    trainer = Trainer(
+        recipe,
+        nn.Sequential(layer, LabelLayer(2)),
+        source,
+        out,
+        identity={"labels": ["left", "right"]},
+        stop=StopRequest(),
+    )
+    trainer.run()
+    return trainer
+
+
+def saved_weight(out: Path) -> float:
+    return float(checkpoint.load(out / "best.pt")["state"]["0.weight"][0])
+
+
+def test_of_equally_good_epochs_the_first_is_the_best(tmp_path: Path) -> None:
+    trainer = train(tmp_path, keep="best", optimizer="sgd", weight_decay=0.0, lr=0.01)
+    assert [row["accuracy"] for row in trainer.at.history] == [0.0, 0.0, 0.0]
+    assert trainer.at.best_epoch == 1
+    train(tmp_path / "once", keep="last", optimizer="sgd", weight_decay=0.0, lr=0.01, epochs=1)
+    assert (
+        saved_weight(tmp_path)
+        == saved_weight(tmp_path / "once")
+        != trainer.network.state_dict()["0.weight"][0].item()
+    )
+
+
+def test_a_better_epoch_takes_the_place_of_the_best(tmp_path: Path) -> None:
+    trainer = train(tmp_path, keep="best", optimizer="sgd", weight_decay=0.0, lr=0.5)
+    assert [row["accuracy"] for row in trainer.at.history] == [0.0, 1.0, 1.0]
+    assert trainer.at.best_epoch == 2
+
+
+def test_the_last_epoch_is_kept_unless_the_best_is_asked_for(tmp_path: Path) -> None:
+    trainer = train(tmp_path, keep="last", optimizer="sgd", weight_decay=0.0, lr=0.5)
+    assert trainer.at.best_epoch == 2
+    assert saved_weight(tmp_path) == trainer.network.state_dict()["0.weight"][0].item()

