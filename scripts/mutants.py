@@ -30,7 +30,7 @@ from pathlib import Path
 from types import ModuleType
 
 from cosmic_ray.commands import init
-from cosmic_ray.mutating import use_mutation
+from cosmic_ray.mutating import mutate_code, use_mutation
 from cosmic_ray.plugins import get_operator
 from cosmic_ray.work_db import WorkDB, use_db
 from cosmic_ray.work_item import MutationSpec, TestOutcome, WorkerOutcome, WorkResult
@@ -38,14 +38,14 @@ from cosmic_ray.work_item import MutationSpec, TestOutcome, WorkerOutcome, WorkR
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = (ROOT / "var").resolve() / "mutants"
 EQUIVALENTS = ROOT / "docs" / "mutants.md"
-VAR, TEMPLATE = FOLDER / "var", FOLDER / "template"  # the tests' folder, with its database, and a fresh one
+VAR = FOLDER / "var"  # of the tests
 LIBRARIES = FOLDER / "libraries.txt"
 FORK = multiprocessing.get_context("fork")
 SECONDS = 60.0  # for the tests of one mutant; what takes longer counts as killed
 
 # Each module that decides, and the tests that judge it.
 TESTS = {
-    "trainer/engine/serving/predict.py": "tests/trainer/engine/serving/test_predict.py",
+    "trainer/engine/serving/predict.py": "tests/trainer/engine/serving/test_suggester.py",
     "trainer/engine/evaluation/calibrate.py": "tests/trainer/engine/evaluation/test_calibrate.py",
     "trainer/engine/training/stopper.py": "tests/trainer/engine/training/test_stopper.py",
     "trainer/engine/training/schedule.py": "tests/trainer/engine/training/test_schedule.py",
@@ -108,11 +108,9 @@ def judge(module: str, *, retry: bool) -> None:
     if run_tests(module, prepare=True) != TestOutcome.SURVIVED:
         sys.exit(f"The tests of {module} fail without a mutant: pytest {TESTS[module]}")
     import_libraries()
-    is_new = not session_path.exists()
+    if not session_path.exists():
+        find_mutants(module, session_path)
     with use_db(session_path) as session:
-        if is_new:
-            init([Path(module)], session, {})
-            leave_out(session, Path(module).read_text(encoding="utf-8"))
         items = list(session.pending_work_items)  # in random order: what is done so far is an even sample
         if retry:
             done = session.completed_work_items
@@ -134,8 +132,6 @@ def run_tests(module: str, *, prepare: bool = False) -> TestOutcome:
     where a new process would take five.
     """
     shutil.rmtree(VAR, ignore_errors=True)
-    if not prepare:
-        shutil.copytree(TEMPLATE, VAR)
     tests = FORK.Process(target=run_pytest, args=(module, prepare))
     tests.start()
     tests.join(None if prepare else SECONDS)
@@ -153,10 +149,8 @@ def run_pytest(module: str, prepare: bool) -> None:
     with Path(os.devnull if not prepare else FOLDER / "baseline.log").open("w") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-    code = pytest.main(["-q", "-x", "-n", "0", "--reuse-db", "-p", "no:cacheprovider", *TESTS[module].split()])
+    code = pytest.main(["-q", "-x", "-n", "0", *TESTS[module].split()])
     if prepare:
-        shutil.rmtree(TEMPLATE, ignore_errors=True)
-        shutil.copytree(VAR, TEMPLATE, ignore=shutil.ignore_patterns("*.sock"))
         names = [name for name, one in sys.modules.items() if is_library(one)]
         LIBRARIES.write_text("\n".join(names), encoding="utf-8")
     os._exit(code)
@@ -183,7 +177,8 @@ def find_session(module: str) -> Path:
 def copy_tree() -> Path:
     """The working tree as it is now. No file in it is changed, not even by a run that is interrupted."""
     copy = FOLDER / "tree"
-    shutil.rmtree(copy, ignore_errors=True)
+    for old in copy.glob("[!.]*"):  # .pytest_cache stays: it has a migrated database
+        shutil.rmtree(old) if old.is_dir() else old.unlink()
     names = subprocess.check_output(["git", "ls-files", "-co", "--exclude-standard"], text=True, cwd=ROOT)
     for name in names.splitlines():
         if (ROOT / name).is_file():
@@ -192,13 +187,28 @@ def copy_tree() -> Path:
     return copy
 
 
-def leave_out(session: WorkDB, source: str) -> None:
-    """Skip what is no likely mistake, and annotations, which are never evaluated."""
+def find_mutants(module: str, session_path: Path) -> None:
+    """Leaves out what is no likely mistake or no Python, and annotations, which are never evaluated."""
+    source = Path(module).read_text(encoding="utf-8")
     spans = find_annotations(source)
-    for item in session.pending_work_items:
-        mutation = item.mutations[0]
-        if not MISTAKES.match(mutation.operator_name) or is_within(mutation, spans):
-            session.set_result(item.job_id, WorkResult(worker_outcome=WorkerOutcome.SKIPPED))
+    part = session_path.with_suffix(".part")
+    with use_db(part) as session:
+        init([Path(module)], session, {})
+        for item in session.pending_work_items:
+            if not is_worthwhile(item.mutations[0], source, spans):
+                session.set_result(item.job_id, WorkResult(worker_outcome=WorkerOutcome.SKIPPED))
+    part.rename(session_path)  # one that was interrupted is no session
+
+
+def is_worthwhile(mutation: MutationSpec, source: str, spans: list[ast.expr]) -> bool:
+    if not MISTAKES.match(mutation.operator_name) or is_within(mutation, spans):
+        return False
+    code = mutate_code(source, get_operator(mutation.operator_name)(), mutation.occurrence)
+    try:
+        compile(code, "mutant", "exec")
+    except SyntaxError:
+        return False
+    return True
 
 
 def find_annotations(source: str) -> list[ast.expr]:
