@@ -88,18 +88,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Mutation tests of the modules that decide.")
     parser.add_argument("modules", nargs="*", default=list(TESTS))
     parser.add_argument("--retry", action="store_true", help="try the survivors again")
+    parser.add_argument("--most", type=int, help="mutants of each module: an even sample of those not tried yet")
     parser.add_argument("--table", action="store_true", help="run nothing")
     options = parser.parse_args()
     os.environ |= {"SCENETAG_VAR": str(VAR), "OMP_NUM_THREADS": "1"}
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else every mutant compiles all tests anew
     if not options.table:
         for module in options.modules:
-            judge(module, retry=options.retry)
+            judge(module, options.most, retry=options.retry)
     print_table({module: read_score(module) for module in options.modules})
     return 0
 
 
-def judge(module: str, *, retry: bool) -> None:
+def judge(module: str, most: int | None, *, retry: bool) -> None:
     """Run the tests of a module against each of its mutants that has no result yet."""
     session_path = find_session(module)
     tree = copy_tree()
@@ -111,10 +112,11 @@ def judge(module: str, *, retry: bool) -> None:
     if not session_path.exists():
         find_mutants(module, session_path)
     with use_db(session_path) as session:
-        items = list(session.pending_work_items)  # in random order: what is done so far is an even sample
         if retry:
             done = session.completed_work_items
-            items += [item for item, result in done if result.test_outcome == TestOutcome.SURVIVED]
+            items = [item for item, result in done if result.test_outcome == TestOutcome.SURVIVED]
+        else:
+            items = list(session.pending_work_items)[:most]  # in random order
         for number, item in enumerate(items, 1):
             mutation = item.mutations[0]
             operator = get_operator(mutation.operator_name)()
@@ -201,7 +203,9 @@ def find_mutants(module: str, session_path: Path) -> None:
 
 
 def is_worthwhile(mutation: MutationSpec, source: str, spans: list[ast.expr]) -> bool:
-    if not MISTAKES.match(mutation.operator_name) or is_within(mutation, spans):
+    line, column = mutation.start_pos
+    is_bare_star = source.splitlines()[line - 1][column:].startswith("*,")  # of keyword-only parameters
+    if is_bare_star or not MISTAKES.match(mutation.operator_name) or is_within(mutation, spans):
         return False
     code = mutate_code(source, get_operator(mutation.operator_name)(), mutation.occurrence)
     try:
