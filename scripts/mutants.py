@@ -88,7 +88,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Mutation tests of the modules that decide.")
     parser.add_argument("modules", nargs="*", default=list(TESTS))
     parser.add_argument("--retry", action="store_true", help="try the survivors again")
-    parser.add_argument("--most", type=int, help="mutants of each module: an even sample of those not tried yet")
+    parser.add_argument(
+        "--most", type=int, help="mutants of each module: an even sample of those not tried yet"
+    )
     parser.add_argument("--table", action="store_true", help="run nothing")
     options = parser.parse_args()
     os.environ |= {"SCENETAG_VAR": str(VAR), "OMP_NUM_THREADS": "1"}
@@ -242,7 +244,7 @@ def read_score(module: str) -> Score:
     equivalents = EQUIVALENTS.read_text(encoding="utf-8") if EQUIVALENTS.exists() else ""
     with use_db(find_session(module)) as session:
         score.untried = len(session.pending_work_items)
-        for item, result in session.completed_work_items:
+        for _, result in session.completed_work_items:
             if result.worker_outcome == WorkerOutcome.SKIPPED:
                 continue
             change = result.diff or ""
