@@ -5,9 +5,9 @@
     python scripts/mutants.py --retry     # only the mutants that survived last time: after new tests
     python scripts/mutants.py --table     # what is known so far
 
-cosmic-ray makes one change at a time, in a copy of the working tree, and runs the tests named below. Results are
-kept in var/mutants, so a run that was interrupted goes on. Survivors are listed with their change; those that
-change nothing are in docs/mutants.md, with the reason.
+cosmic-ray makes one change at a time, in a copy of the working tree, and runs the tests named below. Results
+are kept in var/mutants, so a run that was interrupted goes on. Survivors are listed with their change; those
+that change nothing a test could see are in docs/mutants.md, with the reason.
 """
 
 from __future__ import annotations
@@ -41,31 +41,43 @@ EQUIVALENTS = ROOT / "docs" / "mutants.md"
 VAR = FOLDER / "var"  # of the tests
 LIBRARIES = FOLDER / "libraries.txt"
 FORK = multiprocessing.get_context("fork")
-SECONDS = 60.0  # for the tests of one mutant; what takes longer counts as killed
+SECONDS = 30.0  # for the tests of one mutant; what takes longer counts as killed
 
-VOTING = "tests/validation/voting"
+JOBS, VOTING = "tests/jobs", "tests/validation/voting"
+ENGINE, AGREEMENT, PEOPLE = "tests/trainer/engine", "tests/validation/agreement", "tests/validation/people"
 # Each module that decides, and the tests that judge it.
 TESTS = {
-    "trainer/engine/serving/predict.py": "tests/trainer/engine/serving/test_suggester.py",
-    "trainer/engine/evaluation/calibrate.py": "tests/trainer/engine/evaluation/test_calibrate.py",
-    "trainer/engine/training/stopper.py": "tests/trainer/engine/training/test_stopper.py",
-    "trainer/engine/training/schedule.py": "tests/trainer/engine/training/test_schedule.py",
-    "validation/voting/votes.py": f"{VOTING}/test_vote_counts.py {VOTING}/test_record_vote.py {VOTING}/test_undo_vote.py",
+    "trainer/engine/serving/predict.py": f"{ENGINE}/serving/test_suggester.py",
+    "trainer/engine/evaluation/calibrate.py": f"{ENGINE}/evaluation/test_calibrate.py",
+    "trainer/engine/training/stopper.py": f"{ENGINE}/training/test_stopper.py",
+    "trainer/engine/training/schedule.py": f"{ENGINE}/training/test_schedule.py",
+    "validation/voting/votes.py": " ".join(
+        f"{VOTING}/test_{name}.py" for name in ("vote_counts", "record_vote", "undo_vote")
+    ),
     "validation/voting/teaching.py": f"{VOTING}/test_teaching.py",
-    "jobs/lease.py": "tests/jobs/test_lease.py",
-    "jobs/queue.py": "tests/jobs/test_sending.py tests/jobs/test_lease.py",
-    "jobs/work.py": "tests/jobs/test_lease.py tests/jobs/test_slots.py",
-    "validation/agreement/strata.py": "tests/validation/agreement/test_strata.py",
-    "validation/campaigns/counts.py": f"{VOTING}/test_vote_counts.py tests/validation/agreement/test_strata.py",
-    "validation/people/crowd.py": "tests/validation/people/test_flags.py tests/validation/people/test_crowd.py",
+    "jobs/lease.py": f"{JOBS}/test_lease.py",
+    "jobs/queue.py": f"{JOBS}/test_sending.py {JOBS}/test_lease.py",
+    "jobs/work.py": f"{JOBS}/test_lease.py {JOBS}/test_slots.py",
+    "validation/agreement/strata.py": f"{AGREEMENT}/test_strata.py",
+    "validation/campaigns/counts.py": f"{VOTING}/test_vote_counts.py {AGREEMENT}/test_strata.py",
+    "validation/people/crowd.py": f"{PEOPLE}/test_flags.py {PEOPLE}/test_crowd.py",
     "hashtags_site/roles.py": "tests/site/test_roles.py",
     "mapping/acts.py": "tests/mapping/test_acts.py",
 }
+# Of the views only the permissions they ask for.
+PERMISSION = "@permission_required("
+VIEWS = {
+    str(path.relative_to(ROOT)): "tests/site/test_roles.py"
+    for path in sorted(ROOT.glob("*/views/*.py"))
+    if PERMISSION in path.read_text(encoding="utf-8")
+}
+TESTS |= VIEWS
 
 # Of the changes that can be made to an operator, those near enough to be mistakes: `<` to `<=`, not `+` to `^`.
+BINARY = "Add_Sub|Sub_Add|Mul_Div|Div_Mul|FloorDiv_Div|Mod_FloorDiv|Pow_Mul|BitOr_BitAnd|BitAnd_BitOr"
 MISTAKES = re.compile(
     r"core/(?!Replace(Binary|Comparison|Unary)Operator)"
-    r"|core/ReplaceBinaryOperator_(Add_Sub|Sub_Add|Mul_Div|Div_Mul|FloorDiv_Div|Mod_FloorDiv|Pow_Mul|BitOr_BitAnd|BitAnd_BitOr)$"
+    rf"|core/ReplaceBinaryOperator_({BINARY})$"
     r"|core/ReplaceComparisonOperator_((?!Is)\w+_(?!Is)\w+|Is_IsNot|IsNot_Is)$"
     r"|core/ReplaceUnaryOperator_Delete_"
 )
@@ -78,6 +90,15 @@ class Score:
     equivalent: int = 0
     untried: int = 0
     survivors: list[str] = field(default_factory=list)
+
+    def __add__(self, other: Score) -> Score:
+        return Score(
+            self.killed + other.killed,
+            self.late + other.late,
+            self.equivalent + other.equivalent,
+            self.untried + other.untried,
+            self.survivors + other.survivors,
+        )
 
     @property
     def share(self) -> str:
@@ -99,7 +120,11 @@ def main() -> int:
     if not options.table:
         for module in options.modules:
             judge(module, options.most, retry=options.retry)
-    print_table({module: read_score(module) for module in options.modules})
+    scores = {module: read_score(module) for module in options.modules}
+    asked = [scores.pop(module) for module in VIEWS if module in scores]
+    if asked:
+        scores["permissions that views ask for"] = sum(asked, Score())
+    print_table(scores)
     return 0
 
 
@@ -207,7 +232,10 @@ def find_mutants(module: str, session_path: Path) -> None:
 
 def is_worthwhile(mutation: MutationSpec, source: str, spans: list[ast.expr]) -> bool:
     line, column = mutation.start_pos
-    is_bare_star = source.splitlines()[line - 1][column:].startswith("*,")  # of keyword-only parameters
+    text = source.splitlines()[line - 1][column:]
+    if str(mutation.module_path) in VIEWS:
+        return text.startswith(PERMISSION)
+    is_bare_star = text.startswith("*,")  # of keyword-only parameters
     if is_bare_star or not MISTAKES.match(mutation.operator_name) or is_within(mutation, spans):
         return False
     code = mutate_code(source, get_operator(mutation.operator_name)(), mutation.occurrence)
@@ -255,7 +283,7 @@ def read_score(module: str) -> Score:
             elif f"`{module}` `{change}`" in equivalents:
                 score.equivalent += 1
             else:
-                score.survivors.append(change)
+                score.survivors.append(f"`{module}` `{change}`")
     return score
 
 
@@ -268,9 +296,8 @@ def describe(mutation: MutationSpec, old: str, new: str) -> str:
 
 
 def print_table(scores: dict[str, Score]) -> None:
-    for module, score in scores.items():
-        for change in sorted(score.survivors):
-            print(f"- `{module}` `{change}`")
+    for change in sorted(change for score in scores.values() for change in score.survivors):
+        print(f"- {change}")
     print("| module | mutants | killed | equivalent | survived | not tried | score |")
     print("|---|---|---|---|---|---|---|")
     for module, one in scores.items():

@@ -1,4 +1,4 @@
-"""Jobs reach the queue, are sent again when forgotten, and end cleanly when cancelled, retried or requeued."""
+"""Jobs reach the queue, are sent again when forgotten, and end when cancelled or left by their holder."""
 
 from __future__ import annotations
 
@@ -142,9 +142,14 @@ def test_retry_starts_over_and_sends(
 
 @pytest.mark.parametrize(
     ("attempts", "state", "requeued", "then"),
-    [(1, "running", 1, "queued"), (4, "running", 1, "queued"), (5, "running", 0, "failed"), (6, "running", 0, "failed"),
-     (1, "cancelling", 0, "cancelled")],
-)  # fmt: skip
+    [
+        (1, "running", 1, "queued"),
+        (4, "running", 1, "queued"),
+        (5, "running", 0, "failed"),
+        (6, "running", 0, "failed"),
+        (1, "cancelling", 0, "cancelled"),
+    ],
+)
 def test_what_becomes_of_a_job_whose_holder_fell_silent(
     job: Job,
     messages: list[tuple[str, list[str]]],
@@ -183,3 +188,14 @@ def test_the_dead_on_this_machine_need_no_wait(job: Job, monkeypatch: pytest.Mon
     monkeypatch.setattr(queue, "left_behind", lambda kind, slots: left)
     assert queue.requeue_left_behind() == 1
     assert dict(Job.objects.values_list("title", "state")) == {"A test job": "queued", "Another": "running"}
+
+
+def test_retry_is_whole_or_not_at_all(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*, job: Job) -> None:
+        raise OSError("the disk is full")
+
+    queue.cancel(job=job, by=None)
+    monkeypatch.setattr(queue, "send", fail)
+    with pytest.raises(OSError, match="full"):
+        queue.retry(job=job, by=None)
+    assert Job.objects.get(pk=job.pk).state == State.CANCELLED
