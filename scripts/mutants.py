@@ -73,7 +73,7 @@ VIEWS = {
 }
 TESTS |= VIEWS
 
-# Of the changes that can be made to an operator, those near enough to be mistakes: `<` to `<=`, not `+` to `^`.
+# Of the changes that can be made to an operator, those that could be mistakes: `<` to `<=`, not `+` to `^`.
 BINARY = "Add_Sub|Sub_Add|Mul_Div|Div_Mul|FloorDiv_Div|Mod_FloorDiv|Pow_Mul|BitOr_BitAnd|BitAnd_BitOr"
 MISTAKES = re.compile(
     r"core/(?!Replace(Binary|Comparison|Unary)Operator)"
