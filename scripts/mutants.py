@@ -58,7 +58,7 @@ TESTS = {
     "jobs/lease.py": f"{JOBS}/test_lease.py",
     "jobs/queue.py": f"{JOBS}/test_sending.py {JOBS}/test_lease.py",
     "jobs/work.py": f"{JOBS}/test_lease.py {JOBS}/test_slots.py",
-    "validation/agreement/strata.py": f"{AGREEMENT}/test_strata.py",
+    "validation/agreement/strata.py": f"{AGREEMENT}/test_counts_by_stratum.py {AGREEMENT}/test_strata.py",
     "validation/campaigns/counts.py": f"{VOTING}/test_vote_counts.py {AGREEMENT}/test_strata.py",
     "validation/people/crowd.py": f"{PEOPLE}/test_flags.py {PEOPLE}/test_crowd.py",
     "hashtags_site/roles.py": "tests/site/test_roles.py",
