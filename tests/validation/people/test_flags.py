@@ -45,6 +45,7 @@ def test_less_than_85_percent_of_at_least_14_known_answers(gold: int, right: int
     [
         ({"control": 5, "control_fits": 4}, True),
         ({"control": 5, "control_fits": 3}, False),
+        ({"control": 5, "control_fits": 2}, False),
         ({"control": 5, "control_fits": 3, "fits": 100}, False),  # who saw controls is judged by them
         ({"control": 4, "control_fits": 4}, False),
         ({"control": 4, "control_fits": 4, "fits": 50}, True),

@@ -16,6 +16,7 @@ from tests.validation.conftest import MakeCampaign, MakeVote
 from trainer.models import TrainedModel
 from validation.campaigns.counts import count_votes_since, delete, needed, recount, settle_all
 from validation.models import Campaign, GoldAnswer, Participation, Question, QuestionLease, Vote
+from validation.people import crowd
 from validation.voting import assignment, votes
 
 UserFor = Callable[..., User]
@@ -38,6 +39,7 @@ def counts_of(name: str) -> dict[str, int]:
     ("kind", "known", "answer", "seconds", "counts"),
     [
         ("suggestion", None, "fits", 0.7, {"fits": 1}),
+        ("suggestion", None, "fits", 3.0, {"fits": 1}),
         ("suggestion", None, "fits", 0.69, {"fits": 1, "fast": 1}),
         ("suggestion", None, "skip", 0.1, {"skips": 1}),
         ("suggestion", True, "fits", None, {"fits": 1, "gold": 1, "gold_right": 1}),
@@ -78,6 +80,20 @@ def test_an_answer_in_the_moment_of_the_mark_counts_as_known(campaign: Campaign,
     Participation.objects.update(gold=5, gold_right=5)
     undo(vote)
     assert counts_of("ann") == {"gold": 4, "gold_right": 4}
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_known_answer_that_is_one_too_many_wrong_pauses(
+    campaign: Campaign, vote_as: MakeVote, user_for: UserFor, is_known: bool
+) -> None:
+    """Only a known answer: who was careless before is not paused in passing."""
+    ann = user_for("validator", "ann")
+    Participation.objects.create(person=ann, campaign=campaign, gold=14 - is_known)
+    question = Question.objects.order_by("photo_id")[0]
+    if is_known:
+        GoldAnswer.objects.create(photo=question.photo, hashtag=question.hashtag, fits=False)
+    vote_as(campaign, 0, "fits", "ann")
+    assert crowd.is_paused(ann) == is_known
 
 
 def test_what_was_not_counted_is_not_taken_away(campaign: Campaign, vote_as: MakeVote) -> None:
@@ -146,6 +162,14 @@ def test_a_full_question_takes_skips_and_known_answers_but_no_more(
     GoldAnswer.objects.all().delete()
     Question.objects.filter(pk=question.pk).update(kind="gold")
     assert vote_as(campaign, 0, "fits", "dan").answer == "fits"  # gold is asked of all
+
+
+def test_a_full_control_takes_no_more(make_campaign: MakeCampaign, vote_as: MakeVote) -> None:
+    campaign = make_campaign("cafe", votes_per_photo=1)
+    Question.objects.update(kind="control")
+    vote_as(campaign, 0, "fits", "ann")
+    with pytest.raises(votes.VoteRefused, match="Others have answered"):
+        vote_as(campaign, 0, "fits", "bob")
 
 
 def test_a_lease_keeps_a_seat_and_who_lost_theirs_needs_a_free_one(
