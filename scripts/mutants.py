@@ -234,7 +234,7 @@ def is_worthwhile(mutation: MutationSpec, source: str, spans: list[ast.expr]) ->
     line, column = mutation.start_pos
     text = source.splitlines()[line - 1][column:]
     if str(mutation.module_path) in VIEWS:
-        return text.startswith(PERMISSION)
+        return bool(text.startswith(PERMISSION))
     is_bare_star = text.startswith("*,")  # of keyword-only parameters
     if is_bare_star or not MISTAKES.match(mutation.operator_name) or is_within(mutation, spans):
         return False
@@ -288,11 +288,12 @@ def read_score(module: str) -> Score:
 
 
 def describe(mutation: MutationSpec, old: str, new: str) -> str:
-    """The changed line, after the name of its function."""
-    lines = [line for line in difflib.ndiff(old.splitlines(), new.splitlines()) if line[:2] in ("+ ", "- ")]
-    added = [line[2:].strip() for line in lines if line.startswith("+")]
-    text = " ".join(added) or "without " + " ".join(line[2:].strip() for line in lines)
-    return f"{mutation.definition_name or 'module'}: {text}"
+    """The changed line, after the name of its function; or the line that is gone, and the next one."""
+    lines = list(difflib.ndiff(old.splitlines(), new.splitlines()))
+    added = " ".join(line[2:] for line in lines if line.startswith("+ "))
+    gone = [at for at, line in enumerate(lines) if line.startswith("- ")]
+    text = added or "without " + " ".join(lines[at][2:] for at in (*gone, gone[-1] + 1))
+    return " ".join(f"{mutation.definition_name or 'module'}: {text}".split())
 
 
 def print_table(scores: dict[str, Score]) -> None:

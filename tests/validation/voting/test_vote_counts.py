@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.auth.models import User
@@ -23,6 +23,7 @@ UserFor = Callable[..., User]
 
 
 def undo(vote: Vote) -> Vote | None:
+    assert vote.campaign
     return votes.undo_vote(campaign=vote.campaign, person=vote.person, request_id=vote.request_id)
 
 
@@ -159,6 +160,7 @@ def test_a_full_question_takes_skips_and_known_answers_but_no_more(
     question = Question.objects.order_by("photo_id")[0]
     GoldAnswer.objects.create(photo=question.photo, hashtag=question.hashtag, fits=True)
     assert vote_as(campaign, 0, "fits", "cid").answer == "fits"
+    assert Question.objects.get(pk=question.pk).is_done  # with more answers than it needs, too
     GoldAnswer.objects.all().delete()
     Question.objects.filter(pk=question.pk).update(kind="gold")
     assert vote_as(campaign, 0, "fits", "dan").answer == "fits"  # gold is asked of all
@@ -245,7 +247,7 @@ def test_more_is_said_about_ones_own_vote(
 ) -> None:
     vote = vote_as(campaign, 0, answer, "ann")
 
-    def say(name: str, request_id: object = vote.request_id) -> bool:
+    def say(name: str, request_id: UUID = vote.request_id) -> bool:
         person = user_for("validator", name)
         return votes.say_more(campaign=campaign, person=person, request_id=request_id, **more)
 

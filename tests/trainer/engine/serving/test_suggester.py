@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from trainer.engine.errors import ModelError
+from trainer.engine.opening import Source
 from trainer.engine.serving.predict import Suggester
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
@@ -129,14 +130,14 @@ def test_a_suggestion_says_which_photo_it_is_of(make_model: Make, tmp_path: Path
     photo(RED).save(path)
     content = path.read_bytes()
     with Image.open(path) as image, path.open("rb") as file:
-        sources = [path, str(path), image, file, content, io.BytesIO(content), photo(RED)]
+        sources: list[Source] = [path, str(path), image, file, content, io.BytesIO(content), photo(RED)]
         suggestions = list(Suggester(make_model()).suggest(sources))
     assert [one.file for one in suggestions] == [str(path)] * 4 + [""] * 3
     assert {one.hashtag for one in suggestions} == {"beach"}
 
 
 def test_an_unreadable_photo_has_no_hashtag_and_the_next_keep_their_answers(make_model: Make) -> None:
-    sources = [photo(RED), b"nothing", photo(GREEN)]
+    sources: list[Source] = [photo(RED), b"nothing", photo(GREEN)]
     suggestions = list(Suggester(make_model(), threads=2).suggest(sources))
     assert [one.hashtag for one in suggestions] == ["beach", None, "water"]
     assert (suggestions[1].reason or "").startswith("unreadable: ")
