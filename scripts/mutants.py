@@ -276,7 +276,7 @@ def read_score(module: str) -> Score:
         for _, result in session.completed_work_items:
             if result.worker_outcome == WorkerOutcome.SKIPPED:
                 continue
-            change = result.diff or ""
+            change = " ".join((result.diff or "").split())
             if result.test_outcome != TestOutcome.SURVIVED:
                 score.killed += 1
                 score.late += result.test_outcome == TestOutcome.INCOMPETENT

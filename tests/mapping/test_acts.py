@@ -127,11 +127,22 @@ def test_undo_keeps_later_decisions_of_others(ann: User, bob: User) -> None:
 
 
 def test_nobody_can_undo_the_act_of_another(ann: User, bob: User) -> None:
-    act = give(ann, "art", entries(1))
+    for by, other in ((ann, bob), (bob, ann)):
+        act = give(by, "art" if by == ann else "sport", entries(1))
+        assert act is not None
+        with pytest.raises(NotYours):
+            undo_change(change_id=act.pk, by=other)
+    assert labels(entries(1)) == ["sport"]
+    assert newest_change(by=ann) != newest_change(by=bob)
+
+
+def test_what_is_decided_already_does_not_end_the_act(ann: User) -> None:
+    targets = entries(3)
+    give(ann, "art", targets[:1])
+    act = give(ann, "art", entries(3))
     assert act is not None
-    with pytest.raises(NotYours):
-        undo_change(change_id=act.pk, by=bob)
-    assert newest_change(by=bob) is None
+    assert set(act.before) == {targets[1].pk, targets[2].pk}
+    assert labels(targets) == ["art"] * 3
 
 
 def test_one_act_cannot_mix_mapping_and_opinion(ann: User) -> None:

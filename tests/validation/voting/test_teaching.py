@@ -49,11 +49,12 @@ def test_without_answers_the_share_of_a_stratum_counts(campaign: Campaign) -> No
 def test_answers_make_a_stratum_lighter_and_doubt_heavier(campaign: Campaign) -> None:
     answer(0, 2, 1)  # most people: it fits
     answer(1, 1, 1)  # a tie is half a fit
+    answer(2, 1, 2)
     answer(4, 0, 1)
     answer(6, 5, 0)  # a control says nothing of suggestions
-    of_cafe, of_bar = (1.5 + 1) / (2 + 2), (0 + 1) / (1 + 2)
+    of_cafe, of_bar = (1.5 + 1) / (3 + 2), (0 + 1) / (1 + 2)
     assert weights(campaign) == pytest.approx({
-        ("cafe", 0): (3 / 4) ** 2 * of_cafe * (1 - of_cafe) / (3 * 4),
+        ("cafe", 0): (3 / 4) ** 2 * of_cafe * (1 - of_cafe) / (4 * 5),
         ("cafe", 1): (1 / 4) ** 2 * 0.25 / 2,
         ("bar", 0): of_bar * (1 - of_bar) / (2 * 3),
     })  # fmt: skip
