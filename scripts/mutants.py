@@ -71,6 +71,7 @@ VIEWS = {
     for path in sorted(ROOT.glob("*/views/*.py"))
     if PERMISSION in path.read_text(encoding="utf-8")
 }
+VIEWS["mapping/views/entries.py"] += " tests/mapping/test_change_entry.py"  # who looks may not save
 TESTS |= VIEWS
 
 # Of the changes that can be made to an operator, those that could be mistakes: `<` to `<=`, not `+` to `^`.
