@@ -14,6 +14,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -23,7 +25,28 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 PEOPLE = 12
-DECIDED_AGAIN = "c/coffee_shop"  # the class on the picture of the queue
+ON_THE_BALLOT = "000000078499.jpg"  # a landscape
+REOPENED = "k/kitchen"  # the class on the picture of the queue
+
+
+@dataclass(frozen=True)
+class Picture:
+    file: str
+    account: str  # of the demo; its password is the same
+    path: str
+    width: int = 1280
+    height: int = 800
+
+    @property
+    def is_phone(self) -> bool:
+        return self.width < 500
+
+
+PICTURES = (
+    Picture("queue.png", "curator", f"/mapping/queue/?at={REOPENED}"),
+    Picture("ballot.png", "validator", "/validation/vote/1/", width=390, height=844),
+    Picture("dashboard.png", "viewer", "/validation/agreement/?campaign=1"),
+)
 
 
 def main() -> None:
@@ -41,8 +64,11 @@ def main() -> None:
         )
         try:
             _wait_until_ready(site, port)
-            _fill()
-            _take(f"http://localhost:{port}", out)
+            _map()
+            _leave_one_question()
+            _take(f"http://localhost:{port}", out, PICTURES[:2])
+            _vote()
+            _take(f"http://localhost:{port}", out, PICTURES[2:])
         finally:
             site.terminate()
             site.wait()
@@ -64,24 +90,36 @@ def _wait_until_ready(site: subprocess.Popen[str], port: int) -> None:
     raise SystemExit("The demo did not start.")
 
 
-def _fill() -> None:
-    """Reopens some classes of the mapping, and lets a made-up crowd vote."""
+def _map() -> None:
+    """Confirms the mapping but for the last classes, from the one on the picture on."""
+    sys.path.insert(0, str(ROOT))
     import django
 
     django.setup()
+    from mapping.models import MappingEntry
+
+    classes = MappingEntry.objects.all()
+    classes.filter(scene_class__key__lt=REOPENED).update(status=MappingEntry.Status.CONFIRMED)
+
+
+def _leave_one_question() -> None:
+    """The ballot shows the same photo each time."""
+    from validation.models import Question
+
+    Question.objects.exclude(photo__name=ON_THE_BALLOT).update(is_done=True)
+
+
+def _vote() -> None:
+    """Lets a made-up crowd answer everything."""
     from django.contrib.auth.models import Group, User
 
-    from mapping.models import MappingEntry
-    from validation.models import Campaign
+    from validation.models import Campaign, Question
     from validation.voting.assignment import assign
     from validation.voting.votes import record_vote
 
-    rows = MappingEntry.objects.filter(scene_class__key__gte=DECIDED_AGAIN)
-    again = rows.order_by("scene_class__key").values("pk")[:60]
-    MappingEntry.objects.filter(pk__in=again).update(status=MappingEntry.Status.IMPORTED)
-
     chance = random.Random(3)  # noqa: S311
     campaign = Campaign.objects.get()
+    Question.objects.update(is_done=False)
     for number in range(PEOPLE):
         person = User.objects.create_user(f"person{number + 1}")
         person.groups.add(Group.objects.get(name="validator"))
@@ -99,41 +137,35 @@ def _fill() -> None:
             )
 
 
-def _take(address: str, out: Path) -> None:
+def _take(address: str, out: Path, pictures: Sequence[Picture]) -> None:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         chromium = os.environ.get("CHROMIUM", shutil.which("chromium") or "/usr/bin/chromium")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        _shoot(browser, address, "curator", f"/mapping/queue/?at={DECIDED_AGAIN}", out / "queue.png")
-        _shoot(
-            browser, address, "validator", "/validation/vote/1/", out / "ballot.png", width=390, height=780
-        )
-        _shoot(browser, address, "viewer", "/validation/agreement/?campaign=1", out / "dashboard.png")
+        for picture in pictures:
+            _shoot(browser, address, picture, out / picture.file)
         browser.close()
 
 
-def _shoot(
-    browser: Browser, address: str, name: str, path: str, file: Path, *, width: int = 1280, height: int = 800
-) -> None:
-    phone = width < 500
+def _shoot(browser: Browser, address: str, picture: Picture, file: Path) -> None:
     context = browser.new_context(
         base_url=address,
-        viewport={"width": width, "height": height},
-        device_scale_factor=2 if phone else 1,
-        has_touch=phone,
-        is_mobile=phone,
+        viewport={"width": picture.width, "height": picture.height},
+        device_scale_factor=2 if picture.is_phone else 1,
+        has_touch=picture.is_phone,
+        is_mobile=picture.is_phone,
     )
     page = context.new_page()
     page.goto("/login/")
-    page.fill("[name=username]", name)
-    page.fill("[name=password]", name)
-    page.click("main button[type=submit]")
-    page.goto(path)
+    page.fill("[name=username]", picture.account)
+    page.fill("[name=password]", picture.account)
+    page.click("main form button")
+    page.goto(picture.path)
     page.wait_for_load_state("networkidle")
     page.screenshot(path=file)
     context.close()
-    print(f"{file.relative_to(ROOT) if file.is_relative_to(ROOT) else file}")
+    print(file)
 
 
 if __name__ == "__main__":

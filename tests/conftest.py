@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 import redis
 from _pytest.nodeid import coerce_node_id
@@ -40,6 +41,8 @@ BLOCK = re.compile(
 _catalogue: list[snapshot.Table] = []  # of this test process
 _cache = redis.Redis.from_url(settings.REDIS_URL)
 GROUPS = {"admin": "trainer admin"}  # short names for roles in tests
+hypothesis.settings.register_profile("suite", deadline=None)  # no test depends on the clock
+hypothesis.settings.load_profile("suite")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

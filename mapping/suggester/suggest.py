@@ -105,7 +105,8 @@ class Suggester:
         labels = self._labels
         evidence = Evidence(self._facts, labels, previous)
         prior = np.array([PRIOR.get(name, 0.0) for name in evidence.names])
-        prior[-1] = np.log(len(self._names) - 1)  # without evidence, other is as likely as all hashtags
+        # Without evidence, other is as likely as all hashtags together.
+        prior[-1] = np.log(max(1, len(self._names) - 1))
         teachers = evidence.confirmed[:: max(1, -(-len(evidence.confirmed) // TEACHERS))]
         if not len(teachers):
             return LearnedState(evidence, prior)

@@ -106,7 +106,7 @@ def test_by_touch_on_a_phone_and_group_confirmed(page_for: PageFor) -> None:
     page.get_by_label("Tick beach").check()
     page.get_by_label("Tick toyshop").check()
     expect(page.get_by_text("2 of 7 ticked")).to_be_visible()
-    page.get_by_role("button", name="Confirm ticked as they stand").tap()
+    page.get_by_role("button", name="Confirm ticked as they are").tap()
     expect(page.get_by_text("2 classes: confirmed. Saved.")).to_be_visible()
     assert MappingEntry.objects.filter(status="confirmed").count() == 3
 

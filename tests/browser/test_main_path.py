@@ -27,7 +27,7 @@ def test_curator_changes_a_class_and_publishes(page_for: PageFor) -> None:
     expect(page.get_by_text("toyshop: #art. Saved.")).to_be_visible()
     entry = MappingEntry.objects.get(scene_class__key="t/toyshop")
     assert (entry.label, entry.hypernym) == ("art", "shop")
-    page.get_by_role("link", name="All classes").click()
+    page.get_by_role("link", name="Matching classes").click()
     page.get_by_role("link", name="Publish 1 change").click()
     page.get_by_label("Note").fill("Toys are art")
     page.get_by_role("button", name="Publish and freeze").click()

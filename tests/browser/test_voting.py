@@ -360,7 +360,7 @@ def test_votes_that_wait_until_the_campaign_is_closed(campaign: Campaign, page_f
     page.unroute("**/votes/")
     acts.set_open(campaign=campaign, is_open=False)
     page.goto(f"/validation/vote/{campaign.pk}/")
-    expect(page.locator(".ballot-trouble")).to_contain_text("not kept: 2.")
+    expect(page.locator(".ballot-trouble")).to_contain_text("campaign had closed: 2.")
     assert page.evaluate("localStorage.length") == 0
     assert answers() == []
 
@@ -380,7 +380,7 @@ def test_what_was_not_kept_is_neither_undone_nor_explained(campaign: Campaign, p
         answer="fits",
         request_id=uuid4(),
     )
-    expect_refused(page, "answered this before: fits")
+    expect_refused(page, "already answered this: fits")
     expect(page.locator(".ballot-count")).to_have_text("2 of 2")
     press(page, "s")
     expect_answers("fits", "skip")
@@ -400,7 +400,7 @@ def expect_refused(page: Page, words: str) -> None:
 
 
 def test_nobody_judges_a_photo_they_have_not_seen(campaign: Campaign, page_for: PageFor) -> None:
-    """One that is not here yet is awaited, and one that cannot be loaded may only be skipped."""
+    """One that is not here yet is awaited, and one that cannot be loaded may can only skip it."""
     page = page_for("validator")
     page.clock.install()
     held = hold(page, "**/*.jpg*")
@@ -413,10 +413,10 @@ def test_nobody_judges_a_photo_they_have_not_seen(campaign: Campaign, page_for: 
     for route in held:
         route.abort()
     trouble = page.locator(".ballot-trouble")
-    expect(trouble).to_contain_text("only be skipped")
+    expect(trouble).to_contain_text("can only skip it")
     press(page, "f", "s")
     expect(page.locator(".ballot-count")).to_have_text("2 of 3")
-    expect(trouble).to_contain_text("only be skipped")
+    expect(trouble).to_contain_text("can only skip it")
     page.unroute("**/*.jpg*")
     press(page, "s", "f")
     expect(page.get_by_role("heading", name="All done")).to_be_visible()

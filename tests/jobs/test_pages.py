@@ -87,7 +87,7 @@ def test_banner_says_that_no_worker_runs_only_while_somebody_needs_one(
     job: Job, client_for: ClientFor
 ) -> None:
     client = client_for("viewer")
-    assert b"No worker is running, so jobs wait" in client.get("/jobs/").content
+    assert b"No worker is running, so jobs are waiting" in client.get("/jobs/").content
     Worker.objects.create(name="w", seen_at=timezone.now())
     assert b"so jobs wait" not in client.get("/jobs/").content
     Worker.objects.update(seen_at=timezone.now() - timedelta(minutes=1))
@@ -112,7 +112,7 @@ def test_job_whose_worker_fell_silent_is_not_called_running(job: Job, client_for
     for url in (f"/jobs/{job.pk}/", "/jobs/"):
         page = client.get(url).content
         assert b">silent<" in page
-        assert b"ts worker fell silent" in page
+        assert b"ts worker has stopped responding" in page
         assert b"running<" not in page
     assert b"when a worker is back" in client.get(f"/jobs/{job.pk}/").content
     queue.cancel(job=job, by=None)
@@ -123,7 +123,7 @@ def test_job_that_waits_for_its_turn_says_how_many_are_before_it(db: None, clien
     first, second, third = (queue.enqueue(kind="trainer.train", title=t, by=None) for t in "abc")
     claim(first.pk)
     client = client_for("viewer")
-    assert b"Waiting for its turn: 2 before it" in client.get(f"/jobs/{third.pk}/").content
-    assert b"before it" not in client.get(f"/jobs/{first.pk}/").content
+    assert b"Waiting for its turn: 2 jobs ahead" in client.get(f"/jobs/{third.pk}/").content
+    assert b"ahead" not in client.get(f"/jobs/{first.pk}/").content
     queue.cancel(job=second, by=None)
-    assert b"Waiting for its turn: 1 before it" in client.get(f"/jobs/{third.pk}/").content
+    assert b"Waiting for its turn: 1 job ahead" in client.get(f"/jobs/{third.pk}/").content

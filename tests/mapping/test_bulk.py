@@ -74,7 +74,7 @@ def test_stale_page_saves_nothing_and_names_the_changed_class(
     )
     response = client_for("curator", "bob").post("/mapping/decide/", data)
     assert response.status_code == 409
-    assert b"1 of the 3 classes you ticked was changed" in response.content
+    assert b"1 of the 3 classes you ticked has changed" in response.content
     assert b"ann" in response.content
     assert labels() == ["church", "sport", "beach"]
 
@@ -146,7 +146,7 @@ def test_earlier_answer_can_be_restored_from_the_history(client_for: ClientFor) 
     client = client_for("curator")
     client.post("/mapping/decide/", form("art"))
     abbey = entries()[0]
-    assert b"Bring back" in client.get(f"/mapping/{abbey.pk}/").content
+    assert b"Restore" in client.get(f"/mapping/{abbey.pk}/").content
     first_line = abbey.history.last()
     client.post(f"/mapping/{abbey.pk}/", {"version": 2, "hashtag": "church", "sense": first_line.sense})
     assert entries()[0].label == "church"

@@ -93,7 +93,7 @@ def test_page_shows_moves_photos_and_stale_runs(three: list[Release], client_for
     assert "Release 1 → release 3" in html
     assert "<b>2</b> <span>classes moved</span>" in html
     assert "<b>5</b> <span>photos relabelled</span>" in html
-    assert "<b>1</b> <span>run made stale</span>" in html
+    assert "<b>1</b> <span>run became stale</span>" in html
     assert f'href="{run.get_absolute_url()}"' in html
     assert "synset" in html
     assert "chamber.n.03" in html
@@ -113,7 +113,7 @@ def test_order_can_be_swapped(three: list[Release], client_for: ClientFor) -> No
 
 
 def test_release_does_not_differ_from_itself(three: list[Release], client_for: ClientFor) -> None:
-    assert b"Nothing differs" in client_for("viewer").get(URL, {"before": 1, "after": 1}).content
+    assert b"two releases do not differ" in client_for("viewer").get(URL, {"before": 1, "after": 1}).content
 
 
 def test_single_release_cannot_be_compared(client_for: ClientFor) -> None:
@@ -193,10 +193,10 @@ def test_publish_page_shows_the_impact(decide: Callable[..., None], client_for: 
     decide(toyshop="art")
     html = client_for("curator").get("/mapping/releases/publish/").content.decode()
     assert "<b>5</b> <span>photos relabelled</span>" in html
-    assert "<b>1</b> <span>run will be stale</span>" in html
+    assert "<b>1</b> <span>run will become stale</span>" in html
     assert f'href="{run.get_absolute_url()}"' in html
-    assert "will have no photo." in html
-    assert "will get the first photos." in html
+    assert "will lose their last photo" in html
+    assert "will get their first photo" in html
     rows = client_for("curator").get("/mapping/releases/publish/?format=csv").content.decode().splitlines()
     assert rows[1:] == ["t/toyshop,moved,shopping,art,,5"]
 

@@ -88,7 +88,7 @@ def test_unticked_class_is_not_offered_the_same_answer_again(
 
 def test_page_says_when_nothing_is_left(client_for: ClientFor) -> None:
     MappingEntry.objects.update(status="confirmed")
-    assert b"Nothing is left to do" in client_for("curator").get("/mapping/groups/").content
+    assert b"Nothing is left to confirm" in client_for("curator").get("/mapping/groups/").content
 
 
 def test_groups_of_an_opinion_hide_the_labels_of_the_mapping(

@@ -131,7 +131,7 @@ class TestPages:
         address = upload(client, COUNTS)
         Hashtag.objects.filter(name="art").update(posts=1)
         response = client.post(address, {"seen": "0" * 16})
-        assert (response.status_code, b"while you were reading" in response.content) == (409, True)
+        assert (response.status_code, b"while you were viewing" in response.content) == (409, True)
         assert Hashtag.objects.get(name="art").posts == 1
 
     def test_one_hashtag_can_be_added_by_form(self, client_for: ClientFor) -> None:

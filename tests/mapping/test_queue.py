@@ -150,7 +150,7 @@ def test_bad_input_is_named_and_nothing_saved(
 def test_search_finds_hashtags_or_says_there_is_none(client_for: ClientFor) -> None:
     client = client_for("curator")
     assert b'value="church"' in client.get("/mapping/queue/hashtags/?find=%23chur").content
-    assert b"No hashtag" in client.get("/mapping/queue/hashtags/?find=xyzzy").content
+    assert b"No offered hashtag" in client.get("/mapping/queue/hashtags/?find=xyzzy").content
 
 
 def test_path_of_another_sense_is_shown(client_for: ClientFor) -> None:

@@ -35,7 +35,7 @@ def test_answers_are_as_the_schema_says(live_server: LiveServer, user_for: Calla
     assert operations
     for operation in operations:
 
-        @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=15, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy())
         def keeps_its_word(case: Any) -> None:
             # A schema can ask for bytes but not for a photo: that bytes of no photo are refused is right.

@@ -81,7 +81,7 @@ def test_every_page_is_closed_unless_it_says_otherwise(client: Client) -> None:
 def test_unknown_address_says_so_and_leads_back(client_for: ClientFor, role: str) -> None:
     response = client_for(role).get("/no/such/page/")
     assert response.status_code == 404
-    assert "Nothing is here" in response.content.decode()
+    assert "Page not found" in response.content.decode()
     assert 'href="/"' in response.content.decode()
 
 
@@ -91,7 +91,7 @@ def test_health_answers_without_signing_in(client: Client) -> None:
 
 def test_wrong_password_is_told_without_saying_which_was_wrong(client: Client) -> None:
     response = client.post("/login/", {"username": "nobody", "password": "x"})
-    assert b"do not belong together" in response.content
+    assert b"The user name or the password is wrong" in response.content
 
 
 def test_schema_is_open_and_names_the_suggest_endpoint(client: Client) -> None:

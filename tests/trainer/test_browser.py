@@ -27,7 +27,7 @@ def test_photo_is_answered_as_soon_as_it_is_chosen(
     page.set_input_files("#id_photo", write(tmp_path / "red.jpg", jpeg((250, 10, 10))))
     page.wait_for_selector(".verdict >> text=#beach")
     page.set_input_files("#id_photo", write(tmp_path / "blue.jpg", jpeg((10, 10, 250))))
-    page.wait_for_selector(".verdict >> text=Silence")
+    page.wait_for_selector(".verdict >> text=No suggestion")
     page.set_input_files("#id_photo", write(tmp_path / "broken.jpg", b"x"))
     page.wait_for_selector("[role=alert] >> text=cannot be read")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
 
-from jobs import queue as jobs_services
+from jobs import queue
 from jobs.models import Job
 from mapping.models import Release
 from tests.trainer.conftest import jpeg
@@ -28,7 +28,7 @@ def ended_with_weights(photo_set: PhotoSet, release: Release) -> list[Path]:
     files = []
     for _ in range(2):
         run = start.start_run(photo_set=photo_set, release=release, preset="frozen-lite0", by=None)
-        jobs_services.cancel(job=run.job, by=None)
+        queue.cancel(job=run.job, by=None)
         run.folder.mkdir(parents=True)
         files.append(run.folder / "checkpoint.pt")
         files[-1].write_bytes(bytes(10))

@@ -101,7 +101,7 @@ def test_admin_tries_a_photo(client_for: Callable[..., Client], active_model: Tr
     assert "right about 9 times in 10" in whole
     assert "data:image/jpeg;base64," in whole
     fragment = post(client, jpeg(BLUE), **{"hx-request": "true"}).content.decode()
-    assert "Silence" in fragment
+    assert "No suggestion" in fragment
     assert "<html" not in fragment
 
 

@@ -193,6 +193,8 @@ class _Checked(io.BufferedReader):
         try:
             return super().read(size)
         except Exception as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # the disk; a broken entry has no such number
             raise PhotoRefused(self.entry_name, f"its entry in the archive is broken ({error})") from error
 
 

@@ -48,6 +48,13 @@ class PhotoRefused(Exception):
         self.reason = reason
 
 
+class StorageFailure(Exception):
+    """The storage is full, read-only or away. No photo may be refused for that."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__((error.strerror if isinstance(error, OSError) else "") or str(error))
+
+
 def take_in(*, file: IO[bytes], name: str, by: AbstractBaseUser | None, **terms: str) -> Photo:
     """Store a JPEG, PNG, WebP or HEIC upright, without metadata, as JPEGs for a desktop and for a phone.
 
@@ -137,10 +144,13 @@ def _refuse_withdrawn(photo: Photo, name: str) -> None:
 def _write(name: str, picture: Image.Image) -> str:
     encoded = io.BytesIO()
     picture.save(encoded, "JPEG", quality=QUALITY, optimize=True)
-    # Nothing is known under this hash, so what lies there was left half written by somebody who died.
-    if default_storage.exists(name):
-        default_storage.delete(name)
-    return str(default_storage.save(name, ContentFile(encoded.getvalue())))
+    try:
+        # No photo has this hash, so a file of this name was left half written by a process that died.
+        if default_storage.exists(name):
+            default_storage.delete(name)
+        return str(default_storage.save(name, ContentFile(encoded.getvalue())))
+    except Exception as error:  # storages raise errors of their own
+        raise StorageFailure(error) from error
 
 
 def remove(names: Iterable[str]) -> list[str]:

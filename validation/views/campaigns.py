@@ -24,7 +24,7 @@ from validation.forms.campaign import CampaignForm, RulesForm
 from validation.forms.vote import GoldForm, number
 from validation.models import Campaign, Guest, Photo, Prediction, Standing
 from validation.people import crowd, gold, guests
-from validation.photos.store import PhotoRefused, take_in
+from validation.photos.store import PhotoRefused, StorageFailure, take_in
 
 PAGE = 48  # photos
 
@@ -93,7 +93,13 @@ def new_campaign(request: Request) -> HttpResponse:
 def _create(request: Request, form: CampaignForm) -> Campaign | None:
     """Take in the photos that can be read and name the others; without any, None and an error on the form."""
     data = form.cleaned_data
-    photos, refused = _take_in_all(request, data)
+    try:
+        photos, refused = _take_in_all(request, data)
+    except StorageFailure as error:
+        form.add_error(
+            "uploads", f"Photos cannot be stored: {error}. There is no campaign yet; try again later."
+        )
+        return None
     if data["photos_of"]:
         photos += data["photos_of"].photos.all()
     if not photos:

@@ -49,6 +49,9 @@ def new(request: Request) -> HttpResponse:
             return redirect(error.intake)
         except intake_acts.TableError as error:
             form.add_error("table", str(error))
+        except OSError as error:
+            why = error.strerror or error
+            form.add_error(None, f"The files cannot be stored ({why}). Nothing was kept; try again later.")
     return render(request, "validation/new_intake.html", {"form": form}, status=422 if form.errors else 200)
 
 

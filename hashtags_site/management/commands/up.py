@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import http.client
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,8 +14,6 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
 from django.conf import settings
 from django.core.management import call_command
@@ -33,6 +33,31 @@ def _die_with_parent() -> None:
     """Linux ends the child when `up` itself is killed hard; elsewhere Ctrl-C is what ends it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def check_free(host: str, port: int) -> None:
+    """Raises CommandError if another program listens there, before anything is started."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            words = f"Port {port} of {host} cannot be used ({error.strerror})."
+            raise CommandError(f"{words} Choose another: PORT=8001 make demo") from error
+
+
+def is_served(host: str, port: int) -> bool:
+    """Whether the site answers. Its redirect to https or a refusal of our host name is an answer, too."""
+    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    connection = http.client.HTTPConnection(address, port, timeout=2)
+    try:
+        connection.request("GET", "/health/")
+        return connection.getresponse().status < 500
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 class Part:
@@ -78,6 +103,7 @@ class Command(BaseCommand):
         self.stopping = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: self.stopping.set())
+        check_free(options["host"], options["port"])
         began = time.monotonic()
         try:
             self._prepare(demo=options["demo"])
@@ -140,20 +166,16 @@ class Command(BaseCommand):
         ]
 
     def _wait_until_ready(self, options: dict[str, Any]) -> bool:
-        address = f"http://127.0.0.1:{options['port']}/health/"
         deadline = time.monotonic() + 60
         began = timezone.now()
         while time.monotonic() < deadline and not self.stopping.is_set():
             web = self._part("web")
             if web.process.poll() is not None:
                 self.stopping.set()
-                raise CommandError(
-                    f"The web server did not start. If port {options['port']} is taken: PORT=8001 make demo"
-                )
-            with suppress(URLError, OSError):
-                urlopen(address, timeout=2).close()
-                if Worker.objects.filter(seen_at__gte=began).exists():
-                    return True
+                raise CommandError("The web server did not start: see its message above.")
+            served = is_served(options["host"], options["port"])
+            if served and Worker.objects.filter(seen_at__gte=began).exists():
+                return True
             time.sleep(0.1)
         return False
 

@@ -381,7 +381,7 @@ def test_answers_match_the_schema(
     assert len(operations) >= 11
     for operation in operations:
 
-        @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=10, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy())
         def check_answer(case: Any) -> None:
             # A schema cannot list the known classes and hashtags, so refusing unknown ones is right.

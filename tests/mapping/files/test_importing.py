@@ -277,7 +277,7 @@ class TestPages:
 
     def test_viewer_can_export_but_not_import(self, client_for: ClientFor) -> None:
         page = client_for("viewer").get("/mapping/exchange/").content
-        assert b"SSSOM TSV" in page
+        assert b"Export SSSOM" in page
         assert b"id_file" not in page
 
 

@@ -191,7 +191,7 @@ def test_blind_owner_sees_no_label_of_others(client_for: ClientFor, ann: User) -
     assert "agreement" not in page.context
     settle_page = client.get(SETTLE, {"opinion": opinion.pk})
     assert settle_page.status_code == 403
-    assert "Finish yours first" in settle_page.content.decode()
+    assert "Finish your opinion first" in settle_page.content.decode()
     entries = MappingEntry.everywhere.filter(opinion=opinion)
     entries.filter(status="undecided").update(status="confirmed")
     assert "church" in client.get(f"{LIST}{opinion.pk}/").content.decode()
@@ -229,7 +229,7 @@ def test_only_its_owner_can_delete_it_and_must_confirm(client_for: ClientFor, an
         assert client_for(role).get(address).status_code == status
         assert client_for(role).post(address).status_code == status
     owner = client_for("curator", "ann")
-    assert "It has no answer yet" in owner.get(address).content.decode()
+    assert "It has no answers yet" in owner.get(address).content.decode()
     assert Opinion.objects.filter(pk=opinion.pk).exists()
     for _ in range(2):
         assert owner.post(address)["Location"] == LIST

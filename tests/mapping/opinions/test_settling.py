@@ -232,7 +232,7 @@ def test_stale_settle_page_shows_both_versions(client_for: ClientFor, bob: User)
     html = response.content.decode()
     assert response.status_code == 409
     notice = html.split("Nothing was overwritten")[1].split("</section>")[0]
-    assert notice.index("by bob") < notice.index("#art") < notice.index("Yours") < notice.index("#sport")
+    assert notice.index("by bob") < notice.index("#art") < notice.index("Your") < notice.index("#sport")
     assert html.count("<code>s/ski_slope</code>") == 1
     assert entry("s/ski_slope").label == "art"
 
@@ -292,7 +292,7 @@ def test_take_over_page_previews_then_confirms_in_one_act(
     address = f"{SETTLE}agreed/?opinion={thesis[0].pk}&opinion={thesis[1].pk}"
     html = client.get(address).content.decode()
     assert "<b>23</b> <span>classes will be confirmed</span>" in html
-    assert "<b>0</b> <span>of them get another label</span>" in html
+    assert "<b>0</b> <span>of them get a different label</span>" in html
     fingerprint = plan_take_over(thesis).seen
     assert client.post(address, {"seen": "stale"}).status_code == 409
     assert not Change.objects.exists()
@@ -300,7 +300,7 @@ def test_take_over_page_previews_then_confirms_in_one_act(
         assert client.post(address, {"seen": fingerprint}).status_code == 302
     assert [len(change.before) for change in Change.objects.all()] == [23]
     assert MappingEntry.objects.filter(status="confirmed").count() == 23
-    assert "Nothing to take over" in client.get(address).content.decode()
+    assert "There is nothing to accept" in client.get(address).content.decode()
 
 
 @pytest.mark.parametrize("opinion", ["x", "0", "99999"])

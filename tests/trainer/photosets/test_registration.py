@@ -199,8 +199,8 @@ def test_admin_registers_a_folder(
     assert response["Location"] == photo_set.get_absolute_url()
     run_jobs()
     page = client.get(photo_set.get_absolute_url()).content.decode()
-    assert "photos taken" in page
-    assert "Nothing was skipped" in page
+    assert "photos registered" in page
+    assert "No files were skipped" in page
 
 
 def test_admin_uploads_a_tar(

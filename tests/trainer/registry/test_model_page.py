@@ -29,7 +29,7 @@ def test_lineage_up_and_down(client_for: ClientFor, model_for: ModelFor, run: Tr
     assert "<code>abc1234</code>" in page
     assert "promoted <time" in page
     other = client_for("viewer").get(sibling.get_absolute_url()).content.decode()
-    assert "no campaign asks about it, and it was never active" in other
+    assert "no campaign asks about it, and it has never been active" in other
 
 
 def test_lineage_of_a_file_is_text_of_any_kind(client_for: ClientFor, model_for: ModelFor) -> None:
@@ -39,20 +39,20 @@ def test_lineage_of_a_file_is_text_of_any_kind(client_for: ClientFor, model_for:
     assert "&lt;i&gt;x&lt;/i&gt;" in page
     assert "Imported from the file in.zip" in page
     TrainedModel.objects.update(manifest={"labels": [], "lineage": "nonsense"})
-    assert "Its file does not say" in client_for("viewer").get(model.get_absolute_url()).content.decode()
+    assert "model file does not say" in client_for("viewer").get(model.get_absolute_url()).content.decode()
 
 
 def test_another_export_is_offered_only_where_it_can_be_made(
     client_for: ClientFor, model_for: ModelFor, run: TrainingRun
 ) -> None:
     model, client = model_for("One", run=run), client_for("admin")
-    assert "Export it so" not in client.get(model.get_absolute_url()).content.decode()
+    assert "with this target" not in client.get(model.get_absolute_url()).content.decode()
     run.folder.mkdir(parents=True)
     (run.folder / "best.pt").touch()
-    assert "Export it so" in client.get(model.get_absolute_url()).content.decode()
-    assert "Export it so" not in client_for("viewer").get(model.get_absolute_url()).content.decode()
+    assert "with this target" in client.get(model.get_absolute_url()).content.decode()
+    assert "with this target" not in client_for("viewer").get(model.get_absolute_url()).content.decode()
     Job.objects.filter(pk=run.job_id).update(state=Job.State.FAILED)
-    assert "Export it so" not in client.get(model.get_absolute_url()).content.decode()
+    assert "with this target" not in client.get(model.get_absolute_url()).content.decode()
 
 
 def test_rename(client_for: ClientFor, model_for: ModelFor) -> None:

@@ -30,7 +30,7 @@ def test_promote_and_back(client_for: ClientFor, model_for: ModelFor) -> None:
     client.post(promote_url(old), {"replacing": 0})
     assert active_model() == old
     page = client.get(new.get_absolute_url()).content.decode()
-    assert "“Old” answers now" in page
+    assert "“Old” is the active model" in page
     client.post(promote_url(new), {"replacing": Promotion.objects.current().pk})  # type: ignore[union-attr]
     assert active_model() == new
     response = client.post(

@@ -188,7 +188,7 @@ def test_many_runs_are_one_page_of_a_hundred(client_for: ClientFor, runs_for: An
     assert counts[0] == counts[1] <= 16
     assert "120 runs" in page
     assert page.count('<td class="against">') == 100
-    assert "Drawn are the first 60 runs of this page, and the base" in page
+    assert "The charts show the base run and the first 60 runs of this page" in page
     assert page.count("<polyline") == 3 * 61  # the base stands on page 2
     assert "60 runs, 0.5" in page  # of each learning rate, with the mean of their balanced accuracies
     assert '<th scope="row">batch size</th>' not in page
@@ -199,18 +199,18 @@ def test_many_runs_are_one_page_of_a_hundred(client_for: ClientFor, runs_for: An
 
 def test_nothing_to_compare(client_for: ClientFor, run: TrainingRun) -> None:
     client = client_for("viewer")
-    assert "No runs are chosen. Tick some" in client.get(PAGE).content.decode()
+    assert "No runs are selected. Tick runs" in client.get(PAGE).content.decode()
     nowhere = client.get(f"{PAGE}?run=99998&sweep=1").content.decode()
-    assert "There is no run 99998." in nowhere
-    assert "None of these runs is there" in nowhere
-    assert "One run alone" in client.get(f"{PAGE}?run={run.pk}").content.decode()
+    assert "Run 99998 does not exist." in nowhere
+    assert "None of these runs exists" in nowhere
+    assert "There is only one run" in client.get(f"{PAGE}?run={run.pk}").content.decode()
 
 
 def test_unknown_runs_are_said_and_left_out(client_for: ClientFor, runs_for: Any) -> None:
     first, second = runs_for(2)
     url = f"{PAGE}?run={first.pk}&run=99998&run=%3Cb%3E&run={second.pk}&run=50000-60000"
     page = client_for("viewer").get(url).content.decode()
-    assert "There are no runs 99998, &lt;b&gt;." in page
+    assert "Runs 99998, &lt;b&gt; do not exist." in page
     assert page.count('<td class="against">') == 2
 
 

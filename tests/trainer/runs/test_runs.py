@@ -88,7 +88,7 @@ def test_set_without_photos_cannot_be_trained_on(photo_set: PhotoSet, release: R
 
 
 def test_form_without_photos_or_release_says_what_to_do(client_for: ClientFor) -> None:
-    assert "needs photos first" in client_for("admin").get(URL).content.decode()
+    assert "Register photos before you start a run" in client_for("admin").get(URL).content.decode()
 
 
 @pytest.mark.parametrize("role", ["viewer", "curator", "validator", "network", "nobody"])
@@ -149,7 +149,7 @@ def test_run_page_of_a_finished_run(client_for: ClientFor, run: TrainingRun) -> 
     page = client_for("viewer").get(run.get_absolute_url()).content.decode()
     assert "<polyline" in page
     assert "photos/?true=bar&amp;predicted=bar" in page
-    assert "Surest, and wrong" in page
+    assert "Wrong and most confident" in page
     assert "Export as a model" not in page
     assert "Export as a model" in client_for("admin").get(run.get_absolute_url()).content.decode()
 
@@ -172,7 +172,7 @@ def test_cell_opens_its_photos(client_for: ClientFor, run: TrainingRun) -> None:
     assert page.count("<figure>") == 1
     assert client.get(url, {"outcome": "wrong"}).content.decode().count("<figure>") == 1
     assert client.get(url, {"outcome": "right"}).content.decode().count("<figure>") == 2
-    assert "No held-out photo is like that" in client.get(url, {"true": "nonsense"}).content.decode()
+    assert "No held-out photo matches" in client.get(url, {"true": "nonsense"}).content.decode()
 
 
 def test_pages_take_constant_queries(

@@ -66,7 +66,7 @@ def test_the_page_tells_all_of_it(client_for: ClientFor, studied: TrainingRun) -
     page = client_for("admin").get(studied.get_absolute_url()).content.decode()
     assert "off by 15 points" in page
     assert "Stopped before the last epoch: accuracy has not grown in 3 epochs." in page
-    assert "The model is epoch 2" in page
+    assert "The model is from epoch 2" in page
     assert "0.798 / 0.812" in page
     assert "the thesis: 0.781" in page
 

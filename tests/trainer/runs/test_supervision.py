@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jobs import queue as jobs_services
+from jobs import queue
 from jobs.lease import Lease, LeaseLost, claim
 from jobs.models import Job
 from mapping.models import Release
@@ -144,7 +144,7 @@ def test_cancelled_run_keeps_what_it_takes_to_go_on(
 ) -> None:
     recorder.record(step(1, photos_per_second=4))
     recorder.record(event("saved", epoch=0, batch=1))
-    jobs_services.cancel(job=started.job, by=None)
+    queue.cancel(job=started.job, by=None)
     recorder.clear()
     started.refresh_from_db()
     assert started.live == {"curve": [[1, 1.0, 0.1]], "saved": [0, 1]}

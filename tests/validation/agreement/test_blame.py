@@ -49,7 +49,7 @@ def test_people_say_whose_fault_it_is(campaign: Campaign, vote_as: MakeVote, cli
     assert behind.replace("&", "&amp;") + "network" in page
     shown = {party: client.get(behind + party).content.count(b"<figure>") for party in PARTIES}
     assert shown == {"network": 1, "mapping": 0, "photo": 0, "divided": 1, "untold": 1}
-    assert b"No photo matches" in client.get(behind + "mapping").content
+    assert b"No photos match" in client.get(behind + "mapping").content
 
 
 def test_what_most_find_fitting_is_owed_to_nobody(campaign: Campaign, vote_as: MakeVote) -> None:
@@ -75,7 +75,7 @@ def test_rows_of_the_mapping_by_what_people_said(
     )
     assert (row.network, row.mapping) == (1, 2)
     page = client_for("curator").get(f"/validation/agreement/{campaign.pk}/mend/").content.decode()
-    assert f'href="/mapping/{pub.pk}/">Mend the row' in page
+    assert f'href="/mapping/{pub.pk}/">Edit the row' in page
     behind = f"/validation/agreement/photos/?campaign={campaign.pk}&scene=pub/indoor"
     assert client_for("viewer").get(behind).content.count(b"<figure>") == 2
     assert client_for("validator").get(f"/validation/agreement/{campaign.pk}/mend/").status_code == 403

@@ -19,9 +19,9 @@ ClientFor = Callable[..., Client]
 
 def test_empty_states_say_what_to_do_next(make_campaign: MakeCampaign, client_for: ClientFor) -> None:
     viewer, admin = client_for("viewer"), client_for("admin")
-    assert b"No campaign yet" in viewer.get("/validation/agreement/").content
+    assert b"No campaigns yet" in viewer.get("/validation/agreement/").content
     assert b"Create a campaign" in admin.get("/validation/agreement/").content
-    assert b"No campaign yet" in viewer.get("/validation/campaigns/").content
+    assert b"No campaigns yet" in viewer.get("/validation/campaigns/").content
     make_campaign("cafe")
     assert b"Nobody has answered yet" in viewer.get("/validation/agreement/").content
     assert results.headline() is None
@@ -73,7 +73,7 @@ def test_bar_leads_to_its_photos_and_votes(
     assert [shown(""), shown("hashtag=cafe"), shown("said=fits"), shown("said=tie")] == [4, 2, 1, 1]
     assert [shown("said=open"), shown("hashtag=cafe&said=does_not_fit")] == [1, 1]
     assert [shown(f"campaign={campaign.pk}"), shown("campaign=9999"), shown("said=nonsense")] == [4, 4, 4]
-    assert b"No photo matches" in client.get("/validation/agreement/photos/?hashtag=nothing").content
+    assert b"No photos match" in client.get("/validation/agreement/photos/?hashtag=nothing").content
 
 
 def test_a_photo_opens_its_votes_and_admins_alone_see_who_gave_them(

@@ -61,7 +61,7 @@ def test_what_authors_wrote_stands_beside_what_the_model_says(
         authors.AuthorRow("bar", photos=2, same=0, other=1, silent=1),
     ]
     page = client_for("viewer").get(campaign.get_absolute_url()).content.decode()
-    assert "Beside what authors wrote" in page
+    assert "Comparison with the authors' hashtags" in page
 
 
 def test_how_rightly_a_model_is_silent_is_asked_of_people(
@@ -85,10 +85,10 @@ def test_how_rightly_a_model_is_silent_is_asked_of_people(
     shown = client.get(page).content.decode()
     behind = f"/validation/agreement/photos/?silent=on&amp;campaign={campaign.pk}"
     assert behind in shown
-    assert "Rightly silent" in shown
+    assert "Right to stay silent" in shown
     Campaign.objects.update(is_public=True)
     public = client.get(f"/validation/public/{exports.public_token(campaign)}/").content.decode()
-    assert "asked about 3 of these" in public
+    assert "for 3 of these" in public
     opened = client.get(behind.replace("&amp;", "&")).content
     assert opened.count(b"<figure>") == 3
 

@@ -68,8 +68,8 @@ def test_where_two_models_agree_does_not_stand_for_where_they_do_not(
     assert found.overall
     assert (found.overall.value, found.overall.n, found.unjudged, found.people) == (1.0, 2, 0.5, 1)
     said = {
-        f"/validation/agreement/?campaign={second.pk}": "Not the whole yet",
-        second.get_absolute_url(): "without 50\u00a0% nobody has answered about",
+        f"/validation/agreement/?campaign={second.pk}": "The figures are incomplete",
+        second.get_absolute_url(): "no answer represents 50\u00a0% of the suggestions yet",
         f"/validation/campaigns/{second.pk}/agreement.svg": "Left out: 50\u00a0%",
         "/": "Left out: 33 % of the suggestions",
     }

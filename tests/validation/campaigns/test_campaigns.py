@@ -102,7 +102,7 @@ def test_photos_of_another_campaign(campaign: Campaign, client_for: ClientFor) -
 
 
 def test_without_a_model_the_page_says_what_to_do(client_for: ClientFor) -> None:
-    assert b"No model yet" in client_for("admin").get(NEW).content
+    assert b"No models yet" in client_for("admin").get(NEW).content
 
 
 @pytest.mark.parametrize(

@@ -250,7 +250,7 @@ def test_guests_see_photos_only_while_they_may_vote(linked: Campaign) -> None:
 def test_members_who_may_not_vote_stay_who_they_are(linked: Campaign, client_for: ClientFor) -> None:
     admin = client_for("admin")
     for answer in (admin.get(join(linked)), admin.post(join(linked))):
-        assert (answer.status_code, b"You may not vote with this account" in answer.content) == (403, True)
+        assert (answer.status_code, b"You cannot vote with this account" in answer.content) == (403, True)
     assert admin.get(f"{base(linked)}/").status_code == 200
     assert not Guest.objects.exists()
     guest = Client()  # of an older link: becomes a guest of the new one

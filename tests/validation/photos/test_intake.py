@@ -21,7 +21,7 @@ from jobs.models import Job
 from tests.validation.conftest import MakeVote, picture
 from tests.validation.photos import hostile
 from validation.models import AuthorHashtag, Campaign, Intake, IntakeFile, Photo, Question, Vote
-from validation.photos import intake as services
+from validation.photos import intake as intakes
 from validation.photos import store
 from validation.photos.intake_table import read_table
 from validation.photos.similar import NEAR, Known, perceptual_hash
@@ -128,7 +128,7 @@ def test_an_archive_with_traps_gives_its_one_good_photo(
     campaign: Campaign, user_for: Callable[..., User], run_jobs: RunJobs, media: Path
 ) -> None:
     raw, traps = hostile.hostile_archive(noise(1))
-    made = services.start(
+    made = intakes.start(
         name="Traps", by=user_for("admin"), archive=upload("a.zip", raw), campaign=campaign, licence="CC0"
     )
     job, _ = run_jobs()
@@ -154,7 +154,7 @@ def test_a_table_says_what_authors_wrote_and_what_is_missing(
     os.mkfifo(root / "pipe.jpg")
     head = b"\xef\xbb\xbffile,hashtags,author,licence\n"
     table = head + b"a.jpg,#Bar #cafe,Ann,CC BY 4.0\nsub/b.jpg,sky,,\ngone.jpg,,,\n"
-    made = services.start(
+    made = intakes.start(
         name="Trip",
         by=user_for("admin"),
         folder=str(root),
@@ -193,7 +193,7 @@ def test_a_table_says_what_authors_wrote_and_what_is_missing(
     ],
 )
 def test_tables_that_cannot_be_read_say_where(table: bytes, words: str) -> None:
-    with pytest.raises(services.TableError, match=words):
+    with pytest.raises(intakes.TableError, match=words):
         read_table(io.BytesIO(table))
 
 
@@ -204,7 +204,7 @@ def test_an_interrupted_intake_goes_on_where_it_stopped(
     root.mkdir()
     for seed in range(6):
         (root / f"{seed}.jpg").write_bytes(noise(seed))
-    made = services.start(name="Many", by=user_for("admin"), folder=str(root))
+    made = intakes.start(name="Many", by=user_for("admin"), folder=str(root))
     real, taken = store.receive, list[str]()
 
     def dies(**kwargs: Any) -> Any:
@@ -213,10 +213,10 @@ def test_an_interrupted_intake_goes_on_where_it_stopped(
         taken.append(kwargs["name"])
         return real(**kwargs)
 
-    monkeypatch.setattr(services, "receive", dies)
+    monkeypatch.setattr(intakes, "receive", dies)
     run_jobs()
     assert sorted(states(made).values()) == ["taken"] * 3 + ["waiting"] * 3
-    monkeypatch.setattr(services, "receive", real)
+    monkeypatch.setattr(intakes, "receive", real)
     made.refresh_from_db()
     assert made.job
     assert jobs.retry(job=made.job, by=None)
@@ -232,7 +232,7 @@ def test_near_duplicates_stay_out_of_the_campaign_unless_wanted(
     buffer = io.BytesIO()
     Image.open(io.BytesIO(base)).resize((640, 480)).save(buffer, "JPEG", quality=70)
     before = campaign.photos.count()
-    made = services.start(
+    made = intakes.start(
         name="Two",
         by=user_for("admin"),
         uploads=[upload("a.jpg", base), upload("a.jpg", buffer.getvalue())],
@@ -247,7 +247,7 @@ def test_near_duplicates_stay_out_of_the_campaign_unless_wanted(
 
 
 def test_an_archive_that_is_none_fails_in_words(user_for: Callable[..., User], run_jobs: RunJobs) -> None:
-    services.start(name="Bad", by=user_for("admin"), archive=upload("a.zip", b"not a zip"))
+    intakes.start(name="Bad", by=user_for("admin"), archive=upload("a.zip", b"not a zip"))
     (job,) = run_jobs()
     assert (job.state, "no zip file" in job.error, job.hint) == (Job.State.FAILED, True, "Pack it again.")
 

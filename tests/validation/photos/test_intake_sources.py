@@ -21,7 +21,7 @@ from jobs.models import Job
 from tests.validation.photos.hostile import archive
 from tests.validation.photos.test_intake import media, noise, states
 from validation.models import Intake, Photo
-from validation.photos import intake as services
+from validation.photos import intake as intakes
 from validation.photos import intake_sources, intake_table
 from validation.photos.intake_sources import allowed_folder
 from validation.photos.intake_table import TableError, read_table
@@ -32,7 +32,7 @@ __all__ = ["media"]
 
 
 def take_archive(raw: bytes, run_jobs: RunJobs) -> tuple[Intake, Job]:
-    made = services.start(name="x", by=None, archive=SimpleUploadedFile("a.zip", raw))
+    made = intakes.start(name="x", by=None, archive=SimpleUploadedFile("a.zip", raw))
     return made, run_jobs()[0]
 
 
@@ -122,7 +122,7 @@ def test_folders_too_deep_to_be_listed_are_refused_and_the_rest_comes_in(
     (long / "a.jpg").write_bytes(noise(2))
     (long / "b.jpg").write_bytes(noise(3))
     try:
-        made = services.start(name="x", by=None, folder=str(root))
+        made = intakes.start(name="x", by=None, folder=str(root))
         run_jobs()
         refused = made.files.get(state="refused")
         assert refused.reason == "it cannot be listed (File name too long)"
@@ -155,7 +155,7 @@ def test_listing_keeps_the_lease_and_hears_of_a_cancel(
 
     monkeypatch.setattr("jobs.lease.LOOK_EVERY", 0.0)
     monkeypatch.setattr(intake_sources.Folder, "names", slow)
-    made = services.start(name="x", by=None, folder=str(tmp_path / "photos"))
+    made = intakes.start(name="x", by=None, folder=str(tmp_path / "photos"))
     (job,) = run_jobs()
     assert (job.state, made.files.count()) == (Job.State.CANCELLED, 0)
 
@@ -178,9 +178,9 @@ def test_equal_and_long_names_are_told_apart_and_listed_once(
     with zipfile.ZipFile(packed, "w") as file:
         for name in ("a.jpg", "a.jpg (2)", "a.jpg", "a.jpg", long, long):
             file.writestr(name, b"x")
-    made = services.start(name="x", by=None, archive=SimpleUploadedFile("a.zip", packed.getvalue()))
-    monkeypatch.setattr(services, "MOST_FILES", 6)  # as many as there are
-    monkeypatch.setattr(services, "receive", lambda **kwargs: 1 / 0)
+    made = intakes.start(name="x", by=None, archive=SimpleUploadedFile("a.zip", packed.getvalue()))
+    monkeypatch.setattr(intakes, "MOST_FILES", 6)  # as many as there are
+    monkeypatch.setattr(intakes, "receive", lambda **kwargs: 1 / 0)
     for _ in range(2):
         (job,) = run_jobs()
         assert "ZeroDivisionError" in job.error
@@ -193,7 +193,7 @@ def test_equal_and_long_names_are_told_apart_and_listed_once(
             "n" * 480 + " (2)",
         ]
         Job.objects.update(state=Job.State.QUEUED, finished_at=None)
-    monkeypatch.setattr(services, "MOST_FILES", 5)
+    monkeypatch.setattr(intakes, "MOST_FILES", 5)
     made, job = take_archive(packed.getvalue(), lambda: run_jobs()[-1:])
     assert (job.error, made.files.count()) == ("More than 5 files.", 0)
 
@@ -208,7 +208,7 @@ def test_twenty_thousand_equal_names_are_numbered_in_one_go() -> None:
 
     taken, copies = Counted(), Counter[str]()
     for _ in range(20_000):
-        services._unique("a.jpg", taken, copies)
+        intakes._unique("a.jpg", taken, copies)
     assert len(taken) == 20_000
     assert Counted.looks < 50_000
 
@@ -244,7 +244,7 @@ def test_tables_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_row_whose_file_came_under_another_path_is_missing(run_jobs: RunJobs) -> None:
     table = SimpleUploadedFile("t.csv", b"file,author\nsub/a.jpg,Ann\nb.jpg,Bo\n")
     uploads = [SimpleUploadedFile(name, noise(n)) for n, name in enumerate(("a.jpg", "b.jpg"))]
-    made = services.start(name="x", by=None, uploads=uploads, table=table)
+    made = intakes.start(name="x", by=None, uploads=uploads, table=table)
     run_jobs()
     assert states(made) == {"a.jpg": "taken", "b.jpg": "taken", "sub/a.jpg": "refused"}
     assert Photo.objects.get(name="b.jpg").author == "Bo"

@@ -27,7 +27,7 @@ from jobs.keeper import keep_house
 from jobs.models import Job
 from tests.validation.photos.test_intake import NEW, media, noise, states
 from validation.models import Campaign, Intake, Photo
-from validation.photos import intake as services
+from validation.photos import intake as intakes
 from validation.photos.similar import Known
 from validation.photos.store import PhotoRefused, receive, take_in, withdraw_everywhere
 
@@ -49,7 +49,7 @@ def test_a_name_that_is_no_text_is_refused_and_the_rest_goes_on(
     root.mkdir()
     (root / "a.jpg").write_bytes(noise(1))
     Path(os.fsdecode(os.fsencode(root) + b"/\xff.jpg")).write_bytes(noise(2))
-    made = services.start(name="x", by=user_for("admin"), folder=str(root))
+    made = intakes.start(name="x", by=user_for("admin"), folder=str(root))
     run_jobs()
     assert states(made) == {"a.jpg": "taken", "\N{REPLACEMENT CHARACTER}.jpg": "refused"}
     assert "UTF-8" in made.files.get(state="refused").reason
@@ -72,8 +72,8 @@ def test_a_near_duplicate_stored_by_a_worker_that_died_is_still_found(
         photo, is_new = receive(name=name, **rest)
         return photo, is_new and name != "b.jpg"
 
-    monkeypatch.setattr(services, "receive", stored_by_who_died)
-    made = services.start(name="x", by=user_for("admin"), folder=str(root), campaign=campaign)
+    monkeypatch.setattr(intakes, "receive", stored_by_who_died)
+    made = intakes.start(name="x", by=user_for("admin"), folder=str(root), campaign=campaign)
     run_jobs()
     assert states(made) == {"a.jpg": "taken", "b.jpg": "similar"}
     assert not campaign.photos.filter(name="b.jpg").exists()
@@ -92,15 +92,15 @@ def test_what_resembles_a_withdrawn_photo_stands_for_itself(user_for: Callable[.
 def test_given_up_the_uploads_are_gone_and_what_was_taken_in_stays(
     user_for: Callable[..., User], client_for: Callable[..., Client], run_jobs: RunJobs, media: Path
 ) -> None:
-    made = services.start(name="x", by=user_for("admin"), archive=SimpleUploadedFile("a.zip", b"no zip"))
+    made = intakes.start(name="x", by=user_for("admin"), archive=SimpleUploadedFile("a.zip", b"no zip"))
     client, path = client_for("admin"), f"/validation/intakes/{made.pk}/give-up/"
-    assert b"still works on it" in client.post(path, follow=True).content
+    assert b"still working" in client.post(path, follow=True).content
     run_jobs()
-    assert b"Give up, and delete it" in client.get(f"/validation/intakes/{made.pk}/").content
+    assert b"Give up and delete them" in client.get(f"/validation/intakes/{made.pk}/").content
     for role, status in (("stranger", 302), ("viewer", 403)):
         assert client_for(role).post(path).status_code == status
     assert default_storage.exists(made.path)
-    assert b"is deleted" in client.post(path, follow=True).content
+    assert b"are deleted" in client.post(path, follow=True).content
     assert b"nothing to delete" in client.post(path, follow=True).content
     assert not default_storage.exists(made.path)
 
@@ -123,10 +123,10 @@ def test_a_file_at_which_the_program_keeps_dying_is_refused_and_the_rest_comes_i
             raise KeyboardInterrupt  # nothing of the job's own code runs after it, as after a kill
         return receive(**kwargs)
 
-    monkeypatch.setattr(services, "receive", receive_or_die)
+    monkeypatch.setattr(intakes, "receive", receive_or_die)
     names = [f"{'deadly' if n < 6 else 'good'}{n}.jpg" for n in range(7)]
     uploads = [SimpleUploadedFile(name, noise(n)) for n, name in enumerate(names)]
-    made = services.start(name="x", by=None, uploads=uploads)
+    made = intakes.start(name="x", by=None, uploads=uploads)
     job = made.job
     assert job
     for _ in range(18):
@@ -137,7 +137,7 @@ def test_a_file_at_which_the_program_keeps_dying_is_refused_and_the_rest_comes_i
     job.refresh_from_db()
     assert job.state == Job.State.SUCCEEDED
     assert states(made) == {name: "refused" if "deadly" in name else "taken" for name in names}
-    assert set(made.files.filter(state="refused").values_list("reason", flat=True)) == {services.DEADLY}
+    assert set(made.files.filter(state="refused").values_list("reason", flat=True)) == {intakes.DEADLY}
 
 
 def test_one_slow_file_keeps_the_lease(run_jobs: RunJobs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,8 +148,8 @@ def test_one_slow_file_keeps_the_lease(run_jobs: RunJobs, monkeypatch: pytest.Mo
         assert not Job.objects.get().is_silent
         return receive(**kwargs)
 
-    monkeypatch.setattr(services, "receive", slow)
-    made = services.start(name="x", by=None, uploads=[SimpleUploadedFile("a.jpg", noise(1))])
+    monkeypatch.setattr(intakes, "receive", slow)
+    made = intakes.start(name="x", by=None, uploads=[SimpleUploadedFile("a.jpg", noise(1))])
     run_jobs()
     assert states(made) == {"a.jpg": "taken"}
 
@@ -166,7 +166,7 @@ def test_a_start_that_fails_keeps_nothing(media: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(default_storage, "save", full)
     uploads = [SimpleUploadedFile(f"{n}.jpg", noise(n)) for n in range(3)]
     with pytest.raises(OSError, match="No space"):
-        services.start(name="x", by=None, uploads=uploads)
+        intakes.start(name="x", by=None, uploads=uploads)
     assert (len(saved), Intake.objects.count(), Job.objects.count()) == (2, 0, 0)
     assert not [path for path in media.rglob("*") if path.is_file()]
 
@@ -179,7 +179,7 @@ def test_junk_is_not_even_stored(
 ) -> None:
     junk = [SimpleUploadedFile(name, b"GPS") for name in ("._a.jpg", ".DS_Store", "Thumbs.db")]
     photo = SimpleUploadedFile("a.jpg", noise(1))
-    made = services.start(name="x", by=None, uploads=[*junk, photo])
+    made = intakes.start(name="x", by=None, uploads=[*junk, photo])
     assert default_storage.listdir(f"intake/{made.pk}")[1] == ["0"]
     page = client_for("admin").post(NEW, {"name": "y", "uploads": junk})
     assert (page.status_code, b"one of the three" in page.content) == (422, True)
@@ -226,8 +226,8 @@ def test_a_form_that_arrives_twice_at_once_begins_one_intake(media: Path) -> Non
         try:
             together.wait(20)
             upload = SimpleUploadedFile("a.jpg", noise(1))
-            return bool(services.start(name="x", by=None, uploads=[upload], request_id=key))
-        except services.SentAlready as error:
+            return bool(intakes.start(name="x", by=None, uploads=[upload], request_id=key))
+        except intakes.SentAlready as error:
             return error.intake != Intake.objects.get()
         finally:
             connection.close()

@@ -22,7 +22,7 @@ from trainer.models import PhotoSet, ScenePhoto, TrainingRun
 from trainer.photosets.registration import register_folder
 from validation.models import Campaign, Photo
 from validation.photos import corrections, store
-from validation.photos import intake as services
+from validation.photos import intake as intakes
 
 pytestmark = pytest.mark.django_db
 ClientFor = Callable[..., Client]
@@ -153,7 +153,7 @@ def test_what_could_not_be_deleted_is_tried_again(
     withdraw(client, photo, django_capture_on_commit_callbacks)
     assert not exists(str(photo.file.name))
     shown = client.get(page).content
-    assert (b"Its pixels are deleted" in shown, b"could not be deleted" in shown) == (True, True)
+    assert (b"pixels have been deleted" in shown, b"could not be deleted" in shown) == (True, True)
     assert b"could not be deleted" not in client.get(page).content
 
 
@@ -166,7 +166,7 @@ def fails_at(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
             raise RuntimeError("a fault of the program")
         return store.receive(**kwargs)
 
-    monkeypatch.setattr(services, "receive", receive)
+    monkeypatch.setattr(intakes, "receive", receive)
 
 
 def test_originals_go_as_soon_as_their_photo_is_in(
@@ -174,7 +174,7 @@ def test_originals_go_as_soon_as_their_photo_is_in(
 ) -> None:
     fails_at(monkeypatch, "b.jpg")
     uploads = [SimpleUploadedFile(f"{name}.jpg", noise(n)) for n, name in enumerate("abc")]
-    made = services.start(name="x", by=None, uploads=uploads)
+    made = intakes.start(name="x", by=None, uploads=uploads)
     run_jobs()
     names = default_storage.listdir(f"intake/{made.pk}")[1]
     assert sorted(names) == ["1", "2"]
@@ -188,9 +188,9 @@ def test_an_original_that_waits_goes_with_its_photo(
 ) -> None:
     """As a worker leaves it that died, or could not delete, between the photo's row and the next file."""
     fails_at(monkeypatch, "b.jpg")
-    monkeypatch.setattr(services, "remove", list)
+    monkeypatch.setattr(intakes, "remove", list)
     uploads = [SimpleUploadedFile(f"{name}.jpg", noise(n)) for n, name in enumerate("ab")]
-    made = services.start(name="x", by=None, uploads=uploads)
+    made = intakes.start(name="x", by=None, uploads=uploads)
     run_jobs()
     photo, stored = Photo.objects.get(), f"intake/{made.pk}/0"
     assert default_storage.exists(stored)
@@ -207,11 +207,11 @@ def test_an_archive_that_waits_with_a_withdrawn_photo_is_named(
 ) -> None:
     fails_at(monkeypatch, "b.jpg")
     raw = archive({"a.jpg": noise(1), "b.jpg": noise(2)})
-    made = services.start(name="Holiday", by=None, archive=SimpleUploadedFile("a.zip", raw))
+    made = intakes.start(name="Holiday", by=None, archive=SimpleUploadedFile("a.zip", raw))
     run_jobs()
     client, photo = client_for("admin"), Photo.objects.get()
     withdraw(client, photo, django_capture_on_commit_callbacks)
     page = f"/validation/photos/{photo.pk}/"
-    assert b"Its original is still in the archive" in client.get(page).content
-    assert services.give_up(intake=made)
-    assert b"Its original is still" not in client.get(page).content
+    assert b"The original file is still in the archive" in client.get(page).content
+    assert intakes.give_up(intake=made)
+    assert b"The original file is still" not in client.get(page).content

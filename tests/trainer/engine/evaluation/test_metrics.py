@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trainer.engine.evaluation import metrics
@@ -66,7 +66,6 @@ def theirs() -> Any:
     return metrics
 
 
-@settings(deadline=None)  # its first call imports more
 @given(pairs=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=60))
 def test_both_accuracies_are_scikit_learns(theirs: Any, pairs: list[tuple[int, int]]) -> None:
     true, predicted = np.array(pairs).T
