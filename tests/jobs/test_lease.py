@@ -386,3 +386,13 @@ def test_what_is_left_of_the_attempt_before_is_cleared(job: Job) -> None:
     assert (job.started_at, job.token, job.attempts) == (started, 2, 1)
     assert (job.error, job.hint, job.lease_until, job.message) == ("broken", "mend it", None, "")
     assert job.finished_at
+
+
+@pytest.mark.parametrize(("before", "state"), [(3, State.QUEUED), (4, State.FAILED), (7, State.FAILED)])
+def test_one_death_more_than_a_job_may_have_ends_it(job: Job, before: int, state: str) -> None:
+    Job.objects.update(attempts=before)
+    lease = claim(job.pk)
+    assert lease
+    lease.died("It was killed.", "Choose a smaller batch")
+    job.refresh_from_db()
+    assert (job.state, job.attempts) == (state, before + 1)
