@@ -215,6 +215,8 @@ def copy_tree() -> Path:
         if (ROOT / name).is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, copy / name)
+    (copy / "var").mkdir()
+    (copy / "var" / "nltk_data").symlink_to((ROOT / "var" / "nltk_data").resolve())
     return copy
 
 
