@@ -51,6 +51,9 @@ browser: .venv/installed-dev wordnet chromium  ## the pages in a real Chromium
 js: .venv/installed-dev  ## the scripts' unit tests, in the node that Playwright brings along
 	.venv/lib/python3*/site-packages/playwright/driver/node --test --test-reporter=dot 'tests/js/*.test.js'
 
+mutants: .venv/installed-mutants wordnet  ## is each small fault in the modules that decide found? MODULE=jobs/lease.py: in that one
+	$(RUN) scripts/mutants.py $(MODULE)
+
 messages: .venv/installed-dev  ## find the words of the voters' pages and compile their translations
 	$(BIN)/python scripts/messages.py
 
@@ -74,6 +77,10 @@ format: .venv/installed-dev  ## put code, scripts and templates in order
 	$(RUN) -m pip install -q -c constraints.txt -r requirements-dev.txt
 	@touch $@
 
+.venv/installed-mutants: requirements-mutants.txt constraints.txt .venv/installed-dev
+	$(RUN) -m pip install -q -c constraints.txt -r requirements-mutants.txt
+	@touch $@
+
 wordnet: .venv/installed
 	@$(RUN) scripts/get_wordnet.py && $(RUN) -m mapping.lexicon.wordnet
 
@@ -83,4 +90,4 @@ chromium:
 clean:  ## forget the database, runs, models and caches; photos registered in place stay
 	rm -rf var
 
-.PHONY: help demo up test lint js sqlite unit integration postgres browser format messages wordnet chromium clean
+.PHONY: help demo up test lint js sqlite unit integration postgres browser format messages mutants wordnet chromium clean

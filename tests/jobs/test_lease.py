@@ -281,3 +281,118 @@ def test_queued_job_that_no_worker_took_is_sent_again(job: Job) -> None:
 def test_database_refuses_a_held_job_without_lease(job: Job) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         Job.objects.update(state=State.RUNNING, lease_until=None)
+
+
+class Clock:
+    """A fake clock, which stands still until it is set."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def test_a_beat_looks_and_writes_only_so_often(
+    job: Job, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    lease, clock = claim(job.pk), Clock(0.0)
+    assert lease
+    monkeypatch.setattr("jobs.lease.time", clock)
+    for clock.now, queries in ((0.3, 0), (0.4, 1), (0.7, 0), (1.0, 2), (1.3, 0), (1.5, 1), (2.0, 2)):
+        with django_assert_num_queries(queries):
+            lease.beat()
+
+
+def test_a_beat_writes_no_more_than_fits_and_no_time_below_zero(job: Job) -> None:
+    lease = claim(job.pk)
+    assert lease
+    lease.beat(3, None, "x" * 201, -5.0)
+    job.refresh_from_db()
+    assert (job.done, job.total, job.message, job.seconds_left) == (3, 0, "x" * 200, 0)
+    lease._last_beat = 0.0
+    lease.beat(4, 9, None, 0.4)
+    job.refresh_from_db()
+    assert (job.done, job.total, job.message, job.seconds_left) == (4, 9, "x" * 200, 0)
+
+
+@pytest.mark.parametrize("change", [{"token": 0}, {"token": 2}, {"state": "queued", "lease_until": None}])
+def test_a_look_is_enough_to_see_that_the_job_is_lost(job: Job, change: dict[str, object]) -> None:
+    lease = claim(job.pk)
+    assert lease
+    lease.beat()
+    Job.objects.filter(pk=job.pk).update(**change)
+    lease._last_look = 0.0
+    with pytest.raises(LeaseLost):
+        lease.beat()
+
+
+def test_a_look_for_a_deleted_job_is_enough_too(job: Job) -> None:
+    lease = claim(job.pk)
+    assert lease
+    lease.beat()
+    Job.objects.all().delete()
+    lease._last_look = 0.0
+    with pytest.raises(LeaseLost):
+        lease.beat()
+
+
+def test_progress_is_written_once(job: Job, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    for attempt, queries in ((1, 0), (2, 1)):
+        lease = claim(job.pk)
+        assert lease
+        assert lease.job.attempts == attempt
+        with django_assert_num_queries(queries):
+            lease.progressed()
+            lease.progressed()
+        assert lease.job.attempts == Job.objects.get(pk=job.pk).attempts == 1
+        lease.give_back("x" * 201, counts=True)
+    job.refresh_from_db()
+    assert (job.attempts, job.message) == (1, "x" * 200)
+
+
+def test_a_lease_is_kept_in_a_fence_and_after_it(job: Job) -> None:
+    lease = claim(job.pk)
+    assert lease
+    with lease.fenced():
+        Job.objects.filter(pk=job.pk).update(message="written")
+    assert lease.renew()
+
+    def fail() -> None:
+        with lease.fenced():
+            Job.objects.filter(pk=job.pk).update(message="half")
+            raise ValueError("no good")
+
+    with pytest.raises(ValueError, match="no good"):
+        fail()
+    assert Job.objects.get(pk=job.pk).message == "written"
+    lease.finish(State.SUCCEEDED)
+    assert not lease.renew()
+
+
+def test_what_is_left_of_the_attempt_before_is_cleared(job: Job) -> None:
+    """When it started stays: a job that goes on is still the same job."""
+    lease = claim(job.pk)
+    assert lease
+    started = Job.objects.get(pk=job.pk).started_at
+    lease.beat(1, 2, "Reading", 30)
+    lease.give_back()
+    job.refresh_from_db()
+    assert (job.lease_until, job.seconds_left, job.sent_at) == (None, None, None)
+    again = claim(job.pk)
+    assert again
+    again.finish(State.FAILED, error="broken", hint="mend it")
+    job.refresh_from_db()
+    assert (job.started_at, job.token, job.attempts) == (started, 2, 1)
+    assert (job.error, job.hint, job.lease_until, job.message) == ("broken", "mend it", None, "")
+    assert job.finished_at
+
+
+@pytest.mark.parametrize(("before", "state"), [(3, State.QUEUED), (4, State.FAILED), (7, State.FAILED)])
+def test_one_death_more_than_a_job_may_have_ends_it(job: Job, before: int, state: str) -> None:
+    Job.objects.update(attempts=before)
+    lease = claim(job.pk)
+    assert lease
+    lease.died("It was killed.", "Choose a smaller batch")
+    job.refresh_from_db()
+    assert (job.state, job.attempts) == (state, before + 1)

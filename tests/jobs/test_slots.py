@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
 
 import pytest
+from celery import current_app
+from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from jobs import queue, registry, work
-from jobs.lease import Busy, Died, Lease, claim
+from jobs.lease import Busy, Died, Lease, LeaseLost, claim
 from jobs.models import Job
-from jobs.slots import slot
+from jobs.slots import Slot, slot
 
 State = Job.State
 pytestmark = pytest.mark.django_db
@@ -139,3 +143,72 @@ def test_delivery_of_a_job_that_was_deleted_does_nothing(ran: list[str]) -> None
     job.delete()
     work.run(job_id=pk)
     assert ran == []
+
+
+def test_job_delivered_a_moment_before_the_slot_is_free_is_done_too(
+    ran: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own delivery is turned away after the holder has looked for the last time."""
+
+    @contextmanager
+    def slot_then_job(kind: str, count: int) -> Iterator[Slot | None]:
+        with slot(kind, count) as held:
+            yield held
+            if held and len(ran) == 1:
+                work.run(job_id=str(queued("late")[0].pk))
+
+    monkeypatch.setattr(work, "slot", slot_then_job)
+    work.run(job_id=str(queued("first")[0].pk))
+    assert ran == ["first", "late"]
+
+
+def test_job_lost_to_another_holder_and_given_back_is_done_too(ran: list[str]) -> None:
+    def handler(lease: Lease) -> None:
+        ran.append(lease.job.title)
+        if len(ran) == 1:
+            Job.objects.update(state=State.QUEUED, lease_until=None, token=7)
+            raise LeaseLost
+
+    registry.register("long", handler, slots=1)
+    [job] = queued("lost")
+    work.run(job_id=str(job.pk))
+    assert ran == ["lost", "lost"]
+    job.refresh_from_db()
+    assert (job.state, job.token) == (State.SUCCEEDED, 8)
+
+
+def test_job_that_somebody_had_for_a_moment_is_done_too(
+    ran: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[Lease | None] = [None]
+
+    def claim_late(job_id: UUID | str) -> Lease | None:
+        return answers.pop() if answers else claim(job_id)
+
+    monkeypatch.setattr(work, "claim", claim_late)
+    work.run(job_id=str(queued("first")[0].pk))
+    assert ran == ["first"]
+
+
+@pytest.mark.parametrize(("last", "messages"), [(False, 1), (True, 0)])
+def test_a_job_that_died_is_sent_again_unless_it_is_over(
+    ran: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    last: bool,
+    messages: int,
+) -> None:
+    def handler(lease: Lease) -> None:
+        raise Died("killed")
+
+    registry.register("short", handler)
+    [job] = queued("first", kind="short")
+    if last:
+        Job.objects.update(attempts=4)
+    sent: list[list[str]] = []
+    monkeypatch.setattr(current_app, "send_task", lambda name, args: sent.append(args))
+    with django_capture_on_commit_callbacks(execute=True):
+        work.run(job_id=str(job.pk))
+    assert sent == [[str(job.pk)]] * messages
+    job.refresh_from_db()
+    assert job.state == (State.FAILED if last else State.QUEUED)

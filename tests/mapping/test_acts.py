@@ -127,11 +127,22 @@ def test_undo_keeps_later_decisions_of_others(ann: User, bob: User) -> None:
 
 
 def test_nobody_can_undo_the_act_of_another(ann: User, bob: User) -> None:
-    act = give(ann, "art", entries(1))
+    for by, other in ((ann, bob), (bob, ann)):
+        act = give(by, "art" if by == ann else "sport", entries(1))
+        assert act is not None
+        with pytest.raises(NotYours):
+            undo_change(change_id=act.pk, by=other)
+    assert labels(entries(1)) == ["sport"]
+    assert newest_change(by=ann) != newest_change(by=bob)
+
+
+def test_what_is_decided_already_does_not_end_the_act(ann: User) -> None:
+    targets = entries(3)
+    give(ann, "art", targets[:1])
+    act = give(ann, "art", entries(3))
     assert act is not None
-    with pytest.raises(NotYours):
-        undo_change(change_id=act.pk, by=bob)
-    assert newest_change(by=bob) is None
+    assert set(act.before) == {targets[1].pk, targets[2].pk}
+    assert labels(targets) == ["art"] * 3
 
 
 def test_one_act_cannot_mix_mapping_and_opinion(ann: User) -> None:
@@ -152,3 +163,81 @@ def test_queries_do_not_grow_with_the_group(ann: User) -> None:
     with CaptureQueriesContext(connection) as queries_for_seven:
         give(ann, "sport", entries(7))
     assert len(queries_for_seven) == len(queries_for_two)
+
+
+def test_a_version_that_is_yet_to_come_is_stale_too(ann: User) -> None:
+    [entry] = entries(1)
+    with pytest.raises(StaleEntries, match="1 of these classes"):
+        change_entry(entry_id=entry.pk, version=2, by=ann, decision=Decision("art"))
+    assert MappingEntry.objects.get(pk=entry.pk).version == 1
+
+
+def test_only_what_is_decided_changes(ann: User) -> None:
+    [entry] = entries(1)
+    saved = change_entry(
+        entry_id=entry.pk, version=1, by=ann, decision=Decision("art", note="new", synset="")
+    )
+    assert (saved.note, saved.synset, saved.sense) == ("new", "", entry.sense)
+    assert (saved.version, saved.changed_by, saved.changed_at is not None) == (2, ann, True)
+    line = saved.history.first()
+    assert (line.history_type, line.history_user) == ("~", ann)
+    act = saved.change
+    assert act
+    undo_change(change_id=act.pk, by=ann)
+    undone = MappingEntry.objects.get(pk=entry.pk)
+    assert (undone.note, undone.synset, undone.version) == (entry.note, entry.synset, 3)
+    act.refresh_from_db()
+    assert (act.undone_by, act.undone_at is not None) == (ann, True)
+
+
+def test_acts_larger_than_one_statement_leave_nothing_out(ann: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mapping.acts.BATCH", 2)
+    targets = entries(5)
+    act = give(ann, "art", targets)
+    assert act
+    assert set(labels(targets)) == {"art"}
+    assert len(undo_change(change_id=act.pk, by=ann).restored_entries) == 5
+
+
+def test_an_entry_that_does_not_exist_stops_the_act(ann: User) -> None:
+    [entry] = entries(1)
+    with pytest.raises(MappingEntry.DoesNotExist):
+        change_many(
+            by=ann,
+            action=Change.Action.GROUP,
+            decisions={pk: Decision("art") for pk in (entry.pk, 999_999)},
+            versions={entry.pk: 1, 999_999: 1},
+        )
+    assert not Change.objects.exists()
+
+
+def test_an_act_and_its_undo_are_whole_or_not_at_all(ann: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    targets = entries(2)
+    before = labels(targets)
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("mapping.acts._save", fail)
+    with pytest.raises(OSError, match="full"):
+        give(ann, "art", targets)
+    assert not Change.objects.exists()
+    monkeypatch.undo()
+    act = give(ann, "art", targets)
+    assert act
+    monkeypatch.setattr(Change, "save", fail)
+    with pytest.raises(OSError, match="full"):
+        undo_change(change_id=act.pk, by=ann)
+    assert labels(targets) == ["art", "art"] != before
+
+
+def test_an_entry_decided_again_and_undone_can_be_undone_further(ann: User) -> None:
+    """After the later act is undone, the entry belongs to the earlier act again."""
+    targets = entries(2)
+    before = labels(targets)
+    first, second = give(ann, "art", targets), give(ann, "sport", entries(1))
+    assert first
+    assert second
+    assert undo_change(change_id=second.pk, by=ann).kept_entries == []
+    assert len(undo_change(change_id=first.pk, by=ann).restored_entries) == 2
+    assert labels(targets) == before

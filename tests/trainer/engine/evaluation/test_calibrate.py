@@ -61,3 +61,100 @@ def test_a_rare_hashtag_follows_all_the_others() -> None:
 def test_other_is_never_suggested() -> None:
     rows = np.array([[0.0, 0.1, 0.9]])
     assert calibrate.suggestions(rows, LABELS, {"cafe": 0.1, "sky": 0.1}).tolist() == [-1]
+
+
+def guesses(count: int = 120) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities that are right more often the surer they are; a third are of "other"."""
+    rng = np.random.default_rng(1)
+    probabilities = softmax(rng.normal(0, 2, (count, 3)))
+    true = np.array([rng.choice(3, p=row) for row in probabilities])
+    return probabilities, true
+
+
+def precision_by_hand(probabilities: np.ndarray, true: np.ndarray) -> dict[str, list[tuple[float, float]]]:
+    """(threshold, precision) of each hashtag, photo by photo, by the formula of Curves."""
+    rows = [
+        (row[row.argmax()], LABELS[row.argmax()], row.argmax() == at)
+        for row, at in zip(probabilities, true, strict=True)
+        if LABELS[row.argmax()] != "other"
+    ]
+    curves: dict[str, list[tuple[float, float]]] = {"cafe": [], "sky": []}
+    for threshold in sorted(confidence for confidence, _, _ in rows):
+        suggested = [row for row in rows if row[0] >= threshold]
+        if len(suggested) < min(5, len(rows)):
+            continue
+        pooled = sum(right for *_, right in suggested) / len(suggested)
+        for label, curve in curves.items():
+            own = [right for _, name, right in suggested if name == label]
+            curve.append((threshold, (sum(own) + 20 * pooled) / (len(own) + 20)))
+    return curves
+
+
+@pytest.mark.parametrize("count", [120, 4])
+def test_precision_at_every_threshold_is_the_formula(count: int) -> None:
+    probabilities, true = guesses(count)
+    curves = calibrate.Curves(probabilities, true, LABELS)
+    for label, curve in precision_by_hand(probabilities, true).items():
+        assert curves.thresholds == pytest.approx([threshold for threshold, _ in curve])
+        assert curves.precision[label] == pytest.approx([precision for _, precision in curve])
+
+
+def test_the_threshold_is_the_lowest_that_reaches_the_target() -> None:
+    probabilities, true = guesses()
+    curves = calibrate.Curves(probabilities, true, LABELS)
+    for label, precision in curves.precision.items():
+        for target in (*precision, precision.max() + 1e-9):  # also by exactly as much as it needs
+            enough = [t for t, p in zip(curves.thresholds, precision, strict=True) if p >= target]
+            assert curves.at(target)[label] == (min(enough) if enough else 1.01)
+
+
+def test_a_hashtag_is_suggested_from_its_threshold_on() -> None:
+    rows = np.array([[0.6, 0.3, 0.1], [0.5, 0.4, 0.1], [0.1, 0.7, 0.2]])
+    assert calibrate.suggestions(rows, LABELS, {"cafe": 0.6}).tolist() == [0, -1, -1]
+
+
+@pytest.fixture
+def half() -> np.ndarray:
+    """Which photos of 300 are in the first half."""
+    half: np.ndarray = np.random.default_rng(0).permutation(300) % 2 == 0
+    return half
+
+
+def test_each_half_is_measured_with_what_was_chosen_on_the_other(half: np.ndarray) -> None:
+    logits, true = overconfident(300)
+    spoken = np.empty(300, int)
+    for choose, measure in ((half, ~half), (~half, half)):
+        chosen = calibrate.calibrate(logits[choose], true[choose], LABELS, 0.8)
+        probabilities = softmax(logits[measure], chosen.temperature)
+        spoken[measure] = calibrate.suggestions(probabilities, LABELS, chosen.thresholds)
+    figures = calibrate.cross_fitted(logits, true, LABELS, 0.8)
+    assert figures["photos"] == 300
+    assert figures["coverage"] == np.mean(spoken >= 0)
+    assert figures["precision"] == np.mean(true[spoken >= 0] == spoken[spoken >= 0])
+    assert figures["tagged_other"] == np.mean(spoken[true == 2] >= 0)
+    assert figures["per_hashtag"] == [
+        {"hashtag": label, "suggested": np.sum(spoken == at), "precision": np.mean(true[spoken == at] == at)}
+        for at, label in enumerate(("cafe", "sky"))
+    ]
+    assert calibrate.cross_fitted(logits, true, LABELS, 0.8, seed=1) != figures
+
+
+def test_every_target_has_the_figures_that_a_choice_of_it_would_get() -> None:
+    logits, true = overconfident(300)
+    rows = calibrate.targets(logits, true, LABELS)
+    assert [row["target"] for row in rows] == [percent / 100 for percent in range(50, 100)]
+    for row in rows[::7]:
+        figures = calibrate.cross_fitted(logits, true, LABELS, row["target"])
+        for name in ("coverage", "precision", "tagged_other"):
+            assert row[name] == figures[name], (row["target"], name)
+        assert row["thresholds"] == calibrate.calibrate(logits, true, LABELS, row["target"]).thresholds
+
+
+def test_a_model_that_never_speaks_has_no_precision() -> None:
+    logits, true = overconfident(60)
+    figures = calibrate.cross_fitted(logits, np.full(60, 2), LABELS, 0.9)
+    assert (figures["coverage"], figures["precision"], figures["tagged_other"]) == (0.0, None, 0.0)
+    assert [row["precision"] for row in figures["per_hashtag"]] == [None, None]
+    without_other = calibrate.cross_fitted(logits, true, ["cafe", "sky", "pub"], 0.5)
+    assert without_other["tagged_other"] is None
+    assert without_other["coverage"] > 0

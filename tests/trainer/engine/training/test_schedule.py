@@ -66,3 +66,8 @@ def test_the_everyday_recipe_warms_up_over_a_twentieth() -> None:
     recipe = replace(Recipe(), warmup=1.25, epochs=25)
     assert rate(recipe, step=0, steps=20) == pytest.approx(recipe.lr / 25)
     assert rate(recipe, step=12, steps=20) == pytest.approx(recipe.lr * 13 / 25)
+
+
+def test_warm_up_of_less_than_a_batch_is_none() -> None:
+    recipe = Recipe(schedule="constant", lr=0.1, warmup=0.01)
+    assert [rate(recipe, step=step, steps=20) for step in range(2)] == [0.1, 0.1]

@@ -12,9 +12,14 @@ STOP = "accuracy has not grown by 0.005 in 3 epochs"
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ([0.5, 0.5, 0.5], None),  # too early to tell
+        ([], None),  # too early to tell
+        ([0.5], None),
+        ([0.5, 0.5, 0.5], None),
         ([0.5, 0.5, 0.5, 0.5], STOP),
         ([0.5, 0.4, 0.3, 0.505], None),  # by exactly ε
+        ([0.0, 0.0, 0.0, 0.005 - 1e-12], None),  # by ε, but for rounding
+        ([0.0, 0.0, 0.0, 0.005 - 2e-12], STOP),
+        ([0.5, 0.6, 0.5, 0.5], None),  # the best of the last three counts, not the last
         ([0.5, 0.502, 0.503, 0.504], STOP),  # grows, but by less
         ([0.5, 0.6, 0.55, 0.55], None),
         ([0.5, 0.6, 0.55, 0.55, 0.6], STOP),
@@ -29,6 +34,14 @@ def test_without_epsilon_any_growth_continues_the_run() -> None:
     flat = [0.5] * 16
     assert reason_to_stop(recipe, flat) == "accuracy has not grown in 15 epochs"
     assert reason_to_stop(recipe, [*flat[:-1], 0.5001]) is None
+    assert reason_to_stop(recipe, [0.5] + [0.5 - 1e-13] * 15)  # a fall, however small, is no growth
+
+
+@pytest.mark.parametrize(("epochs", "words"), [(1, "in 1 epoch"), (2, "in 2 epochs")])
+def test_it_says_in_how_many_epochs(epochs: int, words: str) -> None:
+    reason = reason_to_stop(Recipe(stop_after=epochs), [0.5] * 3)
+    assert reason is not None
+    assert reason.endswith(words)
 
 
 def test_it_never_stops_unless_asked() -> None:

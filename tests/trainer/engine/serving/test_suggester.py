@@ -1,0 +1,213 @@
+"""When a model speaks and when it is silent, on a network whose answers can be computed by hand."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+from trainer.engine.errors import ModelError
+from trainer.engine.opening import Source
+from trainer.engine.serving.predict import Suggester
+
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+LABELS = ["beach", "water", "other", "street"]
+P_RED = float(np.exp(1) / (np.exp(1) + 2 * np.exp(-1) + 1))  # of "beach": its logits are 1, −1, −1, 0
+MANIFEST = {
+    "format": "scenetag-model/1",
+    "labels": LABELS,
+    "thresholds": {"beach": 0.5, "water": 0.5},
+    "temperature": 1.0,
+    "input": {"size": 32, "resize": "squeeze", "mean": [127.5] * 3, "std": [127.5] * 3},
+}
+Make = Callable[..., Path]
+
+
+@pytest.fixture
+def make_model(tmp_path: Path) -> Make:
+    """A folder with a network that knows colours: red is "beach", green is "water", blue is "other"."""
+
+    def make(name: str = "model", **changes: Any) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "manifest.json").write_text(json.dumps(MANIFEST | changes), encoding="utf-8")
+        outputs = {"logits": np.eye(3, 4, dtype=np.float32)}
+        if "scenes" in changes:
+            outputs["scenes"] = np.eye(3, 2, dtype=np.float32)
+        nodes = [helper.make_node("ReduceMean", ["photos", "axes"], ["mean"], keepdims=0)]
+        nodes += [helper.make_node("MatMul", ["mean", f"w_{key}"], [key]) for key in outputs]
+        graph = helper.make_graph(
+            nodes,
+            "colours",
+            [helper.make_tensor_value_info("photos", TensorProto.FLOAT, ["n", 3, 32, 32])],
+            [
+                helper.make_tensor_value_info(key, TensorProto.FLOAT, ["n", weights.shape[1]])
+                for key, weights in outputs.items()
+            ],
+            [numpy_helper.from_array(weights, f"w_{key}") for key, weights in outputs.items()]
+            + [numpy_helper.from_array(np.array([2, 3]), "axes")],
+        )
+        network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+        onnx.save(network, folder / "model.onnx")
+        return folder
+
+    return make
+
+
+def photo(colour: tuple[int, int, int]) -> Image.Image:
+    return Image.new("RGB", (40, 40), colour)
+
+
+def test_it_speaks_from_its_threshold_on(make_model: Make) -> None:
+    suggester = Suggester(make_model())
+    (suggestion,) = suggester.suggest([photo(RED)])
+    exact = suggestion.probabilities["beach"]
+    suggester.thresholds["beach"] = exact
+    (at,) = suggester.suggest([photo(RED)])
+    suggester.thresholds["beach"] = np.nextafter(exact, 1)
+    (below,) = suggester.suggest([photo(RED)])
+    assert (suggestion.hashtag, at.hashtag, below.hashtag) == ("beach", "beach", None)
+    assert below.reason == "unsure: 0.61 < 0.61 needed for #beach"
+    assert suggestion.reason is None
+    assert suggestion.confidence == round(P_RED, 4)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "reason"),
+    [
+        (1.0, "unsure: 0.61 < 1.00 needed for #beach"),
+        (1.01, "unsure: #beach is not reliable enough to be suggested"),
+        (None, "unsure: #beach is not reliable enough to be suggested"),
+    ],
+)
+def test_why_it_is_silent(make_model: Make, threshold: float | None, reason: str) -> None:
+    folder = make_model(thresholds={} if threshold is None else {"beach": threshold})
+    (suggestion,) = Suggester(folder).suggest([photo(RED)])
+    assert (suggestion.hashtag, suggestion.reason) == (None, reason)
+    assert suggestion.confidence == round(P_RED, 4)
+
+
+def test_every_hashtag_is_suggested_and_other_is_not(make_model: Make) -> None:
+    suggestions = list(Suggester(make_model()).suggest([photo(RED), photo(GREEN), photo(BLUE)]))
+    assert [one.hashtag for one in suggestions] == ["beach", "water", None]
+    assert suggestions[2].reason == "other: none of the hashtags fits"
+
+
+def test_the_candidates_are_the_three_likeliest(make_model: Make) -> None:
+    (suggestion,) = Suggester(make_model()).suggest([Image.new("RGB", (40, 40), (255, 51, 0))])
+    odds = np.exp([1.0, -0.6, -1.0, 0.0])
+    share = odds / odds.sum()
+    expected = (("beach", share[0]), ("street", share[3]), ("water", share[1]))
+    assert suggestion.candidates == tuple((name, round(float(p), 4)) for name, p in expected)
+    assert suggestion.probabilities == pytest.approx(dict(zip(LABELS, share, strict=True)), abs=1e-6)
+    assert suggestion.scene is None
+
+
+def test_a_higher_temperature_makes_it_less_sure(make_model: Make) -> None:
+    (suggestion,) = Suggester(make_model(temperature=2.0)).suggest([photo(RED)])
+    odds = np.exp(np.array([1.0, -1.0, -1.0, 0.0]) / 2)
+    assert suggestion.probabilities["beach"] == pytest.approx(odds[0] / odds.sum(), abs=1e-6)
+
+
+def test_the_likeliest_scene_comes_with_its_probability(make_model: Make) -> None:
+    suggester = Suggester(make_model(scenes=["alley", "pub"], temperature=2.0))
+    suggestions = list(suggester.suggest([photo(RED), photo(GREEN)]))
+    likeliest = round(float(1 / (1 + np.exp(-2))), 4)  # not calibrated: the temperature is of the hashtags
+    assert [one.scene for one in suggestions] == [("alley", likeliest), ("pub", likeliest)]
+
+
+def test_a_suggestion_says_which_photo_it_is_of(make_model: Make, tmp_path: Path) -> None:
+    path = tmp_path / "red.png"
+    photo(RED).save(path)
+    content = path.read_bytes()
+    with Image.open(path) as image, path.open("rb") as file:
+        sources: list[Source] = [path, str(path), image, file, content, io.BytesIO(content), photo(RED)]
+        suggestions = list(Suggester(make_model()).suggest(sources))
+    assert [one.file for one in suggestions] == [str(path)] * 4 + [""] * 3
+    assert {one.hashtag for one in suggestions} == {"beach"}
+
+
+def test_an_unreadable_photo_has_no_hashtag_and_the_next_keep_their_answers(make_model: Make) -> None:
+    sources: list[Source] = [photo(RED), b"nothing", photo(GREEN)]
+    suggestions = list(Suggester(make_model(), threads=2).suggest(sources))
+    assert [one.hashtag for one in suggestions] == ["beach", None, "water"]
+    assert (suggestions[1].reason or "").startswith("unreadable: ")
+    assert (suggestions[1].candidates, suggestions[1].confidence) == ((), None)
+
+
+class CountingSession:
+    """A fake session that notes how many photos the real one is given at a time."""
+
+    def __init__(self, suggester: Suggester) -> None:
+        self.session, self.sizes = suggester.session, list[int]()
+        suggester.session = self
+
+    def run(self, outputs: None, feeds: dict[str, Any]) -> Any:
+        self.sizes.append(len(feeds["photos"]))
+        return self.session.run(outputs, feeds)
+
+
+@pytest.mark.parametrize(("threads", "sizes"), [(1, [1, 1, 1]), (2, [2, 1]), (3, [2, 1])])
+def test_one_thread_goes_one_by_one(make_model: Make, threads: int, sizes: list[int]) -> None:
+    suggester = Suggester(make_model(), threads=threads, batch=2)
+    counting = CountingSession(suggester)
+    suggestions = list(suggester.suggest([photo(RED), photo(GREEN), photo(RED)]))
+    assert [one.hashtag for one in suggestions] == ["beach", "water", "beach"]
+    assert counting.sizes == sizes
+
+
+def test_threads_and_batch(make_model: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A web worker, which says nothing, has one thread and gives memory back."""
+    folder = make_model()
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    web, command, every = (
+        Suggester(folder),
+        Suggester(folder, threads=2, batch=0),
+        Suggester(folder, threads=None),
+    )
+    assert [one.threads for one in (web, command, every)] == [1, 2, 3]
+    assert [one.batch for one in (web, command, Suggester(folder, batch=1))] == [16, 1, 1]
+    options = [one.session.get_session_options() for one in (web, command)]
+    assert [one.intra_op_num_threads for one in options] == [1, 2]
+    assert [one.inter_op_num_threads for one in options] == [1, 1]
+    assert [one.enable_cpu_mem_arena for one in options] == [False, True]
+    monkeypatch.setattr(os, "cpu_count", lambda: None)  # as on a machine that does not tell
+    assert Suggester(folder, threads=None).threads == 1
+
+
+@pytest.mark.parametrize(
+    ("manifest", "words"),
+    [
+        (None, "there is no model in"),
+        ("{", "manifest.json cannot be read"),
+        ("[]", "is of a format that this version does not know"),
+        ('{"format": "scenetag-model/2"}', "is of a format that this version does not know"),
+        ('{"format": "scenetag-model/0"}', "is of a format that this version does not know"),
+    ],
+)
+def test_a_folder_without_a_manifest_that_it_knows_is_no_model(
+    make_model: Make, manifest: str | None, words: str
+) -> None:
+    folder = make_model()
+    (folder / "manifest.json").unlink()
+    if manifest is not None:
+        (folder / "manifest.json").write_text(manifest)
+    with pytest.raises(ModelError, match=words):
+        Suggester(folder)
+
+
+def test_a_broken_network_is_no_model_and_the_error_is_short(make_model: Make) -> None:
+    folder = make_model("m" * 200)  # the name is in the error
+    (folder / "model.onnx").write_bytes(b"nothing")
+    with pytest.raises(ModelError) as caught:
+        Suggester(folder)
+    assert len(str(caught.value)) == len("model.onnx cannot be loaded: ") + 200
