@@ -93,6 +93,9 @@ class PlanSerializer(serializers.Serializer[Any]):
     counts = CountsSerializer()
     items = ItemSerializer(many=True, help_text=f"New and changed classes, at most {SHOWN}.")
     problems = ProblemSerializer(many=True, help_text=f"Any problem prevents the import; at most {SHOWN}.")
+    notes = ProblemSerializer(
+        many=True, help_text=f"What is passed over or written otherwise than in the file; at most {SHOWN}."
+    )
     ignored = serializers.ListField(child=serializers.CharField(), help_text="Columns that we do not read.")
     fingerprint = serializers.CharField(help_text="Identifies this plan; send it back as `seen`.")
     imported = serializers.BooleanField()
@@ -205,6 +208,7 @@ def _plan_data(plan: importing.Plan, kind: str) -> dict[str, Any]:
         "counts": {name: plan.counts[name] for name in kinds},
         "items": ItemSerializer(plan.writes[:SHOWN], many=True).data,
         "problems": ProblemSerializer(plan.problems[:SHOWN], many=True).data,
+        "notes": ProblemSerializer(plan.notes[:SHOWN], many=True).data,
         "ignored": plan.ignored,
         "fingerprint": plan.fingerprint,
         "imported": False,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 
+from formats.names import lower_name
+
 # Words about the position of the photographer. Two of them are the thesis's own spellings.
 SERVICE_WORDS = frozenset({"indoor", "outdoor", "interior", "exterior", "interier", "exterier"})
 
 
 def scene_key(raw: str) -> str:
     """The same key for all spellings of a folder: "/A/abbey/" → "a/abbey"."""
-    parts = [part.strip().lower().replace(" ", "_") for part in raw.replace("\\", "/").split("/")]
+    parts = [lower_name(part).replace(" ", "_") for part in raw.replace("\\", "/").split("/")]
     return "/".join(part for part in parts if part not in ("", "."))
 
 

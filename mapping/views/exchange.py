@@ -110,6 +110,7 @@ def _preview_page(
             "plan": import_plan,
             "counts": {name: import_plan.counts[name] for name in ("new", "changed", "same", "kept")},
             "problems": import_plan.problems[:SHOWN],
+            "notes": import_plan.notes[:SHOWN],
             "rows": import_plan.writes[:SHOWN],
         }
     return render(request, "mapping/import.html", context, status=status)

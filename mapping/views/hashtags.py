@@ -162,6 +162,7 @@ def _counts_page(request: Request, text: str, *, moved: bool = False, status: in
         "moved": moved,
         "rows": plan.writes[:SHOWN],
         "problems": plan.problems[:SHOWN],
+        "notes": plan.notes[:SHOWN],
         "shown": SHOWN,
     }
     return render(request, "mapping/hashtags_import.html", context, status=status)

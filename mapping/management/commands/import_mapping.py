@@ -32,6 +32,8 @@ class Command(BaseCommand):
         except (OSError, Unreadable) as error:
             raise CommandError(str(error)) from error
         import_plan = plan(class_list)
+        for note in import_plan.notes:
+            self.stdout.write(f"row {note.line}: {note.text}")
         for problem in import_plan.problems:
             self.stderr.write(f"row {problem.line}, {problem.field}: {problem.text}")
         if import_plan.problems:
