@@ -53,6 +53,12 @@ def _belongs(char: str) -> bool:
     return _is_word(char) or char in JOINERS or unicodedata.category(char) in ("Mn", "Mc")
 
 
+def scene_key(raw: str) -> str:
+    """The same key for all spellings of a scene class or its folder: "/A/abbey/" → "a/abbey"."""
+    parts = [lower_name(part).replace(" ", "_") for part in raw.replace("\\", "/").split("/")]
+    return "/".join(part for part in parts if part not in ("", "."))
+
+
 def comparable(text: str) -> str:
     """A key that is the same for names that differ in case and in what `normalize_name` changes."""
     return normalize_name(normalize_name(text).casefold())

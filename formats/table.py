@@ -131,7 +131,10 @@ def read_table(source: bytes | str, columns: Columns, *, max_rows: int = MAX_ROW
         rows.append(TableRow(line, values))
         if len(rows) > max_rows:
             raise Unreadable(f"The file has more than {max_rows:,} rows.")
-    ignored = [name for name, column in zip(start.header, fields, strict=True) if name and not column]
+    named = (
+        (name or f"column {at} without a name", fields[at - 1]) for at, name in enumerate(start.header, 1)
+    )
+    ignored = [name for name, column in named if not column]
     return Table(start.header, rows, problems, start.notes, ignored, start.delimiter)
 
 

@@ -89,6 +89,7 @@ def test_what_is_passed_over_is_said() -> None:
     table = read_table("Our mapping\nkey,colour,hashtag\na,red,b\n", COLUMNS)
     assert [(note.line, "Our mapping" in note.text) for note in table.notes] == [(1, True)]
     assert table.ignored == ["colour"]
+    assert read_table(",key\n0,a\n", COLUMNS).ignored == ["column 1 without a name"]
 
 
 def test_a_lone_word_below_others_is_no_header() -> None:

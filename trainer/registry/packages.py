@@ -170,7 +170,7 @@ def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
 def read_manifest(content: bytes) -> dict[str, Any]:
     """The keys of a manifest that we use, checked. Raises BadPackage naming what is wrong."""
     try:
-        found = json.loads(content.decode("utf-8"), parse_constant=_no_constant)
+        found = json.loads(content.decode("utf-8-sig"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise BadPackage(f"manifest.json cannot be read: {_sentence(error)}") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT:
@@ -245,7 +245,7 @@ def _check_input(spec: Any) -> None:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8").replace("\0", "")
+        return path.read_bytes().decode("utf-8-sig").replace("\0", "")
     except UnicodeDecodeError as error:
         raise BadPackage(f"{path.name} is no text.") from error
 

@@ -50,7 +50,7 @@ class RunJob:
         And, for SUN397's own partitions, "partitions": the folder of their lists.
         """
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = json.loads(path.read_text(encoding="utf-8-sig"))
         except (OSError, ValueError) as error:
             raise RecipeError("job", f"{path.name} cannot be read: {error}") from error
         for key in ("recipe", "photos", "out", "cache"):
