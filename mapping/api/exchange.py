@@ -13,6 +13,7 @@ from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from formats.table import Unreadable
 from mapping.api.base import (
     BAD_QUERY,
     NOT_FOUND,
@@ -27,7 +28,7 @@ from mapping.api.base import (
     me,
 )
 from mapping.files import exchange, importing
-from mapping.files.classlists import MAX_BYTES, ClassList, Unreadable
+from mapping.files.classlists import MAX_BYTES, ClassList
 from mapping.files.importing import PlanHasProblems, PlanMoved
 from mapping.models import Release
 

@@ -22,10 +22,7 @@ from formats.table import (
     has_header,
     looks_like_table,
 )
-from formats.table import MAX_ROWS as MAX_ROWS
-from formats.table import guard as guard
 from formats.table import read_table as read_columns
-from formats.table import unguard as unguard
 from mapping.lexicon.names import scene_key
 
 MAX_BYTES = 10 * 2**20  # an export of 22,000 classes takes 7 MB

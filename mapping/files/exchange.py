@@ -14,17 +14,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from formats.table import MARK, guard, plain_text
+from formats.table import MARK, MAX_ROWS, Problem, Unreadable, guard, plain_text
 from mapping.files import classlists
-from mapping.files.classlists import (
-    MAX_ROWS,
-    ClassList,
-    Problem,
-    Row,
-    Unreadable,
-    normalize_values,
-    notes_on_names,
-)
+from mapping.files.classlists import ClassList, Row, normalize_values, notes_on_names
 from mapping.files.sssom import ENTRY, MANUAL, NO_TERM, PREFIXES, UNCHECKED, is_sssom, offsets, read_sssom
 from mapping.lexicon.names import scene_key
 from mapping.models import OTHER, MappingEntry, Release, SceneClass

@@ -23,8 +23,9 @@ from django.utils import timezone
 from simple_history.utils import bulk_create_with_history
 
 from formats.names import normalize_hashtag
+from formats.table import Problem
 from mapping.acts import BATCH, DECIDED, TEXTS, write_entries
-from mapping.files.classlists import WNID, ClassList, Problem, Row
+from mapping.files.classlists import WNID, ClassList, Row
 from mapping.lexicon import wordnet
 from mapping.lexicon.names import clean
 from mapping.lexicon.nouns import Nouns

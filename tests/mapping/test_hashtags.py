@@ -12,8 +12,8 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from formats.table import Unreadable
 from mapping import downstream, hashtags
-from mapping.files.classlists import Unreadable
 from mapping.hashtags import CountsHaveProblems, CountsMoved, import_counts, plan_counts
 from mapping.models import Hashtag, MappingEntry
 

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from formats.table import Unreadable
 from mapping.files import classlists
-from mapping.files.classlists import Unreadable, decode
+from mapping.files.classlists import decode
 from mapping.files.exchange import detect, read
 
 SUN = "/a/abbey\n/a/airplane_cabin\n/b/bazaar/indoor\n"
