@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
-
 # More than we open: whatever a list of folders names with such an ending is a file, not a class.
 PICTURES = frozenset(
     f".{ending}"
@@ -25,12 +23,16 @@ SYSTEM_NAMES = frozenset(
 
 
 def is_photo(name: str) -> bool:
-    return PurePosixPath(name.lower()).suffix in PICTURES and not is_left_by_system(name)
+    return _ending(name) in PICTURES and not is_left_by_system(name)
 
 
 def is_file(name: str) -> bool:
     """Whether the name is one of a file, by its ending."""
-    return PurePosixPath(name.lower()).suffix in PICTURES | OTHER_FILES
+    return _ending(name) in PICTURES or _ending(name) in OTHER_FILES
+
+
+def _ending(name: str) -> str:
+    return "".join(name.lower().rpartition(".")[1:])
 
 
 def is_left_by_system(path: str) -> bool:

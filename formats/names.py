@@ -11,28 +11,36 @@ BEYOND = f"[^\\0-\\u058f{JOINERS}]"
 USELESS_JOINER = re.compile(f"(?<!{BEYOND})[{JOINERS}]|[{JOINERS}](?!{BEYOND})")
 # Invisible, though Unicode files them under letters, marks and symbols.
 BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-VARIANTS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+ODD = re.compile(f"[{''.join(BLANKS)}{JOINERS}\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 
 
 def normalize_name(text: str) -> str:
     """The name as we store it. Case and separators stay."""
-    if not text.isascii():
+    if not _is_plain(text):
         spaced = "".join(" " if unicodedata.category(char) in ("Zs", "Zl", "Zp") else char for char in text)
         seen = "".join(char for char in spaced if not _is_invisible(char))
         joined = USELESS_JOINER.sub("", unicodedata.normalize("NFC", seen))
         text = unicodedata.normalize("NFC", joined)
-    return re.sub(" +", " ", text).strip()
+    return (re.sub(" +", " ", text) if "  " in text else text).strip()
+
+
+def _is_plain(text: str) -> bool:
+    """Whether no character can be unusual. Nearly all names are so, and files have many."""
+    if text.isascii():
+        return True
+    return text.isprintable() and unicodedata.is_normalized("NFC", text) and not ODD.search(text)
 
 
 def lower_name(text: str) -> str:
     """The same in lower case. İ becomes a plain i, because a dotted one looks just so."""
-    return normalize_name(normalize_name(text).lower().replace("i\u0307", "i"))
+    lower = normalize_name(text).lower()
+    return lower if lower.isascii() else normalize_name(lower.replace("i\u0307", "i"))
 
 
 def _is_invisible(char: str) -> bool:
     if char in JOINERS:
         return False
-    return unicodedata.category(char) == "Cf" or char in BLANKS or bool(VARIANTS.match(char))
+    return unicodedata.category(char) == "Cf" or bool(ODD.match(char))
 
 
 def normalize_hashtag(text: str) -> str:

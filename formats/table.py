@@ -20,7 +20,9 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet executes cells that 
 MARK = "\ufeff"  # the byte order mark
 MAX_ROWS = 100_000  # four times ImageNet-21k; bounds memory
 MOST_TITLES = 20  # rows above the header
-SEPARATOR = re.compile(r'^"?sep=(.)"?[,;\t]*$', re.IGNORECASE)
+MOST_BLANKS = 2_000  # blank lines there; the head of an SSSOM file is as long
+START = 100_000  # characters that tell a table from a list
+SEPARATOR = re.compile(r'^"?sep=([^"\s]|\t)"?[,;\t]*$', re.IGNORECASE)
 GROUPED = re.compile(r"^\d{1,3}(?:(?P<mark>[ ,.'’_])\d{3})(?:(?P=mark)\d{3})*$")
 
 
@@ -145,8 +147,8 @@ def has_header(text: str, columns: Columns) -> bool:
 
 def looks_like_table(text: str) -> bool:
     """Whether most lines have the same separator, though no header may be known."""
-    lines = [line for line in text.lstrip(MARK).splitlines()[:50] if line.strip()]
-    if lines and SEPARATOR.match(lines[0].strip()):
+    lines = [line.strip() for line in text[:START].lstrip(MARK).splitlines()[:50] if line.strip()]
+    if lines and SEPARATOR.match(lines[0]):
         return True
     return any(2 * sum(mark in line for line in lines) > len(lines) for mark in DELIMITERS)
 
@@ -162,8 +164,7 @@ class _Start:
 
 def _find_header(text: str, columns: Columns) -> _Start | str:
     """Where the table begins; or, if no row names the columns, what to tell about it."""
-    first, _, _ = text.partition("\n")
-    named = SEPARATOR.match(first.strip())
+    named = SEPARATOR.match(re.split(r"[\r\n]", text, maxsplit=1)[0])
     delimiters, skipped = (named.group(1), 1) if named else (DELIMITERS, 0)
     begun: list[tuple[int, _Start]] = []
     fault = ""
@@ -187,6 +188,8 @@ def _start(text: str, delimiter: str, skipped: int, columns: Columns) -> _Start 
     notes: list[Problem] = []
     for number, (line, cells) in enumerate(_records(text, delimiter, skipped), start=1):
         filled = [cell for cell in cells if cell.strip()]
+        if number > MOST_BLANKS:
+            return None
         if not filled:
             continue
         header = [column_name(cell) for cell in _without_empty_end(cells, 1)]
@@ -203,7 +206,7 @@ def _start(text: str, delimiter: str, skipped: int, columns: Columns) -> _Start 
 
 def _first_row(text: str, delimiters: str, skipped: int) -> tuple[int, list[str]]:
     delimiter = max(delimiters, key=text[:10_000].count)
-    for line, cells in _records(text, delimiter, skipped):
+    for line, cells in islice(_records(text, delimiter, skipped), MOST_BLANKS):
         if any(cell.strip() for cell in cells):
             return line, [cell.strip() for cell in cells if cell.strip()]
     return 0, []

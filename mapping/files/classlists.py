@@ -25,6 +25,7 @@ from formats.table import (
 from formats.table import read_table as read_columns
 from mapping.lexicon.names import scene_key
 
+MOST_LINES = 500_000  # of a list; one line for each photo
 MAX_BYTES = 10 * 2**20  # an export of 22,000 classes takes 7 MB
 LINES, PLACES, IMAGENET, IMAGENET_INDEX, TABLE = "lines", "places365", "imagenet", "imagenet-index", "csv"
 # Column of a table → our field. Other columns are ignored, and the preview lists them.
@@ -125,6 +126,8 @@ class _Entry:
 
 def _entries(text: str) -> tuple[list[_Entry], list[Problem]]:
     entries: list[_Entry] = []
+    if text.count("\n") > MOST_LINES:
+        raise Unreadable(f"The file has more than {MOST_LINES:,} lines.")
     notes: list[Problem] = []
     others: list[int] = []
     keys: set[str] = set()

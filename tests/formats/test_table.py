@@ -38,6 +38,8 @@ ABBEY = [{"key": "a/abbey", "hashtag": "church"}]
         "key\thashtag\na/abbey\tchurch\n",
         "sep=;\r\nkey;hashtag\r\na/abbey;church\r\n",
         '"sep=;"\nkey;hashtag\na/abbey;church\n',
+        "sep=;\rkey;hashtag\ra/abbey;church\r",
+        "sep=\t\r\nkey\thashtag\r\na/abbey\tchurch\r\n",
         "sep=|\nkey|hashtag\na/abbey|church\n",
         "\n\nkey,hashtag\n\na/abbey,church\n,\n",
         "Our mapping of 2026,\n,,\nkey,hashtag\na/abbey,church\n",
@@ -104,6 +106,7 @@ def test_a_lone_word_below_others_is_no_header() -> None:
         ("sep=;\nx\n", True),
         ("a\tb\n", True),
         ("/a/abbey\n/b/beach\n/s/sea, rough\n", False),
+        ("abbey\t\nbeach\t\n", False),
         ("", False),
     ],
 )

@@ -179,6 +179,12 @@ def test_unreadable_file_is_explained(text: str, kind: str, words: str) -> None:
         read(text, kind)
 
 
+def test_lists_are_bounded() -> None:
+    for text in "\n" * 600_000, "x\n" * 600_000:
+        with pytest.raises(Unreadable, match="more than 500,000 lines"):
+            read(text, detect(text))
+
+
 def test_too_many_rows_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mapping.files.exchange.MAX_ROWS", 2)
     with pytest.raises(Unreadable, match="more than 2 rows"):
