@@ -9,6 +9,7 @@ from django import forms
 from django.db.models import CharField, F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
+from formats.names import normalize_hashtag, normalize_name
 from mapping import doubts
 from mapping.models import OTHER, MappingEntry, Opinion, Release, ReleaseLabel, SceneClass
 
@@ -51,7 +52,7 @@ class EntryFilter(django_filters.FilterSet):
             del self.filters["differs"]
 
     def by_words(self, entries: QuerySet[MappingEntry], _: str, words: str) -> QuerySet[MappingEntry]:
-        for word in words.split():
+        for word in normalize_name(words).split():
             entries = entries.filter(
                 Q(scene_class__key__icontains=word)
                 | Q(scene_class__name__icontains=word)
@@ -72,7 +73,7 @@ class EntryFilter(django_filters.FilterSet):
         return entries.filter(status=status)
 
     def by_hashtag(self, entries: QuerySet[MappingEntry], _: str, name: str) -> QuerySet[MappingEntry]:
-        name = name.strip().lstrip("#")
+        name = normalize_hashtag(name)
         if name == OTHER:
             return entries.filter(hashtag=None).exclude(status=MappingEntry.Status.UNDECIDED)
         return entries.filter(hashtag__name=name)

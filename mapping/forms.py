@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 
+from formats.names import normalize_hashtag
 from mapping.acts import Decision
 from mapping.lexicon import wordnet
 from mapping.models import OTHER, Hashtag, MappingEntry
@@ -44,7 +45,7 @@ class EntryForm(forms.Form):
         return data
 
     def _clean_hashtag(self, data: dict[str, Any]) -> None:
-        name = (data.pop("another", "") or data.get("hashtag", "")).strip().lstrip("#")
+        name = normalize_hashtag(data.pop("another", "") or data.get("hashtag", ""))
         if not name:
             self.add_error("hashtag", "Choose a hashtag, or other.")
         elif name != OTHER and not Hashtag.objects.filter(name=name).exists():

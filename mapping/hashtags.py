@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +14,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
 from simple_history.utils import bulk_create_with_history, bulk_update_with_history
 
-from mapping.files.classlists import Problem, Unreadable, number_rows, table_reader, unguard
+from formats.names import describe_change, is_hashtag
+from formats.names import normalize_hashtag as normalize_name
+from formats.table import Columns, Problem, Table, TableRow, Unreadable, cut_number, read_table, whole_number
 from mapping.lexicon import wordnet
 from mapping.lexicon.nouns import Nouns
 from mapping.models import OTHER, Hashtag, MappingEntry
@@ -24,7 +24,6 @@ from mapping.models import OTHER, Hashtag, MappingEntry
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
-NAME = re.compile(r"^\w+$")  # what social networks accept as one tag, in any alphabet
 # Lexicographer files of things that a photo can show: #church means the building, not the faith.
 VISIBLE = frozenset(
     f"noun.{name}"
@@ -35,13 +34,18 @@ VISIBLE = frozenset(
 )
 COUNTED = ("posts", "source", "counted_on")
 MOST_POSTS = 10**13
-COLUMNS = {
-    **dict.fromkeys(("hashtag", "name", "tag"), "name"),
-    "posts": "posts",
-    **dict.fromkeys(("posts_million", "instagram_posts_million"), "posts_million"),
-    "source": "source",
-    "counted_on": "counted_on",
-}
+COLUMNS = Columns(
+    {
+        **dict.fromkeys(("hashtag", "name", "tag"), "name"),
+        "posts": "posts",
+        **dict.fromkeys(("posts_million", "instagram_posts_million"), "posts_million"),
+        "source": "source",
+        "counted_on": "counted_on",
+    },
+    required=[("name",), ("posts", "posts_million")],
+    asks="The table needs the columns hashtag and posts; source and counted_on are optional.",
+    alike=("posts", "posts_million"),
+)
 BATCH = 500
 
 
@@ -65,11 +69,6 @@ def search(words: str, limit: int) -> list[Hashtag]:
         return []
     matches = offered_hashtags().filter(name__icontains=name).annotate(place=_place(name))
     return list(matches.order_by("place", "-posts", "name")[:limit])
-
-
-def normalize_name(words: str) -> str:
-    """The name of a hashtag as we store it, from the text that a person typed."""
-    return words.strip().lstrip("#").replace(" ", "").lower()
 
 
 def _place(name: str) -> Case:
@@ -181,6 +180,7 @@ class CountsPlan:
     changed: list[CountRow] = field(default_factory=list)
     same: int = 0
     problems: list[Problem] = field(default_factory=list)
+    notes: list[Problem] = field(default_factory=list)  # what was passed over or written otherwise
 
     @property
     def writes(self) -> list[CountRow]:
@@ -194,13 +194,17 @@ class CountsPlan:
 
 def plan_counts(text: str) -> CountsPlan:
     """Plan the import of this CSV of counts. Writes nothing. Raises Unreadable."""
-    draft = CountsPlan()
+    table = read_table(text, COLUMNS)
+    draft = CountsPlan(problems=list(table.problems), notes=list(table.notes))
     row_of = {row.name: row for row in Hashtag.objects.order_by()}
     first: dict[str, int] = {}
     same = 0
-    for line, values in _rows(text):
-        row_problems, says = _check_row(line, values)
-        name = normalize_name(values.get("name", ""))
+    for file_row in table.rows:
+        line, values = file_row.line, file_row.values
+        row_problems, says = _check_row(table, file_row)
+        name = normalize_name(values["name"])
+        if change := describe_change(values["name"]):
+            draft.notes.append(Problem(line, "hashtag", change))
         if name in first:
             row_problems.append(Problem(line, "hashtag", f"{name} is already in line {first[name]}"))
         first.setdefault(name, line)
@@ -221,36 +225,22 @@ def plan_counts(text: str) -> CountsPlan:
             draft.changed.append(CountRow(line, name, says, was))
         else:
             same += 1
-    if not first:
+    if not first and not draft.problems:
         raise Unreadable("The file contains no hashtag.")
-    return CountsPlan(draft.new, draft.changed, same, draft.problems)
+    problems = sorted(draft.problems, key=lambda problem: problem.line)
+    return CountsPlan(draft.new, draft.changed, same, problems, draft.notes)
 
 
-def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    reader = table_reader(text)
-    try:
-        header = [COLUMNS.get(name.strip().lower().lstrip("\ufeff")) for name in next(reader, [])]
-    except csv.Error as error:
-        raise Unreadable(f"This is not a table: {error}.") from error
-    if "name" not in header or not {"posts", "posts_million"} & set(header):
-        raise Unreadable("The table needs the columns hashtag and posts; source and counted_on are optional.")
-    for line, cells in number_rows(reader):
-        if any(cell.strip() for cell in cells):
-            yield (
-                line,
-                {name: unguard(cell).strip() for name, cell in zip(header, cells, strict=False) if name},
-            )
-
-
-def _check_row(line: int, values: dict[str, str]) -> tuple[list[Problem], dict[str, Any]]:
+def _check_row(table: Table, row: TableRow) -> tuple[list[Problem], dict[str, Any]]:
     """The problems of a row, and its values. A missing source or date leaves the present one unchanged."""
-    problems = list(name_problems(line, normalize_name(values.get("name", ""))))
-    unit, number = ("posts", values["posts"]) if "posts" in values else ("posts_million", None)
-    number = number if number is not None else values.get("posts_million", "")
-    digits = re.sub(r"[\s_\u00a0\u202f]", "", number)
-    posts = -1
-    if digits.isascii() and digits.isdigit() and len(digits) < 20:
-        posts = int(digits) * (1 if unit == "posts" else 1_000_000)
+    line, values = row.line, row.values
+    problems = list(name_problems(line, normalize_name(values["name"])))
+    unit = "posts" if "posts" in values else "posts_million"
+    number = values[unit]
+    count = whole_number(number, grouped=unit == "posts")
+    posts = -1 if count is None else count * (1 if unit == "posts" else 1_000_000)
+    if cut := cut_number(table, row, unit):
+        problems.append(Problem(line, unit, f"is this {cut}? Write it without commas or in quotation marks"))
     if not 0 <= posts <= MOST_POSTS:
         problems.append(Problem(line, unit, f"“{number[:40]}” is not a number of posts"))
     says: dict[str, Any] = {"posts": posts}
@@ -267,7 +257,7 @@ def _check_row(line: int, values: dict[str, str]) -> tuple[list[Problem], dict[s
 def name_problems(line: int, name: str) -> Iterator[Problem]:
     if name == OTHER:
         yield Problem(line, "hashtag", "“other” is reserved for classes that no hashtag fits")
-    elif not NAME.match(name):
+    elif not is_hashtag(name):
         yield Problem(line, "hashtag", f"“{name[:60]}” is not a hashtag: letters, digits and _ only")
     elif len(name) > 50:
         yield Problem(line, "hashtag", f"it has {len(name)} characters; at most 50 are allowed")

@@ -11,6 +11,7 @@ from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from formats.names import normalize_hashtag
 from mapping import hashtags, queue
 from mapping.acts import NotYours, StaleEntries, change_entry, change_many, undo_change
 from mapping.api import examples
@@ -259,7 +260,7 @@ class HashtagsView(MappingView):
     )
     def get(self, request: Request) -> Response:
         after, limit = page_query(request)
-        words = request.query_params.get("q", "").strip().lstrip("#").replace("\0", "")
+        words = normalize_hashtag(request.query_params.get("q", "").replace("\0", ""))
         rows = Hashtag.objects.filter(name__gt=after, name__icontains=words).order_by("name")
         class_count = Count("entries", filter=Q(entries__opinion=None))
         is_offered = Exists(hashtags.offered_hashtags().filter(pk=OuterRef("pk")))

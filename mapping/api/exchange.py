@@ -13,6 +13,7 @@ from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from formats.table import Unreadable
 from mapping.api.base import (
     BAD_QUERY,
     NOT_FOUND,
@@ -27,7 +28,7 @@ from mapping.api.base import (
     me,
 )
 from mapping.files import exchange, importing
-from mapping.files.classlists import MAX_BYTES, ClassList, Unreadable
+from mapping.files.classlists import MAX_BYTES, ClassList
 from mapping.files.importing import PlanHasProblems, PlanMoved
 from mapping.models import Release
 
@@ -93,6 +94,9 @@ class PlanSerializer(serializers.Serializer[Any]):
     counts = CountsSerializer()
     items = ItemSerializer(many=True, help_text=f"New and changed classes, at most {SHOWN}.")
     problems = ProblemSerializer(many=True, help_text=f"Any problem prevents the import; at most {SHOWN}.")
+    notes = ProblemSerializer(
+        many=True, help_text=f"What is passed over or written otherwise than in the file; at most {SHOWN}."
+    )
     ignored = serializers.ListField(child=serializers.CharField(), help_text="Columns that we do not read.")
     fingerprint = serializers.CharField(help_text="Identifies this plan; send it back as `seen`.")
     imported = serializers.BooleanField()
@@ -205,6 +209,7 @@ def _plan_data(plan: importing.Plan, kind: str) -> dict[str, Any]:
         "counts": {name: plan.counts[name] for name in kinds},
         "items": ItemSerializer(plan.writes[:SHOWN], many=True).data,
         "problems": ProblemSerializer(plan.problems[:SHOWN], many=True).data,
+        "notes": ProblemSerializer(plan.notes[:SHOWN], many=True).data,
         "ignored": plan.ignored,
         "fingerprint": plan.fingerprint,
         "imported": False,

@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from formats.names import normalize_hashtag
 from mapping.acts import Decision
 from mapping.api.base import LARGEST_ID, Number, Text
 from mapping.lexicon import wordnet
@@ -93,6 +94,9 @@ class DecisionSerializer(serializers.Serializer[Any]):
     sense = Text(required=False, allow_blank=True, max_length=100, help_text="A WordNet noun synset.")
     hypernym_sense = Text(required=False, allow_blank=True, max_length=100)
     note = Text(required=False, allow_blank=True, max_length=500)
+
+    def validate_hashtag(self, name: str) -> str:
+        return normalize_hashtag(name)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Add the word of each sense. Without WordNet the sense is not checked and the word is kept."""

@@ -65,7 +65,7 @@ def load_catalogue(
 
 def _rows(file: Path, columns: set[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Each row with its line number in the file; the header is line 1."""
-    with file.open(encoding="utf-8", newline="") as lines:
+    with file.open(encoding="utf-8-sig", newline="") as lines:
         reader = csv.DictReader(lines)
         missing_columns = columns - set(reader.fieldnames or ())
         if missing_columns:
@@ -134,7 +134,7 @@ def _load_classes(file: Path) -> int:
 def _load_opinions(file: Path) -> None:
     """Load the label columns as opinions, to be compared and settled. A blank cell is no answer."""
     columns = {column for column, _ in OPINIONS.values()}
-    with file.open(encoding="utf-8", newline="") as lines:
+    with file.open(encoding="utf-8-sig", newline="") as lines:
         if columns - set(csv.DictReader(lines).fieldnames or ()):
             return  # a file with a single label column has no opinions
     hashtags = {hashtag.name: hashtag for hashtag in Hashtag.objects.all()}

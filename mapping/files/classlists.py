@@ -6,45 +6,43 @@ with or without words (also its JSON index), and tables (CSV). Examples of each:
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
 
+from formats.files import is_file, is_left_by_system, is_photo
+from formats.names import describe_change, normalize_name
+from formats.table import (
+    MARK,
+    Columns,
+    Problem,
+    Unreadable,
+    decode_text,
+    has_header,
+    looks_like_table,
+)
+from formats.table import read_table as read_columns
 from mapping.lexicon.names import scene_key
 
-if TYPE_CHECKING:
-    from _csv import Reader
-
+MOST_LINES = 500_000  # of a list; one line for each photo
 MAX_BYTES = 10 * 2**20  # an export of 22,000 classes takes 7 MB
-MAX_ROWS = 100_000  # four times ImageNet-21k; bounds memory
 LINES, PLACES, IMAGENET, IMAGENET_INDEX, TABLE = "lines", "places365", "imagenet", "imagenet-index", "csv"
 # Column of a table → our field. Other columns are ignored, and the preview lists them.
-COLUMNS = {
-    **dict.fromkeys(("key", "raw_name", "raw name", "scene_key", "class", "class_name", "folder"), "key"),
+NAMES_OF_COLUMNS = {
+    **dict.fromkeys(("key", "raw_name", "scene_key", "class", "class_name", "folder"), "key"),
     **dict.fromkeys(("wnid", "synset_id", "offset"), "key"),
-    **dict.fromkeys(("name", "cleaned_name", "cleaned name"), "name"),
+    **dict.fromkeys(("name", "cleaned_name"), "name"),
     "name_ru": "name_ru",
     **dict.fromkeys(("level1", "sun_level1"), "level1"),
     **dict.fromkeys(("level2", "sun_level2"), "level2"),
     **{name: name for name in ("sense", "synset", "hypernym_sense", "hypernym", "status", "note")},
     **dict.fromkeys(("hashtag", "label"), "hashtag"),
 }
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet executes cells that begin so
+COLUMNS = Columns(
+    NAMES_OF_COLUMNS, [("key",)], "The table needs a column that names the class: key, raw_name or class."
+)
 WNID = re.compile(r"^n\d{8}$")
-
-
-@dataclass(frozen=True)
-class Problem:
-    """The reason why a row cannot be used. line: in the file, from 1; 0 means the whole file."""
-
-    line: int
-    field: str
-    text: str
 
 
 @dataclass(frozen=True)
@@ -61,74 +59,127 @@ class ClassList:
     rows: list[Row]
     problems: list[Problem] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)  # columns that we do not read
-
-
-class Unreadable(Exception):
-    """The file cannot be read. The message gives the reason."""
+    notes: list[Problem] = field(default_factory=list)  # what was passed over or written otherwise
 
 
 def decode(content: bytes) -> str:
     """The text of an uploaded file. Raises Unreadable."""
     if len(content) > MAX_BYTES:
         raise Unreadable(f"The file is larger than {MAX_BYTES // 2**20} MB.")
-    encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        guess = " It looks like Windows-1251." if _looks_russian(content) else ""
-        advice = "Save it as “CSV UTF-8” or “Unicode text” and try again."
-        raise Unreadable(f"Line {line} is not UTF-8 text.{guess} {advice}") from error
-    if "\0" in text:
-        raise Unreadable("The file is not text: it contains zero bytes.")
-    return text
-
-
-def _looks_russian(content: bytes) -> bool:
-    """Whether most non-ASCII bytes would be Russian letters in Windows-1251."""
-    non_ascii = [byte for byte in content[:100_000] if byte > 127]
-    return sum(byte >= 0xC0 or byte in (0xA8, 0xB8) for byte in non_ascii) > 0.8 * len(non_ascii)
+    return decode_text(content)
 
 
 def detect(text: str) -> str:
     """Guess from the first lines which of READERS fits. The user can correct the guess."""
-    start = text.lstrip()
+    start = text.lstrip(MARK).lstrip()
     if start.startswith(("{", "[")):
         return IMAGENET_INDEX
     lines = [line for line in start.split("\n", 50)[:50] if line.strip()]
     if not lines:
         return LINES
-    if "key" in (COLUMNS.get(name) for name in _header(text)):
+    if has_header(text, COLUMNS):
         return TABLE
     if all(re.match(r"^n\d{8}(\s|,|$)", line.strip()) for line in lines):
         return IMAGENET
     if all(re.match(r"^\S+\s+\d+$", line.strip()) for line in lines):
         return PLACES
-    return LINES
+    return TABLE if looks_like_table(text) else LINES
 
 
 def read_lines(text: str) -> ClassList:
-    """Read one class per line, like SUN's ClassName.txt. The path of a photo stands for its folder."""
+    """Read one class per line, like SUN's ClassName.txt. The path of a photo stands for its folder.
+
+    Raises Unreadable for a table. A folder that all lines share is taken off, as for photos of a photo set.
+    """
+    if looks_like_table(text):
+        line = next(at for at, words in enumerate(text.splitlines(), start=1) if words.strip())
+        raise Unreadable(f"Line {line}: this is a table. A list has one name per line, without , ; or tab.")
+    entries, notes = _entries(text)
+    root = _shared_folder(entries)
+    if root:
+        notes.append(Problem(0, "key", f"all lines begin with “{root[:60]}/”, which was taken off"))
+        entries = [replace(entry, key=entry.key[len(root) + 1 :]) for entry in entries]
+    indexes = _indexes(entries)
     rows: dict[str, Row] = {}
     problems: list[Problem] = []
     first_lines: dict[str, int] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        path = line.strip().rstrip("/\\")
-        photo = path.lower().endswith(PICTURES)
-        key = scene_key(path.replace("\\", "/").rpartition("/")[0] if photo else path)
-        if len(key) < 2 or path.startswith("#") or (photo and key in rows):
-            continue  # a blank, a comment, a one-letter index folder, or another photo of a known class
-        if not photo and key in first_lines:
-            problems.append(_duplicate(number, key, first_lines[key]))
+    for entry in entries:
+        if not entry.key or entry.key in indexes:
             continue
-        first_lines.setdefault(key, number)
-        rows[key] = Row(number, key, {})
-    return ClassList(list(rows.values()), problems)
+        if not entry.is_photo and entry.key in first_lines:
+            problems.append(_duplicate(entry.line, entry.key, first_lines[entry.key]))
+            continue
+        if not entry.is_photo:
+            first_lines[entry.key] = entry.line
+        rows.setdefault(entry.key, Row(entry.line, entry.key, {}))
+    return ClassList(list(rows.values()), problems, [], notes)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A line of a list: a folder, or the folder of a photo."""
+
+    line: int
+    key: str
+    is_photo: bool
+
+
+def _entries(text: str) -> tuple[list[_Entry], list[Problem]]:
+    entries: list[_Entry] = []
+    if text.count("\n") > MOST_LINES:
+        raise Unreadable(f"The file has more than {MOST_LINES:,} lines.")
+    notes: list[Problem] = []
+    others: list[int] = []
+    keys: set[str] = set()
+    for number, line in enumerate(text.splitlines(), start=1):
+        path = line.strip().replace("\\", "/")
+        if path.startswith("#") or not path.strip("./"):
+            continue  # a comment, a blank line or the folder itself
+        folder, _, name = path.rpartition("/")
+        photo = is_photo(name)
+        named = folder if photo else path
+        key = scene_key(named)
+        if is_left_by_system(path) or (is_file(name) and not photo) or not key:
+            others.append(number)
+            continue
+        if key not in keys and (change := describe_change(named)):
+            notes.append(Problem(number, "key", change))
+        keys.add(key)
+        entries.append(_Entry(number, key, photo))
+    if others:
+        count = f"{len(others)} line{'' if len(others) == 1 else 's'}"
+        notes.append(Problem(others[0], "key", f"{count}: neither folder nor photo of one, passed over"))
+    return entries, notes
+
+
+def _indexes(entries: list[_Entry]) -> set[str]:
+    """Folders that only hold folders: those of one letter, and in a list of photos those without any."""
+    with_photos = {entry.key for entry in entries if entry.is_photo}
+    split_keys = [entry.key.split("/") for entry in entries]
+    parents = {"/".join(parts[:end]) for parts in split_keys for end in range(1, len(parts))}
+    return {key for key in parents - with_photos if with_photos or len(key) == 1}
+
+
+def _shared_folder(entries: list[_Entry]) -> str:
+    """The folder in front of all classes, such as “photos”, if it can be told from a class; else empty."""
+    paths = [entry.key.split("/") for entry in entries]
+    photos = {entry.key for entry in entries if entry.is_photo}
+    shared: list[str] = []
+    root = ""
+    while len(paths) > 1 and len({path[0] for path in paths}) == 1:
+        first = paths[0][0]
+        paths = [path[1:] for path in paths if len(path) > 1]
+        shared.append(first)
+        if len(first) == 1 or not paths or "/".join(shared) in photos:
+            break  # an index such as a/, or a class
+        if photos or all(len(path[0]) == 1 for path in paths):
+            root = "/".join(shared)
+    return root
 
 
 def read_places(text: str) -> ClassList:
     """Read Places365's categories: "/a/airfield 0"."""
-    rows, problems = [], []
+    rows, problems, notes = [], [], []
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
@@ -136,22 +187,24 @@ def read_places(text: str) -> ClassList:
         if not name or not index.isdigit():
             problems.append(Problem(number, "key", f"“{line.strip()[:60]}” is not a class and its number"))
         else:
+            notes += notes_on_names(number, {"key": name})
             rows.append(Row(number, scene_key(name), {}))
-    return ClassList(rows, problems)
+    return ClassList(rows, problems, [], notes)
 
 
 def read_imagenet(text: str) -> ClassList:
     """Read ImageNet's synsets: "n01440764 tench, Tinca tinca" or an id alone. The first word is the name."""
-    rows, problems = [], []
+    rows, problems, notes = [], [], []
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
-        wnid, *words = re.split(r"[\s,]+", line.strip(), maxsplit=1)
+        wnid, *words = re.split(r"[\s,]+", normalize_name(line), maxsplit=1)
+        notes += notes_on_names(number, {"name": line})
         if not WNID.match(wnid):
             problems.append(Problem(number, "key", f"“{wnid[:60]}” is not an id like n01440764"))
         else:
             rows.append(Row(number, wnid, {"name": words[0].split(",")[0].strip()} if words else {}))
-    return ClassList(rows, problems)
+    return ClassList(rows, problems, [], notes)
 
 
 def read_imagenet_index(text: str) -> ClassList:
@@ -166,31 +219,31 @@ def read_imagenet_index(text: str) -> ClassList:
         elif not WNID.match(pair[0]):
             problems.append(Problem(number, "key", f"“{pair[0][:60]}” is not an id like n01440764"))
         else:
-            rows.append(Row(number, pair[0], {"name": pair[1].replace("_", " ").strip()}))
+            rows.append(Row(number, pair[0], {"name": normalize_name(pair[1].replace("_", " "))}))
     return ClassList(rows, problems)
 
 
 def read_table(text: str) -> ClassList:
-    """Read a CSV with a header, separated by commas, semicolons or tabs. Undoes guard() in each cell."""
-    rows, problems = [], []
-    reader = table_reader(text)
-    header = [name.strip().lower().lstrip("\ufeff") for name in next(reader, [])]
-    fields = [COLUMNS.get(name) for name in header]
-    if "key" not in fields:
-        raise Unreadable("The table needs a column that names the class: key, raw_name or class.")
-    duplicates = sorted({name for name in fields if name and fields.count(name) > 1})
-    if duplicates:
-        raise Unreadable(f"Two columns have the same meaning: {', '.join(duplicates)}.")
-    for line, cells in number_rows(reader):
-        if not any(cell.strip() for cell in cells):
-            continue
-        if len(cells) > len(fields):
-            problems.append(Problem(line, "", f"it has {len(cells)} cells, the header has {len(fields)}"))
-            continue
-        values = {name: unguard(cell).strip() for name, cell in zip(fields, cells, strict=False) if name}
-        rows.append(Row(line, scene_key(values.pop("key", "")), values))
-    ignored = [name for name, column in zip(header, fields, strict=True) if name and not column]
-    return ClassList(rows, problems, ignored)
+    """Read a table with a header. Raises Unreadable."""
+    table = read_columns(text, COLUMNS)
+    rows, notes = [], list(table.notes)
+    for line in table.rows:
+        values = {
+            name: value if name == "note" else normalize_name(value) for name, value in line.values.items()
+        }
+        notes += notes_on_names(line.line, line.values)
+        rows.append(Row(line.line, scene_key(values.pop("key", "")), values))
+    return ClassList(rows, table.problems, table.ignored, notes)
+
+
+def normalize_values(values: dict[str, str]) -> dict[str, str]:
+    return {name: text.strip() if name == "note" else normalize_name(text) for name, text in values.items()}
+
+
+def notes_on_names(line: int, values: dict[str, str]) -> list[Problem]:
+    """What normalizing changes in a row that nobody would see otherwise."""
+    changes = ((name, describe_change(value)) for name, value in values.items() if name != "note")
+    return [Problem(line, name, change) for name, change in changes if change]
 
 
 READERS: dict[str, Callable[[str], ClassList]] = {
@@ -223,44 +276,6 @@ def load_json(text: str) -> object:
     except ValueError as error:  # Python refuses numbers of more than 4,300 digits
         raise Unreadable("A number is too long.") from error
     return document
-
-
-def table_reader(text: str) -> Reader:
-    first = text.lstrip("\ufeff").partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)  # on a tie the comma
-    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-
-
-def number_rows(reader: Reader) -> list[tuple[int, list[str]]]:
-    """The remaining rows, each with the number of its first line. Raises Unreadable."""
-    rows = []
-    line = reader.line_num + 1
-    try:
-        for cells in reader:
-            rows.append((line, cells))
-            line = reader.line_num + 1
-            if len(rows) > MAX_ROWS:
-                raise Unreadable(f"The file has more than {MAX_ROWS:,} rows.")
-    except csv.Error as error:
-        raise Unreadable(f"Line {line}: {error}.") from error
-    return rows
-
-
-def guard(value: str) -> str:
-    """Put an apostrophe before a cell that begins like a formula, so that no spreadsheet executes it."""
-    return f"'{value}" if value.lstrip("'").startswith(FORMULA) else value
-
-
-def unguard(cell: str) -> str:
-    """The cell before guard()."""
-    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(FORMULA) else cell
-
-
-def _header(text: str) -> list[str]:
-    try:
-        return [name.strip().lower() for name in next(table_reader(text), [])]
-    except csv.Error:
-        return []
 
 
 def _duplicate(line: int, key: str, first: int) -> Problem:

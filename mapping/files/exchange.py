@@ -10,21 +10,20 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
+from formats.table import MARK, MAX_ROWS, Problem, Unreadable, guard, plain_text
 from mapping.files import classlists
-from mapping.files.classlists import MAX_ROWS, ClassList, Problem, Row, Unreadable, guard, unguard
-from mapping.lexicon import wordnet
+from mapping.files.classlists import ClassList, Row, normalize_values, notes_on_names
+from mapping.files.sssom import ENTRY, MANUAL, NO_TERM, PREFIXES, UNCHECKED, is_sssom, offsets, read_sssom
 from mapping.lexicon.names import scene_key
 from mapping.models import OTHER, MappingEntry, Release, SceneClass
 
 JSON_FORMAT, JSON_VERSION = "scenetag-mapping", 1
 JSON, SSSOM = "json", "sssom"
 KINDS = {**classlists.NAMES, JSON: "Mapping (JSON)", SSSOM: "Mapping (SSSOM TSV)"}
-ENTRY = ("sense", "synset", "hypernym_sense", "hypernym")
 CSV_COLUMNS = {  # the thesis's own names first, then ours
     "raw_name": "key",
     **{name: name for name in ("name", "name_ru", "synset", "hypernym", "hashtag")},
@@ -32,18 +31,11 @@ CSV_COLUMNS = {  # the thesis's own names first, then ours
     "sun_level2": "level2",
     **{name: name for name in ("sense", "hypernym_sense", "status", "note")},
 }
-PREFIXES = {
-    "scene": "urn:scenetag:class:",
-    "hashtag": "https://www.instagram.com/explore/tags/",
-    "wn30": "http://wordnet-rdf.princeton.edu/pwn30/",
-}
 SSSOM_COLUMNS = (
     *("subject_id", "subject_label", "predicate_id", "object_id", "object_label"),
     *("mapping_justification", "author_label", "mapping_date", "comment", "other"),
 )
 ADDRESS = "https://scenetag.example/mapping"  # of a mapping that no site serves
-NO_TERM = "sssom:NoTermFound"
-MANUAL, UNCHECKED = "semapv:ManualMappingCuration", "semapv:UnspecifiedMatching"
 
 
 @dataclass(frozen=True)
@@ -131,15 +123,17 @@ def read_json(text: str) -> ClassList:
     classes = document.get("classes")
     if not isinstance(classes, list):
         raise Unreadable('"classes" is not a list.')
-    rows, problems = [], []
+    rows, problems, notes = [], [], []
     fields = {field for field in CSV_COLUMNS.values() if field != "key"}
     for number, item in enumerate(classes, start=1):
         if not isinstance(item, dict) or not all(isinstance(value, str) for value in item.values()):
             problems.append(Problem(number, "", "a class must be an object whose values are texts"))
             continue
-        values = {name: value.strip() for name, value in item.items() if name in fields}
-        rows.append(Row(number, scene_key(item.get("key", "")), values))
-    return ClassList(rows, problems)
+        kept = {name: value for name, value in item.items() if name in fields | {"key"}}
+        values = normalize_values(kept)
+        notes += notes_on_names(number, kept)
+        rows.append(Row(number, scene_key(values.pop("key", "")), values))
+    return ClassList(rows, problems, [], notes)
 
 
 def to_sssom(rows: Iterable[ExportRow], release: Release | None = None, address: str = ADDRESS) -> str:
@@ -158,13 +152,13 @@ def to_sssom(rows: Iterable[ExportRow], release: Release | None = None, address:
         lines.write(f'#mapping_date: "{release.published_at.date().isoformat()}"\n')
     writer = csv.writer(lines, delimiter="\t", lineterminator="\n")
     writer.writerow(SSSOM_COLUMNS)
-    offsets = _offsets()
+    noun_offsets = offsets()
     for row in rows:
-        writer.writerows([guard(cell) for cell in line] for line in _sssom_lines(row, offsets))
+        writer.writerows([guard(cell) for cell in line] for line in _sssom_lines(row, noun_offsets))
     return lines.getvalue()
 
 
-def _sssom_lines(row: ExportRow, offsets: dict[str, int]) -> Iterator[tuple[str, ...]]:
+def _sssom_lines(row: ExportRow, noun_offsets: dict[str, int]) -> Iterator[tuple[str, ...]]:
     values = row.values
     subject = (f"scene:{quote(row.key, safe='/_-.~')}", values["name"])
     justification = MANUAL if values["status"] == MappingEntry.Status.CONFIRMED else UNCHECKED
@@ -177,7 +171,7 @@ def _sssom_lines(row: ExportRow, offsets: dict[str, int]) -> Iterator[tuple[str,
         ("sense", "synset", "skos:closeMatch"),
         ("hypernym_sense", "hypernym", "skos:broadMatch"),
     ):
-        if (offset := offsets.get(values[name])) is not None:
+        if (offset := noun_offsets.get(values[name])) is not None:
             target = (f"wn30:{offset:08d}-n", values[word] or _words(values[name]))
             yield (*subject, predicate, *target, *provenance, "", extension)
 
@@ -186,96 +180,12 @@ def _words(key: str) -> str:
     return key.partition(".")[0].replace("_", " ")
 
 
-def read_sssom(text: str) -> ClassList:
-    """Read SSSOM whose objects are hashtags or nouns of WordNet 3.0. Raises Unreadable."""
-    lines = text.split("\n")
-    top = next((at for at, line in enumerate(lines) if not line.startswith("#")), len(lines))
-    prefixes = dict(
-        re.findall(r"""^#\s+["']?([\w.]+)["']?:\s*["']?([^"'\s]+)["']?\s*$""", "\n".join(lines[:top]), re.M)
-    )
-    reader = csv.reader(io.StringIO("\n".join(lines[top:]), newline=""), delimiter="\t", strict=True)
-    header = [name.strip() for name in next(reader, [])]
-    if missing_columns := {"subject_id", "predicate_id", "object_id"} - set(header):
-        raise Unreadable(f"This SSSOM file has no column {', '.join(sorted(missing_columns))}.")
-    rows: dict[str, Row] = {}
-    problems: list[Problem] = []
-    nouns = {f"{offset:08d}-n": key for key, offset in _offsets().items()}
-    for at, cells in classlists.number_rows(reader):
-        line = at + top
-        if not any(cells):
-            continue
-        mapped = {name: unguard(cell) for name, cell in zip(header, cells, strict=False)}
-        subject = _local(mapped.get("subject_id", ""), prefixes, "scene")
-        if subject is None:
-            problems.append(Problem(line, "subject_id", "it is not an id of a scene class (scene:…)"))
-            continue
-        row = rows.setdefault(scene_key(subject), Row(line, scene_key(subject), {}))
-        if problem := _add_mapping(row, mapped, prefixes, nouns):
-            problems.append(Problem(line, *problem))
-    return ClassList(list(rows.values()), problems)
-
-
-def _add_mapping(
-    row: Row, mapped: dict[str, str], prefixes: dict[str, str], nouns: dict[str, str]
-) -> tuple[str, str] | None:
-    """Add one line to the row of its class. Returns field and reason if it cannot be used, else None."""
-    target, predicate = mapped.get("object_id", ""), mapped.get("predicate_id", "")
-    if label := mapped.get("subject_label", "").strip():
-        row.values.setdefault("name", label)
-    for part in mapped.get("other", "").split("|"):
-        name, _, value = part.partition("=")
-        if name in ENTRY:
-            row.values[name] = unquote(value)
-    hashtag = OTHER if target == NO_TERM else _local(target, prefixes, "hashtag")
-    if hashtag is not None:
-        if "hashtag" in row.values:
-            return "object_id", "this class has a hashtag in an earlier line"
-        curated = mapped.get("mapping_justification") == MANUAL
-        row.values["hashtag"] = hashtag
-        row.values["status"] = (
-            MappingEntry.Status.CONFIRMED if curated else MappingEntry.Status.IMPORTED
-        ).value
-        if "comment" in mapped:
-            row.values["note"] = mapped["comment"].strip()
-        return None
-    number = _local(target, prefixes, "wn30")
-    if number is None:
-        return "object_id", f"“{target[:60]}” is neither a hashtag nor a noun of WordNet 3.0"
-    if number not in nouns:
-        return "object_id", f"WordNet has no noun {number[:60]}"
-    field, word = ("hypernym_sense", "hypernym") if "broad" in predicate else ("sense", "synset")
-    row.values.setdefault(field, nouns[number])
-    row.values.setdefault(word, mapped.get("object_label", "").strip())
-    return None
-
-
-def _local(identifier: str, prefixes: dict[str, str], kind: str) -> str | None:
-    """The local part of an identifier with our prefix of this kind, in full or as a CURIE; else None."""
-    prefix, _, rest = identifier.partition(":")
-    whole = prefixes[prefix] + rest if prefix in prefixes else identifier
-    for base in (PREFIXES[kind], f"{kind}:"):
-        if whole.startswith(base):
-            return unquote(whole.removeprefix(base))
-    return None
-
-
-def _offsets() -> dict[str, int]:
-    """Key of each noun → its number in WordNet. Empty without WordNet."""
-    try:
-        table = wordnet.nouns()
-    except wordnet.WordNetMissing:
-        return {}
-    return dict(zip(table.keys, table.offsets.tolist(), strict=True))
-
-
 def detect(text: str) -> str:
     """Guess which of KINDS the text is. The user can correct the guess."""
-    start = text.lstrip()[:20_000]
+    start = text.lstrip(MARK).lstrip()[:20_000]
     if start.startswith("{") and f'"{JSON_FORMAT}"' in start:
         return JSON
-    if start.startswith(("#curie_map", "#mapping_set_id", "# curie_map")) or re.match(
-        r"(#.*\n)*subject_id\t", start
-    ):
+    if is_sssom(text):
         return SSSOM
     return classlists.detect(text)
 
@@ -285,12 +195,9 @@ READERS = {**classlists.READERS, JSON: read_json, SSSOM: read_sssom}
 
 def read(text: str, kind: str) -> ClassList:
     """Read a text of one of KINDS. Raises Unreadable, or KeyError for an unknown kind."""
-    try:
-        class_list = READERS[kind](text)
-    except csv.Error as error:
-        raise Unreadable(f"This is not a table: {error}.") from error
+    class_list = READERS[kind](plain_text(text))
     if len(class_list.rows) > MAX_ROWS:
         raise Unreadable(f"The file has more than {MAX_ROWS:,} rows.")
-    if not class_list.rows and not class_list.problems:
+    if not class_list.rows and not class_list.problems and not class_list.notes:
         raise Unreadable("The file contains no class.")
     return class_list

@@ -22,8 +22,10 @@ from django.db.models import Model
 from django.utils import timezone
 from simple_history.utils import bulk_create_with_history
 
+from formats.names import normalize_hashtag
+from formats.table import Problem
 from mapping.acts import BATCH, DECIDED, TEXTS, write_entries
-from mapping.files.classlists import WNID, ClassList, Problem, Row
+from mapping.files.classlists import WNID, ClassList, Row
 from mapping.lexicon import wordnet
 from mapping.lexicon.names import clean
 from mapping.lexicon.nouns import Nouns
@@ -81,6 +83,7 @@ class Plan:
     items: list[Item]
     problems: list[Problem]
     ignored: list[str]
+    notes: list[Problem] = field(default_factory=list)
 
     @cached_property
     def counts(self) -> Counter[str]:
@@ -129,10 +132,14 @@ def _take_snapshot(*, lock: bool = False) -> Snapshot:
 
 def _plan(class_list: ClassList, snapshot: Snapshot) -> Plan:
     offsets = _by_offset(snapshot.nouns) if any(WNID.match(row.key) for row in class_list.rows) else {}
-    problems = list(class_list.problems)
+    problems, notes = list(class_list.problems), list(class_list.notes)
+    file_rows = _without_root(class_list.rows, snapshot)
+    if file_rows != class_list.rows:
+        root = class_list.rows[0].key.partition("/")[0]
+        notes.append(Problem(0, "key", f"all classes begin with “{root}/”, which was taken off"))
     first: dict[str, int] = {}
     items = []
-    for file_row in class_list.rows:
+    for file_row in file_rows:
         row = _complete(file_row, snapshot, offsets)
         row_problems = list(_problems(row, snapshot))
         if row.key and row.key in first:
@@ -141,7 +148,18 @@ def _plan(class_list: ClassList, snapshot: Snapshot) -> Plan:
         problems += row_problems
         if not row_problems:
             items.append(_item(row, snapshot))
-    return Plan(items, sorted(problems, key=lambda problem: problem.line), class_list.ignored)
+    problems.sort(key=lambda problem: problem.line)
+    return Plan(items, problems, class_list.ignored, notes)
+
+
+def _without_root(rows: list[Row], snapshot: Snapshot) -> list[Row]:
+    """The rows without the folder that all have in front, if our classes are known only without it."""
+    parts = [row.key.partition("/") for row in rows]
+    shorter = [replace(row, key=rest) for row, (_, _, rest) in zip(rows, parts, strict=True)]
+    has_one_root = len({root for root, _, _ in parts}) == 1 and all(row.key for row in shorter)
+    if not has_one_root or any(row.key in snapshot.classes for row in rows):
+        return rows
+    return shorter if any(row.key in snapshot.classes for row in shorter) else rows
 
 
 def _by_offset(nouns: Nouns | None) -> dict[str, int]:
@@ -158,7 +176,9 @@ def _complete(row: Row, snapshot: Snapshot, offsets: dict[str, int]) -> Row:
     """
     values = dict(row.values)
     if "hashtag" in values:
-        values["hashtag"] = values["hashtag"].lstrip("#").strip()
+        values["hashtag"] = normalize_hashtag(values["hashtag"])
+    if "status" in values:
+        values["status"] = values["status"].lower()
     scene = snapshot.classes.get(row.key)
     entry = snapshot.entries.get(scene.pk) if scene else None
     at = offsets.get(row.key)

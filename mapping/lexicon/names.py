@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import re
 
+from formats.names import scene_key as scene_key
+
 # Words about the position of the photographer. Two of them are the thesis's own spellings.
 SERVICE_WORDS = frozenset({"indoor", "outdoor", "interior", "exterior", "interier", "exterier"})
-
-
-def scene_key(raw: str) -> str:
-    """The same key for all spellings of a folder: "/A/abbey/" → "a/abbey"."""
-    parts = [part.strip().lower().replace(" ", "_") for part in raw.replace("\\", "/").split("/")]
-    return "/".join(part for part in parts if part not in ("", "."))
 
 
 def clean(raw: str) -> str:

@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
+from formats.names import normalize_hashtag
 from jobs.request import Request
 from mapping import queue
 from mapping.acts import Decision, NotYours, StaleEntries, change_many, undo_change
@@ -50,7 +51,7 @@ def decide(request: Request) -> HttpResponse:
     if not versions:
         messages.warning(request, "No class is ticked, so nothing was changed.")
         return redirect(back)
-    hashtag = request.POST.get("hashtag", "").strip().lstrip("#")
+    hashtag = normalize_hashtag(request.POST.get("hashtag", ""))
     entries = queue.entries_of(opinion).in_bulk(list(versions))
     try:
         decisions = _decisions(entries.values(), hashtag)

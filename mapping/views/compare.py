@@ -13,8 +13,8 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
+from formats.table import guard
 from jobs.request import Request
-from mapping.files.classlists import guard
 from mapping.impact import Impact, impact_between
 from mapping.models import MappingEntry, Release
 from mapping.releases import Move

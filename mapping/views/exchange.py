@@ -14,8 +14,9 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from formats.table import Unreadable
 from jobs.request import Request
-from mapping.files.classlists import MAX_BYTES, Unreadable, decode
+from mapping.files.classlists import MAX_BYTES, decode
 from mapping.files.exchange import KINDS, detect, export_rows, read, to_csv, to_json, to_sssom
 from mapping.files.importing import PlanHasProblems, PlanMoved, apply, plan
 from mapping.models import Release
@@ -110,6 +111,7 @@ def _preview_page(
             "plan": import_plan,
             "counts": {name: import_plan.counts[name] for name in ("new", "changed", "same", "kept")},
             "problems": import_plan.problems[:SHOWN],
+            "notes": import_plan.notes[:SHOWN],
             "rows": import_plan.writes[:SHOWN],
         }
     return render(request, "mapping/import.html", context, status=status)

@@ -17,9 +17,9 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from formats.table import Unreadable, guard
 from jobs.request import Request
 from mapping import downstream, hashtags
-from mapping.files.classlists import Unreadable, guard
 from mapping.models import Hashtag
 from mapping.views.exchange import SHOWN, download, load_text, store_text, uploaded_text
 
@@ -162,6 +162,7 @@ def _counts_page(request: Request, text: str, *, moved: bool = False, status: in
         "moved": moved,
         "rows": plan.writes[:SHOWN],
         "problems": plan.problems[:SHOWN],
+        "notes": plan.notes[:SHOWN],
         "shown": SHOWN,
     }
     return render(request, "mapping/hashtags_import.html", context, status=status)

@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django.views.decorators.vary import vary_on_headers
 
+from formats.names import normalize_hashtag
 from jobs.request import Request
 from mapping import downstream, queue
 from mapping.acts import StaleEntries, newest_change
@@ -127,7 +128,7 @@ def decide(request: Request, pk: int) -> HttpResponse:
     """Settle one class by hashtag (a button) or find (typed text). 409 with both versions if stale."""
     selection = _select(request)
     entry = get_object_or_404(MappingEntry.objects.select_related("scene_class"), pk=pk)
-    hashtag = (request.POST.get("hashtag") or request.POST.get("find", "")).strip().lstrip("#")
+    hashtag = normalize_hashtag(request.POST.get("hashtag") or request.POST.get("find", ""))
     version = request.POST.get("version", "")
     if not hashtag or not version.isdecimal():
         return _answer(

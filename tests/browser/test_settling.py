@@ -16,12 +16,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.mark.usefixtures("catalogue")
-def test_curator_settles_eight_differences_by_keyboard(page_for: Callable[..., Page]) -> None:
+def test_curator_settles_fourteen_differences_by_keyboard(page_for: Callable[..., Page]) -> None:
     page = page_for("curator")
     page.goto("/mapping/settle/")
 
     def settled(number: int) -> None:
-        page.get_by_text(f"{number} of 8 settled", exact=False).wait_for()
+        page.get_by_text(f"{number} of 14 settled", exact=False).wait_for()
 
     def marked() -> str:
         return page.locator(".is-current code").inner_text()
@@ -31,24 +31,24 @@ def test_curator_settles_eight_differences_by_keyboard(page_for: Callable[..., P
     page.keyboard.press("2")
     settled(1)
     page.keyboard.press("ArrowDown")
-    assert marked() == "i/ice_shelf"
+    assert marked() == "b/bullring"
     page.keyboard.press("o")
     settled(2)
     page.keyboard.press("u")
     settled(1)
-    assert marked() == "b/bullring"
+    assert marked() == "b/batters_box"
     page.keyboard.press("/")
     page.keyboard.type("chur")
     page.locator(".is-current .found button").first.wait_for()
     page.keyboard.press("Enter")
     settled(2)
-    for number in range(3, 9):
+    for number in range(3, 15):
         page.keyboard.press("1")
         settled(number)
-    page.get_by_text("All 8 differences are settled").wait_for()
+    page.get_by_text("All 14 differences are settled").wait_for()
     labels = {
         key: MappingEntry.objects.get(scene_class__key=key).label
-        for key in ("b/ball_pit", "b/bullring", "i/ice_shelf", "s/swimming_pool/outdoor")
+        for key in ("b/ball_pit", "b/batters_box", "i/ice_shelf", "s/swimming_pool/outdoor")
     }
     assert list(labels.values()) == ["sport", "church", "snow", "other"]
 

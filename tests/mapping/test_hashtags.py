@@ -12,8 +12,8 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from formats.table import Unreadable
 from mapping import downstream, hashtags
-from mapping.files.classlists import Unreadable
 from mapping.hashtags import CountsHaveProblems, CountsMoved, import_counts, plan_counts
 from mapping.models import Hashtag, MappingEntry
 
@@ -64,6 +64,47 @@ class TestCounts:
         assert [line.history_change_reason for line in (*art.history.all(), *garden.history.all())] == [
             "counted"
         ] * 2
+
+    @pytest.mark.parametrize(
+        ("row", "words"),
+        [
+            ("art,1,234,567", "is this 1,234,567?"),
+            ("art,1,234,567,x,2026", "it has 6 cells, the header has 4"),
+            ("art,12", "it has 2 cells, the header has 4"),
+            ("art,1.5,x,2026", "is not a number of posts"),
+        ],
+    )
+    def test_nothing_is_dropped_from_a_row_in_silence(self, row: str, words: str) -> None:
+        plan = plan_counts(f"hashtag,posts,source,counted_on\n{row}\n")
+        assert any(words in problem.text for problem in plan.problems)
+        assert plan.writes == []
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            'hashtag,posts\nart,"1,234,567"\n',
+            "\ufeffhashtag;posts\nart;1.234.567\n",
+            "sep=;\n#Hashtag;Posts\n#ART;1 234 567\n",
+            "Counts of May\n\nhashtag,posts,,\nart\u200b,1234567,,\n",
+        ],
+    )
+    def test_counts_of_other_tools_are_read(self, text: str) -> None:
+        plan = plan_counts(text)
+        assert plan.problems == []
+        assert [(row.name, row.says["posts"]) for row in plan.changed] == [("art", 1_234_567)]
+
+    def test_one_column_of_counts_is_enough(self) -> None:
+        with pytest.raises(Unreadable, match="same meaning: posts, posts_million"):
+            plan_counts("hashtag,posts,posts_million\nart,1,2\n")
+
+    @pytest.mark.parametrize("name", ["हिन्दी", "กรุงเทพ", "İstanbul", "cafe\u0301"])
+    def test_hashtags_with_marks_are_hashtags(self, name: str, client_for: ClientFor) -> None:
+        client = client_for("curator")
+        text = f"hashtag,posts,source,counted_on\n{name},20000000,made up,2026-01-01\n"
+        address = upload(client, text)
+        client.post(address, {"seen": client.get(address).context["plan"].fingerprint})
+        assert [row.posts for row in hashtags.search(f"#{name}", 5)] == [20_000_000]
+        assert [note.line for note in plan_counts(text).notes] == ([2] if "\u0301" in name else [])
 
     def test_repeated_import_changes_nothing(self) -> None:
         save(COUNTS)

@@ -119,7 +119,7 @@ def _settings(arguments: argparse.Namespace, settings: dict[str, Any]) -> dict[s
 
 def _read_object(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise RecipeError("recipe", f"{path.name} cannot be read: {error}") from error
     if not isinstance(content, dict):

@@ -20,8 +20,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Input:
-    """The photos that a network expects: size in px, mean and std of 0…255. Stored in every exported model.
-    """
+    """The photos that a network expects: size in px, mean and std of 0…255. Stored in every exported model."""
 
     size: int
     mean: tuple[float, float, float]

@@ -172,7 +172,7 @@ def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
 def read_manifest(content: bytes) -> dict[str, Any]:
     """The KEYS of a manifest, with their values checked. Raises BadPackage, which names the wrong one."""
     try:
-        document = json.loads(content.decode("utf-8"), parse_constant=_refuse_constant)
+        document = json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise BadPackage(f"manifest.json cannot be read: {_sentence(error)}") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
@@ -255,7 +255,7 @@ def _check_input(spec: Any) -> None:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8").replace("\0", "")
+        return path.read_bytes().decode("utf-8-sig").replace("\0", "")
     except UnicodeDecodeError as error:
         raise BadPackage(f"{path.name} is not text.") from error
 

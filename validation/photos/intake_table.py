@@ -1,18 +1,23 @@
-"""The table that says more of single files: a CSV, of which every mistake is named by row and column."""
+"""The table that says more of single files. Every mistake is named by row and column."""
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Sequence
 from typing import IO, Any
 
+from formats.names import normalize_hashtag
+from formats.table import Columns, Unreadable
+from formats.table import read_table as table_of
 from validation.models import Photo
 from validation.photos.intake_sources import MOST_FILES
 
 TERMS = ("author", "source_url", "licence", "licence_url", "consent")
 COLUMNS = ("file", "hashtags", *TERMS)
+TABLE = Columns(
+    {name: name for name in COLUMNS},
+    required=[("file",)],
+    asks="The first row must name the columns, one of them “file”.",
+)
 LONGEST = {"author": 200, "source_url": 500, "licence": 100, "licence_url": 500, "consent": 10}
 MOST_BYTES = 20 * 2**20
 Terms = dict[str, dict[str, Any]]  # by file
@@ -23,7 +28,7 @@ class TableError(ValueError):
 
 
 def read_table(file: IO[bytes]) -> Terms:
-    """File → its own terms, from a CSV with the columns of COLUMNS; only `file` must be there.
+    """File → its own terms, from a table with the columns of COLUMNS; only `file` must be there.
 
     Hashtags are separated by spaces or commas, with # or without. Raises TableError.
     """
@@ -31,56 +36,37 @@ def read_table(file: IO[bytes]) -> Terms:
     if len(raw) > MOST_BYTES:
         raise TableError(f"The table is larger than {MOST_BYTES >> 20} MB: take the photos in in parts.")
     try:
-        reader = csv.DictReader(io.StringIO(raw.decode("utf-8-sig"), newline=""), strict=True)
-        reader.fieldnames = _columns(reader.fieldnames or [])
-        return _rows(reader)
-    except UnicodeDecodeError:
-        raise TableError("The table is not UTF-8 text.") from None
-    except csv.Error as error:
-        raise TableError(f"The table is no CSV: {error}.") from error
-
-
-def _columns(first_row: Sequence[str]) -> list[str]:
-    names = [name.strip().lower() for name in first_row]
-    if "file" not in names:
-        raise TableError("The first row must name the columns, one of them “file”.")
-    if unknown := sorted(set(names) - set(COLUMNS)):
-        raise TableError(f"Unknown columns: {', '.join(unknown)}. Known: {', '.join(COLUMNS)}.")
-    if twice := sorted(name for name in set(names) if names.count(name) > 1):
-        raise TableError(f"Columns that are there twice: {', '.join(twice)}.")
-    return names
-
-
-def _rows(reader: csv.DictReader[str]) -> Terms:
+        table = table_of(raw, TABLE, max_rows=MOST_FILES)
+    except Unreadable as error:
+        raise TableError(str(error)) from error
+    if table.ignored:
+        raise TableError(f"Unknown columns: {', '.join(sorted(table.ignored))}. Known: {', '.join(COLUMNS)}.")
+    for problem in table.problems:
+        raise TableError(f"Row {problem.line}: {problem.text}.")
     found: Terms = {}
-    for number, row in enumerate(reader, start=2):
-        name, terms = _row(number, row)
+    first: dict[str, int] = {}
+    for row in table.rows:
+        name, terms = _row(row.line, row.values)
         if name in found:
-            before = list(found).index(name) + 2
-            raise TableError(f"Row {number}, file: {name[:60]} is in row {before} already.")
-        if len(found) >= MOST_FILES:
-            raise TableError(f"More than {MOST_FILES:,} rows: take the photos in in parts.")
-        found[name] = terms
+            raise TableError(f"Row {row.line}, file: {name[:60]} is in row {first[name]} already.")
+        found[name], first[name] = terms, row.line
     return found
 
 
-def _row(number: int, row: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    if None in row or None in row.values():
-        raise TableError(f"Row {number} has more or fewer fields than the first.")
-    for field, value in row.items():
-        if "\x00" in value:
-            raise TableError(f"Row {number}, {field}: holds a NUL character, which is no text.")
-    name = row["file"].strip().replace("\\", "/")
+def _row(number: int, row: dict[str, str]) -> tuple[str, dict[str, Any]]:
+    name = row["file"].replace("\\", "/")
     if not name:
         raise TableError(f"Row {number} names no file.")
-    terms: dict[str, Any] = {field: row[field].strip() for field in TERMS if row.get(field, "").strip()}
+    terms: dict[str, Any] = {field: row[field] for field in TERMS if row.get(field)}
     for field, value in terms.items():
         if len(value) > LONGEST[field]:
             raise TableError(f"Row {number}, {field}: longer than {LONGEST[field]} characters.")
         if field.endswith("url") and not value.startswith(("http://", "https://")):
             raise TableError(f"Row {number}, {field}: not a web address: {value[:60]}")
+    if "consent" in terms:
+        terms["consent"] = terms["consent"].lower()
     if terms.get("consent", "own") not in Photo.Consent.values:
         raise TableError(f"Row {number}, consent: “{terms['consent']}” is none of own, author, licence.")
     words = re.split(r"[\s,;]+", row.get("hashtags", ""))
-    hashtags = sorted({word.lstrip("#").lower()[:100] for word in words if word.strip("#")})
+    hashtags = sorted({normalize_hashtag(word)[:100] for word in words} - {""})
     return name, terms | ({"hashtags": hashtags} if hashtags else {})

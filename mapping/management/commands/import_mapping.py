@@ -4,12 +4,12 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from mapping.files.classlists import ClassList, Row, Unreadable, decode
+from formats.files import is_photo
+from formats.table import Unreadable
+from mapping.files.classlists import ClassList, Row, decode
 from mapping.files.exchange import KINDS, detect, read
 from mapping.files.importing import PlanMoved, apply, plan
 from mapping.lexicon.names import scene_key
-
-PHOTO_ENDINGS = {".jpg", ".jpeg", ".png", ".webp"}
 
 
 class Command(BaseCommand):
@@ -32,6 +32,8 @@ class Command(BaseCommand):
         except (OSError, Unreadable) as error:
             raise CommandError(str(error)) from error
         import_plan = plan(class_list)
+        for note in import_plan.notes:
+            self.stdout.write(f"row {note.line}: {note.text}")
         for problem in import_plan.problems:
             self.stderr.write(f"row {problem.line}, {problem.field}: {problem.text}")
         if import_plan.problems:
@@ -53,10 +55,8 @@ def _read_source(source: Path, kind: str | None) -> ClassList:
     if not source.is_dir():
         text = decode(source.read_bytes())
         return read(text, kind or detect(text))
-    folders = sorted(
-        {file.parent for file in source.rglob("*") if file.suffix.lower() in PHOTO_ENDINGS} - {source}
-    )
+    files = (file.relative_to(source).as_posix() for file in source.rglob("*"))
+    folders = sorted({path.rpartition("/")[0] for path in files if is_photo(path)} - {""})
     if not folders:
         raise Unreadable(f"{source} contains no folders with photos.")
-    keys = (scene_key(folder.relative_to(source).as_posix()) for folder in folders)
-    return ClassList([Row(number, key, {}) for number, key in enumerate(keys, start=1)])
+    return ClassList([Row(number, scene_key(folder), {}) for number, folder in enumerate(folders, start=1)])

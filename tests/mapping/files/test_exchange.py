@@ -20,6 +20,7 @@ from mapping.models import Hashtag, MappingEntry, Release, SceneClass
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("few")]
 WRITERS: dict[str, Callable[..., str]] = {"csv": to_csv, "json": to_json, "sssom": to_sssom}
+BEACH = "scene:b/beach\tskos:broadMatch"
 FIELDS = ("hashtag__name", "sense", "synset", "hypernym_sense", "hypernym", "status", "note")
 
 
@@ -111,12 +112,80 @@ class TestSssom:
             ("mesh:1\tskos:exactMatch\thashtag:art", "not an id of a scene class"),
             ("scene:b/beach\tskos:exactMatch\tmesh:1", "neither a hashtag nor a noun"),
             ("scene:b/beach\tskos:exactMatch\twn30:00000000-n", "WordNet has no noun 00000000-n"),
-            ("scene:b/beach\ta\thashtag:art\nscene:b/beach\ta\thashtag:sport", "in an earlier line"),
+            (f"{BEACH}\thashtag:art\n{BEACH}\thashtag:sport", "in an earlier line"),
         ],
     )
     def test_foreign_line_is_named(self, line: str, words: str) -> None:
         (problem,) = read(f"subject_id\tpredicate_id\tobject_id\n{line}\n", "sssom").problems
         assert words in problem.text
+
+    HEAD = "subject_id\tpredicate_modifier\tpredicate_id\tobject_id\tobject_label\tmapping_justification\n"
+
+    @pytest.mark.parametrize(
+        ("line", "values"),
+        [
+            ("scene:a/abbey\tNot\tskos:broadMatch\thashtag:art", None),
+            ("scene:a/abbey\tnot\tskos:closeMatch\twn30:02667576-n", None),
+            ("scene:a/abbey\t\tskos:narrowMatch\thashtag:art", None),
+            ("scene:a/abbey\t\tskos:relatedMatch\thashtag:art", None),
+            ("scene:a/abbey\t\tskos:narrowMatch\twn30:02667576-n", None),
+            ("scene:a/abbey\t\tskos:relatedMatch\twn30:02667576-n", None),
+            ("scene:a/abbey\t\tskos:exactMatch\thashtag:art/", {"hashtag": "art", "status": "imported"}),
+            ("scene:a/abbey\t\trdfs:subClassOf\thashtag:art", {"hashtag": "art", "status": "imported"}),
+            (
+                "scene:a/abbey\t\thttp://www.w3.org/2004/02/skos/core#exactMatch\twn30:02667576-n",
+                {"sense": "abbey.n.01", "synset": ""},
+            ),
+            ("scene:a/abbey\t\tskos:broadMatch\twn30:02667576-n", {"hypernym_sense": "abbey.n.01"}),
+        ],
+    )
+    def test_predicates_mean_what_the_specification_says(
+        self, line: str, values: dict[str, str] | None
+    ) -> None:
+        class_list = read(self.HEAD + line + "\t\t\n", "sssom")
+        assert class_list.problems == []
+        if values is None:
+            assert (class_list.rows, [note.line for note in class_list.notes]) == ([], [2])
+        else:
+            (row,) = class_list.rows
+            assert (row.values | values, class_list.notes) == (row.values, [])
+
+    def test_yes_and_no_at_once_is_a_problem(self) -> None:
+        lines = "scene:a/abbey\tNot\tskos:broadMatch\thashtag:art\t\t\n"
+        (problem,) = read(self.HEAD + lines + lines.replace("Not", ""), "sssom").problems
+        assert (problem.line, problem.text) == (3, "line 2 says the opposite")
+
+    def test_a_second_sense_is_not_dropped_in_silence(self) -> None:
+        lines = (
+            "scene:a/abbey\t\tskos:closeMatch\twn30:02667576-n\t\t\n"
+            "scene:a/abbey\t\tskos:closeMatch\twn30:02667379-n\t\t\n"
+        )
+        (note,) = read(self.HEAD + lines, "sssom").notes
+        assert (note.line, "was not taken" in note.text) == (3, True)
+
+    def test_terms_missing_elsewhere_are_not_other(self) -> None:
+        head = "subject_id\tpredicate_id\tobject_id\tobject_source\n"
+        line = "scene:a/abbey\tskos:exactMatch\tsssom:NoTermFound\t"
+        assert read(f"{head}{line}wn30:\n", "sssom").rows == []
+        assert read(f"{head}{line}\n", "sssom").rows[0].values["hashtag"] == "other"
+
+    @pytest.mark.parametrize(
+        "head",
+        [
+            "",
+            "\ufeff",
+            "#mapping_set_id: x\n",
+            "\n",
+            '#curie_map: {s: "urn:scenetag:class:"}\n',
+            "# mapping_set_title: “a: b”: c\n#curie_map:\n#  s: urn:scenetag:class:\n",
+        ],
+    )
+    def test_columns_stand_in_any_order_below_any_head(self, head: str) -> None:
+        subject = "s:a/abbey" if " s:" in head or "{s:" in head else "scene:a/abbey"
+        text = f"{head}object_id\tpredicate_id\tsubject_id\nhashtag:art\tskos:broadMatch\t{subject}\n"
+        assert detect(text) == "sssom"
+        (row,) = read(text, "sssom").rows
+        assert (row.key, row.values["hashtag"]) == ("a/abbey", "art")
 
 
 def test_release_is_exported_unchanged(user_for: Callable[..., User]) -> None:

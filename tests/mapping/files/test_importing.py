@@ -65,6 +65,20 @@ class TestApplying:
         assert (newest.history_user.username, newest.history_change_reason) == ("curator", "imported")
         assert fountain.history.count() == 1
 
+    def test_folder_in_front_of_known_classes_is_taken_off(self) -> None:
+        for text in "key\nset/a/abbey\nset/n/new\n", "set/a/abbey\nset/n/new\n":
+            import_plan = plan(read(text, detect(text)))
+            assert [(item.key, item.kind) for item in import_plan.items] == [
+                ("a/abbey", "same"),
+                ("n/new", "new"),
+            ]
+            assert any("“set/”" in note.text for note in import_plan.notes)
+        assert [item.key for item in plan(read("key\nset/n/new\n", "csv")).items] == ["set/n/new"]
+
+    def test_capitals_and_signs_of_other_tools_are_understood(self, user_for: UserFor) -> None:
+        do("KEY,#HashTag,Status\nA/Abbey,#Art,Confirmed\n", user_for("curator"))
+        assert (entry("a/abbey").label, entry("a/abbey").status) == ("art", "confirmed")
+
     def test_import_is_undone_as_one_act(self, user_for: UserFor) -> None:
         change = do("key,hashtag\na/abbey,art\nf/fountain,art\n", user_for("curator"))
         assert change is not None

@@ -15,7 +15,7 @@ from mapping.acts import Decision, StaleEntries, change_entry, change_many, undo
 from mapping.models import Change, Hashtag, MappingEntry, Opinion, SceneClass
 from mapping.opinions.opinions import start_opinion
 from mapping.opinions.settling import AnswersMoved, open_rows, plan_take_over, settle, settled_rows, take_over
-from tests.mapping.opinions.test_opinions import CLOSED, LIST, SETTLE, THE_EIGHT, answer, entry, keys
+from tests.mapping.opinions.test_opinions import CLOSED, LIST, SETTLE, THE_FOURTEEN, answer, entry, keys
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("two_tables"), pytest.mark.postgres]
 UserFor = Callable[..., User]
@@ -206,9 +206,10 @@ def post_pick(
 def test_settle_page_shows_the_two_tables_by_default(client_for: ClientFor) -> None:
     response = client_for("curator").get(SETTLE)
     html = response.content.decode()
-    assert "<b>0</b> of 8 settled, 8 left" in html
-    assert [row.entry.scene_class.key for row in response.context["rows"]] == [key for key, *_ in THE_EIGHT]
-    assert html.count('name="hashtag" value="sport"') == 7
+    assert "<b>0</b> of 14 settled, 14 left" in html
+    keys_shown = [row.entry.scene_class.key for row in response.context["rows"]]
+    assert keys_shown == [key for key, *_ in THE_FOURTEEN]
+    assert html.count('name="hashtag" value="sport"') == 13
     assert "imported" in html
 
 
@@ -218,7 +219,7 @@ def test_one_click_settles_a_class(client_for: ClientFor) -> None:
     post_pick(client, "i/ice_shelf", "nature")  # a repeated click
     assert Change.objects.count() == 1
     html = client.get(SETTLE).content.decode()
-    assert "<b>1</b> of 8 settled, 7 left" in html
+    assert "<b>1</b> of 14 settled, 13 left" in html
     assert "i/ice_shelf" not in html
     settled_page = client.get(SETTLE, {"show": "settled"})
     assert [row.entry.label for row in settled_page.context["rows"]] == ["nature"]
@@ -280,7 +281,7 @@ def test_writing_needs_permission(
 
 def test_viewer_sees_differences_without_active_buttons(client_for: ClientFor) -> None:
     html = client_for("viewer").get(SETTLE).content.decode()
-    assert "8 left" in html
+    assert "14 left" in html
     assert html.count('name="hashtag"') == html.count(" disabled>")
     assert "take over" not in html.lower()
 

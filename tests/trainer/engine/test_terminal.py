@@ -58,7 +58,7 @@ def test_an_empty_folder_and_a_table_without_labels_are_reported(tmp_path: Path)
     with pytest.raises(PhotosError, match="holds no photos"):
         write_manifest(tmp_path, None, tmp_path / "manifest.csv")
     (tmp_path / "odd.csv").write_text("one,two\n1,2\n")
-    with pytest.raises(PhotosError, match=r"odd\.csv needs one column of raw_name"):
+    with pytest.raises(PhotosError, match=r"odd\.csv cannot be read: It needs one column of raw_name"):
         read_labels(tmp_path / "odd.csv")
 
 

@@ -36,11 +36,13 @@ def test_what_two_campaigns_ask_is_counted_once_for_all(make_campaign: MakeCampa
     newer = TrainedModel.objects.create(name="Newer", manifest={"sha256": "1"})
     second = make_campaign("cafe", "sport", name="Second", by_model=newer)
     Question.objects.filter(campaign=second, hashtag__name="sport").update(kind="control")
-    found = strata.asked(None).values_list("campaign__name", "hashtag__name")
+    found = strata.questions_of(None).values_list("campaign__name", "hashtag__name")
     assert set(found) == {("First", "cafe"), ("First", "bar")}
-    assert list(strata.asked(second).values_list("hashtag__name", flat=True)) == ["cafe"]
-    assert list(strata.asked(second, kind="control").values_list("hashtag__name", flat=True)) == ["sport"]
-    assert strata.asked(first).count() == 2
+    assert list(strata.questions_of(second).values_list("hashtag__name", flat=True)) == ["cafe"]
+    assert list(strata.questions_of(second, kind="control").values_list("hashtag__name", flat=True)) == [
+        "sport"
+    ]
+    assert strata.questions_of(first).count() == 2
 
 
 def test_bands_of_photos_that_joined_together_are_one_part(campaign: Campaign) -> None:
@@ -55,9 +57,9 @@ def test_bands_of_photos_that_joined_together_are_one_part(campaign: Campaign) -
 def test_random_is_what_lies_below_the_first_rank_not_asked(campaign: Campaign) -> None:
     answer((2, 0), (0, 2), (1, 1), (2, 0), (2, 0), (2, 0))
     everything = {"fitting": 4, "tied": 1, "not_fitting": 1}
-    assert strata.drawn_at_random(campaign) == everything  # nothing is open
+    assert strata.count_random_sample(campaign) == everything  # nothing is open
     ranked = list(Question.objects.order_by("rank").values_list("pk", flat=True))
     Question.objects.filter(pk=ranked[3]).update(is_done=False)
-    assert strata.drawn_at_random(campaign) == {"fitting": 1, "tied": 1, "not_fitting": 1}
+    assert strata.count_random_sample(campaign) == {"fitting": 1, "tied": 1, "not_fitting": 1}
     Question.objects.filter(pk=ranked[3]).update(stream="audit")  # asked, though not done
-    assert strata.drawn_at_random(campaign) == everything
+    assert strata.count_random_sample(campaign) == everything

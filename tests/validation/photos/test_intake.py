@@ -182,7 +182,7 @@ def test_table_gives_the_terms_of_single_files_and_missing_files_are_refused(
     [
         (b"name,hashtags\na.jpg,x\n", "one of them"),
         (b"file,colour\na.jpg,red\n", "Unknown columns: colour"),
-        (b"file,hashtags\na.jpg\n", "Row 2 has more or fewer"),
+        (b"file,hashtags\na.jpg\n", "Row 2: it has 1 cell, the header has 2"),
         (b"file,hashtags\na.jpg,x\n,y\n", "Row 3 names no file"),
         (b"file,source_url\na.jpg,javascript:1\n", "Row 2, source_url: not a web address"),
         (b"file,licence\na.jpg," + b"x" * 101 + b"\n", "Row 2, licence: longer than 100"),

@@ -14,7 +14,7 @@ from django.utils import timezone
 from mapping.models import Hashtag
 from tests.validation.conftest import MakeCampaign, MakeVote
 from trainer.models import TrainedModel
-from validation.campaigns.counts import count_votes_since, delete, needed, recount, settle_all
+from validation.campaigns.counts import count_needed, count_votes_since, delete, recount, update_all_needed
 from validation.models import Campaign, GoldAnswer, Participation, Question, QuestionLease, Vote
 from validation.people import crowd
 from validation.voting import assignment, votes
@@ -270,7 +270,7 @@ def test_more_is_said_about_ones_own_vote(
     ],
 )  # fmt: skip
 def test_disagreement_asks_for_one_more_up_to_two(fits: int, does_not_fit: int, number: int) -> None:
-    assert needed(votes_per_photo=3, extra_votes=2, fits=fits, does_not_fit=does_not_fit) == number
+    assert count_needed(votes_per_photo=3, extra_votes=2, fits=fits, does_not_fit=does_not_fit) == number
 
 
 def test_recounting_finds_what_voting_counted(
@@ -300,7 +300,7 @@ def test_gold_is_never_done(make_campaign: MakeCampaign, vote_as: MakeVote) -> N
     campaign = make_campaign("cafe", votes_per_photo=1)
     Question.objects.update(kind="gold", needed=5)
     vote_as(campaign, 0, "fits")
-    settle_all(campaign)
+    update_all_needed(campaign)
     question = Question.objects.get()
     assert (question.fits, question.needed, question.is_done) == (1, 5, False)
 
@@ -331,7 +331,7 @@ def test_questions_in_many_parts(
     for number in range(9):
         vote_as(campaign, number, "fits")
     campaign.votes_per_photo = 2
-    settle_all(campaign)
+    update_all_needed(campaign)
     assert set(Question.objects.values_list("needed", "is_done")) == {(2, False)}
     Question.objects.update(fits=0)
     assert recount(Question.objects.values_list("photo_id", "hashtag_id")) == 9

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import random
 from collections import defaultdict
@@ -13,11 +12,19 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+from formats.names import normalize_name
+from formats.table import Columns, TableRow, Unreadable, read_table
 from trainer.engine.errors import PhotosError
 from trainer.engine.events import Progress, StopRequest, emit
 
 T = TypeVar("T")
 COLUMNS = ("photo_id", "path", "label", "scene_class")
+TABLE = Columns(
+    {name: name for name in COLUMNS},
+    required=[(name,) for name in COLUMNS],
+    asks=f"A manifest has the columns {', '.join(COLUMNS)}.",
+)
+MOST_PHOTOS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -38,24 +45,22 @@ class Split:
 def read_manifest(path: Path) -> list[Photo]:
     """The rows of a manifest (photo_id, path, label, scene_class); raises PhotosError naming the line."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
-            if missing:
-                raise PhotosError(f"{path.name} has no column {', '.join(missing)}")
-            photos = [_photo(row, reader.line_num) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        table = read_table(path.read_bytes(), TABLE, max_rows=MOST_PHOTOS)
+    except (OSError, Unreadable) as error:
         raise PhotosError(f"{path.name} cannot be read: {error}") from error
-    if not photos:
+    for problem in table.problems:
+        raise PhotosError(f"line {problem.line} of the manifest: {problem.text}")
+    if not table.rows:
         raise PhotosError(f"{path.name} lists no photos", hint="Choose a photo set with photos in it.")
-    return photos
+    return [_photo(row) for row in table.rows]
 
 
-def _photo(row: dict[str, str], line: int) -> Photo:
+def _photo(row: TableRow) -> Photo:
     for name in COLUMNS:
-        if not (row[name] or "").strip():
-            raise PhotosError(f"line {line} of the manifest has no {name}")
-    return Photo(row["photo_id"], row["path"], row["label"], row["scene_class"])
+        if not row.values[name]:
+            raise PhotosError(f"line {row.line} of the manifest has no {name}")
+    label, scene_class = normalize_name(row.values["label"]), normalize_name(row.values["scene_class"])
+    return Photo(row.values["photo_id"], row.values["path"], label, scene_class)
 
 
 def with_hashes(photos: Sequence[Photo], stop: StopRequest) -> list[Photo]:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from formats.table import Unreadable, decode_text
 from trainer.engine.errors import PhotosError
 from trainer.engine.events import emit
 from trainer.engine.photos.manifest import Photo, Split, split_photos
@@ -62,10 +63,10 @@ def official(photos: Sequence[Photo], number: str, partitions: Path | None) -> S
 def _read_list(file: Path, folder: str) -> list[str]:
     """The photos of one list, as class/name.jpg. Raises PhotosError."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = decode_text(file.read_bytes()).splitlines()
     except FileNotFoundError:
         raise PhotosError(f"{file.name} is not in {folder}", hint=WHERE) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, Unreadable) as error:
         raise PhotosError(f"{file.name} cannot be read: {error}") from error
     matches = []
     for number, line in enumerate(lines, 1):

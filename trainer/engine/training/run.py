@@ -50,7 +50,7 @@ class RunJob:
         For SUN397's own partitions it also has "partitions", the folder of their lists. Raises RecipeError.
         """
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = json.loads(path.read_text(encoding="utf-8-sig"))
         except (OSError, ValueError) as error:
             raise RecipeError("job", f"{path.name} cannot be read: {error}") from error
         for key in ("recipe", "photos", "out", "cache"):
@@ -79,8 +79,7 @@ class Names:
 
 
 def train(job: RunJob, stop: StopRequest) -> dict[str, Any]:
-    """Train, or continue to train, and write best.pt, report.json and test_predictions.csv into the folder.
-    """
+    """Train, or continue to train, and write best.pt, report.json and test_predictions.csv into the folder."""
     with only_trainer(job.out, stop):
         if (earlier_report := _read_earlier_report(job)) is not None:
             return earlier_report
