@@ -20,7 +20,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Input:
-    """The photos that a network expects: size in px, mean and std of 0…255. Stored in every exported model."""
+    """The photos that a network expects: size in px, mean and std of 0…255. Every exported model has it."""
 
     size: int
     mean: tuple[float, float, float]

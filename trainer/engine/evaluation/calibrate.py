@@ -126,7 +126,7 @@ def _halves(count: int, seed: int) -> tuple[tuple[Halves, Halves], tuple[Halves,
 def targets(
     logits: NDArray[Any], true: Ints, labels: Sequence[str], *, seed: int = 0
 ) -> list[dict[str, Any]]:
-    """For target precisions from 50 to 99 %: the thresholds chosen on all photos, and cross-fitted figures."""
+    """For target precisions from 50 to 99 %: thresholds chosen on all photos, and cross-fitted figures."""
     whole = Curves(softmax(logits, fit_temperature(logits, true)), true, labels)
     halves = []
     for choose, measure in _halves(len(true), seed):

@@ -53,7 +53,7 @@ def per_label(matrix: Ints, labels: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def best_hashtags(probabilities: Floats, labels: Sequence[str]) -> tuple[Ints, Floats]:
-    """For each photo its most probable hashtag (never ``other``) and that hashtag's probability: (n,), (n,)."""
+    """For each photo its most probable hashtag (never ``other``) and its probability: (n,), (n,)."""
     of_hashtags = probabilities.copy()
     if "other" in labels:
         of_hashtags[:, list(labels).index("other")] = -1.0

@@ -29,7 +29,7 @@ def softmax(logits: NDArray[Any], temperature: float = 1.0) -> NDArray[np.float6
 def build_report(
     logits: NDArray[Any], true: NDArray[Any], labels: Sequence[str], **facts: Any
 ) -> dict[str, Any]:
-    """All figures on the test photos: logits (n, c), true (n,). ``facts`` (seconds, …) are added unchanged."""
+    """All figures on the test photos: logits (n, c), true (n,). ``facts`` (seconds, …) are added."""
     probabilities, true = softmax(logits), true.astype(np.int64)
     matrix = metrics.confusion(true, probabilities.argmax(1).astype(np.int64), len(labels))
     bins = metrics.reliability(probabilities, true)

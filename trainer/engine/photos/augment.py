@@ -86,12 +86,12 @@ def draw(k: int, rng: np.random.Generator) -> Drawn:
 
 
 def generator(seed: int, epoch: int, photo: int) -> np.random.Generator:
-    """The random numbers of one copy. They depend neither on the process that loads it nor on interruptions."""
+    """The random numbers of one copy. They depend on no process and no interruption."""
     return np.random.default_rng((seed, epoch, photo))
 
 
 def distorted(photo: Image.Image, drawn: Drawn, spec: Input) -> NDArray[np.uint8]:
-    """The RGB photo, distorted, as (size, size, 3) bytes. The scene is squeezed into a square, as in serving."""
+    """The RGB photo, distorted, as (size, size, 3) bytes. It is squeezed into a square, as in serving."""
     # An affine map takes single pixels, so it would skip most pixels of a much larger photo.
     step = max(1, min(photo.size) // spec.size)
     if step > 1:

@@ -1,4 +1,4 @@
-"""Processes that read photos for the trainer: how they start, how they end with it, what happens if one dies."""
+"""Processes that read photos for the trainer: how they start, end with it, and what happens if one dies."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _processes() -> BaseContext:
 
 
 def _end_with(trainer: int, worker: int) -> None:
-    """End a loader with its trainer. Its parent is the server, so PyTorch does not see the trainer's death."""
+    """End a loader with its trainer. Its parent is the server, so PyTorch does not see the trainer die."""
     if hasattr(os, "pidfd_open"):
         threading.Thread(target=_watch, args=(trainer,), name="trainer", daemon=True).start()
 

@@ -79,7 +79,7 @@ class Names:
 
 
 def train(job: RunJob, stop: StopRequest) -> dict[str, Any]:
-    """Train, or continue to train, and write best.pt, report.json and test_predictions.csv into the folder."""
+    """Train, or continue to train, and write best.pt, report.json and test_predictions.csv."""
     with only_trainer(job.out, stop):
         if (earlier_report := _read_earlier_report(job)) is not None:
             return earlier_report
