@@ -72,7 +72,7 @@ def _mapping(curator: bool) -> Station:
     left = count["classes"] - count["decided"]
     if left:
         return station.offer(curator, f"Map the {left} left", station.url + "?status=undecided")
-    return station.offer(curator, "Look through the mapping", station.url)
+    return station.offer(curator, "View the mapping", station.url)
 
 
 def _photos(admin: bool) -> Station:
@@ -80,7 +80,7 @@ def _photos(admin: bool) -> Station:
     url = reverse("trainer:photo_sets")
     words = f"in {sets} photo set{'' if sets == 1 else 's'}, sorted by scene class, for training."
     if not sets:
-        words = "No photo set yet: register a folder or a tar laid out as SUN is."
+        words = "There is no photo set yet. Register a folder or a tar with one folder per scene class."
     return Station("Photos", f"{photos:,}", words, url).offer(admin and not sets, "Register photos", url)
 
 
@@ -115,7 +115,7 @@ def _model(admin: bool) -> Station:
 def _campaigns(admin: bool) -> Station:
     url = reverse("validation:campaigns")
     open_ones, photos = Campaign.objects.filter(is_open=True).count(), Photo.objects.count()
-    words = f"open, {photos:,} new photos taken in." if open_ones else "None open: nobody is asked anything."
+    words = f"open, {photos:,} new photos taken in." if open_ones else "No campaign is open."
     return Station("Campaigns", f"{open_ones}", words, url).offer(
         admin and not open_ones, "Ask people", reverse("validation:new_campaign")
     )

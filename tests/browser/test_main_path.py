@@ -17,7 +17,7 @@ PageFor = Callable[..., Page]
 def test_curator_changes_a_class_and_publishes(page_for: PageFor) -> None:
     load_catalogue()
     page = page_for("curator")
-    page.get_by_role("link", name="Look through the mapping").click()
+    page.get_by_role("link", name="View the mapping").click()
     page.get_by_label("Search").fill("toyshop")
     expect(page.get_by_role("status")).to_contain_text("1 scene class")  # htmx: no button was pressed
     page.get_by_role("link", name="toyshop", exact=True).click()

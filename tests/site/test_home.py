@@ -30,9 +30,7 @@ def test_home_page_shows_six_stations_with_live_numbers(client_for: ClientFor) -
 
 
 @pytest.mark.usefixtures("catalogue")
-@pytest.mark.parametrize(
-    ("role", "action"), [("curator", "Look through the mapping"), ("admin", "Register photos")]
-)
+@pytest.mark.parametrize(("role", "action"), [("curator", "View the mapping"), ("admin", "Register photos")])
 def test_each_role_sees_its_next_action(client_for: ClientFor, role: str, action: str) -> None:
     following = [s for s in stations(client_for(role)) if s.is_next]
     assert [s.action for s in following] == [action]

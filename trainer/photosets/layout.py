@@ -1,4 +1,4 @@
-"""Finds a photo's scene class in a data set laid out as SUN is, and checks that a file is a photo."""
+"""Finds a photo's scene class by its folder, as in SUN's data set, and checks that a file is a photo."""
 
 from __future__ import annotations
 

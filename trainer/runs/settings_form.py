@@ -99,7 +99,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         ),
         Setting(
             "weights",
-            "First weights",
+            "Initial weights",
             "imagenet, none, or the path of a file on the server.",
             FINETUNE,
             proposals=("imagenet", "none"),

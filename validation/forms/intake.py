@@ -33,7 +33,7 @@ class IntakeForm(forms.Form):
     """Many photos on the same terms, from one of three sources."""
 
     request_id = forms.UUIDField(required=False, initial=uuid4, widget=forms.HiddenInput)
-    name = forms.CharField(max_length=100, help_text="So that you find it again.")
+    name = forms.CharField(max_length=100, help_text="A name to find it by.")
     uploads = ManyFilesField(
         required=False,
         label="Photos",

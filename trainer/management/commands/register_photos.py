@@ -13,7 +13,7 @@ from trainer.photosets.registration import NameTaken, register_folder, register_
 
 
 class Command(BaseCommand):
-    help = "Register a folder or a tar laid out as SUN is (a/abbey/x.jpg) as a photo set."
+    help = "Register a folder or a tar with one folder per scene class (a/abbey/x.jpg) as a photo set."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("path", type=Path)
