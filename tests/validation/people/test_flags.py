@@ -52,6 +52,7 @@ def test_less_than_85_percent_of_at_least_14_known_answers(gold: int, right: int
         ({"fits": 50}, True),
         ({"fits": 49}, False),
         ({"fits": 49, "does_not_fit": 1}, False),  # 98 %
+        ({"fits": 40, "does_not_fit": 10}, False),
         ({"fits": 99, "does_not_fit": 1}, True),
     ],
 )

@@ -189,6 +189,14 @@ def test_a_lease_keeps_a_seat_and_who_lost_theirs_needs_a_free_one(
         vote_as(campaign, 0, "fits", "cid")
 
 
+def test_a_lease_is_no_seat_more(make_campaign: MakeCampaign, vote_as: MakeVote, user_for: UserFor) -> None:
+    campaign = make_campaign("cafe", votes_per_photo=1)
+    vote_as(campaign, 0, "fits", "bob")
+    assignment.lease(question=Question.objects.get(), person=user_for("validator", "ann"))
+    with pytest.raises(votes.VoteRefused, match="Others have answered"):
+        vote_as(campaign, 0, "fits", "ann")
+
+
 def test_a_lease_that_ran_out_keeps_nothing(
     make_campaign: MakeCampaign, vote_as: MakeVote, user_for: UserFor
 ) -> None:

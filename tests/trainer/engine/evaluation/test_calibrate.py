@@ -155,6 +155,8 @@ def test_a_model_that_never_speaks_has_no_precision() -> None:
     figures = calibrate.cross_fitted(logits, np.full(60, 2), LABELS, 0.9)
     assert (figures["coverage"], figures["precision"], figures["tagged_other"]) == (0.0, None, 0.0)
     assert [row["precision"] for row in figures["per_hashtag"]] == [None, None]
+    only_sky = calibrate.cross_fitted(np.tile([0.0, 5.0, 0.0], (60, 1)), np.full(60, 1), LABELS, 0.9)
+    assert [row["precision"] for row in only_sky["per_hashtag"]] == [None, 1.0]
     without_other = calibrate.cross_fitted(logits, true, ["cafe", "sky", "pub"], 0.5)
     assert without_other["tagged_other"] is None
     assert without_other["coverage"] > 0
