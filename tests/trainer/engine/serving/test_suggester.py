@@ -190,9 +190,9 @@ def test_threads_and_batch(make_model: Make, monkeypatch: pytest.MonkeyPatch) ->
     [
         (None, "there is no model in"),
         ("{", "manifest.json cannot be read"),
-        ("[]", "is of a format that this version does not know"),
-        ('{"format": "scenetag-model/2"}', "is of a format that this version does not know"),
-        ('{"format": "scenetag-model/0"}', "is of a format that this version does not know"),
+        ("[]", "has a format that this version does not know"),
+        ('{"format": "scenetag-model/2"}', "has a format that this version does not know"),
+        ('{"format": "scenetag-model/0"}', "has a format that this version does not know"),
     ],
 )
 def test_a_folder_without_a_manifest_that_it_knows_is_no_model(
