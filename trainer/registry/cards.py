@@ -6,6 +6,7 @@ from typing import Any
 
 from trainer.engine.backbones import BACKBONES
 from trainer.models import TrainingRun
+from trainer.runs.comparison import has_effect
 
 
 def run_card(run: TrainingRun, manifest: dict[str, Any]) -> str:
@@ -23,7 +24,8 @@ def run_card(run: TrainingRun, manifest: dict[str, Any]) -> str:
         if run.balanced_accuracy is not None
         else "",
         *(
-            f"- when it suggests for {point['coverage']:.0%} of the photos, {point['precision']:.0%} fit"
+            f"- when it suggests for {100 * point['coverage']:.0f} % of the photos, "
+            f"{100 * point['precision']:.0f} % fit"
             for point in report.get("precision_at_coverage", [])
             if round(point["coverage"], 3) in (0.2, 0.4, 0.6)
         ),
@@ -33,7 +35,7 @@ def run_card(run: TrainingRun, manifest: dict[str, Any]) -> str:
         "what it was measured on; it should stay silent about them, but sometimes it will not.",
         "",
         "## Recipe",
-        *(f"- {key}: {value}" for key, value in sorted(recipe.items())),
+        *(f"- {key}: {value}" for key, value in sorted(recipe.items()) if has_effect(key, recipe)),
         *_licences(recipe),
     ]
     return "\n".join(lines)

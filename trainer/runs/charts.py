@@ -111,5 +111,5 @@ def ticks(low: float, high: float, about: int = 4) -> list[float]:
 
 def format_number(value: float, *, percent: bool = False, exact: bool = False) -> str:
     if percent:
-        return f"{value:.1%}" if exact else f"{value:.0%}"
+        return f"{100 * value:.{1 if exact else 0}f}\u00a0%"
     return f"{value:.4g}" if exact else f"{value:g}"

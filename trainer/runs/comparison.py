@@ -116,18 +116,22 @@ def _row(run: dict[str, Any], measures: dict[str, Any]) -> Row:
 def _settings(run: dict[str, Any]) -> dict[str, str]:
     """The run's settings by name, as text; a dash for a setting without effect in this recipe."""
     recipe = run["recipe"]
-    kind = recipe.get("kind", "frozen")
     rows = {
         "photo set": run["photo_set__name"],
         "release": str(run["release__number"]),
         "code version": run["code_version"] or NOTHING,
     }
     for name, value in recipe.items():
-        idle = name in (FINETUNE_ONLY if kind == "frozen" else FROZEN_ONLY)
-        condition = CONDITIONS.get(name)
-        idle = idle or bool(condition and not condition(recipe))
-        rows[name.replace("_", " ")] = NOTHING if idle else format_setting(value)
+        rows[name.replace("_", " ")] = format_setting(value) if has_effect(name, recipe) else NOTHING
     return rows
+
+
+def has_effect(name: str, recipe: dict[str, Any]) -> bool:
+    """Whether a training by this recipe obeys the setting."""
+    if name in (FINETUNE_ONLY if recipe.get("kind", "frozen") == "frozen" else FROZEN_ONLY):
+        return False
+    condition = CONDITIONS.get(name)
+    return condition is None or bool(condition(recipe))
 
 
 def format_setting(value: object) -> str:

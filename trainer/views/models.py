@@ -67,6 +67,7 @@ def model(request: Request, pk: int) -> HttpResponse:
         "facts": _facts(manifest),
         "card": CARD.render(model.card),
         "times_in_ten": in_ten(manifest),
+        "never_suggests": manifest.get("held_out", {}).get("coverage") == 0,
         "lineage": _lineage(manifest),
         "preset": PRESETS.get(run.preset) if run else None,
         "siblings": run.models.exclude(pk=model.pk).defer("card") if run else (),
@@ -109,7 +110,7 @@ def _rounded(value: object) -> str:
 
 
 def _percent(value: object, of: str = "") -> str:
-    return f"{value:.0%}{of}" if isinstance(value, int | float) else ""
+    return f"{100 * value:.0f}\u00a0%{of}" if isinstance(value, int | float) else ""
 
 
 def _scientific(value: object) -> str:
@@ -122,7 +123,11 @@ def in_ten(manifest: dict[str, Any]) -> str:
     if not isinstance(target, int | float):
         return ""
     tenths = round(target * 10)
-    return f"{tenths} times in 10" if abs(target * 10 - tenths) < 0.05 else f"{target:.0%} of the time"
+    return (
+        f"{tenths} times in 10"
+        if abs(target * 10 - tenths) < 0.05
+        else f"{100 * target:.0f}\u00a0% of the time"
+    )
 
 
 def _replacing(request: Request) -> int | None:

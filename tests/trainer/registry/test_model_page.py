@@ -95,3 +95,28 @@ def test_the_card_names_the_licences_of_pretrained_weights(
         licences
     )
     assert ("## Licences" in card) == bool(licences)
+
+
+def test_card_names_only_settings_that_have_an_effect(run: TrainingRun) -> None:
+    recipe = {"kind": "frozen", "backbone": "efficientnet_lite0", "network": "resnet18", "momentum": 0.9}
+    frozen = run_card(run, {"recipe": recipe | {"optimizer": "adamw"}})
+    assert ("- backbone: " in frozen, "- network: " in frozen, "- momentum: " in frozen) == (
+        True,
+        False,
+        False,
+    )
+    finetuned = run_card(run, {"recipe": recipe | {"kind": "finetune", "optimizer": "sgd"}})
+    assert ("- backbone: " in finetuned, "- momentum: " in finetuned) == (False, True)
+
+
+def test_a_model_that_never_suggests_says_so(client_for: ClientFor, model_for: ModelFor) -> None:
+    manifest = {
+        "labels": ["a"],
+        "thresholds": {"a": 2.0},
+        "target_precision": 0.9,
+        "held_out": {"coverage": 0.0},
+    }
+    model = model_for("Silent", manifest=manifest)
+    page = client_for("viewer").get(model.get_absolute_url()).content.decode()
+    assert "this model suggests nothing" in page
+    assert "9 times in 10" not in page

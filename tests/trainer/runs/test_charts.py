@@ -36,6 +36,6 @@ def test_one_point_and_constant_lines_have_room() -> None:
 def test_percent_axis() -> None:
     chart = line_chart("Accuracy", [("accuracy", [(1, 0.5), (2, 0.75)])], x_title="epoch", percent=True)
     assert chart
-    assert "50%" in [t.label for t in chart.y_ticks]
+    assert "50\u00a0%" in [t.label for t in chart.y_ticks]
     assert [t.label for t in chart.x_ticks] == ["1", "2"]
-    assert chart.lines[0].dots[1][2] == "accuracy 75.0%"
+    assert chart.lines[0].dots[1][2] == "accuracy 75.0\u00a0%"
