@@ -273,3 +273,16 @@ def test_two_imports_of_the_same_new_hashtag_conflict(
     monkeypatch.setattr(hashtags, "plan_counts", somebody_is_faster)
     with pytest.raises(hashtags.CountsMoved):
         hashtags.import_counts(text=text, seen=fingerprint, by=user_for("curator"))
+
+
+@pytest.mark.django_db
+def test_page_says_that_it_shows_only_the_first_problems(
+    client_for: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mapping.views.hashtags.SHOWN", 2)
+    rows = "".join(f"name{n},many,x,2026\n" for n in range(5))
+    file = SimpleUploadedFile("counts.csv", f"hashtag,posts,source,counted_on\n{rows}".encode())
+    client = client_for("curator")
+    page = client.post("/mapping/hashtags/import/", {"file": file}, follow=True).content.decode()
+    assert page.count("is not a number of posts") == 2
+    assert "Showing the first 2 of 5." in page
