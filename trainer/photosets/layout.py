@@ -8,6 +8,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from formats.files import is_left_by_system
 from trainer.engine.opening import PHOTO_SUFFIXES, TooManyPixelsError, TooManyScansError, open_checked
 
 
@@ -40,9 +41,8 @@ def class_of(path: str, classes: Container[str]) -> str | None:
 
 
 def is_photo_name(path: str) -> bool:
-    """Whether the suffix is a photo's. The ._x.jpg files that macOS adds to archives are not photos."""
-    name = PurePosixPath(path)
-    return name.suffix.lower() in PHOTO_SUFFIXES and not name.name.startswith("._")
+    """Whether the suffix is a photo's. Thumbnails and the like that a system left there are not photos."""
+    return PurePosixPath(path).suffix.lower() in PHOTO_SUFFIXES and not is_left_by_system(path)
 
 
 def is_storable(path: str) -> bool:

@@ -9,7 +9,6 @@ So an interrupted intake continues where it stopped, and every refused file has 
 from __future__ import annotations
 
 import errno
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -20,6 +19,7 @@ from uuid import UUID
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
 
+from formats.files import is_left_by_system
 from jobs import queue as jobs
 from jobs.lease import Busy, JobError, Lease
 from jobs.models import Job
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from django.core.files.uploadedfile import UploadedFile
 
 INTAKE = "validation.intake"
-JUNK = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|Thumbs\.db$|desktop\.ini$|\._)")
 GIVEN_UP = "given up: the upload has been deleted"
 MISSING = "named in the table, but not among the files"
 MOST_DEATHS = 2  # crashes at one file, after a first crash that may have been at any file
@@ -112,7 +111,7 @@ def start(
 
 def is_junk(name: str) -> bool:
     """Whether it is a file that operating systems put beside photos; an intake has no row for it."""
-    return bool(JUNK.search(name))
+    return is_left_by_system(name.replace("\\", "/"))
 
 
 def _save_once(intake: Intake) -> None:

@@ -6,6 +6,7 @@ import csv
 from collections import Counter
 from pathlib import Path
 
+from formats.files import is_left_by_system
 from formats.names import lower_name, scene_key
 from formats.table import Columns, Unreadable, read_table
 from trainer.engine.errors import PhotosError
@@ -31,14 +32,17 @@ def write_manifest(folder: Path, labels: Path | None, file: Path) -> int:
     label_of = None if labels is None else read_labels(labels)
     rows, unlabelled = [], Counter[str]()
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in PHOTO_SUFFIXES or path.name.startswith("._") or path.parent == folder:
+        inside = path.relative_to(folder).as_posix()
+        if path.suffix.lower() not in PHOTO_SUFFIXES or is_left_by_system(inside):
+            continue
+        if path.parent == folder or not path.is_file():
             continue
         name = path.parent.relative_to(folder).as_posix()
         label = path.parent.name if label_of is None else label_of.get(scene_key(name))
         if label is None:
             unlabelled[name] += 1
         else:
-            rows.append([path.relative_to(folder).as_posix(), str(path.resolve()), label, name])
+            rows.append([inside, str(path.resolve()), label, name])
     if unlabelled:
         emit("left_out", photos=unlabelled.total(), classes=sorted(unlabelled))
     if not rows:
