@@ -85,14 +85,14 @@ class RulesForm(_CampaignModelForm):
             "closes_at": "Closes",
         }
         help_texts = {
-            "votes_per_photo": "How many people answer about each photo. Rather add photos than votes.",
+            "votes_per_photo": "How many people answer about each photo. "
+            "More photos tell you more than more votes do.",
             "extra_votes": "Requested one at a time on a tie or a margin of one, up to this number.",
             "hashtags": "If none is chosen, people are asked about all.",
             "only_unseen": "Nobody is asked about a photo that they saw in another campaign. When unticked, "
             "they may be asked about another hashtag of it, which suits a small crowd.",
             "rivals": "Scored on the votes already given. Nobody is asked about their suggestions.",
             "language": "Blank: the voter's own.",
-            "closes_at": "In UTC. Blank: open until somebody closes it.",
         }
         widgets = {
             "hashtags": forms.CheckboxSelectMultiple,
@@ -111,6 +111,8 @@ class RulesForm(_CampaignModelForm):
             number.widget.attrs.update(min=least, max=most)
             number.validators += [MinValueValidator(least), MaxValueValidator(most)]
         self.fields["extra_votes"].required = False
+        zone = settings.TIME_ZONE
+        self.fields["closes_at"].help_text = f"In the time zone {zone}. Blank: open until somebody closes it."
         languages = [("", "The voter's own"), *settings.LANGUAGES]
         self.fields["language"] = forms.ChoiceField(choices=languages, required=False)
         self.fields["audience"] = forms.ChoiceField(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
+from pytest_django import Settings
 
 from jobs.lease import claim
 from jobs.models import Job
@@ -15,6 +16,7 @@ from tests.validation.conftest import MakeCampaign, taken_in
 from trainer.models import TrainedModel
 from validation.campaigns import acts, rules
 from validation.campaigns.predicting import predict_again
+from validation.forms.campaign import RulesForm
 from validation.models import Campaign, Prediction, Question
 
 RunJobs = Callable[[], list[Job]]
@@ -101,3 +103,11 @@ def test_rivals_are_predicted_too(make_campaign: MakeCampaign, admin: User, run_
     predict_again(campaign=campaign, by=admin)
     (job,) = run_jobs()
     assert (job.state, "Not exported" in job.error) == (Job.State.FAILED, True)
+
+
+def test_form_names_the_time_zone_in_which_a_campaign_closes(campaign: Campaign, settings: Settings) -> None:
+    settings.TIME_ZONE = "Asia/Tokyo"
+    form = RulesForm({"closes_at": "2030-01-01T12:00"}, instance=campaign)
+    assert "time zone Asia/Tokyo" in str(form.fields["closes_at"].help_text)
+    form.full_clean()
+    assert form.cleaned_data["closes_at"].isoformat() == "2030-01-01T12:00:00+09:00"
