@@ -155,15 +155,15 @@ class Lease:
 
         `counts`: this was a failed attempt.
         """
-        uncounted = {} if counts else {"attempts": F("attempts") - 1}
-        queued = self._held().filter(state=State.RUNNING)
-        if not queued.update(
+        refund = {} if counts else {"attempts": F("attempts") - 1}
+        row = self._held().filter(state=State.RUNNING)
+        if not row.update(
             state=State.QUEUED,
             lease_until=None,
             sent_at=None,
             seconds_left=None,
             message=message[:200],
-            **uncounted,
+            **refund,
         ):
             self.finish(State.CANCELLED)
 

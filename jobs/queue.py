@@ -115,8 +115,8 @@ def _requeue(job: Job) -> bool:
 def resend_forgotten() -> int:
     """Send queued jobs again that were never delivered, or were lost with the queue."""
     late = timezone.now() - RESEND_AFTER
-    forgotten = Job.objects.filter(state=State.QUEUED).exclude(sent_at__gte=late)
-    jobs = [job for job in forgotten if job.sent_at or job.created_at < late or job.attempts or job.token]
+    candidates = Job.objects.filter(state=State.QUEUED).exclude(sent_at__gte=late)
+    jobs = [job for job in candidates if job.sent_at or job.created_at < late or job.attempts or job.token]
     for job in jobs:
         send(job=job)
     return len(jobs)

@@ -24,33 +24,33 @@ class Doubt:
 
 
 class Doubts(Protocol):
-    def doubted(self) -> dict[str, Doubt]:
+    def find_doubts(self) -> dict[str, Doubt]:
         """Scene key → doubt, for the rows that people doubt more than they doubt the network."""
 
 
 class Nobody:
     """The default: no app asks people."""
 
-    def doubted(self) -> dict[str, Doubt]:
+    def find_doubts(self) -> dict[str, Doubt]:
         return {}
 
 
-_registered: Doubts = Nobody()
+_source: Doubts = Nobody()
 
 
 def register(source: Doubts) -> None:
-    global _registered
-    _registered = source
+    global _source
+    _source = source
 
 
 def of(entry: MappingEntry) -> Doubt | None:
     """The doubt about this row, or None if the row was changed since."""
-    doubt = _registered.doubted().get(entry.scene_class.key)
+    doubt = _source.find_doubts().get(entry.scene_class.key)
     return doubt if doubt and doubt.last_at > entry.changed_at else None
 
 
-def only_doubted(entries: QuerySet[MappingEntry]) -> QuerySet[MappingEntry]:
+def filter_doubted(entries: QuerySet[MappingEntry]) -> QuerySet[MappingEntry]:
     condition = Q(pk__in=[])
-    for key, doubt in _registered.doubted().items():
+    for key, doubt in _source.find_doubts().items():
         condition |= Q(scene_class__key=key, changed_at__lt=doubt.last_at)
     return entries.filter(condition)

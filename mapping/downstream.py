@@ -54,7 +54,7 @@ class Downstream(Protocol):
         """
 
     def stale_runs(self, before: Release, after: Mapping[str, str | None]) -> list[StaleRun]:
-        """The runs that become stale when classes get the labels in after (None: left out), newest first.
+        """The runs that become stale if classes get the labels in `after` (None: no label), newest first.
 
         Considers runs on the release before and on older ones. A run is stale if its photo set has photos of
         a class with a different label now. Skips failed and cancelled runs. Constant number of queries.
@@ -76,13 +76,13 @@ class Nothing:
         return []
 
 
-_registered: Downstream = Nothing()
+_source: Downstream = Nothing()
 
 
 def register(source: Downstream) -> None:
-    global _registered
-    _registered = source
+    global _source
+    _source = source
 
 
 def get() -> Downstream:
-    return _registered
+    return _source

@@ -69,7 +69,7 @@ class EntryFilter(django_filters.FilterSet):
         if status == TODO:
             return entries.exclude(status=MappingEntry.Status.CONFIRMED)
         if status == DOUBTED:
-            return entries if self.blind else doubts.only_doubted(entries)
+            return entries if self.blind else doubts.filter_doubted(entries)
         return entries.filter(status=status)
 
     def by_hashtag(self, entries: QuerySet[MappingEntry], _: str, name: str) -> QuerySet[MappingEntry]:

@@ -33,13 +33,13 @@ class Groups:
     """All groups, largest first and the unsure last, and the most probable members of the chosen group."""
 
     groups: list[Group]
-    chosen: str
+    selection: str
     members: list[Member]
 
     @property
     def left(self) -> int:
         """Members of the chosen group that do not fit on the page."""
-        return sum(group.count for group in self.groups if group.label == self.chosen) - len(self.members)
+        return sum(group.count for group in self.groups if group.label == self.selection) - len(self.members)
 
 
 def find_groups(
@@ -61,10 +61,10 @@ def find_groups(
     groups = [Group(name, count) for name, count in counts.most_common() if name != UNSURE]
     if UNSURE in counts:
         groups.append(Group(UNSURE, counts[UNSURE]))
-    chosen = label if label in counts else (groups[0].label if groups else "")
-    members = sorted((pk for pk in todo if group_of[pk] == chosen), key=lambda pk: -answers[pk][1])[:size]
+    selection = label if label in counts else (groups[0].label if groups else "")
+    members = sorted((pk for pk in todo if group_of[pk] == selection), key=lambda pk: -answers[pk][1])[:size]
     entries = {row.scene_class_id: row for row in queue.entries_of(opinion).filter(scene_class__in=members)}
-    return Groups(groups, chosen, [Member(entries[pk], answers[pk][1]) for pk in members if pk in entries])
+    return Groups(groups, selection, [Member(entries[pk], answers[pk][1]) for pk in members if pk in entries])
 
 
 def group_label(label: str, probability: float) -> str:

@@ -180,7 +180,7 @@ class CountsPlan:
     changed: list[CountRow] = field(default_factory=list)
     same: int = 0
     problems: list[Problem] = field(default_factory=list)
-    notes: list[Problem] = field(default_factory=list)  # what was passed over or written otherwise
+    notes: list[Problem] = field(default_factory=list)  # what was skipped, or saved differently from the file
 
     @property
     def writes(self) -> list[CountRow]:

@@ -63,7 +63,7 @@ def impact_of_publishing(newest: Release | None) -> Impact:
 
 def _impact(release: Release | None, before: State, after: State) -> Impact:
     moves = compare(before, after)
-    relabelled = {move.scene_key: move.after for move in moves if move.relabelled}
+    new_labels = {move.scene_key: move.after for move in moves if move.relabelled}
     counts = Counter(move.kind for move in moves)
     source = downstream.get()
     photos = source.photo_counts()
@@ -73,7 +73,7 @@ def _impact(release: Release | None, before: State, after: State) -> Impact:
         steps=_steps(moves, photos),
         kinds=[(kind, n) for kind in KINDS if (n := counts[kind])],
         photos=photos,
-        stale=source.stale_runs(release, relabelled) if release and relabelled else [],
+        stale=source.stale_runs(release, new_labels) if release and new_labels else [],
         emptied=sorted(weight_before.keys() - weight_after.keys()),
         first=sorted(weight_after.keys() - weight_before.keys()),
     )

@@ -55,7 +55,7 @@ class SceneClass(models.Model):
 
 
 class Opinion(models.Model):
-    """A separate mapping beside *the* mapping: a curator's, made without seeing others', or a file's."""
+    """A second mapping beside the main one: made by a curator who saw no other answers, or from a file."""
 
     name = models.CharField(max_length=100, unique=True)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
@@ -110,8 +110,8 @@ class MappingEntry(models.Model):
     """The present decision about one scene class. Labels are frozen in a Release only."""
 
     class Status(models.TextChoices):
-        UNDECIDED = "undecided"  # nobody and nothing has said anything yet
-        IMPORTED = "imported"  # from a file, no curator has looked
+        UNDECIDED = "undecided"  # no answer yet, neither from a person nor from a file
+        IMPORTED = "imported"  # from a file; no curator has checked it
         CONFIRMED = "confirmed"  # a curator decided
 
     scene_class = models.ForeignKey(SceneClass, models.CASCADE, related_name="entries")

@@ -57,7 +57,7 @@ class Page:
 
     rows: list[MappingEntry]
     next: str  # the next page begins behind this key; blank on the last page
-    previous: str  # the previous page ends in front of this key; blank on the first page
+    previous: str  # the previous page ends before this key; blank on the first page
 
 
 def page(rows: QuerySet[MappingEntry], *, size: int, behind: str = "", in_front: str = "") -> Page:

@@ -1,14 +1,14 @@
-"""Krippendorff's α and Wilson's interval, for those who map and for those who vote: no database, no Django.
+"""Krippendorff's α and Wilson's interval, for curators and for voters. No database, no Django.
 
-α asks how much of an agreement chance alone would give: 1 is full agreement, 0 what values drawn at random
-from the same pot would reach. Nominal metric, missing answers allowed (K. Krippendorff, Computing
+α corrects agreement for chance: 1 is full agreement, 0 is what the same answers would reach if they were
+shuffled at random. Nominal metric, missing answers allowed (K. Krippendorff, Computing
 Krippendorff's Alpha-Reliability, 2011, C):
 
     α = 1 − (n − 1) · (n − Σ o_cc) / (n² − Σ n_c²)
 
-n answers about units with at least two, n_c of them with value c, and o_cc = Σ over units of
-n_uc (n_uc − 1) / (m_u − 1), n_uc of a unit's m_u answers being c. It is our own, because the package
-`krippendorff` is under the GPL.
+n is the number of answers about units with at least two answers; n_c of these have value c. o_cc is the sum
+over units of n_uc (n_uc − 1) / (m_u − 1), where n_uc of a unit's m_u answers are c. Our own, because the
+package `krippendorff` is under the GPL.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Unit = tuple[Mapping[str, int], int]
 
 
 def krippendorff_alpha(units: Iterable[Unit]) -> float | None:
-    """None where no unit has two answers, or only one value occurs: then agreement cannot be told from
+    """None if no unit has two answers, or if only one value occurs: agreement then cannot be told from
     chance.
     """
     observed, expected = disagreement(units)
@@ -33,7 +33,7 @@ def krippendorff_alpha(units: Iterable[Unit]) -> float | None:
 
 
 def disagreement(units: Iterable[Unit]) -> tuple[float, float]:
-    """Observed, and expected by chance, as shares; (0, 0) where no unit has two answers."""
+    """Observed disagreement and that expected by chance, as shares; (0, 0) if no unit has two answers."""
     same, answers = 0.0, Counter[str]()
     for counts, units_alike in units:
         total = sum(counts.values())

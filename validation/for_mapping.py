@@ -19,7 +19,7 @@ MOST = 200  # rows
 class Voters:
     """Counts the reasons of disagreements by the scene class that the campaign's model saw in the photo."""
 
-    def doubted(self) -> dict[str, Doubt]:
+    def find_doubts(self) -> dict[str, Doubt]:
         votes = Vote.objects.counting().filter(
             ~Q(reason=""),
             photo__predictions__model_id=F("campaign__model_id"),

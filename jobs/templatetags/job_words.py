@@ -1,4 +1,4 @@
-"""How a job's state and times are said on pages."""
+"""A job's state and times in words, for pages."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ class PlanSerializer(serializers.Serializer[Any]):
     items = ItemSerializer(many=True, help_text=f"New and changed classes, at most {SHOWN}.")
     problems = ProblemSerializer(many=True, help_text=f"Any problem prevents the import; at most {SHOWN}.")
     notes = ProblemSerializer(
-        many=True, help_text=f"What is passed over or written otherwise than in the file; at most {SHOWN}."
+        many=True, help_text=f"What is skipped, or saved differently from the file; at most {SHOWN}."
     )
     ignored = serializers.ListField(child=serializers.CharField(), help_text="Columns that we do not read.")
     fingerprint = serializers.CharField(help_text="Identifies this plan; send it back as `seen`.")

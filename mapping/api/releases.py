@@ -82,7 +82,7 @@ class StepSerializer(serializers.Serializer[Any]):
 class StaleRunSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
     url = serializers.CharField()
-    release = serializers.IntegerField(help_text="The release that it learned.")
+    release = serializers.IntegerField(help_text="The release that it was trained on.")
     photos = serializers.IntegerField(help_text="Photos of its photo set that have another label now.")
     model = serializers.CharField(help_text="Its exported model, or empty.")
     model_url = serializers.CharField()

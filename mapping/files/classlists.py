@@ -59,7 +59,7 @@ class ClassList:
     rows: list[Row]
     problems: list[Problem] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)  # columns that we do not read
-    notes: list[Problem] = field(default_factory=list)  # what was passed over or written otherwise
+    notes: list[Problem] = field(default_factory=list)  # what was skipped, or saved differently from the file
 
 
 def decode(content: bytes) -> str:
@@ -89,7 +89,7 @@ def detect(text: str) -> str:
 def read_lines(text: str) -> ClassList:
     """Read one class per line, like SUN's ClassName.txt. The path of a photo stands for its folder.
 
-    Raises Unreadable for a table. A folder that all lines share is taken off, as for photos of a photo set.
+    Raises Unreadable for a table. A folder that all lines share is removed, as for photos of a photo set.
     """
     if looks_like_table(text):
         line = next(at for at, words in enumerate(text.splitlines(), start=1) if words.strip())
@@ -97,7 +97,7 @@ def read_lines(text: str) -> ClassList:
     entries, notes = _entries(text)
     root = _shared_folder(entries)
     if root:
-        notes.append(Problem(0, "key", f"all lines begin with “{root[:60]}/”, which was taken off"))
+        notes.append(Problem(0, "key", f"all lines begin with “{root[:60]}/”, which was removed"))
         entries = [replace(entry, key=entry.key[len(root) + 1 :]) for entry in entries]
     indexes = _indexes(entries)
     rows: dict[str, Row] = {}
@@ -137,23 +137,23 @@ def _entries(text: str) -> tuple[list[_Entry], list[Problem]]:
             continue  # a comment, a blank line or the folder itself
         folder, _, name = path.rpartition("/")
         photo = is_photo(name)
-        named = folder if photo else path
-        key = scene_key(named)
+        class_path = folder if photo else path
+        key = scene_key(class_path)
         if is_left_by_system(path) or (is_file(name) and not photo) or not key:
             others.append(number)
             continue
-        if key not in keys and (change := describe_change(named)):
+        if key not in keys and (change := describe_change(class_path)):
             notes.append(Problem(number, "key", change))
         keys.add(key)
         entries.append(_Entry(number, key, photo))
     if others:
         count = f"{len(others)} line{'' if len(others) == 1 else 's'}"
-        notes.append(Problem(others[0], "key", f"{count}: neither folder nor photo of one, passed over"))
+        notes.append(Problem(others[0], "key", f"{count}: neither a folder nor a photo in one, skipped"))
     return entries, notes
 
 
 def _indexes(entries: list[_Entry]) -> set[str]:
-    """Folders that only hold folders: those of one letter, and in a list of photos those without any."""
+    """Folders that only hold folders: those of one letter, and in a list of photos those without photos."""
     with_photos = {entry.key for entry in entries if entry.is_photo}
     split_keys = [entry.key.split("/") for entry in entries]
     parents = {"/".join(parts[:end]) for parts in split_keys for end in range(1, len(parts))}
@@ -164,16 +164,16 @@ def _shared_folder(entries: list[_Entry]) -> str:
     """The folder in front of all classes, such as “photos”, if it can be told from a class; else empty."""
     paths = [entry.key.split("/") for entry in entries]
     photos = {entry.key for entry in entries if entry.is_photo}
-    shared: list[str] = []
+    prefix: list[str] = []
     root = ""
     while len(paths) > 1 and len({path[0] for path in paths}) == 1:
         first = paths[0][0]
         paths = [path[1:] for path in paths if len(path) > 1]
-        shared.append(first)
-        if len(first) == 1 or not paths or "/".join(shared) in photos:
+        prefix.append(first)
+        if len(first) == 1 or not paths or "/".join(prefix) in photos:
             break  # an index such as a/, or a class
         if photos or all(len(path[0]) == 1 for path in paths):
-            root = "/".join(shared)
+            root = "/".join(prefix)
     return root
 
 
@@ -241,7 +241,7 @@ def normalize_values(values: dict[str, str]) -> dict[str, str]:
 
 
 def notes_on_names(line: int, values: dict[str, str]) -> list[Problem]:
-    """What normalizing changes in a row that nobody would see otherwise."""
+    """Changes by normalizing a row that would otherwise go unnoticed."""
     changes = ((name, describe_change(value)) for name, value in values.items() if name != "note")
     return [Problem(line, name, change) for name, change in changes if change]
 

@@ -1,7 +1,6 @@
 """The mapping as a file and back: CSV with the thesis's columns, JSON, SSSOM TSV.
 
-What they look like: docs/formats.md. What is read again says the same: importing an export of the mapping as
-it is leaves nothing to do.
+The formats are in docs/formats.md. Importing an unchanged export changes nothing.
 SSSOM: https://mapping-commons.github.io/sssom/
 """
 
@@ -40,7 +39,7 @@ ADDRESS = "https://scenetag.example/mapping"  # of a mapping that no site serves
 
 @dataclass(frozen=True)
 class ExportRow:
-    """One class as a file keeps it. values: our fields → text; label "" while undecided."""
+    """One class as a file contains it. values: our fields → text; label "" while undecided."""
 
     key: str
     values: dict[str, str]
@@ -71,7 +70,7 @@ def _of_today() -> list[ExportRow]:
 
 
 def _of_release(release: Release) -> list[ExportRow]:
-    """A release keeps labels and senses; what a class is called is said by the class, while there is one."""
+    """A release keeps labels and senses. The name comes from the class, if it still exists."""
     classes = {row.key: row for row in SceneClass.objects.all()}
     author = release.published_by.get_username() if release.published_by else ""
     return [
@@ -129,9 +128,9 @@ def read_json(text: str) -> ClassList:
         if not isinstance(item, dict) or not all(isinstance(value, str) for value in item.values()):
             problems.append(Problem(number, "", "a class must be an object whose values are texts"))
             continue
-        kept = {name: value for name, value in item.items() if name in fields | {"key"}}
-        values = normalize_values(kept)
-        notes += notes_on_names(number, kept)
+        cells = {name: value for name, value in item.items() if name in fields | {"key"}}
+        values = normalize_values(cells)
+        notes += notes_on_names(number, cells)
         rows.append(Row(number, scene_key(values.pop("key", "")), values))
     return ClassList(rows, problems, [], notes)
 

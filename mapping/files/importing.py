@@ -136,7 +136,7 @@ def _plan(class_list: ClassList, snapshot: Snapshot) -> Plan:
     file_rows = _without_root(class_list.rows, snapshot)
     if file_rows != class_list.rows:
         root = class_list.rows[0].key.partition("/")[0]
-        notes.append(Problem(0, "key", f"all classes begin with “{root}/”, which was taken off"))
+        notes.append(Problem(0, "key", f"all classes begin with “{root}/”, which was removed"))
     first: dict[str, int] = {}
     items = []
     for file_row in file_rows:
@@ -153,7 +153,7 @@ def _plan(class_list: ClassList, snapshot: Snapshot) -> Plan:
 
 
 def _without_root(rows: list[Row], snapshot: Snapshot) -> list[Row]:
-    """The rows without the folder that all have in front, if our classes are known only without it."""
+    """The rows without the folder that all keys begin with, if our classes are known only without it."""
     parts = [row.key.partition("/") for row in rows]
     shorter = [replace(row, key=rest) for row, (_, _, rest) in zip(rows, parts, strict=True)]
     has_one_root = len({root for root, _, _ in parts}) == 1 and all(row.key for row in shorter)
@@ -271,8 +271,8 @@ def _entry_changes(row: Row, entry: MappingEntry) -> tuple[dict[str, Any], bool]
         return changes, False
     if not label:  # the file says nothing about hashtags
         return changes, False
-    confirmed = row.values.get("status") == Status.CONFIRMED
-    status = _status(row) if changes or confirmed else entry.status
+    is_confirmed = row.values.get("status") == Status.CONFIRMED
+    status = _status(row) if changes or is_confirmed else entry.status
     if status != entry.status:
         changes["status"] = status
     return changes, False

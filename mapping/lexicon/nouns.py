@@ -62,9 +62,9 @@ class Lists:
 
 
 def pack_texts(texts: Iterable[str]) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    encoded = [text.encode() for text in texts]
-    block = np.frombuffer(b"".join(encoded), np.uint8)
-    return block, np.cumsum([len(text) for text in encoded], dtype=np.int32)
+    byte_strings = [text.encode() for text in texts]
+    block = np.frombuffer(b"".join(byte_strings), np.uint8)
+    return block, np.cumsum([len(text) for text in byte_strings], dtype=np.int32)
 
 
 def pack_lists(lists: Iterable[Sequence[int]]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

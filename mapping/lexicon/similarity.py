@@ -164,10 +164,10 @@ def distances(table: Ancestors) -> NDArray[np.int8]:
 
 def shared_content(table: Ancestors, content: Floats) -> Floats:
     """m × m: information content of the most informative common ancestor."""
-    shared = np.zeros(table.up.shape)
+    pairs = np.zeros(table.up.shape)
     for a in np.argsort(content, kind="stable"):
-        shared[np.ix_(table.under[a], table.under[a])] = content[a]
-    return shared
+        pairs[np.ix_(table.under[a], table.under[a])] = content[a]
+    return pairs
 
 
 def _wup(table: Ancestors, apart: NDArray[np.int8]) -> Floats:
@@ -195,19 +195,19 @@ def similarities(nouns: Nouns, keys: Sequence[str], content: Floats, depth: int)
     table = ancestors(nouns, keys)
     apart = distances(table)
     own = content[table.ids]
-    shared = shared_content(table, own)
+    common = shared_content(table, own)
     steps = apart + 1.0
     both = own[:, None] + own[None, :]
     with np.errstate(divide="ignore", invalid="ignore"):
-        lin = np.where(both > 0, 2 * shared / both, 1.0)
-        jcn = np.where(both - 2 * shared == 0, SAME, 1 / (both - 2 * shared))
+        lin = np.where(both > 0, 2 * common / both, 1.0)
+        jcn = np.where(both - 2 * common == 0, SAME, 1 / (both - 2 * common))
     jcn[(own == 0)[:, None] | (own == 0)[None, :]] = 0.0
     np.fill_diagonal(jcn, SAME)
     matrices = {
         "path": 1 / steps,
         "wup": _wup(table, apart),
         "lch": -np.log(steps / (2.0 * depth)),
-        "res": shared,
+        "res": common,
         "lin": lin,
         "jcn": jcn,
     }

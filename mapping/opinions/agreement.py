@@ -1,10 +1,11 @@
-"""Do those who map agree? Pure statistics: no database, no Django.
+"""How well curators agree. Pure statistics: no database, no Django.
 
-Everything is computed from patterns: how many classes were answered so, one label per opinion, None where it
-has no answer. Two opinions with 21 labels have at most 483 patterns however many classes there are.
+Everything is computed from patterns and their counts. A pattern has one label per opinion, or None for no
+answer; its count is the number of classes with exactly these answers. Two opinions with 21 labels have at
+most 483 patterns, however many classes there are.
 
-Percent agreement counts the classes that both answered; Krippendorff's α (statistics.py) also asks how much
-of it chance alone would give.
+Percent agreement counts the classes that both answered. Krippendorff's α (statistics.py) also corrects for
+agreement by chance.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ Patterns = Mapping[Pattern, int]
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of two or more opinions. Shares between 0 and 1; None where nothing can be said.
+    """The agreement of two or more opinions. Shares are between 0 and 1, or None without data.
 
-    classes: answered by at least two. same: those where all who answered say the same. alpha is None too when
-    only one label occurs: then nothing tells agreement from chance. low, high: its 95 % interval.
+    classes: answered by at least two opinions. same: those for which all answers are the same. alpha is also
+    None if only one label occurs: agreement then cannot be told from chance. low, high: its 95 % interval.
     """
 
     classes: int
@@ -43,8 +44,8 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class Mistaken:
-    """One opinion says one label where the other says another. classes: in how many."""
+class Confusion:
+    """A label of the first opinion, and a different one of the second. classes: how many have this pair."""
 
     first: str
     second: str
@@ -52,20 +53,20 @@ class Mistaken:
 
 
 def project(patterns: Patterns, chosen: Sequence[int]) -> Counter[Pattern]:
-    """The patterns of some of the opinions, by their places."""
-    found: Counter[Pattern] = Counter()
+    """The patterns reduced to the opinions at these positions."""
+    counts: Counter[Pattern] = Counter()
     for pattern, classes in patterns.items():
-        found[tuple(pattern[place] for place in chosen)] += classes
-    return found
+        counts[tuple(pattern[place] for place in chosen)] += classes
+    return counts
 
 
 def agreement(patterns: Patterns) -> Agreement:
     """Percent agreement, and α with an interval.
 
-    The interval is Wilson's of the observed disagreement, one class being one observation, over the
-    disagreement expected by chance, which so many answers give nearly exactly. Simulated for two opinions,
-    31 to 397 classes and α from .49 to .96, it covers the truth 93 to 97 % of the time, a bootstrap by class
-    58 to 94 % (`python -m benchmarks.agreement`); for four opinions it is wider than it need be.
+    The interval is Wilson's for the observed disagreement, with each class as one observation, divided by the
+    disagreement expected by chance, which is nearly exact with so many answers. In simulations of two
+    opinions (31 to 397 classes, α from .49 to .96) it covers the truth 93 to 97 % of the time, a bootstrap by
+    class 58 to 94 % (`python -m benchmarks.agreement`). For four opinions it is wider than necessary.
     """
     both = {pattern: classes for pattern, classes in patterns.items() if _counts(pattern).total() > 1}
     classes = sum(both.values())
@@ -77,14 +78,14 @@ def agreement(patterns: Patterns) -> Agreement:
     return Agreement(classes, same, 1 - observed / expected, 1 - high / expected, 1 - low / expected)
 
 
-def mistaken(patterns: Patterns) -> list[Mistaken]:
-    """Which label of the first of two opinions is which other label of the second; most classes first."""
-    found = [
-        Mistaken(first, second, classes)
+def find_confusions(patterns: Patterns) -> list[Confusion]:
+    """The pairs of different labels that two opinions give to the same class; most classes first."""
+    confusions = [
+        Confusion(first, second, classes)
         for (first, second), classes in patterns.items()
         if first is not None and second is not None and first != second
     ]
-    return sorted(found, key=lambda row: (-row.classes, row.first, row.second))
+    return sorted(confusions, key=lambda row: (-row.classes, row.first, row.second))
 
 
 def _counts(pattern: Pattern) -> Counter[str]:

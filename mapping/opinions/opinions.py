@@ -39,22 +39,22 @@ class Standing:
     """The progress of an opinion: its answered classes, its entries, and the number of all classes."""
 
     opinion: Opinion
-    answered: int
+    answers: int
     entries: int
     classes: int
 
     @property
     def left(self) -> int:
-        return max(0, self.classes - self.answered)
+        return max(0, self.classes - self.answers)
 
     @property
-    def finished(self) -> bool:
-        return self.answered >= self.classes
+    def is_finished(self) -> bool:
+        return self.answers >= self.classes
 
     @property
     def in_work(self) -> bool:
         """Whether a person is still working on it. An opinion from a file is complete as it is."""
-        return self.opinion.owner_id is not None and not self.finished
+        return self.opinion.owner_id is not None and not self.is_finished
 
     def is_blind(self, user: User) -> bool:
         """Whether this user must not see the answers of others beside this opinion."""

@@ -1,6 +1,6 @@
 """How often confirmed classes with a shared trait have the same answer: naive Bayes, leaving one row out.
 
-Our own, because scikit-learn's cannot leave out the row that is asked about.
+Our own, because scikit-learn's cannot leave out the row that is being scored.
 """
 
 from __future__ import annotations
@@ -64,13 +64,13 @@ class Counts:
     def __init__(self, traits: Traits, labels: Ints, answers: int) -> None:
         """labels (classes,): number of the confirmed answer, or -1."""
         self._traits, self._answers = traits, answers
-        confirmed = np.flatnonzero(labels >= 0)
-        at, trait = traits.pairs_of(confirmed)
-        pairs, self._seen = np.unique(trait * self._answers + labels[confirmed][at], return_counts=True)
+        confirmed_rows = np.flatnonzero(labels >= 0)
+        at, trait = traits.pairs_of(confirmed_rows)
+        pairs, self._seen = np.unique(trait * self._answers + labels[confirmed_rows][at], return_counts=True)
         self._trait, self._answer = pairs // self._answers, pairs % self._answers
         self._total = np.bincount(trait, minlength=len(traits))
-        answer_counts = np.bincount(labels[confirmed], minlength=self._answers)
-        self._usual = (answer_counts + 0.5) / (len(confirmed) + 0.5 * self._answers)
+        answer_counts = np.bincount(labels[confirmed_rows], minlength=self._answers)
+        self._usual = (answer_counts + 0.5) / (len(confirmed_rows) + 0.5 * self._answers)
         self._labels = labels
 
     def scores(self, rows: Ints) -> tuple[Array, Array]:
@@ -93,9 +93,9 @@ class Counts:
         odds = np.repeat(weight, pair_counts) * np.log1p(occurrences / (SMOOTH * usual))
         weights = np.bincount(at, weight, minlength=len(rows))
         whole = np.bincount(cell, odds, minlength=size).reshape(len(rows), -1)
-        summed = whole / np.maximum(weights, 1e-9)[:, None]
+        score = whole / np.maximum(weights, 1e-9)[:, None]
         share = np.zeros(size)
         smoothed = (occurrences + SMOOTH * usual) / (np.repeat(total, pair_counts) + SMOOTH)
         # 0 without occurrences, or a row would reveal its own answer.
         np.maximum.at(share, cell, np.where(occurrences > 0, smoothed, 0.0))
-        return summed, share.reshape(len(rows), -1)
+        return score, share.reshape(len(rows), -1)

@@ -118,9 +118,9 @@ def _described(profile: Profile, nouns: Nouns) -> Features:
 def _chars(profile: Profile, nouns: Nouns) -> Features:
     ngrams: Counter[str] = Counter()
     for word in words(profile.name):
-        padded = f"<{word}>"
+        token = f"<{word}>"
         for size in (3, 4, 5):
-            ngrams.update(padded[at : at + size] for at in range(len(padded) - size + 1))
+            ngrams.update(token[at : at + size] for at in range(len(token) - size + 1))
     return dict.fromkeys(ngrams, 1.0)
 
 

@@ -104,15 +104,15 @@ class Learner:
         self._place = {row.scene_class_id: at for at, row in enumerate(rows)}
         has_confirmed = Q(entries__opinion=self.opinion_id, entries__status=MappingEntry.Status.CONFIRMED)
         tags = hashtags.offered_hashtags().distinct() | Hashtag.objects.filter(has_confirmed).distinct()
-        offered = [HashtagFacts(tag.name, float(tag.posts)) for tag in tags]
-        self._names = {OTHER, *(tag.name for tag in offered)}
-        self._suggester = Suggester(self._facts, offered, wordnet.nouns(), embedder())
+        choices = [HashtagFacts(tag.name, float(tag.posts)) for tag in tags]
+        self._names = {OTHER, *(tag.name for tag in choices)}
+        self._suggester = Suggester(self._facts, choices, wordnet.nouns(), embedder())
         self._confirmed = self._labels(rows)
         self._suggester.learn(self._confirmed)
 
     def _labels(self, rows: list[MappingEntry]) -> dict[int, str]:
-        confirmed = (row for row in rows if row.status == MappingEntry.Status.CONFIRMED)
-        return {self._place[row.scene_class_id]: row.label or OTHER for row in confirmed}
+        confirmed_rows = (row for row in rows if row.status == MappingEntry.Status.CONFIRMED)
+        return {self._place[row.scene_class_id]: row.label or OTHER for row in confirmed_rows}
 
     def _learn_changes(self) -> None:
         history = MappingEntry.history.filter(opinion=self.opinion_id, history_id__gt=self.stamp.entries)

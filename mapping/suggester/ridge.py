@@ -51,7 +51,7 @@ class Ridge:
         """truth: row of the space → number of its answer. previous: the regression to update, if any."""
         self._space, self._view, self._answers, self._strength = space, view, answers, strength
         self._version = space.version
-        self._inverse, rows = self._fresh(list(truth)) if previous is None else self._updated(previous, truth)
+        self._inverse, rows = self._fresh(list(truth)) if previous is None else self._update(previous, truth)
         self._training_rows = np.array(rows, np.int64)
         self._truth = np.array([truth[row] for row in rows], np.int64)
         self._place = {row: at for at, row in enumerate(rows)}
@@ -71,25 +71,25 @@ class Ridge:
             square = (sketch.T @ sketch).astype(float)
         return np.linalg.inv(square + self._strength * np.eye(len(square))).astype(float), rows
 
-    def _updated(self, previous: Ridge, truth: Mapping[int, int]) -> tuple[Array, list[int]]:
+    def _update(self, previous: Ridge, truth: Mapping[int, int]) -> tuple[Array, list[int]]:
         """Update the previous inverse for the few rows that were added or removed."""
-        removed = [row for row in previous._place if row not in truth]
-        added = [row for row in truth if row not in previous._place]
-        if len(removed) + len(added) > FEW or previous._version != self._version:
+        removals = [row for row in previous._place if row not in truth]
+        additions = [row for row in truth if row not in previous._place]
+        if len(removals) + len(additions) > FEW or previous._version != self._version:
             return self._fresh(list(truth))
         rows = list(previous._place)
         inverse: Array = previous._inverse
         if not self._space.exact:
             sketch = self._space.sketch(self._view)
-            for row, sign in [(row, -1) for row in removed] + [(row, 1) for row in added]:
+            for row, sign in [(row, -1) for row in removals] + [(row, 1) for row in additions]:
                 product: Array = inverse @ sketch[row].astype(float)
                 change: Array = np.outer(product, product) / (sign + float(sketch[row] @ product))
                 inverse = inverse - change
-            return inverse, [row for row in rows if row not in set(removed)] + added
-        for row in removed:
+            return inverse, [row for row in rows if row not in set(removals)] + additions
+        for row in removals:
             inverse = _without(inverse, rows.index(row))
             rows.remove(row)
-        for row in added:
+        for row in additions:
             column = self._space.products(self._view, np.array([row]), np.array([*rows, row]))[0].astype(
                 float
             )

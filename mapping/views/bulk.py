@@ -133,9 +133,9 @@ def _decisions(entries: Iterable[MappingEntry], hashtag: str) -> dict[int, Decis
         if not hashtag:
             raise BadPick("Choose a hashtag, or other. Nothing was changed.")
         return {entry.pk: _decision(entry, hashtag) for entry in entries}
-    undecided = [entry.scene_class.key for entry in entries if entry.label is None]
-    if undecided:
-        raise BadPick(f"{undecided[0]} has no answer yet to confirm. Nothing was changed.")
+    open_keys = [entry.scene_class.key for entry in entries if entry.label is None]
+    if open_keys:
+        raise BadPick(f"{open_keys[0]} has no answer yet to confirm. Nothing was changed.")
     return {entry.pk: Decision(entry.label or OTHER) for entry in entries}
 
 

@@ -68,7 +68,7 @@ def compare(request: Request) -> HttpResponse:
         "kind": request.GET.get("kind", ""),
         "page": page,
         "rows": rows_of(page.object_list, impact.photos),
-        "narrowed": len(moves) < len(impact.moves),
+        "is_narrowed": len(moves) < len(impact.moves),
     }
     return render(request, "mapping/compare.html", context)
 

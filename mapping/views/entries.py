@@ -70,11 +70,13 @@ def unpublished(request: Request) -> HttpResponse:
     """The Publish button with the number of changes. The list loads it after it is displayed."""
     newest = MappingEntry.history.order_by("-history_id").values_list("history_id", flat=True).first()
     number = Release.objects.values_list("number", flat=True).first()
-    return render(request, "mapping/_publish_button.html", {"unpublished": _unpublished(newest, number)})
+    return render(
+        request, "mapping/_publish_button.html", {"unpublished": _count_unpublished(newest, number)}
+    )
 
 
 @lru_cache(maxsize=1)
-def _unpublished(newest: int | None, release: int | None) -> int:
+def _count_unpublished(newest: int | None, release: int | None) -> int:
     """Cached per state of the mapping, because comparing 22,000 classes takes a while."""
     return len(unpublished_moves())
 

@@ -101,7 +101,7 @@ def _import(request: Request, text: str, kind: str) -> HttpResponse:
 def _preview_page(
     request: Request, text: str, kind: str, *, moved: str = "", status: int = 200
 ) -> HttpResponse:
-    context: dict[str, Any] = {"kind": kind, "kinds": KINDS.items(), "moved": moved, "shown": SHOWN}
+    context: dict[str, Any] = {"kind": kind, "kinds": KINDS.items(), "moved": moved, "limit": SHOWN}
     try:
         import_plan = plan(read(text, kind))
     except Unreadable as error:
@@ -134,8 +134,8 @@ def store_text(key: str, text: str) -> None:
 
 def load_text(key: str) -> str | None:
     """The stored text, or None if it has expired."""
-    packed = cache.get(key)
-    return zlib.decompress(packed).decode() if packed is not None else None
+    content = cache.get(key)
+    return zlib.decompress(content).decode() if content is not None else None
 
 
 def uploaded_text(request: Request) -> str:

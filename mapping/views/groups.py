@@ -37,7 +37,7 @@ def groups(request: Request) -> HttpResponse:
     if page is not None:
         keys = [member.entry.scene_class.key for member in page.members]
         photos = downstream.get().example_photos(keys, user=request.user, per_class=1)
-        context |= {"found": page, "cards": _cards(page, photos)}
+        context |= {"page": page, "cards": _cards(page, photos)}
     user = request.user
     context["newest"] = newest_change(by=user, opinion=opinion) if user.is_authenticated else None
     return render(request, "mapping/groups.html", context)

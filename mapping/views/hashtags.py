@@ -74,13 +74,13 @@ def _page(request: Request, *, error: str = "", status: int = 200) -> HttpRespon
 
 def _charts() -> dict[str, Any]:
     """Figures 6 and 7 of the thesis: posts of the hashtags that classes have, and photos per hashtag."""
-    carried: list[Any] = list(hashtags.filter_hashtags(state="carried")[:BARS])
-    most_posts = max((row.posts for row in carried), default=1) or 1
+    rows: list[Any] = list(hashtags.filter_hashtags(state="carried")[:BARS])
+    most_posts = max((row.posts for row in rows), default=1) or 1
     photos = hashtags.photos_by_hashtag(downstream.get().photo_counts())
     most_photos = max((n for label, n in photos if label != "other"), default=1)
     return {
-        "posts": [(row, _share(row.posts, most_posts)) for row in carried],
-        "mean": round(sum(row.posts for row in carried) / len(carried) / 1_000_000) if carried else 0,
+        "posts": [(row, _share(row.posts, most_posts)) for row in rows],
+        "mean": round(sum(row.posts for row in rows) / len(rows) / 1_000_000) if rows else 0,
         "photos": [(label, n, _share(n, most_photos)) for label, n in photos[: BARS + 1]],
         "all_photos": sum(n for _, n in photos),
     }
@@ -163,7 +163,7 @@ def _counts_page(request: Request, text: str, *, moved: bool = False, status: in
         "rows": plan.writes[:SHOWN],
         "problems": plan.problems[:SHOWN],
         "notes": plan.notes[:SHOWN],
-        "shown": SHOWN,
+        "limit": SHOWN,
     }
     return render(request, "mapping/hashtags_import.html", context, status=status)
 

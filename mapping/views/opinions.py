@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from jobs.request import Request
 from mapping.forms import OpinionForm
 from mapping.models import Opinion
-from mapping.opinions.agreement import Agreement, Mistaken, agreement, mistaken, project
+from mapping.opinions.agreement import Agreement, Confusion, agreement, find_confusions, project
 from mapping.opinions.opinions import (
     NameTaken,
     Side,
@@ -31,7 +31,7 @@ from mapping.opinions.opinions import (
 )
 
 MAX_PAIRED = 8  # opinions compared pairwise on the list; the page to settle can compare any
-MAX_MISTAKEN = 20  # rows of confused labels
+MAX_CONFUSIONS = 20  # rows of confused labels
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _me(request: Request) -> AbstractBaseUser:
 
 def _list(request: Request, form: OpinionForm, status: int = 200) -> HttpResponse:
     all_standings = standings()
-    visible = [row for row in all_standings if row.answered and not row.is_blind(request.user)]
+    visible = [row for row in all_standings if row.answers and not row.is_blind(request.user)]
     sides: list[Side] = [None, *(row.opinion for row in visible)]
     pattern_counts = patterns(sides) if visible else {}
     with_mapping = {
@@ -148,12 +148,14 @@ def _against(request: Request, opinion: Opinion, others: list[Opinion]) -> dict[
     against_id = request.GET.get("against", "")
     against = next((other for other in others if str(other.pk) == against_id), None)
     pattern_counts = patterns([opinion, against])
-    differences: list[Mistaken] = mistaken(pattern_counts)
+    differences: list[Confusion] = find_confusions(pattern_counts)
     most_classes = differences[0].classes if differences else 1
     return {
         "others": others,
         "against": against,
         "agreement": agreement(pattern_counts),
-        "mistaken": [(row, round(100 * row.classes / most_classes)) for row in differences[:MAX_MISTAKEN]],
-        "more": max(0, len(differences) - MAX_MISTAKEN),
+        "confusions": [
+            (row, round(100 * row.classes / most_classes)) for row in differences[:MAX_CONFUSIONS]
+        ],
+        "more": max(0, len(differences) - MAX_CONFUSIONS),
     }

@@ -82,7 +82,7 @@ def hashtags(request: Request) -> HttpResponse:
     """Hashtags that contain the typed words, as buttons of the queue's form."""
     words = request.GET.get("find", "")
     matches = search(words, MATCHES)
-    return render(request, "mapping/_found_hashtags.html", {"found": matches, "words": words})
+    return render(request, "mapping/_found_hashtags.html", {"hashtags": matches, "words": words})
 
 
 @require_GET
@@ -170,7 +170,7 @@ def _answer(
     if not request.htmx:
         context |= {
             "filter": selection.filter,
-            "narrowed": selection.is_narrowed,
+            "is_narrowed": selection.is_narrowed,
             "hashtag_names": queue.hashtag_names(),
         }
     if entry is not None:
@@ -188,7 +188,7 @@ def _of_class(request: Request, selection: Selection, entry: MappingEntry) -> di
         "back": selection.address(back) if back else "",
         "photos": photos.get(key, []),
         "doubt": None if selection.opinion else doubts.of(entry),
-        "suggested": learner.suggest(entry, selection.opinion, wait=request.method == "GET"),
+        "suggestions": learner.suggest(entry, selection.opinion, wait=request.method == "GET"),
     } | _senses(entry)
 
 

@@ -70,23 +70,23 @@ class Selection:
 
     standings: list[Standing]
     opinions: list[Opinion]
-    settled: bool
-    narrowed: tuple[str, str] | None  # the labels of the first and the second opinion
+    is_settled: bool
+    labels: tuple[str, str] | None  # of the first and the second opinion
     query: str
 
     @property
-    def named(self) -> str:
+    def opinions_query(self) -> str:
         """The query with the opinions only, for other addresses."""
         query = QueryDict(mutable=True)
         query.setlist("opinion", [str(opinion.pk) for opinion in self.opinions])
         return query.urlencode()
 
     @property
-    def listed(self) -> str:
+    def labels_query(self) -> str:
         """The query with the opinions and the labels that the list is narrowed to."""
-        query = QueryDict(self.named, mutable=True)
-        if self.narrowed:
-            query["first"], query["second"] = self.narrowed
+        query = QueryDict(self.opinions_query, mutable=True)
+        if self.labels:
+            query["first"], query["second"] = self.labels
         return query.urlencode()
 
     @property
@@ -161,7 +161,7 @@ def take(request: Request) -> HttpResponse:
     selection = _select(request)
     if len(selection.opinions) < 2:
         raise Http404("At least two opinions are needed to agree.")
-    context: dict[str, Any] = {"asked": selection}
+    context: dict[str, Any] = {"selection": selection}
     status = 200
     if request.method == "POST":
         try:
@@ -172,11 +172,11 @@ def take(request: Request) -> HttpResponse:
             context["moved_meanwhile"], status = True, 409
         else:
             _tell(request, change)
-            return redirect(f"{reverse('mapping:settle')}?{selection.named}")
+            return redirect(f"{reverse('mapping:settle')}?{selection.opinions_query}")
     agreement_plan = plan_take_over(selection.opinions)
     most_classes = max((n for label, n in agreement_plan.labels if label != OTHER), default=1)
     labels = [(label, n, min(100, round(100 * n / most_classes))) for label, n in agreement_plan.labels]
-    context |= {"found": agreement_plan, "moved": agreement_plan.moved[:SHOWN], "labels": labels}
+    context |= {"plan": agreement_plan, "moved": agreement_plan.moved[:SHOWN], "labels": labels}
     return render(request, "mapping/settle_agreed.html", context, status=status)
 
 
@@ -205,13 +205,13 @@ def _select(request: Request) -> Selection:
     if blind := next((row for row in chosen_standings if row.is_blind(request.user)), None):
         raise StillBlind(blind)
     if not chosen_standings:
-        visible = [row for row in all_standings if row.answered and not row.is_blind(request.user)]
+        visible = [row for row in all_standings if row.answers and not row.is_blind(request.user)]
         chosen_standings = visible[:2]
     return Selection(
         standings=all_standings,
         opinions=[row.opinion for row in chosen_standings],
-        settled=request.GET.get("show") == "settled",
-        narrowed=(request.GET["first"], request.GET["second"])
+        is_settled=request.GET.get("show") == "settled",
+        labels=(request.GET["first"], request.GET["second"])
         if "first" in request.GET and "second" in request.GET
         else None,
         query=request.GET.urlencode(safe="/"),
@@ -226,7 +226,10 @@ def _answer(
     stale: int | None = None,
     **more: Any,
 ) -> HttpResponse:
-    context: dict[str, Any] = {"asked": selection, "shown": {opinion.pk for opinion in selection.opinions}}
+    context: dict[str, Any] = {
+        "selection": selection,
+        "selected_pks": {opinion.pk for opinion in selection.opinions},
+    }
     context |= {
         "choosable": [(row, row.is_blind(request.user)) for row in selection.standings],
         "in_work": next((row.opinion for row in selection.standings if row.is_blind(request.user)), None),
@@ -243,12 +246,12 @@ def _answer(
 
 def _lists(request: Request, selection: Selection, stale: int | None) -> dict[str, Any]:
     open_entries, settled_entries = open_rows(selection.opinions), settled_rows(selection.opinions)
-    if selection.narrowed:
+    if selection.labels:
         open_entries, settled_entries = (
-            filter_by_labels(open_entries, *selection.narrowed),
-            filter_by_labels(settled_entries, *selection.narrowed),
+            filter_by_labels(open_entries, *selection.labels),
+            filter_by_labels(settled_entries, *selection.labels),
         )
-    rows = (settled_entries if selection.settled else open_entries).select_related("changed_by")
+    rows = (settled_entries if selection.is_settled else open_entries).select_related("changed_by")
     behind, in_front = request.GET.get("behind", ""), request.GET.get("before", "")
     page = queue.page(rows, size=PER_PAGE, behind=behind, in_front=in_front)
     if not page.rows and (behind or in_front):

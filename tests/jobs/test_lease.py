@@ -284,7 +284,7 @@ def test_database_refuses_a_held_job_without_lease(job: Job) -> None:
 
 
 class Clock:
-    """A fake clock, which stands still until it is set."""
+    """A fake clock that stands still until it is set."""
 
     def __init__(self, now: float) -> None:
         self.now = now
@@ -293,7 +293,7 @@ class Clock:
         return self.now
 
 
-def test_a_beat_looks_and_writes_only_so_often(
+def test_a_beat_reads_and_writes_at_a_limited_rate(
     job: Job, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     lease, clock = claim(job.pk), Clock(0.0)
@@ -317,7 +317,7 @@ def test_a_beat_writes_no_more_than_fits_and_no_time_below_zero(job: Job) -> Non
 
 
 @pytest.mark.parametrize("change", [{"token": 0}, {"token": 2}, {"state": "queued", "lease_until": None}])
-def test_a_look_is_enough_to_see_that_the_job_is_lost(job: Job, change: dict[str, object]) -> None:
+def test_a_read_shows_that_the_job_is_lost(job: Job, change: dict[str, object]) -> None:
     lease = claim(job.pk)
     assert lease
     lease.beat()
@@ -327,7 +327,7 @@ def test_a_look_is_enough_to_see_that_the_job_is_lost(job: Job, change: dict[str
         lease.beat()
 
 
-def test_a_look_for_a_deleted_job_is_enough_too(job: Job) -> None:
+def test_a_read_shows_that_the_job_was_deleted(job: Job) -> None:
     lease = claim(job.pk)
     assert lease
     lease.beat()
@@ -374,7 +374,7 @@ def test_what_is_left_of_the_attempt_before_is_cleared(job: Job) -> None:
     """When it started stays: a job that goes on is still the same job."""
     lease = claim(job.pk)
     assert lease
-    started = Job.objects.get(pk=job.pk).started_at
+    start = Job.objects.get(pk=job.pk).started_at
     lease.beat(1, 2, "Reading", 30)
     lease.give_back()
     job.refresh_from_db()
@@ -383,13 +383,13 @@ def test_what_is_left_of_the_attempt_before_is_cleared(job: Job) -> None:
     assert again
     again.finish(State.FAILED, error="broken", hint="mend it")
     job.refresh_from_db()
-    assert (job.started_at, job.token, job.attempts) == (started, 2, 1)
+    assert (job.started_at, job.token, job.attempts) == (start, 2, 1)
     assert (job.error, job.hint, job.lease_until, job.message) == ("broken", "mend it", None, "")
     assert job.finished_at
 
 
 @pytest.mark.parametrize(("before", "state"), [(3, State.QUEUED), (4, State.FAILED), (7, State.FAILED)])
-def test_one_death_more_than_a_job_may_have_ends_it(job: Job, before: int, state: str) -> None:
+def test_one_death_too_many_fails_the_job(job: Job, before: int, state: str) -> None:
     Job.objects.update(attempts=before)
     lease = claim(job.pk)
     assert lease

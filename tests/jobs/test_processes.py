@@ -40,9 +40,9 @@ def test_events_arrive_in_order_and_other_output_is_ignored(lease: Lease) -> Non
 
 def test_failure_has_the_programs_own_message(lease: Lease) -> None:
     code = 'print(\'{"event": "error", "message": "No weights", "hint": "Get them"}\'); raise SystemExit(3)'
-    with pytest.raises(JobError, match="No weights") as caught:
+    with pytest.raises(JobError, match="No weights") as error:
         run_process(lease, python(code), lambda e: None)
-    assert caught.value.hint == "Get them"
+    assert error.value.hint == "Get them"
 
 
 def test_failure_without_a_message_shows_the_end_of_stderr(lease: Lease) -> None:
@@ -60,9 +60,9 @@ def test_failure_without_a_message_shows_the_end_of_stderr(lease: Lease) -> None
     ],
 )
 def test_program_ended_from_outside_died_and_hints_at_memory(lease: Lease, code: str) -> None:
-    with pytest.raises(Died) as caught:
+    with pytest.raises(Died) as error:
         run_process(lease, python(code), lambda e: None)
-    assert "memory" in caught.value.hint
+    assert "memory" in error.value.hint
 
 
 def test_program_that_reports_busy_raises_busy(lease: Lease) -> None:

@@ -34,9 +34,9 @@ def now(monkeypatch: pytest.MonkeyPatch) -> datetime:
 @pytest.fixture
 def messages(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str]]]:
     """A fake queue: what it was given."""
-    given: list[tuple[str, list[str]]] = []
-    monkeypatch.setattr(current_app, "send_task", lambda name, args: given.append((name, args)))
-    return given
+    messages_sent: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr(current_app, "send_task", lambda name, args: messages_sent.append((name, args)))
+    return messages_sent
 
 
 def test_a_job_is_sent_once_it_is_committed(
@@ -79,15 +79,15 @@ def test_a_queue_that_is_down_loses_nothing(
         (31, 90, {"state": "cancelled"}, 0),
     ],
 )
-def test_what_was_forgotten_is_sent_again(
+def test_forgotten_jobs_are_sent_again(
     job: Job, now: datetime, sent: int | None, created: int, fields: dict[str, object], again: int
 ) -> None:
-    ended = {"finished_at": now} if "state" in fields else {}
+    end = {"finished_at": now} if "state" in fields else {}
     Job.objects.update(
         sent_at=None if sent is None else now - timedelta(seconds=sent),
         created_at=now - timedelta(seconds=created),
         **fields,
-        **ended,
+        **end,
     )
     assert queue.resend_forgotten() == again
 
@@ -113,7 +113,7 @@ def test_cancelling_a_job_twice_is_cancelling_it_once(job: Job) -> None:
         assert job.lease_until
 
 
-def test_a_job_that_is_over_stays_as_it_ended(job: Job) -> None:
+def test_a_job_that_has_ended_does_not_change(job: Job) -> None:
     lease = claim(job.pk)
     assert lease
     lease.finish(State.FAILED, error="broken")
@@ -168,17 +168,19 @@ def test_what_becomes_of_a_job_whose_holder_fell_silent(
     assert bool(job.finished_at) == (then != "queued")
 
 
-def test_who_beats_meanwhile_keeps_the_job(job: Job) -> None:
-    """Between the look for silent holders and the write."""
+def test_holder_that_beats_meanwhile_keeps_the_job(job: Job) -> None:
+    """Between reading the silent holders and writing."""
     lease = claim(job.pk)
     assert lease
-    seen = Job.objects.get(pk=job.pk)
+    old_state = Job.objects.get(pk=job.pk)
     lease.renew()
-    assert not queue._requeue(seen)
+    assert not queue._requeue(old_state)
     assert Job.objects.get(pk=job.pk).state == State.RUNNING
 
 
-def test_the_dead_on_this_machine_need_no_wait(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jobs_of_dead_holders_on_this_machine_are_requeued_at_once(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Slots that a dead process left behind name the job and the token that it worked with."""
     other = queue.enqueue(kind="test", title="Another", by=None)
     leases = [claim(one.pk) for one in (job, other)]
@@ -190,7 +192,7 @@ def test_the_dead_on_this_machine_need_no_wait(job: Job, monkeypatch: pytest.Mon
     assert dict(Job.objects.values_list("title", "state")) == {"A test job": "queued", "Another": "running"}
 
 
-def test_retry_is_whole_or_not_at_all(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retry_is_saved_completely_or_not_at_all(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*, job: Job) -> None:
         raise OSError("the disk is full")
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def ran() -> Iterator[list[str]]:
-    """Titles of the jobs in the order of their work; the kind "long" has one slot."""
+    """Titles of the jobs in the order in which they were done; the kind "long" has one slot."""
     kinds = dict(registry._kinds)
     order: list[str] = []
     registry.register("long", lambda lease: order.append(lease.job.title), slots=1)
@@ -102,11 +102,11 @@ def test_busy_job_lets_the_next_pass_and_waits_for_a_later_delivery(ran: list[st
 
 def dead(job: Job) -> None:
     """As if a worker had been killed during the job: the lease is still live, but the slot is free."""
-    with slot("long", 1) as held:
+    with slot("long", 1) as own_slot:
         lease = claim(job.pk)
-        assert held
+        assert own_slot
         assert lease
-        held.note(f"{job.pk} {lease.token}")
+        own_slot.note(f"{job.pk} {lease.token}")
 
 
 def test_job_that_died_with_its_worker_continues_before_the_next(ran: list[str]) -> None:
@@ -129,11 +129,11 @@ def test_old_note_does_not_requeue_the_job_of_a_later_holder(ran: list[str]) -> 
 
 def test_job_of_a_living_holder_is_not_requeued(ran: list[str]) -> None:
     [job] = queued("alive")
-    with slot("long", 1) as held:
+    with slot("long", 1) as own_slot:
         lease = claim(job.pk)
-        assert held
+        assert own_slot
         assert lease
-        held.note(f"{job.pk} {lease.token}")
+        own_slot.note(f"{job.pk} {lease.token}")
         assert queue.requeue_left_behind() == 0
 
 
@@ -148,13 +148,13 @@ def test_delivery_of_a_job_that_was_deleted_does_nothing(ran: list[str]) -> None
 def test_job_delivered_a_moment_before_the_slot_is_free_is_done_too(
     ran: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its own delivery is turned away after the holder has looked for the last time."""
+    """Its own delivery finds the slot taken after the holder has looked for jobs for the last time."""
 
     @contextmanager
     def slot_then_job(kind: str, count: int) -> Iterator[Slot | None]:
-        with slot(kind, count) as held:
-            yield held
-            if held and len(ran) == 1:
+        with slot(kind, count) as own_slot:
+            yield own_slot
+            if own_slot and len(ran) == 1:
                 work.run(job_id=str(queued("late")[0].pk))
 
     monkeypatch.setattr(work, "slot", slot_then_job)
@@ -177,7 +177,7 @@ def test_job_lost_to_another_holder_and_given_back_is_done_too(ran: list[str]) -
     assert (job.state, job.token) == (State.SUCCEEDED, 8)
 
 
-def test_job_that_somebody_had_for_a_moment_is_done_too(
+def test_job_held_briefly_by_another_worker_is_done_too(
     ran: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers: list[Lease | None] = [None]
@@ -205,10 +205,10 @@ def test_a_job_that_died_is_sent_again_unless_it_is_over(
     [job] = queued("first", kind="short")
     if last:
         Job.objects.update(attempts=4)
-    sent: list[list[str]] = []
-    monkeypatch.setattr(current_app, "send_task", lambda name, args: sent.append(args))
+    calls: list[list[str]] = []
+    monkeypatch.setattr(current_app, "send_task", lambda name, args: calls.append(args))
     with django_capture_on_commit_callbacks(execute=True):
         work.run(job_id=str(job.pk))
-    assert sent == [[str(job.pk)]] * messages
+    assert calls == [[str(job.pk)]] * messages
     job.refresh_from_db()
     assert job.state == (State.FAILED if last else State.QUEUED)

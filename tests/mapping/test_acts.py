@@ -136,7 +136,7 @@ def test_nobody_can_undo_the_act_of_another(ann: User, bob: User) -> None:
     assert newest_change(by=ann) != newest_change(by=bob)
 
 
-def test_what_is_decided_already_does_not_end_the_act(ann: User) -> None:
+def test_entry_that_is_already_decided_does_not_stop_the_act(ann: User) -> None:
     targets = entries(3)
     give(ann, "art", targets[:1])
     act = give(ann, "art", entries(3))
@@ -165,7 +165,7 @@ def test_queries_do_not_grow_with_the_group(ann: User) -> None:
     assert len(queries_for_seven) == len(queries_for_two)
 
 
-def test_a_version_that_is_yet_to_come_is_stale_too(ann: User) -> None:
+def test_a_future_version_is_stale_too(ann: User) -> None:
     [entry] = entries(1)
     with pytest.raises(StaleEntries, match="1 of these classes"):
         change_entry(entry_id=entry.pk, version=2, by=ann, decision=Decision("art"))
@@ -174,14 +174,14 @@ def test_a_version_that_is_yet_to_come_is_stale_too(ann: User) -> None:
 
 def test_only_what_is_decided_changes(ann: User) -> None:
     [entry] = entries(1)
-    saved = change_entry(
+    result = change_entry(
         entry_id=entry.pk, version=1, by=ann, decision=Decision("art", note="new", synset="")
     )
-    assert (saved.note, saved.synset, saved.sense) == ("new", "", entry.sense)
-    assert (saved.version, saved.changed_by, saved.changed_at is not None) == (2, ann, True)
-    line = saved.history.first()
+    assert (result.note, result.synset, result.sense) == ("new", "", entry.sense)
+    assert (result.version, result.changed_by, result.changed_at is not None) == (2, ann, True)
+    line = result.history.first()
     assert (line.history_type, line.history_user) == ("~", ann)
-    act = saved.change
+    act = result.change
     assert act
     undo_change(change_id=act.pk, by=ann)
     undone = MappingEntry.objects.get(pk=entry.pk)
@@ -211,7 +211,9 @@ def test_an_entry_that_does_not_exist_stops_the_act(ann: User) -> None:
     assert not Change.objects.exists()
 
 
-def test_an_act_and_its_undo_are_whole_or_not_at_all(ann: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_act_and_its_undo_are_saved_completely_or_not_at_all(
+    ann: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
     targets = entries(2)
     before = labels(targets)
 

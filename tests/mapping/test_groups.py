@@ -31,7 +31,7 @@ def taught(user_for: Callable[..., User]) -> None:
 
 
 def groups_of(client: Client, query: str = "") -> Any:
-    return client.get(f"/mapping/groups/{query}").context["found"]
+    return client.get(f"/mapping/groups/{query}").context["page"]
 
 
 def test_group_contains_unconfirmed_classes_with_the_same_suggestion(
@@ -39,7 +39,7 @@ def test_group_contains_unconfirmed_classes_with_the_same_suggestion(
 ) -> None:
     monkeypatch.setattr(groups, "SURE", 0)
     page = groups_of(client_for("curator"), "?label=church")
-    assert page.chosen == "church"
+    assert page.selection == "church"
     assert [member.entry.scene_class.key for member in page.members] == ["c/chapel"]
     assert sum(group.count for group in page.groups) == 4
 
@@ -53,7 +53,7 @@ def test_classes_with_unlikely_answers_form_the_unsure_group(
 
 def test_unknown_group_shows_the_largest(client_for: ClientFor, taught: None) -> None:
     page = groups_of(client_for("curator"), "?label=nonsense")
-    assert page.chosen == page.groups[0].label
+    assert page.selection == page.groups[0].label
 
 
 def test_confirmed_classes_leave_the_group_and_unticked_ones_stay(
@@ -82,7 +82,7 @@ def test_unticked_class_is_not_offered_the_same_answer_again(
     data = {"pick": f"{toyshop.pk}:{toyshop.version}", "shown": [toyshop.pk, chapel.pk]}
     client.post("/mapping/decide/", data | {"hashtag": "church", "action": "group"})
     page = groups_of(client, "?label=church")
-    assert page.chosen != "church"
+    assert page.selection != "church"
     assert sum(group.count for group in page.groups) == 3  # under another answer
 
 

@@ -233,7 +233,7 @@ class TestPages:
             def photo_counts(self) -> dict[str, int]:
                 return {"a/abbey": 30, "c/chapel": 10, "a/anechoic_chamber": 100, "b/beach": 20, "gone": 5}
 
-        monkeypatch.setattr(downstream, "_registered", Some())
+        monkeypatch.setattr(downstream, "_source", Some())
         charts = client_for("viewer").get("/mapping/hashtags/").context["charts"]
         assert charts["photos"] == [("other", 100, 100), ("church", 40, 100), ("beach", 20, 50)]
         assert {row.name for row, _ in charts["posts"]} == {"beach", "church", "shopping", "street"}
@@ -244,9 +244,9 @@ class TestPages:
         client = client_for("curator")
 
         def queries() -> int:
-            with django_assert_max_num_queries(30) as captured:
+            with django_assert_max_num_queries(30) as context:
                 client.get("/mapping/hashtags/")
-            return len(captured)
+            return len(context)
 
         few = queries()
         Hashtag.objects.bulk_create(

@@ -1,9 +1,9 @@
-/* A part of the page that htmx replaces after each answer: the class in the queue, the rows to settle. One answer
-   at a time: a second key before the next class is there would be about a class nobody saw. */
+/* A part of the page that htmx replaces after each answer: the class in the queue, the rows to settle. Takes one
+   answer at a time: a second key press before the next class appears would decide about a class nobody has seen. */
 
-const TOLD = [400, 409]; // the server says in the page itself why it refused
+const TOLD = [400, 409]; // with these the page itself says why the server refused
 
-/* id: of the part; the message for "no answer" has the id `${id}-trouble`. */
+/* id: the part's id; the message shown when the server does not answer has the id `${id}-trouble`. */
 export function takeOneAnswerAtATime(id, afterSwap) {
   let isSending = false;
   const part = () => document.getElementById(id);

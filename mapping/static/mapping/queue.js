@@ -1,5 +1,5 @@
-/* Keys for the queue: each presses a button or a link that is there to be clicked. Without this file the page
-   works as plain forms. */
+/* Keys for the queue: each key clicks a button or a link of the page. Without this file the page works as plain
+   forms. */
 import { hasModifier, isTyping, nameKey, press, selectByKey } from "../site/keys.js";
 import { leaveNote, takeOneAnswerAtATime } from "./one_answer.js";
 
@@ -30,7 +30,7 @@ function findControl(key) {
   return document.querySelector(`main ${selectByKey(key)}`);
 }
 
-/* Enter belongs to what has the focus, the arrows to the radios of a group. */
+/* Enter acts on the focused element, and the arrows move within a group of radio buttons. */
 function isOfFocus(key, element) {
   if (key === "Enter") return element.matches("a, button, input, summary");
   return key.startsWith("Arrow") && element.matches("input");
@@ -51,7 +51,7 @@ document.addEventListener("keydown", (event) => {
   press(control);
 });
 
-// The help gives the focus back to its button, where Enter would open it again.
+// Closing the help returns the focus to its button, where Enter would open it again.
 document.addEventListener(
   "close",
   (event) => {

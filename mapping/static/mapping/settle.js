@@ -1,4 +1,4 @@
-/* Keys for settling: each presses a button of the row that is marked. Without this file the page works as plain
+/* Keys for settling: each key clicks a button of the marked row. Without this file the page works as plain
    forms. */
 import { hasModifier, isTyping, nameKey, press, selectByKey } from "../site/keys.js";
 import { leaveNote, takeOneAnswerAtATime } from "./one_answer.js";

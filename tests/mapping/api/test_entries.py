@@ -367,7 +367,7 @@ def test_examples_have_the_fields_of_the_serializers() -> None:
 def test_answers_match_the_schema(
     live_server: LiveServer, user_for: UserFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import schemathesis  # all that it brings along takes a second: no other test waits for it
+    import schemathesis  # importing it takes a second, which no other test should pay
     from hypothesis import HealthCheck, given, settings
     from schemathesis.core.result import Ok
     from schemathesis.specs.openapi.checks import positive_data_acceptance

@@ -115,11 +115,11 @@ def test_listings_of_folders_name_their_classes(lines: str, keys: str) -> None:
     assert class_list.problems == []
 
 
-def test_what_a_listing_passes_over_is_said() -> None:
+def test_skipped_lines_of_a_listing_are_reported() -> None:
     notes = read("photos/a/abbey\nphotos/a/abbey/.DS_Store\nphotos/a/alley/1.jpg\n", "lines").notes
     assert [(note.line, note.text) for note in notes] == [
-        (2, "1 line: neither folder nor photo of one, passed over"),
-        (0, "all lines begin with “photos/”, which was taken off"),
+        (2, "1 line: neither a folder nor a photo in one, skipped"),
+        (0, "all lines begin with “photos/”, which was removed"),
     ]
 
 

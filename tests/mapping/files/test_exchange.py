@@ -161,7 +161,7 @@ class TestSssom:
             "scene:a/abbey\t\tskos:closeMatch\twn30:02667379-n\t\t\n"
         )
         (note,) = read(self.HEAD + lines, "sssom").notes
-        assert (note.line, "was not taken" in note.text) == (3, True)
+        assert (note.line, "was not imported" in note.text) == (3, True)
 
     def test_terms_missing_elsewhere_are_not_other(self) -> None:
         head = "subject_id\tpredicate_id\tobject_id\tobject_source\n"
@@ -180,7 +180,7 @@ class TestSssom:
             "# mapping_set_title: “a: b”: c\n#curie_map:\n#  s: urn:scenetag:class:\n",
         ],
     )
-    def test_columns_stand_in_any_order_below_any_head(self, head: str) -> None:
+    def test_columns_may_be_in_any_order_below_any_header(self, head: str) -> None:
         subject = "s:a/abbey" if " s:" in head or "{s:" in head else "scene:a/abbey"
         text = f"{head}object_id\tpredicate_id\tsubject_id\nhashtag:art\tskos:broadMatch\t{subject}\n"
         assert detect(text) == "sssom"

@@ -65,7 +65,7 @@ class TestApplying:
         assert (newest.history_user.username, newest.history_change_reason) == ("curator", "imported")
         assert fountain.history.count() == 1
 
-    def test_folder_in_front_of_known_classes_is_taken_off(self) -> None:
+    def test_folder_in_front_of_known_classes_is_removed(self) -> None:
         for text in "key\nset/a/abbey\nset/n/new\n", "set/a/abbey\nset/n/new\n":
             import_plan = plan(read(text, detect(text)))
             assert [(item.key, item.kind) for item in import_plan.items] == [

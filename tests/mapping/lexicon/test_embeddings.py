@@ -20,18 +20,18 @@ WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "beach", "cafe", "##s", "-", "
 
 def weights() -> dict[str, NDArray[Any]]:
     draw = np.random.default_rng(0)
-    drawn: dict[str, NDArray[Any]] = {}
+    tensors: dict[str, NDArray[Any]] = {}
 
     def linear(name: str, rows: int, columns: int) -> None:
-        drawn[f"{name}.weight"] = draw.normal(0, 0.5, (rows, columns))
-        drawn[f"{name}.bias"] = draw.normal(0, 0.5, rows)
+        tensors[f"{name}.weight"] = draw.normal(0, 0.5, (rows, columns))
+        tensors[f"{name}.bias"] = draw.normal(0, 0.5, rows)
 
     def norm(name: str) -> None:
-        drawn[f"{name}.weight"] = draw.normal(1, 0.2, WIDTH)
-        drawn[f"{name}.bias"] = draw.normal(0, 0.2, WIDTH)
+        tensors[f"{name}.weight"] = draw.normal(1, 0.2, WIDTH)
+        tensors[f"{name}.bias"] = draw.normal(0, 0.2, WIDTH)
 
     for kind, rows in (("word", len(WORDS)), ("position", POSITIONS), ("token_type", 2)):
-        drawn[f"embeddings.{kind}_embeddings.weight"] = draw.normal(0, 1, (rows, WIDTH))
+        tensors[f"embeddings.{kind}_embeddings.weight"] = draw.normal(0, 1, (rows, WIDTH))
     norm("embeddings.LayerNorm")
     for layer in range(LAYERS):
         name = f"encoder.layer.{layer}"
@@ -42,17 +42,17 @@ def weights() -> dict[str, NDArray[Any]]:
         linear(f"{name}.output.dense", WIDTH, INNER)
         norm(f"{name}.output.LayerNorm")
     linear("pooler.dense", WIDTH, WIDTH)  # in the file, and not part of a sentence's vector
-    return {name: values.astype(np.float32) for name, values in drawn.items()}
+    return {name: values.astype(np.float32) for name, values in tensors.items()}
 
 
 def tokenizer() -> Tokenizer:
     numbers = {word: number for number, word in enumerate(WORDS)}
-    made = Tokenizer(models.WordPiece(numbers, unk_token="[UNK]"))
-    made.normalizer = normalizers.BertNormalizer(lowercase=True)
-    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    made.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    made.enable_padding(length=POSITIONS)  # as in the package's file; padding must not change a vector
-    return made
+    tokens = Tokenizer(models.WordPiece(numbers, unk_token="[UNK]"))
+    tokens.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokens.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokens.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    tokens.enable_padding(length=POSITIONS)  # as in the package's file; padding must not change a vector
+    return tokens
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_vectors_are_kept_for_the_next_process(
     assert again == pytest.approx(first, abs=1e-3)  # kept with half the digits
 
 
-def test_no_model_no_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_model_there_are_no_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embeddings, "PACKAGE", "no_such_package_is_installed")
     assert not embeddings.available()
     assert embeddings.embed(["a photo of an abbey"]) is None

@@ -67,7 +67,7 @@ def test_six_measures_agree_with_nltk(
     # nltk would walk all nouns to compute this number, which takes many seconds.
     monkeypatch.setitem(reader._max_depth, ("n", False), content.depth)
     matrices = similarity.similarities(table, KEYS, values, content.depth)
-    # Nor need it read the version in its files and walk up from a sense again for each pair.
+    # It also need not read the version of its files and walk up from a sense for each pair.
     monkeypatch.setattr(reader, "get_version", cache(reader.get_version))
     for name in ("_shortest_hypernym_paths", "common_hypernyms", "lowest_common_hypernyms"):
         monkeypatch.setattr(Synset, name, cache(getattr(Synset, name)))

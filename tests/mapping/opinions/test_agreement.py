@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from mapping.opinions.agreement import Mistaken, Pattern, agreement, mistaken, project
+from mapping.opinions.agreement import Confusion, Pattern, agreement, find_confusions, project
 
 
 def patterns(*answers: str) -> Counter[Pattern]:
@@ -72,8 +72,8 @@ def test_opinions_agree_if_all_answers_are_the_same() -> None:
 
 
 def test_confused_labels_are_ordered_by_number_of_classes() -> None:
-    confusions = mistaken(patterns("aaabb.", "bbacca"))
-    assert confusions == [Mistaken("a", "b", 2), Mistaken("b", "c", 2)]
+    confusions = find_confusions(patterns("aaabb.", "bbacca"))
+    assert confusions == [Confusion("a", "b", 2), Confusion("b", "c", 2)]
 
 
 def test_patterns_can_be_projected_to_two_opinions() -> None:

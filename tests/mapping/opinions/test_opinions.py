@@ -82,7 +82,7 @@ def answer(opinion: Opinion, by: User, **labels: str) -> None:
 
 def test_final_and_printed_tables_differ_in_fourteen_classes(thesis: list[Opinion]) -> None:
     assert [opinion.name for opinion in thesis] == ["Thesis, final table", "Thesis, printed tables"]
-    assert [(row.answered, row.classes) for row in standings()] == [(41, 41), (37, 41)]
+    assert [(row.answers, row.classes) for row in standings()] == [(41, 41), (37, 41)]
     names = dict(Hashtag.objects.values_list("pk", "name")) | {0: "other"}
     differences = [
         (row.scene_class.key, names[row.answer_0], names[row.answer_1])  # type: ignore[attr-defined]
@@ -95,7 +95,7 @@ def test_final_and_printed_tables_differ_in_fourteen_classes(thesis: list[Opinio
 def test_catalogue_ships_both_tables_completely() -> None:
     load_catalogue()
     first, second = standings()
-    assert (first.answered, second.answered, second.classes) == (397, 37, 397)
+    assert (first.answers, second.answers, second.classes) == (397, 37, 397)
     assert len(open_rows([first.opinion, second.opinion])) == 14
 
 
@@ -206,7 +206,7 @@ def test_blind_owner_sees_no_label_of_others(client_for: ClientFor, ann: User) -
 
 def test_opinion_page_lists_confused_labels(client_for: ClientFor, thesis: list[Opinion]) -> None:
     page = client_for("viewer").get(f"{LIST}{thesis[0].pk}/", {"against": thesis[1].pk})
-    confusions = [(row.first, row.second, row.classes) for row, _ in page.context["mistaken"]]
+    confusions = [(row.first, row.second, row.classes) for row, _ in page.context["confusions"]]
     assert confusions == [
         ("sport", "other", 6),
         ("entertainment", "sport", 3),

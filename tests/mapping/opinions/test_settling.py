@@ -168,11 +168,11 @@ def test_many_classes_are_taken_over_in_several_acts(
     ann: User, thesis: list[Opinion], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mapping.opinions.settling.AT_ONCE", 20)
-    confirmed = []
+    counts = []
     for _ in range(3):
         act = take_over(opinions=thesis, by=ann, seen=plan_take_over(thesis).seen)
-        confirmed.append(len(act.before) if act else 0)
-    assert confirmed == [20, 3, 0]
+        counts.append(len(act.before) if act else 0)
+    assert counts == [20, 3, 0]
 
 
 def test_take_over_needs_two_opinions(thesis: list[Opinion]) -> None:

@@ -140,9 +140,9 @@ def test_sketches_give_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None
     """Sketches are used beyond EXACT rows; here for all rows."""
     exact = Suggester(CLASSES, TAGS, wordnet.nouns())
     monkeypatch.setattr(space, "EXACT", 0)
-    sketched = Suggester(CLASSES, TAGS, wordnet.nouns())
+    by_sketch = Suggester(CLASSES, TAGS, wordnet.nouns())
     some = {AT["toyshop"]: "shopping", AT["abbey"]: "church", AT["pantry"]: OTHER, AT["rainforest"]: "forest"}
-    for suggester in (exact, sketched):
+    for suggester in (exact, by_sketch):
         suggester.learn(some)
         suggester.learn({**some, AT["shoe_shop"]: "shopping"})
-    assert [answer for answer, _ in sketched.answers()] == [answer for answer, _ in exact.answers()]
+    assert [answer for answer, _ in by_sketch.answers()] == [answer for answer, _ in exact.answers()]
