@@ -55,14 +55,14 @@ def main() -> None:
     for classes in (31, 100, 397):
         for sees in (0.7, 0.9, 0.98):
             truth = alpha(draw(rng, 2_000_000, sees))
-            covered = np.zeros(2)
+            hits = np.zeros(2)
             for _ in range(TABLES):
                 labels = draw(rng, classes, sees)
                 estimate = agreement(Counter((str(one), str(two)) for one, two in labels.tolist()))
                 low, high = bootstrap(rng, labels)
-                covered += ((estimate.low or 0.0) <= truth <= (estimate.high or 1.0), low <= truth <= high)
-            wilson, resampled = covered / TABLES
-            print(f"{classes:7}  {truth:6.2f}  {wilson:6.1%}  {resampled:9.1%}")
+                hits += ((estimate.low or 0.0) <= truth <= (estimate.high or 1.0), low <= truth <= high)
+            wilson, by_bootstrap = hits / TABLES
+            print(f"{classes:7}  {truth:6.2f}  {wilson:6.1%}  {by_bootstrap:9.1%}")
 
 
 if __name__ == "__main__":

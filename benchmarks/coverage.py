@@ -44,15 +44,15 @@ def main() -> None:
             keys = ("covered", "width", "bias", "class_covered", "in_turn_covered", "in_turn_width")
             values = [row["rate"], *(row[key] for key in keys), row["votes_covered"]]
             print(f"{photos:>10}" + "".join(f"{value:>10.3f}" for value in values), flush=True)
-    covered = [row[key] for row in rows for key in ("covered", "class_covered", "in_turn_covered")]
+    shares = [row[key] for row in rows for key in ("covered", "class_covered", "in_turn_covered")]
     result = {
         "benchmark": "coverage",
         "people": options.people,
         "votes": options.votes,
         "repetitions": options.repetitions,
-        "least": min(covered),
-        "most": max(covered),
-        "mean": round(float(np.mean(covered)), 4),
+        "least": min(shares),
+        "most": max(shares),
+        "mean": round(float(np.mean(shares)), 4),
         "baseline_votes_mean": round(float(np.mean([row["votes_covered"] for row in rows])), 4),
         "rows": rows,
     }

@@ -53,11 +53,11 @@ def main() -> None:
 
 def measure(site: Site, folder: str, options: argparse.Namespace) -> dict[str, Any]:
     began = time.monotonic()
-    seeded = in_the_database(folder, options)
+    facts_of_data = in_the_database(folder, options)
     print(
         f"{options.photos:,} photos and {options.votes:,} votes written in {time.monotonic() - began:.0f} s"
     )
-    campaign = seeded["campaign"]
+    campaign = facts_of_data["campaign"]
     latencies: dict[str, Any] = {}
     for name in ("validator", "heavy"):
         voter = Voter(site, campaign, name)
@@ -82,7 +82,7 @@ def measure(site: Site, folder: str, options: argparse.Namespace) -> dict[str, A
     base = float(np.median(times(admin, f"{site.address}/health/", 40)))
     database = "PostgreSQL" if "DATABASE_URL" in os.environ else "SQLite"
     facts = {"database": database, "photos": options.photos, "votes": options.votes}
-    return facts | seeded | show(latencies, base) | {"resident_mb": site.memory()}
+    return facts | facts_of_data | show(latencies, base) | {"resident_mb": site.memory()}
 
 
 def in_the_database(folder: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -90,8 +90,8 @@ def in_the_database(folder: str, options: argparse.Namespace) -> dict[str, Any]:
     argv = [sys.executable, "-m", "benchmarks.crowd", "--seed"]
     argv += ["--photos", str(options.photos), "--votes", str(options.votes)]
     process = subprocess.run(argv, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True)
-    seeded: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
-    return seeded
+    facts: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
+    return facts
 
 
 def vote(voter: Voter, count: int) -> tuple[Any, Any]:

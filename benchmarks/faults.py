@@ -145,12 +145,12 @@ class Bench:
             back = FAULTS[kind](self, run)
             if back is None:
                 continue
-            reached = self._reached(run)
-            self._wait_for_progress(run, reached)
+            epoch = self._reached(run)
+            self._wait_for_progress(run, epoch)
             self.going_on[kind].append(time.monotonic() - back)
             self.kills[kind] += 1
             print(
-                f"{sum(self.kills.values()):4} {kind:<12} {run} at epoch {reached}, "
+                f"{sum(self.kills.values()):4} {kind:<12} {run} at epoch {epoch}, "
                 f"goes on after {self.going_on[kind][-1]:.1f} s",
                 flush=True,
             )
@@ -299,16 +299,16 @@ class Bench:
             state: dict[str, torch.Tensor] = torch.load(folder / "best.pt", weights_only=True)["state"]
             return state
 
-        undisturbed, different = weights(out), 0
+        own_weights, different = weights(out), 0
         for run in self.runs:
             if run.job.state == "succeeded":
                 state = weights(run.folder)
-                different += not all(torch.equal(state[name], undisturbed[name]) for name in undisturbed)
+                different += not all(torch.equal(state[name], own_weights[name]) for name in own_weights)
         return different
 
     def _report(self, seconds: float) -> None:
         states = Counter(str(run.job.state) for run in self.runs)
-        lost = [
+        losses = [
             f"{run}: {run.job.state} {run.job.error}" for run in self.runs if run.job.state != "succeeded"
         ]
         for kind, times in self.going_on.items():
@@ -323,7 +323,7 @@ class Bench:
             "lease_seconds": self.site.lease,
             "runs": len(self.runs),
             "states": dict(states),
-            "lost": len(lost),
+            "lost": len(losses),
             "duplicates": self.watch.duplicates,
             "waiting_beside": self.watch.overlaps,
             "looks": self.watch.looks,
@@ -340,7 +340,7 @@ class Bench:
         }
         for name, value in result.items():
             print(f"{name:<36} {value}")
-        print(*lost, sep="\n")
+        print(*losses, sep="\n")
         print(json.dumps(result))
 
 

@@ -206,8 +206,8 @@ def kills(count: int) -> dict[str, Any]:
         folder = Path(name)
         (folder / "photos").mkdir()
         photos = write_photos(folder / "photos", 30, (96, 72))
-        undisturbed = start(write_job(folder, "whole", photos))
-        undisturbed.communicate()
+        whole_run = start(write_job(folder, "whole", photos))
+        whole_run.communicate()
         job, out = write_job(folder, "killed", photos), folder / "killed"
         moments: list[bool] = []
         while (
@@ -215,8 +215,8 @@ def kills(count: int) -> dict[str, Any]:
             and (outcome := kill_once(job, out, chance, while_saving=len(moments) % 2 == 1)) is not None
         ):
             moments.append(outcome)
-        resumed = start(job)
-        resumed.communicate()
+        last_run = start(job)
+        last_run.communicate()
         killed_state, undisturbed_state = (
             checkpoint.load(folder / run / "best.pt") for run in ("killed", "whole")
         )

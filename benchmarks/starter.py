@@ -43,13 +43,13 @@ def main() -> None:
         manifest, photos = unpack(data, TARS, folder)
         report = train(folder, "starter", manifest, recipe, folder / "cache")
         plain = train(folder, "plain", manifest, {**recipe, **PLAIN}, folder / "cache")
-        shipped = judge_shipped(folder, folder / "starter")
+        shipped_figures = judge_shipped(folder, folder / "starter")
     print_table({"frozen-lite2": figures(report), "plain head": figures(plain)})
     result = {
         "benchmark": "starter",
         "photos": photos,
         "retrained": figures(report),
-        "shipped": shipped,
+        "shipped": shipped_figures,
         "baseline": "plain linear head on the same features",
         "accuracy_ratio": report["accuracy"] / plain["accuracy"],
         "balanced_accuracy_ratio": report["balanced_accuracy"] / plain["balanced_accuracy"],

@@ -138,9 +138,9 @@ def keys(suggester: Suggester, truth: list[str]) -> Figures:
     ]
     times = [seconds for *_, each in runs for seconds in each]
     return {
-        "keys": float(np.mean([pressed for pressed, *_ in runs[1:]])),
+        "keys": float(np.mean([count for count, *_ in runs[1:]])),
         "keys_in_table_order": runs[0][0],
-        "abstained": float(np.mean([abstained for _, abstained, _ in runs[1:]])),
+        "abstained": float(np.mean([count for _, count, _ in runs[1:]])),
         "relearn_p95_ms": float(np.percentile(times, 95)) * 1e3,
     }
 
@@ -149,7 +149,7 @@ def simulate_keys(suggester: Suggester, truth: list[str], order: list[int]) -> t
     """Number of keys, number of rows without a sure suggestion, and the seconds of each learning.
 
     `o` or `1`–`3` is one key; a search takes SEARCH keys. The queue shows suggestions even if it abstains."""
-    confirmed: dict[int, str] = {}
+    answers: dict[int, str] = {}
     key_count, abstained_count, times = 0, 0, []
     suggester.learn({})
     for row in order:
@@ -157,9 +157,9 @@ def simulate_keys(suggester: Suggester, truth: list[str], order: list[int]) -> t
         shown_hashtags = [one.hashtag for one in suggestions.hashtags]
         abstained_count += suggestions.abstains
         key_count += 1 if truth[row] == OTHER or truth[row] in shown_hashtags else SEARCH
-        confirmed[row] = truth[row]
+        answers[row] = truth[row]
         start = time.perf_counter()
-        suggester.learn(confirmed)
+        suggester.learn(answers)
         times.append(time.perf_counter() - start)
     return key_count, abstained_count, times
 
@@ -188,7 +188,7 @@ def simulate_groups(suggester: Suggester, truth: list[str], seed: int) -> tuple[
     row, which returns with another answer. When no page has SMALLEST rows, the rest is decided by key.
     """
     order = [int(row) for row in np.random.default_rng(seed).permutation(len(truth))]
-    confirmed: dict[int, str] = {}
+    answers: dict[int, str] = {}
     refused_answers: dict[int, set[str]] = {}
     actions = decided_by_key = 0
 
@@ -196,23 +196,23 @@ def simulate_groups(suggester: Suggester, truth: list[str], seed: int) -> tuple[
         nonlocal actions, decided_by_key
         actions += by_key(suggester, row, truth[row], refused_answers.get(row, set()))
         decided_by_key += 1
-        confirmed[row] = truth[row]
-        suggester.learn(confirmed)
+        answers[row] = truth[row]
+        suggester.learn(answers)
 
     suggester.learn({})
     for row in order[:START]:
         decide(row)
-    while page := best_page(suggester.answers(refused_answers), confirmed):
+    while page := best_page(suggester.answers(refused_answers), answers):
         answer, rows = page
         actions += 1
         for row in rows:
             if truth[row] == answer:
-                confirmed[row] = answer
+                answers[row] = answer
             else:
                 refused_answers.setdefault(row, set()).add(answer)
                 actions += 1
-        suggester.learn(confirmed)
-    for row in [row for row in order if row not in confirmed]:
+        suggester.learn(answers)
+    for row in [row for row in order if row not in answers]:
         decide(row)
     return actions, decided_by_key
 

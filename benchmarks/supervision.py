@@ -39,19 +39,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--repetitions", type=int, default=4)
     repetitions = parser.parse_args().repetitions
-    bare, supervised = [], []
+    bare, with_supervisor = [], []
     with tempfile.TemporaryDirectory(prefix="scenetag-supervision-") as name:
         site = Site(Path(name), lease=20)
         try:
             photo_set = register_photos(site.folder / "photos", 300)
             for number in range(repetitions):
                 run, figures = with_worker(site, photo_set, f"Run {number}")
-                supervised.append(figures)
+                with_supervisor.append(figures)
                 bare.append(alone(run, site.folder / f"bare-{number}"))
-                print(f"{number}: supervised {supervised[-1]}, bare {bare[-1]}", flush=True)
+                print(f"{number}: supervised {with_supervisor[-1]}, bare {bare[-1]}", flush=True)
         finally:
             site.stop()
-    report(supervised, bare)
+    report(with_supervisor, bare)
 
 
 def with_worker(site: Site, photo_set: Any, name: str) -> tuple[Any, dict[str, float]]:

