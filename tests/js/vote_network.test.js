@@ -20,7 +20,7 @@ const html = (status, headers = {}) =>
 const outcomeOf = async (response) => (await readOutcome(response)).outcome;
 
 describe("a reply", () => {
-  test("in JSON is the site's own word", async () => {
+  test("in JSON comes from the site", async () => {
     assert.deepEqual(await readOutcome(json(200, { done: 1 })), { outcome: "sent", reply: { done: 1 } });
     for (const status of [400, 404, 409]) assert.equal(await outcomeOf(json(status)), "refused");
   });
@@ -48,10 +48,10 @@ describe("a reply", () => {
 
 describe("a vote", () => {
   test("goes out with the token, and also while the page is left", async () => {
-    const fetched = mock.method(globalThis, "fetch", async () => json(200));
+    const fetchMock = mock.method(globalThis, "fetch", async () => json(200));
     const timeout = mock.method(AbortSignal, "timeout");
     await sendVote("/votes/", "token", { answer: "fits" });
-    const [url, options] = fetched.mock.calls[0].arguments;
+    const [url, options] = fetchMock.mock.calls[0].arguments;
     assert.equal(url, "/votes/");
     assert.equal(String(options.body), "answer=fits");
     assert.equal(options.headers["X-CSRFToken"], "token");
@@ -69,9 +69,9 @@ describe("a vote", () => {
 });
 
 test("questions that the server does not give are a failure", async () => {
-  const fetched = mock.method(globalThis, "fetch", async () => json(200, { questions: [] }));
+  const fetchMock = mock.method(globalThis, "fetch", async () => json(200, { questions: [] }));
   assert.deepEqual(await fetchQuestions("/next/", 7), { questions: [] });
-  assert.equal(fetched.mock.calls[0].arguments[0], "/next/?n=7");
+  assert.equal(fetchMock.mock.calls[0].arguments[0], "/next/?n=7");
   mock.method(globalThis, "fetch", async () => html(500));
   await assert.rejects(fetchQuestions("/next/", 7), /500/);
 });

@@ -27,7 +27,7 @@ class Locks {
 
 /* A queue with a server that answers by outcomes, in turn, and then keeps everything. */
 function makeQueue({ outcomes = [], storage = new MemoryStorage(), locks = null, send } = {}) {
-  const sent = [];
+  const requests = [];
   const events = [];
   const note = (name) => (operation, reply) =>
     events.push([name, operation.fields?.request_id ?? operation.error, reply]);
@@ -38,12 +38,12 @@ function makeQueue({ outcomes = [], storage = new MemoryStorage(), locks = null,
     send:
       send ??
       (async (kind, fields) => {
-        sent.push(`${kind} ${fields.request_id}`);
+        requests.push(`${kind} ${fields.request_id}`);
         return outcomes.shift() ?? SENT;
       }),
     on: { change() {}, sent: note("sent"), refused: note("refused"), stopped: note("stopped") },
   });
-  return { queue, sent, events, storage };
+  return { queue, requests, events, storage };
 }
 
 async function pass(ms) {
@@ -62,24 +62,24 @@ afterEach(() => {
 
 describe("sending", () => {
   test("goes in order and leaves nothing behind", async () => {
-    const { queue, sent, storage } = makeQueue();
+    const { queue, requests, storage } = makeQueue();
     for (const id of ["a", "b", "c"]) queue.add("vote", { request_id: id });
     await settle();
-    assert.deepEqual(sent, ["vote a", "vote b", "vote c"]);
+    assert.deepEqual(requests, ["vote a", "vote b", "vote c"]);
     assert.equal(storage.items.size, 0);
   });
 
   test("is tried again after a failure, later each time, half a minute at most", async () => {
     mock.method(Math, "random", () => 0.5);
     const waits = [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000];
-    const { queue, sent } = makeQueue({ outcomes: waits.map(() => LOST) });
+    const { queue, requests } = makeQueue({ outcomes: waits.map(() => LOST) });
     queue.add("vote", { request_id: "a" });
     await settle();
     for (const [index, wait] of waits.entries()) {
       await pass(wait - 1);
-      assert.equal(sent.length, index + 1);
+      assert.equal(requests.length, index + 1);
       await pass(1);
-      assert.equal(sent.length, index + 2);
+      assert.equal(requests.length, index + 2);
     }
     assert.deepEqual(queue.load(), []);
   });
@@ -90,34 +90,34 @@ describe("sending", () => {
       [1, 1_250],
     ]) {
       mock.method(Math, "random", () => random);
-      const { queue, sent } = makeQueue({ outcomes: [LOST] });
+      const { queue, requests } = makeQueue({ outcomes: [LOST] });
       queue.add("vote", { request_id: "a" });
       await pass(wait - 1);
-      assert.equal(sent.length, 1);
+      assert.equal(requests.length, 1);
       await pass(1);
-      assert.equal(sent.length, 2);
+      assert.equal(requests.length, 2);
     }
   });
 
   test("begins with short waits again after a success", async () => {
     mock.method(Math, "random", () => 0.5);
-    const { queue, sent } = makeQueue({ outcomes: [LOST, LOST, SENT, LOST] });
+    const { queue, requests } = makeQueue({ outcomes: [LOST, LOST, SENT, LOST] });
     queue.add("vote", { request_id: "a" });
     queue.add("vote", { request_id: "b" });
     await pass(1_000);
     await pass(2_000);
-    assert.deepEqual(sent, ["vote a", "vote a", "vote a", "vote b"]);
+    assert.deepEqual(requests, ["vote a", "vote a", "vote a", "vote b"]);
     await pass(1_000);
-    assert.equal(sent.length, 5);
+    assert.equal(requests.length, 5);
   });
 
   test("waits as long as the server asks", async () => {
-    const { queue, sent } = makeQueue({ outcomes: [{ ...LOST, wait: 40_000 }] });
+    const { queue, requests } = makeQueue({ outcomes: [{ ...LOST, wait: 40_000 }] });
     queue.add("vote", { request_id: "a" });
     await pass(39_999);
-    assert.equal(sent.length, 1);
+    assert.equal(requests.length, 1);
     await pass(1);
-    assert.equal(sent.length, 2);
+    assert.equal(requests.length, 2);
   });
 
   test("stops where the person must sign in, and keeps the vote", async () => {
@@ -128,7 +128,7 @@ describe("sending", () => {
     assert.deepEqual(events, [["stopped", "signed out", undefined]]);
   });
 
-  test("takes with a refused vote what was said of it, and nothing else", async () => {
+  test("removes a refused vote with its reasons, and nothing else", async () => {
     const { queue, events } = makeQueue({ outcomes: [LOST, REFUSED, STOPPED] });
     queue.add("vote", { request_id: "a" });
     queue.add("more", { request_id: "a", reason: "too_general" });
@@ -138,7 +138,7 @@ describe("sending", () => {
     assert.deepEqual(events[0], ["refused", "a", REFUSED.reply]);
   });
 
-  test("takes with a refused reason only the reason", async () => {
+  test("removes only the reason when a reason is refused", async () => {
     const { queue } = makeQueue({ outcomes: [LOST, REFUSED, STOPPED] });
     queue.add("more", { request_id: "a", reason: "too_general" });
     queue.add("undo", { request_id: "a" });
@@ -149,8 +149,8 @@ describe("sending", () => {
     );
   });
 
-  test("puts what the server stumbles over behind the others after five attempts", async () => {
-    const { queue, sent } = makeQueue({ outcomes: Array.from({ length: 5 }, () => STUMBLED) });
+  test("moves what the server fails on behind the others after five attempts", async () => {
+    const { queue, requests } = makeQueue({ outcomes: Array.from({ length: 5 }, () => STUMBLED) });
     queue.add("vote", { request_id: "bad" });
     queue.add("vote", { request_id: "good" });
     queue.add("more", { request_id: "bad", reason: "too_general" });
@@ -158,30 +158,30 @@ describe("sending", () => {
     for (let attempt = 1; attempt <= 4; attempt += 1) {
       bad.push("vote bad");
       await settle();
-      assert.deepEqual(sent, bad);
+      assert.deepEqual(requests, bad);
       await pass(60_000);
     }
-    assert.deepEqual(sent, [...bad, "vote bad", "vote good", "vote bad", "more bad"]);
+    assert.deepEqual(requests, [...bad, "vote bad", "vote good", "vote bad", "more bad"]);
   });
 
-  test("waits when the server stumbles over everything", async () => {
-    const { queue, sent } = makeQueue({ outcomes: Array.from({ length: 100 }, () => STUMBLED) });
+  test("waits when the server fails on everything", async () => {
+    const { queue, requests } = makeQueue({ outcomes: Array.from({ length: 100 }, () => STUMBLED) });
     queue.add("vote", { request_id: "a" });
     queue.add("vote", { request_id: "b" });
     for (let wait = 1; wait <= 9; wait += 1) await pass(60_000);
-    assert.equal(sent.length, 1 + 9 + 1); // the first, one after each wait, and b's first at once
+    assert.equal(requests.length, 1 + 9 + 1); // the first, one after each wait, and b's first at once
   });
 });
 
 describe("an acknowledgement that was lost", () => {
   test("leaves the vote in the queue, to be sent again with the same request id", async () => {
-    const { queue, sent } = makeQueue({ outcomes: [LOST] });
+    const { queue, requests } = makeQueue({ outcomes: [LOST] });
     queue.add("vote", { request_id: "a" });
     await settle();
     assert.equal(queue.load()[0].tries, 1);
     queue.flush();
     await settle();
-    assert.deepEqual(sent, ["vote a", "vote a"]);
+    assert.deepEqual(requests, ["vote a", "vote a"]);
   });
 
   test("means that undo must go to the server", async () => {
@@ -200,7 +200,7 @@ test("undo of a vote that was sent goes to the server, though its reason still w
   assert.equal(queue.dropUntried("a"), false);
 });
 
-test("undo of a vote that was never tried drops it, with what was said of it", () => {
+test("undo of a vote that was never sent drops it, with its reasons", () => {
   const { queue } = makeQueue({ send: () => new Promise(() => {}) }); // the first one hangs
   queue.add("vote", { request_id: "a" });
   queue.add("vote", { request_id: "b" });
@@ -214,11 +214,11 @@ describe("a reload", () => {
     const { queue, storage } = makeQueue({ outcomes: [LOST] });
     queue.add("vote", { request_id: "a" }, { photo: 1 });
     await settle();
-    const { queue: later, sent } = makeQueue({ storage });
+    const { queue: later, requests } = makeQueue({ storage });
     assert.deepEqual(later.load()[0].about, { photo: 1 });
     later.flush();
     await settle();
-    assert.deepEqual(sent, ["vote a"]);
+    assert.deepEqual(requests, ["vote a"]);
   });
 
   test("finds an empty queue where the storage holds nonsense", () => {
@@ -230,18 +230,18 @@ describe("a reload", () => {
 
 describe("a storage that is full", () => {
   test("loses nothing: the rest is kept in memory and sent", async () => {
-    const { queue, sent, storage } = makeQueue({ outcomes: [LOST] });
+    const { queue, requests, storage } = makeQueue({ outcomes: [LOST] });
     queue.add("vote", { request_id: "a" });
     await settle();
     storage.room = 0;
     queue.add("vote", { request_id: "b" });
     assert.deepEqual(requestIds(queue), ["a", "b"]);
     await pass(10_000);
-    assert.deepEqual(sent, ["vote a", "vote a", "vote b"]);
+    assert.deepEqual(requests, ["vote a", "vote a", "vote b"]);
     assert.deepEqual(queue.load(), []);
   });
 
-  test("revives nothing, once it takes something again, that another window has sent", async () => {
+  test("does not bring back what another window has sent once it works again", async () => {
     const { queue, storage } = makeQueue({ send: () => new Promise(() => {}) });
     storage.room = 0;
     queue.add("vote", { request_id: "a" });
@@ -252,14 +252,14 @@ describe("a storage that is full", () => {
     assert.deepEqual(queue.load(), []);
   });
 
-  test("may be refused altogether, even its name", async () => {
-    const { queue, sent } = makeQueue();
+  test("may be blocked, so that even naming it throws", async () => {
+    const { queue, requests } = makeQueue();
     queue.getStorage = () => {
       throw new Error("SecurityError");
     };
     queue.add("vote", { request_id: "a" });
     await settle();
-    assert.deepEqual(sent, ["vote a"]);
+    assert.deepEqual(requests, ["vote a"]);
     assert.deepEqual(queue.load(), []);
   });
 });
@@ -268,15 +268,15 @@ describe("two windows", () => {
   test("share the votes, and only one of them sends", async () => {
     const storage = new MemoryStorage();
     const locks = new Locks();
-    const held = Promise.withResolvers();
-    const first = makeQueue({ storage, locks, send: () => held.promise });
+    const gate = Promise.withResolvers();
+    const first = makeQueue({ storage, locks, send: () => gate.promise });
     const second = makeQueue({ storage, locks });
     first.queue.add("vote", { request_id: "a" });
     second.queue.add("vote", { request_id: "b" });
     await settle();
-    assert.deepEqual(second.sent, []);
+    assert.deepEqual(second.requests, []);
     assert.deepEqual(requestIds(first.queue), ["a", "b"]);
-    held.resolve(SENT);
+    gate.resolve(SENT);
     await settle();
     assert.deepEqual(requestIds(second.queue), []);
     assert.deepEqual(
@@ -288,16 +288,16 @@ describe("two windows", () => {
     );
   });
 
-  test("go on when the one that sends was closed", async () => {
+  test("continue after the one that sends was closed", async () => {
     const locks = new Locks();
     locks.isHeld = true;
-    const { queue, sent } = makeQueue({ locks });
+    const { queue, requests } = makeQueue({ locks });
     queue.add("vote", { request_id: "a" });
     await settle();
-    assert.deepEqual(sent, []);
+    assert.deepEqual(requests, []);
     locks.isHeld = false;
     await pass(1_000);
-    assert.deepEqual(sent, ["vote a"]);
+    assert.deepEqual(requests, ["vote a"]);
   });
 });
 

@@ -54,8 +54,8 @@ describe("an answer", () => {
   });
 
   test("of a question about posting asks that question, and a skip does not", () => {
-    const asked = { questions: [question(1, { ask_would_post: true })] };
-    const yes = start(asked);
+    const fields = { questions: [question(1, { ask_would_post: true })] };
+    const yes = start(fields);
     yes.answer("fits", "a");
     assert.ok(yes.isAskingToPost("a"));
     assert.ok(!yes.isAskingToPost("b"));
@@ -63,7 +63,7 @@ describe("an answer", () => {
     yes.takeAnswers(2_000);
     assert.ok(yes.mayAnswerPost());
     assert.ok(!yes.mayAnswer("fits"));
-    const skip = start(asked);
+    const skip = start(fields);
     skip.answer("skip", "b");
     assert.equal(skip.asking, "fit");
     assert.ok(!skip.isAskingToPost(""));
@@ -90,17 +90,17 @@ describe("the next question", () => {
     assert.equal(state.asking, "nothing");
   });
 
-  test("is none that is on the screen, in line, on its way or answered a moment ago", () => {
+  test("is not one that is on the screen, in line, on its way or answered a moment ago", () => {
     const state = start();
-    const sent = waitingVote("z", question(9));
+    const vote = waitingVote("z", question(9));
     state.answer("fits", "a");
     state.askNext();
     const fresh = [1, 2, 3, 9, 4].map((photo) => question(photo));
-    state.enqueue(fresh, [sent]);
+    state.enqueue(fresh, [vote]);
     assert.deepEqual(photosInLine(state), [3, 4]);
   });
 
-  test("may be one that was answered seven answers ago, when the server has had time to hear of it", () => {
+  test("may be one from seven answers ago, which the server knows by then", () => {
     const state = start();
     for (let photo = 11; photo <= 17; photo += 1) {
       state.ask(question(photo));
@@ -110,7 +110,7 @@ describe("the next question", () => {
     assert.ok(!state.isKnown(question(11), []));
   });
 
-  test("is none that was answered while the list was on its way, however long that took", () => {
+  test("is not one that was answered while the list was on its way, however long that took", () => {
     const state = start();
     const moment = state.takeMoment([]);
     const photos = [11, 12, 13, 14, 15, 16, 17, 18];
@@ -149,7 +149,7 @@ describe("the next question", () => {
     assert.ok(!state.wantsMore);
   });
 
-  test("is asked for among more than those the server takes for unanswered, at most 20", () => {
+  test("is fetched with as many more as have unsent answers here, at most 20", () => {
     const state = start();
     const vote = waitingVote("a", question(7));
     assert.equal(state.countToFetch([]), 7);
@@ -202,7 +202,7 @@ describe("a page that is loaded while votes wait", () => {
     assert.equal(state.last.request_id, "a");
   });
 
-  test("claims no fewer than it asks", () => {
+  test("never shows a total below what it asks", () => {
     assert.equal(new VoteState(page({ done: 4, total: 5 })).total, 7);
     assert.equal(new VoteState(page({ done: 4, total: 9 })).total, 9);
   });
@@ -250,10 +250,10 @@ describe("a vote that the server did not keep", () => {
 describe("the server's count", () => {
   const fresh = { done: 10, total: 30, capped: false, questions: [question(4)] };
 
-  test("is believed when nothing was on its way", () => {
+  test("is taken over when nothing was on its way", () => {
     const state = start();
-    const added = state.take(fresh, state.takeMoment([]), []);
-    assert.deepEqual([state.done, state.total, added.length], [10, 30, 1]);
+    const entries = state.take(fresh, state.takeMoment([]), []);
+    assert.deepEqual([state.done, state.total, entries.length], [10, 30, 1]);
   });
 
   test("is behind while votes wait, or after an answer or undo since the request", () => {

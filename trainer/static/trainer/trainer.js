@@ -1,7 +1,7 @@
-/* The trainer's forms. Without this file they work all the same. */
+/* The trainer's forms. They also work without this file. */
 
 // A form marked data-once is sent once: the second click of a double click does nothing.
-// The server copes with both anyway; this spares people the question whether it worked.
+// The server handles a repeated request anyway; this only avoids doubt about whether the click worked.
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (!form.matches("[data-once]")) return;
@@ -12,7 +12,7 @@ document.addEventListener("submit", (event) => {
   form.dataset.sent = "yes";
   for (const button of form.querySelectorAll("button")) button.setAttribute("aria-busy", "true");
 });
-// Back in the history a page stands as it was left: its forms may be sent again.
+// After the Back button the page is as it was left, so its forms must be enabled again.
 addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("[data-once]")) {
     delete form.dataset.sent;
@@ -20,15 +20,15 @@ addEventListener("pageshow", () => {
   }
 });
 
-// The try-it form takes a dropped or pasted photo, and asks as soon as it has one.
+// The try-it form accepts a dropped or pasted photo, and sends itself as soon as it has one.
 function takePhotos(form) {
   const input = form.querySelector("input[type=file]");
   const take = (files) => {
     const photo = [...files].find((file) => file.type.startsWith("image/"));
     if (!photo) return;
-    const chosen = new DataTransfer();
-    chosen.items.add(photo);
-    input.files = chosen.files;
+    const transfer = new DataTransfer();
+    transfer.items.add(photo);
+    input.files = transfer.files;
     form.requestSubmit();
   };
   input.addEventListener("change", () => {
@@ -50,7 +50,7 @@ function takePhotos(form) {
   document.addEventListener("paste", (event) => take(event.clipboardData.files));
 }
 
-// A changed setting is marked, and counted in the line that stands above a closed form.
+// A changed setting is marked, and counted in the summary line of the closed form.
 function markChanges() {
   const settings = document.getElementById("settings");
   if (!settings) return;

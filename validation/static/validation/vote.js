@@ -1,7 +1,7 @@
-/* The ballot: a photo, a hashtag, one key, button or swipe. The next photos are there already, answers go to a
-   queue, and nothing waits for the server. Without script the page works as plain forms.
-   Here keys, clicks, swipes and replies become acts. What they change is in vote_state.js, what is seen of it in
-   vote_screen.js, and vote_queue.js and vote_network.js bring it to the server. */
+/* The ballot: one photo, one hashtag, and one key, button or swipe per answer. The next photos are loaded ahead,
+   answers go to a queue, and nothing waits for the server. Without script the page works as plain forms.
+   This module handles keys, clicks, swipes and replies. vote_state.js holds the state, vote_screen.js shows it,
+   and vote_queue.js and vote_network.js send it to the server. */
 import { hasModifier, isTyping, nameKey, selectByKey } from "../site/keys.js";
 import { fetchQuestions, Refill, sendVote } from "./vote_network.js";
 import { decode, isSeen, pause, Photos } from "./vote_photos.js";
@@ -34,7 +34,7 @@ let hintTimer = 0; // puts waiting in words
 
 // --- photos and questions ---
 
-/* All at once: a slow one holds up none that are here. */
+/* Photos load in parallel, so that a slow one does not hold up the others. */
 async function load(entry) {
   entry.isReady = await photos.load(entry.question);
   if (!entry.isReady) {
@@ -66,7 +66,7 @@ function take(fresh, moment) {
   state.take(fresh, moment, queue.load()).forEach(load);
   showProgress();
   if (state.asking !== "nothing" || state.line.length || refill.isAskedAgain) return;
-  // Nothing was there to ask when the page came, and the page says why.
+  // There was no question when the page was loaded, and the page says why.
   const isIdle = screen.isShown("preparing") || screen.isShown("nothing");
   if (fresh.questions.length) refill.runLater(); // answered here, and the answers are on their way
   else if (!isIdle) showMessage("done");
@@ -82,7 +82,7 @@ function ask(question) {
   settle();
 }
 
-/* Nobody judges what they have not seen: the photo is awaited, unless it fails or takes too long. */
+/* Nobody judges a photo they have not seen: wait for it, unless it fails or takes too long. */
 async function settle() {
   const turn = state.beginTurn();
   const { image } = screen;
@@ -198,7 +198,7 @@ function undo() {
   ask(question);
 }
 
-// --- what becomes of it ---
+// --- the server's replies ---
 
 function handleSent(operation, reply) {
   sessionStorage.removeItem(RELOADED);
@@ -207,8 +207,8 @@ function handleSent(operation, reply) {
   if (operation.kind !== "more") refill.run();
 }
 
-/* Given before, in another window: undo and reasons would be of a vote that the server does not have. When the
-   very same vote comes twice, because its acknowledgement was lost, it has been tried before. */
+/* If the question was answered before in another window, the server did not keep this vote, so it cannot be undone
+   or explained. If this same vote arrived twice because its acknowledgement was lost, it was tried more than once. */
 function confirmVote({ fields, tries }, reply) {
   const isOurs = reply.answer === fields.answer && tries > 1;
   if (!reply.repeated || isOurs) return;
@@ -236,13 +236,13 @@ function handleRefused({ kind, fields }, reply) {
   showProgress();
 }
 
-/* Nobody is asked any more about a vote that was not kept. */
+/* Stop asking for reasons of a vote that was not kept. */
 function leaveForgotten(requestId) {
   if (screen.explained === requestId) screen.offerReasons(null);
   if (state.isAskingToPost(requestId)) askNext();
 }
 
-/* Once: a page loaded anew has a fresh token, or asks to sign in. The answers wait in the queue. */
+/* Reload once: the new page has a fresh token or asks to sign in. The answers wait in the queue. */
 function handleStopped(reply) {
   if (sessionStorage.getItem(RELOADED)) {
     screen.notifyInWords(reply.error || screen.words.signedOut);
@@ -268,12 +268,12 @@ function handleClick(event) {
 }
 
 function handleKey(event) {
-  // Held down, Enter would press the focused button again and again.
+  // Enter held down would press the focused button again and again.
   const isPress = ["Enter", " "].includes(event.key) && event.target.closest("#ballot button");
   if (event.repeat && isPress) event.preventDefault();
   if (event.repeat || hasModifier(event) || isTyping(event.target)) return;
   const key = nameKey(event);
-  // By place, too: on a Russian keyboard the key of f gives another letter.
+  // Also compare the key's position: on a Russian keyboard the key of f types another letter.
   const place = event.code.startsWith("Key") ? event.code.slice(3).toLowerCase() : key;
   const button = [key, place]
     .flatMap((name) => [...ballot.querySelectorAll(`button${selectByKey(name)}`)])

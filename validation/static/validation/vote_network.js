@@ -1,4 +1,4 @@
-/* What goes over the network: one operation to the server, and its next questions to the page. */
+/* Requests to the server: send one operation, fetch the next questions. */
 
 export const LIMITS = {
   patience: 15_000, // ms until an attempt counts as lost
@@ -8,9 +8,9 @@ export const LIMITS = {
 
 const timeout = () => AbortSignal.timeout?.(LIMITS.patience); // older browsers wait as long as it takes
 
-/* Only JSON is the site's own word. Any other page (a proxy's, say) refuses nothing: it is sent again.
-   outcome: "sent" and "refused" are the site's last word, "stopped" needs the person, "lost" and "stumbled" are
-   tried again, after wait in ms where the server named one. */
+/* Only a JSON reply comes from the site itself. After any other reply, such as a proxy's page, the operation is sent
+   again. outcome: "sent" and "refused" are final; "stopped" needs the person; "lost" and "stumbled" are tried again,
+   after `wait` ms if the server says so. */
 export async function readOutcome(response) {
   const isJson = response.headers.get("Content-Type")?.startsWith("application/json");
   const reply = isJson ? await response.json() : {};
@@ -49,7 +49,7 @@ export async function fetchQuestions(url, count) {
   return response.json();
 }
 
-/* Work that is done once at a time, and once more when it was asked for meanwhile. */
+/* Runs the work once at a time, and once more if it was requested meanwhile. */
 export class Refill {
   constructor(isWanted, work) {
     Object.assign(this, { isWanted, work, isRunning: false, isAskedAgain: false, timer: 0 });

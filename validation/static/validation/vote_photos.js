@@ -1,4 +1,4 @@
-/* The photos of the questions at hand, loaded and decoded before they are asked. */
+/* The photos of the next questions, loaded and decoded before the questions are shown. */
 import { LIMITS } from "./vote_network.js";
 
 const REMEMBERED = 50;
@@ -6,7 +6,7 @@ const REMEMBERED = 50;
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 export const isSeen = (image) => image.complete && image.naturalWidth > 0;
 
-/* Until it can be seen, has failed, or has taken too long. */
+/* Wait until the image is decoded, has failed, or has taken too long. */
 export const decode = (image) => Promise.race([image.decode().catch(() => {}), pause(LIMITS.patience)]);
 
 export class Photos {
@@ -16,7 +16,7 @@ export class Photos {
     this.failures = new Map(); // by photo: how often it could not be loaded
   }
 
-  /* The server's page shows a photo already. */
+  /* Keep the photo that the server's page already shows. */
   keep(question, image) {
     this.images.set(question.photo, image);
   }
@@ -31,7 +31,7 @@ export class Photos {
     return image;
   }
 
-  /* True: it can be asked. What failed twice is asked all the same, to be skipped. */
+  /* True if the question can be shown. After two failures it is shown anyway, so that it can be skipped. */
   async load(question) {
     const { photo } = question;
     const image = this.get(question);

@@ -1,15 +1,15 @@
-/* Votes wait here, in the browser's storage, until the server has acknowledged them: they are sent one after
-   the other, in order, again after a failure, and survive a reload. The server knows each by its request id. */
+/* Votes wait here, in the browser's storage, until the server has acknowledged them. They are sent one by one in
+   order, sent again after a failure, and survive a reload. The server recognises each by its request id. */
 
 export class VoteQueue {
   static SLOWEST = 30_000; // ms between two attempts
-  static ENOUGH = 5; // attempts before what the server stumbles over makes room for the others
+  static ENOUGH = 5; // attempts before an operation that keeps failing goes behind the others
 
-  /* name: of the place in the storage. send(kind, fields): see sendVote in vote_network.js.
-     getStorage: a function, since a browser may refuse even to name its storage. locks: navigator.locks.
-     on: {change, sent, refused, stopped}, called with what became of an operation. */
+  /* name: the key in the storage. send(kind, fields): see sendVote in vote_network.js.
+     getStorage: a function, because reading localStorage may throw. locks: navigator.locks.
+     on: {change, sent, refused, stopped}, called with the operation and the reply. */
   constructor({ name, send, on, getStorage = () => localStorage, locks = globalThis.navigator?.locks }) {
-    // memory: what the storage did not take. Empty otherwise, or it would bring back what has long been sent.
+    // memory: the queue while the storage fails. Otherwise empty, or it would send old votes again.
     Object.assign(this, { name, send, on, getStorage, locks, memory: [] });
     Object.assign(this, { isSending: false, failures: 0, timer: 0 });
   }
@@ -32,24 +32,24 @@ export class VoteQueue {
       else this.getStorage().removeItem(this.name);
       this.memory = [];
     } catch {
-      // Refused or full: what is kept in memory is sent all the same, and what is stored is older.
+      // The storage is blocked or full. The queue is sent from memory; the stored copy is outdated.
       this.memory = operations;
       try {
         this.getStorage().removeItem(this.name);
       } catch {
-        // Then nothing can be read from it either.
+        // Then the outdated copy cannot be read either.
       }
     }
     this.on.change(operations);
   }
 
-  /* fields go to the server; about is kept beside them for the page. */
+  /* fields are sent to the server; about is kept with them for the page. */
   add(kind, fields, about = null) {
     this.save([...this.load(), { id: makeRequestId(), kind, fields, about, tries: 0 }]);
     this.flush();
   }
 
-  /* Drops a vote that was never tried, with what was said of it. False: the server may have it already. */
+  /* Drops a vote that was never sent, with its reasons. False if the server may have it already. */
   dropUntried(requestId) {
     const operations = this.load();
     const vote = operations.find((one) => one.kind === "vote" && one.fields.request_id === requestId);
@@ -62,7 +62,7 @@ export class VoteQueue {
     if (this.isSending) return;
     this.isSending = true;
     clearTimeout(this.timer);
-    // Two windows of one person share the queue: only one of them sends. Older browsers have no locks.
+    // Two windows of one person share the queue, and only one of them sends. Older browsers have no locks.
     const drain = (lock) => (lock === null ? this.flushLater(1_000) : this.drain());
     try {
       if (this.locks) await this.locks.request(this.name, { ifAvailable: true }, drain);
@@ -92,15 +92,15 @@ export class VoteQueue {
     }
   }
 
-  /* With a vote that is refused goes all that is said of it. */
+  /* Remove an operation; if it is a refused vote, also its reasons. */
   remove({ id, kind, fields }, outcome) {
     const isVoteRefused = outcome === "refused" && kind === "vote";
     const isGone = (one) => one.id === id || (isVoteRefused && one.fields.request_id === fields.request_id);
     this.save(this.load().filter((one) => !isGone(one)));
   }
 
-  /* One operation must not hold up the others for ever: after enough attempts it goes behind them, with all
-     that is said of the same vote. True: the one that is first now has not been tried in vain as often. */
+  /* After enough failed attempts, move an operation and its vote's reasons behind the others, so that it does not
+     hold them up for ever. True if the new first operation has not failed as often. */
   putBehind({ tries, fields }) {
     if (tries < VoteQueue.ENOUGH) return false;
     const operations = this.load();
@@ -116,7 +116,7 @@ export class VoteQueue {
   }
 }
 
-/* crypto.randomUUID is missing where the site is reached without https. */
+/* crypto.randomUUID is missing if the site is used without https. */
 export function makeRequestId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = (bytes[6] & 15) | 64;

@@ -1,4 +1,4 @@
-/* What is on the ballot's screen. It reads and writes the page and decides nothing: vote.js tells it what to show. */
+/* The ballot's screen: reads and writes the page and decides nothing. vote.js tells it what to show. */
 
 const fill = (words, values) => words.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
@@ -32,7 +32,7 @@ export class Screen {
     return this.card.querySelector("img");
   }
 
-  /* The photo has been seen long enough, or there is nothing to wait for. */
+  /* isReady: the photo has been visible long enough, or there is nothing to wait for. */
   showReady(isReady) {
     if (isReady) this.ballot.dataset.ready = "true";
     else delete this.ballot.dataset.ready;
@@ -48,7 +48,7 @@ export class Screen {
     }
   }
 
-  /* A part with words instead of a question. */
+  /* Show a message instead of a question. */
   showMessage(name) {
     this.showPart(name);
     this.announce(this.findPart(name).querySelector("h1").textContent);
@@ -114,7 +114,7 @@ export class Screen {
     if (!parts.length) caption.textContent = this.words.unattributed;
   }
 
-  /* What goes out at once needs no words: only what was tried in vain, or piles up. */
+  /* Unsent votes are mentioned only after a failed attempt, or when they pile up. */
   showUnsent(operations) {
     const note = this.ballot.querySelector(".ballot-unsent");
     const votes = operations.filter((one) => one.kind === "vote").length;
@@ -124,7 +124,7 @@ export class Screen {
     note.textContent = fill(this.words.unsent, { n: count });
   }
 
-  /* name: of the words in the template; "" takes the notice away. */
+  /* name: of the text in the template; "" removes the notice. */
   notify(name, values = {}) {
     this.notifyInWords(name && fill(this.words[name], values));
   }
@@ -156,7 +156,7 @@ export class Screen {
     this.markReason(null);
   }
 
-  /* False: this is no reason that can be given now. */
+  /* False if this reason cannot be given now. */
   mayGiveReason(button) {
     const isOffered = !this.why.classList.contains("is-empty");
     return isOffered && button.getAttribute("aria-pressed") !== "true";
@@ -168,7 +168,7 @@ export class Screen {
     }
   }
 
-  // --- the answered photo flies off in the answer's direction while the next one is there already ---
+  // --- the answered photo flies off in the answer's direction while the next one is already visible ---
 
   flyOff(way) {
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;

@@ -1,5 +1,5 @@
-/* The state of the ballot: what is on the screen, what comes next, and what the voter may do. No page and no
-   network in here, so that node can test it: tests/js/vote_state.test.js. */
+/* The state of the ballot: what is on the screen, what comes next, and what the voter may do. It uses neither the
+   page nor the network, so that node can test it: tests/js/vote_state.test.js. */
 
 const AHEAD = 3; // questions that are kept ready
 const AT_MOST = 20; // questions in one request
@@ -10,12 +10,12 @@ const isSame = (one, other) => keyOf(one) === keyOf(other);
 const votesAmong = (operations) => operations.filter((one) => one.kind === "vote");
 
 export class VoteState {
-  /* page: what the server wrote into the page. unsent: the operations it has not acknowledged yet. */
+  /* page: the data that the server put into the page. unsent: operations that it has not acknowledged yet. */
   constructor(page, unsent = [], isClosed = false) {
     const votes = votesAmong(unsent);
-    this.answers = page.answers; // what there is to answer, as validation/models/answers.py says it
+    this.answers = page.answers; // the possible answers: validation/models/answers.py
     this.questions = page.questions.filter((one) => !votes.some((vote) => isSame(vote.about, one)));
-    // The last vote of the server may wait here, too: only its acknowledgement was lost.
+    // The server's last vote may also be in this queue, if only its acknowledgement was lost.
     const others = votes.filter((one) => one.fields.request_id !== page.last?.request_id);
     this.done = page.done + others.length;
     this.total = Math.max(page.total, this.done + this.questions.length);
@@ -38,7 +38,7 @@ export class VoteState {
     return this.history.at(-1);
   }
 
-  /* What the counter shows. Nobody knows the total of a hundred questions and more. */
+  /* The values of the counter. The server does not count totals of a hundred or more. */
   get progress() {
     const number = Math.min(this.done + (this.asking === "fit" ? 1 : 0), this.total);
     const isTotalKnown = this.asking !== "nothing" && !this.isCapped;
@@ -57,7 +57,7 @@ export class VoteState {
     this.asking = "nothing";
   }
 
-  /* The next question whose photo is here, or null. */
+  /* The next question whose photo is loaded, or null. */
   askNext() {
     const next = this.line.find((one) => one.isReady);
     this.line = this.line.filter((one) => one !== next);
@@ -66,7 +66,7 @@ export class VoteState {
     return this.current;
   }
 
-  /* Whatever was begun before has ended when the number it got is no longer the turn. */
+  /* Returns the number of the new turn. An earlier turn's work is outdated once its number is not `turn` any more. */
   beginTurn() {
     this.isReady = false;
     this.turn += 1;
@@ -108,7 +108,7 @@ export class VoteState {
     return vote;
   }
 
-  /* Asks the last question again; the one on the screen comes after it. */
+  /* Asks the last question again, and after it the one that is on the screen. */
   undo() {
     const last = this.history.pop();
     this.acts += 1;
@@ -117,9 +117,9 @@ export class VoteState {
     this.ask(last.question);
   }
 
-  // --- what becomes of an answer ---
+  // --- the server's replies to an answer ---
 
-  /* The server does not have this vote: nothing to undo or to explain. True: undo had it. */
+  /* Forget a vote that the server did not keep: it cannot be undone or explained. True if it was in the history. */
   forget(requestId) {
     const before = this.history.length;
     this.forgotten += 1;
@@ -136,7 +136,7 @@ export class VoteState {
     return this.asking === "post" && this.posting === requestId;
   }
 
-  /* After undo the server names the vote before, which this page may not know. */
+  /* After an undo the server names the vote before it, which this page may not know. */
   restore(vote) {
     const isOnScreen = this.current && vote && isSame(vote.question, this.current);
     if (!this.history.length && vote && !isOnScreen) this.history = [vote];
@@ -148,49 +148,49 @@ export class VoteState {
     return !this.isClosed && this.line.filter((one) => one.isReady).length < AHEAD;
   }
 
-  /* How many questions to fetch: the server does not know yet which of them wait here, answered. */
+  /* How many questions to fetch. The server may send some whose answers still wait here. */
   countToFetch(unsent) {
     return Math.min(AT_MOST, AHEAD + unsent.length + this.line.length + 2);
   }
 
-  /* Taken before a request; what came of it is compared with it. */
+  /* A snapshot before a request, with which its reply is compared. */
   takeMoment(unsent) {
     return { acts: this.acts, forgotten: this.forgotten, isAllSent: !unsent.length };
   }
 
-  /* A vote was refused since then: its question may still be in what has come. */
+  /* Whether a vote was refused since the snapshot: its question may be among the new ones. */
   isOutdated(moment) {
     return moment.forgotten !== this.forgotten;
   }
 
-  /* The server's answer to a request for more. Its count is behind ours while votes are on their way, or were
-     when it was drawn. Returns what is new in the line. */
+  /* Take in the server's reply to a request for more questions. Its count of answers is outdated if votes were
+     unsent at the snapshot or given since. Returns the new entries of the line. */
   take(fresh, moment, unsent) {
     if (moment.isAllSent && moment.acts === this.acts) this.done = fresh.done;
-    const added = this.enqueue(fresh.questions, unsent, moment.acts);
+    const entries = this.enqueue(fresh.questions, unsent, moment.acts);
     this.total = Math.max(fresh.total, this.done + this.line.length + (this.asking === "fit" ? 1 : 0));
     this.isCapped = fresh.capped;
-    return added;
+    return entries;
   }
 
-  /* since: how many acts there were when the questions were drawn. */
+  /* since: the number of acts when the questions were requested. */
   enqueue(questions, unsent, since = this.acts) {
-    const added = [];
+    const entries = [];
     for (const question of questions) {
       if (this.isKnown(question, unsent, since)) continue;
       const entry = { question, isReady: false };
       this.line.push(entry);
-      added.push(entry);
+      entries.push(entry);
     }
-    return added;
+    return entries;
   }
 
   drop(entry) {
     this.line = this.line.filter((one) => one !== entry);
   }
 
-  /* On the screen, next in line, or answered here since the list was drawn or a moment before: its vote may have
-     arrived too late for the list. */
+  /* Whether the question is on the screen, in the line, or was answered here recently: its vote may have reached the
+     server too late for this list. */
   isKnown(question, unsent, since = this.acts) {
     const recent = AHEAD * 2 + this.acts - since;
     return [
@@ -202,7 +202,7 @@ export class VoteState {
   }
 }
 
-/* What the server has, then what waits here, without what is about to be taken back. */
+/* The server's last vote, then the unsent ones, without those about to be undone. */
 function joinHistory(last, unsent) {
   const votes = votesAmong(unsent).map(({ fields, about }) => ({
     request_id: fields.request_id,

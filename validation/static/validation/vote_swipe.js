@@ -1,12 +1,12 @@
 /* A card that follows the finger. Beyond the threshold, or with a flick, it calls answer("right" | "left" |
-   "up" | "down"); short of it, it springs back. With reduced motion the card stays and only its mark shows.
-   Whoever looks closer, scrolls or selects the caption says nothing by it. */
+   "up" | "down"); otherwise it springs back. With reduced motion the card stays and only its mark shows.
+   Zooming, scrolling and selecting the caption give no answer. */
 
 const FLICK = 0.6; // px/ms
 const SHORTEST_FLICK = 40; // px
 const SLIGHTEST = 8; // px before the mark says where it goes
 
-/* From here on a swipe answers, in px. */
+/* The distance in px from which a swipe is an answer. */
 export const findThreshold = (width) => Math.min(120, width * 0.28);
 
 /* isScrolling: the page scrolls up and down, so only left and right answer. */
@@ -19,7 +19,7 @@ export function findDirection(dx, dy, isScrolling) {
 const isZoomed = () => (globalThis.visualViewport?.scale ?? 1) > 1.01;
 const measure = (dx, dy) => Math.max(Math.abs(dx), Math.abs(dy));
 
-/* What a finished swipe says, or null. */
+/* The direction that a finished swipe answers with, or null. */
 export function judgeSwipe({ dx, dy, ms, width, isScrolling }) {
   const distance = measure(dx, dy);
   const speed = distance / Math.max(1, ms);
@@ -78,7 +78,7 @@ export function followFinger(card, answer) {
   card.addEventListener("pointermove", move);
   card.addEventListener("pointerup", end);
   card.addEventListener("pointercancel", rest);
-  // Zoomed in, one finger moves the page about: see .is-zoomed in vote.css.
+  // While zoomed in, one finger pans the page: see .is-zoomed in vote.css.
   globalThis.visualViewport?.addEventListener("resize", () => card.classList.toggle("is-zoomed", isZoomed()));
   card.addEventListener("dragstart", (event) => event.preventDefault());
 }
