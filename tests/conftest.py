@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     xdist 3.8 writes the group where pytest 9.2 no longer looks for it: without this, groups do nothing.
     """
-    if not config.getoption("loadgroup", False):  # this is no process of xdist's
+    if not config.getoption("loadgroup", False):  # not a process of xdist
         return
     for item in items:
         mark = item.get_closest_marker("xdist_group")
@@ -107,7 +107,7 @@ def user_for(db: None) -> Callable[[str], User]:
 
 
 class PageClient(Client):
-    """Gives pages with the white space of the templates collapsed, as a browser shows them."""
+    """Pages with the white space of the templates collapsed, as a browser shows it."""
 
     def request(self, **request: Any) -> Any:
         response = super().request(**request)
@@ -149,8 +149,8 @@ def assembled_starter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The starter model's folder: the engine takes ten seconds to assemble it."""
     folder = tmp_path_factory.mktemp("starter") / "model"
     argv = programs.engine_command("assemble", starter_model.STARTER, folder)
-    done = subprocess.run(argv, capture_output=True, text=True, cwd=settings.BASE_DIR, check=False)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run(argv, capture_output=True, text=True, cwd=settings.BASE_DIR, check=False)
+    assert process.returncode == 0, process.stderr
     return folder
 
 
@@ -170,18 +170,18 @@ def run_jobs() -> Callable[[], list[Job]]:
     """Does every queued job in this process, by the same claim and handlers as a worker."""
 
     def run() -> list[Job]:
-        done = []
+        jobs = []
         while job := Job.objects.filter(state=Job.State.QUEUED).order_by("created_at").first():
             work.run(job_id=str(job.pk))
             job.refresh_from_db()
-            done.append(job)
-        return done
+            jobs.append(job)
+        return jobs
 
     return run
 
 
 def process_environment() -> dict[str, str]:
-    """For programs that shall use this test's database, folders and Valkey."""
+    """Environment for programs that use this test's database, folders and Valkey."""
     name = connection.settings_dict["NAME"]
     if connection.vendor == "sqlite":
         url = f"sqlite:///{name}"

@@ -118,11 +118,11 @@ def flush() -> None:
     quote = connection.ops.quote_name
     names = connection.introspection.django_table_names(only_existing=True, include_views=False)
     others = [name for name in names if name not in KEPT]
-    with transaction.atomic(), connection.cursor() as cursor:  # foreign keys are looked at when it ends
+    with transaction.atomic(), connection.cursor() as cursor:  # foreign keys are checked when it ends
         cursor.execute("SELECT " + ", ".join(f"EXISTS (SELECT 1 FROM {quote(name)})" for name in others))  # noqa: S608
-        filled = [name for name, is_filled in zip(others, cursor.fetchone(), strict=True) if is_filled]
-        changed = snapshot.take(KEPT) != _set_up
-        for name in (*filled, *(KEPT if changed else ())):
+        not_empty = [name for name, is_filled in zip(others, cursor.fetchone(), strict=True) if is_filled]
+        has_changed = snapshot.take(KEPT) != _set_up
+        for name in (*not_empty, *(KEPT if has_changed else ())):
             cursor.execute(f"DELETE FROM {quote(name)}")  # noqa: S608
-        if changed:
+        if has_changed:
             snapshot.put(_set_up)

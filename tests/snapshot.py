@@ -36,7 +36,7 @@ def put(tables: list[Table]) -> None:
             marks = ", ".join(["%s"] * len(columns))
             if rows:
                 cursor.executemany(f"INSERT INTO {quote(name)} ({fields}) VALUES ({marks})", rows)  # noqa: S608
-        named = {name for name, _, _ in tables}
-        models = [m for m in apps.get_models(include_auto_created=True) if m._meta.db_table in named]
+        names = {name for name, _, _ in tables}
+        models = [m for m in apps.get_models(include_auto_created=True) if m._meta.db_table in names]
         for sql in connection.ops.sequence_reset_sql(no_style(), models):
             cursor.execute(sql)

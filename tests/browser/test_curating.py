@@ -20,7 +20,7 @@ def key_of(page: Page) -> str:
 
 
 def press(page: Page, key: str) -> None:
-    """Press, and wait for the next class as a curator does: by looking."""
+    """Press a key, and wait until the next class is visible, as a curator does."""
     before = key_of(page)
     page.keyboard.press(key)
     expect(page.locator(".queue-class code")).not_to_have_text(before)
@@ -50,8 +50,8 @@ def test_curator_decides_sixty_classes_by_keyboard_only(page_for: PageFor) -> No
             expect(page.locator("#found button").first).to_have_value(answer)
             press(page, "Enter")
     assert wrong == []
-    confirmed = MappingEntry.objects.filter(status="confirmed").select_related("scene_class", "hashtag")
-    assert {row.scene_class.key: row.label for row in confirmed} == answers
+    rows = MappingEntry.objects.filter(status="confirmed").select_related("scene_class", "hashtag")
+    assert {row.scene_class.key: row.label for row in rows} == answers
     assert Change.objects.count() == SESSION
 
 

@@ -37,7 +37,7 @@ def address(transactional_db: None, settings: Settings, tmp_path: Path) -> Itera
 
 
 def watch(page: Page, address: str) -> tuple[list[str], list[str]]:
-    """The names of the scripts that the page asks for, and what the browser complains of."""
+    """The names of the scripts that the page requests, and the browser's errors."""
     names: list[str] = []
     complaints: list[str] = []
 
@@ -46,7 +46,7 @@ def watch(page: Page, address: str) -> tuple[list[str], list[str]]:
             names.append(request.url.split("/static/")[-1])
 
     def complain(message: ConsoleMessage) -> None:
-        # page_for begins on the other server, which has no file with a hash.
+        # page_for starts on the other server, which has no files with a hash.
         if message.type == "error" and message.location["url"].startswith(address):
             complaints.append(message.text)
 

@@ -46,7 +46,7 @@ def open_ballot(page: Page, campaign: Campaign) -> None:
 
 
 def hold(page: Page, what: str) -> list[Route]:
-    """Requests for this are not answered, until the test does."""
+    """Requests for this address wait until the test answers them."""
     held_routes: list[Route] = []
     page.route(what, lambda route: held_routes.append(route))
     return held_routes
@@ -76,7 +76,7 @@ def test_three_keys_vote_and_u_takes_the_last_back(campaign: Campaign, page_for:
 
 
 def test_one_press_is_one_vote(campaign: Campaign, page_for: PageFor) -> None:
-    """Held down, hit twice, or hit before the next photo could be seen: one vote."""
+    """A key held down, hit twice, or hit before the next photo is visible gives one vote."""
     page = page_for("validator")
     open_ballot(page, campaign)
     page.evaluate(
@@ -93,7 +93,7 @@ def test_one_press_is_one_vote(campaign: Campaign, page_for: PageFor) -> None:
     expect_answers("fits", "does_not_fit")
 
 
-def test_another_language_is_no_answer(campaign: Campaign, page_for: PageFor) -> None:
+def test_switching_the_language_gives_no_answer(campaign: Campaign, page_for: PageFor) -> None:
     page = page_for("validator")
     open_ballot(page, campaign)
     page.get_by_role("button", name="Русский").click()
@@ -129,8 +129,8 @@ def test_a_hundred_photos_by_keyboard(make_campaign: MakeCampaign, page_for: Pag
     expect(page.get_by_role("heading", name="All done")).to_be_visible()
     wait_for(lambda: Vote.objects.count() == 100, 10, "not every answer arrived")
     assert len(set(Vote.objects.values_list("photo", "hashtag"))) == 100
-    said = answers()
-    assert [said.count(one) for one in ("fits", "does_not_fit", "skip")] == [40, 40, 20]
+    verdicts = answers()
+    assert [verdicts.count(one) for one in ("fits", "does_not_fit", "skip")] == [40, 40, 20]
 
 
 def test_reason_and_would_post_are_asked_after_the_vote(campaign: Campaign, page_for: PageFor) -> None:
@@ -151,7 +151,7 @@ def test_reason_and_would_post_are_asked_after_the_vote(campaign: Campaign, page
 
 
 def swipe(page: Page, dx: float, dy: float = 0) -> None:
-    """A finger on the photo, in steps, as the touch screen's driver reports it."""
+    """Move a finger over the photo in steps, as a touch screen reports it."""
     page.wait_for_selector(READY)
     box = page.locator(".ballot-photo").bounding_box()
     assert box
@@ -250,7 +250,7 @@ def test_an_answer_whose_acknowledgement_was_lost_counts_once(campaign: Campaign
     page.context.set_offline(True)
     press(page, "f", "d")
     page.keyboard.press("u")
-    page.context.set_offline(False)  # the browser says so, and the queue goes out at once
+    page.context.set_offline(False)  # the browser reports it, and the queue is sent at once
     expect_answers("fits")
     lost_requests: list[str] = []
 
@@ -279,11 +279,11 @@ def test_answer_of_a_proxy_does_not_refuse_a_vote(campaign: Campaign, page_for: 
     page = page_for("validator")
     open_ballot(page, campaign)
     page.evaluate(f"{NETWORK}.then(({{ LIMITS }}) => {{ LIMITS.longestWait = .01 }})")
-    said = [503, 404]
+    statuses = [503, 404]
 
     def proxy(route: Route) -> None:
-        if said:
-            route.fulfill(status=said.pop(0), headers={"Retry-After": "86400"}, body="<h1>Elsewhere</h1>")
+        if statuses:
+            route.fulfill(status=statuses.pop(0), headers={"Retry-After": "86400"}, body="<h1>Elsewhere</h1>")
         else:
             route.continue_()
 
@@ -333,17 +333,17 @@ def test_a_full_storage_loses_nothing(campaign: Campaign, page_for: PageFor) -> 
 def test_last_answer_is_sent_although_the_page_is_left(
     campaign: Campaign, page_for: PageFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It waits for a connection, since all six that a browser has are busy."""
+    """It waits for a connection, because all six of the browser's are busy."""
     page = page_for("validator")
     open_ballot(page, campaign)
     page.wait_for_load_state("networkidle")
-    answered, state = Event(), vote._state
-    monkeypatch.setattr(vote, "_state", lambda *given: (answered.wait(10), state(*given))[1])
+    is_answered, state = Event(), vote._state
+    monkeypatch.setattr(vote, "_state", lambda *given: (is_answered.wait(10), state(*given))[1])
     page.evaluate("for (let n = 1; n < 7; n += 1) fetch(`${ballot.dataset.next}?n=${n}`); 0")
     press(page, "f")
     page.wait_for_function("() => localStorage[ballot.dataset.store].includes('\"tries\":1')")
     page.goto("about:blank")
-    answered.set()
+    is_answered.set()
     expect_answers("fits")
 
 
@@ -354,7 +354,7 @@ def test_unsent_votes_of_a_closed_campaign_are_reported_as_not_kept(
     page = page_for("validator")
     open_ballot(page, campaign)
     page.wait_for_load_state("networkidle")
-    # Not offline: what is sent while the page is left (keepalive) comes through once the line is back.
+    # Not offline: requests sent while the page is left (keepalive) arrive once the connection is back.
     page.route("**/votes/", lambda route: route.abort())
     press(page, "f", "d")
     expect(page.locator(".ballot-unsent")).to_have_text("2 unsent")

@@ -32,14 +32,14 @@ def picture(seed: int = 0, size: tuple[int, int] = (64, 48), kind: str = "JPEG",
     return buffer.getvalue()
 
 
-_stored: dict[int, tuple[dict[str, Any], bytes]] = {}  # by seed: a row's fields and its file
+_cache: dict[int, tuple[dict[str, Any], bytes]] = {}  # by seed: a row's fields and its file
 
 
 def taken_in(seed: int, **attribution: str) -> Photo:
-    """Taken in for real once; then the same row and file come from memory, without decoding and hashing."""
+    """Taken in for real once; afterwards the same row and file are copied from memory."""
     name = f"{seed}.jpg"
-    if seed in _stored and not Photo.objects.filter(sha256=_stored[seed][0]["sha256"]).exists():
-        fields, content = _stored[seed]
+    if seed in _cache and not Photo.objects.filter(sha256=_cache[seed][0]["sha256"]).exists():
+        fields, content = _cache[seed]
         if not default_storage.exists(fields["file"]) or default_storage.size(fields["file"]) != len(content):
             default_storage.delete(fields["file"])
             default_storage.save(fields["file"], ContentFile(content))
@@ -47,7 +47,7 @@ def taken_in(seed: int, **attribution: str) -> Photo:
     photo = take_in(file=io.BytesIO(picture(seed)), name=name, by=None, **attribution)
     with photo.file.open("rb") as file:
         fields = {key: getattr(photo, key) for key in ("sha256", "width", "height", "phash")}
-        _stored[seed] = {**fields, "file": str(photo.file.name)}, file.read()
+        _cache[seed] = {**fields, "file": str(photo.file.name)}, file.read()
     return photo
 
 
@@ -70,7 +70,7 @@ def make_campaign(hashtags: dict[str, Hashtag], model: TrainedModel) -> MakeCamp
     def make(
         *tags: str | None, name: str = "Test", by_model: TrainedModel | None = None, **rules: Any
     ) -> Campaign:
-        """No controls and no known answers, unless the rules say so: what is asked is what is suggested."""
+        """No controls and no known answers, unless the rules say so: only suggestions are asked about."""
         predictor = by_model or model
         plain = {"votes_per_photo": 3, "gold_share": 0.0, "control_share": 0.0, "silence_share": 0.0}
         campaign = Campaign.objects.create(name=name, model=predictor, **plain | rules)
@@ -105,14 +105,14 @@ def vote_as(user_for: Callable[..., User]) -> MakeVote:
         campaign: Campaign, number: int, answer: str, name: str = "validator", seconds: float | None = None
     ) -> Vote:
         photo = campaign.photos.order_by("pk")[number]
-        predicted = Prediction.objects.get(
+        prediction = Prediction.objects.get(
             photo=photo, model=F("photo__campaigns__model"), photo__campaigns=campaign
         )
-        assert predicted.hashtag
+        assert prediction.hashtag
         return record_vote(
             campaign=campaign,
             photo=photo,
-            hashtag=predicted.hashtag,
+            hashtag=prediction.hashtag,
             person=user_for("validator", name),
             answer=answer,
             request_id=uuid4(),

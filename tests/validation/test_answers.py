@@ -1,4 +1,4 @@
-"""What each answer means: said once, for whatever counts votes."""
+"""What each answer means: defined once, for all code that counts votes."""
 
 from __future__ import annotations
 

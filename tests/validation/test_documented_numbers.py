@@ -1,4 +1,4 @@
-"""Limits that docs/validation.md states are those of the code."""
+"""The limits in docs/validation.md are those of the code."""
 
 from __future__ import annotations
 

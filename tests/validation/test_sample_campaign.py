@@ -46,14 +46,14 @@ def test_sample_campaign_is_predicted_once(catalogue: None, run_jobs: Callable[[
 
     predictions = list(Prediction.objects.of(campaign))
     assert len(predictions) == len(files)
-    suggested = [one for one in predictions if one.hashtag]
-    assert 0 < len(suggested) < len(predictions)
-    assert all(one.confidence and one.confidence > 0.3 and len(one.candidates) == 3 for one in suggested)
-    # The starter tells scene classes apart: each suggestion says by which row of the mapping it came.
+    suggestions = [one for one in predictions if one.hashtag]
+    assert 0 < len(suggestions) < len(predictions)
+    assert all(one.confidence and one.confidence > 0.3 and len(one.candidates) == 3 for one in suggestions)
+    # The starter tells scene classes apart, so each suggestion names the row of the mapping behind it.
     assert all(one.scene_class and one.scene_confidence for one in predictions)
     assert {reason for reason, _ in silence.silent_by_reason(campaign=campaign)} <= {"other", "unsure"}
 
-    # Twice is once, also when the job is done again after a worker died between two batches.
+    # Repeating changes nothing, also when a worker died between two batches.
     assert sample.load_sample_campaign(by=None) == campaign
     Prediction.objects.filter(pk__in=[one.pk for one in predictions[:20]]).delete()
     Job.objects.filter(pk=campaign.job.pk).update(state=Job.State.QUEUED, finished_at=None)

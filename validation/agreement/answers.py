@@ -49,13 +49,13 @@ class Answers:
 
 
 def read(campaign: Campaign | None, rows: Sequence[Row], most: int = MOST) -> Answers:
-    """Read the answers that count, about `most` at most; `rows` are strata.count of the same campaign."""
+    """Read the answers that count, about `most` of them at most. rows: strata.count of the campaign."""
     questions = questions_of(campaign).judged()
     total = sum(row["votes"] for row in rows)
     if total > most:
-        judged = sum(row["fitting"] + row["tied"] + row["not_fitting"] for row in rows)
+        judged_photos = sum(row["fitting"] + row["tied"] + row["not_fitting"] for row in rows)
         ranks = questions.order_by("rank").values_list("rank", flat=True)
-        at = int(judged * most / total)
+        at = int(judged_photos * most / total)
         for edge in ranks[at : at + 1]:  # empty if somebody took an answer back since the count
             questions = questions.filter(rank__lte=edge)
     votes = questions.filter(

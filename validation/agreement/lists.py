@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Progress:
     """The progress of a campaign: for everybody, or for one person."""
 
-    suggested: int
+    suggestions: int
     done: int
     left: int
 
@@ -52,10 +52,10 @@ def progress_of(
     }
     if person is None:
         return progress
-    unseen = Q(campaign__only_unseen=True) & answered_by(person, only_unseen=True)
-    seen = Q(campaign__only_unseen=False) & answered_by(person, only_unseen=False)
+    of_unseen = Q(campaign__only_unseen=True) & answered_by(person, only_unseen=True)
+    of_all = Q(campaign__only_unseen=False) & answered_by(person, only_unseen=False)
     answer_counts = dict(
-        rows.filter(unseen | seen, is_done=False).values_list("campaign_id").annotate(n=Count("pk"))
+        rows.filter(of_unseen | of_all, is_done=False).values_list("campaign_id").annotate(n=Count("pk"))
     )
     vote_counts = dict(
         Participation.objects.filter(person_id=person.pk, campaign__in=campaign_list).values_list(
@@ -63,7 +63,7 @@ def progress_of(
         )
     )
     return {
-        pk: Progress(one.suggested, vote_counts.get(pk, 0), one.left - answer_counts.get(pk, 0))
+        pk: Progress(one.suggestions, vote_counts.get(pk, 0), one.left - answer_counts.get(pk, 0))
         for pk, one in progress.items()
     }
 

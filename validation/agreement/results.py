@@ -43,7 +43,7 @@ GLANCE = 10_000  # answers read for a page that shows only the headline
 @dataclass(frozen=True)
 class HashtagRow:
     hashtag: str
-    suggested: int  # photos
+    suggestions: int  # photos
     rate: Rate | None  # None: nobody has answered yet
     needed: int  # photos in the campaign still to judge until the interval is narrow enough
     missing: int = 0  # photos to add, because judging all of the campaign's would not be enough
@@ -77,9 +77,9 @@ class Day:
 class Summary:
     overall: Rate | None  # post-stratified: every photo that got a suggestion weighs the same
     class_weighted: Rate | None  # every hashtag weighs the same
-    unjudged: float  # share of the suggestions that no answer can speak for
+    unjudged: float  # share of the suggestions that no answer represents
     raw: Rate | None  # of all judged photos, unweighted
-    audit: Rate | None  # of a plain random sample: questions ranked below every open one; of one campaign
+    audit: Rate | None  # of a simple random sample: questions ranked below every open one; of one campaign
     corrected: Rate | None  # for yes-saying
     controls: YesCount | None  # how often people said yes to a wrong hashtag
     hashtags: list[HashtagRow]
@@ -87,8 +87,8 @@ class Summary:
     skips: int
     people: int
     photos: int  # predicted, with or without a suggestion
-    suggested: int
-    asked: int  # of the suggestions, those that the campaign's rules ask about
+    suggestions: int
+    eligible: int  # of the suggestions, those that the campaign's rules ask about
     done: int  # suggestions that have as many answers as they need
     reliability: Reliability | None
     bins: list[Bin] = field(default_factory=list)
@@ -97,12 +97,12 @@ class Summary:
     fitting: YesCount | None = None  # how often people said yes to what is known to fit
     is_sampled: bool = False  # single answers were read from a random sample of the questions only
     would_post: YesCount | None = None  # asked after some votes only
-    weighed: float | None = None  # the share that fits if each person's errors are estimated, too
+    by_error_model: float | None = None  # the share that fits if each person's errors are estimated, too
     silence: Silence | None = None
 
     @property
     def coverage(self) -> float | None:
-        return self.suggested / self.photos if self.photos else None
+        return self.suggestions / self.photos if self.photos else None
 
     @property
     def needed(self) -> list[HashtagRow]:
@@ -147,7 +147,7 @@ def summarise(campaign: Campaign | None) -> Summary:
         .order_by()
         .aggregate(
             photos=Count("photo_id", distinct=True),
-            suggested=Count("photo_id", distinct=True, filter=Q(hashtag__isnull=False)),
+            suggestions=Count("photo_id", distinct=True, filter=Q(hashtag__isnull=False)),
         )
     )
     return Summary(
@@ -165,14 +165,14 @@ def summarise(campaign: Campaign | None) -> Summary:
         votes=sum(row["votes"] + row["skipped"] for row in rows),
         skips=sum(row["skipped"] for row in rows),
         people=people(campaign, rows),
-        asked=sum(row["size"] for row in rows),
+        eligible=sum(row["size"] for row in rows),
         done=sum(row["done"] for row in rows),
         reliability=reliability(sample.counts()),
         bins=_bins(campaign),
         days=days,
         earlier=earlier,
         would_post=_sum(would_post.values()),
-        weighed=_weigh(sample),
+        by_error_model=_weigh(sample),
         is_sampled=sample.is_sample,
         silence=silence(campaign) if campaign else None,
         **photos,
@@ -191,14 +191,16 @@ def people(campaign: Campaign | None, rows: Iterable[strata.Row] = ()) -> int:
     if not any(row["shared"] for row in rows):
         return len(here)
     # One call of filter, so that all conditions are about the same vote.
-    shared = questions_of(campaign).filter(
+    shared_questions = questions_of(campaign).filter(
         JUDGED,
         shared=True,
         photo__votes__hashtag_id=F("hashtag_id"),
         photo__votes__set_aside=False,
         photo__votes__answer__in=JUDGEMENTS,
     )
-    return len(here.union(shared.order_by().values_list("photo__votes__person_id", flat=True).distinct()))
+    return len(
+        here.union(shared_questions.order_by().values_list("photo__votes__person_id", flat=True).distinct())
+    )
 
 
 @dataclass(frozen=True)
@@ -208,7 +210,7 @@ class Brief:
     overall: Rate | None
     unjudged: float
     photos: int
-    suggested: int
+    suggestions: int
     done: int
     votes: int
     people: int
@@ -216,7 +218,7 @@ class Brief:
 
     @property
     def coverage(self) -> float | None:
-        return self.suggested / self.photos if self.photos else None
+        return self.suggestions / self.photos if self.photos else None
 
 
 def brief(campaign: Campaign) -> Brief:
@@ -230,7 +232,7 @@ def brief(campaign: Campaign) -> Brief:
         overall=headline.rate if headline else None,
         unjudged=headline.unjudged if headline else 1.0,
         photos=sum(counts.values()) + silent,
-        suggested=sum(counts.values()),
+        suggestions=sum(counts.values()),
         done=sum(row["done"] for row in rows),
         votes=sum(row["votes"] + row["skipped"] for row in rows),
         people=people(campaign, rows),
@@ -303,8 +305,8 @@ def _correct(
 def _count_would_post(campaign: Campaign) -> dict[str, YesCount]:
     """By hashtag. Counts suggestions only: nobody would post a wrong hashtag that was shown on purpose."""
     votes = Vote.objects.counting().filter(campaign=campaign, would_post__isnull=False)
-    suggested = Question.objects.of_campaign(campaign).suggestions().on_outer_pair()
-    rows = votes.filter(Exists(suggested)).order_by().values("hashtag__name")
+    suggestion = Question.objects.of_campaign(campaign).suggestions().on_outer_pair()
+    rows = votes.filter(Exists(suggestion)).order_by().values("hashtag__name")
     counts = rows.annotate(yes=Count("pk", filter=Q(would_post=True)), n=Count("pk"))
     return {row["hashtag__name"]: YesCount(row["yes"], row["n"]) for row in counts}
 

@@ -26,7 +26,7 @@ class Duel:
     name: str
     href: str
     key: str  # names the rival in `questions_won`
-    suggested: int  # photos of the campaign for which it suggests a hashtag
+    suggestions: int  # photos of the campaign for which it suggests a hashtag
     photos: int  # on which both are judged
     same: int  # of these, on how many both suggest the same hashtag
     ours: Rate | None
@@ -148,7 +148,7 @@ def _duel(campaign: Campaign, name: str, href: str, key: str, others: dict[int, 
         name=name,
         href=href,
         key=key,
-        suggested=len(others),
+        suggestions=len(others),
         photos=n,
         same=sum(one.is_same for one in rows),
         ours=rate_of_counts(sum(one.here for one in rows), n),

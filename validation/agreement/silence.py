@@ -35,9 +35,9 @@ class Silence:
     """
 
     photos: int
-    judged: int  # of these photos, how many have answers about a hashtag that another model suggested
-    fitting: int  # of those judged, how many have a hashtag that people found fitting
-    authored: int = 0  # photos whose authors' own hashtags are known
+    with_answers: int  # of these photos, how many have answers about a hashtag that another model suggested
+    fitting: int  # of those, how many have a hashtag that people found fitting
+    with_author_hashtags: int = 0  # photos whose authors' own hashtags are known
     popular: int = 0  # of those, how many have one of our hashtags
     rightly: Rate | None = None  # None: nobody was asked
 
@@ -45,15 +45,15 @@ class Silence:
 def silence(campaign: Campaign) -> Silence:
     silent = Prediction.objects.of(campaign).filter(hashtag=None).order_by()
     others = Question.objects.suggestions().judged().filter(photo_id=OuterRef("photo_id"))
-    judged = silent.filter(Exists(others))
+    judged_photos = silent.filter(Exists(others))
     authors_hashtags = AuthorHashtag.objects.filter(photo_id=OuterRef("photo_id"))
     outcomes = questions_of(campaign, Question.Kind.SILENCE).aggregate(**OUTCOMES)
     popular_hashtags = authors_hashtags.filter(name__in=Hashtag.objects.values("name"))
     return Silence(
         photos=silent.count(),
-        judged=judged.count(),
-        fitting=judged.filter(Exists(others.filter(FITTING))).count(),
-        authored=silent.filter(Exists(authors_hashtags)).count(),
+        with_answers=judged_photos.count(),
+        fitting=judged_photos.filter(Exists(others.filter(FITTING))).count(),
+        with_author_hashtags=silent.filter(Exists(authors_hashtags)).count(),
         popular=silent.filter(Exists(popular_hashtags)).count(),
         rightly=rate_of_counts(outcomes["not_fitting"], outcomes["tied"], outcomes["fitting"]),
     )

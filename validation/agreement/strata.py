@@ -67,7 +67,7 @@ def stratum_of(row: Row) -> Stratum:
 
 def count_random_sample(campaign: Campaign) -> dict[str, int]:
     """The outcomes of all questions ranked below every question that has not been asked yet. Ranks are random
-    and no such question is left out, whichever stream drew it, so this is a plain random sample.
+    and no such question is left out, whichever stream drew it, so this is a simple random sample.
     """
     waiting = questions_of(campaign).open_().filter(stream=Question.Stream.NONE)
     edge = waiting.aggregate(rank=Min("rank"))["rank"]

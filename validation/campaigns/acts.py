@@ -49,8 +49,8 @@ def create_campaign(
 
 def set_open(*, campaign: Campaign, is_open: bool) -> bool:
     """Open or close a campaign; votes are kept either way. False if it already was open or closed."""
-    changed = Campaign.objects.filter(pk=campaign.pk).exclude(is_open=is_open).update(is_open=is_open)
-    return bool(changed)
+    rows = Campaign.objects.filter(pk=campaign.pk).exclude(is_open=is_open).update(is_open=is_open)
+    return bool(rows)
 
 
 @transaction.atomic
@@ -58,9 +58,9 @@ def withdraw_photo(*, campaign: Campaign, photo: Photo) -> bool:
     """Take a photo out of a campaign: the campaign no longer asks about it. Its votes are kept but no longer
     count in the campaign's rates. False if the photo was not in the campaign.
     """
-    removed, _ = campaign.photos.through.objects.filter(campaign=campaign, photo=photo).delete()
+    count, _ = campaign.photos.through.objects.filter(campaign=campaign, photo=photo).delete()
     drop_photo(photo=photo, campaign=campaign)
-    return bool(removed)
+    return bool(count)
 
 
 @transaction.atomic

@@ -71,11 +71,11 @@ def recount(pairs: Iterable[Pair]) -> int:
     number = 0
     for some in in_parts(sorted(set(pairs)), CHUNK // 4):
         rows = Question.objects.filter(photo_id__in={photo for photo, _ in some})
-        wanted = set(some)
+        keys = set(some)
         questions = [
             one
             for one in rows.select_for_update(of=("self",)).order_by(*LOCKED_BY).select_related("campaign")
-            if (one.photo_id, one.hashtag_id) in wanted
+            if (one.photo_id, one.hashtag_id) in keys
         ]
         count_votes(questions)
         for one in questions:

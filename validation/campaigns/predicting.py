@@ -36,12 +36,12 @@ def predict_again(*, campaign: Campaign, by: AbstractBaseUser | None) -> Job:
     """Start a job for what was added: photos, rivals or hashtags. A job that still waits in the queue will
     predict them anyway. A running one may be past the new photos, so a new job replaces it.
     """
-    locked = Campaign.objects.select_for_update(of=("self",)).select_related("job").get(pk=campaign.pk)
-    if locked.job and locked.job.state == Job.State.QUEUED:
-        return locked.job
-    title = f"Predict the photos of “{locked.name}”"
-    job = jobs.enqueue(kind=PREDICT, title=title, by=by, url=locked.get_absolute_url())
-    Campaign.objects.filter(pk=locked.pk).update(job=job)
+    current = Campaign.objects.select_for_update(of=("self",)).select_related("job").get(pk=campaign.pk)
+    if current.job and current.job.state == Job.State.QUEUED:
+        return current.job
+    title = f"Predict the photos of “{current.name}”"
+    job = jobs.enqueue(kind=PREDICT, title=title, by=by, url=current.get_absolute_url())
+    Campaign.objects.filter(pk=current.pk).update(job=job)
     campaign.job = job
     return job
 
@@ -55,11 +55,11 @@ def predict(lease: Lease) -> None:
         return  # a newer job has taken over
     models = [campaign.model, *campaign.rivals.exclude(pk=campaign.model_id).order_by("pk")]
     total = sum(_photos(campaign).count() for _ in models)
-    done = total - sum(_unpredicted(campaign, model).count() for model in models)
-    lease.beat(done, total, "Loading the model")
+    n_done = total - sum(_photos_to_predict(campaign, model).count() for model in models)
+    lease.beat(n_done, total, "Loading the model")
     hashtags = {hashtag.name: hashtag for hashtag in Hashtag.objects.all()}
     scenes = dict(SceneClass.objects.values_list("key", "pk"))
-    started, before = time.monotonic(), done
+    start, before = time.monotonic(), n_done
     for model in models:
         for batch in _batches(campaign, model):
             if not Campaign.objects.filter(pk=campaign.pk, job=lease.job).exists():
@@ -68,9 +68,9 @@ def predict(lease: Lease) -> None:
             with lease.fenced():
                 # Another campaign with this model may have predicted a photo meanwhile: keep its row.
                 Prediction.objects.bulk_create(rows, ignore_conflicts=True)
-            done += len(batch)
-            pace = (time.monotonic() - started) / (done - before)
-            lease.beat(done, max(done, total), "Predicting", pace * max(0, total - done))
+            n_done += len(batch)
+            pace = (time.monotonic() - start) / (n_done - before)
+            lease.beat(n_done, max(n_done, total), "Predicting", pace * max(0, total - n_done))
     began = timezone.now()
     make_questions(campaign=campaign)
     count_votes_since(began)
@@ -80,7 +80,7 @@ def _photos(campaign: Campaign) -> PhotoQuerySet:
     return Photo.objects.shown().filter(campaigns=campaign)
 
 
-def _unpredicted(campaign: Campaign, model: TrainedModel) -> PhotoQuerySet:
+def _photos_to_predict(campaign: Campaign, model: TrainedModel) -> PhotoQuerySet:
     predictions = Prediction.objects.filter(photo_id=OuterRef("pk"), model=model)
     return _photos(campaign).filter(~Exists(predictions))
 
@@ -88,7 +88,7 @@ def _unpredicted(campaign: Campaign, model: TrainedModel) -> PhotoQuerySet:
 def _batches(campaign: Campaign, model: TrainedModel) -> Iterator[list[Photo]]:
     """In the order of primary keys, so that no query reads a row twice and memory holds one batch."""
     last = 0
-    while batch := list(_unpredicted(campaign, model).filter(pk__gt=last).order_by("pk")[:BATCH]):
+    while batch := list(_photos_to_predict(campaign, model).filter(pk__gt=last).order_by("pk")[:BATCH]):
         yield batch
         last = batch[-1].pk
 

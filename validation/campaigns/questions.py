@@ -44,12 +44,12 @@ def make_questions(*, campaign: Campaign) -> int:
     and silent suggestions, as many as the campaign's shares say; and known answers (gold). Votes already
     given in any campaign are counted. Repeating it changes nothing.
     """
-    locked = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
-    _delete_unwanted(locked)
-    count = _ask_suggestions(locked)
-    count += ask_known_answers(campaign=locked)
-    count += _ask_silence(locked)
-    count += _ask_controls(locked)
+    current = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
+    _delete_unwanted(current)
+    count = _ask_suggestions(current)
+    count += ask_known_answers(campaign=current)
+    count += _ask_silence(current)
+    count += _ask_controls(current)
     return count
 
 
@@ -83,14 +83,14 @@ def _delete_unwanted(campaign: Campaign) -> None:
     questions = Question.objects.of_campaign(campaign)
     same_pair = wanted_suggestions(campaign).on_outer_pair().order_by()
     delete(questions.suggestions().filter(~Exists(same_pair)))
-    unwanted = Q(photo__withdrawn_at__isnull=False)
+    condition = Q(photo__withdrawn_at__isnull=False)
     if not campaign.gold_share:
-        unwanted |= Q(kind=Question.Kind.GOLD)
+        condition |= Q(kind=Question.Kind.GOLD)
     if not campaign.silence_share:
-        unwanted |= Q(kind=Question.Kind.SILENCE)
+        condition |= Q(kind=Question.Kind.SILENCE)
     elif hashtag_pks := list(campaign.hashtags.values_list("pk", flat=True)):
-        unwanted |= Q(kind=Question.Kind.SILENCE) & ~Q(hashtag__in=hashtag_pks)
-    delete(questions.filter(unwanted | (Q(kind=Question.Kind.GOLD) & ~has_gold_answer())))
+        condition |= Q(kind=Question.Kind.SILENCE) & ~Q(hashtag__in=hashtag_pks)
+    delete(questions.filter(condition | (Q(kind=Question.Kind.GOLD) & ~has_gold_answer())))
 
 
 def _ask_suggestions(campaign: Campaign) -> int:

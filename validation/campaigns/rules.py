@@ -78,21 +78,21 @@ def change_rules(
     A change that may add suggestions, rivals or questions starts the prediction again. Raises StaleRules if
     `seen` differs from the current rules_seen, and IntegrityError for a name that is taken.
     """
-    locked = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
-    if rules_seen(locked) != seen:
+    current = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
+    if rules_seen(current) != seen:
         raise StaleRules(str(StaleRules.__doc__))
-    before = {field: getattr(locked, field) for field in COLUMNS}
-    many_before = {field: set(getattr(locked, field).all()) for field in MANY}
-    many = put_rules(locked, rules)
-    changed = [field for field in COLUMNS if getattr(locked, field) != before[field]]
-    changed += [field for field in many if set(many[field]) != many_before[field]]
-    if name != locked.name:
-        locked.name = name
-        changed.append("name")
-    locked.save(update_fields=["name", *COLUMNS])
-    put_many(locked, many)
-    if {"votes_per_photo", "extra_votes"} & set(changed):
-        update_all_needed(locked)
-    if NEED_THE_JOB & set(changed):
-        predict_again(campaign=locked, by=by)
-    return changed
+    before = {field: getattr(current, field) for field in COLUMNS}
+    many_before = {field: set(getattr(current, field).all()) for field in MANY}
+    many = put_rules(current, rules)
+    changes = [field for field in COLUMNS if getattr(current, field) != before[field]]
+    changes += [field for field in many if set(many[field]) != many_before[field]]
+    if name != current.name:
+        current.name = name
+        changes.append("name")
+    current.save(update_fields=["name", *COLUMNS])
+    put_many(current, many)
+    if {"votes_per_photo", "extra_votes"} & set(changes):
+        update_all_needed(current)
+    if NEED_THE_JOB & set(changes):
+        predict_again(campaign=current, by=by)
+    return changes

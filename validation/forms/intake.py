@@ -64,9 +64,7 @@ class IntakeForm(forms.Form):
         empty_label="None for now",
         label="Add them to a campaign",
     )
-    near_duplicates = forms.BooleanField(
-        required=False, label="Add photos that are nearly the same as others, too"
-    )
+    near_duplicates = forms.BooleanField(required=False, label="Also add near duplicates of other photos")
     consent = forms.ChoiceField(choices=Photo.Consent.choices, required=False, label="Consent")
     author = forms.CharField(max_length=200, required=False)
     licence = forms.CharField(max_length=100, required=False, help_text="For example CC BY 4.0")
@@ -109,8 +107,8 @@ class IntakeForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        chosen = [name for name in ("uploads", "archive", "folder") if cleaned.get(name)]
-        if len(chosen) != 1 and not self.errors:
+        sources = [name for name in ("uploads", "archive", "folder") if cleaned.get(name)]
+        if len(sources) != 1 and not self.errors:
             self.add_error("uploads", "Choose either photos, an archive or a folder: one of the three.")
         return cleaned
 

@@ -36,7 +36,7 @@ class Campaign(models.Model):
 
     class Audience(models.TextChoices):
         MEMBERS = "members", "members with the role validator"
-        LINK = "link", "members, and anybody who has the link"
+        LINK = "link", "members and anyone with the link"
 
     name = models.CharField(max_length=100, unique=True)
     model = models.ForeignKey(TrainedModel, models.PROTECT, related_name="campaigns")

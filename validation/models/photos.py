@@ -27,7 +27,7 @@ class Photo(models.Model):
 
     class Consent(models.TextChoices):
         UNKNOWN = "", "not recorded"
-        OWN = "own", "made by whoever added it"
+        OWN = "own", "made by the person who added it"
         AUTHOR = "author", "its author agreed"
         LICENCE = "licence", "published under a free licence"
 
@@ -120,7 +120,7 @@ class IntakeFile(models.Model):
         WAITING = "waiting", "waiting"
         TAKEN = "taken", "taken in"
         KNOWN = "known", "already here"
-        SIMILAR = "similar", "nearly the same as another"
+        SIMILAR = "similar", "near duplicate of another"
         REFUSED = "refused", "refused"
 
     intake = models.ForeignKey(Intake, models.CASCADE, related_name="files")

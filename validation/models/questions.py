@@ -83,21 +83,21 @@ def has_gold_answer() -> Exists:
 class Question(AnswerCounts):
     """A photo and a hashtag that a campaign asks about, with the counts of its votes.
 
-    All votes on this photo and hashtag are counted that are not set aside, from any campaign. Everybody
-    gets open questions in the order of `rank`, which is random. Therefore the answered questions of a
-    stratum (hashtag, band, shared) are a random sample at any time, and few have only some of their answers.
+    All votes on this photo and hashtag count, from any campaign, unless they are set aside. Everybody gets
+    open questions in the order of `rank`, which is random. So at any time the answered questions of a stratum
+    (hashtag, band, shared) are a random sample, and few questions have only some of their answers.
     """
 
     class Kind(models.TextChoices):
-        SUGGESTION = "suggestion", "what the model suggests"
-        CONTROL = "control", "a wrong hashtag, on purpose"
+        SUGGESTION = "suggestion", "the model's suggestion"
+        CONTROL = "control", "a wrong hashtag, shown on purpose"
         GOLD = "gold", "a known answer"
-        SILENCE = "silence", "what the model thought of and did not suggest"
+        SILENCE = "silence", "the hashtag that a silent model ranked first"
 
     class Stream(models.TextChoices):
         NONE = "", "not asked yet"
-        AUDIT = "audit", "the lowest rank of all that was open"
-        ACTIVE = "active", "drawn where it teaches most"
+        AUDIT = "audit", "drawn at random"
+        ACTIVE = "active", "drawn where an answer teaches most"
 
     campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="questions")
     photo = models.ForeignKey(Photo, models.CASCADE, related_name="questions")

@@ -35,7 +35,7 @@ CARELESS = f"fewer than {percent(LEAST_RIGHT)} of the known answers right"
 
 @dataclass(frozen=True)
 class PersonRow:
-    """One person in one campaign, with their standing, which holds everywhere."""
+    """One person in one campaign, with their standing, which is the same in all campaigns."""
 
     person_id: int
     name: str

@@ -37,11 +37,11 @@ class Hashes:
         NEAR bits.
         """
         self._read_up_to(before)
-        wanted = np.array([phash], np.int64).view(np.uint64)
+        target = np.array([phash], np.int64).view(np.uint64)
         best, nearest_pk = NEAR + 1, None
         earlier = int(np.searchsorted(self.ids, before))
         if earlier:
-            distances = np.bitwise_count(self.hashes[:earlier] ^ wanted)
+            distances = np.bitwise_count(self.hashes[:earlier] ^ target)
             at = int(distances.argmin())
             best, nearest_pk = int(distances[at]), int(self.ids[at])
         for pk, other in self.fresh:

@@ -84,8 +84,8 @@ def receive(*, file: IO[bytes], name: str, by: AbstractBaseUser | None, **terms:
         added_by_id=by.pk if by else None,
         **terms,
     )
-    stored = _store(photo, picture)
-    return stored, stored is photo
+    result = _store(photo, picture)
+    return result, result is photo
 
 
 def _read_bounded(file: IO[bytes], name: str) -> bytes:
@@ -142,13 +142,13 @@ def _refuse_withdrawn(photo: Photo, name: str) -> None:
 
 
 def _write(name: str, picture: Image.Image) -> str:
-    encoded = io.BytesIO()
-    picture.save(encoded, "JPEG", quality=QUALITY, optimize=True)
+    jpeg = io.BytesIO()
+    picture.save(jpeg, "JPEG", quality=QUALITY, optimize=True)
     try:
         # No photo has this hash, so an existing file was left incomplete by a process that died.
         if default_storage.exists(name):
             default_storage.delete(name)
-        return str(default_storage.save(name, ContentFile(encoded.getvalue())))
+        return str(default_storage.save(name, ContentFile(jpeg.getvalue())))
     except Exception as error:  # storages raise errors of their own
         raise StorageFailure(error) from error
 
@@ -186,15 +186,15 @@ def withdraw_everywhere(*, photo: Photo, by: AbstractBaseUser, why: str = "") ->
     The row stays, so that the same file is refused if it comes again. False if the photo was already
     withdrawn; then it tries again to delete remaining pixels (see `pixels_left`).
     """
-    changed = Photo.objects.filter(pk=photo.pk, withdrawn_at=None).update(
+    count = Photo.objects.filter(pk=photo.pk, withdrawn_at=None).update(
         withdrawn_at=timezone.now(), withdrawn_by=by.pk, withdrawn_why=why[:200]
     )
-    if changed:
+    if count:
         photo.campaigns.clear()
         photo.gold_answers.all().delete()
         drop_photo(photo=photo)
     transaction.on_commit(lambda: _delete_pixels(photo))
-    return bool(changed)
+    return bool(count)
 
 
 def pixels_left(photo: Photo) -> bool:

@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROUNDS, CLOSE = 100, 1e-6
-SMOOTHING = 1.0  # invented right and wrong answers for everybody: one vote must not make anybody infallible
+SMOOTHING = (
+    1.0  # pseudo-counts of right and wrong answers per person, so that one vote makes nobody infallible
+)
 
 
 @dataclass(frozen=True)

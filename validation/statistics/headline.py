@@ -48,7 +48,7 @@ class Stratum:
 
 @dataclass(frozen=True)
 class Headline:
-    """The rate, and the share of all questions that no answer can speak for."""
+    """The rate, and the share of all questions that no answer represents."""
 
     rate: Rate
     unjudged: float
@@ -78,8 +78,10 @@ def class_weighted(strata: Sequence[Stratum], between: float = 0.0) -> Rate | No
     of_hashtag: dict[str, float] = {}
     for stratum, size in zip(strata, weight, strict=True):
         of_hashtag[stratum.hashtag] = of_hashtag.get(stratum.hashtag, 0.0) + float(size)
-    n_judged = sum(size > 0 for size in of_hashtag.values())
-    shares = [w / of_hashtag[s.hashtag] / n_judged if w else 0.0 for s, w in zip(strata, weight, strict=True)]
+    n_hashtags = sum(size > 0 for size in of_hashtag.values())
+    shares = [
+        w / of_hashtag[s.hashtag] / n_hashtags if w else 0.0 for s, w in zip(strata, weight, strict=True)
+    ]
     return rate_of_counts(strata, np.array(shares), between)
 
 
@@ -88,12 +90,12 @@ def weights(strata: Sequence[Stratum]) -> NDArray[np.float64]:
     answers that have the same hashtag and part. A band without answers represents 0.
     """
     total: dict[tuple[str, tuple[int, ...]], int] = {}
-    represented: dict[tuple[str, tuple[int, ...]], int] = {}
+    size_with_answers: dict[tuple[str, tuple[int, ...]], int] = {}
     for one in strata:
         key = one.hashtag, one.part
         total[key] = total.get(key, 0) + one.size
-        represented[key] = represented.get(key, 0) + (one.size if one.answered else 0)
-    factors = {key: total[key] / size for key, size in represented.items() if size}
+        size_with_answers[key] = size_with_answers.get(key, 0) + (one.size if one.answered else 0)
+    factors = {key: total[key] / size for key, size in size_with_answers.items() if size}
     return np.array(
         [one.size * factors[one.hashtag, one.part] if one.answered else 0.0 for one in strata], float
     )

@@ -6,8 +6,8 @@ First each photo × hashtag becomes one number by majority, then rates are share
 
 - Skips do not count. A photo that everybody skipped, or nobody voted on, counts in no rate.
 - A tie counts as half. Without ties, the debatable photos would be missing, which would flatter the model.
-- Intervals are Wilson's on photos (mapping/statistics.py). A percentile bootstrap over photos gives the same
-  in the middle, but has no width when every photo fits, which is common in small campaigns.
+- Intervals are Wilson's on photos (mapping/statistics.py). A percentile bootstrap over photos is
+  similar at middle rates, but has no width when every photo fits, which is common in small campaigns.
 
 statistics/headline.py computes a rate from photos that were drawn unevenly.
 """

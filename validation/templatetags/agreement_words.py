@@ -1,4 +1,4 @@
-"""How shares are said on pages and given to style sheets."""
+"""Shares as text for pages and as values for style sheets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ register = template.Library()
 
 @register.filter
 def percent(share: float | str | None) -> str:
-    """0.857 → "86 %", None → "–". Never "100 %" or "0 %" of what is not quite so."""
+    """0.857 → "86 %", None → "–". Never "100 %" or "0 %" for a share that only rounds to it."""
     if not isinstance(share, int | float):  # a missing value reaches a filter as ""
         return "–"
     if 0.995 <= share < 1:

@@ -1,1 +1,1 @@
-"""Pages, by what one does there."""
+"""Pages, grouped by what people do on them."""

@@ -73,7 +73,7 @@ def votes(request: HttpRequest) -> HttpResponse:
     campaign = form.cleaned_data.get("campaign")
     silent = bool(form.cleaned_data.get("silent"))
     kind = Question.Kind.SILENCE if silent else Question.Kind.SUGGESTION
-    among, why = _chosen(form, campaign) if campaign else (None, "")
+    among, why = _select(form, campaign) if campaign else (None, "")
     tenth = form.cleaned_data.get("tenth")
     questions = lists.judged_photos(
         campaign,
@@ -99,14 +99,14 @@ def votes(request: HttpRequest) -> HttpResponse:
     return render(request, "validation/votes.html", context)
 
 
-def _chosen(form: ResultsFilter, campaign: Campaign) -> tuple[list[int] | None, str]:
+def _select(form: ResultsFilter, campaign: Campaign) -> tuple[list[int] | None, str]:
     """The questions behind a bar of causes or a cell of a duel, and what they have in common, in words."""
     data = form.cleaned_data
-    if owed := data.get("owed"):
-        return questions_blamed_on(campaign, owed), f"By the reasons they gave: {PARTIES[owed]}."
-    if (won := data.get("won")) and (against := data.get("against")):
-        whose = f"{campaign.model}'s hashtag" if won == "ours" else "the other's hashtag"
-        return rivals.questions_won(campaign, won, against), f"Of the two, only {whose} fits."
+    if party := data.get("owed"):
+        return questions_blamed_on(campaign, party), f"By the reasons they gave: {PARTIES[party]}."
+    if (winner := data.get("won")) and (against := data.get("against")):
+        whose = f"{campaign.model}'s hashtag" if winner == "ours" else "the other's hashtag"
+        return rivals.questions_won(campaign, winner, against), f"Of the two, only {whose} fits."
     return None, ""
 
 
@@ -115,12 +115,11 @@ def _chosen(form: ResultsFilter, campaign: Campaign) -> tuple[list[int] | None, 
 def mend(request: HttpRequest, pk: int) -> HttpResponse:
     """Disagreements by cause, and the rows of the mapping that have most of them."""
     campaign = get_object_or_404(Campaign.objects.select_related("model"), pk=pk)
-    corrected = corrections.trainable().count()
     context = {
         "campaign": campaign,
         "blame": blame(campaign),
         "rows": scenes(campaign),
-        "corrected": corrected,
+        "n_corrections": corrections.trainable().count(),
     }
     return render(request, "validation/mend.html", context)
 

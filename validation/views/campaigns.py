@@ -57,8 +57,8 @@ def campaign(request: Request, pk: int) -> HttpResponse:
         predictions = predictions.filter(hashtag__name=only)
     summary = results.brief(campaign)
     page = Paginator(predictions, PAGE)
-    counts = {"": summary.photos, "suggested": summary.suggested, **dict(summary.hashtags)}
-    counts["silent"] = summary.photos - summary.suggested
+    counts = {"": summary.photos, "suggested": summary.suggestions, **dict(summary.hashtags)}
+    counts["silent"] = summary.photos - summary.suggestions
     page.count = counts.get(only, 0)  # known already; counting again would take as long as listing
     link = guests.link(request, campaign) if request.user.has_perm("validation.change_campaign") else ""
     context = {
@@ -67,7 +67,7 @@ def campaign(request: Request, pk: int) -> HttpResponse:
         "only": only,
         "query": urlencode({"show": only}) if only else "",
         "summary": summary,
-        "silent_total": summary.photos - summary.suggested,
+        "silent_total": summary.photos - summary.suggestions,
         "tags": summary.hashtags,
         "authors": authors.compare_with_authors(campaign),
         "silent": silence.silent_by_reason(campaign=campaign),
@@ -94,7 +94,7 @@ def _create(request: Request, form: CampaignForm) -> Campaign | None:
     """Take in the photos that can be read and name the others; without any, None and an error on the form."""
     data = form.cleaned_data
     try:
-        photos, refused = _take_in_all(request, data)
+        photos, reasons = _take_in_all(request, data)
     except StorageFailure as error:
         form.add_error(
             "uploads", f"Photos cannot be stored: {error}. There is no campaign yet; try again later."
@@ -103,7 +103,7 @@ def _create(request: Request, form: CampaignForm) -> Campaign | None:
     if data["photos_of"]:
         photos += data["photos_of"].photos.all()
     if not photos:
-        form.add_error("uploads", refused or ["That campaign has no photos."])
+        form.add_error("uploads", reasons or ["That campaign has no photos."])
         return None
     try:
         new = acts.create_campaign(
@@ -111,7 +111,7 @@ def _create(request: Request, form: CampaignForm) -> Campaign | None:
         )
     except IntegrityError:  # the same form was sent twice at once, and the other request created it
         return Campaign.objects.filter(name=data["name"]).first()
-    for reason in refused:
+    for reason in reasons:
         messages.warning(request, f"Not taken in: {reason}")
     return new
 
@@ -119,23 +119,23 @@ def _create(request: Request, form: CampaignForm) -> Campaign | None:
 def _take_in_all(request: Request, data: dict[str, Any]) -> tuple[list[Photo], list[str]]:
     files: list[UploadedFile[Any]] = data["uploads"]
     terms = {field: data[field] for field in ("licence", "licence_url", "source_url")}
-    photos, refused = [], []
+    photos, reasons = [], []
     for file in files:
         try:
             photos.append(take_in(file=file, name=file.name or "photo", by=request.user, **terms))
         except PhotoRefused as error:
-            refused.append(str(error))
-    return photos, refused
+            reasons.append(str(error))
+    return photos, reasons
 
 
 @require_POST
 @permission_required("validation.change_campaign", raise_exception=True)
 def set_open(request: Request, pk: int, is_open: bool) -> HttpResponse:
     campaign = get_object_or_404(Campaign, pk=pk)
-    changed = acts.set_open(campaign=campaign, is_open=is_open)
+    has_changed = acts.set_open(campaign=campaign, is_open=is_open)
     word = "open" if is_open else "closed"
     messages.success(
-        request, f"“{campaign}” is {word} now." if changed else f"“{campaign}” was {word} already."
+        request, f"“{campaign}” is {word} now." if has_changed else f"“{campaign}” was {word} already."
     )
     return redirect(campaign)
 
@@ -144,8 +144,8 @@ def set_open(request: Request, pk: int, is_open: bool) -> HttpResponse:
 @permission_required("validation.change_campaign", raise_exception=True)
 def withdraw(request: Request, pk: int, photo_pk: int) -> HttpResponse:
     campaign, photo = get_object_or_404(Campaign, pk=pk), get_object_or_404(Photo, pk=photo_pk)
-    removed = acts.withdraw_photo(campaign=campaign, photo=photo)
-    outcome = "is withdrawn: nobody will be asked about it here." if removed else "was withdrawn already."
+    was_removed = acts.withdraw_photo(campaign=campaign, photo=photo)
+    outcome = "is withdrawn: nobody will be asked about it here." if was_removed else "was withdrawn already."
     messages.success(request, f"{photo} {outcome}")
     return redirect(campaign)
 
@@ -158,23 +158,23 @@ def withdraw(request: Request, pk: int, photo_pk: int) -> HttpResponse:
 def edit(request: Request, pk: int) -> HttpResponse:
     """Change the rules of a running campaign. A page that showed older rules is refused."""
     campaign = get_object_or_404(Campaign, pk=pk)
-    seen = rules.rules_seen(campaign)
+    version = rules.rules_seen(campaign)
     form = RulesForm(request.POST or None, instance=campaign)
     if request.method == "POST" and form.is_valid():
         name = form.cleaned_data["name"]
-        sent = request.POST.get("seen", "")
+        page_version = request.POST.get("seen", "")
         try:
-            changed = rules.change_rules(
-                campaign=campaign, seen=sent, by=request.user, name=name, **form.rules()
+            changes = rules.change_rules(
+                campaign=campaign, seen=page_version, by=request.user, name=name, **form.rules()
             )
         except rules.StaleRules as error:
             form.add_error(None, str(error))
         except IntegrityError:
             form.add_error("name", "Campaign with this Name already exists.")
         else:
-            messages.success(request, "The rules were changed." if changed else "Nothing was changed.")
+            messages.success(request, "The rules were changed." if changes else "Nothing was changed.")
             return redirect(campaign)
-    context = {"form": form, "campaign": Campaign.objects.get(pk=pk), "seen": seen}
+    context = {"form": form, "campaign": Campaign.objects.get(pk=pk), "seen": version}
     return render(request, "validation/edit_campaign.html", context, status=422 if form.errors else 200)
 
 
@@ -183,8 +183,10 @@ def edit(request: Request, pk: int) -> HttpResponse:
 def revoke(request: Request, pk: int) -> HttpResponse:
     campaign = get_object_or_404(Campaign, pk=pk)
     version = number(request.POST.get("version", ""))
-    revoked = version is not None and acts.revoke_link(campaign=campaign, version=version)
-    words = "The old link no longer works. Here is a new one." if revoked else "The link was renewed already."
+    was_revoked = version is not None and acts.revoke_link(campaign=campaign, version=version)
+    words = (
+        "The old link no longer works. Here is a new one." if was_revoked else "The link was renewed already."
+    )
     messages.success(request, words)
     return redirect(campaign)
 
@@ -227,8 +229,8 @@ DECISIONS = {
 def decide(request: Request, pk: int, person_pk: int, decision: str) -> HttpResponse:
     campaign = get_object_or_404(Campaign, pk=pk)
     person = get_object_or_404(User, pk=person_pk, participations__campaign=campaign)
-    act, done, was = DECISIONS[decision]
-    messages.success(request, f"{person} {done if act(person=person, by=request.user) else was}")
+    act, outcome, was = DECISIONS[decision]
+    messages.success(request, f"{person} {outcome if act(person=person, by=request.user) else was}")
     return redirect("validation:people", campaign.pk)
 
 
@@ -247,13 +249,13 @@ def known(request: Request, pk: int) -> HttpResponse:
         else:
             messages.warning(request, "This page was out of date, so nothing was changed.")
         return redirect(request.get_full_path())
-    unanswered = request.GET.get("show") == "unanswered"
-    proposed = gold.unanswered(campaign) if unanswered else gold.clear(campaign)
+    without_answers = request.GET.get("show") == "unanswered"
+    candidates = gold.unanswered(campaign) if without_answers else gold.clear(campaign)
     context = {
         "campaign": campaign,
-        "unanswered": unanswered,
-        "query": "show=unanswered" if unanswered else "",
-        "page": Paginator(proposed, PAGE).get_page(request.GET.get("page")),
+        "unanswered": without_answers,
+        "query": "show=unanswered" if without_answers else "",
+        "page": Paginator(candidates, PAGE).get_page(request.GET.get("page")),
         "marked": gold.marked(),
     }
     return render(request, "validation/known.html", context)

@@ -30,7 +30,7 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
             return render(request, "validation/join.html", {"campaign": campaign, "member": True}, status=403)
         context = {"campaign": campaign, "can_switch": not campaign.language}
         if request.method == "POST" and campaign.takes_votes:
-            if not _allowed(request):
+            if not _allow(request):
                 return render(request, "validation/join.html", context | {"crowded": True}, status=429)
             login(
                 request,
@@ -41,7 +41,7 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
         return render(request, "validation/join.html", context)
 
 
-def _allowed(request: HttpRequest) -> bool:
+def _allow(request: HttpRequest) -> bool:
     try:
         return guests.NewGuests().allow_request(request, None)  # type: ignore[arg-type]
     except RedisError:

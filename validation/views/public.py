@@ -47,10 +47,10 @@ def figure(request: HttpRequest, pk: int) -> HttpResponse:
 @permission_required("validation.change_campaign", raise_exception=True)
 def publish(request: HttpRequest, pk: int, is_public: bool) -> HttpResponse:
     campaign = get_object_or_404(Campaign, pk=pk)
-    changed = Campaign.objects.filter(pk=pk).exclude(is_public=is_public).update(is_public=is_public)
+    has_changed = Campaign.objects.filter(pk=pk).exclude(is_public=is_public).update(is_public=is_public)
     word = "public: whoever has its link may read it" if is_public else "private"
     messages.success(
-        request, f"The result of “{campaign}” is {word}." if changed else f"It was {word} already."
+        request, f"The result of “{campaign}” is {word}." if has_changed else f"It was {word} already."
     )
     return redirect(f"{reverse('validation:share', args=[pk])}")
 

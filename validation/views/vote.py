@@ -80,17 +80,17 @@ def _json(view: View) -> View:
         campaign = Campaign.objects.filter(pk=pk).first()
         with translation.override(language_for(request, campaign)):
             if not request.user.is_authenticated:
-                return _refused(_("You have been signed out. Sign in again: your answers wait here."), 401)
+                return _refuse(_("You have been signed out. Sign in again: your answers wait here."), 401)
             if not may_vote(request.user, campaign):
-                return _refused(_("You may not vote in this campaign (any more)."), 403)
+                return _refuse(_("You may not vote in this campaign (any more)."), 403)
             if campaign is None:
-                return _refused(_("This campaign is gone."), 404)
+                return _refuse(_("This campaign is gone."), 404)
             return view(request, campaign)
 
     return login_not_required(never_cache(guarded))
 
 
-def _refused(words: str, status: int, **more: object) -> JsonResponse:
+def _refuse(words: str, status: int, **more: object) -> JsonResponse:
     return JsonResponse({"error": words, **more}, status=status)
 
 
@@ -137,15 +137,15 @@ def vote(request: Request, campaign: Campaign) -> HttpResponse:
     if request.method == "POST":
         return _answer(request, campaign)
     photo = number(request.GET.get("photo", ""))
-    assigned = assignment.assign(campaign=campaign, person=request.user, photo=photo, most=AHEAD)
+    batch = assignment.assign(campaign=campaign, person=request.user, photo=photo, most=AHEAD)
     context = {
         "campaign": campaign,
-        "assignment": assigned,
+        "assignment": batch,
         "request_id": uuid4(),
-        "state": _state(request, campaign, AHEAD, assigned) | {"answers": _answers()},
+        "state": _state(request, campaign, AHEAD, batch) | {"answers": _answers()},
         "reasons": [(key, words) for key, words in _reasons().items()],
         "buttons": [(answer, answer.button, _(answer.button.label)) for answer in MEANINGS],
-        "undo_words": _(Answer(assigned.last_vote.answer).words) if assigned.last_vote else "",
+        "undo_words": _(Answer(batch.last_vote.answer).words) if batch.last_vote else "",
         "can_switch": not campaign.language,
         "is_guest": _is_guest(request),
     }
@@ -213,63 +213,63 @@ def next_questions(request: Request, campaign: Campaign) -> HttpResponse:
     return JsonResponse(_state(request, campaign, count))
 
 
-def _limited(view: View) -> View:
+def _limit(view: View) -> View:
     """Refuse requests of guests that come faster than they may vote."""
 
     @wraps(view)
     def guarded(request: Request, campaign: Campaign) -> HttpResponse:
         if (wait := _too_fast(request)) is None:
             return view(request, campaign)
-        refused = _refused(_("Too many answers at once. They are sent again in a moment."), 429)
-        refused["Retry-After"] = str(wait)
-        return refused
+        response = _refuse(_("Too many answers at once. They are sent again in a moment."), 429)
+        response["Retry-After"] = str(wait)
+        return response
 
     return guarded
 
 
 @require_POST
 @_json
-@_limited
+@_limit
 def give_vote(request: Request, campaign: Campaign) -> HttpResponse:
     form = VoteForm(request.POST)
     if not form.is_valid():
-        return _refused(_("This answer could not be read, so it was not kept."), 400)
+        return _refuse(_("This answer could not be read, so it was not kept."), 400)
     fields = form.arguments()
     is_repeat = Vote.objects.filter(request_id=fields["request_id"], person=request.user).exists()
     try:
         vote_kept = votes.record_vote(campaign=campaign, person=request.user, **fields)
     except votes.PersonPaused:
-        return _refused(_paused(), 403)
+        return _refuse(_paused(), 403)
     except votes.VoteRefused as error:
-        return _refused(_words(error, campaign), 409, closed=isinstance(error, votes.CampaignClosed))
-    repeated = is_repeat or vote_kept.request_id != fields["request_id"]
-    return JsonResponse({"kept": not repeated, "repeated": repeated, "answer": vote_kept.answer})
+        return _refuse(_words(error, campaign), 409, closed=isinstance(error, votes.CampaignClosed))
+    is_repeat |= vote_kept.request_id != fields["request_id"]
+    return JsonResponse({"kept": not is_repeat, "repeated": is_repeat, "answer": vote_kept.answer})
 
 
 @require_POST
 @_json
-@_limited
+@_limit
 def take_back(request: Request, campaign: Campaign) -> HttpResponse:
     form = UndoForm(request.POST)
     if not form.is_valid():
-        return _refused(_("This vote could not be found, so nothing was undone."), 400)
+        return _refuse(_("This vote could not be found, so nothing was undone."), 400)
     try:
         undone = votes.undo_vote(campaign=campaign, person=request.user, **form.cleaned_data)
     except votes.CampaignClosed:
-        return _refused(_votes_stand(campaign), 409, closed=True)
+        return _refuse(_votes_stand(campaign), 409, closed=True)
     except votes.PersonPaused:
-        return _refused(_paused(), 403)
+        return _refuse(_paused(), 403)
     return JsonResponse({"undone": undone is not None, "last": _last(campaign, request.user)})
 
 
 @require_POST
 @_json
-@_limited
+@_limit
 def say_more(request: Request, campaign: Campaign) -> HttpResponse:
     """Add to a vote why the hashtag does not fit, or whether the person would post it."""
     form = MoreForm(request.POST)
     if not form.is_valid():
-        return _refused(_("This answer could not be read, so it was not kept."), 400)
+        return _refuse(_("This answer could not be read, so it was not kept."), 400)
     reason, would_post = form.values()
     try:
         is_kept = votes.say_more(
@@ -280,9 +280,9 @@ def say_more(request: Request, campaign: Campaign) -> HttpResponse:
             would_post=would_post,
         )
     except votes.CampaignClosed as error:
-        return _refused(_words(error, campaign), 409, closed=True)
+        return _refuse(_words(error, campaign), 409, closed=True)
     if not is_kept:
-        return _refused(_("That vote has been taken back, so there was nothing to add to."), 409)
+        return _refuse(_("That vote has been taken back, so there was nothing to add to."), 409)
     return JsonResponse({"kept": True})
 
 
@@ -292,23 +292,21 @@ def _too_fast(request: Request) -> int | None:
         return None
     throttle = GuestVotes()
     try:
-        allowed = throttle.allow_request(request, None)  # type: ignore[arg-type]
+        is_allowed = throttle.allow_request(request, None)  # type: ignore[arg-type]
     except RedisError:
         return None
-    return None if allowed else ceil(throttle.wait() or 1)
+    return None if is_allowed else ceil(throttle.wait() or 1)
 
 
 def _state(
-    request: Request, campaign: Campaign, count: int, assigned: assignment.Assignment | None = None
+    request: Request, campaign: Campaign, count: int, batch: assignment.Assignment | None = None
 ) -> dict[str, Any]:
-    assigned = assigned or assignment.assign(campaign=campaign, person=request.user, most=count)
+    batch = batch or assignment.assign(campaign=campaign, person=request.user, most=count)
     return {
-        "questions": [
-            _question(one.photo, one.hashtag, campaign, request.user) for one in assigned.questions
-        ],
-        "done": assigned.done,
-        "total": assigned.total,
-        "capped": assigned.progress.is_capped,
+        "questions": [_question(one.photo, one.hashtag, campaign, request.user) for one in batch.questions],
+        "done": batch.done,
+        "total": batch.total,
+        "capped": batch.progress.is_capped,
         "last": _last(campaign, request.user),
         "closed": not campaign.takes_votes,
     }

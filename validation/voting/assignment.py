@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
 LEASE = timedelta(minutes=10)
-COUNTED = 100  # questions left: beyond this the exact number interests nobody and is slow to count
+COUNTED = 100  # questions left are counted up to this number: beyond it, counting is slow and of no use
 GOLD_AT_HAND = 50
 PASSES = 6  # over the open questions: the first waits for no lock; each later one may lose a race for a seat
 
@@ -75,16 +75,16 @@ def next_questions(*, campaign: Campaign, person: AbstractBaseUser, most: int = 
 def progress(*, campaign: Campaign, person: AbstractBaseUser) -> Progress:
     """How many questions the person answered here, and how many are left for them."""
     part = Participation.objects.filter(campaign=campaign, person_id=person.pk).first()
-    done = part.votes_given if part else 0
+    n_done = part.votes_given if part else 0
     if not campaign.takes_votes:
-        return Progress(done, 0, done)
+        return Progress(n_done, 0, n_done)
     rows = _open_for(campaign, person, leased_too=True).filter(kind__in=TO_THE_END)
     left = rows.filter(rank__gte=part.front).order_by()[:COUNTED].count() if part and part.front else 0
     if left < COUNTED:
         left = rows.order_by()[:COUNTED].count()
-    plain = done - (part.gold if part else 0)
+    plain = n_done - (part.gold if part else 0)
     gold = round((plain + left) * campaign.gold_share) if campaign.gold_share and _has_gold(campaign) else 0
-    return Progress(done, left, max(done + left, plain + left + gold) if left else done)
+    return Progress(n_done, left, max(n_done + left, plain + left + gold) if left else n_done)
 
 
 @dataclass(frozen=True)
@@ -178,12 +178,12 @@ def _open_for(campaign: Campaign, person: AbstractBaseUser, *, leased_too: bool 
 
 
 def _wants_answers() -> Q:
-    return Q(is_done=False, needed__gt=ANSWERS + _leased())
+    return Q(is_done=False, needed__gt=ANSWERS + _count_leases())
 
 
-def _leased() -> Coalesce:
-    counted = live_leases().order_by().values("question_id").annotate(n=Count("pk")).values("n")
-    return Coalesce(Subquery(counted), 0)
+def _count_leases() -> Coalesce:
+    leases = live_leases().order_by().values("question_id").annotate(n=Count("pk")).values("n")
+    return Coalesce(Subquery(leases), 0)
 
 
 def _has_gold(campaign: Campaign) -> bool:

@@ -23,7 +23,7 @@ from validation.models.answers import FITTING, JUDGED, TIED
 CHANCE = random.SystemRandom()  # voters must not be able to predict the draw
 STRATA_FOR = 60.0  # seconds for which a process caches the weights
 PRIOR = 2.0  # photos, half of them fitting, added to each stratum
-_remembered: dict[int, tuple[float, list[tuple[tuple[int, int], float]]]] = {}
+_cache: dict[int, tuple[float, list[tuple[tuple[int, int], float]]]] = {}
 
 
 def what_teaches_most(campaign: Campaign) -> Iterator[tuple[int, int]]:
@@ -36,9 +36,9 @@ def what_teaches_most(campaign: Campaign) -> Iterator[tuple[int, int]]:
 
 def _strata(campaign: Campaign) -> list[tuple[tuple[int, int], float]]:
     now = time.monotonic()
-    memory = _remembered.get(campaign.pk)
+    memory = _cache.get(campaign.pk)
     if memory is None or now - memory[0] > STRATA_FOR:
-        memory = _remembered[campaign.pk] = now, worth_asking(campaign)
+        memory = _cache[campaign.pk] = now, worth_asking(campaign)
     return memory[1]
 
 
@@ -49,7 +49,7 @@ def worth_asking(campaign: Campaign) -> list[tuple[tuple[int, int], float]]:
     w² p(1 − p) / (n (n + 1)): so hashtags with few answers, large strata and doubtful ones come first
     (Neyman's allocation, one step at a time). p is drawn towards an even chance by two photos.
     """
-    agreed = Case(
+    agreement = Case(
         When(FITTING, then=Value(1.0)),
         When(TIED, then=Value(0.5)),
         default=Value(0.0),
@@ -64,7 +64,7 @@ def worth_asking(campaign: Campaign) -> list[tuple[tuple[int, int], float]]:
             size=Count("pk"),
             open=Count("pk", filter=Q(is_done=False)),
             n=Count("pk", filter=JUDGED),
-            agreed=Coalesce(Sum(agreed, filter=JUDGED), 0.0),
+            agreed=Coalesce(Sum(agreement, filter=JUDGED), 0.0),
         )
     )
     of_hashtag: dict[int, int] = {}

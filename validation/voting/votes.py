@@ -85,7 +85,7 @@ def record_vote(
     _check_open(campaign)
     if crowd.is_paused(person):
         raise PersonPaused(PAUSED)
-    questions = _locked(photo_id, hashtag_id)
+    questions = _lock_questions(photo_id, hashtag_id)
     question = next((one for one in questions if one.campaign_id == campaign.pk), None)
     if question is None:
         raise VoteRefused(WITHDRAWN)
@@ -133,9 +133,9 @@ def undo_vote(*, campaign: Campaign, person: AbstractBaseUser, request_id: UUID)
     last = assignment.own_votes(campaign=campaign, person=person).first()
     if last is None or last.request_id != request_id:
         return None
-    questions = _locked(last.photo_id, last.hashtag_id)
-    deleted, _ = Vote.objects.filter(pk=last.pk).delete()
-    if not deleted:
+    questions = _lock_questions(last.photo_id, last.hashtag_id)
+    count, _ = Vote.objects.filter(pk=last.pk).delete()
+    if not count:
         return None
     TakenBack.objects.create(request_id=last.request_id, person_id=person.pk)
     _count(questions, last, -1)
@@ -174,7 +174,7 @@ def _check_open(campaign: Campaign) -> None:
         raise CampaignClosed(f"“{campaign}” has been closed, so your last answer was not kept.")
 
 
-def _locked(photo_id: int, hashtag_id: int) -> list[Question]:
+def _lock_questions(photo_id: int, hashtag_id: int) -> list[Question]:
     """All campaigns' questions about this photo and hashtag, locked in the order of counts.LOCKED_BY."""
     rows = Question.objects.on_pair(photo_id, hashtag_id).order_by(*LOCKED_BY)
     return list(rows.select_for_update(of=("self",)).select_related("campaign", "photo"))

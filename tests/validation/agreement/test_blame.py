@@ -1,4 +1,4 @@
-"""Whom disagreements are owed to, the rows of the mapping behind them, and models against each other."""
+"""Who is blamed for disagreements, the rows of the mapping behind them, and models compared."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def test_reasons_of_voters_blame_the_network_or_the_mapping(
     client = client_for("viewer")
     page = client.get(f"/validation/agreement/{campaign.pk}/mend/").content.decode()
     assert behind.replace("&", "&amp;") + "network" in page
-    shown = {party: client.get(behind + party).content.count(b"<figure>") for party in PARTIES}
-    assert shown == {"network": 1, "mapping": 0, "photo": 0, "divided": 1, "untold": 1}
+    figures = {party: client.get(behind + party).content.count(b"<figure>") for party in PARTIES}
+    assert figures == {"network": 1, "mapping": 0, "photo": 0, "divided": 1, "untold": 1}
     assert b"No photos match" in client.get(behind + "mapping").content
 
 
@@ -122,7 +122,7 @@ def test_a_rival_is_scored_on_the_votes_already_given(
     vote_as(other, 0, "fits")
     campaign.rivals.add(rival)
     (duel,) = duels(campaign)
-    assert (duel.suggested, duel.photos, duel.same, duel.only_ours, duel.only_theirs) == (3, 2, 1, 0, 1)
+    assert (duel.suggestions, duel.photos, duel.same, duel.only_ours, duel.only_theirs) == (3, 2, 1, 0, 1)
     assert duel.ours is not None
     assert duel.theirs is not None
     assert (duel.ours.value, duel.theirs.value, duel.p, duel.verdict) == (0.5, 1.0, 1.0, "")
@@ -131,8 +131,8 @@ def test_a_rival_is_scored_on_the_votes_already_given(
     assert "no difference shown" in page
     cell = f"/validation/agreement/photos/?campaign={campaign.pk}&won=theirs&against=model-{rival.pk}"
     assert cell.replace("&", "&amp;") in page
-    shown = client.get(cell).content.decode()
-    assert (shown.count("<figure>"), "only the other&#x27;s hashtag fits" in shown) == (1, True)
+    duel_page = client.get(cell).content.decode()
+    assert (duel_page.count("<figure>"), "only the other&#x27;s hashtag fits" in duel_page) == (1, True)
     for nothing in (cell.replace("theirs", "ours"), cell + "9", cell.replace("model-", "release-")):
         assert client.get(nothing).content.count(b"<figure>") == 0
     assert Question.objects.filter(campaign=campaign).count() == 4  # nobody is asked anew
@@ -140,7 +140,17 @@ def test_a_rival_is_scored_on_the_votes_already_given(
 
 def test_rivals_shown_together_are_corrected_together() -> None:
     one = Duel(
-        "A", "", "", suggested=9, photos=9, same=3, ours=None, theirs=None, only_ours=0, only_theirs=6, p=0.03
+        "A",
+        "",
+        "",
+        suggestions=9,
+        photos=9,
+        same=3,
+        ours=None,
+        theirs=None,
+        only_ours=0,
+        only_theirs=6,
+        p=0.03,
     )
     assert _add_holm([one])[0].verdict == "better"
     together = _add_holm([one, replace(one, p=0.04)])

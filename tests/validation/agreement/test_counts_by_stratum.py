@@ -1,4 +1,4 @@
-"""Strata as they are counted: photo and hashtag once, bands that stand for each other, what is random."""
+"""How strata are counted: each photo and hashtag once, bands that represent each other, what is random."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def test_what_two_campaigns_ask_is_counted_once_for_all(make_campaign: MakeCampa
     newer = TrainedModel.objects.create(name="Newer", manifest={"sha256": "1"})
     second = make_campaign("cafe", "sport", name="Second", by_model=newer)
     Question.objects.filter(campaign=second, hashtag__name="sport").update(kind="control")
-    found = strata.questions_of(None).values_list("campaign__name", "hashtag__name")
-    assert set(found) == {("First", "cafe"), ("First", "bar")}
+    rows = strata.questions_of(None).values_list("campaign__name", "hashtag__name")
+    assert set(rows) == {("First", "cafe"), ("First", "bar")}
     assert list(strata.questions_of(second).values_list("hashtag__name", flat=True)) == ["cafe"]
     assert list(strata.questions_of(second, kind="control").values_list("hashtag__name", flat=True)) == [
         "sport"
@@ -50,16 +50,16 @@ def test_bands_of_photos_that_joined_together_are_one_part(campaign: Campaign) -
         Question.objects.filter(pk=question.pk).update(band=band)
     Question.objects.filter(band=5).update(shared=True)
     parts = {row["band"]: strata.stratum_of(row).part for row in strata.count(campaign)}
-    early, late, shared = (campaign.pk, False, 0), (campaign.pk, False, 1), (campaign.pk, True, 1)
-    assert parts == {0: early, 1: early, 2: early, 3: late, 4: late, 5: shared}
+    early, late, together = (campaign.pk, False, 0), (campaign.pk, False, 1), (campaign.pk, True, 1)
+    assert parts == {0: early, 1: early, 2: early, 3: late, 4: late, 5: together}
 
 
-def test_random_is_what_lies_below_the_first_rank_not_asked(campaign: Campaign) -> None:
+def test_random_sample_is_what_ranks_below_the_first_question_not_asked(campaign: Campaign) -> None:
     answer((2, 0), (0, 2), (1, 1), (2, 0), (2, 0), (2, 0))
     everything = {"fitting": 4, "tied": 1, "not_fitting": 1}
     assert strata.count_random_sample(campaign) == everything  # nothing is open
-    ranked = list(Question.objects.order_by("rank").values_list("pk", flat=True))
-    Question.objects.filter(pk=ranked[3]).update(is_done=False)
+    pks = list(Question.objects.order_by("rank").values_list("pk", flat=True))
+    Question.objects.filter(pk=pks[3]).update(is_done=False)
     assert strata.count_random_sample(campaign) == {"fitting": 1, "tied": 1, "not_fitting": 1}
-    Question.objects.filter(pk=ranked[3]).update(stream="audit")  # asked, though not done
+    Question.objects.filter(pk=pks[3]).update(stream="audit")  # asked, though not done
     assert strata.count_random_sample(campaign) == everything

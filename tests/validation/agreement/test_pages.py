@@ -43,7 +43,7 @@ def test_headlines_counts_and_links(
     assert (round(summary.raw.value, 3), summary.raw.n) == (0.667, 3)
     assert summary.class_weighted.value == 0.5
     assert (summary.votes, summary.skips, summary.people, summary.coverage) == (6, 1, 4, 0.8)
-    assert [(row.hashtag, row.suggested, row.needed) for row in summary.hashtags] == [
+    assert [(row.hashtag, row.suggestions, row.needed) for row in summary.hashtags] == [
         ("cafe", 3, 1),
         ("bar", 1, 0),
     ]

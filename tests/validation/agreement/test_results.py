@@ -46,7 +46,7 @@ def test_silence_is_wrong_only_where_another_suggestion_was_judged_fitting(
     _, first, second = campaign.photos.order_by("pk")
     for photo, name in ((first, "myholiday"), (second, "bar"), (second, "friends")):
         AuthorHashtag.objects.create(photo=photo, name=name)
-    assert silence.silence(campaign) == silence.Silence(2, 1, 1, authored=2, popular=1)
+    assert silence.silence(campaign) == silence.Silence(2, 1, 1, with_author_hashtags=2, popular=1)
 
 
 def test_page_compares_the_authors_hashtags_with_the_model(
@@ -73,10 +73,10 @@ def test_people_are_asked_whether_the_model_was_right_to_stay_silent(
     page = f"/validation/agreement/?campaign={campaign.pk}"
     silent = Question.objects.filter(kind="silence").order_by("pk")
     person = user_for("validator")
-    for question, said in zip(silent, ("does_not_fit", "does_not_fit", "fits"), strict=True):
-        answer(campaign, question, person, said)
+    for question, verdict in zip(silent, ("does_not_fit", "does_not_fit", "fits"), strict=True):
+        answer(campaign, question, person, verdict)
     summary = results.summarise(campaign)
-    assert (summary.overall, summary.votes) == (None, 0)  # what is not suggested is in no rate
+    assert (summary.overall, summary.votes) == (None, 0)  # a hashtag that was not suggested counts in no rate
     assert summary.silence
     assert summary.silence.rightly
     assert (round(summary.silence.rightly.value, 3), summary.silence.rightly.n) == (0.667, 3)
@@ -89,8 +89,8 @@ def test_people_are_asked_whether_the_model_was_right_to_stay_silent(
     Campaign.objects.update(is_public=True)
     public = client.get(f"/validation/public/{exports.public_token(campaign)}/").content.decode()
     assert "for 3 of these" in public
-    opened = client.get(behind.replace("&amp;", "&")).content
-    assert opened.count(b"<figure>") == 3
+    photos = client.get(behind.replace("&amp;", "&")).content
+    assert photos.count(b"<figure>") == 3
 
 
 def test_would_post_is_counted_by_hashtag_without_controls(
@@ -161,4 +161,4 @@ def test_controls_correct_the_rate_for_yes_saying(make_campaign: MakeCampaign, v
     )  # fmt: skip
     summary = results.summarise(campaign)
     assert summary.controls is not None
-    assert (summary.controls.share, summary.corrected, summary.suggested) == (0.25, None, 1)
+    assert (summary.controls.share, summary.corrected, summary.suggestions) == (0.25, None, 1)

@@ -1,4 +1,4 @@
-"""What leaves the site: votes without identities, a figure, a page for whoever has its link."""
+"""What leaves the site: votes without identities, a figure, a page for everybody with its link."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def test_votes_are_exported_without_identities(
     assert (rows[0]["kind"], rows[0]["confidence"], rows[0]["set_aside"]) == ("suggestion", "0.77", "False")
     assert len(rows[0]["day"]) == 10  # the day, not the hour
     response = client.get(f"/validation/campaigns/{campaign.pk}/votes.json")
-    exported = json.loads(b"".join(response.streaming_content))  # type: ignore[attr-defined]
-    assert (exported["campaign"], len(exported["votes"])) == ("Test", 3)
-    everything = json.dumps(exported) + str(rows)
+    export = json.loads(b"".join(response.streaming_content))  # type: ignore[attr-defined]
+    assert (export["campaign"], len(export["votes"])) == ("Test", 3)
+    everything = json.dumps(export) + str(rows)
     assert "ann" not in everything
     assert str(first.request_id) not in everything
 
@@ -109,7 +109,7 @@ def test_the_figure_is_a_picture_of_the_result(
     assert b"Nobody has answered yet" in client.get(address).content
     vote_as(campaign, 0, "fits")
     Campaign.objects.update(name="<script>")
-    drawn = client.get(address)
-    assert drawn["Content-Type"] == "image/svg+xml"
-    assert b"#cafe</text>" in drawn.content
-    assert b"<script>" not in drawn.content
+    response = client.get(address)
+    assert response["Content-Type"] == "image/svg+xml"
+    assert b"#cafe</text>" in response.content
+    assert b"<script>" not in response.content

@@ -1,4 +1,4 @@
-"""What stands for what: questions that another campaign shares, photos that join late, what is random."""
+"""What represents what: questions shared with another campaign, photos that join late, what is random."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def test_shared_questions_do_not_represent_the_others(
     }
     for path, words in words_on_page.items():
         assert words in client_for("viewer").get(path).content.decode(), path
-    unshared = Question.objects.filter(campaign=second, shared=False)
-    for question in unshared:
+    questions = Question.objects.filter(campaign=second, shared=False)
+    for question in questions:
         record_vote(
             campaign=second, photo=question.photo_id, hashtag=question.hashtag_id,
             person=user_for("validator", "other"), answer="does_not_fit", request_id=uuid4(),
@@ -135,7 +135,7 @@ def test_photos_added_late_have_their_own_bands_and_are_asked_about_at_once(
     assert Participation.objects.get().front == 0
     summary = results.summarise(campaign)
     assert summary.overall
-    assert (summary.overall.value, summary.unjudged) == (1.0, 0.5)  # nothing is known of the new ones
+    assert (summary.overall.value, summary.unjudged) == (1.0, 0.5)  # nothing is known about the new ones
     assert make_questions(campaign=campaign) == 0
 
 
@@ -161,7 +161,7 @@ def test_audit_rate_is_of_questions_ranked_below_the_first_one_not_asked(
 def test_reliability_is_computed_from_the_first_answers(
     make_campaign: MakeCampaign, user_for: UserFor
 ) -> None:
-    """Two of three, then two more who agree with the two: more was asked because they differed."""
+    """Two of three agree, then two more agree with them; these were asked because the first ones differed."""
     campaign = make_campaign("cafe", votes_per_photo=3)
     for name, answer in (("a", "fits"), ("b", "does_not_fit"), ("c", "fits"), ("d", "fits")):
         judge(campaign, answer, 0, by=name, user_for=user_for)
@@ -185,7 +185,7 @@ def test_answers_to_the_lowest_ranks_are_read_if_there_are_too_many(
 def test_votes_on_a_gold_photo_count_from_the_time_it_was_marked(
     make_campaign: MakeCampaign, user_for: UserFor
 ) -> None:
-    """All agreed, so it was marked: that says nothing of how often people are right."""
+    """It was marked because all agreed, so it does not show how often people are right."""
     campaign = make_campaign(*["cafe"] * 2, votes_per_photo=9)
     judge(campaign, "fits", 0, 1, user_for=user_for)
     for question in Question.objects.all():
@@ -235,10 +235,10 @@ def test_change_of_rules_updates_every_question_as_a_vote_would(
     update_all_needed(campaign)
     for one in Question.objects.all():
         more = extra if one.kind == "suggestion" else 0
-        needed = count_needed(
+        target = count_needed(
             votes_per_photo=votes, extra_votes=more, fits=one.fits, does_not_fit=one.does_not_fit
         )
-        assert one.needed == needed
+        assert one.needed == target
         assert one.is_done == (one.answers >= one.needed)
 
 
@@ -250,6 +250,6 @@ def test_votes_given_while_questions_were_made_are_counted(
     second = make_campaign("cafe", name="Second", by_model=newer)
     vote_as(first, 0, "fits")
     began = timezone.now()  # dated before, kept after
-    Question.objects.filter(campaign=second).update(fits=0)  # who voted could not see it yet
+    Question.objects.filter(campaign=second).update(fits=0)  # the voter could not see it yet
     assert count_votes_since(began) == 2
     assert set(Question.objects.values_list("fits", flat=True)) == {1}

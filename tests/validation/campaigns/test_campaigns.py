@@ -170,9 +170,9 @@ def test_pages_ask_a_constant_number_of_queries(
         client.get(path)
         with CaptureQueriesContext(
             connection,
-        ) as captured:
+        ) as queries_run:
             assert client.get(path).status_code == 200
-        return len(captured)
+        return len(queries_run)
 
     make_campaign("cafe", name="Shares a photo with the others")
     small = make_campaign(*["cafe"] * 6, name="A")
@@ -188,10 +188,10 @@ def test_pages_ask_a_constant_number_of_queries(
     ]
     before = [queries(*path) for path in paths]
     for name in "BCD":
-        grown = make_campaign(*["cafe", "bar", "sport"] * 5, None, name=name)
+        large = make_campaign(*["cafe", "bar", "sport"] * 5, None, name=name)
         for number in range(1, 12):
-            vote_as(grown, number, "fits", f"{name}{number % 3}") if name == "B" else None
-    small.photos.add(*grown.photos.all())
+            vote_as(large, number, "fits", f"{name}{number % 3}") if name == "B" else None
+    small.photos.add(*large.photos.all())
     assert [queries(*path) for path in paths] == before
     assert max(before) <= 30
 
@@ -235,7 +235,7 @@ def test_a_campaign_needs_photos(model: TrainedModel) -> None:
 def test_predicted_photos_are_not_predicted_again(
     campaign: Campaign, run_jobs: Callable[[], list[Job]]
 ) -> None:
-    """Its model row has no network, so predicting anything would fail: everything is there already."""
+    """Its model row has no network, so any prediction would fail: all predictions exist already."""
     acts.create_campaign(name="Again", model=campaign.model, photos=campaign.photos.all(), by=None)
     (job,) = run_jobs()
     assert job.state == Job.State.SUCCEEDED

@@ -32,11 +32,11 @@ def base(campaign: Campaign) -> str:
 
 
 def fields(campaign: Campaign, client: Client, **changes: Any) -> dict[str, Any]:
-    seen = client.get(f"{base(campaign)}/rules/").context["seen"]
+    version = client.get(f"{base(campaign)}/rules/").context["seen"]
     plain = {"name": campaign.name, "votes_per_photo": 3, "extra_votes": 2, "audience": "members"}
     shares = {"gold_share": 0, "control_share": 0, "audit_share": 50, "would_post_share": 10}
     more = {"silence_share": 0, "only_unseen": "on"}
-    return plain | shares | more | {"seen": seen, "min_confidence": 0} | changes
+    return plain | shares | more | {"seen": version, "min_confidence": 0} | changes
 
 
 def test_rules_are_changed_and_a_stale_page_is_refused(
@@ -122,19 +122,19 @@ def join(campaign: Campaign) -> str:
 
 
 def test_guests_who_never_voted_are_deleted_after_their_session(linked: Campaign, settings: Any) -> None:
-    idle, voted, new = (guests.make_guest(campaign=linked) for _ in range(3))
+    idle, voter, new = (guests.make_guest(campaign=linked) for _ in range(3))
     record_vote(
         campaign=linked,
         photo=linked.photos.order_by("pk")[0],
         hashtag=Hashtag.objects.get(name="cafe"),
-        person=voted,
+        person=voter,
         answer="skip",
         request_id=uuid4(),
     )
     long_ago = timezone.now() - timedelta(seconds=settings.SESSION_COOKIE_AGE + 1)
     Guest.objects.exclude(user=new).update(created_at=long_ago)
     newest = guests.make_guest(campaign=linked)
-    assert set(User.objects.filter(guest__isnull=False)) == {voted, new, newest}
+    assert set(User.objects.filter(guest__isnull=False)) == {voter, new, newest}
     assert not User.objects.filter(pk=idle.pk).exists()
 
 
@@ -149,7 +149,10 @@ def test_a_guest_votes_and_sees_nothing_else(
     assert "data:image" not in client_for("viewer").get(f"{base(linked)}/").content.decode()
     guest = Client()
     page = guest.get(join(linked))
-    assert (page.status_code, Guest.objects.count()) == (200, 0)  # a robot that looks is no guest
+    assert (page.status_code, Guest.objects.count()) == (
+        200,
+        0,
+    )  # a robot that opens the link does not become a guest
     assert guest.post(join(linked))["Location"] == f"/validation/vote/{linked.pk}/"
     assert guest.get(join(linked)).status_code == 302
     ballot = guest.get(f"/validation/vote/{linked.pk}/")
@@ -160,9 +163,9 @@ def test_a_guest_votes_and_sees_nothing_else(
     assert Vote.objects.get().person.guest.campaign == linked
     assert guest.get(f"/validation/photos/{question.photo_id}.jpg").status_code == 200
     theirs = other.photos.exclude(pk__in=linked.photos.all()).first()
-    closed = ["/validation/campaigns/", "/mapping/", "/jobs/", f"/validation/vote/{other.pk}/"]
-    closed += [f"/validation/photos/{theirs.pk}.jpg"] if theirs else []
-    assert {guest.get(path).status_code for path in closed} == {403}
+    other_pages = ["/validation/campaigns/", "/mapping/", "/jobs/", f"/validation/vote/{other.pk}/"]
+    other_pages += [f"/validation/photos/{theirs.pk}.jpg"] if theirs else []
+    assert {guest.get(path).status_code for path in other_pages} == {403}
     assert not Vote.objects.get().person.has_usable_password()
 
 
@@ -222,8 +225,8 @@ def test_guests_are_limited_by_every_way_to_vote(linked: Campaign, monkeypatch: 
     back = {"request_id": forms[0]["request_id"]}
     assert b"Too many at once" in guest.post(f"{path}undo/", back, follow=True).content
     for name, fields in (("take-back", back), ("more", back | {"reason": "unclear"})):
-        refused = guest.post(f"{path}{name}/", fields)
-        assert (refused.status_code, int(refused["Retry-After"]) > 0) == (429, True)
+        response = guest.post(f"{path}{name}/", fields)
+        assert (response.status_code, int(response["Retry-After"]) > 0) == (429, True)
     assert Vote.objects.count() == 1
 
 
@@ -253,7 +256,7 @@ def test_members_without_permission_to_vote_do_not_become_guests(
         assert (answer.status_code, b"You cannot vote with this account" in answer.content) == (403, True)
     assert admin.get(f"{base(linked)}/").status_code == 200
     assert not Guest.objects.exists()
-    guest = Client()  # of an older link: becomes a guest of the new one
+    guest = Client()  # a guest by an older link becomes one by the new link
     guest.post(join(linked))
     Campaign.objects.update(link_version=2)
     linked.refresh_from_db()

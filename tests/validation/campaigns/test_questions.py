@@ -1,4 +1,4 @@
-"""What is asked follows from the rules; how the votes stand follows from the votes, wherever given."""
+"""Questions follow from the rules; their counts follow from the votes of all campaigns."""
 
 from __future__ import annotations
 
@@ -71,10 +71,10 @@ def test_bands_are_thirds_and_do_not_change(make_campaign: MakeCampaign) -> None
     assert [one.band for one in of_kind(campaign, "suggestion")] == [2, 2, 1, 1, 0, 0, 2, 1, 0]
 
 
-def test_controls_are_hashtags_that_nobody_thought_of(
+def test_controls_are_hashtags_that_nobody_suggested(
     make_campaign: MakeCampaign, hashtags: dict[str, Hashtag]
 ) -> None:
-    """Neither what the model suggests nor what the author wrote: one hashtag is left, or none."""
+    """Neither the model's suggestion nor the author's hashtags: one hashtag is left, or none."""
     campaign = make_campaign("cafe", "cafe", "cafe", None)
     first, second, third, silent = campaign.photos.order_by("pk")
     AuthorHashtag.objects.create(photo=first, name="bar")
@@ -97,8 +97,11 @@ def test_silent_suggestion_is_the_hashtag_that_the_model_ranked_first(
 ) -> None:
     campaign = make_campaign("cafe", "cafe", "cafe", "cafe", None, None, None, votes_per_photo=2)
     *_, unsure, other, nothing = campaign.photos.order_by("pk")
-    for photo, said in ((unsure, [["bar", 0.4], ["cafe", 0.3]]), (other, [["other", 0.8], ["sport", 0.1]])):
-        Prediction.objects.filter(photo=photo).update(candidates=said)
+    for photo, candidates in (
+        (unsure, [["bar", 0.4], ["cafe", 0.3]]),
+        (other, [["other", 0.8], ["sport", 0.1]]),
+    ):
+        Prediction.objects.filter(photo=photo).update(candidates=candidates)
     Prediction.objects.filter(photo=nothing).update(candidates=[["other", 1.0]])
     assert make_questions(campaign=campaign) == 0  # the rules want none
     Campaign.objects.update(silence_share=0.25)

@@ -30,13 +30,13 @@ def admin(user_for: Callable[..., User]) -> User:
 def test_rules_change_and_a_stale_page_changes_nothing(
     campaign: Campaign, admin: User, hashtags: dict[str, Hashtag]
 ) -> None:
-    seen = rules.rules_seen(campaign)
-    changed = rules.change_rules(
-        campaign=campaign, seen=seen, by=admin, name="Test", votes_per_photo=5, hashtags=[hashtags["bar"]]
+    version = rules.rules_seen(campaign)
+    changes = rules.change_rules(
+        campaign=campaign, seen=version, by=admin, name="Test", votes_per_photo=5, hashtags=[hashtags["bar"]]
     )
-    assert changed == ["votes_per_photo", "hashtags"]
+    assert changes == ["votes_per_photo", "hashtags"]
     with pytest.raises(rules.StaleRules):
-        rules.change_rules(campaign=campaign, seen=seen, by=admin, name="Late", votes_per_photo=9)
+        rules.change_rules(campaign=campaign, seen=version, by=admin, name="Late", votes_per_photo=9)
     campaign.refresh_from_db()
     assert (campaign.name, campaign.votes_per_photo) == ("Test", 5)
     assert campaign.job
@@ -55,17 +55,17 @@ def test_another_quota_opens_and_closes_questions(
         )  # fmt: skip
 
     def done_with(votes: int) -> int:
-        seen = rules.rules_seen(Campaign.objects.get(pk=campaign.pk))
-        rules.change_rules(campaign=campaign, seen=seen, by=admin, name="Test", votes_per_photo=votes)
+        version = rules.rules_seen(Campaign.objects.get(pk=campaign.pk))
+        rules.change_rules(campaign=campaign, seen=version, by=admin, name="Test", votes_per_photo=votes)
         return Question.objects.filter(is_done=True).count()
 
     assert [done_with(2), done_with(4), done_with(3)] == [2, 0, 1]
 
 
 def test_model_of_a_campaign_cannot_be_changed(campaign: Campaign, admin: User, model: TrainedModel) -> None:
-    seen = rules.rules_seen(campaign)
+    version = rules.rules_seen(campaign)
     with pytest.raises(TypeError, match="model"):
-        rules.change_rules(campaign=campaign, seen=seen, by=admin, name="Test", model=model)
+        rules.change_rules(campaign=campaign, seen=version, by=admin, name="Test", model=model)
 
 
 def test_photos_are_added_once_and_withdrawn_ones_never(campaign: Campaign, admin: User) -> None:
@@ -87,7 +87,7 @@ def test_waiting_job_is_kept_and_a_running_one_is_replaced(campaign: Campaign, a
 
 
 def test_the_job_leaves_withdrawn_photos_out(campaign: Campaign, admin: User, run_jobs: RunJobs) -> None:
-    """The model row has no network: a photo that had to be predicted would fail the job."""
+    """The model row has no network, so a photo without a prediction would fail the job."""
     photo = campaign.photos.all()[0]
     photo.predictions.all().delete()
     photo.withdrawn_at = timezone.now()

@@ -1,4 +1,4 @@
-"""Who looks and who does not: known answers, pauses, votes set aside and brought back."""
+"""Who votes carefully: known answers, pauses, votes set aside and restored."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def known(
 
 
 def say(campaign: Campaign, vote_as: MakeVote, answers: str, name: str = "ann") -> int:
-    """y or n by photo, in turn; how many were taken."""
+    """Answer photo by photo with y or n; returns how many answers were accepted."""
     for number, letter in enumerate(answers):
         try:
             vote_as(campaign, number, "fits" if letter == "y" else "does_not_fit", name)
@@ -72,7 +72,7 @@ def test_admins_decision_is_final(known: Campaign, vote_as: MakeVote, user_for: 
     assert list(story) == [(None, True), ("boss", False)]
 
 
-def test_a_known_answer_counts_only_if_it_was_known_then(
+def test_a_known_answer_counts_only_for_later_votes(
     make_campaign: MakeCampaign, vote_as: MakeVote, hashtags: dict[str, Hashtag]
 ) -> None:
     campaign = make_campaign("cafe", "cafe")

@@ -43,13 +43,13 @@ def voted(make_campaign: MakeCampaign, vote_as: MakeVote) -> Campaign:
 
 
 def test_counts_are_those_of_votes_counted_one_by_one(voted: Campaign) -> None:
-    counted = rows()
-    assert [row["gold_right"] for row in counted] == [1, 1]
+    counts = rows()
+    assert [row["gold_right"] for row in counts] == [1, 1]
     Participation.objects.all().delete()
     fill(apps, None)
-    assert rows() == counted
+    assert rows() == counts
     fill(apps, None)
-    assert rows() == counted
+    assert rows() == counts
 
 
 def test_rows_that_are_there_stay(voted: Campaign) -> None:

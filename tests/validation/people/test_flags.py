@@ -1,4 +1,4 @@
-"""Where careful ends: the edges of every flag, and decisions about a person that are whole or not at all."""
+"""The limits of every flag, and decisions about a person, saved completely or not at all."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_less_than_85_percent_of_at_least_14_known_answers(gold: int, right: int
         ({"control": 5, "control_fits": 4}, True),
         ({"control": 5, "control_fits": 3}, False),
         ({"control": 5, "control_fits": 2}, False),
-        ({"control": 5, "control_fits": 3, "fits": 100}, False),  # who saw controls is judged by them
+        ({"control": 5, "control_fits": 3, "fits": 100}, False),  # people who saw controls are judged by them
         ({"control": 4, "control_fits": 4}, False),
         ({"control": 4, "control_fits": 4, "fits": 50}, True),
         ({"fits": 50}, True),
@@ -92,7 +92,9 @@ def test_known_answers_of_all_campaigns_pause_together(
         assert Standing.objects.get().reason == "fewer than 85\u00a0% of the known answers right"
 
 
-def test_who_needs_a_look_comes_first_then_who_answered_most(campaign: Campaign, user_for: UserFor) -> None:
+def test_people_who_need_attention_come_first_then_by_number_of_answers(
+    campaign: Campaign, user_for: UserFor
+) -> None:
     counts = {
         "few": {"fits": 2},
         "many": {"does_not_fit": 9},
@@ -137,7 +139,7 @@ def test_somebody_trusted_is_paused_by_hand_only(campaign: Campaign, user_for: U
     assert crowd.is_paused(ann)
 
 
-def test_a_decision_is_whole_or_not_at_all(
+def test_a_decision_is_saved_completely_or_not_at_all(
     campaign: Campaign, vote_as: MakeVote, user_for: UserFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann, boss = vote_as(campaign, 0, "fits", "ann").person, user_for("admin")

@@ -1,4 +1,4 @@
-"""Known answers that are changed their mind about, and that several people mark at once."""
+"""Known answers that are changed or removed, or marked by several people at once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def measured(vote: Vote) -> tuple[int, int, int, int]:
     return row.gold, row.gold_right, row.fits, row.does_not_fit
 
 
-BESIDE = 1  # another known answer that stays, given and right
+BESIDE = 1  # another known answer, answered correctly, that stays
 
 
 @pytest.mark.parametrize("then", ["does_not_fit", "unknown"])
@@ -52,8 +52,8 @@ def test_removed_mark_counts_for_nobody_and_undo_still_works(
     vote = vote_as(campaign, 0, said, "ann")
     answers = (BESIDE + (said == "fits"), int(said != "fits"))
     assert measured(vote) == (BESIDE + 1, BESIDE + right, *answers)
-    for clicked in (True, then != "unknown"):  # there is nothing to take away a second time
-        assert decide(then) == clicked
+    for has_effect in (True, then != "unknown"):  # the second time there is nothing to remove
+        assert decide(then) == has_effect
         assert measured(vote) == (BESIDE, BESIDE, *answers)
     assert votes.undo_vote(campaign=campaign, person=vote.person, request_id=vote.request_id)
     assert measured(vote) == (BESIDE, BESIDE, BESIDE, 0)
@@ -67,7 +67,7 @@ def test_removed_mark_counts_for_nobody_and_undo_still_works(
 def test_answer_marked_by_two_people_at_once_is_marked_once(
     make_campaign: MakeCampaign, user_for: UserFor
 ) -> None:
-    """Also in other campaigns, which ask about it from then on."""
+    """Also in other campaigns, which then ask about it."""
     campaign = make_campaign(*["cafe"] * 6, gold_share=0.1)
     others = [make_campaign("cafe", name=name, gold_share=0.1) for name in ("A", "B")]
     people = [user_for("admin", name) for name in "abc"]

@@ -115,13 +115,13 @@ def many_scans(count: int, width: int = 64, height: int = 48) -> bytes:
 def archive(entries: dict[str, bytes], change: Callable[[zipfile.ZipInfo], None] | None = None) -> bytes:
     """A zip with these entries; `change` may damage their headers first."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zip_file:
         for name, raw in entries.items():
             entry = zipfile.ZipInfo(name)
             entry.compress_type = zipfile.ZIP_DEFLATED
             if change:
                 change(entry)
-            packed.writestr(entry, raw)
+            zip_file.writestr(entry, raw)
     return buffer.getvalue()
 
 
@@ -143,22 +143,22 @@ def hostile_archive(good: bytes) -> tuple[bytes, dict[str, str]]:
         "lzma.jpg": "unusual compression",
         "entry 16": "not a",
     }
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
-        packed.writestr("good.jpg", good)
-        packed.writestr("__MACOSX/._good.jpg", b"x")
-        packed.writestr(".DS_Store", b"x")
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zip_file:
+        zip_file.writestr("good.jpg", good)
+        zip_file.writestr("__MACOSX/._good.jpg", b"x")
+        zip_file.writestr(".DS_Store", b"x")
         for name in list(traps)[:5]:
-            packed.writestr(zipfile.ZipInfo(name), good)
+            zip_file.writestr(zipfile.ZipInfo(name), good)
         link = zipfile.ZipInfo("link.jpg")
         link.external_attr = 0o120777 << 16
-        packed.writestr(link, "/etc/passwd")
-        packed.writestr("bomb.jpg", bytes(40 * 2**20))
-        packed.writestr("nested.zip", archive({"a.jpg": good}))
-        packed.writestr("locked.jpg", good)
-        packed.writestr("spoilt.jpg", good, compress_type=zipfile.ZIP_STORED)
-        packed.writestr("bzip2.jpg", good, compress_type=zipfile.ZIP_BZIP2)
-        packed.writestr("lzma.jpg", good, compress_type=zipfile.ZIP_LZMA)
-        packed.writestr("+nameless", b"x")
+        zip_file.writestr(link, "/etc/passwd")
+        zip_file.writestr("bomb.jpg", bytes(40 * 2**20))
+        zip_file.writestr("nested.zip", archive({"a.jpg": good}))
+        zip_file.writestr("locked.jpg", good)
+        zip_file.writestr("spoilt.jpg", good, compress_type=zipfile.ZIP_STORED)
+        zip_file.writestr("bzip2.jpg", good, compress_type=zipfile.ZIP_BZIP2)
+        zip_file.writestr("lzma.jpg", good, compress_type=zipfile.ZIP_LZMA)
+        zip_file.writestr("+nameless", b"x")
     raw = bytearray(buffer.getvalue())
     at = raw.index(b"spoilt.jpg") + 300
     raw[at : at + 8] = b"\0" * 8  # no longer what its checksum says

@@ -35,8 +35,8 @@ def test_a_scene_class_brings_its_hashtag_and_a_stale_page_decides_nothing(
     form = {"scene": pub.key, "hashtag": "sport", "seen": ""}
     assert b"Saved: #bar" in client.post(f"{path}/correct/", form, follow=True).content
     assert b"Somebody else has decided" in client.post(f"{path}/correct/", form, follow=True).content
-    seen = client.get(f"{path}/").context["seen"]
-    page = client.post(f"{path}/correct/", {"hashtag": "sport", "seen": seen}, follow=True)
+    version = client.get(f"{path}/").context["seen"]
+    page = client.post(f"{path}/correct/", {"hashtag": "sport", "seen": version}, follow=True)
     assert b"Saved: #sport" in page.content
     row = Correction.objects.get()
     assert (row.scene_class, str(row.hashtag), row.history.count()) == (None, "#sport", 2)
@@ -66,10 +66,10 @@ def test_corrected_photos_become_a_photo_set(
     client, by = client_for("admin"), user_for("admin")
     page = client.post("/validation/corrections/train/", {"name": "Mended"}, follow=True)
     assert b"No correction names" in page.content
-    first, withdrawn, unclassified, _ = campaign.photos.order_by("pk")
+    first, withdrawn, without_class, _ = campaign.photos.order_by("pk")
     for photo in (first, withdrawn):
         corrections.correct(photo=photo, by=by, scene=pub, hashtag=None, seen=None)
-    corrections.correct(photo=unclassified, by=by, scene=None, hashtag=None, seen=None)
+    corrections.correct(photo=without_class, by=by, scene=None, hashtag=None, seen=None)
     withdraw_everywhere(photo=withdrawn, by=by)
     client.post("/validation/corrections/train/", {"name": "Mended"})
     photo_set = PhotoSet.objects.get()

@@ -89,7 +89,7 @@ def test_the_form_says_that_files_cannot_be_stored(client_for: Callable[..., Cli
     assert not Intake.objects.exists()
 
 
-def test_a_campaign_is_not_made_of_photos_that_cannot_be_stored(
+def test_a_campaign_is_not_created_if_its_photos_cannot_be_stored(
     client_for: Callable[..., Client], model: TrainedModel, media: Path
 ) -> None:
     block(media)

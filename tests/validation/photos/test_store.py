@@ -91,7 +91,7 @@ def test_transparency_becomes_white() -> None:
 
 
 def test_sixteen_bit_grey_keeps_its_tones_and_orientation(media: Path) -> None:
-    """Also when it is scaled down, which Pillow cannot do with sixteen bits."""
+    """Also when scaled down, which Pillow cannot do with sixteen bits."""
     tones = np.linspace(0, 65535, 3000, dtype=np.uint16)
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -99,7 +99,7 @@ def test_sixteen_bit_grey_keeps_its_tones_and_orientation(media: Path) -> None:
     Image.fromarray(np.tile(tones, (100, 1))).save(buffer, "PNG", exif=exif)
     result = np.asarray(stored(take(buffer.getvalue())).convert("L"))
     assert result.shape == (1280, 43)
-    assert [abs(int(result[at, 20]) - wanted) <= 2 for at, wanted in ((0, 0), (640, 128), (1279, 255))]
+    assert [abs(int(result[at, 20]) - tone) <= 2 for at, tone in ((0, 0), (640, 128), (1279, 255))]
     assert all(np.diff(result[::64, 20].astype(int)) > 0)
 
 
@@ -174,10 +174,12 @@ def test_same_photo_from_two_people_at_once_is_stored_once(
     media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = take(picture(1))
-    # As the second upload saw it before the first one was there:
+    # What the second upload saw before the first one was stored:
     real = Photo.objects.filter
-    seen = [Photo.objects.none()]
-    monkeypatch.setattr(Photo.objects, "filter", lambda **kwargs: seen.pop() if seen else real(**kwargs))
+    answers = [Photo.objects.none()]
+    monkeypatch.setattr(
+        Photo.objects, "filter", lambda **kwargs: answers.pop() if answers else real(**kwargs)
+    )
     assert take(picture(1)).pk == first.pk
     assert default_storage.exists(str(first.file.name))
     assert len([path for path in media.rglob("*") if path.is_file()]) == 1

@@ -142,8 +142,8 @@ def test_deletion_that_failed_is_tried_again(
             raise PermissionError(13, "Permission denied")
         real(self, name)
 
-    with monkeypatch.context() as broken:
-        broken.setattr(FileSystemStorage, "delete", fails)
+    with monkeypatch.context() as patch:
+        patch.setattr(FileSystemStorage, "delete", fails)
         withdraw(client, photo, django_capture_on_commit_callbacks)
     exists = default_storage.exists
     assert (exists(str(photo.file.name)), exists(str(photo.small.name)), copy.exists()) == (
@@ -154,8 +154,8 @@ def test_deletion_that_failed_is_tried_again(
     assert b"could not be deleted" in client.get(page).content
     withdraw(client, photo, django_capture_on_commit_callbacks)
     assert not exists(str(photo.file.name))
-    shown = client.get(page).content
-    assert (b"pixels have been deleted" in shown, b"could not be deleted" in shown) == (True, True)
+    content = client.get(page).content
+    assert (b"pixels have been deleted" in content, b"could not be deleted" in content) == (True, True)
     assert b"could not be deleted" not in client.get(page).content
 
 
@@ -188,16 +188,16 @@ def test_withdrawing_a_photo_deletes_its_original(
     client_for: ClientFor,
     django_capture_on_commit_callbacks: Committed,
 ) -> None:
-    """A worker that crashed, or could not delete the original, after it had stored the photo leaves it."""
+    """The original remains if the worker crashed after storing the photo, or could not delete it."""
     fails_at(monkeypatch, "b.jpg")
     monkeypatch.setattr(intake, "remove", list)
     uploads = [SimpleUploadedFile(f"{name}.jpg", noise(n)) for n, name in enumerate("ab")]
     new_intake = intake.start(name="x", by=None, uploads=uploads)
     run_jobs()
-    photo, stored = Photo.objects.get(), f"intake/{new_intake.pk}/0"
-    assert default_storage.exists(stored)
+    photo, path = Photo.objects.get(), f"intake/{new_intake.pk}/0"
+    assert default_storage.exists(path)
     withdraw(client_for("admin"), photo, django_capture_on_commit_callbacks)
-    assert not default_storage.exists(stored)
+    assert not default_storage.exists(path)
     assert default_storage.exists(f"intake/{new_intake.pk}/1")
 
 

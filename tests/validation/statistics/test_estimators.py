@@ -55,7 +55,7 @@ def test_other_bands_represent_an_empty_band_and_an_empty_hashtag_is_unjudged() 
 
 
 def test_an_empty_band_leaves_the_others_their_weights() -> None:
-    """The unsure third was asked about far more; the sure one not yet. Not 145 of 250, but .5 and .9."""
+    """The unsure third was asked about most, the sure one not yet: rates .5 and .9, not 145 of 250."""
     strata = [
         Stratum("beach", 0, 300, fits=100, misfits=100),
         Stratum("beach", 1, 300, fits=45, misfits=5),
@@ -70,8 +70,8 @@ def test_an_empty_band_leaves_the_others_their_weights() -> None:
 
 def test_bands_do_not_represent_bands_of_another_part() -> None:
     """Another campaign's photos, or photos that joined late: nobody has answered, nothing is known."""
-    judged = [Stratum("beach", band, 300, 270, 0, 30, part=(1,)) for band in range(3)]
-    estimate = headline([*judged, Stratum("beach", 0, 100, part=(2,))])
+    strata = [Stratum("beach", band, 300, 270, 0, 30, part=(1,)) for band in range(3)]
+    estimate = headline([*strata, Stratum("beach", 0, 100, part=(2,))])
     assert estimate is not None
     assert estimate.rate.value == pytest.approx(0.9)
     assert estimate.unjudged == pytest.approx(0.1)
@@ -88,7 +88,7 @@ def test_the_interval_has_width_where_everything_fits_and_shrinks_with_photos() 
 
 
 def answers_of(*people: tuple[int, int, int]) -> tuple[Any, Any, Any]:
-    """(stratum, yes, no) of each person → who, about what, said yes."""
+    """(stratum, yes, no) of each person → person, stratum and answer of each vote."""
     who = np.repeat(np.arange(len(people)), [yes + no for _, yes, no in people])
     strata = np.repeat([stratum for stratum, *_ in people], [yes + no for _, yes, no in people])
     answers = np.concatenate([np.arange(yes + no) < yes for _, yes, no in people])
@@ -96,7 +96,7 @@ def answers_of(*people: tuple[int, int, int]) -> tuple[Any, Any, Any]:
 
 
 def test_interval_is_wider_only_if_people_differ() -> None:
-    """However many photos there are: the same few people judged them all."""
+    """Whatever the number of photos: the same few people judged them all."""
     strata = [Stratum("cafe", 0, 10_000, fits=8_000, misfits=2_000)]
     same = between_people(*answers_of(*[(0, 800, 200)] * 10))
     yes = (600, 700, 750, 780, 800, 820, 850, 860, 900, 940)
@@ -149,10 +149,10 @@ def test_perfect_people_need_no_correction() -> None:
 
 def test_similar_answers_about_a_photo_increase_the_variance() -> None:
     """Ten photos, ten answers each: on five everybody says yes, on five nobody does."""
-    apart, mixed = count_yes([(10, 0, 5), (0, 10, 5)]), count_yes([(5, 5, 10)])
+    apart, together = count_yes([(10, 0, 5), (0, 10, 5)]), count_yes([(5, 5, 10)])
     assert (apart.yes, apart.n, apart.photos, apart.share) == (50, 100, 10, 0.5)
     assert apart.variance == pytest.approx(0.25 / 9)
-    assert mixed.variance < apart.variance / 5
+    assert together.variance < apart.variance / 5
     assert count_yes([]) == count_yes([(0, 0, 7)]) == YesCount(0, 0)
 
 
@@ -189,9 +189,9 @@ def test_ac1_matches_gwets_published_example() -> None:
 
 def test_alpha_matches_the_published_value_and_the_package_krippendorff() -> None:
     """K. Krippendorff 2011, section A; and what version 0.9.0 of the package said of six questions."""
-    published = reliability(np.array([(0, 2), *[(1, 1)] * 4, *[(2, 0)] * 5]))
-    assert published is not None
-    assert published.alpha == pytest.approx(0.095, abs=0.0005)
+    example = reliability(np.array([(0, 2), *[(1, 1)] * 4, *[(2, 0)] * 5]))
+    assert example is not None
+    assert example.alpha == pytest.approx(0.095, abs=0.0005)
     uneven = reliability(np.array([(3, 0), (2, 1), (0, 4), (5, 2), (1, 1), (1, 5), (1, 0), (0, 0)]))
     assert uneven is not None
     assert uneven.alpha == pytest.approx(0.28205128205128205, abs=1e-12)

@@ -31,8 +31,8 @@ UserFor = Callable[..., User]
 
 
 @pytest.fixture(autouse=True)
-def nothing_remembered() -> None:
-    teaching._remembered.clear()
+def clear_cache() -> None:
+    teaching._cache.clear()
 
 
 def answer(campaign: Campaign, question: Question, person: User, said: str = "fits") -> Vote:
@@ -48,9 +48,9 @@ def answer(campaign: Campaign, question: Question, person: User, said: str = "fi
 
 def in_turn(campaign: Campaign, person: User, said: str = "fits") -> list[int]:
     order = []
-    while asked := next_questions(campaign=campaign, person=person):
-        order.append(asked[0].photo_id)
-        answer(campaign, asked[0], person, said)
+    while questions := next_questions(campaign=campaign, person=person):
+        order.append(questions[0].photo_id)
+        answer(campaign, questions[0], person, said)
     return order
 
 
@@ -68,16 +68,16 @@ def test_everybody_sees_every_photo_once(
 
 def test_the_audit_stream_is_the_order_of_ranks(make_campaign: MakeCampaign, user_for: UserFor) -> None:
     campaign = make_campaign(*["cafe", "bar", "sport"] * 3, audit_share=1.0)
-    ranked = list(Question.objects.order_by("rank").values_list("photo_id", flat=True))
-    assert in_turn(campaign, user_for("validator", "a")) == ranked
-    assert in_turn(campaign, user_for("validator", "b"), "skip") == ranked
+    by_rank = list(Question.objects.order_by("rank").values_list("photo_id", flat=True))
+    assert in_turn(campaign, user_for("validator", "a")) == by_rank
+    assert in_turn(campaign, user_for("validator", "b"), "skip") == by_rank
     assert set(Question.objects.values_list("stream", flat=True)) == {"audit"}
 
 
 def test_the_active_stream_prefers_where_an_answer_teaches_most(
     make_campaign: MakeCampaign, vote_as: MakeVote
 ) -> None:
-    """Twenty photos of one hashtag, ten of them answered: the two of the other weigh far more each."""
+    """Twenty photos of one hashtag, ten answered: each of the two photos of the other weighs far more."""
     campaign = make_campaign(*["cafe"] * 20, *["bar"] * 2, votes_per_photo=1, audit_share=0.0)
     for number in range(10):
         vote_as(campaign, number, "fits")
@@ -98,29 +98,29 @@ def test_a_stratum_weighs_by_the_square_of_its_share_of_the_hashtag(make_campaig
 
 def test_within_a_stratum_the_lowest_rank_comes_first(make_campaign: MakeCampaign, user_for: UserFor) -> None:
     campaign = make_campaign(*["cafe"] * 6, audit_share=0.0)
-    ranked = list(Question.objects.order_by("rank").values_list("photo_id", flat=True))
-    assert in_turn(campaign, user_for("validator")) == ranked
+    by_rank = list(Question.objects.order_by("rank").values_list("photo_id", flat=True))
+    assert in_turn(campaign, user_for("validator")) == by_rank
     assert set(Question.objects.values_list("stream", flat=True)) == {"active"}
 
 
 def test_lease_reserves_an_answer_until_it_expires(make_campaign: MakeCampaign, user_for: UserFor) -> None:
     campaign = make_campaign("cafe", votes_per_photo=1)
     ann, bob = user_for("validator", "ann"), user_for("validator", "bob")
-    (held,) = next_questions(campaign=campaign, person=ann, most=3)
-    assert next_questions(campaign=campaign, person=ann) == [held]  # a reload dodges nothing
+    (question,) = next_questions(campaign=campaign, person=ann, most=3)
+    assert next_questions(campaign=campaign, person=ann) == [question]  # a reload dodges nothing
     assert next_questions(campaign=campaign, person=bob) == []
     QuestionLease.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    assert next_questions(campaign=campaign, person=bob) == [held]
+    assert next_questions(campaign=campaign, person=bob) == [question]
     with pytest.raises(votes.VoteRefused, match="Others have answered"):
-        answer(campaign, held, ann)
-    answer(campaign, held, bob)
+        answer(campaign, question, ann)
+    answer(campaign, question, bob)
     assert not QuestionLease.objects.filter(person=bob).exists()
 
 
 def test_vote_without_a_lease_is_kept_if_an_answer_is_free(
     make_campaign: MakeCampaign, user_for: UserFor
 ) -> None:
-    """From a page that was offline for longer than the lease: kept as long as it is wanted."""
+    """A vote from a page that was offline for longer than the lease is kept if it is still needed."""
     campaign = make_campaign("cafe", votes_per_photo=2)
     (question,) = Question.objects.all()
     for name in "ab":
@@ -148,23 +148,23 @@ def test_nobody_is_asked_about_their_own_photo_or_the_same_photo_twice(
 
 
 @pytest.mark.parametrize(("only_unseen", "asked"), [(True, ["new"]), (False, ["again", "new"])])
-def test_a_photo_seen_in_another_campaign_is_asked_about_again_only_where_the_rules_let_it(
+def test_a_photo_seen_in_another_campaign_is_asked_about_again_only_if_the_rules_allow_it(
     make_campaign: MakeCampaign, user_for: UserFor, model: TrainedModel, only_unseen: bool, asked: list[str]
 ) -> None:
-    """By another model, under another hashtag; the same hashtag is never asked of the same person twice."""
+    """It is suggested by another model with another hashtag; nobody is asked twice about the same hashtag."""
     person = user_for("validator")
     in_turn(make_campaign("cafe", "bar", name="First"), person)
     newer = TrainedModel.objects.create(name="Newer", manifest={"sha256": "1"})
     second = make_campaign("cafe", "sport", "cafe", name="Second", by_model=newer, only_unseen=only_unseen)
-    named = dict(
+    names = dict(
         zip(second.photos.order_by("pk").values_list("pk", flat=True), ("same", "again", "new"), strict=True)
     )
     left = progress(campaign=second, person=person).left
     assert progress_of([second], person=person)[second.pk].left == left == len(asked)
-    assert sorted(named[photo] for photo in in_turn(second, person)) == asked
+    assert sorted(names[photo] for photo in in_turn(second, person)) == asked
 
 
-def test_a_photo_answered_elsewhere_meanwhile_is_handed_out_no_more(
+def test_a_photo_answered_elsewhere_meanwhile_is_no_longer_handed_out(
     make_campaign: MakeCampaign, user_for: UserFor, model: TrainedModel
 ) -> None:
     """It was held in this campaign when the same person answered it in another, under another hashtag."""
@@ -172,32 +172,32 @@ def test_a_photo_answered_elsewhere_meanwhile_is_handed_out_no_more(
     first = make_campaign("cafe", name="First")
     newer = TrainedModel.objects.create(name="Newer", manifest={"sha256": "1"})
     second = make_campaign("bar", name="Second", by_model=newer)
-    (held,) = next_questions(campaign=first, person=person)
+    (question,) = next_questions(campaign=first, person=person)
     answer(second, Question.objects.get(campaign=second), person)
     assert next_questions(campaign=first, person=person) == []
     Campaign.objects.update(only_unseen=False)
     first.refresh_from_db()
-    assert next_questions(campaign=first, person=person) == [held]
+    assert next_questions(campaign=first, person=person) == [question]
 
 
 def test_question_reopened_behind_a_persons_front_is_asked_last(
     make_campaign: MakeCampaign, user_for: UserFor
 ) -> None:
-    """Somebody goes on from their front, so that thousands of answers are not searched each time."""
+    """People continue from their front, so that thousands of answers are not searched each time."""
     campaign = make_campaign(*["cafe"] * 6, votes_per_photo=1, audit_share=1.0)
-    ranked = list(Question.objects.order_by("rank"))
+    by_rank = list(Question.objects.order_by("rank"))
     ann, bob = user_for("validator", "ann"), user_for("validator", "bob")
-    assert next_questions(campaign=campaign, person=ann) == [ranked[0]]
+    assert next_questions(campaign=campaign, person=ann) == [by_rank[0]]
     for number in (1, 2):
-        (asked,) = next_questions(campaign=campaign, person=bob)
-        assert asked == ranked[number]
-        answer(campaign, asked, bob)
+        (question,) = next_questions(campaign=campaign, person=bob)
+        assert question == by_rank[number]
+        answer(campaign, question, bob)
     (ahead,) = next_questions(campaign=campaign, person=bob)
-    assert (ahead, front(campaign, bob)) == (ranked[3], ranked[3].rank)
+    assert (ahead, front(campaign, bob)) == (by_rank[3], by_rank[3].rank)
     QuestionLease.objects.filter(person=ann).delete()
     assert progress(campaign=campaign, person=bob).left == 4
     answer(campaign, ahead, bob)
-    assert in_turn(campaign, bob) == [ranked[at].photo_id for at in (4, 5, 0)]
+    assert in_turn(campaign, bob) == [by_rank[at].photo_id for at in (4, 5, 0)]
     assert next_questions(campaign=campaign, person=bob) == []
 
 
@@ -237,9 +237,9 @@ def test_known_answers_are_mixed_in_and_never_asked_alone(
     make_questions(campaign=campaign)
     ann = user_for("validator", "ann")
     before = progress(campaign=campaign, person=ann)
-    asked = next_questions(campaign=campaign, person=ann)[0]
-    assert asked.kind == "gold"
-    answer(campaign, asked, ann)
+    question = next_questions(campaign=campaign, person=ann)[0]
+    assert question.kind == "gold"
+    answer(campaign, question, ann)
     after = progress(campaign=campaign, person=ann)
     assert (before.total, after.total, after.done) == (2, 2, 1)  # the numbers do not tell
     answer(campaign, Question.objects.get(kind="suggestion"), ann)
@@ -273,13 +273,13 @@ def test_twelve_simultaneous_voters_never_answer_more_than_needed(
             connection.close()
 
     with ThreadPoolExecutor(len(people)) as threads:
-        given = sum(threads.map(vote, people))
-    # Who found every seat taken has left; a tie since then may ask for one of them again.
-    given += sum(vote(person) for person in people)
-    asked = list(Question.objects.all())
-    assert given == Vote.objects.count() == sum(one.answers for one in asked)
-    assert {one.answers == one.needed for one in asked} == {True}
-    assert max(one.needed for one in asked) <= 3
+        count = sum(threads.map(vote, people))
+    # People who found every seat taken have left; after a tie, one of them may be needed again.
+    count += sum(vote(person) for person in people)
+    questions = list(Question.objects.all())
+    assert count == Vote.objects.count() == sum(one.answers for one in questions)
+    assert {one.answers == one.needed for one in questions} == {True}
+    assert max(one.needed for one in questions) <= 3
 
 
 @pytest.mark.django_db(transaction=True)
@@ -287,7 +287,7 @@ def test_twelve_simultaneous_voters_never_answer_more_than_needed(
 def test_simultaneous_copies_of_a_vote_are_all_answered_as_kept(
     make_campaign: MakeCampaign, user_for: UserFor
 ) -> None:
-    """Whoever waited for the other copy must not hear that others have answered: it was they themselves."""
+    """The sender of a waiting copy must not be told that others have answered: it was their own vote."""
     campaign = make_campaign(*["cafe"] * 5, votes_per_photo=1)
     person = user_for("validator")
 
@@ -306,8 +306,8 @@ def test_simultaneous_copies_of_a_vote_are_all_answered_as_kept(
 
     for question in Question.objects.all():
         with ThreadPoolExecutor(6) as threads:
-            kept = list(threads.map(send, [question] * 6, [uuid4()] * 6))
-        assert len(set(kept)) == 1
+            replies = list(threads.map(send, [question] * 6, [uuid4()] * 6))
+        assert len(set(replies)) == 1
     assert Vote.objects.count() == 5
 
 
@@ -327,29 +327,29 @@ def test_vote_given_while_its_person_is_set_aside_does_not_count(
 
 
 def _vote_and_be_set_aside(campaign: Campaign, careless: User, admin: User) -> None:
-    begun = Event()
+    start = Event()
 
     def vote() -> None:
         try:
-            while asked := next_questions(campaign=campaign, person=careless):
-                answer(campaign, asked[0], careless)
-                begun.set()
+            while questions := next_questions(campaign=campaign, person=careless):
+                answer(campaign, questions[0], careless)
+                start.set()
         except votes.PersonPaused:
             pass
         finally:
-            begun.set()
+            start.set()
             connection.close()
 
     def set_aside() -> None:
         try:
-            begun.wait()
+            start.wait()
             assert crowd.set_aside(person=careless, by=admin)
         finally:
             connection.close()
 
     with ThreadPoolExecutor(2) as threads:
-        for done in [threads.submit(vote), threads.submit(set_aside)]:
-            done.result()
+        for act in [threads.submit(vote), threads.submit(set_aside)]:
+            act.result()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -360,9 +360,9 @@ def test_nobody_reads_all_done_because_somebody_is_about_to_skip(
     """The last question is being answered while somebody else asks: they wait for it and get it."""
     campaign = make_campaign("cafe", votes_per_photo=1)
     (question,) = Question.objects.all()
-    with asked_meanwhile(campaign, user_for("validator", "bob")) as asked:
+    with asked_meanwhile(campaign, user_for("validator", "bob")) as next_for_bob:
         answer(campaign, question, user_for("validator", "ann"), "skip")
-    assert asked() == [question]
+    assert next_for_bob() == [question]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -370,12 +370,12 @@ def test_nobody_reads_all_done_because_somebody_is_about_to_skip(
 def test_question_being_answered_is_not_handed_to_the_same_person_again(
     make_campaign: MakeCampaign, user_for: UserFor
 ) -> None:
-    """Their vote has not been committed when the next question is looked for."""
+    """Their vote is not committed yet when the next question is drawn."""
     campaign = make_campaign("cafe")
     person = user_for("validator")
-    with asked_meanwhile(campaign, person) as asked:
+    with asked_meanwhile(campaign, person) as next_again:
         answer(campaign, Question.objects.get(), person)
-    assert asked() == []
+    assert next_again() == []
 
 
 @pytest.mark.django_db(transaction=True)
@@ -383,18 +383,18 @@ def test_question_being_answered_is_not_handed_to_the_same_person_again(
 def test_nobody_reads_all_done_because_the_first_seat_went_to_somebody_else(
     make_campaign: MakeCampaign, user_for: UserFor
 ) -> None:
-    """Both questions are locked; the one waited for has no seat any more, but the other has."""
+    """Both questions are locked. The one waited for has no free seat any more, but the other one has."""
     campaign = make_campaign("cafe", "cafe", votes_per_photo=1, audit_share=1.0)
-    taken, free = Question.objects.order_by("rank")
-    with asked_meanwhile(campaign, user_for("validator", "bob")) as asked:
+    first, free = Question.objects.order_by("rank")
+    with asked_meanwhile(campaign, user_for("validator", "bob")) as next_for_bob:
         list(Question.objects.select_for_update())
-        assignment.lease(question=taken, person=user_for("validator", "ann"))
-    assert asked() == [free]
+        assignment.lease(question=first, person=user_for("validator", "ann"))
+    assert next_for_bob() == [free]
 
 
 @contextmanager
 def asked_meanwhile(campaign: Campaign, person: User) -> Iterator[Callable[[], list[Question]]]:
-    """In a transaction: while it is open the person asks, and on PostgreSQL waits, for a question."""
+    """Ask for a question while a transaction is open; on PostgreSQL the request waits for it."""
 
     def ask() -> list[Question]:
         try:
@@ -403,15 +403,15 @@ def asked_meanwhile(campaign: Campaign, person: User) -> Iterator[Callable[[], l
             connection.close()
 
     with ThreadPoolExecutor(1) as threads, transaction.atomic():
-        said: list[Future[list[Question]]] = []
-        yield lambda: said[0].result()
-        said.append(threads.submit(ask))
+        answers: list[Future[list[Question]]] = []
+        yield lambda: answers[0].result()
+        answers.append(threads.submit(ask))
         if connection.vendor == "postgresql":
             wait_for(somebody_waits, 10, "nobody waits for the question")
 
 
 def somebody_waits() -> bool:
-    """For a lock, on PostgreSQL."""
+    """Wait for a lock, on PostgreSQL."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
         return bool(cursor.fetchone()[0])
@@ -423,7 +423,7 @@ def somebody_waits() -> bool:
 def test_vote_locks_its_person_but_not_rows_that_refer_to_them(
     make_campaign: MakeCampaign, user_for: UserFor
 ) -> None:
-    """A lease meanwhile waits for nothing: two who wait for each other's rows would be a deadlock."""
+    """A lease does not wait meanwhile: waiting for each other's rows would be a deadlock."""
     campaign = make_campaign("cafe", "cafe")
     first, second = Question.objects.order_by("pk")
     person = user_for("validator")

@@ -151,7 +151,7 @@ def test_a_hashtag_that_was_not_suggested_is_refused(campaign: Campaign, client_
     assert not Vote.objects.exists()
 
 
-def test_csrf_is_asked_for(campaign: Campaign, user_for: Callable[..., User]) -> None:
+def test_csrf_token_is_required(campaign: Campaign, user_for: Callable[..., User]) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(user_for("validator"))
     assert client.post(url(campaign), ballot(campaign)).status_code == 403
@@ -180,14 +180,17 @@ def test_empty_index_and_silent_campaign_say_so(make_campaign: MakeCampaign, cli
 def test_nobody_votes_on_their_own_photo(
     campaign: Campaign, client_for: ClientFor, user_for: Callable[..., User]
 ) -> None:
-    """They are never asked; a form made by hand is refused, in the voter's language."""
+    """They are never asked about it, and a forged form is refused, in the voter's language."""
     fields = ballot(campaign)
     Photo.objects.filter(pk=fields["photo"]).update(added_by=user_for("validator"))
     client = client_for("validator")
     assert b"You added this photo yourself" in client.post(url(campaign), fields, follow=True).content
     Campaign.objects.update(language="ru")
-    refused = client.post(f"{url(campaign)}votes/", fields)
-    assert (refused.status_code, "Эту фотографию добавили вы сами" in refused.json()["error"]) == (409, True)
+    response = client.post(f"{url(campaign)}votes/", fields)
+    assert (response.status_code, "Эту фотографию добавили вы сами" in response.json()["error"]) == (
+        409,
+        True,
+    )
     assert not Vote.objects.exists()
     client_for("validator", "other").post(url(campaign), fields)
     assert Vote.objects.count() == 1

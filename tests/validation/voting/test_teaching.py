@@ -1,4 +1,4 @@
-"""Which strata the active stream asks about: weights by hand, how long they are remembered, chance."""
+"""Which strata the active stream asks about: weights computed by hand, their cache, the draw."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from validation.voting import teaching
 
 
 @pytest.fixture(autouse=True)
-def nothing_remembered() -> None:
-    teaching._remembered.clear()
+def clear_cache() -> None:
+    teaching._cache.clear()
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_answers_make_a_stratum_lighter_and_doubt_heavier(campaign: Campaign) ->
     answer(1, 1, 1)  # a tie is half a fit
     answer(2, 1, 2)
     answer(4, 0, 1)
-    answer(6, 5, 0)  # a control says nothing of suggestions
+    answer(6, 5, 0)  # a control says nothing about suggestions
     of_cafe, of_bar = (1.5 + 1) / (3 + 2), (0 + 1) / (1 + 2)
     assert weights(campaign) == pytest.approx({
         ("cafe", 0): (3 / 4) ** 2 * of_cafe * (1 - of_cafe) / (4 * 5),
@@ -69,7 +69,7 @@ def test_a_stratum_where_all_is_done_is_not_asked_about(campaign: Campaign) -> N
 
 
 class Clock:
-    """A fake clock, which stands still until it is set."""
+    """A fake clock that stands still until it is set."""
 
     now = 1000.0
 
@@ -78,21 +78,21 @@ class Clock:
 
 
 def test_weights_are_remembered_for_a_minute(campaign: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, asked = Clock(), list[Campaign]()
+    clock, calls = Clock(), list[Campaign]()
 
     def count(campaign: Campaign) -> list[Any]:
-        asked.append(campaign)
+        calls.append(campaign)
         return [((1, 0), 1.0)]
 
     monkeypatch.setattr(teaching, "time", clock)
     monkeypatch.setattr(teaching, "worth_asking", count)
     for clock.now, times in ((1000.0, 1), (1000.5, 1), (1060.0, 1), (1060.5, 2), (1100.0, 2)):
         assert list(teaching.what_teaches_most(campaign)) == [(1, 0)]
-        assert len(asked) == times
+        assert len(calls) == times
 
 
 class FakeChance:
-    """Fake chance that takes the heaviest, and notes what it was offered."""
+    """A fake draw that takes the heaviest stratum and records the choices."""
 
     def choices(self, strata: list[Any], weights: list[float]) -> list[Any]:
         return [strata[weights.index(max(weights))]]
@@ -102,14 +102,14 @@ class FakeChance:
 def test_three_draws_by_weight(
     campaign: Campaign, monkeypatch: pytest.MonkeyPatch, strata: int, draws: int
 ) -> None:
-    offered = [((number, 0), 10.0 + number) for number in range(strata)]
-    monkeypatch.setattr(teaching, "worth_asking", lambda campaign: offered)
+    pairs = [((number, 0), 10.0 + number) for number in range(strata)]
+    monkeypatch.setattr(teaching, "worth_asking", lambda campaign: pairs)
     monkeypatch.setattr(teaching, "CHANCE", FakeChance())
     assert list(teaching.what_teaches_most(campaign)) == [(strata - 1, 0)] * draws
 
 
 def test_chance_follows_the_weights(campaign: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What weighs nothing is never drawn."""
+    """A stratum of weight zero is never drawn."""
     monkeypatch.setattr(teaching, "worth_asking", lambda campaign: [((1, 0), 0.0), ((2, 0), 3.0)])
     draws = Counter(stratum for _ in range(50) for stratum in teaching.what_teaches_most(campaign))
     assert draws == {(2, 0): 100}

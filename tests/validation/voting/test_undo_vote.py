@@ -1,4 +1,4 @@
-"""Undo: one's own last vote, also after it was sent, once per press."""
+"""Undo takes back one's own last vote, also after it was sent, once per press."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_repeated_click_takes_back_one_vote(
 def test_a_copy_of_the_vote_that_comes_after_its_undo_does_not_bring_it_back(
     campaign: Campaign, client_for: ClientFor, vote_as: MakeVote
 ) -> None:
-    """Over a bad line a vote is sent twice, and the first copy may come last."""
+    """Over a bad connection a vote is sent twice, and the first copy may arrive last."""
     vote = vote_as(campaign, 0, "fits")
     undo(client_for("validator"), campaign, vote)
     same: dict[str, Any] = {
@@ -111,7 +111,9 @@ def test_an_older_vote_is_not_taken_back_before_the_last(
     assert Vote.objects.count() == 2
 
 
-def test_a_closed_campaigns_votes_stand(campaign: Campaign, client_for: ClientFor, vote_as: MakeVote) -> None:
+def test_votes_of_a_closed_campaign_are_kept(
+    campaign: Campaign, client_for: ClientFor, vote_as: MakeVote
+) -> None:
     vote = vote_as(campaign, 0, "fits")
     acts.set_open(campaign=campaign, is_open=False)
     after = undo(client_for("validator"), campaign, vote)

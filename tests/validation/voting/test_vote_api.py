@@ -1,4 +1,4 @@
-"""What the ballot's script talks to: next questions, votes sent once, undo, and what is said beside."""
+"""The ballot script's API: next questions, votes sent once, undo, reasons and would-post."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def ask(client: Client, campaign: Campaign, n: int = 3) -> dict[str, Any]:
 
 
 def vote(client: Client, campaign: Campaign, answer: str = "fits", **changes: Any) -> Any:
-    asked = ask(client, campaign)["questions"]
-    known = {"photo": asked[0]["photo"], "hashtag": asked[0]["hashtag"]} if asked else {}
-    fields = known | {"answer": answer, "request_id": uuid4(), "seconds": 1.5} | changes
+    questions = ask(client, campaign)["questions"]
+    pair = {"photo": questions[0]["photo"], "hashtag": questions[0]["hashtag"]} if questions else {}
+    fields = pair | {"answer": answer, "request_id": uuid4(), "seconds": 1.5} | changes
     return client.post(path(campaign, "votes"), fields)
 
 
@@ -44,19 +44,19 @@ def test_next_questions_reveal_nothing_about_the_model(campaign: Campaign, clien
 
 def test_a_vote_sent_again_is_kept_once(campaign: Campaign, client_for: ClientFor) -> None:
     client = client_for("validator")
-    asked = ask(client, campaign)["questions"][0]
-    fields = {"photo": asked["photo"], "hashtag": asked["hashtag"], "request_id": uuid4()}
+    question = ask(client, campaign)["questions"][0]
+    fields = {"photo": question["photo"], "hashtag": question["hashtag"], "request_id": uuid4()}
     first, again = (vote(client, campaign, **fields).json() for _ in range(2))
     assert (first["kept"], again["kept"], again["repeated"]) == (True, False, True)
     assert Vote.objects.count() == 1
-    assert asked["photo"] not in [one["photo"] for one in ask(client, campaign)["questions"]]
+    assert question["photo"] not in [one["photo"] for one in ask(client, campaign)["questions"]]
 
 
 def test_late_vote_is_refused_with_an_explanation(campaign: Campaign, client_for: ClientFor) -> None:
     client = client_for("validator")
-    asked = ask(client, campaign)["questions"][0]
-    fields = {"photo": asked["photo"], "hashtag": asked["hashtag"]}
-    acts.withdraw_photo(campaign=campaign, photo=campaign.photos.get(pk=asked["photo"]))
+    question = ask(client, campaign)["questions"][0]
+    fields = {"photo": question["photo"], "hashtag": question["hashtag"]}
+    acts.withdraw_photo(campaign=campaign, photo=campaign.photos.get(pk=question["photo"]))
     late = vote(client, campaign, **fields)
     assert (late.status_code, late.json()["closed"]) == (409, False)
     assert "withdrawn" in late.json()["error"]
@@ -86,7 +86,7 @@ def test_person_who_may_not_vote_is_told_so(
         assert (answer.status_code, bool(answer.json()["error"])) == (status, True)
 
 
-def test_csrf_is_asked_for(campaign: Campaign, user_for: Callable[..., User]) -> None:
+def test_csrf_token_is_required(campaign: Campaign, user_for: Callable[..., User]) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(user_for("validator"))
     assert [client.post(path(campaign, name)).status_code for name in WRITES] == [403] * 3
@@ -121,10 +121,10 @@ def test_a_reason_goes_to_the_persons_own_disagreement_only(
     campaign: Campaign, client_for: ClientFor, vote_as: MakeVote
 ) -> None:
     mine, theirs = vote_as(campaign, 0, "does_not_fit"), vote_as(campaign, 0, "does_not_fit", "other")
-    agreed = vote_as(campaign, 1, "fits")
+    in_favour = vote_as(campaign, 1, "fits")
     client = client_for("validator")
-    for given, status in ((mine, 200), (mine, 200), (theirs, 409), (agreed, 409)):
-        fields = {"request_id": given.request_id, "reason": "too_general"}
+    for one, status in ((mine, 200), (mine, 200), (theirs, 409), (in_favour, 409)):
+        fields = {"request_id": one.request_id, "reason": "too_general"}
         assert client.post(path(campaign, "more"), fields).status_code == status
     assert list(Vote.objects.order_by("pk").values_list("reason", flat=True)) == ["too_general", "", ""]
 
@@ -132,11 +132,11 @@ def test_a_reason_goes_to_the_persons_own_disagreement_only(
 def test_would_post_is_asked_of_a_share_and_kept(
     campaign: Campaign, client_for: ClientFor, vote_as: MakeVote
 ) -> None:
-    client, given = client_for("validator"), vote_as(campaign, 0, "fits")
-    for share, asked in ((0.0, False), (1.0, True)):
+    client, own_vote = client_for("validator"), vote_as(campaign, 0, "fits")
+    for share, is_asked in ((0.0, False), (1.0, True)):
         Campaign.objects.update(would_post_share=share)
-        assert {one["ask_would_post"] for one in ask(client, campaign)["questions"]} == {asked}
-    fields = {"request_id": given.request_id, "would_post": "no"}
+        assert {one["ask_would_post"] for one in ask(client, campaign)["questions"]} == {is_asked}
+    fields = {"request_id": own_vote.request_id, "would_post": "no"}
     assert client.post(path(campaign, "more"), fields).status_code == 200
     assert client.post(path(campaign, "more"), fields | {"reason": "unclear"}).status_code == 400
     assert Vote.objects.get().would_post is False

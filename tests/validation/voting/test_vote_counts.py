@@ -1,4 +1,4 @@
-"""What a vote changes: counts, the first answer, what is known of the person; and what undoing it leaves."""
+"""What a vote changes: counts, the first answer, the person's record; and what remains after an undo."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_an_answer_counts_for_its_person_until_it_is_taken_back(
     assert counts_of("ann") == {}
 
 
-def test_an_answer_in_the_moment_of_the_mark_counts_as_known(campaign: Campaign, vote_as: MakeVote) -> None:
+def test_an_answer_at_the_moment_of_the_mark_counts_as_known(campaign: Campaign, vote_as: MakeVote) -> None:
     vote = vote_as(campaign, 0, "fits", "ann")
     gold = GoldAnswer.objects.create(photo=vote.photo, hashtag=vote.hashtag, fits=True)
     GoldAnswer.objects.filter(pk=gold.pk).update(set_at=vote.created_at)
@@ -84,10 +84,10 @@ def test_an_answer_in_the_moment_of_the_mark_counts_as_known(campaign: Campaign,
 
 
 @pytest.mark.parametrize("is_known", [True, False])
-def test_a_known_answer_that_is_one_too_many_wrong_pauses(
+def test_one_wrong_known_answer_too_many_pauses(
     campaign: Campaign, vote_as: MakeVote, user_for: UserFor, is_known: bool
 ) -> None:
-    """Only a known answer: who was careless before is not paused in passing."""
+    """Only a known answer pauses: a person who was careless before is not paused by another vote."""
     ann = user_for("validator", "ann")
     Participation.objects.create(person=ann, campaign=campaign, gold=14 - is_known)
     question = Question.objects.order_by("photo_id")[0]
@@ -97,7 +97,7 @@ def test_a_known_answer_that_is_one_too_many_wrong_pauses(
     assert crowd.is_paused(ann) == is_known
 
 
-def test_what_was_not_counted_is_not_taken_away(campaign: Campaign, vote_as: MakeVote) -> None:
+def test_vote_that_was_not_counted_is_not_subtracted(campaign: Campaign, vote_as: MakeVote) -> None:
     vote = vote_as(campaign, 0, "fits", "ann")
     Participation.objects.update(fits=0)
     Question.objects.update(fits=0)
@@ -166,7 +166,7 @@ def test_a_full_question_takes_skips_and_known_answers_but_no_more(
     assert vote_as(campaign, 0, "fits", "dan").answer == "fits"  # gold is asked of all
 
 
-def test_a_full_control_takes_no_more(make_campaign: MakeCampaign, vote_as: MakeVote) -> None:
+def test_a_control_with_enough_answers_takes_no_more(make_campaign: MakeCampaign, vote_as: MakeVote) -> None:
     campaign = make_campaign("cafe", votes_per_photo=1)
     Question.objects.update(kind="control")
     vote_as(campaign, 0, "fits", "ann")
@@ -174,7 +174,7 @@ def test_a_full_control_takes_no_more(make_campaign: MakeCampaign, vote_as: Make
         vote_as(campaign, 0, "fits", "bob")
 
 
-def test_a_lease_keeps_a_seat_and_who_lost_theirs_needs_a_free_one(
+def test_a_lease_reserves_a_seat_and_without_one_a_free_seat_is_needed(
     make_campaign: MakeCampaign, vote_as: MakeVote, user_for: UserFor
 ) -> None:
     campaign = make_campaign("cafe", votes_per_photo=2)
@@ -189,7 +189,7 @@ def test_a_lease_keeps_a_seat_and_who_lost_theirs_needs_a_free_one(
         vote_as(campaign, 0, "fits", "cid")
 
 
-def test_a_lease_is_no_seat_more(make_campaign: MakeCampaign, vote_as: MakeVote, user_for: UserFor) -> None:
+def test_a_lease_adds_no_seat(make_campaign: MakeCampaign, vote_as: MakeVote, user_for: UserFor) -> None:
     campaign = make_campaign("cafe", votes_per_photo=1)
     vote_as(campaign, 0, "fits", "bob")
     assignment.lease(question=Question.objects.get(), person=user_for("validator", "ann"))
@@ -197,7 +197,7 @@ def test_a_lease_is_no_seat_more(make_campaign: MakeCampaign, vote_as: MakeVote,
         vote_as(campaign, 0, "fits", "ann")
 
 
-def test_a_lease_that_ran_out_keeps_nothing(
+def test_an_expired_lease_reserves_nothing(
     make_campaign: MakeCampaign, vote_as: MakeVote, user_for: UserFor
 ) -> None:
     campaign = make_campaign("cafe", votes_per_photo=1)
@@ -220,7 +220,7 @@ def test_a_repeat_gives_the_lease_back(campaign: Campaign, vote_as: MakeVote, us
 # --- whole or not at all ---
 
 
-def test_a_vote_and_its_undo_are_whole_or_not_at_all(
+def test_a_vote_and_its_undo_are_saved_completely_or_not_at_all(
     campaign: Campaign, vote_as: MakeVote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vote = vote_as(campaign, 0, "fits", "ann")
@@ -237,7 +237,7 @@ def test_a_vote_and_its_undo_are_whole_or_not_at_all(
     assert Question.objects.filter(fits=1).count() == 1
 
 
-# --- a reason, and whether one would post it ---
+# --- a reason, and would-post ---
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_a_vote_and_its_undo_are_whole_or_not_at_all(
         ("does_not_fit", {}, False),
     ],
 )
-def test_more_is_said_about_ones_own_vote(
+def test_voter_adds_to_their_own_vote(
     campaign: Campaign, vote_as: MakeVote, user_for: UserFor, answer: str, more: dict[str, Any], is_kept: bool
 ) -> None:
     vote = vote_as(campaign, 0, answer, "ann")
@@ -261,8 +261,8 @@ def test_more_is_said_about_ones_own_vote(
 
     assert say("ann") is is_kept
     vote.refresh_from_db()
-    kept = {"reason": vote.reason, "would_post": vote.would_post}
-    assert kept == {"reason": "", "would_post": None} | (more if is_kept else {})
+    extras = {"reason": vote.reason, "would_post": vote.would_post}
+    assert extras == {"reason": "", "would_post": None} | (more if is_kept else {})
     assert not say("bob")
     assert not say("ann", uuid4())
 
@@ -333,7 +333,7 @@ def test_votes_since_then_and_up_to_a_minute_before_are_counted(
 def test_questions_in_many_parts(
     make_campaign: MakeCampaign, vote_as: MakeVote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """More rows than one part holds: none is left out."""
+    """More rows than one batch: none is left out."""
     monkeypatch.setattr("validation.campaigns.counts.CHUNK", 8)
     campaign = make_campaign(*["cafe"] * 9, votes_per_photo=1)
     for number in range(9):
