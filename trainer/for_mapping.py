@@ -18,7 +18,7 @@ from trainer.models import Promotion, ScenePhoto, TrainedModel, TrainingRun
 if TYPE_CHECKING:
     from mapping.downstream import User
 
-FEW = 500  # a statement names up to so many keys one by one; beyond that, reading all rows is cheaper
+FEW = 500  # a query names up to this many keys; with more of them, reading all rows is cheaper
 Labels = Mapping[str, str | None]
 
 

@@ -54,11 +54,11 @@ def classes(db: None) -> dict[str, SceneClass]:
 
 @pytest.fixture
 def release(classes: dict[str, SceneClass]) -> Release:
-    made = Release.objects.create(number=1, note="The thesis's mapping")
+    new_release = Release.objects.create(number=1, note="The thesis's mapping")
     ReleaseLabel.objects.bulk_create(
-        ReleaseLabel(release=made, scene_key=key, label=label) for key, label in LABELS.items()
+        ReleaseLabel(release=new_release, scene_key=key, label=label) for key, label in LABELS.items()
     )
-    return made
+    return new_release
 
 
 @pytest.fixture
@@ -75,12 +75,12 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def photo_set(classes: dict[str, SceneClass], folder: Path) -> PhotoSet:
     """Registered already, without a job."""
-    made = PhotoSet.objects.create(
+    new_set = PhotoSet.objects.create(
         name="Tiny", source=str(folder), root=str(folder), report={"taken": 40, "classes": 4, "skipped": []}
     )
     ScenePhoto.objects.bulk_create(
         ScenePhoto(
-            photo_set=made,
+            photo_set=new_set,
             scene_class=classes[key],
             path=f"{key}/{i}.jpg",
             sha256=f"{key}{i}".ljust(64, "0"),
@@ -90,14 +90,14 @@ def photo_set(classes: dict[str, SceneClass], folder: Path) -> PhotoSet:
         for key in LABELS
         for i in range(10)
     )
-    return made
+    return new_set
 
 
 @pytest.fixture
 def run(photo_set: PhotoSet, release: Release, finished_job: Callable[..., Job]) -> TrainingRun:
     """A finished run, as the engine would have left it."""
     labels = sorted(set(LABELS.values()))
-    made = TrainingRun.objects.create(
+    new_run = TrainingRun.objects.create(
         name="Tiny, frozen",
         photo_set=photo_set,
         release=release,
@@ -122,13 +122,13 @@ def run(photo_set: PhotoSet, release: Release, finished_job: Callable[..., Job])
         },
     )
     for number in range(1, 4):
-        made.epochs.create(
+        new_run.epochs.create(
             number=number, loss=1 / number, test_loss=1.1 / number, accuracy=0.6, balanced_accuracy=0.5
         )
     answers = [("bar", "bar"), ("beach", "beach"), ("beach", "bar"), ("other", "other"), ("bar", "other")]
     for i, (photo, (true, predicted)) in enumerate(zip(photo_set.photos.all(), answers, strict=False)):
-        made.held_out.create(photo=photo, true=true, predicted=predicted, confidence=0.9 - i / 10)
-    return made
+        new_run.held_out.create(photo=photo, true=true, predicted=predicted, confidence=0.9 - i / 10)
+    return new_run
 
 
 @pytest.fixture
@@ -137,9 +137,9 @@ def finished_job(db: None) -> Callable[..., Job]:
         from django.utils import timezone
 
         now = timezone.now()
-        ended = state in (Job.State.SUCCEEDED, Job.State.FAILED, Job.State.CANCELLED)
+        is_over = state in (Job.State.SUCCEEDED, Job.State.FAILED, Job.State.CANCELLED)
         return Job.objects.create(
-            kind=kind, title=kind, state=state, started_at=now, finished_at=now if ended else None
+            kind=kind, title=kind, state=state, started_at=now, finished_at=now if is_over else None
         )
 
     return make

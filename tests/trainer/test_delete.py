@@ -1,4 +1,4 @@
-"""Deleting runs and models: what goes with them is said, then goes; what is in use stays."""
+"""Deleting runs and models: a page lists what is deleted with them; what is in use stays."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ OnCommit = Any
 
 
 def seen_on(page: str) -> str:
-    found = re.search(r'name="seen" value="(\w+)"', page)
-    assert found
-    return found[1]
+    match = re.search(r'name="seen" value="(\w+)"', page)
+    assert match
+    return match[1]
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def judged(
     return model
 
 
-def test_page_lists_what_would_go_and_what_stays(client_for: ClientFor, judged: TrainedModel) -> None:
+def test_page_lists_what_is_deleted_and_what_stays(client_for: ClientFor, judged: TrainedModel) -> None:
     client = client_for("admin")
     page = client.get(f"{judged.get_absolute_url()}delete/").content.decode()
     for words in (">People</a>", "<b>1</b> prediction<", "promotion in the history", "1 vote</b>"):
@@ -65,13 +65,13 @@ def test_page_lists_what_would_go_and_what_stays(client_for: ClientFor, judged: 
 
 
 @pytest.mark.postgres
-def test_model_goes_with_what_hangs_on_it_and_votes_stay(
+def test_model_is_deleted_with_its_dependents_and_votes_stay(
     client_for: ClientFor, judged: TrainedModel, django_capture_on_commit_callbacks: OnCommit
 ) -> None:
     client, url = client_for("admin"), f"{judged.get_absolute_url()}delete/"
-    seen = {"seen": seen_on(client.get(url).content.decode())}
+    form = {"seen": seen_on(client.get(url).content.decode())}
     with django_capture_on_commit_callbacks(execute=True):
-        response = client.post(url, seen)
+        response = client.post(url, form)
     assert response["Location"] == "/trainer/models/"
     assert not Campaign.objects.exists()
     assert not Prediction.objects.exists()
@@ -80,30 +80,32 @@ def test_model_goes_with_what_hangs_on_it_and_votes_stay(
     assert Vote.objects.count() == Photo.objects.count() == 1
     assert TrainingRun.objects.exists()
     assert list(Path(settings.MODELS_DIR).iterdir()) == []
-    again = client.post(url, seen, follow=True)
+    again = client.post(url, form, follow=True)
     assert "deleted already" in again.content.decode()
 
 
 @pytest.mark.postgres
-def test_run_goes_with_its_models(
+def test_run_is_deleted_with_its_models(
     client_for: ClientFor,
     judged: TrainedModel,
     run: TrainingRun,
     django_capture_on_commit_callbacks: OnCommit,
 ) -> None:
     client, url = client_for("admin"), f"{run.get_absolute_url()}delete/"
-    seen = {"seen": seen_on(client.get(url).content.decode())}
+    form = {"seen": seen_on(client.get(url).content.decode())}
     with django_capture_on_commit_callbacks(execute=True):
-        assert client.post(url, seen)["Location"] == "/trainer/runs/"
-    for gone in (TrainingRun, Epoch, HeldOutPrediction, Campaign):
-        assert not gone.objects.exists()
+        assert client.post(url, form)["Location"] == "/trainer/runs/"
+    for table in (TrainingRun, Epoch, HeldOutPrediction, Campaign):
+        assert not table.objects.exists()
     assert [model.name for model in TrainedModel.objects.all()] == ["Active"]
     assert not run.folder.exists()
     assert not judged.folder.exists()
 
 
 @pytest.mark.postgres
-def test_sweep_goes_with_its_runs(client_for: ClientFor, judged: TrainedModel, run: TrainingRun) -> None:
+def test_sweep_is_deleted_with_its_runs(
+    client_for: ClientFor, judged: TrainedModel, run: TrainingRun
+) -> None:
     sweep = Sweep.objects.create(name="All of table 3")
     TrainingRun.objects.update(sweep=sweep)
     plan = deleting.plan_sweep(sweep)
@@ -119,8 +121,8 @@ def test_active_model_is_refused_and_so_is_its_run(
 ) -> None:
     promotion.promote(model=judged, by=None)
     client = client_for("admin")
-    for shown, plan in ((judged, deleting.plan_model(judged)), (run, deleting.plan_run(run))):
-        url = f"{shown.get_absolute_url()}delete/"
+    for target, plan in ((judged, deleting.plan_model(judged)), (run, deleting.plan_run(run))):
+        url = f"{target.get_absolute_url()}delete/"
         page = client.get(url).content.decode()
         assert "“Judged” is the active model" in page
         assert 'name="seen"' not in page
@@ -148,9 +150,9 @@ def test_live_work_is_refused(judged: TrainedModel, run: TrainingRun, kind: str,
 
 def test_stale_page_is_refused_with_the_new_list(client_for: ClientFor, judged: TrainedModel) -> None:
     client, url = client_for("admin"), f"{judged.get_absolute_url()}delete/"
-    seen = {"seen": seen_on(client.get(url).content.decode())}
+    form = {"seen": seen_on(client.get(url).content.decode())}
     Campaign.objects.create(name="Since then", model=judged)
-    response = client.post(url, seen)
+    response = client.post(url, form)
     page = response.content.decode()
     assert response.status_code == 409
     assert "Something changed" in page
@@ -198,8 +200,8 @@ def test_orphans_are_listed_and_removed_only_on_demand(
 @pytest.mark.parametrize("role", ["viewer", "curator", "validator", "network", "nobody"])
 def test_others_may_not(client_for: ClientFor, judged: TrainedModel, run: TrainingRun, role: str) -> None:
     client = client_for(role)
-    for shown, plan in ((judged, deleting.plan_model(judged)), (run, deleting.plan_run(run))):
-        url = f"{shown.get_absolute_url()}delete/"
+    for target, plan in ((judged, deleting.plan_model(judged)), (run, deleting.plan_run(run))):
+        url = f"{target.get_absolute_url()}delete/"
         assert client.get(url).status_code == 403
         assert client.post(url, {"seen": plan.digest}).status_code == 403
     assert TrainedModel.objects.count() == 2
@@ -207,6 +209,6 @@ def test_others_may_not(client_for: ClientFor, judged: TrainedModel, run: Traini
 
 def test_stranger(client: Client, judged: TrainedModel) -> None:
     url = f"{judged.get_absolute_url()}delete/"
-    seen = {"seen": deleting.plan_model(judged).digest}
-    assert client.post(url, seen)["Location"].startswith("/login/")
+    form = {"seen": deleting.plan_model(judged).digest}
+    assert client.post(url, form)["Location"].startswith("/login/")
     assert TrainedModel.objects.count() == 2

@@ -53,9 +53,9 @@ def test_unreadable_files_are_reported_and_the_rest_is_predicted(
     assert first["reason"].startswith("unreadable")
     assert second["reason"].startswith("unreadable")
     assert third["hashtag"] == "beach"
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as exit_info:
         call_command("suggest", str(bad))
-    assert ended.value.code == 1
+    assert exit_info.value.code == 1
     assert str(bad) in capsys.readouterr().err
 
 

@@ -19,7 +19,7 @@ class Thing:
     stays: bool = False  # is kept when the model is deleted
 
     @property
-    def said(self) -> str:
+    def noun(self) -> str:
         return self.words[0] if self.count == 1 else self.words[1]
 
 
@@ -34,13 +34,13 @@ class Dependents(Protocol):
         """Delete what depends on these models, inside the caller's transaction."""
 
 
-_registered: list[Dependents] = []
+_sources: list[Dependents] = []
 
 
 def register(source: Dependents) -> None:
-    if source not in _registered:
-        _registered.append(source)
+    if source not in _sources:
+        _sources.append(source)
 
 
 def all_sources() -> tuple[Dependents, ...]:
-    return tuple(_registered)
+    return tuple(_sources)

@@ -244,13 +244,15 @@ def _check_values(value: object, depth: int = 0) -> None:
 
 def _check_input(spec: Any) -> None:
     try:
-        parsed = Input.from_dict(spec)
+        model_input = Input.from_dict(spec)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BadPackage("manifest.json: “input” must have a size, mean and std of three numbers.") from error
-    numbers = [*parsed.mean, *parsed.std]
-    _require(16 <= parsed.size <= 1024, "input.size", "from 16 to 1024 pixels")
-    _require(all(map(math.isfinite, numbers)) and all(parsed.std), "input.std", "of numbers other than zero")
-    _require(parsed.resize in ("squeeze", "crop"), "input.resize", "squeeze or crop")
+    numbers = [*model_input.mean, *model_input.std]
+    _require(16 <= model_input.size <= 1024, "input.size", "from 16 to 1024 pixels")
+    _require(
+        all(map(math.isfinite, numbers)) and all(model_input.std), "input.std", "of numbers other than zero"
+    )
+    _require(model_input.resize in ("squeeze", "crop"), "input.resize", "squeeze or crop")
 
 
 def _text(path: Path) -> str:

@@ -100,7 +100,7 @@ def _span(values: Sequence[float]) -> tuple[float, float]:
 
 
 def ticks(low: float, high: float, about: int = 4) -> list[float]:
-    """About so many round numbers that enclose low and high, in steps of 1, 2 or 5 × a power of ten."""
+    """About this many round numbers that enclose low and high, in steps of 1, 2 or 5 × a power of ten."""
     rough = (high - low) / about
     power = 10 ** math.floor(math.log10(rough))
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)

@@ -52,10 +52,10 @@ def curve_charts(rows: Sequence[Row], points: Points) -> list[Chart]:
         series = [(row.name, [(p[0], p[place]) for p in points[row.pk]]) for row in finite]
         if chart := line_chart(title, series, x_title="epoch", x_range=(1, max(last, 2)), percent=percent):
             lines = zip(finite, chart.lines, strict=True)
-            charts.append(replace(chart, lines=tuple(_coloured(row, line) for row, line in lines)))
+            charts.append(replace(chart, lines=tuple(_color(row, line) for row, line in lines)))
     return charts
 
 
-def _coloured(row: Row, line: Line) -> Line:
+def _color(row: Row, line: Line) -> Line:
     css = "pick-rest" if row.color is None else f"pick-{row.color}"
     return replace(line, css=css + " is-base" * row.is_base, dots=line.dots[-1:])

@@ -91,9 +91,9 @@ def read_rows(choice: Choice) -> list[Row]:
 
 def _row(run: dict[str, Any], measures: dict[str, Any]) -> Row:
     preset = PRESETS.get(run["preset"])
-    started, finished = run["job__started_at"], run["job__finished_at"]
+    start, end = run["job__started_at"], run["job__finished_at"]
     has_succeeded = run["job__state"] == Job.State.SUCCEEDED
-    seconds = (finished - started).total_seconds() if has_succeeded and started and finished else None
+    seconds = (end - start).total_seconds() if has_succeeded and start and end else None
     return Row(
         pk=run["pk"],
         name=run["name"],
@@ -154,7 +154,7 @@ def _mark_best(rows: Sequence[Row]) -> None:
 SORTS = ("name", "preset", "state", *FIGURES)
 
 
-def ordered(rows: Sequence[Row], sort: str) -> list[Row]:
+def sort_rows(rows: Sequence[Row], sort: str) -> list[Row]:
     """The rows sorted by a column of SORTS, "-name" descending; an unknown name keeps their order.
 
     Rows without the figure come last.

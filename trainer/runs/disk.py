@@ -28,22 +28,22 @@ log = logging.getLogger(__name__)
 class Usage:
     """Bytes of checkpoints and weights in all runs' folders, and their limit (0: none)."""
 
-    used: int
+    size: int
     limit: int
 
     @property
     def is_over(self) -> bool:
-        return bool(self.limit) and self.used > self.limit
+        return bool(self.limit) and self.size > self.limit
 
     @property
     def words(self) -> str:
         """For example "8.1 of 20 GB"."""
-        used = f"{self.used / 1e9:.1f}"
-        return f"{used} of {self.limit / 1e9:g} GB" if self.limit else f"{used} GB"
+        gigabytes = f"{self.size / 1e9:.1f}"
+        return f"{gigabytes} of {self.limit / 1e9:g} GB" if self.limit else f"{gigabytes} GB"
 
     @property
     def percent(self) -> int:
-        return min(100, round(100 * self.used / self.limit)) if self.limit else 0
+        return min(100, round(100 * self.size / self.limit)) if self.limit else 0
 
 
 def usage() -> Usage:
@@ -74,7 +74,7 @@ def make_room(*, next_run: TrainingRun | None = None) -> list[Path]:
     if next_run:
         TrainingRun.objects.filter(pk=next_run.pk).update(weights_removed_at=None)
     before = usage()
-    excess = before.used - before.limit
+    excess = before.size - before.limit
     files: list[Path] = []
     if not before.is_over:
         return files

@@ -68,11 +68,11 @@ def holm(values: Sequence[float]) -> list[float]:
     """
     count = len(values)
     order = sorted(range(count), key=lambda at: values[at])
-    corrected, worst = [0.0] * count, 0.0
+    p_values, worst = [0.0] * count, 0.0
     for place, at in enumerate(order):
         worst = max(worst, min(1.0, (count - place) * values[at]))
-        corrected[at] = worst
-    return corrected
+        p_values[at] = worst
+    return p_values
 
 
 @dataclass(frozen=True)
@@ -124,8 +124,8 @@ def _tests(
     if not len(ours):
         reason = "No photo was held out from both runs: one may have learned from the other's test photos."
         return [Test(reason=reason)] * len(rights)
-    packed = np.frombuffer(b"".join(rights), np.uint8).reshape(len(rights), -1)
-    right = np.unpackbits(packed, axis=1, count=len(keys)).astype(bool)[:, theirs]
+    packed_bits = np.frombuffer(b"".join(rights), np.uint8).reshape(len(rights), -1)
+    right = np.unpackbits(packed_bits, axis=1, count=len(keys)).astype(bool)[:, theirs]
     base = np.unpackbits(np.frombuffer(base_right, np.uint8), count=len(base_keys)).astype(bool)[ours]
     only_base, only_this = (base & ~right).sum(1), (~base & right).sum(1)
     same = len(ours) == len(keys) == len(base_keys)

@@ -191,8 +191,8 @@ def by_outcome(held_out: QuerySet[HeldOutPrediction], *, right: bool) -> QuerySe
 
     A prediction of `other` suggests nothing, so it is in neither.
     """
-    suggested = held_out.exclude(predicted=OTHER)
-    return suggested.filter(true=F("predicted")) if right else suggested.exclude(true=F("predicted"))
+    suggestions = held_out.exclude(predicted=OTHER)
+    return suggestions.filter(true=F("predicted")) if right else suggestions.exclude(true=F("predicted"))
 
 
 def confusion_rows(run_url: str, labels: list[str], counts: list[list[int]]) -> list[dict[str, Any]]:
@@ -227,7 +227,7 @@ def bars(per_label: Counter[str], few: int = 0) -> list[dict[str, Any]]:
 
 
 def expected_seconds(photos: int) -> dict[str, float]:
-    """Preset → seconds that a run on so many photos is likely to take, judged by the newest runs here.
+    """Preset → seconds that a run on this many photos is likely to take, judged by the newest runs here.
 
     Presets that never ran here are missing.
     """

@@ -72,7 +72,7 @@ def _write_manifest(run: TrainingRun) -> dict[str, Any]:
     """Write manifest.csv for the engine, with the labels of the frozen release. Returns what has no label."""
     labels = dict(run.release.labels.values_list("scene_key", "label"))
     left_out = 0
-    unlabelled: set[str] = set()
+    classes_without_label: set[str] = set()
     labels_with_photos: set[str] = set()
     root = Path(run.photo_set.root)
     photos = run.photo_set.photos.order_by("pk").values_list("pk", "path", "scene_class__key")
@@ -85,7 +85,7 @@ def _write_manifest(run: TrainingRun) -> dict[str, Any]:
                 rows.writerow((pk, root / path, label, key))
             else:
                 left_out += 1
-                unlabelled.add(key)
+                classes_without_label.add(key)
     count = len(labels_with_photos)
     if count < 2:
         raise JobError(
@@ -93,7 +93,7 @@ def _write_manifest(run: TrainingRun) -> dict[str, Any]:
             "there is nothing to tell apart.",
             "Choose a photo set with classes of at least two hashtags (other counts as one).",
         )
-    return {"photos": left_out, "classes": sorted(unlabelled)}
+    return {"photos": left_out, "classes": sorted(classes_without_label)}
 
 
 def record(lease: Lease, run: TrainingRun, event: Event) -> None:

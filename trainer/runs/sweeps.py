@@ -111,8 +111,8 @@ def cancel_rest(*, sweep: Sweep, by: AbstractBaseUser | None) -> int:
 
 def retry_ended(*, sweep: Sweep, by: AbstractBaseUser | None) -> int:
     """Queue failed and cancelled runs again; returns how many."""
-    ended = Job.objects.filter(run__sweep=sweep, state__in=(Job.State.FAILED, Job.State.CANCELLED))
-    return sum(jobs.retry(job=job, by=by) for job in ended.order_by("run__pk"))
+    jobs_to_retry = Job.objects.filter(run__sweep=sweep, state__in=(Job.State.FAILED, Job.State.CANCELLED))
+    return sum(jobs.retry(job=job, by=by) for job in jobs_to_retry.order_by("run__pk"))
 
 
 def summaries(runs: Sequence[TrainingRun]) -> list[dict[str, Any]]:
@@ -128,7 +128,7 @@ def summaries(runs: Sequence[TrainingRun]) -> list[dict[str, Any]]:
                 {
                     "title": PRESETS[name].title if name in PRESETS else name,
                     "runs": len(finished_runs),
-                    "asked": count,
+                    "planned": count,
                     "accuracy": mean(accuracy),
                     "accuracy_sd": stdev(accuracy),
                     "balanced": mean(balanced),

@@ -50,7 +50,7 @@ def compare(request: Request) -> HttpResponse:
     query = {"sort": sort, "base": "" if base is best else base.pk, "settings": "all" * everything}
     if by_epoch := sort.removeprefix("-") == "best_epoch":
         comparison.add_best_epochs(rows)
-    page = Paginator(comparison.ordered(rows, sort), comparison.PAGE).get_page(request.GET.get("page"))
+    page = Paginator(comparison.sort_rows(rows, sort), comparison.PAGE).get_page(request.GET.get("page"))
     page_rows: list[Row] = list(page)
     if not by_epoch:
         comparison.add_best_epochs(page_rows)
@@ -60,7 +60,7 @@ def compare(request: Request) -> HttpResponse:
         "lines": [_line(choice, row, tests, query) for row in page_rows],
         "columns": _columns(choice, sort, query),
         "switch": comparison.address(choice, **query | {"settings": "" if everything else "all"}),
-        "made": sum(not test.reason for test in tests.values()),
+        "n_tests": sum(not test.reason for test in tests.values()),
         "most": choose.MOST if len(rows) == choose.MOST else None,
     }
     return render(request, "trainer/compare.html", context)
@@ -73,9 +73,9 @@ def _page_parts(rows: list[Row], page_rows: list[Row], base: Row, *, everything:
     few = len(rows) <= comparison.COLORS
     return {
         "base": base,
-        "picked": color_rows,
+        "color_rows": color_rows,
         "drawn": curve_rows,
-        "uncoloured": sum(row.color is None for row in curve_rows),
+        "n_uncolored": sum(row.color is None for row in curve_rows),
         "charts": compare_curves.curve_charts(curve_rows, compare_curves.read_curves(curve_rows)),
         "few": few,
         "everything": everything,

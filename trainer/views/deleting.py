@@ -55,7 +55,7 @@ def _delete(
         return redirect(afterwards)
     target: Deletable = get_object_or_404(rows, pk=pk)
     page = partial(render, request, "trainer/model_delete.html")
-    context = {"shown": target, "url": target.get_absolute_url(), "kind": kind, "back": afterwards}
+    context = {"target": target, "url": target.get_absolute_url(), "kind": kind, "back": afterwards}
     if request.method != "POST":
         return page(context | {"plan": plan(target)})
     name = str(target)

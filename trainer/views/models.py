@@ -92,12 +92,12 @@ def _facts(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     """The manifest's single values, formatted; its lists and tables are shown elsewhere on the page."""
     metrics, held_out = manifest.get("metrics", {}), manifest.get("held_out", {})
     facts = [
-        ("accuracy", _rounded(metrics.get("accuracy"))),
-        ("balanced accuracy", _rounded(metrics.get("balanced_accuracy"))),
+        ("accuracy", _round(metrics.get("accuracy"))),
+        ("balanced accuracy", _round(metrics.get("balanced_accuracy"))),
         ("suggests for", _percent(held_out.get("coverage"), " of photos")),
         ("suggestions that are right", _percent(held_out.get("precision"))),
         ("labels", str(len(manifest.get("labels", [])))),
-        ("temperature", _rounded(manifest.get("temperature"))),
+        ("temperature", _round(manifest.get("temperature"))),
         ("checked photos", str(manifest.get("checked_photos", ""))),
         ("largest difference from PyTorch", _scientific(manifest.get("max_abs_difference"))),
         ("SHA-256", str(manifest.get("sha256", ""))[:16]),
@@ -105,7 +105,7 @@ def _facts(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     return [(name, value) for name, value in facts if value]
 
 
-def _rounded(value: object) -> str:
+def _round(value: object) -> str:
     return f"{value:.3f}" if isinstance(value, int | float) else ""
 
 

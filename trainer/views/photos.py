@@ -121,7 +121,7 @@ def photo(request: Request, pk: int, small: bool = False) -> HttpResponseBase:
         raise Http404("The file is gone from its folder.")
     response: HttpResponseBase
     if small:
-        response = HttpResponse(_reduced(scene_photo), content_type="image/jpeg")
+        response = HttpResponse(_reduce(scene_photo), content_type="image/jpeg")
     else:
         response = FileResponse(scene_photo.file.open("rb"))
     patch_cache_control(response, private=True, max_age=86400)
@@ -129,7 +129,7 @@ def photo(request: Request, pk: int, small: bool = False) -> HttpResponseBase:
     return response
 
 
-def _reduced(scene_photo: ScenePhoto) -> bytes:
+def _reduce(scene_photo: ScenePhoto) -> bytes:
     try:
         small = open_within(scene_photo.file, SMALL)
     except UnreadablePhotoError as error:

@@ -69,9 +69,9 @@ def run(request: Request, pk: int) -> HttpResponse:
         "has_board": boards.has_logs(run),
         **study.ancestry(run),
         "model": TrainedModel.objects.select_related("job").filter(run=run).first(),
-        "finished": run.job.state == Job.State.SUCCEEDED and "confusion" in run.report,
+        "is_finished": run.job.state == Job.State.SUCCEEDED and "confusion" in run.report,
     }
-    if context["finished"]:
+    if context["is_finished"]:
         context |= study.study(run)
         context["target"] = study.target_of(run, request.GET.get("target", ""))
     return render(request, "trainer/run.html", context)

@@ -59,7 +59,7 @@ def new_sweep(request: Request) -> HttpResponse:
         ("Table 4 of the thesis", [p for p in PRESETS.values() if p.thesis and p.thesis.table == 4]),
         ("Everyday", [p for p in PRESETS.values() if not p.thesis]),
     ]
-    context = {"form": form, "groups": groups, "chosen": form["presets"].value() or [], "ready": ready}
+    context = {"form": form, "groups": groups, "preset_names": form["presets"].value() or [], "ready": ready}
     status = 422 if form.errors else 200
     return render(request, "trainer/new_sweep.html", context, status=status)
 
@@ -102,7 +102,7 @@ def sweep(request: Request, pk: int) -> HttpResponse:
         "has_thesis": any(row["thesis"] for row in rows),
         "summaries": sweeps.summaries(runs),
         "live": any(run.job.is_live for run in runs),
-        "ended": sum(run.job.state in (Job.State.FAILED, Job.State.CANCELLED) for run in runs),
+        "n_ended": sum(run.job.state in (Job.State.FAILED, Job.State.CANCELLED) for run in runs),
         "done": sum(run.job.state == Job.State.SUCCEEDED for run in runs),
     }
     return render(request, "trainer/_sweep.html" if request.htmx else "trainer/sweep.html", context)

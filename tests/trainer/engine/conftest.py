@@ -1,4 +1,4 @@
-"""Small photos whose class can be seen: enough for a pretrained network to learn from a dozen of each."""
+"""Small photos with visibly different classes: a pretrained network learns from a dozen of each."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ TINTS = {"a/alley": (200, 60, 40), "b/beach": (40, 90, 210), "p/pantry": (90, 20
 
 @pytest.fixture(scope="session", autouse=True)
 def valkey() -> None:
-    """The engine knows no queue: its tests start none."""
+    """The engine uses no queue, so its tests start none."""
 
 
 @pytest.fixture(autouse=True)
 def _fresh_cache() -> None:
-    """Nor a cache."""
+    """It uses no cache either."""
 
 
 def write_photo(path: Path, scene_class: str, seed: int, size: tuple[int, int] = (96, 72)) -> None:
@@ -80,7 +80,7 @@ def start_engine(*arguments: object) -> subprocess.Popen[str]:
 
 
 class StopsAfter(StopRequest):
-    """Somebody asks for the end after so many looks: one a batch."""
+    """A stop is requested after this many checks, one per batch."""
 
     def __init__(self, looks: int) -> None:
         super().__init__()
@@ -124,10 +124,10 @@ def engine() -> Engine:
 def frozen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """One finished frozen run on 36 photos and two bad files: its folder, its events, its cache."""
     folder = tmp_path_factory.mktemp("frozen")
-    broken = folder / "broken.jpg"
-    broken.write_bytes(b"\xff\xd8\xff\xe0 not a photo")
+    bad_photo = folder / "broken.jpg"
+    bad_photo.write_bytes(b"\xff\xd8\xff\xe0 not a photo")
     extra = [
-        ["broken", str(broken), "street", "a/alley"],
+        ["broken", str(bad_photo), "street", "a/alley"],
         ["gone", str(folder / "gone.jpg"), "street", "a/alley"],
     ]
     manifest = write_manifest(folder, 12, extra=extra)

@@ -1,4 +1,4 @@
-"""The table of backbones: an entry in it is all that a further one takes."""
+"""The table of backbones: a new backbone needs one entry and nothing else."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SIDES = 4
 
 
 class Colours(nn.Module):
-    """Mean colours of a photo's fields: features enough to tell the classes of the tests apart."""
+    """Mean colours of a photo's fields, enough to tell the tests' classes apart."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,8 +70,8 @@ def test_a_new_entry_is_trained_exported_and_asked(colours: Backbone, tmp_path: 
     assert events[-1]["accuracy"] > 0.8
     code, events = engine("export", tmp_path / "run", tmp_path / "model")
     assert code == 0, events
-    described = json.loads((tmp_path / "model/manifest.json").read_text())["input"]
-    assert Input.from_dict(described) == colours.input
+    model_input = json.loads((tmp_path / "model/manifest.json").read_text())["input"]
+    assert Input.from_dict(model_input) == colours.input
     write_photo(tmp_path / "new.jpg", "b/beach", 999)
     (suggestion,) = Suggester(tmp_path / "model").suggest([tmp_path / "new.jpg"])
     assert suggestion.candidates[0][0] == "water"

@@ -56,8 +56,8 @@ def test_it_starts_saves_stops_and_continues(
     job = RunJob(small(PRESETS[name].recipe), manifest, tmp_path, tmp_path)
     with pytest.raises(Stopped):
         train(job, StopsAfter(2))
-    stopped = checkpoint.latest(tmp_path)["position"]
-    assert (stopped["epoch"], stopped["batch"]) == (0, 1)
+    position = checkpoint.latest(tmp_path)["position"]
+    assert (position["epoch"], position["batch"]) == (0, 1)
     report = train(job, StopsAfter(1000))
     events: list[dict[str, Any]] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [event["resumed"] for event in events if event["event"] == "started"] == [False, True]

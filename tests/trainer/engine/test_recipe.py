@@ -33,10 +33,10 @@ from trainer.engine.recipe import Recipe
     ],
 )
 def test_an_error_names_its_field(field: str, value: Any) -> None:
-    with pytest.raises(RecipeError) as caught:
+    with pytest.raises(RecipeError) as error:
         Recipe.from_dict({field: value})
-    assert caught.value.field == field
-    assert field in str(caught.value)
+    assert error.value.field == field
+    assert field in str(error.value)
 
 
 def test_a_recipe_survives_its_dictionary() -> None:

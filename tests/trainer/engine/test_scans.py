@@ -1,4 +1,4 @@
-"""JPEGs that cost far more to decode than they weigh."""
+"""JPEGs that take far longer to decode than their size suggests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded(
 
 
 def test_scans_are_counted_as_decoders_read_them() -> None:
-    """Not in the EXIF, a comment or behind the end; restarts and fill bytes are none."""
+    """Nothing in the EXIF, in a comment or after the end counts; nor do restarts and fill bytes."""
     exif = Image.Exif()
     exif[0x010E] = "\xff\xda" * 300
     file = io.BytesIO()

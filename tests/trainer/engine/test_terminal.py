@@ -1,4 +1,4 @@
-"""The engine as an engineer uses it: recipes and folders in, words or JSON out."""
+"""The engine as an engineer uses it: recipes and folders in, text or JSON out."""
 
 from __future__ import annotations
 
@@ -82,9 +82,9 @@ def test_presets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     from trainer.engine.__main__ import main
 
     assert main(["presets"]) == 0
-    listed = capsys.readouterr().out
-    assert listed.count("(thesis: ") == 17
-    assert "0.810 / 0.781" in listed
+    output = capsys.readouterr().out
+    assert output.count("(thesis: ") == 17
+    assert "0.810 / 0.781" in output
 
 
 @pytest.mark.integration
@@ -102,14 +102,14 @@ def test_a_recipe_trains_on_a_folder_and_continues_after_ctrl_c(
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert process.stderr is not None
-    seen = ""
-    while "epoch " not in seen:
-        seen += process.stderr.read(1)
+    output = ""
+    while "epoch " not in output:
+        output += process.stderr.read(1)
     process.send_signal(signal.SIGINT)
     assert "continues from the checkpoint" in process.communicate(timeout=30)[1]
     assert process.returncode == 143
-    reached = json.loads((tmp_path / "run" / "job.json").read_text())["recipe"]
-    assert reached["epochs"] == 300
+    settings = json.loads((tmp_path / "run" / "job.json").read_text())["recipe"]
+    assert settings["epochs"] == 300
     code, _ = engine(*argv, "--set", "epochs=2")
     assert code == 1
     assert "Error: the checkpoint was written with other recipe" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The page of a model: where it comes from, what hangs on it, its name."""
+"""The page of a model: where it comes from, what depends on it, its name."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ def test_card_names_only_settings_that_have_an_effect(run: TrainingRun) -> None:
         False,
         False,
     )
-    finetuned = run_card(run, {"recipe": recipe | {"kind": "finetune", "optimizer": "sgd"}})
-    assert ("- backbone: " in finetuned, "- momentum: " in finetuned) == (False, True)
+    card = run_card(run, {"recipe": recipe | {"kind": "finetune", "optimizer": "sgd"}})
+    assert ("- backbone: " in card, "- momentum: " in card) == (False, True)
 
 
 def test_a_model_that_never_suggests_says_so(client_for: ClientFor, model_for: ModelFor) -> None:

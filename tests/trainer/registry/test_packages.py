@@ -1,4 +1,4 @@
-"""Models as files: what goes out comes in again, and nothing else does."""
+"""Models as files: an exported model can be imported again, and nothing else can."""
 
 from __future__ import annotations
 
@@ -149,9 +149,9 @@ HOSTILE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_file_is_refused_and_nothing_is_left(exported: bytes, name: str) -> None:
     spoil, words = HOSTILE[name]
-    with pytest.raises(packages.BadPackage) as refused:
+    with pytest.raises(packages.BadPackage) as error:
         take_in(spoil(exported))
-    assert words in str(refused.value)
+    assert words in str(error.value)
     assert nothing_is_left()
 
 
@@ -182,7 +182,7 @@ def test_encrypted_and_doubled_entries(exported: bytes) -> None:
 def network(
     path: Path, *, labels: int = 3, size: int = 32, external: bool = False, name: str = "photos"
 ) -> None:
-    """As conftest's, but with other ends."""
+    """As in conftest.py, but with other inputs and outputs."""
     weights = numpy_helper.from_array(np.ones((3, labels), np.float32), "weights")
     if external:
         weights.ClearField("raw_data")
@@ -198,8 +198,8 @@ def network(
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", labels])],
         [weights, numpy_helper.from_array(np.array([2, 3]), "axes")],
     )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    path.write_bytes(made.SerializeToString())
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    path.write_bytes(model.SerializeToString())
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_failure_at_the_last_moment_leaves_no_row(
     assert nothing_is_left()
 
 
-def test_refusal_stands_on_the_page(client_for: ClientFor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refusal_is_shown_on_the_page(client_for: ClientFor, monkeypatch: pytest.MonkeyPatch) -> None:
     client = client_for("admin")
     response = client.post(URL, {"package": SimpleUploadedFile("a.zip", b"no zip")})
     assert response.status_code == 422

@@ -40,7 +40,7 @@ def test_promote_and_back(client_for: ClientFor, model_for: ModelFor) -> None:
     )
     assert "“Old” is the active model again" in response.content.decode()
     assert active_model() == old
-    assert Promotion.objects.count() == 3  # nothing of the past is rewritten
+    assert Promotion.objects.count() == 3  # the history is not rewritten
 
 
 def test_repeated_click_promotes_once(client_for: ClientFor, model_for: ModelFor) -> None:
@@ -62,10 +62,10 @@ def test_stale_page_promotes_nothing(client_for: ClientFor, model_for: ModelFor)
 def test_repeated_click_rolls_back_once(client_for: ClientFor, model_for: ModelFor) -> None:
     for name in ("First", "Second", "Third"):
         promotion.promote(model=model_for(name), by=None)
-    seen = {"replacing": Promotion.objects.current().pk}  # type: ignore[union-attr]
+    form = {"replacing": Promotion.objects.current().pk}  # type: ignore[union-attr]
     client = client_for("admin")
     for _ in range(2):
-        client.post("/trainer/models/roll-back/", seen)
+        client.post("/trainer/models/roll-back/", form)
     active = active_model()
     assert active
     assert active.name == "Second"

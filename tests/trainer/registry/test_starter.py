@@ -1,4 +1,4 @@
-"""The starter model: assembled once, active when nothing else is; and nothing of it needs torch to serve."""
+"""The starter model: assembled once, active if no other model is, and served without torch."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def test_installed_twice_is_one_active_model_that_suggests() -> None:
 @pytest.fixture
 def assembled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Stands in for the engine's assembly, which the test above does for real."""
-    done: list[str] = []
+    digests: list[str] = []
 
     def assemble(digest: str, found: TrainedModel | None, by: Any) -> TrainedModel:
-        done.append(digest)
+        digests.append(digest)
         model = found or TrainedModel(name="Starter model")
         model.manifest = {"starter": digest}
         model.save()
@@ -43,7 +43,7 @@ def assembled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return model
 
     monkeypatch.setattr(starter, "_assemble", assemble)
-    return done
+    return digests
 
 
 def test_own_model_stays_active(assembled: list[str], model_for: Any) -> None:

@@ -57,8 +57,8 @@ def test_it_opens_once_and_shows_the_run(logged: TrainingRun, client_for: Callab
     assert "script-src" in page["Content-Security-Policy"]
     tags = client.get(f"{board}data/plugin/scalars/tags")
     assert "loss/train" in str(json.loads(b"".join(tags.streaming_content)))  # type: ignore[attr-defined]
-    wanted = json.dumps([{"plugin": "scalars", "tag": "loss/train"}])
-    series = client.post(f"{board}data/plugin/timeseries/timeSeries", {"requests": wanted})
+    requests = json.dumps([{"plugin": "scalars", "tag": "loss/train"}])
+    series = client.post(f"{board}data/plugin/timeseries/timeSeries", {"requests": requests})
     points = json.loads(b"".join(series.streaming_content))  # type: ignore[attr-defined]
     assert points[0]["runToSeries"]["."][0]["value"] == 0.5
     # Another run's address is not served by this one's program.

@@ -20,10 +20,10 @@ def test_points_lie_inside_and_rise_upwards() -> None:
     assert chart
     (x1, y1), (x2, y2) = [tuple(map(float, p.split(","))) for p in chart.lines[0].points.split()]
     assert chart.left <= x1 < x2 <= chart.right
-    assert chart.top <= y1 < y2 <= chart.bottom  # SVG counts downwards: the larger value stands higher
+    assert chart.top <= y1 < y2 <= chart.bottom  # y grows downwards in SVG: the larger value is higher up
 
 
-def test_nothing_finite_is_no_chart() -> None:
+def test_without_finite_points_there_is_no_chart() -> None:
     assert line_chart("Loss", [("training", [(1, math.nan)])], x_title="epoch") is None
     assert line_chart("Loss", [], x_title="epoch") is None
 

@@ -26,10 +26,10 @@ PAGE = "/trainer/runs/compare/"
 
 @pytest.fixture
 def runs_for(photo_set: PhotoSet, release: Release, finished_job: Callable[..., Any]) -> Callable[..., Any]:
-    """Finished runs of a preset, each with a lower accuracy, another seed and rate."""
+    """Finished runs of a preset, each with a different accuracy, seed and learning rate."""
 
     def make(count: int, preset: str = "table3-resnet18", **fields: Any) -> list[TrainingRun]:
-        made = [
+        new_runs = [
             TrainingRun.objects.create(
                 name=f"Run {n}",
                 photo_set=photo_set,
@@ -49,10 +49,10 @@ def runs_for(photo_set: PhotoSet, release: Release, finished_job: Callable[..., 
         ]
         Epoch.objects.bulk_create(
             Epoch(run=run, number=e, loss=1 / e, accuracy=e / 10, balanced_accuracy=e / 20, memory_mb=900 + e)
-            for run in made
+            for run in new_runs
             for e in (1, 2, 3)
         )
-        return made
+        return new_runs
 
     return make
 
@@ -74,10 +74,10 @@ def rows_of(query: str) -> list[comparison.Row]:
     ],
 )
 def test_choice(runs_for: Any, query: str, found: list[int]) -> None:
-    made = runs_for(5)
-    first = made[0].pk
-    moved = re.sub(r"(?<![\d])[1-5](?!\d)", lambda number: str(int(number[0]) + first - 1), query)
-    assert [row.pk for row in rows_of(moved)] == [made[at].pk for at in found]
+    runs = runs_for(5)
+    first = runs[0].pk
+    own_query = re.sub(r"(?<![\d])[1-5](?!\d)", lambda number: str(int(number[0]) + first - 1), query)
+    assert [row.pk for row in rows_of(own_query)] == [runs[at].pk for at in found]
 
 
 def test_address_of_a_thousand_runs_is_short() -> None:
@@ -104,7 +104,7 @@ def test_only_what_differs_unless_all_is_asked_for(client_for: ClientFor, runs_f
     assert '<th scope="row">batch size</th>' in client.get(f"{url}&settings=all").content.decode()
 
 
-def test_a_setting_that_does_nothing_is_no_difference() -> None:
+def test_a_setting_without_effect_is_not_a_difference() -> None:
     recipe = PRESETS["table3-resnet18"].recipe
     run = {"photo_set__name": "P", "release__number": 1, "code_version": ""}
     adam, other = (
@@ -117,16 +117,16 @@ def test_a_setting_that_does_nothing_is_no_difference() -> None:
 
 
 def test_best_of_all_is_marked_and_unknown_figures_come_last(runs_for: Any) -> None:
-    made = runs_for(3)
-    TrainingRun.objects.filter(pk=made[1].pk).update(accuracy=None)
-    rows = rows_of(f"run={made[0].pk}-{made[2].pk}")
+    runs = runs_for(3)
+    TrainingRun.objects.filter(pk=runs[1].pk).update(accuracy=None)
+    rows = rows_of(f"run={runs[0].pk}-{runs[2].pk}")
     assert [("accuracy" in row.best, "balanced_accuracy" in row.best) for row in rows] == [
         (True, False),
         (False, False),
         (False, True),
     ]
     assert "photos_per_second" not in rows[0].best  # nobody measured it
-    by = [comparison.ordered(rows, sort) for sort in ("accuracy", "-accuracy", "no-such")]
+    by = [comparison.sort_rows(rows, sort) for sort in ("accuracy", "-accuracy", "no-such")]
     assert [[row.name for row in one] for one in by] == [
         ["Run 2", "Run 0", "Run 1"],
         ["Run 0", "Run 2", "Run 1"],
@@ -146,7 +146,7 @@ def test_page_shows_the_thesis_and_the_best_epoch(client_for: ClientFor, runs_fo
     assert "– There is no record of the base run&#x27;s test photos." in page
 
 
-def test_live_and_failed_runs_may_be_among_them(client_for: ClientFor, runs_for: Any) -> None:
+def test_live_and_failed_runs_can_be_compared(client_for: ClientFor, runs_for: Any) -> None:
     first, second = runs_for(2)
     TrainingRun.objects.filter(pk=second.pk).update(accuracy=None, balanced_accuracy=None, report={})
     Job.objects.filter(pk=second.job_id).update(state=Job.State.QUEUED, finished_at=None)
@@ -165,7 +165,7 @@ def test_curves_are_thinned_evenly(runs_for: Any, monkeypatch: pytest.MonkeyPatc
     assert [point[0] for point in points] == list(range(1, 101, 5))
 
 
-def test_loss_that_is_no_number_breaks_no_chart(runs_for: Any) -> None:
+def test_nan_loss_does_not_break_the_chart(runs_for: Any) -> None:
     rows = rows_of(f"run={runs_for(2)[0].pk}-999999")
     points: compare_curves.Points = {
         rows[0].pk: [(1, 0.5, 0.5, float("inf"))],
@@ -175,10 +175,10 @@ def test_loss_that_is_no_number_breaks_no_chart(runs_for: Any) -> None:
 
 
 def test_many_runs_are_one_page_of_a_hundred(client_for: ClientFor, runs_for: Any) -> None:
-    made = runs_for(120)
-    client, url = client_for("viewer"), f"{PAGE}?run={made[0].pk}-{made[-1].pk}"
+    runs = runs_for(120)
+    client, url = client_for("viewer"), f"{PAGE}?run={runs[0].pk}-{runs[-1].pk}"
     counts = []
-    for address in (f"{PAGE}?run={made[0].pk}-{made[9].pk}", url):
+    for address in (f"{PAGE}?run={runs[0].pk}-{runs[9].pk}", url):
         with CaptureQueriesContext(connection) as queries:
             page = client.get(address).content.decode()
         counts.append(len(queries))
@@ -215,49 +215,49 @@ def test_unknown_runs_are_reported_and_left_out(client_for: ClientFor, runs_for:
 
 
 def test_base_is_the_best_unless_chosen(client_for: ClientFor, runs_for: Any) -> None:
-    made = runs_for(12)
-    client, url = client_for("viewer"), f"{PAGE}?run={made[0].pk}-{made[-1].pk}"
+    runs = runs_for(12)
+    client, url = client_for("viewer"), f"{PAGE}?run={runs[0].pk}-{runs[-1].pk}"
     best = client.get(url)
-    assert best.context["base"].pk == made[-1].pk
-    # Though it is the last, it is among the eight with a colour, and drawn on top.
-    assert made[-1].pk in [row.pk for row in best.context["picked"]]
-    assert len(best.context["picked"]) == 8
+    assert best.context["base"].pk == runs[-1].pk
+    # Although it is the last one, it is among the eight with a colour, and drawn on top.
+    assert runs[-1].pk in [row.pk for row in best.context["color_rows"]]
+    assert len(best.context["color_rows"]) == 8
     assert [chart.lines[-1].css for chart in best.context["charts"]] == ["pick-0 is-base"] * 3
-    assert client.get(f"{url}&base={made[2].pk}").context["base"].pk == made[2].pk
-    assert client.get(f"{url}&base=99998").context["base"].pk == made[-1].pk
+    assert client.get(f"{url}&base={runs[2].pk}").context["base"].pk == runs[2].pk
+    assert client.get(f"{url}&base=99998").context["base"].pk == runs[-1].pk
 
 
 def test_take_a_run_out(client_for: ClientFor, runs_for: Any, photo_set: PhotoSet) -> None:
-    made = runs_for(4)
+    runs = runs_for(4)
     client = client_for("viewer")
-    page = client.get(f"{PAGE}?photo_set={photo_set.pk}&base={made[1].pk}&sort=accuracy")
+    page = client.get(f"{PAGE}?photo_set={photo_set.pk}&base={runs[1].pk}&sort=accuracy")
     links = {line["row"].pk: line["without"] for line in page.context["lines"]}
-    after = client.get(links[made[0].pk])
-    assert [row.pk for row in after.context["rows"]] == [run.pk for run in made[1:]]
-    assert after.context["base"].pk == made[1].pk
-    # The base itself: then the best of the others is.
-    after = client.get(links[made[1].pk])
-    assert after.context["base"].pk == made[3].pk
-    # Another one, and the first stays out; a run named and taken out is not missed.
+    after = client.get(links[runs[0].pk])
+    assert [row.pk for row in after.context["rows"]] == [run.pk for run in runs[1:]]
+    assert after.context["base"].pk == runs[1].pk
+    # Without the base itself, the best of the others becomes the base.
+    after = client.get(links[runs[1].pk])
+    assert after.context["base"].pk == runs[3].pk
+    # Another one is taken out and the first stays out; a run named and taken out is not reported as missing.
     again = {line["row"].pk: line["without"] for line in after.context["lines"]}
-    rest = client.get(again[made[2].pk])
-    assert [row.pk for row in rest.context["rows"]] == [made[0].pk, made[3].pk]
-    named = client.get(f"{PAGE}?run={made[0].pk}&run={made[1].pk}&without={made[1].pk}")
-    assert named.context["missing"] == []
+    rest = client.get(again[runs[2].pk])
+    assert [row.pk for row in rest.context["rows"]] == [runs[0].pk, runs[3].pk]
+    both = client.get(f"{PAGE}?run={runs[0].pk}&run={runs[1].pk}&without={runs[1].pk}")
+    assert both.context["missing"] == []
 
 
 def test_sorted_by_best_epoch_of_all(client_for: ClientFor, runs_for: Any) -> None:
-    made = runs_for(3)
-    TrainingRun.objects.filter(pk=made[1].pk).update(report={"best_epoch": 1})
-    TrainingRun.objects.filter(pk=made[2].pk).update(report={})  # an older engine's: 3, from its curve
-    page = client_for("viewer").get(f"{PAGE}?run={made[0].pk}-{made[-1].pk}&sort=-best_epoch")
-    assert [line["row"].pk for line in page.context["lines"]] == [made[2].pk, made[0].pk, made[1].pk]
+    runs = runs_for(3)
+    TrainingRun.objects.filter(pk=runs[1].pk).update(report={"best_epoch": 1})
+    TrainingRun.objects.filter(pk=runs[2].pk).update(report={})  # an older engine's: 3, from its curve
+    page = client_for("viewer").get(f"{PAGE}?run={runs[0].pk}-{runs[-1].pk}&sort=-best_epoch")
+    assert [line["row"].pk for line in page.context["lines"]] == [runs[2].pk, runs[0].pk, runs[1].pk]
 
 
 def test_more_single_runs_than_a_database_takes_conditions(runs_for: Any) -> None:
-    made = runs_for(1)
-    query = "&".join(f"run={n}" for n in range(made[0].pk, made[0].pk + 2000, 2))
-    assert [row.pk for row in rows_of(query)] == [made[0].pk]
+    runs = runs_for(1)
+    query = "&".join(f"run={n}" for n in range(runs[0].pk, runs[0].pk + 2000, 2))
+    assert [row.pk for row in rows_of(query)] == [runs[0].pk]
     assert rows_of("&".join(f"run={n}-{n + 1}" for n in range(10**6, 10**6 + 3000, 3))) == []
 
 

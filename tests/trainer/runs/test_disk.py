@@ -1,4 +1,4 @@
-"""Weights of runs are bounded: which go, in which order, and which never."""
+"""The limit on weights of runs: which are deleted, in which order, and which never."""
 
 from __future__ import annotations
 
@@ -52,44 +52,44 @@ def limit(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
 
 def test_checkpoints_of_finished_runs_go_first(run_for: RunFor, limit: Callable[[int], None]) -> None:
-    failed, old, new = run_for("failed"), run_for(), run_for()
+    failure, old, new = run_for("failed"), run_for(), run_for()
     limit(500)
     assert disk.make_room() == [old.folder / "checkpoint.pt"]
     old.refresh_from_db()
-    assert old.weights_removed_at is None  # nothing is missing of what it is good for
+    assert old.weights_removed_at is None  # the run lacks nothing that it still needs
     limit(400)
     assert disk.make_room() == [new.folder / "checkpoint.pt"]
-    assert left(failed) == {"checkpoint", "best"}
+    assert left(failure) == {"checkpoint", "best"}
     assert disk.make_room() == []
 
 
 def test_the_checkpoint_before_the_newest_is_the_first_to_go(
     run_for: RunFor, limit: Callable[[int], None]
 ) -> None:
-    failed, _last = run_for("failed"), run_for()
-    previous = failed.folder / "checkpoint.old"
+    failure, _last = run_for("failed"), run_for()
+    previous = failure.folder / "checkpoint.old"
     previous.write_bytes(bytes(100))
-    assert disk.usage().used == 500
+    assert disk.usage().size == 500
     limit(400)
     assert disk.make_room() == [previous]
-    failed.refresh_from_db()
-    assert failed.weights_removed_at is None  # it can go on all the same
+    failure.refresh_from_db()
+    assert failure.weights_removed_at is None  # it can go on all the same
 
 
 def test_weights_that_are_exported_go_before_those_that_are_not(
     run_for: RunFor, limit: Callable[[int], None], model_for: Callable[..., TrainedModel]
 ) -> None:
-    mine, exported, failed, _last = run_for(), run_for(), run_for("cancelled"), run_for()
-    model_for("Ready", run=exported)
+    mine, with_model, failure, _last = run_for(), run_for(), run_for("cancelled"), run_for()
+    model_for("Ready", run=with_model)
     limit(1)
     order = [(file.parent.name, file.name) for file in disk.make_room()]
     assert order[3:] == [
-        (str(exported.pk), "best.pt"),
-        (str(failed.pk), "checkpoint.pt"),
-        (str(failed.pk), "best.pt"),
+        (str(with_model.pk), "best.pt"),
+        (str(failure.pk), "checkpoint.pt"),
+        (str(failure.pk), "best.pt"),
         (str(mine.pk), "best.pt"),
     ]
-    for run in (mine, exported, failed):
+    for run in (mine, with_model, failure):
         run.refresh_from_db()
         assert run.weights_removed_at
         assert (run.folder / "report.json").exists()
@@ -99,7 +99,7 @@ def test_weights_that_are_exported_go_before_those_that_are_not(
 def test_live_newest_and_exporting_runs_keep_theirs(
     run_for: RunFor, limit: Callable[[int], None], finished_job: Callable[..., Job]
 ) -> None:
-    queued, exporting = run_for("queued"), run_for()
+    waiting, exporting = run_for("queued"), run_for()
     job = finished_job("trainer.export", "queued")
     TrainedModel.objects.create(name="Soon", run=exporting, job=job)
     newest = run_for()
@@ -107,7 +107,7 @@ def test_live_newest_and_exporting_runs_keep_theirs(
     limit(1)
     assert disk.make_room() == [newest.folder / "checkpoint.pt"]
     assert left(newest) == {"best"}
-    assert left(queued) == left(running) == left(exporting) == {"checkpoint", "best"}
+    assert left(waiting) == left(running) == left(exporting) == {"checkpoint", "best"}
 
 
 def test_no_limit_and_enough_room_remove_nothing(run_for: RunFor, limit: Callable[[int], None]) -> None:

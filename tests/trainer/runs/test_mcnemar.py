@@ -1,4 +1,4 @@
-"""McNemar's test: against the libraries' own figures, and on which photos it is made at all."""
+"""McNemar's test: compared with libraries, and the photos that it is computed on."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def test_many_pairs_by_chi_square(b: int, c: int) -> None:
     ],
 )
 def test_known_values(b: int, c: int, p: float, exact: bool) -> None:
-    found, is_exact = mcnemar(b, c)
-    assert found == pytest.approx(p, rel=1e-4, abs=0)
+    p_value, is_exact = mcnemar(b, c)
+    assert p_value == pytest.approx(p, rel=1e-4, abs=0)
     assert is_exact is exact
     assert mcnemar(c, b) == mcnemar(b, c)
 
@@ -88,7 +88,7 @@ def run_for(photo_set: PhotoSet, release: Release, finished_job: Callable[..., A
     return make
 
 
-KEYS = range(2**63, 2**63 + 61)  # not a multiple of 8, and beyond what a signed number holds
+KEYS = range(2**63, 2**63 + 61)  # not a multiple of 8, and beyond a signed integer
 
 
 @pytest.mark.django_db
@@ -115,7 +115,7 @@ def test_different_test_sets_meet_in_their_common_photos(run_for: RunFor) -> Non
 
 
 @pytest.mark.django_db
-def test_nothing_common_is_no_test(run_for: RunFor) -> None:
+def test_without_common_photos_there_is_no_test(run_for: RunFor) -> None:
     keys = list(KEYS)
     base, other = run_for(keys[:30], set()), run_for(keys[30:], set(keys))
     assert "No photo was held out from both" in against(base.pk, [other.pk])[other.pk].reason
@@ -125,8 +125,8 @@ def test_nothing_common_is_no_test(run_for: RunFor) -> None:
 def test_another_split_is_compared_on_what_both_held_out(run_for: RunFor) -> None:
     keys = list(KEYS)
     base = run_for(keys[:40], set(), recipe={"kind": "frozen", "seed": 0})
-    reseeded = run_for(keys[20:], set(keys[20:30]), recipe={"kind": "frozen", "seed": 1})
-    test = against(base.pk, [reseeded.pk])[reseeded.pk]
+    other_split = run_for(keys[20:], set(keys[20:30]), recipe={"kind": "frozen", "seed": 1})
+    test = against(base.pk, [other_split.pk])[other_split.pk]
     assert (test.photos, test.all_photos, test.only_this) == (20, False, 10)
 
 
@@ -141,17 +141,17 @@ def test_run_without_results_is_no_test(run_for: RunFor, run: TrainingRun) -> No
 def test_other_labels_of_the_same_photos_are_no_test(run_for: RunFor) -> None:
     keys = list(KEYS)
     base = run_for(keys, set())
-    relabelled = Release.objects.create(number=2)
+    same_photos = Release.objects.create(number=2)
     elsewhere = Release.objects.create(number=3)
-    for release, changes in ((relabelled, {"b/bar": "food"}), (elsewhere, {"z/zoo": "animals"})):
+    for release, changes in ((same_photos, {"b/bar": "food"}), (elsewhere, {"z/zoo": "animals"})):
         ReleaseLabel.objects.bulk_create(
             ReleaseLabel(release=release, scene_key=key, label=label)
             for key, label in (LABELS | changes).items()
         )
-    first, second = run_for(keys, set(), release=relabelled), run_for(keys, set(), release=elsewhere)
+    first, second = run_for(keys, set(), release=same_photos), run_for(keys, set(), release=elsewhere)
     tests = against(base.pk, [first.pk, second.pk])
     assert tests[first.pk].reason == "Its release labels 1 class of these photos differently."
-    assert not tests[second.pk].reason  # what it has beyond the other, no test photo is of
+    assert not tests[second.pk].reason  # no test photo has a class that only this release has
 
 
 @pytest.mark.django_db

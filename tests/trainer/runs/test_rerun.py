@@ -26,16 +26,16 @@ ClientFor = Callable[..., Client]
 def typed(recipe: Recipe) -> dict[str, Any]:
     """What a browser sends of an untouched form."""
     form = SettingsForm(recipe)
-    sent: dict[str, Any] = {f"s-{name}": form[name].value() for name in form.fields}
-    if "s-views" in sent:
-        sent["s-views"] = [view for view in sent["s-views"] if view != "whole"]
-    return sent
+    form_data: dict[str, Any] = {f"s-{name}": form[name].value() for name in form.fields}
+    if "s-views" in form_data:
+        form_data["s-views"] = [view for view in form_data["s-views"] if view != "whole"]
+    return form_data
 
 
 @pytest.fixture
 def fields(photo_set: PhotoSet, release: Release) -> dict[str, Any]:
-    asked = {"photo_set": photo_set.pk, "release": release.pk, "preset": PRESET, "filled_from": PRESET}
-    return asked | typed(PRESETS[PRESET].recipe)
+    choices = {"photo_set": photo_set.pk, "release": release.pk, "preset": PRESET, "filled_from": PRESET}
+    return choices | typed(PRESETS[PRESET].recipe)
 
 
 def test_every_setting_has_a_control() -> None:
@@ -70,8 +70,8 @@ def test_only_settings_of_the_kind_are_asked_for(
 def test_changed_settings_are_trained_with(client_for: ClientFor, fields: dict[str, Any]) -> None:
     client_for("admin").post(URL, fields | {"s-epochs": "3", "s-lr": "1e-4", "s-views": ["flip"]})
     run = TrainingRun.objects.get()
-    wanted = PRESETS[PRESET].recipe.as_dict() | {"epochs": 3, "lr": 1e-4, "views": ["whole", "flip"]}
-    assert run.recipe == wanted
+    settings = PRESETS[PRESET].recipe.as_dict() | {"epochs": 3, "lr": 1e-4, "views": ["whole", "flip"]}
+    assert run.recipe == settings
     assert run.preset == PRESET
     assert run.code_version
     page = client_for("viewer").get(run.get_absolute_url()).content.decode()
@@ -123,12 +123,12 @@ def test_preset_that_is_gone_is_reported_and_settings_are_kept(
 
 def test_choosing_a_preset_fills_the_settings(client_for: ClientFor, fields: dict[str, Any]) -> None:
     client = client_for("admin")
-    kept = client.get(URL, fields | {"s-seed": "77"}, headers={"hx-request": "true"}).content.decode()
-    assert 'name="s-seed" value="77"' in kept
+    same_preset = client.get(URL, fields | {"s-seed": "77"}, headers={"hx-request": "true"}).content.decode()
+    assert 'name="s-seed" value="77"' in same_preset
     other = fields | {"s-seed": "77", "preset": "frozen-lite2"}
-    filled = client.get(URL, other, headers={"hx-request": "true"}).content.decode()
-    assert 'name="s-seed" value="0"' in filled
-    assert 'name="filled_from" value="frozen-lite2"' in filled
+    other_preset = client.get(URL, other, headers={"hx-request": "true"}).content.decode()
+    assert 'name="s-seed" value="0"' in other_preset
+    assert 'name="filled_from" value="frozen-lite2"' in other_preset
 
 
 def test_other_preset_without_script_takes_over_what_was_changed(
@@ -165,9 +165,9 @@ def test_any_run_can_be_changed_and_run_again(
     assert 'name="s-epochs" value="7"' in page
     assert 'name="name" maxlength="100" value="Tiny, frozen"' in page
     assert f'<option value="{release.pk}" selected>' in page
-    sent = {"photo_set": run.photo_set_id, "release": release.pk, "preset": PRESET, "based_on": run.pk}
-    sent |= {"filled_from": f"{run.pk}:{PRESET}"} | typed(Recipe.from_dict(recipe)) | {"s-epochs": "9"}
-    client.post(URL, sent)
+    form_data = {"photo_set": run.photo_set_id, "release": release.pk, "preset": PRESET, "based_on": run.pk}
+    form_data |= {"filled_from": f"{run.pk}:{PRESET}"} | typed(Recipe.from_dict(recipe)) | {"s-epochs": "9"}
+    client.post(URL, form_data)
     again = TrainingRun.objects.exclude(pk=run.pk).get()
     assert again.based_on == run
     assert again.recipe == recipe | {"epochs": 9}

@@ -1,4 +1,4 @@
-"""The list of runs: what it shows, in which order, and from there to the comparison."""
+"""The list of runs: what it shows, in which order, and how it leads to the comparison."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ ClientFor = Callable[..., Client]
 @pytest.fixture
 def runs(run: TrainingRun, finished_job: Callable[..., Job]) -> dict[str, TrainingRun]:
     """Three more, each with something of its own."""
-    made = {"first": run}
+    all_runs = {"first": run}
     for at, (name, state, accuracy) in enumerate(
         [("slow", "succeeded", 0.9), ("broken", "failed", None), ("waiting", "queued", None)]
     ):
         job = finished_job("trainer.train", state)
         if name == "slow":
             Job.objects.filter(pk=job.pk).update(finished_at=timezone.now() + timedelta(hours=9))
-        made[name] = TrainingRun.objects.create(
+        all_runs[name] = TrainingRun.objects.create(
             name=f"Tiny, {name}",
             photo_set=run.photo_set,
             release=run.release,
@@ -36,7 +36,7 @@ def runs(run: TrainingRun, finished_job: Callable[..., Job]) -> dict[str, Traini
             accuracy=accuracy,
             balanced_accuracy=accuracy,
         )
-    return made
+    return all_runs
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Start a run, watch it, look at what it learned."""
+"""Start a run, watch it, look at its results."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_repeated_click_starts_one_run(
     first, second = (client.post(URL, fields(photo_set, release)) for _ in range(2))
     assert first["Location"] == second["Location"]
     assert TrainingRun.objects.count() == Job.objects.count() == 1
-    # Another person, or the same one later, means it.
+    # A request of another person, or a later one, is meant.
     client_for("admin", "colleague").post(URL, fields(photo_set, release))
     assert TrainingRun.objects.count() == 2
     TrainingRun.objects.update(created_at=timezone.now() - timedelta(minutes=1))
@@ -124,7 +124,7 @@ def test_manifest_takes_labels_from_the_release(
     assert all(r["path"].startswith(photo_set.root) for r in rows)
 
 
-def test_one_label_is_nothing_to_tell_apart(photo_set: PhotoSet, release: Release) -> None:
+def test_run_with_a_single_label_is_refused(photo_set: PhotoSet, release: Release) -> None:
     photo_set.photos.exclude(scene_class__key="b/bar").delete()
     run = start.start_run(photo_set=photo_set, release=release, preset=PRESET, by=None)
     run.folder.mkdir(parents=True)

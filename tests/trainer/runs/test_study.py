@@ -1,4 +1,4 @@
-"""What a finished run's page says beyond its figures: when to speak, what to believe, what to mend."""
+"""A finished run's page beyond its figures: thresholds, reliability, costly classes."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def studied(run: TrainingRun) -> TrainingRun:
     return run
 
 
-def test_the_page_tells_all_of_it(client_for: ClientFor, studied: TrainingRun) -> None:
+def test_page_shows_the_whole_study(client_for: ClientFor, studied: TrainingRun) -> None:
     page = client_for("admin").get(studied.get_absolute_url()).content.decode()
     assert "off by 15 points" in page
     assert "Stopped before the last epoch: accuracy has not grown in 3 epochs." in page

@@ -1,4 +1,4 @@
-"""What becomes of the engine's events, without an engine."""
+"""What the engine's events do, without an engine."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def started(photo_set: PhotoSet, release: Release) -> TrainingRun:
 
 @pytest.fixture
 def lease(started: TrainingRun) -> Lease:
-    taken = claim(started.job_id)
-    assert taken
-    return taken
+    new_lease = claim(started.job_id)
+    assert new_lease
+    return new_lease
 
 
 @pytest.fixture
@@ -95,12 +95,12 @@ def test_epoch_keeps_all_columns_and_takes_missing_ones(
 
 
 def attempts_after(run: TrainingRun, *events: dict[str, Any]) -> int:
-    """Of the run that has died three times, and now does this."""
+    """The attempts of a run that has died three times, after these events."""
     Job.objects.filter(pk=run.job_id).update(state=Job.State.QUEUED, lease_until=None, attempts=3)
-    taken = claim(run.job_id)
-    assert taken
+    new_lease = claim(run.job_id)
+    assert new_lease
     run.refresh_from_db()
-    recorder = supervision.Recorder(taken, run)
+    recorder = supervision.Recorder(new_lease, run)
     for one in events:
         recorder.record(one)
     return Job.objects.get(pk=run.job_id).attempts
@@ -171,11 +171,11 @@ def test_results_hold_the_test_photos_and_which_were_right(
     assert started.test_set == TestSet.objects.get()
     assert started.test_set.photos == 11
     keys = np.frombuffer(started.test_set.keys, np.uint64)
-    ordered = sorted(photos, key=lambda photo: photo.sha256)
-    assert [f"{key:016x}" for key in keys] == [photo.sha256[:16] for photo in ordered]
+    by_key = sorted(photos, key=lambda photo: photo.sha256)
+    assert [f"{key:016x}" for key in keys] == [photo.sha256[:16] for photo in by_key]
     assert started.right is not None
     bits = np.unpackbits(np.frombuffer(started.right, np.uint8))[:11]
-    assert bits.tolist() == [int(photos.index(photo) % 3 > 0) for photo in ordered]
+    assert bits.tolist() == [int(photos.index(photo) % 3 > 0) for photo in by_key]
 
 
 def test_partitions_beside_the_photos_are_passed_on(started: TrainingRun, photo_set: PhotoSet) -> None:

@@ -1,4 +1,4 @@
-"""Rule 2, one run, once: worker and trainer killed by SIGKILL in the middle of a training; cancelled.
+"""Rule 2, one live trainer per run: worker and trainer are killed by SIGKILL during a training; cancelling.
 
 `python -m benchmarks.faults` does this a hundred times, with more kinds of faults.
 """
@@ -50,27 +50,27 @@ def run(tmp_path: Path, user_for: Callable[..., User], run_jobs: Callable[[], li
     by = user_for("admin")
     photo_set = registration.register_folder(name="Tiny", folder=tmp_path, by=by)
     run_jobs()
-    started = start.start_run(
+    new_run = start.start_run(
         photo_set=photo_set, release=Release.objects.get(), preset="resnet18-scratch-quick", by=by
     )
-    started.recipe |= {"epochs": EPOCHS, "image_size": 64, "batch_size": 4}
-    started.save()
-    return started
+    new_run.recipe |= {"epochs": EPOCHS, "image_size": 64, "batch_size": 4}
+    new_run.save()
+    return new_run
 
 
 def folder(run: TrainingRun) -> Path:
     """Where the worker keeps it: the test's own process has folders of its own, see conftest.py."""
-    kept: Path = settings.VAR_DIR / "runs" / str(run.pk)
-    return kept
+    path: Path = settings.VAR_DIR / "runs" / str(run.pk)
+    return path
 
 
 def trainers(run: TrainingRun) -> list[psutil.Process]:
-    found = []
+    processes = []
     for process in psutil.process_iter(["cmdline", "status"]):
         words = process.info["cmdline"] or []
         if "trainer.engine" in words and any(str(folder(run)) in w for w in words):
-            found.append(process)
-    return found
+            processes.append(process)
+    return processes
 
 
 def test_run_continues_and_ends_once_after_trainer_and_worker_are_killed(run: TrainingRun) -> None:
@@ -80,8 +80,8 @@ def test_run_continues_and_ends_once_after_trainer_and_worker_are_killed(run: Tr
         wait_for(lambda: run.epochs.exists(), 60, "no epoch was trained")
         [trainer] = trainers(run)
         trainer.kill()
-        reached = run.epochs.count()
-        wait_for(lambda: run.epochs.count() > reached, 60, "it did not go on after the trainer's death")
+        epoch = run.epochs.count()
+        wait_for(lambda: run.epochs.count() > epoch, 60, "it did not go on after the trainer's death")
         assert [process.pid for process in trainers(run)] != [trainer.pid]
         worker.kill()
         wait_for(lambda: not trainers(run), 15, "the trainer outlived its worker")
@@ -93,7 +93,10 @@ def test_run_continues_and_ends_once_after_trainer_and_worker_are_killed(run: Tr
         worker.stop()
     run.refresh_from_db()
     assert run.job.state == Job.State.SUCCEEDED, (run.job.error, run.job.hint)
-    assert (run.job.token, run.job.attempts) == (3, 1)  # what it reached between is no failed attempt
+    assert (run.job.token, run.job.attempts) == (
+        3,
+        1,
+    )  # it made progress in between, so this is not a failed attempt
     assert list(run.epochs.values_list("number", flat=True)) == list(range(1, EPOCHS + 1))
     assert run.balanced_accuracy is not None
 

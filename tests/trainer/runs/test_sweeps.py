@@ -49,14 +49,14 @@ def test_table_4_has_eleven_rows_beside_the_thesis(client_for: ClientFor, asked:
 
 
 def test_splits_and_seeds_multiply() -> None:
-    planned = sweeps.plan(presets=["frozen-lite0"], splits="fold5", seeds=2, changes={"epochs": 3})
-    assert len(planned) == 10
-    assert [one.words for one in planned[:3]] == [
+    plans = sweeps.plan(presets=["frozen-lite0"], splits="fold5", seeds=2, changes={"epochs": 3})
+    assert len(plans) == 10
+    assert [one.words for one in plans[:3]] == [
         "fold-1-of-5, seed 0",
         "fold-1-of-5, seed 1",
         "fold-2-of-5, seed 0",
     ]
-    assert {one.recipe.epochs for one in planned} == {3}
+    assert {one.recipe.epochs for one in plans} == {3}
     official = sweeps.plan(presets=["frozen-lite0"], splits="sun", seeds=1, changes={})
     assert [one.recipe.split for one in official] == [f"sun-{n:02d}" for n in range(1, 11)]
 
@@ -116,7 +116,7 @@ def test_mean_and_deviation_over_folds(client_for: ClientFor, asked: dict[str, A
     for run, accuracy in zip(sweep.runs.order_by("pk"), (0.8, 0.9, 0.7), strict=False):
         TrainingRun.objects.filter(pk=run.pk).update(accuracy=accuracy, balanced_accuracy=accuracy - 0.1)
     summary = client.get(sweep.get_absolute_url()).context["summaries"][0]
-    assert (summary["runs"], summary["asked"]) == (3, 5)
+    assert (summary["runs"], summary["planned"]) == (3, 5)
     assert summary["accuracy"] == pytest.approx(0.8)
     assert summary["balanced_sd"] == pytest.approx(0.1)
 

@@ -22,8 +22,8 @@ Halves = NDArray[np.bool_]
 
 COLDEST, WARMEST = 0.2, 10.0  # temperatures to choose from
 NEVER = 1.01  # above any probability: this hashtag is never suggested
-POOL_WEIGHT = 20.0  # photos that the precision of all hashtags together counts for in that of one hashtag
-FEWEST = 5  # a threshold must rest on at least so many suggestions of all hashtags together
+POOL_WEIGHT = 20.0  # weight of the precision of all hashtags in that of one hashtag, in photos
+FEWEST = 5  # suggestions of all hashtags together that a threshold must rest on, at least
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,13 @@ class Curves:
     """
 
     def __init__(self, probabilities: Floats, true: Ints, labels: Sequence[str]) -> None:
-        predicted, confidence = probabilities.argmax(1), probabilities.max(1)
-        is_hashtag = np.array([label != "other" for label in labels])[predicted]
-        predicted, confidence = predicted[is_hashtag], confidence[is_hashtag]
-        right = (predicted == true[is_hashtag]).astype(float)
+        prediction, confidence = probabilities.argmax(1), probabilities.max(1)
+        is_hashtag = np.array([label != "other" for label in labels])[prediction]
+        prediction, confidence = prediction[is_hashtag], confidence[is_hashtag]
+        right = (prediction == true[is_hashtag]).astype(float)
         self.thresholds, pooled = _pooled_precision(confidence, right)
         self.precision = {
-            label: _shrink(confidence[predicted == at], right[predicted == at], self.thresholds, pooled)
+            label: _shrink(confidence[prediction == at], right[prediction == at], self.thresholds, pooled)
             for at, label in enumerate(labels)
             if label != "other"
         }
@@ -154,7 +154,7 @@ def _figures(answers: Ints, true: Ints, labels: Sequence[str]) -> dict[str, Any]
     }
 
 
-def cross_fitted(
+def cross_fit(
     logits: NDArray[Any], true: Ints, labels: Sequence[str], target: float, *, seed: int = 0
 ) -> dict[str, Any]:
     """Precision and coverage of suggestions, on photos that did not influence their thresholds.

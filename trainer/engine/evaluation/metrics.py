@@ -39,14 +39,14 @@ def per_label(matrix: Ints, labels: Sequence[str]) -> list[dict[str, Any]]:
     """Photos, recall, precision and F1 of each label; None if the denominator is zero."""
     rows = []
     for at, label in enumerate(labels):
-        hits, photos, predicted = (int(x) for x in (matrix[at, at], matrix[at].sum(), matrix[:, at].sum()))
+        hits, photos, predictions = (int(x) for x in (matrix[at, at], matrix[at].sum(), matrix[:, at].sum()))
         rows.append(
             {
                 "label": label,
                 "photos": photos,
                 "recall": hits / photos if photos else None,
-                "precision": hits / predicted if predicted else None,
-                "f1": 2 * hits / (photos + predicted) if photos + predicted else None,
+                "precision": hits / predictions if predictions else None,
+                "f1": 2 * hits / (photos + predictions) if photos + predictions else None,
             }
         )
     return rows

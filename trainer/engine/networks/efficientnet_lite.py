@@ -96,9 +96,9 @@ class EfficientNetLite(nn.Module):
         inputs = 32
         for at, (repeats, kernel, stride, expansion, channels) in enumerate(STAGES):
             # Lite scales neither the depth of the first and last stage nor the width of stem and head.
-            fixed = at in (0, len(STAGES) - 1)
+            is_fixed = at in (0, len(STAGES) - 1)
             outputs = _round_channels(channels * scale.width)
-            for repeat in range(repeats if fixed else math.ceil(repeats * scale.depth)):
+            for repeat in range(repeats if is_fixed else math.ceil(repeats * scale.depth)):
                 blocks.append(Block(inputs, outputs, kernel, 1 if repeat else stride, expansion))
                 inputs = outputs
         self._blocks = nn.ModuleList(blocks)

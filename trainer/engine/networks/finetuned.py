@@ -125,13 +125,13 @@ def _local_state(path: Path, network: str) -> dict[str, Tensor]:
 
 def _load(network: nn.Module, state: dict[str, Tensor], last: tuple[str, ...], recipe: Recipe) -> None:
     """Load all weights except those of the last layers, which will be new. All other names must match."""
-    dropped = tuple(f"{name}." for name in last)
-    expected = {name for name in network.state_dict() if not name.startswith(dropped)}
+    new_layers = tuple(f"{name}." for name in last)
+    expected = {name for name in network.state_dict() if not name.startswith(new_layers)}
     # Inception's second output may be missing in the file and in the network.
     weights = {
         name: value
         for name, value in state.items()
-        if not name.startswith(dropped) and (name in expected or not name.startswith("AuxLogits."))
+        if not name.startswith(new_layers) and (name in expected or not name.startswith("AuxLogits."))
     }
     # Counters of batch normalisation are missing in old files.
     missing = {
@@ -215,8 +215,8 @@ def _timm_network(recipe: Recipe, options: dict[str, Any]) -> nn.Module:
     """Transformers need the photo size as an argument; convolutional networks refuse it."""
     timm = _import_timm()
     try:
-        sized: nn.Module = timm.create_model(recipe.network, img_size=recipe.image_size, **options)
-        return sized
+        network: nn.Module = timm.create_model(recipe.network, img_size=recipe.image_size, **options)
+        return network
     except TypeError:
         plain: nn.Module = timm.create_model(recipe.network, **options)
         return plain

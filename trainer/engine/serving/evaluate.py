@@ -24,13 +24,13 @@ def evaluate(model_dir: Path, manifest: Path) -> dict[str, Any]:
             true.append(model.labels.index(photo.label))
     probabilities, answers = np.array(rows), np.array(true, dtype=np.int64)
     matrix = metrics.confusion(answers, probabilities.argmax(1).astype(np.int64), len(model.labels))
-    suggested = suggestions(probabilities, model.labels, model.thresholds)
-    has_answer = suggested >= 0
+    indices = suggestions(probabilities, model.labels, model.thresholds)
+    has_answer = indices >= 0
     return {
         "photos": len(answers),
         "accuracy": metrics.accuracy(matrix),
         "balanced_accuracy": metrics.balanced_accuracy(matrix),
         "coverage": float(has_answer.mean()),
-        "precision": float((suggested == answers)[has_answer].mean()) if has_answer.any() else None,
+        "precision": float((indices == answers)[has_answer].mean()) if has_answer.any() else None,
         "precision_at_coverage": metrics.precision_at_coverage(probabilities, answers, model.labels),
     }

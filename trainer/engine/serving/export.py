@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from trainer.engine.errors import ExportError
-from trainer.engine.evaluation.calibrate import calibrate, cross_fitted
+from trainer.engine.evaluation.calibrate import calibrate, cross_fit
 from trainer.engine.evaluation.report import softmax, write_json
 from trainer.engine.events import Progress, emit
 from trainer.engine.networks.finetuned import build_network, input_of
@@ -92,7 +92,7 @@ def export(run_dir: Path, model_dir: Path, *, target_precision: float = 0.9) -> 
         "temperature": calibration.temperature,
         "thresholds": calibration.thresholds,
         "target_precision": target_precision,
-        "held_out": cross_fitted(held_out.logits, held_out.true, labels, target_precision),
+        "held_out": cross_fit(held_out.logits, held_out.true, labels, target_precision),
         "metrics": {
             key: report[key]
             for key in (

@@ -13,7 +13,7 @@ LABELS = ["cafe", "sky", "other"]
 
 
 def overconfident(count: int = 4000, factor: float = 3.0) -> tuple[np.ndarray, np.ndarray]:
-    """Logits whose softmax is honest once they are divided by ``factor``."""
+    """Logits whose softmax is calibrated once they are divided by ``factor``."""
     rng = np.random.default_rng(0)
     honest = rng.normal(0, 1.5, (count, 3))
     true = np.array([rng.choice(3, p=row) for row in softmax(honest)])
@@ -40,9 +40,9 @@ def test_the_temperature_stays_within_its_bounds() -> None:
 
 def test_thresholds_reach_the_target_on_new_photos() -> None:
     logits, true = overconfident()
-    found = calibrate.cross_fitted(logits, true, LABELS, 0.9)
-    assert found["precision"] == pytest.approx(0.9, abs=0.04)
-    assert 0.05 < found["coverage"] < 0.6
+    figures = calibrate.cross_fit(logits, true, LABELS, 0.9)
+    assert figures["precision"] == pytest.approx(0.9, abs=0.04)
+    assert 0.05 < figures["coverage"] < 0.6
 
 
 def test_a_hashtag_that_is_never_right_is_never_suggested() -> None:
@@ -64,7 +64,7 @@ def test_other_is_never_suggested() -> None:
 
 
 def guesses(count: int = 120) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities that are right more often the surer they are; a third are of "other"."""
+    """Higher probabilities are right more often; a third are of "other"."""
     rng = np.random.default_rng(1)
     probabilities = softmax(rng.normal(0, 2, (count, 3)))
     true = np.array([rng.choice(3, p=row) for row in probabilities])
@@ -80,12 +80,12 @@ def precision_by_hand(probabilities: np.ndarray, true: np.ndarray) -> dict[str, 
     ]
     curves: dict[str, list[tuple[float, float]]] = {"cafe": [], "sky": []}
     for threshold in sorted(confidence for confidence, _, _ in rows):
-        suggested = [row for row in rows if row[0] >= threshold]
-        if len(suggested) < min(5, len(rows)):
+        suggestions = [row for row in rows if row[0] >= threshold]
+        if len(suggestions) < min(5, len(rows)):
             continue
-        pooled = sum(right for *_, right in suggested) / len(suggested)
+        pooled = sum(right for *_, right in suggestions) / len(suggestions)
         for label, curve in curves.items():
-            own = [right for _, name, right in suggested if name == label]
+            own = [right for _, name, right in suggestions if name == label]
             curve.append((threshold, (sum(own) + 20 * pooled) / (len(own) + 20)))
     return curves
 
@@ -103,7 +103,7 @@ def test_the_threshold_is_the_lowest_that_reaches_the_target() -> None:
     probabilities, true = guesses()
     curves = calibrate.Curves(probabilities, true, LABELS)
     for label, precision in curves.precision.items():
-        for target in (*precision, precision.max() + 1e-9):  # also by exactly as much as it needs
+        for target in (*precision, precision.max() + 1e-9):  # also by exactly the required amount
             enough = [t for t, p in zip(curves.thresholds, precision, strict=True) if p >= target]
             assert curves.at(target)[label] == (min(enough) if enough else 1.01)
 
@@ -122,21 +122,25 @@ def half() -> np.ndarray:
 
 def test_each_half_is_measured_with_what_was_chosen_on_the_other(half: np.ndarray) -> None:
     logits, true = overconfident(300)
-    spoken = np.empty(300, int)
+    answers = np.empty(300, int)
     for choose, measure in ((half, ~half), (~half, half)):
-        chosen = calibrate.calibrate(logits[choose], true[choose], LABELS, 0.8)
-        probabilities = softmax(logits[measure], chosen.temperature)
-        spoken[measure] = calibrate.suggestions(probabilities, LABELS, chosen.thresholds)
-    figures = calibrate.cross_fitted(logits, true, LABELS, 0.8)
+        calibration = calibrate.calibrate(logits[choose], true[choose], LABELS, 0.8)
+        probabilities = softmax(logits[measure], calibration.temperature)
+        answers[measure] = calibrate.suggestions(probabilities, LABELS, calibration.thresholds)
+    figures = calibrate.cross_fit(logits, true, LABELS, 0.8)
     assert figures["photos"] == 300
-    assert figures["coverage"] == np.mean(spoken >= 0)
-    assert figures["precision"] == np.mean(true[spoken >= 0] == spoken[spoken >= 0])
-    assert figures["tagged_other"] == np.mean(spoken[true == 2] >= 0)
+    assert figures["coverage"] == np.mean(answers >= 0)
+    assert figures["precision"] == np.mean(true[answers >= 0] == answers[answers >= 0])
+    assert figures["tagged_other"] == np.mean(answers[true == 2] >= 0)
     assert figures["per_hashtag"] == [
-        {"hashtag": label, "suggested": np.sum(spoken == at), "precision": np.mean(true[spoken == at] == at)}
+        {
+            "hashtag": label,
+            "suggested": np.sum(answers == at),
+            "precision": np.mean(true[answers == at] == at),
+        }
         for at, label in enumerate(("cafe", "sky"))
     ]
-    assert calibrate.cross_fitted(logits, true, LABELS, 0.8, seed=1) != figures
+    assert calibrate.cross_fit(logits, true, LABELS, 0.8, seed=1) != figures
 
 
 def test_every_target_has_the_figures_that_a_choice_of_it_would_get() -> None:
@@ -144,19 +148,19 @@ def test_every_target_has_the_figures_that_a_choice_of_it_would_get() -> None:
     rows = calibrate.targets(logits, true, LABELS)
     assert [row["target"] for row in rows] == [percent / 100 for percent in range(50, 100)]
     for row in rows[::7]:
-        figures = calibrate.cross_fitted(logits, true, LABELS, row["target"])
+        figures = calibrate.cross_fit(logits, true, LABELS, row["target"])
         for name in ("coverage", "precision", "tagged_other"):
             assert row[name] == figures[name], (row["target"], name)
         assert row["thresholds"] == calibrate.calibrate(logits, true, LABELS, row["target"]).thresholds
 
 
-def test_a_model_that_never_speaks_has_no_precision() -> None:
+def test_a_model_without_suggestions_has_no_precision() -> None:
     logits, true = overconfident(60)
-    figures = calibrate.cross_fitted(logits, np.full(60, 2), LABELS, 0.9)
+    figures = calibrate.cross_fit(logits, np.full(60, 2), LABELS, 0.9)
     assert (figures["coverage"], figures["precision"], figures["tagged_other"]) == (0.0, None, 0.0)
     assert [row["precision"] for row in figures["per_hashtag"]] == [None, None]
-    only_sky = calibrate.cross_fitted(np.tile([0.0, 5.0, 0.0], (60, 1)), np.full(60, 1), LABELS, 0.9)
+    only_sky = calibrate.cross_fit(np.tile([0.0, 5.0, 0.0], (60, 1)), np.full(60, 1), LABELS, 0.9)
     assert [row["precision"] for row in only_sky["per_hashtag"]] == [None, 1.0]
-    without_other = calibrate.cross_fitted(logits, true, ["cafe", "sky", "pub"], 0.5)
+    without_other = calibrate.cross_fit(logits, true, ["cafe", "sky", "pub"], 0.5)
     assert without_other["tagged_other"] is None
     assert without_other["coverage"] > 0

@@ -1,4 +1,4 @@
-"""Figures against values worked by hand, and against scikit-learn's."""
+"""Figures compared with values computed by hand and with scikit-learn's."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_reliability_compares_confidence_with_accuracy() -> None:
 
 @pytest.fixture(scope="module")
 def theirs() -> Any:
-    """scikit-learn's. It takes a second to import, for which no other test waits."""
+    """scikit-learn's metrics. Importing them takes a second, which no other test should pay."""
     from sklearn import metrics
 
     return metrics
@@ -68,10 +68,10 @@ def theirs() -> Any:
 
 @given(pairs=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=60))
 def test_both_accuracies_are_scikit_learns(theirs: Any, pairs: list[tuple[int, int]]) -> None:
-    true, predicted = np.array(pairs).T
-    matrix = metrics.confusion(true, predicted, 6)
+    true, prediction = np.array(pairs).T
+    matrix = metrics.confusion(true, prediction, 6)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns of labels that only the predictions have
-        balanced = theirs.balanced_accuracy_score(true, predicted)
-    assert metrics.accuracy(matrix) == pytest.approx(theirs.accuracy_score(true, predicted), abs=1e-12)
+        warnings.simplefilter("ignore")  # it warns about labels that occur only in predictions
+        balanced = theirs.balanced_accuracy_score(true, prediction)
+    assert metrics.accuracy(matrix) == pytest.approx(theirs.accuracy_score(true, prediction), abs=1e-12)
     assert metrics.balanced_accuracy(matrix) == pytest.approx(balanced, abs=1e-12)

@@ -1,11 +1,11 @@
-"""What a report says beyond accuracy: which scene classes cost it, what a target precision takes."""
+"""What a report says beyond accuracy: the costliest scene classes, and the coverage at target precisions."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from trainer.engine.evaluation.calibrate import cross_fitted, targets
+from trainer.engine.evaluation.calibrate import cross_fit, targets
 from trainer.engine.evaluation.report import build_report, scene_costs
 from trainer.engine.photos.manifest import Photo
 
@@ -52,7 +52,7 @@ def noisy(count: int) -> tuple[np.ndarray, np.ndarray]:
     return np.eye(3)[true] * 2 + random.normal(size=(count, 3)), true
 
 
-def test_a_higher_target_says_less_and_is_right_more_often() -> None:
+def test_a_higher_target_suggests_less_and_is_right_more_often() -> None:
     rows = targets(*noisy(2000), LABELS)
     assert [row["target"] for row in rows] == [percent / 100 for percent in range(50, 100)]
     assert set(rows[0]["thresholds"]) <= {"street", "water"}
@@ -65,9 +65,9 @@ def test_a_higher_target_says_less_and_is_right_more_often() -> None:
 def test_targets_are_cross_fitted_as_an_export_is() -> None:
     logits, true = noisy(600)
     row = targets(logits, true, LABELS)[40]
-    exported = cross_fitted(logits, true, LABELS, row["target"])
+    figures = cross_fit(logits, true, LABELS, row["target"])
     assert {name: row[name] for name in ("coverage", "precision", "tagged_other")} == pytest.approx(
-        {name: exported[name] for name in ("coverage", "precision", "tagged_other")}
+        {name: figures[name] for name in ("coverage", "precision", "tagged_other")}
     )
 
 

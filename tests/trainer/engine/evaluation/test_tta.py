@@ -30,7 +30,7 @@ def source(tmp_path: Path) -> PhotoSource:
 
 
 def channel_means(batches: Iterator[Batch]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """A network that says how red, green and blue a photo is, ten times over."""
+    """A network whose logits are ten times the mean red, green and blue of a photo."""
     rows = [batch.inputs.mean((2, 3)).numpy() * 10 for batch in batches]
     return np.concatenate(rows), np.arange(len(rows))
 
@@ -39,9 +39,9 @@ def test_probabilities_are_averaged_not_logits(source: PhotoSource) -> None:
     copies = [channel_means(source.test_batches(augment=3, epoch=1_000_000 + n))[0] for n in range(4)]
     assert not np.allclose(copies[0], copies[1])
     powers = [np.exp(logits) / np.exp(logits).sum(1, keepdims=True) for logits in copies]
-    found = average_copies(channel_means, source, copies=4, strength=3)
-    assert np.exp(found) == pytest.approx(np.mean(powers, axis=0), abs=1e-5)
-    assert np.array_equal(found, average_copies(channel_means, source, copies=4, strength=3))
+    average = average_copies(channel_means, source, copies=4, strength=3)
+    assert np.exp(average) == pytest.approx(np.mean(powers, axis=0), abs=1e-5)
+    assert np.array_equal(average, average_copies(channel_means, source, copies=4, strength=3))
 
 
 @pytest.mark.integration

@@ -1,4 +1,4 @@
-"""Every family of networks: a new last layer, first weights, what it says to a batch."""
+"""Every family of networks: a new last layer, initial weights, output for a batch."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def batch(size: int) -> Batch:
 
 def test_at_its_own_size_inception_has_its_second_output() -> None:
     network = build_network(recipe("inception_v3", image_size=299), LABELS)
-    said = network[0].train()(torch.randn(2, 3, 299, 299))
-    assert said.logits.shape == said.aux_logits.shape == (2, LABELS)
+    outputs = network[0].train()(torch.randn(2, 3, 299, 299))
+    assert outputs.logits.shape == outputs.aux_logits.shape == (2, LABELS)
 
 
 @pytest.mark.parametrize(
@@ -60,10 +60,10 @@ def test_at_its_own_size_inception_has_its_second_output() -> None:
     ],
 )
 def test_every_family_learns_and_answers(name: str) -> None:
-    chosen = recipe(name)
-    network = build_network(chosen, LABELS)
-    photos = batch(chosen.image_size)
-    loss, _ = Criterion(chosen)(network.train(), photos, None)
+    settings = recipe(name)
+    network = build_network(settings, LABELS)
+    photos = batch(settings.image_size)
+    loss, _ = Criterion(settings)(network.train(), photos, None)
     loss.backward()  # type: ignore[no-untyped-call]
     assert all(p.grad is not None for p in network.parameters() if p.requires_grad)
     with torch.inference_mode():
@@ -77,10 +77,10 @@ def test_the_second_output_of_inception_weighs_two_fifths() -> None:
 
             return SimpleNamespace(logits=x[:, :LABELS], aux_logits=x[:, LABELS:])
 
-    chosen = recipe("inception_v3", label_smoothing=0.0)
+    settings = recipe("inception_v3", label_smoothing=0.0)
     inputs = torch.randn(2, 2 * LABELS)
     target = torch.tensor([0, 1])
-    both, _ = Criterion(chosen)(nn.Sequential(Two(), nn.Identity()), Batch(inputs, target, target), None)
+    both, _ = Criterion(settings)(nn.Sequential(Two(), nn.Identity()), Batch(inputs, target, target), None)
     entropy = nn.functional.cross_entropy
     assert both.item() == pytest.approx(
         (entropy(inputs[:, :LABELS], target) + 0.4 * entropy(inputs[:, LABELS:], target)).item()
@@ -88,9 +88,9 @@ def test_the_second_output_of_inception_weighs_two_fifths() -> None:
 
 
 def test_an_unknown_network_names_its_neighbours() -> None:
-    with pytest.raises(RecipeError, match="resnet19") as caught:
+    with pytest.raises(RecipeError, match="resnet19") as error:
         build_network(recipe("resnet19"), LABELS)
-    assert "resnet18" in caught.value.hint
+    assert "resnet18" in error.value.hint
 
 
 def test_each_has_the_input_its_weights_were_trained_with() -> None:
@@ -134,13 +134,13 @@ def test_packaged_weights_train() -> None:
     ],
 )
 def test_a_run_of_any_family_is_exported_from_its_weights_alone(tmp_path: Path, name: str, size: int) -> None:
-    chosen = recipe(name, image_size=size)
-    network = build_network(chosen, LABELS)
-    content = {"recipe": chosen.as_dict(), "labels": ["a", "b", "c", "d"], "state": network.state_dict()}
+    settings = recipe(name, image_size=size)
+    network = build_network(settings, LABELS)
+    content = {"recipe": settings.as_dict(), "labels": ["a", "b", "c", "d"], "state": network.state_dict()}
     checkpoint.save(tmp_path / "best.pt", content)
     rebuilt, _, _ = rebuild(tmp_path)
-    write_onnx(rebuilt, input_of(chosen), tmp_path / "model.onnx", outputs=("logits",))
-    photos = torch.randn(3, 3, size, size)  # as many as the exporter did not see
+    write_onnx(rebuilt, input_of(settings), tmp_path / "model.onnx", outputs=("logits",))
+    photos = torch.randn(3, 3, size, size)  # a batch size that the exporter did not see
     with torch.inference_mode():
         assert torch.allclose(rebuilt(photos), network.eval()(photos), atol=1e-5)
     assert largest_difference(network.eval(), tmp_path / "model.onnx", photos.numpy(), 1.0) < TOLERANCE

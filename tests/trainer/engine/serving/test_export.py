@@ -96,7 +96,7 @@ def test_the_shipped_starter_model_works(tmp_path: Path, engine: Engine) -> None
 
 
 def test_a_labels_probability_is_the_sum_of_its_scenes(tmp_path: Path) -> None:
-    """What the exported file says of scene classes is what its labels are made of."""
+    """The labels' probabilities are sums of the scene probabilities in the exported file."""
     assemble(STARTER, tmp_path / "model")
     facts = json.loads((STARTER / "starter.json").read_text())
     suggester = Suggester(tmp_path / "model")
@@ -104,11 +104,11 @@ def test_a_labels_probability_is_the_sum_of_its_scenes(tmp_path: Path) -> None:
     photos = np.random.default_rng(0).normal(size=(2, 3, size, size)).astype(np.float32)
     logits, scenes = suggester.session.run(None, {"photos": photos})
     assert scenes.shape == (2, len(facts["scene_classes"]))
-    summed = np.zeros(logits.shape)
-    np.add.at(summed.T, facts["groups"], softmax(scenes).T)
+    sums = np.zeros(logits.shape)
+    np.add.at(sums.T, facts["groups"], softmax(scenes).T)
     with np.load(STARTER / HEAD) as arrays:
         (shift,) = (arrays[name] for name in arrays.files if name.endswith("shift"))
-    np.testing.assert_allclose(np.log(summed) + shift, logits, atol=1e-3)
+    np.testing.assert_allclose(np.log(sums) + shift, logits, atol=1e-3)
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"format": "scenetag-model/0"}'])

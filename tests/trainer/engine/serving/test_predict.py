@@ -35,28 +35,28 @@ def photos(tmp_path: Path) -> list[Path]:
 
 def test_photos_are_answered_in_order(suggester: Suggester, photos: list[Path]) -> None:
     paths = photos * 3
-    found = list(suggester.suggest(paths))
-    assert [suggestion.file for suggestion in found] == [str(path) for path in paths]
-    assert [suggestion.candidates[0][0] for suggestion in found[:3]] == ["street", "water", "other"]
+    answers = list(suggester.suggest(paths))
+    assert [suggestion.file for suggestion in answers] == [str(path) for path in paths]
+    assert [suggestion.candidates[0][0] for suggestion in answers[:3]] == ["street", "water", "other"]
 
 
 def test_other_is_silence(suggester: Suggester, photos: list[Path]) -> None:
-    (found,) = suggester.suggest([photos[2]])
-    assert found.hashtag is None
-    assert found.reason == "other: none of the hashtags fits"
-    assert found.as_dict()["candidates"][0]["hashtag"] == "other"
+    (suggestion,) = suggester.suggest([photos[2]])
+    assert suggestion.hashtag is None
+    assert suggestion.reason == "other: none of the hashtags fits"
+    assert suggestion.as_dict()["candidates"][0]["hashtag"] == "other"
 
 
 def test_below_its_threshold_a_hashtag_is_not_suggested(model: Path, photos: list[Path]) -> None:
     careful, bold = Suggester(model), Suggester(model)
     careful.temperature = bold.temperature = 10.0
     careful.thresholds, bold.thresholds = {"water": 0.99}, {"water": 0.0}
-    (silent,), (spoken,) = careful.suggest([photos[1]]), bold.suggest([photos[1]])
-    assert (silent.hashtag, spoken.hashtag) == (None, "water")
+    (silent,), (answer,) = careful.suggest([photos[1]]), bold.suggest([photos[1]])
+    assert (silent.hashtag, answer.hashtag) == (None, "water")
     assert silent.reason is not None
     assert silent.reason.startswith("unsure: ")
     assert silent.reason.endswith("needed for #water")
-    assert spoken.reason is None
+    assert answer.reason is None
 
 
 def test_at_its_threshold_a_hashtag_is_suggested(model: Path, photos: list[Path]) -> None:
@@ -74,29 +74,29 @@ def test_at_its_threshold_a_hashtag_is_suggested(model: Path, photos: list[Path]
 
 
 def test_one_bad_photo_does_not_stop_the_others(suggester: Suggester, photos: list[Path]) -> None:
-    found = list(suggester.suggest([photos[0], b"nothing", photos[0].parent / "gone.jpg", photos[1]]))
-    assert [suggestion.reason and suggestion.reason.split(":")[0] for suggestion in found[1:3]] == [
+    answers = list(suggester.suggest([photos[0], b"nothing", photos[0].parent / "gone.jpg", photos[1]]))
+    assert [suggestion.reason and suggestion.reason.split(":")[0] for suggestion in answers[1:3]] == [
         "unreadable",
         "unreadable",
     ]
-    assert found[2].reason == "unreadable: no such file"
-    assert found[3].candidates[0][0] == "water"
+    assert answers[2].reason == "unreadable: no such file"
+    assert answers[3].candidates[0][0] == "water"
 
 
 def test_photos_come_as_paths_bytes_files_and_images(suggester: Suggester, photos: list[Path]) -> None:
     content = photos[0].read_bytes()
-    found = list(suggester.suggest([str(photos[0]), content, io.BytesIO(content), Image.open(photos[0])]))
-    assert len({suggestion.candidates for suggestion in found}) == 1
+    answers = list(suggester.suggest([str(photos[0]), content, io.BytesIO(content), Image.open(photos[0])]))
+    assert len({suggestion.candidates for suggestion in answers}) == 1
 
 
 def test_photos_are_read_a_batch_at_a_time(suggester: Suggester, photos: list[Path]) -> None:
-    taken = 0
+    n_read = 0
 
     def count() -> Iterator[Path]:
-        nonlocal taken
+        nonlocal n_read
         for path in photos * 4:
-            taken += 1
+            n_read += 1
             yield path
 
     next(suggester.suggest(count()))
-    assert taken == suggester.batch
+    assert n_read == suggester.batch

@@ -1,4 +1,4 @@
-"""When a model speaks and when it is silent, on a network whose answers can be computed by hand."""
+"""When a model suggests and when it is silent, on a network whose answers can be computed by hand."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def photo(colour: tuple[int, int, int]) -> Image.Image:
     return Image.new("RGB", (40, 40), colour)
 
 
-def test_it_speaks_from_its_threshold_on(make_model: Make) -> None:
+def test_it_suggests_from_its_threshold_on(make_model: Make) -> None:
     suggester = Suggester(make_model())
     (suggestion,) = suggester.suggest([photo(RED)])
     exact = suggestion.probabilities["beach"]
@@ -167,7 +167,7 @@ def test_one_thread_goes_one_by_one(make_model: Make, threads: int, sizes: list[
 
 
 def test_threads_and_batch(make_model: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A web worker, which says nothing, has one thread and gives memory back."""
+    """A web worker uses one thread and frees memory."""
     folder = make_model()
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     web, command, every = (
@@ -181,7 +181,7 @@ def test_threads_and_batch(make_model: Make, monkeypatch: pytest.MonkeyPatch) ->
     assert [one.intra_op_num_threads for one in options] == [1, 2]
     assert [one.inter_op_num_threads for one in options] == [1, 1]
     assert [one.enable_cpu_mem_arena for one in options] == [False, True]
-    monkeypatch.setattr(os, "cpu_count", lambda: None)  # as on a machine that does not tell
+    monkeypatch.setattr(os, "cpu_count", lambda: None)  # as on a machine that does not report it
     assert Suggester(folder, threads=None).threads == 1
 
 
@@ -209,6 +209,6 @@ def test_a_folder_without_a_manifest_that_it_knows_is_no_model(
 def test_a_broken_network_is_no_model_and_the_error_is_short(make_model: Make) -> None:
     folder = make_model("m" * 200)  # the name is in the error
     (folder / "model.onnx").write_bytes(b"nothing")
-    with pytest.raises(ModelError) as caught:
+    with pytest.raises(ModelError) as error:
         Suggester(folder)
-    assert len(str(caught.value)) == len("model.onnx cannot be loaded: ") + 200
+    assert len(str(error.value)) == len("model.onnx cannot be loaded: ") + 200
