@@ -95,7 +95,7 @@ class Job(models.Model):
 
     @property
     def ahead(self) -> int:
-        """How many jobs of its kind come before it, where a machine does only so many of them at once."""
+        """The number of jobs of its kind ahead of it, for kinds with a limit per machine."""
         if self.state != self.State.QUEUED or slots_of(self.kind) is None:
             return 0
         return Job.objects.live().filter(kind=self.kind, created_at__lt=self.created_at).count()

@@ -67,13 +67,13 @@ def _read(cache_dir: Path | None) -> dict[str, Floats]:
         return {}
 
 
-def _write(cache_dir: Path, known: dict[str, Floats]) -> None:
+def _write(cache_dir: Path, by_digest: dict[str, Floats]) -> None:
     """Write the cache atomically. If it cannot be written, there is none."""
     beside = cache_dir / f"{CACHE}.{os.getpid()}.npz"
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
-        vectors = np.array(list(known.values()), np.float16)
-        np.savez(beside, allow_pickle=False, digests=np.array(list(known)), vectors=vectors)
+        vectors = np.array(list(by_digest.values()), np.float16)
+        np.savez(beside, allow_pickle=False, digests=np.array(list(by_digest)), vectors=vectors)
         beside.replace(cache_dir / CACHE)
     except OSError:
         beside.unlink(missing_ok=True)

@@ -52,11 +52,11 @@ class Confusion:
     classes: int
 
 
-def project(patterns: Patterns, chosen: Sequence[int]) -> Counter[Pattern]:
+def project(patterns: Patterns, places: Sequence[int]) -> Counter[Pattern]:
     """The patterns reduced to the opinions at these positions."""
     counts: Counter[Pattern] = Counter()
     for pattern, classes in patterns.items():
-        counts[tuple(pattern[place] for place in chosen)] += classes
+        counts[tuple(pattern[place] for place in places)] += classes
     return counts
 
 

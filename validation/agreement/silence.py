@@ -30,7 +30,7 @@ def silent_by_reason(*, campaign: Campaign) -> list[tuple[str, int]]:
 class Silence:
     """Photos on which the model stayed silent, and how often it was right to do so.
 
-    `rightly` is measured on photos drawn at random: the share of silent suggestions that people find
+    `right_rate` is measured on photos drawn at random: the share of silent suggestions that people find
     unfitting, where a tie counts as half. The model could have suggested the rest.
     """
 
@@ -39,7 +39,7 @@ class Silence:
     fitting: int  # of those, how many have a hashtag that people found fitting
     with_author_hashtags: int = 0  # photos whose authors' own hashtags are known
     popular: int = 0  # of those, how many have one of our hashtags
-    rightly: Rate | None = None  # None: nobody was asked
+    right_rate: Rate | None = None  # None: nobody was asked
 
 
 def silence(campaign: Campaign) -> Silence:
@@ -55,5 +55,5 @@ def silence(campaign: Campaign) -> Silence:
         fitting=judged_photos.filter(Exists(others.filter(FITTING))).count(),
         with_author_hashtags=silent.filter(Exists(authors_hashtags)).count(),
         popular=silent.filter(Exists(popular_hashtags)).count(),
-        rightly=rate_of_counts(outcomes["not_fitting"], outcomes["tied"], outcomes["fitting"]),
+        right_rate=rate_of_counts(outcomes["not_fitting"], outcomes["tied"], outcomes["fitting"]),
     )

@@ -78,8 +78,8 @@ def test_people_are_asked_whether_the_model_was_right_to_stay_silent(
     summary = results.summarise(campaign)
     assert (summary.overall, summary.votes) == (None, 0)  # a hashtag that was not suggested counts in no rate
     assert summary.silence
-    assert summary.silence.rightly
-    assert (round(summary.silence.rightly.value, 3), summary.silence.rightly.n) == (0.667, 3)
+    assert summary.silence.right_rate
+    assert (round(summary.silence.right_rate.value, 3), summary.silence.right_rate.n) == (0.667, 3)
     answer(campaign, Question.objects.filter(kind="suggestion")[0], person, "fits")
     client = client_for("viewer")
     content = client.get(page).content.decode()
