@@ -80,11 +80,14 @@ def _json(view: View) -> View:
         campaign = Campaign.objects.filter(pk=pk).first()
         with translation.override(language_for(request, campaign)):
             if not request.user.is_authenticated:
-                return _refuse(_("You have been signed out. Sign in again: your answers wait here."), 401)
+                return _refuse(
+                    _("You have been signed out. Your answers are kept here: sign in again to send them."),
+                    401,
+                )
             if not may_vote(request.user, campaign):
-                return _refuse(_("You may not vote in this campaign (any more)."), 403)
+                return _refuse(_("You are not allowed to vote in this campaign."), 403)
             if campaign is None:
-                return _refuse(_("This campaign is gone."), 404)
+                return _refuse(_("This campaign no longer exists."), 404)
             return view(request, campaign)
 
     return login_not_required(never_cache(guarded))
@@ -105,7 +108,7 @@ def _paused() -> str:
 
 
 def _votes_stand(campaign: Campaign) -> str:
-    return _("“%(campaign)s” has been closed: its votes stand.") % {"campaign": campaign}
+    return _("“%(campaign)s” has been closed. Its votes are kept.") % {"campaign": campaign}
 
 
 # --- pages ------------------------------------------------------------------------------------
@@ -173,7 +176,8 @@ def _answer(request: Request, campaign: Campaign) -> HttpResponse:
 
 def _slow_down(request: Request, campaign: Campaign) -> HttpResponse:
     messages.warning(
-        request, _("Too many at once, so the last press changed nothing. Wait a moment, then try again.")
+        request,
+        _("Too many answers at once, so the last one changed nothing. Wait a moment, then try again."),
     )
     return redirect("validation:vote", campaign.pk)
 
@@ -282,7 +286,7 @@ def say_more(request: Request, campaign: Campaign) -> HttpResponse:
     except votes.CampaignClosed as error:
         return _refuse(_words(error, campaign), 409, closed=True)
     if not is_kept:
-        return _refuse(_("That vote has been taken back, so there was nothing to add to."), 409)
+        return _refuse(_("That vote has been undone, so nothing could be added to it."), 409)
     return JsonResponse({"kept": True})
 
 

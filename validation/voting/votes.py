@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
 WITHDRAWN = gettext_noop(
-    "This photo has been withdrawn from the campaign, so your answer was not kept. Here is the next."
+    "This photo has been withdrawn from the campaign, so your answer was not kept. Here is the next one."
 )
 ENOUGH = gettext_noop(
-    "Others have answered this meanwhile, so your answer was not needed any more. Here is the next."
+    "Others have answered this in the meantime, so your answer was not needed. Here is the next one."
 )
-PAUSED = gettext_noop("Your voting is paused: what you answered stays, and an admin will look at it.")
+PAUSED = gettext_noop("Your voting is paused. Your answers are kept, and an admin will look at them.")
 OUT_OF_DATE = gettext_noop("This page was out of date, so your answer was not kept. Please answer again.")
-OWN = gettext_noop("You added this photo yourself, so your answer was not kept. Here is the next.")
+OWN = gettext_noop("You added this photo yourself, so your answer was not kept. Here is the next one.")
 FAST = 0.7  # seconds: nobody can look at a photo, read a hashtag and judge in less
 
 

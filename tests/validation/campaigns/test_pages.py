@@ -220,10 +220,10 @@ def test_guests_are_limited_by_every_way_to_vote(linked: Campaign, monkeypatch: 
         {"photo": one.photo_id, "hashtag": one.hashtag_id, "answer": "fits", "request_id": uuid4()}
         for one in questions
     ]
-    assert b"Too many at once" not in guest.post(path, forms[0], follow=True).content
-    assert b"Too many at once" in guest.post(path, forms[1], follow=True).content
+    assert b"Too many answers at once" not in guest.post(path, forms[0], follow=True).content
+    assert b"Too many answers at once" in guest.post(path, forms[1], follow=True).content
     back = {"request_id": forms[0]["request_id"]}
-    assert b"Too many at once" in guest.post(f"{path}undo/", back, follow=True).content
+    assert b"Too many answers at once" in guest.post(f"{path}undo/", back, follow=True).content
     for name, fields in (("take-back", back), ("more", back | {"reason": "unclear"})):
         response = guest.post(f"{path}{name}/", fields)
         assert (response.status_code, int(response["Retry-After"]) > 0) == (429, True)

@@ -118,7 +118,7 @@ def test_paused_people_cannot_vote_or_undo_and_are_told_why(
     vote = vote_as(campaign, 0, "fits", "ann")
     assert crowd.pause(person=vote.person, by=admin)
     assert not crowd.pause(person=vote.person, by=admin)
-    with pytest.raises(votes.PersonPaused, match="what you answered stays"):
+    with pytest.raises(votes.PersonPaused, match="Your answers are kept"):
         vote_as(campaign, 1, "fits", "ann")
     with pytest.raises(votes.PersonPaused):
         votes.undo_vote(campaign=campaign, person=vote.person, request_id=vote.request_id)

@@ -117,7 +117,7 @@ def test_votes_of_a_closed_campaign_are_kept(
     vote = vote_as(campaign, 0, "fits")
     acts.set_open(campaign=campaign, is_open=False)
     after = undo(client_for("validator"), campaign, vote)
-    assert b"its votes stand" in after.content  # type: ignore[attr-defined]
+    assert b"Its votes are kept" in after.content  # type: ignore[attr-defined]
     assert Vote.objects.count() == 1
 
 
