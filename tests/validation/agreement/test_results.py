@@ -23,13 +23,13 @@ pytestmark = pytest.mark.postgres
 ClientFor = Callable[..., Client]
 
 
-def answer(campaign: Campaign, question: Question, person: User, said: str) -> Vote:
+def answer(campaign: Campaign, question: Question, person: User, verdict: str) -> Vote:
     return record_vote(
         campaign=campaign,
         photo=question.photo,
         hashtag=question.hashtag,
         person=person,
-        answer=said,
+        answer=verdict,
         request_id=uuid4(),
     )
 

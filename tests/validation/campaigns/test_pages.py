@@ -111,7 +111,7 @@ def clean_cache() -> Iterator[None]:
 
 
 @pytest.fixture
-def linked(campaign: Campaign) -> Campaign:
+def link_campaign(campaign: Campaign) -> Campaign:
     campaign.audience = Campaign.Audience.LINK
     campaign.save()
     return campaign
@@ -121,11 +121,13 @@ def join(campaign: Campaign) -> str:
     return f"/validation/join/{guests.token(campaign)}/"
 
 
-def test_guests_who_never_voted_are_deleted_after_their_session(linked: Campaign, settings: Any) -> None:
-    idle, voter, new = (guests.make_guest(campaign=linked) for _ in range(3))
+def test_guests_who_never_voted_are_deleted_after_their_session(
+    link_campaign: Campaign, settings: Any
+) -> None:
+    idle, voter, new = (guests.make_guest(campaign=link_campaign) for _ in range(3))
     record_vote(
-        campaign=linked,
-        photo=linked.photos.order_by("pk")[0],
+        campaign=link_campaign,
+        photo=link_campaign.photos.order_by("pk")[0],
         hashtag=Hashtag.objects.get(name="cafe"),
         person=voter,
         answer="skip",
@@ -133,36 +135,36 @@ def test_guests_who_never_voted_are_deleted_after_their_session(linked: Campaign
     )
     long_ago = timezone.now() - timedelta(seconds=settings.SESSION_COOKIE_AGE + 1)
     Guest.objects.exclude(user=new).update(created_at=long_ago)
-    newest = guests.make_guest(campaign=linked)
+    newest = guests.make_guest(campaign=link_campaign)
     assert set(User.objects.filter(guest__isnull=False)) == {voter, new, newest}
     assert not User.objects.filter(pk=idle.pk).exists()
 
 
 @pytest.mark.usefixtures("clean_cache")
 def test_a_guest_votes_and_sees_nothing_else(
-    linked: Campaign, make_campaign: MakeCampaign, client_for: ClientFor
+    link_campaign: Campaign, make_campaign: MakeCampaign, client_for: ClientFor
 ) -> None:
     other = make_campaign("sport", name="Other", audience="link")
-    given_away = client_for("admin").get(f"{base(linked)}/").content.decode()
-    assert join(linked) in given_away
+    given_away = client_for("admin").get(f"{base(link_campaign)}/").content.decode()
+    assert join(link_campaign) in given_away
     assert 'src="data:image/svg+xml' in given_away
-    assert "data:image" not in client_for("viewer").get(f"{base(linked)}/").content.decode()
+    assert "data:image" not in client_for("viewer").get(f"{base(link_campaign)}/").content.decode()
     guest = Client()
-    page = guest.get(join(linked))
+    page = guest.get(join(link_campaign))
     assert (page.status_code, Guest.objects.count()) == (
         200,
         0,
     )  # a robot that opens the link does not become a guest
-    assert guest.post(join(linked))["Location"] == f"/validation/vote/{linked.pk}/"
-    assert guest.get(join(linked)).status_code == 302
-    ballot = guest.get(f"/validation/vote/{linked.pk}/")
+    assert guest.post(join(link_campaign))["Location"] == f"/validation/vote/{link_campaign.pk}/"
+    assert guest.get(join(link_campaign)).status_code == 302
+    ballot = guest.get(f"/validation/vote/{link_campaign.pk}/")
     question = ballot.context["assignment"].question
     form = {"photo": question.photo_id, "hashtag": question.hashtag_id, "answer": "fits", "seconds": 2}
     form["request_id"] = "7d9c2e9e-2a51-4a0c-b5c0-0f7a7c3d2e11"
-    assert guest.post(f"/validation/vote/{linked.pk}/votes/", form).json()["kept"]
-    assert Vote.objects.get().person.guest.campaign == linked
+    assert guest.post(f"/validation/vote/{link_campaign.pk}/votes/", form).json()["kept"]
+    assert Vote.objects.get().person.guest.campaign == link_campaign
     assert guest.get(f"/validation/photos/{question.photo_id}.jpg").status_code == 200
-    theirs = other.photos.exclude(pk__in=linked.photos.all()).first()
+    theirs = other.photos.exclude(pk__in=link_campaign.photos.all()).first()
     other_pages = ["/validation/campaigns/", "/mapping/", "/jobs/", f"/validation/vote/{other.pk}/"]
     other_pages += [f"/validation/photos/{theirs.pk}.jpg"] if theirs else []
     assert {guest.get(path).status_code for path in other_pages} == {403}
@@ -170,50 +172,52 @@ def test_a_guest_votes_and_sees_nothing_else(
 
 
 @pytest.mark.usefixtures("clean_cache")
-def test_revoked_links_no_longer_work(linked: Campaign, client_for: ClientFor) -> None:
-    guest, admin, old = Client(), client_for("admin"), join(linked)
+def test_revoked_links_no_longer_work(link_campaign: Campaign, client_for: ClientFor) -> None:
+    guest, admin, old = Client(), client_for("admin"), join(link_campaign)
     guest.post(old)
     for words in (b"Here is a new one", b"renewed already"):
-        page = admin.post(f"{base(linked)}/revoke/", {"version": 1}, follow=True)
+        page = admin.post(f"{base(link_campaign)}/revoke/", {"version": 1}, follow=True)
         assert words in page.content
-    assert guest.get(f"/validation/vote/{linked.pk}/").status_code == 403
+    assert guest.get(f"/validation/vote/{link_campaign.pk}/").status_code == 403
     assert Client().get(old).status_code == Client().post(old).status_code == 404
-    linked.refresh_from_db()
-    assert linked.link_version == 2
-    assert Client().get(join(linked)).status_code == 200
+    link_campaign.refresh_from_db()
+    assert link_campaign.link_version == 2
+    assert Client().get(join(link_campaign)).status_code == 200
     Campaign.objects.update(audience="members")
-    assert Client().get(join(linked)).status_code == 404
+    assert Client().get(join(link_campaign)).status_code == 404
     assert Client().get("/validation/join/made-up/").status_code == 404
     assert Guest.objects.count() == 1
 
 
 @pytest.mark.usefixtures("clean_cache")
-def test_a_closed_campaign_makes_no_guests(linked: Campaign) -> None:
+def test_a_closed_campaign_makes_no_guests(link_campaign: Campaign) -> None:
     Campaign.objects.update(is_open=False)
-    page = Client().post(join(linked))
+    page = Client().post(join(link_campaign))
     assert (page.status_code, Guest.objects.count()) == (200, 0)
     assert b"This campaign is closed" in page.content
 
 
 @pytest.mark.usefixtures("clean_cache")
 def test_guests_are_limited_by_address_and_their_votes_by_person(
-    linked: Campaign, monkeypatch: pytest.MonkeyPatch
+    link_campaign: Campaign, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guests.NewGuests, "rate", "2/hour", raising=False)
     monkeypatch.setattr(guests.GuestVotes, "rate", "1/minute", raising=False)
     people = [Client() for _ in range(3)]
-    assert [one.post(join(linked)).status_code for one in people] == [302, 302, 429]
+    assert [one.post(join(link_campaign)).status_code for one in people] == [302, 302, 429]
     assert Guest.objects.count() == 2
-    url = f"/validation/vote/{linked.pk}/votes/"
+    url = f"/validation/vote/{link_campaign.pk}/votes/"
     first, second = people[0].post(url), people[0].post(url)
     assert (first.status_code, second.status_code, int(second["Retry-After"]) > 0) == (400, 429, True)
 
 
 @pytest.mark.usefixtures("clean_cache")
-def test_guests_are_limited_by_every_way_to_vote(linked: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_guests_are_limited_by_every_way_to_vote(
+    link_campaign: Campaign, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The pages without script, too."""
-    guest, path = Client(), f"/validation/vote/{linked.pk}/"
-    guest.post(join(linked))
+    guest, path = Client(), f"/validation/vote/{link_campaign.pk}/"
+    guest.post(join(link_campaign))
     questions = guest.get(path).context["assignment"].questions
     monkeypatch.setattr(guests.GuestVotes, "rate", "1/minute", raising=False)
     forms = [
@@ -231,10 +235,10 @@ def test_guests_are_limited_by_every_way_to_vote(linked: Campaign, monkeypatch: 
 
 
 @pytest.mark.usefixtures("clean_cache")
-def test_guests_see_photos_only_while_they_may_vote(linked: Campaign) -> None:
+def test_guests_see_photos_only_while_they_may_vote(link_campaign: Campaign) -> None:
     guest = Client()
-    guest.post(join(linked))
-    path = f"/validation/photos/{linked.photos.order_by('pk')[0].pk}.jpg"
+    guest.post(join(link_campaign))
+    path = f"/validation/photos/{link_campaign.photos.order_by('pk')[0].pk}.jpg"
     for change, undone in (
         ({"link_version": 2}, {"link_version": 1}),
         ({"audience": "members"}, {"audience": "link"}),
@@ -249,18 +253,18 @@ def test_guests_see_photos_only_while_they_may_vote(linked: Campaign) -> None:
 
 @pytest.mark.usefixtures("clean_cache")
 def test_members_without_permission_to_vote_do_not_become_guests(
-    linked: Campaign, client_for: ClientFor
+    link_campaign: Campaign, client_for: ClientFor
 ) -> None:
     admin = client_for("admin")
-    for answer in (admin.get(join(linked)), admin.post(join(linked))):
+    for answer in (admin.get(join(link_campaign)), admin.post(join(link_campaign))):
         assert (answer.status_code, b"You cannot vote with this account" in answer.content) == (403, True)
-    assert admin.get(f"{base(linked)}/").status_code == 200
+    assert admin.get(f"{base(link_campaign)}/").status_code == 200
     assert not Guest.objects.exists()
     guest = Client()  # a guest by an older link becomes one by the new link
-    guest.post(join(linked))
+    guest.post(join(link_campaign))
     Campaign.objects.update(link_version=2)
-    linked.refresh_from_db()
-    assert guest.post(join(linked))["Location"] == f"/validation/vote/{linked.pk}/"
+    link_campaign.refresh_from_db()
+    assert guest.post(join(link_campaign))["Location"] == f"/validation/vote/{link_campaign.pk}/"
     assert Guest.objects.count() == 2
 
 

@@ -23,7 +23,7 @@ def admin(user_for: UserFor) -> User:
 
 
 @pytest.fixture
-def known(
+def gold_campaign(
     make_campaign: MakeCampaign, hashtags: dict[str, Hashtag], monkeypatch: pytest.MonkeyPatch
 ) -> Campaign:
     """Sixteen photos, all of whose hashtags are known to fit."""
@@ -50,24 +50,26 @@ def row(campaign: Campaign, name: str = "ann") -> crowd.PersonRow:
 
 
 @pytest.mark.parametrize(
-    ("answers", "taken"), [("nn" + "y" * 14, 16), ("nnn" + "y" * 13, 14), ("n" * 16, 14)]
+    ("answers", "n_kept"), [("nn" + "y" * 14, 16), ("nnn" + "y" * 13, 14), ("n" * 16, 14)]
 )
 def test_person_with_three_of_fourteen_known_answers_wrong_is_paused(
-    known: Campaign, vote_as: MakeVote, user_for: UserFor, answers: str, taken: int
+    gold_campaign: Campaign, vote_as: MakeVote, user_for: UserFor, answers: str, n_kept: int
 ) -> None:
-    assert say(known, vote_as, answers) == taken
-    assert crowd.is_paused(user_for("validator", "ann")) == (taken < 16)
+    assert say(gold_campaign, vote_as, answers) == n_kept
+    assert crowd.is_paused(user_for("validator", "ann")) == (n_kept < 16)
     assert Vote.objects.filter(set_aside=True).count() == 0  # that is for people to decide
 
 
-def test_admins_decision_is_final(known: Campaign, vote_as: MakeVote, user_for: UserFor, admin: User) -> None:
-    say(known, vote_as, "n" * 14)
+def test_admins_decision_is_final(
+    gold_campaign: Campaign, vote_as: MakeVote, user_for: UserFor, admin: User
+) -> None:
+    say(gold_campaign, vote_as, "n" * 14)
     ann = user_for("validator", "ann")
     assert crowd.unpause(person=ann, by=admin)
     assert not crowd.unpause(person=ann, by=admin)
-    vote_as(known, 14, "does_not_fit", "ann")
+    vote_as(gold_campaign, 14, "does_not_fit", "ann")
     assert not crowd.is_paused(ann)
-    assert row(known).is_careless
+    assert row(gold_campaign).is_careless
     story = Standing.history.order_by("history_date").values_list("history_user__username", "is_paused")
     assert list(story) == [(None, True), ("boss", False)]
 

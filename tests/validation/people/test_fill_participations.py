@@ -22,7 +22,7 @@ def rows() -> list[dict[str, object]]:
 
 
 @pytest.fixture
-def voted(make_campaign: MakeCampaign, vote_as: MakeVote) -> Campaign:
+def old_campaign(make_campaign: MakeCampaign, vote_as: MakeVote) -> Campaign:
     campaign = make_campaign("cafe", "bar", "sport", "cafe", votes_per_photo=9)
     first, second = campaign.photos.order_by("pk")[:2]
     for photo, fits in ((first, True), (second, True)):
@@ -42,7 +42,7 @@ def voted(make_campaign: MakeCampaign, vote_as: MakeVote) -> Campaign:
     return campaign
 
 
-def test_counts_are_those_of_votes_counted_one_by_one(voted: Campaign) -> None:
+def test_counts_are_those_of_votes_counted_one_by_one(old_campaign: Campaign) -> None:
     counts = rows()
     assert [row["gold_right"] for row in counts] == [1, 1]
     Participation.objects.all().delete()
@@ -52,21 +52,21 @@ def test_counts_are_those_of_votes_counted_one_by_one(voted: Campaign) -> None:
     assert rows() == counts
 
 
-def test_rows_that_are_there_stay(voted: Campaign) -> None:
+def test_rows_that_are_there_stay(old_campaign: Campaign) -> None:
     Participation.objects.filter(person__username="ann").update(fits=40)
     Participation.objects.filter(person__username="bob").delete()
     fill(apps, None)
     assert set(Participation.objects.values_list("person__username", "fits")) == {("ann", 40), ("bob", 1)}
 
 
-def test_old_voters_are_on_the_page_of_people(voted: Campaign) -> None:
+def test_old_voters_are_on_the_page_of_people(old_campaign: Campaign) -> None:
     Participation.objects.all().delete()
-    assert not people(voted)
+    assert not people(old_campaign)
     fill(apps, None)
-    assert {row.name for row in people(voted)} == {"ann", "bob"}
+    assert {row.name for row in people(old_campaign)} == {"ann", "bob"}
 
 
-def test_votes_without_a_campaign_are_left_alone(voted: Campaign) -> None:
+def test_votes_without_a_campaign_are_left_alone(old_campaign: Campaign) -> None:
     Participation.objects.all().delete()
     Vote.objects.update(campaign=None)
     fill(apps, None)

@@ -29,13 +29,13 @@ BESIDE = 1  # another known answer, answered correctly, that stays
 
 
 @pytest.mark.parametrize("then", ["does_not_fit", "unknown"])
-@pytest.mark.parametrize(("said", "right"), [("fits", 1), ("does_not_fit", 0)])
+@pytest.mark.parametrize(("verdict", "right"), [("fits", 1), ("does_not_fit", 0)])
 def test_removed_mark_counts_for_nobody_and_undo_still_works(
     make_campaign: MakeCampaign,
     vote_as: MakeVote,
     user_for: UserFor,
     hashtags: dict[str, Hashtag],
-    said: str,
+    verdict: str,
     right: int,
     then: str,
 ) -> None:
@@ -49,17 +49,17 @@ def test_removed_mark_counts_for_nobody_and_undo_still_works(
         return gold.decide(campaign=campaign, by=by, photo=photo, hashtag=hashtag, answer=answer)
 
     assert decide("fits")
-    vote = vote_as(campaign, 0, said, "ann")
-    answers = (BESIDE + (said == "fits"), int(said != "fits"))
+    vote = vote_as(campaign, 0, verdict, "ann")
+    answers = (BESIDE + (verdict == "fits"), int(verdict != "fits"))
     assert measured(vote) == (BESIDE + 1, BESIDE + right, *answers)
     for has_effect in (True, then != "unknown"):  # the second time there is nothing to remove
         assert decide(then) == has_effect
         assert measured(vote) == (BESIDE, BESIDE, *answers)
     assert votes.undo_vote(campaign=campaign, person=vote.person, request_id=vote.request_id)
     assert measured(vote) == (BESIDE, BESIDE, BESIDE, 0)
-    again = vote_as(campaign, 0, said, "ann")
+    again = vote_as(campaign, 0, verdict, "ann")
     is_gold = then != "unknown"
-    assert measured(again)[:2] == (BESIDE + is_gold, BESIDE + (is_gold and said == then))
+    assert measured(again)[:2] == (BESIDE + is_gold, BESIDE + (is_gold and verdict == then))
 
 
 @pytest.mark.django_db(transaction=True)

@@ -35,22 +35,22 @@ def clear_cache() -> None:
     teaching._cache.clear()
 
 
-def answer(campaign: Campaign, question: Question, person: User, said: str = "fits") -> Vote:
+def answer(campaign: Campaign, question: Question, person: User, verdict: str = "fits") -> Vote:
     return votes.record_vote(
         campaign=campaign,
         photo=question.photo,
         hashtag=question.hashtag,
         person=person,
-        answer=said,
+        answer=verdict,
         request_id=uuid4(),
     )
 
 
-def in_turn(campaign: Campaign, person: User, said: str = "fits") -> list[int]:
+def in_turn(campaign: Campaign, person: User, verdict: str = "fits") -> list[int]:
     order = []
     while questions := next_questions(campaign=campaign, person=person):
         order.append(questions[0].photo_id)
-        answer(campaign, questions[0], person, said)
+        answer(campaign, questions[0], person, verdict)
     return order
 
 
