@@ -84,10 +84,13 @@ format: .venv/installed-dev  ## put code, scripts and templates in order
 wordnet: .venv/installed
 	@$(RUN) scripts/get_wordnet.py && $(RUN) -m mapping.lexicon.wordnet
 
+clip: .venv/installed  ## fetch the weights of CLIP ViT-B/16 (78 MB), for the preset frozen-clip
+	@$(RUN) scripts/get_clip.py
+
 chromium:
 	@sh scripts/get_chromium.sh
 
 clean:  ## forget the database, runs, models and caches; photos registered in place stay
 	rm -rf var
 
-.PHONY: help demo up test lint js sqlite unit integration postgres browser format messages mutants wordnet chromium clean
+.PHONY: help demo up test lint js sqlite unit integration postgres browser format messages mutants wordnet clip chromium clean

