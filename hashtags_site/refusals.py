@@ -43,9 +43,3 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     if wants_json(request):
         return JsonResponse({"detail": "There is no such address."}, status=404)
     return defaults.page_not_found(request, exception)
-
-
-def server_error(request: HttpRequest) -> HttpResponse:
-    if wants_json(request):
-        return JsonResponse({"detail": "Something went wrong on our side."}, status=500)
-    return defaults.server_error(request)
