@@ -70,6 +70,8 @@ HASHTAG_MIN_POSTS = env.int("HASHTAG_MIN_POSTS", 10_000_000)  # hashtags with fe
 
 SUGGEST_RATE = env.str("SUGGEST_RATE", "120/minute")  # per API token
 NEW_GUESTS_RATE = env.str("NEW_GUESTS_RATE", "60/hour")  # people who start voting by a link, per address
+WRONG_PASSWORDS = env.int("WRONG_PASSWORDS", 10)  # for an account from one address: hashtags_site.guessing
+WRONG_PASSWORDS_PAUSE = timedelta(minutes=env.float("WRONG_PASSWORDS_PAUSE_MINUTES", 15))
 GUEST_VOTES_RATE = env.str("GUEST_VOTES_RATE", "120/minute")  # per guest
 PROXIES = env.int("PROXIES", 0)  # in front of the site, each adding to X-Forwarded-For
 
@@ -104,11 +106,13 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",  # closed unless a view says otherwise
+    "hashtags_site.gate.RefuseUnreadable",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
+    "hashtags_site.guessing.LimitGuesses",
 ]
 X_FRAME_OPTIONS = "DENY"
 ROOT_URLCONF = "hashtags_site.urls"
@@ -130,6 +134,10 @@ TEMPLATES = [
 ]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "home"
+AUTHENTICATION_BACKENDS = [
+    "hashtags_site.guessing.LimitedBackend",
+    "django.contrib.auth.backends.ModelBackend",  # for the sessions of guests, who have no password
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
@@ -167,7 +175,14 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_TASK_ACKS_LATE = env.bool("TASK_ACKS_LATE", False)
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.1}
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL},
+    # Of this process, while Redis is away. So many entries cannot be pushed out by a flood of addresses.
+    "process": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "OPTIONS": {"MAX_ENTRIES": 10_000},
+    },
+}
 
 # A holder that does not renew its lease for this long loses the job: see docs/jobs.md.
 JOB_LEASE = timedelta(seconds=env.float("JOB_LEASE_SECONDS", 20))
@@ -206,7 +221,13 @@ USE_TZ = True
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "class": "hashtags_site.logs.Line",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
 }

@@ -8,6 +8,9 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from hashtags_site import views
 
+# Without OPTIONS: REST framework's answer to it is data, for which the page has no template.
+OPEN = {"permission_classes": [], "http_method_names": ["get", "head"]}
+
 
 @login_not_required
 @cache_control(max_age=86400, public=True)
@@ -28,10 +31,12 @@ urlpatterns = [
     path("jobs/", include("jobs.urls")),
     path("api/v1/", include("trainer.api_urls")),
     path("api/v1/mapping/", include("mapping.api.urls")),
-    path("api/schema/", login_not_required(SpectacularAPIView.as_view(permission_classes=[])), name="schema"),
+    path("api/schema/", login_not_required(SpectacularAPIView.as_view(**OPEN)), name="schema"),
     path(
-        "api/",
-        login_not_required(SpectacularSwaggerSplitView.as_view(url_name="schema", permission_classes=[])),
-        name="api",
+        "api/", login_not_required(SpectacularSwaggerSplitView.as_view(url_name="schema", **OPEN)), name="api"
     ),
 ]
+
+handler400 = "hashtags_site.refusals.bad_request"
+handler403 = "hashtags_site.refusals.permission_denied"
+handler404 = "hashtags_site.refusals.not_found"

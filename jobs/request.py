@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv6Address, ip_address, ip_network
+
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django_htmx.middleware import HtmxDetails
+from rest_framework.throttling import BaseThrottle
 
 
 class Request(HttpRequest):
@@ -12,3 +15,17 @@ class Request(HttpRequest):
 
     user: User
     htmx: HtmxDetails
+
+
+def client_address(request: HttpRequest) -> str:
+    """What limits count by: the address from which a request reaches the outermost of our PROXIES. For IPv6
+    it is the network, because one sender has all addresses of a /64.
+    """
+    text = BaseThrottle().get_ident(request) or ""  # type: ignore[arg-type]
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return text
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    return str(address.ipv4_mapped or ip_network((address, 64), strict=False))

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import IO, Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 from rest_framework import serializers
-from rest_framework.exceptions import APIException, NotFound
+from rest_framework.exceptions import APIException, NotFound, ParseError, ValidationError
 from rest_framework.parsers import JSONParser
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle, UserRateThrottle
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
+
+from formats.documents import BrokenText, parse_json
+from formats.table import Unreadable
 
 TAG = "mapping"
 LARGEST_ID = 2**63 - 1
@@ -39,9 +43,21 @@ class WriteThrottle(UserRateThrottle):
     rate = "240/minute"
 
 
+class StrictJSONParser(JSONParser):
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        try:
+            return parse_json(stream.read())
+        except BrokenText as error:
+            raise ValidationError({error.field or "detail": [str(error)]}) from error
+        except Unreadable as error:
+            raise ParseError(str(error)) from error
+
+
 class MappingView(APIView):
     permission_classes = [HasViewPermission]
-    parser_classes = [JSONParser]
+    parser_classes = [StrictJSONParser]
     to_read = ""
     to_write = ""
 

@@ -260,7 +260,7 @@ class HashtagsView(MappingView):
     )
     def get(self, request: Request) -> Response:
         after, limit = page_query(request)
-        words = normalize_hashtag(request.query_params.get("q", "").replace("\0", ""))
+        words = normalize_hashtag(request.query_params.get("q", ""))
         rows = Hashtag.objects.filter(name__gt=after, name__icontains=words).order_by("name")
         class_count = Count("entries", filter=Q(entries__opinion=None))
         is_offered = Exists(hashtags.offered_hashtags().filter(pk=OuterRef("pk")))

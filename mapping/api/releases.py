@@ -233,7 +233,7 @@ class LabelsView(MappingView):
     def get(self, request: Request, number: int) -> Response:
         after, limit = page_query(request)
         rows = get_object_or_404(Release, number=number).labels.filter(scene_key__gt=after)
-        if label := request.query_params.get("label", "").replace("\0", ""):
+        if label := request.query_params.get("label", ""):
             rows = rows.filter(label=label)
         labels = list(rows[: limit + 1])
         next_key = labels[limit - 1].scene_key if len(labels) > limit else None

@@ -6,11 +6,11 @@ with or without words (also its JSON index), and tables (CSV). Examples of each:
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from formats.documents import parse_json
 from formats.files import is_file, is_left_by_system, is_photo
 from formats.names import describe_change, normalize_name
 from formats.table import (
@@ -209,7 +209,7 @@ def read_imagenet(text: str) -> ClassList:
 
 def read_imagenet_index(text: str) -> ClassList:
     """Read imagenet_class_index.json: {"0": ["n01440764", "tench"], …}. Rows are counted in file order."""
-    index = load_json(text)
+    index = parse_json(text)
     if not isinstance(index, dict):
         raise Unreadable('Expected {"0": ["n01440764", "tench"], …}.')
     rows, problems = [], []
@@ -260,22 +260,6 @@ NAMES = {
     IMAGENET_INDEX: "ImageNet class index (JSON)",
     TABLE: "Table (CSV)",
 }
-
-
-def load_json(text: str) -> object:
-    """Parse JSON. Raises Unreadable with the position of the error."""
-    try:
-        document: object = json.loads(text)
-        json.dumps(
-            document, ensure_ascii=False
-        ).encode()  # neither pages nor databases can hold a lone surrogate
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise Unreadable(f"This is not JSON: {error}.") from error
-    except UnicodeEncodeError as error:
-        raise Unreadable("A text contains half a character (a lone \\ud800 to \\udfff).") from error
-    except ValueError as error:  # Python refuses numbers of more than 4,300 digits
-        raise Unreadable("A number is too long.") from error
-    return document
 
 
 def _duplicate(line: int, key: str, first: int) -> Problem:

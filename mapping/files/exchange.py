@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from formats.documents import parse_json
 from formats.table import MARK, MAX_ROWS, Problem, Unreadable, guard, plain_text
 from mapping.files import classlists
 from mapping.files.classlists import ClassList, Row, normalize_values, notes_on_names
@@ -112,7 +113,7 @@ def to_json(rows: Iterable[ExportRow], release: Release | None = None) -> str:
 
 def read_json(text: str) -> ClassList:
     """Raises Unreadable. Rows are numbered by their position in "classes", from 1."""
-    document = classlists.load_json(text)
+    document = parse_json(text)
     if not isinstance(document, dict) or document.get("format") != JSON_FORMAT:
         raise Unreadable(f'This is not a mapping: "format" is not "{JSON_FORMAT}".')
     if document.get("version") != JSON_VERSION:

@@ -19,6 +19,7 @@ from django.urls import reverse
 from django.utils import timezone
 from rest_framework.throttling import SimpleRateThrottle
 
+from jobs.request import client_address
 from validation.models import Campaign, Guest, Vote
 
 SALT = "validation.guests"
@@ -31,7 +32,7 @@ class NewGuests(SimpleRateThrottle):
     scope = "new_guests"
 
     def get_cache_key(self, request: Any, view: Any) -> str:
-        return self.cache_format % {"scope": self.scope, "ident": self.get_ident(request)}
+        return self.cache_format % {"scope": self.scope, "ident": client_address(request)}
 
 
 class GuestVotes(SimpleRateThrottle):

@@ -165,7 +165,7 @@ def test_unreadable_row_is_named(text: str, kind: str, line: int, words: str) ->
         ("key,raw_name\na,b\n", "csv", "Two columns have the same meaning: key"),
         ('key\n"a\n', "csv", "Line 2"),
         ('"key\n', "csv", "not a table"),
-        ("[" * 100_000, "imagenet-index", "not JSON"),
+        ("[" * 100_000, "imagenet-index", "more than 50 levels"),
         ("{", "json", "not JSON"),
         pytest.param(f'{{"0": {"1" * 5000}}}', "imagenet-index", "number is too long", id="long number"),
         ('{"0": ["n01440764", "a\\ud800b"]}', "imagenet-index", "half a character"),

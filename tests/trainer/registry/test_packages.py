@@ -130,9 +130,9 @@ HOSTILE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "labels of numbers": (lambda p: with_manifest(p, labels=[1, 2]), "“labels” must be words"),
     "thresholds of others": (lambda p: with_manifest(p, thresholds={"cat": 0.5}), "“thresholds” must be of"),
     "no temperature": (lambda p: with_manifest(p, temperature=0), "“temperature” must be above zero"),
-    "an endless number": (lambda p: with_manifest(p, metrics={"accuracy": 10**400}), "a smaller number"),
-    "half a character": (lambda p: with_manifest(p, lineage={"run": "\ud800"}), "must be text"),
-    "a NUL": (lambda p: with_manifest(p, recipe={"a\0": 1}), "must be text"),
+    "an endless number": (lambda p: with_manifest(p, metrics={"accuracy": 10**400}), "number is too large"),
+    "half a character": (lambda p: with_manifest(p, lineage={"run": "\ud800"}), "half a character"),
+    "a NUL": (lambda p: with_manifest(p, recipe={"a\0": 1}), "a NUL"),
     "nested": (lambda p: with_manifest(p, recipe={"a": [[[[[[[[[[[1]]]]]]]]]]]}), "less nested"),
     "huge photos": (
         lambda p: with_manifest(p, input={"size": 10**6, "mean": [0] * 3, "std": [1] * 3}),

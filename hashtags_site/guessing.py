@@ -1,0 +1,155 @@
+"""How often a wrong password may be tried, at every door that asks for one.
+
+Wrong passwords are counted for one account from one address, for one address, and for one account. Each count
+ends with its period of WRONG_PASSWORDS_PAUSE, so nobody is locked out for good. A browser in which the person
+has signed in before has a count of its own, which others cannot use up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+import unicodedata
+from collections.abc import Callable
+from secrets import token_hex
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.backends import BaseBackend, ModelBackend
+from django.contrib.auth.models import User
+from django.core.cache import caches
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import render
+from redis.exceptions import RedisError
+from rest_framework.exceptions import Throttled
+
+from hashtags_site.refusals import wants_json
+from jobs.request import client_address
+
+OVER_ALL = 5  # so many times as many from one address, and for one account
+COOKIE = "known_browser"
+COOKIE_SECONDS = 365 * 24 * 3600
+
+
+class TooManyGuesses(Throttled):
+    """A program reads it in JSON, a person on a page. seconds: how long to wait."""
+
+    default_detail = "Too many wrong passwords."
+
+    def __init__(self, wait: float) -> None:
+        super().__init__(wait)
+        self.seconds = math.ceil(wait)
+
+
+class LimitedBackend(ModelBackend):
+    """Checks passwords. Every door asks it, therefore the limit is here."""
+
+    # Django's own does not ask `authenticate`.
+    aauthenticate = BaseBackend.aauthenticate  # type: ignore[assignment]
+
+    def authenticate(
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
+        **kwargs: Any,
+    ) -> User | None:
+        """Raises PermissionDenied for a wrong password, and TooManyGuesses before it looks at one."""
+        name = username or kwargs.get(get_user_model().USERNAME_FIELD)
+        if request is None or not name or password is None:
+            return super().authenticate(request, username, password, **kwargs)
+        tries = Tries(request, name)
+        tries.take()
+        user = super().authenticate(request, username, password, **kwargs)
+        if user is None:
+            raise PermissionDenied  # so that the backend of sessions does not look at the password again
+        tries.give_back()
+        request.signed_in = user.pk  # type: ignore[attr-defined]  # for LimitGuesses
+        return user
+
+
+class Tries:
+    """Of one account from one browser or address. A try is taken before the password is looked at: otherwise
+    guesses sent at once would all be let in."""
+
+    def __init__(self, request: HttpRequest, name: str) -> None:
+        account, address = _account(name), client_address(request)
+        pause = settings.WRONG_PASSWORDS_PAUSE.total_seconds()
+        period, passed = divmod(time.time(), pause)
+        self.wait = pause - passed  # seconds
+        browser = request.get_signed_cookie(COOKIE, default="", salt=COOKIE, max_age=COOKIE_SECONDS) or ""
+        if browser.partition(".")[0] == account:
+            limits = {f"browser {browser}": settings.WRONG_PASSWORDS}
+        else:
+            limits = {
+                f"account {account} from {address}": settings.WRONG_PASSWORDS,
+                f"address {address}": settings.WRONG_PASSWORDS * OVER_ALL,
+                f"account {account}": settings.WRONG_PASSWORDS * OVER_ALL,
+            }
+        digests = {hashlib.sha256(name.encode()).hexdigest(): limit for name, limit in limits.items()}
+        self.limits = {f"guesses:{period:.0f}:{digest}": limit for digest, limit in digests.items()}
+
+    def take(self) -> None:
+        """Raises TooManyGuesses at the first full count: a guess that is refused does not use up the next."""
+        for key, limit in self.limits.items():
+            if _count(key, 1) > limit:
+                raise TooManyGuesses(self.wait)
+
+    def give_back(self) -> None:
+        for key in self.limits:
+            _count(key, -1)
+
+
+def _account(name: str) -> str:
+    """The same for all ways of writing a name, and after the account is renamed."""
+    name = unicodedata.normalize("NFKC", name).strip()
+    users = get_user_model().objects.filter(username__iexact=name).order_by("pk")
+    return str(users.values_list("pk", flat=True).first() or name.casefold())
+
+
+def _count(key: str, change: int) -> int:
+    """The new count. While Redis is away each process counts for itself."""
+    try:
+        return _count_in("default", key, change)
+    except RedisError:
+        return _count_in("process", key, change)
+
+
+def _count_in(alias: str, key: str, change: int) -> int:
+    caches[alias].add(key, 0, timeout=settings.WRONG_PASSWORDS_PAUSE.total_seconds())
+    return caches[alias].incr(key, change)
+
+
+class LimitGuesses:
+    """Middleware: answers 429 to guesses, and marks a browser in which somebody has signed in."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if pk := getattr(request, "signed_in", None):
+            response.set_signed_cookie(
+                COOKIE,
+                f"{pk}.{token_hex(8)}",
+                salt=COOKIE,
+                max_age=COOKIE_SECONDS,
+                secure=settings.SESSION_COOKIE_SECURE,
+                httponly=True,
+                samesite="Lax",
+            )
+        return response
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, TooManyGuesses):
+            return None
+        response: HttpResponse
+        if wants_json(request):
+            response = JsonResponse({"detail": str(error.detail)}, status=429)
+        else:
+            response = render(request, "429.html", {"minutes": math.ceil(error.seconds / 60)}, status=429)
+        response["Retry-After"] = str(error.seconds)
+        return response
