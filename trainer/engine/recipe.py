@@ -19,7 +19,8 @@ Kind = Literal["frozen", "finetune"]
 TORCHVISION = ("resnet18", "resnet34", "resnet50", "inception_v3", "vgg11", "vgg13")
 # The views in which a frozen backbone may see a training photo. It sees test photos whole.
 VIEWS = ("whole", "flip", "small", "zoom")
-STRONGEST = 6  # at k = 6 every transform of engine.photos.augment is applied with probability 1
+# k may be any number from 0 to this one, at which every transform of engine.photos.augment has probability 1.
+STRONGEST = 6
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,11 @@ class Recipe:
     network: str = "resnet18"  # a name in TORCHVISION or BACKBONES, or any that timm knows
     weights: str = "imagenet"  # imagenet | none | path of a file with a state dict
     image_size: int = 224
-    augment: int = 0  # strength k of the distortion of training photos; 0: none
+    augment: float = 0.0  # strength k of the distortion of training photos; 0: none
     # Test-time augmentation: copies of each test photo whose probabilities are averaged, for an extra figure
     # in the report. An exported model does not use it. 0: none
     tta: int = 0
-    tta_strength: int = 1  # k of those copies
+    tta_strength: float = 1.0  # k of those copies
     num_workers: int = 0
 
     @classmethod
@@ -169,7 +170,7 @@ _RULES: list[tuple[str, Callable[[Any], bool], str]] = [
     ("image_size", *_within(32, 1024)),
     ("augment", *_within(0, STRONGEST)),
     ("tta", *_within(0, 64)),
-    ("tta_strength", *_within(1, STRONGEST)),
+    ("tta_strength", *_within(0, STRONGEST)),
     ("num_workers", *_within(0, 64)),
 ]
 RULES: dict[str, str] = {name: words for name, _, words in _RULES}  # what each may be, in words for people

@@ -108,7 +108,12 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting("num_workers", "Processes that read photos", "0: the trainer reads them itself.", FINETUNE),
     ),
     "Distortion": (
-        Setting("augment", "Strength k for training", "k as in the thesis; 0: no distortion.", FINETUNE),
+        Setting(
+            "augment",
+            "Strength k for training",
+            "k as in the thesis, for example 0.5; 0: no distortion.",
+            FINETUNE,
+        ),
         Setting("tta", "Copies at test time", "Their probabilities are averaged; 0: none.", FINETUNE),
         Setting("tta_strength", "Strength k of those copies", "", FINETUNE),
     ),

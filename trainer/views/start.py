@@ -154,8 +154,7 @@ def preset_groups(seconds: dict[str, float]) -> list[dict[str, Any]]:
     """The everyday presets, then the thesis's tables, each preset with the seconds such a run takes here."""
     groups: dict[int, list[dict[str, Any]]] = {}
     for preset in PRESETS.values():
-        table = preset.thesis.table if preset.thesis else 0
-        groups.setdefault(table, []).append({"preset": preset, "seconds": seconds.get(preset.name)})
+        groups.setdefault(preset.table, []).append({"preset": preset, "seconds": seconds.get(preset.name)})
     words = {0: "Everyday", 3: "Table 3 of the thesis: six networks", 4: "Table 4: ResNet 34, refined"}
     return [{"table": table, "title": words[table], "rows": rows} for table, rows in groups.items()]
 
