@@ -46,6 +46,7 @@ class Recipe:
     stop_after: int = 0  # stop if stop_metric has not grown for so many epochs; 0: never stop early
     stop_epsilon: float = 0.0  # what counts as growth
     stop_metric: str = "accuracy"  # decides on stopping, and on which epoch is the best
+    loss: str = "cross_entropy"  # | absolute | squared, the thesis's equations 4 and 5: training.losses
     label_smoothing: float = 0.05
     # 0 predicts as if labels were as common as in training, 1 as if all were equally common. A higher value
     # raises the recall of rare labels (balanced accuracy) at the cost of common ones (accuracy): see
@@ -156,6 +157,7 @@ _RULES: list[tuple[str, Callable[[Any], bool], str]] = [
     ("stop_after", *_within(0, 1000)),
     ("stop_epsilon", *_within(0, 1)),
     ("stop_metric", *_one_of("accuracy", "balanced_accuracy")),
+    ("loss", *_one_of("cross_entropy", "absolute", "squared")),
     ("label_smoothing", *_within(0, 0.5)),
     ("balance", *_within(0, 2)),
     ("keep", *_one_of("last", "best")),

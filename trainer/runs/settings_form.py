@@ -53,6 +53,16 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
             "Optimizer",
             choices=(("adamw", "AdamW"), ("adam", "Adam"), ("sgd", "SGD with momentum")),
         ),
+        Setting(
+            "loss",
+            "Loss",
+            "What training makes small, over the labels' probabilities.",
+            choices=(
+                ("cross_entropy", "Cross-entropy (equation 6 of the thesis)"),
+                ("absolute", "Absolute differences (equation 4)"),
+                ("squared", "Squared differences (equation 5)"),
+            ),
+        ),
         Setting("lr", "Learning rate", "The highest rate."),
         Setting(
             "schedule",

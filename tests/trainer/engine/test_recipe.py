@@ -31,6 +31,7 @@ from trainer.engine.recipe import Recipe
         ("network", "vgg 11"),
         ("weights", " "),
         ("learning_rate", 0.1),
+        ("loss", "mse"),
         ("augment", -0.5),
         ("augment", 6.01),
         ("augment", "0.5"),

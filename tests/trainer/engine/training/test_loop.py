@@ -60,9 +60,9 @@ def test_the_recipe_names_the_optimizer(name: str, kind: type) -> None:
     assert type(build_optimizer(Recipe(optimizer=name, lr=0.1), nn.Linear(1, 1))) is kind
 
 
-def train(out: Path, **settings: Any) -> Trainer:
+def train(out: Path, *, scale: float = 1, **settings: Any) -> Trainer:
     """Three epochs on points to the left and right of nought, from weights that tell all of them wrong."""
-    points = torch.tensor([[-1.0], [-2.0], [1.0], [2.0]])
+    points = scale * torch.tensor([[-1.0], [-2.0], [1.0], [2.0]])
     labels = torch.tensor([0, 0, 1, 1])
     layer = nn.Linear(1, 2)
     with torch.no_grad():
@@ -85,6 +85,21 @@ def train(out: Path, **settings: Any) -> Trainer:
     )
     trainer.run()
     return trainer
+
+
+@pytest.mark.parametrize(("loss", "value"), [("absolute", 2.0), ("squared", 1.0)])
+def test_the_recipe_names_the_loss(loss: str, value: float, tmp_path: Path) -> None:
+    """In training and on the held-out photos: all are told wrong with certainty, where it is largest."""
+    trainer = train(tmp_path, loss=loss, label_smoothing=0.0, optimizer="sgd", lr=1e-7, scale=100)
+    first = trainer.at.history[0]
+    assert (first["loss"], first["test_loss"]) == pytest.approx((value, value))
+
+
+@pytest.mark.parametrize("loss", ["absolute", "squared"])
+def test_a_network_learns_by_each_loss(loss: str, tmp_path: Path) -> None:
+    trainer = train(tmp_path, loss=loss, optimizer="sgd", momentum=0.0, weight_decay=0.0, lr=0.5, epochs=20)
+    assert trainer.at.history[-1]["accuracy"] == 1.0
+    assert trainer.at.history[-1]["test_loss"] < trainer.at.history[0]["test_loss"]
 
 
 def saved_weight(out: Path) -> float:
