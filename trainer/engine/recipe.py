@@ -43,9 +43,11 @@ class Recipe:
     lr_min: float = 0.0
     period: int = 0  # epochs; T of equation 14
     warmup: float = 1.25  # epochs in which the rate rises linearly from zero
+    # epochs from one test on the held-out photos to the next; the last epoch is tested in any case
+    test_every: int = 1
     stop_after: int = 0  # stop if stop_metric has not grown for so many epochs; 0: never stop early
     stop_epsilon: float = 0.0  # what counts as growth
-    stop_metric: str = "accuracy"  # decides on stopping, and on which epoch is the best
+    stop_metric: str = "accuracy"  # decides on stopping, and which tested epoch is the best
     loss: str = "cross_entropy"  # | absolute | squared, the thesis's equations 4 and 5: training.losses
     label_smoothing: float = 0.05
     # 0 predicts as if labels were as common as in training, 1 as if all were equally common. A higher value
@@ -154,6 +156,7 @@ _RULES: list[tuple[str, Callable[[Any], bool], str]] = [
     ("lr_min", *_within(0, 10)),
     ("period", *_within(0, 1000)),
     ("warmup", *_within(0, 1000)),
+    ("test_every", *_within(1, 1000)),
     ("stop_after", *_within(0, 1000)),
     ("stop_epsilon", *_within(0, 1)),
     ("stop_metric", *_one_of("accuracy", "balanced_accuracy")),

@@ -46,7 +46,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting("seed", "Seed", "For the split, the first weights and the order of photos."),
     ),
     "Learning": (
-        Setting("epochs", "Epochs", "The most there will be: a run may stop earlier, see Stopping."),
+        Setting("epochs", "Epochs", "The most there will be: a run may stop earlier, see below."),
         Setting("batch_size", "Photos in a batch"),
         Setting(
             "optimizer",
@@ -79,7 +79,12 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting("momentum", "Momentum", "For SGD."),
         Setting("weight_decay", "Weight decay"),
     ),
-    "Stopping": (
+    "Tests and stopping": (
+        Setting(
+            "test_every",
+            "Test every",
+            "Epochs from one test on the held-out photos to the next. The last epoch is tested in any case.",
+        ),
         Setting("stop_after", "Stop after", "Epochs without growth; 0: the run never stops early."),
         Setting("stop_epsilon", "Least growth", "What counts as growth: 0.005 is half a per cent."),
         Setting(

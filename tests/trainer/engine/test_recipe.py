@@ -32,6 +32,8 @@ from trainer.engine.recipe import Recipe
         ("weights", " "),
         ("learning_rate", 0.1),
         ("loss", "mse"),
+        ("test_every", 0),
+        ("test_every", 1.5),
         ("augment", -0.5),
         ("augment", 6.01),
         ("augment", "0.5"),

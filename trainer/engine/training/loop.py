@@ -255,8 +255,7 @@ class Trainer:
             raise PhotosError("none of the training photos can be decoded", hint=NO_PHOTOS)
         start = time.monotonic()
         lr = self.optimizer.param_groups[0]["lr"]
-        logits, true = self.test()
-        matrix = metrics.confusion(true, logits.argmax(1), len(self.identity["labels"]))
+        figures = self._held_out_figures()
         self.at.seconds += time.monotonic() - start
         self.at.epoch += 1
         before = self.at.history[-1].get("total_seconds", 0.0) if self.at.history else 0.0
@@ -267,9 +266,7 @@ class Trainer:
             "epochs": self.recipe.epochs,
             "loss": self.at.loss_sum / learned,
             "train_accuracy": self.at.right / learned,
-            "test_loss": float(mean_loss(self.recipe.loss, torch.from_numpy(logits), torch.from_numpy(true))),
-            "accuracy": metrics.accuracy(matrix),
-            "balanced_accuracy": metrics.balanced_accuracy(matrix),
+            **figures,
             "lr": lr,
             "photos_per_second": round(self.source.train_count / seconds, 1),
             "seconds": round(seconds, 3),
@@ -284,9 +281,23 @@ class Trainer:
         left = self.at.seconds / self.at.epoch * (self.recipe.epochs - self.at.epoch)
         emit("epoch", **row, seconds_left=round(left, 1))
 
+    def _held_out_figures(self) -> dict[str, float | None]:
+        """The figures of the epoch that ends, on the held-out photos; all None unless it is to be tested."""
+        number = self.at.epoch + 1
+        if number % self.recipe.test_every and number != self.recipe.epochs:
+            return dict.fromkeys(("test_loss", "accuracy", "balanced_accuracy"))
+        logits, true = self.test()
+        matrix = metrics.confusion(true, logits.argmax(1), len(self.identity["labels"]))
+        return {
+            "test_loss": float(mean_loss(self.recipe.loss, torch.from_numpy(logits), torch.from_numpy(true))),
+            "accuracy": metrics.accuracy(matrix),
+            "balanced_accuracy": metrics.balanced_accuracy(matrix),
+        }
+
     def _remember_best(self, row: dict[str, Any]) -> None:
-        if row[self.recipe.stop_metric] > self.at.best:
-            self.at.best = row[self.recipe.stop_metric]
+        value = row[self.recipe.stop_metric]
+        if value is not None and value > self.at.best:
+            self.at.best = value
             self.at.best_epoch = row["epoch"]
             if self.recipe.keep == "best":
                 self.best = self._weights()
@@ -361,8 +372,10 @@ class Trainer:
         if not checkpoint.exists(self.out):
             return
         content = checkpoint.latest(self.out)
-        for key, now in {**self.identity, "recipe": self.recipe.as_dict()}.items():
-            if content.get(key) != now:
+        # A setting that came later has its default: an upgrade does not end the runs that it interrupts.
+        before = content | {"recipe": Recipe.from_dict(content["recipe"])}
+        for key, now in {**self.identity, "recipe": self.recipe}.items():
+            if before.get(key) != now:
                 raise checkpoint.CheckpointError(
                     f"the checkpoint was written with other {key.replace('_', ' ')}",
                     hint="Start a new run: a run continues only with the recipe and photos it began with.",

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.engine.events import StopRequest
+from tests.trainer.engine.conftest import StopsAfter
+from trainer.engine.events import Stopped
 from trainer.engine.networks.parts import LabelLayer
 from trainer.engine.photos.manifest import Photo
 from trainer.engine.photos.sources import FeatureSource
@@ -60,7 +61,7 @@ def test_the_recipe_names_the_optimizer(name: str, kind: type) -> None:
     assert type(build_optimizer(Recipe(optimizer=name, lr=0.1), nn.Linear(1, 1))) is kind
 
 
-def train(out: Path, *, scale: float = 1, **settings: Any) -> Trainer:
+def train(out: Path, *, scale: float = 1, looks: int = 1000, **settings: Any) -> Trainer:
     """Three epochs on points to the left and right of nought, from weights that tell all of them wrong."""
     points = scale * torch.tensor([[-1.0], [-2.0], [1.0], [2.0]])
     labels = torch.tensor([0, 0, 1, 1])
@@ -81,7 +82,7 @@ def train(out: Path, *, scale: float = 1, **settings: Any) -> Trainer:
         source,
         out,
         identity={"labels": ["left", "right"]},
-        stop=StopRequest(),
+        stop=StopsAfter(looks),
     )
     trainer.run()
     return trainer
@@ -128,3 +129,57 @@ def test_the_last_epoch_is_kept_unless_the_best_is_asked_for(tmp_path: Path) -> 
     trainer = train(tmp_path, keep="last", optimizer="sgd", weight_decay=0.0, lr=0.5)
     assert trainer.at.best_epoch == 2
     assert saved_weight(tmp_path) == trainer.network.state_dict()["0.weight"][0].item()
+
+
+SLOW: dict[str, Any] = {"optimizer": "sgd", "weight_decay": 0.0, "lr": 0.07, "epochs": 9, "test_every": 2}
+
+
+def epochs_with_figures(trainer: Trainer) -> list[int]:
+    names = ("accuracy", "balanced_accuracy", "test_loss")
+    figures = [[row[name] is not None for name in names] for row in trainer.at.history]
+    assert all(len(set(known)) == 1 for known in figures)  # all three or none
+    return [row["epoch"] for row, known in zip(trainer.at.history, figures, strict=True) if known[0]]
+
+
+def test_held_out_photos_are_tested_every_so_many_epochs_and_at_the_end(tmp_path: Path) -> None:
+    trainer = train(tmp_path, **SLOW)
+    assert epochs_with_figures(trainer) == [2, 4, 6, 8, 9]
+    assert [row["epoch"] for row in trainer.at.history] == list(range(1, 10))
+    assert epochs_with_figures(train(tmp_path / "never", **SLOW | {"test_every": 50})) == [9]
+
+
+def test_only_a_tested_epoch_is_the_best_or_the_last(tmp_path: Path) -> None:
+    every = train(tmp_path / "every", **SLOW | {"test_every": 1, "keep": "best"})
+    first = next(row["epoch"] for row in every.at.history if row["accuracy"] == 1.0)
+    assert first == 5  # it would be the best, but is not tested
+    trainer = train(tmp_path / "second", **SLOW | {"epochs": 20}, keep="best", stop_after=3)
+    assert trainer.at.best_epoch == 6
+    assert epochs_with_figures(trainer) == [2, 4, 6, 8, 10]
+    assert trainer.at.history[-1]["epoch"] == 10
+    assert trainer.stopped_early == "accuracy has not grown in 3 epochs"
+
+
+@pytest.mark.parametrize("looks", range(1, 9))
+def test_stopped_anywhere_it_tests_the_same_epochs(looks: int, tmp_path: Path) -> None:
+    whole = train(tmp_path / "whole", **SLOW, keep="best")
+    with pytest.raises(Stopped):
+        train(tmp_path / "parts", **SLOW, keep="best", looks=looks)
+    parts = train(tmp_path / "parts", **SLOW, keep="best")
+    assert (epochs_with_figures(parts), parts.at.best_epoch) == (
+        epochs_with_figures(whole),
+        whole.at.best_epoch,
+    )
+    assert saved_weight(tmp_path / "parts") == saved_weight(tmp_path / "whole")
+
+
+def test_a_run_interrupted_by_an_upgrade_continues(tmp_path: Path) -> None:
+    """Its checkpoint names none of the settings that came later."""
+    with pytest.raises(Stopped):
+        train(tmp_path, looks=2)
+    content = checkpoint.load(tmp_path / "checkpoint.pt")
+    for name in ("loss", "test_every"):
+        del content["recipe"][name]
+    checkpoint.save(tmp_path / "checkpoint.pt", content)
+    assert train(tmp_path).at.epoch == 3
+    with pytest.raises(checkpoint.CheckpointError, match="other recipe"):
+        train(tmp_path, loss="squared")

@@ -23,9 +23,21 @@ STOP = "accuracy has not grown by 0.005 in 3 epochs"
         ([0.5, 0.502, 0.503, 0.504], STOP),  # grows, but by less
         ([0.5, 0.6, 0.55, 0.55], None),
         ([0.5, 0.6, 0.55, 0.55, 0.6], STOP),
+        # Tested every second epoch: None where there is no figure.
+        ([None, 0.5, None], None),
+        ([None, 0.5, None, 0.5], None),  # nothing to compare with before the last three
+        ([None, 0.5, None, 0.5, None], None),  # never after an epoch that was not tested
+        ([None, 0.5, None, 0.5, None, 0.5], STOP),
+        ([None, 0.5, None, 0.6, None, 0.6], None),
+        ([None, 0.5, None, 0.6, None, 0.6, None, 0.6], STOP),
+        # More seldom than every third: each test is compared with those before it.
+        ([None, None, None, None, 0.5, None, None, None, None, 0.5], STOP),
+        ([None, None, None, None, 0.5, None, None, None, None, 0.6], None),
     ],
 )
-def test_it_stops_when_the_metric_has_not_grown_enough(values: list[float], reason: str | None) -> None:
+def test_it_stops_when_the_metric_has_not_grown_enough(
+    values: list[float | None], reason: str | None
+) -> None:
     assert reason_to_stop(Recipe(stop_after=3, stop_epsilon=0.005), values) == reason
 
 
