@@ -165,6 +165,7 @@ def test_curves_are_thinned_evenly(runs_for: Any, monkeypatch: pytest.MonkeyPatc
     assert [point[0] for point in points] == list(range(1, 101, 5))
 
 
+@pytest.mark.postgres
 def test_of_epochs_without_figures_the_tested_ones_stay(
     runs_for: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +189,7 @@ def test_of_epochs_without_figures_the_tested_ones_stay(
     assert [point[0] for point in points] == list(range(2, 41, 4))
 
 
+@pytest.mark.postgres
 def test_best_epoch_of_a_run_without_report_is_judged_by_its_metric(runs_for: Any) -> None:
     runs = runs_for(2)
     for run, metric in zip(runs, ("accuracy", "balanced_accuracy"), strict=True):
