@@ -53,7 +53,7 @@ def bar_figure(name: str, title: str, unit: str, rows: Iterable[tuple[str, int]]
         for at, (label, number) in enumerate(rows)
     ]
     context = {
-        "title": f"{title}, {unit}",
+        "title": title,
         "bars": bars,
         "left": f"{left:g}",
         "width": str(WIDTH),

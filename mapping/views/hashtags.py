@@ -94,7 +94,7 @@ def figure(request: Request, name: str, kind: str) -> HttpResponse:
     """Figures 6 and 7 of the thesis as files: name is "posts" or "photos", kind "svg" or "csv"."""
     if name == "posts":
         carried = hashtags.filter_hashtags(state="carried").values_list("name", "posts")
-        return figure_file(bar_figure("figure-6-posts", "Popularity of hashtags", "posts", carried), kind)
+        return figure_file(bar_figure("figure-6-posts", "Posts per hashtag", "posts", carried), kind)
     if name == "photos":
         photos = hashtags.photos_by_hashtag(downstream.get().photo_counts())
         return figure_file(bar_figure("figure-7-photos", "Photos per hashtag", "photos", photos), kind)

@@ -23,15 +23,16 @@ LEGEND_ROW = 20  # px
 MOST_NAMED = 10  # lines in a legend
 
 
-def chart_figure(chart: Chart, name: str) -> Figure:
+def chart_figure(chart: Chart, name: str, title: str = "") -> Figure:
     """The chart's lines; the CSV has a column for each, and a row for each place on the x axis."""
     named = [line for line in chart.lines if line.css != "pick-rest"][:MOST_NAMED] if chart.lines[1:] else []
     legend = [
         {"css": line.css, "name": line.name, "y": chart.height + 8 + LEGEND_ROW * at}
         for at, line in enumerate(named)
     ]
-    context = {"chart": chart, "legend": legend, "colours": COLOURS}
-    context |= {"height": chart.height + 30 + LEGEND_ROW * len(legend)}
+    context = {"title": title or chart.title, "chart": chart, "legend": legend, "colours": COLOURS}
+    # 20 px to the left for long numbers, and 30 above for the title.
+    context |= {"width": chart.width + 20, "height": chart.height + 30 + LEGEND_ROW * len(legend)}
     values = [dict(line.values) for line in chart.lines]
     places = sorted({x for line in values for x in line})
     rows = [[f"{x:g}", *(line.get(x, "") for line in values)] for x in places]
@@ -52,7 +53,7 @@ def epoch_figure(run: TrainingRun, name: str) -> Figure | None:
     """
     charts = [*epoch_charts(list(run.epochs.all())), rate_chart(recipe_of(run))]
     chart = find_chart([chart for chart in charts if chart], name)
-    return chart_figure(chart, f"run-{run.pk}-{name}") if chart else None
+    return chart_figure(chart, f"run-{run.pk}-{name}", f"{chart.title}, {run.name}") if chart else None
 
 
 def label_figure(run: TrainingRun, name: str, per_label: Counter[str]) -> Figure:
@@ -61,4 +62,4 @@ def label_figure(run: TrainingRun, name: str, per_label: Counter[str]) -> Figure
         title = f"Photos per hashtag, {run.name}"
         return bar_figure(f"run-{run.pk}-figure-7-photos", title, "photos", per_label.most_common())
     rows = Hashtag.objects.filter(name__in=per_label).order_by("-posts", "name").values_list("name", "posts")
-    return bar_figure(f"run-{run.pk}-figure-6-posts", f"Popularity of hashtags, {run.name}", "posts", rows)
+    return bar_figure(f"run-{run.pk}-figure-6-posts", f"Posts per hashtag, {run.name}", "posts", rows)
