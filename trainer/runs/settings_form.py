@@ -206,10 +206,12 @@ def _field(setting: Setting, value: Any) -> forms.Field:
         return forms.ChoiceField(
             label=setting.label, choices=setting.choices, widget=forms.Select(attrs=attrs)
         )
-    if isinstance(value, int):
+    # The setting's own type, not the value's: a preset may well say 1 where 0.5 is allowed.
+    default = getattr(Recipe, setting.name)
+    if isinstance(default, int):
         number = forms.TextInput(attrs=attrs | {"inputmode": "numeric"})
         return forms.IntegerField(label=setting.label, widget=number)
-    if isinstance(value, float):
+    if isinstance(default, float):
         number = forms.TextInput(attrs=attrs | {"inputmode": "decimal"})
         return forms.FloatField(label=setting.label, widget=number)
     if setting.proposals:

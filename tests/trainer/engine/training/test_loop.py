@@ -17,6 +17,7 @@ from trainer.engine.photos.sources import FeatureSource
 from trainer.engine.recipe import Recipe
 from trainer.engine.training import checkpoint
 from trainer.engine.training.loop import Trainer, build_optimizer
+from trainer.engine.training.schedule import rates
 
 
 def weights_after(steps: int, *, gradient: float, **settings: Any) -> tuple[float, float]:
@@ -129,6 +130,19 @@ def test_the_last_epoch_is_kept_unless_the_best_is_asked_for(tmp_path: Path) -> 
     trainer = train(tmp_path, keep="last", optimizer="sgd", weight_decay=0.0, lr=0.5)
     assert trainer.at.best_epoch == 2
     assert saved_weight(tmp_path) == trainer.network.state_dict()["0.weight"][0].item()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"schedule": "cosine", "warmup": 2.5},
+        {"schedule": "annealing", "period": 3, "lr": 0.1, "lr_min": 0.001},
+        {"schedule": "constant"},
+    ],
+)
+def test_a_run_records_the_rates_that_were_planned(settings: dict[str, Any], tmp_path: Path) -> None:
+    trainer = train(tmp_path, epochs=7, **settings)
+    assert [row["lr"] for row in trainer.at.history] == rates(trainer.recipe, steps=trainer.steps)
 
 
 SLOW: dict[str, Any] = {"optimizer": "sgd", "weight_decay": 0.0, "lr": 0.07, "epochs": 9, "test_every": 2}
