@@ -32,6 +32,7 @@ urlpatterns = [
     path("hashtags/<int:pk>/block/", hashtags.block, name="block_hashtag"),
     path("hashtags/import/", hashtags.upload, name="upload_counts"),
     path("hashtags/import/<str:token>/", hashtags.import_counts, name="import_counts"),
+    path("hashtags/figures/<slug:name>.<slug:kind>", hashtags.figure, name="hashtag_figure"),
     path("hashtags/export/<str:kind>/", hashtags.export, name="export_hashtags"),
     path("exchange/", exchange.exchange, name="exchange"),
     path("export/<str:kind>/", exchange.export, name="export"),

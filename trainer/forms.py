@@ -105,7 +105,7 @@ class SweepForm(forms.Form):
         """A name for the sweep, made from its presets."""
         names = set(self.cleaned_data["presets"])
         for table in (3, 4):
-            if names == {p.name for p in PRESETS.values() if p.thesis and p.thesis.table == table}:
+            if names == {p.name for p in PRESETS.values() if p.thesis and p.table == table}:
                 return f"table {table} of the thesis"
         titles = [p.title for p in PRESETS.values() if p.name in names]
         return titles[0] if len(titles) == 1 else f"{len(titles)} recipes"

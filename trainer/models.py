@@ -151,9 +151,10 @@ class Epoch(models.Model):
     run = models.ForeignKey(TrainingRun, models.CASCADE, related_name="epochs")
     number = models.PositiveIntegerField()
     loss = models.FloatField()
+    # The figures on the held-out photos are None if the recipe has not tested this epoch.
     test_loss = models.FloatField(null=True, blank=True)
-    accuracy = models.FloatField()
-    balanced_accuracy = models.FloatField()
+    accuracy = models.FloatField(null=True, blank=True)
+    balanced_accuracy = models.FloatField(null=True, blank=True)
     lr = models.FloatField(null=True, blank=True)
     photos_per_second = models.FloatField(null=True, blank=True)
     train_accuracy = models.FloatField(null=True, blank=True)  # on the distorted photos it learned from

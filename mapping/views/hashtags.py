@@ -20,8 +20,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from formats.table import Unreadable, guard
 from jobs.request import Request
 from mapping import downstream, hashtags
+from mapping.figures import bar_figure
 from mapping.models import Hashtag
 from mapping.views.exchange import SHOWN, download, load_text, store_text, uploaded_text
+from mapping.views.figures import figure_file
 
 PER_PAGE = 100
 BARS = 30  # in a chart; the table lists the rest
@@ -84,6 +86,19 @@ def _charts() -> dict[str, Any]:
         "photos": [(label, n, _share(n, most_photos)) for label, n in photos[: BARS + 1]],
         "all_photos": sum(n for _, n in photos),
     }
+
+
+@require_GET
+@permission_required("mapping.view_sceneclass", raise_exception=True)
+def figure(request: Request, name: str, kind: str) -> HttpResponse:
+    """Figures 6 and 7 of the thesis as files: name is "posts" or "photos", kind "svg" or "csv"."""
+    if name == "posts":
+        carried = hashtags.filter_hashtags(state="carried").values_list("name", "posts")
+        return figure_file(bar_figure("figure-6-posts", "Posts per hashtag", "posts", carried), kind)
+    if name == "photos":
+        photos = hashtags.photos_by_hashtag(downstream.get().photo_counts())
+        return figure_file(bar_figure("figure-7-photos", "Photos per hashtag", "photos", photos), kind)
+    raise Http404("There is no such figure.")
 
 
 def _share(number: int, largest: int) -> int:

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -237,6 +238,26 @@ class TestPages:
         charts = client_for("viewer").get("/mapping/hashtags/").context["charts"]
         assert charts["photos"] == [("other", 100, 100), ("church", 40, 100), ("beach", 20, 50)]
         assert {row.name for row, _ in charts["posts"]} == {"beach", "church", "shopping", "street"}
+        page = client_for("viewer").get("/mapping/hashtags/").content.decode()
+        for name in ("posts", "photos"):
+            assert f'href="/mapping/hashtags/figures/{name}.svg"' in page
+        csv_file = client_for("viewer").get("/mapping/hashtags/figures/photos.csv")
+        table = list(csv.reader(io.StringIO(csv_file.content.decode("utf-8-sig"))))
+        assert table == [["label", "photos"], ["other", "100"], ["church", "40"], ["beach", "20"]]
+
+    def test_figure_6_is_a_drawing_of_all_hashtags_in_use(self, client_for: ClientFor) -> None:
+        svg = client_for("viewer").get("/mapping/hashtags/figures/posts.svg")
+        assert svg["Content-Disposition"] == 'attachment; filename="figure-6-posts.svg"'
+        drawing = ElementTree.fromstring(svg.content)  # noqa: S314 (our own)
+        texts = [element.text for element in drawing.iter() if element.text]
+        rows = Hashtag.objects.filter(name__in=("beach", "church", "shopping", "street")).order_by("-posts")
+        assert [text for text in texts if text.startswith("#")] == [f"#{row.name}" for row in rows]
+        assert {f"{row.posts:,}" for row in rows} <= set(texts)
+
+    @pytest.mark.parametrize("name", ["posts.png", "likes.svg"])
+    def test_there_is_no_other_figure_or_kind(self, client_for: ClientFor, name: str) -> None:
+        assert client_for("viewer").get(f"/mapping/hashtags/figures/{name}").status_code == 404
+        assert client_for("validator").get("/mapping/hashtags/figures/posts.svg").status_code == 403
 
     def test_queries_do_not_grow_with_the_vocabulary(
         self, client_for: ClientFor, django_assert_max_num_queries: Any

@@ -80,6 +80,24 @@ def test_every_file_named_exists(page: str) -> None:
 
 
 @pages
+def test_every_file_in_a_drawing_exists(page: str) -> None:
+    drawings = [token.content for token in tokens_of(ROOT / page) if token.info.strip() == "mermaid"]
+    paths = [path for drawing in drawings for path in PATH.findall(drawing)]
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_the_structure_of_the_trainer_is_complete() -> None:
+    """Figure 8 of the thesis: its parts, and every module of the training loop that has one."""
+    [drawing] = [t.content for t in tokens_of(ROOT / "docs/engine.md") if t.info.strip() == "mermaid"]
+    for part in ("Trainer", "Module", "Dataset", "Loss", "Optimizer", "Scheduler", "Stopper", "Tensor"):
+        assert f'["{part}' in drawing, part
+    assert '["MetricsCalculator' in drawing
+    modules = {path.name for path in (ROOT / "trainer/engine/training").glob("*.py")}
+    drawn = {Path(path).name for path in PATH.findall(drawing) if "/training/" in path}
+    assert modules - drawn == {"__init__.py", "lock.py"}  # the lock is no part of the thesis's trainer
+
+
+@pages
 def test_every_module_to_run_exists(page: str) -> None:
     modules = [name.replace(".", "/") for name in MODULE.findall((ROOT / page).read_text())]
     missing = [

@@ -19,7 +19,8 @@ Kind = Literal["frozen", "finetune"]
 TORCHVISION = ("resnet18", "resnet34", "resnet50", "inception_v3", "vgg11", "vgg13")
 # The views in which a frozen backbone may see a training photo. It sees test photos whole.
 VIEWS = ("whole", "flip", "small", "zoom")
-STRONGEST = 6  # at k = 6 every transform of engine.photos.augment is applied with probability 1
+# k may be any number from 0 to this one, at which every transform of engine.photos.augment has probability 1.
+STRONGEST = 6
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,12 @@ class Recipe:
     lr_min: float = 0.0
     period: int = 0  # epochs; T of equation 14
     warmup: float = 1.25  # epochs in which the rate rises linearly from zero
+    # epochs from one test on the held-out photos to the next; the last epoch is tested in any case
+    test_every: int = 1
     stop_after: int = 0  # stop if stop_metric has not grown for so many epochs; 0: never stop early
     stop_epsilon: float = 0.0  # what counts as growth
-    stop_metric: str = "accuracy"  # decides on stopping, and on which epoch is the best
+    stop_metric: str = "accuracy"  # decides on stopping, and which tested epoch is the best
+    loss: str = "cross_entropy"  # | absolute | squared, the thesis's equations 4 and 5: training.losses
     label_smoothing: float = 0.05
     # 0 predicts as if labels were as common as in training, 1 as if all were equally common. A higher value
     # raises the recall of rare labels (balanced accuracy) at the cost of common ones (accuracy): see
@@ -63,11 +67,11 @@ class Recipe:
     network: str = "resnet18"  # a name in TORCHVISION or BACKBONES, or any that timm knows
     weights: str = "imagenet"  # imagenet | none | path of a file with a state dict
     image_size: int = 224
-    augment: int = 0  # strength k of the distortion of training photos; 0: none
+    augment: float = 0.0  # strength k of the distortion of training photos; 0: none
     # Test-time augmentation: copies of each test photo whose probabilities are averaged, for an extra figure
     # in the report. An exported model does not use it. 0: none
     tta: int = 0
-    tta_strength: int = 1  # k of those copies
+    tta_strength: float = 1.0  # k of those copies
     num_workers: int = 0
 
     @classmethod
@@ -152,9 +156,11 @@ _RULES: list[tuple[str, Callable[[Any], bool], str]] = [
     ("lr_min", *_within(0, 10)),
     ("period", *_within(0, 1000)),
     ("warmup", *_within(0, 1000)),
+    ("test_every", *_within(1, 1000)),
     ("stop_after", *_within(0, 1000)),
     ("stop_epsilon", *_within(0, 1)),
     ("stop_metric", *_one_of("accuracy", "balanced_accuracy")),
+    ("loss", *_one_of("cross_entropy", "absolute", "squared")),
     ("label_smoothing", *_within(0, 0.5)),
     ("balance", *_within(0, 2)),
     ("keep", *_one_of("last", "best")),
@@ -169,7 +175,7 @@ _RULES: list[tuple[str, Callable[[Any], bool], str]] = [
     ("image_size", *_within(32, 1024)),
     ("augment", *_within(0, STRONGEST)),
     ("tta", *_within(0, 64)),
-    ("tta_strength", *_within(1, STRONGEST)),
+    ("tta_strength", *_within(0, STRONGEST)),
     ("num_workers", *_within(0, 64)),
 ]
 RULES: dict[str, str] = {name: words for name, _, words in _RULES}  # what each may be, in words for people

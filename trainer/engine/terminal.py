@@ -55,9 +55,11 @@ class Screen:
         self.advance("training", fields["step"], fields["steps"], pace)
 
     def on_epoch(self, fields: dict[str, Any]) -> None:
+        figures = "not tested"
+        if fields["accuracy"] is not None:
+            figures = f"accuracy {fields['accuracy']:.3f}  balanced {fields['balanced_accuracy']:.3f}"
         self.say(
-            f"epoch {fields['epoch']:>3} of {fields['epochs']}  loss {fields['loss']:.4f}  "
-            f"accuracy {fields['accuracy']:.3f}  balanced {fields['balanced_accuracy']:.3f}  "
+            f"epoch {fields['epoch']:>3} of {fields['epochs']}  loss {fields['loss']:.4f}  {figures}  "
             f"rate {fields['lr']:.3g}  {fields['photos_per_second']:.0f} photos/s"
         )
 

@@ -27,6 +27,7 @@ class Line:
     css: str
     points: str  # for <polyline points>
     dots: tuple[tuple[float, float, str], ...]  # x, y, words for <title>
+    values: tuple[Point, ...] = ()  # the numbers that were drawn
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def _line(index: int, name: str, points: list[Point], place: Callable[[Point], P
     dots = [(*place(p), f"{name} {format_number(p[1], percent=percent, exact=True)}") for p in points]
     corners = " ".join(f"{x},{y}" for x, y, _ in dots)
     # Many dots would hide the line, so a long one has only its last.
-    return Line(name, f"line-{index}", corners, tuple(dots if len(dots) <= 60 else dots[-1:]))
+    return Line(name, f"line-{index}", corners, tuple(dots if len(dots) <= 60 else dots[-1:]), tuple(points))
 
 
 def _span(values: Sequence[float]) -> tuple[float, float]:

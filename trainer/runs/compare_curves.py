@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from math import ceil, isfinite
+from math import ceil, isfinite, nan
 
-from django.db.models import Count, F
+from django.db.models import Count, F, Window
+from django.db.models.functions import RowNumber
 
 from trainer.models import Epoch
 from trainer.runs.charts import Chart, Line, line_chart
@@ -15,26 +16,32 @@ from trainer.runs.comparison import COLORS, Row
 
 MAX_LINES = 60  # lines in a chart; only the first rows of a page get one
 CURVE_ROWS = 20_000  # epochs that a page's charts are drawn from, at most
-CURVES = (  # title and whether it is a share, for the places 1 to 3 of a point
-    ("Balanced accuracy on held-out photos", True),
-    ("Accuracy on held-out photos", True),
-    ("Training loss", False),
+CURVES = (  # field of an epoch, title, whether it is a share: in the order of a point, behind the epoch
+    ("balanced_accuracy", "Balanced accuracy on held-out photos", True),
+    ("accuracy", "Accuracy on held-out photos", True),
+    ("loss", "Training loss", False),
+    ("lr", "Learning rate", False),
 )
-Points = dict[int, list[tuple[float, float, float, float]]]  # run → epoch, balanced, accuracy, loss
+Points = dict[int, list[tuple[float, ...]]]  # run → its points: the epoch, then the figures of CURVES
 
 
 def read_curves(rows: Sequence[Row]) -> Points:
-    """The epochs of the runs, thinned evenly if there are more than CURVE_ROWS. Two queries."""
+    """The epochs of the runs, thinned evenly if there are more than CURVE_ROWS. Two queries.
+
+    A figure that an epoch lacks is NaN.
+    """
     epochs = Epoch.objects.filter(run__in=[row.pk for row in rows])
     step = max(1, ceil(epochs.aggregate(n=Count("pk"))["n"] / CURVE_ROWS))
     if step > 1:
-        epochs = epochs.annotate(place=(F("number") - 1) % step).filter(place=0)
+        # Counted among the tested epochs: every other epoch of a run that tests every other one may have no
+        # figures at all.
+        nth = Window(RowNumber(), partition_by="run", order_by="number")
+        tested = epochs.filter(accuracy__isnull=False)
+        epochs = tested.annotate(nth=nth, place=(F("nth") - 1) % step).filter(place=0)
     points: Points = defaultdict(list)
-    values = epochs.order_by("run", "number").values_list(
-        "run", "number", "balanced_accuracy", "accuracy", "loss"
-    )
+    values = epochs.order_by("run", "number").values_list("run", "number", *(name for name, *_ in CURVES))
     for run, *point in values:
-        points[run].append(tuple(point))  # type: ignore[arg-type]
+        points[run].append(tuple(nan if value is None else value for value in point))
     return dict(points)
 
 
@@ -47,7 +54,7 @@ def curve_charts(rows: Sequence[Row], points: Points) -> list[Chart]:
     )
     last = max((points[row.pk][-1][0] for row in layers), default=2)
     charts = []
-    for place, (title, percent) in enumerate(CURVES, start=1):
+    for place, (_, title, percent) in enumerate(CURVES, start=1):
         finite = [row for row in layers if any(isfinite(point[place]) for point in points[row.pk])]
         series = [(row.name, [(p[0], p[place]) for p in points[row.pk]]) for row in finite]
         if chart := line_chart(title, series, x_title="epoch", x_range=(1, max(last, 2)), percent=percent):

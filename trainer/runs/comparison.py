@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Avg, Max, OuterRef, Subquery
+from django.db.models import Avg, Case, F, Max, OuterRef, Subquery, When
 from django.urls import reverse
 from django.utils.http import urlencode
 
@@ -33,6 +33,8 @@ CONDITIONS: dict[str, Callable[[dict[str, Any]], object]] = {
     "tta_strength": lambda recipe: recipe.get("tta"),
     "test_share": lambda recipe: recipe.get("split", "random") == "random",
 }
+# Settings that came later, with the value that older runs had without naming it.
+LATER = {"loss": "cross_entropy", "test_every": 1}
 # Figure → whether more is better. None: neither is.
 FIGURES: dict[str, bool | None] = {
     "balanced_accuracy": True,
@@ -115,7 +117,7 @@ def _row(run: dict[str, Any], measures: dict[str, Any]) -> Row:
 
 def _settings(run: dict[str, Any]) -> dict[str, str]:
     """The run's settings by name, as text; a dash for a setting without effect in this recipe."""
-    recipe = run["recipe"]
+    recipe = LATER | run["recipe"]
     rows = {
         "photo set": run["photo_set__name"],
         "release": str(run["release__number"]),
@@ -230,12 +232,19 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 
 def add_best_epochs(rows: Sequence[Row]) -> None:
-    """Add the best epoch: from the engine's report, or else the first with the best accuracy. Two queries."""
+    """Add the best epoch: from the engine's report, or else the first that is best by its recipe's metric.
+
+    Two queries.
+    """
     best_epochs = dict(
         TrainingRun.objects.filter(pk__in=[row.pk for row in rows]).values_list("pk", "report__best_epoch")
     )
     without = [row.pk for row in rows if best_epochs.get(row.pk) is None]
-    best = Epoch.objects.filter(run=OuterRef("pk")).order_by("-accuracy", "number").values("number")[:1]
+    value = Case(
+        When(run__recipe__stop_metric="balanced_accuracy", then=F("balanced_accuracy")), default=F("accuracy")
+    )
+    tested = Epoch.objects.filter(run=OuterRef("pk"), accuracy__isnull=False)
+    best = tested.order_by(value.desc(), "number").values("number")[:1]
     best_epochs |= dict(TrainingRun.objects.filter(pk__in=without).values_list("pk", Subquery(best)))
     for row in rows:
         row.figures["best_epoch"] = best_epochs.get(row.pk)

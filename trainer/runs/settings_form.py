@@ -46,12 +46,22 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting("seed", "Seed", "For the split, the first weights and the order of photos."),
     ),
     "Learning": (
-        Setting("epochs", "Epochs", "The most there will be: a run may stop earlier, see Stopping."),
+        Setting("epochs", "Epochs", "The most there will be: a run may stop earlier, see below."),
         Setting("batch_size", "Photos in a batch"),
         Setting(
             "optimizer",
             "Optimizer",
             choices=(("adamw", "AdamW"), ("adam", "Adam"), ("sgd", "SGD with momentum")),
+        ),
+        Setting(
+            "loss",
+            "Loss",
+            "What training makes small, over the labels' probabilities.",
+            choices=(
+                ("cross_entropy", "Cross-entropy (equation 6 of the thesis)"),
+                ("absolute", "Absolute differences (equation 4)"),
+                ("squared", "Squared differences (equation 5)"),
+            ),
         ),
         Setting("lr", "Learning rate", "The highest rate."),
         Setting(
@@ -69,7 +79,12 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting("momentum", "Momentum", "For SGD."),
         Setting("weight_decay", "Weight decay"),
     ),
-    "Stopping": (
+    "Tests and stopping": (
+        Setting(
+            "test_every",
+            "Test every",
+            "Epochs from one test on the held-out photos to the next. The last epoch is tested in any case.",
+        ),
         Setting("stop_after", "Stop after", "Epochs without growth; 0: the run never stops early."),
         Setting("stop_epsilon", "Least growth", "What counts as growth: 0.005 is half a per cent."),
         Setting(
@@ -108,7 +123,12 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting("num_workers", "Processes that read photos", "0: the trainer reads them itself.", FINETUNE),
     ),
     "Distortion": (
-        Setting("augment", "Strength k for training", "k as in the thesis; 0: no distortion.", FINETUNE),
+        Setting(
+            "augment",
+            "Strength k for training",
+            "k as in the thesis, for example 0.5; 0: no distortion.",
+            FINETUNE,
+        ),
         Setting("tta", "Copies at test time", "Their probabilities are averaged; 0: none.", FINETUNE),
         Setting("tta_strength", "Strength k of those copies", "", FINETUNE),
     ),
@@ -186,10 +206,12 @@ def _field(setting: Setting, value: Any) -> forms.Field:
         return forms.ChoiceField(
             label=setting.label, choices=setting.choices, widget=forms.Select(attrs=attrs)
         )
-    if isinstance(value, int):
+    # The setting's own type, not the value's: a preset may well say 1 where 0.5 is allowed.
+    default = getattr(Recipe, setting.name)
+    if isinstance(default, int):
         number = forms.TextInput(attrs=attrs | {"inputmode": "numeric"})
         return forms.IntegerField(label=setting.label, widget=number)
-    if isinstance(value, float):
+    if isinstance(default, float):
         number = forms.TextInput(attrs=attrs | {"inputmode": "decimal"})
         return forms.FloatField(label=setting.label, widget=number)
     if setting.proposals:

@@ -15,6 +15,7 @@ from mapping.models import OTHER, MappingEntry
 from trainer.engine.errors import RecipeError
 from trainer.engine.presets import FROZEN, PRESETS
 from trainer.engine.recipe import Recipe
+from trainer.engine.training.schedule import rates
 from trainer.models import Epoch, HeldOutPrediction, TrainingRun
 from trainer.runs.charts import Chart, line_chart
 from trainer.runs.settings_form import differences
@@ -55,6 +56,14 @@ def epoch_charts(epochs: list[Epoch]) -> list[Chart]:
         ),
     ]
     return [chart for chart in charts if chart]
+
+
+def rate_chart(recipe: Recipe) -> Chart | None:
+    """The learning rate that the recipe plans for each epoch."""
+    points = [(float(epoch), value) for epoch, value in enumerate(rates(recipe), start=1)]
+    return line_chart(
+        "Learning rate", [("rate", points)], x_title="epoch", x_range=(1, max(recipe.epochs, 2))
+    )
 
 
 def running_epoch(run: TrainingRun) -> dict[str, Any] | None:

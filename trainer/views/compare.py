@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.decorators import permission_required
-from django.core.paginator import Paginator
-from django.http import HttpResponse
+from django.core.paginator import Page, Paginator
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from jobs.request import Request
+from mapping.views.figures import figure_file
 from trainer.runs import choose, compare_curves, comparison
+from trainer.runs.charts import Chart
 from trainer.runs.choose import Choice
 from trainer.runs.comparison import Row
+from trainer.runs.figures import chart_figure, find_chart
 from trainer.runs.mcnemar import Test, against
 
 COLUMNS = (
@@ -44,13 +48,12 @@ def compare(request: Request) -> HttpResponse:
     }
     if not rows:
         return render(request, "trainer/compare.html", context)
-    best = comparison.best_of(rows)
-    base = next((row for row in rows if str(row.pk) == request.GET.get("base")), best)
+    best, base = _best_and_base(request, rows)
     sort, everything = request.GET.get("sort", ""), request.GET.get("settings") == "all"
     query = {"sort": sort, "base": "" if base is best else base.pk, "settings": "all" * everything}
     if by_epoch := sort.removeprefix("-") == "best_epoch":
         comparison.add_best_epochs(rows)
-    page = Paginator(comparison.sort_rows(rows, sort), comparison.PAGE).get_page(request.GET.get("page"))
+    page = _read_page(request, rows)
     page_rows: list[Row] = list(page)
     if not by_epoch:
         comparison.add_best_epochs(page_rows)
@@ -58,6 +61,8 @@ def compare(request: Request) -> HttpResponse:
     context |= _page_parts(rows, page_rows, base, everything=everything) | {
         "page": page,
         "lines": [_line(choice, row, tests, query) for row in page_rows],
+        "figures": f"{reverse('trainer:compare')}figures/",
+        "query": f"?{request.GET.urlencode()}",
         "columns": _columns(choice, sort, query),
         "switch": comparison.address(choice, **query | {"settings": "" if everything else "all"}),
         "n_tests": sum(not test.reason for test in tests.values()),
@@ -66,17 +71,52 @@ def compare(request: Request) -> HttpResponse:
     return render(request, "trainer/compare.html", context)
 
 
+@require_GET
+@permission_required("trainer.view_trainingrun", raise_exception=True)
+def figure(request: Request, name: str, kind: str) -> HttpResponse:
+    """A chart of the compared runs as a file: name is the slug of its title, kind "svg" or "csv"."""
+    rows = comparison.read_rows(choose.read_choice(request.GET))
+    if not rows:
+        raise Http404("There is nothing to draw.")
+    _, base = _best_and_base(request, rows)
+    if request.GET.get("sort", "").removeprefix("-") == "best_epoch":
+        comparison.add_best_epochs(rows)
+    page_rows: list[Row] = list(_read_page(request, rows))
+    comparison.assign_colors(page_rows, base)
+    chart = find_chart(_charts(page_rows, base), name)
+    return figure_file(chart_figure(chart, f"comparison-{name}") if chart else None, kind)
+
+
+def _best_and_base(request: Request, rows: list[Row]) -> tuple[Row, Row]:
+    best = comparison.best_of(rows)
+    return best, next((row for row in rows if str(row.pk) == request.GET.get("base")), best)
+
+
+def _read_page(request: Request, rows: list[Row]) -> Page[Row]:
+    ordered_rows = comparison.sort_rows(rows, request.GET.get("sort", ""))
+    return Paginator(ordered_rows, comparison.PAGE).get_page(request.GET.get("page"))
+
+
+def _curve_rows(page_rows: list[Row], base: Row) -> list[Row]:
+    return [base, *(row for row in page_rows[: compare_curves.MAX_LINES] if row is not base)]
+
+
+def _charts(page_rows: list[Row], base: Row) -> list[Chart]:
+    rows = _curve_rows(page_rows, base)
+    return compare_curves.curve_charts(rows, compare_curves.read_curves(rows))
+
+
 def _page_parts(rows: list[Row], page_rows: list[Row], base: Row, *, everything: bool) -> dict[str, Any]:
     """The curves, settings and hashtags below the table of one page of rows."""
     color_rows = comparison.assign_colors(page_rows, base)
-    curve_rows = [base, *(row for row in page_rows[: compare_curves.MAX_LINES] if row is not base)]
+    curve_rows = _curve_rows(page_rows, base)
     few = len(rows) <= comparison.COLORS
     return {
         "base": base,
         "color_rows": color_rows,
         "drawn": curve_rows,
         "n_uncolored": sum(row.color is None for row in curve_rows),
-        "charts": compare_curves.curve_charts(curve_rows, compare_curves.read_curves(curve_rows)),
+        "charts": _charts(page_rows, base),
         "few": few,
         "everything": everything,
         "settings": comparison.setting_rows(page_rows, base, everything=everything) if few else [],

@@ -14,10 +14,13 @@ from django.views.decorators.http import require_GET, require_POST
 
 from jobs.models import Job
 from jobs.request import Request
+from mapping.views.figures import figure_file
 from trainer.engine.presets import PRESETS
 from trainer.models import PhotoSet, TrainedModel, TrainingRun
+from trainer.photosets.registration import photos_per_label
 from trainer.registry.export import export_run, read_target
 from trainer.runs import boards, start, study
+from trainer.runs.figures import epoch_figure, label_figure
 from trainer.runs.filter import RunFilter
 
 
@@ -55,6 +58,7 @@ def run(request: Request, pk: int) -> HttpResponse:
         "run": run,
         "epochs": epochs,
         "charts": study.epoch_charts(epochs),
+        "epoch_figures": f"{run.get_absolute_url()}figures/",
         "running": study.running_epoch(run),
     }
     if request.htmx and "target" in request.GET:
@@ -75,6 +79,18 @@ def run(request: Request, pk: int) -> HttpResponse:
         context |= study.study(run)
         context["target"] = study.target_of(run, request.GET.get("target", ""))
     return render(request, "trainer/run.html", context)
+
+
+@require_GET
+@permission_required("trainer.view_trainingrun", raise_exception=True)
+def figure(request: Request, pk: int, name: str, kind: str) -> HttpResponse:
+    """A chart of the run's epochs or labels ("posts", "photos") as a file; kind is "svg" or "csv"."""
+    run = get_object_or_404(TrainingRun.objects.select_related("photo_set", "release"), pk=pk)
+    if name not in ("posts", "photos"):
+        return figure_file(epoch_figure(run, name), kind)
+    labels = dict(run.release.labels.values_list("scene_key", "label"))
+    per_label, _ = photos_per_label(run.photo_set, labels)
+    return figure_file(label_figure(run, name, per_label), kind)
 
 
 @require_GET

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods
 
 from jobs.request import Request
 from mapping.models import OTHER, Release
@@ -34,6 +34,16 @@ def new_run(request: Request) -> HttpResponse:
     settings = _settings(request.GET, str(form["preset"].value()), source)
     template = "trainer/_run_form.html" if request.htmx else "trainer/new_run.html"
     return render(request, template, _context(form, settings, source, request.GET))
+
+
+@require_GET
+@permission_required("trainer.add_trainingrun", raise_exception=True)
+def planned_rate(request: Request) -> HttpResponse:
+    """The learning rate over the epochs, by the settings as typed so far."""
+    source = _source(request.GET.get("based_on", ""), strict=False)
+    settings = _settings(request.GET, request.GET.get("preset", DEFAULT_PRESET), source)
+    context = {"settings": settings, "rate_chart": study.rate_chart(settings.recipe)}
+    return render(request, "trainer/_rate.html", context)
 
 
 def _start(request: Request) -> HttpResponse:
@@ -117,6 +127,7 @@ def _context(
     context: dict[str, Any] = {
         "form": form,
         "settings": settings,
+        "rate_chart": study.rate_chart(settings.recipe),
         "settings_open": bool(settings.errors) or query.get("settings") == "open",
         "filled_from": filled_from or preset,
         "source": source,
@@ -154,8 +165,7 @@ def preset_groups(seconds: dict[str, float]) -> list[dict[str, Any]]:
     """The everyday presets, then the thesis's tables, each preset with the seconds such a run takes here."""
     groups: dict[int, list[dict[str, Any]]] = {}
     for preset in PRESETS.values():
-        table = preset.thesis.table if preset.thesis else 0
-        groups.setdefault(table, []).append({"preset": preset, "seconds": seconds.get(preset.name)})
+        groups.setdefault(preset.table, []).append({"preset": preset, "seconds": seconds.get(preset.name)})
     words = {0: "Everyday", 3: "Table 3 of the thesis: six networks", 4: "Table 4: ResNet 34, refined"}
     return [{"table": table, "title": words[table], "rows": rows} for table, rows in groups.items()]
 

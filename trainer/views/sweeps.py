@@ -43,7 +43,7 @@ def sweep_list(request: Request) -> HttpResponse:
 @permission_required("trainer.add_trainingrun", raise_exception=True)
 def new_sweep(request: Request) -> HttpResponse:
     table = request.GET.get("table", "")
-    names = [p.name for p in PRESETS.values() if p.thesis and str(p.thesis.table) == table]
+    names = [p.name for p in PRESETS.values() if p.thesis and str(p.table) == table]
     form = SweepForm(request.POST or None, initial={"presets": names, "seeds": 1})
     if request.method == "POST" and form.is_valid():
         try:
@@ -55,9 +55,9 @@ def new_sweep(request: Request) -> HttpResponse:
             form.add_error("photo_set", str(error))
     ready = PhotoSet.objects.with_photos().exists() and Release.objects.exists()
     groups = [
-        ("Table 3 of the thesis", [p for p in PRESETS.values() if p.thesis and p.thesis.table == 3]),
-        ("Table 4 of the thesis", [p for p in PRESETS.values() if p.thesis and p.thesis.table == 4]),
-        ("Everyday", [p for p in PRESETS.values() if not p.thesis]),
+        ("Table 3 of the thesis", [p for p in PRESETS.values() if p.table == 3]),
+        ("Table 4 of the thesis", [p for p in PRESETS.values() if p.table == 4]),
+        ("Everyday", [p for p in PRESETS.values() if not p.table]),
     ]
     context = {"form": form, "groups": groups, "preset_names": form["presets"].value() or [], "ready": ready}
     status = 422 if form.errors else 200

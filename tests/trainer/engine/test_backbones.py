@@ -16,7 +16,7 @@ from tests.trainer.engine.conftest import Engine, write_job, write_manifest, wri
 from trainer.engine.backbones import BACKBONES, Backbone, fetched, in_package
 from trainer.engine.errors import RecipeError, WeightsError
 from trainer.engine.preprocess import Input
-from trainer.engine.presets import PRESETS
+from trainer.engine.presets import FROZEN, PRESETS
 from trainer.engine.recipe import Recipe
 from trainer.engine.serving.predict import Suggester
 
@@ -139,7 +139,7 @@ def test_an_entry_may_bring_a_preset() -> None:
     presets = {backbone.preset: backbone for backbone in BACKBONES.values() if backbone.preset}
     assert {"frozen-lite0", "frozen-lite2", "frozen-clip"} <= presets.keys() <= PRESETS.keys()
     for name, backbone in presets.items():
-        assert PRESETS[name].recipe == Recipe(backbone=backbone.name)
+        assert PRESETS[name].recipe == replace(FROZEN, backbone=backbone.name)
 
 
 def test_the_starters_card_names_its_backbones_and_their_licences() -> None:

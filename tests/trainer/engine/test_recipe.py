@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -30,6 +31,14 @@ from trainer.engine.recipe import Recipe
         ("network", "vgg 11"),
         ("weights", " "),
         ("learning_rate", 0.1),
+        ("loss", "mse"),
+        ("test_every", 0),
+        ("test_every", 1.5),
+        ("augment", -0.5),
+        ("augment", 6.01),
+        ("augment", "0.5"),
+        ("augment", float("inf")),
+        ("tta_strength", 7),
     ],
 )
 def test_an_error_names_its_field(field: str, value: Any) -> None:
@@ -47,6 +56,22 @@ def test_a_recipe_survives_its_dictionary() -> None:
 
 def test_whole_numbers_are_fine_where_numbers_are_wanted() -> None:
     assert Recipe.from_dict({"lr": 1}).lr == 1.0
+
+
+@pytest.mark.parametrize("k", [0, 0.5, 1, 2.75, 6])
+def test_a_strength_is_any_number_from_0_to_6(k: float) -> None:
+    recipe = Recipe.from_dict({"kind": "finetune", "augment": k, "tta": 2, "tta_strength": k})
+    assert (recipe.augment, recipe.tta_strength) == (k, k)
+
+
+def test_balanced_accuracy_decides_in_every_preset() -> None:
+    assert {preset.recipe.stop_metric for preset in PRESETS.values()} == {"balanced_accuracy"}
+
+
+def test_row_8_comes_with_test_copies_too() -> None:
+    row, copies = PRESETS["table4-row8"], PRESETS["tta8-table4-row8"]
+    assert replace(copies.recipe, tta=0) == row.recipe
+    assert (copies.recipe.tta, copies.table, copies.thesis) == (8, 4, None)
 
 
 def test_recipes_and_predictions_need_no_torch() -> None:

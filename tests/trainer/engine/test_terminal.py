@@ -15,6 +15,7 @@ import pytest
 from tests.trainer.engine.conftest import CLASSES, Engine, write_photo
 from trainer.engine.errors import PhotosError
 from trainer.engine.photos.folder import read_labels, write_manifest
+from trainer.engine.terminal import Screen
 
 TINY = {
     "kind": "finetune",
@@ -52,6 +53,15 @@ def test_a_folder_becomes_a_manifest(tmp_path: Path) -> None:
     write_manifest(folder, None, tmp_path / "manifest.csv")
     with (tmp_path / "manifest.csv").open(newline="") as file:
         assert {row["label"] for row in csv.DictReader(file)} == {"alley", "beach", "pantry"}
+
+
+def test_an_epoch_that_was_not_tested_is_told_without_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"epoch": 1, "epochs": 2, "loss": 0.5, "lr": 0.01, "photos_per_second": 90.0}
+    Screen()("epoch", row | {"accuracy": None, "balanced_accuracy": None})
+    Screen()("epoch", row | {"accuracy": 0.5, "balanced_accuracy": 0.25})
+    words = capsys.readouterr().err
+    assert "not tested" in words
+    assert "accuracy 0.500  balanced 0.250" in words
 
 
 def test_an_empty_folder_and_a_table_without_labels_are_reported(tmp_path: Path) -> None:

@@ -165,13 +165,61 @@ def test_curves_are_thinned_evenly(runs_for: Any, monkeypatch: pytest.MonkeyPatc
     assert [point[0] for point in points] == list(range(1, 101, 5))
 
 
+@pytest.mark.postgres
+def test_of_epochs_without_figures_the_tested_ones_stay(
+    runs_for: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [run] = runs_for(1)
+    Epoch.objects.filter(run=run).delete()
+    Epoch.objects.bulk_create(
+        Epoch(run=run, number=e, loss=1, accuracy=None if e % 2 else e / 100, lr=0.1) for e in range(1, 41)
+    )
+    rows = rows_of(f"run={run.pk}")
+    [all_points] = compare_curves.read_curves(rows).values()
+    assert len(all_points) == 40
+    charts = compare_curves.curve_charts(rows, {run.pk: all_points})
+    assert [chart.title for chart in charts] == [
+        "Accuracy on held-out photos",
+        "Training loss",
+        "Learning rate",
+    ]
+    assert len(charts[0].lines[0].points.split()) == 20
+    monkeypatch.setattr(compare_curves, "CURVE_ROWS", 20)
+    [points] = compare_curves.read_curves(rows).values()
+    assert [point[0] for point in points] == list(range(2, 41, 4))
+
+
+@pytest.mark.postgres
+def test_best_epoch_of_a_run_without_report_is_judged_by_its_metric(runs_for: Any) -> None:
+    runs = runs_for(2)
+    for run, metric in zip(runs, ("accuracy", "balanced_accuracy"), strict=True):
+        TrainingRun.objects.filter(pk=run.pk).update(report={}, recipe=run.recipe | {"stop_metric": metric})
+        figures = [(1, None, None), (2, 0.7, 0.2), (3, 0.6, 0.3), (4, 0.6, 0.3)]
+        Epoch.objects.filter(run=run).delete()
+        for number, accuracy, balanced in figures:
+            Epoch.objects.create(
+                run=run, number=number, loss=1, accuracy=accuracy, balanced_accuracy=balanced
+            )
+    rows = rows_of(f"run={runs[0].pk}&run={runs[1].pk}")
+    comparison.add_best_epochs(rows)
+    assert [row.figures["best_epoch"] for row in rows] == [2, 3]
+
+
+def test_an_older_run_differs_by_no_setting_that_came_later(runs_for: Any) -> None:
+    new, old = runs_for(2)
+    recipe = {name: value for name, value in new.recipe.items() if name not in ("loss", "test_every")}
+    TrainingRun.objects.filter(pk=old.pk).update(recipe=recipe)
+    rows = rows_of(f"run={new.pk}&run={old.pk}")
+    assert comparison.setting_rows(rows, rows[0], everything=False) == []
+
+
 def test_nan_loss_does_not_break_the_chart(runs_for: Any) -> None:
     rows = rows_of(f"run={runs_for(2)[0].pk}-999999")
     points: compare_curves.Points = {
-        rows[0].pk: [(1, 0.5, 0.5, float("inf"))],
-        rows[1].pk: [(1, 0.4, 0.4, 1.0)],
+        rows[0].pk: [(1, 0.5, 0.5, float("inf"), 0.1)],
+        rows[1].pk: [(1, 0.4, 0.4, 1.0, 0.1)],
     }
-    assert [len(chart.lines) for chart in compare_curves.curve_charts(rows, points)] == [2, 2, 1]
+    assert [len(chart.lines) for chart in compare_curves.curve_charts(rows, points)] == [2, 2, 1, 2]
 
 
 def test_many_runs_are_one_page_of_a_hundred(client_for: ClientFor, runs_for: Any) -> None:

@@ -78,6 +78,18 @@ def test_changed_settings_are_trained_with(client_for: ClientFor, fields: dict[s
     assert "Changed from the preset" in page
 
 
+@pytest.mark.parametrize(("k", "status"), [("0.5", 302), ("6", 302), ("6.5", 422), ("-1", 422), ("nan", 422)])
+def test_strength_of_distortion_is_any_number_from_0_to_6(
+    client_for: ClientFor, fields: dict[str, Any], k: str, status: int
+) -> None:
+    row = "table4-row2"
+    asked = fields | {"preset": row, "filled_from": row} | typed(PRESETS[row].recipe)
+    response = client_for("admin").post(URL, asked | {"s-augment": k, "s-tta": "2", "s-tta_strength": k})
+    assert response.status_code == status
+    stored = list(TrainingRun.objects.values_list("recipe__augment", "recipe__tta_strength"))
+    assert stored == ([(float(k), float(k))] if status == 302 else [])
+
+
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from django.test import Client
 
 from jobs import queue
 from jobs.lease import Lease, LeaseLost, claim
@@ -92,6 +94,19 @@ def test_epoch_keeps_all_columns_and_takes_missing_ones(
     first, second = started.epochs.all()
     assert (first.train_accuracy, first.memory_mb) == (None, None)
     assert (second.train_accuracy, second.seconds, second.memory_mb) == (0.6, 3.5, 800.0)
+
+
+def test_epoch_without_a_test_has_no_figures(
+    recorder: supervision.Recorder, started: TrainingRun, client_for: Callable[..., Client]
+) -> None:
+    untested = {"test_loss": None, "accuracy": None, "balanced_accuracy": None}
+    recorder.record(epoch(1) | untested)
+    recorder.record(epoch(2, test_loss=1.5))
+    page = client_for("viewer").get(started.get_absolute_url())
+    assert [(row.loss, row.accuracy) for row in page.context["epochs"]] == [(1.0, None), (1.0, 0.5)]
+    lines = {line.name: line for chart in page.context["charts"] for line in chart.lines}
+    assert [len(lines[name].dots) for name in ("training", "held-out", "balanced")] == [2, 1, 1]
+    assert page.content.decode().count('<td class="num">–</td>') >= 3
 
 
 def attempts_after(run: TrainingRun, *events: dict[str, Any]) -> int:

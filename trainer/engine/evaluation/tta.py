@@ -19,7 +19,7 @@ Predict = Callable[[Iterator[Batch]], tuple[NDArray[Any], NDArray[Any]]]
 
 
 def average_copies(
-    predict: Predict, source: PhotoSource, *, copies: int, strength: int
+    predict: Predict, source: PhotoSource, *, copies: int, strength: float
 ) -> NDArray[np.float32]:
     """Logarithms (n, c) of the test photos' probabilities, averaged over ``copies`` copies of each photo.
 

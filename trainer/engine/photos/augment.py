@@ -1,6 +1,7 @@
 """Distorted copies of a photo, by the thesis's strength k: for training, and for test-time augmentation.
 
-Each transform is applied with probability p = 0.4 + 0.1 k, by an amount drawn evenly from its range:
+k is any number from 0 to 6: below 1 it weakens the thesis's base amounts, above 1 it strengthens them. Each
+transform is applied with probability p = 0.4 + 0.1 k, by an amount drawn evenly from its range:
 
 - rotation by −10 k … +10 k degrees;
 - crop of a rectangle, its sides 1 − 0.1 k … 1 of the photo's, anywhere in it;
@@ -50,11 +51,11 @@ class Drawn:
     hue: float = 1.0
 
 
-def probability(k: int) -> float:
+def probability(k: float) -> float:
     return 0.4 + 0.1 * k
 
 
-def draw(k: int, rng: np.random.Generator) -> Drawn:
+def draw(k: float, rng: np.random.Generator) -> Drawn:
     """Draw the amounts of distortion of the next copy for strength k; k = 0 does nothing."""
     if not k:
         return Drawn()

@@ -86,7 +86,7 @@ class PhotoDataset(Dataset[tuple[int, Any, str]]):
     """Decoded photos, distorted by strength ``augment``; seed, epoch and place in the list decide how."""
 
     def __init__(
-        self, photos: Sequence[Photo], spec: Input, *, augment: int = 0, seed: int = 0, epoch: int = 0
+        self, photos: Sequence[Photo], spec: Input, *, augment: float = 0, seed: int = 0, epoch: int = 0
     ) -> None:
         self.photos, self.spec = photos, spec
         self.augment, self.seed, self.epoch = augment, seed, epoch
@@ -119,7 +119,7 @@ class PhotoSource:
         batch_size: int,
         seed: int,
         num_workers: int,
-        augment: int = 0,
+        augment: float = 0,
     ) -> None:
         self.augment = augment
         self.train_photos, self.test_photos = list(train), list(test)
@@ -140,7 +140,7 @@ class PhotoSource:
         )
         yield from self._load(dataset, indices)
 
-    def test_batches(self, *, augment: int = 0, epoch: int = 0) -> Iterator[Batch]:
+    def test_batches(self, *, augment: float = 0, epoch: int = 0) -> Iterator[Batch]:
         """The test photos in order: unchanged, or distorted copies for test-time augmentation."""
         photos, size = self.test_photos, self.batch_size
         places = [list(range(at, min(at + size, len(photos)))) for at in range(0, len(photos), size)]

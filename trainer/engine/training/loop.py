@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from trainer.engine.errors import NO_PHOTOS, LoaderDied, NotANumberError, PhotosError
 from trainer.engine.evaluation import metrics
@@ -24,6 +23,7 @@ from trainer.engine.photos.sources import Batch, Source
 from trainer.engine.recipe import Recipe
 from trainer.engine.training import checkpoint
 from trainer.engine.training.board import Board
+from trainer.engine.training.losses import mean_loss
 from trainer.engine.training.schedule import rate
 from trainer.engine.training.stopper import reason_to_stop
 
@@ -50,9 +50,10 @@ class Position:
 
 
 class Criterion:
-    """Cross-entropy over labels and, if the recipe asks for it, over scene classes."""
+    """The recipe's loss over labels and, if the recipe asks for it, over scene classes."""
 
     def __init__(self, recipe: Recipe) -> None:
+        self.loss = recipe.loss
         self.smoothing = recipe.label_smoothing
         self.scene_weight = recipe.scene_loss if recipe.kind == "frozen" else 0.0
 
@@ -69,18 +70,18 @@ class Criterion:
             inputs = mix[1] * inputs + (1 - mix[1]) * inputs[mix[0]]
         outputs, second = _outputs(network[0], inputs)
         logits = network[1](outputs)
-        loss = self._cross_entropy(logits, batch.labels, mix)
+        loss = self._mixed_loss(logits, batch.labels, mix)
         if second is not None:
-            loss = loss + SECOND_LOSS * self._cross_entropy(second, batch.labels, mix)
+            loss = loss + SECOND_LOSS * self._mixed_loss(second, batch.labels, mix)
         if self.scene_weight:
-            loss = loss + self.scene_weight * self._cross_entropy(outputs, batch.scenes, mix)
+            loss = loss + self.scene_weight * self._mixed_loss(outputs, batch.scenes, mix)
         targets = batch.labels if mix is None or mix[1] >= 0.5 else batch.labels[mix[0]]
         return loss, (logits.detach().argmax(1) == targets).sum()
 
-    def _cross_entropy(self, logits: Tensor, target: Tensor, mix: tuple[Tensor, float] | None) -> Tensor:
-        loss = F.cross_entropy(logits, target, label_smoothing=self.smoothing)
+    def _mixed_loss(self, logits: Tensor, target: Tensor, mix: tuple[Tensor, float] | None) -> Tensor:
+        loss = mean_loss(self.loss, logits, target, smoothing=self.smoothing)
         if mix is not None:
-            other = F.cross_entropy(logits, target[mix[0]], label_smoothing=self.smoothing)
+            other = mean_loss(self.loss, logits, target[mix[0]], smoothing=self.smoothing)
             loss = mix[1] * loss + (1 - mix[1]) * other
         return loss
 
@@ -254,8 +255,7 @@ class Trainer:
             raise PhotosError("none of the training photos can be decoded", hint=NO_PHOTOS)
         start = time.monotonic()
         lr = self.optimizer.param_groups[0]["lr"]
-        logits, true = self.test()
-        matrix = metrics.confusion(true, logits.argmax(1), len(self.identity["labels"]))
+        figures = self._held_out_figures()
         self.at.seconds += time.monotonic() - start
         self.at.epoch += 1
         before = self.at.history[-1].get("total_seconds", 0.0) if self.at.history else 0.0
@@ -266,9 +266,7 @@ class Trainer:
             "epochs": self.recipe.epochs,
             "loss": self.at.loss_sum / learned,
             "train_accuracy": self.at.right / learned,
-            "test_loss": float(F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(true))),
-            "accuracy": metrics.accuracy(matrix),
-            "balanced_accuracy": metrics.balanced_accuracy(matrix),
+            **figures,
             "lr": lr,
             "photos_per_second": round(self.source.train_count / seconds, 1),
             "seconds": round(seconds, 3),
@@ -283,9 +281,23 @@ class Trainer:
         left = self.at.seconds / self.at.epoch * (self.recipe.epochs - self.at.epoch)
         emit("epoch", **row, seconds_left=round(left, 1))
 
+    def _held_out_figures(self) -> dict[str, float | None]:
+        """The figures of the epoch that ends, on the held-out photos; all None unless it is to be tested."""
+        number = self.at.epoch + 1
+        if number % self.recipe.test_every and number != self.recipe.epochs:
+            return dict.fromkeys(("test_loss", "accuracy", "balanced_accuracy"))
+        logits, true = self.test()
+        matrix = metrics.confusion(true, logits.argmax(1), len(self.identity["labels"]))
+        return {
+            "test_loss": float(mean_loss(self.recipe.loss, torch.from_numpy(logits), torch.from_numpy(true))),
+            "accuracy": metrics.accuracy(matrix),
+            "balanced_accuracy": metrics.balanced_accuracy(matrix),
+        }
+
     def _remember_best(self, row: dict[str, Any]) -> None:
-        if row[self.recipe.stop_metric] > self.at.best:
-            self.at.best = row[self.recipe.stop_metric]
+        value = row[self.recipe.stop_metric]
+        if value is not None and value > self.at.best:
+            self.at.best = value
             self.at.best_epoch = row["epoch"]
             if self.recipe.keep == "best":
                 self.best = self._weights()
@@ -360,8 +372,10 @@ class Trainer:
         if not checkpoint.exists(self.out):
             return
         content = checkpoint.latest(self.out)
-        for key, now in {**self.identity, "recipe": self.recipe.as_dict()}.items():
-            if content.get(key) != now:
+        # A setting that came later has its default: an upgrade does not end the runs that it interrupts.
+        before = content | {"recipe": Recipe.from_dict(content["recipe"])}
+        for key, now in {**self.identity, "recipe": self.recipe}.items():
+            if before.get(key) != now:
                 raise checkpoint.CheckpointError(
                     f"the checkpoint was written with other {key.replace('_', ' ')}",
                     hint="Start a new run: a run continues only with the recipe and photos it began with.",

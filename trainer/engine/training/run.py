@@ -93,7 +93,7 @@ def _read_earlier_report(job: RunJob) -> dict[str, Any] | None:
     if checkpoint.exists(job.out):
         return None
     content: dict[str, Any] = json.loads((job.out / "report.json").read_text(encoding="utf-8"))
-    if content.get("recipe") != job.recipe.as_dict():
+    if Recipe.from_dict(content["recipe"]) != job.recipe:
         raise CheckpointError(
             f"{job.out.name} contains the result of another recipe", hint="Give another folder as out."
         )

@@ -16,6 +16,11 @@ def annealed(epoch: int, *, low: float, high: float, period: int) -> float:
     return low + 0.5 * (high - low) * (1 + math.cos(epoch * math.pi / period))
 
 
+def rates(recipe: Recipe, *, steps: int = 100) -> list[float]:
+    """The learning rate of every epoch's last batch, as a run records it: the thesis's figure 9."""
+    return [rate(recipe, step=steps * epoch - 1, steps=steps) for epoch in range(1, recipe.epochs + 1)]
+
+
 def rate(recipe: Recipe, *, step: int, steps: int) -> float:
     """The learning rate of batch ``step`` (from 0) of a run with ``steps`` batches per epoch.
 

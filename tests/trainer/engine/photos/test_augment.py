@@ -17,7 +17,7 @@ from trainer.engine.preprocess import Input, resized
 SPEC = Input(64, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 DRAWS = 3000
 # transform: its amount, by k the lowest and highest it may be, and what it is where it is not applied
-TRANSFORMS: dict[str, tuple[Callable[[Drawn], float], Callable[[int], tuple[float, float]], float]] = {
+TRANSFORMS: dict[str, tuple[Callable[[Drawn], float], Callable[[float], tuple[float, float]], float]] = {
     "rotation": (lambda d: d.angle, lambda k: (-10 * k, 10 * k), 0),
     "crop": (lambda d: d.crop, lambda k: (1 - 0.1 * k, 1), 1),
     "translation across": (lambda d: abs(d.shift[0]), lambda k: (0, 0.1 * k), 0),
@@ -33,14 +33,14 @@ TRANSFORMS: dict[str, tuple[Callable[[Drawn], float], Callable[[int], tuple[floa
 }
 
 
-@pytest.fixture(scope="module", params=range(1, 7))
-def drawn(request: pytest.FixtureRequest) -> tuple[int, list[Drawn]]:
-    rng = np.random.default_rng(request.param)
+@pytest.fixture(scope="module", params=[0.5, *range(1, 7)])
+def drawn(request: pytest.FixtureRequest) -> tuple[float, list[Drawn]]:
+    rng = np.random.default_rng(round(request.param))
     return request.param, [draw(request.param, rng) for _ in range(DRAWS)]
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)
-def test_each_transform_keeps_its_range_and_probability(drawn: tuple[int, list[Drawn]], name: str) -> None:
+def test_each_transform_keeps_its_range_and_probability(drawn: tuple[float, list[Drawn]], name: str) -> None:
     amount, reach, neutral = TRANSFORMS[name]
     k, copies = drawn
     applied = np.array([amount(copy) for copy in copies])
@@ -57,7 +57,7 @@ def test_each_transform_keeps_its_range_and_probability(drawn: tuple[int, list[D
     assert len(applied) / DRAWS == pytest.approx(p, abs=0.035)
 
 
-def test_a_coin_decides_directions_and_sides(drawn: tuple[int, list[Drawn]]) -> None:
+def test_a_coin_decides_directions_and_sides(drawn: tuple[float, list[Drawn]]) -> None:
     _, copies = drawn
     for signs in (
         [c.shift[0] for c in copies],
@@ -70,7 +70,7 @@ def test_a_coin_decides_directions_and_sides(drawn: tuple[int, list[Drawn]]) -> 
         assert (moved > 0).mean() == pytest.approx(0.5, abs=0.05)
 
 
-def test_transforms_come_independently(drawn: tuple[int, list[Drawn]]) -> None:
+def test_transforms_come_independently(drawn: tuple[float, list[Drawn]]) -> None:
     k, copies = drawn
     both = np.mean([copy.angle != 0 and copy.mirror for copy in copies])
     assert both == pytest.approx((0.4 + 0.1 * k) ** 2, abs=0.035)

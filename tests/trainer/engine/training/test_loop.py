@@ -9,13 +9,15 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.engine.events import StopRequest
+from tests.trainer.engine.conftest import StopsAfter
+from trainer.engine.events import Stopped
 from trainer.engine.networks.parts import LabelLayer
 from trainer.engine.photos.manifest import Photo
 from trainer.engine.photos.sources import FeatureSource
 from trainer.engine.recipe import Recipe
 from trainer.engine.training import checkpoint
 from trainer.engine.training.loop import Trainer, build_optimizer
+from trainer.engine.training.schedule import rates
 
 
 def weights_after(steps: int, *, gradient: float, **settings: Any) -> tuple[float, float]:
@@ -60,9 +62,9 @@ def test_the_recipe_names_the_optimizer(name: str, kind: type) -> None:
     assert type(build_optimizer(Recipe(optimizer=name, lr=0.1), nn.Linear(1, 1))) is kind
 
 
-def train(out: Path, **settings: Any) -> Trainer:
+def train(out: Path, *, scale: float = 1, looks: int = 1000, **settings: Any) -> Trainer:
     """Three epochs on points to the left and right of nought, from weights that tell all of them wrong."""
-    points = torch.tensor([[-1.0], [-2.0], [1.0], [2.0]])
+    points = scale * torch.tensor([[-1.0], [-2.0], [1.0], [2.0]])
     labels = torch.tensor([0, 0, 1, 1])
     layer = nn.Linear(1, 2)
     with torch.no_grad():
@@ -81,10 +83,25 @@ def train(out: Path, **settings: Any) -> Trainer:
         source,
         out,
         identity={"labels": ["left", "right"]},
-        stop=StopRequest(),
+        stop=StopsAfter(looks),
     )
     trainer.run()
     return trainer
+
+
+@pytest.mark.parametrize(("loss", "value"), [("absolute", 2.0), ("squared", 1.0)])
+def test_the_recipe_names_the_loss(loss: str, value: float, tmp_path: Path) -> None:
+    """In training and on the held-out photos: all are told wrong with certainty, where it is largest."""
+    trainer = train(tmp_path, loss=loss, label_smoothing=0.0, optimizer="sgd", lr=1e-7, scale=100)
+    first = trainer.at.history[0]
+    assert (first["loss"], first["test_loss"]) == pytest.approx((value, value))
+
+
+@pytest.mark.parametrize("loss", ["absolute", "squared"])
+def test_a_network_learns_by_each_loss(loss: str, tmp_path: Path) -> None:
+    trainer = train(tmp_path, loss=loss, optimizer="sgd", momentum=0.0, weight_decay=0.0, lr=0.5, epochs=20)
+    assert trainer.at.history[-1]["accuracy"] == 1.0
+    assert trainer.at.history[-1]["test_loss"] < trainer.at.history[0]["test_loss"]
 
 
 def saved_weight(out: Path) -> float:
@@ -113,3 +130,70 @@ def test_the_last_epoch_is_kept_unless_the_best_is_asked_for(tmp_path: Path) -> 
     trainer = train(tmp_path, keep="last", optimizer="sgd", weight_decay=0.0, lr=0.5)
     assert trainer.at.best_epoch == 2
     assert saved_weight(tmp_path) == trainer.network.state_dict()["0.weight"][0].item()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"schedule": "cosine", "warmup": 2.5},
+        {"schedule": "annealing", "period": 3, "lr": 0.1, "lr_min": 0.001},
+        {"schedule": "constant"},
+    ],
+)
+def test_a_run_records_the_rates_that_were_planned(settings: dict[str, Any], tmp_path: Path) -> None:
+    trainer = train(tmp_path, epochs=7, **settings)
+    assert [row["lr"] for row in trainer.at.history] == rates(trainer.recipe, steps=trainer.steps)
+
+
+SLOW: dict[str, Any] = {"optimizer": "sgd", "weight_decay": 0.0, "lr": 0.07, "epochs": 9, "test_every": 2}
+
+
+def epochs_with_figures(trainer: Trainer) -> list[int]:
+    names = ("accuracy", "balanced_accuracy", "test_loss")
+    figures = [[row[name] is not None for name in names] for row in trainer.at.history]
+    assert all(len(set(known)) == 1 for known in figures)  # all three or none
+    return [row["epoch"] for row, known in zip(trainer.at.history, figures, strict=True) if known[0]]
+
+
+def test_held_out_photos_are_tested_every_so_many_epochs_and_at_the_end(tmp_path: Path) -> None:
+    trainer = train(tmp_path, **SLOW)
+    assert epochs_with_figures(trainer) == [2, 4, 6, 8, 9]
+    assert [row["epoch"] for row in trainer.at.history] == list(range(1, 10))
+    assert epochs_with_figures(train(tmp_path / "never", **SLOW | {"test_every": 50})) == [9]
+
+
+def test_only_a_tested_epoch_is_the_best_or_the_last(tmp_path: Path) -> None:
+    every = train(tmp_path / "every", **SLOW | {"test_every": 1, "keep": "best"})
+    first = next(row["epoch"] for row in every.at.history if row["accuracy"] == 1.0)
+    assert first == 5  # it would be the best, but is not tested
+    trainer = train(tmp_path / "second", **SLOW | {"epochs": 20}, keep="best", stop_after=3)
+    assert trainer.at.best_epoch == 6
+    assert epochs_with_figures(trainer) == [2, 4, 6, 8, 10]
+    assert trainer.at.history[-1]["epoch"] == 10
+    assert trainer.stopped_early == "accuracy has not grown in 3 epochs"
+
+
+@pytest.mark.parametrize("looks", range(1, 9))
+def test_stopped_anywhere_it_tests_the_same_epochs(looks: int, tmp_path: Path) -> None:
+    whole = train(tmp_path / "whole", **SLOW, keep="best")
+    with pytest.raises(Stopped):
+        train(tmp_path / "parts", **SLOW, keep="best", looks=looks)
+    parts = train(tmp_path / "parts", **SLOW, keep="best")
+    assert (epochs_with_figures(parts), parts.at.best_epoch) == (
+        epochs_with_figures(whole),
+        whole.at.best_epoch,
+    )
+    assert saved_weight(tmp_path / "parts") == saved_weight(tmp_path / "whole")
+
+
+def test_a_run_interrupted_by_an_upgrade_continues(tmp_path: Path) -> None:
+    """Its checkpoint names none of the settings that came later."""
+    with pytest.raises(Stopped):
+        train(tmp_path, looks=2)
+    content = checkpoint.load(tmp_path / "checkpoint.pt")
+    for name in ("loss", "test_every"):
+        del content["recipe"][name]
+    checkpoint.save(tmp_path / "checkpoint.pt", content)
+    assert train(tmp_path).at.epoch == 3
+    with pytest.raises(checkpoint.CheckpointError, match="other recipe"):
+        train(tmp_path, loss="squared")

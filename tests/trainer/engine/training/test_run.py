@@ -24,6 +24,7 @@ from tests.trainer.engine.conftest import (
     write_manifest,
 )
 from trainer.engine.events import Stopped
+from trainer.engine.recipe import Recipe
 from trainer.engine.training import checkpoint
 from trainer.engine.training.checkpoint import CheckpointError
 from trainer.engine.training.run import RunJob, train
@@ -197,6 +198,24 @@ def test_another_recipe_cannot_take_the_folder(frozen: dict[str, Any], engine: E
     code, events = engine("train", changed)
     assert code == 1
     assert "recipe" in last(events, "error")["message"]
+
+
+def test_a_report_of_before_an_upgrade_is_taken(frozen: dict[str, Any], tmp_path: Path) -> None:
+    """It names none of the settings that came later."""
+    report = json.loads((frozen["run"] / "report.json").read_text())
+    for name in ("loss", "test_every"):
+        del report["recipe"][name]
+    for name in ("best.pt", "test_predictions.csv"):
+        (tmp_path / name).touch()
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    recipe = json.loads(frozen["job"].read_text())["recipe"]
+    same, other = (
+        RunJob(Recipe.from_dict(recipe | more), tmp_path, tmp_path, tmp_path)
+        for more in ({}, {"loss": "squared"})
+    )
+    assert train(same, StopsAfter(1)) == report
+    with pytest.raises(CheckpointError, match="another recipe"):
+        train(other, StopsAfter(1))
 
 
 def test_a_checkpoint_is_whole_or_absent(tmp_path: Path) -> None:
