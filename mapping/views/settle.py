@@ -90,6 +90,11 @@ class Selection:
         return query.urlencode()
 
     @property
+    def list_query(self) -> str:
+        """The query of the list on the page, to which its pages are added."""
+        return f"{self.labels_query}&show=settled" if self.is_settled else self.labels_query
+
+    @property
     def address(self) -> str:
         return f"{reverse('mapping:settle')}?{self.query}"
 

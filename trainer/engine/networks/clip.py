@@ -8,6 +8,7 @@ never run: only its weights are read, back to float.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -75,7 +76,7 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     return {name: torch.from_numpy(np.array(value, np.float32)) for name, value in weights.items()}
 
 
-def dequantize(stored: dict[str, NDArray[np.generic]], node: onnx.NodeProto) -> Floats:
+def dequantize(stored: dict[str, NDArray[Any]], node: onnx.NodeProto) -> Floats:
     """The float matrix (inputs, outputs) of a quantised multiplication: (q − zero point) · scale, with one
     zero point and one scale per output.
     """

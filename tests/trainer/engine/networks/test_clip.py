@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,7 +19,7 @@ WEIGHTS = ROOT / "var/weights" / FILE
 
 def test_matrices_are_read_back_to_float() -> None:
     node = helper.make_node("MatMulInteger", ["x", "w_quantized", "x_zero_point", "w_zero_point"], ["y"])
-    stored = {
+    stored: dict[str, Any] = {
         "w_quantized": np.array([[10, -4], [2, 0]], np.int8),
         "w_zero_point": np.array([2, -4], np.int8),
         "w_scale": np.array([0.5, 2.0], np.float32),
