@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import tarfile
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from trainer.photosets.layout import class_of, is_photo_name, is_storable
+from formats.classes import SceneNames
+from trainer.photosets.layout import is_photo_name, is_storable
 
 MAX_HEADER = 2**20  # bytes of a long name or of extended attributes, which tarfile holds in memory
 MAX_EXPANSION = 20  # photos hardly compress: an archive that grows more than this is no photo set
@@ -43,7 +44,7 @@ def unpack(
     tar: Path,
     folder: Path,
     *,
-    classes: Container[str],
+    classes: SceneNames,
     max_bytes: int,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> Iterator[Refused]:
@@ -87,7 +88,7 @@ def unpack(
         raise
 
 
-def refusal(member: tarfile.TarInfo, *, classes: Container[str], max_bytes: int) -> str | None:
+def refusal(member: tarfile.TarInfo, *, classes: SceneNames, max_bytes: int) -> str | None:
     """The reason why this entry is not unpacked; None if it is."""
     name = PurePosixPath(member.name)
     if name.is_absolute() or member.name.startswith("\\") or member.name[1:2] == ":":
@@ -104,7 +105,7 @@ def refusal(member: tarfile.TarInfo, *, classes: Container[str], max_bytes: int)
         return "name is not text, or too long"
     if not is_photo_name(member.name):
         return "not a photo file"
-    if class_of(member.name, classes) is None:
+    if classes.class_of(member.name) is None:
         return "unknown class folder"
     if member.size > max_bytes:
         return "file too large"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import stat
 import struct
@@ -15,6 +14,7 @@ from typing import IO, Any
 from django.conf import settings
 from django.core.files.storage import default_storage
 
+from formats.files import walk
 from jobs.lease import JobError
 from validation.models import IntakeFile
 from validation.photos.store import PhotoRefused
@@ -60,28 +60,14 @@ class Folder(Source):
         self.root = Path(root)
 
     def names(self) -> Iterator[Listing]:
-        """A folder that cannot be read gives one name, which `open` refuses. Links are not followed."""
-        queue = [""]  # not by recursion, which fails at a depth of a thousand folders
-        while queue:
-            folder = queue.pop()
-            try:
-                files, folders = self._list(folder)
-            except OSError as error:
-                yield _as_text(f"{folder or '.'}/"), {"refused": f"it cannot be listed ({_words(error)})"}
-                continue
-            queue += reversed(folders)
-            for name in files:
+        """Folders that are not entered give one name each, which `open` refuses."""
+        for path, reason in walk(self.root):
+            name = _as_text(path)
+            if reason:
+                yield name, {"refused": reason}
+            else:
                 # A row keeps only the first characters of a long name: not enough to open the file.
-                yield _as_text(name), {"path": _as_text(name)} if len(name) > 400 else {}
-
-    def _list(self, folder: str) -> tuple[list[str], list[str]]:
-        files: list[str] = []
-        folders: list[str] = []
-        with os.scandir(self.root / folder) as entries:
-            for entry in entries:
-                paths = folders if entry.is_dir(follow_symlinks=False) else files
-                paths.append(f"{folder}/{entry.name}" if folder else entry.name)
-        return sorted(files), sorted(folders)
+                yield name, {"path": name} if len(name) > 400 else {}
 
     def open(self, file: IntakeFile) -> IO[bytes]:
         if reason := file.terms.get("refused"):

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from formats.classes import SceneNames
 from tests.trainer.conftest import jpeg
 from trainer.photosets.archive import BadArchive, unpack
 
-KNOWN = {"a/abbey"}
+KNOWN = SceneNames({"a/abbey"})
 
 
 def entry(name: str, content: bytes = b"", **fields: object) -> tuple[tarfile.TarInfo, bytes]:

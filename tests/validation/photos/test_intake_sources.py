@@ -124,7 +124,7 @@ def test_folders_too_deep_to_list_are_refused_and_other_files_are_taken_in(
         new_intake = intake.start(name="x", by=None, folder=str(root))
         run_jobs()
         refused = new_intake.files.get(state="refused")
-        assert refused.reason == "it cannot be listed (File name too long)"
+        assert refused.reason == "folder cannot be listed (File name too long)"
         assert sorted(new_intake.files.values_list("state", flat=True)) == [
             "refused",
             "taken",
