@@ -35,7 +35,7 @@ class SceneNames:
         The deepest class wins, so a/athletic_field/outdoor is not mistaken for a/athletic_field. One leading
         folder that is not a class, such as SUN397/, is skipped.
         """
-        folders = [part for part in path.split("/")[:-1] if part not in ("", ".")]
+        folders = [part for part in path.replace("\\", "/").split("/")[:-1] if part not in ("", ".")]
         for start in (0, 1):
             for end in range(len(folders), start, -1):
                 if key := self.find("/".join(folders[start:end])):

@@ -172,8 +172,8 @@ def _is_damage(error: Exception) -> bool:
 
 def refusal(member: tarfile.TarInfo, *, classes: SceneNames, max_bytes: int) -> str | None:
     """The reason why this entry is not unpacked; None if it is."""
-    name = PurePosixPath(member.name)
-    if name.is_absolute() or member.name.startswith("\\") or member.name[1:2] == ":":
+    name = PurePosixPath(_normalize(member.name))
+    if name.is_absolute() or member.name[1:2] == ":":
         return "absolute path"
     if ".." in name.parts:
         return "path leads out of the archive (..)"
@@ -195,7 +195,7 @@ def refusal(member: tarfile.TarInfo, *, classes: SceneNames, max_bytes: int) -> 
 
 
 def _normalize(name: str) -> str:
-    return PurePosixPath(name).as_posix()
+    return PurePosixPath(name.replace("\\", "/")).as_posix()
 
 
 def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> str | None:

@@ -117,6 +117,12 @@ def test_header_of_megabytes_is_refused(tmp_path: Path) -> None:
         unpacked(tmp_path / "t.tar", tmp_path / "out")
 
 
+def test_backslashes_separate_folders(tmp_path: Path) -> None:
+    tar = tar_of(tmp_path / "t.tar", entry("a\\abbey\\x.jpg", b"x"), entry("a\\..\\..\\abbey\\y.jpg", b"x"))
+    assert unpacked(tar, tmp_path / "out").keys() == {"a\\..\\..\\abbey\\y.jpg"}
+    assert files_below(tmp_path / "out") == {"a/abbey/x.jpg"}
+
+
 def test_second_time_writes_nothing_and_names_doubles(tmp_path: Path) -> None:
     one = entry("a/abbey/x.jpg", b"one")
     tar = tar_of(tmp_path / "t.tar", one, entry("./a/abbey/x.jpg", b"two"))
