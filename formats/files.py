@@ -1,6 +1,10 @@
-"""What a name in a listing stands for: a photo, another file, or something a system left behind."""
+"""Lists folders, and says what a name stands for: a photo, another file, or something a system left."""
 
 from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
 
 # More than we open: whatever a list of folders names with such an ending is a file, not a class.
 PICTURES = frozenset(
@@ -39,3 +43,32 @@ def is_left_by_system(path: str) -> bool:
     """Hidden files and folders, thumbnails and bins, wherever in the path. `.` and `..` are none."""
     parts = (part.lower() for part in path.split("/"))
     return any(part in SYSTEM_NAMES or (part[:1] == "." and part not in (".", "..")) for part in parts)
+
+
+def walk(root: Path) -> Iterator[tuple[str, str]]:
+    """Every file below root, as a relative path with forward slashes and an empty reason. A folder that is
+    not entered is there, too, with the reason: a link, or one that cannot be listed.
+    """
+    queue = [""]  # not by recursion, which fails at a depth of a thousand folders
+    while queue:
+        folder = queue.pop()
+        try:
+            files, folders = _list(root, folder)
+        except OSError as error:
+            yield f"{folder or '.'}/", f"folder cannot be listed ({error.strerror or error})"
+            continue
+        queue += reversed(folders)
+        for path in files:
+            # Links to folders are not followed: they may lead anywhere, also round in a circle.
+            is_linked_folder = os.path.islink(root / path) and os.path.isdir(root / path)
+            yield path, "link to a folder: links are not followed" if is_linked_folder else ""
+
+
+def _list(root: Path, folder: str) -> tuple[list[str], list[str]]:
+    files: list[str] = []
+    folders: list[str] = []
+    with os.scandir(root / folder) as entries:
+        for entry in entries:
+            paths = folders if entry.is_dir(follow_symlinks=False) else files
+            paths.append(f"{folder}/{entry.name}" if folder else entry.name)
+    return sorted(files), sorted(folders)

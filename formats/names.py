@@ -13,6 +13,8 @@ USELESS_JOINER = re.compile(f"(?<!{BEYOND})[{JOINERS}]|[{JOINERS}](?!{BEYOND})")
 BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 ODD = re.compile(f"[{''.join(BLANKS)}{JOINERS}\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 
+DRIVE = re.compile(r"^[A-Za-z]:(?=[\\/])")
+
 
 def normalize_name(text: str) -> str:
     """The name as we store it. Case and separators stay."""
@@ -70,6 +72,12 @@ def scene_key(raw: str) -> str:
 def comparable(text: str) -> str:
     """A key that is the same for names that differ in case and in what `normalize_name` changes."""
     return normalize_name(normalize_name(text).casefold())
+
+
+def path_key(path: str) -> str:
+    """The same key for all spellings of a file's path: "C:\\Trip\\.\\X.JPG " → "trip/x.jpg"."""
+    parts = (comparable(part) for part in DRIVE.sub("", path.strip()).replace("\\", "/").split("/"))
+    return "/".join(part for part in parts if part not in ("", "."))
 
 
 def describe_change(text: str) -> str:

@@ -22,6 +22,7 @@ from django.db.models import Model
 from django.utils import timezone
 from simple_history.utils import bulk_create_with_history
 
+from formats.classes import SceneNames
 from formats.names import normalize_hashtag
 from formats.table import Problem
 from mapping.acts import BATCH, DECIDED, TEXTS, write_entries
@@ -137,6 +138,7 @@ def _plan(class_list: ClassList, snapshot: Snapshot) -> Plan:
     if file_rows != class_list.rows:
         root = class_list.rows[0].key.partition("/")[0]
         notes.append(Problem(0, "key", f"all classes begin with “{root}/”, which was removed"))
+    file_rows = _in_our_spelling(file_rows, snapshot)
     first: dict[str, int] = {}
     items = []
     for file_row in file_rows:
@@ -160,6 +162,12 @@ def _without_root(rows: list[Row], snapshot: Snapshot) -> list[Row]:
     if not has_one_root or any(row.key in snapshot.classes for row in rows):
         return rows
     return shorter if any(row.key in snapshot.classes for row in shorter) else rows
+
+
+def _in_our_spelling(rows: list[Row], snapshot: Snapshot) -> list[Row]:
+    """The rows with the keys of classes that we have, for names that differ only by hyphens."""
+    classes = SceneNames(snapshot.classes)
+    return [replace(row, key=classes.find(row.key) or row.key) for row in rows]
 
 
 def _by_offset(nouns: Nouns | None) -> dict[str, int]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from formats.files import is_left_by_system
+from formats.files import is_left_by_system, walk
 from trainer.engine.photos.folder import write_manifest
 from trainer.photosets.layout import is_photo_name
 from validation.photos.intake import is_junk
@@ -58,3 +59,25 @@ def test_a_folder_with_the_name_of_a_photo_is_no_photo(tmp_path: Path) -> None:
 def test_ordinary_paths_are_photos(path: str) -> None:
     assert not is_left_by_system(path)
     assert is_photo_name(path)
+
+
+def test_folders_that_are_not_entered_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "photos/a").mkdir(parents=True)
+    (tmp_path / "photos/b").mkdir()
+    (tmp_path / "photos/a/1.jpg").touch()
+    (tmp_path / "photos/circle").symlink_to(tmp_path / "photos")
+    (tmp_path / "photos/gone").symlink_to(tmp_path / "nowhere")
+    scandir = os.scandir
+
+    def refuse(path: Path) -> object:  # a fake: who runs the tests as root may list everything
+        if path.name == "b":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert list(walk(tmp_path / "photos")) == [
+        ("circle", "link to a folder: links are not followed"),
+        ("gone", ""),
+        ("a/1.jpg", ""),
+        ("b/", "folder cannot be listed (Permission denied)"),
+    ]

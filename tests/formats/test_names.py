@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from formats.names import comparable, describe_change, is_hashtag, normalize_hashtag, normalize_name
+from formats.names import comparable, describe_change, is_hashtag, normalize_hashtag, normalize_name, path_key
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,25 @@ def test_what_was_changed_is_said() -> None:
     assert describe_change("abbey\u200b") == "“abbey” is kept in its usual spelling, without U+200B"
     assert describe_change("cafe\u0301") == "“café” is kept in its usual spelling, without U+0301"
     assert describe_change(" abbey ") == ""
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "trip/Й.JPG",
+        "trip\\Й.jpg",
+        "./trip//И\u0306.jpg",
+        "/trip/й.jpg ",
+        "C:\\Trip\\й.jpg",
+        "c:/trip /й.jpg",
+        "trip/.\\й.jpg",
+        "trip/\u200bй.jpg",
+    ],
+)
+def test_all_spellings_of_a_path_have_the_same_key(path: str) -> None:
+    assert path_key(path) == "trip/й.jpg"
+
+
+@pytest.mark.parametrize("path", ["../й.jpg", "a b/й.jpg", "a/b"])
+def test_other_paths_have_other_keys(path: str) -> None:
+    assert path_key(path) == path

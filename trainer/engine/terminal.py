@@ -73,6 +73,11 @@ class Screen:
             f"{fields['photos']:,} photos of {len(fields['classes'])} classes have no label and are left out"
         )
 
+    def on_train_only(self, fields: dict[str, Any]) -> None:
+        classes = fields["classes"]
+        names = ", ".join(classes[:10]) + (", …" if len(classes) > 10 else "")
+        self.say(f"no photo is held out of {len(classes)} classes, which only train: {names}")
+
     def on_waiting(self, fields: dict[str, Any]) -> None:
         self.say(f"Waiting: {fields['reason']}")
 

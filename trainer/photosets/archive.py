@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import bz2
 import errno
+import gzip
+import lzma
 import os
 import tarfile
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import IO, Any, cast
 
-from trainer.photosets.layout import class_of, is_photo_name, is_storable
+from formats.classes import SceneNames
+from trainer.photosets.layout import is_photo_name, is_storable
 
 MAX_HEADER = 2**20  # bytes of a long name or of extended attributes, which tarfile holds in memory
 MAX_EXPANSION = 20  # photos hardly compress: an archive that grows more than this is no photo set
@@ -39,11 +44,40 @@ class _BoundedInfo(tarfile.TarInfo):
         return super()._proc_member(archive)  # type: ignore[misc, no-any-return]
 
 
+class _Forwards:
+    """A file that is read forwards only, because decompressors go back by beginning anew."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.at = 0
+        self.last = b""  # what the last call read
+        self.unread = b""
+
+    def read(self, size: int) -> bytes:
+        kept, self.unread = self.unread[:size], self.unread[size:]
+        self.last = kept + self.file.read(size - len(kept)) if size > len(kept) else kept
+        self.at += len(self.last)
+        return self.last
+
+    def put_back(self) -> None:
+        """The next call reads the same again."""
+        self.at -= len(self.last)
+        self.unread = self.last + self.unread
+
+    def tell(self) -> int:
+        return self.at
+
+    def seek(self, at: int) -> int:
+        while self.at < at and self.read(min(at - self.at, 2**20)):
+            pass
+        return self.at
+
+
 def unpack(
     tar: Path,
     folder: Path,
     *,
-    classes: Container[str],
+    classes: SceneNames,
     max_bytes: int,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> Iterator[Refused]:
@@ -57,8 +91,8 @@ def unpack(
     paths: set[str] = set()
     last = ""
     try:
-        with tar.open("rb") as raw, tarfile.open(fileobj=raw, mode="r|*", tarinfo=_BoundedInfo) as archive:
-            for member in archive:
+        with tar.open("rb") as raw:
+            for archive, member in _members(_decompressed(raw), limit):
                 last = member.name
                 on_progress(min(raw.tell(), tar.stat().st_size))
                 if member.offset_data + member.size > limit and not member.issparse():
@@ -75,27 +109,76 @@ def unpack(
                     yield Refused(member.name, reason)
     except BadArchive:
         raise
-    except (tarfile.TarError, EOFError, ValueError, UnicodeError) as error:
-        raise BadArchive(_describe(error, last)) from error
-    except OSError as error:
-        if error.errno is not None:  # an error of the disk: a broken compressed stream has no number
-            raise
-        raise BadArchive(_describe(error, last)) from error
-    except Exception as error:  # zlib.error, lzma.LZMAError, struct.error: a damaged stream
-        if type(error).__module__ in ("zlib", "lzma", "_lzma", "struct", "compression.zstd"):
+    except Exception as error:
+        if _is_damage(error):
             raise BadArchive(_describe(error, last)) from error
         raise
 
 
-def refusal(member: tarfile.TarInfo, *, classes: Container[str], max_bytes: int) -> str | None:
+def _decompressed(raw: IO[bytes]) -> _Forwards:
+    begin = raw.read(6)
+    raw.seek(0)
+    file: Any = raw
+    if begin.startswith(b"\x1f\x8b"):
+        file = gzip.GzipFile(fileobj=raw)
+    elif begin.startswith(b"BZh"):
+        file = bz2.BZ2File(raw)
+    elif begin.startswith((b"\xfd7zXZ\0", b"]\0\0\x80")):
+        file = lzma.LZMAFile(raw)  # noqa: SIM115 - `raw` is what must be closed
+    return _Forwards(file)
+
+
+def _members(stream: _Forwards, limit: int) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    """The entries of a tar, and of all tars that somebody appended to it. Raises BadArchive if something else
+    stands behind its end, which tarfile itself passes over.
+    """
+    name = ""
+    while True:
+        archive = tarfile.TarFile(fileobj=cast("IO[bytes]", stream), tarinfo=_BoundedInfo)
+        for member in archive:
+            name = member.name
+            yield archive, member
+        if any(stream.last):
+            raise BadArchive(_describe(tarfile.ReadError("bad header"), name))
+        if not _has_another(stream, limit, name):
+            return
+
+
+def _has_another(stream: _Forwards, limit: int, name: str) -> bool:
+    """Pass over the zeros at the end of a tar; then whether another tar begins."""
+    try:
+        while block := stream.read(tarfile.BLOCKSIZE):
+            if any(block):
+                tarfile.TarInfo.frombuf(block, tarfile.ENCODING, "surrogateescape")
+                stream.put_back()
+                return True
+            if stream.at > limit:
+                break
+    except Exception as error:
+        if not _is_damage(error):
+            raise
+        words = f"behind the archive's end (after “{name}”) stands something else, which was not read"
+        raise BadArchive(words) from error
+    return False
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether the archive is at fault. An error of the disk has a number."""
+    if isinstance(error, OSError):
+        return error.errno is None
+    known = isinstance(error, (tarfile.TarError, EOFError, ValueError))
+    return known or type(error).__module__ in ("zlib", "lzma", "_lzma", "struct")
+
+
+def refusal(member: tarfile.TarInfo, *, classes: SceneNames, max_bytes: int) -> str | None:
     """The reason why this entry is not unpacked; None if it is."""
-    name = PurePosixPath(member.name)
-    if name.is_absolute() or member.name.startswith("\\") or member.name[1:2] == ":":
+    name = PurePosixPath(_normalize(member.name))
+    if name.is_absolute() or member.name[1:2] == ":":
         return "absolute path"
     if ".." in name.parts:
         return "path leads out of the archive (..)"
     if member.issym() or member.islnk():
-        return "link"
+        return "link: links are not followed"
     if not member.isreg():
         return "device or other special file"
     if member.issparse():
@@ -104,7 +187,7 @@ def refusal(member: tarfile.TarInfo, *, classes: Container[str], max_bytes: int)
         return "name is not text, or too long"
     if not is_photo_name(member.name):
         return "not a photo file"
-    if class_of(member.name, classes) is None:
+    if classes.class_of(member.name) is None:
         return "unknown class folder"
     if member.size > max_bytes:
         return "file too large"
@@ -112,7 +195,7 @@ def refusal(member: tarfile.TarInfo, *, classes: Container[str], max_bytes: int)
 
 
 def _normalize(name: str) -> str:
-    return PurePosixPath(name).as_posix()
+    return PurePosixPath(name.replace("\\", "/")).as_posix()
 
 
 def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> str | None:

@@ -1,10 +1,8 @@
-"""Finds a photo's scene class by its folder, as in SUN's data set, and checks that a file is a photo."""
+"""Checks that a file of a photo set is a photo."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -25,21 +23,6 @@ class Checked:
     height: int
 
 
-def class_of(path: str, classes: Container[str]) -> str | None:
-    """The scene class of `path` ("a/athletic_field/outdoor/x.jpg"); None if none of its folders is one.
-
-    The deepest class wins, so a/athletic_field/outdoor is not mistaken for a/athletic_field. One leading
-    folder that is not a class, such as SUN397/, is skipped.
-    """
-    folders = [part for part in PurePosixPath(path).parent.parts if part != "."]
-    for start in (0, 1):
-        for end in range(len(folders), start, -1):
-            key = "/".join(folders[start:end])
-            if key in classes:
-                return key
-    return None
-
-
 def is_photo_name(path: str) -> bool:
     """Whether the suffix is a photo's. Thumbnails and the like that a system left there are not photos."""
     return PurePosixPath(path).suffix.lower() in PHOTO_SUFFIXES and not is_left_by_system(path)
@@ -48,14 +31,6 @@ def is_photo_name(path: str) -> bool:
 def is_storable(path: str) -> bool:
     """Whether a database can store it: printable text of at most 500 characters, no undecodable bytes."""
     return path.isprintable() and len(path) <= 500
-
-
-def walk(root: Path) -> Iterator[str]:
-    """Every file below root as a relative path with forward slashes. Links to folders are not followed."""
-    for folder, folders, files in os.walk(root):
-        folders.sort()
-        for name in sorted(files):
-            yield Path(folder, name).relative_to(root).as_posix()
 
 
 def is_inside(path: Path, root: Path) -> bool:

@@ -18,6 +18,8 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Count
 
+from formats.classes import SceneNames
+from formats.files import walk
 from jobs.lease import JobError, Lease
 from jobs.models import Job
 from jobs.queue import enqueue
@@ -28,11 +30,9 @@ from trainer.photosets.layout import (
     BadPhoto,
     Checked,
     check_photo,
-    class_of,
     is_inside,
     is_photo_name,
     is_storable,
-    walk,
 )
 from trainer.runs.boards import logs_of
 
@@ -166,7 +166,8 @@ def register(lease: Lease) -> None:
     """The job "trainer.register". After a kill it continues: registered photos are not read again."""
     photo_set = PhotoSet.objects.get(job=lease.job)
     tally = Tally()
-    classes = dict(SceneClass.objects.values_list("key", "pk"))
+    ids = dict(SceneClass.objects.values_list("key", "pk"))
+    classes = SceneNames(ids)
     warning = ""
     if Path(photo_set.root) == _unpacked_folder(photo_set):
         if photo_set.report and not Path(photo_set.source).exists():
@@ -176,7 +177,7 @@ def register(lease: Lease) -> None:
         raise JobError(
             f"There is no folder {photo_set.root}.", "Was it moved? It must stay where it was registered."
         )
-    _register_photos(lease, photo_set, classes, tally)
+    _register_photos(lease, photo_set, classes, ids, tally)
     count = photo_set.photos.count()
     photo_set.report = {
         "taken": count,
@@ -205,7 +206,7 @@ def _no_photos_error(warning: str, tally: Tally) -> JobError:
     )
 
 
-def _unpack(lease: Lease, photo_set: PhotoSet, classes: dict[str, int], tally: Tally) -> str:
+def _unpack(lease: Lease, photo_set: PhotoSet, classes: SceneNames, tally: Tally) -> str:
     """Returns a warning if the tar could not be read to its end; the photos before that point are kept."""
     tar, root = Path(photo_set.source), Path(photo_set.root)
     if not tar.is_file():
@@ -231,12 +232,19 @@ def _unpack(lease: Lease, photo_set: PhotoSet, classes: dict[str, int], tally: T
     return ""
 
 
-def _register_photos(lease: Lease, photo_set: PhotoSet, classes: dict[str, int], tally: Tally) -> None:
+def _register_photos(
+    lease: Lease, photo_set: PhotoSet, classes: SceneNames, ids: dict[str, int], tally: Tally
+) -> None:
     hash_of = dict(photo_set.photos.values_list("path", "sha256"))
     hashes = set(hash_of.values())
     root = Path(photo_set.root).resolve()
     lease.beat(message="Looking for photos")
-    paths = list(walk(root))
+    paths: list[str] = []
+    for path, reason in walk(root):
+        if reason:
+            tally.skip(path, reason)
+        else:
+            paths.append(path)
     with ThreadPoolExecutor(_threads()) as pool:
         try:
             for start in range(0, len(paths), BATCH):
@@ -251,7 +259,9 @@ def _register_photos(lease: Lease, photo_set: PhotoSet, classes: dict[str, int],
                         tally.skip(path, "the same photo as another")
                     else:
                         hashes.add(result.sha256)
-                        rows.append(_row(photo_set, path, classes, result))
+                        key = classes.class_of(path)
+                        assert key is not None  # _accept
+                        rows.append(_row(photo_set, ids[key], path, result))
                 with lease.fenced():
                     ScenePhoto.objects.bulk_create(rows)
                 lease.beat(start + len(batch), len(paths), "Checking photos")
@@ -265,13 +275,13 @@ def _threads() -> int:
     return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4) + 1
 
 
-def _accept(root: Path, path: str, classes: dict[str, int], tally: Tally) -> bool:
+def _accept(root: Path, path: str, classes: SceneNames, tally: Tally) -> bool:
     """Whether the file may be a photo of a scene class; if not, the reason is tallied."""
     if not is_storable(path):
         tally.skip(path, "name is not text, or too long")
     elif not is_photo_name(path):
         tally.skip(path, "not a photo file")
-    elif class_of(path, classes) is None:
+    elif classes.class_of(path) is None:
         tally.skip(path, UNKNOWN_CLASS)
     elif not (root / path).resolve().is_relative_to(root):
         tally.skip(path, "link that leads out of the folder")
@@ -289,12 +299,10 @@ def _check(root: Path, path: str) -> Checked | str:
         return str(error)
 
 
-def _row(photo_set: PhotoSet, path: str, classes: dict[str, int], photo: Checked) -> ScenePhoto:
-    key = class_of(path, classes)
-    assert key is not None
+def _row(photo_set: PhotoSet, scene_class: int, path: str, photo: Checked) -> ScenePhoto:
     return ScenePhoto(
         photo_set=photo_set,
-        scene_class_id=classes[key],
+        scene_class_id=scene_class,
         path=path,
         sha256=photo.sha256,
         width=photo.width,

@@ -12,7 +12,6 @@ import errno
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -26,7 +25,7 @@ from jobs.models import Job
 from validation.campaigns import acts
 from validation.models import AuthorHashtag, Campaign, Intake, IntakeFile, Photo
 from validation.photos.intake_sources import MOST_FILES, Archive, Folder, Listing, Source, allowed_folder
-from validation.photos.intake_table import TERMS, Terms, read_table
+from validation.photos.intake_table import TERMS, Rows, Terms, read_table
 from validation.photos.intake_table import TableError as TableError
 from validation.photos.similar import Hashes
 from validation.photos.store import PhotoRefused, StorageFailure, receive, remove
@@ -39,6 +38,7 @@ INTAKE = "validation.intake"
 GIVEN_UP = "given up: the upload has been deleted"
 MISSING = "named in the table, but not among the files"
 MOST_DEATHS = 2  # crashes at one file, after a first crash that may have been at any file
+MOST_NOTES = 20
 DEADLY = "taking it in crashed the program more than once"
 # What a disk or a mount reports when it is at fault; a file that may not be read reports something else.
 FAILED_DISK = {
@@ -202,7 +202,7 @@ def _take_in_files(lease: Lease, intake: Intake) -> None:
     with closing(_source(intake)) as source:
         if not intake.files.exists():
             with lease.long_step():
-                _list_files(intake, source.names(), _table_of(intake), lease.beat)
+                _list_files(intake, source.names(), _table_of(intake), lease.beat, source.notes)
         waiting = intake.files.filter(state=State.WAITING).order_by("pk")
         total = intake.files.count()
         done = total - waiting.count()
@@ -289,25 +289,55 @@ def _for_campaign(intake: Intake) -> Any:
 
 
 def _list_files(
-    intake: Intake, files: Iterable[Listing], table_terms: Terms, beat: Callable[[], None] = lambda: None
+    intake: Intake,
+    files: Iterable[Listing],
+    table_terms: Terms,
+    beat: Callable[[], None] = lambda: None,
+    notes: Iterable[str] = (),
 ) -> None:
     """Save a row for each file, and for each file of the table that is missing: all rows or none."""
     rows: list[IntakeFile] = []
-    names, copies, used_keys = set[str](), Counter[str](), set[str]()
+    names, copies = set[str](), Counter[str]()
+    table = Rows(table_terms)
+    files_of: dict[str, list[str]] = {}  # by row of the table
+    unclear: dict[str, list[str]] = {}  # the rows that a file may mean
     for name, terms in files:
         beat()
         if is_junk(name):
             continue
         if len(rows) >= MOST_FILES:
             raise JobError(f"More than {MOST_FILES:,} files.", "Split them into several intakes.")
-        key = name if name in table_terms else PurePosixPath(name).name
-        used_keys.add(key)
-        own_terms = table_terms.get(key, {})
+        fits = table.of(name)
+        for row in fits:
+            files_of.setdefault(row, []).append(name)
+        if len(fits) > 1:
+            unclear[name] = fits
+        own_terms = table_terms[fits[0]] if len(fits) == 1 else {}
         rows.append(IntakeFile(intake=intake, name=_unique(name, names, copies), terms=own_terms | terms))
-    for name in (name for name in table_terms if rows and name not in used_keys):
+    for name in (name for name in table_terms if rows and name not in files_of):
         missing_name = _unique(name, names, copies)
         rows.append(IntakeFile(intake=intake, name=missing_name, state=State.REFUSED, reason=MISSING))
-    IntakeFile.objects.bulk_create(rows, batch_size=1000, ignore_conflicts=True)
+    intake.notes = [*notes, *_doubts(files_of, unclear)]
+    with transaction.atomic():
+        IntakeFile.objects.bulk_create(rows, batch_size=1000, ignore_conflicts=True)
+        intake.save(update_fields=["notes"])
+
+
+def _doubts(files_of: dict[str, list[str]], unclear: dict[str, list[str]]) -> list[str]:
+    """What cannot be told from the names, so that people check it."""
+    lines = [f"“{name}” got no terms: {_some(fits)} of the table fit." for name, fits in unclear.items()]
+    for row, files in files_of.items():
+        sure = [name for name in files if name not in unclear]
+        if len(sure) > 1:
+            lines.append(f"The table's row “{row}” was used for {len(sure):,} files: {_some(sure)}.")
+    if len(lines) > MOST_NOTES:
+        lines[MOST_NOTES:] = [f"The same holds for {len(lines) - MOST_NOTES:,} more."]
+    return lines
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
+    return ", ".join(f"“{name[:100]}”" for name in names[:3]) + more
 
 
 def _unique(name: str, names: set[str], copies: Counter[str]) -> str:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import stat
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from django.conf import settings
 from django.core.files.storage import default_storage
 
+from formats.files import walk
+from formats.zipnames import read_names
 from jobs.lease import JobError
 from validation.models import IntakeFile
 from validation.photos.store import PhotoRefused
@@ -22,13 +23,18 @@ from validation.photos.store import PhotoRefused
 MOST_FILES = 200_000
 MOST_DIRECTORY_BYTES = 64 * 2**20  # of a zip's directory, which is read as a whole
 RECORD = 46  # bytes of an entry in a zip's directory, besides its name, extra field and comment
+FOLDER = 0x10  # an attribute of DOS
 NO_TEXT = "\N{REPLACEMENT CHARACTER}"
 USUAL_COMPRESSION = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # Python unpacks only these piece by piece
 Listing = tuple[str, dict[str, Any]]  # a file's name, and what else `open` needs
 
 
 class Source:
-    """Lists the names of files and opens one. `open` refuses what must not be opened."""
+    """Lists the names of files and opens one. `open` refuses what must not be opened. `notes` are what people
+    should know about the names, or about what was not read.
+    """
+
+    notes: Sequence[str] = ()
 
     def names(self) -> Iterator[Listing]:
         yield from ()
@@ -60,28 +66,14 @@ class Folder(Source):
         self.root = Path(root)
 
     def names(self) -> Iterator[Listing]:
-        """A folder that cannot be read gives one name, which `open` refuses. Links are not followed."""
-        queue = [""]  # not by recursion, which fails at a depth of a thousand folders
-        while queue:
-            folder = queue.pop()
-            try:
-                files, folders = self._list(folder)
-            except OSError as error:
-                yield _as_text(f"{folder or '.'}/"), {"refused": f"it cannot be listed ({_words(error)})"}
-                continue
-            queue += reversed(folders)
-            for name in files:
+        """Folders that are not entered give one name each, which `open` refuses."""
+        for path, reason in walk(self.root):
+            name = _as_text(path)
+            if reason:
+                yield name, {"refused": reason}
+            else:
                 # A row keeps only the first characters of a long name: not enough to open the file.
-                yield _as_text(name), {"path": _as_text(name)} if len(name) > 400 else {}
-
-    def _list(self, folder: str) -> tuple[list[str], list[str]]:
-        files: list[str] = []
-        folders: list[str] = []
-        with os.scandir(self.root / folder) as entries:
-            for entry in entries:
-                paths = folders if entry.is_dir(follow_symlinks=False) else files
-                paths.append(f"{folder}/{entry.name}" if folder else entry.name)
-        return sorted(files), sorted(folders)
+                yield name, {"path": name} if len(name) > 400 else {}
 
     def open(self, file: IntakeFile) -> IO[bytes]:
         if reason := file.terms.get("refused"):
@@ -117,21 +109,32 @@ class Archive(Source):
         except FileNotFoundError:
             raise JobError("The archive is missing from the storage.", "Upload it again.") from None
         try:
-            _check_directory(self.file)
+            end = _check_directory(self.file)
             self.zip = zipfile.ZipFile(self.file)
         except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
             self.file.close()
             why = _why_broken(error)
             raise JobError(f"The archive is not a valid zip file: {why}.", "Pack it again.") from error
+        entries = self.zip.infolist()
+        names, guess = read_names(entries)
+        self.paths = [name.replace("\\", "/") for name in names]
+        first = min((entry.header_offset for entry in entries), default=0)
+        others = {"in front of": first, "behind": self.file.seek(0, io.SEEK_END) - end}
+        self.notes = [guess] if guess else []
+        for where, size in others.items():
+            if size > 0:
+                self.notes.append(f"{size:,} bytes {where} the zip were not read: perhaps another archive.")
 
     def names(self) -> Iterator[Listing]:
-        for number, entry in enumerate(self.zip.infolist()):
-            if not entry.filename.endswith("/"):
-                yield entry.filename or f"entry {number + 1}", {"entry": number}
+        for number, (path, entry) in enumerate(zip(self.paths, self.zip.infolist(), strict=True)):
+            is_folder = path.endswith("/") or (entry.external_attr & FOLDER and not entry.file_size)
+            if not is_folder:
+                yield path or f"entry {number + 1}", {"entry": number}
 
     def open(self, file: IntakeFile) -> IO[bytes]:
-        entry = self.zip.infolist()[file.terms["entry"]]
-        if reason := _refusal(entry):
+        number = file.terms["entry"]
+        entry = self.zip.infolist()[number]
+        if reason := _refusal(self.paths[number], entry):
             raise PhotoRefused(file.name, reason)
         try:
             return _Checked(self.zip.open(entry), file.name)
@@ -150,15 +153,15 @@ def _why_broken(error: Exception) -> str:
     return str(error).rstrip(".")
 
 
-def _check_directory(file: IO[bytes]) -> None:
-    """Check the directory's size before ZipFile makes an object of every entry. Raises JobError if it is too
-    large.
+def _check_directory(file: IO[bytes]) -> int:
+    """Check the directory's size before ZipFile makes an object of every entry. Returns where the zip ends.
+    Raises JobError if the directory is too large.
     """
     # ZipFile's own code finds the directory, for zip64 too: code of our own might find a different one.
     own: Any = zipfile
     end = own._EndRecData(file)
     if end is None:
-        raise zipfile.BadZipFile("it has no directory at its end")
+        raise zipfile.BadZipFile("it has no directory at its end, or much stands behind it")
     size: int = end[own._ECD_SIZE]
     if size > MOST_DIRECTORY_BYTES:
         raise JobError(
@@ -175,6 +178,8 @@ def _check_directory(file: IO[bytes]) -> None:
         raise JobError(
             f"The archive contains more than {MOST_FILES:,} files.", "Split it into several archives."
         )
+    zip_end: int = end[own._ECD_LOCATION] + own.sizeEndCentDir + end[own._ECD_COMMENT_SIZE]
+    return zip_end
 
 
 def _count_entries(directory: bytes) -> int:
@@ -202,9 +207,9 @@ class _Checked(io.BufferedReader):
             raise PhotoRefused(self.entry_name, f"its entry in the archive is broken ({error})") from error
 
 
-def _refusal(entry: zipfile.ZipInfo) -> str:
-    path = PurePosixPath(entry.filename.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", entry.filename):
+def _refusal(name: str, entry: zipfile.ZipInfo) -> str:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", name):
         return "its path points outside the archive"
     if stat.S_ISLNK(entry.external_attr >> 16):
         return "it is a link, which may point anywhere"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import IO, Any
 
-from formats.names import normalize_hashtag
+from formats.names import normalize_hashtag, path_key
 from formats.table import Columns, Unreadable
 from formats.table import read_table as table_of
 from validation.models import Photo
@@ -25,6 +25,28 @@ Terms = dict[str, dict[str, Any]]  # by file
 
 class TableError(ValueError):
     """A table that cannot be read; the message names the row and column."""
+
+
+class Rows:
+    """Finds the row of a file, however either of the two spells the path.
+
+    A row with a shorter path, such as a bare name, fits all files whose path ends so. One with a longer path
+    fits none: it names another folder.
+    """
+
+    def __init__(self, terms: Terms) -> None:
+        self.by_key: dict[str, list[str]] = {}
+        for name in terms:
+            self.by_key.setdefault(path_key(name), []).append(name)
+
+    def of(self, name: str) -> list[str]:
+        """The row's name in the table; none if there is no such row, several if it cannot be told."""
+        parts = name.replace("\\", "/").split("/")
+        for start in range(len(parts)):
+            end = "/".join(parts[start:])
+            if names := self.by_key.get(path_key(end)):
+                return [end] if end in names else names
+        return []
 
 
 def read_table(file: IO[bytes]) -> Terms:

@@ -178,6 +178,10 @@ class TestRules:
             "restaurant",
         )
 
+    def test_a_class_spelled_with_hyphens_is_the_one_we_have(self) -> None:
+        [item] = plan(read("key,hashtag\nS/Shoe-Shop,art\n", "csv")).items
+        assert (item.key, item.kind) == ("s/shoe_shop", "changed")
+
     @pytest.mark.parametrize(
         ("row", "field", "words"),
         [

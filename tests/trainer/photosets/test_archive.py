@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from formats.classes import SceneNames
 from tests.trainer.conftest import jpeg
 from trainer.photosets.archive import BadArchive, unpack
 
-KNOWN = {"a/abbey"}
+KNOWN = SceneNames({"a/abbey"})
 
 
 def entry(name: str, content: bytes = b"", **fields: object) -> tuple[tarfile.TarInfo, bytes]:
@@ -116,6 +117,12 @@ def test_header_of_megabytes_is_refused(tmp_path: Path) -> None:
         unpacked(tmp_path / "t.tar", tmp_path / "out")
 
 
+def test_backslashes_separate_folders(tmp_path: Path) -> None:
+    tar = tar_of(tmp_path / "t.tar", entry("a\\abbey\\x.jpg", b"x"), entry("a\\..\\..\\abbey\\y.jpg", b"x"))
+    assert unpacked(tar, tmp_path / "out").keys() == {"a\\..\\..\\abbey\\y.jpg"}
+    assert files_below(tmp_path / "out") == {"a/abbey/x.jpg"}
+
+
 def test_second_time_writes_nothing_and_names_doubles(tmp_path: Path) -> None:
     one = entry("a/abbey/x.jpg", b"one")
     tar = tar_of(tmp_path / "t.tar", one, entry("./a/abbey/x.jpg", b"two"))
@@ -123,3 +130,46 @@ def test_second_time_writes_nothing_and_names_doubles(tmp_path: Path) -> None:
         refused = unpacked(tar, tmp_path / "out")
         assert refused == {"./a/abbey/x.jpg": "path appears twice in the archive"}
         assert (tmp_path / "out/a/abbey/x.jpg").read_bytes() == b"one"
+
+
+def tars(count: int, mode: str) -> bytes:
+    """So many tars, one behind the other."""
+    out = io.BytesIO()
+    for number in range(count):
+        with tarfile.open(fileobj=out, mode=mode) as archive:  # type: ignore[call-overload]
+            for info, content in (
+                entry(f"a/abbey/{number}.jpg", b"x" * 512),
+                entry(f"a/abbey/{number}b.jpg", b"y"),
+            ):
+                archive.addfile(info, io.BytesIO(content))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_tars_appended_to_a_tar_are_read_too(tmp_path: Path, mode: str) -> None:
+    (tmp_path / "t.tar").write_bytes(tars(3, mode))
+    assert unpacked(tmp_path / "t.tar", tmp_path / "out") == {}
+    assert len(files_below(tmp_path / "out")) == 6
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+@pytest.mark.parametrize("behind", [b"junk", b"j" * 512, b"\x1f\x8b\x08" + b"j" * 2000])
+def test_something_else_behind_a_tar_is_reported(tmp_path: Path, mode: str, behind: bytes) -> None:
+    (tmp_path / "t.tar").write_bytes(tars(1, mode) + behind)
+    with pytest.raises(BadArchive, match=r"end \(after “a/abbey/0b\.jpg”\) stands something else"):
+        unpacked(tmp_path / "t.tar", tmp_path / "out")
+    assert len(files_below(tmp_path / "out")) == 2
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_zeros_behind_a_tar_do_not_matter(tmp_path: Path, mode: str) -> None:
+    (tmp_path / "t.tar").write_bytes(tars(1, mode) + bytes(5000))
+    assert unpacked(tmp_path / "t.tar", tmp_path / "out") == {}
+
+
+def test_a_damaged_header_is_no_end(tmp_path: Path) -> None:
+    raw = bytearray(tars(1, "w"))
+    raw[1024] ^= 0xFF  # the first byte of the second entry's name: its checksum is wrong
+    (tmp_path / "t.tar").write_bytes(raw)
+    with pytest.raises(BadArchive, match=r"cut off or damaged after “a/abbey/0\.jpg”"):
+        unpacked(tmp_path / "t.tar", tmp_path / "out")

@@ -1,4 +1,4 @@
-"""Which class a path belongs to, and which files are photos."""
+"""Which files are photos."""
 
 from __future__ import annotations
 
@@ -10,28 +10,7 @@ import pytest
 
 from tests.trainer.conftest import jpeg, write
 from tests.validation.photos.hostile import many_scans
-from trainer.photosets.layout import BadPhoto, check_photo, class_of, is_photo_name
-
-KNOWN = {"a/abbey", "a/athletic_field", "a/athletic_field/outdoor", "abbey"}
-
-
-@pytest.mark.parametrize(
-    ("path", "key"),
-    [
-        ("a/abbey/x.jpg", "a/abbey"),
-        ("./a/abbey/x.jpg", "a/abbey"),
-        ("a/athletic_field/outdoor/x.jpg", "a/athletic_field/outdoor"),
-        ("a/athletic_field/x.jpg", "a/athletic_field"),
-        ("a/athletic_field/night/x.jpg", "a/athletic_field"),
-        ("SUN397/a/athletic_field/outdoor/x.jpg", "a/athletic_field/outdoor"),
-        ("x/y/a/abbey/x.jpg", None),
-        ("a/castle/x.jpg", None),
-        ("x.jpg", None),
-        ("abbey/x.jpg", "abbey"),
-    ],
-)
-def test_deepest_known_class_wins(path: str, key: str | None) -> None:
-    assert class_of(path, KNOWN) == key
+from trainer.photosets.layout import BadPhoto, check_photo, is_photo_name
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,14 @@ import struct
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from string import ascii_uppercase
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
 from django.utils import timezone
 
 from jobs.keeper import keep_house
@@ -96,6 +99,70 @@ def test_broken_zip_directory_fails_with_an_explanation(
     assert "fault of the program" not in job.hint
 
 
+def terms_of(new_intake: Intake) -> dict[str, str]:
+    return {file.name: file.terms.get("author", "") for file in new_intake.files.all()}
+
+
+def packed(names: list[bytes], change: Callable[[zipfile.ZipInfo], None] | None = None) -> bytes:
+    """A zip whose entries have these bytes as names, without a mark of UTF-8."""
+    marks = [letter * len(name) for letter, name in zip(ascii_uppercase, names, strict=False)]
+    raw = archive({mark: noise(number) for number, mark in enumerate(marks)}, change)
+    for mark, name in zip(marks, names, strict=True):
+        raw = raw.replace(mark.encode(), name)
+    return raw
+
+
+def listed(raw: bytes, table: str = "") -> Intake:
+    """An intake whose files have been listed, but not taken in."""
+    rows = SimpleUploadedFile("t.csv", table.encode()) if table else None
+    new_intake = intake.start(name="x", by=None, archive=SimpleUploadedFile("a.zip", raw), table=rows)
+    with closing(intake._source(new_intake)) as source:
+        intake._list_files(new_intake, source.names(), intake._table_of(new_intake), notes=source.notes)
+    return new_intake
+
+
+def test_zip_of_windows_is_read_with_its_table() -> None:
+    def is_of_windows(entry: zipfile.ZipInfo) -> None:
+        entry.create_system = 0
+
+    names = [b"trip\\X.jpg", b"trip\\Thumbs.db", b"trip\\sub\\", "trip\\Ёж.jpg".encode("cp866")]
+    new_intake = listed(
+        packed([*names, b"__MACOSX\\._X.jpg"], is_of_windows),
+        "file,author\nTRIP/x.JPG,Ann\nC:\\trip\\Е\u0308ж.jpg,Bob\n",
+    )
+    assert terms_of(new_intake) == {"trip/X.jpg": "Ann", "trip/Ёж.jpg": "Bob"}
+    assert "Cyrillic (cp866)" in new_intake.notes[0]
+
+
+def test_what_cannot_be_told_from_names_is_said() -> None:
+    raw = archive({name: noise(1) for name in ("a/X.jpg", "a/x.jpg", "b/y.jpg", "c/Y.jpg", "d/Z.jpg")})
+    new_intake = listed(raw, "file,author\na/x.jpg,Ann\ny.jpg,Bob\nz.JPG,Eve\nz.jpg,Dan\n")
+    assert terms_of(new_intake) == {
+        "a/X.jpg": "Ann",
+        "a/x.jpg": "Ann",
+        "b/y.jpg": "Bob",
+        "c/Y.jpg": "Bob",
+        "d/Z.jpg": "",
+    }
+    assert new_intake.notes == [
+        "“d/Z.jpg” got no terms: “z.JPG”, “z.jpg” of the table fit.",
+        "The table's row “a/x.jpg” was used for 2 files: “a/X.jpg”, “a/x.jpg”.",
+        "The table's row “y.jpg” was used for 2 files: “b/y.jpg”, “c/Y.jpg”.",
+    ]
+
+
+def test_bytes_around_a_zip_are_reported(client_for: Callable[..., Client], run_jobs: RunJobs) -> None:
+    raw = archive({"a.jpg": noise(1)})
+    new_intake, _ = take_archive(raw + archive({"b.jpg": noise(2)}) + b"junk", run_jobs)
+    new_intake.refresh_from_db()
+    assert states(new_intake) == {"b.jpg": "taken"}
+    assert new_intake.notes == [
+        f"{len(raw):,} bytes in front of the zip were not read: perhaps another archive.",
+        "4 bytes behind the zip were not read: perhaps another archive.",
+    ]
+    assert "4 bytes behind the zip" in client_for("admin").get(new_intake.get_absolute_url()).content.decode()
+
+
 # --- folders ----------------------------------------------------------------------------------
 
 
@@ -124,7 +191,7 @@ def test_folders_too_deep_to_list_are_refused_and_other_files_are_taken_in(
         new_intake = intake.start(name="x", by=None, folder=str(root))
         run_jobs()
         refused = new_intake.files.get(state="refused")
-        assert refused.reason == "it cannot be listed (File name too long)"
+        assert refused.reason == "folder cannot be listed (File name too long)"
         assert sorted(new_intake.files.values_list("state", flat=True)) == [
             "refused",
             "taken",

@@ -6,7 +6,8 @@ import csv
 from collections import Counter
 from pathlib import Path
 
-from formats.files import is_left_by_system
+from formats.classes import SceneNames
+from formats.files import is_left_by_system, walk
 from formats.names import lower_name, scene_key
 from formats.table import Columns, Unreadable, read_table
 from trainer.engine.errors import PhotosError
@@ -25,24 +26,25 @@ MOST_CLASSES = 1_000_000
 def write_manifest(folder: Path, labels: Path | None, file: Path) -> int:
     """Write the manifest of every photo below ``folder``; how many there are. Raises PhotosError.
 
-    A photo's scene class is its folder, relative to ``folder``. Its label is what ``labels``, a table of
-    classes and hashtags, says (a class not there or undecided: left out, with an event); without it, the
-    class's last name.
+    A photo's scene class is that of ``labels``, a table of classes and hashtags, whose name its folder has in
+    any spelling (none, or an undecided one: left out, with an event). Without a table it is the folder, and
+    its last name is the label.
     """
     label_of = None if labels is None else read_labels(labels)
+    classes = SceneNames(label_of or ())
     rows, unlabelled = [], Counter[str]()
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder).as_posix()
-        if path.suffix.lower() not in PHOTO_SUFFIXES or is_left_by_system(inside):
+    for path, reason in walk(folder):
+        if reason:
+            emit("skipped", photo_id=path, reason=reason)
+        parent, _, name = path.rpartition("/")
+        if reason or not parent or Path(name).suffix.lower() not in PHOTO_SUFFIXES or is_left_by_system(path):
             continue
-        if path.parent == folder or not path.is_file():
-            continue
-        name = path.parent.relative_to(folder).as_posix()
-        label = path.parent.name if label_of is None else label_of.get(scene_key(name))
-        if label is None:
-            unlabelled[name] += 1
+        key = scene_key(parent) if label_of is None else classes.find(parent)
+        if key is None:
+            unlabelled[parent] += 1
         else:
-            rows.append([inside, str(path.resolve()), label, name])
+            label = key.rpartition("/")[2] if label_of is None else label_of[key]
+            rows.append([path, str((folder / path).resolve()), label, key])
     if unlabelled:
         emit("left_out", photos=unlabelled.total(), classes=sorted(unlabelled))
     if not rows:

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from formats.names import normalize_name
+from formats.names import lower_name, scene_key
 from formats.table import Columns, TableRow, Unreadable, read_table
 from trainer.engine.errors import PhotosError
 from trainer.engine.events import Progress, StopRequest, emit
@@ -59,8 +59,8 @@ def _photo(row: TableRow) -> Photo:
     for name in COLUMNS:
         if not row.values[name]:
             raise PhotosError(f"line {row.line} of the manifest has no {name}")
-    label, scene_class = normalize_name(row.values["label"]), normalize_name(row.values["scene_class"])
-    return Photo(row.values["photo_id"], row.values["path"], label, scene_class)
+    label = lower_name(row.values["label"]).lstrip("#")
+    return Photo(row.values["photo_id"], row.values["path"], label, scene_key(row.values["scene_class"]))
 
 
 def with_hashes(photos: Sequence[Photo], stop: StopRequest) -> list[Photo]:

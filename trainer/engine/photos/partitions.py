@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from formats.names import comparable, scene_key
 from formats.table import Unreadable, decode_text
 from trainer.engine.errors import PhotosError
 from trainer.engine.events import emit
@@ -18,15 +19,28 @@ FILES = {"train": "Training_{}.txt", "test": "Testing_{}.txt"}
 WHERE = "SUN397's partitions are a separate download: put Training_01.txt, Testing_01.txt and so on into a "
 WHERE += "folder named Partitions beside or in the folder of the photos."
 
+TWO_PHOTOS = "Add photos: a class needs two for one of them to be held out. Copies of a photo count once."
+
 
 def split_for(photos: Sequence[Photo], recipe: Recipe, partitions: Path | None) -> Split:
-    """The recipe's split of the photos. Raises PhotosError if SUN397's files are missing or do not fit."""
+    """The recipe's split of the photos. Raises PhotosError if SUN397's files are missing or do not fit, or if
+    no photo can be held out.
+    """
     if recipe.split == "random":
-        return split_photos(photos, test_share=recipe.test_share, seed=recipe.seed)
+        split = split_photos(photos, test_share=recipe.test_share, seed=recipe.seed)
+        if not split.test:
+            raise PhotosError("no photo can be held out: every class has one photo", hint=TWO_PHOTOS)
+        return split
     if recipe.split.startswith("sun-"):
         return official(photos, recipe.split.removeprefix("sun-"), partitions)
     number, of = (int(n) for n in re.findall(r"\d+", recipe.split))
     return fold(photos, number=number, of=of, seed=recipe.seed)
+
+
+def train_only(split: Split) -> list[str]:
+    """The scene classes of which no photo is held out, so that no figure speaks for them."""
+    held_out = {photo.scene_class for photo in split.test}
+    return sorted({photo.scene_class for photo in split.train} - held_out)
 
 
 def official(photos: Sequence[Photo], number: str, partitions: Path | None) -> Split:
@@ -37,14 +51,14 @@ def official(photos: Sequence[Photo], number: str, partitions: Path | None) -> S
     if partitions is None or not partitions.is_dir():
         raise PhotosError(f"there are no files of partition {number}", hint=WHERE)
     side_of = {
-        name: side
+        _key(name): side
         for side, file in FILES.items()
         for name in _read_list(partitions / file.format(number), partitions.name)
     }
     sides: dict[str, list[Photo]] = {"train": [], "test": []}
     left_out = 0
     for photo in sorted(photos, key=lambda p: p.photo_id):
-        side = side_of.get(f"{photo.scene_class}/{PurePosixPath(photo.path).name}")
+        side = side_of.get(_key(f"{photo.scene_class}/{PurePosixPath(photo.path).name}"))
         if side is None:
             left_out += 1
         else:
@@ -58,6 +72,11 @@ def official(photos: Sequence[Photo], number: str, partitions: Path | None) -> S
     if left_out:
         emit("left_out", photos=left_out, classes=[], reason=f"not in partition {number}")
     return Split(tuple(sides["train"]), tuple(sides["test"]))
+
+
+def _key(name: str) -> str:
+    folder, _, file = name.rpartition("/")
+    return f"{scene_key(folder)}/{comparable(file)}"
 
 
 def _read_list(file: Path, folder: str) -> list[str]:

@@ -25,7 +25,7 @@ from trainer.engine.networks.features import extract
 from trainer.engine.networks.finetuned import build_network, input_of
 from trainer.engine.networks.parts import Head, LabelLayer, build_head
 from trainer.engine.photos.manifest import Photo, Split, labels_of, read_manifest, scene_groups, with_hashes
-from trainer.engine.photos.partitions import split_for
+from trainer.engine.photos.partitions import split_for, train_only
 from trainer.engine.photos.sources import FeatureSource, PhotoSource, Source
 from trainer.engine.recipe import Recipe
 from trainer.engine.training import checkpoint
@@ -120,15 +120,20 @@ def _train(job: RunJob, stop: StopRequest) -> dict[str, Any]:
         resumed=checkpoint.exists(job.out),
         environment=environment(),
     )
+    only_trained = train_only(split)
+    if only_trained:
+        emit("train_only", classes=only_trained)
     network, source = _prepare(job, split, names, stop)
     identity = {"labels": names.labels, "scene_classes": names.scenes, "groups": names.groups}
     with Board(job.out / "tensorboard") as board:
         trainer = Trainer(recipe, network, source, job.out, identity=identity, stop=stop, board=board)
         trainer.run()
-        return _finish(trainer, source, names, job, start)
+        return _finish(trainer, source, names, job, start, only_trained=only_trained)
 
 
-def _finish(trainer: Trainer, source: Source, names: Names, job: RunJob, start: float) -> dict[str, Any]:
+def _finish(
+    trainer: Trainer, source: Source, names: Names, job: RunJob, start: float, *, only_trained: list[str]
+) -> dict[str, Any]:
     trainer.network.load_state_dict(checkpoint.load(job.out / "best.pt")["state"])
     logits, true = trainer.test()
     content = report.build_report(
@@ -137,6 +142,7 @@ def _finish(trainer: Trainer, source: Source, names: Names, job: RunJob, start: 
         names.labels,
         train_photos=source.train_count,
         test_photos=len(true),
+        train_only=only_trained,
         epochs=trainer.at.epoch,
         seconds=round(time.monotonic() - start, 1),
         training_seconds=round(trainer.at.seconds, 1),

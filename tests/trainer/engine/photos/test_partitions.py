@@ -9,7 +9,7 @@ import pytest
 
 from trainer.engine.errors import PhotosError
 from trainer.engine.photos.manifest import Photo
-from trainer.engine.photos.partitions import fold, split_for
+from trainer.engine.photos.partitions import fold, split_for, train_only
 from trainer.engine.recipe import Recipe
 
 
@@ -86,3 +86,22 @@ def test_copies_fall_into_one_fold() -> None:
 def test_too_few_photos_for_the_folds() -> None:
     with pytest.raises(PhotosError, match="1 photos are too few"):
         fold(photos({"a": 1}), number=1, of=3, seed=0)
+
+
+@pytest.mark.parametrize("rows", [{"a": 1, "b": 1}, {"a": 1}])
+def test_one_photo_a_class_leaves_none_to_hold_out(rows: dict[str, int]) -> None:
+    with pytest.raises(PhotosError, match="no photo can be held out: every class has one photo"):
+        split_for(photos(rows), Recipe(), None)
+
+
+def test_classes_that_only_train_are_known() -> None:
+    assert train_only(split_for(photos({"a": 1, "b": 2, "c": 1}), Recipe(), None)) == ["a", "c"]
+
+
+def test_names_in_the_lists_may_be_spelled_otherwise(lists: Path) -> None:
+    rows = [
+        Photo(p.photo_id, p.path.replace("sun_", "SUN_"), p.label, p.scene_class)
+        for p in photos({"a/abbey": 3})
+    ]
+    split = split_for(rows, Recipe(split="sun-03"), lists)
+    assert (len(split.train), len(split.test)) == (2, 1)

@@ -31,6 +31,7 @@ def file(tmp_path: Path) -> Path:
         + MANIFEST.replace(",", "\t").upper().replace("JPG", "jpg").replace("B", "b").replace("EACH", "each"),
         MANIFEST.replace("\n", ",,\r\n"),
         MANIFEST.replace("b/beach ", "b/beach\u00a0"),
+        MANIFEST.replace("b/beach ", "B\\Beach").replace("beach,b/beach", "#Beach,./b/beach"),
     ],
 )
 def test_manifests_of_other_tools_are_read(file: Path, text: str) -> None:

@@ -22,8 +22,9 @@ from tests.trainer.engine.conftest import (
     start_engine,
     write_job,
     write_manifest,
+    write_photo,
 )
-from trainer.engine.events import Stopped
+from trainer.engine.events import Stopped, StopRequest
 from trainer.engine.recipe import Recipe
 from trainer.engine.training import checkpoint
 from trainer.engine.training.checkpoint import CheckpointError
@@ -172,6 +173,18 @@ def test_a_run_that_no_longer_grows_ends_early_and_says_so(tmp_path: Path, engin
     assert (stopped["epoch"], stopped["best_epoch"]) == (3, report["best_epoch"])
     assert stopped["reason"] == report["stopped_early"] == "accuracy has not grown by 1 in 2 epochs"
     assert [row["epoch"] for row in report["history"]] == [1, 2, 3]
+
+
+def test_a_class_of_one_photo_trains_and_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_photo(tmp_path / "zoo.jpg", "p/pantry", 9)
+    manifest = write_manifest(tmp_path, 2, extra=[["z", str(tmp_path / "zoo.jpg"), "other", "z/zoo"]])
+    recipe = {**SCRATCH, "network": "test_resnet", "epochs": 1}
+    report = train(RunJob.read(write_job(tmp_path, manifest, recipe)), StopRequest())
+    assert report["train_only"] == ["z/zoo"]
+    assert last(events_of(capsys.readouterr().out), "train_only") == {
+        "event": "train_only",
+        "classes": ["z/zoo"],
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,53 @@
+"""Which class a folder or a path means."""
+
+from __future__ import annotations
+
+import pytest
+
+from formats.classes import SceneNames
+
+KNOWN = SceneNames(
+    {"a/abbey", "a/athletic_field", "a/athletic_field/outdoor", "abbey", "t-shirt", "x-y", "x_y"}
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        ("a/abbey/x.jpg", "a/abbey"),
+        ("./a/abbey/x.jpg", "a/abbey"),
+        ("a/athletic_field/outdoor/x.jpg", "a/athletic_field/outdoor"),
+        ("a/athletic_field/x.jpg", "a/athletic_field"),
+        ("a/athletic_field/night/x.jpg", "a/athletic_field"),
+        ("SUN397/a/athletic_field/outdoor/x.jpg", "a/athletic_field/outdoor"),
+        ("x/y/a/abbey/x.jpg", None),
+        ("a/castle/x.jpg", None),
+        ("x.jpg", None),
+        ("abbey/x.jpg", "abbey"),
+        ("SUN397/A/Athletic Field/Outdoor/x.jpg", "a/athletic_field/outdoor"),
+    ],
+)
+def test_deepest_known_class_wins(path: str, key: str | None) -> None:
+    assert KNOWN.class_of(path) == key
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("A/Abbey", "a/abbey"),
+        ("a/athletic field", "a/athletic_field"),
+        ("a/athletic-field", "a/athletic_field"),
+        ("A/Athletic_Field", "a/athletic_field"),
+        ("a/athletic\u00a0field ", "a/athletic_field"),
+        ("T shirt", "t-shirt"),
+        ("t-shirt", "t-shirt"),
+        ("X-Y", "x-y"),
+        ("x y", "x_y"),
+    ],
+)
+def test_other_spellings_mean_the_same_class(name: str, key: str) -> None:
+    assert KNOWN.find(name) == key
+
+
+def test_of_two_classes_that_differ_by_hyphens_none_is_guessed() -> None:
+    assert SceneNames({"a-b_c", "a_b-c"}).find("a b c") is None
