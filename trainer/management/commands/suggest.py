@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from formats.files import walk
 from trainer.models import TrainedModel
-from trainer.photosets.layout import is_photo_name, walk
+from trainer.photosets.layout import is_photo_name
 from trainer.registry.serving import NoActiveModel, suggester, unreadable
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Command(BaseCommand):
 def _files(paths: list[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            yield from (path / name for name in walk(path) if is_photo_name(name))
+            yield from (path / name for name, reason in walk(path) if not reason and is_photo_name(name))
         else:
             yield path
 
