@@ -236,7 +236,7 @@ def test_admin_uploads_a_tar(
 
 
 @pytest.mark.parametrize(
-    "outside", ["/etc", "/", "relative/path", "{root}/../..", "{root}/link", "/etc/\0", "{root}/gone"]
+    "outside", ["/etc", "/", "relative/path", "{root}/../..", "{root}/link", "{root}/gone"]
 )
 def test_folders_elsewhere_are_refused(
     client_for: Callable[..., Client], classes: object, tmp_path: Path, outside: str
@@ -246,7 +246,7 @@ def test_folders_elsewhere_are_refused(
     assert response.status_code == 422
     assert not PhotoSet.objects.exists()
     words = "There is no folder" if outside.endswith("gone") else "can be registered here"
-    assert words in response.content.decode() or "Null characters" in response.content.decode()
+    assert words in response.content.decode()
 
 
 def test_upload_over_the_limit_is_refused(

@@ -63,7 +63,7 @@ def test_rename(client_for: ClientFor, model_for: ModelFor) -> None:
         assert "now called “New”" in page
     page = client.post(url, {"name": "Mine", "was": "Old"}, follow=True).content.decode()  # a stale page
     assert "renamed it to “New” meanwhile" in page
-    for wrong in ("", "  ", "x" * 101, "a\0b"):
+    for wrong in ("", "  ", "x" * 101):
         assert "1 to 100 characters" in client.post(url, {"name": wrong}, follow=True).content.decode()
     model.refresh_from_db()
     assert model.name == "New"

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('validation', '0008_fill_participations'),
+        ('validation', '0009_intake_notes'),
     ]
 
     operations = [
