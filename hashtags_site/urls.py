@@ -35,3 +35,5 @@ urlpatterns = [
         name="api",
     ),
 ]
+
+handler500 = "hashtags_site.faults.server_error"

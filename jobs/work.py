@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
+from formats.storage import StorageFailure, failure_of
 from jobs.lease import (
     Busy,
     Cancelled,
@@ -21,6 +22,15 @@ from jobs.models import Job
 from jobs.queue import State, log, requeue_left_behind, send
 from jobs.registry import handler_of, slots_of
 from jobs.slots import Slot, slot
+
+# What SQLite and PostgreSQL say when their own disk fails.
+DATABASE_DISK = (
+    "disk is full",
+    "disk i/o error",
+    "readonly database",
+    "no space left",
+    "could not extend file",
+)
 
 
 def run(*, job_id: str) -> None:
@@ -98,9 +108,13 @@ def _work(lease: Lease) -> bool:
     except (OperationalError, InterfaceError) as error:
         log.exception("The database did not answer during job %s", lease.job.pk)
         _reconnect()
+        if any(words in str(error).lower() for words in DATABASE_DISK):
+            return _wait_for_storage(lease, StorageFailure(f"the database says: {error}"))
         hint = "Check that it is running and that its disk is not full."
         _after_death(lease, f"The database did not answer: {error}.", hint)
     except Exception as error:
+        if failure := failure_of(error):
+            return _wait_for_storage(lease, failure)
         log.exception("Job %s failed", lease.job.pk)
         hint = "This is a fault of the program. The worker's log has the details. Retrying may help."
         lease.finish(State.FAILED, error=f"{type(error).__name__}: {error}", hint=hint)
@@ -108,6 +122,13 @@ def _work(lease: Lease) -> bool:
         # A cancellation after the last beat comes too late: the work is complete, so it counts.
         lease.finish(State.SUCCEEDED)
     return True
+
+
+def _wait_for_storage(lease: Lease, failure: StorageFailure) -> bool:
+    """Leave the job to a later delivery, as often as it takes: nothing that it works on is at fault."""
+    log.warning("Job %s waits for the storage: %s", lease.job.pk, failure)
+    lease.give_back(f"Waiting for the storage, to continue by itself: {failure}", later=True)
+    return False
 
 
 def _after_death(lease: Lease, reason: str, hint: str) -> None:
