@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -119,25 +119,39 @@ def for_own_files() -> Iterator[None]:
 
 
 @contextmanager
-def replacing(path: Path, mode: str = "w", **options: Any) -> Iterator[IO[Any]]:
-    """A file that takes the place of `path` once the block has ended, flushed to disk: nobody reads a part of
-    it, and after any error nothing of it is left.
-
-    Text is UTF-8 unless the options, those of `open`, say otherwise. Raises StorageFailure.
+def replacing_path(path: Path) -> Iterator[Path]:
+    """The path of a new file that takes the place of `path` once the block has ended, flushed to disk: nobody
+    reads a part of it, and after any error nothing of it is left. Raises StorageFailure.
     """
-    if "b" not in mode:
-        options = {"encoding": "utf-8", **options}
     with for_own_files():
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name[-100:], suffix=".part")
         part = Path(name)
         try:
-            with os.fdopen(handle, mode, **options) as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
+            with os.fdopen(handle):
+                yield part
+                os.fsync(handle)
             part.chmod(0o644)
             part.replace(path)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
+
+
+@contextmanager
+def replacing(path: Path, mode: str = "w", **options: Any) -> Iterator[IO[Any]]:
+    """Like replacing_path, as an open file. Text is UTF-8; `options` are those of `open`."""
+    if "b" not in mode:
+        options = {"encoding": "utf-8", **options}
+    with replacing_path(path) as part, part.open(mode, **options) as file:
+        yield file
+
+
+def common_folder(paths: Iterable[str]) -> Path | None:
+    """The deepest folder that all files are in: for `require_content` and `is_of_storage`. None without
+    files, or if relative and absolute paths are mixed.
+    """
+    try:
+        return Path(os.path.commonpath([os.path.dirname(path) for path in paths]))
+    except ValueError:
+        return None

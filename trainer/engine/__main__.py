@@ -6,13 +6,13 @@ In a terminal there is a progress bar; otherwise, or with --json, events are JSO
 from __future__ import annotations
 
 import argparse
-import errno
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from formats.storage import StorageFailure, raise_if_of_storage
 from trainer.engine.errors import EngineError, RecipeError
 from trainer.engine.events import Stopped, StopRequest, emit, listen
 from trainer.engine.parent import end_with_parent
@@ -46,13 +46,10 @@ def _run(arguments: argparse.Namespace) -> int:
         emit("error", kind=error.kind, message=error.message, hint=error.hint)
     except MemoryError:
         emit("error", kind="memory", message="the machine ran out of memory", hint=_MEMORY_HINT)
-    except OSError as error:
-        kind = (
-            "disk"
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
-            else "photos"
-        )
-        emit("error", kind=kind, message=str(error), hint="Is the disk full, or the folder read-only?")
+    except (StorageFailure, OSError) as error:
+        # A file that is at fault itself has been reported by whoever opened it.
+        failure = error if isinstance(error, StorageFailure) else StorageFailure(error)
+        emit("error", kind="disk", message=str(failure), hint=_DISK_HINT)
     except RuntimeError as error:
         if not any(words in str(error) for words in _MEMORY_WORDS):
             raise
@@ -60,6 +57,7 @@ def _run(arguments: argparse.Namespace) -> int:
     return 1
 
 
+_DISK_HINT = "Is the disk full, read-only or away? Once it is mended, the same command goes on."
 _MEMORY_WORDS = ("out of memory", "can't allocate")
 _MEMORY_HINT = "Choose a smaller batch size or smaller photos."
 
@@ -121,6 +119,7 @@ def _read_object(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
+        raise_if_of_storage(error)
         raise RecipeError("recipe", f"{path.name} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise RecipeError("recipe", f"{path.name} must hold an object of settings")

@@ -14,6 +14,7 @@ import numpy as np
 from django.conf import settings
 from django.db.models import Max
 
+from formats.storage import replacing
 from jobs.lease import Cancelled, JobError, Lease
 from jobs.processes import Event, run_process
 from trainer.models import Epoch, HeldOutPrediction, TestSet, TrainingRun
@@ -35,13 +36,13 @@ def supervise(lease: Lease) -> None:
     """
     run = TrainingRun.objects.select_related("photo_set", "release").get(job=lease.job)
     disk.make_room(next_run=run)
-    run.folder.mkdir(parents=True, exist_ok=True)
     left_out = _write_manifest(run)
     with lease.fenced():
         run.report = run.report | {"left_out": left_out}
         run.save(update_fields=["report"])
     task = run.folder / "job.json"
-    task.write_text(json.dumps(_task(run)))
+    with replacing(task) as file:
+        json.dump(_task(run), file)
     lease.beat(message="Starting the trainer")
     recorder = Recorder(lease, run)
     try:
@@ -76,7 +77,7 @@ def _write_manifest(run: TrainingRun) -> dict[str, Any]:
     labels_with_photos: set[str] = set()
     root = Path(run.photo_set.root)
     photos = run.photo_set.photos.order_by("pk").values_list("pk", "path", "scene_class__key")
-    with (run.folder / "manifest.csv").open("w", newline="") as file:
+    with replacing(run.folder / "manifest.csv", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("photo_id", "path", "label", "scene_class"))
         for pk, path, key in photos.iterator():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,13 @@ import pytest
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
 from django.core.management import CommandError, call_command
-from django.test import Client
+from django.test import Client, override_settings
 from django.urls import reverse
 from PIL import Image
+from pytest_django import Settings
 
+from formats.storage import StorageFailure
+from jobs import work
 from jobs.lease import Lease, LeaseLost, claim
 from jobs.models import Job
 from mapping.models import SceneClass
@@ -191,6 +195,91 @@ def test_upload_is_deleted_when_all_photos_are_registered(
     [job] = run_jobs()
     assert job.state == Job.State.SUCCEEDED
     assert not kept.exists()
+
+
+# --- the disk fails ---------------------------------------------------------------------------
+
+
+def attempt(photo_set: PhotoSet) -> Job:
+    work.run(job_id=str(photo_set.job_id))
+    return Job.objects.get(pk=photo_set.job_id)
+
+
+def test_folder_that_goes_away_is_waited_for(
+    classes: object, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo_set = registration.register_folder(name="SUN", folder=folder, by=None)
+    away = folder.with_name("unmounted")
+    check, count = registration._check, 0
+
+    def unmounted_at_the_fifth(root: Path, path: str) -> Any:
+        nonlocal count
+        count += 1
+        if count == 5:
+            folder.rename(away)
+        return check(root, path)
+
+    monkeypatch.setattr(registration, "BATCH", 8)
+    monkeypatch.setattr(registration, "_check", unmounted_at_the_fifth)
+    monkeypatch.setattr(registration, "_threads", lambda: 1)
+    job = attempt(photo_set)
+    assert (job.state, job.message[:23]) == (Job.State.QUEUED, "Waiting for the storage")
+    photo_set.refresh_from_db()
+    assert (photo_set.photos.count(), photo_set.report) == (0, {})
+    away.rename(folder)
+    assert attempt(photo_set).state == Job.State.SUCCEEDED
+    photo_set.refresh_from_db()
+    assert (photo_set.photos.count(), photo_set.report["skipped_total"]) == (40, 0)
+
+
+def test_registered_folder_that_is_away_is_waited_for(classes: object, folder: Path) -> None:
+    photo_set = registration.register_folder(name="SUN", folder=folder, by=None)
+    attempt(photo_set)
+    Job.objects.filter(pk=photo_set.job_id).update(state=Job.State.QUEUED, finished_at=None)
+    folder.rename(folder.with_name("unmounted"))
+    assert attempt(photo_set).state == Job.State.QUEUED
+
+
+def test_tar_is_unpacked_when_there_is_room_again(classes: object, tmp_path: Path) -> None:
+    big = jpeg(size=(48, 32)) + bytes(2**25)  # larger than the database
+    tar = tar_of(tmp_path / "t.tar", entry("b/bar/1.jpg", jpeg((1, 1, 1))), entry("b/bar/2.jpg", big))
+    photo_set = registration.register_tar(name="SUN", tar=tar, by=None)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**25, hard))
+    try:
+        with override_settings(MAX_PHOTO_BYTES=2**26):
+            job = attempt(photo_set)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (job.state, "File too large" in job.message) == (Job.State.QUEUED, True)
+    photos = [path.name for path in Path(photo_set.root).rglob("*") if path.is_file()]
+    assert photos == ["1.jpg"]
+    with override_settings(MAX_PHOTO_BYTES=2**26):
+        assert attempt(photo_set).state == Job.State.SUCCEEDED
+    photo_set.refresh_from_db()
+    assert (photo_set.photos.count(), skipped(photo_set)) == (2, {})
+
+
+def test_place_of_unpacked_photos_that_is_no_folder_is_waited_for(
+    classes: object, tmp_path: Path, settings: Settings
+) -> None:
+    settings.PHOTO_SETS_DIR = tmp_path / "sets"
+    settings.PHOTO_SETS_DIR.touch()
+    tar = tar_of(tmp_path / "t.tar", entry("b/bar/1.jpg", jpeg()))
+    photo_set = registration.register_tar(name="SUN", tar=tar, by=None)
+    assert attempt(photo_set).state == Job.State.QUEUED
+    settings.PHOTO_SETS_DIR.unlink()
+    assert attempt(photo_set).state == Job.State.SUCCEEDED
+
+
+def test_upload_that_cannot_be_kept_leaves_nothing(
+    classes: object, tmp_path: Path, settings: Settings
+) -> None:
+    settings.PHOTO_SETS_DIR = tmp_path / "sets"
+    settings.PHOTO_SETS_DIR.touch()
+    with pytest.raises(StorageFailure):
+        registration.register_upload(name="SUN", upload=SimpleUploadedFile("t.tar", b"x"), by=None)
+    assert not PhotoSet.objects.exists()
 
 
 # --- in the browser ---------------------------------------------------------------------------

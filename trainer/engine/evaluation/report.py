@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import resource
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from formats.storage import replacing
 from trainer.engine.evaluation import metrics
 from trainer.engine.photos.manifest import Photo
 
@@ -123,8 +122,5 @@ def write_predictions(
 
 def _write(path: Path, write: Callable[[TextIO], None]) -> None:
     """Write a temporary file and rename it, so that nobody reads half a file."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+    with replacing(path, newline="") as file:
         write(file)
-    os.chmod(name, 0o644)
-    os.replace(name, path)

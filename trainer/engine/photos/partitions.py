@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from formats.storage import raise_if_of_storage
 from formats.table import Unreadable, decode_text
 from trainer.engine.errors import PhotosError
 from trainer.engine.events import emit
@@ -67,6 +68,7 @@ def _read_list(file: Path, folder: str) -> list[str]:
     except FileNotFoundError:
         raise PhotosError(f"{file.name} is not in {folder}", hint=WHERE) from None
     except (OSError, Unreadable) as error:
+        raise_if_of_storage(error)
         raise PhotosError(f"{file.name} cannot be read: {error}") from error
     matches = []
     for number, line in enumerate(lines, 1):

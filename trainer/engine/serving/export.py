@@ -6,8 +6,6 @@ import csv
 import datetime
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from formats.storage import common_folder, replacing_path, require_content
 from trainer.engine.errors import ExportError
 from trainer.engine.evaluation.calibrate import calibrate, cross_fitted
 from trainer.engine.evaluation.report import softmax, write_json
@@ -123,6 +122,8 @@ def sample_pixels(paths: Sequence[str], spec: Input) -> NDArray[np.float32]:
         except UnreadablePhotoError as error:
             emit("skipped", photo_id="", reason=f"{Path(path).name}: {error}")
     if not pixels:
+        if root := common_folder(paths):
+            require_content(root)
         raise ExportError(
             "none of the held-out photos can be read any more", hint="Check that the files are still there."
         )
@@ -143,11 +144,7 @@ def write_model(
     ``scenes`` are the scene classes of a network that predicts them: the file then has a second output for
     them. Raises ExportError if ONNX and PyTorch differ.
     """
-    model_dir.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=model_dir, suffix=".part")
-    os.close(handle)
-    part = Path(name)
-    try:
+    with replacing_path(model_dir / "model.onnx") as part:
         if scenes and tells_scenes(network):
             assert isinstance(network, FrozenNetwork)
             manifest = manifest | {"scenes": list(scenes)}
@@ -169,10 +166,6 @@ def write_model(
             "sha256": hashlib.sha256(part.read_bytes()).hexdigest(),
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }
-        part.chmod(0o644)
-        os.replace(part, model_dir / "model.onnx")
-    finally:
-        part.unlink(missing_ok=True)
     write_json(model_dir / "manifest.json", manifest)
     return manifest
 

@@ -16,6 +16,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
+from formats.storage import raise_if_of_storage, read_through
 from trainer.engine.errors import ModelError
 from trainer.engine.evaluation.calibrate import NEVER
 from trainer.engine.evaluation.report import softmax
@@ -79,6 +80,7 @@ class Suggester:
                 str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime raises its own kinds, all private
+            read_through(folder / "model.onnx")
             raise ModelError(f"model.onnx cannot be loaded: {str(error)[:200]}") from error
 
     def suggest(self, images: Iterable[Source]) -> Iterator[Suggestion]:
@@ -154,9 +156,11 @@ def _name(source: Source) -> str:
 def _read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        raise_if_of_storage(error, folder.parent)
         raise ModelError(f"there is no model in {folder}") from None
     except (OSError, ValueError) as error:
+        raise_if_of_storage(error)
         raise ModelError(f"manifest.json cannot be read: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ModelError("manifest.json has a format that this version does not know")

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from formats.storage import common_folder, raise_if_of_storage, require_content
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import NO_PHOTOS, PhotosError, RecipeError
 from trainer.engine.evaluation import report
@@ -52,6 +53,7 @@ class RunJob:
         try:
             data = json.loads(path.read_text(encoding="utf-8-sig"))
         except (OSError, ValueError) as error:
+            raise_if_of_storage(error)
             raise RecipeError("job", f"{path.name} cannot be read: {error}") from error
         for key in ("recipe", "photos", "out", "cache"):
             if key not in data:
@@ -191,8 +193,11 @@ def _prepare_frozen(
     job: RunJob, split: Split, names: Names, stop: StopRequest
 ) -> tuple[nn.Sequential, Source]:
     recipe, bad = job.recipe, set()
+    root = common_folder(photo.path for photo in (*split.train, *split.test))
 
     def skip(photo: Photo, reason: str) -> None:
+        if root:
+            require_content(root)
         if photo.photo_id not in bad:
             bad.add(photo.photo_id)
             emit("skipped", photo_id=photo.photo_id, reason=reason)
