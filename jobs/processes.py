@@ -7,7 +7,6 @@ need a process that was not forked. The program writes JSON lines to its standar
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import selectors
 import signal
@@ -17,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import IO, Any
 
+from formats.numbers import from_json
 from formats.storage import StorageFailure, for_own_files
 from jobs.lease import Busy, Died, JobError, Lease
 
@@ -94,7 +94,7 @@ def _wait(lease: Lease, process: subprocess.Popen[bytes]) -> None:
 
 def _parse(line: bytes) -> Event | None:
     try:
-        event = json.loads(line)
+        event = from_json(line)
     except ValueError:  # output of a library between our lines
         return None
     return event if isinstance(event, dict) else None

@@ -7,7 +7,6 @@ that read it happens here, with limited memory and time. Prints one JSON object:
 
 from __future__ import annotations
 
-import json
 import resource
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import numpy as np
 import onnx
 from PIL import Image
 
+from formats.numbers import to_json
 from trainer.engine.errors import EngineError
 from trainer.engine.serving.predict import Suggester
 
@@ -85,4 +85,4 @@ def _check_answers(folder: Path) -> None:
 if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-    print(json.dumps(main(Path(sys.argv[1]))))
+    print(to_json(main(Path(sys.argv[1]))))

@@ -23,6 +23,7 @@ from django.conf import settings
 from django.db import transaction
 from django.template.defaultfilters import filesizeformat
 
+from formats.numbers import to_json
 from trainer.engine.preprocess import Input
 from trainer.engine.serving.predict import FORMAT
 from trainer.models import TrainedModel
@@ -80,7 +81,7 @@ def _pieces(model: TrainedModel, weights: IO[bytes]) -> Iterator[bytes]:
     manifest = {key: value for key, value in model.manifest.items() if key in KEYS}
     manifest["lineage"] = {"model": model.name, **manifest.get("lineage", {})}
     with weights, zipfile.ZipFile(pipe, "w") as package:
-        package.writestr(MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1))
+        package.writestr(MANIFEST, to_json(manifest, indent=1))
         package.writestr(CARD, model.card)
         at = model.created_at
         when = (at.year, at.month, at.day, at.hour, at.minute, at.second)
@@ -118,7 +119,7 @@ def import_model(*, file: IO[bytes], file_name: str, by: AbstractBaseUser | None
         if same_model := _find_same(manifest):
             return same_model
         # Written before the check, so that the check covers exactly the files that will be used.
-        (part / MANIFEST).write_text(json.dumps(manifest, ensure_ascii=False, indent=1))
+        (part / MANIFEST).write_text(to_json(manifest, indent=1))
         _check(part)
         return _keep(part, manifest, card, file_name, by)
     finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db import transaction
 
+from formats.numbers import from_json
 from trainer.models import Promotion, TrainedModel
 from trainer.programs import engine_command
 from trainer.registry.promotion import promote
@@ -58,7 +58,7 @@ def _assemble(digest: str, model: TrainedModel | None, by: AbstractBaseUser | No
     )
     if result.returncode:
         raise RuntimeError((result.stdout + result.stderr).strip()[-1500:] or f"code {result.returncode}")
-    manifest = json.loads((part / "manifest.json").read_text()) | {"starter": digest}
+    manifest = from_json((part / "manifest.json").read_text()) | {"starter": digest}
     card = STARTER / "CARD.md"
     with transaction.atomic():
         model = model or TrainedModel(name="Starter model", created_by_id=by.pk if by else None)

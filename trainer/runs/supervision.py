@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from django.conf import settings
 from django.db.models import Max
 
+from formats.numbers import from_json, to_json
 from formats.storage import replacing
 from jobs.lease import Cancelled, JobError, Lease
 from jobs.processes import Event, run_process
@@ -42,7 +42,7 @@ def supervise(lease: Lease) -> None:
         run.save(update_fields=["report"])
     task = run.folder / "job.json"
     with replacing(task) as file:
-        json.dump(_task(run), file)
+        file.write(to_json(_task(run)))
     lease.beat(message="Starting the trainer")
     recorder = Recorder(lease, run)
     try:
@@ -223,7 +223,7 @@ def add_point(curve: list[list[float]], point: list[float]) -> list[list[float]]
 
 
 def _keep_results(lease: Lease, run: TrainingRun, left_out: dict[str, Any]) -> None:
-    report = json.loads((run.folder / "report.json").read_text())
+    report = from_json((run.folder / "report.json").read_text())
     digests = dict(run.photo_set.photos.values_list("pk", "sha256"))
     with (run.folder / "test_predictions.csv").open(newline="") as file:
         held_out = [

@@ -20,6 +20,7 @@ from PIL import Image
 
 from formats.storage import StorageFailure, for_own_files, replacing, replacing_path
 from trainer.engine.backbones import Backbone
+from trainer.engine.errors import NotANumberError
 from trainer.engine.events import Progress, StopRequest
 from trainer.engine.opening import VERSION, UnreadablePhotoError, open_photo
 from trainer.engine.photos.manifest import Photo, batched
@@ -44,7 +45,10 @@ class FeatureCache:
         for file in sorted(folder.glob("*.npz")):
             try:
                 with np.load(file) as chunk:
-                    self.rows.update(zip(chunk["sha256"].tolist(), chunk["features"], strict=True))
+                    features = chunk["features"]
+                    if not np.isfinite(features).all():
+                        raise ValueError("features are not numbers")
+                    self.rows.update(zip(chunk["sha256"].tolist(), features, strict=True))
             except MemoryError:
                 raise
             except Exception as error:  # zip and numpy may both raise
@@ -139,7 +143,14 @@ def _compute(
                 skipped(photo, reason)
         if good:
             inputs = as_batch([pixels for _, pixels in good], spec)
-            rows.append(session.run(None, {"photos": inputs})[0].astype(np.float16))
+            features = session.run(None, {"photos": inputs})[0].astype(np.float16)
+            for (photo, _), row in zip(good, features, strict=True):
+                if not np.isfinite(row).all():
+                    raise NotANumberError(
+                        f"{backbone.name} gives features of {photo.path} that are no finite numbers",
+                        hint="Take this photo out of the photo set, or choose another backbone.",
+                    )
+            rows.append(features)
             hashes += [photo.sha256 for photo, _ in good]
         progress.advance(len(batch))
         if len(hashes) >= CHUNK or stop:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from formats.storage import common_folder, require_content
-from trainer.engine.errors import NO_PHOTOS, PhotosError
+from trainer.engine.errors import NO_PHOTOS, NotANumberError, PhotosError
 from trainer.engine.evaluation import metrics
 from trainer.engine.evaluation.calibrate import suggestions
 from trainer.engine.photos.manifest import read_manifest
-from trainer.engine.serving.predict import Suggester
+from trainer.engine.serving.predict import NO_NUMBER, Suggester
 
 
 def evaluate(model_dir: Path, manifest: Path) -> dict[str, Any]:
@@ -25,6 +25,10 @@ def evaluate(model_dir: Path, manifest: Path) -> dict[str, Any]:
         if suggestion.probabilities:
             rows.append([suggestion.probabilities[label] for label in model.labels])
             true.append(model.labels.index(photo.label))
+        elif suggestion.reason == NO_NUMBER:
+            raise NotANumberError(
+                f"the model gives no finite numbers for {photo.path}", hint="Train it again."
+            )
         elif root:
             require_content(root)
     if not rows:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from formats.storage import common_folder, replacing_path, require_content
-from trainer.engine.errors import ExportError
+from trainer.engine.errors import ExportError, NotANumberError
 from trainer.engine.evaluation.calibrate import calibrate, cross_fitted
 from trainer.engine.evaluation.report import softmax, write_json
 from trainer.engine.events import Progress, emit
@@ -47,11 +47,13 @@ class HeldOut:
     def read(cls, file: Path, labels: Sequence[str]) -> HeldOut:
         with file.open(newline="", encoding="utf-8") as rows:
             table = list(csv.DictReader(rows))
-        return cls(
-            [row["path"] for row in table],
-            np.array([labels.index(row["true"]) for row in table], dtype=np.int64),
-            np.array([json.loads(row["logits"]) for row in table], dtype=np.float64),
-        )
+        logits = np.array([json.loads(row["logits"]) for row in table], dtype=np.float64)
+        if not np.isfinite(logits).all():
+            raise NotANumberError(
+                f"{file.name} has logits that are no finite numbers", hint="Train another run."
+            )
+        true = np.array([labels.index(row["true"]) for row in table], dtype=np.int64)
+        return cls([row["path"] for row in table], true, logits)
 
 
 def rebuild(run_dir: Path) -> tuple[nn.Module, Recipe, dict[str, Any]]:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from formats.numbers import from_json
 from formats.storage import common_folder, raise_if_of_storage, require_content
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import NO_PHOTOS, PhotosError, RecipeError
@@ -28,7 +29,7 @@ from trainer.engine.networks.parts import Head, LabelLayer, build_head
 from trainer.engine.photos.manifest import Photo, Split, labels_of, read_manifest, scene_groups, with_hashes
 from trainer.engine.photos.partitions import split_for
 from trainer.engine.photos.sources import FeatureSource, PhotoSource, Source
-from trainer.engine.recipe import Recipe
+from trainer.engine.recipe import Recipe, changed_settings
 from trainer.engine.training import checkpoint
 from trainer.engine.training.board import Board
 from trainer.engine.training.checkpoint import CheckpointError
@@ -94,10 +95,11 @@ def _read_earlier_report(job: RunJob) -> dict[str, Any] | None:
         return None
     if checkpoint.exists(job.out):
         return None
-    content: dict[str, Any] = json.loads((job.out / "report.json").read_text(encoding="utf-8"))
-    if content.get("recipe") != job.recipe.as_dict():
+    content: dict[str, Any] = from_json((job.out / "report.json").read_text(encoding="utf-8"))
+    if changes := changed_settings(content["recipe"], job.recipe):
         raise CheckpointError(
-            f"{job.out.name} contains the result of another recipe", hint="Give another folder as out."
+            f"{job.out.name} contains the result of another recipe: {'; '.join(changes)}",
+            hint="Give another folder as out.",
         )
     for row in content["history"]:
         emit("epoch", **row, seconds_left=None)

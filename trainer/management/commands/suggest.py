@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from formats.numbers import to_json
 from trainer.models import TrainedModel
 from trainer.photosets.layout import is_photo_name, walk
 from trainer.registry.serving import NoActiveModel, suggester, unreadable
@@ -42,7 +42,7 @@ class Command(BaseCommand):
             reason = unreadable(answer)
             count += not reason
             if options["json"]:
-                self.stdout.write(json.dumps(answer.as_dict(), ensure_ascii=False))
+                self.stdout.write(to_json(answer.as_dict()))
             elif reason:
                 self.stderr.write(f"{answer.file}: cannot be read: {reason}")
             else:

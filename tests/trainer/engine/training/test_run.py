@@ -178,7 +178,7 @@ def test_a_run_that_no_longer_grows_ends_early_and_says_so(tmp_path: Path, engin
     [
         ({"epochs": -1}, "recipe", "epochs"),
         ({**SCRATCH, "weights": "/nowhere/resnet.pt"}, "weights", "resnet.pt"),
-        ({**SCRATCH, "lr": 10.0, "optimizer": "sgd", "epochs": 50}, "nan", "loss"),
+        ({**SCRATCH, "lr": 10.0, "optimizer": "sgd", "epochs": 50}, "nan", "in epoch 1"),
     ],
 )
 def test_an_error_is_an_event_with_a_hint(
