@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
@@ -19,10 +21,11 @@ from jobs.lease import (
     stopping,
 )
 from jobs.models import Job
-from jobs.queue import State, log, requeue_left_behind, send
+from jobs.queue import State, log, requeue_expired, requeue_left_behind, send
 from jobs.registry import handler_of, slots_of
 from jobs.slots import Slot, slot
 
+LOOK = 2.0  # seconds between two looks at a job that has to wait
 # What SQLite and PostgreSQL say when their own disk fails.
 DATABASE_DISK = (
     "disk is full",
@@ -60,6 +63,24 @@ def run(*, job_id: str) -> None:
             return
 
 
+def do_here(*, job: Job, lease: Lease | None = None) -> Job:
+    """Do a job in this process and return it once it has ended. `lease`: it is claimed already.
+
+    If a worker has it, or it has to wait, for the storage for example, it goes on wherever it is taken first.
+    """
+    own_lease = lease or claim(job.pk)
+    while True:
+        if own_lease:
+            with suppress(LeaseLost):
+                _work(own_lease)
+        job.refresh_from_db()
+        if not job.is_live:
+            return job
+        time.sleep(LOOK)
+        requeue_expired()
+        own_lease = claim(job.pk)
+
+
 def _oldest(kind: str, without: set[UUID]) -> UUID | None:
     jobs = Job.objects.filter(kind=kind, state=State.QUEUED).exclude(pk__in=without)
     return jobs.order_by("created_at").values_list("pk", flat=True).first()
@@ -74,7 +95,7 @@ def _run(job_id: UUID | str, own_slot: Slot | None = None) -> bool:
     """Do the job. False if it cannot be done now and must be left to a later delivery."""
     lease = claim(job_id)
     if lease is None:
-        log.info("Job %s is taken or has ended: this delivery has nothing to do", job_id)
+        log.debug("Job %s has been delivered before", job_id)
         return True
     if own_slot:
         own_slot.note(f"{lease.job.pk} {lease.token}")
