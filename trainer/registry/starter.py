@@ -48,6 +48,15 @@ def _digest(folder: Path) -> str:
 def _assemble(digest: str, model: TrainedModel | None, by: AbstractBaseUser | None) -> TrainedModel:
     part = Path(settings.MODELS_DIR) / f"starter-{digest}.part"
     shutil.rmtree(part, ignore_errors=True)
+    try:
+        return _install(part, digest, model, by)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _install(
+    part: Path, digest: str, model: TrainedModel | None, by: AbstractBaseUser | None
+) -> TrainedModel:
     part.parent.mkdir(parents=True, exist_ok=True)
     result = subprocess.run(
         engine_command("assemble", STARTER, part),
