@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import resource
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -202,8 +203,9 @@ def test_upload_is_deleted_when_all_photos_are_registered(
 
 
 def attempt(photo_set: PhotoSet) -> Job:
-    work.run(job_id=str(photo_set.job_id))
-    return Job.objects.get(pk=photo_set.job_id)
+    assert photo_set.job
+    work.run(job_id=str(photo_set.job.pk))
+    return Job.objects.get(pk=photo_set.job.pk)
 
 
 def test_folder_that_goes_away_is_waited_for(
@@ -235,8 +237,8 @@ def test_folder_that_goes_away_is_waited_for(
 
 def test_registered_folder_that_is_away_is_waited_for(classes: object, folder: Path) -> None:
     photo_set = registration.register_folder(name="SUN", folder=folder, by=None)
-    attempt(photo_set)
-    Job.objects.filter(pk=photo_set.job_id).update(state=Job.State.QUEUED, finished_at=None)
+    job = attempt(photo_set)
+    Job.objects.filter(pk=job.pk).update(state=Job.State.QUEUED, finished_at=None)
     folder.rename(folder.with_name("unmounted"))
     assert attempt(photo_set).state == Job.State.QUEUED
 
@@ -433,14 +435,14 @@ def test_command_waits_for_the_storage_and_for_a_worker(
         nonlocal looks
         looks += 1
         if looks == 1:
-            assert work.claim(PhotoSet.objects.get().job_id or "")
+            assert claim(Job.objects.get().pk)
         else:
             away.rename(folder)
             Job.objects.update(state=Job.State.QUEUED, lease_until=None)
 
     monkeypatch.setattr(registration, "_check", unmounted)
     monkeypatch.setattr(registration, "_threads", lambda: 1)
-    monkeypatch.setattr(work.time, "sleep", look)
+    monkeypatch.setattr(time, "sleep", look)
     call_command("register_photos", str(folder), name="SUN")
     assert looks == 2
     assert "“SUN” is ready: 40 photos" in capsys.readouterr().out
@@ -515,3 +517,18 @@ def test_photo_outside_its_set_is_not_served(
     ScenePhoto.objects.filter(pk=photo.pk).update(path="../secret.jpg")
     assert client_for("viewer").get(reverse("trainer:photo", args=[photo.pk])).status_code == 404
     assert client_for("validator").get(reverse("trainer:photo", args=[photo.pk])).status_code == 403
+
+
+def test_a_photo_is_away_with_its_folder_or_gone_alone(
+    client_for: Callable[..., Client], photo_set: PhotoSet
+) -> None:
+    client = client_for("viewer")
+    client.raise_request_exception = False
+    photo = photo_set.photos.all()[0]
+    addresses = [reverse(f"trainer:{name}", args=[photo.pk]) for name in ("photo", "small_photo")]
+    root = Path(photo_set.root)
+    root.rename(root.with_name("unmounted"))
+    assert [client.get(address).status_code for address in addresses] == [503, 503]
+    root.with_name("unmounted").rename(root)
+    photo.file.unlink()
+    assert [client.get(address).status_code for address in addresses] == [404, 404]

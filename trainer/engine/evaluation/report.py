@@ -7,7 +7,7 @@ import resource
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,7 +99,7 @@ def write_predictions(
     """Write one row per test photo, in the split's order; ``probabilities`` and ``logits`` are JSON lists."""
     probabilities = softmax(logits)
 
-    def rows(file: TextIO) -> None:
+    def rows(file: IO[str]) -> None:
         writer = csv.writer(file)
         writer.writerow(
             ["photo_id", "path", "scene_class", "true", "predicted", "confidence", "probabilities", "logits"]
@@ -122,7 +122,7 @@ def write_predictions(
     _write(path, rows)
 
 
-def _write(path: Path, write: Callable[[TextIO], object]) -> None:
+def _write(path: Path, write: Callable[[IO[str]], object]) -> None:
     """Write a temporary file and rename it, so that nobody reads half a file."""
     with replacing(path, newline="") as file:
         write(file)
