@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from formats.storage import raise_if_of_storage
+
 # More than we open: whatever a list of folders names with such an ending is a file, not a class.
 PICTURES = frozenset(
     f".{ending}"
@@ -47,7 +49,8 @@ def is_left_by_system(path: str) -> bool:
 
 def walk(root: Path) -> Iterator[tuple[str, str]]:
     """Every file below root, as a relative path with forward slashes and an empty reason. A folder that is
-    not entered is there, too, with the reason: a link, or one that cannot be listed.
+    not entered is there, too, with the reason: a link, or one that cannot be listed. Raises StorageFailure
+    if that is the disk's fault.
     """
     queue = [""]  # not by recursion, which fails at a depth of a thousand folders
     while queue:
@@ -55,6 +58,7 @@ def walk(root: Path) -> Iterator[tuple[str, str]]:
         try:
             files, folders = _list(root, folder)
         except OSError as error:
+            raise_if_of_storage(error, root)
             yield f"{folder or '.'}/", f"folder cannot be listed ({error.strerror or error})"
             continue
         queue += reversed(folders)

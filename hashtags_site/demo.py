@@ -8,7 +8,6 @@ from django.conf import settings
 from django.contrib.auth.models import Group, User
 
 from jobs import work
-from jobs.models import Job
 from trainer.models import PhotoSet
 from trainer.photosets.registration import register_folder
 from validation.sample import load_sample_campaign
@@ -47,7 +46,6 @@ def _sample_photo_set(admin: User) -> PhotoSet:
     if photo_set is None:
         folder = settings.BASE_DIR / "samples/photoset"
         photo_set = register_folder(name=SAMPLE_SET, folder=folder, by=admin)
-    if photo_set.job and photo_set.job.state == Job.State.QUEUED:
-        # Done here, not by a worker, so that the first page has photos to show.
-        work.run(job_id=str(photo_set.job_id))
+    if photo_set.job and photo_set.job.is_live:
+        work.do_here(job=photo_set.job)  # so that the first page has photos to show
     return photo_set

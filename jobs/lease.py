@@ -150,17 +150,23 @@ class Lease:
             hint=hint,
         )
 
-    def give_back(self, message: str = "Waiting for a worker to continue", *, counts: bool = False) -> None:
+    def give_back(
+        self,
+        message: str = "Waiting for a worker to continue",
+        *,
+        counts: bool = False,
+        later: bool = False,
+    ) -> None:
         """Put the job back into the queue, or cancel it if somebody asked for that meanwhile.
 
-        `counts`: this was a failed attempt.
+        `counts`: this was a failed attempt. `later`: it is sent again after a pause: jobs.queue.RESEND_AFTER.
         """
         refund = {} if counts else {"attempts": F("attempts") - 1}
         row = self._held().filter(state=State.RUNNING)
         if not row.update(
             state=State.QUEUED,
             lease_until=None,
-            sent_at=None,
+            sent_at=timezone.now() if later else None,
             seconds_left=None,
             message=message[:200],
             **refund,

@@ -7,7 +7,6 @@ need a process that was not forked. The program writes JSON lines to its standar
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import selectors
 import signal
@@ -17,6 +16,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import IO, Any
 
+from formats.numbers import from_json
+from formats.storage import StorageFailure, for_own_files
 from jobs.lease import Busy, Died, JobError, Lease
 
 Event = dict[str, Any]
@@ -32,10 +33,12 @@ def run_process(lease: Lease, argv: Sequence[str], on_event: Callable[[Event], N
     """Run argv until it ends; on_event gets each JSON line as a dict.
 
     If the program fails, raises JobError with the program's last error event or the end of its standard
-    error; Died if it was ended from outside; Busy if the program reports that. On Cancelled, LeaseLost and
-    Interrupted it ends the program and its children and raises them again.
+    error; Died if it was ended from outside; Busy or StorageFailure if the program reports that. On
+    Cancelled, LeaseLost and Interrupted it ends the program and its children and raises them again.
     """
-    with tempfile.TemporaryFile() as stderr:
+    with for_own_files():
+        stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the next block
+    with stderr:
         process = subprocess.Popen(
             list(argv),
             stdout=subprocess.PIPE,
@@ -91,7 +94,7 @@ def _wait(lease: Lease, process: subprocess.Popen[bytes]) -> None:
 
 def _parse(line: bytes) -> Event | None:
     try:
-        event = json.loads(line)
+        event = from_json(line)
     except ValueError:  # output of a library between our lines
         return None
     return event if isinstance(event, dict) else None
@@ -104,6 +107,8 @@ def _failure(code: int, last_error: Event | None, stderr: IO[bytes]) -> Exceptio
     message = str(last_error.get("message", "")) if last_error else ""
     if last_error and last_error.get("kind") == "busy":
         return Busy(message)
+    if last_error and last_error.get("kind") == "disk":
+        return StorageFailure(message)
     if code < 0 or code in (128 + signal.SIGKILL, STOPPED):
         return Died(f"The program was ended from outside ({_signal_name(code)}).", MEMORY_HINT)
     if last_error and last_error.get("kind") == "loader":

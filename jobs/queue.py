@@ -35,6 +35,8 @@ def send(*, job: Job) -> None:
     """Send a queued job to the workers. No job is lost if the queue is down: see resend_forgotten."""
 
     def deliver() -> None:
+        if not Job.objects.filter(pk=job.pk, state=State.QUEUED).exists():
+            return  # claimed in the transaction that created it
         try:
             current_app.send_task(TASK, [str(job.pk)])
         except Exception as error:  # the broker's client raises many kinds

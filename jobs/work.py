@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
+from formats.storage import StorageFailure, failure_of
 from jobs.lease import (
     Busy,
     Cancelled,
@@ -18,9 +21,19 @@ from jobs.lease import (
     stopping,
 )
 from jobs.models import Job
-from jobs.queue import State, log, requeue_left_behind, send
+from jobs.queue import State, log, requeue_expired, requeue_left_behind, send
 from jobs.registry import handler_of, slots_of
 from jobs.slots import Slot, slot
+
+LOOK = 2.0  # seconds between two looks at a job that has to wait
+# What SQLite and PostgreSQL say when their own disk fails.
+DATABASE_DISK = (
+    "disk is full",
+    "disk i/o error",
+    "readonly database",
+    "no space left",
+    "could not extend file",
+)
 
 
 def run(*, job_id: str) -> None:
@@ -50,6 +63,24 @@ def run(*, job_id: str) -> None:
             return
 
 
+def do_here(*, job: Job, lease: Lease | None = None) -> Job:
+    """Do a job in this process and return it once it has ended. `lease`: it is claimed already.
+
+    If a worker has it, or it has to wait, for the storage for example, it goes on wherever it is taken first.
+    """
+    own_lease = lease or claim(job.pk)
+    while True:
+        if own_lease:
+            with suppress(LeaseLost):
+                _work(own_lease)
+        job.refresh_from_db()
+        if not job.is_live:
+            return job
+        time.sleep(LOOK)
+        requeue_expired()
+        own_lease = claim(job.pk)
+
+
 def _oldest(kind: str, without: set[UUID]) -> UUID | None:
     jobs = Job.objects.filter(kind=kind, state=State.QUEUED).exclude(pk__in=without)
     return jobs.order_by("created_at").values_list("pk", flat=True).first()
@@ -64,7 +95,7 @@ def _run(job_id: UUID | str, own_slot: Slot | None = None) -> bool:
     """Do the job. False if it cannot be done now and must be left to a later delivery."""
     lease = claim(job_id)
     if lease is None:
-        log.info("Job %s is taken or has ended: this delivery has nothing to do", job_id)
+        log.debug("Job %s has been delivered before", job_id)
         return True
     if own_slot:
         own_slot.note(f"{lease.job.pk} {lease.token}")
@@ -98,9 +129,13 @@ def _work(lease: Lease) -> bool:
     except (OperationalError, InterfaceError) as error:
         log.exception("The database did not answer during job %s", lease.job.pk)
         _reconnect()
+        if any(words in str(error).lower() for words in DATABASE_DISK):
+            return _wait_for_storage(lease, StorageFailure(f"the database says: {error}"))
         hint = "Check that it is running and that its disk is not full."
         _after_death(lease, f"The database did not answer: {error}.", hint)
     except Exception as error:
+        if failure := failure_of(error):
+            return _wait_for_storage(lease, failure)
         log.exception("Job %s failed", lease.job.pk)
         hint = "This is a fault of the program. The worker's log has the details. Retrying may help."
         lease.finish(State.FAILED, error=f"{type(error).__name__}: {error}", hint=hint)
@@ -108,6 +143,13 @@ def _work(lease: Lease) -> bool:
         # A cancellation after the last beat comes too late: the work is complete, so it counts.
         lease.finish(State.SUCCEEDED)
     return True
+
+
+def _wait_for_storage(lease: Lease, failure: StorageFailure) -> bool:
+    """Leave the job to a later delivery, as often as it takes: nothing that it works on is at fault."""
+    log.warning("Job %s waits for the storage: %s", lease.job.pk, failure)
+    lease.give_back(f"Waiting for the storage, to continue by itself: {failure}", later=True)
+    return False
 
 
 def _after_death(lease: Lease, reason: str, hint: str) -> None:

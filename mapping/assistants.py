@@ -18,6 +18,7 @@ import numpy as np
 from django.conf import settings
 from numpy.typing import NDArray
 
+from formats.storage import replacing
 from mapping.lexicon import clustering, domains, similarity, wordnet
 from mapping.lexicon.clustering import Method, Quality, Tree
 from mapping.models import MappingEntry
@@ -102,11 +103,8 @@ def all_distances(senses: tuple[str, ...]) -> dict[str, NDArray[np.float64]]:
         with np.load(file) as arrays:
             return {kind: arrays[kind] for kind in KINDS}
     distances = _compute(senses)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(f".{np.random.default_rng().integers(1 << 40)}.part")
-    with partial.open("wb") as out:
+    with replacing(file, "wb") as out:
         np.savez(out, **distances)  # type: ignore[arg-type]  # its stub mistakes the names for options
-    partial.replace(file)  # so that nobody reads an incomplete file
     return distances
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -17,9 +18,11 @@ from rest_framework.response import Response
 from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
+from trainer.engine.errors import ModelError
 from trainer.registry.serving import NoActiveModel, suggest, unreadable
 
 FIELD = "photo"
+log = logging.getLogger(__name__)
 FORM_SLACK = 64 * 2**10  # bytes that a form's boundaries and headers may add to the photo
 
 
@@ -35,6 +38,12 @@ class NoModel(APIException):
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_detail = "No model is active yet, so there are no suggestions."
     default_code = "no_model"
+
+
+class BrokenModel(APIException):
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "The active model's files are missing or damaged, so there are no suggestions."
+    default_code = "broken_model"
 
 
 class MaySuggest(BasePermission):
@@ -151,6 +160,9 @@ class SuggestView(APIView):
             answer = next(iter(suggest([content])))
         except NoActiveModel as error:
             raise NoModel from error
+        except ModelError as error:
+            log.error("The active model cannot be used: %s", error)
+            raise BrokenModel from error
         if reason := unreadable(answer):
             raise ValidationError({FIELD: [f"This photo cannot be read: {reason}."]})
         return Response(answer.as_dict() | {"file": name})

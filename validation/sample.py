@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from jobs import work
-from jobs.models import Job
 from trainer.registry import serving
 from validation.campaigns.acts import create_campaign
 from validation.models import Campaign, Photo
@@ -30,9 +29,8 @@ def load_sample_campaign(*, by: AbstractBaseUser | None, predict_now: bool = Tru
             raise serving.NoActiveModel("The sample campaign needs an active model: promote one first.")
         photos = _sample_photos(by)
         campaign = create_campaign(name=SAMPLE_CAMPAIGN, model=model, photos=photos, by=by)
-    if predict_now and campaign.job and campaign.job.state == Job.State.QUEUED:
-        work.run(job_id=str(campaign.job_id))
-        campaign.job.refresh_from_db()
+    if predict_now and campaign.job and campaign.job.is_live:
+        work.do_here(job=campaign.job)
     return campaign
 
 

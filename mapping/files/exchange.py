@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from formats import numbers
 from formats.documents import parse_json
 from formats.table import MARK, MAX_ROWS, Problem, Unreadable, guard, plain_text
 from mapping.files import classlists
@@ -108,7 +108,7 @@ def to_json(rows: Iterable[ExportRow], release: Release | None = None) -> str:
         "release": release.number if release else None,
         "classes": [{"key": row.key} | row.values for row in rows],
     }
-    return json.dumps(document, ensure_ascii=False, indent=1)
+    return numbers.to_json(document, indent=1)
 
 
 def read_json(text: str) -> ClassList:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import secrets
 from typing import Any
 
@@ -17,6 +16,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from formats.numbers import to_json
 from formats.table import Unreadable, guard
 from jobs.request import Request
 from mapping import downstream, hashtags
@@ -193,9 +193,7 @@ def export(request: Request, kind: str) -> HttpResponse:
     records = [{name: getattr(row, name) for name in fields} for row in rows]
     if kind == "json":
         document = [row | {"synonyms": synonyms.get(row["name"], ())} for row in records]
-        return download(
-            json.dumps(document, ensure_ascii=False, indent=1), "application/json", "hashtags.json"
-        )
+        return download(to_json(document, indent=1), "application/json", "hashtags.json")
     if kind != "csv":
         raise Http404("There is no such format.")
     lines = io.StringIO(newline="")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db import IntegrityError, OperationalError, transaction
@@ -157,6 +158,41 @@ def test_job_is_requeued_when_the_database_does_not_answer(job: Job) -> None:
     work.run(job_id=str(job.pk))
     job.refresh_from_db()
     assert (job.state, job.attempts) == (State.QUEUED, 1)
+
+
+def write_to_a_full_disk() -> None:
+    Path("/dev/full").write_bytes(b"x")
+
+
+def write_to_a_full_database() -> None:
+    raise OperationalError("database or disk is full")
+
+
+@pytest.mark.parametrize("fault", [write_to_a_full_disk, write_to_a_full_database])
+def test_job_waits_for_the_storage_as_long_as_it_takes(job: Job, fault: Callable[[], None]) -> None:
+    faults = [fault] * (job.max_attempts + 1)
+
+    def handler(lease: Lease) -> None:
+        if faults:
+            faults.pop()()
+
+    registry.register("test", handler)
+    for _ in range(job.max_attempts + 1):
+        work.run(job_id=str(job.pk))
+        job.refresh_from_db()
+        assert (job.state, job.attempts) == (State.QUEUED, 0)
+        assert job.message.startswith("Waiting for the storage, to continue by itself: ")
+        assert job.sent_at  # not sent again at once: a full disk would keep a worker busy
+    work.run(job_id=str(job.pk))
+    job.refresh_from_db()
+    assert (job.state, job.message) == (State.SUCCEEDED, "")
+
+
+def test_other_error_of_a_file_fails_the_job(job: Job) -> None:
+    registry.register("test", lambda lease: print(Path("/nowhere").read_bytes()))
+    work.run(job_id=str(job.pk))
+    job.refresh_from_db()
+    assert (job.state, job.error[:17]) == (State.FAILED, "FileNotFoundError")
 
 
 def test_beat_notices_a_cancellation_between_writes(

@@ -9,6 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
+from formats.storage import StorageFailure
 from jobs import queue
 from jobs.lease import Busy, Cancelled, Died, JobError, Lease, claim
 from jobs.processes import run_process
@@ -69,6 +70,13 @@ def test_program_that_reports_busy_raises_busy(lease: Lease) -> None:
     event = {"event": "error", "kind": "busy", "message": "Locked"}
     code = f"print({json.dumps(event)!r}); raise SystemExit(1)"
     with pytest.raises(Busy, match="Locked"):
+        run_process(lease, python(code), lambda e: None)
+
+
+def test_program_that_reports_a_full_disk_raises_storage_failure(lease: Lease) -> None:
+    event = {"event": "error", "kind": "disk", "message": "No space left on device"}
+    code = f"print({json.dumps(event)!r}); raise SystemExit(1)"
+    with pytest.raises(StorageFailure, match="No space left"):
         run_process(lease, python(code), lambda e: None)
 
 

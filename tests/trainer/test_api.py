@@ -18,6 +18,7 @@ from rest_framework.throttling import ScopedRateThrottle
 from tests.trainer.conftest import jpeg
 from tests.trainer.photosets.test_layout import png_header
 from trainer.models import Promotion, TrainedModel
+from trainer.registry import serving
 
 URL = "/api/v1/suggest"
 RED, GREEN, BLUE = (250, 10, 10), (10, 250, 10), (10, 10, 250)
@@ -100,6 +101,16 @@ def test_too_large_is_413(
     raw = Client().post(URL, jpeg(), content_type="image/jpeg", headers=headers)
     assert raw.status_code == 413
     assert "larger than" in raw.json()["detail"]
+
+
+def test_an_active_model_without_its_files_is_503(
+    ask: Callable[..., Any], tiny_model: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "_cache", None)
+    Promotion.objects.create(model=tiny_model)
+    (tiny_model.folder / "manifest.json").rename(tiny_model.folder / "away.json")
+    answer = ask(jpeg())
+    assert (answer.status_code, "missing or damaged" in answer.json()["detail"]) == (503, True)
 
 
 def test_no_active_model_is_503(ask: Callable[..., Any], tiny_model: TrainedModel) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.test import Client
 
 from jobs.models import Job
@@ -195,6 +195,16 @@ def test_orphans_are_listed_and_removed_only_on_demand(
     assert judged.folder.exists()
     assert judged.run
     assert judged.run.folder.exists()
+
+
+def test_orphans_that_cannot_be_removed_are_named(judged: TrainedModel, tmp_path: Path) -> None:
+    orphan = Path(settings.MODELS_DIR) / "4712"
+    orphan.symlink_to(tmp_path)  # a link is not a folder to remove
+    try:
+        with pytest.raises(CommandError, match=r"1 could not be removed: .*/4712"):
+            call_command("remove_orphans", "--yes")
+    finally:
+        orphan.unlink()
 
 
 @pytest.mark.parametrize("role", ["viewer", "curator", "validator", "network", "nobody"])

@@ -6,14 +6,15 @@ In a terminal there is a progress bar; otherwise, or with --json, events are JSO
 from __future__ import annotations
 
 import argparse
-import errno
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from trainer.engine.errors import EngineError, RecipeError
+from formats.numbers import NotFinite, to_json
+from formats.storage import StorageFailure, raise_if_of_storage, replacing
+from trainer.engine.errors import EngineError, NotANumberError, RecipeError
 from trainer.engine.events import Stopped, StopRequest, emit, listen
 from trainer.engine.parent import end_with_parent
 from trainer.engine.photos.folder import write_manifest
@@ -44,15 +45,14 @@ def _run(arguments: argparse.Namespace) -> int:
         return STOPPED
     except EngineError as error:
         emit("error", kind=error.kind, message=error.message, hint=error.hint)
+    except NotFinite as error:
+        emit("error", kind=NotANumberError.kind, message=str(error), hint=_NUMBER_HINT)
     except MemoryError:
         emit("error", kind="memory", message="the machine ran out of memory", hint=_MEMORY_HINT)
-    except OSError as error:
-        kind = (
-            "disk"
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
-            else "photos"
-        )
-        emit("error", kind=kind, message=str(error), hint="Is the disk full, or the folder read-only?")
+    except (StorageFailure, OSError) as error:
+        # A file that is at fault itself has been reported by whoever opened it.
+        failure = error if isinstance(error, StorageFailure) else StorageFailure(error)
+        emit("error", kind="disk", message=str(failure), hint=_DISK_HINT)
     except RuntimeError as error:
         if not any(words in str(error) for words in _MEMORY_WORDS):
             raise
@@ -60,6 +60,8 @@ def _run(arguments: argparse.Namespace) -> int:
     return 1
 
 
+_NUMBER_HINT = "Nothing was written. Start another run, with a lower learning rate."
+_DISK_HINT = "Is the disk full, read-only or away? Once it is mended, the same command goes on."
 _MEMORY_WORDS = ("out of memory", "can't allocate")
 _MEMORY_HINT = "Choose a smaller batch size or smaller photos."
 
@@ -95,9 +97,9 @@ def _job_file(arguments: argparse.Namespace) -> Path:
     job["cache"] = str(arguments.cache or out.parent / "features")
     if arguments.partitions:
         job["partitions"] = str(arguments.partitions)
-    out.mkdir(parents=True, exist_ok=True)
     file = out / "job.json"
-    file.write_text(json.dumps(job, indent=1), encoding="utf-8")
+    with replacing(file) as opened:
+        opened.write(to_json(job, indent=1))
     return file
 
 
@@ -121,6 +123,7 @@ def _read_object(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
+        raise_if_of_storage(error)
         raise RecipeError("recipe", f"{path.name} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise RecipeError("recipe", f"{path.name} must hold an object of settings")
@@ -164,14 +167,14 @@ def _predict(arguments: argparse.Namespace) -> int:
     from trainer.engine.serving.predict import Suggester
 
     for suggestion in Suggester(arguments.model_dir, threads=None).suggest(arguments.photos):
-        print(json.dumps(suggestion.as_dict(), ensure_ascii=False), flush=True)
+        print(to_json(suggestion.as_dict()), flush=True)
     return 0
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     from trainer.engine.serving.evaluate import evaluate
 
-    print(json.dumps(evaluate(arguments.model_dir, arguments.manifest), ensure_ascii=False))
+    print(to_json(evaluate(arguments.model_dir, arguments.manifest)))
     return 0
 
 

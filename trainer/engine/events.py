@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -11,6 +10,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from formats.numbers import to_json
 from trainer.engine.parent import supervisor
 
 
@@ -20,7 +20,7 @@ class Stopped(Exception):
 
 def _write(event: str, fields: dict[str, Any]) -> None:
     """One line, flushed, so that a reader sees it at once."""
-    sys.stdout.write(json.dumps({"event": event, **fields}, ensure_ascii=False) + "\n")
+    sys.stdout.write(to_json({"event": event, **fields}) + "\n")
     sys.stdout.flush()
 
 

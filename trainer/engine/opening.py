@@ -17,6 +17,7 @@ import numpy as np
 import pi_heif
 from PIL import Image, ImageCms, UnidentifiedImageError
 
+from formats.storage import raise_if_of_storage, read_through
 from trainer.engine.scans import too_many_scans
 
 pi_heif.register_heif_opener(thumbnails=False)
@@ -78,7 +79,7 @@ class TooManyScansError(UnreadablePhotoError):
 def open_photo(source: Source, *, size: int) -> Image.Image:
     """The photo, upright and in RGB, with at least ``size`` px on its short side if the file has that many.
 
-    Raises UnreadablePhotoError for anything that is not a photo we can decode.
+    Raises UnreadablePhotoError for anything that is not a photo we can decode, and StorageFailure.
     """
     photo = open_checked(source)
     try:
@@ -86,7 +87,7 @@ def open_photo(source: Source, *, size: int) -> Image.Image:
         photo.load()
         return _rgb(_upright(_tones(photo)))
     except Exception as error:  # Pillow's plugins raise nearly anything on broken files
-        raise _unreadable(error) from error
+        raise _unreadable(error, source) from error
 
 
 def open_within(
@@ -95,7 +96,7 @@ def open_within(
     """The photo scaled down to fit ``box`` (width, height in px), to be shown to people. EXIF, XMP, profile
     and comments are removed.
 
-    Raises UnreadablePhotoError for anything that is not a photo we can decode.
+    Raises UnreadablePhotoError for anything that is not a photo we can decode, and StorageFailure.
     """
     photo = open_checked(source, formats=formats, max_pixels=max_pixels)
     try:
@@ -109,7 +110,7 @@ def open_within(
         photo.info = {}
         return photo
     except Exception as error:
-        raise _unreadable(error) from error
+        raise _unreadable(error, source) from error
 
 
 def open_checked(
@@ -117,7 +118,8 @@ def open_checked(
 ) -> Image.Image:
     """The photo with only its header read; ``max_pixels`` replaces our own limits.
 
-    Raises UnreadablePhotoError, or its subclass UnknownFormatError, TooManyPixelsError or TooManyScansError.
+    Raises UnreadablePhotoError, or its subclass UnknownFormatError, TooManyPixelsError or TooManyScansError;
+    StorageFailure if not the file is at fault.
     """
     if isinstance(source, bytes):
         source = io.BytesIO(source)
@@ -130,13 +132,17 @@ def open_checked(
         if photo.format in MAX_PIXELS and (reason := too_many_scans(_bytes_of(photo))):
             raise TooManyScansError(reason)
     except Exception as error:
-        raise _unreadable(error) from error
+        raise _unreadable(error, source) from error
     return photo
 
 
-def _unreadable(error: Exception) -> UnreadablePhotoError:
+def _unreadable(error: Exception, source: Source) -> UnreadablePhotoError:
+    """What is wrong with the file. Raises StorageFailure if nothing is: the disk did not give its content."""
     if isinstance(error, UnreadablePhotoError):
         return error
+    raise_if_of_storage(error)
+    if isinstance(source, str | Path):
+        read_through(Path(source))  # a decoder that reads by itself only says that it stopped
     if isinstance(error, MemoryError):
         return UnreadablePhotoError("it does not fit in memory")
     if isinstance(error, Image.DecompressionBombError):

@@ -19,6 +19,7 @@ Kind = Literal["frozen", "finetune"]
 TORCHVISION = ("resnet18", "resnet34", "resnet50", "inception_v3", "vgg11", "vgg13")
 # The views in which a frozen backbone may see a training photo. It sees test photos whole.
 VIEWS = ("whole", "flip", "small", "zoom")
+WITHOUT_EFFECT = ("num_workers",)  # on the result: a run may continue with another value, bit for bit
 # k may be any number from 0 to this one, at which every transform of engine.photos.augment has probability 1.
 STRONGEST = 6
 
@@ -97,6 +98,16 @@ class Recipe:
     @property
     def backbones(self) -> tuple[str, ...]:
         return tuple(self.backbone.split("+"))
+
+
+def changed_settings(old: dict[str, Any], new: Recipe) -> list[str]:
+    """In words, each setting with an effect on the result that is not what it was in the recipe `old`.
+
+    A setting that `old` lacks came later, and had its default.
+    """
+    before, now = Recipe().as_dict() | old, new.as_dict()
+    names = [name for name in before if name not in WITHOUT_EFFECT and before[name] != now.get(name)]
+    return [f"{name} was {before[name]}, now it is {now.get(name, 'no longer a setting')}" for name in names]
 
 
 def _typed(name: str, value: Any, default: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bz2
-import errno
 import gzip
 import lzma
 import os
@@ -14,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from formats.classes import SceneNames
+from formats.storage import is_of_storage
 from trainer.photosets.layout import is_photo_name, is_storable
 
 MAX_HEADER = 2**20  # bytes of a long name or of extended attributes, which tarfile holds in memory
@@ -85,7 +85,7 @@ def unpack(
 
     `on_progress` receives how many (compressed) bytes of the tar have been read. A file that an earlier,
     interrupted call unpacked stays, so the call can be repeated. Raises BadArchive if reading cannot
-    continue; the files unpacked until then are complete. OSError with errno ENOSPC passes through.
+    continue; the files unpacked until then are complete. OSError passes through.
     """
     limit = MAX_EXPANSION * tar.stat().st_size + SLACK
     paths: set[str] = set()
@@ -104,7 +104,7 @@ def unpack(
                     reason = "path appears twice in the archive"
                 if reason is None:
                     paths.add(path)
-                    reason = _write(archive, member, folder / path)
+                    reason = _write(archive, member, folder, path)
                 if reason:
                     yield Refused(member.name, reason)
     except BadArchive:
@@ -198,8 +198,9 @@ def _normalize(name: str) -> str:
     return PurePosixPath(name.replace("\\", "/")).as_posix()
 
 
-def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> str | None:
+def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, path: str) -> str | None:
     """Write by way of a temporary name, so that no file is ever incomplete. Returns the reason if refused."""
+    target = folder / path
     part = target.with_name(f".{target.name[-100:]}.part")
     try:
         if target.is_file():
@@ -213,7 +214,7 @@ def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> s
         os.replace(part, target)
     except (OSError, ValueError) as error:
         part.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in (None, errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        if isinstance(error, OSError) and (error.errno is None or is_of_storage(error, folder)):
             raise  # the stream or the whole disk is at fault, not this name
         return "name that this disk does not accept"
     return None

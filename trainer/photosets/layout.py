@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from formats.files import is_left_by_system
+from formats.storage import StorageFailure, raise_if_of_storage
 from trainer.engine.opening import PHOTO_SUFFIXES, TooManyPixelsError, TooManyScansError, open_checked
 
 
@@ -38,15 +40,21 @@ def is_inside(path: Path, root: Path) -> bool:
     return path.resolve().is_relative_to(root.resolve())
 
 
-def check_photo(path: Path, *, max_bytes: int, max_pixels: int) -> Checked:
-    """Read the file once, hash it and decode it fully. Raises BadPhoto, and only that, for a bad file."""
+def check_photo(path: Path, *, max_bytes: int, max_pixels: int, root: Path | None = None) -> Checked:
+    """Read the file once, hash it and decode it fully. `root`: the folder of the whole photo set.
+
+    Raises BadPhoto, and only that, for a bad file; StorageFailure if not the file is at fault.
+    """
     try:
-        size = path.stat().st_size
-        if size > max_bytes:
-            raise BadPhoto("file too large")
-        content = path.read_bytes() if size else b""
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise BadPhoto("not a regular file")
+        with path.open("rb") as file:
+            content = file.read(max_bytes + 1)
     except OSError as error:
+        raise_if_of_storage(error, root)
         raise BadPhoto("cannot be read") from error
+    if len(content) > max_bytes:
+        raise BadPhoto("file too large")
     if not content:
         raise BadPhoto("empty file")
     width, height = _decode(content, max_pixels)
@@ -64,7 +72,7 @@ def _decode(content: bytes, max_pixels: int) -> tuple[int, int]:
         raise BadPhoto("too many pixels") from error
     except TooManyScansError as error:
         raise BadPhoto("JPEG with too many scans") from error
-    except BadPhoto:
+    except (BadPhoto, StorageFailure):
         raise
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, ValueError and more
         raise BadPhoto("does not decode") from error

@@ -5,7 +5,6 @@ A report says how many photos were registered, and what was skipped and why.
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 from collections import Counter
@@ -20,6 +19,7 @@ from django.db.models import Count
 
 from formats.classes import SceneNames
 from formats.files import walk
+from formats.storage import for_own_files, raise_if_of_storage, require_content
 from jobs.lease import JobError, Lease
 from jobs.models import Job
 from jobs.queue import enqueue
@@ -75,15 +75,23 @@ def register_tar(*, name: str, tar: Path, by: AbstractBaseUser | None) -> PhotoS
 
 
 def register_upload(*, name: str, upload: UploadedFile[Any], by: AbstractBaseUser | None) -> PhotoSet:
-    """Register the photos of an uploaded tar, which is kept until they are unpacked. Raises NameTaken."""
+    """Register the photos of an uploaded tar, which is kept until they are unpacked.
+
+    Raises NameTaken, and StorageFailure; then nothing of it is left.
+    """
     with transaction.atomic():
         photo_set = _create(name=name, source="", by=by)
         tar = _upload_folder(photo_set) / (Path(upload.name or "").name[-100:] or "photos.tar")
-        tar.parent.mkdir(parents=True, exist_ok=True)
-        if hasattr(upload, "temporary_file_path"):
-            shutil.move(upload.temporary_file_path(), tar)  # gigabytes are not copied
-        else:
-            tar.write_bytes(upload.read())
+        try:
+            with for_own_files():
+                tar.parent.mkdir(parents=True, exist_ok=True)
+                if hasattr(upload, "temporary_file_path"):
+                    shutil.move(upload.temporary_file_path(), tar)  # gigabytes are not copied
+                else:
+                    tar.write_bytes(upload.read())
+        except BaseException:
+            shutil.rmtree(tar.parent, ignore_errors=True)
+            raise
         photo_set.source = str(tar)
         photo_set.root = str(_unpacked_folder(photo_set))
         return _enqueue(photo_set, by)
@@ -174,6 +182,8 @@ def register(lease: Lease) -> None:
             return  # killed after all photos were registered and the uploaded tar was removed
         warning = _unpack(lease, photo_set, classes, tally)
     elif not Path(photo_set.root).is_dir():
+        if photo_set.photos.exists():  # it was there when the job began
+            require_content(Path(photo_set.root))
         raise JobError(
             f"There is no folder {photo_set.root}.", "Was it moved? It must stay where it was registered."
         )
@@ -210,8 +220,10 @@ def _unpack(lease: Lease, photo_set: PhotoSet, classes: SceneNames, tally: Tally
     """Returns a warning if the tar could not be read to its end; the photos before that point are kept."""
     tar, root = Path(photo_set.source), Path(photo_set.root)
     if not tar.is_file():
+        require_content(tar.parent)
         raise JobError(f"There is no file {tar}.", "Was it moved or removed before the job began?")
-    root.mkdir(parents=True, exist_ok=True)
+    with for_own_files():
+        root.mkdir(parents=True, exist_ok=True)
     total = max(1, tar.stat().st_size >> 20)
 
     def report_progress(count: int) -> None:
@@ -224,10 +236,7 @@ def _unpack(lease: Lease, photo_set: PhotoSet, classes: SceneNames, tally: Tally
     except BadArchive as error:
         return str(error)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise JobError(
-                "The disk is full.", "Free some space and try again: the job continues where it stopped."
-            ) from error
+        raise_if_of_storage(error, tar.parent)
         raise JobError(f"The tar cannot be unpacked: {error}") from error
     return ""
 
@@ -293,7 +302,10 @@ def _accept(root: Path, path: str, classes: SceneNames, tally: Tally) -> bool:
 def _check(root: Path, path: str) -> Checked | str:
     try:
         return check_photo(
-            root / path, max_bytes=settings.MAX_PHOTO_BYTES, max_pixels=settings.MAX_PHOTO_PIXELS
+            root / path,
+            max_bytes=settings.MAX_PHOTO_BYTES,
+            max_pixels=settings.MAX_PHOTO_PIXELS,
+            root=root,
         )
     except BadPhoto as error:
         return str(error)

@@ -2,12 +2,11 @@
 
 It is a program of its own because the file is not trusted: whatever a crafted file does to the libraries
 that read it happens here, with limited memory and time. Prints one JSON object: {} for a sound model,
-{"error": reason} otherwise. Imports no Django.
+{"error": reason} otherwise, {"storage": reason} if the disk does not give the file. Imports no Django.
 """
 
 from __future__ import annotations
 
-import json
 import resource
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,8 @@ import numpy as np
 import onnx
 from PIL import Image
 
+from formats.numbers import to_json
+from formats.storage import StorageFailure, read_through
 from trainer.engine.errors import EngineError
 from trainer.engine.serving.predict import Suggester
 
@@ -35,12 +36,15 @@ def main(folder: Path) -> dict[str, str]:
         _check_answers(folder)
     except (Unsound, EngineError) as error:
         return {"error": str(error)}
+    except StorageFailure as error:
+        return {"storage": str(error)}
     except Exception as error:  # the libraries raise many kinds, whose messages say what is wrong
         return {"error": f"model.onnx is not a usable network: {str(error).strip()[:300]}"}
     return {}
 
 
 def _check_file(path: Path) -> None:
+    read_through(path)
     model = onnx.load_model(str(path), load_external_data=False)
     for tensor in _tensors(model):
         if tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL:
@@ -85,4 +89,4 @@ def _check_answers(folder: Path) -> None:
 if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-    print(json.dumps(main(Path(sys.argv[1]))))
+    print(to_json(main(Path(sys.argv[1]))))

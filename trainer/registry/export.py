@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING
 
 from django.db import transaction
 
+from formats.numbers import from_json
 from jobs.lease import Lease
 from jobs.models import Job
 from jobs.processes import Event, run_process
@@ -77,7 +77,7 @@ def export(lease: Lease) -> None:
     model.folder.parent.mkdir(parents=True, exist_ok=True)
     arguments = ("export", run.folder, model.folder, "--target-precision", model.target_precision)
     run_process(lease, engine_command(*arguments), on_event)
-    manifest = json.loads((model.folder / "manifest.json").read_text()) | {"lineage": lineage(run)}
+    manifest = from_json((model.folder / "manifest.json").read_text()) | {"lineage": lineage(run)}
     with lease.fenced():
         model.manifest = manifest
         model.card = run_card(run, manifest)

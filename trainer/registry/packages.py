@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import lzma
 import math
 import re
 import shutil
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -24,6 +26,8 @@ from django.db import transaction
 from django.template.defaultfilters import filesizeformat
 
 from formats.documents import parse_json
+from formats.numbers import to_json
+from formats.storage import StorageFailure, for_own_files, raise_if_of_storage
 from formats.table import Unreadable
 from trainer.engine.preprocess import Input
 from trainer.engine.serving.predict import FORMAT
@@ -73,8 +77,15 @@ class _Pipe(io.RawIOBase):
 
 
 def stream_package(model: TrainedModel) -> Iterator[bytes]:
-    """The zip of a ready model, in pieces. Raises FileNotFoundError at once if model.onnx is missing."""
-    return _pieces(model, (model.folder / ONNX).open("rb"))
+    """The zip of a ready model, in pieces. Raises at once FileNotFoundError if model.onnx is missing, and
+    StorageFailure if all models are.
+    """
+    try:
+        weights = (model.folder / ONNX).open("rb")
+    except OSError as error:
+        raise_if_of_storage(error, Path(settings.MODELS_DIR))
+        raise
+    return _pieces(model, weights)
 
 
 def _pieces(model: TrainedModel, weights: IO[bytes]) -> Iterator[bytes]:
@@ -82,7 +93,7 @@ def _pieces(model: TrainedModel, weights: IO[bytes]) -> Iterator[bytes]:
     manifest = {key: value for key, value in model.manifest.items() if key in KEYS}
     manifest["lineage"] = {"model": model.name, **manifest.get("lineage", {})}
     with weights, zipfile.ZipFile(pipe, "w") as package:
-        package.writestr(MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1))
+        package.writestr(MANIFEST, to_json(manifest, indent=1))
         package.writestr(CARD, model.card)
         at = model.created_at
         when = (at.year, at.month, at.day, at.hour, at.minute, at.second)
@@ -105,11 +116,12 @@ def package_name(model: TrainedModel) -> str:
 def import_model(*, file: IO[bytes], file_name: str, by: AbstractBaseUser | None) -> TrainedModel:
     """Import the model in a package. If it was imported before or exported here, that model is returned.
 
-    Raises BadPackage. After any failure, nothing of the package is left.
+    Raises BadPackage, and StorageFailure. After any failure, nothing of the package is left.
     """
     root = Path(settings.MODELS_DIR)
-    root.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=root, prefix="import-", suffix=".part"))
+    with for_own_files():
+        root.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(dir=root, prefix="import-", suffix=".part"))
     try:
         part.chmod(0o755)
         _unpack(file, part)
@@ -120,7 +132,8 @@ def import_model(*, file: IO[bytes], file_name: str, by: AbstractBaseUser | None
         if same_model := _find_same(manifest):
             return same_model
         # Written before the check, so that the check covers exactly the files that will be used.
-        (part / MANIFEST).write_text(json.dumps(manifest, ensure_ascii=False, indent=1))
+        with for_own_files():
+            (part / MANIFEST).write_text(to_json(manifest, indent=1))
         _check(part)
         return _keep(part, manifest, card, file_name, by)
     finally:
@@ -142,7 +155,12 @@ def _unpack(file: IO[bytes], part: Path) -> None:
         RuntimeError,
         ValueError,
         OverflowError,
+        OSError,  # of a damaged bzip2 stream
+        zlib.error,
+        lzma.LZMAError,
     ) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise StorageFailure(error) from error
         raise BadPackage(f"The file cannot be read as a zip: {_sentence(error)}") from error
 
 
@@ -273,6 +291,8 @@ def _check(folder: Path) -> None:
         raise BadPackage(
             "The program that checks models crashed: model.onnx is damaged or too large."
         ) from error
+    if answer.get("storage"):
+        raise StorageFailure(answer["storage"])
     if answer.get("error"):
         raise BadPackage(_sentence(answer["error"]))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db import transaction
 
+from formats.numbers import from_json
 from trainer.models import Promotion, TrainedModel
 from trainer.programs import engine_command
 from trainer.registry.promotion import promote
@@ -48,6 +48,15 @@ def _digest(folder: Path) -> str:
 def _assemble(digest: str, model: TrainedModel | None, by: AbstractBaseUser | None) -> TrainedModel:
     part = Path(settings.MODELS_DIR) / f"starter-{digest}.part"
     shutil.rmtree(part, ignore_errors=True)
+    try:
+        return _install(part, digest, model, by)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _install(
+    part: Path, digest: str, model: TrainedModel | None, by: AbstractBaseUser | None
+) -> TrainedModel:
     part.parent.mkdir(parents=True, exist_ok=True)
     result = subprocess.run(
         engine_command("assemble", STARTER, part),
@@ -58,7 +67,7 @@ def _assemble(digest: str, model: TrainedModel | None, by: AbstractBaseUser | No
     )
     if result.returncode:
         raise RuntimeError((result.stdout + result.stderr).strip()[-1500:] or f"code {result.returncode}")
-    manifest = json.loads((part / "manifest.json").read_text()) | {"starter": digest}
+    manifest = from_json((part / "manifest.json").read_text()) | {"starter": digest}
     card = STARTER / "CARD.md"
     with transaction.atomic():
         model = model or TrainedModel(name="Starter model", created_by_id=by.pk if by else None)

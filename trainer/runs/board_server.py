@@ -9,10 +9,11 @@ after `idle` seconds without a touch, or when its parent is gone, the program en
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from pathlib import Path
+
+from formats.numbers import to_json
 
 LOOK = 2.0  # seconds between looks at the clock and the parent
 
@@ -27,7 +28,7 @@ def main() -> None:
     parent = os.getppid()
     port = _serve(arguments.logs, arguments.prefix)
     part = arguments.state.with_suffix(".part")
-    part.write_text(json.dumps({"port": port, "pid": os.getpid()}))
+    part.write_text(to_json({"port": port, "pid": os.getpid()}))
     part.replace(arguments.state)
     while os.getppid() == parent and _seconds_since(arguments.state) < arguments.idle:
         time.sleep(LOOK)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +13,8 @@ import numpy as np
 from django.conf import settings
 from django.db.models import Max
 
+from formats.numbers import from_json, to_json
+from formats.storage import replacing
 from jobs.lease import Cancelled, JobError, Lease
 from jobs.processes import Event, run_process
 from trainer.models import Epoch, HeldOutPrediction, TestSet, TrainingRun
@@ -35,13 +36,13 @@ def supervise(lease: Lease) -> None:
     """
     run = TrainingRun.objects.select_related("photo_set", "release").get(job=lease.job)
     disk.make_room(next_run=run)
-    run.folder.mkdir(parents=True, exist_ok=True)
     left_out = _write_manifest(run)
     with lease.fenced():
         run.report = run.report | {"left_out": left_out}
         run.save(update_fields=["report"])
     task = run.folder / "job.json"
-    task.write_text(json.dumps(_task(run)))
+    with replacing(task) as file:
+        file.write(to_json(_task(run)))
     lease.beat(message="Starting the trainer")
     recorder = Recorder(lease, run)
     try:
@@ -76,7 +77,7 @@ def _write_manifest(run: TrainingRun) -> dict[str, Any]:
     labels_with_photos: set[str] = set()
     root = Path(run.photo_set.root)
     photos = run.photo_set.photos.order_by("pk").values_list("pk", "path", "scene_class__key")
-    with (run.folder / "manifest.csv").open("w", newline="") as file:
+    with replacing(run.folder / "manifest.csv", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("photo_id", "path", "label", "scene_class"))
         for pk, path, key in photos.iterator():
@@ -222,7 +223,7 @@ def add_point(curve: list[list[float]], point: list[float]) -> list[list[float]]
 
 
 def _keep_results(lease: Lease, run: TrainingRun, left_out: dict[str, Any]) -> None:
-    report = json.loads((run.folder / "report.json").read_text())
+    report = from_json((run.folder / "report.json").read_text())
     digests = dict(run.photo_set.photos.values_list("pk", "sha256"))
     with (run.folder / "test_predictions.csv").open(newline="") as file:
         held_out = [

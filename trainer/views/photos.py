@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.cache import patch_cache_control
 from django.views.decorators.http import condition, require_GET
 
+from formats.storage import require_content
 from jobs.request import Request
 from mapping.models import Release
 from trainer.engine.opening import UnreadablePhotoError, open_within
@@ -117,6 +118,8 @@ def _etag(request: Request, pk: int, **kwargs: Any) -> str | None:
 def photo(request: Request, pk: int, small: bool = False) -> HttpResponseBase:
     """A photo as it is, or a small copy for a gallery. Its content never changes, so browsers keep it."""
     scene_photo = get_object_or_404(ScenePhoto.objects.select_related("photo_set"), pk=pk)
+    if not scene_photo.file.is_file():
+        require_content(Path(scene_photo.photo_set.root))
     if not scene_photo.file.is_file() or not is_inside(scene_photo.file, Path(scene_photo.photo_set.root)):
         raise Http404("The file is gone from its folder.")
     response: HttpResponseBase

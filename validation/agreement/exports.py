@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ from django.core import signing
 from django.db.models import F, Subquery
 from django.utils.crypto import salted_hmac
 
+from formats.numbers import to_json
 from validation.models import Campaign, Question, Vote
 
 FIELDS = (
@@ -90,10 +90,10 @@ def as_csv(campaign: Campaign) -> Iterator[str]:
 
 def as_json(campaign: Campaign) -> Iterator[str]:
     """A JSON object: the campaign's name and a list of votes, one a line."""
-    yield f'{{"campaign": {json.dumps(campaign.name)}, "votes": ['
+    yield f'{{"campaign": {to_json(campaign.name)}, "votes": ['
     separator = "\n"
     for row in votes(campaign):
-        yield separator + json.dumps(dict(zip(FIELDS, row, strict=True)))
+        yield separator + to_json(dict(zip(FIELDS, row, strict=True)))
         separator = ",\n"
     yield "\n]}\n"
 

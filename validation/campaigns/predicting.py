@@ -21,6 +21,7 @@ from validation.campaigns.counts import count_votes_since
 from validation.campaigns.questions import make_questions
 from validation.models import Campaign, Photo, Prediction
 from validation.models.photos import PhotoQuerySet
+from validation.stored import read_stored
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -112,9 +113,8 @@ def _predict_batch(
 
 def _bytes(photo: Photo) -> bytes:
     try:
-        with photo.file.open("rb") as file:
-            return bytes(file.read())
-    except OSError:
+        return read_stored(photo.file)
+    except FileNotFoundError:
         return b""  # missing from the storage: predicted as unreadable, so that the other photos continue
 
 

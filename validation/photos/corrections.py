@@ -12,9 +12,11 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
+from formats.storage import replacing
 from mapping.models import Hashtag, Release, SceneClass
 from trainer.photosets.registration import forget_photo, register_folder
 from validation.models import Correction, Photo
+from validation.stored import read_stored
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -69,8 +71,8 @@ def make_photo_set(*, name: str, by: AbstractBaseUser) -> tuple[PhotoSet, list[P
     """Register the corrected photos as a photo set, sorted by scene class. The photos are copied, so that no
     later change of a campaign changes the photo set. Only a withdrawn photo is deleted there, too.
 
-    Also returns the photos that were left out because their file is missing. Raises NameTaken, and ValueError
-    if there are no corrected photos.
+    Also returns the photos that were left out because their file is missing. Raises NameTaken, ValueError if
+    there are no corrected photos, and StorageFailure; then nothing of the copies is left.
     """
     rows = list(trainable())
     if not rows:
@@ -93,12 +95,12 @@ def _copy(row: Correction, folder: Path) -> bool:
     """False if the photo's file is missing."""
     assert row.scene_class
     place = folder / row.scene_class.key / f"{row.photo.sha256}.jpg"
-    place.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with row.photo.file.open("rb") as source, place.open("wb") as target:
-            shutil.copyfileobj(source, target)
+        content = read_stored(row.photo.file)
     except FileNotFoundError:
         return False
+    with replacing(place, "wb") as target:
+        target.write(content)
     return True
 
 

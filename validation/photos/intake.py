@@ -8,10 +8,10 @@ So an interrupted intake continues where it stopped, and every refused file has 
 
 from __future__ import annotations
 
-import errno
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -19,8 +19,9 @@ from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
 
 from formats.files import is_left_by_system
+from formats.storage import StorageFailure, is_of_storage, require_content
 from jobs import queue as jobs
-from jobs.lease import Busy, JobError, Lease
+from jobs.lease import JobError, Lease
 from jobs.models import Job
 from validation.campaigns import acts
 from validation.models import AuthorHashtag, Campaign, Intake, IntakeFile, Photo
@@ -28,7 +29,8 @@ from validation.photos.intake_sources import MOST_FILES, Archive, Folder, Listin
 from validation.photos.intake_table import TERMS, Rows, Terms, read_table
 from validation.photos.intake_table import TableError as TableError
 from validation.photos.similar import Hashes
-from validation.photos.store import PhotoRefused, StorageFailure, receive, remove
+from validation.photos.store import PhotoRefused, receive, remove
+from validation.stored import save
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -40,16 +42,6 @@ MISSING = "named in the table, but not among the files"
 MOST_DEATHS = 2  # crashes at one file, after a first crash that may have been at any file
 MOST_NOTES = 20
 DEADLY = "taking it in crashed the program more than once"
-# What a disk or a mount reports when it is at fault; a file that may not be read reports something else.
-FAILED_DISK = {
-    errno.EIO,
-    errno.ESTALE,
-    errno.ENOTCONN,
-    errno.ETIMEDOUT,
-    errno.EHOSTDOWN,
-    errno.ENODEV,
-    errno.EMFILE,
-}
 State = IntakeFile.State
 
 
@@ -79,8 +71,9 @@ def start(
 ) -> Intake:
     """Create an intake from one of the three sources, and its job. `table` has terms of single files.
 
-    Raises ValueError unless there is exactly one source, TableError for a table that cannot be read, and
-    SentAlready for a request id that was used before. After an error none of the sent files is kept.
+    Raises ValueError unless there is exactly one source, TableError for a table that cannot be read,
+    SentAlready for a request id that was used before, and StorageFailure. After an error none of the sent
+    files is kept.
     """
     files = [file for file in uploads if not is_junk(file.name or "")]
     if bool(files) + bool(archive) + bool(folder) != 1:
@@ -133,13 +126,13 @@ def _store(
     table_terms: Terms,
 ) -> None:
     if archive:
-        intake.path = default_storage.save(f"{_place(intake)}/archive.zip", archive)
+        intake.path = save(f"{_place(intake)}/archive.zip", archive)
     if table:
         table.seek(0)
-        default_storage.save(_table_name(intake), table)
+        save(_table_name(intake), table)
     rows: list[Listing] = []
     for number, file in enumerate(files):
-        stored = default_storage.save(f"{_place(intake)}/{number}", file)
+        stored = save(f"{_place(intake)}/{number}", file)
         rows.append((file.name or f"file {number + 1}", {"stored": stored}))
     _list_files(intake, rows, table_terms)
 
@@ -153,11 +146,13 @@ def _table_name(intake: Intake) -> str:
 
 
 def _uploads(intake: Intake) -> list[str]:
-    """Names of the files that were uploaded for this intake and are still stored."""
+    """Names of the files that were uploaded for this intake and are still stored. Raises StorageFailure."""
     try:
         _, names = default_storage.listdir(_place(intake))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
+    except Exception as error:  # storages raise errors of their own
+        raise StorageFailure(error) from error
     return [f"{_place(intake)}/{name}" for name in names]
 
 
@@ -187,17 +182,9 @@ def archives_with(photo: Photo) -> list[Intake]:
 def take_all_in(lease: Lease) -> None:
     """The job "validation.intake": list the files, take them in, and add the photos to the campaign.
 
-    A failure of the storage is not a fault of a photo: the originals stay, and the job tries again later.
+    If the storage fails, the originals stay, and the job tries again later.
     """
     intake = Intake.objects.select_related("campaign", "created_by").get(job=lease.job)
-    try:
-        _take_in_files(lease, intake)
-    except StorageFailure as error:
-        words = f"Photos cannot be stored: {error}. The originals are kept, and the intake tries again."
-        raise Busy(words) from error
-
-
-def _take_in_files(lease: Lease, intake: Intake) -> None:
     lease.beat(0, 0, "Looking at the files")
     with closing(_source(intake)) as source:
         if not intake.files.exists():
@@ -274,7 +261,7 @@ def _is_of_the_storage(error: OSError, intake: Intake) -> bool:
     and only if others are there. If all are gone, so is the disk.
     """
     if intake.kind == Intake.Kind.FOLDER:
-        return error.errno in FAILED_DISK
+        return is_of_storage(error, Path(intake.path))
     return not isinstance(error, FileNotFoundError) or not _uploads(intake)
 
 
@@ -364,6 +351,8 @@ def _source(intake: Intake) -> Source:
         try:
             return Folder(allowed_folder(intake.path))
         except ValueError as error:
+            if intake.files.exists():  # the folder was there when the intake began
+                require_content(Path(intake.path))
             hint = "Ask the server's administrator which folders may be used."
             raise JobError(str(error), hint) from error
     return Source()

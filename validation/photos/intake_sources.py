@@ -15,10 +15,12 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 
 from formats.files import walk
+from formats.storage import raise_if_of_storage, require_content
 from formats.zipnames import read_names
 from jobs.lease import JobError
 from validation.models import IntakeFile
 from validation.photos.store import PhotoRefused
+from validation.stored import media_folder
 
 MOST_FILES = 200_000
 MOST_DIRECTORY_BYTES = 64 * 2**20  # of a zip's directory, which is read as a whole
@@ -57,6 +59,7 @@ def allowed_folder(path: str) -> str:
         if not real.is_dir():
             raise ValueError("There is no such folder on the server.")
     except (OSError, RuntimeError) as error:  # a name that is too long; a circle of links
+        raise_if_of_storage(error)
         raise ValueError(f"That folder cannot be opened ({_words(error)}).") from error
     return str(real)
 
@@ -80,6 +83,7 @@ class Folder(Source):
             raise PhotoRefused(file.name, reason)
         path = self.root / str(file.terms.get("path", file.name))
         if NO_TEXT in file.name and not path.exists():
+            require_content(self.root)
             raise PhotoRefused(file.name, "its name is not UTF-8: rename it")
         if path.is_symlink() or not path.resolve().is_relative_to(self.root.resolve()):
             raise PhotoRefused(file.name, "it is a link, which may point anywhere")
@@ -106,7 +110,8 @@ class Archive(Source):
     def __init__(self, stored: str) -> None:
         try:
             self.file = default_storage.open(stored, "rb")
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            raise_if_of_storage(error, media_folder())
             raise JobError("The archive is missing from the storage.", "Upload it again.") from None
         try:
             end = _check_directory(self.file)

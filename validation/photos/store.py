@@ -16,6 +16,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from PIL import Image
 
+from formats.storage import StorageFailure
 from trainer.engine.opening import (
     UPLOADS,
     TooManyPixelsError,
@@ -28,6 +29,7 @@ from validation.campaigns.questions import drop_photo
 from validation.models import Photo
 from validation.photos import corrections
 from validation.photos.similar import perceptual_hash
+from validation.stored import save
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -46,13 +48,6 @@ class PhotoRefused(Exception):
         super().__init__(f"{name}: {reason}")
         self.name = name
         self.reason = reason
-
-
-class StorageFailure(Exception):
-    """The storage is full, read-only or away. No photo may be refused for that."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__((error.strerror if isinstance(error, OSError) else "") or str(error))
 
 
 def take_in(*, file: IO[bytes], name: str, by: AbstractBaseUser | None, **terms: str) -> Photo:
@@ -148,9 +143,9 @@ def _write(name: str, picture: Image.Image) -> str:
         # No photo has this hash, so an existing file was left incomplete by a process that died.
         if default_storage.exists(name):
             default_storage.delete(name)
-        return str(default_storage.save(name, ContentFile(jpeg.getvalue())))
     except Exception as error:  # storages raise errors of their own
         raise StorageFailure(error) from error
+    return save(name, ContentFile(jpeg.getvalue()))
 
 
 def remove(names: Iterable[str]) -> list[str]:

@@ -16,6 +16,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from formats.storage import StorageFailure
 from jobs.request import Request
 from trainer.models import TrainedModel
 from validation.agreement import authors, lists, results, silence
@@ -24,7 +25,7 @@ from validation.forms.campaign import CampaignForm, RulesForm
 from validation.forms.vote import GoldForm, number
 from validation.models import Campaign, Guest, Photo, Prediction, Standing
 from validation.people import crowd, gold, guests
-from validation.photos.store import PhotoRefused, StorageFailure, take_in
+from validation.photos.store import PhotoRefused, take_in
 
 PAGE = 48  # photos
 
@@ -82,24 +83,28 @@ def campaign(request: Request, pk: int) -> HttpResponse:
 @permission_required("validation.add_campaign", raise_exception=True)
 def new_campaign(request: Request) -> HttpResponse:
     form = CampaignForm(request.POST or None, request.FILES or None)
-    if request.method == "POST" and form.is_valid() and (new := _create(request, form)):
-        return redirect(new)
+    status = 200 if request.method == "GET" else 422
+    if request.method == "POST" and form.is_valid():
+        try:
+            if new := _create(request, form):
+                return redirect(new)
+        except StorageFailure as error:
+            form.add_error(
+                "uploads", f"Photos cannot be stored: {error}. There is no campaign yet; try again later."
+            )
+            status = error.status
     has_models = TrainedModel.objects.exclude(manifest={}).exists()
-    status = 422 if form.errors else 200
     context = {"form": form, "has_models": has_models}
     return render(request, "validation/new_campaign.html", context, status=status)
 
 
 def _create(request: Request, form: CampaignForm) -> Campaign | None:
-    """Take in the photos that can be read and name the others; without any, None and an error on the form."""
+    """Take in the photos that can be read and name the others; without any, None and an error on the form.
+
+    Raises StorageFailure.
+    """
     data = form.cleaned_data
-    try:
-        photos, reasons = _take_in_all(request, data)
-    except StorageFailure as error:
-        form.add_error(
-            "uploads", f"Photos cannot be stored: {error}. There is no campaign yet; try again later."
-        )
-        return None
+    photos, reasons = _take_in_all(request, data)
     if data["photos_of"]:
         photos += data["photos_of"].photos.all()
     if not photos:

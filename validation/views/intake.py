@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from formats.storage import StorageFailure
 from jobs.request import Request
 from mapping.models import Hashtag, SceneClass
 from trainer.photosets.registration import NameTaken
@@ -37,6 +38,7 @@ def intakes(request: Request) -> HttpResponse:
 @permission_required("validation.add_campaign", raise_exception=True)
 def new(request: Request) -> HttpResponse:
     form = IntakeForm(request.POST or None, request.FILES or None, initial=request.GET.dict())
+    status = 200 if request.method == "GET" else 422
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
@@ -49,10 +51,10 @@ def new(request: Request) -> HttpResponse:
             return redirect(error.intake)
         except intake_acts.TableError as error:
             form.add_error("table", str(error))
-        except OSError as error:
-            why = error.strerror or error
-            form.add_error(None, f"The files cannot be stored ({why}). Nothing was kept; try again later.")
-    return render(request, "validation/new_intake.html", {"form": form}, status=422 if form.errors else 200)
+        except StorageFailure as error:
+            form.add_error(None, f"The files cannot be stored: {error}. Nothing was kept; try again later.")
+            status = error.status
+    return render(request, "validation/new_intake.html", {"form": form}, status=status)
 
 
 @require_GET

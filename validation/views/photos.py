@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET
 
 from validation.forms.vote import LARGEST
 from validation.models import Guest, Photo, Question
+from validation.stored import open_stored
 from validation.views.vote import may_vote
 
 DAY = 86_400  # seconds for which a browser may cache a photo, even if it is withdrawn in the meantime
@@ -27,8 +28,8 @@ def photo(request: HttpRequest, pk: int) -> HttpResponseBase:
     photo = get_object_or_404(Photo.objects.shown(), pk=pk)
     file = photo.small if photo.small and request.GET.get("size") == "small" else photo.file
     try:
-        return FileResponse(file.open("rb"), content_type="image/jpeg")
-    except OSError as error:
+        return FileResponse(open_stored(file), content_type="image/jpeg")
+    except FileNotFoundError as error:
         raise Http404("The photo's file is gone from the storage.") from error
 
 

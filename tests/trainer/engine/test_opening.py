@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
+from formats.storage import StorageFailure
 from trainer.engine.opening import (
     UPLOADS,
     TooManyPixelsError,
@@ -229,3 +230,13 @@ def test_a_photo_for_people_keeps_no_metadata() -> None:
 def test_opening_loads_neither_torch_nor_django() -> None:
     code = "import sys, trainer.engine.opening; sys.exit(bool({'torch', 'django'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("opened", [lambda p: open_photo(p, size=8), lambda p: open_within(p, (8, 8))])
+def test_a_disk_that_does_not_answer_speaks_against_no_photo(
+    tmp_path: Path, opened: Callable[[Path], Image.Image]
+) -> None:
+    """The kernel answers EIO to whoever reads this file from its start, as a broken disk does."""
+    (tmp_path / "x.jpg").symlink_to("/proc/self/mem")
+    with pytest.raises(StorageFailure, match="Input/output error"):
+        opened(tmp_path / "x.jpg")

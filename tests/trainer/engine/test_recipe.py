@@ -11,7 +11,7 @@ import pytest
 
 from trainer.engine.errors import RecipeError
 from trainer.engine.presets import DEFAULT_PRESET, PRESETS
-from trainer.engine.recipe import Recipe
+from trainer.engine.recipe import Recipe, changed_settings
 
 
 @pytest.mark.parametrize(
@@ -81,3 +81,16 @@ def test_recipes_and_predictions_need_no_torch() -> None:
         "sys.exit('torch' in sys.modules or 'django' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_changed_setting_is_named_unless_it_has_no_effect() -> None:
+    old = Recipe(lr=0.1, epochs=5).as_dict()
+    new = Recipe(lr=0.2, epochs=5, num_workers=3, views=("whole", "flip"))
+    assert changed_settings(old, new) == [
+        "lr was 0.1, now it is 0.2",
+        "views was ['whole'], now it is ['whole', 'flip']",
+    ]
+    del old["views"]  # written before there were views
+    assert changed_settings(old, Recipe(lr=0.1, epochs=5)) == []
+    gone = changed_settings(old | {"spin": 1}, Recipe(lr=0.1, epochs=5))
+    assert gone == ["spin was 1, now it is no longer a setting"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from pathlib import Path
 
 import pytest
 
+from formats.files import walk
+from formats.storage import StorageFailure
 from tests.trainer.conftest import jpeg, write
 from tests.validation.photos.hostile import many_scans
 from trainer.photosets.layout import BadPhoto, check_photo, is_photo_name
@@ -62,3 +65,24 @@ def test_good_file_is_hashed_and_measured(tmp_path: Path) -> None:
 def test_unreadable_path_is_a_bad_photo(tmp_path: Path) -> None:
     with pytest.raises(BadPhoto, match="cannot be read"):
         check_photo(tmp_path / "gone.jpg", max_bytes=10, max_pixels=10)
+
+
+def test_nobody_waits_for_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.jpg")
+    with pytest.raises(BadPhoto, match="regular file"):
+        check_photo(tmp_path / "x.jpg", max_bytes=10, max_pixels=10)
+
+
+def test_a_disk_that_does_not_answer_speaks_against_no_photo(tmp_path: Path) -> None:
+    """The kernel answers EIO to whoever reads this file from its start, as a broken disk does."""
+    (tmp_path / "x.jpg").symlink_to("/proc/self/mem")
+    with pytest.raises(StorageFailure, match="Input/output error"):
+        check_photo(tmp_path / "x.jpg", max_bytes=10, max_pixels=10)
+
+
+def test_a_photo_that_is_away_with_its_folder_is_not_bad(tmp_path: Path) -> None:
+    root = tmp_path / "unmounted"
+    with pytest.raises(StorageFailure):
+        check_photo(root / "b/bar/x.jpg", max_bytes=10, max_pixels=10, root=root)
+    with pytest.raises(StorageFailure):
+        list(walk(root))

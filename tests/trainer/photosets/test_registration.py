@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import io
 import os
+import resource
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import current_app
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
 from django.core.management import CommandError, call_command
-from django.test import Client
+from django.test import Client, override_settings
 from django.urls import reverse
 from PIL import Image
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
-from jobs.lease import Lease, LeaseLost, claim
+from formats.storage import StorageFailure
+from jobs import work
+from jobs.lease import Cancelled, Lease, LeaseLost, claim
 from jobs.models import Job
 from mapping.models import SceneClass
 from tests.trainer.conftest import jpeg, write
@@ -207,6 +213,92 @@ def test_upload_is_deleted_when_all_photos_are_registered(
     assert not kept.exists()
 
 
+# --- the disk fails ---------------------------------------------------------------------------
+
+
+def attempt(photo_set: PhotoSet) -> Job:
+    assert photo_set.job
+    work.run(job_id=str(photo_set.job.pk))
+    return Job.objects.get(pk=photo_set.job.pk)
+
+
+def test_folder_that_goes_away_is_waited_for(
+    classes: object, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo_set = registration.register_folder(name="SUN", folder=folder, by=None)
+    away = folder.with_name("unmounted")
+    check, count = registration._check, 0
+
+    def unmounted_at_the_fifth(root: Path, path: str) -> Any:
+        nonlocal count
+        count += 1
+        if count == 5:
+            folder.rename(away)
+        return check(root, path)
+
+    monkeypatch.setattr(registration, "BATCH", 8)
+    monkeypatch.setattr(registration, "_check", unmounted_at_the_fifth)
+    monkeypatch.setattr(registration, "_threads", lambda: 1)
+    job = attempt(photo_set)
+    assert (job.state, job.message[:23]) == (Job.State.QUEUED, "Waiting for the storage")
+    photo_set.refresh_from_db()
+    assert (photo_set.photos.count(), photo_set.report) == (0, {})
+    away.rename(folder)
+    assert attempt(photo_set).state == Job.State.SUCCEEDED
+    photo_set.refresh_from_db()
+    assert (photo_set.photos.count(), photo_set.report["skipped_total"]) == (40, 0)
+
+
+def test_registered_folder_that_is_away_is_waited_for(classes: object, folder: Path) -> None:
+    photo_set = registration.register_folder(name="SUN", folder=folder, by=None)
+    job = attempt(photo_set)
+    Job.objects.filter(pk=job.pk).update(state=Job.State.QUEUED, finished_at=None)
+    folder.rename(folder.with_name("unmounted"))
+    assert attempt(photo_set).state == Job.State.QUEUED
+
+
+def test_tar_is_unpacked_when_there_is_room_again(classes: object, tmp_path: Path) -> None:
+    big = jpeg(size=(48, 32)) + bytes(2**25)  # larger than the database
+    tar = tar_of(tmp_path / "t.tar", entry("b/bar/1.jpg", jpeg((1, 1, 1))), entry("b/bar/2.jpg", big))
+    photo_set = registration.register_tar(name="SUN", tar=tar, by=None)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**25, hard))
+    try:
+        with override_settings(MAX_PHOTO_BYTES=2**26):
+            job = attempt(photo_set)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (job.state, "File too large" in job.message) == (Job.State.QUEUED, True)
+    photos = [path.name for path in Path(photo_set.root).rglob("*") if path.is_file()]
+    assert photos == ["1.jpg"]
+    with override_settings(MAX_PHOTO_BYTES=2**26):
+        assert attempt(photo_set).state == Job.State.SUCCEEDED
+    photo_set.refresh_from_db()
+    assert (photo_set.photos.count(), skipped(photo_set)) == (2, {})
+
+
+def test_place_of_unpacked_photos_that_is_no_folder_is_waited_for(
+    classes: object, tmp_path: Path, settings: Settings
+) -> None:
+    settings.PHOTO_SETS_DIR = tmp_path / "sets"
+    settings.PHOTO_SETS_DIR.touch()
+    tar = tar_of(tmp_path / "t.tar", entry("b/bar/1.jpg", jpeg()))
+    photo_set = registration.register_tar(name="SUN", tar=tar, by=None)
+    assert attempt(photo_set).state == Job.State.QUEUED
+    settings.PHOTO_SETS_DIR.unlink()
+    assert attempt(photo_set).state == Job.State.SUCCEEDED
+
+
+def test_upload_that_cannot_be_kept_leaves_nothing(
+    classes: object, tmp_path: Path, settings: Settings
+) -> None:
+    settings.PHOTO_SETS_DIR = tmp_path / "sets"
+    settings.PHOTO_SETS_DIR.touch()
+    with pytest.raises(StorageFailure):
+        registration.register_upload(name="SUN", upload=SimpleUploadedFile("t.tar", b"x"), by=None)
+    assert not PhotoSet.objects.exists()
+
+
 # --- in the browser ---------------------------------------------------------------------------
 
 
@@ -319,6 +411,68 @@ def test_command_fails_with_a_reason(classes: object, tmp_path: Path) -> None:
         call_command("register_photos", str(write(tmp_path / "t.tar", b"x")), name="SUN")
 
 
+def test_command_does_the_work_before_any_worker_can(
+    classes: object,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Beside a running site a delivery comes first and finds nothing to claim, so none is sent."""
+    deliveries: list[object] = []
+    monkeypatch.setattr(current_app, "send_task", lambda *given: deliveries.append(given))
+    with caplog.at_level("INFO"), django_capture_on_commit_callbacks(execute=True):
+        call_command("register_photos", str(folder), name="SUN")
+    assert "“SUN” is ready: 40 photos of 4 classes." in capsys.readouterr().out
+    assert (deliveries, caplog.messages) == ([], [])
+    with django_capture_on_commit_callbacks(execute=True):
+        call_command("register_photos", str(folder), name="later", no_wait=True)
+    assert "“later” is queued" in capsys.readouterr().out
+    assert len(deliveries) == 1
+    assert PhotoSet.objects.get(name="later").job.state == Job.State.QUEUED  # type: ignore[union-attr]
+
+
+def test_command_waits_for_the_storage_and_for_a_worker(
+    classes: object, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = folder.with_name("unmounted")
+    check, looks = registration._check, 0
+
+    def unmounted(root: Path, path: str) -> Any:
+        if folder.exists() and not looks:
+            folder.rename(away)
+        return check(root, path)
+
+    def look(seconds: float) -> None:
+        """At the first look a worker has the job and finds nothing, at the second the folder is back."""
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            assert claim(Job.objects.get().pk)
+        else:
+            away.rename(folder)
+            Job.objects.update(state=Job.State.QUEUED, lease_until=None)
+
+    monkeypatch.setattr(registration, "_check", unmounted)
+    monkeypatch.setattr(registration, "_threads", lambda: 1)
+    monkeypatch.setattr(time, "sleep", look)
+    call_command("register_photos", str(folder), name="SUN")
+    assert looks == 2
+    assert "“SUN” is ready: 40 photos" in capsys.readouterr().out
+
+
+def test_command_fails_if_somebody_cancels(
+    classes: object, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cancelled(lease: Lease) -> None:
+        raise Cancelled
+
+    monkeypatch.setattr(work, "handler_of", lambda kind: cancelled)
+    with pytest.raises(CommandError, match="“SUN” is not ready: It was cancelled"):
+        call_command("register_photos", str(folder), name="SUN")
+
+
 # --- looking at it ----------------------------------------------------------------------------
 
 
@@ -377,3 +531,18 @@ def test_photo_outside_its_set_is_not_served(
     ScenePhoto.objects.filter(pk=photo.pk).update(path="../secret.jpg")
     assert client_for("viewer").get(reverse("trainer:photo", args=[photo.pk])).status_code == 404
     assert client_for("validator").get(reverse("trainer:photo", args=[photo.pk])).status_code == 403
+
+
+def test_a_photo_is_away_with_its_folder_or_gone_alone(
+    client_for: Callable[..., Client], photo_set: PhotoSet
+) -> None:
+    client = client_for("viewer")
+    client.raise_request_exception = False
+    photo = photo_set.photos.all()[0]
+    addresses = [reverse(f"trainer:{name}", args=[photo.pk]) for name in ("photo", "small_photo")]
+    root = Path(photo_set.root)
+    root.rename(root.with_name("unmounted"))
+    assert [client.get(address).status_code for address in addresses] == [503, 503]
+    root.with_name("unmounted").rename(root)
+    photo.file.unlink()
+    assert [client.get(address).status_code for address in addresses] == [404, 404]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import resource
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.test import Client
 from onnx import TensorProto, helper, numpy_helper
+from pytest_django import Settings
 
+from formats.storage import StorageFailure
 from tests.trainer.conftest import jpeg
 from trainer.models import TrainedModel
 from trainer.registry import packages, serving
@@ -103,6 +106,50 @@ def test_from_the_server(exported: bytes, tmp_path: Path, capsys: pytest.Capture
         call_command("import_model", str(file))
     with pytest.raises(CommandError, match="No such file"):
         call_command("import_model", str(tmp_path / "nothing"))
+
+
+@pytest.mark.integration
+def test_a_model_that_cannot_be_stored_leaves_nothing(
+    client_for: ClientFor, exported: bytes, settings: Settings, tmp_path: Path
+) -> None:
+    settings.MODELS_DIR = tmp_path / "models"
+    settings.MODELS_DIR.touch()
+    client = client_for("admin")
+    client.raise_request_exception = False
+    page = client.post(URL, {"package": SimpleUploadedFile("colours.zip", exported)})
+    assert (page.status_code, "files cannot be reached" in page.content.decode()) == (503, True)
+    file = tmp_path / "colours.zip"
+    file.write_bytes(exported)
+    with pytest.raises(CommandError, match="cannot be stored"):
+        call_command("import_model", str(file))
+    settings.MODELS_DIR.unlink()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    big = changed(exported, zipfile.ZIP_STORED, model_onnx=bytes(2**25 + 1))  # more than the database has
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**25, hard))
+    try:
+        with pytest.raises(StorageFailure, match="too large"):
+            take_in(big)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert nothing_is_left()
+
+
+def test_the_check_of_a_model_blames_the_disk(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").symlink_to("/proc/self/mem")
+    assert check(tmp_path) == {"storage": "Input/output error"}
+
+
+def test_a_download_says_whether_one_model_is_gone_or_the_disk(
+    client_for: ClientFor, settings: Settings, tmp_path: Path
+) -> None:
+    settings.MODELS_DIR = tmp_path / "models"
+    (settings.MODELS_DIR / "0").mkdir(parents=True)
+    model = TrainedModel.objects.create(name="x", manifest={"sha256": "0"})
+    client = client_for("admin")
+    client.raise_request_exception = False
+    assert client.get(f"{model.get_absolute_url()}download/").status_code == 404
+    settings.MODELS_DIR.rename(tmp_path / "unmounted")
+    assert client.get(f"{model.get_absolute_url()}download/").status_code == 503
 
 
 HOSTILE: dict[str, tuple[Callable[[bytes], bytes], str]] = {

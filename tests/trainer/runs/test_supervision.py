@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 from django.test import Client
+from pytest_django import Settings
 
-from jobs import queue
+from jobs import queue, work
 from jobs.lease import Lease, LeaseLost, claim
 from jobs.models import Job
 from mapping.models import Release
@@ -40,6 +41,18 @@ def lease(started: TrainingRun) -> Lease:
 @pytest.fixture
 def recorder(lease: Lease, started: TrainingRun) -> supervision.Recorder:
     return supervision.Recorder(lease, started)
+
+
+def test_a_run_without_a_place_waits_for_it(
+    photo_set: PhotoSet, release: Release, settings: Settings, tmp_path: Path
+) -> None:
+    settings.RUNS_DIR = tmp_path / "runs"
+    settings.RUNS_DIR.touch()
+    run = start.start_run(photo_set=photo_set, release=release, preset="frozen-lite0", by=None)
+    work.run(job_id=str(run.job.pk))
+    job = Job.objects.get(pk=run.job.pk)
+    assert (job.state, job.attempts) == (Job.State.QUEUED, 0)
+    assert job.message.startswith("Waiting for the storage, to continue by itself: ")
 
 
 def event(kind: str, **fields: Any) -> dict[str, Any]:

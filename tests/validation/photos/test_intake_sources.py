@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import struct
 import zipfile
 from collections import Counter
@@ -14,10 +15,13 @@ from pathlib import Path
 from string import ascii_uppercase
 
 import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 
+from formats.storage import StorageFailure
 from jobs.keeper import keep_house
 from jobs.lease import JobError
 from jobs.models import Job
@@ -340,5 +344,9 @@ def test_table_row_whose_path_matches_no_file_is_refused(run_jobs: RunJobs) -> N
 
 
 def test_missing_archive_is_reported(run_jobs: RunJobs) -> None:
+    default_storage.save("intake/1/other.zip", ContentFile(b"x"))
     with pytest.raises(JobError, match="missing from the storage"):
+        intake_sources.Archive("intake/1/archive.zip")
+    shutil.rmtree(default_storage.path(""))
+    with pytest.raises(StorageFailure):  # nothing at all is there: the disk is away
         intake_sources.Archive("intake/1/archive.zip")

@@ -54,7 +54,7 @@ def test_nothing_is_refused_or_deleted_and_the_job_goes_on(media: Path, tmp_path
     originals = intakes._uploads(intake)
     for _ in range(9):  # more often than a job may die
         job = attempt(intake)
-        assert (job.state, job.message[:24]) == (Job.State.QUEUED, "Photos cannot be stored:")
+        assert (job.state, job.message[:24]) == (Job.State.QUEUED, "Waiting for the storage,")
     assert states(intake) == {"0.jpg": "waiting", "1.jpg": "waiting"}
     assert intakes._uploads(intake) == originals
     blocker.unlink()
@@ -85,7 +85,7 @@ def test_the_form_says_that_files_cannot_be_stored(client_for: Callable[..., Cli
     (media / "intake").write_bytes(b"")
     data = {"name": "x", "uploads": [SimpleUploadedFile("a.jpg", noise(1))]}
     page = client_for("admin").post("/validation/intakes/new/", data)
-    assert (page.status_code, b"The files cannot be stored" in page.content) == (422, True)
+    assert (page.status_code, b"The files cannot be stored" in page.content) == (503, True)
     assert not Intake.objects.exists()
 
 
@@ -101,6 +101,6 @@ def test_a_campaign_is_not_created_if_its_photos_cannot_be_stored(
     page = client_for("admin").post(
         "/validation/campaigns/new/", data | shares | {"min_confidence": 0} | uploads
     )
-    assert b"Photos cannot be stored" in page.content
+    assert (page.status_code, b"Photos cannot be stored" in page.content) == (503, True)
     assert not Campaign.objects.exists()
     assert not Photo.objects.exists()

@@ -22,6 +22,7 @@ from django.utils import timezone
 from PIL import Image
 from pytest_django import Settings
 
+from formats.storage import StorageFailure
 from jobs import queue as jobs
 from jobs.keeper import keep_house
 from jobs.models import Job
@@ -165,7 +166,7 @@ def test_failed_start_stores_nothing(media: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(default_storage, "save", full)
     uploads = [SimpleUploadedFile(f"{n}.jpg", noise(n)) for n in range(3)]
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(StorageFailure, match="No space"):
         intake.start(name="x", by=None, uploads=uploads)
     assert (len(stored_names), Intake.objects.count(), Job.objects.count()) == (2, 0, 0)
     assert not [path for path in media.rglob("*") if path.is_file()]

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import csv
-import json
-import os
 import resource
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from formats.numbers import to_json
+from formats.storage import replacing
 from trainer.engine.evaluation import metrics
 from trainer.engine.photos.manifest import Photo
 
@@ -89,7 +88,9 @@ def peak_memory_mb() -> float:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    _write(path, lambda file: json.dump(content, file, ensure_ascii=False, indent=1))
+    """Raises NotFinite, naming the number, before anything is written; StorageFailure."""
+    text = to_json(content, indent=1)
+    _write(path, lambda file: file.write(text))
 
 
 def write_predictions(
@@ -98,7 +99,7 @@ def write_predictions(
     """Write one row per test photo, in the split's order; ``probabilities`` and ``logits`` are JSON lists."""
     probabilities = softmax(logits)
 
-    def rows(file: TextIO) -> None:
+    def rows(file: IO[str]) -> None:
         writer = csv.writer(file)
         writer.writerow(
             ["photo_id", "path", "scene_class", "true", "predicted", "confidence", "probabilities", "logits"]
@@ -113,18 +114,15 @@ def write_predictions(
                     photo.label,
                     labels[best],
                     f"{row[best]:.6f}",
-                    json.dumps([round(float(p), 6) for p in row]),
-                    json.dumps([round(float(z), 4) for z in raw]),
+                    to_json([round(float(p), 6) for p in row]),
+                    to_json([round(float(z), 4) for z in raw]),
                 ]
             )
 
     _write(path, rows)
 
 
-def _write(path: Path, write: Callable[[TextIO], None]) -> None:
+def _write(path: Path, write: Callable[[IO[str]], object]) -> None:
     """Write a temporary file and rename it, so that nobody reads half a file."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+    with replacing(path, newline="") as file:
         write(file)
-    os.chmod(name, 0o644)
-    os.replace(name, path)

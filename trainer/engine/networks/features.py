@@ -8,17 +8,19 @@ loses at most one chunk.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
+from formats.storage import StorageFailure, for_own_files, replacing, replacing_path
 from trainer.engine.backbones import Backbone
+from trainer.engine.errors import NotANumberError
 from trainer.engine.events import Progress, StopRequest
 from trainer.engine.opening import VERSION, UnreadablePhotoError, open_photo
 from trainer.engine.photos.manifest import Photo, batched
@@ -37,23 +39,27 @@ class FeatureCache:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        with for_own_files():
+            folder.mkdir(parents=True, exist_ok=True)
         self.rows: dict[str, Halves] = {}
         for file in sorted(folder.glob("*.npz")):
             try:
                 with np.load(file) as chunk:
-                    self.rows.update(zip(chunk["sha256"].tolist(), chunk["features"], strict=True))
-            except Exception:  # zip, numpy and the disk may all raise; a damaged chunk is computed again
-                file.unlink(missing_ok=True)
+                    features = chunk["features"]
+                    if not np.isfinite(features).all():
+                        raise ValueError("features are not numbers")
+                    self.rows.update(zip(chunk["sha256"].tolist(), features, strict=True))
+            except MemoryError:
+                raise
+            except Exception as error:  # zip and numpy may both raise
+                if isinstance(error, OSError) and error.errno is not None:
+                    raise StorageFailure(error) from error
+                file.unlink(missing_ok=True)  # a damaged chunk is computed again
 
     def add(self, hashes: Sequence[str], features: Halves) -> None:
         """Add the rows, first on disk and then in memory."""
-        handle, name = tempfile.mkstemp(dir=self.folder, suffix=".part")
-        with os.fdopen(handle, "wb") as file:
+        with replacing(self.folder / f"{uuid4().hex}.npz", "wb") as file:
             np.savez(file, sha256=np.array(hashes), features=features)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, Path(name).with_suffix(".npz"))
         self.rows.update(zip(hashes, features, strict=True))
 
 
@@ -80,11 +86,8 @@ def backbone_session(backbone: Backbone, folder: Path) -> onnxruntime.InferenceS
 
     file = folder / f"{backbone.name}.onnx"
     if not file.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
-        os.close(handle)
-        write_backbone(backbone, Path(name))
-        os.replace(name, file)
+        with replacing_path(file) as part:
+            write_backbone(backbone, part)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
     return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
@@ -140,7 +143,14 @@ def _compute(
                 skipped(photo, reason)
         if good:
             inputs = as_batch([pixels for _, pixels in good], spec)
-            rows.append(session.run(None, {"photos": inputs})[0].astype(np.float16))
+            features = session.run(None, {"photos": inputs})[0].astype(np.float16)
+            for (photo, _), row in zip(good, features, strict=True):
+                if not np.isfinite(row).all():
+                    raise NotANumberError(
+                        f"{backbone.name} gives features of {photo.path} that are no finite numbers",
+                        hint="Take this photo out of the photo set, or choose another backbone.",
+                    )
+            rows.append(features)
             hashes += [photo.sha256 for photo, _ in good]
         progress.advance(len(batch))
         if len(hashes) >= CHUNK or stop:

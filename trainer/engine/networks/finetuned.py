@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from formats.storage import raise_if_of_storage
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import RecipeError, WeightsError
 from trainer.engine.networks.parts import LabelLayer
@@ -115,6 +116,7 @@ def _local_state(path: Path, network: str) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zip and file errors alike
+        raise_if_of_storage(error)
         raise WeightsError(f"{path} cannot be read as weights: {str(error)[:200]}", hint=hint) from error
     if isinstance(state, dict) and isinstance(state.get("state"), dict):
         state = {k.removeprefix("0."): v for k, v in state["state"].items() if k.startswith("0.")}

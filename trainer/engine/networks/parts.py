@@ -31,7 +31,8 @@ class Head(nn.Module):
     def standardise_by(self, features: Tensor) -> None:
         """Store mean and deviation of the training photos' features (n, f)."""
         self.mean.copy_(features.mean(0))
-        self.std.copy_(features.std(0).clamp_min(1e-3))
+        if len(features) > 1:  # a single photo has no deviation
+            self.std.copy_(features.std(0).clamp_min(1e-3))
 
     def forward(self, features: Tensor) -> Tensor:
         logits: Tensor = self.layers((features - self.mean) / self.std)

@@ -9,6 +9,7 @@ from pathlib import Path
 from formats.classes import SceneNames
 from formats.files import is_left_by_system, walk
 from formats.names import lower_name, scene_key
+from formats.storage import raise_if_of_storage, replacing
 from formats.table import Columns, Unreadable, read_table
 from trainer.engine.errors import PhotosError
 from trainer.engine.events import emit
@@ -52,8 +53,7 @@ def write_manifest(folder: Path, labels: Path | None, file: Path) -> int:
             f"{folder} holds no photos{' of the classes that ' + labels.name + ' names' if labels else ''}",
             hint="Photos stand in a folder for each class, as in photos/a/abbey/1.jpg.",
         )
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w", newline="", encoding="utf-8") as out:
+    with replacing(file, newline="") as out:
         csv.writer(out).writerows([["photo_id", "path", "label", "scene_class"], *rows])
     return len(rows)
 
@@ -66,6 +66,7 @@ def read_labels(file: Path) -> dict[str, str]:
     try:
         table = read_table(file.read_bytes(), COLUMNS, max_rows=MOST_CLASSES)
     except (OSError, Unreadable) as error:
+        raise_if_of_storage(error)
         raise PhotosError(f"{file.name} cannot be read: {error}") from error
     for problem in table.problems:
         raise PhotosError(f"{file.name}, line {problem.line}: {problem.text}")

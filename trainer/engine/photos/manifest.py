@@ -8,11 +8,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 from formats.names import lower_name, scene_key
+from formats.storage import common_folder, raise_if_of_storage
 from formats.table import Columns, TableRow, Unreadable, read_table
 from trainer.engine.errors import PhotosError
 from trainer.engine.events import Progress, StopRequest, emit
@@ -47,6 +49,7 @@ def read_manifest(path: Path) -> list[Photo]:
     try:
         table = read_table(path.read_bytes(), TABLE, max_rows=MOST_PHOTOS)
     except (OSError, Unreadable) as error:
+        raise_if_of_storage(error)
         raise PhotosError(f"{path.name} cannot be read: {error}") from error
     for problem in table.problems:
         raise PhotosError(f"line {problem.line} of the manifest: {problem.text}")
@@ -64,12 +67,16 @@ def _photo(row: TableRow) -> Photo:
 
 
 def with_hashes(photos: Sequence[Photo], stop: StopRequest) -> list[Photo]:
-    """The photos with the SHA-256 of their bytes; those whose file is gone are skipped with an event."""
+    """The photos with the SHA-256 of their bytes; those whose file is gone are skipped with an event.
+
+    Raises Stopped, and StorageFailure if the folder of all photos is gone.
+    """
     progress, readable = Progress("reading", len(photos)), []
+    digest_of = partial(_sha256, root=common_folder(photo.path for photo in photos))
     with ThreadPoolExecutor(4) as threads:
         for batch in batched(photos, 256):
             stop.check()
-            for photo, digest in zip(batch, threads.map(_sha256, batch), strict=True):
+            for photo, digest in zip(batch, threads.map(digest_of, batch), strict=True):
                 if digest:
                     readable.append(Photo(photo.photo_id, photo.path, photo.label, photo.scene_class, digest))
                 else:
@@ -78,11 +85,12 @@ def with_hashes(photos: Sequence[Photo], stop: StopRequest) -> list[Photo]:
     return readable
 
 
-def _sha256(photo: Photo) -> str:
+def _sha256(photo: Photo, root: Path | None) -> str:
     try:
         with open(photo.path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
+    except OSError as error:
+        raise_if_of_storage(error, root)
         return ""
 
 

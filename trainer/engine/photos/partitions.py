@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from formats.names import comparable, scene_key
+from formats.storage import raise_if_of_storage
 from formats.table import Unreadable, decode_text
 from trainer.engine.errors import PhotosError
 from trainer.engine.events import emit
@@ -86,6 +87,7 @@ def _read_list(file: Path, folder: str) -> list[str]:
     except FileNotFoundError:
         raise PhotosError(f"{file.name} is not in {folder}", hint=WHERE) from None
     except (OSError, Unreadable) as error:
+        raise_if_of_storage(error)
         raise PhotosError(f"{file.name} cannot be read: {error}") from error
     matches = []
     for number, line in enumerate(lines, 1):

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from formats.storage import StorageFailure, common_folder, require_content
 from trainer.engine.events import emit
 from trainer.engine.opening import UnreadablePhotoError, open_photo
 from trainer.engine.photos.augment import distorted, draw, generator
@@ -82,8 +83,11 @@ class FeatureSource:
             yield Batch(inputs.float(), labels, scenes)
 
 
-class PhotoDataset(Dataset[tuple[int, Any, str]]):
-    """Decoded photos, distorted by strength ``augment``; seed, epoch and place in the list decide how."""
+class PhotoDataset(Dataset[tuple[int, Any, str | StorageFailure]]):
+    """Decoded photos, distorted by strength ``augment``; seed, epoch and place in the list decide how.
+
+    An item is its place in the list, its pixels (None if there are none), and why there are none.
+    """
 
     def __init__(
         self, photos: Sequence[Photo], spec: Input, *, augment: float = 0, seed: int = 0, epoch: int = 0
@@ -94,11 +98,13 @@ class PhotoDataset(Dataset[tuple[int, Any, str]]):
     def __len__(self) -> int:
         return len(self.photos)
 
-    def __getitem__(self, at: int) -> tuple[int, Any, str]:
+    def __getitem__(self, at: int) -> tuple[int, Any, str | StorageFailure]:
         try:
             photo = open_photo(self.photos[at].path, size=self.spec.size)
         except UnreadablePhotoError as error:
             return at, None, str(error)
+        except StorageFailure as error:  # returned, because PyTorch rewords what a loader raises
+            return at, None, error
         if not self.augment:
             return at, resized(photo, self.spec), ""
         drawn = draw(self.augment, generator(self.seed, self.epoch, at))
@@ -126,6 +132,7 @@ class PhotoSource:
         self.label_of, self.scene_of, self.spec = label_of, scene_of, spec
         self.batch_size, self.seed, self.num_workers = batch_size, seed, num_workers
         self.unreadable: set[str] = set()
+        self.root = common_folder(photo.path for photo in (*train, *test))
 
     @property
     def train_count(self) -> int:
@@ -161,7 +168,11 @@ class PhotoSource:
                     torch.tensor([self.scene_of[photo.scene_class] for photo, _ in good]),
                 )
 
-    def _skip(self, photo: Photo, reason: str) -> None:
+    def _skip(self, photo: Photo, reason: str | StorageFailure) -> None:
+        if isinstance(reason, StorageFailure):
+            raise reason
+        if self.root:
+            require_content(self.root)
         if photo.photo_id not in self.unreadable:
             self.unreadable.add(photo.photo_id)
             emit("skipped", photo_id=photo.photo_id, reason=reason)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from formats.storage import raise_if_of_storage
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import ExportError
 from trainer.engine.evaluation.report import write_json
@@ -65,6 +66,7 @@ def assemble(starter_dir: Path, model_dir: Path) -> dict[str, Any]:
     try:
         facts = json.loads((starter_dir / FACTS).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
+        raise_if_of_storage(error)
         raise ExportError(f"there is no packed model in {starter_dir}: {error}") from error
     recipe = Recipe.from_dict(facts["recipe"])
     if _sha256(starter_dir / HEAD) != facts.pop("head_sha256"):

@@ -7,21 +7,32 @@ from typing import Any
 
 import numpy as np
 
+from formats.storage import common_folder, require_content
+from trainer.engine.errors import NO_PHOTOS, NotANumberError, PhotosError
 from trainer.engine.evaluation import metrics
 from trainer.engine.evaluation.calibrate import suggestions
 from trainer.engine.photos.manifest import read_manifest
-from trainer.engine.serving.predict import Suggester
+from trainer.engine.serving.predict import NO_NUMBER, Suggester
 
 
 def evaluate(model_dir: Path, manifest: Path) -> dict[str, Any]:
     """Accuracy, balanced accuracy, and precision and coverage at the model's own thresholds."""
     model = Suggester(model_dir, threads=None)
     photos = [photo for photo in read_manifest(manifest) if photo.label in model.labels]
+    root = common_folder(photo.path for photo in photos)
     rows, true = [], []
     for photo, suggestion in zip(photos, model.suggest(p.path for p in photos), strict=True):
         if suggestion.probabilities:
             rows.append([suggestion.probabilities[label] for label in model.labels])
             true.append(model.labels.index(photo.label))
+        elif suggestion.reason == NO_NUMBER:
+            raise NotANumberError(
+                f"the model gives no finite numbers for {photo.path}", hint="Train it again."
+            )
+        elif root:
+            require_content(root)
+    if not rows:
+        raise PhotosError("none of the photos with one of the model's labels can be read", hint=NO_PHOTOS)
     probabilities, answers = np.array(rows), np.array(true, dtype=np.int64)
     matrix = metrics.confusion(answers, probabilities.argmax(1).astype(np.int64), len(model.labels))
     indices = suggestions(probabilities, model.labels, model.thresholds)

@@ -6,8 +6,6 @@ import csv
 import datetime
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from trainer.engine.errors import ExportError
+from formats.storage import common_folder, replacing_path, require_content
+from trainer.engine.errors import ExportError, NotANumberError
 from trainer.engine.evaluation.calibrate import calibrate, cross_fit
 from trainer.engine.evaluation.report import softmax, write_json
 from trainer.engine.events import Progress, emit
@@ -48,11 +47,13 @@ class HeldOut:
     def read(cls, file: Path, labels: Sequence[str]) -> HeldOut:
         with file.open(newline="", encoding="utf-8") as rows:
             table = list(csv.DictReader(rows))
-        return cls(
-            [row["path"] for row in table],
-            np.array([labels.index(row["true"]) for row in table], dtype=np.int64),
-            np.array([json.loads(row["logits"]) for row in table], dtype=np.float64),
-        )
+        logits = np.array([json.loads(row["logits"]) for row in table], dtype=np.float64)
+        if not np.isfinite(logits).all():
+            raise NotANumberError(
+                f"{file.name} has logits that are no finite numbers", hint="Train another run."
+            )
+        true = np.array([labels.index(row["true"]) for row in table], dtype=np.int64)
+        return cls([row["path"] for row in table], true, logits)
 
 
 def rebuild(run_dir: Path) -> tuple[nn.Module, Recipe, dict[str, Any]]:
@@ -123,6 +124,8 @@ def sample_pixels(paths: Sequence[str], spec: Input) -> NDArray[np.float32]:
         except UnreadablePhotoError as error:
             emit("skipped", photo_id="", reason=f"{Path(path).name}: {error}")
     if not pixels:
+        if root := common_folder(paths):
+            require_content(root)
         raise ExportError(
             "none of the held-out photos can be read any more", hint="Check that the files are still there."
         )
@@ -143,11 +146,7 @@ def write_model(
     ``scenes`` are the scene classes of a network that predicts them: the file then has a second output for
     them. Raises ExportError if ONNX and PyTorch differ.
     """
-    model_dir.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=model_dir, suffix=".part")
-    os.close(handle)
-    part = Path(name)
-    try:
+    with replacing_path(model_dir / "model.onnx") as part:
         if scenes and tells_scenes(network):
             assert isinstance(network, FrozenNetwork)
             manifest = manifest | {"scenes": list(scenes)}
@@ -169,10 +168,6 @@ def write_model(
             "sha256": hashlib.sha256(part.read_bytes()).hexdigest(),
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }
-        part.chmod(0o644)
-        os.replace(part, model_dir / "model.onnx")
-    finally:
-        part.unlink(missing_ok=True)
     write_json(model_dir / "manifest.json", manifest)
     return manifest
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,8 @@ import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
+from formats.numbers import from_json
+from formats.storage import raise_if_of_storage, read_through
 from trainer.engine.errors import ModelError
 from trainer.engine.evaluation.calibrate import NEVER
 from trainer.engine.evaluation.report import softmax
@@ -24,6 +25,7 @@ from trainer.engine.preprocess import Input, as_batch, resized
 
 FORMAT = "scenetag-model/1"
 CANDIDATES = 3
+NO_NUMBER = "unsure: the model gave no finite numbers for this photo"
 Scene = tuple[str, float] | None
 
 
@@ -79,6 +81,7 @@ class Suggester:
                 str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime raises its own kinds, all private
+            read_through(folder / "model.onnx")
             raise ModelError(f"model.onnx cannot be loaded: {str(error)[:200]}") from error
 
     def suggest(self, images: Iterable[Source]) -> Iterator[Suggestion]:
@@ -118,6 +121,8 @@ class Suggester:
             return str(error)
 
     def _judge(self, name: str, row: NDArray[np.float64], scene: Scene) -> Suggestion:
+        if not np.isfinite(row).all():
+            return Suggestion(name, None, 0.0, NO_NUMBER, (), {})
         order = np.argsort(-row, kind="stable")
         best, confidence = self.labels[order[0]], float(row[order[0]])
         threshold = self.thresholds.get(best, NEVER)
@@ -153,10 +158,12 @@ def _name(source: Source) -> str:
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
     try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        manifest = from_json((folder / "manifest.json").read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise_if_of_storage(error, folder.parent)
         raise ModelError(f"there is no model in {folder}") from None
     except (OSError, ValueError) as error:
+        raise_if_of_storage(error)
         raise ModelError(f"manifest.json cannot be read: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ModelError("manifest.json has a format that this version does not know")

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 import torch
 
+from formats.storage import raise_if_of_storage, read_through
 from trainer.engine.errors import EngineError
 from trainer.engine.events import emit
 
@@ -108,6 +109,8 @@ def load(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise CheckpointError(f"there is no {path.name} in {path.parent.name}") from None
     except Exception as error:  # pickle, zip and file errors alike
+        raise_if_of_storage(error)
+        read_through(path)  # torch only says that it could not read on
         raise CheckpointError(f"{path.name} cannot be read: {str(error)[:200]}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(f"{path.name} was written by another version of the engine")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from trainer.engine.events import StopRequest, emit
 from trainer.engine.networks.finetuned import SECOND_LOSS, input_of
 from trainer.engine.networks.parts import device
 from trainer.engine.photos.sources import Batch, Source
-from trainer.engine.recipe import Recipe
+from trainer.engine.recipe import Recipe, changed_settings
 from trainer.engine.training import checkpoint
 from trainer.engine.training.board import Board
 from trainer.engine.training.losses import mean_loss
@@ -128,6 +128,7 @@ class Trainer:
         self.last_save, self.save_seconds, self.last_report = time.monotonic(), 0.0, 0.0
         self.best: dict[str, Tensor] | None = None  # weights of the best epoch, until best.pt has them
         self.stopped_early: str | None = None
+        self.saved: tuple[int, int] | None = None  # epochs and batches that the newest checkpoint is after
 
     def run(self) -> None:
         """Train to the last epoch, from the checkpoint if there is one. Raises Stopped if asked to stop."""
@@ -221,10 +222,7 @@ class Trainer:
             loss, right = self.criterion(self.network, batch, self._mix(len(batch.labels)))
         value = float(loss.detach())
         if not math.isfinite(value):
-            raise NotANumberError(
-                f"the loss became {value} in epoch {self.at.epoch + 1}",
-                hint=f"Lower the learning rate (it is {self.recipe.lr:g}).",
-            )
+            raise self._not_a_number(f"the loss became {value}", self.step + 1)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.at.loss_sum += value * len(batch.labels)
@@ -256,6 +254,7 @@ class Trainer:
         start = time.monotonic()
         lr = self.optimizer.param_groups[0]["lr"]
         figures = self._held_out_figures()
+        self._check_numbers(figures)
         self.at.seconds += time.monotonic() - start
         self.at.epoch += 1
         before = self.at.history[-1].get("total_seconds", 0.0) if self.at.history else 0.0
@@ -319,7 +318,37 @@ class Trainer:
                     self.stop.check()
         if not (logits and true):
             raise PhotosError("none of the test photos can be decoded", hint=NO_PHOTOS)
-        return np.concatenate(logits), np.concatenate(true)
+        rows = np.concatenate(logits)
+        if not np.isfinite(rows).all():
+            raise self._not_a_number("the network's answers to test photos are no finite numbers", self.step)
+        return rows, np.concatenate(true)
+
+    # --- numbers that are none
+
+    def _check_numbers(self, figures: Mapping[str, float | None]) -> None:
+        """Raise NotANumberError unless the figures of an epoch and all that a checkpoint holds are finite."""
+        for name, value in figures.items():
+            if value is not None and not math.isfinite(value):
+                raise self._not_a_number(f"{name} became {value}", self.step)
+        for name, tensor in self.network.state_dict().items():
+            if not torch.isfinite(tensor).all():
+                raise self._not_a_number(f"the weights {name} are no finite numbers", self.step)
+        for state in self.optimizer.state.values():
+            for name, part in state.items():
+                if isinstance(part, Tensor) and not torch.isfinite(part).all():
+                    raise self._not_a_number(f"the optimizer's {name} holds no finite numbers", self.step)
+
+    def _not_a_number(self, words: str, step: int) -> NotANumberError:
+        epoch = max(0, step - 1) // max(1, self.steps) + 1
+        last = "there is no checkpoint"
+        if self.saved:
+            epochs, batches = self.saved
+            rest = f" and {batches} batches more" if batches else ""
+            last = f"the last good checkpoint was written after epoch {epochs}{rest}"
+        return NotANumberError(
+            f"{words} in epoch {epoch}, step {step}; {last}",
+            hint=f"Start another run with a lower learning rate than {self.recipe.lr:g}.",
+        )
 
     # --- checkpoints
 
@@ -328,12 +357,14 @@ class Trainer:
         epoch.
         """
         started = time.monotonic()
+        self._check_numbers({})
         self._save_best()
         file = checkpoint.save_latest(
             self.out,
             self._content(self._weights())
             | {"optimizer": self.optimizer.state_dict(), "random": checkpoint.random_state()},
         )
+        self.saved = self.at.epoch, self.at.batch
         self.last_save = time.monotonic()
         self.save_seconds = self.last_save - started
         emit(
@@ -372,20 +403,30 @@ class Trainer:
         if not checkpoint.exists(self.out):
             return
         content = checkpoint.latest(self.out)
-        # A setting that came later has its default: an upgrade does not end the runs that it interrupts.
-        before = content | {"recipe": Recipe.from_dict(content["recipe"])}
-        for key, now in {**self.identity, "recipe": self.recipe}.items():
-            if before.get(key) != now:
-                raise checkpoint.CheckpointError(
-                    f"the checkpoint was written with other {key.replace('_', ' ')}",
-                    hint="Start a new run: a run continues only with the recipe and photos it began with.",
-                )
+        changes = changed_settings(content["recipe"], self.recipe)
+        for key, now in self.identity.items():
+            if content.get(key) != now:
+                changes.append(_changed_names(key.replace("_", " "), content.get(key) or [], now))
+        if changes:
+            raise checkpoint.CheckpointError(
+                f"the checkpoint was written with another recipe or other photos: {'; '.join(changes)}",
+                hint="Start a new run: a run continues only with the recipe and photos it began with.",
+            )
         self.network.load_state_dict(content["state"])
         self.optimizer.load_state_dict(content["optimizer"])
         checkpoint.restore_random(content["random"])
         self.at = Position(**content["position"])
+        self.saved = self.at.epoch, self.at.batch
         for row in self.at.history:  # the supervisor may have been killed before it stored them
             emit("epoch", **row, seconds_left=None)
+
+
+def _changed_names(key: str, old: Sequence[Any], new: Sequence[Any]) -> str:
+    """In words, which names of this key are new or gone."""
+    gone, added = ([x for x in one if x not in other] for one, other in ((old, new), (new, old)))
+    parts = [f"{', '.join(map(str, gone[:5]))} is gone"] if gone else []
+    parts += [f"{', '.join(map(str, added[:5]))} is new"] if added else []
+    return f"{key}: {' and '.join(parts) or 'they stand for others'} ({len(old)} then, {len(new)} now)"
 
 
 def build_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from formats.numbers import from_json
+from formats.storage import common_folder, raise_if_of_storage, require_content
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import NO_PHOTOS, PhotosError, RecipeError
 from trainer.engine.evaluation import report
@@ -27,7 +29,7 @@ from trainer.engine.networks.parts import Head, LabelLayer, build_head
 from trainer.engine.photos.manifest import Photo, Split, labels_of, read_manifest, scene_groups, with_hashes
 from trainer.engine.photos.partitions import split_for, train_only
 from trainer.engine.photos.sources import FeatureSource, PhotoSource, Source
-from trainer.engine.recipe import Recipe
+from trainer.engine.recipe import Recipe, changed_settings
 from trainer.engine.training import checkpoint
 from trainer.engine.training.board import Board
 from trainer.engine.training.checkpoint import CheckpointError
@@ -52,6 +54,7 @@ class RunJob:
         try:
             data = json.loads(path.read_text(encoding="utf-8-sig"))
         except (OSError, ValueError) as error:
+            raise_if_of_storage(error)
             raise RecipeError("job", f"{path.name} cannot be read: {error}") from error
         for key in ("recipe", "photos", "out", "cache"):
             if key not in data:
@@ -92,10 +95,11 @@ def _read_earlier_report(job: RunJob) -> dict[str, Any] | None:
         return None
     if checkpoint.exists(job.out):
         return None
-    content: dict[str, Any] = json.loads((job.out / "report.json").read_text(encoding="utf-8"))
-    if Recipe.from_dict(content["recipe"]) != job.recipe:
+    content: dict[str, Any] = from_json((job.out / "report.json").read_text(encoding="utf-8"))
+    if changes := changed_settings(content["recipe"], job.recipe):
         raise CheckpointError(
-            f"{job.out.name} contains the result of another recipe", hint="Give another folder as out."
+            f"{job.out.name} contains the result of another recipe: {'; '.join(changes)}",
+            hint="Give another folder as out.",
         )
     for row in content["history"]:
         emit("epoch", **row, seconds_left=None)
@@ -197,8 +201,11 @@ def _prepare_frozen(
     job: RunJob, split: Split, names: Names, stop: StopRequest
 ) -> tuple[nn.Sequential, Source]:
     recipe, bad = job.recipe, set()
+    root = common_folder(photo.path for photo in (*split.train, *split.test))
 
     def skip(photo: Photo, reason: str) -> None:
+        if root:
+            require_content(root)
         if photo.photo_id not in bad:
             bad.add(photo.photo_id)
             emit("skipped", photo_id=photo.photo_id, reason=reason)

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from formats.storage import StorageFailure
 from trainer.registry.packages import BadPackage, import_model
 
 
@@ -22,10 +23,14 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         path: Path = options["file"]
         try:
-            with path.open("rb") as file:
-                model = import_model(file=file, file_name=path.name, by=None)
+            file = path.open("rb")
         except OSError as error:
             raise CommandError(f"{path} cannot be read: {error.strerror}") from error
+        try:
+            with file:
+                model = import_model(file=file, file_name=path.name, by=None)
         except BadPackage as error:
             raise CommandError(f"{error} Nothing was kept.") from error
+        except StorageFailure as error:
+            raise CommandError(f"The model cannot be stored: {error}. Nothing was kept.") from error
         self.stdout.write(f"Model {model.pk}: {model}")

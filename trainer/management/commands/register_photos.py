@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 
+from jobs.lease import claim
 from jobs.models import Job
-from jobs.work import run
+from jobs.work import do_here
+from trainer.models import PhotoSet
 from trainer.photosets.registration import NameTaken, register_folder, register_tar
 
 
@@ -19,36 +22,43 @@ class Command(BaseCommand):
         parser.add_argument("path", type=Path)
         parser.add_argument("--name", required=True)
         parser.add_argument(
-            "--queue", action="store_true", help="leave the work to a worker instead of doing it here"
+            "--no-wait", action="store_true", help="leave the work to a worker instead of doing it here"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         path: Path = options["path"]
         if not path.exists():
             raise CommandError(f"There is no {path}.")
-        try:
-            if path.is_dir():
-                photo_set = register_folder(name=options["name"], folder=path.resolve(), by=None)
-            else:
-                photo_set = register_tar(name=options["name"], tar=path, by=None)
-        except NameTaken as error:
-            raise CommandError(str(error)) from error
-        assert photo_set.job is not None
-        if options["queue"]:
-            self.stdout.write(f"“{photo_set}” is queued.")
+        with transaction.atomic():
+            photo_set = _register(path, options["name"])
+            assert photo_set.job is not None
+            # Claimed before anybody can see it, so that no worker of a running site comes first.
+            lease = None if options["no_wait"] else claim(photo_set.job.pk)
+        if lease is None:
+            self.stdout.write(f"“{photo_set}” is queued: a worker will register its photos.")
             return
-        run(job_id=str(photo_set.job.pk))
+        job = do_here(job=photo_set.job, lease=lease)
         photo_set.refresh_from_db()
-        job = Job.objects.get(pk=photo_set.job.pk)
-        for group in photo_set.report.get("skipped", []):
+        self._tell(photo_set, job)
+
+    def _tell(self, photo_set: PhotoSet, job: Job) -> None:
+        """Write what became of the photo set; raises CommandError unless it is ready."""
+        report = photo_set.report
+        for group in report.get("skipped", []):
             examples = ", ".join(group["examples"][:3])
             self.stdout.write(f"  {group['total']} skipped, {group['reason']}: {examples}")
-        if photo_set.report.get("warning"):
-            self.stderr.write(f"The tar was read only in part: {photo_set.report['warning']}")
-        if job.state == Job.State.FAILED:
-            raise CommandError(f"{job.error} {job.hint}".strip())
-        report = photo_set.report
-        if report:
-            self.stdout.write(f"“{photo_set}”: {report['taken']} photos of {report['classes']} classes.")
-        else:
-            self.stdout.write(f"A worker took the job of “{photo_set}”: {job.state}.")
+        if report.get("warning"):
+            self.stderr.write(f"The tar was read only in part: {report['warning']}")
+        if job.state != Job.State.SUCCEEDED:
+            words = f"{job.error} {job.hint}".strip() or f"It was {job.state}."
+            raise CommandError(f"“{photo_set}” is not ready: {words}")
+        self.stdout.write(f"“{photo_set}” is ready: {report['taken']} photos of {report['classes']} classes.")
+
+
+def _register(path: Path, name: str) -> PhotoSet:
+    try:
+        if path.is_dir():
+            return register_folder(name=name, folder=path.resolve(), by=None)
+        return register_tar(name=name, tar=path, by=None)
+    except NameTaken as error:
+        raise CommandError(str(error)) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from trainer.deleting import finish_removals, orphans
 
@@ -27,4 +27,7 @@ class Command(BaseCommand):
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
         finish_removals()
-        self.stdout.write(f"{len(folders)} removed.")
+        leftovers = [folder for folder in folders if folder.exists()]
+        self.stdout.write(f"{len(folders) - len(leftovers)} removed.")
+        if leftovers:
+            raise CommandError(f"{len(leftovers)} could not be removed: {', '.join(map(str, leftovers[:5]))}")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from formats.files import walk
+from formats.numbers import to_json
+from formats.storage import StorageFailure
+from trainer.engine.errors import ModelError
 from trainer.models import TrainedModel
 from trainer.photosets.layout import is_photo_name
 from trainer.registry.serving import NoActiveModel, suggester, unreadable
@@ -36,21 +38,29 @@ class Command(BaseCommand):
                 raise CommandError(f"There is no exported model {options['model']}.")
         try:
             network = suggester(model=model, threads=os.cpu_count() or 1)
-        except NoActiveModel as error:
+        except (NoActiveModel, ModelError, StorageFailure) as error:
             raise CommandError(str(error)) from error
+        try:
+            count = self._suggest(network.suggest(_files(options["photos"])), as_json=options["json"])
+        except StorageFailure as error:
+            raise CommandError(f"The photos cannot be read: {error}") from error
+        if not count:
+            self.stderr.write("No photo could be read.")
+            sys.exit(1)
+
+    def _suggest(self, answers: Iterable[Suggestion], *, as_json: bool) -> int:
+        """Write the answers; how many photos could be read."""
         count = 0
-        for answer in network.suggest(_files(options["photos"])):
+        for answer in answers:
             reason = unreadable(answer)
             count += not reason
-            if options["json"]:
-                self.stdout.write(json.dumps(answer.as_dict(), ensure_ascii=False))
+            if as_json:
+                self.stdout.write(to_json(answer.as_dict()))
             elif reason:
                 self.stderr.write(f"{answer.file}: cannot be read: {reason}")
             else:
                 self.stdout.write(f"{answer.file}: {_describe(answer)}")
-        if not count:
-            self.stderr.write("No photo could be read.")
-            sys.exit(1)
+        return count
 
 
 def _files(paths: list[Path]) -> Iterator[Path]:

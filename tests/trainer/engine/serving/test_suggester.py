@@ -17,7 +17,7 @@ from PIL import Image
 
 from trainer.engine.errors import ModelError
 from trainer.engine.opening import Source
-from trainer.engine.serving.predict import Suggester
+from trainer.engine.serving.predict import NO_NUMBER, Suggester
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 LABELS = ["beach", "water", "other", "street"]
@@ -94,6 +94,13 @@ def test_why_it_is_silent(make_model: Make, threshold: float | None, reason: str
     (suggestion,) = Suggester(folder).suggest([photo(RED)])
     assert (suggestion.hashtag, suggestion.reason) == (None, reason)
     assert suggestion.confidence == round(P_RED, 4)
+
+
+def test_it_is_silent_about_a_photo_for_which_the_network_gives_no_numbers(make_model: Make) -> None:
+    blinding = {**MANIFEST["input"], "std": [1e-42] * 3}  # type: ignore[dict-item]
+    (suggestion,) = Suggester(make_model(input=blinding)).suggest([photo(RED)])
+    assert (suggestion.hashtag, suggestion.confidence, suggestion.reason) == (None, 0.0, NO_NUMBER)
+    assert json.dumps(suggestion.as_dict(), allow_nan=False)
 
 
 def test_every_hashtag_is_suggested_and_other_is_not(make_model: Make) -> None:

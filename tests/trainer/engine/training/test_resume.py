@@ -11,8 +11,10 @@ import psutil
 import pytest
 import torch
 
-from tests.trainer.engine.conftest import Engine, start_engine, write_job, write_manifest
+from tests.trainer.engine.conftest import Engine, StopsAfter, start_engine, write_job, write_manifest
+from trainer.engine.events import Stopped
 from trainer.engine.training import checkpoint
+from trainer.engine.training.run import RunJob, train
 
 pytestmark = pytest.mark.integration
 
@@ -31,6 +33,20 @@ RECIPE: dict[str, Any] = {
     "keep": "best",
     "num_workers": 2,
 }
+
+
+def test_what_has_changed_is_named(tmp_path: Path, engine: Engine) -> None:
+    manifest = write_manifest(tmp_path, 3)
+    with pytest.raises(Stopped):
+        train(RunJob.read(write_job(tmp_path, manifest, {**RECIPE, "num_workers": 0})), StopsAfter(2))
+    job = write_job(tmp_path, manifest, {**RECIPE, "num_workers": 0, "lr": 0.5, "mixup": 0.0})
+    code, [*_, error] = engine("train", job)
+    assert (code, error["kind"]) == (1, "recipe")
+    assert "lr was 0.01, now it is 0.5; mixup was 0.2, now it is 0.0" in error["message"]
+    lines = manifest.read_text().replace(",street,", ",road,")
+    manifest.write_text(lines)
+    _, [*_, error] = engine("train", write_job(tmp_path, manifest, {**RECIPE, "num_workers": 0}))
+    assert "labels: street is gone and road is new (" in error["message"]
 
 
 def kill_after_the_first_checkpoint(process: subprocess.Popen[str]) -> dict[str, Any]:
@@ -65,6 +81,8 @@ def test_killed_in_the_middle_of_an_epoch_the_weights_are_the_same(tmp_path: Pat
         jobs[name] = write_job(tmp_path / name, manifest, RECIPE)
     saved = kill_after_the_first_checkpoint(start_engine("train", jobs["killed"]))
     assert (saved["epoch"], saved["batch"]) == (0, 1)
+    # Another number of processes reads the same photos.
+    jobs["killed"] = write_job(tmp_path / "killed", manifest, {**RECIPE, "num_workers": 1})
     for name, job in jobs.items():
         code, events = engine("train", job)
         assert code == 0

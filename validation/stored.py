@@ -1,0 +1,48 @@
+"""Reads and writes the storage's files, and tells a missing file from a storage that is full or away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import IO, Any
+
+from django.core.files.base import File
+from django.core.files.storage import default_storage
+from django.db.models.fields.files import FieldFile
+
+from formats.storage import StorageFailure, raise_if_of_storage
+
+
+def media_folder() -> Path | None:
+    """Where the storage keeps its files; None if that is no folder of this machine."""
+    try:
+        return Path(default_storage.path(""))
+    except NotImplementedError:
+        return None
+
+
+def open_stored(file: FieldFile) -> IO[bytes]:
+    """Raises FileNotFoundError if only this file is missing, StorageFailure if the storage is at fault."""
+    try:
+        return file.open("rb")
+    except FileNotFoundError as error:
+        raise_if_of_storage(error, media_folder())
+        raise
+    except Exception as error:  # storages raise errors of their own
+        raise StorageFailure(error) from error
+
+
+def read_stored(file: FieldFile) -> bytes:
+    """The content; raises the errors of open_stored."""
+    with open_stored(file) as opened:
+        try:
+            return opened.read()
+        except Exception as error:
+            raise StorageFailure(error) from error
+
+
+def save(name: str, content: File[Any]) -> str:
+    """The name under which the storage keeps the content. Raises StorageFailure."""
+    try:
+        return str(default_storage.save(name, content))
+    except Exception as error:
+        raise StorageFailure(error) from error
