@@ -35,3 +35,4 @@ urlpatterns = [
         name="api",
     ),
 ]
+handler500 = "hashtags_site.outages.server_error"

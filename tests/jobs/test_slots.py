@@ -206,7 +206,7 @@ def test_a_job_that_died_is_sent_again_unless_it_is_over(
     if last:
         Job.objects.update(attempts=4)
     sent: list[list[str]] = []
-    monkeypatch.setattr(current_app, "send_task", lambda name, args: sent.append(args))
+    monkeypatch.setattr(current_app, "send_task", lambda name, args, **_: sent.append(args))
     with django_capture_on_commit_callbacks(execute=True):
         work.run(job_id=str(job.pk))
     assert sent == [[str(job.pk)]] * messages
