@@ -175,9 +175,10 @@ def send_large(server: Server, megabytes: int) -> dict[str, Any]:
         0
     ]  # with it, the form's token is looked for in the body
     headers = {"Content-Type": "multipart/form-data; boundary=b", "Cookie": cookie}
+    headers["Content-Length"] = str(sum(map(len, chunks)))
     began = time.monotonic()
     try:
-        connection.request("POST", "/login/", iter(chunks), headers, encode_chunked=True)
+        connection.request("POST", "/login/", iter(chunks), headers)
         status: int | str = connection.getresponse().status
     except OSError as error:
         status = type(error).__name__

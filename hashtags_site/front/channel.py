@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import logging
 import socket
+import struct
 import time
 from collections.abc import Callable
 from copy import copy
@@ -218,6 +219,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     def cut(self) -> None:
         """Close it now, whatever is on its way. A thread that writes to it ends with ClientDisconnected."""
         self.is_refused = False
+        if self.total_outbufs_len:  # or the kernel would keep megabytes for the slow reader
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.handle_close()
 
 
