@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import sys
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
-from django.views import defaults
 
-from formats.storage import StorageFailure, failure_of
+from formats.storage import StorageFailure
+from hashtags_site.refusals import wants_json
 
 RETRY_AFTER = 30  # seconds
 FULL = "The site's storage is full. Nothing was changed. Its administrator must free some space."
@@ -17,20 +16,12 @@ AWAY = "The site's files cannot be reached at the moment. Nothing was changed. P
 log = logging.getLogger(__name__)
 
 
-def server_error(request: HttpRequest) -> HttpResponse:
-    """The handler of every error that nothing else has handled, also of those before a view begins."""
-    error = sys.exc_info()[1]
-    if error and (failure := failure_of(error)):
-        return storage_unavailable(request, failure)
-    return defaults.server_error(request)
-
-
 def storage_unavailable(request: HttpRequest, failure: StorageFailure) -> HttpResponse:
     """507 if the storage is full, otherwise 503; as JSON for programs. The log says what is wrong."""
     log.error("%s of %s: %s", failure.status, request.path, failure)
     words = FULL if failure.is_full else AWAY
     response: HttpResponse
-    if request.path.startswith("/api/") or "application/json" in request.headers.get("Accept", ""):
+    if wants_json(request):
         response = JsonResponse({"detail": words}, status=failure.status)
     else:
         response = render(request, "507.html", {"words": words}, status=failure.status)

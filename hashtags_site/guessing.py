@@ -19,11 +19,10 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import BaseBackend, ModelBackend
 from django.contrib.auth.models import User
-from django.core.cache import caches
+from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
-from redis.exceptions import RedisError
 from rest_framework.exceptions import Throttled
 
 from hashtags_site.refusals import wants_json
@@ -111,16 +110,9 @@ def _account(name: str) -> str:
 
 
 def _count(key: str, change: int) -> int:
-    """The new count. While Redis is away each process counts for itself."""
-    try:
-        return _count_in("default", key, change)
-    except RedisError:
-        return _count_in("process", key, change)
-
-
-def _count_in(alias: str, key: str, change: int) -> int:
-    caches[alias].add(key, 0, timeout=settings.WRONG_PASSWORDS_PAUSE.total_seconds())
-    return caches[alias].incr(key, change)
+    """The new count. While Redis is away each process counts for itself: hashtags_site.cache."""
+    cache.add(key, 0, timeout=settings.WRONG_PASSWORDS_PAUSE.total_seconds())
+    return cache.incr(key, change)
 
 
 class LimitGuesses:

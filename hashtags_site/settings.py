@@ -113,6 +113,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
     "hashtags_site.guessing.LimitGuesses",
+    "hashtags_site.outages.Outages",
 ]
 X_FRAME_OPTIONS = "DENY"
 ROOT_URLCONF = "hashtags_site.urls"
@@ -146,15 +147,19 @@ AUTH_PASSWORD_VALIDATORS = [
 # --- Database: SQLite until DATABASE_URL names a PostgreSQL -----------------------------------
 DATABASES = {"default": env.db_url("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}")}
 DATABASES["default"]["ATOMIC_REQUESTS"] = False
+LOCK_SECONDS = 20  # that a write waits for another's lock; then the site answers 503
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",  # wait for the write lock at BEGIN, where waiting is possible
-        "timeout": 20,
+        "timeout": LOCK_SECONDS,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    _options = DATABASES["default"].setdefault("OPTIONS", {})
+    _options["options"] = f"{_options.get('options', '')} -c lock_timeout={LOCK_SECONDS}s".strip()
+    _options.setdefault("connect_timeout", 2)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Queue and cache --------------------------------------------------------------------------
@@ -174,14 +179,13 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": env.float("VISIBILITY_TIMEOUT_SECONDS", 3600),
 }
 CELERY_TASK_ACKS_LATE = env.bool("TASK_ACKS_LATE", False)
-CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.1}
+# For which a request waits for Redis, once: after a failure nobody asks again for a while (jobs.broker).
+BROKER_SECONDS = 1.0
+_redis = {"LOCATION": REDIS_URL, "OPTIONS": {"socket_timeout": BROKER_SECONDS}}
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL},
-    # Of this process, while Redis is away. So many entries cannot be pushed out by a flood of addresses.
-    "process": {
-        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
-        "OPTIONS": {"MAX_ENTRIES": 10_000},
-    },
+    "default": {"BACKEND": "hashtags_site.cache.FallbackCache", **_redis},  # counts for rate limits
+    # What every process has to see, or else nobody: raises an error while Redis is away.
+    "shared": {"BACKEND": "django.core.cache.backends.redis.RedisCache", **_redis},
 }
 
 # A holder that does not renew its lease for this long loses the job: see docs/jobs.md.

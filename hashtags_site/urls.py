@@ -40,4 +40,4 @@ urlpatterns = [
 handler400 = "hashtags_site.refusals.bad_request"
 handler403 = "hashtags_site.refusals.permission_denied"
 handler404 = "hashtags_site.refusals.not_found"
-handler500 = "hashtags_site.faults.server_error"
+handler500 = "hashtags_site.outages.server_error"

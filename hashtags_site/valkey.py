@@ -29,7 +29,7 @@ def answers(socket: Path) -> bool:
 
 
 @contextmanager
-def embedded_valkey(socket: Path) -> Iterator[None]:
+def embedded_valkey(socket: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run one during a `with` block. Raises RuntimeError if it does not answer within 10 s."""
     process = subprocess.Popen(valkey_command(socket), stdout=subprocess.DEVNULL)
     try:
@@ -38,7 +38,7 @@ def embedded_valkey(socket: Path) -> Iterator[None]:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"Valkey did not start on {socket}")
             time.sleep(0.02)
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait()

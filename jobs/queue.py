@@ -6,11 +6,14 @@ import logging
 from datetime import timedelta
 
 from celery import current_app
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import Q
 from django.utils import timezone
+from kombu import Connection
 
+from jobs.broker import BrokerAway, reach
 from jobs.lease import (
     died_too_often,
 )
@@ -20,6 +23,11 @@ from jobs.slots import left_behind
 
 State = Job.State
 TASK = "jobs.run"  # sent by its name: jobs.tasks, which has it, imports this module
+# One attempt of at most a second.
+SENDING = settings.CELERY_BROKER_TRANSPORT_OPTIONS | {
+    **{"socket_timeout": settings.BROKER_SECONDS, "socket_connect_timeout": settings.BROKER_SECONDS},
+    "max_retries": 0,
+}
 RESEND_AFTER = timedelta(seconds=30)  # a queued job that no worker has taken by then is sent again
 log = logging.getLogger(__name__)
 
@@ -33,18 +41,18 @@ def enqueue(*, kind: str, title: str, by: AbstractBaseUser | None, url: str = ""
 
 def send(*, job: Job) -> None:
     """Send a queued job to the workers. No job is lost if the queue is down: see resend_forgotten."""
+    transaction.on_commit(lambda: _deliver(job))
 
-    def deliver() -> None:
-        if not Job.objects.filter(pk=job.pk, state=State.QUEUED).exists():
-            return  # claimed in the transaction that created it
-        try:
-            current_app.send_task(TASK, [str(job.pk)])
-        except Exception as error:  # the broker's client raises many kinds
-            log.warning("The queue is unreachable, %s waits: %s", job.pk, error)
-            return
+
+def _deliver(job: Job) -> None:
+    """The job is saved already, so no failure here may look as if it were not: it is sent again later."""
+    try:
+        # A connection of its own, because workers wait longer for the queue than a request may.
+        with reach(), Connection(settings.CELERY_BROKER_URL, transport_options=SENDING) as connection:
+            current_app.send_task(TASK, [str(job.pk)], connection=connection, retry=False)
         Job.objects.filter(pk=job.pk).update(sent_at=timezone.now())
-
-    transaction.on_commit(deliver)
+    except (BrokerAway, OperationalError) as error:
+        log.warning("Job %s is sent later: %r", job.pk, error)
 
 
 def cancel(*, job: Job, by: AbstractBaseUser | None) -> None:

@@ -26,6 +26,7 @@ RUNNING, DEVELOPMENT, PINS = "requirements.txt", "requirements-dev.txt", "constr
 ALLOWED = {
     *("MIT", "MIT-CMU", "BSD", "BSD-2-Clause", "BSD-3-Clause", "0BSD", "Apache-2.0", "PSF-2.0", "Zlib"),
     *("BSL-1.0", "CC0-1.0", "CNRI-Python", "MPL-2.0", "LGPL-3.0", "LGPL-3.0-only"),
+    "ZPL-2.1",  # the Zope Public License is a BSD licence that also asks to mark changed files
     "Apache-2.0 WITH LLVM-exception",
 }
 # Package → licence and its source, for packages whose metadata are missing, unclear or incomplete.
@@ -50,6 +51,7 @@ SPELLINGS = {
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "New BSD": "BSD-3-Clause",
     "PSFL": "PSF-2.0",
+    "ZPL 2.1": "ZPL-2.1",
 }
 HEAD = """# Licences of the dependencies
 

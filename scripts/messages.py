@@ -31,7 +31,8 @@ def collect_messages() -> Catalog:
     if not settings.configured:
         settings.configure()
     catalog = Catalog()
-    for path in sorted([*ROOT.glob("*/templates/**/*.html"), *ROOT.glob("validation/**/*.py")]):
+    files = [*ROOT.glob("*/templates/**/*.html"), *ROOT.glob("validation/**/*.py")]
+    for path in sorted([*files, ROOT / "hashtags_site/outages.py"]):
         text = path.read_text()
         name = path.relative_to(ROOT).as_posix()
         if path.suffix == ".html":

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +18,13 @@ import redis
 from _pytest.nodeid import coerce_node_id
 from django.conf import settings
 from django.contrib.auth.models import Group, User
+from django.core.cache import cache
 from django.db import connection
 from django.test import Client, TransactionTestCase
 from pytest_django import DjangoDbBlocker
 
 from hashtags_site.valkey import embedded_valkey
-from jobs import work
+from jobs import broker, work
 from jobs.models import Job, Worker
 from mapping.files.catalogue import load_catalogue
 from mapping.suggester import learner
@@ -59,16 +61,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item._id = coerce_node_id(f"{item.nodeid}@{group}")
 
 
+class RealValkey:
+    """Of this test process: queue, cache and rate limits. A test may stop it for a while."""
+
+    def start(self) -> None:
+        self._running = ExitStack()
+        self.process = self._running.enter_context(embedded_valkey(settings.VALKEY_SOCKET))
+
+    def stop(self) -> None:
+        self._running.close()
+
+
 @pytest.fixture(scope="session", autouse=True)
-def valkey() -> Iterator[None]:
-    """A real Valkey of this test process: queue, cache and rate limits."""
-    with embedded_valkey(settings.VALKEY_SOCKET):
-        yield
+def valkey() -> Iterator[RealValkey]:
+    real = RealValkey()
+    real.start()
+    yield real
+    real.stop()
 
 
 @pytest.fixture(autouse=True)
-def _fresh_cache(valkey: None) -> None:
+def _fresh_cache(valkey: RealValkey) -> None:
     _cache.flushdb()
+    broker.forget()
+    cache.own.clear()  # type: ignore[attr-defined]  # what counts while Valkey is away
     learner.forget()
 
 

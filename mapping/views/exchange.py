@@ -9,12 +9,13 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import AbstractBaseUser
-from django.core.cache import cache
+from django.core.cache import caches
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from formats.table import Unreadable
+from jobs.broker import reach
 from jobs.request import Request
 from mapping.files.classlists import MAX_BYTES, decode
 from mapping.files.exchange import KINDS, detect, export_rows, read, to_csv, to_json, to_sssom
@@ -128,13 +129,17 @@ def _page(request: Request, *, error: str = "", status: int = 200) -> HttpRespon
 
 
 def store_text(key: str, text: str) -> None:
-    """Store the text until it is imported; compressed, because the cache shares memory with the job queue."""
-    cache.set(key, zlib.compress(text.encode()), KEEP_SECONDS)
+    """Store the text until it is imported; compressed, because the cache shares memory with the job queue.
+    Raises BrokerAway.
+    """
+    with reach():
+        caches["shared"].set(key, zlib.compress(text.encode()), KEEP_SECONDS)
 
 
 def load_text(key: str) -> str | None:
-    """The stored text, or None if it has expired."""
-    content = cache.get(key)
+    """The stored text, or None if it has expired. Raises BrokerAway."""
+    with reach():
+        content = caches["shared"].get(key)
     return zlib.decompress(content).decode() if content is not None else None
 
 

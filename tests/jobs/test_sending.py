@@ -35,7 +35,7 @@ def now(monkeypatch: pytest.MonkeyPatch) -> datetime:
 def messages(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str]]]:
     """A fake queue: what it was given."""
     messages_sent: list[tuple[str, list[str]]] = []
-    monkeypatch.setattr(current_app, "send_task", lambda name, args: messages_sent.append((name, args)))
+    monkeypatch.setattr(current_app, "send_task", lambda name, args, **_: messages_sent.append((name, args)))
     return messages_sent
 
 
@@ -55,7 +55,7 @@ def test_a_job_is_sent_once_it_is_committed(
 def test_a_queue_that_is_down_loses_nothing(
     monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise ConnectionError("nobody answers")
 
     monkeypatch.setattr(current_app, "send_task", refuse)

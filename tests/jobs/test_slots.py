@@ -206,7 +206,7 @@ def test_a_job_that_died_is_sent_again_unless_it_is_over(
     if last:
         Job.objects.update(attempts=4)
     calls: list[list[str]] = []
-    monkeypatch.setattr(current_app, "send_task", lambda name, args: calls.append(args))
+    monkeypatch.setattr(current_app, "send_task", lambda name, args, **_: calls.append(args))
     with django_capture_on_commit_callbacks(execute=True):
         work.run(job_id=str(job.pk))
     assert calls == [[str(job.pk)]] * messages

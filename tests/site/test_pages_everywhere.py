@@ -86,7 +86,7 @@ def test_unknown_address_is_explained_and_links_to_the_start(client_for: ClientF
 
 
 def test_health_answers_without_signing_in(client: Client) -> None:
-    assert client.get("/health/").json() == {"status": "ok"}
+    assert client.get("/health/").status_code == 200
 
 
 def test_failed_sign_in_does_not_say_which_field_was_wrong(client: Client) -> None:

@@ -9,7 +9,6 @@ from django.shortcuts import redirect, render
 from django.utils import translation
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
-from redis.exceptions import RedisError
 
 from validation.people import guests
 from validation.views.vote import language_for, may_vote
@@ -30,7 +29,7 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
             return render(request, "validation/join.html", {"campaign": campaign, "member": True}, status=403)
         context = {"campaign": campaign, "can_switch": not campaign.language}
         if request.method == "POST" and campaign.takes_votes:
-            if not _allow(request):
+            if not guests.NewGuests().allow_request(request, None):  # type: ignore[arg-type]
                 return render(request, "validation/join.html", context | {"crowded": True}, status=429)
             login(
                 request,
@@ -39,10 +38,3 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
             )
             return redirect("validation:vote", campaign.pk)
         return render(request, "validation/join.html", context)
-
-
-def _allow(request: HttpRequest) -> bool:
-    try:
-        return guests.NewGuests().allow_request(request, None)  # type: ignore[arg-type]
-    except RedisError:
-        return False  # the cache that counts is unreachable: better no new guest than a thousand

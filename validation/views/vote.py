@@ -21,7 +21,6 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django.views.i18n import set_language
-from redis.exceptions import RedisError
 
 from jobs.request import Request
 from validation.agreement import lists
@@ -291,14 +290,11 @@ def say_more(request: Request, campaign: Campaign) -> HttpResponse:
 
 
 def _too_fast(request: Request) -> int | None:
-    """Seconds a guest has to wait; None for members, and while the cache that counts is unreachable."""
+    """Seconds a guest has to wait; None for members."""
     if request.user.has_perm("validation.add_vote"):
         return None
     throttle = GuestVotes()
-    try:
-        is_allowed = throttle.allow_request(request, None)  # type: ignore[arg-type]
-    except RedisError:
-        return None
+    is_allowed = throttle.allow_request(request, None)  # type: ignore[arg-type]
     return None if is_allowed else ceil(throttle.wait() or 1)
 
 

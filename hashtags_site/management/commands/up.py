@@ -145,7 +145,8 @@ class Command(BaseCommand):
     def _start(self, options: dict[str, Any]) -> None:
         bind = f"{options['host']}:{options['port']}"
         web = ["gunicorn", "hashtags_site.wsgi", "--bind", bind, "--workers", str(options["web_workers"])]
-        web += ["--threads", "4", "--timeout", "60", "--log-level", "warning", "--preload"]
+        web += ["--worker-class", "hashtags_site.front.worker.Worker", "--threads", "4", "--timeout", "60"]
+        web += ["--log-level", "warning", "--preload"]
         worker = [
             "celery",
             "--quiet",

@@ -1,0 +1,106 @@
+"""Answers when the site cannot do what was asked: 413 for too large a body, 503 while a part of it is away.
+
+503 means: nothing was changed, the same request may be sent again after Retry-After seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import sys
+from collections.abc import Callable
+
+from django.db import Error, InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils import translation
+from django.utils.translation import gettext as _
+from django.views import defaults
+
+from formats.storage import failure_of
+from hashtags_site.faults import storage_unavailable
+from hashtags_site.front.channel import REFUSED_BODY
+from hashtags_site.refusals import wants_json
+from jobs.broker import BrokerAway
+
+RETRY_AFTER = 10  # seconds
+VOTERS = (
+    "/validation/vote/",
+    "/validation/join/",
+)  # whose pages speak their language; all others are English
+# What SQLite says of itself when it is locked, full, read-only or broken, and not of a wrong statement.
+SQLITE_CODES = (
+    *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR),
+    *(sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL),
+)
+log = logging.getLogger(__name__)
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+
+def is_outage(error: BaseException | None) -> bool:
+    """Whether a part of the site is away, and the request itself is not to blame."""
+    if isinstance(error, BrokerAway | InterfaceError):
+        return True
+    if not isinstance(error, OperationalError):
+        return False
+    code = getattr(error.__cause__, "sqlite_errorcode", None)
+    # PostgreSQL has operational errors for nothing else: locks, connections, resources.
+    return code is None or code & 0xFF in SQLITE_CODES
+
+
+class Outages:
+    """Middleware, the last one: its pages know who asks, and have all headers of the others."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if most := request.META.get(REFUSED_BODY):
+            return too_large(request, most)
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        return unavailable(request, error) if is_outage(error) else None
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """The handler of errors that nothing else has handled, also of those from outside a view."""
+    error = sys.exc_info()[1]
+    if error and (failure := failure_of(error)):
+        return storage_unavailable(request, failure)
+    return unavailable(request, error) if error and is_outage(error) else defaults.server_error(request)
+
+
+def unavailable(request: HttpRequest, error: BaseException) -> HttpResponse:
+    log.warning("503 %s %s: %s", request.method, request.path, error.__cause__ or error)
+    with translation.override(_language_for(request)):
+        if isinstance(error, BrokerAway):
+            words = _("A part of the site does not answer at the moment. Nothing was changed.")
+        else:
+            words = _("The database is busy or does not answer. Nothing was changed.")
+        response = _answer(request, words, "503.html", 503)
+    response["Retry-After"] = str(RETRY_AFTER)
+    return response
+
+
+def too_large(request: HttpRequest, most: int) -> HttpResponse:
+    """`most` is what this sender may send here, in bytes."""
+    with translation.override(_language_for(request)):
+        words = _("This is too large: this address takes at most %(size)s MB from you.") % {
+            "size": f"{most / 2**20:,.0f}"
+        }
+        return _answer(request, words, "413.html", 413)
+
+
+def _language_for(request: HttpRequest) -> str:
+    return translation.get_language_from_request(request) if request.path.startswith(VOTERS) else "en"
+
+
+def _answer(request: HttpRequest, words: str, template: str, status: int) -> HttpResponse:
+    if wants_json(request):
+        return JsonResponse({"detail": words}, status=status)
+    try:
+        return render(request, template, {"words": words}, status=status)
+    except (Error, BrokerAway):  # who asks is in the database
+        return HttpResponse(render_to_string(template, {"words": words}), status=status)
