@@ -47,6 +47,8 @@ def send(*, job: Job) -> None:
 def _deliver(job: Job) -> None:
     """The job is saved already, so no failure here may look as if it were not: it is sent again later."""
     try:
+        if not Job.objects.filter(pk=job.pk, state=State.QUEUED).exists():
+            return  # claimed in the transaction that created it
         # A connection of its own, because workers wait longer for the queue than a request may.
         with reach(), Connection(settings.CELERY_BROKER_URL, transport_options=SENDING) as connection:
             current_app.send_task(TASK, [str(job.pk)], connection=connection, retry=False)

@@ -191,6 +191,7 @@ def run_jobs() -> Callable[[], list[Job]]:
             work.run(job_id=str(job.pk))
             job.refresh_from_db()
             jobs.append(job)
+            assert jobs.count(job) < 10, f"{job} waits for ever: {job.message}"
         return jobs
 
     return run

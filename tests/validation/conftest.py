@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
@@ -60,6 +61,8 @@ def hashtags(db: None) -> dict[str, Hashtag]:
 
 @pytest.fixture
 def model(db: None) -> TrainedModel:
+    """Not exported. Another is there: an empty folder of models looks like a storage that is away."""
+    (settings.MODELS_DIR / "other").mkdir(parents=True, exist_ok=True)
     return TrainedModel.objects.create(name="Given answers", manifest={"sha256": "0"})
 
 

@@ -111,11 +111,12 @@ def test_pages_come_through(proxy: Proxy) -> None:
         client.close()
 
 
-@pytest.mark.parametrize("framing", ["Content-Length: 5000000", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("framing", ["Content-Length: 4587520", "Transfer-Encoding: chunked"])
 @pytest.mark.parametrize("accept", ["text/html", "application/json"])
 def test_too_large_is_said_in_a_sentence(proxy: Proxy, framing: str, accept: str) -> None:
     piece = bytes(2**16)
-    pieces = [b"10000\r\n%b\r\n" % piece if "chunked" in framing else piece] * 70
+    # Whole, because a proxy may wait for the rest of a body before it hands on the answer.
+    pieces = [b"10000\r\n%b\r\n" % piece] * 70 + [b"0\r\n\r\n"] if "chunked" in framing else [piece] * 70
     status, words, kind = proxy.ask(head("/login/", framing, f"Accept: {accept}"), *pieces)
     assert status == 413
     assert b"too large" in words

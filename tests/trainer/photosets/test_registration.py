@@ -421,7 +421,7 @@ def test_command_does_the_work_before_any_worker_can(
 ) -> None:
     """Beside a running site a delivery comes first and finds nothing to claim, so none is sent."""
     deliveries: list[object] = []
-    monkeypatch.setattr(current_app, "send_task", lambda *given: deliveries.append(given))
+    monkeypatch.setattr(current_app, "send_task", lambda *given, **_: deliveries.append(given))
     with caplog.at_level("INFO"), django_capture_on_commit_callbacks(execute=True):
         call_command("register_photos", str(folder), name="SUN")
     assert "“SUN” is ready: 40 photos of 4 classes." in capsys.readouterr().out
