@@ -168,7 +168,7 @@ def _entry_context(request: Request, row: MappingEntry, form: EntryForm) -> dict
 
 def _choices(row: MappingEntry) -> list[Hashtag]:
     """The most popular hashtags and the present one. Any other can be typed."""
-    hashtags = list(Hashtag.objects.filter(blocked=False)[:BUTTONS])
+    hashtags = list(Hashtag.objects.unblocked()[:BUTTONS])
     return hashtags if row.hashtag is None or row.hashtag in hashtags else [row.hashtag, *hashtags]
 
 

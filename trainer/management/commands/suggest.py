@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from trainer.models import TrainedModel
 from trainer.photosets.layout import is_photo_name, walk
-from trainer.registry.serving import NoActiveModel, suggester, unreadable
+from trainer.registry.serving import NoActiveModel, suggest, unreadable
 
 if TYPE_CHECKING:
     from trainer.engine.serving.predict import Suggestion
@@ -34,11 +34,12 @@ class Command(BaseCommand):
             if model is None or not model.is_ready:
                 raise CommandError(f"There is no exported model {options['model']}.")
         try:
-            network = suggester(model=model, threads=os.cpu_count() or 1)
+            photos = _files(options["photos"])
+            answers = suggest(photos, model=model, threads=os.cpu_count() or 1)
         except NoActiveModel as error:
             raise CommandError(str(error)) from error
         count = 0
-        for answer in network.suggest(_files(options["photos"])):
+        for answer in answers:
             reason = unreadable(answer)
             count += not reason
             if options["json"]:
