@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -154,14 +154,28 @@ def unblock(*, hashtag_id: int, by: AbstractBaseUser) -> Hashtag:
     return _set_blocked(hashtag_id, blocked=False, why="", by=by)
 
 
+Follower = Callable[["AbstractBaseUser"], None]
+_followers: list[Follower] = []
+
+
+def after_blocking(act: Follower) -> None:
+    """Call this act, in the same transaction, when a hashtag was blocked or unblocked. For AppConfig.ready():
+    the mapping imports no app that suggests hashtags.
+    """
+    _followers.append(act)
+
+
 def _set_blocked(hashtag_id: int, *, blocked: bool, why: str, by: AbstractBaseUser) -> Hashtag:
-    row = Hashtag.objects.select_for_update(of=("self",)).get(pk=hashtag_id)
+    # Without blocking those who insert rows about it: they hold locks that the followers want.
+    row = Hashtag.objects.select_for_update(of=("self",), no_key=True).get(pk=hashtag_id)
     if (row.blocked, row.blocked_why) != (blocked, why):
         row.blocked, row.blocked_why = blocked, why
         reason = "blocked" if blocked else "offered again"
         bulk_update_with_history(
             [row], Hashtag, ["blocked", "blocked_why"], default_user=by, default_change_reason=reason
         )
+        for follow in _followers:
+            follow(by)
     return row
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Self
 
 from django.conf import settings
@@ -17,9 +18,12 @@ class HashtagQuerySet(models.QuerySet["Hashtag"]):
     def blocked(self) -> Self:
         return self.filter(blocked=True)
 
-    def unblocked(self) -> Self:
-        """Those that may be suggested, asked about and chosen. Rare ones may, too: see offered_hashtags."""
-        return self.filter(blocked=False)
+    def unblocked(self, *, kept: Iterable[int | None] = ()) -> Self:
+        """Those that may be suggested, asked about and chosen. Rare ones may, too: see offered_hashtags.
+
+        kept: ids of hashtags that were chosen before and may stay.
+        """
+        return self.filter(Q(blocked=False) | Q(pk__in=list(kept)))
 
 
 class Hashtag(models.Model):

@@ -37,7 +37,8 @@ class Suggestion:
     """What the model says about one photo. If it stays silent, ``reason`` says why.
 
     ``scene`` is the likeliest scene class with its probability, for models that predict scene classes.
-    ``candidates`` are for people, without blocked hashtags; ``probabilities`` have every label.
+    ``candidates`` are the likeliest labels that are not blocked; ``passed_over`` are blocked ones that are
+    likelier than the last of these. ``probabilities`` have every label.
     """
 
     file: str
@@ -47,6 +48,7 @@ class Suggestion:
     candidates: tuple[tuple[str, float], ...]
     probabilities: dict[str, float]
     scene: Scene = None
+    passed_over: tuple[tuple[str, float], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -134,15 +136,17 @@ class Suggester:
     ) -> Suggestion:
         ranking = [(self.labels[at], float(row[at])) for at in np.argsort(-row, kind="stable")]
         hashtag, confidence, reason = judge(ranking, self.thresholds, blocked)
-        candidates = [(label, round(p, 4)) for label, p in ranking if label not in blocked]
+        offered = [at for at, (label, _) in enumerate(ranking) if label not in blocked][:CANDIDATES]
+        likeliest = [(label, round(p, 4)) for label, p in ranking[: offered[-1] + 1 if offered else None]]
         return Suggestion(
             file=name,
             hashtag=hashtag,
             confidence=round(confidence, 4),
             reason=reason,
-            candidates=tuple(candidates[:CANDIDATES]),
+            candidates=tuple(one for one in likeliest if one[0] not in blocked),
             probabilities={label: float(p) for label, p in zip(self.labels, row, strict=True)},
             scene=scene,
+            passed_over=tuple(one for one in likeliest if one[0] in blocked),
         )
 
 
