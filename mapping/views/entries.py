@@ -108,7 +108,7 @@ def _path_fragment(request: Request) -> HttpResponse:
 
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 def _save(request: Request, row: MappingEntry) -> HttpResponse:
-    form = EntryForm(request.POST)
+    form = EntryForm(request.POST, kept=row.hashtag)
     if not form.is_valid():
         return render(request, "mapping/entry.html", _entry_context(request, row, form), status=400)
     try:

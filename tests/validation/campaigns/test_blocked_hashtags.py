@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -16,18 +17,20 @@ from mapping.models import Hashtag, SceneClass
 from tests.trainer.conftest import _own_folders, model_for, tiny_model  # noqa: F401
 from tests.validation.conftest import MakeCampaign, MakeVote, taken_in
 from trainer.models import TrainedModel
-from validation.agreement import results
-from validation.agreement.blame import blame
+from validation.agreement import lists, results
+from validation.agreement.blame import blame, scenes
 from validation.agreement.exports import public_token
 from validation.agreement.figure import figure_svg
 from validation.agreement.silence import silence, silent_by_reason
 from validation.campaigns import acts
 from validation.campaigns.questions import make_questions
+from validation.for_mapping import Voters
 from validation.forms.campaign import RulesForm
 from validation.models import Campaign, Correction, GoldAnswer, Prediction, Question
 from validation.people import gold
 from validation.photos import corrections
 from validation.voting import assignment, votes
+from validation.voting.teaching import worth_asking
 
 pytestmark = pytest.mark.postgres
 ClientFor = Callable[..., Client]
@@ -97,6 +100,7 @@ def test_open_question_is_not_asked_and_votes_given_stay(
     admin: User,
     user_for: UserFor,
     vote_as: MakeVote,
+    run_jobs: RunJobs,
 ) -> None:
     campaign = make_campaign("cafe", "cafe", "bar")
     vote_as(campaign, 0, "fits", "ann")
@@ -107,7 +111,8 @@ def test_open_question_is_not_asked_and_votes_given_stay(
     for person in (ann, bob, user_for("validator")):
         assert asked(campaign, person) == {"bar"}
         assert assignment.progress(campaign=campaign, person=person).left == 1
-    make_questions(campaign=campaign)  # as the job does: it deletes nothing that may come back
+    (job,) = run_jobs()  # started by blocking; it deletes nothing that may come back
+    assert job.state == Job.State.SUCCEEDED
     question = Question.objects.get(hashtag=cafe, photo=campaign.photos.order_by("pk")[0])
     assert (question.fits, ann.votes.count()) == (1, 1)
     unblock(hashtag_id=cafe, by=admin)  # at once: no job has run
@@ -136,29 +141,46 @@ def test_ballot_and_pages_show_no_blocked_hashtag(
 
 
 def test_nothing_mixed_in_is_about_a_blocked_hashtag(
-    make_campaign: MakeCampaign,
-    hashtags: dict[str, Hashtag],
-    admin: User,
-    user_for: UserFor,
-    campaign: Campaign,
+    make_campaign: MakeCampaign, hashtags: dict[str, Hashtag], admin: User, user_for: UserFor
 ) -> None:
     """Wrong hashtags on purpose, silent suggestions and known answers, made before or to come."""
     for name in ("cafe", "sport"):
         GoldAnswer.objects.create(photo=taken_in(50), hashtag=hashtags[name], fits=True)
-    mixed = {"gold_share": 0.2, "control_share": 1.0, "silence_share": 1.0}
     block(hashtag_id=hashtags["cafe"].pk, why="x", by=admin)
-    after = make_campaign("bar", "bar", "bar", None, name="After", **mixed)
-    Prediction.objects.filter(photo__in=after.photos.all(), hashtag=None).update(
-        candidates=[["cafe", 0.5], ["sport", 0.2]]
-    )
-    after.questions.controls().delete()
-    make_questions(campaign=after)
-    assert {one.hashtag.name for one in after.questions.all()} == {"bar", "sport"}
-    assert {one.kind for one in after.questions.all()} == set(Question.Kind.values)
+    campaign = make_campaign(*["bar"] * 12, *[None] * 10)
+    Prediction.objects.filter(hashtag=None).update(candidates=[["cafe", 0.5], ["sport", 0.2]])
+    Campaign.objects.update(gold_share=0.2, control_share=0.5, silence_share=0.1)
+    campaign.refresh_from_db()
+    make_questions(campaign=campaign)
+    many = {"suggestion": 12, "control": 6, "silence": 2, "gold": 1}
+
+    def asked_about() -> tuple[dict[str, int], set[str]]:
+        rows = campaign.questions.offered()
+        names = set(campaign.questions.exclude(kind="suggestion").values_list("hashtag__name", flat=True))
+        return dict(Counter(rows.values_list("kind", flat=True))), names - {"bar"}  # wrong where silent
+
+    assert asked_about() == (many, {"sport"})
     block(hashtag_id=hashtags["sport"].pk, why="x", by=admin)
-    assert asked(after, user_for("validator")) == {"bar"}
-    assert not assignment._has_gold(after)
-    assert {one.hashtag.name for one in gold.unanswered(after)} == {"bar"}
+    unblock(hashtag_id=hashtags["cafe"].pk, by=admin)
+    assert asked(campaign, user_for("validator")) == {"bar"}
+    assert not assignment._has_gold(campaign)
+    assert {one.hashtag.name for one in gold.unanswered(campaign)} == {"bar"}
+    make_questions(campaign=campaign)  # as many again, because nobody is asked about the others
+    assert asked_about() == (many, {"sport", "cafe"})
+
+
+def test_shares_are_of_what_is_still_asked(
+    make_campaign: MakeCampaign, hashtags: dict[str, Hashtag], admin: User
+) -> None:
+    campaign = make_campaign(*["bar"] * 4, *["cafe"] * 4, *[None] * 4)
+    Prediction.objects.filter(hashtag=None).update(candidates=[["sport", 0.2]])
+    block(hashtag_id=hashtags["cafe"].pk, why="x", by=admin)
+    assert {hashtag for (hashtag, _), _ in worth_asking(campaign)} == {hashtags["bar"].pk}
+    assert lists.progress_of([campaign])[campaign.pk].total == 4
+    Campaign.objects.update(control_share=0.5, silence_share=0.5)
+    campaign.refresh_from_db()
+    make_questions(campaign=campaign)
+    assert (campaign.questions.controls().count(), campaign.questions.silent().count()) == (2, 2)
 
 
 def test_rules_offer_no_blocked_hashtag_but_keep_a_chosen_one(
@@ -205,6 +227,12 @@ def test_what_is_needed_next_and_what_to_fix_leave_it_out_and_figures_stay(
         votes.say_more(
             campaign=campaign, person=vote.person, request_id=vote.request_id, reason="too_general"
         )
+    pub = SceneClass.objects.create(key="p/pub", name="pub")
+    Prediction.objects.update(scene_class=pub)
+    vote = vote_as(campaign, 0, "does_not_fit", "ann")
+    votes.say_more(campaign=campaign, person=vote.person, request_id=vote.request_id, reason="too_general")
+    assert scenes(campaign)[0].mapping == 3
+    assert Voters().doubted()["p/pub"].people == 2
     third = campaign.photos.order_by("pk")[2]
     campaign.questions.exclude(photo=third).update(stream="audit")
     campaign.questions.filter(photo=third).update(rank=0.0)
@@ -217,5 +245,8 @@ def test_what_is_needed_next_and_what_to_fix_leave_it_out_and_figures_stay(
     assert (after.overall, after.votes) == (before.overall, before.votes)
     assert (before.audit, after.audit and after.audit.n) == (None, 1)  # #cafe waits no more
     assert blame(campaign).total == 1
+    (row,) = scenes(campaign)
+    assert (row.not_fitting, row.mapping) == (1, 1)
+    assert Voters().doubted() == {}  # one person is left, who blames #bar
     assert "#cafe" not in figure_svg(after, title="x")
     assert "#cafe" not in Client().get(public).content.decode()
