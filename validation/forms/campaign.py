@@ -127,7 +127,7 @@ class RulesForm(_CampaignModelForm):
         assert isinstance(hashtags, forms.ModelMultipleChoiceField)
         chosen = self.instance.hashtags.values_list("pk", flat=True) if self.instance.pk else ()
         hashtags.queryset = Hashtag.objects.unblocked(kept=chosen)
-        hashtags.label_from_instance = _label  # type: ignore[method-assign]
+        hashtags.label_from_instance = _label  # type: ignore[assignment,method-assign]
         rivals = self.fields["rivals"]
         assert isinstance(rivals, forms.ModelMultipleChoiceField)
         rivals.queryset = TrainedModel.objects.exclude(manifest={}).exclude(pk=self.instance.model_id)

@@ -50,6 +50,7 @@ def colours(tiny_model: TrainedModel, hashtags: dict[str, Hashtag]) -> TrainedMo
     pixels = tiny_model.manifest["input"] | {"mean": [127.5] * 3, "std": [127.5] * 3}
     thresholds = {"beach": 0.4, "bar": 0.2}
     tiny_model.manifest |= {"temperature": 30.0, "thresholds": thresholds, "input": pixels}
+    tiny_model.manifest["sha256"] = "1" * 64  # another network, for the process that keeps one
     tiny_model.save()
     (tiny_model.folder / "manifest.json").write_text(json.dumps(tiny_model.manifest))
     hashtags["beach"] = Hashtag.objects.create(name="beach", posts=9, source="test", counted_on="2019")
