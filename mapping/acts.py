@@ -28,6 +28,13 @@ class StaleEntries(Exception):
         self.current = current
 
 
+class HashtagBlocked(Hashtag.DoesNotExist):
+    """The hashtag is blocked: classes that have it keep it, and no other gets it."""
+
+    def __init__(self, row: Hashtag) -> None:
+        super().__init__(f"{row} is blocked: {row.blocked_why or 'no reason given'}")
+
+
 class NotYours(Exception):
     """The act was made by somebody else."""
 
@@ -75,7 +82,7 @@ def change_many(
 
     An entry that already has the decided values is skipped, as after a repeated click. Returns None if every
     entry is skipped. All entries belong to the mapping, or all to the same opinion. Raises StaleEntries,
-    Hashtag.DoesNotExist or MappingEntry.DoesNotExist; nothing is saved then.
+    Hashtag.DoesNotExist, its kind HashtagBlocked, or MappingEntry.DoesNotExist; nothing is saved then.
     """
     hashtags = _hashtags({decision.hashtag for decision in decisions.values()})
     updates: list[tuple[MappingEntry, dict[str, Any]]] = []
@@ -85,6 +92,9 @@ def change_many(
         values = _field_values(decisions[entry.pk], hashtags) | {"status": status}
         if all(getattr(entry, name) == value for name, value in values.items()):
             continue
+        hashtag = hashtags.get(decisions[entry.pk].hashtag)
+        if hashtag and hashtag.blocked and hashtag.pk != entry.hashtag_id:
+            raise HashtagBlocked(hashtag)
         (updates if entry.version == versions[entry.pk] else stale).append((entry, values))
     if stale:
         raise StaleEntries([entry for entry, _ in stale])
@@ -180,7 +190,7 @@ def _save(entries: list[MappingEntry], *, by: AbstractBaseUser, reason: str) -> 
     now = timezone.now()
     for entry in entries:
         entry.version += 1
-        entry.changed_by, entry.changed_at = by, now  # type: ignore[assignment]
+        entry.changed_by = by  # type: ignore[assignment]
     if entries:
         write_entries(
             entries, default_user=by, default_change_reason=reason, default_date=now, batch_size=BATCH

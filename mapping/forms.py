@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 
 from formats.names import normalize_hashtag
-from mapping.acts import Decision
+from mapping.acts import Decision, HashtagBlocked
 from mapping.lexicon import wordnet
 from mapping.models import OTHER, Hashtag, MappingEntry
 
@@ -21,6 +21,11 @@ class EntryForm(forms.Form):
     hashtag = forms.CharField(required=False, max_length=50)
     another = forms.CharField(required=False, max_length=50)  # typed, if there is no button for it
     note = forms.CharField(required=False, max_length=500)
+
+    def __init__(self, *args: Any, kept: Hashtag | None = None, **kwargs: Any) -> None:
+        """kept: the present hashtag of the class, which may stay even if it is blocked."""
+        super().__init__(*args, **kwargs)
+        self.kept = kept
 
     @classmethod
     def of(cls, entry: MappingEntry) -> EntryForm:
@@ -48,8 +53,12 @@ class EntryForm(forms.Form):
         name = normalize_hashtag(data.pop("another", "") or data.get("hashtag", ""))
         if not name:
             self.add_error("hashtag", "Choose a hashtag, or other.")
-        elif name != OTHER and not Hashtag.objects.filter(name=name).exists():
+        elif name == OTHER:
+            data["hashtag"] = name
+        elif (row := Hashtag.objects.filter(name=name).first()) is None:
             self.add_error("hashtag", f"“{name}” is not a known hashtag.")
+        elif row.blocked and row != self.kept:
+            self.add_error("hashtag", f"{HashtagBlocked(row)}.")
         else:
             data["hashtag"] = name
 

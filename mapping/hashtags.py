@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
+from django.db.models import Case, Count, IntegerField, Q, Value, When
 from simple_history.utils import bulk_create_with_history, bulk_update_with_history
 
 from formats.names import describe_change, is_hashtag
@@ -19,7 +19,7 @@ from formats.names import normalize_hashtag as normalize_name
 from formats.table import Columns, Problem, Table, TableRow, Unreadable, cut_number, read_table, whole_number
 from mapping.lexicon import wordnet
 from mapping.lexicon.nouns import Nouns
-from mapping.models import OTHER, Hashtag, MappingEntry
+from mapping.models import OTHER, Hashtag, HashtagQuerySet, MappingEntry
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -57,9 +57,14 @@ class CountsHaveProblems(Exception):
     """Some rows cannot be used. Nothing was imported."""
 
 
-def offered_hashtags() -> QuerySet[Hashtag]:
+def offered_hashtags() -> HashtagQuerySet:
     """Hashtags that are popular enough and not blocked, most popular first."""
-    return Hashtag.objects.filter(blocked=False, posts__gte=settings.HASHTAG_MIN_POSTS)
+    return Hashtag.objects.unblocked().filter(posts__gte=settings.HASHTAG_MIN_POSTS)
+
+
+def blocked_names() -> frozenset[str]:
+    """The hashtags that must not be suggested. One query, because no process may remember yesterday's."""
+    return frozenset(Hashtag.objects.blocked().order_by().values_list("name", flat=True))
 
 
 def search(words: str, limit: int) -> list[Hashtag]:
@@ -83,18 +88,18 @@ def _place(name: str) -> Case:
 STATES = ("offered", "rare", "blocked", "carried")  # carried: at least one class has it
 
 
-def filter_hashtags(words: str = "", state: str = "") -> QuerySet[Hashtag]:
+def filter_hashtags(words: str = "", state: str = "") -> HashtagQuerySet:
     """Hashtags, annotated with `classes`: how many classes of the mapping have each. state: one of STATES."""
     # Explicit order, because an aggregate drops the default order of the model.
     rows = Hashtag.objects.annotate(classes=Count("entries", filter=Q(entries__opinion=None)))
     if name := normalize_name(words):
         rows = rows.filter(name__icontains=name)
     if state == "offered":
-        rows = rows.filter(blocked=False, posts__gte=settings.HASHTAG_MIN_POSTS)
+        rows = rows.unblocked().filter(posts__gte=settings.HASHTAG_MIN_POSTS)
     elif state == "rare":
-        rows = rows.filter(blocked=False, posts__lt=settings.HASHTAG_MIN_POSTS)
+        rows = rows.unblocked().filter(posts__lt=settings.HASHTAG_MIN_POSTS)
     elif state == "blocked":
-        rows = rows.filter(blocked=True)
+        rows = rows.blocked()
     elif state == "carried":
         rows = rows.filter(classes__gt=0)
     return rows.order_by("-posts", "name")
@@ -149,14 +154,28 @@ def unblock(*, hashtag_id: int, by: AbstractBaseUser) -> Hashtag:
     return _set_blocked(hashtag_id, blocked=False, why="", by=by)
 
 
+Follower = Callable[["AbstractBaseUser"], None]
+_followers: list[Follower] = []
+
+
+def after_blocking(act: Follower) -> None:
+    """Call this act, in the same transaction, when a hashtag was blocked or unblocked. For AppConfig.ready():
+    the mapping imports no app that suggests hashtags.
+    """
+    _followers.append(act)
+
+
 def _set_blocked(hashtag_id: int, *, blocked: bool, why: str, by: AbstractBaseUser) -> Hashtag:
-    row = Hashtag.objects.select_for_update(of=("self",)).get(pk=hashtag_id)
+    # Without blocking those who insert rows about it: they hold locks that the followers want.
+    row = Hashtag.objects.select_for_update(of=("self",), no_key=True).get(pk=hashtag_id)
     if (row.blocked, row.blocked_why) != (blocked, why):
         row.blocked, row.blocked_why = blocked, why
         reason = "blocked" if blocked else "offered again"
         bulk_update_with_history(
             [row], Hashtag, ["blocked", "blocked_why"], default_user=by, default_change_reason=reason
         )
+        for follow in _followers:
+            follow(by)
     return row
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
@@ -13,14 +14,29 @@ from simple_history.models import HistoricalRecords
 OTHER = "other"  # the label of a class that no hashtag fits
 
 
+class HashtagQuerySet(models.QuerySet["Hashtag"]):
+    def blocked(self) -> Self:
+        return self.filter(blocked=True)
+
+    def unblocked(self, *, kept: Iterable[int | None] = ()) -> Self:
+        """Those that may be suggested, asked about and chosen. Rare ones may, too: see offered_hashtags.
+
+        kept: ids of hashtags that were chosen before and may stay.
+        """
+        return self.filter(Q(blocked=False) | Q(pk__in=list(kept)))
+
+
 class Hashtag(models.Model):
     name = models.CharField(max_length=50, unique=True)  # without #
     posts = models.PositiveBigIntegerField()
     source = models.CharField(max_length=200)
     counted_on = models.CharField(max_length=20)  # as precise as the source is: "2019"
-    blocked = models.BooleanField(default=False)  # no longer offered; classes that have it keep it
+    blocked = models.BooleanField(
+        default=False
+    )  # suggested and offered nowhere; classes that have it keep it
     blocked_why = models.CharField(max_length=200, blank=True)
     history = HistoricalRecords()
+    objects = HashtagQuerySet.as_manager()
 
     class Meta:
         ordering = ["-posts", "name"]

@@ -47,7 +47,7 @@ def previous_entry(rows: QuerySet[MappingEntry], key: str) -> MappingEntry | Non
 
 def hashtag_names() -> list[str]:
     """The most popular hashtags and other, as completions while typing. The search finds all hashtags."""
-    names = Hashtag.objects.filter(blocked=False).values_list("name", flat=True)
+    names = Hashtag.objects.unblocked().values_list("name", flat=True)
     return [*names[:NAMES], OTHER]
 
 

@@ -6,7 +6,7 @@ class ValidationConfig(AppConfig):
 
     def ready(self) -> None:
         from jobs.registry import register
-        from mapping import doubts
+        from mapping import doubts, hashtags
         from trainer.registry import dependents
         from validation import for_mapping, for_trainer
         from validation.campaigns import predicting
@@ -16,3 +16,4 @@ class ValidationConfig(AppConfig):
         register(intake.INTAKE, intake.take_all_in)
         dependents.register(for_trainer.JudgedModels())
         doubts.register(for_mapping.Voters())
+        hashtags.after_blocking(for_mapping.follow_blocking)

@@ -18,6 +18,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from simple_history.utils import bulk_update_with_history
 
 from mapping.acts import DECIDED, Decision, StaleEntries, change_many
+from mapping.hashtags import blocked_names
 from mapping.models import OTHER, Change, Hashtag, MappingEntry, Opinion
 from mapping.opinions.opinions import UNDECIDED, Side, answers_of, compare_sides
 
@@ -177,13 +178,17 @@ class TakeOver:
 
 
 def plan_take_over(opinions: Sequence[Opinion]) -> TakeOver:
-    """The unconfirmed classes that two or more opinions all answered with the same label."""
+    """The unconfirmed classes that two or more opinions all answered with the same label.
+
+    Without those that would get a blocked hashtag.
+    """
     if len(opinions) < 2:
         raise ValueError("At least two opinions are needed to agree.")
     same = compare_sides(opinions).filter(ANSWERED)
     for place in range(1, len(opinions)):
         same = same.filter(**{f"answer_{place}": F("answer_0")})
     names: dict[int, str] = dict(Hashtag.objects.values_list("pk", "name")) | {0: OTHER}
+    blocked = blocked_names()
     columns = ("pk", "version", "scene_class", "scene_class__key", "status", "hashtag_id", "answer_0")
     rows: list[AgreedClass] = []
     left_alone = 0
@@ -192,7 +197,8 @@ def plan_take_over(opinions: Sequence[Opinion]) -> TakeOver:
             left_alone += (standing or 0) != answer
             continue
         before = None if status == UNDECIDED else names[standing or 0]
-        rows.append(AgreedClass(pk, version, scene_class, key, before, names[answer]))
+        if names[answer] not in blocked or before == names[answer]:
+            rows.append(AgreedClass(pk, version, scene_class, key, before, names[answer]))
     return TakeOver(rows, left_alone)
 
 

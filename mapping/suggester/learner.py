@@ -70,6 +70,7 @@ class Learner:
         self.thread: threading.Thread | None = None
         self.wanted = False  # a group page was viewed after the answers to all classes were computed
         self._answers: dict[int, tuple[str, float]] | None = None
+        self._without: frozenset[str] = frozenset()  # the hashtags that were blocked when it answered
         self._suggester: Suggester
         self._place: dict[int, int] = {}  # id of a scene class → its place in the suggester
         self._facts: list[ClassFacts] = []
@@ -143,7 +144,7 @@ class Learner:
         place = self._place.get(scene_class)
         if place is None:
             return Offer()
-        suggestions = self._suggester.suggest(place, n)
+        suggestions = self._suggester.suggest(place, n, without=hashtags.blocked_names())
         choices = tuple(Choice(one.hashtag, one.reason) for one in suggestions.hashtags)
         return Offer(choices, suggestions.other, suggestions.abstains)
 
@@ -152,30 +153,34 @@ class Learner:
 
         refused_answers: answers that a curator unticked; the class gets the next likely answer. With
         thousands of classes, the answers are those of the last ask_all, or None before the first one has
-        finished, and a refused answer has probability 0.
+        finished, and a refused or blocked answer has probability 0.
         """
-        if self._answers is None and self.size <= AT_ONCE:
+        blocked = hashtags.blocked_names()
+        if self.size <= AT_ONCE and (self._answers is None or self._without != blocked):
             self.ask_all()
         self.wanted = True
-        if not refused_answers or self._answers is None:
-            return self._answers
+        if self._answers is None:
+            return None
         if self.size > AT_ONCE:
-            answers = self._answers
-            wrong = (
-                pk for pk in refused_answers.keys() & answers.keys() if answers[pk][0] in refused_answers[pk]
-            )
-            return answers | {pk: (answers[pk][0], 0.0) for pk in wrong}
+            refused = refused_answers or {}
+            return {
+                pk: (label, 0.0 if label in blocked or label in refused.get(pk, ()) else probability)
+                for pk, (label, probability) in self._answers.items()
+            }
+        if not refused_answers:
+            return self._answers
         places = {
             self._place[pk]: self._names.intersection(labels)
             for pk, labels in refused_answers.items()
             if pk in self._place
         }
-        answers_by_place = self._suggester.answers(places)
+        answers_by_place = self._suggester.answers(places, without=blocked)
         return {scene_class: answers_by_place[place] for scene_class, place in self._place.items()}
 
     def ask_all(self) -> None:
         """Compute the answers to all classes."""
-        answers_by_place = self._suggester.answers()
+        self._without = hashtags.blocked_names()
+        answers_by_place = self._suggester.answers(without=self._without)
         self._answers = {scene_class: answers_by_place[place] for scene_class, place in self._place.items()}
         self.wanted = False
 

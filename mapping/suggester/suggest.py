@@ -127,11 +127,14 @@ class Suggester:
         chances = probabilities(numbers, self._learned.weights)[0]
         return dict(zip(self._learned.evidence.names, numbers[0].T, strict=True)), chances
 
-    def suggest(self, index: int, n: int = 3) -> Suggestions:
-        """The n best hashtags for a class, which may be confirmed or not."""
+    def suggest(self, index: int, n: int = 3, *, without: Collection[str] = ()) -> Suggestions:
+        """The n best hashtags for a class, which may be confirmed or not. without: hashtags that are learned
+        from, but not suggested; nobody gets their probability.
+        """
         (chances,), (candidates,) = self.chances(np.array([index]))
         other = len(self._names) - 1
-        order = [int(at) for at in np.argsort(-chances) if candidates[at] != other][:n]
+        tags = ~np.isin(candidates, [other, *self._numbers_of(without)])
+        order = [int(at) for at in np.argsort(-chances) if tags[at]][:n]
         suggestions = tuple(
             Suggestion(
                 self._names[candidates[at]], float(chances[at]), self.reason(index, int(candidates[at]))
@@ -139,7 +142,10 @@ class Suggester:
             for at in order
         )
         share = float(chances[candidates == other].sum())
-        return Suggestions(suggestions, share, abstains=self._abstains(index, chances, candidates != other))
+        return Suggestions(suggestions, share, abstains=self._abstains(index, chances, tags))
+
+    def _numbers_of(self, names: Collection[str]) -> list[int]:
+        return [self._numbers[name] for name in names if name in self._numbers]
 
     def _abstains(self, index: int, chances: Array, tags: NDArray[np.bool_]) -> bool:
         count = len(self._classes)
@@ -153,23 +159,30 @@ class Suggester:
         return float(chances.max()) < LIKELY and hashtag < UNSURE * float(chances[tags].sum())
 
     def answers(
-        self, refused_answers: Mapping[int, Collection[str]] | None = None
+        self,
+        refused_answers: Mapping[int, Collection[str]] | None = None,
+        *,
+        without: Collection[str] = (),
     ) -> list[tuple[str, float]]:
         """The most likely answer of every class, which may be "other", and its probability.
 
         refused_answers: place of a class → answers that a curator unticked; the others share their chances.
+        without: as for suggest.
         """
         refused_numbers = {
             row: {self._numbers[name] for name in names} for row, names in (refused_answers or {}).items()
         }
+        hidden = self._numbers_of(without)
         answers: list[tuple[str, float]] = []
         for start in range(0, len(self._classes), AT_ONCE):
             rows = np.arange(start, min(start + AT_ONCE, len(self._classes)))
             chances, candidates = self.chances(rows)
             for at in [at for at, row in enumerate(rows) if int(row) in refused_numbers]:
                 chances[at][np.isin(candidates[at], list(refused_numbers[int(rows[at])]))] = 0
+            total = np.maximum(chances.sum(1), 1e-12)
+            chances[np.isin(candidates, hidden)] = 0
             best = chances.argmax(1)
-            shares = chances.max(1) / np.maximum(chances.sum(1), 1e-12)
+            shares = chances.max(1) / total
             names = [self._names[candidates[at, one]] for at, one in enumerate(best)]
             answers += zip(names, shares.tolist(), strict=True)
         return answers

@@ -58,8 +58,8 @@ def decide(request: Request) -> HttpResponse:
         if len(entries) < len(versions):
             raise MappingEntry.DoesNotExist
         change = change_many(by=user, action=action, decisions=decisions, versions=versions)
-    except Hashtag.DoesNotExist:
-        messages.error(request, f"“{hashtag}” is not a known hashtag. Nothing was changed.")
+    except Hashtag.DoesNotExist as error:  # unknown or blocked
+        messages.error(request, f"{error}. Nothing was changed.")
         return redirect(back)
     except MappingEntry.DoesNotExist:
         messages.error(request, "Some of these classes no longer exist. Nothing was changed.")

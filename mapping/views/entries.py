@@ -110,7 +110,7 @@ def _path_fragment(request: Request) -> HttpResponse:
 
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 def _save(request: Request, row: MappingEntry) -> HttpResponse:
-    form = EntryForm(request.POST)
+    form = EntryForm(request.POST, kept=row.hashtag)
     if not form.is_valid():
         return render(request, "mapping/entry.html", _entry_context(request, row, form), status=400)
     try:
@@ -170,7 +170,7 @@ def _entry_context(request: Request, row: MappingEntry, form: EntryForm) -> dict
 
 def _choices(row: MappingEntry) -> list[Hashtag]:
     """The most popular hashtags and the present one. Any other can be typed."""
-    hashtags = list(Hashtag.objects.filter(blocked=False)[:BUTTONS])
+    hashtags = list(Hashtag.objects.unblocked()[:BUTTONS])
     return hashtags if row.hashtag is None or row.hashtag in hashtags else [row.hashtag, *hashtags]
 
 

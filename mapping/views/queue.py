@@ -48,7 +48,7 @@ def decide(request: Request, pk: int) -> HttpResponse:
     """Save and go to the next class. 409 with both versions if somebody else saved first."""
     selection = _select(request)
     entry = get_object_or_404(selection.entries, pk=pk)
-    form = EntryForm(_with_defaults(request.POST, entry))
+    form = EntryForm(_with_defaults(request.POST, entry), kept=entry.hashtag)
     if not form.is_valid():
         return _answer(request, selection, entry, status=400, errors=form.errors)
     try:

@@ -1,4 +1,4 @@
-"""A hashtag is found in every spelling that looks equal, wherever somebody types it."""
+"""Wherever somebody types a hashtag: spellings that look equal are one, and a blocked one is refused."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 
+from mapping.hashtags import block
 from mapping.models import Hashtag, MappingEntry
 from tests.mapping.api.test_entries import API, decide, send
 
@@ -38,3 +40,30 @@ def test_every_door_finds_it(client_for: Callable[..., Client]) -> None:
     assert [row["name"] for row in client.get(f"{API}hashtags", {"q": TYPED}).json()["results"]] == ["café"]
     text = f"key,hashtag\na/abbey,{TYPED}\n"
     assert send(client, "post", "import", {"text": text})[1]["counts"]["same"] == 1
+
+
+def test_no_door_gives_a_blocked_hashtag_and_a_class_that_has_it_keeps_it(
+    cafe: Hashtag, client_for: Callable[..., Client], user_for: Callable[..., User]
+) -> None:
+    client = client_for("curator")
+    entries = [MappingEntry.objects.get(scene_class__key=key) for key in KEYS]
+    abbey, beach, toyshop, alley = entries
+    assert decide(client, abbey.scene_class.key, hashtag="café")[0] == 200
+    labels = [row.label for row in MappingEntry.objects.all()]
+    block(hashtag_id=cafe.pk, why="too vague", by=user_for("curator"))
+    words = "#café is blocked: too vague."
+    page = client.post(f"/mapping/{beach.pk}/", {"version": beach.version, "another": "café"})
+    assert (page.status_code, words in page.content.decode()) == (400, True)
+    queue = client.post(f"/mapping/queue/{beach.pk}/decide/", {"version": beach.version, "hashtag": "café"})
+    assert (queue.status_code, words in queue.content.decode()) == (400, True)
+    picks = {"pick": f"{beach.pk}:{beach.version}", "hashtag": "café", "action": "table"}
+    assert words in client.post("/mapping/decide/", picks, follow=True).content.decode()
+    form = {"version": toyshop.version, "find": "café"}
+    assert words in client.post(f"/mapping/settle/{toyshop.pk}/", form).content.decode()
+    assert decide(client, alley.scene_class.key, hashtag="café") == (400, {"hashtag": [words]})
+    assert [row.label for row in MappingEntry.objects.all()] == labels
+    kept = {"version": abbey.version + 1, "hashtag": "café", "note": "looked at again"}
+    assert "#café. Saved." in client.post(f"/mapping/{abbey.pk}/", kept, follow=True).content.decode()
+    abbey.refresh_from_db()
+    assert (abbey.label, abbey.note) == ("café", "looked at again")
+    assert "café" not in client.get(f"/mapping/{beach.pk}/").content.decode()

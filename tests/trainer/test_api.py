@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +13,13 @@ from django.contrib.auth.models import Group, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.test import Client
+from pytest_django import DjangoAssertNumQueries
 from rest_framework.authtoken.models import Token
 from rest_framework.throttling import ScopedRateThrottle
 
-from tests.trainer.conftest import jpeg
+from mapping.hashtags import block, unblock
+from mapping.models import Hashtag
+from tests.trainer.conftest import jpeg, write
 from tests.trainer.photosets.test_layout import png_header
 from trainer.models import Promotion, TrainedModel
 from trainer.registry import serving
@@ -190,3 +194,38 @@ def test_token_needs_the_roles(db: None) -> None:
     Group.objects.all().delete()
     with pytest.raises(CommandError, match="setup_roles"):
         call_command("api_token", "okru")
+
+
+def test_blocked_hashtag_is_suggested_at_no_door_until_it_is_unblocked(
+    ask: Callable[..., Any],
+    active_model: TrainedModel,
+    client_for: Callable[..., Client],
+    user_for: Callable[..., User],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The network of this process is loaded before; another process may block the hashtag."""
+    photo = write(tmp_path / "red.jpg", jpeg(RED))
+    beach = Hashtag.objects.create(name="beach", posts=300_000_000, source="test", counted_on="2019")
+
+    def answers() -> tuple[str, str, str]:
+        call_command("suggest", str(photo), json=True)
+        upload = {"photo": SimpleUploadedFile("x.jpg", jpeg(RED))}
+        page = client_for("admin").post("/trainer/suggest/", upload).content.decode()
+        return ask(jpeg(RED)).content.decode(), capsys.readouterr().out, page
+
+    assert all("beach" in words for words in answers())
+    block(hashtag_id=beach.pk, why="too vague", by=user_for("admin"))
+    assert not any("beach" in words for words in answers())
+    assert ask(jpeg(RED)).json()["reason"] == "blocked: the likeliest hashtag is not offered"
+    assert "The likeliest hashtag is not offered" in answers()[2]
+    unblock(hashtag_id=beach.pk, by=user_for("admin"))
+    assert all("beach" in words for words in answers())
+
+
+def test_one_query_tells_what_is_blocked_for_a_batch_of_photos(
+    active_model: TrainedModel, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    list(serving.suggest([jpeg(RED)]))
+    with django_assert_num_queries(3):  # the active model; two batches
+        list(serving.suggest([jpeg(RED)] * 20))

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from mapping.hashtags import blocked_names
 from trainer.models import Promotion, TrainedModel
 
 if TYPE_CHECKING:
@@ -53,6 +54,12 @@ def unreadable(answer: Suggestion) -> str:
     return reason.removeprefix(UNREADABLE) if reason.startswith(UNREADABLE) else ""
 
 
-def suggest(images: Iterable[Any], *, model: TrainedModel | None = None) -> Iterator[Suggestion]:
-    """One Suggestion per image (path, bytes, file, PIL image), in order. Raises NoActiveModel immediately."""
-    return suggester(model=model).suggest(images)
+def suggest(
+    images: Iterable[Any], *, model: TrainedModel | None = None, threads: int = 1
+) -> Iterator[Suggestion]:
+    """One Suggestion per image (path, bytes, file, PIL image), in order. Raises NoActiveModel immediately.
+
+    Every door suggests through here, so that none suggests a blocked hashtag. What is blocked is read once a
+    batch and never cached: another process may block a hashtag at any time.
+    """
+    return suggester(model=model, threads=threads).suggest(images, blocked=blocked_names)

@@ -18,6 +18,7 @@ from jobs.models import Job
 from jobs.request import Request
 from trainer.engine.opening import open_within
 from trainer.engine.presets import PRESETS
+from trainer.engine.serving.judge import BLOCKED
 from trainer.forms import SuggestForm
 from trainer.models import Promotion, TrainedModel
 from trainer.registry import promotion, serving
@@ -208,7 +209,7 @@ def _answer(form: SuggestForm, active: TrainedModel) -> dict[str, Any] | None:
             {"label": label, "share": 100 * p, "other": label == "other"} for label, p in answer.candidates
         ],
         "times_in_ten": in_ten(active.manifest),
-        "threshold": active.manifest.get("thresholds", {}).get(answer.candidates[0][0]),
+        "is_blocked": answer.reason == BLOCKED,
         "picture": _picture(content),
     }
 

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from django.db.models import Count, F, Q
 
 from mapping.models import Hashtag
-from validation.models import (
-    Campaign,
-    Prediction,
-)
+from validation.models import Campaign, Prediction
+from validation.models.predictions import is_suggested
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ def compare_with_authors(campaign: Campaign) -> list[AuthorRow]:
     """One row for each of our hashtags that authors used, most photos first."""
     name = "photo__author_hashtags__name"
     rows = Prediction.objects.of(campaign).filter(
-        photo__author_hashtags__name__in=Hashtag.objects.values("name")
+        photo__author_hashtags__name__in=Hashtag.objects.unblocked().values("name")
     )
     counts = (
         rows.order_by()
@@ -38,7 +36,7 @@ def compare_with_authors(campaign: Campaign) -> list[AuthorRow]:
         .annotate(
             photos=Count("pk"),
             same=Count("pk", filter=Q(hashtag__name=F(name))),
-            silent=Count("pk", filter=Q(hashtag=None)),
+            silent=Count("pk", filter=~is_suggested()),
         )
     )
     table = [

@@ -2,7 +2,8 @@
 
 People give the reason when they disagree. "Wrong scene" blames the network. "Too general" and "too specific"
 blame the mapping: the scene was recognised, but its hashtag does not describe it. "Photo unclear" blames the
-photo. Without reasons nobody is blamed: nothing is guessed.
+photo. Without reasons nobody is blamed: nothing is guessed. Blocked hashtags are left out: nobody suggests
+them any more.
 """
 
 from __future__ import annotations
@@ -83,6 +84,7 @@ def scenes(campaign: Campaign, most: int = MOST_ROWS) -> list[SceneRow]:
     predictions = Prediction.objects.filter(photo_id=OuterRef("photo_id"), model_id=campaign.model_id)
     with_scene = (
         questions_of(campaign)
+        .offered()
         .judged()
         .order_by()
         .annotate(scene=Subquery(predictions.values("scene_class_id")[:1]))
@@ -118,7 +120,13 @@ def scenes(campaign: Campaign, most: int = MOST_ROWS) -> list[SceneRow]:
 def _misfits(campaign: Campaign) -> list[tuple[int, str]]:
     """Suggestions that most people found unfitting, and the party that is blamed for each."""
     reasons = _count_reasons_by_pair(campaign)
-    rows = questions_of(campaign).filter(NOT_FITTING).order_by().values_list("pk", "photo_id", "hashtag_id")
+    rows = (
+        questions_of(campaign)
+        .offered()
+        .filter(NOT_FITTING)
+        .order_by()
+        .values_list("pk", "photo_id", "hashtag_id")
+    )
     return [(pk, _blamed_party(reasons.get((photo, hashtag)))) for pk, photo, hashtag in rows]
 
 
@@ -144,12 +152,16 @@ def _blamed_party(counts: Counter[str] | None) -> str:
 def _count_reasons_by_scene(campaign: Campaign, scenes: list[int]) -> Counter[tuple[int, str]]:
     """(scene class, party) → how many reasons blame it."""
     counts: Counter[tuple[int, str]] = Counter()
-    votes = Vote.objects.counting().filter(
-        ~Q(reason=""),
-        photo__campaigns=campaign,
-        photo__predictions__model_id=campaign.model_id,
-        photo__predictions__hashtag_id=F("hashtag_id"),
-        photo__predictions__scene_class__in=scenes,
+    votes = (
+        Vote.objects.counting()
+        .offered()
+        .filter(
+            ~Q(reason=""),
+            photo__campaigns=campaign,
+            photo__predictions__model_id=campaign.model_id,
+            photo__predictions__hashtag_id=F("hashtag_id"),
+            photo__predictions__scene_class__in=scenes,
+        )
     )
     rows = (
         votes.order_by().values_list("photo__predictions__scene_class_id", "reason").annotate(n=Count("pk"))

@@ -32,7 +32,7 @@ class Bar:
 
 def figure_svg(summary: Summary, *, title: str) -> str:
     """The headline with its interval, and a bar for each hashtag that has answers."""
-    rows = [row for row in summary.hashtags if row.rate]
+    rows = [row for row in summary.offered if row.rate]
     bars = [_bar(row.hashtag, row.rate, at) for at, row in enumerate(rows) if row.rate]
     bottom = TOP + ROW * len(bars)
     context = {

@@ -39,11 +39,11 @@ def progress_of(
 ) -> dict[int, Progress]:
     """Campaign id → how many photos have a suggestion, how many are done, and how many are left.
 
-    For everybody these are counts of questions. For a person, done are their votes, and left are the open
-    questions that they have not answered.
+    For everybody these are counts of questions, without those about blocked hashtags. For a person, done are
+    their votes, and left are the open questions that they have not answered.
     """
     campaign_list = list(campaigns)
-    rows = Question.objects.suggestions().filter(campaign__in=campaign_list).order_by()
+    rows = Question.objects.suggestions().offered().filter(campaign__in=campaign_list).order_by()
     progress = {
         row["campaign_id"]: Progress(row["n"], row["done"], row["n"] - row["done"])
         for row in rows.values("campaign_id").annotate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -24,6 +24,7 @@ from validation.models import (
     Vote,
 )
 from validation.models.answers import AGAINST, IN_FAVOUR, JUDGED, JUDGEMENTS
+from validation.models.predictions import is_suggested
 from validation.statistics import headline as post_stratified
 from validation.statistics.dawid_skene import dawid_skene
 from validation.statistics.headline import Headline, Stratum
@@ -48,6 +49,7 @@ class HashtagRow:
     needed: int  # photos in the campaign still to judge until the interval is narrow enough
     missing: int = 0  # photos to add, because judging all of the campaign's would not be enough
     would_post: YesCount | None = None  # asked after some votes only; None: nobody was asked
+    is_blocked: bool = False  # nobody is asked about it any more; what people said stays
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,11 @@ class Summary:
         return self.suggestions / self.photos if self.photos else None
 
     @property
+    def offered(self) -> list[HashtagRow]:
+        """The hashtags that may leave the site: on the public page and in the figure."""
+        return [row for row in self.hashtags if not row.is_blocked]
+
+    @property
     def needed(self) -> list[HashtagRow]:
         return sorted((row for row in self.hashtags if row.needed), key=lambda row: -row.needed)
 
@@ -147,7 +154,7 @@ def summarise(campaign: Campaign | None) -> Summary:
         .order_by()
         .aggregate(
             photos=Count("photo_id", distinct=True),
-            suggestions=Count("photo_id", distinct=True, filter=Q(hashtag__isnull=False)),
+            suggestions=Count("photo_id", distinct=True, filter=is_suggested()),
         )
     )
     return Summary(
@@ -161,7 +168,7 @@ def summarise(campaign: Campaign | None) -> Summary:
         corrected=_correct(parts, sample, between, fitting, wrong),
         controls=wrong if wrong.n else None,
         fitting=fitting if fitting.n else None,
-        hashtags=_hashtags(parts, between, would_post),
+        hashtags=_hashtags(parts, between, would_post, _blocked(rows)),
         votes=sum(row["votes"] + row["skipped"] for row in rows),
         skips=sum(row["skipped"] for row in rows),
         people=people(campaign, rows),
@@ -225,9 +232,13 @@ def brief(campaign: Campaign) -> Brief:
     rows = strata.count(campaign)
     between = _between(answers.read(campaign, rows, GLANCE))
     headline = post_stratified.headline([strata.stratum_of(row) for row in rows], between)
-    names = Prediction.objects.of(campaign).order_by().values_list("hashtag__name")
-    counts = dict(names.annotate(n=Count("pk")))
-    silent = counts.pop(None, 0)
+    names = Prediction.objects.of(campaign).order_by().values_list("hashtag__name", "hashtag__blocked")
+    counts, silent = {}, 0
+    for name, is_blocked, n in names.annotate(n=Count("pk")):
+        if name is None or is_blocked:
+            silent += n
+        else:
+            counts[name] = n
     return Brief(
         overall=headline.rate if headline else None,
         unjudged=headline.unjudged if headline else 1.0,
@@ -247,7 +258,13 @@ def _between(sample: Answers) -> float:
     return between_people(sample.person, sample.stratum, sample.is_yes)
 
 
-def _hashtags(parts: list[Stratum], between: float, would_post: dict[str, YesCount]) -> list[HashtagRow]:
+def _blocked(rows: Iterable[strata.Row]) -> set[str]:
+    return {row["hashtag__name"] for row in rows if row["hashtag__blocked"]}
+
+
+def _hashtags(
+    parts: list[Stratum], between: float, would_post: dict[str, YesCount], blocked: Collection[str]
+) -> list[HashtagRow]:
     rows = []
     for name in sorted({one.hashtag for one in parts}):
         own = [one for one in parts if one.hashtag == name]
@@ -256,7 +273,10 @@ def _hashtags(parts: list[Stratum], between: float, would_post: dict[str, YesCou
         expected = min(0.95, max(0.5, rate.value)) if rate and not rate.is_few else 0.9
         needed = still_needed(rate.n if rate else 0, size, expected)
         missing = max(0, photos_needed(expected) - size)
-        rows.append(HashtagRow(name, size, rate, needed, missing, would_post.get(name)))
+        is_blocked = name in blocked
+        if is_blocked:
+            needed = missing = 0
+        rows.append(HashtagRow(name, size, rate, needed, missing, would_post.get(name), is_blocked))
     return sorted(rows, key=_order)
 
 

@@ -93,7 +93,7 @@ def _scenes_seen(campaign: Campaign) -> dict[int, str]:
 
 def _hashtags_of_release(release: Release, scenes: dict[int, str]) -> dict[int, int]:
     """Photo → the hashtag that the release gives its scene."""
-    pks = dict(Hashtag.objects.values_list("name", "pk"))
+    pks = dict(Hashtag.objects.unblocked().values_list("name", "pk"))
     labels = dict(release.labels.values_list("scene_key", "label"))
     hashtags = {photo: pks.get(labels.get(scene, "")) for photo, scene in scenes.items()}
     return {photo: hashtag for photo, hashtag in hashtags.items() if hashtag is not None}
@@ -101,7 +101,7 @@ def _hashtags_of_release(release: Release, scenes: dict[int, str]) -> dict[int, 
 
 def _hashtags_of_model(model: TrainedModel, campaign: Campaign) -> dict[int, int]:
     """Photo → the hashtag that the model suggests."""
-    predictions = Prediction.objects.filter(model=model, photo__campaigns=campaign, hashtag__isnull=False)
+    predictions = Prediction.objects.suggested().filter(model=model, photo__campaigns=campaign)
     return {photo: hashtag for photo, hashtag in predictions.values_list("photo_id", "hashtag_id") if hashtag}
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.db.models import Exists, OuterRef
 
 from mapping.models import Hashtag
+from trainer.engine.serving.judge import BLOCKED
 from validation.agreement.strata import OUTCOMES, questions_of
 from validation.models import AuthorHashtag, Campaign, Prediction, Question
 from validation.models.answers import FITTING
@@ -19,10 +20,10 @@ def silent_by_reason(*, campaign: Campaign) -> list[tuple[str, int]]:
 
     Reasons are grouped by the part before a colon or bracket: what follows differs from photo to photo.
     """
-    silent = Prediction.objects.of(campaign).filter(hashtag=None).order_by()
+    silent = Prediction.objects.of(campaign).silent().order_by()
     counts: Counter[str] = Counter()
     for reason in silent.values_list("reason", flat=True):
-        counts[reason.split(":")[0].split("(")[0].strip()] += 1
+        counts[(reason or BLOCKED).split(":")[0].split("(")[0].strip()] += 1
     return counts.most_common()
 
 
@@ -43,12 +44,12 @@ class Silence:
 
 
 def silence(campaign: Campaign) -> Silence:
-    silent = Prediction.objects.of(campaign).filter(hashtag=None).order_by()
+    silent = Prediction.objects.of(campaign).silent().order_by()
     others = Question.objects.suggestions().judged().filter(photo_id=OuterRef("photo_id"))
     judged_photos = silent.filter(Exists(others))
     authors_hashtags = AuthorHashtag.objects.filter(photo_id=OuterRef("photo_id"))
     outcomes = questions_of(campaign, Question.Kind.SILENCE).aggregate(**OUTCOMES)
-    popular_hashtags = authors_hashtags.filter(name__in=Hashtag.objects.values("name"))
+    popular_hashtags = authors_hashtags.filter(name__in=Hashtag.objects.unblocked().values("name"))
     return Silence(
         photos=silent.count(),
         with_answers=judged_photos.count(),

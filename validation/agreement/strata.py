@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import Count, Exists, Min, OuterRef, Q, Sum
-from django.db.models.functions import Coalesce
 
 from validation.campaigns.questions import BANDS
 from validation.models import Campaign, Question, QuestionQuerySet
@@ -36,7 +35,7 @@ def questions_of(campaign: Campaign | None, kind: str = Question.Kind.SUGGESTION
 
 def count(campaign: Campaign | None) -> list[Row]:
     """One row for each stratum: how many questions it has, and the outcomes of those answered."""
-    keys = ("hashtag_id", "hashtag__name", "band", "shared", "campaign_id")
+    keys = ("hashtag_id", "hashtag__name", "hashtag__blocked", "band", "shared", "campaign_id")
     rows = (
         questions_of(campaign)
         .order_by()
@@ -44,8 +43,8 @@ def count(campaign: Campaign | None) -> list[Row]:
         .annotate(
             size=Count("pk"),
             done=Count("pk", filter=Q(is_done=True)),
-            votes=Coalesce(Sum(ANSWERS), 0),
-            skipped=Coalesce(Sum("skips"), 0),
+            votes=Sum(ANSWERS),
+            skipped=Sum("skips"),
             **OUTCOMES,
         )
     )
@@ -67,9 +66,11 @@ def stratum_of(row: Row) -> Stratum:
 
 def count_random_sample(campaign: Campaign) -> dict[str, int]:
     """The outcomes of all questions ranked below every question that has not been asked yet. Ranks are random
-    and no such question is left out, whichever stream drew it, so this is a simple random sample.
+    and no such question is left out, whichever stream drew it, so this is a simple random sample of all
+    questions but those about blocked hashtags, which may never be asked.
     """
-    waiting = questions_of(campaign).open_().filter(stream=Question.Stream.NONE)
+    questions = questions_of(campaign).offered()
+    waiting = questions.open_().filter(stream=Question.Stream.NONE)
     edge = waiting.aggregate(rank=Min("rank"))["rank"]
-    sample = questions_of(campaign) if edge is None else questions_of(campaign).filter(rank__lt=edge)
+    sample = questions if edge is None else questions.filter(rank__lt=edge)
     return sample.aggregate(**OUTCOMES)

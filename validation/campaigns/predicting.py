@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from jobs import queue as jobs
 from jobs.lease import JobError, Lease
 from jobs.models import Job
+from mapping.hashtags import blocked_names
 from mapping.models import Hashtag, SceneClass
 from trainer.engine.errors import ModelError
+from trainer.engine.serving.judge import BLOCKED, judge
 from trainer.models import TrainedModel
 from trainer.registry import serving
-from validation.campaigns.counts import count_votes_since
+from validation.campaigns.counts import count_votes_since, in_parts
 from validation.campaigns.questions import make_questions
 from validation.models import Campaign, Photo, Prediction
 from validation.models.photos import PhotoQuerySet
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 PREDICT = "validation.predict"
 BATCH = 16  # photos between two heartbeats: no more are lost when a worker dies
+JUDGED_AT_ONCE = 500  # predictions that are judged again in one transaction
 
 
 @transaction.atomic
@@ -48,8 +51,8 @@ def predict_again(*, campaign: Campaign, by: AbstractBaseUser | None) -> Job:
 
 
 def predict(lease: Lease) -> None:
-    """The job "validation.predict": predict each photo once with the campaign's model and each rival, then
-    make questions from the predictions.
+    """The job "validation.predict": predict each photo once with the campaign's model and each rival, judge
+    predictions again that a blocked hashtag concerns, then make questions.
     """
     campaign = Campaign.objects.select_related("model").filter(job=lease.job).first()
     if campaign is None:
@@ -72,6 +75,7 @@ def predict(lease: Lease) -> None:
             n_done += len(batch)
             pace = (time.monotonic() - start) / (n_done - before)
             lease.beat(n_done, max(n_done, total), "Predicting", pace * max(0, total - n_done))
+        _judge_again(campaign, model, hashtags, lease)
     began = timezone.now()
     make_questions(campaign=campaign)
     count_votes_since(began)
@@ -111,6 +115,34 @@ def _predict_batch(
     ]
 
 
+def _judge_again(campaign: Campaign, model: TrainedModel, hashtags: dict[str, Hashtag], lease: Lease) -> None:
+    """Judge predictions again whose hashtag has been blocked since, or that passed over a blocked one.
+
+    One whose hashtag is blocked stays as it is unless another hashtag is suggested instead.
+    """
+    blocked, thresholds = blocked_names(), model.manifest.get("thresholds", {})
+    concerned = Q(hashtag__in=Hashtag.objects.blocked()) | Q(reason=BLOCKED)
+    rows = Prediction.objects.filter(concerned, model=model, photo__campaigns=campaign)
+    for some in in_parts(list(rows.values_list("pk", flat=True)), JUDGED_AT_ONCE):
+        with lease.fenced():
+            rows_now = Prediction.objects.filter(pk__in=some).select_related("hashtag")
+            changed = [row for row in rows_now if _judge_one(row, thresholds, blocked, hashtags)]
+            Prediction.objects.bulk_update(changed, ["hashtag", "confidence", "reason"])
+
+
+def _judge_one(
+    row: Prediction, thresholds: dict[str, float], blocked: Collection[str], hashtags: dict[str, Hashtag]
+) -> bool:
+    """Judge a prediction by its candidates, without saving it. False if it stays as it is."""
+    name, confidence, reason = judge(row.candidates, thresholds, blocked)
+    stays_hidden = name is None and row.hashtag is not None and row.hashtag.name in blocked
+    if stays_hidden or (name is not None and name not in hashtags):
+        return False
+    row.hashtag, row.confidence = hashtags[name] if name else None, confidence
+    row.reason = BLOCKED if row.candidates[0][0] in blocked else reason or ""
+    return True
+
+
 def _bytes(photo: Photo) -> bytes:
     try:
         return read_stored(photo.file)
@@ -131,13 +163,17 @@ def _prediction(
             "Load the catalogue that the model was trained with (manage.py prepare), then try again.",
         )
     scene, scene_confidence = suggestion.scene or ("", None)
+    ranking = sorted((*suggestion.candidates, *suggestion.passed_over), key=lambda one: -one[1])
+    reason = "" if suggestion.hashtag else (suggestion.reason or "unsure")[:200]
+    if ranking and ranking[0] in suggestion.passed_over:
+        reason = BLOCKED  # marks it to be judged again once the hashtag is unblocked
     return Prediction(
         photo=photo,
         model=model,
         hashtag=hashtags[suggestion.hashtag] if suggestion.hashtag else None,
         confidence=suggestion.confidence,
-        reason="" if suggestion.hashtag else (suggestion.reason or "unsure")[:200],
-        candidates=[list(candidate) for candidate in suggestion.candidates],
+        reason=reason,
+        candidates=[list(candidate) for candidate in ranking],
         scene_class_id=scenes.get(scene),
         scene_confidence=scene_confidence if scene in scenes else None,
     )

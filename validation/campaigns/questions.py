@@ -40,9 +40,9 @@ BANDS = 3
 def make_questions(*, campaign: Campaign) -> int:
     """Make the questions that the campaign's rules ask for, and no others; returns how many are new.
 
-    They are: suggestions of the chosen hashtags with enough confidence; wrong hashtags on purpose (controls)
-    and silent suggestions, as many as the campaign's shares say; and known answers (gold). Votes already
-    given in any campaign are counted. Repeating it changes nothing.
+    They are about hashtags that are not blocked: suggestions of the chosen ones with enough confidence; wrong
+    hashtags on purpose (controls) and silent suggestions, as many as the campaign's shares say; and known
+    answers (gold). Votes already given in any campaign are counted. Repeating it changes nothing.
     """
     current = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
     _delete_unwanted(current)
@@ -82,7 +82,8 @@ def _delete_unwanted(campaign: Campaign) -> None:
     """Their votes stay, and count again when the question comes back."""
     questions = Question.objects.of_campaign(campaign)
     same_pair = wanted_suggestions(campaign).on_outer_pair().order_by()
-    delete(questions.suggestions().filter(~Exists(same_pair)))
+    # One about a blocked hashtag is kept: nobody is asked meanwhile, and unblocking brings it back.
+    delete(questions.suggestions().offered().filter(~Exists(same_pair)))
     condition = Q(photo__withdrawn_at__isnull=False)
     if not campaign.gold_share:
         condition |= Q(kind=Question.Kind.GOLD)
@@ -151,16 +152,14 @@ def _ask_silence(campaign: Campaign) -> int:
     suggestions.
     """
     existing = Question.objects.of_campaign(campaign)
-    suggestions = existing.suggestions().count()
-    missing = math.ceil(suggestions * campaign.silence_share) - existing.silent().count()
+    suggestions = existing.suggestions().offered().count()
+    missing = math.ceil(suggestions * campaign.silence_share) - existing.silent().offered().count()
     if missing <= 0:
         return 0
     hashtags = campaign.hashtags.all() if campaign.hashtags.exists() else Hashtag.objects.all()
-    names = dict(hashtags.values_list("name", "pk"))
+    names = dict(hashtags.unblocked().values_list("name", "pk"))
     same_photo = existing.filter(photo_id=OuterRef("photo_id"))
-    silent = Prediction.objects.of(campaign).filter(
-        ~Exists(same_photo), hashtag=None, photo__withdrawn_at=None
-    )
+    silent = Prediction.objects.of(campaign).silent().filter(~Exists(same_photo), photo__withdrawn_at=None)
     predictions = list(silent.order_by().values_list("pk", flat=True))
     CHANCE.shuffle(predictions)
     questions: list[Question] = []
@@ -197,18 +196,18 @@ def _silent_suggestion(
 def _ask_controls(campaign: Campaign) -> int:
     """Ask about wrong hashtags on photos drawn at random: hashtags that no model and no author thought of."""
     existing = Question.objects.of_campaign(campaign)
-    suggestions = existing.suggestions().count()
-    missing = math.ceil(suggestions * campaign.control_share) - existing.controls().count()
+    suggestions = existing.suggestions().offered().count()
+    missing = math.ceil(suggestions * campaign.control_share) - existing.controls().offered().count()
     if missing <= 0:
         return 0
     mixed_in = (Question.Kind.CONTROL, Question.Kind.SILENCE)  # nobody is asked about a photo twice
     photos_in_use = existing.filter(kind__in=mixed_in).values("photo_id")
     free = Prediction.objects.of(campaign).filter(photo__withdrawn_at=None).exclude(photo__in=photos_in_use)
     photos = CHANCE.sample(list(free.values_list("photo_id", flat=True)), min(missing, free.count()))
-    names = dict(Hashtag.objects.values_list("name", "pk"))
+    names = dict(Hashtag.objects.unblocked().values_list("name", "pk"))
     count = 0
     for some in in_parts(photos, CHUNK // 4):
-        possible_names = _possible_hashtags(campaign, some)
+        possible_names = _possible_hashtags(some)
         questions = []
         for photo in some:
             wrong_names = sorted(names.keys() - possible_names[photo])
@@ -219,7 +218,7 @@ def _ask_controls(campaign: Campaign) -> int:
     return count
 
 
-def _possible_hashtags(campaign: Campaign, photos: Iterable[int]) -> dict[int, set[str]]:
+def _possible_hashtags(photos: Iterable[int]) -> dict[int, set[str]]:
     """Photo → the hashtags that may fit it: candidates of any model, the author's own, known answers."""
     names: dict[int, set[str]] = {photo: set() for photo in photos}
     predictions = Prediction.objects.filter(photo__in=names).values_list(
@@ -241,7 +240,7 @@ def ask_known_answers(*, campaign: Campaign) -> int:
     if not campaign.gold_share:
         return 0
     existing = Question.objects.of_campaign(campaign).on_outer_pair()
-    new = GoldAnswer.objects.shown().filter(~Exists(existing))
+    new = GoldAnswer.objects.shown().offered().filter(~Exists(existing))
     questions = [
         Question(campaign=campaign, photo_id=photo, hashtag_id=hashtag, kind=Question.Kind.GOLD)
         for photo, hashtag in new.values_list("photo_id", "hashtag_id")

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
+from mapping.models import Hashtag
 from trainer.models import TrainedModel
 from trainer.registry import serving
 from validation.campaigns.rules import RULES
@@ -122,6 +123,11 @@ class RulesForm(_CampaignModelForm):
             required=False,
             initial=Campaign.Audience.MEMBERS,
         )
+        hashtags = self.fields["hashtags"]
+        assert isinstance(hashtags, forms.ModelMultipleChoiceField)
+        chosen = self.instance.hashtags.values_list("pk", flat=True) if self.instance.pk else ()
+        hashtags.queryset = Hashtag.objects.unblocked(kept=chosen)
+        hashtags.label_from_instance = _label  # type: ignore[assignment,method-assign]
         rivals = self.fields["rivals"]
         assert isinstance(rivals, forms.ModelMultipleChoiceField)
         rivals.queryset = TrainedModel.objects.exclude(manifest={}).exclude(pk=self.instance.model_id)
@@ -147,6 +153,10 @@ class RulesForm(_CampaignModelForm):
         return {
             rule: value for rule, value in values.items() if value not in ("", None) or _may_be_blank(rule)
         }
+
+
+def _label(hashtag: Hashtag) -> str:
+    return f"{hashtag} (blocked)" if hashtag.blocked else str(hashtag)
 
 
 def _may_be_blank(rule: str) -> bool:

@@ -9,8 +9,8 @@ from django import forms
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 
-from mapping.models import Hashtag, SceneClass
-from validation.models import Campaign, Photo
+from mapping.models import Hashtag, HashtagQuerySet, SceneClass
+from validation.models import Campaign, Correction, Photo
 from validation.photos.intake import is_junk
 from validation.photos.intake_sources import allowed_folder
 from validation.photos.store import WORDS
@@ -127,3 +127,14 @@ class CorrectionForm(forms.Form):
         Hashtag.objects.all(), to_field_name="name", required=False, empty_label="other", label="Or a hashtag"
     )
     seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, correction: Correction | None, **kwargs: Any) -> None:
+        """correction: the present one, whose hashtag may be kept even if it was blocked since."""
+        super().__init__(*args, **kwargs)
+        field = self.fields["hashtag"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = self.hashtags(correction)
+
+    @staticmethod
+    def hashtags(correction: Correction | None) -> HashtagQuerySet:
+        return Hashtag.objects.unblocked(kept=[correction.hashtag_id] if correction else [])

@@ -7,10 +7,17 @@ from typing import Self, TypeVar
 from django.db import models
 from django.db.models import OuterRef
 
+from mapping.models import Hashtag
+
 Row = TypeVar("Row", bound=models.Model)
 
 
 class PairQuerySet(models.QuerySet[Row]):
+    def offered(self) -> Self:
+        """Without rows about a blocked hashtag: what may be suggested and asked now."""
+        # NOT IN, because an IN would tempt SQLite to walk the questions by hashtag instead of by rank.
+        return self.exclude(hashtag__in=Hashtag.objects.blocked())
+
     def on_pair(self, photo_id: int, hashtag_id: int) -> Self:
         return self.filter(photo_id=photo_id, hashtag_id=hashtag_id)
 

@@ -51,11 +51,11 @@ def campaign(request: Request, pk: int) -> HttpResponse:
     predictions = predictions.order_by(F("hashtag__name").asc(nulls_last=True), "pk")
     only = request.GET.get("show", "")
     if only == "silent":
-        predictions = predictions.filter(hashtag=None)
+        predictions = predictions.silent()
     elif only == "suggested":
         predictions = predictions.suggested()
     elif only:
-        predictions = predictions.filter(hashtag__name=only)
+        predictions = predictions.suggested().filter(hashtag__name=only)
     summary = results.brief(campaign)
     page = Paginator(predictions, PAGE)
     counts = {"": summary.photos, "suggested": summary.suggestions, **dict(summary.hashtags)}

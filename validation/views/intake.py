@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from formats.storage import StorageFailure
 from jobs.request import Request
-from mapping.models import Hashtag, SceneClass
+from mapping.models import SceneClass
 from trainer.photosets.registration import NameTaken
 from validation.forms.intake import CorrectionForm, IntakeForm
 from validation.models import Correction, Intake, IntakeFile, Photo
@@ -94,6 +94,7 @@ def photo(request: Request, pk: int) -> HttpResponse:
     """Everything about one photo: its terms, the campaigns that ask about it, its votes."""
     photo = get_object_or_404(Photo.objects.select_related("near_duplicate_of", "withdrawn_by"), pk=pk)
     newest = Correction.history.filter(photo=photo).order_by("-history_id").first()
+    correction = Correction.objects.filter(photo=photo).select_related("hashtag", "scene_class").first()
     questions = photo.questions.select_related("campaign", "hashtag").order_by("pk")
     votes = photo.votes.select_related("hashtag", "person").order_by("hashtag__name", "pk")
     context = {
@@ -103,10 +104,10 @@ def photo(request: Request, pk: int) -> HttpResponse:
         "near": photo.near_duplicates.filter(withdrawn_at=None)[:12],
         "votes": votes.count(),
         "page": Paginator(votes, PAGE).get_page(request.GET.get("page")),
-        "correction": Correction.objects.filter(photo=photo).select_related("hashtag", "scene_class").first(),
+        "correction": correction,
         "seen": newest.history_id if newest else "",
         "scenes": SceneClass.objects.values_list("key", flat=True),
-        "hashtags": Hashtag.objects.values_list("name", flat=True),
+        "hashtags": CorrectionForm.hashtags(correction).values_list("name", flat=True),
         "pixels_left": bool(photo.withdrawn_at) and pixels_left(photo),
         "archives": intake_acts.archives_with(photo) if photo.withdrawn_at else [],
     }
@@ -134,7 +135,7 @@ def withdraw(request: Request, pk: int) -> HttpResponse:
 def correct(request: Request, pk: int) -> HttpResponse:
     """Save what the photo shows."""
     photo = get_object_or_404(Photo.objects.shown(), pk=pk)
-    form = CorrectionForm(request.POST)
+    form = CorrectionForm(request.POST, correction=Correction.objects.filter(photo=photo).first())
     if not form.is_valid():
         wrong = form.cleaned_data.get("scene") is None and request.POST.get("scene")
         messages.warning(

@@ -153,11 +153,15 @@ def lease(*, question: Question, person: AbstractBaseUser) -> None:
 
 def _handed_out(campaign: Campaign, person: AbstractBaseUser) -> list[Question]:
     """Questions leased to the person, without photos that they have answered since in another campaign."""
-    questions = Question.objects.of_campaign(campaign).filter(
-        ~answered_by(person, only_unseen=campaign.only_unseen),
-        Q(is_done=False) | has_gold_answer(),
-        leases__person_id=person.pk,
-        leases__expires_at__gt=timezone.now(),
+    questions = (
+        Question.objects.of_campaign(campaign)
+        .offered()
+        .filter(
+            ~answered_by(person, only_unseen=campaign.only_unseen),
+            Q(is_done=False) | has_gold_answer(),
+            leases__person_id=person.pk,
+            leases__expires_at__gt=timezone.now(),
+        )
     )
     return list(questions.order_by("leases__pk").select_related("photo", "hashtag"))
 
@@ -165,9 +169,9 @@ def _handed_out(campaign: Campaign, person: AbstractBaseUser) -> list[Question]:
 def _open_for(campaign: Campaign, person: AbstractBaseUser, *, leased_too: bool = False) -> QuestionQuerySet:
     """Questions of the campaign that want more answers and that this person may be asked.
 
-    Nobody is asked about a photo of their own, nor about one they voted on (see `answered_by`).
+    Nobody is asked about a blocked hashtag, a photo of their own, or one they voted on (see `answered_by`).
     """
-    rows = Question.objects.of_campaign(campaign).exclude(photo__added_by_id=person.pk)
+    rows = Question.objects.of_campaign(campaign).offered().exclude(photo__added_by_id=person.pk)
     rows = rows.exclude(answered_by(person, only_unseen=campaign.only_unseen))
     if leased_too:
         return rows.filter(Exists(live_leases().filter(person_id=person.pk)) | _wants_answers())
@@ -187,7 +191,7 @@ def _count_leases() -> Coalesce:
 
 
 def _has_gold(campaign: Campaign) -> bool:
-    return Question.objects.of_campaign(campaign).with_gold_answer().exists()
+    return Question.objects.of_campaign(campaign).with_gold_answer().offered().exists()
 
 
 # --- drawing ----------------------------------------------------------------------------------
@@ -287,7 +291,7 @@ def _lease_first(
     may_be_asked = ~answered_by(person, only_unseen=question.campaign.only_unseen)
     if stream:
         may_be_asked &= _wants_answers()
-    if not Question.objects.filter(may_be_asked, pk=question.pk).exists():
+    if not Question.objects.offered().filter(may_be_asked, pk=question.pk).exists():
         return None
     if stream and not question.stream:
         Question.objects.filter(pk=question.pk).update(stream=stream)

@@ -58,6 +58,7 @@ def worth_asking(campaign: Campaign) -> list[tuple[tuple[int, int], float]]:
     rows = list(
         Question.objects.of_campaign(campaign)
         .suggestions()
+        .offered()
         .order_by()
         .values_list("hashtag_id", "band")
         .annotate(

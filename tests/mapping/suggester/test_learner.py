@@ -84,7 +84,39 @@ def test_blocked_hashtag_of_a_confirmed_class_is_still_learned(user_for: UserFor
     church = Hashtag.objects.get(name="church")
     church.blocked = True
     church.save()
-    assert first("c/chapel").hashtag == "church"
+    current = learner.current_learner(None)
+    assert current is not None
+    assert (
+        current._suggester.suggest(current._place[entry_of("c/chapel").scene_class_id]).hashtags[0].hashtag
+        == "church"
+    )
+    offer = learner.suggest(entry_of("c/chapel"), None, n=9)
+    assert "church" not in {choice.hashtag for choice in offer.hashtags}
+
+
+def test_blocked_answer_is_given_to_no_group_and_its_probability_to_nobody(
+    user_for: UserFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while a learner of thousands of classes still has the answers of a moment ago."""
+    chapel = entry_of("c/chapel").scene_class_id
+    decide(user_for("curator"), "a/abbey", "church")
+    current = learner.current_learner(None)
+    assert current is not None
+    before = current.answers()
+    assert before is not None
+    assert before[chapel][0] == "church"
+    Hashtag.objects.filter(name="church").update(blocked=True)
+    after = current.answers()
+    assert after is not None
+    assert after[chapel][0] != "church"
+    assert after[chapel][1] <= 1 - before[chapel][1]
+    current._answers = before
+    monkeypatch.setattr(learner, "AT_ONCE", 3)
+    stale = current.answers()
+    assert stale is not None
+    assert stale[chapel] == ("church", 0.0)
+    Hashtag.objects.filter(name="church").update(blocked=False)
+    assert current.answers() == before
 
 
 def test_new_classes_and_new_senses_are_learned(user_for: UserFor) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -18,10 +18,10 @@ from PIL import Image
 from formats.numbers import from_json
 from formats.storage import raise_if_of_storage, read_through
 from trainer.engine.errors import ModelError
-from trainer.engine.evaluation.calibrate import NEVER
 from trainer.engine.evaluation.report import softmax
 from trainer.engine.opening import Source, UnreadablePhotoError, open_photo
 from trainer.engine.preprocess import Input, as_batch, resized
+from trainer.engine.serving.judge import judge
 
 FORMAT = "scenetag-model/1"
 CANDIDATES = 3
@@ -29,11 +29,18 @@ NO_NUMBER = "unsure: the model gave no finite numbers for this photo"
 Scene = tuple[str, float] | None
 
 
+def no_hashtags() -> Collection[str]:
+    """The default of ``Suggester.suggest``: nothing is blocked."""
+    return ()
+
+
 @dataclass(frozen=True)
 class Suggestion:
     """What the model says about one photo. If it stays silent, ``reason`` says why.
 
     ``scene`` is the likeliest scene class with its probability, for models that predict scene classes.
+    ``candidates`` are the likeliest labels that are not blocked; ``passed_over`` are blocked ones that are
+    likelier than the last of these. ``probabilities`` have every label.
     """
 
     file: str
@@ -43,6 +50,7 @@ class Suggestion:
     candidates: tuple[tuple[str, float], ...]
     probabilities: dict[str, float]
     scene: Scene = None
+    passed_over: tuple[tuple[str, float], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -84,20 +92,26 @@ class Suggester:
             read_through(folder / "model.onnx")
             raise ModelError(f"model.onnx cannot be loaded: {str(error)[:200]}") from error
 
-    def suggest(self, images: Iterable[Source]) -> Iterator[Suggestion]:
-        """One suggestion per photo, in order. Photos are read from ``images`` a batch at a time."""
+    def suggest(
+        self, images: Iterable[Source], *, blocked: Callable[[], Collection[str]] = no_hashtags
+    ) -> Iterator[Suggestion]:
+        """One suggestion per photo, in order. Photos are read from ``images`` a batch at a time.
+
+        ``blocked`` is asked once a batch for the hashtags that must not be suggested.
+        """
         iterator = iter(images)
         with ThreadPoolExecutor(self.threads) as threads:
             while chunk := list(islice(iterator, self.batch)):
                 results = list(threads.map(self._decode, chunk))
                 good = [pixels for pixels in results if not isinstance(pixels, str)]
                 rows = self._rows(good)
+                names = frozenset(blocked())
                 for source, pixels in zip(chunk, results, strict=True):
                     name = _name(source)
                     yield (
                         _unreadable(name, pixels)
                         if isinstance(pixels, str)
-                        else self._judge(name, *next(rows))
+                        else self._judge(name, *next(rows), names)
                     )
 
     def _rows(self, photos: list[NDArray[np.uint8]]) -> Iterator[tuple[NDArray[np.float64], Scene]]:
@@ -120,27 +134,24 @@ class Suggester:
         except UnreadablePhotoError as error:
             return str(error)
 
-    def _judge(self, name: str, row: NDArray[np.float64], scene: Scene) -> Suggestion:
+    def _judge(
+        self, name: str, row: NDArray[np.float64], scene: Scene, blocked: frozenset[str]
+    ) -> Suggestion:
         if not np.isfinite(row).all():
             return Suggestion(name, None, 0.0, NO_NUMBER, (), {})
-        order = np.argsort(-row, kind="stable")
-        best, confidence = self.labels[order[0]], float(row[order[0]])
-        threshold = self.thresholds.get(best, NEVER)
-        reason = None
-        if best == "other":
-            reason = "other: none of the hashtags fits"
-        elif threshold > 1:
-            reason = f"unsure: #{best} is not reliable enough to be suggested"
-        elif confidence < threshold:
-            reason = f"unsure: {confidence:.2f} < {threshold:.2f} needed for #{best}"
+        ranking = [(self.labels[at], float(row[at])) for at in np.argsort(-row, kind="stable")]
+        hashtag, confidence, reason = judge(ranking, self.thresholds, blocked)
+        offered = [at for at, (label, _) in enumerate(ranking) if label not in blocked][:CANDIDATES]
+        likeliest = [(label, round(p, 4)) for label, p in ranking[: offered[-1] + 1 if offered else None]]
         return Suggestion(
             file=name,
-            hashtag=None if reason else best,
+            hashtag=hashtag,
             confidence=round(confidence, 4),
             reason=reason,
-            candidates=tuple((self.labels[at], round(float(row[at]), 4)) for at in order[:CANDIDATES]),
+            candidates=tuple(one for one in likeliest if one[0] not in blocked),
             probabilities={label: float(p) for label, p in zip(self.labels, row, strict=True)},
             scene=scene,
+            passed_over=tuple(one for one in likeliest if one[0] in blocked),
         )
 
 

@@ -16,7 +16,7 @@ from formats.storage import StorageFailure
 from trainer.engine.errors import ModelError
 from trainer.models import TrainedModel
 from trainer.photosets.layout import is_photo_name
-from trainer.registry.serving import NoActiveModel, suggester, unreadable
+from trainer.registry.serving import NoActiveModel, suggest, unreadable
 
 if TYPE_CHECKING:
     from trainer.engine.serving.predict import Suggestion
@@ -37,11 +37,12 @@ class Command(BaseCommand):
             if model is None or not model.is_ready:
                 raise CommandError(f"There is no exported model {options['model']}.")
         try:
-            network = suggester(model=model, threads=os.cpu_count() or 1)
+            photos = _files(options["photos"])
+            answers = suggest(photos, model=model, threads=os.cpu_count() or 1)
         except (NoActiveModel, ModelError, StorageFailure) as error:
             raise CommandError(str(error)) from error
         try:
-            count = self._suggest(network.suggest(_files(options["photos"])), as_json=options["json"])
+            count = self._suggest(answers, as_json=options["json"])
         except StorageFailure as error:
             raise CommandError(f"The photos cannot be read: {error}") from error
         if not count:

@@ -17,6 +17,7 @@ from PIL import Image
 
 from trainer.engine.errors import ModelError
 from trainer.engine.opening import Source
+from trainer.engine.serving.judge import BLOCKED, judge
 from trainer.engine.serving.predict import NO_NUMBER, Suggester
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
@@ -219,3 +220,31 @@ def test_a_broken_network_is_no_model_and_the_error_is_short(make_model: Make) -
     with pytest.raises(ModelError) as error:
         Suggester(folder)
     assert len(str(error.value)) == len("model.onnx cannot be loaded: ") + 200
+
+
+@pytest.mark.parametrize(
+    ("blocked", "thresholds", "answer"),
+    [
+        ([], {"beach": 0.5}, ("beach", 0.6, None)),
+        (["beach"], {"beach": 0.5, "street": 0.2}, ("street", 0.3, None)),
+        (["beach"], {"beach": 0.5, "street": 0.31}, (None, 0.3, BLOCKED)),  # 0.6 is given to nobody
+        (["beach"], {"beach": 0.5, "street": 1.01}, (None, 0.3, BLOCKED)),
+        (["beach", "street"], {"beach": 0.5, "street": 0.2}, (None, 0.1, BLOCKED)),  # other is next
+        (["street"], {"beach": 0.7}, (None, 0.6, "unsure: 0.60 < 0.70 needed for #beach")),
+        (["beach", "street", "other"], {"beach": 0.5}, (None, 0.0, BLOCKED)),
+    ],
+)
+def test_blocked_hashtag_gives_its_probability_to_nobody(
+    blocked: list[str], thresholds: dict[str, float], answer: tuple[str | None, float, str | None]
+) -> None:
+    assert judge([("beach", 0.6), ("street", 0.3), ("other", 0.1)], thresholds, blocked) == answer
+
+
+def test_blocked_hashtag_is_no_candidate_either(make_model: Make) -> None:
+    answers = [[], ["beach"]]
+    suggester = Suggester(make_model(thresholds={"beach": 0.5, "street": 0.1}), batch=1)
+    first, second = suggester.suggest([photo(RED), photo(RED)], blocked=lambda: answers.pop(0))
+    assert (first.hashtag, second.hashtag) == ("beach", "street")  # asked anew for every batch
+    assert second.confidence == pytest.approx(first.probabilities["street"], abs=1e-4)
+    assert "beach" not in str(second.as_dict())
+    assert second.probabilities == first.probabilities
