@@ -138,7 +138,7 @@ def test_ballot_and_pages_show_no_blocked_hashtag(
     silent = client.get(paths[0] + "?show=silent").content.decode()
     assert ("blocked: the likeliest" in silent, silent.count("<figure>")) == (True, 1)
     assert silence(campaign).photos == 1
-    assert client.get(paths[0]).context["summary"].suggested == 1
+    assert client.get(paths[0]).context["summary"].suggestions == 1
 
 
 def test_nothing_mixed_in_is_about_a_blocked_hashtag(
