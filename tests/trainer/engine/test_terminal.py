@@ -122,4 +122,4 @@ def test_a_recipe_trains_on_a_folder_and_continues_after_ctrl_c(
     assert settings["epochs"] == 300
     code, _ = engine(*argv, "--set", "epochs=2")
     assert code == 1
-    assert "Error: the checkpoint was written with other recipe" in capsys.readouterr().err
+    assert "epochs was 300, now it is 2" in capsys.readouterr().err
