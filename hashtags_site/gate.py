@@ -1,7 +1,7 @@
 """What a request must be before a view sees it: text that a database can store, in an encoding that we read.
 
 PostgreSQL stores no NUL, and UTF-8 has no lone surrogates. Both are refused here once, with 400, in paths,
-parameters, cookies, headers and forms; `formats.documents` refuses them in JSON.
+parameters, cookies, headers and forms; `formats.json_text` refuses them in JSON.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from django.core.exceptions import BadRequest
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.http import HttpRequest, HttpResponseBase, QueryDict, UnreadablePostError
 
-from formats.documents import UNSTORABLE, BrokenText
+from formats.json_text import UNSTORABLE, BrokenText
 
 ENCODINGS = ("", "utf-8", "utf8", "us-ascii")
 

@@ -1,3 +1,5 @@
+"""How the site's log lines look."""
+
 from __future__ import annotations
 
 import copy

@@ -1,6 +1,8 @@
-"""Answers when the site cannot do what was asked: 413 for too large a body, 503 while a part of it is away.
+"""Answers when the site cannot do what was asked.
 
-503 means: nothing was changed, the same request may be sent again after Retry-After seconds.
+413: too large a body. 503: a part of the site is away. 507: its storage is full.
+
+503 and 507 mean: nothing was changed, the same request may be sent again after Retry-After seconds.
 """
 
 from __future__ import annotations
@@ -18,13 +20,13 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 from django.views import defaults
 
-from formats.storage import failure_of
-from hashtags_site.faults import storage_unavailable
+from formats.storage import StorageFailure, failure_of
 from hashtags_site.front.channel import REFUSED_BODY
 from hashtags_site.refusals import wants_json
 from jobs.broker import BrokerAway
 
 RETRY_AFTER = 10  # seconds
+STORAGE_RETRY_AFTER = 30  # somebody has to mend it
 VOTERS = (
     "/validation/vote/",
     "/validation/join/",
@@ -79,8 +81,20 @@ def unavailable(request: HttpRequest, error: BaseException) -> HttpResponse:
             words = _("A part of the site does not answer at the moment. Nothing was changed.")
         else:
             words = _("The database is busy or does not answer. Nothing was changed.")
-        response = _answer(request, words, "503.html", 503)
+        response = _answer(request, _("Please try again in a moment"), words, 503)
     response["Retry-After"] = str(RETRY_AFTER)
+    return response
+
+
+def storage_unavailable(request: HttpRequest, failure: StorageFailure) -> HttpResponse:
+    log.error("%s %s %s: %s", failure.status, request.method, request.path, failure)
+    with translation.override(_language_for(request)):
+        if failure.is_full:
+            words = _("The site's storage is full. Nothing was changed. An administrator must free space.")
+        else:
+            words = _("The site's files cannot be reached at the moment. Nothing was changed.")
+        response = _answer(request, _("Please try again in a moment"), words, failure.status)
+    response["Retry-After"] = str(STORAGE_RETRY_AFTER)
     return response
 
 
@@ -90,17 +104,18 @@ def too_large(request: HttpRequest, most: int) -> HttpResponse:
         words = _("This is too large: this address takes at most %(size)s MB from you.") % {
             "size": f"{most / 2**20:,.0f}"
         }
-        return _answer(request, words, "413.html", 413)
+        return _answer(request, _("Too large"), words, 413)
 
 
 def _language_for(request: HttpRequest) -> str:
     return translation.get_language_from_request(request) if request.path.startswith(VOTERS) else "en"
 
 
-def _answer(request: HttpRequest, words: str, template: str, status: int) -> HttpResponse:
+def _answer(request: HttpRequest, title: str, words: str, status: int) -> HttpResponse:
     if wants_json(request):
         return JsonResponse({"detail": words}, status=status)
+    context = {"title": title, "words": words}
     try:
-        return render(request, template, {"words": words}, status=status)
+        return render(request, "refusal.html", context, status=status)
     except (Error, BrokerAway):  # who asks is in the database
-        return HttpResponse(render_to_string(template, {"words": words}), status=status)
+        return HttpResponse(render_to_string("refusal.html", context), status=status)

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import IO, Any
 
-from formats.numbers import from_json
+from formats.json_text import from_json
 from formats.storage import StorageFailure, for_own_files
 from jobs.lease import Busy, Died, JobError, Lease
 

@@ -17,7 +17,7 @@ from rest_framework.throttling import BaseThrottle, UserRateThrottle
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
-from formats.documents import BrokenText, parse_json
+from formats.json_text import BrokenText, parse_json
 from formats.table import Unreadable
 
 TAG = "mapping"

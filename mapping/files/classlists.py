@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from formats.documents import parse_json
 from formats.files import is_file, is_left_by_system, is_photo
+from formats.json_text import parse_json
 from formats.names import describe_change, normalize_name
 from formats.table import (
     MARK,

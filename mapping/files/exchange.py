@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from formats import numbers
-from formats.documents import parse_json
+from formats import json_text
 from formats.table import MARK, MAX_ROWS, Problem, Unreadable, guard, plain_text
 from mapping.files import classlists
 from mapping.files.classlists import ClassList, Row, normalize_values, notes_on_names
@@ -108,12 +107,12 @@ def to_json(rows: Iterable[ExportRow], release: Release | None = None) -> str:
         "release": release.number if release else None,
         "classes": [{"key": row.key} | row.values for row in rows],
     }
-    return numbers.to_json(document, indent=1)
+    return json_text.to_json(document, indent=1)
 
 
 def read_json(text: str) -> ClassList:
     """Raises Unreadable. Rows are numbered by their position in "classes", from 1."""
-    document = parse_json(text)
+    document = json_text.parse_json(text)
     if not isinstance(document, dict) or document.get("format") != JSON_FORMAT:
         raise Unreadable(f'This is not a mapping: "format" is not "{JSON_FORMAT}".')
     if document.get("version") != JSON_VERSION:

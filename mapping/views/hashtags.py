@@ -16,7 +16,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from formats.numbers import to_json
+from formats.json_text import to_json
 from formats.table import Unreadable, guard
 from jobs.request import Request
 from mapping import downstream, hashtags

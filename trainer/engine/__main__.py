@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from formats.numbers import NotFinite, to_json
+from formats.json_text import NotFinite, to_json
 from formats.storage import StorageFailure, raise_if_of_storage, replacing
 from trainer.engine.errors import EngineError, NotANumberError, RecipeError
 from trainer.engine.events import Stopped, StopRequest, emit, listen

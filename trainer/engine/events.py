@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from formats.numbers import to_json
+from formats.json_text import to_json
 from trainer.engine.parent import supervisor
 
 

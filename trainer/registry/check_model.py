@@ -17,7 +17,7 @@ import numpy as np
 import onnx
 from PIL import Image
 
-from formats.numbers import to_json
+from formats.json_text import to_json
 from formats.storage import StorageFailure, read_through
 from trainer.engine.errors import EngineError
 from trainer.engine.serving.predict import Suggester

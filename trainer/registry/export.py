@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 
-from formats.numbers import from_json
+from formats.json_text import from_json
 from jobs.lease import Lease
 from jobs.models import Job
 from jobs.processes import Event, run_process

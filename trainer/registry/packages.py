@@ -25,8 +25,7 @@ from django.conf import settings
 from django.db import transaction
 from django.template.defaultfilters import filesizeformat
 
-from formats.documents import parse_json
-from formats.numbers import to_json
+from formats.json_text import parse_json, to_json
 from formats.storage import StorageFailure, for_own_files, raise_if_of_storage
 from formats.table import Unreadable
 from trainer.engine.preprocess import Input

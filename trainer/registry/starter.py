@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db import transaction
 
-from formats.numbers import from_json
+from formats.json_text import from_json
 from trainer.models import Promotion, TrainedModel
 from trainer.programs import engine_command
 from trainer.registry.promotion import promote

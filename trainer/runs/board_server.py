@@ -13,7 +13,7 @@ import os
 import time
 from pathlib import Path
 
-from formats.numbers import to_json
+from formats.json_text import to_json
 
 LOOK = 2.0  # seconds between looks at the clock and the parent
 

@@ -13,7 +13,7 @@ import numpy as np
 from django.conf import settings
 from django.db.models import Max
 
-from formats.numbers import from_json, to_json
+from formats.json_text import from_json, to_json
 from formats.storage import replacing
 from jobs.lease import Cancelled, JobError, Lease
 from jobs.processes import Event, run_process

@@ -10,7 +10,7 @@ from django.core import signing
 from django.db.models import F, Subquery
 from django.utils.crypto import salted_hmac
 
-from formats.numbers import to_json
+from formats.json_text import to_json
 from validation.models import Campaign, Question, Vote
 
 FIELDS = (

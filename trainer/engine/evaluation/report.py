@@ -12,7 +12,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from formats.numbers import to_json
+from formats.json_text import to_json
 from formats.storage import replacing
 from trainer.engine.evaluation import metrics
 from trainer.engine.photos.manifest import Photo

@@ -15,7 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
-from formats.numbers import from_json
+from formats.json_text import from_json
 from formats.storage import raise_if_of_storage, read_through
 from trainer.engine.errors import ModelError
 from trainer.engine.evaluation.report import softmax

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from formats.numbers import from_json
+from formats.json_text import from_json
 from formats.storage import common_folder, raise_if_of_storage, require_content
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import NO_PHOTOS, PhotosError, RecipeError

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from formats.files import walk
-from formats.numbers import to_json
+from formats.json_text import to_json
 from formats.storage import StorageFailure
 from trainer.engine.errors import ModelError
 from trainer.models import TrainedModel

@@ -1,8 +1,13 @@
-"""The one reader of JSON that strangers send, in requests and files."""
+"""The one reader and writer of JSON.
+
+JSON has no NaN and no infinity. Python writes and reads them all the same; databases and other programs
+refuse them. So a number that is not finite is an error here, before it surprises anybody.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -21,8 +26,42 @@ class BrokenText(Unreadable):
         self.field = field  # where it stands, or empty
 
 
+class NotFinite(ValueError):
+    """A number in a document is NaN or infinite. The message names it."""
+
+
+def to_json(document: Any, **options: Any) -> str:
+    """`options` are those of json.dumps. Raises NotFinite."""
+    try:
+        return json.dumps(document, **{"ensure_ascii": False, **options}, allow_nan=False)
+    except ValueError as error:
+        if (name := _first_bad(document)) is None:
+            raise
+        raise NotFinite(name) from error
+
+
+def from_json(text: str | bytes) -> Any:
+    """Parse what our own programs wrote. Raises NotFinite for NaN and infinity, ValueError for other text."""
+    return json.loads(text, parse_constant=_refuse_not_finite)
+
+
+def _refuse_not_finite(word: str) -> None:
+    raise NotFinite(f"{word} is not a number in JSON")
+
+
+def _first_bad(value: Any, name: str = "") -> str | None:
+    if isinstance(value, float):
+        return None if math.isfinite(value) else f"{name or 'the number'} became {value}"
+    parts: Any = ()
+    if isinstance(value, dict):
+        parts = ((f"{name}.{key}" if name else str(key), part) for key, part in value.items())
+    elif isinstance(value, list | tuple):
+        parts = ((f"{name}[{at}]", part) for at, part in enumerate(value))
+    return next((words for key, part in parts if (words := _first_bad(part, key)) is not None), None)
+
+
 def parse_json(content: bytes | str) -> Any:
-    """Parse UTF-8 JSON that pages can show and databases can store.
+    """Parse UTF-8 JSON that strangers send, in requests and files, for pages to show and databases to store.
 
     Raises Unreadable for anything else: other encodings, names that occur twice in an object, numbers that
     are NaN or too large, and more than DEPTH levels; BrokenText for NULs and lone surrogates.

@@ -1,8 +1,14 @@
+"""JSON: what strangers send is refused by name, and no NaN is ever written or read as a number."""
+
 from __future__ import annotations
+
+import json
+import math
+from typing import Any
 
 import pytest
 
-from formats.documents import DEPTH, BrokenText, parse_json
+from formats.json_text import DEPTH, BrokenText, NotFinite, from_json, parse_json, to_json
 from formats.table import Unreadable
 
 
@@ -53,3 +59,29 @@ def test_a_broken_text_is_named_by_its_outermost_field(content: str, field: str)
     with pytest.raises(BrokenText) as broken:
         parse_json(content)
     assert broken.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        (math.nan, "the number became nan"),
+        ({"history": [{"loss": 0.1}, {"loss": math.inf}]}, r"history\[1\]\.loss became inf"),
+        ({"a": {"b": (1, -math.inf)}}, r"a\.b\[1\] became -inf"),
+        ({1: [math.nan]}, r"1\[0\] became nan"),
+    ],
+)
+def test_a_number_that_is_not_finite_is_named(document: Any, words: str) -> None:
+    with pytest.raises(NotFinite, match=words):
+        to_json(document)
+
+
+def test_everything_else_is_written_as_by_json() -> None:
+    document = {"a": [1, 0.5, None, True, "ü"], "b": {}}
+    assert to_json(document, indent=1) == json.dumps(document, ensure_ascii=False, indent=1)
+    assert from_json(to_json(document)) == document
+
+
+@pytest.mark.parametrize("text", ["NaN", '{"a": Infinity}', b"[-Infinity]"])
+def test_nan_and_infinity_are_not_read_as_numbers(text: str | bytes) -> None:
+    with pytest.raises(NotFinite):
+        from_json(text)
