@@ -135,7 +135,7 @@ BACKBONES: dict[str, Backbone] = {
             licence="MIT",
             preset="frozen-clip",
             advice="The same with a network that has seen 400 million captioned photos: far more accurate, "
-            "ten times the time. Fetch its weights first: make clip.",
+            "ten times the time. Its weights have to be fetched on the worker's machine: make clip.",
         ),
     )
 }

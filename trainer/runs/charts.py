@@ -97,7 +97,10 @@ def _line(index: int, name: str, points: list[Point], place: Callable[[Point], P
 
 def _span(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    if high > low:
+        return low, high
+    margin = abs(low) / 2 or 0.5  # in proportion, or a constant rate of 0.01 would look like 0
+    return low - margin, high + margin
 
 
 def ticks(low: float, high: float, about: int = 4) -> list[float]:

@@ -33,6 +33,15 @@ def test_one_point_and_constant_lines_have_room() -> None:
     assert line_chart("Loss", [("training", [(1, 0.5), (2, 0.5)])], x_title="epoch")
 
 
+def test_axis_of_a_constant_line_is_in_proportion_to_it() -> None:
+    for rate in (0.01, -3.0):
+        chart = line_chart("Rate", [("rate", [(1, rate), (2, rate)])], x_title="epoch")
+        assert chart
+        labels = [float(tick.label) for tick in chart.y_ticks]
+        assert rate in labels
+        assert all(0 < label / rate < 3 for label in labels)
+
+
 def test_percent_axis() -> None:
     chart = line_chart("Accuracy", [("accuracy", [(1, 0.5), (2, 0.75)])], x_title="epoch", percent=True)
     assert chart
