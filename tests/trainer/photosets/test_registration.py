@@ -1,36 +1,28 @@
-"""Registering a photo set: the job, its report, and the form in the browser."""
+"""Registering a photo set: the job and its report."""
 
 from __future__ import annotations
 
-import io
 import os
 import resource
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import current_app
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
-from django.core.management import CommandError, call_command
-from django.test import Client, override_settings
-from django.urls import reverse
-from PIL import Image
-from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
+from django.test import override_settings
+from pytest_django import Settings
 
 from formats.storage import StorageFailure
 from jobs import work
-from jobs.lease import Cancelled, Lease, LeaseLost, claim
+from jobs.lease import Lease, LeaseLost, claim
 from jobs.models import Job
-from mapping.models import SceneClass
 from tests.trainer.conftest import jpeg, write
 from tests.trainer.photosets.test_archive import entry, tar_of
 from trainer.models import PhotoSet, ScenePhoto
 from trainer.photosets import registration
 
-URL = "/trainer/photo-sets/new/"
 RunJobs = Callable[[], list[Job]]
 pytestmark = pytest.mark.django_db
 
@@ -297,252 +289,3 @@ def test_upload_that_cannot_be_kept_leaves_nothing(
     with pytest.raises(StorageFailure):
         registration.register_upload(name="SUN", upload=SimpleUploadedFile("t.tar", b"x"), by=None)
     assert not PhotoSet.objects.exists()
-
-
-# --- in the browser ---------------------------------------------------------------------------
-
-
-def test_admin_registers_a_folder(
-    client_for: Callable[..., Client], classes: object, folder: Path, run_jobs: RunJobs
-) -> None:
-    client = client_for("admin")
-    response = client.post(URL, {"name": "SUN", "folder": str(folder)})
-    photo_set = PhotoSet.objects.get()
-    assert response["Location"] == photo_set.get_absolute_url()
-    run_jobs()
-    page = client.get(photo_set.get_absolute_url()).content.decode()
-    assert "photos registered" in page
-    assert "No files were skipped" in page
-
-
-def test_admin_uploads_a_tar(
-    client_for: Callable[..., Client], classes: object, tmp_path: Path, run_jobs: RunJobs
-) -> None:
-    tar = tar_of(tmp_path / "t.tar", entry("b/bar/1.jpg", jpeg()), entry("../evil.jpg", b"x"))
-    client = client_for("admin")
-    client.post(URL, {"name": "SUN", "tar": SimpleUploadedFile("t.tar", tar.read_bytes())})
-    run_jobs()
-    page = client.get(PhotoSet.objects.get().get_absolute_url()).content.decode()
-    assert "Path leads out of the archive" in page
-    assert "../evil.jpg" in page
-
-
-@pytest.mark.parametrize(
-    "outside", ["/etc", "/", "relative/path", "{root}/../..", "{root}/link", "{root}/gone"]
-)
-def test_folders_elsewhere_are_refused(
-    client_for: Callable[..., Client], classes: object, tmp_path: Path, outside: str
-) -> None:
-    settings.PHOTO_ROOTS[0].joinpath("link").symlink_to("/etc")
-    response = client_for("admin").post(URL, {"name": "SUN", "folder": outside.format(root=tmp_path)})
-    assert response.status_code == 422
-    assert not PhotoSet.objects.exists()
-    words = "There is no folder" if outside.endswith("gone") else "can be registered here"
-    assert words in response.content.decode()
-
-
-def test_upload_over_the_limit_is_refused(
-    client_for: Callable[..., Client], classes: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(settings, "MAX_ARCHIVE_BYTES", 100)
-    response = client_for("admin").post(URL, {"name": "SUN", "tar": SimpleUploadedFile("t.tar", b"x" * 200)})
-    assert "the limit is 100" in response.content.decode()
-    assert not PhotoSet.objects.exists()
-
-
-@pytest.mark.parametrize("fields", [{}, {"folder": "both"}])
-def test_folder_or_tar_and_not_both(
-    client_for: Callable[..., Client], classes: object, folder: Path, fields: dict[str, str]
-) -> None:
-    data: dict[str, Any] = {"name": "SUN"}
-    if fields:
-        data |= {"folder": str(folder), "tar": SimpleUploadedFile("t.tar", b"x")}
-    response = client_for("admin").post(URL, data)
-    assert "Give either a folder" in response.content.decode()
-
-
-def test_repeated_click_makes_one_set(client_for: Callable[..., Client], folder: Path) -> None:
-    client = client_for("admin")
-    first, second = (client.post(URL, {"name": "SUN", "folder": str(folder)}) for _ in range(2))
-    assert first["Location"] == second["Location"]
-    assert PhotoSet.objects.count() == Job.objects.count() == 1
-
-
-def test_name_of_another_set_is_refused(
-    client_for: Callable[..., Client], photo_set: PhotoSet, folder: Path
-) -> None:
-    response = client_for("admin").post(URL, {"name": photo_set.name, "folder": str(folder / "b")})
-    assert response.status_code == 422
-    assert "exists already" in response.content.decode()
-
-
-@pytest.mark.parametrize("role", ["viewer", "curator", "validator", "network", "nobody"])
-@pytest.mark.parametrize("method", ["get", "post"])
-def test_others_may_not(client_for: Callable[..., Client], folder: Path, role: str, method: str) -> None:
-    response = getattr(client_for(role), method)(URL, {"name": "SUN", "folder": str(folder)})
-    assert response.status_code == 403
-    assert not PhotoSet.objects.exists()
-
-
-def test_stranger_is_asked_to_sign_in(client: Client, db: None) -> None:
-    assert client.post(URL, {"name": "SUN"})["Location"].startswith("/login/")
-
-
-# --- from the command line --------------------------------------------------------------------
-
-
-def test_command_registers_any_folder_and_prints_the_counts(
-    classes: object, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(settings, "PHOTO_ROOTS", [])
-    write(folder / "x/nowhere/1.jpg", jpeg())
-    call_command("register_photos", str(folder), name="SUN")
-    out = capsys.readouterr().out
-    assert "40 photos of 4 classes" in out
-    assert "1 skipped, unknown class folder: x/nowhere/" in out
-    with pytest.raises(CommandError, match="exists already"):
-        call_command("register_photos", str(folder), name="SUN")
-
-
-def test_command_fails_with_a_reason(classes: object, tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="There is no"):
-        call_command("register_photos", str(tmp_path / "gone"), name="SUN")
-    with pytest.raises(CommandError, match="not a tar"):
-        call_command("register_photos", str(write(tmp_path / "t.tar", b"x")), name="SUN")
-
-
-def test_command_does_the_work_before_any_worker_can(
-    classes: object,
-    folder: Path,
-    capsys: pytest.CaptureFixture[str],
-    caplog: pytest.LogCaptureFixture,
-    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Beside a running site a delivery comes first and finds nothing to claim, so none is sent."""
-    deliveries: list[object] = []
-    monkeypatch.setattr(current_app, "send_task", lambda *given, **_: deliveries.append(given))
-    with caplog.at_level("INFO"), django_capture_on_commit_callbacks(execute=True):
-        call_command("register_photos", str(folder), name="SUN")
-    assert "“SUN” is ready: 40 photos of 4 classes." in capsys.readouterr().out
-    assert (deliveries, caplog.messages) == ([], [])
-    with django_capture_on_commit_callbacks(execute=True):
-        call_command("register_photos", str(folder), name="later", no_wait=True)
-    assert "“later” is queued" in capsys.readouterr().out
-    assert len(deliveries) == 1
-    assert PhotoSet.objects.get(name="later").job.state == Job.State.QUEUED  # type: ignore[union-attr]
-
-
-def test_command_waits_for_the_storage_and_for_a_worker(
-    classes: object, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    away = folder.with_name("unmounted")
-    check, looks = registration._check, 0
-
-    def unmounted(root: Path, path: str) -> Any:
-        if folder.exists() and not looks:
-            folder.rename(away)
-        return check(root, path)
-
-    def look(seconds: float) -> None:
-        """At the first look a worker has the job and finds nothing, at the second the folder is back."""
-        nonlocal looks
-        looks += 1
-        if looks == 1:
-            assert claim(Job.objects.get().pk)
-        else:
-            away.rename(folder)
-            Job.objects.update(state=Job.State.QUEUED, lease_until=None)
-
-    monkeypatch.setattr(registration, "_check", unmounted)
-    monkeypatch.setattr(registration, "_threads", lambda: 1)
-    monkeypatch.setattr(time, "sleep", look)
-    call_command("register_photos", str(folder), name="SUN")
-    assert looks == 2
-    assert "“SUN” is ready: 40 photos" in capsys.readouterr().out
-
-
-def test_command_fails_if_somebody_cancels(
-    classes: object, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def cancelled(lease: Lease) -> None:
-        raise Cancelled
-
-    monkeypatch.setattr(work, "handler_of", lambda kind: cancelled)
-    with pytest.raises(CommandError, match="“SUN” is not ready: It was cancelled"):
-        call_command("register_photos", str(folder), name="SUN")
-
-
-# --- looking at it ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("address", ["photo_sets", "photo_set"])
-def test_pages_take_as_many_queries_for_many_as_for_few(
-    client_for: Callable[..., Client],
-    photo_set: PhotoSet,
-    classes: dict[str, SceneClass],
-    address: str,
-    django_assert_max_num_queries: Any,
-) -> None:
-    client = client_for("viewer")
-    url = reverse(f"trainer:{address}", args=[photo_set.pk] if address == "photo_set" else [])
-    with django_assert_max_num_queries(14) as few:
-        client.get(url)
-    for i in range(12):
-        PhotoSet.objects.create(name=f"set {i}", source="x", root="x")
-    ScenePhoto.objects.bulk_create(
-        ScenePhoto(photo_set=photo_set, scene_class=c, path=f"{c.key}/n", sha256=c.key, width=1, height=1)
-        for c in classes.values()
-    )
-    with django_assert_max_num_queries(len(few)):
-        assert client.get(url).status_code == 200
-
-
-def test_photo_is_served_and_kept_by_the_browser(
-    client_for: Callable[..., Client], photo_set: PhotoSet
-) -> None:
-    photo = photo_set.photos.all()[0]
-    client = client_for("viewer")
-    response = client.get(reverse("trainer:photo", args=[photo.pk]))
-    assert b"".join(response.streaming_content) == photo.file.read_bytes()  # type: ignore[attr-defined]
-    small = client.get(reverse("trainer:small_photo", args=[photo.pk]))
-    assert small["Content-Type"] == "image/jpeg"
-    again = client.get(
-        reverse("trainer:small_photo", args=[photo.pk]), headers={"if-none-match": small["ETag"]}
-    )
-    assert again.status_code == 304
-
-
-def test_the_gallery_shows_transparency_as_the_network_sees_it(
-    client_for: Callable[..., Client], photo_set: PhotoSet
-) -> None:
-    photo = photo_set.photos.all()[0]
-    Image.new("RGBA", (32, 24), (0, 0, 0, 64)).save(photo.file, "PNG")
-    response = client_for("viewer").get(reverse("trainer:small_photo", args=[photo.pk]))
-    small = Image.open(io.BytesIO(response.content))
-    assert small.getpixel((5, 5)) == pytest.approx((191, 191, 191), abs=2)
-
-
-def test_photo_outside_its_set_is_not_served(
-    client_for: Callable[..., Client], photo_set: PhotoSet, tmp_path: Path
-) -> None:
-    photo = photo_set.photos.all()[0]
-    write(tmp_path / "secret.jpg", jpeg())
-    ScenePhoto.objects.filter(pk=photo.pk).update(path="../secret.jpg")
-    assert client_for("viewer").get(reverse("trainer:photo", args=[photo.pk])).status_code == 404
-    assert client_for("validator").get(reverse("trainer:photo", args=[photo.pk])).status_code == 403
-
-
-def test_a_photo_is_away_with_its_folder_or_gone_alone(
-    client_for: Callable[..., Client], photo_set: PhotoSet
-) -> None:
-    client = client_for("viewer")
-    client.raise_request_exception = False
-    photo = photo_set.photos.all()[0]
-    addresses = [reverse(f"trainer:{name}", args=[photo.pk]) for name in ("photo", "small_photo")]
-    root = Path(photo_set.root)
-    root.rename(root.with_name("unmounted"))
-    assert [client.get(address).status_code for address in addresses] == [503, 503]
-    root.with_name("unmounted").rename(root)
-    photo.file.unlink()
-    assert [client.get(address).status_code for address in addresses] == [404, 404]
