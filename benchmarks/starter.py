@@ -21,7 +21,7 @@ from trainer.engine.serving.assemble import assemble
 from trainer.engine.serving.evaluate import evaluate
 
 TARS = ("sun_photos.tar", "places_photos.tar")
-STARTER = Path(__file__).parents[1] / "trainer" / "starter"
+STARTER = Path(__file__).parents[1] / "trainer/starter/fast"
 
 
 def judge_shipped(folder: Path, run: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from zlib import crc32
 import django_stubs_ext
 import environ
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 
 django_stubs_ext.monkeypatch()  # makes ModelForm[X], QuerySet[X] subscriptable
 env = environ.Env()
@@ -206,6 +207,11 @@ if bucket := env.str("S3_BUCKET", ""):
     STORAGES["default"] = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": {"bucket_name": bucket}}
 WHITENOISE_USE_FINDERS = DEBUG
 MODELS_DIR = VAR_DIR / "models"  # exported models
+# Which starter model becomes active in a new installation, "accurate" or "fast". Without the weights of CLIP
+# (make clip) only the fast one can be installed.
+STARTER = env.str("STARTER", "accurate")
+if STARTER not in ("accurate", "fast"):
+    raise ImproperlyConfigured(f"STARTER is {STARTER!r}; it must be accurate or fast")
 RUNS_DIR = VAR_DIR / "runs"  # checkpoints and reports
 RUNS_DISK_BYTES = round(
     env.float("RUNS_DISK_GB", 20) * 10**9

@@ -162,9 +162,9 @@ def catalogue(db: None) -> None:
 
 @pytest.fixture(scope="session")
 def assembled_starter(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The starter model's folder: the engine takes ten seconds to assemble it."""
+    """The fast starter model's folder: the engine takes ten seconds to assemble it."""
     folder = tmp_path_factory.mktemp("starter") / "model"
-    argv = programs.engine_command("assemble", starter_model.STARTER, folder)
+    argv = programs.engine_command("assemble", starter_model.STARTERS / "fast", folder)
     process = subprocess.run(argv, capture_output=True, text=True, cwd=settings.BASE_DIR, check=False)
     assert process.returncode == 0, process.stderr
     return folder
@@ -172,13 +172,14 @@ def assembled_starter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def starter(assembled_starter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From now on the engine's assembly is a copy of its first one."""
+    """From now on the engine's assembly is a copy of its first one, and there are no weights for another."""
 
     def copy(command: str, source: Path, target: Path) -> list[str]:
-        assert (command, source) == ("assemble", starter_model.STARTER)
+        assert (command, source) == ("assemble", starter_model.STARTERS / "fast")
         return ["cp", "-r", str(assembled_starter), str(target)]
 
     monkeypatch.setattr(starter_model, "engine_command", copy)
+    monkeypatch.setattr(starter_model, "_has_weights", lambda folder: folder.name == "fast")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pytest_django.live_server_helper import LiveServer
 from rest_framework.authtoken.models import Token
 
 from mapping.files.catalogue import load_catalogue
-from trainer.registry.starter import install_starter
+from trainer.registry.starter import install_starters
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("starter")]
 
@@ -27,7 +27,7 @@ def test_responses_match_the_openapi_schema(live_server: LiveServer, user_for: C
     from schemathesis.specs.openapi.checks import positive_data_acceptance
 
     load_catalogue()
-    install_starter()
+    install_starters()
     token = Token.objects.create(user=user_for("network")).key
     schema = schemathesis.openapi.from_url(f"{live_server.url}/api/schema/?format=json")
     results = schema.include(path_regex="^/api/v1/suggest").get_all_operations()

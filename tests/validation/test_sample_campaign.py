@@ -13,14 +13,16 @@ from jobs.models import Job
 from tests.conftest import process_environment
 from trainer.models import Promotion
 from trainer.registry.serving import NoActiveModel
-from trainer.registry.starter import STARTER, install_starter
+from trainer.registry.starter import STARTERS, install_starters
 from validation import sample
 from validation.agreement import silence
 from validation.models import Campaign, Photo, Prediction
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(not (STARTER / "starter.json").exists(), reason="the starter model is not there"),
+    pytest.mark.skipif(
+        not (STARTERS / "fast/starter.json").exists(), reason="the starter model is not there"
+    ),
 ]
 
 
@@ -35,7 +37,7 @@ def test_sample_campaign_without_a_model_is_refused() -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("starter")
 def test_sample_campaign_is_predicted_once(catalogue: None, run_jobs: Callable[[], list[Job]]) -> None:
-    install_starter()
+    install_starters()
     campaign = sample.load_sample_campaign(by=None)
     files = sorted(path.name for path in (settings.BASE_DIR / "samples/campaign").glob("*.jpg"))
     assert sorted(campaign.photos.values_list("name", flat=True)) == files

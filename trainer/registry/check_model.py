@@ -66,8 +66,8 @@ def _tensors(message: Any) -> Iterator[Any]:
 def _check_answers(folder: Path) -> None:
     """Check that input and outputs match the manifest, and that a synthetic photo gets probabilities."""
     suggester = Suggester(folder)
-    size, labels = suggester.input.size, len(suggester.labels)
-    inputs, outputs = suggester.session.get_inputs(), suggester.session.get_outputs()
+    size, labels = suggester.network.input.size, len(suggester.labels)
+    inputs, outputs = suggester.network.session.get_inputs(), suggester.network.session.get_outputs()
     if [one.name for one in inputs] != ["photos"] or inputs[0].type != "tensor(float)":
         raise Unsound("model.onnx must take one input, “photos”, of floats")
     if list(inputs[0].shape[1:]) != [3, size, size]:

@@ -92,6 +92,7 @@ def _lineage(manifest: dict[str, Any]) -> list[tuple[str, str]]:
 def _facts(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     """The manifest's single values, formatted; its lists and tables are shown elsewhere on the page."""
     metrics, held_out = manifest.get("metrics", {}), manifest.get("held_out", {})
+    rounding = manifest.get("int8", {})
     facts = [
         ("accuracy", _round(metrics.get("accuracy"))),
         ("balanced accuracy", _round(metrics.get("balanced_accuracy"))),
@@ -101,6 +102,8 @@ def _facts(manifest: dict[str, Any]) -> list[tuple[str, str]]:
         ("temperature", _round(manifest.get("temperature"))),
         ("checked photos", str(manifest.get("checked_photos", ""))),
         ("largest difference from PyTorch", _scientific(manifest.get("max_abs_difference"))),
+        ("same label with int8 matrices", _percent(rounding.get("same_label"), " of checked photos")),
+        ("time a photo", _milliseconds(manifest.get("milliseconds"))),
         ("SHA-256", str(manifest.get("sha256", ""))[:16]),
     ]
     return [(name, value) for name, value in facts if value]
@@ -112,6 +115,10 @@ def _round(value: object) -> str:
 
 def _percent(value: object, of: str = "") -> str:
     return f"{100 * value:.0f}\u00a0%{of}" if isinstance(value, int | float) else ""
+
+
+def _milliseconds(value: object) -> str:
+    return f"{value:.0f}\u00a0ms" if isinstance(value, int | float) else ""
 
 
 def _scientific(value: object) -> str:

@@ -9,12 +9,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from hashtags_site.demo import prepare_demo
 from mapping.files.catalogue import load_catalogue
 from mapping.models import Hashtag, SceneClass
-from trainer.registry.starter import install_starter
+from trainer.registry.starter import install_starters
 from validation.campaigns.questions import make_missing_questions
 
 
 class Command(BaseCommand):
-    help = "Load the SUN397 catalogue and the starter model; with --demo sample photos and accounts too."
+    help = "Load the SUN397 catalogue and the starter models; with --demo sample photos and accounts too."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--demo", action="store_true")
@@ -24,10 +24,11 @@ class Command(BaseCommand):
         classes, hashtags = SceneClass.objects.count(), Hashtag.objects.count()
         self.stdout.write(f"The catalogue is loaded: {classes:,} scene classes, {hashtags:,} hashtags.")
         try:
-            model = install_starter()
+            models = install_starters()
         except Exception as error:
-            raise CommandError(f"The starter model could not be installed: {error}") from error
-        self.stdout.write(f"Model: {model.name}")
+            raise CommandError(f"A starter model could not be installed: {error}") from error
+        for model in models:
+            self.stdout.write(f"Model: {model.name}")
         make_missing_questions()
         if options["demo"]:
             for line in prepare_demo():

@@ -1,15 +1,18 @@
-"""The starter model: assembled once, active if no other model is, and served without torch."""
+"""The starter models: assembled once, active if no other model is, and served without torch."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import User
 
 from tests.trainer.conftest import jpeg
+from trainer.engine import backbones
 from trainer.models import Promotion, TrainedModel
 from trainer.registry import promotion, starter
 from trainer.registry.serving import active_model, suggest
@@ -20,62 +23,119 @@ pytestmark = [pytest.mark.django_db, pytest.mark.integration]
 @pytest.mark.xdist_group("starter")
 @pytest.mark.usefixtures("starter")
 def test_installed_twice_is_one_active_model_that_suggests() -> None:
-    first = starter.install_starter()
-    assert starter.install_starter() == first == active_model()
+    [first] = starter.install_starters()
+    assert starter.install_starters() == [first]
+    assert active_model() == first
     assert TrainedModel.objects.count() == Promotion.objects.count() == 1
     assert first.card
     answer = next(iter(suggest([jpeg(size=(300, 200))])))
     assert sum(answer.probabilities.values()) == pytest.approx(1)
 
 
-@pytest.fixture
-def assembled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+class Assembly:
     """Stands in for the engine's assembly, which the test above does for real."""
-    digests: list[str] = []
 
-    def assemble(digest: str, found: TrainedModel | None, by: Any) -> TrainedModel:
-        digests.append(digest)
-        model = found or TrainedModel(name="Starter model")
-        model.manifest = {"starter": digest}
+    def __init__(self) -> None:
+        self.digests: list[str] = []
+        self.version = "1"
+        self.speeds = {"accurate", "fast"}  # whose weights are here
+
+    def has_weights(self, folder: Path) -> bool:
+        return folder.name in self.speeds
+
+    def digest(self, folder: Path) -> str:
+        return f"{folder.name}-{self.version}"
+
+    def assemble(self, speed: str, digest: str, found: TrainedModel | None, by: Any) -> TrainedModel:
+        self.digests.append(digest)
+        model = found or TrainedModel(name=starter.NAMES[speed])
+        model.manifest = {"starter": digest, "speed": speed}
         model.save()
         model.folder.mkdir(parents=True, exist_ok=True)
         (model.folder / "manifest.json").write_text("{}")
         return model
 
-    monkeypatch.setattr(starter, "_assemble", assemble)
-    return digests
+
+@pytest.fixture
+def assembly(monkeypatch: pytest.MonkeyPatch) -> Assembly:
+    assembly = Assembly()
+    monkeypatch.setattr(starter, "_assemble", assembly.assemble)
+    monkeypatch.setattr(starter, "_digest", assembly.digest)
+    monkeypatch.setattr(starter, "_has_weights", assembly.has_weights)
+    return assembly
 
 
-def test_own_model_stays_active(assembled: list[str], model_for: Any) -> None:
+def active_digest() -> str:
+    model = active_model()
+    assert model
+    return str(model.manifest.get("starter", ""))
+
+
+@pytest.mark.parametrize("wanted", ["accurate", "fast"])
+def test_the_setting_chooses_among_two(assembly: Assembly, settings: Any, wanted: str) -> None:
+    settings.STARTER = wanted
+    assert len(starter.install_starters()) == 2
+    assert active_digest() == f"{wanted}-1"
+
+
+def test_without_its_weights_the_fast_one_is_active_until_they_come(assembly: Assembly) -> None:
+    assembly.speeds = {"fast"}
+    starter.install_starters()
+    assert (active_digest(), TrainedModel.objects.count()) == ("fast-1", 1)
+    assembly.speeds = {"accurate", "fast"}
+    starter.install_starters()
+    assert active_digest() == "accurate-1"
+
+
+def test_a_persons_choice_of_the_fast_one_stays(assembly: Assembly, admin_user: User) -> None:
+    assembly.speeds = {"fast"}
+    [fast] = starter.install_starters()
+    promotion.promote(model=TrainedModel.objects.create(name="Own", manifest={"labels": []}), by=admin_user)
+    promotion.promote(model=fast, by=admin_user)
+    assembly.speeds = {"accurate", "fast"}
+    starter.install_starters()
+    assert active_digest() == "fast-1"
+    assembly.version = "2"
+    starter.install_starters()
+    assert active_digest() == "fast-2"  # its successor: the person chose the fast one
+
+
+def test_own_model_stays_active(assembly: Assembly, model_for: Any) -> None:
     own = model_for("Own")
     promotion.promote(model=own, by=None)
-    starter.install_starter()
+    starter.install_starters()
     assert active_model() == own
 
 
-def test_newer_starter_replaces_only_an_older_one(
-    assembled: list[str], model_for: Any, run: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    old = starter.install_starter()
-    monkeypatch.setattr(starter, "_digest", lambda folder: "newer")
-    new = starter.install_starter()
-    assert (old.pk != new.pk, active_model()) == (True, new)
+def test_newer_starter_replaces_only_an_older_one(assembly: Assembly, model_for: Any, run: Any) -> None:
+    assembly.speeds = {"accurate"}
+    starter.install_starters()
+    assembly.version = "2"
+    starter.install_starters()
+    assert active_digest() == "accurate-2"
     promotion.roll_back(by=None)
-    starter.install_starter()
-    assert active_model() == old  # a restart does not undo a decision
+    starter.install_starters()
+    assert active_digest() == "accurate-1"  # a restart does not undo a decision
     promotion.promote(model=model_for("Own", run=run), by=None)
-    monkeypatch.setattr(starter, "_digest", lambda folder: "newest")
-    starter.install_starter()
+    assembly.version = "3"
+    starter.install_starters()
     active = active_model()
     assert active
     assert active.name == "Own"
 
 
-def test_files_lost_from_disk_are_made_again(assembled: list[str]) -> None:
-    first = starter.install_starter()
+def test_files_lost_from_disk_are_made_again(assembly: Assembly) -> None:
+    assembly.speeds = {"fast"}
+    [first] = starter.install_starters()
     (first.folder / "manifest.json").unlink()
-    assert starter.install_starter() == first
-    assert len(assembled) == 2
+    assert starter.install_starters() == [first]
+    assert len(assembly.digests) == 2
+
+
+def test_weights_that_are_not_here_are_no_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(backbones, "WEIGHTS_DIR", tmp_path)
+    assert not starter._has_weights(starter.STARTERS / "accurate")
+    assert starter._has_weights(starter.STARTERS / "fast")
 
 
 def test_serving_never_imports_torch() -> None:

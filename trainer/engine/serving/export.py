@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import datetime
 import hashlib
 import json
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from formats.storage import common_folder, replacing_path, require_content
-from trainer.engine.errors import ExportError, NotANumberError
+from trainer.engine.backbones import BACKBONES
+from trainer.engine.errors import ExportError
 from trainer.engine.evaluation.calibrate import calibrate, cross_fit
 from trainer.engine.evaluation.report import softmax, write_json
 from trainer.engine.events import Progress, emit
@@ -28,32 +28,16 @@ from trainer.engine.networks.parts import FrozenNetwork, WithScenes, build_head,
 from trainer.engine.opening import UnreadablePhotoError, open_photo
 from trainer.engine.preprocess import Input, as_batch, resized
 from trainer.engine.recipe import Recipe
+from trainer.engine.serving.heldout import HeldOut
 from trainer.engine.serving.predict import FORMAT
 from trainer.engine.training import checkpoint
 
 TOLERANCE = 1e-4
+# Of int8, the largest mean |Δp| that an export may have on the checked photos. It rounds, so single photos
+# may differ more: the manifest gives the share of photos that get the same label.
+INT8_TOLERANCE = 0.05
 CHECKED_PHOTOS = 64
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """A finished run's test photos, read from its test_predictions.csv: true (n,), logits (n, c)."""
-
-    paths: list[str]
-    true: NDArray[np.int64]
-    logits: NDArray[np.float64]
-
-    @classmethod
-    def read(cls, file: Path, labels: Sequence[str]) -> HeldOut:
-        with file.open(newline="", encoding="utf-8") as rows:
-            table = list(csv.DictReader(rows))
-        logits = np.array([json.loads(row["logits"]) for row in table], dtype=np.float64)
-        if not np.isfinite(logits).all():
-            raise NotANumberError(
-                f"{file.name} has logits that are no finite numbers", hint="Train another run."
-            )
-        true = np.array([labels.index(row["true"]) for row in table], dtype=np.int64)
-        return cls([row["path"] for row in table], true, logits)
+NUMBERS = ("float32", "int8")
 
 
 def rebuild(run_dir: Path) -> tuple[nn.Module, Recipe, dict[str, Any]]:
@@ -72,9 +56,13 @@ def rebuild(run_dir: Path) -> tuple[nn.Module, Recipe, dict[str, Any]]:
     return network.eval(), recipe, content
 
 
-def export(run_dir: Path, model_dir: Path, *, target_precision: float = 0.9) -> dict[str, Any]:
+def export(
+    run_dir: Path, model_dir: Path, *, target_precision: float = 0.9, numbers: str = ""
+) -> dict[str, Any]:
     """Write model.onnx and manifest.json; returns the manifest. Raises ExportError, also if ONNX and PyTorch
     differ.
+
+    ``numbers`` are those of the network's matrices, float32 or int8; without, what suits the backbone.
     """
     if not 0 < target_precision < 1:
         raise ExportError(f"a target precision of {target_precision:g} is not between 0 and 1")
@@ -109,9 +97,16 @@ def export(run_dir: Path, model_dir: Path, *, target_precision: float = 0.9) -> 
     progress.advance()
     photos = sample_pixels(held_out.paths, input_of(recipe))
     scenes = content["scene_classes"]
-    manifest = write_model(network, input_of(recipe), manifest, model_dir, photos, scenes=scenes)
+    int8 = (numbers or default_numbers(recipe)) == "int8"
+    manifest = write_model(network, input_of(recipe), manifest, model_dir, photos, scenes=scenes, int8=int8)
     progress.advance()
     return manifest
+
+
+def default_numbers(recipe: Recipe) -> str:
+    """In which numbers a model by this recipe keeps its matrices, if nobody says: one of NUMBERS."""
+    frozen = recipe.kind == "frozen"
+    return "int8" if frozen and any(BACKBONES[name].int8 for name in recipe.backbones) else "float32"
 
 
 def sample_pixels(paths: Sequence[str], spec: Input) -> NDArray[np.float32]:
@@ -140,11 +135,13 @@ def write_model(
     photos: NDArray[np.float32],
     *,
     scenes: Sequence[str] = (),
+    int8: bool = False,
 ) -> dict[str, Any]:
     """Write and check the ONNX file, then write the manifest; a folder without a manifest is not a model.
 
     ``scenes`` are the scene classes of a network that predicts them: the file then has a second output for
-    them. Raises ExportError if ONNX and PyTorch differ.
+    them. With ``int8`` the file's matrices are rounded after the check. Raises ExportError if ONNX and
+    PyTorch differ.
     """
     with replacing_path(model_dir / "model.onnx") as part:
         if scenes and tells_scenes(network):
@@ -153,18 +150,23 @@ def write_model(
             write_onnx(WithScenes(network), spec, part, outputs=("logits", "scenes"))
         else:
             write_onnx(network, spec, part, outputs=("logits",))
-        difference = largest_difference(network, part, photos, manifest["temperature"])
+        gaps = differences(network, part, photos, manifest["temperature"])
+        difference = float(gaps.max())
         if not difference < TOLERANCE:
             raise ExportError(
                 f"ONNX and PyTorch differ by {difference:.2g} in a probability; the limit is {TOLERANCE:g}",
                 hint="Nothing was exported. Please report this: the exporter changed the network's meaning.",
             )
+        if int8:
+            manifest = manifest | {"int8": _round(network, part, photos, manifest["temperature"])}
+        milliseconds = _milliseconds(part, photos[:1])
         manifest = {
             "format": FORMAT,
             **manifest,
             "input": spec.as_dict(),
             "max_abs_difference": difference,
             "checked_photos": len(photos),
+            "milliseconds": milliseconds,
             "sha256": hashlib.sha256(part.read_bytes()).hexdigest(),
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }
@@ -172,17 +174,57 @@ def write_model(
     return manifest
 
 
-def largest_difference(
+def _round(
     network: nn.Module, file: Path, photos: NDArray[np.float32], temperature: float
-) -> float:
-    """The largest |Δp| between the ONNX file and the PyTorch network on the photos (n, 3, s, s)."""
+) -> dict[str, float]:
+    """Write the file's matrices as int8; returns what that changes on the photos. Raises ExportError."""
+    from trainer.engine.networks.int8 import write_int8  # what it imports takes seconds
+
+    write_int8(file, file)
+    ours, theirs = _both_answers(network, file, photos, temperature)
+    change = float(np.abs(ours - theirs).mean())
+    if not change < INT8_TOLERANCE:
+        raise ExportError(
+            f"int8 changes a probability by {change:.2g} on average; the limit is {INT8_TOLERANCE:g}",
+            hint="Nothing was exported. Export it with float32 numbers.",
+        )
+    return {"mean_abs_difference": change, "same_label": float((ours.argmax(1) == theirs.argmax(1)).mean())}
+
+
+def _milliseconds(file: Path, photo: NDArray[np.float32]) -> float:
+    """The processor time for one photo (1, 3, s, s), on one thread as in a web worker: the least of four."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+
+    def run() -> float:
+        start = time.process_time()
+        session.run(None, {"photos": photo})
+        return (time.process_time() - start) * 1000
+
+    return round(min(run() for _ in range(4)), 1)
+
+
+def differences(
+    network: nn.Module, file: Path, photos: NDArray[np.float32], temperature: float
+) -> NDArray[np.float64]:
+    """|Δp| (n, c) between the ONNX file and the PyTorch network on the photos (n, 3, s, s); infinite where
+    either gives no number.
+    """
+    ours, theirs = _both_answers(network, file, photos, temperature)
+    gaps = np.abs(ours - theirs)
+    return np.where(np.isfinite(gaps), gaps, np.inf)
+
+
+def _both_answers(
+    network: nn.Module, file: Path, photos: NDArray[np.float32], temperature: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The probabilities (n, c) of the PyTorch network and of the ONNX file."""
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    worst = 0.0
+    ours, theirs = [], []
     for at in range(0, len(photos), 16):
         batch = photos[at : at + 16]
         with torch.inference_mode():
-            ours = network(torch.from_numpy(batch)).numpy()
-        theirs = session.run(None, {"photos": batch})[0]
-        gap = np.abs(softmax(ours, temperature) - softmax(theirs, temperature)).max()
-        worst = max(worst, float(gap)) if np.isfinite(gap) else float("inf")
-    return worst
+            ours.append(network(torch.from_numpy(batch)).numpy())
+        theirs.append(session.run(None, {"photos": batch})[0])
+    return softmax(np.concatenate(ours), temperature), softmax(np.concatenate(theirs), temperature)

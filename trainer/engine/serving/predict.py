@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime
@@ -18,8 +18,10 @@ from PIL import Image
 from formats.json_text import from_json
 from formats.storage import raise_if_of_storage, read_through
 from trainer.engine.errors import ModelError
+from trainer.engine.evaluation.cascade import Limits, sure
 from trainer.engine.evaluation.report import softmax
 from trainer.engine.opening import Source, UnreadablePhotoError, open_photo
+from trainer.engine.photos.manifest import batched
 from trainer.engine.preprocess import Input, as_batch, resized
 from trainer.engine.serving.judge import judge
 
@@ -27,6 +29,8 @@ FORMAT = "scenetag-model/1"
 CANDIDATES = 3
 NO_NUMBER = "unsure: the model gave no finite numbers for this photo"
 Scene = tuple[str, float] | None
+Row = NDArray[np.float64]
+Pixels = NDArray[np.uint8]
 
 
 def no_hashtags() -> Collection[str]:
@@ -62,11 +66,56 @@ class Suggestion:
         }
 
 
+class Answer(NamedTuple):
+    """What a network says of a photo: probabilities (c,), scene class, and the thresholds for them."""
+
+    probabilities: Row
+    scene: Scene
+    thresholds: Mapping[str, float]
+
+
+class Network:
+    """One ONNX file: its session, the photos that it expects, and the names of its outputs.
+
+    Raises ModelError if the file cannot be loaded. ``threads`` are ONNX Runtime's.
+    """
+
+    def __init__(self, file: Path, facts: Mapping[str, Any], *, threads: int) -> None:
+        self.input = Input.from_dict(facts["input"])
+        self.temperature = float(facts["temperature"])
+        self.scenes: list[str] = list(facts.get("scenes", []))
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # An arena keeps its peak memory: right for a command, too much for a web worker.
+        options.enable_cpu_mem_arena = threads > 1
+        try:
+            self.session = onnxruntime.InferenceSession(
+                str(file), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime raises its own kinds, all private
+            read_through(file)
+            raise ModelError(f"{file.name} cannot be loaded: {str(error)[:200]}") from error
+
+    def answer(self, pixels: Sequence[Pixels]) -> Iterator[tuple[Row, Scene]]:
+        """For photos as ``resized`` gives them: probabilities (c,) and the likeliest scene class of each."""
+        logits, *others = self.session.run(None, {"photos": as_batch(pixels, self.input)})
+        scenes = self._scenes(others[0]) if self.scenes else [None] * len(logits)
+        yield from zip(softmax(logits, self.temperature), scenes, strict=True)
+
+    def _scenes(self, logits: NDArray[np.float32]) -> list[Scene]:
+        """The likeliest scene class of each row (n, k), and its probability, which is not calibrated."""
+        rows = softmax(logits)
+        return [(self.scenes[at], round(float(row[at]), 4)) for row in rows for at in [int(row.argmax())]]
+
+
 class Suggester:
     """A loaded model. ``suggest`` may be called from several threads at once.
 
-    Raises ModelError if the folder does not contain a complete model of a format we know. ``threads`` is for
-    ONNX Runtime (None: one per core); ``batch`` limits how many photos are in memory at once.
+    If it is a cascade, a fast network answers where it is sure, and only the other photos are given to the
+    accurate one (trainer.engine.evaluation.cascade). Raises ModelError if the folder does not contain a
+    complete model of a format we know. ``threads`` is for ONNX Runtime (None: one per core); ``batch`` limits
+    how many photos are in memory at once.
     """
 
     def __init__(self, model_dir: str | Path, *, threads: int | None = 1, batch: int = 16) -> None:
@@ -74,23 +123,14 @@ class Suggester:
         self.manifest = _read_manifest(folder)
         self.labels: list[str] = list(self.manifest["labels"])
         self.thresholds: dict[str, float] = dict(self.manifest["thresholds"])
-        self.input = Input.from_dict(self.manifest["input"])
-        self.temperature = float(self.manifest["temperature"])
-        self.scenes: list[str] = list(self.manifest.get("scenes", []))
         self.batch = max(1, batch)
         self.threads = threads or os.cpu_count() or 1
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self.threads
-        options.inter_op_num_threads = 1
-        # An arena keeps its peak memory: right for a command, too much for a web worker.
-        options.enable_cpu_mem_arena = self.threads > 1
-        try:
-            self.session = onnxruntime.InferenceSession(
-                str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime raises its own kinds, all private
-            read_through(folder / "model.onnx")
-            raise ModelError(f"model.onnx cannot be loaded: {str(error)[:200]}") from error
+        self.network = Network(folder / "model.onnx", self.manifest, threads=self.threads)
+        self.scenes = self.network.scenes
+        self.first: Network | None = None
+        if facts := self.manifest.get("cascade"):
+            self.first = Network(folder / "first.onnx", facts, threads=self.threads)
+            self.limits = Limits(facts["temperature"], facts["thresholds"], facts["silent_below"])
 
     def suggest(
         self, images: Iterable[Source], *, blocked: Callable[[], Collection[str]] = no_hashtags
@@ -103,44 +143,50 @@ class Suggester:
         with ThreadPoolExecutor(self.threads) as threads:
             while chunk := list(islice(iterator, self.batch)):
                 results = list(threads.map(self._decode, chunk))
-                good = [pixels for pixels in results if not isinstance(pixels, str)]
-                rows = self._rows(good)
+                good = [photo for photo in results if not isinstance(photo, str)]
+                answers = self._answers(good)
                 names = frozenset(blocked())
-                for source, pixels in zip(chunk, results, strict=True):
+                for source, photo in zip(chunk, results, strict=True):
                     name = _name(source)
                     yield (
-                        _unreadable(name, pixels)
-                        if isinstance(pixels, str)
-                        else self._judge(name, *next(rows), names)
+                        _unreadable(name, photo)
+                        if isinstance(photo, str)
+                        else self._judge(name, next(answers), names)
                     )
 
-    def _rows(self, photos: list[NDArray[np.uint8]]) -> Iterator[tuple[NDArray[np.float64], Scene]]:
-        # With one thread a batch is no faster and keeps 100 MB more, so a web worker predicts one by one.
-        size = self.batch if self.threads > 1 else 1
-        for at in range(0, len(photos), size):
-            pixels = as_batch(photos[at : at + size], self.input)
-            logits, *others = self.session.run(None, {"photos": pixels})
-            scenes = self._scenes(others[0]) if self.scenes else [None] * len(logits)
-            yield from zip(softmax(logits, self.temperature), scenes, strict=True)
-
-    def _scenes(self, logits: NDArray[np.float32]) -> list[Scene]:
-        """The likeliest scene class of each row (n, k), and its probability, which is not calibrated."""
-        rows = softmax(logits)
-        return [(self.scenes[at], round(float(row[at]), 4)) for row in rows for at in [int(row.argmax())]]
-
-    def _decode(self, source: Source) -> NDArray[np.uint8] | str:
+    def _decode(self, source: Source) -> tuple[Pixels, ...] | str:
+        """The photo's pixels for each network, the accurate one's last; or why it cannot be read."""
+        inputs = [network.input for network in (self.first, self.network) if network]
         try:
-            return resized(open_photo(source, size=self.input.size), self.input)
+            photo = open_photo(source, size=max(spec.size for spec in inputs))
+            return tuple(resized(photo, spec) for spec in inputs)
         except UnreadablePhotoError as error:
             return str(error)
 
-    def _judge(
-        self, name: str, row: NDArray[np.float64], scene: Scene, blocked: frozenset[str]
-    ) -> Suggestion:
+    def _answers(self, photos: Sequence[tuple[Pixels, ...]]) -> Iterator[Answer]:
+        # With one thread a batch is no faster and keeps 100 MB more, so a web worker predicts one by one.
+        for batch in batched(photos, self.batch if self.threads > 1 else 1):
+            if self.first is None:
+                yield from (
+                    Answer(*row, self.thresholds) for row in self.network.answer([p[-1] for p in batch])
+                )
+            else:
+                yield from self._in_two_steps(self.first, batch)
+
+    def _in_two_steps(self, first: Network, photos: Sequence[tuple[Pixels, ...]]) -> Iterator[Answer]:
+        early = [Answer(*row, self.limits.thresholds) for row in first.answer([p[0] for p in photos])]
+        is_sure, _ = sure(np.stack([answer.probabilities for answer in early]), self.labels, self.limits)
+        rest = [photo[-1] for photo, known in zip(photos, is_sure, strict=True) if not known]
+        late = self.network.answer(rest) if rest else iter(())
+        for answer, known in zip(early, is_sure, strict=True):
+            yield answer if known else Answer(*next(late), self.thresholds)
+
+    def _judge(self, name: str, answer: Answer, blocked: frozenset[str]) -> Suggestion:
+        row = answer.probabilities
         if not np.isfinite(row).all():
             return Suggestion(name, None, 0.0, NO_NUMBER, (), {})
         ranking = [(self.labels[at], float(row[at])) for at in np.argsort(-row, kind="stable")]
-        hashtag, confidence, reason = judge(ranking, self.thresholds, blocked)
+        hashtag, confidence, reason = judge(ranking, answer.thresholds, blocked)
         offered = [at for at, (label, _) in enumerate(ranking) if label not in blocked][:CANDIDATES]
         likeliest = [(label, round(p, 4)) for label, p in ranking[: offered[-1] + 1 if offered else None]]
         return Suggestion(
@@ -150,7 +196,7 @@ class Suggester:
             reason=reason,
             candidates=tuple(one for one in likeliest if one[0] not in blocked),
             probabilities={label: float(p) for label, p in zip(self.labels, row, strict=True)},
-            scene=scene,
+            scene=answer.scene,
             passed_over=tuple(one for one in likeliest if one[0] in blocked),
         )
 

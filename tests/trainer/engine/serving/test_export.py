@@ -22,7 +22,7 @@ from trainer.engine.serving.predict import Suggester
 # One process for all that use the finished run of conftest.py: it takes seconds to train.
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("frozen")]
 
-STARTER = Path(__file__).parents[4] / "trainer" / "starter"
+STARTER = Path(__file__).parents[4] / "trainer/starter/fast"
 
 
 def test_the_manifest_says_how_to_use_the_model(model: Path) -> None:
@@ -100,9 +100,9 @@ def test_a_labels_probability_is_the_sum_of_its_scenes(tmp_path: Path) -> None:
     assemble(STARTER, tmp_path / "model")
     facts = json.loads((STARTER / "starter.json").read_text())
     suggester = Suggester(tmp_path / "model")
-    size = suggester.input.size
+    size = suggester.network.input.size
     photos = np.random.default_rng(0).normal(size=(2, 3, size, size)).astype(np.float32)
-    logits, scenes = suggester.session.run(None, {"photos": photos})
+    logits, scenes = suggester.network.session.run(None, {"photos": photos})
     assert scenes.shape == (2, len(facts["scene_classes"]))
     sums = np.zeros(logits.shape)
     np.add.at(sums.T, facts["groups"], softmax(scenes).T)

@@ -157,8 +157,8 @@ class CountingSession:
     """A fake session that notes how many photos the real one is given at a time."""
 
     def __init__(self, suggester: Suggester) -> None:
-        self.session, self.sizes = suggester.session, list[int]()
-        suggester.session = self
+        self.session, self.sizes = suggester.network.session, list[int]()
+        suggester.network.session = self
 
     def run(self, outputs: None, feeds: dict[str, Any]) -> Any:
         self.sizes.append(len(feeds["photos"]))
@@ -185,7 +185,7 @@ def test_threads_and_batch(make_model: Make, monkeypatch: pytest.MonkeyPatch) ->
     )
     assert [one.threads for one in (web, command, every)] == [1, 2, 3]
     assert [one.batch for one in (web, command, Suggester(folder, batch=1))] == [16, 1, 1]
-    options = [one.session.get_session_options() for one in (web, command)]
+    options = [one.network.session.get_session_options() for one in (web, command)]
     assert [one.intra_op_num_threads for one in options] == [1, 2]
     assert [one.inter_op_num_threads for one in options] == [1, 1]
     assert [one.enable_cpu_mem_arena for one in options] == [False, True]
@@ -248,3 +248,43 @@ def test_blocked_hashtag_is_no_candidate_either(make_model: Make) -> None:
     assert second.confidence == pytest.approx(first.probabilities["street"], abs=1e-4)
     assert "beach" not in str(second.as_dict())
     assert second.probabilities == first.probabilities
+
+
+def test_a_cascade_asks_the_accurate_network_only_where_the_fast_one_is_unsure(make_model: Make) -> None:
+    """The fast network is sure of red (0.5 is enough) and of blue, which is surely no hashtag."""
+    first = make_model("first") / "model.onnx"
+    cascade = {
+        "input": MANIFEST["input"],
+        "temperature": 0.25,
+        "thresholds": {"beach": 0.5},
+        "silent_below": 0.05,
+    }
+    folder = make_model("whole", cascade=cascade, thresholds={"beach": 0.99, "water": 0.5})
+    first.rename(folder / "first.onnx")
+    suggester = Suggester(folder, threads=2)
+    counting = CountingSession(suggester)
+    answers = list(suggester.suggest([photo(RED), photo(GREEN), photo(BLUE), b"nothing", photo(GREEN)]))
+    assert [one.hashtag for one in answers] == ["beach", "water", None, None, "water"]
+    assert counting.sizes == [2]
+    assert answers[1].confidence == round(P_RED, 4)  # the accurate network's own
+    assert (answers[2].reason, answers[3].reason or "") != ("", "")
+
+
+def test_what_a_cascade_must_not_suggest(make_model: Make) -> None:
+    first = make_model("first") / "model.onnx"
+    cascade = {
+        "input": MANIFEST["input"],
+        "temperature": 0.25,
+        "thresholds": {"beach": 0.5},
+        "silent_below": 0.0,
+    }
+    folder = make_model("whole", cascade=cascade)
+    first.rename(folder / "first.onnx")
+    (answer,) = Suggester(folder).suggest([photo(RED)], blocked=lambda: {"beach"})
+    assert (answer.hashtag, answer.reason) == (None, BLOCKED)
+
+
+def test_a_cascade_without_its_first_network_is_refused(make_model: Make) -> None:
+    cascade = {"input": MANIFEST["input"], "temperature": 1.0, "thresholds": {}, "silent_below": 0.0}
+    with pytest.raises(ModelError, match=r"first\.onnx"):
+        Suggester(make_model(cascade=cascade))

@@ -1,0 +1,69 @@
+"""Joins a fast and an accurate model into one folder: see trainer.engine.evaluation.cascade."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainer.engine.errors import ExportError
+from trainer.engine.evaluation.cascade import Judged, choose_limits, cross_fit
+from trainer.engine.evaluation.report import write_json
+from trainer.engine.serving.heldout import HeldOut
+
+PREDICTIONS = "test_predictions.csv"
+
+
+def choose(
+    fast_run: Path, accurate_run: Path, labels: Sequence[str], *, target: float, cost: float
+) -> dict[str, Any]:
+    """The limits of a cascade and its figures, from the test photos that both runs have judged.
+
+    ``cost`` is that of the fast model's answer, where the accurate one's is 1. Raises ExportError.
+    """
+    judged = _judged(fast_run, accurate_run, labels)
+    return asdict(choose_limits(judged, target)) | {"held_out": cross_fit(judged, target, cost=cost)}
+
+
+def join(fast_dir: Path, accurate_dir: Path, limits: dict[str, Any], model_dir: Path) -> dict[str, Any]:
+    """Make one model folder of two, with the limits of ``choose``; returns its manifest. Raises ExportError.
+
+    It is the accurate model's folder, with the fast network as first.onnx.
+    """
+    fast, accurate = (
+        json.loads((folder / "manifest.json").read_text()) for folder in (fast_dir, accurate_dir)
+    )
+    if fast["labels"] != accurate["labels"]:
+        raise ExportError("the two models have different labels", hint="Train both on the same release.")
+    model_dir.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(fast_dir / "model.onnx", model_dir / "first.onnx")
+    shutil.copyfile(accurate_dir / "model.onnx", model_dir / "model.onnx")
+    facts = {key: value for key, value in limits.items() if key != "held_out"}
+    cascade = facts | {key: fast[key] for key in ("input", "scenes", "sha256") if key in fast}
+    figures = limits["held_out"]
+    manifest = accurate | {
+        "cascade": cascade,
+        "held_out": accurate["held_out"] | figures,
+        "milliseconds": round(figures["cost"] * accurate["milliseconds"], 1),
+        "sha256": hashlib.sha256((accurate["sha256"] + fast["sha256"]).encode()).hexdigest(),
+    }
+    write_json(model_dir / "manifest.json", manifest)
+    return manifest
+
+
+def _judged(fast_run: Path, accurate_run: Path, labels: Sequence[str]) -> Judged:
+    fast, accurate = (HeldOut.read(run / PREDICTIONS, labels) for run in (fast_run, accurate_run))
+    place = {path: at for at, path in enumerate(fast.paths)}
+    common = [(place[path], at) for at, path in enumerate(accurate.paths) if path in place]
+    if not common:
+        raise ExportError(
+            "no photo was held out by both runs", hint="Train both with the same split and seed."
+        )
+    mine, theirs = (np.array(side) for side in zip(*common, strict=True))
+    return Judged(fast.logits[mine], accurate.logits[theirs], accurate.true[theirs], labels)

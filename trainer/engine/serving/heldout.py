@@ -1,0 +1,35 @@
+"""A finished run's test photos, as its network judged them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.engine.errors import NotANumberError
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A finished run's test photos, read from its test_predictions.csv: true (n,), logits (n, c)."""
+
+    paths: list[str]
+    true: NDArray[np.int64]
+    logits: NDArray[np.float64]
+
+    @classmethod
+    def read(cls, file: Path, labels: Sequence[str]) -> HeldOut:
+        with file.open(newline="", encoding="utf-8") as rows:
+            table = list(csv.DictReader(rows))
+        logits = np.array([json.loads(row["logits"]) for row in table], dtype=np.float64)
+        if not np.isfinite(logits).all():
+            raise NotANumberError(
+                f"{file.name} has logits that are no finite numbers", hint="Train another run."
+            )
+        true = np.array([labels.index(row["true"]) for row in table], dtype=np.int64)
+        return cls([row["path"] for row in table], true, logits)
