@@ -118,7 +118,7 @@ def suggestions(probabilities: Floats, labels: Sequence[str], thresholds: dict[s
     return np.where(probabilities.max(1) >= limit[best], best, -1).astype(np.int64)
 
 
-def halves(count: int, seed: int) -> tuple[tuple[Halves, Halves], tuple[Halves, Halves]]:
+def split_halves(count: int, seed: int) -> tuple[tuple[Halves, Halves], tuple[Halves, Halves]]:
     """Masks (n,) of photos to choose on and to measure on: two random halves, and the other way round."""
     half = np.random.default_rng(seed).permutation(count) % 2 == 0
     return (half, ~half), (~half, half)
@@ -130,7 +130,7 @@ def targets(
     """For target precisions from 50 to 99 %: thresholds chosen on all photos, and cross-fitted figures."""
     whole = Curves(softmax(logits, fit_temperature(logits, true)), true, labels)
     halves = []
-    for choose, measure in halves(len(true), seed):
+    for choose, measure in split_halves(len(true), seed):
         temperature = fit_temperature(logits[choose], true[choose])
         curves = Curves(softmax(logits[choose], temperature), true[choose], labels)
         halves.append((curves, softmax(logits[measure], temperature), measure))
@@ -163,7 +163,7 @@ def cross_fit(
     Also the thesis's costly error: the share of truly ``other`` photos that get a hashtag.
     """
     answers = np.full(len(true), -1, dtype=np.int64)
-    for choose, measure in halves(len(true), seed):
+    for choose, measure in split_halves(len(true), seed):
         half = calibrate(logits[choose], true[choose], labels, target)
         answers[measure] = suggestions(softmax(logits[measure], half.temperature), labels, half.thresholds)
     return {

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.engine.evaluation.calibrate import NEVER, Curves, fit_temperature, halves, suggestions
+from trainer.engine.evaluation.calibrate import NEVER, Curves, fit_temperature, split_halves, suggestions
 from trainer.engine.evaluation.report import softmax
 
 Floats = NDArray[np.float64]
@@ -102,7 +102,7 @@ def cross_fit(judged: Judged, target: float, *, cost: float, seed: int = 0) -> d
     count = len(judged.true)
     whole, alone = np.full(count, SILENT), np.full(count, SILENT)
     asked = np.zeros(count, dtype=bool)
-    for choose, measure in halves(count, seed):
+    for choose, measure in split_halves(count, seed):
         chosen, measured = judged.part(choose), judged.part(measure)
         limits = choose_limits(chosen, target)
         probabilities = softmax(measured.fast, limits.temperature)
