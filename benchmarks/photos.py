@@ -8,11 +8,13 @@ import json
 import subprocess
 import sys
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
+OUT_OF_SCOPE = "out_of_scope.tar"
+ALL = ("sun_photos.tar", "places_photos.tar", "scene_photos_more.tar", OUT_OF_SCOPE)
 
 
 def data_folder(description: str | None, tars: Sequence[str]) -> Path:
@@ -33,15 +35,31 @@ def unpack(folder: Path, tars: Sequence[str], into: Path) -> tuple[Path, int]:
     rows = []
     for name in tars:
         place = into / Path(name).stem
-        with tarfile.open(folder / name) as archive:
-            archive.extractall(place, filter="data")
+        if not place.exists():
+            with tarfile.open(folder / name) as archive:
+                archive.extractall(place, filter="data")
         for path in sorted(place.rglob("*.jpg")):
             scene_class = path.parent.relative_to(place).as_posix()
-            rows.append([f"{place.name}/{path.relative_to(place)}", path, label_of[scene_class], scene_class])
+            if name == OUT_OF_SCOPE:
+                scene_class = f"{place.name}/{scene_class}"
+            label = _label(scene_class, label_of)
+            rows.append([f"{place.name}/{path.relative_to(place)}", path, label, scene_class])
     manifest = into / "manifest.csv"
     with manifest.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["photo_id", "path", "label", "scene_class"], *rows])
     return manifest, len(rows)
+
+
+def _label(scene_class: str, label_of: Mapping[str, str]) -> str:
+    """The label of a folder: a scene class, a hashtag without one (_hashtag/cars), or something that is no
+    scene, where the right answer is silence; but paintings are #art.
+    """
+    kind, _, name = scene_class.partition("/")
+    if kind == "_hashtag":
+        return name
+    if kind == Path(OUT_OF_SCOPE).stem:
+        return "art" if name == "paintings" else "other"
+    return label_of[scene_class]
 
 
 def train(folder: Path, name: str, manifest: Path, recipe: dict[str, Any], cache: Path) -> dict[str, Any]:

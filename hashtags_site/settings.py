@@ -207,11 +207,11 @@ if bucket := env.str("S3_BUCKET", ""):
     STORAGES["default"] = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": {"bucket_name": bucket}}
 WHITENOISE_USE_FINDERS = DEBUG
 MODELS_DIR = VAR_DIR / "models"  # exported models
-# Which starter model becomes active in a new installation, "accurate" or "fast". Without the weights of CLIP
-# (make clip) only the fast one can be installed.
+# Which starter model becomes active in a new installation: "accurate", "fast" or "cascade". Without the
+# weights of CLIP (make clip) only the fast one can be installed.
 STARTER = env.str("STARTER", "accurate")
-if STARTER not in ("accurate", "fast"):
-    raise ImproperlyConfigured(f"STARTER is {STARTER!r}; it must be accurate or fast")
+if STARTER not in ("accurate", "fast", "cascade"):
+    raise ImproperlyConfigured(f"STARTER is {STARTER!r}; it must be accurate, fast or cascade")
 RUNS_DIR = VAR_DIR / "runs"  # checkpoints and reports
 RUNS_DISK_BYTES = round(
     env.float("RUNS_DISK_GB", 20) * 10**9

@@ -163,6 +163,26 @@ def _assemble(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _limits(arguments: argparse.Namespace) -> int:
+    from trainer.engine.evaluation.report import write_json
+    from trainer.engine.serving.cascade import choose
+
+    runs = arguments.fast_run, arguments.accurate_run
+    limits = choose(*runs, target=arguments.target_precision, cost=arguments.cost)
+    write_json(arguments.limits, limits)
+    emit("done", held_out=limits["held_out"])
+    return 0
+
+
+def _join(arguments: argparse.Namespace) -> int:
+    from trainer.engine.serving.cascade import join
+
+    limits = _read_object(arguments.limits)
+    manifest = join(arguments.fast_model, arguments.accurate_model, limits, arguments.model_dir)
+    emit("done", held_out=manifest["held_out"])
+    return 0
+
+
 def _predict(arguments: argparse.Namespace) -> int:
     from trainer.engine.serving.predict import Suggester
 
@@ -209,6 +229,21 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("starter_dir", type=Path)
     command.add_argument("model_dir", type=Path)
     command.set_defaults(run=_assemble)
+    command = commands.add_parser(
+        "limits", help="decide when a fast run's model answers for an accurate one's"
+    )
+    command.add_argument("fast_run", type=Path)
+    command.add_argument("accurate_run", type=Path)
+    command.add_argument("limits", type=Path, help="the file to write")
+    command.add_argument("--target-precision", type=float, default=0.9)
+    command.add_argument("--cost", type=float, default=0.15, help="a fast answer's; an accurate one's is 1")
+    command.set_defaults(run=_limits)
+    command = commands.add_parser("join", help="make one model of a fast and an accurate one, by such limits")
+    command.add_argument("limits", type=Path)
+    command.add_argument("fast_model", type=Path)
+    command.add_argument("accurate_model", type=Path)
+    command.add_argument("model_dir", type=Path)
+    command.set_defaults(run=_join)
     command = commands.add_parser("predict", help="suggest a hashtag for photos, one JSON line each")
     command.add_argument("model_dir", type=Path)
     command.add_argument("photos", type=Path, nargs="+")

@@ -1,10 +1,13 @@
-"""Installs the starter models, each assembled from its head and a backbone: one accurate, one fast."""
+"""Installs the starter models, each assembled from its head and a backbone: an accurate one, a fast one, and
+both as a cascade.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +25,10 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
 STARTERS = settings.BASE_DIR / "trainer/starter"
-NAMES = {"accurate": "Starter model, accurate", "fast": "Starter model, fast"}
+SPEEDS = ("accurate", "fast")
+CASCADE = "cascade"  # of both: trainer.engine.evaluation.cascade
+NAMES = {speed: f"Starter model, {speed}" for speed in (*SPEEDS, CASCADE)}
+FACTS = "starter.json"
 
 
 def install_starters(*, by: AbstractBaseUser | None = None) -> list[TrainedModel]:
@@ -32,7 +38,9 @@ def install_starters(*, by: AbstractBaseUser | None = None) -> list[TrainedModel
     The starter of a newer program becomes a model beside the old one, and active if the old one was. Raises
     RuntimeError with the engine's message if one cannot be assembled.
     """
-    models = {speed: _install(speed, by) for speed in NAMES if _has_weights(STARTERS / speed)}
+    models = {speed: _install(speed, [], by) for speed in SPEEDS if _has_weights(STARTERS / speed)}
+    if len(models) == len(SPEEDS) and (STARTERS / CASCADE / FACTS).exists():
+        models[CASCADE] = _install(CASCADE, [models[speed][0] for speed in ("fast", "accurate")], by)
     wanted = settings.STARTER if settings.STARTER in models else next(iter(models))
     for speed in sorted(models, key=lambda speed: speed == wanted):  # the wanted one last: it wins
         model, is_new = models[speed]
@@ -58,7 +66,7 @@ def _takes_over(speed: str, *, is_new: bool, is_wanted: bool) -> bool:
 def _has_weights(folder: Path) -> bool:
     """Whether the backbone that the packed head belongs to can be loaded here."""
     try:
-        facts = from_json((folder / "starter.json").read_text(encoding="utf-8"))
+        facts = from_json((folder / FACTS).read_text(encoding="utf-8"))
         for name in facts["recipe"]["backbone"].split("+"):
             BACKBONES[name].weights()
     except (FileNotFoundError, WeightsError):
@@ -66,46 +74,57 @@ def _has_weights(folder: Path) -> bool:
     return True
 
 
-def _install(speed: str, by: AbstractBaseUser | None) -> tuple[TrainedModel, bool]:
-    """The starter of that speed, and whether it is new here."""
-    digest = _digest(STARTERS / speed)
+def _install(
+    speed: str, parts: Sequence[TrainedModel], by: AbstractBaseUser | None
+) -> tuple[TrainedModel, bool]:
+    """The starter of that speed, and whether it is new here. A cascade is joined from two models."""
+    digest = _digest(STARTERS / speed, parts)
     earlier_model = TrainedModel.objects.filter(manifest__starter=digest).first()
     model = earlier_model
     if model is None or not (model.folder / "manifest.json").exists():
-        model = _assemble(speed, digest, earlier_model, by)
+        model = _assemble(speed, digest, parts, earlier_model, by)
     return model, earlier_model is None
 
 
-def _digest(folder: Path) -> str:
+def _digest(folder: Path, parts: Sequence[TrainedModel] = ()) -> str:
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".md")
-    return hashlib.sha256(b"".join(hashlib.sha256(p.read_bytes()).digest() for p in files)).hexdigest()[:16]
+    content = b"".join(hashlib.sha256(p.read_bytes()).digest() for p in files)
+    content += b"".join(str(model.manifest["starter"]).encode() for model in parts)
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _assemble(
-    speed: str, digest: str, model: TrainedModel | None, by: AbstractBaseUser | None
+    speed: str,
+    digest: str,
+    parts: Sequence[TrainedModel],
+    model: TrainedModel | None,
+    by: AbstractBaseUser | None,
 ) -> TrainedModel:
-    part = Path(settings.MODELS_DIR) / f"starter-{digest}.part"
-    shutil.rmtree(part, ignore_errors=True)
+    folder = Path(settings.MODELS_DIR) / f"starter-{digest}.part"
+    shutil.rmtree(folder, ignore_errors=True)
     try:
-        return _put_in_place(part, speed, digest, model, by)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(speed, parts, folder)
+        return _put_in_place(folder, speed, digest, model, by)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_folder(speed: str, parts: Sequence[TrainedModel], folder: Path) -> None:
+    """Raises RuntimeError with the engine's message."""
+    if parts:
+        command = engine_command("join", STARTERS / speed / FACTS, *(part.folder for part in parts), folder)
+    else:
+        command = engine_command("assemble", STARTERS / speed, folder)
+    result = subprocess.run(command, capture_output=True, text=True, cwd=settings.BASE_DIR, check=False)
+    if result.returncode:
+        raise RuntimeError((result.stdout + result.stderr).strip()[-1500:] or f"code {result.returncode}")
 
 
 def _put_in_place(
-    part: Path, speed: str, digest: str, model: TrainedModel | None, by: AbstractBaseUser | None
+    folder: Path, speed: str, digest: str, model: TrainedModel | None, by: AbstractBaseUser | None
 ) -> TrainedModel:
-    part.parent.mkdir(parents=True, exist_ok=True)
-    result = subprocess.run(
-        engine_command("assemble", STARTERS / speed, part),
-        capture_output=True,
-        text=True,
-        cwd=settings.BASE_DIR,
-        check=False,
-    )
-    if result.returncode:
-        raise RuntimeError((result.stdout + result.stderr).strip()[-1500:] or f"code {result.returncode}")
-    manifest = from_json((part / "manifest.json").read_text()) | {"starter": digest, "speed": speed}
+    manifest = from_json((folder / "manifest.json").read_text()) | {"starter": digest, "speed": speed}
     card = STARTERS / speed / "CARD.md"
     with transaction.atomic():
         model = model or TrainedModel(name=NAMES[speed], created_by_id=by.pk if by else None)
@@ -113,5 +132,5 @@ def _put_in_place(
         model.card = card.read_text() if card.exists() else ""
         model.save()
         shutil.rmtree(model.folder, ignore_errors=True)
-        part.rename(model.folder)
+        folder.rename(model.folder)
     return model

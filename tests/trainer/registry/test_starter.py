@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,14 @@ class Assembly:
     def has_weights(self, folder: Path) -> bool:
         return folder.name in self.speeds
 
-    def digest(self, folder: Path) -> str:
+    def digest(self, folder: Path, parts: Sequence[TrainedModel] = ()) -> str:
         return f"{folder.name}-{self.version}"
 
-    def assemble(self, speed: str, digest: str, found: TrainedModel | None, by: Any) -> TrainedModel:
+    def assemble(
+        self, speed: str, digest: str, parts: Sequence[TrainedModel], found: TrainedModel | None, by: Any
+    ) -> TrainedModel:
         self.digests.append(digest)
+        self.parts = [str(part.manifest["starter"]) for part in parts]
         model = found or TrainedModel(name=starter.NAMES[speed])
         model.manifest = {"starter": digest, "speed": speed}
         model.save()
@@ -57,8 +61,9 @@ class Assembly:
 
 
 @pytest.fixture
-def assembly(monkeypatch: pytest.MonkeyPatch) -> Assembly:
+def assembly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Assembly:
     assembly = Assembly()
+    monkeypatch.setattr(starter, "STARTERS", tmp_path / "starters")
     monkeypatch.setattr(starter, "_assemble", assembly.assemble)
     monkeypatch.setattr(starter, "_digest", assembly.digest)
     monkeypatch.setattr(starter, "_has_weights", assembly.has_weights)
@@ -76,6 +81,20 @@ def test_the_setting_chooses_among_two(assembly: Assembly, settings: Any, wanted
     settings.STARTER = wanted
     assert len(starter.install_starters()) == 2
     assert active_digest() == f"{wanted}-1"
+
+
+def test_a_cascade_is_joined_from_both(assembly: Assembly, settings: Any) -> None:
+    limits = starter.STARTERS / "cascade/starter.json"
+    limits.parent.mkdir(parents=True)
+    limits.write_text("{}")
+    settings.STARTER = "cascade"
+    assert [model.manifest["speed"] for model in starter.install_starters()] == [
+        "accurate",
+        "fast",
+        "cascade",
+    ]
+    assert assembly.parts == ["fast-1", "accurate-1"]
+    assert active_digest() == "cascade-1"
 
 
 def test_without_its_weights_the_fast_one_is_active_until_they_come(assembly: Assembly) -> None:

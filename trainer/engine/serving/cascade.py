@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,16 +17,15 @@ from trainer.engine.evaluation.report import write_json
 from trainer.engine.serving.heldout import HeldOut
 
 PREDICTIONS = "test_predictions.csv"
+SAME_RELEASE = "Train both on the same release and photo set."
 
 
-def choose(
-    fast_run: Path, accurate_run: Path, labels: Sequence[str], *, target: float, cost: float
-) -> dict[str, Any]:
+def choose(fast_run: Path, accurate_run: Path, *, target: float, cost: float) -> dict[str, Any]:
     """The limits of a cascade and its figures, from the test photos that both runs have judged.
 
     ``cost`` is that of the fast model's answer, where the accurate one's is 1. Raises ExportError.
     """
-    judged = _judged(fast_run, accurate_run, labels)
+    judged = _judged(fast_run, accurate_run)
     return asdict(choose_limits(judged, target)) | {"held_out": cross_fit(judged, target, cost=cost)}
 
 
@@ -40,7 +38,7 @@ def join(fast_dir: Path, accurate_dir: Path, limits: dict[str, Any], model_dir: 
         json.loads((folder / "manifest.json").read_text()) for folder in (fast_dir, accurate_dir)
     )
     if fast["labels"] != accurate["labels"]:
-        raise ExportError("the two models have different labels", hint="Train both on the same release.")
+        raise ExportError("the two models have different labels", hint=SAME_RELEASE)
     model_dir.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(fast_dir / "model.onnx", model_dir / "first.onnx")
     shutil.copyfile(accurate_dir / "model.onnx", model_dir / "model.onnx")
@@ -57,7 +55,12 @@ def join(fast_dir: Path, accurate_dir: Path, limits: dict[str, Any], model_dir: 
     return manifest
 
 
-def _judged(fast_run: Path, accurate_run: Path, labels: Sequence[str]) -> Judged:
+def _judged(fast_run: Path, accurate_run: Path) -> Judged:
+    labels, theirs = (
+        json.loads((run / "report.json").read_text())["labels"] for run in (fast_run, accurate_run)
+    )
+    if labels != theirs:
+        raise ExportError("the two runs have different labels", hint=SAME_RELEASE)
     fast, accurate = (HeldOut.read(run / PREDICTIONS, labels) for run in (fast_run, accurate_run))
     place = {path: at for at, path in enumerate(fast.paths)}
     common = [(place[path], at) for at, path in enumerate(accurate.paths) if path in place]
@@ -65,5 +68,5 @@ def _judged(fast_run: Path, accurate_run: Path, labels: Sequence[str]) -> Judged
         raise ExportError(
             "no photo was held out by both runs", hint="Train both with the same split and seed."
         )
-    mine, theirs = (np.array(side) for side in zip(*common, strict=True))
-    return Judged(fast.logits[mine], accurate.logits[theirs], accurate.true[theirs], labels)
+    of_fast, of_accurate = (np.array(side) for side in zip(*common, strict=True))
+    return Judged(fast.logits[of_fast], accurate.logits[of_accurate], accurate.true[of_accurate], labels)

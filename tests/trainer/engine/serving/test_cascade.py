@@ -1,0 +1,54 @@
+"""Limits from two runs, and one model folder of two: by the engine's own commands."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.trainer.engine.conftest import Engine, write_photo
+from trainer.engine.serving.predict import Suggester
+
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("frozen")]
+
+
+def test_a_model_joined_with_itself_says_what_it_says(
+    frozen: dict[str, Any], model: Path, tmp_path: Path, engine: Engine
+) -> None:
+    """Whoever answers, the same network does."""
+    code, events = engine("limits", frozen["run"], frozen["run"], tmp_path / "limits.json", "--cost", 0.3)
+    assert code == 0, events
+    assert events[-1]["held_out"]["cost"] == pytest.approx(0.3 + events[-1]["held_out"]["asked"])
+    code, events = engine("join", tmp_path / "limits.json", model, model, tmp_path / "joined")
+    assert code == 0, events
+    write_photo(tmp_path / "new.jpg", "b/beach", 99)
+    whole, alone = (next(Suggester(f).suggest([tmp_path / "new.jpg"])) for f in (tmp_path / "joined", model))
+    assert whole.probabilities == alone.probabilities
+    joined, single = (json.loads((f / "manifest.json").read_text()) for f in (tmp_path / "joined", model))
+    assert joined["sha256"] != single["sha256"]
+    assert joined["cascade"]["input"] == single["input"]
+
+
+def test_runs_without_a_common_photo_are_refused(
+    frozen: dict[str, Any], tmp_path: Path, engine: Engine
+) -> None:
+    shutil.copytree(frozen["run"], tmp_path / "other")
+    predictions = tmp_path / "other/test_predictions.csv"
+    predictions.write_text(predictions.read_text().replace("/photos/", "/elsewhere/"))
+    code, events = engine("limits", frozen["run"], tmp_path / "other", tmp_path / "limits.json")
+    assert (code, events[-1]["event"]) == (1, "error")
+    assert "no photo was held out by both" in events[-1]["message"]
+    assert not (tmp_path / "limits.json").exists()
+
+
+def test_models_of_other_labels_are_refused(model: Path, tmp_path: Path, engine: Engine) -> None:
+    other = shutil.copytree(model, tmp_path / "other")
+    manifest = json.loads((other / "manifest.json").read_text())
+    (other / "manifest.json").write_text(json.dumps(manifest | {"labels": ["art", "bar", "other"]}))
+    (tmp_path / "limits.json").write_text("{}")
+    code, events = engine("join", tmp_path / "limits.json", model, other, tmp_path / "joined")
+    assert (code, events[-1]["message"]) == (1, "the two models have different labels")
+    assert not (tmp_path / "joined").exists()
