@@ -21,7 +21,7 @@ from trainer.engine.events import Progress
 from trainer.engine.networks.finetuned import input_of
 from trainer.engine.networks.parts import FrozenNetwork, build_head
 from trainer.engine.recipe import Recipe
-from trainer.engine.serving.export import export, rebuild, write_model
+from trainer.engine.serving.export import default_numbers, export, rebuild, write_model
 
 HEAD, FACTS = "head.npz", "starter.json"
 LARGEST = 1_000_000  # bytes that a head in the repository may have
@@ -46,7 +46,7 @@ def pack(run_dir: Path, starter_dir: Path, *, target_precision: float = 0.9) -> 
         **{
             key: value
             for key, value in manifest.items()
-            if key not in ("input", "sha256", "created", "format", "scenes")
+            if key not in ("input", "sha256", "created", "format", "scenes", "milliseconds")
         },
         "groups": content["groups"],
         "scene_classes": content["scene_classes"],
@@ -78,7 +78,9 @@ def assemble(starter_dir: Path, model_dir: Path) -> dict[str, Any]:
                 hint="Install the versions that requirements.txt names.",
             )
     # Real photos were compared when it was packed; write_model compares synthetic ones on this machine.
-    facts["packed_check"] = {key: facts.pop(key) for key in ("max_abs_difference", "checked_photos")}
+    facts["packed_check"] = {
+        key: facts.pop(key) for key in ("max_abs_difference", "checked_photos", "int8") if key in facts
+    }
     progress.advance()
     head = build_head(recipe, facts["groups"], len(facts["labels"]))
     with np.load(starter_dir / HEAD) as arrays:
@@ -87,7 +89,8 @@ def assemble(starter_dir: Path, model_dir: Path) -> dict[str, Any]:
     network = FrozenNetwork(recipe.backbones, head).eval()
     progress.advance()
     photos, scenes = _synthetic_photos(input_of(recipe).size), facts["scene_classes"]
-    manifest = write_model(network, input_of(recipe), facts, model_dir, photos, scenes=scenes)
+    int8 = default_numbers(recipe) == "int8"
+    manifest = write_model(network, input_of(recipe), facts, model_dir, photos, scenes=scenes, int8=int8)
     progress.advance()
     return manifest
 
