@@ -1,13 +1,18 @@
-"""What depends on a model here, for trainer.registry.dependents. Votes are about photos, so they stay."""
+"""What the trainer asks about campaigns: what depends on a model, and photos for pseudo-labels.
+
+Votes are about photos, so they stay when a model goes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from pathlib import Path
 
 from django.urls import reverse
 
 from jobs.models import Job
 from trainer.registry.dependents import Thing
+from trainer.runs.unlabelled import NoPhotos
 from validation.models import Campaign, Prediction, Vote
 
 MOST_NAMES = 20  # campaigns listed by name; the rest are counted
@@ -46,3 +51,19 @@ class JudgedModels:
         campaigns.delete()
         Job.objects.filter(pk__in=jobs).delete()
         Prediction.objects.filter(model__in=models).delete()
+
+
+class CampaignPhotos:
+    """The photos of a campaign that are still shown: a withdrawn one is used for nothing more."""
+
+    def check(self, number: int) -> None:
+        campaign = Campaign.objects.filter(pk=number).first()
+        if campaign is None or not campaign.photos.shown().exists():
+            raise NoPhotos(f"There is no campaign {number} with photos.")
+
+    def files(self, number: int) -> Iterable[Path]:
+        self.check(number)
+        try:
+            return [Path(photo.file.path) for photo in Campaign.objects.get(pk=number).photos.shown()]
+        except NotImplementedError as error:  # a storage that is not a disk, such as S3
+            raise NoPhotos("The campaign's photos are not on this machine's disk.") from error

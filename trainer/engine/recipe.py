@@ -74,6 +74,17 @@ class Recipe:
     tta: int = 0
     tta_strength: float = 1.0  # k of those copies
     num_workers: int = 0
+    # --- the thesis's new schemes
+    level_loss: float = 0.0  # weight of the losses over SUN's levels: training.levels; 0: none
+    # Fine-tuning: weight of the loss that pulls the attention to masked objects: training.attention; 0: none
+    mask_loss: float = 0.0
+    # Epochs after which a segmenter stands in for the masks that photos lack; 0: it never does
+    segmenter_after: int = 0
+    # Photos without labels: a folder, a table with their paths; in the browser also a photo set or a campaign
+    unlabelled: str = ""
+    # They learn the label that a first training gives them with at least this confidence: training.pseudo;
+    # 0: none do
+    pseudo_confidence: float = 0.0
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Recipe:
@@ -188,6 +199,11 @@ _RULES: list[tuple[str, Callable[[Any], bool], str]] = [
     ("tta", *_within(0, 64)),
     ("tta_strength", *_within(0, STRONGEST)),
     ("num_workers", *_within(0, 64)),
+    ("level_loss", *_within(0, 10)),
+    ("mask_loss", *_within(0, 10)),
+    ("segmenter_after", *_within(0, 1000)),
+    ("unlabelled", lambda value: len(value) <= 500, "a folder or a table, or empty"),
+    ("pseudo_confidence", *_within(0, 1)),
 ]
 RULES: dict[str, str] = {name: words for name, _, words in _RULES}  # what each may be, in words for people
 
@@ -208,3 +224,22 @@ def _check_together(recipe: Recipe) -> None:
         for name in ("augment", "tta"):
             if getattr(recipe, name):
                 raise RecipeError(name, "is for fine-tuning only: a frozen recipe has views instead")
+    _check_schemes(recipe)
+
+
+def _check_schemes(recipe: Recipe) -> None:
+    """Check the rules of the thesis's new schemes. Raises RecipeError."""
+    if recipe.kind == "frozen":
+        if recipe.level_loss and not recipe.scene_loss:
+            raise RecipeError("level_loss", "needs a scene_loss: the levels are sums over scene classes")
+        for name in ("mask_loss", "segmenter_after"):
+            if getattr(recipe, name):
+                raise RecipeError(name, "is for fine-tuning only: a frozen network's attention cannot move")
+    if recipe.mask_loss and recipe.mixup:
+        raise RecipeError("mask_loss", "does not go with mixup: a mixture of two photos has no mask")
+    if recipe.segmenter_after and not recipe.mask_loss:
+        raise RecipeError("segmenter_after", "needs a mask_loss")
+    if recipe.pseudo_confidence and not recipe.unlabelled.strip():
+        raise RecipeError("unlabelled", "is missing: pseudo-labels need photos without labels")
+    if recipe.unlabelled.strip() and not recipe.pseudo_confidence:
+        raise RecipeError("pseudo_confidence", "is 0, so the photos without labels would not be used")

@@ -78,6 +78,20 @@ class Screen:
         names = ", ".join(classes[:10]) + (", …" if len(classes) > 10 else "")
         self.say(f"no photo is held out of {len(classes)} classes, which only train: {names}")
 
+    def on_masks(self, fields: dict[str, Any]) -> None:
+        faults = f", {fields['unusable']:,} files cannot be used" if fields["unusable"] else ""
+        self.say(f"{fields['with_masks']:,} of {fields['photos']:,} training photos have masks{faults}")
+
+    def on_pseudo_labels(self, fields: dict[str, Any]) -> None:
+        self.say(f"{fields['labelled']:,} of {fields['unlabelled']:,} photos without labels get one")
+
+    def on_compared(self, fields: dict[str, Any]) -> None:
+        kept = "kept" if fields["kept"] else "not kept"
+        self.say(
+            f"second training {kept}: {fields['only_again']:,} photos are right only with it, "
+            f"{fields['only_first']:,} only without, p = {fields['p']:.3f}"
+        )
+
     def on_waiting(self, fields: dict[str, Any]) -> None:
         self.say(f"Waiting: {fields['reason']}")
 

@@ -21,6 +21,7 @@ from trainer.models import TrainedModel, TrainingRun
 
 CHECKPOINT, WEIGHTS = "checkpoint.pt", "best.pt"
 PREVIOUS = "checkpoint.old"  # the engine keeps the one before the newest, in case the newest is damaged
+PARTS = ("", "first/", "again/")  # a run with pseudo-labels trains twice, each time in a folder of its own
 log = logging.getLogger(__name__)
 
 
@@ -54,8 +55,9 @@ def usage() -> Usage:
 def _all_weights() -> Iterator[Path]:
     """The files of checkpoints and weights, including half-written ones."""
     root = Path(settings.RUNS_DIR)
-    for name in (CHECKPOINT, PREVIOUS, WEIGHTS):
-        yield from root.glob(f"*/{name}*")
+    for part in PARTS:
+        for name in (CHECKPOINT, PREVIOUS, WEIGHTS):
+            yield from root.glob(f"*/{part}{name}*")
 
 
 def _bytes(file: Path) -> int:
@@ -105,13 +107,14 @@ def _candidates() -> list[tuple[TrainingRun, str]]:
     # A run that has succeeded no longer needs its checkpoint.
     complete = [run for run in older if run.job.state == Job.State.SUCCEEDED]
     rest = [run for run in older if run.job.state != Job.State.SUCCEEDED]
-    return [
+    rows = [
         *((run, PREVIOUS) for run in older),
         *((run, CHECKPOINT) for run in [*complete, *newest] if run.job.state == Job.State.SUCCEEDED),
         *((run, WEIGHTS) for run in older if run.pk in runs_with_model),
         *((run, name) for run in rest for name in (CHECKPOINT, WEIGHTS)),
         *((run, WEIGHTS) for run in complete if run.pk not in runs_with_model),
     ]
+    return [(run, part + name) for run, name in rows for part in PARTS]
 
 
 def _remove(run: TrainingRun, file: Path) -> bool:

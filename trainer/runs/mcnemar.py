@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mapping.models import ReleaseLabel
+from trainer.engine.evaluation.mcnemar import exact_p
 from trainer.models import ScenePhoto, TestSet, TrainingRun
 
 FEW = 25  # with fewer discordant photos, the test is exact
@@ -55,7 +56,7 @@ def mcnemar(only_base: int, only_this: int) -> tuple[float, bool]:
 
     pairs = only_base + only_this
     if pairs < FEW:
-        return (float(stats.binomtest(only_base, pairs).pvalue) if pairs else 1.0), True
+        return exact_p(only_base, only_this), True
     # Without the bound at 0, the correction would turn equal counts into a difference.
     statistic = max(abs(only_base - only_this) - 1, 0) ** 2 / pairs
     return float(stats.chi2.sf(statistic, 1)), False

@@ -11,6 +11,7 @@ from django import forms
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import RecipeError
 from trainer.engine.recipe import RULES, TORCHVISION, VIEWS, Recipe
+from trainer.runs import unlabelled
 
 BOTH, FROZEN, FINETUNE = ("frozen", "finetune"), ("frozen",), ("finetune",)
 SUN = [f"sun-{n:02d}" for n in range(1, 11)]
@@ -145,6 +146,35 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting("dropout", "Dropout", "", FROZEN),
         Setting("scene_loss", "Weight of scene classes", "0: hashtags only.", FROZEN),
     ),
+    "The thesis's new schemes": (
+        Setting(
+            "level_loss",
+            "Weight of SUN's levels",
+            "Indoor or outdoor, group and scene class are predicted together; 0: they are not.",
+        ),
+        Setting(
+            "unlabelled",
+            "Photos without labels",
+            "photo-set 3, campaign 2, or a folder on the server: its photos get pseudo-labels.",
+        ),
+        Setting(
+            "pseudo_confidence",
+            "Confidence of a pseudo-label",
+            "Photos with at least this one are learned from in a second training; 0: none are.",
+        ),
+        Setting(
+            "mask_loss",
+            "Weight of object masks",
+            "Pulls the attention to objects that LabelMe's files beside the photos outline; 0: none.",
+            FINETUNE,
+        ),
+        Setting(
+            "segmenter_after",
+            "A segmenter stands in after",
+            "Epochs, for photos without masks; 0: never.",
+            FINETUNE,
+        ),
+    ),
 }
 SETTINGS = {setting.name: setting for group in GROUPS.values() for setting in group}
 VIEW_WORDS = {"flip": "mirrored", "small": "smaller", "zoom": "nearer"}
@@ -189,6 +219,11 @@ class SettingsForm(forms.Form):
                     break  # two settings do not go together
                 continue
             break
+        if self.recipe.unlabelled and not self.errors:
+            try:
+                unlabelled.check(self.recipe.unlabelled)
+            except unlabelled.NoPhotos as error:
+                self.add_error("unlabelled", str(error))
         return data
 
 
@@ -216,7 +251,8 @@ def _field(setting: Setting, value: Any) -> forms.Field:
         return forms.FloatField(label=setting.label, widget=number)
     if setting.proposals:
         attrs["list"] = f"some-{setting.name}"
-    return forms.CharField(label=setting.label, max_length=500, widget=forms.TextInput(attrs=attrs))
+    text = forms.TextInput(attrs=attrs)
+    return forms.CharField(label=setting.label, max_length=500, required=bool(default), widget=text)
 
 
 def differences(recipe: Mapping[str, Any], other: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from jobs.lease import Cancelled, JobError, Lease
 from jobs.processes import Event, run_process
 from trainer.models import Epoch, HeldOutPrediction, TestSet, TrainingRun
 from trainer.programs import engine_command
-from trainer.runs import disk
+from trainer.runs import disk, unlabelled
 
 LIVE_EVERY = 1.9  # seconds between writes of the running epoch, which the engine reports every 2
 CURVE_POINTS = 200
@@ -42,7 +42,7 @@ def supervise(lease: Lease) -> None:
         run.save(update_fields=["report"])
     task = run.folder / "job.json"
     with replacing(task) as file:
-        file.write(to_json(_task(run)))
+        file.write(to_json(_task(run) | _unlabelled(run)))
     lease.beat(message="Starting the trainer")
     recorder = Recorder(lease, run)
     try:
@@ -69,6 +69,17 @@ def _task(run: TrainingRun) -> dict[str, Any]:
     return task
 
 
+def _unlabelled(run: TrainingRun) -> dict[str, Any]:
+    """Where the engine finds the photos without labels, if the recipe asks for some."""
+    words = run.recipe.get("unlabelled", "")
+    if not words:
+        return {}
+    try:
+        return {"unlabelled": str(unlabelled.write_table(words, run.folder / "unlabelled.csv"))}
+    except unlabelled.NoPhotos as error:
+        raise JobError(str(error), "Choose other photos without labels, or none.") from error
+
+
 def _write_manifest(run: TrainingRun) -> dict[str, Any]:
     """Write manifest.csv for the engine, with the labels of the frozen release. Returns what has no label."""
     labels = dict(run.release.labels.values_list("scene_key", "label"))
@@ -76,14 +87,16 @@ def _write_manifest(run: TrainingRun) -> dict[str, Any]:
     classes_without_label: set[str] = set()
     labels_with_photos: set[str] = set()
     root = Path(run.photo_set.root)
-    photos = run.photo_set.photos.order_by("pk").values_list("pk", "path", "scene_class__key")
+    photos = run.photo_set.photos.order_by("pk").values_list(
+        "pk", "path", "scene_class__key", "scene_class__level1", "scene_class__level2"
+    )
     with replacing(run.folder / "manifest.csv", newline="") as file:
         rows = csv.writer(file)
-        rows.writerow(("photo_id", "path", "label", "scene_class"))
-        for pk, path, key in photos.iterator():
+        rows.writerow(("photo_id", "path", "label", "scene_class", "level1", "level2"))
+        for pk, path, key, *levels in photos.iterator():
             if label := labels.get(key):
                 labels_with_photos.add(label)
-                rows.writerow((pk, root / path, label, key))
+                rows.writerow((pk, root / path, label, key, *levels))
             else:
                 left_out += 1
                 classes_without_label.add(key)
@@ -130,6 +143,7 @@ class Recorder:
             "skipped": self._skipped,
             "stopped_early": self._stopped_early,
             "waiting": self._waiting,
+            "pseudo_labels": self._pseudo_labels,
         }
         if write := writers.get(str(event.get("event"))):
             write(event)
@@ -197,6 +211,10 @@ class Recorder:
     def _stopped_early(self, event: Event) -> None:
         self.lease.beat(message=f"Stopped after epoch {event.get('epoch')}: {event.get('reason', '')}")
 
+    def _pseudo_labels(self, event: Event) -> None:
+        labelled, count = event.get("labelled"), event.get("unlabelled")
+        self.lease.beat(message=f"{labelled} of {count} photos without labels got one")
+
     def _waiting(self, event: Event) -> None:
         self.lease.beat(
             message=str(event.get("reason") or "Another trainer is still using this run's folder")
@@ -245,6 +263,9 @@ def _keep_results(lease: Lease, run: TrainingRun, left_out: dict[str, Any]) -> N
         run.save(
             update_fields=["report", "accuracy", "balanced_accuracy", "test_set", "right", "live"],
         )
+        # Of two trainings the other one, which ran last, may have had more epochs.
+        if history := report.get("history"):
+            run.epochs.filter(number__gt=len(history)).delete()
         run.held_out.all().delete()
         HeldOutPrediction.objects.bulk_create(held_out, batch_size=1000)
 

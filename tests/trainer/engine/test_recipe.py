@@ -48,6 +48,24 @@ def test_an_error_names_its_field(field: str, value: Any) -> None:
     assert field in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ({"level_loss": 1, "scene_loss": 0}, "level_loss"),
+        ({"mask_loss": 1}, "mask_loss"),
+        ({"segmenter_after": 1}, "segmenter_after"),
+        ({"kind": "finetune", "mask_loss": 1, "mixup": 0.2}, "mask_loss"),
+        ({"kind": "finetune", "segmenter_after": 3}, "segmenter_after"),
+        ({"pseudo_confidence": 0.9}, "unlabelled"),
+        ({"unlabelled": "photos"}, "pseudo_confidence"),
+    ],
+)
+def test_a_scheme_that_would_have_no_effect_is_refused(settings: dict[str, Any], field: str) -> None:
+    with pytest.raises(RecipeError) as error:
+        Recipe.from_dict(settings)
+    assert error.value.field == field
+
+
 def test_a_recipe_survives_its_dictionary() -> None:
     for preset in PRESETS.values():
         assert Recipe.from_dict(preset.recipe.as_dict()) == preset.recipe

@@ -14,7 +14,7 @@ from formats.storage import StorageFailure
 from tests.trainer.engine.conftest import CLASSES, Engine, write_job, write_photo
 from trainer.engine.events import StopRequest
 from trainer.engine.networks.features import FeatureCache
-from trainer.engine.photos.folder import read_labels
+from trainer.engine.photos.folder import read_meanings
 from trainer.engine.photos.manifest import Photo, read_manifest, with_hashes
 from trainer.engine.photos.partitions import _read_list
 from trainer.engine.photos.sources import PhotoSource
@@ -96,7 +96,7 @@ def test_no_older_checkpoint_replaces_one_that_cannot_be_read_now(tmp_path: Path
     "read",
     [
         read_manifest,
-        read_labels,
+        read_meanings,
         RunJob.read,
         lambda path: _read_list(path, "Partitions"),
     ],

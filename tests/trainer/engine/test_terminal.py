@@ -14,7 +14,7 @@ import pytest
 
 from tests.trainer.engine.conftest import CLASSES, Engine, write_photo
 from trainer.engine.errors import PhotosError
-from trainer.engine.photos.folder import read_labels, write_manifest
+from trainer.engine.photos.folder import read_meanings, write_manifest
 from trainer.engine.terminal import Screen
 
 TINY = {
@@ -64,12 +64,22 @@ def test_an_epoch_that_was_not_tested_is_told_without_figures(capsys: pytest.Cap
     assert "accuracy 0.500  balanced 0.250" in words
 
 
+def test_both_trainings_and_masks_are_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    Screen()("masks", {"photos": 1200, "with_masks": 30, "unusable": 2, "faults": []})
+    Screen()("pseudo_labels", {"unlabelled": 90, "labelled": 61})
+    Screen()("compared", {"only_first": 2, "only_again": 12, "p": 0.0129, "kept": True})
+    words = capsys.readouterr().err
+    assert "30 of 1,200 training photos have masks, 2 files cannot be used" in words
+    assert "61 of 90 photos without labels get one" in words
+    assert "second training kept: 12 photos are right only with it, 2 only without, p = 0.013" in words
+
+
 def test_an_empty_folder_and_a_table_without_labels_are_reported(tmp_path: Path) -> None:
     with pytest.raises(PhotosError, match="holds no photos"):
         write_manifest(tmp_path, None, tmp_path / "manifest.csv")
     (tmp_path / "odd.csv").write_text("one,two\n1,2\n")
     with pytest.raises(PhotosError, match=r"odd\.csv cannot be read: It needs one column of raw_name"):
-        read_labels(tmp_path / "odd.csv")
+        read_meanings(tmp_path / "odd.csv")
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,21 @@ def test_the_checkpoint_before_the_newest_is_the_first_to_go(
     assert failure.weights_removed_at is None  # it can go on all the same
 
 
+def test_both_trainings_of_a_run_with_pseudo_labels_count(
+    run_for: RunFor, limit: Callable[[int], None]
+) -> None:
+    failure, _last = run_for("failed"), run_for()
+    files = [failure.folder / name for name in ("first/checkpoint.pt", "again/checkpoint.pt")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_bytes(bytes(100))
+    assert disk.usage().size == 600
+    limit(200)
+    assert set(files) <= set(disk.make_room())
+    failure.refresh_from_db()
+    assert failure.weights_removed_at
+
+
 def test_weights_that_are_exported_go_before_those_that_are_not(
     run_for: RunFor, limit: Callable[[int], None], model_for: Callable[..., TrainedModel]
 ) -> None:

@@ -115,6 +115,7 @@ def test_manifest_takes_labels_from_the_release(
     run = start.start_run(photo_set=photo_set, release=release, preset=PRESET, by=None)
     newer = Release.objects.create(number=2, note="All to bar")
     ReleaseLabel.objects.create(release=newer, scene_key="b/beach", label="bar")
+    SceneClass.objects.filter(key="b/beach").update(level1="outdoor", level2="water")
     run.folder.mkdir(parents=True)
     assert supervision._write_manifest(run) == {"photos": 1, "classes": ["z/zoo"]}
     with (run.folder / "manifest.csv").open() as file:
@@ -122,6 +123,9 @@ def test_manifest_takes_labels_from_the_release(
     assert len(rows) == 40
     assert {(r["scene_class"], r["label"]) for r in rows} >= {("b/beach", "beach"), ("p/pantry", "other")}
     assert all(r["path"].startswith(photo_set.root) for r in rows)
+    assert {(r["level1"], r["level2"]) for r in rows if r["scene_class"] == "b/beach"} == {
+        ("outdoor", "water")
+    }
 
 
 def test_run_with_a_single_label_is_refused(photo_set: PhotoSet, release: Release) -> None:

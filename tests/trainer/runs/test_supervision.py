@@ -161,6 +161,7 @@ def test_waiting_early_stop_and_unknown_events(recorder: supervision.Recorder, s
         (event("waiting", reason="Another trainer still ends"), "Another trainer still ends"),
         (event("stopped_early", epoch=4, reason="no better"), "Stopped after epoch 4: no better"),
         (event("something_new"), "Stopped after epoch 4: no better"),
+        (event("pseudo_labels", labelled=3, unlabelled=9), "3 of 9 photos without labels got one"),
     ):
         recorder.lease._last_beat = 0.0
         recorder.record(one)
@@ -186,7 +187,10 @@ def test_results_hold_the_test_photos_and_which_were_right(
     for photo in photos:
         photo.sha256 = hashlib.sha256(photo.path.encode()).hexdigest()
         photo.save()
-    (started.folder / "report.json").write_text(json.dumps({"accuracy": 0.5, "balanced_accuracy": 0.4}))
+    for number in (1, 2):  # the training that was not kept had one more
+        started.epochs.create(number=number, loss=1.0)
+    report = {"accuracy": 0.5, "balanced_accuracy": 0.4, "history": [{"epoch": 1}]}
+    (started.folder / "report.json").write_text(json.dumps(report))
     with (started.folder / "test_predictions.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("photo_id", "true", "predicted", "confidence"))
@@ -196,6 +200,7 @@ def test_results_hold_the_test_photos_and_which_were_right(
     supervision._keep_results(lease, started, {"photos": 0, "classes": [], "unreadable": 0})
     started.refresh_from_db()
     assert started.live == {}
+    assert [epoch.number for epoch in started.epochs.all()] == [1]
     assert started.test_set == TestSet.objects.get()
     assert started.test_set.photos == 11
     keys = np.frombuffer(started.test_set.keys, np.uint64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 from formats.classes import SceneNames
 from formats.files import is_left_by_system, walk
@@ -14,10 +15,17 @@ from formats.table import Columns, Unreadable, read_table
 from trainer.engine.errors import PhotosError
 from trainer.engine.events import emit
 from trainer.engine.opening import PHOTO_SUFFIXES
+from trainer.engine.photos import manifest
 
 CLASS_COLUMNS, LABEL_COLUMNS = ("raw_name", "key", "scene_class", "class"), ("hashtag", "label")
 COLUMNS = Columns(
-    {**dict.fromkeys(CLASS_COLUMNS, "key"), **dict.fromkeys(LABEL_COLUMNS, "label"), "status": "status"},
+    {
+        **dict.fromkeys(CLASS_COLUMNS, "key"),
+        **dict.fromkeys(LABEL_COLUMNS, "label"),
+        "status": "status",
+        **dict.fromkeys(("level1", "sun_level1"), "level1"),
+        **dict.fromkeys(("level2", "sun_level2"), "level2"),
+    },
     required=[("key",), ("label",)],
     asks=f"It needs one column of {', '.join(CLASS_COLUMNS)} and one of {', '.join(LABEL_COLUMNS)}.",
 )
@@ -31,8 +39,8 @@ def write_manifest(folder: Path, labels: Path | None, file: Path) -> int:
     any spelling (none, or an undecided one: left out, with an event). Without a table it is the folder, and
     its last name is the label.
     """
-    label_of = None if labels is None else read_labels(labels)
-    classes = SceneNames(label_of or ())
+    meanings = None if labels is None else read_meanings(labels)
+    classes = SceneNames(meanings or ())
     rows, unlabelled = [], Counter[str]()
     for path, reason in walk(folder):
         if reason:
@@ -40,12 +48,13 @@ def write_manifest(folder: Path, labels: Path | None, file: Path) -> int:
         parent, _, name = path.rpartition("/")
         if reason or not parent or Path(name).suffix.lower() not in PHOTO_SUFFIXES or is_left_by_system(path):
             continue
-        key = scene_key(parent) if label_of is None else classes.find(parent)
+        key = scene_key(parent) if meanings is None else classes.find(parent)
         if key is None:
             unlabelled[parent] += 1
         else:
-            label = key.rpartition("/")[2] if label_of is None else label_of[key]
-            rows.append([path, str((folder / path).resolve()), label, key])
+            meaning = Meaning(key.rpartition("/")[2]) if meanings is None else meanings[key]
+            file_path = str((folder / path).resolve())
+            rows.append([path, file_path, meaning.label, key, meaning.level1, meaning.level2])
     if unlabelled:
         emit("left_out", photos=unlabelled.total(), classes=sorted(unlabelled))
     if not rows:
@@ -54,12 +63,20 @@ def write_manifest(folder: Path, labels: Path | None, file: Path) -> int:
             hint="Photos stand in a folder for each class, as in photos/a/abbey/1.jpg.",
         )
     with replacing(file, newline="") as out:
-        csv.writer(out).writerows([["photo_id", "path", "label", "scene_class"], *rows])
+        csv.writer(out).writerows([[*manifest.COLUMNS, *manifest.LEVELS], *rows])
     return len(rows)
 
 
-def read_labels(file: Path) -> dict[str, str]:
-    """Label by scene class, from a table such as the mapping's export. Raises PhotosError.
+class Meaning(NamedTuple):
+    """What a table says of a scene class; a level that it does not name is empty."""
+
+    label: str
+    level1: str = ""
+    level2: str = ""
+
+
+def read_meanings(file: Path) -> dict[str, Meaning]:
+    """What a table such as the mapping's export says of each scene class. Raises PhotosError.
 
     An undecided class has none: by its status, or by an empty label in a table that names `other` elsewhere.
     """
@@ -71,13 +88,17 @@ def read_labels(file: Path) -> dict[str, str]:
     for problem in table.problems:
         raise PhotosError(f"{file.name}, line {problem.line}: {problem.text}")
     first: dict[str, int] = {}
-    label_of: dict[str, str] = {}
+    meanings: dict[str, Meaning] = {}
     for row in table.rows:
         key = scene_key(row.values["key"])
         if key in first:
             raise PhotosError(f"{file.name}, line {row.line}: {key} is already in line {first[key]}")
         first[key] = row.line
         if row.values.get("status", "").lower() != "undecided":
-            label_of[key] = lower_name(row.values["label"]).lstrip("#")
-    without_label = "" if "other" in label_of.values() else "other"
-    return {key: label or without_label for key, label in label_of.items() if label or without_label}
+            label = lower_name(row.values["label"]).lstrip("#")
+            levels = (row.values.get(name, "") for name in manifest.LEVELS)
+            meanings[key] = Meaning(label, *levels)
+    names_other = any(meaning.label == "other" for meaning in meanings.values())
+    without_label = "" if names_other else "other"
+    labelled = {key: m._replace(label=m.label or without_label) for key, m in meanings.items()}
+    return {key: meaning for key, meaning in labelled.items() if meaning.label}

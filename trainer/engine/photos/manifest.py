@@ -7,7 +7,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -21,8 +21,9 @@ from trainer.engine.events import Progress, StopRequest, emit
 
 T = TypeVar("T")
 COLUMNS = ("photo_id", "path", "label", "scene_class")
+LEVELS = ("level1", "level2")  # optional: the wide and the narrow group that a data set puts a scene class in
 TABLE = Columns(
-    {name: name for name in COLUMNS},
+    {name: name for name in (*COLUMNS, *LEVELS)},
     required=[(name,) for name in COLUMNS],
     asks=f"A manifest has the columns {', '.join(COLUMNS)}.",
 )
@@ -36,6 +37,7 @@ class Photo:
     label: str
     scene_class: str
     sha256: str = ""
+    levels: tuple[str, str] = ("", "")  # SUN's levels 1 and 2 of the scene class; empty: not known
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,10 @@ class Split:
 
 
 def read_manifest(path: Path) -> list[Photo]:
-    """The rows of a manifest (photo_id, path, label, scene_class); raises PhotosError naming the line."""
+    """The rows of a manifest (photo_id, path, label, scene_class, and perhaps level1, level2).
+
+    Raises PhotosError naming the line.
+    """
     try:
         table = read_table(path.read_bytes(), TABLE, max_rows=MOST_PHOTOS)
     except (OSError, Unreadable) as error:
@@ -63,7 +68,13 @@ def _photo(row: TableRow) -> Photo:
         if not row.values[name]:
             raise PhotosError(f"line {row.line} of the manifest has no {name}")
     label = lower_name(row.values["label"]).lstrip("#")
-    return Photo(row.values["photo_id"], row.values["path"], label, scene_key(row.values["scene_class"]))
+    return Photo(
+        row.values["photo_id"],
+        row.values["path"],
+        label,
+        scene_key(row.values["scene_class"]),
+        levels=(row.values.get("level1", ""), row.values.get("level2", "")),
+    )
 
 
 def with_hashes(photos: Sequence[Photo], stop: StopRequest) -> list[Photo]:
@@ -78,7 +89,7 @@ def with_hashes(photos: Sequence[Photo], stop: StopRequest) -> list[Photo]:
             stop.check()
             for photo, digest in zip(batch, threads.map(digest_of, batch), strict=True):
                 if digest:
-                    readable.append(Photo(photo.photo_id, photo.path, photo.label, photo.scene_class, digest))
+                    readable.append(replace(photo, sha256=digest))
                 else:
                     emit("skipped", photo_id=photo.photo_id, reason="the file cannot be read")
             progress.advance(len(batch))

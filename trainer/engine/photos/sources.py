@@ -6,7 +6,7 @@ The order of an epoch depends only on seed and epoch, so a resumed run continues
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
@@ -19,6 +19,7 @@ from trainer.engine.opening import UnreadablePhotoError, open_photo
 from trainer.engine.photos.augment import distorted, draw, generator
 from trainer.engine.photos.loaders import rows
 from trainer.engine.photos.manifest import Photo
+from trainer.engine.photos.masks import Masks
 from trainer.engine.preprocess import Input, as_batch, resized
 
 
@@ -27,6 +28,8 @@ class Batch:
     inputs: Tensor  # (n, …)
     labels: Tensor  # (n,) indices
     scenes: Tensor  # (n,) indices
+    places: list[int] = field(default_factory=list)  # of photos in their source's list
+    masks: Tensor | None = None  # (n, g, g) of objects, NaN for photos without; None: not asked for
 
 
 class Source(Protocol):
@@ -132,6 +135,7 @@ class PhotoSource:
         self.label_of, self.scene_of, self.spec = label_of, scene_of, spec
         self.batch_size, self.seed, self.num_workers = batch_size, seed, num_workers
         self.unreadable: set[str] = set()
+        self.masks: Masks | None = None  # of the training photos, if the recipe asks for them
         self.root = common_folder(photo.path for photo in (*train, *test))
 
     @property
@@ -145,7 +149,11 @@ class PhotoSource:
         dataset = PhotoDataset(
             self.train_photos, self.spec, augment=self.augment, seed=self.seed, epoch=epoch
         )
-        yield from self._load(dataset, indices)
+        for batch in self._load(dataset, indices):
+            if self.masks is None:
+                yield batch
+            else:
+                yield replace(batch, masks=torch.from_numpy(self.masks.of(batch.places, epoch)))
 
     def test_batches(self, *, augment: float = 0, epoch: int = 0) -> Iterator[Batch]:
         """The test photos in order: unchanged, or distorted copies for test-time augmentation."""
@@ -166,6 +174,7 @@ class PhotoSource:
                     torch.from_numpy(as_batch([pixels for _, pixels in good], self.spec)),
                     torch.tensor([self.label_of[photo.label] for photo, _ in good]),
                     torch.tensor([self.scene_of[photo.scene_class] for photo, _ in good]),
+                    [at for at, pixels, _ in batch if pixels is not None],
                 )
 
     def _skip(self, photo: Photo, reason: str | StorageFailure) -> None:

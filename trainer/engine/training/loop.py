@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from trainer.engine.errors import NO_PHOTOS, LoaderDied, NotANumberError, PhotosError
@@ -18,11 +19,12 @@ from trainer.engine.evaluation import metrics
 from trainer.engine.evaluation.report import peak_memory_mb
 from trainer.engine.events import StopRequest, emit
 from trainer.engine.networks.finetuned import SECOND_LOSS, input_of
-from trainer.engine.networks.parts import device
+from trainer.engine.networks.parts import LabelLayer, device
 from trainer.engine.photos.sources import Batch, Source
 from trainer.engine.recipe import Recipe, changed_settings
 from trainer.engine.training import checkpoint
 from trainer.engine.training.board import Board
+from trainer.engine.training.extras import Extras
 from trainer.engine.training.losses import mean_loss
 from trainer.engine.training.schedule import rate
 from trainer.engine.training.stopper import reason_to_stop
@@ -30,7 +32,10 @@ from trainer.engine.training.stopper import reason_to_stop
 # The time between checkpoints is 50 times what the last one took, so they take at most 2 % of the time.
 CHECKPOINT_SHARE = 50
 REPORT_SECONDS = 2.0  # between events inside an epoch
+EXTRAS = "extras."  # begins the names of weights that only training needs
 RELOADS = 3  # times that an epoch continues after a process that reads photos has died
+
+Numbers = NDArray[Any]
 
 
 @dataclass
@@ -52,7 +57,8 @@ class Position:
 class Criterion:
     """The recipe's loss over labels and, if the recipe asks for it, over scene classes."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, extras: Extras | None = None) -> None:
+        self.extras, self.epoch = extras, 0  # epochs finished
         self.loss = recipe.loss
         self.smoothing = recipe.label_smoothing
         self.scene_weight = recipe.scene_loss if recipe.kind == "frozen" else 0.0
@@ -75,6 +81,8 @@ class Criterion:
             loss = loss + SECOND_LOSS * self._mixed_loss(second, batch.labels, mix)
         if self.scene_weight:
             loss = loss + self.scene_weight * self._mixed_loss(outputs, batch.scenes, mix)
+        if self.extras:
+            loss = loss + self.extras.loss(outputs, batch, mix, self.epoch)
         targets = batch.labels if mix is None or mix[1] >= 0.5 else batch.labels[mix[0]]
         return loss, (logits.detach().argmax(1) == targets).sum()
 
@@ -113,7 +121,10 @@ class Trainer:
         identity: dict[str, Any],
         stop: StopRequest,
         board: Board | None = None,
+        extras: Extras | None = None,
+        phase: str = "",
     ) -> None:
+        """``phase``: tells epochs as progress of that name, because this is not the run's first training."""
         self.recipe, self.source, self.out, self.stop = recipe, source, out, stop
         self.identity = identity
         self.board = board or Board(out)
@@ -121,8 +132,11 @@ class Trainer:
         self.network = network.to(self.device)
         if self.device.type == "cuda" and recipe.kind == "finetune":
             self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.criterion = Criterion(recipe)
+        self.extras, self.phase = (extras or Extras()).to(self.device), phase
+        self.criterion = Criterion(recipe, self.extras)
         self.optimizer = build_optimizer(recipe, self.network)
+        if weights := list(self.extras.parameters()):
+            self.optimizer.add_param_group({"params": weights, "weight_decay": recipe.weight_decay})
         self.steps = math.ceil(source.train_count / recipe.batch_size)
         self.at = Position()
         self.last_save, self.save_seconds, self.last_report = time.monotonic(), 0.0, 0.0
@@ -177,6 +191,7 @@ class Trainer:
 
     def _train_batches(self, started: float) -> None:
         before = self.at.photos
+        self.criterion.epoch = self.at.epoch
         for batch in self.source.batches(self.at.epoch, self.at.batch):
             self._stop_if_requested(started)
             if not self.step and self.recipe.kind == "finetune":
@@ -202,6 +217,10 @@ class Trainer:
         left = self.source.train_count * (self.recipe.epochs - self.at.epoch) - self.at.photos
         loss, lr = self.at.loss_sum / max(self.at.learned, 1), self.optimizer.param_groups[0]["lr"]
         self.board.step(self.step, loss=loss, lr=lr)
+        seconds_left = round(seconds / max(photos, 1) * left, 1)
+        if self.phase:
+            self._tell_phase(seconds_left)
+            return
         emit(
             "step",
             epoch=self.at.epoch + 1,
@@ -211,8 +230,12 @@ class Trainer:
             lr=lr,
             photos_per_second=round(photos / max(seconds, 1e-6), 1),
             **memory(self.device),
-            seconds_left=round(seconds / max(photos, 1) * left, 1),
+            seconds_left=seconds_left,
         )
+
+    def _tell_phase(self, seconds_left: float | None) -> None:
+        steps = self.steps * self.recipe.epochs
+        emit("progress", phase=self.phase, done=self.step, total=steps, seconds_left=seconds_left)
 
     def _step(self, batch: Batch) -> None:
         for group in self.optimizer.param_groups:
@@ -246,7 +269,9 @@ class Trainer:
         inputs = batch.inputs.to(self.device, non_blocking=True)
         if inputs.ndim == 4 and self.device.type == "cuda":
             inputs = inputs.contiguous(memory_format=torch.channels_last)
-        return Batch(inputs, batch.labels.to(self.device), batch.scenes.to(self.device))
+        masks = None if batch.masks is None else batch.masks.to(self.device)
+        labels, scenes = batch.labels.to(self.device), batch.scenes.to(self.device)
+        return Batch(inputs, labels, scenes, batch.places, masks)
 
     def _end_epoch(self) -> None:
         if not self.at.photos:
@@ -278,7 +303,10 @@ class Trainer:
         self.board.epoch(self.step, row)
         self._save_if_due()
         left = self.at.seconds / self.at.epoch * (self.recipe.epochs - self.at.epoch)
-        emit("epoch", **row, seconds_left=round(left, 1))
+        if self.phase:
+            self._tell_phase(round(left, 1))
+        else:
+            emit("epoch", **row, seconds_left=round(left, 1))
 
     def _held_out_figures(self) -> dict[str, float | None]:
         """The figures of the epoch that ends, on the held-out photos; all None unless it is to be tested."""
@@ -323,6 +351,32 @@ class Trainer:
             raise self._not_a_number("the network's answers to test photos are no finite numbers", self.step)
         return rows, np.concatenate(true)
 
+    def outputs(self, batches: Iterator[Batch]) -> Iterator[tuple[Tensor, Batch]]:
+        """The batches, each with what the network gives its label layer (n, …)."""
+        self.network.eval()
+        for batch in batches:
+            self.stop.check()
+            on_device = self._on_device(batch)
+            with torch.inference_mode():
+                yield self.network[0](on_device.inputs).float(), on_device
+
+    def test_outputs(self) -> Iterator[tuple[Tensor, Batch]]:
+        return self.outputs(self.source.test_batches())
+
+    def answers(self, batches: Iterator[Batch]) -> tuple[Numbers, Numbers | None]:
+        """Logits of the batches' photos: of labels (n, c), and of scene classes (n, k) or None."""
+        logits, scenes = [], []
+        levels, labels = self.extras.levels, cast(LabelLayer, self.network[-1])
+        for outputs, _ in self.outputs(batches):
+            logits.append(labels(outputs).cpu().numpy())
+            if levels is not None:
+                scenes.append(levels.scenes(outputs).cpu().numpy())
+            elif labels.groups is not None:
+                scenes.append(outputs.cpu().numpy())
+        if not logits:
+            return np.empty((0, len(labels.shift))), None
+        return np.concatenate(logits), np.concatenate(scenes) if scenes else None
+
     # --- numbers that are none
 
     def _check_numbers(self, figures: Mapping[str, float | None]) -> None:
@@ -330,7 +384,7 @@ class Trainer:
         for name, value in figures.items():
             if value is not None and not math.isfinite(value):
                 raise self._not_a_number(f"{name} became {value}", self.step)
-        for name, tensor in self.network.state_dict().items():
+        for name, tensor in self._state().items():
             if not torch.isfinite(tensor).all():
                 raise self._not_a_number(f"the weights {name} are no finite numbers", self.step)
         for state in self.optimizer.state.values():
@@ -388,16 +442,27 @@ class Trainer:
 
     def _weights(self) -> dict[str, Tensor]:
         """A copy of the weights: training continues to change the network's own."""
-        return {
-            key: value.detach().cpu().contiguous().clone() for key, value in self.network.state_dict().items()
-        }
+        return {key: value.detach().cpu().contiguous().clone() for key, value in self._state().items()}
+
+    def _state(self) -> dict[str, Tensor]:
+        """The weights of the network, and under EXTRAS those that only training needs."""
+        extras = {EXTRAS + key: value for key, value in self.extras.state_dict().items()}
+        return {**self.network.state_dict(), **extras}
 
     def _has_best(self) -> bool:
         return self.best is not None or (self.out / "best.pt").exists()
 
-    def _content(self, state: dict[str, Tensor]) -> dict[str, Any]:
+    def _content(self, weights: dict[str, Tensor]) -> dict[str, Any]:
         facts = {**self.identity, "recipe": self.recipe.as_dict()}
-        return {**facts, "state": state, "position": dict(vars(self.at))}
+        state = {key: value for key, value in weights.items() if not key.startswith(EXTRAS)}
+        extras = {key: value for key, value in weights.items() if key.startswith(EXTRAS)}
+        return {**facts, "state": state, "extras": extras, "position": dict(vars(self.at))}
+
+    def load(self, content: dict[str, Any]) -> None:
+        """Take the weights of a checkpoint's or best.pt's content."""
+        self.network.load_state_dict(content["state"])
+        extras = content.get("extras", {})  # an older version's has none
+        self.extras.load_state_dict({key.removeprefix(EXTRAS): value for key, value in extras.items()})
 
     def _resume(self) -> None:
         if not checkpoint.exists(self.out):
@@ -412,12 +477,16 @@ class Trainer:
                 f"the checkpoint was written with another recipe or other photos: {'; '.join(changes)}",
                 hint="Start a new run: a run continues only with the recipe and photos it began with.",
             )
-        self.network.load_state_dict(content["state"])
+        self.load(content)
         self.optimizer.load_state_dict(content["optimizer"])
         checkpoint.restore_random(content["random"])
         self.at = Position(**content["position"])
         self.saved = self.at.epoch, self.at.batch
-        for row in self.at.history:  # the supervisor may have been killed before it stored them
+        if not self.phase:
+            self.tell_epochs()  # the supervisor may have been killed before it stored them
+
+    def tell_epochs(self) -> None:
+        for row in self.at.history:
             emit("epoch", **row, seconds_left=None)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
+import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,11 +31,14 @@ from trainer.engine.photos.manifest import Photo, Split, labels_of, read_manifes
 from trainer.engine.photos.partitions import split_for, train_only
 from trainer.engine.photos.sources import FeatureSource, PhotoSource, Source
 from trainer.engine.recipe import Recipe, changed_settings
-from trainer.engine.training import checkpoint
+from trainer.engine.training import checkpoint, pseudo
 from trainer.engine.training.board import Board
 from trainer.engine.training.checkpoint import CheckpointError
+from trainer.engine.training.extras import build_extras, measure
 from trainer.engine.training.lock import only_trainer
 from trainer.engine.training.loop import Trainer
+
+FIRST, AGAIN = "first", "again"  # folders of the two trainings of a run with pseudo-labels
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,14 @@ class RunJob:
     out: Path
     cache: Path
     partitions: Path | None = None  # folder of SUN397's Training_01.txt …
+    unlabelled: Path | None = None  # folder or table of photos without labels; by default, the recipe's
 
     @classmethod
     def read(cls, path: Path) -> RunJob:
         """Read a job file: {"recipe": {…}, "photos": manifest, "out": folder, "cache": folder}.
 
-        For SUN397's own partitions it also has "partitions", the folder of their lists. Raises RecipeError.
+        For SUN397's own partitions it also has "partitions", the folder of their lists; "unlabelled" may name
+        the folder or table that the recipe's photos without labels stand for. Raises RecipeError.
         """
         try:
             data = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -60,8 +66,8 @@ class RunJob:
             if key not in data:
                 raise RecipeError(key, "is missing from the job file")
         photos, out, cache = (Path(data[key]) for key in ("photos", "out", "cache"))
-        partitions = Path(data["partitions"]) if data.get("partitions") else None
-        return cls(Recipe.from_dict(data["recipe"]), photos, out, cache, partitions)
+        optional = (Path(data[key]) if data.get(key) else None for key in ("partitions", "unlabelled"))
+        return cls(Recipe.from_dict(data["recipe"]), photos, out, cache, *optional)
 
 
 @dataclass(frozen=True)
@@ -84,9 +90,10 @@ class Names:
 def train(job: RunJob, stop: StopRequest) -> dict[str, Any]:
     """Train, or continue to train, and write best.pt, report.json and test_predictions.csv."""
     with only_trainer(job.out, stop):
-        if (earlier_report := _read_earlier_report(job)) is not None:
-            return earlier_report
-        return _train(job, stop)
+        if (earlier_report := _read_earlier_report(job)) is None:
+            return _train(job, stop)
+        _remove_parts(job)  # a kill may have come before
+        return earlier_report
 
 
 def _read_earlier_report(job: RunJob) -> dict[str, Any] | None:
@@ -107,9 +114,7 @@ def _read_earlier_report(job: RunJob) -> dict[str, Any] | None:
 
 
 def _train(job: RunJob, stop: StopRequest) -> dict[str, Any]:
-    start = time.monotonic()
-    recipe = job.recipe
-    torch.manual_seed(recipe.seed)
+    start, recipe = time.monotonic(), job.recipe
     photos = with_hashes(read_manifest(job.photos), stop)
     if not photos:
         raise PhotosError("none of the photos' files can be read", hint=NO_PHOTOS)
@@ -121,24 +126,118 @@ def _train(job: RunJob, stop: StopRequest) -> dict[str, Any]:
         train=len(split.train),
         test=len(split.test),
         labels=names.labels,
-        resumed=checkpoint.exists(job.out),
+        resumed=checkpoint.exists(job.out) or checkpoint.exists(job.out / FIRST),
         environment=environment(),
     )
     only_trained = train_only(split)
     if only_trained:
         emit("train_only", classes=only_trained)
-    network, source = _prepare(job, split, names, stop)
-    identity = {"labels": names.labels, "scene_classes": names.scenes, "groups": names.groups}
+    plan = Plan(job, photos, names, stop, start, only_trained)
     with Board(job.out / "tensorboard") as board:
-        trainer = Trainer(recipe, network, source, job.out, identity=identity, stop=stop, board=board)
+        if recipe.pseudo_confidence:
+            return _train_twice(plan, split, board)
+        trainer = plan.trained(split, job.out, board)
+        content = _finish(trainer, plan, board)
+        checkpoint.remove(job.out)
+        return content
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What all trainings of a run share."""
+
+    job: RunJob
+    photos: list[Photo]
+    names: Names
+    stop: StopRequest
+    start: float  # when the run began, by the monotonic clock
+    only_trained: list[str]
+
+    def trained(self, split: Split, out: Path, board: Board, *, phase: str = "") -> Trainer:
+        """Train on the split in the folder ``out``. The trainer that comes back has the best.pt's weights."""
+        names, recipe = self.names, self.job.recipe
+        torch.manual_seed(recipe.seed)
+        network, source = _prepare(replace(self.job, out=out), split, names, self.stop)
+        extras = build_extras(recipe, network, source, self.photos, names.scenes, len(names.labels))
+        trainer = Trainer(
+            recipe,
+            network,
+            source,
+            out,
+            identity={"labels": names.labels, "scene_classes": names.scenes, "groups": names.groups},
+            stop=self.stop,
+            board=board,
+            extras=extras,
+            phase=phase,
+        )
         trainer.run()
-        return _finish(trainer, source, names, job, start, only_trained=only_trained)
+        trainer.load(checkpoint.load(out / "best.pt"))
+        return trainer
 
 
-def _finish(
-    trainer: Trainer, source: Source, names: Names, job: RunJob, start: float, *, only_trained: list[str]
-) -> dict[str, Any]:
-    trainer.network.load_state_dict(checkpoint.load(job.out / "best.pt")["state"])
+def _train_twice(plan: Plan, split: Split, board: Board) -> dict[str, Any]:
+    """Train, give photos without labels those that the first training is sure about, and train again with
+    them; the better of both trainings is the run's.
+    """
+    job = plan.job
+    first = plan.trained(split, job.out / FIRST, board)
+    first.save()  # a run that is killed from here on does not train it again
+    first_logits, true = first.test()
+    unlabelled, labelled = _pseudo_labels(plan, split, first)
+    facts = {
+        "unlabelled": len(unlabelled),
+        "labelled": len(labelled),
+        "labels": pseudo.count_labels(labelled),
+    }
+    emit("pseudo_labels", unlabelled=len(unlabelled), labelled=len(labelled))
+    kept, comparison = first, pseudo.compare(first_logits, first_logits, true)
+    if labelled:
+        with Board(job.out / "tensorboard" / AGAIN) as second_board:
+            longer = Split((*split.train, *labelled), split.test)
+            again = plan.trained(longer, job.out / AGAIN, second_board, phase="training again")
+            comparison = pseudo.compare(first_logits, again.test()[0], true)
+        if comparison["kept"]:
+            kept = again
+            again.tell_epochs()
+    emit("compared", **{name: comparison[name] for name in ("only_first", "only_again", "p", "kept")})
+    checkpoint.save(job.out / "best.pt", checkpoint.load(kept.out / "best.pt"))
+    content = _finish(kept, plan, board, pseudo_labels=facts | comparison)
+    _remove_parts(job)
+    return content
+
+
+def _pseudo_labels(plan: Plan, split: Split, first: Trainer) -> tuple[list[Photo], list[Photo]]:
+    """The new photos without labels, and those among them that the first training is sure about."""
+    job, names = plan.job, plan.names
+    found = with_hashes(pseudo.read_unlabelled(job.unlabelled or Path(job.recipe.unlabelled)), plan.stop)
+    # Any label will do: they stand where the held-out photos stand, and are not compared with it.
+    new = [
+        replace(photo, label=names.labels[0], scene_class=names.scenes[0])
+        for photo in pseudo.without_known(found, plan.photos)
+    ]
+    if not new:
+        return [], []
+    _, source = _prepare(replace(job, out=first.out), Split(split.train, tuple(new)), names, plan.stop)
+    logits, scenes = first.answers(source.test_batches())
+    labelled = pseudo.label_confident(
+        source.test_photos,
+        logits,
+        scenes,
+        names=(names.labels, names.scenes, names.groups),
+        confidence=job.recipe.pseudo_confidence,
+    )
+    return new, labelled
+
+
+def _remove_parts(job: RunJob) -> None:
+    """Remove the folders of the two trainings of a run with pseudo-labels."""
+    for name in (FIRST, AGAIN):
+        shutil.rmtree(job.out / name, ignore_errors=True)
+
+
+def _finish(trainer: Trainer, plan: Plan, board: Board, **facts: Any) -> dict[str, Any]:
+    """Write the report, with these facts added, and the predictions of a trainer with the kept weights."""
+    source, names, out = trainer.source, plan.names, plan.job.out
     logits, true = trainer.test()
     content = report.build_report(
         logits,
@@ -146,12 +245,12 @@ def _finish(
         names.labels,
         train_photos=source.train_count,
         test_photos=len(true),
-        train_only=only_trained,
+        train_only=plan.only_trained,
         epochs=trainer.at.epoch,
-        seconds=round(time.monotonic() - start, 1),
+        seconds=round(time.monotonic() - plan.start, 1),
         training_seconds=round(trainer.at.seconds, 1),
         device=str(trainer.device),
-        recipe=job.recipe.as_dict(),
+        recipe=plan.job.recipe.as_dict(),
         history=trainer.at.history,
         best_epoch=trainer.at.best_epoch,
         stopped_early=trainer.stopped_early,
@@ -159,11 +258,12 @@ def _finish(
         environment=environment(),
         scene_costs=report.scene_costs(source.test_photos, logits, names.labels),
         targets=targets(logits, true, names.labels),
+        **measure(trainer.extras, source, trainer.test_outputs),
+        **facts,
     )
-    report.write_predictions(job.out / "test_predictions.csv", source.test_photos, logits, names.labels)
-    report.write_json(job.out / "report.json", content)
-    trainer.board.results(trainer.step, content["confusion"], names.labels, source.test_photos, logits)
-    checkpoint.remove(job.out)
+    report.write_predictions(out / "test_predictions.csv", source.test_photos, logits, names.labels)
+    report.write_json(out / "report.json", content)
+    board.results(trainer.step, content["confusion"], names.labels, source.test_photos, logits)
     return content
 
 

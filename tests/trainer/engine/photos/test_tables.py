@@ -8,7 +8,7 @@ import pytest
 
 from trainer.engine.__main__ import _read_object
 from trainer.engine.errors import PhotosError
-from trainer.engine.photos.folder import read_labels, write_manifest
+from trainer.engine.photos.folder import read_meanings, write_manifest
 from trainer.engine.photos.manifest import read_manifest
 from trainer.engine.photos.partitions import split_for
 from trainer.engine.recipe import Recipe
@@ -75,7 +75,7 @@ def test_a_manifest_that_cannot_be_read_names_its_line(file: Path, text: str, wo
 )
 def test_labels_of_other_tools_are_read(file: Path, text: str, labels: dict[str, str]) -> None:
     file.write_bytes(text.encode())
-    assert read_labels(file) == labels
+    assert {key: meaning.label for key, meaning in read_meanings(file).items()} == labels
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,17 @@ def test_labels_of_other_tools_are_read(file: Path, text: str, labels: dict[str,
 def test_labels_are_not_dropped_in_silence(file: Path, text: str, words: str) -> None:
     file.write_text(text)
     with pytest.raises(PhotosError, match=words):
-        read_labels(file)
+        read_meanings(file)
+
+
+def test_the_groups_of_a_table_reach_the_manifest(tmp_path: Path, file: Path) -> None:
+    for name in ("b/beach", "c/cafe"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        (tmp_path / "photos" / name / "1.jpg").write_bytes(b"")
+    file.write_text("key,hashtag,sun_level1,sun_level2\nb/beach,beach,outdoor,water\nc/cafe,cafe,indoor,\n")
+    write_manifest(tmp_path / "photos", file, tmp_path / "manifest.csv")
+    photos = read_manifest(tmp_path / "manifest.csv")
+    assert [photo.levels for photo in photos] == [("outdoor", "water"), ("indoor", "")]
 
 
 def test_folders_are_found_in_any_spelling(

@@ -1,0 +1,93 @@
+"""Photos without labels for a run's pseudo-labels: of a photo set, of a campaign, or below a folder.
+
+A recipe names them by words: "photo-set 3", "campaign 2", or a folder. Other apps register their kinds in
+AppConfig.ready(); the trainer knows none.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+from formats.storage import replacing
+from trainer.models import PhotoSet
+from trainer.photosets.registration import browser_roots, is_allowed_in_browser
+
+NAMED = re.compile(r"([a-z-]+) #?(\d{1,9})")
+
+
+class NoPhotos(Exception):
+    """The words name no photos that can be used. The message says why."""
+
+
+class Kind(Protocol):
+    """Photos that have a number, such as those of a campaign."""
+
+    def check(self, number: int) -> None:
+        """Raise NoPhotos unless there are such photos."""
+
+    def files(self, number: int) -> Iterable[Path]:
+        """Their files on this machine. Raises NoPhotos."""
+
+
+class PhotoSets:
+    """Their classes are not looked at: a set need not be of the run's classes, nor even of the mapping's."""
+
+    def check(self, number: int) -> None:
+        if not PhotoSet.objects.with_photos().filter(pk=number).exists():
+            raise NoPhotos(f"There is no photo set {number} with photos.")
+
+    def files(self, number: int) -> Iterable[Path]:
+        self.check(number)
+        photo_set = PhotoSet.objects.get(pk=number)
+        root = Path(photo_set.root)
+        return (root / path for path in photo_set.photos.values_list("path", flat=True).iterator())
+
+
+_kinds: dict[str, Kind] = {"photo-set": PhotoSets()}
+
+
+def register(name: str, kind: Kind) -> None:
+    _kinds[name] = kind
+
+
+def check(words: str) -> None:
+    """Raise NoPhotos unless the words name photos that a run may use."""
+    found = _find(words)
+    if found is not None:
+        found[0].check(found[1])
+        return
+    folder = Path(words)
+    # Say whether a folder exists only below the allowed ones: the rest of the disk stays private.
+    if not folder.is_absolute() or "\0" in words or not is_allowed_in_browser(folder):
+        roots = ", ".join(str(root) for root in browser_roots())
+        names = ", ".join(f"“{name} 1”" for name in _kinds)
+        raise NoPhotos(f"It must be like {names}, or a folder below {roots}.")
+    if not folder.is_dir():
+        raise NoPhotos(f"There is no folder {folder}.")
+
+
+def write_table(words: str, file: Path) -> Path:
+    """Where the engine finds the photos: the folder, or the table that is written into `file`.
+
+    A table that is there stays, so that a run which continues has the photos it began with. Raises NoPhotos.
+    """
+    check(words)
+    found = _find(words)
+    if found is None:
+        return Path(words)
+    if not file.exists():
+        kind, number = found
+        with replacing(file, newline="") as out:
+            csv.writer(out).writerows([["path"], *([str(path)] for path in kind.files(number))])
+    return file
+
+
+def _find(words: str) -> tuple[Kind, int] | None:
+    match = NAMED.fullmatch(words.strip().lower())
+    if match is None or match[1] not in _kinds:
+        return None
+    return _kinds[match[1]], int(match[2])
