@@ -2,10 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from formats.names import scene_key
+
+# Folders beside those of scene classes, whose photos have a label of their own. No class begins with "_".
+OUTSIDE = "_other"  # out of scope: `_other`, or a kind below it, such as `_other/pets`
+HASHTAG = "_hashtag"  # of a hashtag, but of no class: `_hashtag/cars`
+OTHER = "other"
+LONGEST = 100  # letters of a name below them
+
+
+def label_folder(path: str) -> str | None:
+    """`_other`, `_other/pets` or `_hashtag/cars` for a file in such a folder; None if it is in none.
+
+    One leading folder is skipped, as in SceneNames.class_of. What is deeper belongs to the same folder.
+    """
+    folders = scene_key(path.replace("\\", "/").rpartition("/")[0]).split("/")
+    for start in (0, 1):
+        match folders[start : start + 2]:
+            case [("_other" | "_hashtag") as kind, name]:
+                return f"{kind}/{name}" if len(name) <= LONGEST else None
+            case ["_other"]:
+                return OUTSIDE
+    return None
+
+
+def label_of_folder(folder: str) -> str:
+    """The label of a folder that label_folder found."""
+    kind, _, name = folder.partition("/")
+    return name if kind == HASHTAG else OTHER
+
+
+def label_in(labels: Mapping[str, str], key: str | None, folder: str) -> str | None:
+    """The label that a release (class → label) gives to a photo of this class, or in this label folder.
+
+    None if it has none: a class that is not in it, or a hashtag that it does not use.
+    """
+    if key:
+        return labels.get(key)
+    label = label_of_folder(folder)
+    return label if label == OTHER or label in labels.values() else None
+
+
+def is_outside(scene_class: str) -> bool:
+    """Whether the photos of this class, or folder of label_folder, are out of scope."""
+    return scene_class.partition("/")[0] == OUTSIDE
 
 
 class SceneNames:

@@ -29,7 +29,8 @@ class PhotosAndRuns:
         sets = list(ScenePhoto.objects.order_by().values_list("photo_set", flat=True).distinct()[:2])
         # A photo is in a set only once, so the photos of a single set are counted from its index alone.
         count = Count("sha256", distinct=True) if len(sets) > 1 else Count("*")
-        rows = ScenePhoto.objects.order_by().values_list("scene_class__key").annotate(photos=count)
+        photos = ScenePhoto.objects.exclude(scene_class=None).order_by()
+        rows = photos.values_list("scene_class__key").annotate(photos=count)
         return dict(rows)
 
     def example_photos(

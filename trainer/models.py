@@ -47,7 +47,9 @@ class PhotoSet(models.Model):
 
 class ScenePhoto(models.Model):
     photo_set = models.ForeignKey(PhotoSet, models.CASCADE, related_name="photos")
-    scene_class = models.ForeignKey(SceneClass, models.PROTECT, related_name="photos")
+    scene_class = models.ForeignKey(SceneClass, models.PROTECT, null=True, blank=True, related_name="photos")
+    # Instead of a class: the folder that gives the photo its label, `_other/pets` or `_hashtag/cars`
+    label_folder = models.CharField(max_length=200, blank=True)
     path = models.CharField(max_length=500)  # relative to the set's root
     sha256 = models.CharField(max_length=64)
     width = models.PositiveIntegerField()
@@ -58,6 +60,9 @@ class ScenePhoto(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["photo_set", "sha256"], name="photo_once_in_a_set"),
             models.UniqueConstraint(fields=["photo_set", "path"], name="path_once_in_a_set"),
+            models.CheckConstraint(
+                condition=models.Q(scene_class=None) ^ models.Q(label_folder=""), name="class_or_label_folder"
+            ),
         ]
         indexes = [models.Index(fields=["photo_set", "scene_class"])]  # counts without reading rows
 
@@ -67,6 +72,11 @@ class ScenePhoto(models.Model):
     @property
     def file(self) -> Path:
         return Path(self.photo_set.root) / self.path
+
+    @property
+    def subject(self) -> str:
+        """What it shows, for people: its class, or its folder."""
+        return self.scene_class.name if self.scene_class else self.label_folder
 
 
 class Sweep(models.Model):
@@ -195,6 +205,7 @@ class TrainedModel(models.Model):
     run = models.ForeignKey(TrainingRun, models.PROTECT, null=True, blank=True, related_name="models")
     imported_from = models.CharField(max_length=200, blank=True)  # the file's name, if it was imported
     target_precision = models.FloatField(default=0.9)  # of its suggestions; it determines the thresholds
+    promise = models.CharField(max_length=10, default="none")  # a kind of trainer.engine.evaluation.promise
     job = models.OneToOneField(Job, models.PROTECT, null=True, blank=True, related_name="model")
     manifest = models.JSONField(default=dict, blank=True)  # empty until the export has ended
     card = models.TextField(blank=True)  # Markdown
@@ -205,7 +216,9 @@ class TrainedModel(models.Model):
         ordering = ["-created_at"]
         permissions = [("suggest", "Can ask for hashtag suggestions")]
         constraints = [
-            models.UniqueConstraint(fields=["run", "target_precision"], name="one_export_per_run_and_target")
+            models.UniqueConstraint(
+                fields=["run", "target_precision", "promise"], name="one_export_per_target_and_promise"
+            )
         ]
 
     def __str__(self) -> str:

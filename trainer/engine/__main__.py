@@ -15,6 +15,7 @@ from typing import Any
 from formats.json_text import NotFinite, to_json
 from formats.storage import StorageFailure, raise_if_of_storage, replacing
 from trainer.engine.errors import EngineError, NotANumberError, RecipeError
+from trainer.engine.evaluation.promise import KINDS
 from trainer.engine.events import Stopped, StopRequest, emit, listen
 from trainer.engine.parent import end_with_parent
 from trainer.engine.photos.folder import write_manifest
@@ -142,7 +143,8 @@ def _presets(arguments: argparse.Namespace) -> int:
 def _export(arguments: argparse.Namespace) -> int:
     from trainer.engine.serving.export import export
 
-    manifest = export(arguments.run_dir, arguments.model_dir, target_precision=arguments.target_precision)
+    options = {"target_precision": arguments.target_precision, "kind": arguments.promise}
+    manifest = export(arguments.run_dir, arguments.model_dir, **options)
     emit("done", max_abs_difference=manifest["max_abs_difference"], held_out=manifest["held_out"])
     return 0
 
@@ -150,7 +152,8 @@ def _export(arguments: argparse.Namespace) -> int:
 def _pack(arguments: argparse.Namespace) -> int:
     from trainer.engine.serving.assemble import pack
 
-    facts = pack(arguments.run_dir, arguments.starter_dir, target_precision=arguments.target_precision)
+    options = {"target_precision": arguments.target_precision, "kind": arguments.promise}
+    facts = pack(arguments.run_dir, arguments.starter_dir, **options)
     emit("done", metrics=facts["metrics"], held_out=facts["held_out"])
     return 0
 
@@ -224,6 +227,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("run_dir", type=Path)
         command.add_argument(target, type=Path)
         command.add_argument("--target-precision", type=float, default=0.9)
+        command.add_argument(
+            "--promise", choices=KINDS, default="none", help="the target is kept, 95 %% sure"
+        )
         command.set_defaults(run=run)
     command = commands.add_parser("assemble", help="make a model folder from a packed one")
     command.add_argument("starter_dir", type=Path)

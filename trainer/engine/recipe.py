@@ -51,6 +51,7 @@ class Recipe:
     stop_metric: str = "accuracy"  # decides on stopping, and which tested epoch is the best
     loss: str = "cross_entropy"  # | absolute | squared, the thesis's equations 4 and 5: training.losses
     label_smoothing: float = 0.05
+    negatives: float = 1.0  # weight in the loss of training photos out of scope (folders `_other`)
     # 0 predicts as if labels were as common as in training, 1 as if all were equally common. A higher value
     # raises the recall of rare labels (balanced accuracy) at the cost of common ones (accuracy): see
     # LabelLayer.
@@ -184,6 +185,7 @@ _RULES: list[tuple[str, Callable[[Any], bool], str]] = [
     ("stop_metric", *_one_of("accuracy", "balanced_accuracy")),
     ("loss", *_one_of("cross_entropy", "absolute", "squared")),
     ("label_smoothing", *_within(0, 0.5)),
+    ("negatives", *_within(0, 10)),
     ("balance", *_within(0, 2)),
     ("keep", *_one_of("last", "best")),
     ("backbone", _is_backbone, f"one of {', '.join(BACKBONES)}, or several joined by +"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
-from formats.classes import SceneNames
+from formats.classes import SceneNames, label_folder
 from formats.storage import is_of_storage
 from trainer.photosets.layout import is_photo_name, is_storable
 
@@ -187,7 +187,7 @@ def refusal(member: tarfile.TarInfo, *, classes: SceneNames, max_bytes: int) -> 
         return "name is not text, or too long"
     if not is_photo_name(member.name):
         return "not a photo file"
-    if classes.class_of(member.name) is None:
+    if label_folder(member.name) is None and classes.class_of(member.name) is None:
         return "unknown class folder"
     if member.size > max_bytes:
         return "file too large"

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Count
 
-from formats.classes import SceneNames
+from formats.classes import SceneNames, label_folder, label_in
 from formats.files import walk
 from formats.storage import for_own_files, raise_if_of_storage, require_content
 from jobs.lease import JobError, Lease
@@ -191,7 +191,7 @@ def register(lease: Lease) -> None:
     count = photo_set.photos.count()
     photo_set.report = {
         "taken": count,
-        "classes": photo_set.photos.values("scene_class").distinct().count(),
+        "classes": photo_set.photos.exclude(scene_class=None).values("scene_class").distinct().count(),
         "skipped": tally.as_list(),
         "skipped_total": tally.totals.total(),
         "warning": warning,
@@ -268,9 +268,9 @@ def _register_photos(
                         tally.skip(path, "the same photo as another")
                     else:
                         hashes.add(result.sha256)
-                        key = classes.class_of(path)
-                        assert key is not None  # _accept
-                        rows.append(_row(photo_set, ids[key], path, result))
+                        folder = label_folder(path)
+                        key = None if folder else classes.class_of(path)
+                        rows.append(_row(photo_set, ids[key] if key else None, folder or "", path, result))
                 with lease.fenced():
                     ScenePhoto.objects.bulk_create(rows)
                 lease.beat(start + len(batch), len(paths), "Checking photos")
@@ -290,7 +290,7 @@ def _accept(root: Path, path: str, classes: SceneNames, tally: Tally) -> bool:
         tally.skip(path, "name is not text, or too long")
     elif not is_photo_name(path):
         tally.skip(path, "not a photo file")
-    elif classes.class_of(path) is None:
+    elif label_folder(path) is None and classes.class_of(path) is None:
         tally.skip(path, UNKNOWN_CLASS)
     elif not (root / path).resolve().is_relative_to(root):
         tally.skip(path, "link that leads out of the folder")
@@ -311,10 +311,11 @@ def _check(root: Path, path: str) -> Checked | str:
         return str(error)
 
 
-def _row(photo_set: PhotoSet, scene_class: int, path: str, photo: Checked) -> ScenePhoto:
+def _row(photo_set: PhotoSet, scene_class: int | None, folder: str, path: str, photo: Checked) -> ScenePhoto:
     return ScenePhoto(
         photo_set=photo_set,
         scene_class_id=scene_class,
+        label_folder=folder,
         path=path,
         sha256=photo.sha256,
         width=photo.width,
@@ -323,13 +324,16 @@ def _row(photo_set: PhotoSet, scene_class: int, path: str, photo: Checked) -> Sc
 
 
 def photos_per_label(photo_set: PhotoSet, labels: dict[str, str]) -> tuple[Counter[str], Counter[str]]:
-    """Photos per label of a release, and per scene class for the classes that have no label there."""
+    """Photos per label of a release, and per scene class for the classes that have no label there.
+
+    A folder such as `_hashtag/cars` counts like a class; it has its label if the release has it, too.
+    """
     with_label: Counter[str] = Counter()
     left_out: Counter[str] = Counter()
-    rows = photo_set.photos.order_by().values_list("scene_class__key").annotate(photos=Count("pk"))
-    for key, photos in rows:
-        if key in labels:
-            with_label[labels[key]] += photos
+    rows = photo_set.photos.order_by().values_list("scene_class__key", "label_folder")
+    for key, folder, photos in rows.annotate(photos=Count("pk")):
+        if label := label_in(labels, key, folder):
+            with_label[label] += photos
         else:
-            left_out[key] += photos
+            left_out[key or folder] += photos
     return with_label, left_out

@@ -6,6 +6,7 @@ from typing import Any
 
 from trainer.engine.backbones import BACKBONES
 from trainer.models import TrainingRun
+from trainer.registry.promises import promise_of
 from trainer.runs.comparison import has_effect
 
 
@@ -29,6 +30,7 @@ def run_card(run: TrainingRun, manifest: dict[str, Any]) -> str:
             for point in report.get("precision_at_coverage", [])
             if round(point["coverage"], 3) in (0.2, 0.4, 0.6)
         ),
+        *(("", "## Promise", promise) if (promise := promise_of(manifest)) else ()),
         "",
         "## Limits",
         "It knows only the scenes of its photo set. Photos of faces, food, text or drawings are outside "

@@ -12,6 +12,7 @@ from jobs.lease import Lease
 from jobs.models import Job
 from jobs.processes import Event, run_process
 from jobs.queue import enqueue
+from trainer.engine.evaluation.promise import KINDS
 from trainer.models import TrainedModel, TrainingRun
 from trainer.programs import engine_command
 from trainer.registry.cards import lineage, run_card
@@ -24,32 +25,41 @@ if TYPE_CHECKING:
 
 TARGET_PRECISION = 0.9  # share of suggestions that should be right, on photos held out from training
 LOWEST_TARGET, HIGHEST_TARGET = 0.5, 0.99
+PROMISED = {"overall": "promised", "each": "promised each"}  # in the names of models
 
 
 @transaction.atomic
 def export_run(
-    *, run: TrainingRun, by: AbstractBaseUser | None, target_precision: float = TARGET_PRECISION
+    *,
+    run: TrainingRun,
+    by: AbstractBaseUser | None,
+    target_precision: float = TARGET_PRECISION,
+    promise: str = "none",
 ) -> TrainedModel:
     """Export a finished run as a model whose suggestions reach the target precision; a job does the work.
 
-    A second request for the same target returns the same model; another target gives another model. The
-    target is rounded to whole per cents. Raises NotReady, also for a target outside 0.50 to 0.99.
+    A second request for the same target and promise returns the same model; others give another model. The
+    target is rounded to whole per cents. Raises NotReady, also for a target outside 0.50 to 0.99, or a
+    promise that is none of KINDS.
     """
     TrainingRun.objects.select_for_update().get(pk=run.pk)
     target = round(target_precision, 2)
     if not LOWEST_TARGET <= target <= HIGHEST_TARGET:
         raise NotReady("The target precision must be from 50 % to 99 %.")
-    if earlier_model := TrainedModel.objects.filter(run=run, target_precision=target).first():
+    if promise not in KINDS:
+        raise NotReady("There is no such promise: choose one of the list.")
+    same = {"run": run, "target_precision": target, "promise": promise}
+    if earlier_model := TrainedModel.objects.filter(**same).first():
         return earlier_model
     if run.job.state != Job.State.SUCCEEDED:
         raise NotReady("Only a run that has finished can be exported.")
     if run.weights_removed_at and not run.has_weights:
         raise NotReady("The run's weights were removed to save disk space: train it again to export it.")
-    name = run.name if target == TARGET_PRECISION else f"{run.name[:80]}, right {target:.0%}"
+    name = run.name if target == TARGET_PRECISION else f"{run.name[:70]}, right {target:.0%}"
+    if promise != "none":
+        name = f"{name[:80]}, {PROMISED[promise]}"
     job = enqueue(kind="trainer.export", title=f"Export “{name}”", by=by)
-    model = TrainedModel.objects.create(
-        name=name, run=run, job=job, target_precision=target, created_by_id=by.pk if by else None
-    )
+    model = TrainedModel.objects.create(name=name, job=job, created_by_id=by.pk if by else None, **same)
     Job.objects.filter(pk=job.pk).update(url=model.get_absolute_url())
     return model
 
@@ -75,8 +85,8 @@ def export(lease: Lease) -> None:
             record(lease, run, event)
 
     model.folder.parent.mkdir(parents=True, exist_ok=True)
-    arguments = ("export", run.folder, model.folder, "--target-precision", model.target_precision)
-    run_process(lease, engine_command(*arguments), on_event)
+    options = ("--target-precision", model.target_precision, "--promise", model.promise)
+    run_process(lease, engine_command("export", run.folder, model.folder, *options), on_event)
     manifest = from_json((model.folder / "manifest.json").read_text()) | {"lineage": lineage(run)}
     with lease.fenced():
         model.manifest = manifest

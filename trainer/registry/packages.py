@@ -28,6 +28,7 @@ from django.template.defaultfilters import filesizeformat
 from formats.json_text import parse_json, to_json
 from formats.storage import StorageFailure, for_own_files, raise_if_of_storage
 from formats.table import Unreadable
+from trainer.engine.evaluation.promise import KINDS as PROMISES
 from trainer.engine.preprocess import Input
 from trainer.engine.serving.predict import FORMAT
 from trainer.models import TrainedModel
@@ -45,7 +46,7 @@ CHUNK = 2**20
 # The keys of a manifest that an export and an import keep.
 KEYS = {
     *("format", "labels", "temperature", "thresholds", "target_precision", "held_out", "metrics"),
-    *("recipe", "input", "max_abs_difference", "checked_photos", "sha256", "created", "lineage"),
+    *("promise", "recipe", "input", "max_abs_difference", "checked_photos", "sha256", "created", "lineage"),
 }
 
 
@@ -219,11 +220,25 @@ def read_manifest(content: bytes) -> dict[str, Any]:
     _require(re.fullmatch(r"[0-9a-f]{64}", str(manifest.get("sha256"))), "sha256", "64 hexadecimal digits")
     target = manifest.get("target_precision", 0.9)
     _require(_is_number(target) and 0 < target < 1, "target_precision", "between 0 and 1")
+    if "promise" in manifest:
+        _check_promise(manifest["promise"], labels)
     for key in ("metrics", "held_out", "recipe", "lineage"):
         _require(isinstance(manifest.setdefault(key, {}), dict), key, "an object")
     _require(len(json.dumps(manifest["lineage"])) < MOST_LINEAGE, "lineage", "shorter")
     _check_input(manifest.get("input"))
     return manifest
+
+
+def _check_promise(promise: Any, labels: list[str]) -> None:
+    rule = "a kind, a confidence, and groups of labels"
+    _require(isinstance(promise, dict) and promise.get("kind") in PROMISES, "promise", rule)
+    confidence, groups = promise.get("confidence"), promise.get("groups")
+    _require(_is_number(confidence) and 0 < confidence < 1 and isinstance(groups, list), "promise", rule)
+    for group in groups:
+        names = group.get("hashtags") if isinstance(group, dict) else None
+        _require(isinstance(names, list) and all(name in labels for name in names), "promise", rule)
+        threshold = group.get("threshold")
+        _require(threshold is None or _is_number(threshold), "promise", rule)
 
 
 def _sentence(words: object) -> str:
@@ -298,9 +313,12 @@ def _check(folder: Path) -> None:
 
 def _find_same(manifest: dict[str, Any]) -> TrainedModel | None:
     """The model with the same network and the same thresholds, unless its files are lost."""
-    keys = ("labels", "thresholds", "temperature", "input")
+    keys = ("labels", "thresholds", "temperature", "input", "promise")
     for model in TrainedModel.objects.filter(manifest__sha256=manifest["sha256"]):
-        if all(model.manifest.get(key) == manifest[key] for key in keys) and (model.folder / ONNX).exists():
+        if (
+            all(model.manifest.get(key) == manifest.get(key) for key in keys)
+            and (model.folder / ONNX).exists()
+        ):
             return model
     return None
 
@@ -320,6 +338,7 @@ def _keep(
                 name=name[:100] or "Imported model",
                 imported_from=Path(file_name).name[:200] or "a file",
                 target_precision=manifest.get("target_precision", 0.9),
+                promise=manifest.get("promise", {}).get("kind", "none"),
                 manifest=manifest,
                 card=card,
                 created_by_id=by.pk if by else None,

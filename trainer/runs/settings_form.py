@@ -103,6 +103,11 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
     "Rare labels and smoothing": (
         Setting("balance", "Balance", "0: labels count as often as they occur; 1: all count the same."),
         Setting("label_smoothing", "Label smoothing"),
+        Setting(
+            "negatives",
+            "Weight of photos out of scope",
+            "Those in folders _other: 1 counts each like any other photo, 0 not at all.",
+        ),
         Setting("mixup", "Mixing pairs of photos", "Strength; 0: none."),
     ),
     "Network and photos": (

@@ -13,6 +13,7 @@ import numpy as np
 from django.conf import settings
 from django.db.models import Max
 
+from formats.classes import label_in
 from formats.json_text import from_json, to_json
 from formats.storage import replacing
 from jobs.lease import Cancelled, JobError, Lease
@@ -87,19 +88,18 @@ def _write_manifest(run: TrainingRun) -> dict[str, Any]:
     classes_without_label: set[str] = set()
     labels_with_photos: set[str] = set()
     root = Path(run.photo_set.root)
-    photos = run.photo_set.photos.order_by("pk").values_list(
-        "pk", "path", "scene_class__key", "scene_class__level1", "scene_class__level2"
-    )
+    columns = ("pk", "path", "scene_class__key", "label_folder", "scene_class__level1", "scene_class__level2")
+    photos = run.photo_set.photos.order_by("pk").values_list(*columns)
     with replacing(run.folder / "manifest.csv", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("photo_id", "path", "label", "scene_class", "level1", "level2"))
-        for pk, path, key, *levels in photos.iterator():
-            if label := labels.get(key):
+        for pk, path, key, folder, *levels in photos.iterator():
+            if label := label_in(labels, key, folder):
                 labels_with_photos.add(label)
-                rows.writerow((pk, root / path, label, key, *levels))
+                rows.writerow((pk, root / path, label, key or folder, *(level or "" for level in levels)))
             else:
                 left_out += 1
-                classes_without_label.add(key)
+                classes_without_label.add(key or folder)
     count = len(labels_with_photos)
     if count < 2:
         raise JobError(

@@ -23,6 +23,7 @@ from trainer.forms import SuggestForm
 from trainer.models import Promotion, TrainedModel
 from trainer.registry import promotion, serving
 from trainer.registry.dependents import all_sources
+from trainer.registry.promises import promise_of
 from trainer.runs import disk, start
 
 CARD = MarkdownIt("commonmark", {"html": False}).enable("table")  # a card's own HTML stays text
@@ -68,6 +69,7 @@ def model(request: Request, pk: int) -> HttpResponse:
         "facts": _facts(manifest),
         "card": CARD.render(model.card),
         "times_in_ten": in_ten(manifest),
+        "promise": promise_of(manifest),
         "never_suggests": manifest.get("held_out", {}).get("coverage") == 0,
         "lineage": _lineage(manifest),
         "preset": PRESETS.get(run.preset) if run else None,

@@ -97,13 +97,14 @@ def photo_set(request: Request, pk: int) -> HttpResponse:
 
 
 def _examples(photo_set: PhotoSet, count: int = 12) -> list[ScenePhoto]:
-    """The first photo of each of `count` classes, spread evenly over the set."""
-    by_class = photo_set.photos.order_by("scene_class__key").values("scene_class__key")
+    """The first photo of each of `count` classes and label folders, spread evenly over the set."""
+    by_class = photo_set.photos.order_by("scene_class__key", "label_folder")
+    by_class = by_class.values("scene_class__key", "label_folder")
     first = list(by_class.annotate(first=Min("pk")).values_list("first", flat=True))
     step = max(1, len(first) / count)
     keys = [first[int(i * step)] for i in range(min(count, len(first)))]
     photos = ScenePhoto.objects.filter(pk__in=keys).select_related("scene_class", "photo_set")
-    return list(photos.order_by("scene_class__key"))
+    return list(photos.order_by("scene_class__key", "label_folder"))
 
 
 def _etag(request: Request, pk: int, **kwargs: Any) -> str | None:

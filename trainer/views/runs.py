@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
-from django.db.models import Prefetch
+from django.db.models import Prefetch, Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -102,7 +102,8 @@ def run_photos(request: Request, pk: int) -> HttpResponse:
     true, predicted = request.GET.get("true", ""), request.GET.get("predicted", "")
     outcome, scene = request.GET.get("outcome", ""), request.GET.get("scene", "")
     if scene:
-        held_out = held_out.filter(photo__scene_class__key=scene)
+        of_scene = Q(photo__scene_class__key=scene) | Q(photo__label_folder=scene)
+        held_out = held_out.filter(of_scene)
     if true:
         held_out = held_out.filter(true=true)
     if predicted:
@@ -127,7 +128,8 @@ def export(request: Request, pk: int) -> HttpResponse:
     run = get_object_or_404(TrainingRun.objects.select_related("job"), pk=pk)
     target = read_target(request.POST.get("target_precision"))
     try:
-        return redirect(export_run(run=run, by=request.user, target_precision=target))
+        promise = request.POST.get("promise", "none")
+        return redirect(export_run(run=run, by=request.user, target_precision=target, promise=promise))
     except start.NotReady as error:
         messages.error(request, str(error))
         return redirect(run)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
+from django.db import IntegrityError, transaction
 from django.test import override_settings
 from pytest_django import Settings
 
@@ -43,6 +44,45 @@ def test_folder_is_registered_and_stays_where_it_is(classes: object, folder: Pat
     assert deep.scene_class.key == "a/athletic_field/outdoor"
     assert deep.file.read_bytes() == jpeg((1, 2, 3))
     assert photo_set.report["skipped"] == []
+
+
+def label_photos(folder: Path) -> None:
+    write(folder / "_other/pets/1.jpg", jpeg((1, 2, 3)))
+    write(folder / "_hashtag/cars/1.jpg", jpeg((4, 5, 6)))
+
+
+def test_photos_out_of_scope_and_of_a_hashtag_need_no_class(
+    classes: object, folder: Path, run_jobs: RunJobs
+) -> None:
+    label_photos(folder)
+    write(folder / "_hashtag/1.jpg", jpeg((7, 8, 9)))
+    photo_set = registration.register_folder(name="SUN", folder=folder, by=None)
+    run_jobs()
+    photo_set.refresh_from_db()
+    assert (photo_set.report["taken"], photo_set.report["classes"]) == (42, 4)
+    assert skipped(photo_set) == {"unknown class folder": 1}
+    photos = photo_set.photos.filter(scene_class=None)
+    assert sorted(photo.subject for photo in photos) == ["_hashtag/cars", "_other/pets"]
+    labels = {"b/beach": "beach", "b/bar": "cars"}
+    with_label, left_out = registration.photos_per_label(photo_set, labels)
+    assert with_label == {"beach": 10, "cars": 11, "other": 1}
+    assert sum(left_out.values()) == 20
+    assert registration.photos_per_label(photo_set, {})[1]["_hashtag/cars"] == 1
+
+
+def test_a_tar_may_have_label_folders(classes: object, tmp_path: Path, run_jobs: RunJobs) -> None:
+    tar = tar_of(tmp_path / "x.tar", entry("SUN/_other/pets/1.jpg", jpeg((1, 2, 3))))
+    photo_set = registration.register_tar(name="Tar", tar=tar, by=None)
+    run_jobs()
+    assert photo_set.photos.get().label_folder == "_other/pets"
+
+
+def test_a_photo_has_a_class_or_a_label_folder(photo_set: PhotoSet) -> None:
+    photo = photo_set.photos.first()
+    assert photo
+    for changes in ({"scene_class": None}, {"label_folder": "_other"}):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            photo_set.photos.filter(pk=photo.pk).update(**changes)
 
 
 def test_one_bad_file_never_stops_the_rest(classes: object, folder: Path, run_jobs: RunJobs) -> None:

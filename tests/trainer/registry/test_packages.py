@@ -67,6 +67,13 @@ def take_in(package: bytes) -> TrainedModel:
     return packages.import_model(file=io.BytesIO(package), file_name="colours.zip", by=None)
 
 
+PROMISE = {
+    "kind": "overall",
+    "confidence": 0.95,
+    "groups": [{"hashtags": ["beach", "bar"], "threshold": 0.5, "suggestions": 100, "wrong": 3}],
+}
+
+
 def nothing_is_left() -> bool:
     return not TrainedModel.objects.exists() and not list(Path(settings.MODELS_DIR).glob("*.part"))
 
@@ -330,4 +337,30 @@ def test_others_may_not(client_for: ClientFor, exported: bytes, role: str) -> No
 def test_stranger(client: Client, exported: bytes) -> None:
     response = client.post(URL, {"package": SimpleUploadedFile("a.zip", exported)})
     assert response["Location"].startswith("/login/")
+    assert nothing_is_left()
+
+
+@pytest.mark.integration
+def test_a_promise_travels_with_its_model(client_for: ClientFor, exported: bytes) -> None:
+    model = take_in(with_manifest(exported, promise=PROMISE))
+    assert (model.promise, model.manifest["promise"]) == ("overall", PROMISE)
+    page = client_for("viewer").get(model.get_absolute_url()).content.decode()
+    assert "At most 1 in 10 suggestions is wrong, 95\u00a0% sure" in page
+    assert take_in(with_manifest(exported, promise=PROMISE)) == model
+    assert take_in(exported) != model  # the same thresholds without a promise
+
+
+@pytest.mark.parametrize(
+    "promise",
+    [
+        "each",
+        PROMISE | {"kind": "always"},
+        PROMISE | {"confidence": "sure"},
+        PROMISE | {"groups": [{"hashtags": ["<b>"], "threshold": 0.5}]},
+        PROMISE | {"groups": [{"hashtags": ["bar"], "threshold": "low"}]},
+    ],
+)
+def test_a_promise_that_pages_cannot_show_is_refused(exported: bytes, promise: Any) -> None:
+    with pytest.raises(packages.BadPackage, match="promise"):
+        take_in(with_manifest(exported, promise=promise))
     assert nothing_is_left()

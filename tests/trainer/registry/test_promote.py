@@ -119,6 +119,23 @@ def test_another_target_is_another_model(client_for: ClientFor, run: TrainingRun
     assert list(names) == [("Tiny, frozen, right 80%", 0.8), ("Tiny, frozen", 0.9)]
 
 
+def test_another_promise_is_another_model(client_for: ClientFor, run: TrainingRun) -> None:
+    client, url = client_for("admin"), f"{run.get_absolute_url()}export/"
+    forms: list[dict[str, str]] = [{}, {"promise": "each"}, {"promise": "each"}, {"promise": "overall"}]
+    places = [client.post(url, form)["Location"] for form in forms]
+    assert places[1] == places[2]
+    assert len(set(places)) == 3
+    names = TrainedModel.objects.order_by("pk").values_list("name", "promise")
+    assert list(names) == [
+        ("Tiny, frozen", "none"),
+        ("Tiny, frozen, promised each", "each"),
+        ("Tiny, frozen, promised", "overall"),
+    ]
+    page = client.post(url, {"promise": "always"}, follow=True)
+    assert "There is no such promise" in page.content.decode()
+    assert TrainedModel.objects.count() == 3
+
+
 @pytest.mark.parametrize("target", ["0.3", "1", "nan", "inf", "x"])
 def test_invalid_target_is_refused(client_for: ClientFor, run: TrainingRun, target: str) -> None:
     client = client_for("admin")

@@ -128,6 +128,20 @@ def test_manifest_takes_labels_from_the_release(
     }
 
 
+def test_manifest_labels_photos_by_their_folder(photo_set: PhotoSet, release: Release) -> None:
+    for folder in ("_other/pets", "_hashtag/bar", "_hashtag/cars"):
+        ScenePhoto.objects.create(
+            photo_set=photo_set, label_folder=folder, path=f"{folder}/1.jpg", sha256=folder, width=1, height=1
+        )
+    run = start.start_run(photo_set=photo_set, release=release, preset=PRESET, by=None)
+    run.folder.mkdir(parents=True)
+    left_out = supervision._write_manifest(run)
+    assert left_out == {"photos": 1, "classes": ["_hashtag/cars"]}  # the release has no such hashtag
+    with (run.folder / "manifest.csv").open() as file:
+        rows = {(r["scene_class"], r["label"]) for r in csv.DictReader(file)}
+    assert rows >= {("_other/pets", "other"), ("_hashtag/bar", "bar")}
+
+
 def test_run_with_a_single_label_is_refused(photo_set: PhotoSet, release: Release) -> None:
     photo_set.photos.exclude(scene_class__key="b/bar").delete()
     run = start.start_run(photo_set=photo_set, release=release, preset=PRESET, by=None)

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from mapping.models import MappingEntry
-from trainer.models import TrainingRun
+from trainer.models import PhotoSet, TrainingRun
 
 ClientFor = Callable[..., Client]
 
@@ -69,6 +69,30 @@ def test_page_shows_the_whole_study(client_for: ClientFor, studied: TrainingRun)
     assert "The model is from epoch 2" in page
     assert "0.798 / 0.812" in page
     assert "the thesis: 0.781" in page
+
+
+def test_page_says_how_silent_it_is(client_for: ClientFor, studied: TrainingRun) -> None:
+    studied.report |= {"aurc": 0.1234, "augrc": 0.056}
+    studied.report["targets"] = [row | {"tagged_outside": 0.07} for row in studied.report["targets"]]
+    studied.save()
+    page = client_for("admin").get(studied.get_absolute_url()).content.decode()
+    assert "123 in 1,000 suggestions are wrong on average (AURC)" in page
+    assert "56 in 1,000 get a wrong suggestion (AUGRC)" in page
+    assert "of photos out of scope get one" in page
+    assert '<option value="each">' in page
+
+
+def test_photos_of_a_label_folder_are_shown(
+    client_for: ClientFor, studied: TrainingRun, photo_set: PhotoSet
+) -> None:
+    photo = photo_set.photos.create(
+        label_folder="_other/pets", path="_other/1.jpg", sha256="1" * 64, width=1, height=1
+    )
+    studied.held_out.create(photo=photo, true="other", predicted="bar", confidence=0.5)
+    page = client_for("viewer").get(f"{studied.get_absolute_url()}photos/?scene=_other/pets")
+    assert [item.photo for item in page.context["page"]] == [photo]
+    assert "A photo of the class _other/pets" in page.content.decode()
+    assert "_other/pets" in client_for("viewer").get(photo_set.get_absolute_url()).content.decode()
 
 
 def test_a_costly_class_opens_its_row_of_the_mapping_and_its_photos(

@@ -1,5 +1,7 @@
 """Decides when a model suggests: a temperature that calibrates its confidences, and a threshold per hashtag.
 
+Thresholds are estimates (Curves), or come with a promise (promise.py).
+
 Both come from held-out photos. The figures in a manifest are cross-fitted: temperature and thresholds are
 chosen on one half of the held-out photos and measured on the other half, and the other way round. The
 temperature and thresholds of the exported model are chosen on all of them.
@@ -14,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trainer.engine.evaluation import promise
+from trainer.engine.evaluation.promise import Group
 from trainer.engine.evaluation.report import softmax
 
 Floats = NDArray[np.float64]
@@ -30,6 +34,7 @@ FEWEST = 5  # suggestions of all hashtags together that a threshold must rest on
 class Calibration:
     temperature: float
     thresholds: dict[str, float]  # by hashtag; NEVER if the target is out of reach
+    groups: tuple[Group, ...] = ()  # of hashtags, if the thresholds come with a promise
 
 
 def fit_temperature(logits: NDArray[Any], true: Ints) -> float:
@@ -106,9 +111,21 @@ def _shrink(confidence: Floats, right: Floats, thresholds: Floats, pooled: Float
     return precision
 
 
-def calibrate(logits: NDArray[Any], true: Ints, labels: Sequence[str], target: float) -> Calibration:
+def calibrate(
+    logits: NDArray[Any], true: Ints, labels: Sequence[str], target: float, *, kind: promise.Kind = "none"
+) -> Calibration:
+    """Temperature and thresholds for logits (n, c) and true labels (n,), with the promise of this kind."""
     temperature = fit_temperature(logits, true)
-    return Calibration(temperature, choose_thresholds(softmax(logits, temperature), true, labels, target))
+    probabilities = softmax(logits, temperature)
+    if kind == "none":
+        return Calibration(temperature, choose_thresholds(probabilities, true, labels, target))
+    groups = promise.choose_groups(probabilities, true, labels, target=target, kind=kind)
+    thresholds = {
+        label: NEVER if group.threshold is None else group.threshold
+        for group in groups
+        for label in group.hashtags
+    }
+    return Calibration(temperature, thresholds, tuple(groups))
 
 
 def suggestions(probabilities: Floats, labels: Sequence[str], thresholds: dict[str, float]) -> Ints:
@@ -125,9 +142,17 @@ def split_halves(count: int, seed: int) -> tuple[tuple[Halves, Halves], tuple[Ha
 
 
 def targets(
-    logits: NDArray[Any], true: Ints, labels: Sequence[str], *, seed: int = 0
+    logits: NDArray[Any],
+    true: Ints,
+    labels: Sequence[str],
+    *,
+    outside: Halves | None = None,
+    seed: int = 0,
 ) -> list[dict[str, Any]]:
-    """For target precisions from 50 to 99 %: thresholds chosen on all photos, and cross-fitted figures."""
+    """For target precisions from 50 to 99 %: thresholds chosen on all photos, and cross-fitted figures.
+
+    ``outside`` (n,) marks photos out of scope; ``tagged_outside`` is the share of them that get a hashtag.
+    """
     whole = Curves(softmax(logits, fit_temperature(logits, true)), true, labels)
     halves = []
     for choose, measure in split_halves(len(true), seed):
@@ -140,6 +165,8 @@ def targets(
         for curves, probabilities, measure in halves:
             answers[measure] = suggestions(probabilities, labels, curves.at(percent / 100))
         figures = _figures(answers, true, labels)
+        if outside is not None and outside.any():
+            figures["tagged_outside"] = float((answers[outside] >= 0).mean())
         rows.append({"target": percent / 100, "thresholds": whole.at(percent / 100), **figures})
     return rows
 
@@ -156,7 +183,13 @@ def _figures(answers: Ints, true: Ints, labels: Sequence[str]) -> dict[str, Any]
 
 
 def cross_fit(
-    logits: NDArray[Any], true: Ints, labels: Sequence[str], target: float, *, seed: int = 0
+    logits: NDArray[Any],
+    true: Ints,
+    labels: Sequence[str],
+    target: float,
+    *,
+    kind: promise.Kind = "none",
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Precision and coverage of suggestions, on photos that did not influence their thresholds.
 
@@ -164,7 +197,7 @@ def cross_fit(
     """
     answers = np.full(len(true), -1, dtype=np.int64)
     for choose, measure in split_halves(len(true), seed):
-        half = calibrate(logits[choose], true[choose], labels, target)
+        half = calibrate(logits[choose], true[choose], labels, target, kind=kind)
         answers[measure] = suggestions(softmax(logits[measure], half.temperature), labels, half.thresholds)
     return {
         "method": "cross-fitted: thresholds chosen on one half of the held-out photos, measured on "

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from formats.json_text import to_json
 from formats.storage import replacing
-from trainer.engine.evaluation import metrics
+from trainer.engine.evaluation import metrics, silence
 from trainer.engine.photos.manifest import Photo
 
 
@@ -39,11 +39,21 @@ def build_report(
         "confusion": matrix.tolist(),
         "per_label": metrics.per_label(matrix, labels),
         "precision_at_coverage": metrics.precision_at_coverage(probabilities, true, labels),
+        **silence_figures(probabilities, true, labels),
         "reliability": bins,
         "calibration_error": metrics.calibration_error(bins),
         "peak_memory_mb": round(peak_memory_mb()),
         **facts,
     }
+
+
+def silence_figures(
+    probabilities: NDArray[np.float64], true: NDArray[np.int64], labels: Sequence[str]
+) -> dict[str, float]:
+    """AURC and AUGRC of the suggestions: each photo's likeliest hashtag, ranked by its probability."""
+    candidate, confidence = metrics.best_hashtags(probabilities, labels)
+    wrong = candidate != true
+    return {"aurc": silence.aurc(confidence, wrong), "augrc": silence.augrc(confidence, wrong)}
 
 
 def scene_costs(

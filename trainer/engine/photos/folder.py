@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from formats.classes import SceneNames
+from formats.classes import SceneNames, label_folder, label_of_folder
 from formats.files import is_left_by_system, walk
 from formats.names import lower_name, scene_key
 from formats.storage import raise_if_of_storage, replacing
@@ -37,7 +37,8 @@ def write_manifest(folder: Path, labels: Path | None, file: Path) -> int:
 
     A photo's scene class is that of ``labels``, a table of classes and hashtags, whose name its folder has in
     any spelling (none, or an undecided one: left out, with an event). Without a table it is the folder, and
-    its last name is the label.
+    its last name is the label. Photos in `_other` and `_hashtag/NAME` have the label of their folder:
+    formats.classes.
     """
     meanings = None if labels is None else read_meanings(labels)
     classes = SceneNames(meanings or ())
@@ -47,6 +48,10 @@ def write_manifest(folder: Path, labels: Path | None, file: Path) -> int:
             emit("skipped", photo_id=path, reason=reason)
         parent, _, name = path.rpartition("/")
         if reason or not parent or Path(name).suffix.lower() not in PHOTO_SUFFIXES or is_left_by_system(path):
+            continue
+        if folder_key := label_folder(path):
+            file_path = str((folder / path).resolve())
+            rows.append([path, file_path, label_of_folder(folder_key), folder_key, "", ""])
             continue
         key = scene_key(parent) if meanings is None else classes.find(parent)
         if key is None:

@@ -16,6 +16,7 @@ import torch
 from formats.storage import raise_if_of_storage
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import ExportError
+from trainer.engine.evaluation import promise
 from trainer.engine.evaluation.report import write_json
 from trainer.engine.events import Progress
 from trainer.engine.networks.finetuned import input_of
@@ -27,7 +28,9 @@ HEAD, FACTS = "head.npz", "starter.json"
 LARGEST = 1_000_000  # bytes that a head in the repository may have
 
 
-def pack(run_dir: Path, starter_dir: Path, *, target_precision: float = 0.9) -> dict[str, Any]:
+def pack(
+    run_dir: Path, starter_dir: Path, *, target_precision: float = 0.9, kind: promise.Kind = "none"
+) -> dict[str, Any]:
     """Write the head, calibration and figures of a frozen run, without its backbone; returns the facts.
 
     Raises ExportError if the run is not frozen or its head is too large.
@@ -35,7 +38,7 @@ def pack(run_dir: Path, starter_dir: Path, *, target_precision: float = 0.9) -> 
     _, recipe, content = rebuild(run_dir)
     if recipe.kind != "frozen":
         raise ExportError("only a run with a frozen backbone can be packed: other models are too large")
-    manifest = export(run_dir, run_dir / "model", target_precision=target_precision)
+    manifest = export(run_dir, run_dir / "model", target_precision=target_precision, kind=kind)
     starter_dir.mkdir(parents=True, exist_ok=True)
     file = starter_dir / HEAD
     arrays = {name: value.numpy() for name, value in content["state"].items()}

@@ -19,6 +19,7 @@ from torch import nn
 from formats.storage import common_folder, replacing_path, require_content
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import ExportError
+from trainer.engine.evaluation import promise
 from trainer.engine.evaluation.calibrate import calibrate, cross_fit
 from trainer.engine.evaluation.report import softmax, write_json
 from trainer.engine.events import Progress, emit
@@ -57,15 +58,23 @@ def rebuild(run_dir: Path) -> tuple[nn.Module, Recipe, dict[str, Any]]:
 
 
 def export(
-    run_dir: Path, model_dir: Path, *, target_precision: float = 0.9, numbers: str = ""
+    run_dir: Path,
+    model_dir: Path,
+    *,
+    target_precision: float = 0.9,
+    kind: promise.Kind = "none",
+    numbers: str = "",
 ) -> dict[str, Any]:
     """Write model.onnx and manifest.json; returns the manifest. Raises ExportError, also if ONNX and PyTorch
     differ.
 
-    ``numbers`` are those of the network's matrices, float32 or int8; without, what suits the backbone.
+    ``kind`` is that of the promise. ``numbers`` are those of the network's matrices, float32 or int8;
+    without, what suits the backbone.
     """
     if not 0 < target_precision < 1:
         raise ExportError(f"a target precision of {target_precision:g} is not between 0 and 1")
+    if kind not in promise.KINDS:
+        raise ExportError(f"a promise of {kind!r} must be one of {', '.join(promise.KINDS)}")
     for name in ("best.pt", "report.json", "test_predictions.csv"):
         if not (run_dir / name).exists():
             raise ExportError(f"the run has no {name}", hint="Only a finished run can be exported.")
@@ -75,13 +84,13 @@ def export(
     held_out = HeldOut.read(run_dir / "test_predictions.csv", labels)
     report = json.loads((run_dir / "report.json").read_text(encoding="utf-8"))
     progress.advance()
-    calibration = calibrate(held_out.logits, held_out.true, labels, target_precision)
+    calibration = calibrate(held_out.logits, held_out.true, labels, target_precision, kind=kind)
     manifest: dict[str, Any] = {
         "labels": labels,
         "temperature": calibration.temperature,
         "thresholds": calibration.thresholds,
         "target_precision": target_precision,
-        "held_out": cross_fit(held_out.logits, held_out.true, labels, target_precision),
+        "held_out": cross_fit(held_out.logits, held_out.true, labels, target_precision, kind=kind),
         "metrics": {
             key: report[key]
             for key in (
@@ -94,6 +103,9 @@ def export(
         },
         "recipe": recipe.as_dict(),
     }
+    if kind != "none":
+        groups = [group.as_dict() for group in calibration.groups]
+        manifest["promise"] = {"kind": kind, "confidence": promise.CONFIDENCE, "groups": groups}
     progress.advance()
     photos = sample_pixels(held_out.paths, input_of(recipe))
     scenes = content["scene_classes"]

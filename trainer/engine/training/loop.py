@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from formats.classes import is_outside
 from trainer.engine.errors import NO_PHOTOS, LoaderDied, NotANumberError, PhotosError
 from trainer.engine.evaluation import metrics
 from trainer.engine.evaluation.report import peak_memory_mb
@@ -57,9 +58,16 @@ class Position:
 class Criterion:
     """The recipe's loss over labels and, if the recipe asks for it, over scene classes."""
 
-    def __init__(self, recipe: Recipe, extras: Extras | None = None) -> None:
+    def __init__(
+        self, recipe: Recipe, extras: Extras | None = None, scene_classes: Sequence[str] = ()
+    ) -> None:
         self.extras, self.epoch = extras, 0  # epochs finished
         self.loss = recipe.loss
+        outside = [is_outside(name) for name in scene_classes]
+        # By scene class; None if all photos weigh the same.
+        self.weights: Tensor | None = None
+        if any(outside) and recipe.negatives != 1:
+            self.weights = torch.where(torch.tensor(outside), recipe.negatives, 1.0).to(device())
         self.smoothing = recipe.label_smoothing
         self.scene_weight = recipe.scene_loss if recipe.kind == "frozen" else 0.0
 
@@ -76,20 +84,24 @@ class Criterion:
             inputs = mix[1] * inputs + (1 - mix[1]) * inputs[mix[0]]
         outputs, second = _outputs(network[0], inputs)
         logits = network[1](outputs)
-        loss = self._mixed_loss(logits, batch.labels, mix)
+        weights = None if self.weights is None else self.weights[batch.scenes]
+        loss = self._mixed_loss(logits, batch.labels, mix, weights)
         if second is not None:
-            loss = loss + SECOND_LOSS * self._mixed_loss(second, batch.labels, mix)
+            loss = loss + SECOND_LOSS * self._mixed_loss(second, batch.labels, mix, weights)
         if self.scene_weight:
-            loss = loss + self.scene_weight * self._mixed_loss(outputs, batch.scenes, mix)
+            loss = loss + self.scene_weight * self._mixed_loss(outputs, batch.scenes, mix, weights)
         if self.extras:
             loss = loss + self.extras.loss(outputs, batch, mix, self.epoch)
         targets = batch.labels if mix is None or mix[1] >= 0.5 else batch.labels[mix[0]]
         return loss, (logits.detach().argmax(1) == targets).sum()
 
-    def _mixed_loss(self, logits: Tensor, target: Tensor, mix: tuple[Tensor, float] | None) -> Tensor:
-        loss = mean_loss(self.loss, logits, target, smoothing=self.smoothing)
+    def _mixed_loss(
+        self, logits: Tensor, target: Tensor, mix: tuple[Tensor, float] | None, weights: Tensor | None
+    ) -> Tensor:
+        loss = mean_loss(self.loss, logits, target, smoothing=self.smoothing, weights=weights)
         if mix is not None:
-            other = mean_loss(self.loss, logits, target[mix[0]], smoothing=self.smoothing)
+            mixed_in = None if weights is None else weights[mix[0]]
+            other = mean_loss(self.loss, logits, target[mix[0]], smoothing=self.smoothing, weights=mixed_in)
             loss = mix[1] * loss + (1 - mix[1]) * other
         return loss
 
@@ -133,7 +145,7 @@ class Trainer:
         if self.device.type == "cuda" and recipe.kind == "finetune":
             self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.extras, self.phase = (extras or Extras()).to(self.device), phase
-        self.criterion = Criterion(recipe, self.extras)
+        self.criterion = Criterion(recipe, self.extras, identity.get("scene_classes", ()))
         self.optimizer = build_optimizer(recipe, self.network)
         if weights := list(self.extras.parameters()):
             self.optimizer.add_param_group({"params": weights, "weight_decay": recipe.weight_decay})

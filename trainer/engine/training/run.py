@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from formats.classes import is_outside
 from formats.json_text import from_json
 from formats.storage import common_folder, raise_if_of_storage, require_content
 from trainer.engine.backbones import BACKBONES
@@ -257,7 +258,12 @@ def _finish(trainer: Trainer, plan: Plan, board: Board, **facts: Any) -> dict[st
         tta=_test_augmented(trainer, source, true),
         environment=environment(),
         scene_costs=report.scene_costs(source.test_photos, logits, names.labels),
-        targets=targets(logits, true, names.labels),
+        targets=targets(
+            logits,
+            true,
+            names.labels,
+            outside=np.array([is_outside(photo.scene_class) for photo in source.test_photos]),
+        ),
         **measure(trainer.extras, source, trainer.test_outputs),
         **facts,
     )

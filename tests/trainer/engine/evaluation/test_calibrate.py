@@ -164,3 +164,15 @@ def test_a_model_without_suggestions_has_no_precision() -> None:
     without_other = calibrate.cross_fit(logits, true, ["cafe", "sky", "pub"], 0.5)
     assert without_other["tagged_other"] is None
     assert without_other["coverage"] > 0
+
+
+def test_the_share_out_of_scope_that_gets_a_hashtag_is_measured() -> None:
+    logits, true = overconfident(300)
+    outside = np.arange(300) < 60
+    true[outside] = 2
+    rows = calibrate.targets(logits, true, LABELS, outside=outside)
+    only_they = calibrate.targets(logits, true, LABELS, outside=true == 2)
+    assert all(0 <= row["tagged_outside"] <= 1 for row in rows)
+    assert rows[0]["tagged_outside"] > rows[45]["tagged_outside"]
+    assert [row["tagged_outside"] for row in only_they] == [row["tagged_other"] for row in rows]
+    assert "tagged_outside" not in calibrate.targets(logits, true, LABELS, outside=np.zeros(300, bool))[0]

@@ -71,6 +71,13 @@ def test_targets_are_cross_fitted_as_an_export_is() -> None:
     )
 
 
+def test_the_silence_figures_rank_the_likeliest_hashtag() -> None:
+    logits = np.array([[3.0, 0, 0], [0, 2.0, 0], [0, 1.0, 5.0]])  # the last one would call other water
+    report = build_report(logits, np.array([0, 0, 2]), LABELS)
+    assert report["aurc"] == pytest.approx((0 + 1 / 2 + 2 / 3) / 3)
+    assert report["augrc"] == pytest.approx((0 + 1 / 2 + 3 / 2) / 9)
+
+
 def test_facts_are_kept_as_they_are() -> None:
     report = build_report(said(0, 1, 2, 2), np.array([0, 1, 2, 0]), LABELS, best_epoch=4, stopped_early=None)
     assert (report["best_epoch"], report["stopped_early"]) == (4, None)

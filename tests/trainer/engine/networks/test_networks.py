@@ -87,6 +87,22 @@ def test_the_second_output_of_inception_weighs_two_fifths() -> None:
     )
 
 
+@pytest.mark.parametrize("mix", [None, (torch.tensor([1, 0]), 0.75)])
+def test_photos_out_of_scope_weigh_what_the_recipe_says(mix: tuple[Tensor, float] | None) -> None:
+    inputs, target = torch.randn(2, LABELS), torch.tensor([0, 1])
+    scenes = ["a/abbey", "_other/pets"]
+
+    def loss(negatives: float) -> float:
+        criterion = Criterion(recipe("resnet18", negatives=negatives), scene_classes=scenes)
+        network = nn.Sequential(nn.Identity(), nn.Identity())
+        return criterion(network, Batch(inputs, target, target), mix)[0].item()
+
+    none, half, one = (loss(weight) for weight in (0.0, 0.5, 1.0))
+    assert none < one
+    assert half == pytest.approx((none + one) / 2)
+    assert one == pytest.approx(loss(1.0 + 1e-9), rel=1e-6)
+
+
 def test_an_unknown_network_names_its_neighbours() -> None:
     with pytest.raises(RecipeError, match="resnet19") as error:
         build_network(recipe("resnet19"), LABELS)

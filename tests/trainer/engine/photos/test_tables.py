@@ -118,6 +118,20 @@ def test_folders_are_found_in_any_spelling(
     assert '"classes": ["zoo"]' in capsys.readouterr().out
 
 
+def test_photos_in_label_folders_need_no_class(tmp_path: Path, file: Path) -> None:
+    for name in ("b/beach", "_other/pets", "_hashtag/cars"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        (tmp_path / "photos" / name / "1.jpg").write_bytes(b"")
+    file.write_text("key,hashtag\nb/beach,beach\n")
+    assert write_manifest(tmp_path / "photos", file, tmp_path / "manifest.csv") == 3
+    photos = read_manifest(tmp_path / "manifest.csv")
+    assert sorted((photo.scene_class, photo.label) for photo in photos) == [
+        ("_hashtag/cars", "cars"),
+        ("_other/pets", "other"),
+        ("b/beach", "beach"),
+    ]
+
+
 def test_byte_order_marks_do_not_matter_in_lists_and_recipes(tmp_path: Path, file: Path) -> None:
     rows = "".join(f"b{n},/x/b/beach/sun_{n}.jpg,beach,b/beach\n" for n in range(2))
     file.write_text(MANIFEST.splitlines()[0] + "\n" + rows)

@@ -66,3 +66,13 @@ def test_a_batch_has_the_mean_of_its_photos(name: str) -> None:
     batch = torch.cat([TWO, -TWO])
     single = [mean_loss(name, row, torch.tensor([0])).item() for row in (TWO, -TWO)]
     assert mean_loss(name, batch, torch.tensor([0, 0])).item() == pytest.approx(sum(single) / 2)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_photo_counts_as_much_as_its_weight(name: str) -> None:
+    logits, labels = torch.cat([TWO, TWO, TWO]), torch.tensor([0, 1, 1])
+    first, second = (mean_loss(name, TWO, torch.tensor([label]), smoothing=0.1) for label in (0, 1))
+    weighted = mean_loss(name, logits, labels, smoothing=0.1, weights=torch.tensor([1.0, 0.5, 0.0]))
+    assert weighted.item() == pytest.approx((first.item() + 0.5 * second.item()) / 3)
+    same = mean_loss(name, logits, labels, smoothing=0.1, weights=torch.ones(3))
+    assert same.item() == pytest.approx(mean_loss(name, logits, labels, smoothing=0.1).item())

@@ -1,0 +1,117 @@
+"""Thresholds with a promise: suggestions are right at least as often as the target says, 95 % sure.
+
+Fixed-sequence testing, the simplest form of Learn-then-Test (Angelopoulos et al. 2021). The suggestions of a
+group of hashtags on held-out photos are ranked, the surest first. From the strictest threshold downwards each
+step adds some of them. A step passes if so few mistakes among so many suggestions would happen with a
+probability of at most 5 % while the target is missed: an exact binomial test, so the Clopper-Pearson bound of
+the precision is at least the target. The first step that does not pass ends the walk, and the last one that
+passed is the threshold.
+
+The steps depend on how many suggestions there are, never on which of them are right. If suggestions below a
+threshold are no better than those above it, then the first step whose precision is too low passes with a
+probability of at most 5 %, and whatever comes after it does not matter. `python -m benchmarks.promise` checks
+the promise on real photos.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Kind = Literal["none", "overall", "each"]
+
+# none: thresholds are estimates · overall: the promise is for all suggestions together · each: it is for the
+# suggestions of every hashtag, for all hashtags at once
+KINDS: tuple[Kind, ...] = ("none", "overall", "each")
+CONFIDENCE = 0.95
+MISTAKES = 2  # that the strictest threshold must be able to afford, so that one odd photo does not silence it
+STRICTEST = 4  # the strictest threshold has at least one suggestion in four
+STEPS = 20
+
+
+@dataclass(frozen=True)
+class Group:
+    """Hashtags with a threshold in common; None if nothing can be promised, so that all stay silent."""
+
+    hashtags: tuple[str, ...]
+    threshold: float | None
+    suggestions: int  # on held-out photos, at or above the threshold
+    wrong: int  # of them
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"hashtags": list(self.hashtags)}
+
+
+def choose_groups(
+    probabilities: Floats, true: Ints, labels: Sequence[str], *, target: float, kind: Kind
+) -> list[Group]:
+    """Groups of hashtags with their thresholds, from probabilities (n, c) and true labels (n,).
+
+    ``overall`` makes one group. ``each`` makes one of each hashtag with enough suggestions, and puts those
+    with too few into a rest group with one threshold. There the promise is for the rest together, and the 5 %
+    are divided by the number of groups (Bonferroni), so that all groups keep the promise at once. Hashtags
+    that are never the likeliest label are in no group of their own either.
+    """
+    prediction, confidence = probabilities.argmax(1), probabilities.max(1)
+    right = prediction == true
+    hashtags = [at for at, label in enumerate(labels) if label != "other"]
+    members = [hashtags]
+    if kind == "each":
+        counts = np.bincount(prediction, minlength=len(labels))
+        enough = fewest(target, (1 - CONFIDENCE) / max(1, len(hashtags)))
+        members = [[at] for at in hashtags if counts[at] >= enough]
+        rest = [at for at in hashtags if counts[at] < enough]
+        members += [rest] if rest else []
+    level = (1 - CONFIDENCE) / max(1, len(members))
+    return [
+        _walk([labels[at] for at in group], confidence[inside], right[inside], target, level)
+        for group in members
+        for inside in [np.isin(prediction, group)]
+    ]
+
+
+def fewest(target: float, level: float, wrong: int = MISTAKES) -> int:
+    """The fewest suggestions among which ``wrong`` mistakes pass the test at this level."""
+    from scipy.stats import binom  # takes 0.5 s, and only an export needs it
+
+    count = wrong + 1
+    while binom.cdf(wrong, count, 1 - target) > level:
+        count += 1
+    return count
+
+
+def _walk(
+    hashtags: Sequence[str], confidence: Floats, right: NDArray[Any], target: float, level: float
+) -> Group:
+    """One group's threshold, from confidences (m,) and whether each suggestion is right (m,)."""
+    from scipy.stats import binom
+
+    order = np.argsort(-confidence, kind="stable")
+    confidence, mistakes = confidence[order], (~right[order].astype(bool)).cumsum()
+    found = Group(tuple(hashtags), None, 0, 0)
+    for count in _steps(confidence, fewest(target, level)):
+        wrong = int(mistakes[count - 1])
+        if binom.cdf(wrong, count, 1 - target) > level:
+            break
+        found = Group(tuple(hashtags), float(confidence[count - 1]), count, wrong)
+    return found
+
+
+def _steps(confidence: Floats, enough: int) -> Iterator[int]:
+    """How many of the falling confidences (m,) each step has: equal ones are never divided."""
+    total = len(confidence)
+    first = max(enough, -(-total // STRICTEST))
+    if first > total:
+        return
+    last = 0
+    for place in np.linspace(first, total, STEPS):
+        count = int(np.searchsorted(-confidence, -confidence[round(place) - 1], side="right"))
+        if count > last:
+            yield count
+        last = count
