@@ -6,7 +6,23 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def mean_loss(name: str, logits: Tensor, labels: Tensor, *, smoothing: float = 0.0) -> Tensor:
+def label_weights(counts: Tensor, power: float) -> Tensor:
+    """Weights (c,) of labels with so many training photos (c,): counts to the power of -power, 1 on average.
+
+    The average is over photos, so that the loss keeps its size and a learning rate its meaning.
+    """
+    weights = counts.clamp_min(1).double() ** -power
+    return (weights * counts.sum() / (weights * counts).sum()).float()
+
+
+def mean_loss(
+    name: str,
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    smoothing: float = 0.0,
+    weights: Tensor | None = None,
+) -> Tensor:
     """The mean loss of n photos, a number: logits (n, c), labels (n,) indices.
 
     With p the photo's probabilities (softmax of its logits) and t = 1 for its label, 0 for all others:
@@ -15,12 +31,16 @@ def mean_loss(name: str, logits: Tensor, labels: Tensor, *, smoothing: float = 0
     - ``squared``: ½ Σ (t − p)² (equation 5);
     - ``cross_entropy``: −Σ t log p (equation 6).
 
-    ``smoothing`` moves that share of t from the label to all labels evenly.
+    ``smoothing`` moves that share of t from the label to all labels evenly. ``weights`` (c,) multiply the
+    loss of a photo by that of its label.
     """
+    if name == "cross_entropy" and weights is not None:
+        per_photo = F.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="none")
+        return (per_photo * weights[labels]).mean()
     if name == "cross_entropy":
         return F.cross_entropy(logits, labels, label_smoothing=smoothing)
     count = logits.shape[1]
     targets = F.one_hot(labels, count).to(logits.dtype) * (1 - smoothing) + smoothing / count
     gaps = targets - logits.softmax(1)
     per_photo = gaps.abs().sum(1) if name == "absolute" else gaps.square().sum(1) / 2
-    return per_photo.mean()
+    return per_photo.mean() if weights is None else (per_photo * weights[labels]).mean()

@@ -6,7 +6,8 @@ import importlib.metadata
 import json
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -26,6 +27,7 @@ from trainer.engine.events import Progress, StopRequest, emit
 from trainer.engine.networks.features import extract
 from trainer.engine.networks.finetuned import build_network, input_of
 from trainer.engine.networks.parts import Head, LabelLayer, build_head
+from trainer.engine.photos.decoded import DecodedPhotos, side_for
 from trainer.engine.photos.manifest import Photo, Split, labels_of, read_manifest, scene_groups, with_hashes
 from trainer.engine.photos.partitions import split_for, train_only
 from trainer.engine.photos.sources import FeatureSource, PhotoSource, Source
@@ -35,6 +37,7 @@ from trainer.engine.training.board import Board
 from trainer.engine.training.checkpoint import CheckpointError
 from trainer.engine.training.lock import only_trainer
 from trainer.engine.training.loop import Trainer
+from trainer.engine.training.schedule import photo_size
 
 
 @dataclass(frozen=True)
@@ -127,9 +130,9 @@ def _train(job: RunJob, stop: StopRequest) -> dict[str, Any]:
     only_trained = train_only(split)
     if only_trained:
         emit("train_only", classes=only_trained)
-    network, source = _prepare(job, split, names, stop)
     identity = {"labels": names.labels, "scene_classes": names.scenes, "groups": names.groups}
-    with Board(job.out / "tensorboard") as board:
+    with Board(job.out / "tensorboard") as board, _decoded_once(job, split) as decoded:
+        network, source = _prepare(job, split, names, stop, decoded)
         trainer = Trainer(recipe, network, source, job.out, identity=identity, stop=stop, board=board)
         trainer.run()
         return _finish(trainer, source, names, job, start, only_trained=only_trained)
@@ -138,7 +141,7 @@ def _train(job: RunJob, stop: StopRequest) -> dict[str, Any]:
 def _finish(
     trainer: Trainer, source: Source, names: Names, job: RunJob, start: float, *, only_trained: list[str]
 ) -> dict[str, Any]:
-    trainer.network.load_state_dict(checkpoint.load(job.out / "best.pt")["state"])
+    trainer.load(checkpoint.load(job.out / "best.pt"))
     logits, true = trainer.test()
     content = report.build_report(
         logits,
@@ -156,7 +159,7 @@ def _finish(
         best_epoch=trainer.at.best_epoch,
         stopped_early=trainer.stopped_early,
         tta=_test_augmented(trainer, source, true),
-        environment=environment(),
+        environment={**environment(), "precision": trainer.precision.name},
         scene_costs=report.scene_costs(source.test_photos, logits, names.labels),
         targets=targets(logits, true, names.labels),
     )
@@ -176,7 +179,33 @@ def _test_augmented(trainer: Trainer, source: Source, true: np.ndarray[Any, Any]
     return {"copies": recipe.tta, **report.both_accuracies(logits, true)}
 
 
-def _prepare(job: RunJob, split: Split, names: Names, stop: StopRequest) -> tuple[nn.Sequential, Source]:
+Decoded = tuple[DecodedPhotos, DecodedPhotos]
+
+
+@contextmanager
+def _decoded_once(job: RunJob, split: Split) -> Iterator[Decoded | None]:
+    """If the recipe asks for it, the training photos' and the test photos' pixels, while the block runs."""
+    recipe = job.recipe
+    if not recipe.photo_cache:
+        yield None
+        return
+    side = side_for(recipe.image_size, recipe.augment)
+    room = recipe.photo_cache
+    train = DecodedPhotos(job.out / "train.pixels", split.train, side, megabytes=room)
+    left = room - train.count * train.bytes / 1_000_000
+    try:
+        test = DecodedPhotos(job.out / "test.pixels", split.test, recipe.image_size, megabytes=left)
+        try:
+            yield train, test
+        finally:
+            test.remove()
+    finally:
+        train.remove()
+
+
+def _prepare(
+    job: RunJob, split: Split, names: Names, stop: StopRequest, decoded: Decoded | None
+) -> tuple[nn.Sequential, Source]:
     """The network, and the source of its batches."""
     recipe = job.recipe
     if recipe.kind == "frozen":
@@ -191,10 +220,29 @@ def _prepare(job: RunJob, split: Split, names: Names, stop: StopRequest) -> tupl
         seed=recipe.seed,
         num_workers=recipe.num_workers,
         augment=recipe.augment,
+        balanced_sampling=recipe.balanced_sampling,
+        size_of=lambda epoch: photo_size(recipe, epoch=epoch),
+        decoded=decoded,
     )
     network = build_network(recipe, len(names.labels), pretrained=not checkpoint.exists(job.out))
+    _check_size(network, recipe)
     _set_prior(network, names.targets(split.train)[0], recipe)
     return network, source
+
+
+def _check_size(network: nn.Module, recipe: Recipe) -> None:
+    """Raises RecipeError if photos are to grow and the network takes one size only, as transformers do."""
+    if not recipe.first_size:
+        return
+    try:
+        with torch.inference_mode():
+            network.eval()(torch.zeros(1, 3, recipe.first_size, recipe.first_size))
+    except (AssertionError, RuntimeError) as error:
+        raise RecipeError(
+            "first_size",
+            f"{recipe.network} takes photos of one size only: leave it at 0",
+            hint=str(error)[:200],
+        ) from error
 
 
 def _prepare_frozen(
@@ -244,7 +292,9 @@ def _prepare_frozen(
 
 def _set_prior(network: nn.Sequential, labels: Tensor, recipe: Recipe) -> None:
     last = cast(LabelLayer, network[-1])
-    last.set_prior(torch.bincount(labels, minlength=len(last.shift)), recipe.balance)
+    # Weighted or drawn by their labels, photos teach that labels are more alike already.
+    taught = recipe.weighted_loss + recipe.balanced_sampling
+    last.set_prior(torch.bincount(labels, minlength=len(last.shift)), recipe.balance - taught)
 
 
 def _complete(photos: Sequence[Photo], rows: Sequence[dict[str, Any]]) -> list[Photo]:
