@@ -165,8 +165,7 @@ PRESETS = _by_name(
     Preset(
         "finetune-fast",
         "Fine-tuned EfficientNet-Lite0, fast",
-        "Small photos first, the head before the rest, rates by part, bf16 where the machine has it. No "
-        "download.",
+        "Small photos first, the head before the rest, rates by part. No download.",
         FAST,
     ),
     Preset(

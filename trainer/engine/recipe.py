@@ -85,8 +85,8 @@ class Recipe:
     tta_strength: float = 1.0  # k of those copies
     num_workers: int = 0
     # --- the pace of fine-tuning
-    # Of the numbers in a step: fp32 | bf16 | fp16, on a GPU only | auto: bf16 where GPU or processor have it,
-    # else fp32. Weights and tests are fp32 in any case
+    # Of the numbers in a step: fp32 | bf16 | fp16, on a GPU only | auto: bf16 where it pays, else fp32, see
+    # training.precision. Weights and tests are fp32 in any case
     precision: str = "auto"
     channels_last: bool = True  # colours of a pixel beside each other in memory
     clip_norm: float = 0.0  # the longest gradient, over all weights; longer ones are shortened. 0: any length

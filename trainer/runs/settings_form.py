@@ -148,10 +148,10 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting(
             "precision",
             "Numbers in a step",
-            "bf16 takes about half the time where GPU or processor have it. Weights and tests are fp32.",
+            "Where GPU or processor have bf16, ResNets take half the time. Weights and tests are fp32.",
             FINETUNE,
             choices=(
-                ("auto", "bf16 where the machine has it, else fp32"),
+                ("auto", "bf16 where it pays, else fp32"),
                 ("fp32", "fp32"),
                 ("bf16", "bf16"),
                 ("fp16", "fp16, on a GPU only"),

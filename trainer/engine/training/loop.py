@@ -133,7 +133,7 @@ class Trainer:
         self.board = board or Board(out)
         self.device = device()
         self.network = network.to(self.device)
-        self.precision = Precision(recipe, self.device)
+        self.precision = Precision(recipe, self.network, self.device)
         self.channels_last = recipe.kind == "finetune" and recipe.channels_last
         if self.channels_last:
             self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

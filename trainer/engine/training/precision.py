@@ -21,12 +21,17 @@ def has_bf16(device: torch.device) -> bool:
     return any(features.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 
 
-def precision_of(recipe: Recipe, device: torch.device) -> str:
-    """fp32, bf16 or fp16. Raises RecipeError for one that the device has not."""
+def precision_of(recipe: Recipe, network: nn.Module, device: torch.device) -> str:
+    """fp32, bf16 or fp16. Raises RecipeError for one that the device has not.
+
+    On a processor auto is fp32 for networks with depthwise convolutions: these are slower in bf16.
+    """
     if recipe.kind == "frozen":
         return "fp32"
     if recipe.precision == "auto":
-        return "bf16" if has_bf16(device) else "fp32"
+        is_depthwise = any(isinstance(part, nn.Conv2d) and part.groups > 1 for part in network.modules())
+        pays = has_bf16(device) and (device.type == "cuda" or not is_depthwise)
+        return "bf16" if pays else "fp32"
     if recipe.precision == "fp16" and device.type != "cuda":
         raise RecipeError("precision", "fp16 needs a GPU, and this machine has none", hint="Choose auto.")
     if recipe.precision == "bf16" and not has_bf16(device):
@@ -41,8 +46,8 @@ class Precision:
     precisions are not scaled.
     """
 
-    def __init__(self, recipe: Recipe, device: torch.device) -> None:
-        self.name = precision_of(recipe, device)
+    def __init__(self, recipe: Recipe, network: nn.Module, device: torch.device) -> None:
+        self.name = precision_of(recipe, network, device)
         self.clip_norm, self.device = recipe.clip_norm, device
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.name == "fp16")
 

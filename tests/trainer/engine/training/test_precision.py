@@ -15,12 +15,13 @@ from trainer.engine.training.precision import Precision, has_bf16
 CPU = torch.device("cpu")
 
 
-def precision(**settings: Any) -> Precision:
-    return Precision(Recipe(**{"kind": "finetune", **settings}), CPU)
+def precision(network: nn.Module | None = None, **settings: Any) -> Precision:
+    return Precision(Recipe(**{"kind": "finetune", **settings}), network or nn.Conv2d(4, 4, 3), CPU)
 
 
 def test_auto_is_the_fastest_that_the_machine_has() -> None:
     assert precision().name == ("bf16" if has_bf16(CPU) else "fp32")
+    assert precision(nn.Sequential(nn.Conv2d(4, 4, 3, groups=4))).name == "fp32"
     assert precision(kind="frozen").name == "fp32"
 
 
