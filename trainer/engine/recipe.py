@@ -19,6 +19,17 @@ Kind = Literal["frozen", "finetune"]
 TORCHVISION = ("resnet18", "resnet34", "resnet50", "inception_v3", "vgg11", "vgg13")
 # The views in which a frozen backbone may see a training photo. It sees test photos whole.
 VIEWS = ("whole", "flip", "small", "zoom")
+# Settings that one kind obeys and the other ignores.
+ONLY: dict[Kind, tuple[str, ...]] = {
+    "frozen": ("backbone", "views", "hidden", "dropout", "scene_loss"),
+    "finetune": (
+        *("network", "weights", "image_size", "augment", "tta", "tta_strength", "num_workers"),
+        *("precision", "channels_last", "clip_norm", "accumulate", "ema"),
+        *("weighted_loss", "balanced_sampling", "layer_decay", "unfreeze", "first_size", "photo_cache"),
+        *("mask_loss", "segmenter_after"),
+    ),
+}
+INSTEAD = {"augment": " (frozen recipes have views)", "tta": " (frozen recipes have views)"}
 WITHOUT_EFFECT = ("num_workers",)  # on the result: a run may continue with another value, bit for bit
 # k may be any number from 0 to this one, at which every transform of engine.photos.augment has probability 1.
 STRONGEST = 6
@@ -86,6 +97,22 @@ class Recipe:
     # They learn the label that a first training gives them with at least this confidence: training.pseudo;
     # 0: none do
     pseudo_confidence: float = 0.0
+    # --- the pace of fine-tuning
+    # Of the numbers in a step: fp32 | bf16 | fp16, on a GPU only | auto: bf16 where it pays, else fp32, see
+    # training.precision. Weights and tests are fp32 in any case
+    precision: str = "auto"
+    channels_last: bool = True  # colours of a pixel beside each other in memory
+    clip_norm: float = 0.0  # the longest gradient, over all weights; longer ones are shortened. 0: any length
+    accumulate: int = 1  # batches whose gradients make one step
+    ema: float = 0.0  # what the running average of weights keeps at each step; it is the model. 0: no average
+    # Powers x: a photo weighs, or is drawn, by its label's number of photos to the power of -x. 0: all photos
+    # alike, 1: all labels alike
+    weighted_loss: float = 0.0
+    balanced_sampling: float = 0.0
+    layer_decay: float = 1.0  # the rate of a part (networks.stages), as a share of that of the one behind it
+    unfreeze: float = 0.0  # epochs until one more part learns, from the last to the first; 0: all at once
+    first_size: int = 0  # px of photos in the first epoch; they grow to image_size. 0: always image_size
+    photo_cache: int = 0  # MB on disk for photos that are decoded and made small once; 0: none
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Recipe:
@@ -130,7 +157,7 @@ def _typed(name: str, value: Any, default: Any) -> Any:
         raise RecipeError(name, "must be a list of words")
     if isinstance(default, float) and isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
-    if isinstance(value, bool) or type(value) is not type(default):
+    if type(value) is not type(default):
         raise RecipeError(name, f"must be of type {type(default).__name__}, not {type(value).__name__}")
     return value
 
@@ -141,6 +168,9 @@ def _within(low: float, high: float) -> tuple[Callable[[Any], bool], str]:
 
 def _one_of(*allowed: str) -> tuple[Callable[[Any], bool], str]:
     return (lambda value: value in allowed), f"one of {', '.join(allowed)}"
+
+
+_YES_OR_NO = (lambda value: isinstance(value, bool)), "true or false"
 
 
 def _is_backbone(value: str) -> bool:
@@ -206,6 +236,17 @@ _RULES: list[tuple[str, Callable[[Any], bool], str]] = [
     ("segmenter_after", *_within(0, 1000)),
     ("unlabelled", lambda value: len(value) <= 500, "a folder or a table, or empty"),
     ("pseudo_confidence", *_within(0, 1)),
+    ("precision", *_one_of("auto", "fp32", "bf16", "fp16")),
+    ("channels_last", *_YES_OR_NO),
+    ("clip_norm", *_within(0, 1000)),
+    ("accumulate", *_within(1, 1024)),
+    ("ema", *_within(0, 0.99999)),
+    ("weighted_loss", *_within(0, 1)),
+    ("balanced_sampling", *_within(0, 1)),
+    ("layer_decay", *_within(0.01, 1)),
+    ("unfreeze", *_within(0, 1000)),
+    ("first_size", lambda value: value == 0 or 32 <= value <= 1024, "0 or from 32 to 1024"),
+    ("photo_cache", *_within(0, 1_000_000)),
 ]
 RULES: dict[str, str] = {name: words for name, _, words in _RULES}  # what each may be, in words for people
 
@@ -223,20 +264,15 @@ def _check_together(recipe: Recipe) -> None:
         inputs = [BACKBONES[name].input for name in recipe.backbones]
         if len({(spec.mean, spec.std, spec.resize) for spec in inputs}) > 1:
             raise RecipeError("backbone", "joined backbones must expect the same mean, std and resize rule")
-        for name in ("augment", "tta"):
-            if getattr(recipe, name):
-                raise RecipeError(name, "is for fine-tuning only: a frozen recipe has views instead")
+    _check_kind(recipe)
     _check_schemes(recipe)
+    _check_pace(recipe)
 
 
 def _check_schemes(recipe: Recipe) -> None:
     """Check the rules of the thesis's new schemes. Raises RecipeError."""
-    if recipe.kind == "frozen":
-        if recipe.level_loss and not recipe.scene_loss:
-            raise RecipeError("level_loss", "needs a scene_loss: the levels are sums over scene classes")
-        for name in ("mask_loss", "segmenter_after"):
-            if getattr(recipe, name):
-                raise RecipeError(name, "is for fine-tuning only: a frozen network's attention cannot move")
+    if recipe.kind == "frozen" and recipe.level_loss and not recipe.scene_loss:
+        raise RecipeError("level_loss", "needs a scene_loss: the levels are sums over scene classes")
     if recipe.mask_loss and recipe.mixup:
         raise RecipeError("mask_loss", "does not go with mixup: a mixture of two photos has no mask")
     if recipe.segmenter_after and not recipe.mask_loss:
@@ -245,3 +281,29 @@ def _check_schemes(recipe: Recipe) -> None:
         raise RecipeError("unlabelled", "is missing: pseudo-labels need photos without labels")
     if recipe.unlabelled.strip() and not recipe.pseudo_confidence:
         raise RecipeError("pseudo_confidence", "is 0, so the photos without labels would not be used")
+    if recipe.pseudo_confidence and recipe.photo_cache:
+        raise RecipeError("photo_cache", "does not go with pseudo-labels: its photos are chosen before them")
+
+
+def _check_kind(recipe: Recipe) -> None:
+    """Refuse settings that the recipe's kind ignores, unless they are off or as they are by default."""
+    other: Kind = "finetune" if recipe.kind == "frozen" else "frozen"
+    words = {"frozen": "frozen backbones", "finetune": "fine-tuning"}
+    for name in ONLY[other]:
+        value = getattr(recipe, name)
+        if value and value != getattr(Recipe, name):
+            instead = INSTEAD.get(name, "")
+            raise RecipeError(
+                name, f"is for {words[other]} only{instead}; this recipe is for {words[recipe.kind]}"
+            )
+
+
+def _check_pace(recipe: Recipe) -> None:
+    if recipe.first_size > recipe.image_size:
+        raise RecipeError("first_size", f"{recipe.first_size} is above the photo size {recipe.image_size}")
+    if recipe.network == "inception_v3" and 0 < recipe.first_size < 75:
+        raise RecipeError("first_size", "inception_v3 needs at least 75 px")
+    if recipe.network == "inception_v3" and 0 < recipe.first_size < 299 <= recipe.image_size:
+        raise RecipeError(
+            "first_size", "inception_v3 has a second output from 299 px: begin there, or end below"
+        )

@@ -102,6 +102,18 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
     ),
     "Rare labels and smoothing": (
         Setting("balance", "Balance", "0: labels count as often as they occur; 1: all count the same."),
+        Setting(
+            "weighted_loss",
+            "Weigh rare labels",
+            "0: the loss counts all photos alike; 1: all labels alike.",
+            FINETUNE,
+        ),
+        Setting(
+            "balanced_sampling",
+            "Draw rare labels",
+            "0: an epoch has every photo once; 1: it has all labels equally often.",
+            FINETUNE,
+        ),
         Setting("label_smoothing", "Label smoothing"),
         Setting(
             "negatives",
@@ -137,6 +149,53 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         ),
         Setting("tta", "Copies at test time", "Their probabilities are averaged; 0: none.", FINETUNE),
         Setting("tta_strength", "Strength k of those copies", "", FINETUNE),
+    ),
+    "Pace": (
+        Setting(
+            "precision",
+            "Numbers in a step",
+            "Where GPU or processor have bf16, ResNets take half the time. Weights and tests are fp32.",
+            FINETUNE,
+            choices=(
+                ("auto", "bf16 where it pays, else fp32"),
+                ("fp32", "fp32"),
+                ("bf16", "bf16"),
+                ("fp16", "fp16, on a GPU only"),
+            ),
+        ),
+        Setting("channels_last", "Colours of a pixel side by side", "Faster for most networks.", FINETUNE),
+        Setting(
+            "first_size",
+            "Photo size in the first epoch",
+            "Photos grow, and have their full size in the last third of the epochs; 0: in all.",
+            FINETUNE,
+        ),
+        Setting(
+            "unfreeze",
+            "Unfreeze every",
+            "Epochs until one more of the network's four parts learns, after the head; 0: all learn at once.",
+            FINETUNE,
+        ),
+        Setting(
+            "layer_decay",
+            "Rate of an earlier part",
+            "As a share of the rate of the part behind it; 1: all parts learn at the same rate.",
+            FINETUNE,
+        ),
+        Setting("clip_norm", "Longest gradient", "Longer ones are shortened; 0: any length.", FINETUNE),
+        Setting("accumulate", "Batches in a step", "Their gradients are added up.", FINETUNE),
+        Setting(
+            "ema",
+            "Running average of weights",
+            "What it keeps at each step, such as 0.99. It is tested and becomes the model; 0: none.",
+            FINETUNE,
+        ),
+        Setting(
+            "photo_cache",
+            "Photos decoded once",
+            "Megabytes on the worker's disk for their pixels while the run lasts; 0: none.",
+            FINETUNE,
+        ),
     ),
     "Frozen backbone": (
         Setting(
@@ -248,6 +307,13 @@ def _field(setting: Setting, value: Any) -> forms.Field:
         )
     # The setting's own type, not the value's: a preset may well say 1 where 0.5 is allowed.
     default = getattr(Recipe, setting.name)
+    if isinstance(default, bool):
+        return forms.TypedChoiceField(
+            label=setting.label,
+            choices=[("True", "yes"), ("False", "no")],
+            coerce=lambda text: text == "True",
+            widget=forms.Select(attrs=attrs),
+        )
     if isinstance(default, int):
         number = forms.TextInput(attrs=attrs | {"inputmode": "numeric"})
         return forms.IntegerField(label=setting.label, widget=number)

@@ -58,11 +58,70 @@ def test_an_error_names_its_field(field: str, value: Any) -> None:
         ({"kind": "finetune", "segmenter_after": 3}, "segmenter_after"),
         ({"pseudo_confidence": 0.9}, "unlabelled"),
         ({"unlabelled": "photos"}, "pseudo_confidence"),
+        (
+            {"kind": "finetune", "pseudo_confidence": 0.9, "unlabelled": "photos", "photo_cache": 100},
+            "photo_cache",
+        ),
     ],
 )
 def test_a_scheme_that_would_have_no_effect_is_refused(settings: dict[str, Any], field: str) -> None:
     with pytest.raises(RecipeError) as error:
         Recipe.from_dict(settings)
+    assert error.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value"),
+    [
+        ("frozen", "augment", 1),
+        ("frozen", "tta", 2),
+        ("frozen", "image_size", 96),
+        ("frozen", "network", "resnet34"),
+        ("frozen", "num_workers", 2),
+        ("frozen", "precision", "bf16"),
+        ("frozen", "accumulate", 2),
+        ("frozen", "unfreeze", 0.5),
+        ("frozen", "mask_loss", 1),
+        ("frozen", "segmenter_after", 1),
+        ("finetune", "dropout", 0.3),
+        ("finetune", "backbone", "efficientnet_lite2"),
+        ("finetune", "views", ["whole", "flip"]),
+        ("finetune", "scene_loss", 0.5),
+    ],
+)
+def test_what_its_kind_ignores_is_refused(kind: str, field: str, value: Any) -> None:
+    words = {"frozen": "fine-tuning", "finetune": "frozen backbones"}[kind]
+    with pytest.raises(RecipeError, match=f"{field}: is for {words} only") as error:
+        Recipe.from_dict({"kind": kind, field: value})
+    assert error.value.field == field
+
+
+def test_what_is_off_is_not_ignored() -> None:
+    """The thesis's rows have no loss over scene classes."""
+    assert Recipe.from_dict({"kind": "finetune", "scene_loss": 0.0, "hidden": 0}).scene_loss == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "field", "words"),
+    [
+        ({"first_size": 256}, "first_size", "256 is above the photo size 224"),
+        ({"first_size": 16}, "first_size", "0 or from 32 to 1024"),
+        ({"network": "inception_v3", "first_size": 64}, "first_size", "at least 75 px"),
+        (
+            {"network": "inception_v3", "first_size": 128, "image_size": 299},
+            "first_size",
+            "second output from 299 px",
+        ),
+        ({"precision": "fp64"}, "precision", "one of auto, fp32, bf16, fp16"),
+        ({"channels_last": 1}, "channels_last", "must be of type bool, not int"),
+        ({"ema": 1}, "ema", "from 0 to 0.99999"),
+        ({"accumulate": 0}, "accumulate", "from 1 to 1024"),
+        ({"layer_decay": 0}, "layer_decay", "from 0.01 to 1"),
+    ],
+)
+def test_wrong_settings_of_pace_are_named(settings: dict[str, Any], field: str, words: str) -> None:
+    with pytest.raises(RecipeError, match=words) as error:
+        Recipe.from_dict({"kind": "finetune", **settings})
     assert error.value.field == field
 
 

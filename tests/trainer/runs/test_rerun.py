@@ -12,13 +12,14 @@ from django.test import Client
 from jobs.models import Job
 from mapping.models import Release
 from trainer.engine.presets import PRESETS
-from trainer.engine.recipe import RULES, Recipe
+from trainer.engine.recipe import ONLY, RULES, Recipe
 from trainer.models import PhotoSet, TrainingRun
 from trainer.runs import start
 from trainer.runs.settings_form import SETTINGS, SettingsForm
 
 URL = "/trainer/runs/new/"
 PRESET = "frozen-lite0"
+OTHER: dict[str, Any] = {"frozen": "finetune", "finetune": "frozen"}
 pytestmark = pytest.mark.django_db
 ClientFor = Callable[..., Client]
 
@@ -76,6 +77,31 @@ def test_changed_settings_are_trained_with(client_for: ClientFor, fields: dict[s
     assert run.code_version
     page = client_for("viewer").get(run.get_absolute_url()).content.decode()
     assert "Changed from the preset" in page
+
+
+def test_a_yes_or_no_is_chosen(client_for: ClientFor, fields: dict[str, Any]) -> None:
+    row = "table4-row2"
+    asked = fields | {"preset": row, "filled_from": row} | typed(PRESETS[row].recipe)
+    client = client_for("admin")
+    page = client.get(URL, {"preset": row}).content.decode()
+    assert re.search(r'<option value="True" selected>yes</option>', page)
+    client.post(URL, asked | {"s-channels_last": "False"})
+    assert TrainingRun.objects.get().recipe["channels_last"] is False
+    assert client.post(URL, asked | {"s-channels_last": "perhaps"}).status_code == 422
+
+
+def test_a_setting_that_the_kind_ignores_is_refused(client_for: ClientFor, fields: dict[str, Any]) -> None:
+    """In a browser without scripts the form of one preset may come back with another one chosen."""
+    asked = fields | {"preset": "lite0-finetune", "s-dropout": "0.3"}
+    response = client_for("admin").post(URL, asked)
+    assert response.status_code == 422
+    assert "is for frozen backbones only" in response.content.decode()
+    assert not TrainingRun.objects.exists()
+
+
+def test_the_form_asks_for_what_the_kind_obeys() -> None:
+    for name, setting in SETTINGS.items():
+        assert setting.kinds == tuple(kind for kind in ONLY if name not in ONLY[OTHER[kind]])
 
 
 @pytest.mark.parametrize(("k", "status"), [("0.5", 302), ("6", 302), ("6.5", 422), ("-1", 422), ("nan", 422)])

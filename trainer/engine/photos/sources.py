@@ -5,11 +5,12 @@ The order of an epoch depends only on seed and epoch, so a resumed run continues
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -17,6 +18,7 @@ from formats.storage import StorageFailure, common_folder, require_content
 from trainer.engine.events import emit
 from trainer.engine.opening import UnreadablePhotoError, open_photo
 from trainer.engine.photos.augment import distorted, draw, generator
+from trainer.engine.photos.decoded import DecodedPhotos
 from trainer.engine.photos.loaders import rows
 from trainer.engine.photos.manifest import Photo
 from trainer.engine.photos.masks import Masks
@@ -48,6 +50,23 @@ class Source(Protocol):
 
 def order_of(count: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed * 100_003 + epoch))
+
+
+def balanced_order(labels: Tensor, power: float, seed: int, epoch: int) -> Tensor:
+    """As many draws as there are labels (n,), with repetition: places (n,) of the photos.
+
+    A photo is drawn by its label's number of photos to the power of -power. The k-th draw of a photo is its
+    place plus k · n, from k = 0, so that each is distorted in its own way.
+    """
+    count = len(labels)
+    chances = torch.bincount(labels).double()[labels] ** -power
+    generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
+    drawn = torch.multinomial(chances, count, replacement=True, generator=generator).tolist()
+    times: dict[int, int] = {}
+    for at, place in enumerate(drawn):
+        times[place] = times.get(place, -1) + 1
+        drawn[at] = place + times[place] * count
+    return torch.tensor(drawn)
 
 
 class FeatureSource:
@@ -89,29 +108,52 @@ class FeatureSource:
 class PhotoDataset(Dataset[tuple[int, Any, str | StorageFailure]]):
     """Decoded photos, distorted by strength ``augment``; seed, epoch and place in the list decide how.
 
-    An item is its place in the list, its pixels (None if there are none), and why there are none.
+    An item is its place in the list, its pixels (None if there are none), and why there are none. Places
+    behind the list's end are its photos once more, distorted in another way.
     """
 
     def __init__(
-        self, photos: Sequence[Photo], spec: Input, *, augment: float = 0, seed: int = 0, epoch: int = 0
+        self,
+        photos: Sequence[Photo],
+        spec: Input,
+        *,
+        augment: float = 0,
+        seed: int = 0,
+        epoch: int = 0,
+        decoded: DecodedPhotos | None = None,
     ) -> None:
-        self.photos, self.spec = photos, spec
+        self.photos, self.spec, self.decoded = photos, spec, decoded
         self.augment, self.seed, self.epoch = augment, seed, epoch
 
     def __len__(self) -> int:
         return len(self.photos)
 
-    def __getitem__(self, at: int) -> tuple[int, Any, str | StorageFailure]:
+    def __getitem__(self, item: int) -> tuple[int, Any, str | StorageFailure]:
+        at = item % len(self.photos)
         try:
-            photo = open_photo(self.photos[at].path, size=self.spec.size)
+            photo = self._photo(at)
         except UnreadablePhotoError as error:
             return at, None, str(error)
         except StorageFailure as error:  # returned, because PyTorch rewords what a loader raises
             return at, None, error
         if not self.augment:
             return at, resized(photo, self.spec), ""
-        drawn = draw(self.augment, generator(self.seed, self.epoch, at))
+        drawn = draw(self.augment, generator(self.seed, self.epoch, item))
         return at, distorted(photo, drawn, self.spec), ""
+
+    def _photo(self, at: int) -> Image.Image:
+        """The photo, made small if it belongs to those that are decoded once."""
+        path, decoded = self.photos[at].path, self.decoded
+        if decoded is None or not decoded.holds(at):
+            return open_photo(path, size=self.spec.size)
+        try:
+            pixels = decoded.read(at)
+            if pixels is None:
+                pixels = resized(open_photo(path, size=decoded.side), replace(self.spec, size=decoded.side))
+                decoded.write(at, pixels)
+        except OSError as error:
+            raise StorageFailure(error) from error
+        return Image.fromarray(pixels)
 
 
 class PhotoSource:
@@ -129,8 +171,17 @@ class PhotoSource:
         seed: int,
         num_workers: int,
         augment: float = 0,
+        balanced_sampling: float = 0,
+        size_of: Callable[[int], int] | None = None,
+        decoded: tuple[DecodedPhotos, DecodedPhotos] | None = None,
     ) -> None:
-        self.augment = augment
+        """``size_of`` gives the side of an epoch's training photos, if that is not always the spec's.
+
+        ``decoded`` holds the training photos and the test photos, if they are to be decoded once.
+        """
+        self.augment, self.balanced_sampling, self.size_of = augment, balanced_sampling, size_of
+        self.decoded_train = decoded[0] if decoded else None
+        self.decoded_test = decoded[1] if decoded else None
         self.train_photos, self.test_photos = list(train), list(test)
         self.label_of, self.scene_of, self.spec = label_of, scene_of, spec
         self.batch_size, self.seed, self.num_workers = batch_size, seed, num_workers
@@ -142,12 +193,25 @@ class PhotoSource:
     def train_count(self) -> int:
         return len(self.train_photos)
 
+    @property
+    def train_labels(self) -> Tensor:
+        """Indices (n,)."""
+        return torch.tensor([self.label_of[photo.label] for photo in self.train_photos])
+
     def batches(self, epoch: int, first: int) -> Iterator[Batch]:
-        order = order_of(self.train_count, self.seed, epoch).tolist()
+        if self.balanced_sampling:
+            order = balanced_order(self.train_labels, self.balanced_sampling, self.seed, epoch).tolist()
+        else:
+            order = order_of(self.train_count, self.seed, epoch).tolist()
         size = self.batch_size
         indices = [order[at : at + size] for at in range(first * size, len(order), size)]
         dataset = PhotoDataset(
-            self.train_photos, self.spec, augment=self.augment, seed=self.seed, epoch=epoch
+            self.train_photos,
+            replace(self.spec, size=self.size_of(epoch)) if self.size_of else self.spec,
+            augment=self.augment,
+            seed=self.seed,
+            epoch=epoch,
+            decoded=self.decoded_train,
         )
         for batch in self._load(dataset, indices):
             if self.masks is None:
@@ -159,7 +223,14 @@ class PhotoSource:
         """The test photos in order: unchanged, or distorted copies for test-time augmentation."""
         photos, size = self.test_photos, self.batch_size
         places = [list(range(at, min(at + size, len(photos)))) for at in range(0, len(photos), size)]
-        dataset = PhotoDataset(photos, self.spec, augment=augment, seed=self.seed, epoch=epoch)
+        dataset = PhotoDataset(
+            photos,
+            self.spec,
+            augment=augment,
+            seed=self.seed,
+            epoch=epoch,
+            decoded=None if augment else self.decoded_test,
+        )
         yield from self._load(dataset, places)
         self.test_photos = [photo for photo in photos if photo.photo_id not in self.unreadable]
 

@@ -21,12 +21,16 @@ from trainer.engine.evaluation.report import peak_memory_mb
 from trainer.engine.events import StopRequest, emit
 from trainer.engine.networks.finetuned import SECOND_LOSS, input_of
 from trainer.engine.networks.parts import LabelLayer, device
-from trainer.engine.photos.sources import Batch, Source
+from trainer.engine.networks.stages import Thaw
+from trainer.engine.photos.sources import Batch, PhotoSource, Source
 from trainer.engine.recipe import Recipe, changed_settings
 from trainer.engine.training import checkpoint
 from trainer.engine.training.board import Board
+from trainer.engine.training.ema import averaged
 from trainer.engine.training.extras import Extras
-from trainer.engine.training.losses import mean_loss
+from trainer.engine.training.losses import label_weights, mean_loss
+from trainer.engine.training.optimizer import build_optimizer, set_rate
+from trainer.engine.training.precision import Precision
 from trainer.engine.training.schedule import rate
 from trainer.engine.training.stopper import reason_to_stop
 
@@ -70,6 +74,7 @@ class Criterion:
             self.weights = torch.where(torch.tensor(outside), recipe.negatives, 1.0).to(device())
         self.smoothing = recipe.label_smoothing
         self.scene_weight = recipe.scene_loss if recipe.kind == "frozen" else 0.0
+        self.label_weights: Tensor | None = None  # (labels,), for photos by their label
 
     def __call__(
         self, network: nn.Sequential, batch: Batch, mix: tuple[Tensor, float] | None
@@ -84,7 +89,7 @@ class Criterion:
             inputs = mix[1] * inputs + (1 - mix[1]) * inputs[mix[0]]
         outputs, second = _outputs(network[0], inputs)
         logits = network[1](outputs)
-        weights = None if self.weights is None else self.weights[batch.scenes]
+        weights = self._weights_of(batch)
         loss = self._mixed_loss(logits, batch.labels, mix, weights)
         if second is not None:
             loss = loss + SECOND_LOSS * self._mixed_loss(second, batch.labels, mix, weights)
@@ -94,6 +99,14 @@ class Criterion:
             loss = loss + self.extras.loss(outputs, batch, mix, self.epoch)
         targets = batch.labels if mix is None or mix[1] >= 0.5 else batch.labels[mix[0]]
         return loss, (logits.detach().argmax(1) == targets).sum()
+
+    def _weights_of(self, batch: Batch) -> Tensor | None:
+        """What each photo (n,) weighs, by its scene class and its label; None: all alike."""
+        weights = None if self.weights is None else self.weights[batch.scenes]
+        if self.label_weights is None:
+            return weights
+        of_labels = self.label_weights[batch.labels]
+        return of_labels if weights is None else of_labels * weights
 
     def _mixed_loss(
         self, logits: Tensor, target: Tensor, mix: tuple[Tensor, float] | None, weights: Tensor | None
@@ -142,13 +155,21 @@ class Trainer:
         self.board = board or Board(out)
         self.device = device()
         self.network = network.to(self.device)
-        if self.device.type == "cuda" and recipe.kind == "finetune":
+        self.precision = Precision(recipe, self.network, self.device)
+        self.channels_last = recipe.kind == "finetune" and recipe.channels_last
+        if self.channels_last:
             self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.extras, self.phase = (extras or Extras()).to(self.device), phase
         self.criterion = Criterion(recipe, self.extras, identity.get("scene_classes", ()))
+        if recipe.weighted_loss and isinstance(source, PhotoSource):
+            counts = torch.bincount(source.train_labels, minlength=len(identity["labels"]))
+            self.criterion.label_weights = label_weights(counts, recipe.weighted_loss).to(self.device)
         self.optimizer = build_optimizer(recipe, self.network)
         if weights := list(self.extras.parameters()):
             self.optimizer.add_param_group({"params": weights, "weight_decay": recipe.weight_decay})
+        self.thaw = Thaw(self.network[0], recipe.unfreeze)
+        self.average = averaged(self.network, recipe.ema) if recipe.ema else None
+        self.has_gradients = False  # of batches that have not made a step yet
         self.steps = math.ceil(source.train_count / recipe.batch_size)
         self.at = Position()
         self.last_save, self.save_seconds, self.last_report = time.monotonic(), 0.0, 0.0
@@ -172,7 +193,7 @@ class Trainer:
                 "stopped_early", epoch=self.at.epoch, best_epoch=self.at.best_epoch, reason=self.stopped_early
             )
         if self.recipe.keep == "last" or not self._has_best():
-            self.best = self._weights()
+            self.best = _copy(self._state(self.judged))
         # No last checkpoint: a run killed from here on repeats what came after the previous one.
         self._save_best()
 
@@ -187,7 +208,6 @@ class Trainer:
     # --- one epoch
 
     def _train_epoch(self) -> None:
-        self.network.train()
         started = time.monotonic()
         for attempt in range(RELOADS + 1):
             try:
@@ -215,6 +235,8 @@ class Trainer:
             if self.recipe.kind == "finetune":
                 self._report_step(time.monotonic() - started, self.at.photos - before)
                 self._save_if_due()
+        if self.has_gradients:  # the last batch had no photo that could be learned from
+            self._change_weights()
 
     def _stop_if_requested(self, started: float) -> None:
         if self.stop:
@@ -250,22 +272,29 @@ class Trainer:
         emit("progress", phase=self.phase, done=self.step, total=steps, seconds_left=seconds_left)
 
     def _step(self, batch: Batch) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._lr()
-        self.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cuda", torch.bfloat16, enabled=self._mixed_precision()):
+        self.network.train()
+        self.thaw.freeze(self.step / self.steps)
+        set_rate(self.optimizer, self._lr())
+        with self.precision.autocast():
             loss, right = self.criterion(self.network, batch, self._mix(len(batch.labels)))
         value = float(loss.detach())
         if not math.isfinite(value):
             raise self._not_a_number(f"the loss became {value}", self.step + 1)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
+        first = self.at.batch - self.at.batch % self.recipe.accumulate  # of the batches that make one step
+        behind = min(first + self.recipe.accumulate, self.steps)
+        self.precision.backward(loss / (behind - first))
+        self.has_gradients = True
+        if self.at.batch + 1 == behind:
+            self._change_weights()
         self.at.loss_sum += value * len(batch.labels)
         self.at.right += int(right)
         self.at.learned += len(batch.labels)
 
-    def _mixed_precision(self) -> bool:
-        return self.device.type == "cuda" and self.recipe.kind == "finetune"
+    def _change_weights(self) -> None:
+        self.precision.step(self.optimizer)
+        self.has_gradients = False
+        if self.average:
+            self.average.update_parameters(self.network)
 
     def _mix(self, count: int) -> tuple[Tensor, float] | None:
         if not self.recipe.mixup:
@@ -279,7 +308,7 @@ class Trainer:
 
     def _on_device(self, batch: Batch) -> Batch:
         inputs = batch.inputs.to(self.device, non_blocking=True)
-        if inputs.ndim == 4 and self.device.type == "cuda":
+        if inputs.ndim == 4 and self.channels_last:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         masks = None if batch.masks is None else batch.masks.to(self.device)
         labels, scenes = batch.labels.to(self.device), batch.scenes.to(self.device)
@@ -289,7 +318,7 @@ class Trainer:
         if not self.at.photos:
             raise PhotosError("none of the training photos can be decoded", hint=NO_PHOTOS)
         start = time.monotonic()
-        lr = self.optimizer.param_groups[0]["lr"]
+        lr = self.optimizer.param_groups[0]["lr"]  # the whole rate: the first groups are the head's
         figures = self._held_out_figures()
         self._check_numbers(figures)
         self.at.seconds += time.monotonic() - start
@@ -339,7 +368,12 @@ class Trainer:
             self.at.best = value
             self.at.best_epoch = row["epoch"]
             if self.recipe.keep == "best":
-                self.best = self._weights()
+                self.best = _copy(self._state(self.judged))
+
+    @property
+    def judged(self) -> nn.Module:
+        """The network that is tested and kept: the average, if the recipe asks for one."""
+        return self.network if self.average is None else self.average.module
 
     def test(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Logits (n, c) and true labels (n,) of the test photos."""
@@ -347,11 +381,12 @@ class Trainer:
 
     def predict(self, batches: Iterator[Batch]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Logits (n, c) and true labels (n,) of the batches' photos."""
-        self.network.eval()
+        network = self.judged
+        network.eval()
         logits, true = [], []
         with torch.inference_mode():
             for batch in batches:
-                logits.append(self.network(self._on_device(batch).inputs).float().cpu().numpy())
+                logits.append(network(self._on_device(batch).inputs).float().cpu().numpy())
                 true.append(batch.labels.numpy())
                 if self.recipe.kind == "finetune" and self.stop:
                     self.save()  # the epoch's batches are done: a resumed run only tests again
@@ -425,11 +460,7 @@ class Trainer:
         started = time.monotonic()
         self._check_numbers({})
         self._save_best()
-        file = checkpoint.save_latest(
-            self.out,
-            self._content(self._weights())
-            | {"optimizer": self.optimizer.state_dict(), "random": checkpoint.random_state()},
-        )
+        file = checkpoint.save_latest(self.out, self._content(_copy(self._state())) | self._unfinished())
         self.saved = self.at.epoch, self.at.batch
         self.last_save = time.monotonic()
         self.save_seconds = self.last_save - started
@@ -452,14 +483,44 @@ class Trainer:
         if not self.save_seconds or time.monotonic() - self.last_save > CHECKPOINT_SHARE * self.save_seconds:
             self.save()
 
-    def _weights(self) -> dict[str, Tensor]:
-        """A copy of the weights: training continues to change the network's own."""
-        return {key: value.detach().cpu().contiguous().clone() for key, value in self._state().items()}
-
-    def _state(self) -> dict[str, Tensor]:
+    def _state(self, network: nn.Module | None = None) -> dict[str, Tensor]:
         """The weights of the network, and under EXTRAS those that only training needs."""
         extras = {EXTRAS + key: value for key, value in self.extras.state_dict().items()}
-        return {**self.network.state_dict(), **extras}
+        return {**(network or self.network).state_dict(), **extras}
+
+    def _parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """All that learns, by the names of ``_state``."""
+        yield from self.network.named_parameters()
+        yield from ((EXTRAS + name, weight) for name, weight in self.extras.named_parameters())
+
+    def _unfinished(self) -> dict[str, Any]:
+        """What only a training that goes on needs, beside its weights."""
+        content: dict[str, Any] = {
+            "optimizer": self.optimizer.state_dict(),
+            "random": checkpoint.random_state(),
+            "scaler": self.precision.scaler.state_dict(),
+        }
+        if self.average:
+            content["average"] = _copy(self.average.state_dict())
+        if self.has_gradients:
+            content["gradients"] = _copy(
+                {name: p.grad for name, p in self._parameters() if p.grad is not None}
+            )
+        return content
+
+    def _take_up(self, content: dict[str, Any]) -> None:
+        """Be where the training was that wrote the checkpoint's content."""
+        self._load_weights(content)
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.precision.scaler.load_state_dict(content.get("scaler", {}))  # an older version's has none
+        if self.average:
+            self.average.load_state_dict(content["average"])
+        gradients = content.get("gradients", {})
+        self.has_gradients = bool(gradients)
+        for name, weight in self._parameters():
+            if name in gradients:
+                weight.grad = torch.empty_like(weight).copy_(gradients[name])
+        checkpoint.restore_random(content["random"])
 
     def _has_best(self) -> bool:
         return self.best is not None or (self.out / "best.pt").exists()
@@ -471,7 +532,11 @@ class Trainer:
         return {**facts, "state": state, "extras": extras, "position": dict(vars(self.at))}
 
     def load(self, content: dict[str, Any]) -> None:
-        """Take the weights of a checkpoint's or best.pt's content."""
+        """Take the weights of best.pt's content, to be judged as they are."""
+        self._load_weights(content)
+        self.average = None
+
+    def _load_weights(self, content: dict[str, Any]) -> None:
         self.network.load_state_dict(content["state"])
         extras = content.get("extras", {})  # an older version's has none
         self.extras.load_state_dict({key.removeprefix(EXTRAS): value for key, value in extras.items()})
@@ -489,9 +554,7 @@ class Trainer:
                 f"the checkpoint was written with another recipe or other photos: {'; '.join(changes)}",
                 hint="Start a new run: a run continues only with the recipe and photos it began with.",
             )
-        self.load(content)
-        self.optimizer.load_state_dict(content["optimizer"])
-        checkpoint.restore_random(content["random"])
+        self._take_up(content)
         self.at = Position(**content["position"])
         self.saved = self.at.epoch, self.at.batch
         if not self.phase:
@@ -502,24 +565,14 @@ class Trainer:
             emit("epoch", **row, seconds_left=None)
 
 
+def _copy(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Training continues to change the network's own."""
+    return {name: value.detach().cpu().contiguous().clone() for name, value in weights.items()}
+
+
 def _changed_names(key: str, old: Sequence[Any], new: Sequence[Any]) -> str:
     """In words, which names of this key are new or gone."""
     gone, added = ([x for x in one if x not in other] for one, other in ((old, new), (new, old)))
     parts = [f"{', '.join(map(str, gone[:5]))} is gone"] if gone else []
     parts += [f"{', '.join(map(str, added[:5]))} is new"] if added else []
     return f"{key}: {' and '.join(parts) or 'they stand for others'} ({len(old)} then, {len(new)} now)"
-
-
-def build_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
-    """The recipe's optimizer. Weight decay does not apply to biases and the scales of normalisation."""
-    matrices = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
-    vectors = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": recipe.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum)
-    if recipe.optimizer == "adam":
-        return torch.optim.Adam(groups, lr=recipe.lr)
-    return torch.optim.AdamW(groups, lr=recipe.lr)

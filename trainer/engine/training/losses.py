@@ -6,6 +6,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
+def label_weights(counts: Tensor, power: float) -> Tensor:
+    """Weights (c,) of labels with so many training photos (c,): counts to the power of -power, 1 on average.
+
+    The average is over photos, so that the loss keeps its size and a learning rate its meaning.
+    """
+    weights = counts.clamp_min(1).double() ** -power
+    return (weights * counts.sum() / (weights * counts).sum()).float()
+
+
 def mean_loss(
     name: str, logits: Tensor, labels: Tensor, *, smoothing: float = 0.0, weights: Tensor | None = None
 ) -> Tensor:

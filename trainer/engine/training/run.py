@@ -7,7 +7,8 @@ import json
 import platform
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -28,6 +29,7 @@ from trainer.engine.events import Progress, StopRequest, emit
 from trainer.engine.networks.features import extract
 from trainer.engine.networks.finetuned import build_network, input_of
 from trainer.engine.networks.parts import Head, LabelLayer, build_head
+from trainer.engine.photos.decoded import DecodedPhotos, side_for
 from trainer.engine.photos.manifest import Photo, Split, labels_of, read_manifest, scene_groups, with_hashes
 from trainer.engine.photos.partitions import split_for, train_only
 from trainer.engine.photos.sources import FeatureSource, PhotoSource, Source
@@ -38,6 +40,7 @@ from trainer.engine.training.checkpoint import CheckpointError
 from trainer.engine.training.extras import build_extras, measure
 from trainer.engine.training.lock import only_trainer
 from trainer.engine.training.loop import Trainer
+from trainer.engine.training.schedule import photo_size
 
 FIRST, AGAIN = "first", "again"  # folders of the two trainings of a run with pseudo-labels
 
@@ -133,8 +136,8 @@ def _train(job: RunJob, stop: StopRequest) -> dict[str, Any]:
     only_trained = train_only(split)
     if only_trained:
         emit("train_only", classes=only_trained)
-    plan = Plan(job, photos, names, stop, start, only_trained)
-    with Board(job.out / "tensorboard") as board:
+    with Board(job.out / "tensorboard") as board, _decoded_once(job, split) as decoded:
+        plan = Plan(job, photos, names, stop, start, only_trained, decoded)
         if recipe.pseudo_confidence:
             return _train_twice(plan, split, board)
         trainer = plan.trained(split, job.out, board)
@@ -153,12 +156,13 @@ class Plan:
     stop: StopRequest
     start: float  # when the run began, by the monotonic clock
     only_trained: list[str]
+    decoded: Decoded | None = None  # the photos' pixels, if the recipe has a photo_cache
 
     def trained(self, split: Split, out: Path, board: Board, *, phase: str = "") -> Trainer:
         """Train on the split in the folder ``out``. The trainer that comes back has the best.pt's weights."""
         names, recipe = self.names, self.job.recipe
         torch.manual_seed(recipe.seed)
-        network, source = _prepare(replace(self.job, out=out), split, names, self.stop)
+        network, source = _prepare(replace(self.job, out=out), split, names, self.stop, self.decoded)
         extras = build_extras(recipe, network, source, self.photos, names.scenes, len(names.labels))
         trainer = Trainer(
             recipe,
@@ -218,7 +222,7 @@ def _pseudo_labels(plan: Plan, split: Split, first: Trainer) -> tuple[list[Photo
     ]
     if not new:
         return [], []
-    _, source = _prepare(replace(job, out=first.out), Split(split.train, tuple(new)), names, plan.stop)
+    _, source = _prepare(replace(job, out=first.out), Split(split.train, tuple(new)), names, plan.stop, None)
     logits, scenes = first.answers(source.test_batches())
     labelled = pseudo.label_confident(
         source.test_photos,
@@ -256,7 +260,7 @@ def _finish(trainer: Trainer, plan: Plan, board: Board, **facts: Any) -> dict[st
         best_epoch=trainer.at.best_epoch,
         stopped_early=trainer.stopped_early,
         tta=_test_augmented(trainer, source, true),
-        environment=environment(),
+        environment={**environment(), "precision": trainer.precision.name},
         scene_costs=report.scene_costs(source.test_photos, logits, names.labels),
         targets=targets(
             logits,
@@ -282,7 +286,33 @@ def _test_augmented(trainer: Trainer, source: Source, true: np.ndarray[Any, Any]
     return {"copies": recipe.tta, **report.both_accuracies(logits, true)}
 
 
-def _prepare(job: RunJob, split: Split, names: Names, stop: StopRequest) -> tuple[nn.Sequential, Source]:
+Decoded = tuple[DecodedPhotos, DecodedPhotos]
+
+
+@contextmanager
+def _decoded_once(job: RunJob, split: Split) -> Iterator[Decoded | None]:
+    """If the recipe asks for it, the training photos' and the test photos' pixels, while the block runs."""
+    recipe = job.recipe
+    if not recipe.photo_cache:
+        yield None
+        return
+    side = side_for(recipe.image_size, recipe.augment)
+    room = recipe.photo_cache
+    train = DecodedPhotos(job.out / "train.pixels", split.train, side, megabytes=room)
+    left = room - train.count * train.bytes / 1_000_000
+    try:
+        test = DecodedPhotos(job.out / "test.pixels", split.test, recipe.image_size, megabytes=left)
+        try:
+            yield train, test
+        finally:
+            test.remove()
+    finally:
+        train.remove()
+
+
+def _prepare(
+    job: RunJob, split: Split, names: Names, stop: StopRequest, decoded: Decoded | None
+) -> tuple[nn.Sequential, Source]:
     """The network, and the source of its batches."""
     recipe = job.recipe
     if recipe.kind == "frozen":
@@ -297,10 +327,29 @@ def _prepare(job: RunJob, split: Split, names: Names, stop: StopRequest) -> tupl
         seed=recipe.seed,
         num_workers=recipe.num_workers,
         augment=recipe.augment,
+        balanced_sampling=recipe.balanced_sampling,
+        size_of=lambda epoch: photo_size(recipe, epoch=epoch),
+        decoded=decoded,
     )
     network = build_network(recipe, len(names.labels), pretrained=not checkpoint.exists(job.out))
+    _check_size(network, recipe)
     _set_prior(network, names.targets(split.train)[0], recipe)
     return network, source
+
+
+def _check_size(network: nn.Module, recipe: Recipe) -> None:
+    """Raises RecipeError if photos are to grow and the network takes one size only, as transformers do."""
+    if not recipe.first_size:
+        return
+    try:
+        with torch.inference_mode():
+            network.eval()(torch.zeros(1, 3, recipe.first_size, recipe.first_size))
+    except (AssertionError, RuntimeError) as error:
+        raise RecipeError(
+            "first_size",
+            f"{recipe.network} takes photos of one size only: leave it at 0",
+            hint=str(error)[:200],
+        ) from error
 
 
 def _prepare_frozen(
@@ -350,7 +399,9 @@ def _prepare_frozen(
 
 def _set_prior(network: nn.Sequential, labels: Tensor, recipe: Recipe) -> None:
     last = cast(LabelLayer, network[-1])
-    last.set_prior(torch.bincount(labels, minlength=len(last.shift)), recipe.balance)
+    # Weighted or drawn by their labels, photos teach that labels are more alike already.
+    taught = recipe.weighted_loss + recipe.balanced_sampling
+    last.set_prior(torch.bincount(labels, minlength=len(last.shift)), recipe.balance - taught)
 
 
 def _complete(photos: Sequence[Photo], rows: Sequence[dict[str, Any]]) -> list[Photo]:

@@ -6,6 +6,8 @@ import math
 
 from trainer.engine.recipe import Recipe
 
+SIZE_STEP = 32  # px: what most networks halve five times without a rest
+
 
 def annealed(epoch: int, *, low: float, high: float, period: int) -> float:
     """The thesis's equation 14, lr_i = lr_min + ½ (lr_max − lr_min)(1 + cos(i π / T)).
@@ -36,3 +38,16 @@ def rate(recipe: Recipe, *, step: int, steps: int) -> float:
     if not recipe.warmup:
         return value
     return min(value, recipe.lr * (step + 1) / max(1, int(steps * recipe.warmup)))
+
+
+def photo_size(recipe: Recipe, *, epoch: int) -> int:
+    """The side in px of training photos in ``epoch`` (from 0).
+
+    From ``first_size`` it grows evenly, by multiples of 32 px, and is ``image_size`` in the last third of the
+    epochs.
+    """
+    growing = max(1, round(recipe.epochs * 2 / 3))
+    if not recipe.first_size or epoch >= growing:
+        return recipe.image_size
+    exact = recipe.first_size + (recipe.image_size - recipe.first_size) * epoch / growing
+    return min(recipe.image_size, max(recipe.first_size, round(exact / SIZE_STEP) * SIZE_STEP))

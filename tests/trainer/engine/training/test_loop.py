@@ -16,7 +16,8 @@ from trainer.engine.photos.manifest import Photo
 from trainer.engine.photos.sources import FeatureSource
 from trainer.engine.recipe import Recipe
 from trainer.engine.training import checkpoint
-from trainer.engine.training.loop import Trainer, build_optimizer
+from trainer.engine.training.loop import Trainer
+from trainer.engine.training.optimizer import build_optimizer
 from trainer.engine.training.schedule import rates
 
 

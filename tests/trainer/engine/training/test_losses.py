@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainer.engine.training.losses import mean_loss
+from trainer.engine.training.losses import label_weights, mean_loss
 
 LOSSES = ("absolute", "squared", "cross_entropy")
 # Probabilities 3/4 and 1/4; then 1/2, 1/4 and 1/4.
@@ -34,6 +34,15 @@ THREE = torch.tensor([[math.log(2), 0.0, 0.0]], dtype=torch.float64)
 def test_values_by_hand(name: str, logits: Tensor, label: int, smoothing: float, value: float) -> None:
     loss = mean_loss(name, logits, torch.tensor([label]), smoothing=smoothing)
     assert loss.item() == pytest.approx(value, abs=1e-12)
+
+
+def test_weights_make_labels_more_alike_and_keep_the_size_of_the_loss() -> None:
+    counts = torch.tensor([8, 2])
+    assert label_weights(counts, 0).tolist() == [1, 1]
+    assert label_weights(counts, 1).tolist() == pytest.approx(
+        [10 / 16, 10 / 4]
+    )  # 8 and 2 photos weigh 5 each
+    assert (label_weights(counts, 0.5) * counts).sum().item() == pytest.approx(10)
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,49 @@ def kill_after_the_first_checkpoint(process: subprocess.Popen[str]) -> dict[str,
     return event
 
 
+PACE: dict[str, Any] = {
+    **RECIPE,
+    "network": "test_resnet",
+    "image_size": 64,
+    "first_size": 32,
+    "num_workers": 0,
+    "accumulate": 3,
+    "clip_norm": 0.5,
+    "ema": 0.9,
+    "weighted_loss": 0.5,
+    "balanced_sampling": 0.5,
+    "layer_decay": 0.7,
+    "unfreeze": 0.3,
+    "photo_cache": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def paced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, torch.Tensor]]:
+    """A manifest, and the weights of an undisturbed training on it by all settings of pace."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("paced")
+    manifest = write_manifest(folder, 7)
+    train(RunJob.read(write_job(folder, manifest, PACE)), StopsAfter(1000))
+    assert not list((folder / "run").glob("*.pixels"))
+    return manifest, checkpoint.load(folder / "run" / "best.pt")["state"]
+
+
+@pytest.mark.parametrize("looks", [2, 3, 8, 11, 16])
+def test_stopped_in_the_middle_of_a_step_the_weights_are_the_same(
+    looks: int, tmp_path: Path, paced: tuple[Path, dict[str, torch.Tensor]]
+) -> None:
+    job = RunJob.read(write_job(tmp_path, paced[0], PACE))
+    with pytest.raises(Stopped):
+        train(job, StopsAfter(looks))
+    assert not list(job.out.glob("*.pixels"))
+    content = checkpoint.latest(job.out)
+    assert ("gradients" in content) == bool(content["position"]["batch"] % 3), content["position"]
+    train(job, StopsAfter(1000))
+    ours = checkpoint.load(job.out / "best.pt")["state"]
+    assert all(torch.equal(ours[name], paced[1][name]) for name in paced[1])
+
+
 def scalars(logs: Path, tag: str) -> list[tuple[int, float]]:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

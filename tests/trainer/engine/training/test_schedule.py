@@ -9,7 +9,7 @@ import pytest
 
 from trainer.engine.presets import PRESETS
 from trainer.engine.recipe import Recipe
-from trainer.engine.training.schedule import rate
+from trainer.engine.training.schedule import photo_size, rate
 
 STEPS = 7
 
@@ -71,3 +71,16 @@ def test_the_everyday_recipe_warms_up_over_a_twentieth() -> None:
 def test_warm_up_of_less_than_a_batch_is_none() -> None:
     recipe = Recipe(schedule="constant", lr=0.1, warmup=0.01)
     assert [rate(recipe, step=step, steps=20) for step in range(2)] == [0.1, 0.1]
+
+
+def test_photos_grow_until_the_last_third() -> None:
+    recipe = Recipe(epochs=9, first_size=96, image_size=224)
+    sizes = [photo_size(recipe, epoch=epoch) for epoch in range(9)]
+    assert sizes == [96, 128, 128, 160, 192, 192, 224, 224, 224]
+    assert {photo_size(replace(recipe, first_size=0), epoch=epoch) for epoch in range(9)} == {224}
+    assert photo_size(replace(recipe, epochs=1), epoch=0) == 96  # one epoch has no last third
+
+
+def test_sizes_stay_between_the_first_and_the_last() -> None:
+    odd = Recipe(epochs=6, first_size=70, image_size=75)
+    assert {photo_size(odd, epoch=epoch) for epoch in range(6)} <= {70, 75}
