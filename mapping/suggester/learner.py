@@ -266,8 +266,10 @@ def current_learner(opinion: Opinion | None, *, wait: bool = True) -> Learner | 
 def _stamp(opinion_id: int | None) -> Stamp:
     entries = MappingEntry.history.filter(opinion=opinion_id).order_by("-history_id")
     hashtags = Hashtag.history.order_by("-history_id")
-    newest = [rows.values_list("history_id", flat=True).first() or 0 for rows in (entries, hashtags)]
-    return Stamp(*newest, downstream.get().looks_version())
+    newest_entry, newest_hashtag = (
+        rows.values_list("history_id", flat=True).first() or 0 for rows in (entries, hashtags)
+    )
+    return Stamp(newest_entry, newest_hashtag, downstream.get().looks_version())
 
 
 def _refresh_beside(current: Learner) -> threading.Thread:

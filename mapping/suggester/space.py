@@ -135,8 +135,7 @@ class Space:
         """(rows,): whether there are photos of the class."""
         if "looks" not in self._embedded:
             return np.zeros(len(rows), bool)
-        seen: NDArray[np.bool_] = self._embedded["looks"][rows].any(1)
-        return seen
+        return np.asarray(self._embedded["looks"][rows].any(1))
 
     def sketch(self, view: str) -> Floats:
         """Beyond EXACT: coordinates (all rows, d) whose products approximate those of the view."""

@@ -36,7 +36,7 @@ PRIOR = {
     **{"tag words": 3.0, "tag photo": 3.0, "tag gloss": 3.0, "tag rank": 1.0},
 }
 # The same for the evidence of photos, which only classes with photos have.
-LOOKS = {"ridge looks": 2.0, "nearest looks": 1.0}
+LOOKS = {"ridge looks": 4.0, "nearest looks": 2.0}
 AT_ONCE = 1000  # classes whose evidence is in memory at the same time
 TEACHERS = 400  # the logit learns from at most this many confirmed rows
 # The suggester abstains if nothing is similar to the class, or if no answer is likely and no hashtag
