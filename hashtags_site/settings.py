@@ -218,6 +218,7 @@ RUNS_DISK_BYTES = round(
 )  # weights of all runs together: trainer.runs.disk
 PHOTO_SETS_DIR = VAR_DIR / "photo_sets"  # unpacked tars
 FEATURE_CACHE_DIR = VAR_DIR / "features"
+LOOK_AT_PHOTOS = env.bool("LOOK_AT_PHOTOS", True)  # of new sets, to help curators: trainer.looks
 # Folders on the server that an admin may register photos from, in the browser.
 PHOTO_ROOTS = [Path(p) for p in env.list("PHOTO_ROOTS", default=[str(VAR_DIR / "incoming")])]
 

@@ -9,6 +9,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
@@ -23,6 +26,19 @@ class Example:
 
     url: str
     alt: str
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the photos of a class look like to a network.
+
+    mean (f,): the mean of their features, which had length 1. agreement: how alike the photos are, from 0 (no
+    more than photos of different classes) to 1 (equal), NaN for a single photo. photos: how many were seen.
+    """
+
+    mean: NDArray[np.float32]
+    agreement: float
+    photos: int
 
 
 @dataclass(frozen=True)
@@ -53,6 +69,12 @@ class Downstream(Protocol):
         One query for any number of keys. Empty for a user who may not see photos.
         """
 
+    def looks(self) -> dict[str, Look]:
+        """Scene key → what its photos look like, to the same network. Empty before a job has looked."""
+
+    def looks_version(self) -> str:
+        """Another text whenever looks() may have changed. One quick query."""
+
     def stale_runs(self, before: Release, after: Mapping[str, str | None]) -> list[StaleRun]:
         """The runs that become stale if classes get the labels in `after` (None: no label), newest first.
 
@@ -71,6 +93,12 @@ class Nothing:
         self, scene_keys: Collection[str], *, user: User, per_class: int = 4
     ) -> dict[str, list[Example]]:
         return {}
+
+    def looks(self) -> dict[str, Look]:
+        return {}
+
+    def looks_version(self) -> str:
+        return ""
 
     def stale_runs(self, before: Release, after: Mapping[str, str | None]) -> list[StaleRun]:
         return []

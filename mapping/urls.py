@@ -5,6 +5,7 @@ from mapping.views import (
     bulk,
     compare,
     entries,
+    evidence,
     exchange,
     groups,
     hashtags,
@@ -18,6 +19,7 @@ app_name = "mapping"
 urlpatterns = [
     path("", entries.entries, name="entries"),
     path("<int:pk>/", entries.entry, name="entry"),
+    path("<int:pk>/evidence/", evidence.evidence, name="evidence"),
     path("unpublished/", entries.unpublished, name="unpublished"),
     path("decide/", bulk.decide, name="bulk"),
     path("undo/", bulk.undo, name="bulk_undo"),

@@ -9,12 +9,13 @@ class TrainerConfig(AppConfig):
 
         from jobs.registry import register
         from mapping import downstream
-        from trainer import for_mapping
+        from trainer import for_mapping, looks
         from trainer.photosets import registration
         from trainer.registry import export
         from trainer.runs import supervision
 
         register("trainer.register", registration.register)
+        register("trainer.look", looks.look, slots=1)
         register("trainer.train", supervision.supervise, slots=settings.TRAINING_SLOTS)
         register("trainer.export", export.export)
         downstream.register(for_mapping.PhotosAndRuns())

@@ -11,8 +11,9 @@ from django.db.models.functions import RowNumber
 from django.urls import reverse
 
 from jobs.models import Job
-from mapping.downstream import Example, StaleRun
+from mapping.downstream import Example, Look, StaleRun
 from mapping.models import Release, ReleaseLabel
+from trainer import looks
 from trainer.models import Promotion, ScenePhoto, TrainedModel, TrainingRun
 
 if TYPE_CHECKING:
@@ -51,6 +52,12 @@ class PhotosAndRuns:
             url = reverse("trainer:small_photo", args=[pk])
             examples[key].append(Example(url, f"A photo of the class {name}"))
         return dict(examples)
+
+    def looks(self) -> dict[str, Look]:
+        return looks.class_looks()
+
+    def looks_version(self) -> str:
+        return looks.version()
 
     def stale_runs(self, before: Release, after: Labels) -> list[StaleRun]:
         if not after:

@@ -79,6 +79,26 @@ class ScenePhoto(models.Model):
         return self.scene_class.name if self.scene_class else self.label_folder
 
 
+class ClassLooks(models.Model):
+    """What each class of a photo set looks like to a backbone: trainer.looks."""
+
+    photo_set = models.ForeignKey(PhotoSet, models.CASCADE, related_name="looks")
+    backbone = models.CharField(max_length=50)
+    job = models.OneToOneField(Job, models.PROTECT, related_name="looks")
+    classes = models.PositiveIntegerField(default=0)
+    photos = models.PositiveIntegerField(default=0)  # how many were looked at
+    content = models.BinaryField(default=bytes)  # Looks.to_bytes(); empty until the job has ended
+    looked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["photo_set", "backbone"], name="looked_at_once_by_a_backbone")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.photo_set_id} by {self.backbone}"
+
+
 class Sweep(models.Model):
     """Runs launched together, to be read as one table: the thesis's, or one recipe over several splits."""
 

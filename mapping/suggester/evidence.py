@@ -71,7 +71,8 @@ class Evidence:
         self._counts = Counts(facts.traits, labels, self.answers)
         self._answer_counts = np.log1p(np.bincount(labels[self.confirmed], minlength=self.answers))
         views = self._space.views
-        self._tag_views = [view for view in views if view != "groups"]  # hashtags have no group of a data set
+        # Hashtags have no group of a data set, and no photos.
+        self._tag_views = [view for view in views if view not in ("groups", "looks")]
         self.names = [f"ridge {view}" for view in views] + ["best"]
         self.names += [f"nearest {view}" for view in views] + ["votes"]
         self.names += [f"tag {view}" for view in self._tag_views] + ["tag rank", "above"]

@@ -18,10 +18,11 @@ from django.conf import settings
 from django.db import connections
 from django.db.models import Q
 
-from mapping import hashtags
+from mapping import downstream, hashtags
 from mapping.lexicon import embeddings, senses, wordnet
 from mapping.models import OTHER, Hashtag, MappingEntry, Opinion, SceneClass
 from mapping.suggester.facts import ClassFacts, Embed, HashtagFacts
+from mapping.suggester.looks import coordinates
 from mapping.suggester.suggest import Suggester
 
 PATIENCE = 0.04  # seconds that the answer to a key waits for learning before it uses the old state
@@ -29,6 +30,7 @@ REST = 5.0  # seconds of pause after learning thousands of classes, so that page
 AT_ONCE = 2_000  # a page waits for learning if there are at most this many classes
 MAX_LEARNERS = 4  # in one process
 MAX_CHANGES = 1_000  # changed rows; with more of them, the suggester is rebuilt
+LOOKALIKES = 2  # shown beside a class
 MAX_REPLACED = 20  # changed rows with another sense; with more of them, the suggester is rebuilt
 
 
@@ -42,6 +44,15 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Lookalike:
+    """A confirmed class whose photos look much like those of the class in question."""
+
+    key: str
+    name: str
+    label: str
+
+
+@dataclass(frozen=True)
 class Offer:
     """The suggestions for a class: hashtags, best first. words: a remark if there are none."""
 
@@ -49,14 +60,18 @@ class Offer:
     other: float = 0.0
     abstains: bool = False
     words: str = ""
+    lookalikes: tuple[Lookalike, ...] = ()  # nearest first
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """The state that was learned: the newest history lines of the entries and of the hashtags."""
+    """The state that was learned: the newest history lines of the entries and of the hashtags, and what the
+    photos look like.
+    """
 
     entries: int
     hashtags: int
+    looks: str
 
 
 class Learner:
@@ -64,7 +79,7 @@ class Learner:
 
     def __init__(self, opinion_id: int | None) -> None:
         self.opinion_id = opinion_id
-        self.stamp = Stamp(-1, -1)
+        self.stamp = Stamp(-1, -1, "")
         self.ready = False
         self.lock = threading.Lock()
         self.thread: threading.Thread | None = None
@@ -86,7 +101,8 @@ class Learner:
         with self.lock:
             if self.stamp == stamp:
                 return
-            if self.ready and stamp.hashtags == self.stamp.hashtags:
+            same_facts = (stamp.hashtags, stamp.looks) == (self.stamp.hashtags, self.stamp.looks)
+            if self.ready and same_facts:
                 self._learn_changes()
             else:
                 self._build()
@@ -107,7 +123,9 @@ class Learner:
         tags = hashtags.offered_hashtags().distinct() | Hashtag.objects.filter(has_confirmed).distinct()
         choices = [HashtagFacts(tag.name, float(tag.posts)) for tag in tags]
         self._names = {OTHER, *(tag.name for tag in choices)}
-        self._suggester = Suggester(self._facts, choices, wordnet.nouns(), embedder())
+        looks = downstream.get().looks()
+        seen = coordinates([looks.get(one.key) for one in self._facts])
+        self._suggester = Suggester(self._facts, choices, wordnet.nouns(), embedder(), seen)
         self._confirmed = self._labels(rows)
         self._suggester.learn(self._confirmed)
 
@@ -146,7 +164,11 @@ class Learner:
             return Offer()
         suggestions = self._suggester.suggest(place, n, without=hashtags.blocked_names())
         choices = tuple(Choice(one.hashtag, one.reason) for one in suggestions.hashtags)
-        return Offer(choices, suggestions.other, suggestions.abstains)
+        lookalikes = tuple(self._lookalike(at) for at in self._suggester.lookalikes(place)[:LOOKALIKES])
+        return Offer(choices, suggestions.other, suggestions.abstains, lookalikes=lookalikes)
+
+    def _lookalike(self, place: int) -> Lookalike:
+        return Lookalike(self._facts[place].key, self._facts[place].name, self._confirmed[place])
 
     def answers(self, refused_answers: RefusedAnswers | None = None) -> dict[int, tuple[str, float]] | None:
         """Id of a scene class → its most likely answer and the probability.
@@ -244,8 +266,10 @@ def current_learner(opinion: Opinion | None, *, wait: bool = True) -> Learner | 
 def _stamp(opinion_id: int | None) -> Stamp:
     entries = MappingEntry.history.filter(opinion=opinion_id).order_by("-history_id")
     hashtags = Hashtag.history.order_by("-history_id")
-    newest = [rows.values_list("history_id", flat=True).first() or 0 for rows in (entries, hashtags)]
-    return Stamp(*newest)
+    newest_entry, newest_hashtag = (
+        rows.values_list("history_id", flat=True).first() or 0 for rows in (entries, hashtags)
+    )
+    return Stamp(newest_entry, newest_hashtag, downstream.get().looks_version())
 
 
 def _refresh_beside(current: Learner) -> threading.Thread:

@@ -80,10 +80,29 @@ class Reasons:
         labels: NDArray[np.int64],
         *,
         similar_rows: Sequence[int],
+        lookalikes: Sequence[int],
         is_similar: bool,
     ) -> str:
-        """The first reason that applies. similar_rows: the nearest confirmed rows with this answer, nearest
-        first. is_similar: whether class and hashtag have similar words and descriptions."""
+        """The first reason of words that applies, and what the class looks like.
+
+        similar_rows, lookalikes: the nearest confirmed rows with this answer, by words and by photos, nearest
+        first. is_similar: whether class and hashtag have similar words and descriptions.
+        """
+        reasons = [self._of_words(row, label, tag, labels, similar_rows, is_similar=is_similar)]
+        if lookalikes:
+            reasons.append(f"looks like {self.like(lookalikes)}")
+        return "; ".join(reason for reason in reasons if reason) or "a guess: no confirmed class is similar"
+
+    def _of_words(
+        self,
+        row: int,
+        label: int,
+        tag: Profile,
+        labels: NDArray[np.int64],
+        similar_rows: Sequence[int],
+        *,
+        is_similar: bool,
+    ) -> str:
         if name := self.naming_word(row, tag):
             is_own = any(sense in tag.senses for sense in self._profiles[row].senses)
             return f"its {'sense' if is_own else 'hypernym'} {name} is itself the hashtag"
@@ -94,8 +113,4 @@ class Reasons:
             return f"its name contains {word}"
         if similar_rows:
             return f"similar to {self.like(similar_rows)}"
-        return (
-            f"its description is close to {tag.name}"
-            if is_similar
-            else "a guess: no confirmed class is similar"
-        )
+        return f"its description is close to {tag.name}" if is_similar else ""

@@ -36,6 +36,7 @@ VIEWS: dict[str, dict[str, float]] = {
     "groups": {"groups": 1.0},
     "photo": {"photo": 1.0},
     "gloss": {"gloss": 1.0},
+    "looks": {"looks": 1.0},
 }
 COSTLY = frozenset({"descriptions"})  # worth the time only with exact products
 Rows = NDArray[np.int64]
@@ -45,8 +46,15 @@ class Space:
     """Rows 0..classes-1 are classes; the rows after them are hashtags."""
 
     def __init__(
-        self, profiles: Sequence[Profile], nouns: Nouns, *, classes: int, embed: Embed | None
+        self,
+        profiles: Sequence[Profile],
+        nouns: Nouns,
+        *,
+        classes: int,
+        embed: Embed | None,
+        looks: Floats | None = None,
     ) -> None:
+        """looks (classes, f): what their photos look like, in rows of length 1, or 0 without photos."""
         self._profiles, self._nouns, self._embed = list(profiles), nouns, embed
         self.exact = len(profiles) <= EXACT
         self.version = 0  # grows whenever a row is replaced
@@ -55,6 +63,9 @@ class Space:
             for name, (features, rare) in BLOCKS.items()
         }
         self._embedded = dict(zip(EMBEDDED, self._texts(range(len(profiles))), strict=False))
+        if looks is not None:
+            hashtags = np.zeros((len(profiles) - classes, looks.shape[1]), np.float32)
+            self._embedded["looks"] = np.concatenate([looks, hashtags])
         self.views = self._views()
         self._products: dict[str, Floats] = {}
         self._sketches: dict[str, Floats] = {}
@@ -119,6 +130,12 @@ class Space:
             return self._of(view)[np.ix_(rows, others)]
         sketch = self.sketch(view)
         return sketch[rows] @ sketch[others].T
+
+    def seen(self, rows: Rows) -> NDArray[np.bool_]:
+        """(rows,): whether there are photos of the class."""
+        if "looks" not in self._embedded:
+            return np.zeros(len(rows), bool)
+        return np.asarray(self._embedded["looks"][rows].any(1))
 
     def sketch(self, view: str) -> Floats:
         """Beyond EXACT: coordinates (all rows, d) whose products approximate those of the view."""

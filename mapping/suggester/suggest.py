@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 
 from mapping.lexicon.nouns import Nouns
 from mapping.suggester.evidence import Evidence, Facts
-from mapping.suggester.facts import ClassFacts, Embed, HashtagFacts, profile_of_class, profile_of_hashtag
+from mapping.suggester.facts import (
+    ClassFacts,
+    Embed,
+    Floats,
+    HashtagFacts,
+    profile_of_class,
+    profile_of_hashtag,
+)
 from mapping.suggester.pairs import fit, probabilities
 from mapping.suggester.reasons import Reasons
 from mapping.suggester.space import Rows, Space
@@ -28,6 +35,8 @@ PRIOR = {
     **{"ridge all": 5.0, "nearest all": 2.0, "ridge photo": 2.0, "ridge gloss": 2.0, "above": 4.0},
     **{"tag words": 3.0, "tag photo": 3.0, "tag gloss": 3.0, "tag rank": 1.0},
 }
+# The same for the evidence of photos, which only classes with photos have.
+LOOKS = {"ridge looks": 4.0, "nearest looks": 2.0}
 AT_ONCE = 1000  # classes whose evidence is in memory at the same time
 TEACHERS = 400  # the logit learns from at most this many confirmed rows
 # The suggester abstains if nothing is similar to the class, or if no answer is likely and no hashtag
@@ -37,6 +46,8 @@ LIKELY = 0.55
 UNSURE = 0.18
 NEAR = 0.15  # least similarity to a hashtag's own words and senses to name it as a reason
 LIKE = 0.2  # least similarity to a confirmed class to name it as a reason
+LOOKS_LIKE = 0.3  # least similarity of the photos of two classes to say that they look alike
+NEAREST = 5  # confirmed classes that may be named for their looks
 
 Array = NDArray[np.float64]
 
@@ -61,8 +72,19 @@ class Suggestions:
 
 @dataclass(frozen=True)
 class LearnedState:
+    """weights, seeing (columns of the evidence,): for classes without and with photos. Weights that rely on
+    looks would be too low for the words of a class that has none.
+    """
+
     evidence: Evidence
     weights: Array
+    seeing: Array
+
+    def chances(self, numbers: Array, seen: NDArray[np.bool_]) -> Array:
+        chances = probabilities(numbers, self.weights)
+        if seen.any():
+            chances[seen] = probabilities(numbers[seen], self.seeing)
+        return chances
 
 
 class Suggester:
@@ -74,7 +96,9 @@ class Suggester:
         hashtags: Sequence[HashtagFacts],
         nouns: Nouns,
         embeddings: Embed | None = None,
+        looks: Floats | None = None,
     ) -> None:
+        """looks: see mapping.suggester.looks.coordinates."""
         self._nouns = nouns
         self._classes, self._hashtags = list(classes), list(hashtags)
         self._names = [*(tag.name for tag in hashtags), OTHER]
@@ -82,7 +106,9 @@ class Suggester:
         self._profiles = [profile_of_class(facts, nouns) for facts in classes]
         self._tags = tags = [profile_of_hashtag(facts, nouns) for facts in hashtags]
         self._reasons = Reasons(self._profiles, self._names, nouns)
-        self._space = Space([*self._profiles, *tags], nouns, classes=len(classes), embed=embeddings)
+        self._space = Space(
+            [*self._profiles, *tags], nouns, classes=len(classes), embed=embeddings, looks=looks
+        )
         self._facts = Facts(self._profiles, tags, nouns, self._space)
         self._labels = np.full(len(classes), -1, np.int64)
         self._learned = self._learn(None)
@@ -104,27 +130,35 @@ class Suggester:
     def _learn(self, previous: Evidence | None) -> LearnedState:
         labels = self._labels
         evidence = Evidence(self._facts, labels, previous)
+        is_look = np.array([name in LOOKS for name in evidence.names])
         prior = np.array([PRIOR.get(name, 0.0) for name in evidence.names])
         # Without evidence, other is as likely as all hashtags together.
         prior[-1] = np.log(max(1, len(self._names) - 1))
+        looks = np.array([LOOKS.get(name, 0.0) for name in evidence.names])
         teachers = evidence.confirmed[:: max(1, -(-len(evidence.confirmed) // TEACHERS))]
         if not len(teachers):
-            return LearnedState(evidence, prior)
+            return LearnedState(evidence, prior, prior + looks)
         numbers, candidates = evidence.of(teachers)
         matches = candidates == labels[teachers][:, None]
         has_match = matches.any(1)
-        weights = fit(numbers[has_match], matches[has_match].argmax(1), prior, STRENGTH, prior)
-        return LearnedState(evidence, weights)
+        numbers, truth = numbers[has_match], matches[has_match].argmax(1)
+        weights = fit(np.where(is_look, 0.0, numbers), truth, prior, STRENGTH, prior)
+        seen = self._space.seen(teachers[has_match])
+        seeing = weights + looks
+        if seen.any():
+            seeing = fit(numbers[seen], truth[seen], seeing, STRENGTH, seeing)
+        return LearnedState(evidence, weights, seeing)
 
     def chances(self, rows: Rows) -> tuple[Array, Rows]:
         state = self._learned
         numbers, candidates = state.evidence.of(rows)
-        return probabilities(numbers, state.weights), candidates
+        return state.chances(numbers, self._space.seen(rows)), candidates
 
     def evidence(self, index: int) -> tuple[dict[str, Array], Array]:
         """For inspection: the evidence for each candidate of a class by name, and the probabilities."""
-        numbers, _ = self._learned.evidence.of(np.array([index]))
-        chances = probabilities(numbers, self._learned.weights)[0]
+        rows = np.array([index])
+        numbers, _ = self._learned.evidence.of(rows)
+        chances = self._learned.chances(numbers, self._space.seen(rows))[0]
         return dict(zip(self._learned.evidence.names, numbers[0].T, strict=True)), chances
 
     def suggest(self, index: int, n: int = 3, *, without: Collection[str] = ()) -> Suggestions:
@@ -153,7 +187,7 @@ class Suggester:
             np.flatnonzero(self._labels >= 0), np.arange(count, count + len(self._names) - 1)
         )
         similarity = self._space.products("all", np.array([index]), compared_rows[compared_rows != index])
-        if float(similarity.max(initial=0.0)) < NOTHING:
+        if float(similarity.max(initial=0.0)) < NOTHING and not self.lookalikes(index):
             return True
         hashtag = float(chances[tags].max(initial=0.0))
         return float(chances.max()) < LIKELY and hashtag < UNSURE * float(chances[tags].sum())
@@ -203,5 +237,23 @@ class Suggester:
         own = np.array([len(self._classes) + tag])
         is_similar = float(self._space.products("all", np.array([index]), own)[0, 0]) >= NEAR
         return self._reasons.say(
-            index, tag, self._tags[tag], self._labels, similar_rows=nearest, is_similar=is_similar
+            index,
+            tag,
+            self._tags[tag],
+            self._labels,
+            similar_rows=nearest,
+            lookalikes=[row for row in self.lookalikes(index) if self._labels[row] == tag][:2],
+            is_similar=is_similar,
         )
+
+    def lookalikes(self, index: int) -> list[int]:
+        """The confirmed classes whose photos look most like those of a class, nearest first; at most NEAREST.
+        Empty without photos.
+        """
+        if "looks" not in self._space.views:
+            return []
+        rows = np.flatnonzero(self._labels >= 0)
+        rows = rows[rows != index]
+        similarity = self._space.products("looks", np.array([index]), rows)[0]
+        order = np.argsort(-similarity)[:NEAREST]
+        return [int(rows[at]) for at in order if similarity[at] >= LOOKS_LIKE]

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 from django.views.decorators.vary import vary_on_headers
 
 from jobs.request import Request
-from mapping import doubts, downstream, queue
+from mapping import doubts, queue
 from mapping.acts import NotYours, StaleEntries, change_entry, newest_change, undo_change
 from mapping.filters import TODO, EntryFilter
 from mapping.forms import EntryForm
@@ -25,9 +25,9 @@ from mapping.models import Change, MappingEntry, Opinion
 from mapping.opinions.opinions import opinion_of
 from mapping.suggester import learner
 from mapping.suggester.learner import senses_of
+from mapping.views.evidence import photos_beside
 
 MATCHES = 12  # hashtags that a search shows
-PHOTOS = 4
 
 
 @require_GET
@@ -182,14 +182,14 @@ def _answer(
 def _of_class(request: Request, selection: Selection, entry: MappingEntry) -> dict[str, Any]:
     key = entry.scene_class.key
     forward, back = queue.next_entry(selection.rows, key), queue.previous_entry(selection.rows, key)
-    photos = downstream.get().example_photos([key], user=_me(request), per_class=PHOTOS)
-    return {
+    suggestions = learner.suggest(entry, selection.opinion, wait=request.method == "GET")
+    context = {
         "forward": selection.address(forward) if forward else "",
         "back": selection.address(back) if back else "",
-        "photos": photos.get(key, []),
         "doubt": None if selection.opinion else doubts.of(entry),
-        "suggestions": learner.suggest(entry, selection.opinion, wait=request.method == "GET"),
-    } | _senses(entry)
+        "suggestions": suggestions,
+    }
+    return context | photos_beside(key, suggestions.lookalikes, user=_me(request)) | _senses(entry)
 
 
 def _senses(entry: MappingEntry) -> dict[str, Any]:

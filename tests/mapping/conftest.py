@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from django.utils.timezone import now
 
+from jobs.models import Job
 from mapping.files.catalogue import DATA, load_catalogue
 from mapping.lexicon import wordnet
 from mapping.models import OTHER, Hashtag, MappingEntry, SceneClass
 from mapping.releases import publish_release
+from trainer.engine.looks import Looks
+from trainer.models import ClassLooks, PhotoSet, ScenePhoto
 
 if TYPE_CHECKING:
     from nltk.corpus.reader.wordnet import WordNetCorpusReader
@@ -41,6 +47,41 @@ def few(db: None) -> None:
             scene_class=row, hashtag=tags.get(label), sense=sense, status=MappingEntry.Status.IMPORTED
         )
     publish_release(by=None, note="Seven")
+
+
+@pytest.fixture
+def see(db: None) -> Callable[..., PhotoSet]:
+    """A photo set that has been looked at: scene key → mean feature; each class with two photos."""
+
+    def put(means: dict[str, list[float]]) -> PhotoSet:
+        photo_set = PhotoSet.objects.create(name="Seen", root="/photos")
+        ids = dict(SceneClass.objects.filter(key__in=means).values_list("key", "pk"))
+        ScenePhoto.objects.bulk_create(
+            ScenePhoto(
+                photo_set=photo_set,
+                scene_class_id=ids[key],
+                path=f"{key}/{number}.jpg",
+                sha256=f"{key}{number}",
+                width=4,
+                height=3,
+            )
+            for key in means
+            for number in range(2)
+        )
+        agreement = np.full(len(means), 0.9, np.float32)
+        looks = Looks(tuple(means), np.array(list(means.values())), np.full(len(means), 2), agreement)
+        ClassLooks.objects.create(
+            photo_set=photo_set,
+            backbone="clip_b16",
+            job=Job.objects.create(
+                kind="trainer.look", title="x", state=Job.State.SUCCEEDED, finished_at=now()
+            ),
+            content=looks.to_bytes(),
+            looked_at=now(),
+        )
+        return photo_set
+
+    return put
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from mapping.acts import Decision, change_entry
 from mapping.models import Change, MappingEntry, Opinion
+from trainer.models import PhotoSet
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("few")]
 ClientFor = Callable[..., Client]
@@ -34,6 +35,20 @@ def test_first_class_to_do_is_shown_with_its_senses(client_for: ClientFor) -> No
     assert context["entry"].scene_class.key == "a/abbey"
     assert context["chosen_sense"] == "abbey.n.01"
     assert context["progress"].left == 7
+
+
+def test_photos_stand_beside_those_of_the_class_that_looks_alike(
+    client_for: ClientFor, see: Callable[..., PhotoSet]
+) -> None:
+    photos = see({"b/beach": [1, 0], "s/shoe_shop": [1, 0.1], "a/abbey": [0, 1]}).photos
+    client = client_for("curator")
+    decide(client, "s/shoe_shop", "sport")
+    html = client.get("/mapping/queue/?at=b/beach").content.decode()
+    assert "looks like shoe shop" in html
+    assert {
+        f"/trainer/photos/{photo.pk}/small/" in html for photo in photos.exclude(path__startswith="a/")
+    } == {True}
+    assert f"/trainer/photos/{photos.filter(path__startswith='a/')[0].pk}/small/" not in html
 
 
 def test_one_key_confirms_a_class_and_shows_the_next(client_for: ClientFor) -> None:
@@ -198,4 +213,4 @@ def test_number_of_queries_is_constant(client_for: ClientFor) -> None:
     client.get("/mapping/queue/")
     with CaptureQueriesContext(connection) as few_rows:
         client.get("/mapping/queue/")
-    assert len(all_rows) == len(few_rows) <= 21
+    assert len(all_rows) == len(few_rows) <= 22

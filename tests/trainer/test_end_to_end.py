@@ -51,8 +51,11 @@ def test_photos_become_a_model_that_suggests(
     older, newer = ended_with_weights(photo_set, release)
     monkeypatch.setattr(settings, "RUNS_DISK_BYTES", 1000)  # enough until this run has weights too
     run = start.start_run(photo_set=photo_set, release=release, preset="frozen-lite0", by=by)
-    [job] = run_jobs()
+    monkeypatch.setattr(settings, "LOOK_AT_PHOTOS", True)
+    job, looking = run_jobs()
     assert job.state == Job.State.SUCCEEDED, (job.error, job.hint)
+    assert looking.state == Job.State.SUCCEEDED, (looking.error, looking.hint)
+    assert (looking.looks.backbone, looking.looks.photos) == ("efficientnet_lite0", 39)
     assert (older.exists(), newer.exists()) == (False, True)
     run.refresh_from_db()
     assert run.has_weights

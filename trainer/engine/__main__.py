@@ -14,9 +14,11 @@ from typing import Any
 
 from formats.json_text import NotFinite, to_json
 from formats.storage import StorageFailure, raise_if_of_storage, replacing
+from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import EngineError, NotANumberError, RecipeError
 from trainer.engine.evaluation.promise import KINDS
 from trainer.engine.events import Stopped, StopRequest, emit, listen
+from trainer.engine.looks import look
 from trainer.engine.parent import end_with_parent
 from trainer.engine.photos.folder import write_manifest
 from trainer.engine.presets import PRESETS
@@ -186,6 +188,19 @@ def _join(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _look(arguments: argparse.Namespace) -> int:
+    stop = StopRequest().listen()
+    end_with_parent()
+    file: Path = arguments.file
+    manifest: Path = arguments.photos
+    if manifest.is_dir():
+        manifest = file.with_suffix(".csv")
+        write_manifest(arguments.photos, None, manifest)
+    looks = look(manifest, file, backbone=arguments.backbone, cache=arguments.cache, stop=stop)
+    emit("done", classes=len(looks.classes), photos=int(looks.photos.sum()))
+    return 0
+
+
 def _predict(arguments: argparse.Namespace) -> int:
     from trainer.engine.serving.predict import Suggester
 
@@ -250,6 +265,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("accurate_model", type=Path)
     command.add_argument("model_dir", type=Path)
     command.set_defaults(run=_join)
+    command = commands.add_parser("look", help="what the photos of each class look like, as mean features")
+    command.add_argument("photos", type=Path, help="a manifest.csv, or a folder with one folder per class")
+    command.add_argument("file", type=Path, help="the .npz to write")
+    command.add_argument("--backbone", choices=sorted(BACKBONES), required=True)
+    command.add_argument("--cache", type=Path, required=True, help="where features are kept")
+    command.set_defaults(run=_look)
     command = commands.add_parser("predict", help="suggest a hashtag for photos, one JSON line each")
     command.add_argument("model_dir", type=Path)
     command.add_argument("photos", type=Path, nargs="+")

@@ -24,6 +24,7 @@ from jobs.lease import JobError, Lease
 from jobs.models import Job
 from jobs.queue import enqueue
 from mapping.models import SceneClass
+from trainer import looks
 from trainer.models import PhotoSet, ScenePhoto, TrainingRun
 from trainer.photosets.archive import BadArchive, unpack
 from trainer.photosets.layout import (
@@ -201,6 +202,7 @@ def register(lease: Lease) -> None:
     if not count:
         raise _no_photos_error(warning, tally)
     shutil.rmtree(_upload_folder(photo_set), ignore_errors=True)
+    looks.look_at(photo_set=photo_set, backbone=looks.eye())
 
 
 def _no_photos_error(warning: str, tally: Tally) -> JobError:

@@ -18,6 +18,7 @@ from formats.json_text import from_json, to_json
 from formats.storage import replacing
 from jobs.lease import Cancelled, JobError, Lease
 from jobs.processes import Event, run_process
+from trainer import looks
 from trainer.models import Epoch, HeldOutPrediction, TestSet, TrainingRun
 from trainer.programs import engine_command
 from trainer.runs import disk, unlabelled
@@ -52,6 +53,8 @@ def supervise(lease: Lease) -> None:
         recorder.clear()
         raise
     _keep_results(lease, run, left_out | {"unreadable": recorder.unreadable})
+    if run.recipe.get("kind") == "frozen":  # its features are cached now
+        looks.look_at(photo_set=run.photo_set, backbone=run.recipe.get("backbone", ""))
     disk.make_room()
 
 

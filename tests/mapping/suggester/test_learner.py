@@ -152,6 +152,27 @@ def test_thousands_are_learned_in_the_background(
     assert len(current.answers() or ()) == 7
 
 
+def test_new_looks_are_learned_and_name_confirmed_classes_that_look_alike(
+    user_for: UserFor, see: Callable[..., None]
+) -> None:
+    decide(user_for("curator"), "s/shoe_shop", "sport")
+    assert learner.suggest(entry_of("b/beach"), None).lookalikes == ()
+    see({"b/beach": [1, 0], "s/shoe_shop": [1, 0.1], "a/abbey": [0, 1]})
+    offer = learner.suggest(entry_of("b/beach"), None, n=9)
+    assert offer.lookalikes == (learner.Lookalike("s/shoe_shop", "shoe shop", "sport"),)
+    assert "looks like shoe shop" in {choice.hashtag: choice.reason for choice in offer.hashtags}["sport"]
+
+
+def test_opinion_sees_only_its_own_lookalikes(user_for: UserFor, see: Callable[..., None]) -> None:
+    curator = user_for("curator")
+    see({"b/beach": [1, 0], "s/shoe_shop": [1, 0.1], "a/abbey": [0, 1]})
+    opinion = Opinion.objects.create(name="mine", owner=curator)
+    for scene in SceneClass.objects.all():
+        MappingEntry.everywhere.create(scene_class=scene, opinion=opinion)
+    decide(curator, "s/shoe_shop", "sport")
+    assert learner.suggest(entry_of("b/beach", opinion), opinion).lookalikes == ()
+
+
 def test_hypernym_has_the_name_of_the_hashtag_or_is_the_nearest() -> None:
     assert learner.hypernym("abbey.n.01", "church") == "church.n.02"
     assert learner.hypernym("toyshop.n.01", "art") == "shop.n.01"

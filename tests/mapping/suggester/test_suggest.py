@@ -69,14 +69,62 @@ def test_class_is_not_part_of_its_own_reason(suggester: Suggester) -> None:
     assert reasons["shopping"] == "2 classes under shop are #shopping"
 
 
+def looks_of(**directions: int) -> Floats:
+    """Coordinates of classes by name; equal directions look alike, the others have no photos."""
+    rows = np.zeros((len(CLASSES), 4), np.float32)
+    for name, direction in directions.items():
+        rows[AT[name], direction] = 1
+    return rows
+
+
+@pytest.fixture
+def seeing() -> Suggester:
+    """Whose photos of qwzx, which has no sense and no known word, look like a shop's."""
+    looks = looks_of(toyshop=0, shoe_shop=0, qwzx=0, abbey=1, rainforest=2, pantry=3)
+    return Suggester(CLASSES, TAGS, wordnet.nouns(), looks=looks)
+
+
+SOME = {AT["toyshop"]: "shopping", AT["abbey"]: "church", AT["pantry"]: OTHER}
+
+
+def test_looks_help_where_words_fail_and_are_the_reason(suggester: Suggester, seeing: Suggester) -> None:
+    for one in (suggester, seeing):
+        one.learn(SOME)
+    blind, first = suggester.suggest(AT["qwzx"]), seeing.suggest(AT["qwzx"]).hashtags[0]
+    assert (first.hashtag, first.reason) == ("shopping", "looks like toyshop")
+    assert first.probability > 2 * {one.hashtag: one.probability for one in blind.hashtags}["shopping"]
+    assert blind.abstains
+    assert not seeing.suggest(AT["qwzx"]).abstains
+
+
+def test_looks_are_named_beside_the_reason_of_words(seeing: Suggester) -> None:
+    seeing.learn(SOME | {AT["bookshop"]: "shopping"})
+    reasons = {one.hashtag: one.reason for one in seeing.suggest(AT["shoe_shop"]).hashtags}
+    assert reasons["shopping"] == "2 classes under shop are #shopping; looks like toyshop"
+    assert "looks" not in reasons["church"]
+
+
+def test_only_confirmed_classes_look_alike(seeing: Suggester) -> None:
+    assert seeing.lookalikes(AT["qwzx"]) == []
+    seeing.learn(SOME)
+    assert seeing.lookalikes(AT["qwzx"]) == [AT["toyshop"]]
+    assert seeing.lookalikes(AT["toyshop"]) == []
+    assert seeing.lookalikes(AT["bookshop"]) == []  # without photos
+
+
 @pytest.mark.parametrize("own_answer", ["church", OTHER])
-def test_confirmed_class_is_no_evidence_for_itself(suggester: Suggester, own_answer: str) -> None:
+@pytest.mark.parametrize("eyes", ["suggester", "seeing"])
+def test_confirmed_class_is_no_evidence_for_itself(
+    request: pytest.FixtureRequest, eyes: str, own_answer: str
+) -> None:
     """Its own answer must not change a score, a nearest class or a count; shared weights may change."""
+    suggester: Suggester = request.getfixturevalue(eyes)
     shops = {AT[name]: "shopping" for name in ("toyshop", "shoe_shop", "bookshop", "butcher_shop")}
-    suggester.learn({**shops, AT["barbershop"]: own_answer})
-    numbers, _ = suggester.evidence(AT["barbershop"])
-    suggester.learn({**shops, AT["barbershop"]: "forest"})
-    numbers_after, _ = suggester.evidence(AT["barbershop"])
+    own = AT["barbershop" if eyes == "suggester" else "qwzx"]
+    suggester.learn({**shops, own: own_answer})
+    numbers, _ = suggester.evidence(own)
+    suggester.learn({**shops, own: "forest"})
+    numbers_after, _ = suggester.evidence(own)
     differing_names = [
         name for name in numbers if name != "many" and abs(numbers[name] - numbers_after[name]).max() > 0.02
     ]
