@@ -43,6 +43,15 @@ class Request(WSGIRequest):
 class Handler(WSGIHandler):
     request_class = Request
 
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        """An answer to HEAD is sent without its content: waitress would send it, and the next answer on the
+        connection would be taken for its end."""
+        response = super().__call__(environ, start_response)
+        if environ["REQUEST_METHOD"] != "HEAD":
+            return response
+        response.close()
+        return []
+
 
 class RefuseUnreadable:
     """Middleware, after the one that asks people to sign in: no form of a stranger is read for it."""

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from jobs.request import Request
@@ -30,7 +30,7 @@ MATCHES = 12  # hashtags that a search shows
 PHOTOS = 4
 
 
-@require_GET
+@require_safe
 @vary_on_headers("HX-Request")
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 def show(request: Request) -> HttpResponse:
@@ -76,7 +76,7 @@ def undo(request: Request) -> HttpResponse:
     return _go(request, selection, entry, undone=change)
 
 
-@require_GET
+@require_safe
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 def hashtags(request: Request) -> HttpResponse:
     """Hashtags that contain the typed words, as buttons of the queue's form."""
@@ -85,7 +85,7 @@ def hashtags(request: Request) -> HttpResponse:
     return render(request, "mapping/_found_hashtags.html", {"hashtags": matches, "words": words})
 
 
-@require_GET
+@require_safe
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 def path(request: Request) -> HttpResponse:
     """The hypernym path of another sense."""
@@ -188,7 +188,7 @@ def _of_class(request: Request, selection: Selection, entry: MappingEntry) -> di
         "back": selection.address(back) if back else "",
         "photos": photos.get(key, []),
         "doubt": None if selection.opinion else doubts.of(entry),
-        "suggestions": learner.suggest(entry, selection.opinion, wait=request.method == "GET"),
+        "suggestions": learner.suggest(entry, selection.opinion, wait=request.method != "POST"),
     } | _senses(entry)
 
 

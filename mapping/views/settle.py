@@ -13,7 +13,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from formats.names import normalize_hashtag
@@ -116,7 +116,7 @@ def _unless_blind(view: View) -> View:
     return guarded
 
 
-@require_GET
+@require_safe
 @vary_on_headers("HX-Request")
 @permission_required("mapping.view_sceneclass", raise_exception=True)
 @_unless_blind
@@ -158,7 +158,7 @@ def decide(request: Request, pk: int) -> HttpResponse:
     return redirect(selection.address)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 @_unless_blind
 def take(request: Request) -> HttpResponse:

@@ -11,7 +11,7 @@ from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from markdown_it import MarkdownIt
 
 from jobs.models import Job
@@ -28,7 +28,7 @@ from trainer.runs import disk, start
 CARD = MarkdownIt("commonmark", {"html": False}).enable("table")  # a card's own HTML stays text
 
 
-@require_GET
+@require_safe
 @permission_required("trainer.view_trainedmodel", raise_exception=True)
 def models(request: Request) -> HttpResponse:
     rows = TrainedModel.objects.select_related("job", "run__release", "run__photo_set").defer(
@@ -47,7 +47,7 @@ def models(request: Request) -> HttpResponse:
     return render(request, "trainer/_models.html" if request.htmx else "trainer/models.html", context)
 
 
-@require_GET
+@require_safe
 @permission_required("trainer.view_trainedmodel", raise_exception=True)
 def model(request: Request, pk: int) -> HttpResponse:
     model = get_object_or_404(
@@ -175,6 +175,7 @@ def rename(request: Request, pk: int) -> HttpResponse:
     return redirect(model)
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("trainer.suggest", raise_exception=True)
 def suggest(request: Request) -> HttpResponse:
     """Try the active model on a photo. The page shows the answer; the photo is not kept."""

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from jobs.request import Request
 from mapping.models import OTHER, Release
@@ -36,7 +36,7 @@ def new_run(request: Request) -> HttpResponse:
     return render(request, template, _context(form, settings, source, request.GET))
 
 
-@require_GET
+@require_safe
 @permission_required("trainer.add_trainingrun", raise_exception=True)
 def planned_rate(request: Request) -> HttpResponse:
     """The learning rate over the epochs, by the settings as typed so far."""

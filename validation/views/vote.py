@@ -19,7 +19,7 @@ from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.i18n import set_language
 
 from jobs.request import Request
@@ -113,7 +113,7 @@ def _votes_stand(campaign: Campaign) -> str:
 # --- pages ------------------------------------------------------------------------------------
 
 
-@require_GET
+@require_safe
 @never_cache
 def vote_index(request: Request) -> HttpResponse:
     campaigns = [campaign for campaign in Campaign.objects.taking_votes() if may_vote(request.user, campaign)]
@@ -130,7 +130,7 @@ def vote_index(request: Request) -> HttpResponse:
         )
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @_page
 def vote(request: Request, campaign: Campaign) -> HttpResponse:
@@ -207,7 +207,7 @@ language = login_not_required(require_POST(set_language))  # stores the choice i
 # --- JSON for the script ----------------------------------------------------------------------
 
 
-@require_GET
+@require_safe
 @_json
 def next_questions(request: Request, campaign: Campaign) -> HttpResponse:
     """What this person is asked next, and how far they are. ?n= how many, up to MOST_AHEAD."""
