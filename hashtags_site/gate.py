@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponseBase, QueryDict, UnreadablePost
 from formats.json_text import UNSTORABLE, BrokenText
 
 ENCODINGS = ("", "utf-8", "utf8", "us-ascii")
+LONGEST_QUERY = 2**15  # bytes; SQLite searches for texts of at most 50,000
 
 
 class UnreadableRequest(BadRequest):
@@ -61,6 +62,8 @@ class RefuseUnreadable:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         _check_encoding(request)
+        if len(request.META.get("QUERY_STRING", "")) > LONGEST_QUERY:
+            raise UnreadableRequest("The address is too long.")
         headers = (str(value) for name, value in request.META.items() if name.startswith("HTTP_"))
         _check_text(chain([request.path], request.COOKIES.values(), headers))
         _check_fields(request.GET)

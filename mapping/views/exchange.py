@@ -14,6 +14,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from formats.numbers import read_number
 from formats.table import Unreadable
 from jobs.broker import reach
 from jobs.request import Request
@@ -162,12 +163,10 @@ def download(content: str, content_type: str, name: str) -> HttpResponse:
     return response
 
 
-def _release(number: str) -> Release | None:
-    if not number:
+def _release(text: str) -> Release | None:
+    if not text:
         return None
-    if not number.isdecimal() or len(number) > 9:
-        raise Http404("There is no such release.")
-    return get_object_or_404(Release.objects.select_related("published_by"), number=number)
+    return get_object_or_404(Release.objects.select_related("published_by"), number=read_number(text))
 
 
 def _name(release: Release | None, ending: str) -> str:

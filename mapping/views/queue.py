@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
+from formats.numbers import read_number
 from jobs.request import Request
 from mapping import doubts, downstream, queue
 from mapping.acts import NotYours, StaleEntries, change_entry, newest_change, undo_change
@@ -36,9 +37,9 @@ PHOTOS = 4
 def show(request: Request) -> HttpResponse:
     """Show the class that ?at= names, or the first one that is left to do."""
     selection = _select(request)
-    key, undone_id = request.GET.get("at", ""), request.GET.get("undone", "")
+    key, undone_id = request.GET.get("at", ""), read_number(request.GET.get("undone"))
     entry = selection.entries.filter(scene_class__key=key).first() if key else selection.rows.first()
-    act = Change.objects.filter(pk=undone_id).first() if undone_id.isdigit() else None
+    act = None if undone_id is None else Change.objects.filter(pk=undone_id).first()
     return _answer(request, selection, entry, undone=act)
 
 
@@ -66,7 +67,7 @@ def decide(request: Request, pk: int) -> HttpResponse:
 def undo(request: Request) -> HttpResponse:
     """Undo the user's newest act and show its class. A repeated click undoes nothing more."""
     selection = _select(request)
-    change = get_object_or_404(Change, pk=request.POST.get("change") or 0, opinion=selection.opinion)
+    change = get_object_or_404(Change, pk=read_number(request.POST.get("change")), opinion=selection.opinion)
     try:
         result = undo_change(change_id=change.pk, by=_me(request))
     except NotYours:

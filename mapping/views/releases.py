@@ -13,7 +13,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from formats.table import guard
-from jobs.request import Request
+from jobs.request import Request, read_form
 from mapping.forms import PublishForm
 from mapping.impact import impact_of_publishing
 from mapping.models import OTHER, MappingEntry, Release
@@ -79,7 +79,7 @@ def _as_csv(release: Release) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("mapping.publish_release", raise_exception=True)
 def publish(request: Request) -> HttpResponse:
-    form = PublishForm(request.POST or None)
+    form = PublishForm(*read_form(request))
     if request.method == "POST" and form.is_valid():
         try:
             new = publish_release(by=request.user, **form.cleaned_data)

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from django.views.decorators.vary import vary_on_headers
 
 from formats.names import normalize_hashtag
+from formats.numbers import read_number
 from jobs.request import Request
 from mapping import downstream, queue
 from mapping.acts import StaleEntries, newest_change
@@ -134,15 +135,15 @@ def decide(request: Request, pk: int) -> HttpResponse:
     selection = _select(request)
     entry = get_object_or_404(MappingEntry.objects.select_related("scene_class"), pk=pk)
     hashtag = normalize_hashtag(request.POST.get("hashtag") or request.POST.get("find", ""))
-    version = request.POST.get("version", "")
-    if not hashtag or not version.isdecimal():
+    version = read_number(request.POST.get("version"))
+    if not hashtag or version is None:
         return _answer(
             request, selection, status=400, problem="Choose a hashtag, or other. Nothing was changed."
         )
     try:
         settle(
             entry_id=pk,
-            version=int(version),
+            version=version,
             by=_me(request),
             hashtag=hashtag,
             opinions=selection.opinions,

@@ -14,8 +14,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from markdown_it import MarkdownIt
 
+from formats.numbers import read_number
 from jobs.models import Job
-from jobs.request import Request
+from jobs.request import Request, read_form
 from trainer.engine.opening import open_within
 from trainer.engine.presets import PRESETS
 from trainer.engine.serving.judge import BLOCKED
@@ -133,8 +134,7 @@ def in_ten(manifest: dict[str, Any]) -> str:
 
 def _replacing(request: Request) -> int | None:
     """The promotion that was active when the page was loaded."""
-    text = request.POST.get("replacing", "")
-    return int(text) if text.isdecimal() and len(text) < 18 else None
+    return read_number(request.POST.get("replacing"))
 
 
 @require_POST
@@ -180,7 +180,7 @@ def rename(request: Request, pk: int) -> HttpResponse:
 def suggest(request: Request) -> HttpResponse:
     """Try the active model on a photo. The page shows the answer; the photo is not kept."""
     active = serving.active_model()
-    form = SuggestForm(request.POST or None, request.FILES or None)
+    form = SuggestForm(*read_form(request))
     context: dict[str, Any] = {"form": form, "active": active}
     status = 200
     if request.method == "POST":

@@ -18,7 +18,7 @@ from django.utils.cache import patch_cache_control
 from django.views.decorators.http import condition, require_http_methods, require_safe
 
 from formats.storage import require_content
-from jobs.request import Request
+from jobs.request import Request, read_form
 from mapping.models import Release
 from trainer.engine.opening import UnreadablePhotoError, open_within
 from trainer.forms import PhotoSetForm
@@ -50,7 +50,7 @@ def photo_sets(request: Request) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("trainer.add_photoset", raise_exception=True)
 def new_photo_set(request: Request) -> HttpResponse:
-    form = PhotoSetForm(request.POST or None, request.FILES or None)
+    form = PhotoSetForm(*read_form(request))
     if request.method == "POST" and form.is_valid():
         try:
             return redirect(_register(request, form.cleaned_data))

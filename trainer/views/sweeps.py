@@ -13,7 +13,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from jobs.models import Job
-from jobs.request import Request
+from jobs.request import Request, read_form
 from mapping.models import Release
 from trainer.engine.errors import RecipeError
 from trainer.engine.presets import PRESETS
@@ -44,7 +44,7 @@ def sweep_list(request: Request) -> HttpResponse:
 def new_sweep(request: Request) -> HttpResponse:
     table = request.GET.get("table", "")
     names = [p.name for p in PRESETS.values() if p.thesis and str(p.table) == table]
-    form = SweepForm(request.POST or None, initial={"presets": names, "seeds": 1})
+    form = SweepForm(*read_form(request), initial={"presets": names, "seeds": 1})
     if request.method == "POST" and form.is_valid():
         try:
             return redirect(_start(request, form))

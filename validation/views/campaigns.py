@@ -16,13 +16,14 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from formats.numbers import read_number
 from formats.storage import StorageFailure
-from jobs.request import Request
+from jobs.request import Request, read_form
 from trainer.models import TrainedModel
 from validation.agreement import authors, lists, results, silence
 from validation.campaigns import acts, rules
 from validation.forms.campaign import CampaignForm, RulesForm
-from validation.forms.vote import GoldForm, number
+from validation.forms.vote import GoldForm
 from validation.models import Campaign, Guest, Photo, Prediction, Standing
 from validation.people import crowd, gold, guests
 from validation.photos.store import PhotoRefused, take_in
@@ -82,7 +83,7 @@ def campaign(request: Request, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("validation.add_campaign", raise_exception=True)
 def new_campaign(request: Request) -> HttpResponse:
-    form = CampaignForm(request.POST or None, request.FILES or None)
+    form = CampaignForm(*read_form(request))
     status = 422 if request.method == "POST" else 200
     if request.method == "POST" and form.is_valid():
         try:
@@ -164,7 +165,7 @@ def edit(request: Request, pk: int) -> HttpResponse:
     """Change the rules of a running campaign. A page that showed older rules is refused."""
     campaign = get_object_or_404(Campaign, pk=pk)
     version = rules.rules_seen(campaign)
-    form = RulesForm(request.POST or None, instance=campaign)
+    form = RulesForm(*read_form(request), instance=campaign)
     if request.method == "POST" and form.is_valid():
         name = form.cleaned_data["name"]
         page_version = request.POST.get("seen", "")
@@ -187,7 +188,7 @@ def edit(request: Request, pk: int) -> HttpResponse:
 @permission_required("validation.change_campaign", raise_exception=True)
 def revoke(request: Request, pk: int) -> HttpResponse:
     campaign = get_object_or_404(Campaign, pk=pk)
-    version = number(request.POST.get("version", ""))
+    version = read_number(request.POST.get("version"))
     was_revoked = version is not None and acts.revoke_link(campaign=campaign, version=version)
     words = (
         "The old link no longer works. Here is a new one." if was_revoked else "The link was renewed already."

@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from formats.storage import StorageFailure
-from jobs.request import Request
+from jobs.request import Request, read_form
 from mapping.models import SceneClass
 from trainer.photosets.registration import NameTaken
 from validation.forms.intake import CorrectionForm, IntakeForm
@@ -37,7 +37,7 @@ def intakes(request: Request) -> HttpResponse:
 @never_cache  # going back in the browser must not bring up a form that was sent already
 @permission_required("validation.add_campaign", raise_exception=True)
 def new(request: Request) -> HttpResponse:
-    form = IntakeForm(request.POST or None, request.FILES or None, initial=request.GET.dict())
+    form = IntakeForm(*read_form(request), initial=request.GET.dict())
     status = 422 if request.method == "POST" else 200
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data

@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
-from validation.forms.vote import LARGEST
+from formats.numbers import LARGEST
 from validation.models import Guest, Photo, Question
 from validation.stored import open_stored
 from validation.views.vote import may_vote

@@ -22,9 +22,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.i18n import set_language
 
+from formats.numbers import read_number
 from jobs.request import Request
 from validation.agreement import lists
-from validation.forms.vote import MoreForm, UndoForm, VoteForm, number
+from validation.forms.vote import MoreForm, UndoForm, VoteForm
 from validation.models import Answer, Campaign, Guest, Photo, Vote
 from validation.models.answers import MEANINGS
 from validation.people import crowd
@@ -138,7 +139,7 @@ def vote(request: Request, campaign: Campaign) -> HttpResponse:
         return render(request, "validation/paused.html", {"is_guest": _is_guest(request)}, status=403)
     if request.method == "POST":
         return _answer(request, campaign)
-    photo = number(request.GET.get("photo", ""))
+    photo = read_number(request.GET.get("photo"))
     batch = assignment.assign(campaign=campaign, person=request.user, photo=photo, most=AHEAD)
     context = {
         "campaign": campaign,
@@ -211,7 +212,7 @@ language = login_not_required(require_POST(set_language))  # stores the choice i
 @_json
 def next_questions(request: Request, campaign: Campaign) -> HttpResponse:
     """What this person is asked next, and how far they are. ?n= how many, up to MOST_AHEAD."""
-    n = number(request.GET.get("n", ""))
+    n = read_number(request.GET.get("n"))
     count = AHEAD if n is None else min(max(n, 1), MOST_AHEAD)
     return JsonResponse(_state(request, campaign, count))
 
