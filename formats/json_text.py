@@ -11,10 +11,10 @@ import math
 import re
 from typing import Any
 
+from formats.numbers import LARGEST
 from formats.table import MARK, Unreadable
 
 DEPTH = 50  # more than any document of ours; far less than what exhausts Python's stack
-LARGEST = 2**63 - 1  # what a database can store
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # PostgreSQL stores no NUL, UTF-8 has no lone surrogates
 
 

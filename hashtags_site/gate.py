@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponseBase, QueryDict, UnreadablePost
 from formats.json_text import UNSTORABLE, BrokenText
 
 ENCODINGS = ("", "utf-8", "utf8", "us-ascii")
+LONGEST_QUERY = 2**15  # bytes; SQLite searches for texts of at most 50,000
 
 
 class UnreadableRequest(BadRequest):
@@ -43,6 +44,15 @@ class Request(WSGIRequest):
 class Handler(WSGIHandler):
     request_class = Request
 
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        """An answer to HEAD is sent without its content: waitress would send it, and the next answer on the
+        connection would be taken for its end."""
+        response = super().__call__(environ, start_response)
+        if environ["REQUEST_METHOD"] != "HEAD":
+            return response
+        response.close()
+        return []
+
 
 class RefuseUnreadable:
     """Middleware, after the one that asks people to sign in: no form of a stranger is read for it."""
@@ -52,6 +62,8 @@ class RefuseUnreadable:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         _check_encoding(request)
+        if len(request.META.get("QUERY_STRING", "")) > LONGEST_QUERY:
+            raise UnreadableRequest("The address is too long.")
         headers = (str(value) for name, value in request.META.items() if name.startswith("HTTP_"))
         _check_text(chain([request.path], request.COOKIES.values(), headers))
         _check_fields(request.GET)

@@ -4,6 +4,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import FileResponse, HttpRequest, HttpResponseBase
 from django.urls import include, path
 from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from hashtags_site import views
@@ -11,8 +12,13 @@ from hashtags_site import views
 # Without OPTIONS: REST framework's answer to it is data, for which the page has no template.
 OPEN = {"permission_classes": [], "http_method_names": ["get", "head"]}
 
+login = require_http_methods(["GET", "HEAD", "POST"])(
+    auth_views.LoginView.as_view(redirect_authenticated_user=True)
+)
+
 
 @login_not_required
+@require_safe
 @cache_control(max_age=86400, public=True)
 def favicon(request: HttpRequest) -> HttpResponseBase:
     icon = settings.BASE_DIR / "hashtags_site/static/icon.svg"
@@ -21,8 +27,8 @@ def favicon(request: HttpRequest) -> HttpResponseBase:
 
 urlpatterns = [
     path("", views.home, name="home"),
-    path("login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),
-    path("logout/", auth_views.LogoutView.as_view(), name="logout"),
+    path("login/", login, name="login"),
+    path("logout/", require_POST(auth_views.LogoutView.as_view()), name="logout"),
     path("health/", views.health, name="health"),
     path("favicon.ico", favicon),
     path("mapping/", include("mapping.urls")),

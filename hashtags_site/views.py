@@ -6,13 +6,13 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from hashtags_site.health import Health
 from hashtags_site.pipeline import stations
 
 
-@require_GET
+@require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """The pipeline as stations. The template sends a person who may only vote straight to the photos."""
     return render(request, "home.html", {"stations": stations(request.user)})
@@ -20,7 +20,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @login_not_required
 @never_cache
-@require_GET
+@require_safe
 def health(request: HttpRequest) -> JsonResponse:
     """For load balancers and `manage.py up`: 200 while the site can work, even if a part of it is away."""
     report, is_useful = _health().report()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any
 
 from django.contrib.auth.models import User
-from django.http import HttpRequest
+from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpRequest, QueryDict
+from django.utils.datastructures import MultiValueDict
 from django_htmx.middleware import HtmxDetails
 from rest_framework.throttling import BaseThrottle
 
@@ -15,6 +18,13 @@ class Request(HttpRequest):
 
     user: User
     htmx: HtmxDetails
+
+
+def read_form(request: HttpRequest) -> tuple[QueryDict | None, MultiValueDict[str, UploadedFile[Any]] | None]:
+    """The fields and files of the form that was sent: empty ones for an empty form, which is checked as any
+    other, and None if none was sent.
+    """
+    return (request.POST, request.FILES) if request.method == "POST" else (None, None)
 
 
 def client_address(request: HttpRequest) -> str:

@@ -9,7 +9,7 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
 from jobs import queue
@@ -17,7 +17,7 @@ from jobs.models import WORKER_SILENCE, Job, Worker
 from jobs.request import Request
 
 
-@require_GET
+@require_safe
 @permission_required("jobs.view_job", raise_exception=True)
 def job_list(request: Request) -> HttpResponse:
     page = Paginator(Job.objects.select_related("created_by"), 50).get_page(request.GET.get("page"))
@@ -26,7 +26,7 @@ def job_list(request: Request) -> HttpResponse:
     return render(request, "jobs/_rows.html" if request.htmx else "jobs/jobs.html", context)
 
 
-@require_GET
+@require_safe
 @permission_required("jobs.view_job", raise_exception=True)
 def job(request: Request, pk: UUID) -> HttpResponse:
     """The page of one job. htmx gets a fragment, and reloads the whole page once the job has ended."""

@@ -15,6 +15,7 @@ from mapping.models import OTHER, MappingEntry, Opinion, Release, ReleaseLabel, 
 
 TODO = "todo"
 DOUBTED = "doubted"
+MOST_WORDS = 20  # of a search; each adds conditions, of which SQLite takes a thousand
 
 
 class EntryFilter(django_filters.FilterSet):
@@ -52,7 +53,7 @@ class EntryFilter(django_filters.FilterSet):
             del self.filters["differs"]
 
     def by_words(self, entries: QuerySet[MappingEntry], _: str, words: str) -> QuerySet[MappingEntry]:
-        for word in normalize_name(words).split():
+        for word in normalize_name(words).split()[:MOST_WORDS]:
             entries = entries.filter(
                 Q(scene_class__key__icontains=word)
                 | Q(scene_class__name__icontains=word)

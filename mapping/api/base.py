@@ -21,7 +21,6 @@ from formats.json_text import BrokenText, parse_json
 from formats.table import Unreadable
 
 TAG = "mapping"
-LARGEST_ID = 2**63 - 1
 
 
 class HasViewPermission(BasePermission):
@@ -130,11 +129,18 @@ class PageQuery(serializers.Serializer[Any]):
     limit = serializers.IntegerField(required=False, default=100, min_value=1, max_value=500)
 
 
+def read_query(kind: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
+    """The parameters in the address. Raises ValidationError, also for `limit=`: only forms send blanks for
+    what is left out."""
+    query = kind(data=request.query_params.dict())
+    query.is_valid(raise_exception=True)
+    return query.validated_data
+
+
 def page_query(request: Request) -> tuple[str, int]:
     """The parameters after and limit. Raises ValidationError."""
-    query = PageQuery(data=request.query_params)
-    query.is_valid(raise_exception=True)
-    return query.validated_data["after"], query.validated_data["limit"]
+    query = read_query(PageQuery, request)
+    return query["after"], query["limit"]
 
 
 def next_page(request: Request, key: str | None, name: str = "after") -> str | None:

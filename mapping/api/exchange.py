@@ -26,6 +26,7 @@ from mapping.api.base import (
     Text,
     error,
     me,
+    read_query,
 )
 from mapping.files import exchange, importing
 from mapping.files.classlists import MAX_BYTES, ClassList
@@ -120,9 +121,8 @@ class ExportView(MappingView):
         | NOT_FOUND,
     )
     def get(self, request: Request) -> HttpResponse:
-        query = ExportQuery(data=request.query_params)
-        query.is_valid(raise_exception=True)
-        kind, number = query.validated_data["file_format"], query.validated_data.get("release")
+        query = read_query(ExportQuery, request)
+        kind, number = query["file_format"], query.get("release")
         release = get_object_or_404(Release, number=number) if number else None
         rows = exchange.export_rows(release)
         if kind == CSV:

@@ -26,6 +26,7 @@ from mapping.api.base import (
     me,
     next_page,
     page_query,
+    read_query,
 )
 from mapping.impact import Impact, impact_between, impact_of_publishing
 from mapping.models import Release
@@ -254,9 +255,7 @@ class CompareView(MappingView):
         responses={200: ImpactSerializer} | BAD_QUERY | READ_ERRORS | NOT_FOUND,
     )
     def get(self, request: Request) -> Response:
-        query = NumberQuery(data=request.query_params)
-        query.is_valid(raise_exception=True)
-        parameters = query.validated_data
+        parameters = read_query(NumberQuery, request)
         before = get_object_or_404(Release, number=parameters["before"])
         after = get_object_or_404(Release, number=parameters["after"])
         data, next_key = _impact_data(

@@ -7,8 +7,9 @@ from typing import Any
 from rest_framework import serializers
 
 from formats.names import normalize_hashtag
+from formats.numbers import LARGEST
 from mapping.acts import Decision
-from mapping.api.base import LARGEST_ID, Number, Text
+from mapping.api.base import Number, Text
 from mapping.lexicon import wordnet
 from mapping.models import OTHER, MappingEntry
 
@@ -119,7 +120,7 @@ def decision_of(data: dict[str, Any]) -> Decision:
 
 
 class EntryDecisionSerializer(DecisionSerializer):
-    entry = Number(min_value=1, max_value=LARGEST_ID, help_text="The entry's id.")
+    entry = Number(min_value=1, max_value=LARGEST, help_text="The entry's id.")
 
 
 class BulkSerializer(serializers.Serializer[Any]):
@@ -146,7 +147,7 @@ class StaleSerializer(serializers.Serializer[Any]):
 
 
 class UndoSerializer(serializers.Serializer[Any]):
-    change = Number(min_value=1, max_value=LARGEST_ID)
+    change = Number(min_value=1, max_value=LARGEST)
 
 
 class UndoneSerializer(serializers.Serializer[Any]):

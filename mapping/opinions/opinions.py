@@ -17,6 +17,7 @@ from django.db.models import Case, Count, Exists, FilteredRelation, IntegerField
 from django.db.models.functions import Coalesce
 from django.http import Http404
 
+from formats.numbers import read_number
 from mapping.models import OTHER, Hashtag, MappingEntry, Opinion, SceneClass
 from mapping.opinions.agreement import Pattern
 
@@ -66,7 +67,7 @@ def opinion_of(user: User, opinion_id: int | str) -> Opinion:
 
     Raises Http404 for an unknown opinion, PermissionDenied for another user's.
     """
-    opinion = Opinion.objects.filter(pk=opinion_id).first() if str(opinion_id).isdecimal() else None
+    opinion = Opinion.objects.filter(pk=read_number(str(opinion_id))).first()
     if opinion is None:
         raise Http404("There is no such opinion.")
     if opinion.owner_id is None or opinion.owner_id != user.pk:

@@ -8,7 +8,7 @@ from django import forms
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from jobs.request import Request
 from mapping import assistants, queue
@@ -29,7 +29,7 @@ class CutForm(forms.Form):
     distance = forms.FloatField(label="or cut at distance", min_value=0, required=False)
 
 
-@require_GET
+@require_safe
 @permission_required("mapping.view_sceneclass", raise_exception=True)
 def index(request: Request) -> HttpResponse:
     """Everything on one page. If data is missing, the page says which and how to get it."""

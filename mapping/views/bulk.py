@@ -15,6 +15,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from formats.names import normalize_hashtag
+from formats.numbers import read_number
 from jobs.request import Request
 from mapping import queue
 from mapping.acts import Decision, NotYours, StaleEntries, change_many, undo_change
@@ -83,7 +84,7 @@ def undo(request: Request) -> HttpResponse:
     """Undo an act of this user, from a page that lists many classes."""
     user = request.user
     assert isinstance(user, AbstractBaseUser)
-    change = get_object_or_404(Change, pk=request.POST.get("change") or 0)
+    change = get_object_or_404(Change, pk=read_number(request.POST.get("change")))
     try:
         result = undo_change(change_id=change.pk, by=user)
     except NotYours:
@@ -99,8 +100,8 @@ def undo(request: Request) -> HttpResponse:
 
 def _refuse(request: Request, confirmed: set[int], hashtag: str, opinion: Opinion | None) -> None:
     """Remember the unticked classes of a group page, so that this answer is not suggested for them again."""
-    entry_ids = {int(pk) for pk in request.POST.getlist("shown")[: settings.MAX_BULK_CLASSES] if pk.isdigit()}
-    rows = queue.entries_of(opinion).filter(pk__in=entry_ids - confirmed)
+    shown = map(read_number, request.POST.getlist("shown")[: settings.MAX_BULK_CLASSES])
+    rows = queue.entries_of(opinion).filter(pk__in={pk for pk in shown if pk is not None} - confirmed)
     refused_answers = request.session.get(REFUSED, {})
     for scene_class in rows.values_list("scene_class_id", flat=True):
         refused_answers[str(scene_class)] = sorted({*refused_answers.get(str(scene_class), []), hashtag})
@@ -115,17 +116,20 @@ def _opinion(request: Request, user: AbstractBaseUser) -> Opinion | None:
 def _next(request: Request) -> str:
     address = request.POST.get("next", "")
     safe = url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure())
-    return address if address and safe else reverse("mapping:entries")
+    return address if address.startswith("/") and safe else reverse("mapping:entries")
 
 
 def _read_picks(picks: list[str]) -> dict[int, int]:
     """Entry id → the version that was on the page."""
     if len(picks) > settings.MAX_BULK_CLASSES:
         raise BadPick(f"At most {settings.MAX_BULK_CLASSES:,} classes can be changed at once.")
-    try:
-        return {int(entry): int(version) for entry, version in (pick.split(":") for pick in picks)}
-    except ValueError:
-        raise BadPick("A pick has the form entry:version.") from None
+    versions = {}
+    for pick in picks:
+        entry, _, version = map(read_number, pick.partition(":"))
+        if entry is None or version is None:
+            raise BadPick("A pick has the form entry:version.")
+        versions[entry] = version
+    return versions
 
 
 def _decisions(entries: Iterable[MappingEntry], hashtag: str) -> dict[int, Decision]:

@@ -11,7 +11,7 @@ from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from formats.table import guard
 from jobs.request import Request
@@ -43,7 +43,7 @@ def rows_of(moves: Iterable[Move], photos: Mapping[str, int]) -> list[Row]:
     return [Row(move, photos.get(move.scene_key, 0), pages.get(move.scene_key)) for move in moves]
 
 
-@require_GET
+@require_safe
 @permission_required("mapping.view_release", raise_exception=True)
 def compare(request: Request) -> HttpResponse:
     """Compare the two releases named in the address, by default the newest two."""

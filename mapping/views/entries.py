@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from jobs.request import Request
@@ -40,7 +40,7 @@ def _wants_fragment(request: Request) -> bool:
     return bool(htmx) and not htmx.history_restore_request
 
 
-@require_GET
+@require_safe
 @vary_on_headers("HX-Request")  # otherwise the Back button shows the fragment as a page
 @permission_required("mapping.view_sceneclass", raise_exception=True)
 def entries(request: Request) -> HttpResponse:
@@ -64,7 +64,7 @@ def entries(request: Request) -> HttpResponse:
     )
 
 
-@require_GET
+@require_safe
 @permission_required("mapping.publish_release", raise_exception=True)
 def unpublished(request: Request) -> HttpResponse:
     """The Publish button with the number of changes. The list loads it after it is displayed."""
@@ -81,7 +81,7 @@ def _count_unpublished(newest: int | None, release: int | None) -> int:
     return len(unpublished_moves())
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @vary_on_headers("HX-Request")
 @permission_required("mapping.view_sceneclass", raise_exception=True)
 def entry(request: Request, pk: int) -> HttpResponse:

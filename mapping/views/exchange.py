@@ -12,8 +12,9 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.core.cache import caches
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from formats.numbers import read_number
 from formats.table import Unreadable
 from jobs.broker import reach
 from jobs.request import Request
@@ -26,13 +27,13 @@ SHOWN = 100  # rows in each table of a preview; the rest is only counted
 KEEP_SECONDS = 2 * 60 * 60  # from upload to import
 
 
-@require_GET
+@require_safe
 @permission_required("mapping.view_sceneclass", raise_exception=True)
 def exchange(request: Request) -> HttpResponse:
     return _page(request)
 
 
-@require_GET
+@require_safe
 @permission_required("mapping.view_sceneclass", raise_exception=True)
 def export(request: Request, kind: str) -> HttpResponse:
     """Download the present mapping, or the release that ?release=n names."""
@@ -63,7 +64,7 @@ def upload(request: Request) -> HttpResponse:
     return redirect("mapping:import", token=token)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 def preview(request: Request, token: str) -> HttpResponse:
     """Preview the import. POST carries it out if the plan is still the one that `seen` names."""
@@ -162,12 +163,10 @@ def download(content: str, content_type: str, name: str) -> HttpResponse:
     return response
 
 
-def _release(number: str) -> Release | None:
-    if not number:
+def _release(text: str) -> Release | None:
+    if not text:
         return None
-    if not number.isdecimal() or len(number) > 9:
-        raise Http404("There is no such release.")
-    return get_object_or_404(Release.objects.select_related("published_by"), number=number)
+    return get_object_or_404(Release.objects.select_related("published_by"), number=read_number(text))
 
 
 def _name(release: Release | None, ending: str) -> str:

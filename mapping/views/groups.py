@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from jobs.request import Request
 from mapping import downstream, queue
@@ -21,7 +21,7 @@ PER_PAGE = 60
 REFUSED = "refused"  # session key: id of a scene class → answers that this curator unticked
 
 
-@require_GET
+@require_safe
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 def groups(request: Request) -> HttpResponse:
     which = request.GET.get("opinion", "")

@@ -14,7 +14,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from formats.json_text import to_json
 from formats.table import Unreadable, guard
@@ -36,7 +36,7 @@ STATES = {
 }
 
 
-@require_GET
+@require_safe
 @permission_required("mapping.view_sceneclass", raise_exception=True)
 def hashtag_list(request: Request) -> HttpResponse:
     return _page(request)
@@ -88,7 +88,7 @@ def _charts() -> dict[str, Any]:
     }
 
 
-@require_GET
+@require_safe
 @permission_required("mapping.view_sceneclass", raise_exception=True)
 def figure(request: Request, name: str, kind: str) -> HttpResponse:
     """Figures 6 and 7 of the thesis as files: name is "posts" or "photos", kind "svg" or "csv"."""
@@ -145,7 +145,7 @@ def _form_as_csv(request: Request) -> str:
     return lines.getvalue()
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("mapping.change_hashtag", raise_exception=True)
 def import_counts(request: Request, token: str) -> HttpResponse:
     """Preview the import of counts. POST carries it out if the plan is still the one that `seen` names."""
@@ -153,7 +153,7 @@ def import_counts(request: Request, token: str) -> HttpResponse:
     if text is None:
         messages.warning(request, "This upload has expired. Choose the file again.")
         return redirect("mapping:hashtags")
-    if request.method == "GET":
+    if request.method != "POST":
         return _counts_page(request, text)
     try:
         count = hashtags.import_counts(text=text, seen=request.POST.get("seen", ""), by=_me(request))
@@ -183,7 +183,7 @@ def _counts_page(request: Request, text: str, *, moved: bool = False, status: in
     return render(request, "mapping/hashtags_import.html", context, status=status)
 
 
-@require_GET
+@require_safe
 @permission_required("mapping.view_sceneclass", raise_exception=True)
 def export(request: Request, kind: str) -> HttpResponse:
     """Download all hashtags with counts and WordNet synonyms. The CSV can be imported again as counts."""

@@ -11,7 +11,7 @@ from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import AbstractBaseUser
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from jobs.request import Request
 from mapping.forms import OpinionForm
@@ -49,7 +49,7 @@ class Pair:
     agreement: Agreement
 
 
-@require_GET
+@require_safe
 @permission_required("mapping.view_sceneclass", raise_exception=True)
 def opinions(request: Request) -> HttpResponse:
     return _list(request, OpinionForm())
@@ -68,7 +68,7 @@ def start(request: Request) -> HttpResponse:
     return _list(request, form, status=400)
 
 
-@require_GET
+@require_safe
 @permission_required("mapping.view_sceneclass", raise_exception=True)
 def opinion(request: Request, pk: int) -> HttpResponse:
     """One opinion: its progress, its agreement with another or the mapping, and which labels are confused."""
@@ -103,7 +103,7 @@ def fill(request: Request, pk: int) -> HttpResponse:
     return redirect(own_opinion)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 def delete(request: Request, pk: int) -> HttpResponse:
     """Ask for confirmation, then delete one's own opinion. A repeated click changes nothing."""

@@ -11,9 +11,10 @@ from django.db.models import QuerySet
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
+from formats.numbers import read_number
 from jobs.request import Request
 from mapping import doubts, queue
 from mapping.acts import NotYours, StaleEntries, change_entry, newest_change, undo_change
@@ -30,15 +31,15 @@ from mapping.views.evidence import photos_beside
 MATCHES = 12  # hashtags that a search shows
 
 
-@require_GET
+@require_safe
 @vary_on_headers("HX-Request")
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 def show(request: Request) -> HttpResponse:
     """Show the class that ?at= names, or the first one that is left to do."""
     selection = _select(request)
-    key, undone_id = request.GET.get("at", ""), request.GET.get("undone", "")
+    key, undone_id = request.GET.get("at", ""), read_number(request.GET.get("undone"))
     entry = selection.entries.filter(scene_class__key=key).first() if key else selection.rows.first()
-    act = Change.objects.filter(pk=undone_id).first() if undone_id.isdigit() else None
+    act = None if undone_id is None else Change.objects.filter(pk=undone_id).first()
     return _answer(request, selection, entry, undone=act)
 
 
@@ -66,7 +67,7 @@ def decide(request: Request, pk: int) -> HttpResponse:
 def undo(request: Request) -> HttpResponse:
     """Undo the user's newest act and show its class. A repeated click undoes nothing more."""
     selection = _select(request)
-    change = get_object_or_404(Change, pk=request.POST.get("change") or 0, opinion=selection.opinion)
+    change = get_object_or_404(Change, pk=read_number(request.POST.get("change")), opinion=selection.opinion)
     try:
         result = undo_change(change_id=change.pk, by=_me(request))
     except NotYours:
@@ -76,7 +77,7 @@ def undo(request: Request) -> HttpResponse:
     return _go(request, selection, entry, undone=change)
 
 
-@require_GET
+@require_safe
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 def hashtags(request: Request) -> HttpResponse:
     """Hashtags that contain the typed words, as buttons of the queue's form."""
@@ -85,7 +86,7 @@ def hashtags(request: Request) -> HttpResponse:
     return render(request, "mapping/_found_hashtags.html", {"hashtags": matches, "words": words})
 
 
-@require_GET
+@require_safe
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 def path(request: Request) -> HttpResponse:
     """The hypernym path of another sense."""
@@ -182,7 +183,7 @@ def _answer(
 def _of_class(request: Request, selection: Selection, entry: MappingEntry) -> dict[str, Any]:
     key = entry.scene_class.key
     forward, back = queue.next_entry(selection.rows, key), queue.previous_entry(selection.rows, key)
-    suggestions = learner.suggest(entry, selection.opinion, wait=request.method == "GET")
+    suggestions = learner.suggest(entry, selection.opinion, wait=request.method != "POST")
     context = {
         "forward": selection.address(forward) if forward else "",
         "back": selection.address(back) if back else "",

@@ -10,10 +10,10 @@ from django.core.paginator import Paginator
 from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from formats.table import guard
-from jobs.request import Request
+from jobs.request import Request, read_form
 from mapping.forms import PublishForm
 from mapping.impact import impact_of_publishing
 from mapping.models import OTHER, MappingEntry, Release
@@ -31,7 +31,7 @@ PER_PAGE = 200
 SHOWN = 50  # moves in the table of a page; the CSV has all
 
 
-@require_GET
+@require_safe
 @permission_required("mapping.view_release", raise_exception=True)
 def releases(request: Request) -> HttpResponse:
     rows = (
@@ -40,7 +40,7 @@ def releases(request: Request) -> HttpResponse:
     return render(request, "mapping/releases.html", {"releases": rows})
 
 
-@require_GET
+@require_safe
 @permission_required("mapping.view_release", raise_exception=True)
 def release(request: Request, number: int) -> HttpResponse:
     row = get_object_or_404(Release.objects.select_related("published_by"), number=number)
@@ -76,10 +76,10 @@ def _as_csv(release: Release) -> HttpResponse:
     return response
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("mapping.publish_release", raise_exception=True)
 def publish(request: Request) -> HttpResponse:
-    form = PublishForm(request.POST or None)
+    form = PublishForm(*read_form(request))
     if request.method == "POST" and form.is_valid():
         try:
             new = publish_release(by=request.user, **form.cleaned_data)

@@ -13,10 +13,11 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from formats.names import normalize_hashtag
+from formats.numbers import read_number
 from jobs.request import Request
 from mapping import downstream, queue
 from mapping.acts import StaleEntries, newest_change
@@ -116,7 +117,7 @@ def _unless_blind(view: View) -> View:
     return guarded
 
 
-@require_GET
+@require_safe
 @vary_on_headers("HX-Request")
 @permission_required("mapping.view_sceneclass", raise_exception=True)
 @_unless_blind
@@ -134,15 +135,15 @@ def decide(request: Request, pk: int) -> HttpResponse:
     selection = _select(request)
     entry = get_object_or_404(MappingEntry.objects.select_related("scene_class"), pk=pk)
     hashtag = normalize_hashtag(request.POST.get("hashtag") or request.POST.get("find", ""))
-    version = request.POST.get("version", "")
-    if not hashtag or not version.isdecimal():
+    version = read_number(request.POST.get("version"))
+    if not hashtag or version is None:
         return _answer(
             request, selection, status=400, problem="Choose a hashtag, or other. Nothing was changed."
         )
     try:
         settle(
             entry_id=pk,
-            version=int(version),
+            version=version,
             by=_me(request),
             hashtag=hashtag,
             opinions=selection.opinions,
@@ -158,7 +159,7 @@ def decide(request: Request, pk: int) -> HttpResponse:
     return redirect(selection.address)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 @_unless_blind
 def take(request: Request) -> HttpResponse:

@@ -42,6 +42,27 @@ def test_ticked_classes_get_the_hashtag_as_one_act(client_for: ClientFor) -> Non
     assert labels() == ["church", "street", "beach"]
 
 
+@pytest.mark.parametrize(
+    "address", ["77", "home", "//elsewhere.example/", "https://elsewhere.example/", "x" * 9999]
+)
+def test_next_is_an_address_of_this_site(client_for: ClientFor, address: str) -> None:
+    assert (
+        client_for("curator").post("/mapping/decide/", form("art", next=address))["Location"] == "/mapping/"
+    )
+
+
+@pytest.mark.parametrize("change", ["", "x", "²", "9" * 20, "9" * 5000])
+def test_act_that_is_no_number_does_not_exist(client_for: ClientFor, change: str) -> None:
+    for address in ("/mapping/undo/", "/mapping/queue/undo/"):
+        assert client_for("curator").post(address, {"change": change}).status_code == 404
+
+
+@pytest.mark.parametrize("pick", ["x", "1", "1:", "1:x", "1:1:1", "²:1", f"{'9' * 20}:1", f"1:{'9' * 20}"])
+def test_pick_that_names_no_entry_and_version_is_refused(client_for: ClientFor, pick: str) -> None:
+    response = client_for("curator").post("/mapping/decide/", form("art", pick=pick))
+    assert (response.status_code, response.content) == (400, b"A pick has the form entry:version.")
+
+
 @pytest.mark.parametrize("action", ["table", "group", "cluster"])
 def test_history_says_how_it_was_decided(client_for: ClientFor, action: str) -> None:
     client_for("curator").post("/mapping/decide/", form("art", action=action))

@@ -103,6 +103,10 @@ def test_filters_can_be_combined(client_for: ClientFor) -> None:
     assert count_of(client_for("viewer"), query) == 1
 
 
+def test_search_for_very_many_words_is_answered(client_for: ClientFor) -> None:
+    assert count_of(client_for("viewer"), "q=" + "a+" * 2000) == count_of(client_for("viewer"), "q=a")
+
+
 def test_unknown_filter_value_is_ignored(client_for: ClientFor) -> None:
     assert client_for("viewer").get("/mapping/?status=nonsense&page=999").status_code == 200
 

@@ -1,46 +1,77 @@
-"""The API keeps its own word: whatever is thrown at it, answers are as the OpenAPI schema says.
-
-The mapping's part is in tests/mapping/api/test_entries.py: a network may not use it.
-"""
+"""The API keeps its word: whatever is sent to it, by whomever, the answer is as the OpenAPI schema says."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from pytest_django.live_server_helper import LiveServer
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections, transaction
+from django.test import Client
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
 from rest_framework.authtoken.models import Token
+from rest_framework.throttling import SimpleRateThrottle
 
-from mapping.files.catalogue import load_catalogue
-from trainer.registry.starter import install_starters
+from hashtags_site.wsgi import application
+from mapping.api.base import WriteThrottle
+from tests.site.conftest import NUMBER
+from tests.trainer.conftest import active_model, model_for, tiny_model  # noqa: F401
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("starter")]
+ROLES = ("nobody", "validator", "viewer", "curator", "admin", "network")
+EXAMPLES = 12  # of each operation
 
 
-@pytest.mark.usefixtures("starter")
-def test_responses_match_the_openapi_schema(live_server: LiveServer, user_for: Callable[..., User]) -> None:
+@pytest.mark.django_db
+def test_schema_says_what_is_sent(client: Client) -> None:
+    schemas = client.get("/api/schema/?format=json").json()["components"]["schemas"]
+    assert schemas["PhotoUploadRequest"]["properties"]["photo"]["format"] == "binary"
+    assert schemas["PublishRequest"]["properties"]["note"]["minLength"] == 1
+    assert "minLength" not in schemas["Entry"]["properties"]["note"]
+
+
+@pytest.fixture
+def one_connection() -> Iterator[None]:
+    """Requests leave the connection of the test's transaction open, as those of Django's own client do."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+@pytest.mark.usefixtures("world", "active_model", "one_connection")
+def test_answers_match_the_schema_for_every_role(
+    user_for: Callable[..., User], monkeypatch: pytest.MonkeyPatch
+) -> None:
     import schemathesis  # all that it brings along takes a second: no other test waits for it
-    from hypothesis import HealthCheck, given, settings
     from schemathesis.core.result import Ok
     from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-    load_catalogue()
-    install_starters()
-    token = Token.objects.create(user=user_for("network")).key
-    schema = schemathesis.openapi.from_url(f"{live_server.url}/api/schema/?format=json")
-    results = schema.include(path_regex="^/api/v1/suggest").get_all_operations()
-    operations = [operation.ok() for operation in results if isinstance(operation, Ok)]
-    assert operations
+    monkeypatch.setattr(WriteThrottle, "rate", "9999999/minute")
+    monkeypatch.setitem(SimpleRateThrottle.THROTTLE_RATES, "suggest", "9999999/minute")
+    tokens = {role: Token.objects.create(user=user_for(role)).key for role in ROLES}
+    senders: dict[str, dict[str, str]] = {"stranger": {}}
+    senders |= {role: {"Authorization": f"Token {token}"} for role, token in tokens.items()}
+    schema = schemathesis.openapi.from_wsgi("/api/schema/?format=json", application)
+    operations = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
+    assert {operation.path.split("/")[3] for operation in operations} == {"suggest", "mapping"}
     for operation in operations:
+        names = [parameter.name for parameter in operation.path_parameters]
+        here = operation.as_strategy(path_parameters=dict.fromkeys(names, NUMBER) if names else None)
+        anywhere = operation.as_strategy()
+        broken = operation.as_strategy(schemathesis.GenerationMode.NEGATIVE)
 
-        @settings(max_examples=15, suppress_health_check=list(HealthCheck))
-        @given(case=operation.as_strategy())
+        @settings(max_examples=EXAMPLES, derandomize=True, suppress_health_check=list(HealthCheck))
+        @given(case=st.one_of(here, anywhere, broken))
         def keeps_its_word(case: Any) -> None:
-            # A schema can ask for bytes but not for a photo: that bytes of no photo are refused is right.
-            case.call_and_validate(
-                headers={"Authorization": f"Token {token}"}, excluded_checks=[positive_data_acceptance]
-            )
+            for role, headers in senders.items():
+                note(role)
+                with transaction.atomic():
+                    # A schema knows neither photos nor our hashtags: refusing others is right.
+                    case.call_and_validate(headers=headers, excluded_checks=[positive_data_acceptance])
+                    transaction.set_rollback(True)
 
         keeps_its_word()

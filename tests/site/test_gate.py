@@ -56,6 +56,13 @@ def test_nul_in_an_address_is_refused(client_for: ClientFor, address: str) -> No
         assert "A text contains a NUL" in response.content.decode()
 
 
+def test_an_address_longer_than_a_database_searches_for_is_refused(client_for: ClientFor) -> None:
+    for address in ("/mapping/?q=", f"{API}hashtags?q="):
+        response = client_for("curator").get(address + "x" * 60_000)
+        assert response.status_code == 400
+        assert "The address is too long." in response.content.decode()
+
+
 def test_nul_in_a_form_is_refused_before_the_view(client_for: ClientFor) -> None:
     curator = client_for("curator")
     hashtag = Hashtag.objects.create(name="art", posts=1)

@@ -2,58 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from django.contrib.auth.models import Group, User
 from django.test import Client
-from django.urls import URLResolver, get_resolver
+
+from tests.site.access import ACCESS
+from tests.site.addresses import all_addresses
 
 pytestmark = pytest.mark.django_db
 ClientFor = Callable[..., Client]
 
 
-OPEN = {"/login/", "/health/", "/favicon.ico", "/validation/vote/language/", "/api/schema/", "/api/"}
 NO_PAGE = {"/health/", "/favicon.ico", "/api/schema/"}
-ONLY_POST = {
-    "/logout/",
-    "/mapping/decide/",
-    "/mapping/undo/",
-    "/mapping/queue/undo/",
-    "/mapping/hashtags/import/",
-    "/mapping/import/",
-    "/mapping/opinions/start/",
-    "/trainer/models/roll-back/",
-    "/validation/vote/language/",
-    "/validation/corrections/train/",
-}
-OTHER_ANSWERS = dict.fromkeys(ONLY_POST, 405) | {
+OTHER_ANSWERS = {
     "/login/": 302,  # redirects signed-in people to the start
     "/mapping/settle/agreed/": 404,  # of two opinions, and there are none
 }
-
-
-def addresses(patterns: list[Any], start: str = "/") -> Iterator[str]:
-    """Every address that needs no number or token."""
-    for entry in patterns:
-        route = start + str(entry.pattern)
-        if "<" in route:
-            continue
-        if isinstance(entry, URLResolver):
-            yield from addresses(entry.url_patterns, route)
-        else:
-            yield route
-
-
-PAGES = [path for path in addresses(get_resolver().url_patterns) if not path.startswith("/api/v1/")]
-
-
-@pytest.fixture
-def everybody(user_for: Callable[..., User], client_for: ClientFor) -> Client:
-    """Signed in as somebody who has all the roles."""
-    user_for("admin").groups.set(Group.objects.all())
-    return client_for("admin")
+PAGES = [
+    address.path({})
+    for address in all_addresses()
+    if "GET" in ACCESS[address.name] and not address.has_arguments and not address.is_api
+]
 
 
 def test_every_page_answers_with_the_policy_and_without_scripts_of_its_own(everybody: Client) -> None:
@@ -68,13 +38,21 @@ def test_every_page_answers_with_the_policy_and_without_scripts_of_its_own(every
             assert b"onclick" not in response.content, path
 
 
-def test_every_page_is_closed_unless_it_says_otherwise(client: Client) -> None:
-    for path in PAGES:
-        response = client.get(path)
-        if path in OPEN:
-            assert response.status_code == (405 if path in ONLY_POST else 200), path
-        else:
-            assert (response.status_code, response["Location"]) == (302, f"/login/?next={path}"), path
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/mapping/releases/publish/",
+        "/trainer/photo-sets/new/",
+        "/trainer/suggest/",
+        "/trainer/sweeps/new/",
+        "/validation/campaigns/new/",
+        "/validation/intakes/new/",
+    ],
+)
+def test_an_empty_form_is_refused_and_says_what_is_missing(everybody: Client, path: str) -> None:
+    response = everybody.post(path)
+    assert response.status_code in (400, 422)
+    assert response.context["form"].errors
 
 
 @pytest.mark.parametrize("role", ["viewer", "stranger"])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from django.db.models import Q
 from django.http import QueryDict
 
+from formats.numbers import read_number
 from trainer.models import PhotoSet, Sweep
 
 MOST = 2_000  # runs that are compared at once; further ones are not read
@@ -28,7 +28,7 @@ class Choice:
     def missing(self, runs: Iterable[int]) -> list[str]:
         """The names in the address that belong to no run."""
         keys = set(runs) | self.without
-        return [text for text in dict.fromkeys(self.singles) if _number(text) not in keys]
+        return [text for text in dict.fromkeys(self.singles) if read_number(text) not in keys]
 
 
 def read_choice(query: QueryDict) -> Choice:
@@ -37,7 +37,7 @@ def read_choice(query: QueryDict) -> Choice:
     Values that are not numbers are ignored.
     """
     choice = _read_runs(query)
-    without = {pk for text in query.getlist("without") if (pk := _number(text)) is not None}
+    without = {pk for text in query.getlist("without") if (pk := read_number(text)) is not None}
     if choice.where is None or not without:
         return choice
     pairs = choice.query + tuple(("without", str(pk)) for pk in sorted(without))
@@ -49,7 +49,7 @@ def _read_runs(query: QueryDict) -> Choice:
     texts = query.getlist("run")
     ranges = [bounds for text in texts if (bounds := _range(text))]
     singles = tuple(text for text in texts if not ((bounds := _range(text)) and bounds[0] < bounds[1]))
-    sweep, photo_set = _number(query.get("sweep")), _number(query.get("photo_set"))
+    sweep, photo_set = read_number(query.get("sweep")), read_number(query.get("photo_set"))
     if ranges:
         # One list instead of an OR for each run: SQLite accepts at most 1,000 of those.
         where = Q(pk__in=[low for low, high in ranges if low == high])
@@ -66,13 +66,9 @@ def _read_runs(query: QueryDict) -> Choice:
     return Choice(singles=singles)
 
 
-def _number(text: str | None) -> int | None:
-    return int(text) if text and re.fullmatch(r"[0-9]{1,15}", text) else None
-
-
 def _range(text: str) -> tuple[int, int] | None:
     low, _, high = text.partition("-")
-    first, last = _number(low), _number(high or low)
+    first, last = read_number(low), read_number(high or low)
     return (first, last) if first is not None and last is not None and first <= last else None
 
 

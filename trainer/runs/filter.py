@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db.models import F, QuerySet
 from django.http import QueryDict
 
+from formats.numbers import read_number
 from jobs.models import Job
 from mapping.models import Release
 from trainer.engine.presets import PRESETS
@@ -25,8 +26,8 @@ class RunFilter:
     def __init__(self, query: QueryDict) -> None:
         self.state = query.get("state", "") if query.get("state") in STATES else ""
         self.preset = query.get("preset", "") if query.get("preset") in PRESETS else ""
-        self.photo_set = _number(query.get("photo_set", ""))
-        self.release = _number(query.get("release", ""))
+        self.photo_set = read_number(query.get("photo_set"))
+        self.release = read_number(query.get("release"))
         self.q = query.get("q", "").strip()[:100]
         self.sort = query.get("sort", "") if query.get("sort") in SORTS else "newest"
 
@@ -68,7 +69,3 @@ class RunFilter:
         return [(preset.name, preset.title) for preset in PRESETS.values()]
 
     sorts, states = SORTS, STATES
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() and len(text) < 18 else None

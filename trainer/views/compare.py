@@ -9,7 +9,7 @@ from django.core.paginator import Page, Paginator
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from jobs.request import Request
 from mapping.views.figures import figure_file
@@ -35,7 +35,7 @@ COLUMNS = (
 )
 
 
-@require_GET
+@require_safe
 @permission_required("trainer.view_trainingrun", raise_exception=True)
 def compare(request: Request) -> HttpResponse:
     """Compare any number of runs. The table, the curves and the tests cover one page of them."""
@@ -71,7 +71,7 @@ def compare(request: Request) -> HttpResponse:
     return render(request, "trainer/compare.html", context)
 
 
-@require_GET
+@require_safe
 @permission_required("trainer.view_trainingrun", raise_exception=True)
 def figure(request: Request, name: str, kind: str) -> HttpResponse:
     """A chart of the compared runs as a file: name is the slug of its title, kind "svg" or "csv"."""

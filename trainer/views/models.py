@@ -11,11 +11,12 @@ from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from markdown_it import MarkdownIt
 
+from formats.numbers import read_number
 from jobs.models import Job
-from jobs.request import Request
+from jobs.request import Request, read_form
 from trainer.engine.opening import open_within
 from trainer.engine.presets import PRESETS
 from trainer.engine.serving.judge import BLOCKED
@@ -29,7 +30,7 @@ from trainer.runs import disk, start
 CARD = MarkdownIt("commonmark", {"html": False}).enable("table")  # a card's own HTML stays text
 
 
-@require_GET
+@require_safe
 @permission_required("trainer.view_trainedmodel", raise_exception=True)
 def models(request: Request) -> HttpResponse:
     rows = TrainedModel.objects.select_related("job", "run__release", "run__photo_set").defer(
@@ -48,7 +49,7 @@ def models(request: Request) -> HttpResponse:
     return render(request, "trainer/_models.html" if request.htmx else "trainer/models.html", context)
 
 
-@require_GET
+@require_safe
 @permission_required("trainer.view_trainedmodel", raise_exception=True)
 def model(request: Request, pk: int) -> HttpResponse:
     model = get_object_or_404(
@@ -142,8 +143,7 @@ def in_ten(manifest: dict[str, Any]) -> str:
 
 def _replacing(request: Request) -> int | None:
     """The promotion that was active when the page was loaded."""
-    text = request.POST.get("replacing", "")
-    return int(text) if text.isdecimal() and len(text) < 18 else None
+    return read_number(request.POST.get("replacing"))
 
 
 @require_POST
@@ -184,11 +184,12 @@ def rename(request: Request, pk: int) -> HttpResponse:
     return redirect(model)
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("trainer.suggest", raise_exception=True)
 def suggest(request: Request) -> HttpResponse:
     """Try the active model on a photo. The page shows the answer; the photo is not kept."""
     active = serving.active_model()
-    form = SuggestForm(request.POST or None, request.FILES or None)
+    form = SuggestForm(*read_form(request))
     context: dict[str, Any] = {"form": form, "active": active}
     status = 200
     if request.method == "POST":

@@ -11,14 +11,14 @@ from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.defaultfilters import filesizeformat
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from jobs.request import Request
 from trainer.models import TrainedModel
 from trainer.registry import packages
 
 
-@require_GET
+@require_safe
 @permission_required("trainer.view_trainedmodel", raise_exception=True)
 def download(request: Request, pk: int) -> HttpResponseBase:
     model = get_object_or_404(TrainedModel, pk=pk)

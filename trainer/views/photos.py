@@ -15,10 +15,10 @@ from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.cache import patch_cache_control
-from django.views.decorators.http import condition, require_GET
+from django.views.decorators.http import condition, require_http_methods, require_safe
 
 from formats.storage import require_content
-from jobs.request import Request
+from jobs.request import Request, read_form
 from mapping.models import Release
 from trainer.engine.opening import UnreadablePhotoError, open_within
 from trainer.forms import PhotoSetForm
@@ -37,7 +37,7 @@ SMALL = (360, 270)  # pixels: a gallery's pictures on a dense screen
 REPEATED_CLICK = timedelta(minutes=1)
 
 
-@require_GET
+@require_safe
 @permission_required("trainer.view_photoset", raise_exception=True)
 def photo_sets(request: Request) -> HttpResponse:
     rows = PhotoSet.objects.select_related("job", "created_by")
@@ -47,9 +47,10 @@ def photo_sets(request: Request) -> HttpResponse:
     return render(request, template, context)
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("trainer.add_photoset", raise_exception=True)
 def new_photo_set(request: Request) -> HttpResponse:
-    form = PhotoSetForm(request.POST or None, request.FILES or None)
+    form = PhotoSetForm(*read_form(request))
     if request.method == "POST" and form.is_valid():
         try:
             return redirect(_register(request, form.cleaned_data))
@@ -76,7 +77,7 @@ def _register(request: Request, data: dict[str, Any]) -> PhotoSet:
         raise
 
 
-@require_GET
+@require_safe
 @permission_required("trainer.view_photoset", raise_exception=True)
 def photo_set(request: Request, pk: int) -> HttpResponse:
     photo_set = get_object_or_404(PhotoSet.objects.select_related("job", "created_by"), pk=pk)
@@ -113,7 +114,7 @@ def _etag(request: Request, pk: int, **kwargs: Any) -> str | None:
     return f'"{scene_photo.sha256[:32]}"' if scene_photo and scene_photo.file.is_file() else None
 
 
-@require_GET
+@require_safe
 @permission_required("trainer.view_photoset", raise_exception=True)
 @condition(etag_func=_etag)
 def photo(request: Request, pk: int, small: bool = False) -> HttpResponseBase:

@@ -10,7 +10,7 @@ from django.core.paginator import Paginator
 from django.db.models import Prefetch, Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from jobs.models import Job
 from jobs.request import Request
@@ -24,7 +24,7 @@ from trainer.runs.figures import epoch_figure, label_figure
 from trainer.runs.filter import RunFilter
 
 
-@require_GET
+@require_safe
 @permission_required("trainer.view_trainingrun", raise_exception=True)
 def runs(request: Request) -> HttpResponse:
     run_filter = RunFilter(request.GET)
@@ -43,7 +43,7 @@ def runs(request: Request) -> HttpResponse:
     return render(request, "trainer/_runs.html" if request.htmx else "trainer/runs.html", context)
 
 
-@require_GET
+@require_safe
 @permission_required("trainer.view_trainingrun", raise_exception=True)
 def run(request: Request, pk: int) -> HttpResponse:
     """The page of a run. For htmx only its epochs, while it trains, or its figures at a target precision."""
@@ -81,7 +81,7 @@ def run(request: Request, pk: int) -> HttpResponse:
     return render(request, "trainer/run.html", context)
 
 
-@require_GET
+@require_safe
 @permission_required("trainer.view_trainingrun", raise_exception=True)
 def figure(request: Request, pk: int, name: str, kind: str) -> HttpResponse:
     """A chart of the run's epochs or labels ("posts", "photos") as a file; kind is "svg" or "csv"."""
@@ -93,7 +93,7 @@ def figure(request: Request, pk: int, name: str, kind: str) -> HttpResponse:
     return figure_file(label_figure(run, name, per_label), kind)
 
 
-@require_GET
+@require_safe
 @permission_required("trainer.view_trainingrun", raise_exception=True)
 def run_photos(request: Request, pk: int) -> HttpResponse:
     """The held-out photos behind a cell of the confusion matrix, a row of it, or a gallery."""

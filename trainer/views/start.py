@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
+from formats.numbers import read_number
 from jobs.request import Request
 from mapping.models import OTHER, Release
 from trainer.engine.presets import DEFAULT_PRESET, PRESETS
@@ -36,7 +37,7 @@ def new_run(request: Request) -> HttpResponse:
     return render(request, template, _context(form, settings, source, request.GET))
 
 
-@require_GET
+@require_safe
 @permission_required("trainer.add_trainingrun", raise_exception=True)
 def planned_rate(request: Request) -> HttpResponse:
     """The learning rate over the epochs, by the settings as typed so far."""
@@ -70,7 +71,8 @@ def _start(request: Request) -> HttpResponse:
 
 def _source(pk: str, *, strict: bool = True) -> TrainingRun | None:
     """The run that the new one is based on. Raises Http404 if `strict` and there is no such run."""
-    run = TrainingRun.objects.filter(pk=int(pk)).first() if pk.isdecimal() and len(pk) < 18 else None
+    number = read_number(pk)
+    run = None if number is None else TrainingRun.objects.filter(pk=number).first()
     if pk and not run and strict:
         raise Http404
     return run

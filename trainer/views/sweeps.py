@@ -10,10 +10,10 @@ from django.core.paginator import Paginator
 from django.db.models import Count, Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from jobs.models import Job
-from jobs.request import Request
+from jobs.request import Request, read_form
 from mapping.models import Release
 from trainer.engine.errors import RecipeError
 from trainer.engine.presets import PRESETS
@@ -23,7 +23,7 @@ from trainer.runs import sweeps
 from trainer.runs.start import NotReady
 
 
-@require_GET
+@require_safe
 @permission_required("trainer.view_trainingrun", raise_exception=True)
 def sweep_list(request: Request) -> HttpResponse:
     rows = (
@@ -44,7 +44,7 @@ def sweep_list(request: Request) -> HttpResponse:
 def new_sweep(request: Request) -> HttpResponse:
     table = request.GET.get("table", "")
     names = [p.name for p in PRESETS.values() if p.thesis and str(p.table) == table]
-    form = SweepForm(request.POST or None, initial={"presets": names, "seeds": 1})
+    form = SweepForm(*read_form(request), initial={"presets": names, "seeds": 1})
     if request.method == "POST" and form.is_valid():
         try:
             return redirect(_start(request, form))
@@ -80,7 +80,7 @@ def _start(request: Request, form: SweepForm) -> Sweep:
     )
 
 
-@require_GET
+@require_safe
 @permission_required("trainer.view_trainingrun", raise_exception=True)
 def sweep(request: Request, pk: int) -> HttpResponse:
     """The sweep's table; for htmx only its rows, while one of the runs trains or waits."""

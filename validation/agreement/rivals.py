@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from formats.numbers import read_number
 from mapping.models import Hashtag, Release
 from mapping.statistics import wilson
 from trainer.models import TrainedModel
@@ -73,14 +74,13 @@ def questions_won(campaign: Campaign, by: str, against: str) -> list[int]:
     """The campaign's questions where only one of the two models is right, MOST_PHOTOS at most. `by` is "ours"
     or "theirs", `against` the key of a duel; an unknown key gives no questions.
     """
-    kind, _, number = against.partition("-")
+    kind, _, text = against.partition("-")
+    number = read_number(text)
     others: dict[int, int] = {}
-    if number.isdecimal() and len(number) < 10:
-        if kind == "model":
-            rival = campaign.rivals.filter(pk=int(number)).first()
-            others = _hashtags_of_model(rival, campaign) if rival else {}
-        elif kind == "release" and (release := Release.objects.filter(number=int(number)).first()):
-            others = _hashtags_of_release(release, _scenes_seen(campaign))
+    if kind == "model" and (rival := campaign.rivals.filter(pk=number).first()):
+        others = _hashtags_of_model(rival, campaign)
+    elif kind == "release" and (release := Release.objects.filter(number=number).first()):
+        others = _hashtags_of_release(release, _scenes_seen(campaign))
     outcome = (1.0, 0.0) if by == "ours" else (0.0, 1.0)
     rows = _compare(campaign, others)
     return [one.question for one in rows if (one.here, one.there) == outcome][:MOST_PHOTOS]

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
+from formats.numbers import read_number
 from mapping.models import Hashtag
 from trainer.models import TrainedModel
 from trainer.registry import serving
@@ -21,8 +22,9 @@ from validation.templatetags.agreement_words import percent
 
 if TYPE_CHECKING:
     _CampaignModelForm = forms.ModelForm[Campaign]
-else:  # Django's own class takes no type argument
-    _CampaignModelForm = forms.ModelForm
+    _RowsField = forms.ModelMultipleChoiceField[Any]
+else:  # Django's own classes take no type argument
+    _CampaignModelForm, _RowsField = forms.ModelForm, forms.ModelMultipleChoiceField
 
 
 AT_ONCE = 100  # files that are taken in while the page waits; more need an intake
@@ -42,6 +44,16 @@ class PercentField(forms.FloatField):
     def clean(self, value: Any) -> float | None:
         percent = super().clean(value)
         return None if percent is None else float(percent) / 100
+
+
+class RowsField(_RowsField):
+    """Django's own asks for rows by numbers that no database stores, which SQLite takes for an error."""
+
+    def clean(self, value: Any) -> Any:
+        for text in value or []:
+            if read_number(str(text)) is None:
+                raise forms.ValidationError(self.error_messages["invalid_pk_value"], params={"pk": text})
+        return super().clean(value)
 
 
 class RulesForm(_CampaignModelForm):
@@ -77,6 +89,7 @@ class RulesForm(_CampaignModelForm):
     class Meta:
         model = Campaign
         fields = ["name", *RULES]
+        field_classes = {"hashtags": RowsField, "rivals": RowsField}
         labels = {
             "extra_votes": "More votes where people disagree",
             "hashtags": "Hashtags asked about",

@@ -6,15 +6,10 @@ from typing import Any
 
 from django import forms
 
+from formats.numbers import LARGEST
 from validation.models import Answer, Vote
 
-LARGEST = 2**63 - 1  # the largest integer that a database stores
 LONGEST = 3600.0  # seconds; a person who takes longer was not looking at the page
-
-
-def number(words: str) -> int | None:
-    """A whole number from an address or a field; None if it is not one, or is too long for a database."""
-    return int(words) if words.isdecimal() and len(words) <= 18 else None
 
 
 class VoteForm(forms.Form):

@@ -8,7 +8,7 @@ from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from trainer.runs.charts import Chart, line_chart
 from validation.agreement import lists, results, rivals
@@ -23,7 +23,7 @@ PAGE = 48  # photos
 THESIS = {"overall": 0.86, "class_weighted": 0.83}  # its chapter 7: other photos, other people
 
 
-@require_GET
+@require_safe
 @permission_required("validation.view_vote", raise_exception=True)
 def agreement(request: HttpRequest) -> HttpResponse:
     form = ResultsFilter(request.GET)
@@ -61,7 +61,7 @@ def _daily(summary: results.Summary) -> list[tuple[float, float]]:
     return [(float(number), day.rate.value) for number, day in enumerate(summary.days, start=1)]
 
 
-@require_GET
+@require_safe
 @permission_required("validation.view_vote", raise_exception=True)
 def votes(request: HttpRequest) -> HttpResponse:
     """The photos and votes behind a bar of the agreement page."""
@@ -110,7 +110,7 @@ def _select(form: ResultsFilter, campaign: Campaign) -> tuple[list[int] | None, 
     return None, ""
 
 
-@require_GET
+@require_safe
 @permission_required("validation.view_vote", raise_exception=True)
 def mend(request: HttpRequest, pk: int) -> HttpResponse:
     """Disagreements by cause, and the rows of the mapping that have most of them."""
@@ -124,7 +124,7 @@ def mend(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "validation/mend.html", context)
 
 
-@require_GET
+@require_safe
 @permission_required("validation.view_vote", raise_exception=True)
 def models(request: HttpRequest, pk: int) -> HttpResponse:
     """The campaign's model compared with others on the same votes."""

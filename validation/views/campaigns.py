@@ -14,15 +14,16 @@ from django.db import IntegrityError
 from django.db.models import F
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from formats.numbers import read_number
 from formats.storage import StorageFailure
-from jobs.request import Request
+from jobs.request import Request, read_form
 from trainer.models import TrainedModel
 from validation.agreement import authors, lists, results, silence
 from validation.campaigns import acts, rules
 from validation.forms.campaign import CampaignForm, RulesForm
-from validation.forms.vote import GoldForm, number
+from validation.forms.vote import GoldForm
 from validation.models import Campaign, Guest, Photo, Prediction, Standing
 from validation.people import crowd, gold, guests
 from validation.photos.store import PhotoRefused, take_in
@@ -33,7 +34,7 @@ PAGE = 48  # photos
 # --- campaigns --------------------------------------------------------------------------------
 
 
-@require_GET
+@require_safe
 @permission_required("validation.view_campaign", raise_exception=True)
 def campaigns(request: Request) -> HttpResponse:
     every_campaign = Campaign.objects.select_related("model", "job").with_photo_counts()
@@ -43,7 +44,7 @@ def campaigns(request: Request) -> HttpResponse:
     return render(request, "validation/campaigns.html", {"page": page, "rows": rows})
 
 
-@require_GET
+@require_safe
 @permission_required("validation.view_campaign", raise_exception=True)
 def campaign(request: Request, pk: int) -> HttpResponse:
     campaign = get_object_or_404(Campaign.objects.select_related("model", "job", "created_by"), pk=pk)
@@ -79,11 +80,11 @@ def campaign(request: Request, pk: int) -> HttpResponse:
     return render(request, "validation/campaign.html", context)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("validation.add_campaign", raise_exception=True)
 def new_campaign(request: Request) -> HttpResponse:
-    form = CampaignForm(request.POST or None, request.FILES or None)
-    status = 200 if request.method == "GET" else 422
+    form = CampaignForm(*read_form(request))
+    status = 422 if request.method == "POST" else 200
     if request.method == "POST" and form.is_valid():
         try:
             if new := _create(request, form):
@@ -158,13 +159,13 @@ def withdraw(request: Request, pk: int, photo_pk: int) -> HttpResponse:
 # --- rules and link ---------------------------------------------------------------------------
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("validation.change_campaign", raise_exception=True)
 def edit(request: Request, pk: int) -> HttpResponse:
     """Change the rules of a running campaign. A page that showed older rules is refused."""
     campaign = get_object_or_404(Campaign, pk=pk)
     version = rules.rules_seen(campaign)
-    form = RulesForm(request.POST or None, instance=campaign)
+    form = RulesForm(*read_form(request), instance=campaign)
     if request.method == "POST" and form.is_valid():
         name = form.cleaned_data["name"]
         page_version = request.POST.get("seen", "")
@@ -187,7 +188,7 @@ def edit(request: Request, pk: int) -> HttpResponse:
 @permission_required("validation.change_campaign", raise_exception=True)
 def revoke(request: Request, pk: int) -> HttpResponse:
     campaign = get_object_or_404(Campaign, pk=pk)
-    version = number(request.POST.get("version", ""))
+    version = read_number(request.POST.get("version"))
     was_revoked = version is not None and acts.revoke_link(campaign=campaign, version=version)
     words = (
         "The old link no longer works. Here is a new one." if was_revoked else "The link was renewed already."
@@ -199,7 +200,7 @@ def revoke(request: Request, pk: int) -> HttpResponse:
 # --- people -----------------------------------------------------------------------------------
 
 
-@require_GET
+@require_safe
 @permission_required("validation.change_campaign", raise_exception=True)
 def people(request: Request, pk: int) -> HttpResponse:
     """How each person answered, for the admin who decides whose votes count."""
@@ -242,7 +243,7 @@ def decide(request: Request, pk: int, person_pk: int, decision: str) -> HttpResp
 # --- known answers ----------------------------------------------------------------------------
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("validation.change_campaign", raise_exception=True)
 def known(request: Request, pk: int) -> HttpResponse:
     """Candidates for gold answers, which people agree on or nobody has answered yet; and the gold answers."""

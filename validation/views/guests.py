@@ -16,7 +16,7 @@ from validation.views.vote import language_for, may_vote
 
 @login_not_required
 @never_cache
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def join(request: HttpRequest, token: str) -> HttpResponse:
     campaign = guests.campaign_of(token)
     with translation.override(language_for(request, campaign)):

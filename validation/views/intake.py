@@ -9,10 +9,10 @@ from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from formats.storage import StorageFailure
-from jobs.request import Request
+from jobs.request import Request, read_form
 from mapping.models import SceneClass
 from trainer.photosets.registration import NameTaken
 from validation.forms.intake import CorrectionForm, IntakeForm
@@ -25,7 +25,7 @@ PAGE = 100  # files
 State = IntakeFile.State
 
 
-@require_GET
+@require_safe
 @permission_required("validation.add_campaign", raise_exception=True)
 def intakes(request: Request) -> HttpResponse:
     rows = Intake.objects.select_related("job", "campaign", "created_by").annotate(count=Count("files"))
@@ -33,12 +33,12 @@ def intakes(request: Request) -> HttpResponse:
     return render(request, "validation/intakes.html", {"page": page})
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @never_cache  # going back in the browser must not bring up a form that was sent already
 @permission_required("validation.add_campaign", raise_exception=True)
 def new(request: Request) -> HttpResponse:
-    form = IntakeForm(request.POST or None, request.FILES or None, initial=request.GET.dict())
-    status = 200 if request.method == "GET" else 422
+    form = IntakeForm(*read_form(request), initial=request.GET.dict())
+    status = 422 if request.method == "POST" else 200
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
@@ -57,7 +57,7 @@ def new(request: Request) -> HttpResponse:
     return render(request, "validation/new_intake.html", {"form": form}, status=status)
 
 
-@require_GET
+@require_safe
 @permission_required("validation.add_campaign", raise_exception=True)
 def intake(request: Request, pk: int) -> HttpResponse:
     intake = get_object_or_404(Intake.objects.select_related("job", "campaign", "created_by"), pk=pk)
@@ -88,7 +88,7 @@ def give_up(request: Request, pk: int) -> HttpResponse:
     return redirect(intake)
 
 
-@require_GET
+@require_safe
 @permission_required("validation.view_vote", raise_exception=True)
 def photo(request: Request, pk: int) -> HttpResponse:
     """Everything about one photo: its terms, the campaigns that ask about it, its votes."""

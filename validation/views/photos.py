@@ -8,9 +8,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import FileResponse, Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.views.decorators.cache import cache_control
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
-from validation.forms.vote import LARGEST
+from formats.numbers import LARGEST
 from validation.models import Guest, Photo, Question
 from validation.stored import open_stored
 from validation.views.vote import may_vote
@@ -18,7 +18,7 @@ from validation.views.vote import may_vote
 DAY = 86_400  # seconds for which a browser may cache a photo, even if it is withdrawn in the meantime
 
 
-@require_GET
+@require_safe
 @cache_control(private=True, max_age=DAY)
 def photo(request: HttpRequest, pk: int) -> HttpResponseBase:
     if pk > LARGEST:

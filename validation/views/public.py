@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, St
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.text import slugify
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from validation.agreement import exports, results
 from validation.agreement.figure import figure_svg
@@ -24,7 +24,7 @@ FORMATS: dict[str, tuple[Callable[[Campaign], Iterator[str]], str]] = {
 }
 
 
-@require_GET
+@require_safe
 @permission_required("validation.view_vote", raise_exception=True)
 def export(request: HttpRequest, pk: int, kind: str) -> HttpResponseBase:
     """The campaign's votes without identities, streamed."""
@@ -34,7 +34,7 @@ def export(request: HttpRequest, pk: int, kind: str) -> HttpResponseBase:
     return StreamingHttpResponse(lines(campaign), content_type=content_type, headers=headers)
 
 
-@require_GET
+@require_safe
 @permission_required("validation.view_vote", raise_exception=True)
 def figure(request: HttpRequest, pk: int) -> HttpResponse:
     campaign = get_object_or_404(Campaign, pk=pk)
@@ -55,7 +55,7 @@ def publish(request: HttpRequest, pk: int, is_public: bool) -> HttpResponse:
     return redirect(f"{reverse('validation:share', args=[pk])}")
 
 
-@require_GET
+@require_safe
 @permission_required("validation.view_vote", raise_exception=True)
 def share(request: HttpRequest, pk: int) -> HttpResponse:
     """What can be exported or shared from a campaign."""
@@ -65,7 +65,7 @@ def share(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "validation/share.html", context)
 
 
-@require_GET
+@require_safe
 @login_not_required
 def public(request: HttpRequest, token: str) -> HttpResponse:
     """The result for everybody who has the link, without photos and people, hidden from search engines."""

@@ -19,12 +19,13 @@ from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.i18n import set_language
 
+from formats.numbers import read_number
 from jobs.request import Request
 from validation.agreement import lists
-from validation.forms.vote import MoreForm, UndoForm, VoteForm, number
+from validation.forms.vote import MoreForm, UndoForm, VoteForm
 from validation.models import Answer, Campaign, Guest, Photo, Vote
 from validation.models.answers import MEANINGS
 from validation.people import crowd
@@ -113,7 +114,7 @@ def _votes_stand(campaign: Campaign) -> str:
 # --- pages ------------------------------------------------------------------------------------
 
 
-@require_GET
+@require_safe
 @never_cache
 def vote_index(request: Request) -> HttpResponse:
     campaigns = [campaign for campaign in Campaign.objects.taking_votes() if may_vote(request.user, campaign)]
@@ -130,7 +131,7 @@ def vote_index(request: Request) -> HttpResponse:
         )
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @_page
 def vote(request: Request, campaign: Campaign) -> HttpResponse:
@@ -138,7 +139,7 @@ def vote(request: Request, campaign: Campaign) -> HttpResponse:
         return render(request, "validation/paused.html", {"is_guest": _is_guest(request)}, status=403)
     if request.method == "POST":
         return _answer(request, campaign)
-    photo = number(request.GET.get("photo", ""))
+    photo = read_number(request.GET.get("photo"))
     batch = assignment.assign(campaign=campaign, person=request.user, photo=photo, most=AHEAD)
     context = {
         "campaign": campaign,
@@ -207,11 +208,11 @@ language = login_not_required(require_POST(set_language))  # stores the choice i
 # --- JSON for the script ----------------------------------------------------------------------
 
 
-@require_GET
+@require_safe
 @_json
 def next_questions(request: Request, campaign: Campaign) -> HttpResponse:
     """What this person is asked next, and how far they are. ?n= how many, up to MOST_AHEAD."""
-    n = number(request.GET.get("n", ""))
+    n = read_number(request.GET.get("n"))
     count = AHEAD if n is None else min(max(n, 1), MOST_AHEAD)
     return JsonResponse(_state(request, campaign, count))
 

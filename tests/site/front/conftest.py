@@ -9,11 +9,11 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from django.core.wsgi import get_wsgi_application
 from waitress import wasyncore
 from waitress.task import ThreadedTaskDispatcher
 
 from hashtags_site.front.channel import Channel, Server, create_server
+from hashtags_site.wsgi import application
 from tests.conftest import wait_for
 
 
@@ -25,7 +25,7 @@ class Front:
         listener = socket.create_server(("127.0.0.1", 0))
         self.address = listener.getsockname()
         self.server: Server = create_server(
-            get_wsgi_application(),
+            application,
             listener,
             sockets=self.sockets,
             threads=self.threads,

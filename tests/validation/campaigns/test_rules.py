@@ -105,6 +105,12 @@ def test_rivals_are_predicted_too(make_campaign: MakeCampaign, admin: User, run_
     assert (job.state, "Not exported" in job.error) == (Job.State.FAILED, True)
 
 
+@pytest.mark.parametrize("name", ["hashtags", "rivals"])
+def test_choice_that_no_database_stores_is_refused(campaign: Campaign, name: str) -> None:
+    form = RulesForm({name: ["9" * 20]}, instance=campaign)
+    assert form.errors[name] == [f"“{'9' * 20}” is not a valid value."]
+
+
 def test_form_names_the_time_zone_in_which_a_campaign_closes(campaign: Campaign, settings: Settings) -> None:
     settings.TIME_ZONE = "Asia/Tokyo"
     form = RulesForm({"closes_at": "2030-01-01T12:00"}, instance=campaign)

@@ -1,0 +1,13 @@
+"""Whole numbers in addresses and forms: the ids of rows, and what else a database counts."""
+
+from __future__ import annotations
+
+import re
+
+LARGEST = 2**63 - 1  # that a database stores
+PLAIN = re.compile("[0-9]{1,18}")
+
+
+def read_number(text: str | None) -> int | None:
+    """The number that the text is, from 0 to 18 digits; None for anything else, because nothing has it."""
+    return int(text) if text and PLAIN.fullmatch(text) else None

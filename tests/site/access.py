@@ -1,0 +1,188 @@
+"""Who may do what at which address; tests/site/test_access.py compares every answer of the site with it.
+
+A new address needs a line: its name, and for each method who may use it. HEAD goes with GET. Whoever may do
+something at an address of the API may ask for its OPTIONS.
+"""
+
+from __future__ import annotations
+
+# Not signed in; signed in without a role; came by the campaign's link; the roles of hashtags_site/roles.py.
+ROLES = ("stranger", "nobody", "guest", "validator", "viewer", "curator", "admin", "network")
+
+EVERYBODY = set(ROLES)
+MEMBERS = EVERYBODY - {"stranger"}
+LOOK = {"viewer", "curator", "admin"}
+CURATOR = {"curator"}
+ADMIN = {"admin"}
+VOTE = {"validator", "guest"}
+SUGGEST = {"admin", "network"}
+
+
+def get(who: set[str]) -> dict[str, set[str]]:
+    return {"GET": who}
+
+
+def post(who: set[str]) -> dict[str, set[str]]:
+    return {"POST": who}
+
+
+def put(who: set[str]) -> dict[str, set[str]]:
+    return {"PUT": who}
+
+
+ACCESS: dict[str, dict[str, set[str]]] = {
+    "home": get(MEMBERS),
+    "login": get(EVERYBODY) | post(EVERYBODY),
+    "logout": post(MEMBERS),
+    "health": get(EVERYBODY),
+    "favicon.ico": get(EVERYBODY),
+    "schema": get(EVERYBODY),
+    "api": get(EVERYBODY),
+    # --- mapping: everybody who may look sees it; curators change it
+    "mapping:entries": get(LOOK),
+    "mapping:entry": get(LOOK) | post(CURATOR),
+    "mapping:unpublished": get(CURATOR),
+    "mapping:bulk": post(CURATOR),
+    "mapping:bulk_undo": post(CURATOR),
+    "mapping:groups": get(CURATOR),
+    "mapping:queue": get(CURATOR),
+    "mapping:decide": post(CURATOR),
+    "mapping:undo": post(CURATOR),
+    "mapping:queue_hashtags": get(CURATOR),
+    "mapping:queue_path": get(CURATOR),
+    "mapping:assistants": get(LOOK),
+    "mapping:hashtags": get(LOOK),
+    "mapping:block_hashtag": post(CURATOR),
+    "mapping:upload_counts": post(CURATOR),
+    "mapping:import_counts": get(CURATOR) | post(CURATOR),
+    "mapping:hashtag_figure": get(LOOK),
+    "mapping:export_hashtags": get(LOOK),
+    "mapping:exchange": get(LOOK),
+    "mapping:export": get(LOOK),
+    "mapping:upload": post(CURATOR),
+    "mapping:import": get(CURATOR) | post(CURATOR),
+    "mapping:opinions": get(LOOK),
+    "mapping:start_opinion": post(CURATOR),
+    "mapping:opinion": get(LOOK),
+    "mapping:fill_opinion": post(CURATOR),
+    "mapping:delete_opinion": get(CURATOR) | post(CURATOR),
+    "mapping:settle": get(LOOK),
+    "mapping:settle_one": post(CURATOR),
+    "mapping:take_over": get(CURATOR) | post(CURATOR),
+    "mapping:releases": get(LOOK),
+    "mapping:compare": get(LOOK),
+    "mapping:publish": get(CURATOR) | post(CURATOR),
+    "mapping:release": get(LOOK),
+    # --- photo sets, runs, models
+    "trainer:photo_sets": get(LOOK),
+    "trainer:new_photo_set": get(ADMIN) | post(ADMIN),
+    "trainer:photo_set": get(LOOK),
+    "trainer:photo": get(LOOK),
+    "trainer:small_photo": get(LOOK),
+    "trainer:runs": get(LOOK),
+    "trainer:new_run": get(ADMIN) | post(ADMIN),
+    "trainer:new_run_rate": get(ADMIN),
+    "trainer:compare": get(LOOK),
+    "trainer:compare_figure": get(LOOK),
+    "trainer:run": get(LOOK),
+    "trainer:run_figure": get(LOOK),
+    "trainer:run_photos": get(LOOK),
+    "trainer:export": post(ADMIN),
+    "trainer:delete_run": get(ADMIN) | post(ADMIN),
+    "trainer:sweeps": get(LOOK),
+    "trainer:new_sweep": get(ADMIN) | post(ADMIN),
+    "trainer:sweep": get(LOOK),
+    "trainer:cancel_sweep": post(ADMIN),
+    "trainer:retry_sweep": post(ADMIN),
+    "trainer:delete_sweep": get(ADMIN) | post(ADMIN),
+    "trainer:open_board": post(LOOK),
+    "trainer:board": get(LOOK) | post(LOOK),  # TensorBoard reads by POST
+    "trainer:models": get(LOOK),
+    "trainer:roll_back": post(ADMIN),
+    "trainer:model": get(LOOK),
+    "trainer:promote": post(ADMIN),
+    "trainer:import_model": get(ADMIN) | post(ADMIN),
+    "trainer:download_model": get(LOOK),
+    "trainer:rename_model": post(ADMIN),
+    "trainer:delete_model": get(ADMIN) | post(ADMIN),
+    "trainer:suggest": get(SUGGEST) | post(SUGGEST),
+    # --- campaigns and photos: admins; the dashboard: everybody who may look
+    "validation:campaigns": get(LOOK),
+    "validation:new_campaign": get(ADMIN) | post(ADMIN),
+    "validation:campaign": get(LOOK),
+    "validation:open": post(ADMIN),
+    "validation:close": post(ADMIN),
+    "validation:withdraw": post(ADMIN),
+    "validation:edit": get(ADMIN) | post(ADMIN),
+    "validation:revoke": post(ADMIN),
+    "validation:people": get(ADMIN),
+    "validation:pause": post(ADMIN),
+    "validation:unpause": post(ADMIN),
+    "validation:set_aside": post(ADMIN),
+    "validation:bring_back": post(ADMIN),
+    "validation:known": get(ADMIN) | post(ADMIN),
+    "validation:agreement": get(LOOK),
+    "validation:votes": get(LOOK),
+    "validation:mend": get(LOOK),
+    "validation:models": get(LOOK),
+    "validation:share": get(LOOK),
+    "validation:publish": post(ADMIN),
+    "validation:unpublish": post(ADMIN),
+    "validation:export_csv": get(LOOK),
+    "validation:export_json": get(LOOK),
+    "validation:figure": get(LOOK),
+    "validation:public": get(EVERYBODY),
+    "validation:intakes": get(ADMIN),
+    "validation:new_intake": get(ADMIN) | post(ADMIN),
+    "validation:intake": get(ADMIN),
+    "validation:give_up": post(ADMIN),
+    "validation:photo_page": get(LOOK),
+    "validation:withdraw_everywhere": post(ADMIN),
+    "validation:correct": post(ADMIN),
+    "validation:train_on_corrections": post(ADMIN),
+    "validation:photo": get(LOOK | VOTE),
+    # --- voting: validators everywhere, guests in their campaign
+    "validation:join": get(VOTE | {"stranger"}) | post(VOTE | {"stranger"}),
+    "validation:vote_index": get(VOTE),
+    "validation:vote": get(VOTE) | post(VOTE),
+    "validation:language": post(EVERYBODY),
+    "validation:undo": post(VOTE),
+    "validation:next_questions": get(VOTE),
+    "validation:give_vote": post(VOTE),
+    "validation:take_back": post(VOTE),
+    "validation:say_more": post(VOTE),
+    # --- jobs
+    "jobs:jobs": get(LOOK),
+    "jobs:job": get(LOOK),
+    "jobs:cancel": post(ADMIN),
+    "jobs:retry": post(ADMIN),
+    # --- API
+    "api_suggest": post(SUGGEST),
+    "api_entries": get(LOOK),
+    "api_entry": get(LOOK) | put(CURATOR),
+    "api_suggestions": get(CURATOR),
+    "api_decisions": post(CURATOR),
+    "api_undo": post(CURATOR),
+    "api_hashtags": get(LOOK),
+    "api_releases": get(LOOK) | post(CURATOR),
+    "api_labels": get(LOOK),
+    "api_compare": get(LOOK),
+    "api_unpublished": get(LOOK),
+    "api_export": get(LOOK),
+    "api_import": post(CURATOR),
+    "api_nothing": dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), LOOK),
+}
+
+# Where a role may use the method, GET is answered by 200 and other methods by DONE, except here.
+DONE = {200, 204, 302, 400, 404, 409, 415, 422}
+ANSWERS = {
+    "GET login": {200, 302},  # who is signed in is sent home
+    "GET mapping:import": {302},  # nothing is uploaded
+    "GET mapping:import_counts": {302},
+    "GET trainer:board": {302},  # TensorBoard is not running
+    "GET trainer:compare_figure": {404},  # no runs are chosen
+    "GET validation:join": {200, 302},  # who may vote already is sent to the ballot
+    "GET api_compare": {400},  # no releases are chosen
+    "GET api_nothing": {404},
+    "OPTIONS api_nothing": {404},
+}
