@@ -20,7 +20,7 @@ up: .venv/installed wordnet  ## the same start for a real installation, without 
 test: .venv/installed-dev  ## the whole suite; its parts run side by side and report when they have ended
 	@$(MAKE) --no-print-directory --output-sync --jobs lint js sqlite postgres
 
-lint: .venv/installed-dev  ## style, types, layers, licences, migrations, production settings
+lint: .venv/installed-dev  ## style, types, layers, licences, production settings
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/djangofmt --check .
@@ -30,7 +30,6 @@ lint: .venv/installed-dev  ## style, types, layers, licences, migrations, produc
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	$(RUN) scripts/licences.py --check
-	$(RUN) manage.py makemigrations --check --dry-run
 	HTTPS=1 $(RUN) manage.py check --deploy --fail-level WARNING
 
 sqlite: .venv/installed-dev wordnet chromium  ## unit, integration and browser in one go: each start takes seconds
