@@ -21,7 +21,7 @@ from trainer.engine.networks.finetuned import SECOND_LOSS, input_of
 from trainer.engine.networks.parts import device
 from trainer.engine.photos.sources import Batch, Source
 from trainer.engine.recipe import Recipe, changed_settings
-from trainer.engine.training import checkpoint
+from trainer.engine.training import checkpoint, optimizers
 from trainer.engine.training.board import Board
 from trainer.engine.training.losses import mean_loss
 from trainer.engine.training.schedule import rate
@@ -438,7 +438,7 @@ def build_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer
         {"params": vectors, "weight_decay": 0.0},
     ]
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum)
+        return optimizers.SGD(groups, lr=recipe.lr, momentum=recipe.momentum)
     if recipe.optimizer == "adam":
-        return torch.optim.Adam(groups, lr=recipe.lr)
-    return torch.optim.AdamW(groups, lr=recipe.lr)
+        return optimizers.Adam(groups, lr=recipe.lr)
+    return optimizers.AdamW(groups, lr=recipe.lr)
