@@ -41,7 +41,6 @@ BLOCK = re.compile(
     r" ?(</?(?:br|button|d[dlt]|details|div|fieldset|fig\w+|form|h[1-3]|header|label|legend|li|nav|ol|option"
     r"|p|section|select|summary|table|tbody|td|th|thead|tr|ul)\b[^<>]*>) ?"
 )
-_catalogue: list[snapshot.Table] = []  # of this test process
 _cache = redis.Redis.from_url(settings.REDIS_URL)
 # What takes seconds to make: the tests that use it, by the group that makes it once.
 SHARED = {"browser": "browser", "assembled_starter": "starter", "frozen": "frozen", "reader": "nltk"}
@@ -159,11 +158,7 @@ def client_for(user_for: Callable[..., User]) -> Callable[..., Client]:
 @pytest.fixture
 def catalogue(db: None) -> None:
     """The 397 classes with the thesis's mapping, and release 1."""
-    if not _catalogue:
-        load_catalogue()
-        _catalogue.extend(snapshot.take(snapshot.tables_of("mapping")))
-    else:
-        snapshot.put(_catalogue)
+    snapshot.load_mapping_once("catalogue", load_catalogue)
 
 
 @pytest.fixture(scope="session")
