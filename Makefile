@@ -42,7 +42,7 @@ integration: .venv/installed-dev wordnet  ## real worker and engine, SQLite
 	$(BIN)/pytest -q -n 2 -m "integration and not browser"
 
 postgres: .venv/installed-dev wordnet  ## the tests that touch the database's own behaviour, on PostgreSQL
-	$(RUN) scripts/with_postgres.py $(BIN)/pytest -q -n 1 --ignore tests/trainer/engine -m "postgres and not browser"
+	$(RUN) scripts/with_postgres.py $(BIN)/pytest -q --ignore tests/trainer/engine -m "postgres and not browser"
 
 browser: .venv/installed-dev wordnet chromium  ## the pages in a real Chromium
 	$(BIN)/pytest -q -n 2 -m browser
