@@ -24,7 +24,6 @@ from trainer.runs import start
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.postgres,
     pytest.mark.django_db(transaction=True),
     pytest.mark.xdist_group("kill"),
 ]
@@ -71,6 +70,7 @@ def trainers(run: TrainingRun) -> list[psutil.Process]:
     return processes
 
 
+@pytest.mark.postgres  # a killed worker leaves its connections and transactions open
 def test_run_continues_and_ends_once_after_trainer_and_worker_are_killed(run: TrainingRun) -> None:
     worker = RealWorker()
     worker.start()
