@@ -20,7 +20,7 @@ up: .venv/installed wordnet  ## the same start for a real installation, without 
 test: .venv/installed-dev  ## the whole suite; its parts run side by side and report when they have ended
 	@$(MAKE) --no-print-directory --output-sync --jobs lint js sqlite postgres
 
-lint: .venv/installed-dev  ## style, types, layers, licences, migrations, production settings
+lint: .venv/installed-dev  ## style, types, layers, licences, production settings
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/djangofmt --check .
@@ -30,7 +30,6 @@ lint: .venv/installed-dev  ## style, types, layers, licences, migrations, produc
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	$(RUN) scripts/licences.py --check
-	$(RUN) manage.py makemigrations --check --dry-run
 	HTTPS=1 $(RUN) manage.py check --deploy --fail-level WARNING
 
 sqlite: .venv/installed-dev wordnet chromium  ## unit, integration and browser in one go: each start takes seconds
@@ -43,7 +42,7 @@ integration: .venv/installed-dev wordnet  ## real worker and engine, SQLite
 	$(BIN)/pytest -q -n 2 -m "integration and not browser"
 
 postgres: .venv/installed-dev wordnet  ## the tests that touch the database's own behaviour, on PostgreSQL
-	$(RUN) scripts/with_postgres.py $(BIN)/pytest -q -n 1 --ignore tests/trainer/engine -m "postgres and not browser"
+	$(RUN) scripts/with_postgres.py $(BIN)/pytest -q --ignore tests/trainer/engine -m "postgres and not browser"
 
 browser: .venv/installed-dev wordnet chromium  ## the pages in a real Chromium
 	$(BIN)/pytest -q -n 2 -m browser

@@ -140,8 +140,9 @@ def _vote() -> None:
 def _take(address: str, out: Path, pictures: Sequence[Picture]) -> None:
     from playwright.sync_api import sync_playwright
 
+    program = shutil.which("chromium-headless-shell") or "/usr/bin/chromium"
     with sync_playwright() as playwright:
-        chromium = os.environ.get("CHROMIUM", shutil.which("chromium") or "/usr/bin/chromium")
+        chromium = os.environ.get("CHROMIUM", program)
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for picture in pictures:
             _shoot(browser, address, picture, out / picture.file)

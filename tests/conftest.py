@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -40,15 +41,16 @@ BLOCK = re.compile(
     r" ?(</?(?:br|button|d[dlt]|details|div|fieldset|fig\w+|form|h[1-3]|header|label|legend|li|nav|ol|option"
     r"|p|section|select|summary|table|tbody|td|th|thead|tr|ul)\b[^<>]*>) ?"
 )
-_catalogue: list[snapshot.Table] = []  # of this test process
 _cache = redis.Redis.from_url(settings.REDIS_URL)
+# What takes seconds to make: the tests that use it, by the group that makes it once.
+SHARED = {"browser": "browser", "assembled_starter": "starter", "frozen": "frozen", "reader": "nltk"}
 GROUPS = {"admin": "trainer admin"}  # short names for roles in tests
 hypothesis.settings.register_profile("suite", deadline=None)  # no test depends on the clock
 hypothesis.settings.load_profile("suite")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keeps an `xdist_group` in one process, and the pages in one Chromium.
+    """Keeps tests of an `xdist_group`, or of a fixture in SHARED, in one process. The longest tests begin.
 
     xdist 3.8 writes the group where pytest 9.2 no longer looks for it: without this, groups do nothing.
     """
@@ -56,9 +58,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     for item in items:
         mark = item.get_closest_marker("xdist_group")
-        group = "browser" if item.get_closest_marker("browser") else mark.args[0] if mark else ""
+        fixtures = getattr(item, "fixturenames", ())
+        group = mark.args[0] if mark else next((SHARED[name] for name in SHARED if name in fixtures), "")
         if group:
             item._id = coerce_node_id(f"{item.nodeid}@{group}")
+    # pytest-django puts tests that start workers last: one process would be at them when another has no work.
+    items.sort(key=lambda item: not item.get_closest_marker("integration"))
 
 
 class RealValkey:
@@ -153,11 +158,7 @@ def client_for(user_for: Callable[..., User]) -> Callable[..., Client]:
 @pytest.fixture
 def catalogue(db: None) -> None:
     """The 397 classes with the thesis's mapping, and release 1."""
-    if not _catalogue:
-        load_catalogue()
-        _catalogue.extend(snapshot.take(snapshot.tables_of("mapping")))
-    else:
-        snapshot.put(_catalogue)
+    snapshot.load_mapping_once("catalogue", load_catalogue)
 
 
 @pytest.fixture(scope="session")
@@ -265,9 +266,10 @@ def browser() -> Iterator[Browser]:
 
     # Playwright's loop runs in this thread; Django would take it for an async view and refuse the database.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    program = shutil.which("chromium-headless-shell") or "/usr/bin/chromium"
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
-            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
+            executable_path=os.environ.get("CHROMIUM", program),
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"],
         )
         yield chromium

@@ -1,8 +1,8 @@
-"""Copies of whole tables, restored in milliseconds; loading the catalogue takes far longer."""
+"""Copies of whole tables, restored in milliseconds; loading a mapping takes far longer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.apps import apps
@@ -10,6 +10,7 @@ from django.core.management.color import no_style
 from django.db import connection
 
 Table = tuple[str, list[str], list[Any]]  # its name, its columns, its rows
+_mappings: dict[str, list[Table]] = {}  # of this test process
 
 
 def tables_of(app: str) -> list[str]:
@@ -40,3 +41,14 @@ def put(tables: list[Table]) -> None:
         models = [m for m in apps.get_models(include_auto_created=True) if m._meta.db_table in names]
         for sql in connection.ops.sequence_reset_sql(no_style(), models):
             cursor.execute(sql)
+
+
+def load_mapping_once(name: str, load: Callable[[], object]) -> None:
+    """Fill the mapping's tables, which must be empty, by `load`; the next time with a copy of its rows."""
+    names = tables_of("mapping")
+    assert not any(rows for _, _, rows in take(names)), f"{name}: a fixture before it has filled the mapping"
+    if name in _mappings:
+        put(_mappings[name])
+    else:
+        load()
+        _mappings[name] = take(names)

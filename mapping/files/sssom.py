@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from textwrap import dedent
 from urllib.parse import unquote
 
@@ -98,8 +99,10 @@ class _Reader:
     statements: dict[tuple[str, str], int] = field(default_factory=dict)  # class and object → line
     denials: dict[tuple[str, str], int] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self.nouns = {f"{offset:08d}-n": key for key, offset in offsets().items()}
+    @cached_property
+    def nouns(self) -> dict[str, str]:
+        """Number of each noun, as SSSOM writes it → its key. There are 82,000: made if a line names one."""
+        return {f"{offset:08d}-n": key for key, offset in offsets().items()}
 
     def read(self, line: int, cells: Mapping[str, str]) -> None:
         subject = self.local(cells["subject_id"], "scene")

@@ -7,15 +7,17 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from mapping.files.catalogue import load_catalogue
 from mapping.models import MappingEntry, Release
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("catalogue"),
+]
 PageFor = Callable[..., Page]
 
 
 def test_curator_changes_a_class_and_publishes(page_for: PageFor) -> None:
-    load_catalogue()
     page = page_for("curator")
     page.get_by_role("link", name="View the mapping").click()
     page.get_by_label("Search").fill("toyshop")
@@ -36,7 +38,6 @@ def test_curator_changes_a_class_and_publishes(page_for: PageFor) -> None:
 
 
 def test_choosing_another_sense_brings_its_hypernyms(page_for: PageFor) -> None:
-    load_catalogue()
     entry = MappingEntry.objects.get(scene_class__key="d/diner/indoor")
     page = page_for("curator")
     page.goto(f"/mapping/{entry.pk}/")
@@ -48,7 +49,6 @@ def test_choosing_another_sense_brings_its_hypernyms(page_for: PageFor) -> None:
 def test_no_page_of_the_mapping_is_wider_than_its_window_or_breaks_the_policy(
     page_for: PageFor, width: int
 ) -> None:
-    load_catalogue()
     page = page_for("curator", width=width, color_scheme="dark")
     complaints: list[str] = []
     page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
@@ -67,7 +67,6 @@ def test_no_page_of_the_mapping_is_wider_than_its_window_or_breaks_the_policy(
 
 
 def test_mapping_works_without_script(page_for: PageFor) -> None:
-    load_catalogue()
     page = page_for("curator", java_script_enabled=False)
     page.goto("/mapping/?q=toyshop")
     page.get_by_role("link", name="toyshop", exact=True).click()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from mapping.files.catalogue import DATA, load_catalogue
 from mapping.lexicon import wordnet
 from mapping.models import OTHER, Hashtag, MappingEntry, SceneClass
 from mapping.releases import publish_release
+from tests import snapshot
 from trainer.engine.looks import Looks
 from trainer.models import ClassLooks, PhotoSet, ScenePhoto
 
@@ -35,7 +37,11 @@ FEW = {
 
 @pytest.fixture
 def few(db: None) -> None:
-    """Seven classes, published as release 1. Loads ten times as quickly as the catalogue."""
+    """Seven classes, published as release 1. There ten times as quickly as the catalogue."""
+    snapshot.load_mapping_once("few", load_few)
+
+
+def load_few() -> None:
     names = ("art", "beach", "church", "shopping", "sport", "street")
     Hashtag.objects.bulk_create(
         Hashtag(name=name, posts=10**7, source="counted", counted_on="2019") for name in names
@@ -107,4 +113,4 @@ def few_classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def two_tables(db: None, few_classes: Path) -> None:
     """The short catalogue, with the thesis's two tables as opinions."""
-    load_catalogue(classes_file=few_classes)
+    snapshot.load_mapping_once("two tables", partial(load_catalogue, classes_file=few_classes))

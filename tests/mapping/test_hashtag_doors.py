@@ -13,13 +13,13 @@ from mapping.hashtags import block
 from mapping.models import Hashtag, MappingEntry
 from tests.mapping.api.test_entries import API, decide, send
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("few")]
+pytestmark = pytest.mark.django_db
 TYPED = "＃Cafe\u0301\u200b"
 KEYS = ("a/abbey", "b/beach", "t/toyshop", "a/alley")
 
 
 @pytest.fixture(autouse=True)
-def cafe() -> Hashtag:
+def cafe(few: None) -> Hashtag:
     return Hashtag.objects.create(name="café", posts=10**8, source="made up", counted_on="2026")
 
 

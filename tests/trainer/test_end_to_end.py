@@ -20,7 +20,7 @@ from trainer.photosets import registration
 from trainer.registry import export, promotion, serving
 from trainer.runs import start
 
-pytestmark = [pytest.mark.django_db, pytest.mark.integration, pytest.mark.xdist_group("end to end")]
+pytestmark = [pytest.mark.django_db, pytest.mark.integration]
 
 
 def ended_with_weights(photo_set: PhotoSet, release: Release) -> list[Path]:

@@ -33,7 +33,6 @@ def test_sample_campaign_without_a_model_is_refused() -> None:
     assert not Campaign.objects.exists()
 
 
-@pytest.mark.xdist_group("starter")
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("starter")
 def test_sample_campaign_is_predicted_once(catalogue: None, run_jobs: Callable[[], list[Job]]) -> None:

@@ -51,7 +51,6 @@ def test_closure_has_the_least_number_of_steps() -> None:
 
 
 @pytest.mark.integration  # nltk takes seconds to start
-@pytest.mark.xdist_group("nltk")
 def test_table_agrees_with_nltk(reader: WordNetCorpusReader) -> None:
     table = wordnet.nouns()
     for key in random.Random(0).sample(table.keys, 500):

@@ -55,7 +55,6 @@ def table(reader: WordNetCorpusReader) -> Table:
 
 
 @pytest.mark.integration  # nltk takes seconds to start
-@pytest.mark.xdist_group("nltk")
 @pytest.mark.parametrize("kind", ["counted", "intrinsic"])
 def test_six_measures_agree_with_nltk(
     reader: WordNetCorpusReader, table: Table, kind: str, monkeypatch: pytest.MonkeyPatch
@@ -100,7 +99,6 @@ def test_information_content_counts_each_noun_below_once() -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.xdist_group("nltk")
 def test_root_is_the_same_as_itself(table: Table) -> None:
     content = similarity.information_content(table)
     matrices = similarity.similarities(table, ["entity.n.01", "entity.n.01"], content.counted, content.depth)

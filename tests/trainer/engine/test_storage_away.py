@@ -114,6 +114,7 @@ def test_a_model_that_is_away_is_not_damaged(tmp_path: Path) -> None:
         Suggester(tmp_path / "unmounted" / "1")
 
 
+@pytest.mark.integration  # the model is trained by the engine
 def test_figures_are_not_made_of_the_photos_that_are_left(tmp_path: Path, model: Path) -> None:
     folder = tmp_path / "photos"
     rows = [[p.photo_id, p.path, p.label, p.scene_class] for p in photos_in(folder)]

@@ -21,7 +21,6 @@ from trainer.registry.serving import active_model, suggest
 pytestmark = [pytest.mark.django_db, pytest.mark.integration]
 
 
-@pytest.mark.xdist_group("starter")
 @pytest.mark.usefixtures("starter")
 def test_installed_twice_is_one_active_model_that_suggests() -> None:
     [first] = starter.install_starters()

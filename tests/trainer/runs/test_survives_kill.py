@@ -15,7 +15,6 @@ from django.conf import settings
 from django.contrib.auth.models import User
 
 from jobs.models import Job
-from mapping.files.catalogue import load_catalogue
 from mapping.models import Release
 from tests.conftest import RealWorker, wait_for
 from tests.trainer.conftest import jpeg
@@ -25,7 +24,6 @@ from trainer.runs import start
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.postgres,
     pytest.mark.django_db(transaction=True),
     pytest.mark.xdist_group("kill"),
 ]
@@ -40,9 +38,10 @@ def _short_lease(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run(tmp_path: Path, user_for: Callable[..., User], run_jobs: Callable[[], list[Job]]) -> TrainingRun:
+def run(
+    release: Release, tmp_path: Path, user_for: Callable[..., User], run_jobs: Callable[[], list[Job]]
+) -> TrainingRun:
     """Queued: a small ResNet from scratch on 48 tiny photos, slow enough to be caught at it."""
-    load_catalogue()
     for name, colour in (("a/abbey", (200, 30, 30)), ("b/bar", (30, 200, 30)), ("b/beach", (30, 30, 200))):
         (tmp_path / name).mkdir(parents=True)
         for n in range(16):
@@ -50,9 +49,7 @@ def run(tmp_path: Path, user_for: Callable[..., User], run_jobs: Callable[[], li
     by = user_for("admin")
     photo_set = registration.register_folder(name="Tiny", folder=tmp_path, by=by)
     run_jobs()
-    new_run = start.start_run(
-        photo_set=photo_set, release=Release.objects.get(), preset="resnet18-scratch-quick", by=by
-    )
+    new_run = start.start_run(photo_set=photo_set, release=release, preset="resnet18-scratch-quick", by=by)
     new_run.recipe |= {"epochs": EPOCHS, "image_size": 64, "batch_size": 4}
     new_run.save()
     return new_run
@@ -73,6 +70,7 @@ def trainers(run: TrainingRun) -> list[psutil.Process]:
     return processes
 
 
+@pytest.mark.postgres  # a killed worker leaves its connections and transactions open
 def test_run_continues_and_ends_once_after_trainer_and_worker_are_killed(run: TrainingRun) -> None:
     worker = RealWorker()
     worker.start()

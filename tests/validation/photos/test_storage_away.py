@@ -53,6 +53,7 @@ def test_photo_is_away_with_its_storage_or_gone_alone(
     assert client.get(f"/validation/photos/{photo.pk}.jpg").status_code == 404
 
 
+@pytest.mark.integration  # the engine assembles the model
 def test_prediction_waits(media: Path, campaign: Campaign, assembled_starter: Path) -> None:
     Prediction.objects.all().delete()
     campaign.model.folder.parent.mkdir(parents=True, exist_ok=True)

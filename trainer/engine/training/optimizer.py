@@ -10,6 +10,7 @@ from torch import nn
 
 from trainer.engine.networks.stages import parts_of
 from trainer.engine.recipe import Recipe
+from trainer.engine.training import uncompiled
 
 
 def build_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
@@ -26,10 +27,10 @@ def build_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer
             scale = recipe.layer_decay**distance
             groups += [{**group, "scale": scale} for group in _groups(part, recipe)]
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum)
+        return uncompiled.SGD(groups, lr=recipe.lr, momentum=recipe.momentum)
     if recipe.optimizer == "adam":
-        return torch.optim.Adam(groups, lr=recipe.lr)
-    return torch.optim.AdamW(groups, lr=recipe.lr)
+        return uncompiled.Adam(groups, lr=recipe.lr)
+    return uncompiled.AdamW(groups, lr=recipe.lr)
 
 
 def _groups(weights: Sequence[nn.Parameter], recipe: Recipe) -> list[dict[str, Any]]:

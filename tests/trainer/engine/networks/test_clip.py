@@ -35,6 +35,7 @@ def test_a_wheel_with_another_hash_is_refused(tmp_path: Path, capsys: pytest.Cap
     assert list(tmp_path.iterdir()) == [wheel]
 
 
+@pytest.mark.integration  # 78 MB of weights, twice
 @pytest.mark.skipif(not WEIGHTS.exists(), reason="needs the weights: make clip")
 def test_the_network_equals_the_graph_in_float() -> None:
     """The file's own graph, with float multiplications in place of the rounding ones, gives the same."""
