@@ -9,7 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -100,15 +103,18 @@ class PhotoDataset(Dataset[tuple[int, Any, str | StorageFailure]]):
 
     def __getitem__(self, at: int) -> tuple[int, Any, str | StorageFailure]:
         try:
-            photo = open_photo(self.photos[at].path, size=self.spec.size)
+            with open_photo(self.photos[at].path, size=self.spec.size) as photo:
+                return at, self._view(photo, at), ""
         except UnreadablePhotoError as error:
             return at, None, str(error)
         except StorageFailure as error:  # returned, because PyTorch rewords what a loader raises
             return at, None, error
+
+    def _view(self, photo: Image.Image, at: int) -> NDArray[np.uint8]:
         if not self.augment:
-            return at, resized(photo, self.spec), ""
+            return resized(photo, self.spec)
         drawn = draw(self.augment, generator(self.seed, self.epoch, at))
-        return at, distorted(photo, drawn, self.spec), ""
+        return distorted(photo, drawn, self.spec)
 
 
 class PhotoSource:

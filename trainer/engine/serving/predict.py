@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context, copy_context
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,9 @@ class Suggester:
         iterator = iter(images)
         with ThreadPoolExecutor(self.threads) as threads:
             while chunk := list(islice(iterator, self.batch)):
-                results = list(threads.map(self._decode, chunk))
+                # With how long a photo may wait for memory, which only this thread knows.
+                contexts = [copy_context() for _ in chunk]
+                results = list(threads.map(Context.run, contexts, repeat(self._decode), chunk))
                 good = [pixels for pixels in results if not isinstance(pixels, str)]
                 rows = self._rows(good)
                 names = frozenset(blocked())
@@ -130,7 +133,8 @@ class Suggester:
 
     def _decode(self, source: Source) -> NDArray[np.uint8] | str:
         try:
-            return resized(open_photo(source, size=self.input.size), self.input)
+            with open_photo(source, size=self.input.size) as photo:
+                return resized(photo, self.input)
         except UnreadablePhotoError as error:
             return str(error)
 
