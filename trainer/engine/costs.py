@@ -11,7 +11,7 @@ from PIL import Image
 FIXED = 12 * 2**20  # bytes: buffers, and libraries that are loaded at first use
 HELD = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}  # bytes per pixel, others 4
 # Bytes per pixel beside Pillow's own: while it is decoded, and until the photo is closed.
-DECODER = {"WEBP": (12, 8), "HEIF": (10, 3)}
+DECODER = {"WEBP": (12, 8), "HEIF": (8, 4)}
 TRANSPARENT = ("P", "PA", "LA", "RGBA")  # P: if its palette is
 BLOCK = 128  # bytes of a JPEG's block of 8 × 8 coefficients
 TILE_WIDTH, TILE_HEIGHT, STRIP_HEIGHT, BITS, SAMPLES, COMPRESSION = 322, 323, 278, 258, 277, 259  # TIFF
@@ -21,6 +21,8 @@ JPEG_INSIDE = (6, 7)
 def bytes_needed(photo: Image.Image) -> int:
     """For a photo with only its header read, after `draft`. Bytes."""
     while_decoding, until_closed = DECODER.get(photo.format or "", (0, 0))
+    if photo.info.get("bit_depth", 8) > 8:  # HEIF tells it
+        while_decoding *= 2
     is_transparent = photo.mode in TRANSPARENT or "transparency" in photo.info
     copies = 3 if is_transparent else 2  # scaled with transparency: as it is, multiplied by it, scaled
     per_pixel = max(HELD.get(photo.mode, 4) + while_decoding, until_closed + 4 * copies)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,6 +24,7 @@ from formats.storage import raise_if_of_storage, read_through
 from trainer.engine.budget import DECODING
 from trainer.engine.costs import bytes_needed
 from trainer.engine.scans import MOST_SCANS, count_scans
+from trainer.engine.strips import MOST_STRIPS, count_strips
 
 pi_heif.register_heif_opener(thumbnails=False)
 
@@ -150,7 +151,7 @@ def open_checked(
     if isinstance(source, bytes):
         source = io.BytesIO(source)
     with _reading(source):
-        photo = source if isinstance(source, Image.Image) else Image.open(source, formats=formats)
+        photo = source if isinstance(source, Image.Image) else _opened(source, formats)
         limit = max_pixels or MAX_PIXELS.get(photo.format or "", MAX_PIXELS_OF_OTHERS)
         if photo.width * photo.height > limit:
             pixels = f"{photo.width} × {photo.height} pixels"
@@ -160,6 +161,14 @@ def open_checked(
             if scans > MOST_SCANS:
                 raise TooManyScansError(f"its JPEG has {scans:,} scans, more than {MOST_SCANS}")
     return photo
+
+
+def _opened(source: str | Path | BinaryIO, formats: tuple[str, ...]) -> Image.Image:
+    with Path(source).open("rb") if isinstance(source, str | Path) else nullcontext(source) as file:
+        strips = count_strips(file)
+    if strips > MOST_STRIPS:
+        raise UnreadablePhotoError(f"its TIFF has {strips:,} strips, more than {MOST_STRIPS:,}")
+    return Image.open(source, formats=formats)
 
 
 @contextmanager

@@ -44,6 +44,27 @@ def tiff_of_one_tile(side: int, data: bytes = b"") -> bytes:
     return b"II*\0" + struct.pack("<IH", 8, len(fields)) + rows + bytes(4) + data
 
 
+def tiff_of_strips(count: int, *, order: str = "<", is_big: bool = False) -> bytes:
+    """A grey TIFF of `count` rows of one pixel, each in a strip of its own, at two bytes a strip."""
+    fields = {256: (4, 1, 1), 257: (4, 1, count), 258: (3, 1, 8), 259: (3, 1, 1), 262: (3, 1, 1)}
+    fields |= {273: (3, count, 0), 277: (3, 1, 1), 278: (4, 1, 1)}
+    start = 24 + 20 * len(fields) + 8 if is_big else 10 + 12 * len(fields) + 4
+    fields[273] = (3, count, start)
+    head = (b"II", b"MM")[order == ">"] + struct.pack(order + "H", 43 if is_big else 42)
+    if is_big:
+        head += struct.pack(order + "HHQQ", 8, 0, 16, len(fields))
+        entry, last = order + "HHQ", order + "Q"
+    else:
+        head += struct.pack(order + "IH", 8, len(fields))
+        entry, last = order + "HHI", order + "I"
+    rows = b""
+    for tag, (kind, number, value) in fields.items():
+        is_short = kind == 3 and number == 1
+        place = struct.pack(order + "H", value) if is_short else struct.pack(last, value)
+        rows += struct.pack(entry, tag, kind, number) + place.ljust(struct.calcsize(last), b"\0")
+    return head + rows + struct.pack(last, 0) + bytes(2) * count
+
+
 def heic_of_tiles(across: int, down: int, *, size: tuple[int, int] | None = None) -> bytes:
     """A HEIC of across × down tiles, which are all the same 1600 × 1200 pixels. Its header says that it has
     `size` pixels, by default as many as it has.
