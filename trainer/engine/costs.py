@@ -27,11 +27,11 @@ def bytes_needed(photo: Image.Image) -> int:
     copies = 3 if is_transparent else 2  # scaled with transparency: as it is, multiplied by it, scaled
     per_pixel = max(HELD.get(photo.mode, 4) + while_decoding, until_closed + 4 * copies)
     pixels = photo.width * photo.height
-    return FIXED + _file_size(photo) + pixels * per_pixel + _coefficients(photo) + _segment(photo)
+    return FIXED + 2 * _file_size(photo) + pixels * per_pixel + _coefficients(photo) + _segment(photo)
 
 
 def _file_size(photo: Image.Image) -> int:
-    """Some decoders, and the count of scans, read a whole file at once."""
+    """In bytes. Some decoders, and the count of scans, read a whole file at once; WebP's copies it."""
     file = getattr(photo, "fp", None)
     if file is None:
         return 0

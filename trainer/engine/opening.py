@@ -98,8 +98,7 @@ def open_photo(source: Source, *, size: int) -> Iterator[Image.Image]:
     UnreadablePhotoError for anything that is not a photo we can decode, StorageFailure and DecodersBusy.
     """
     photo = open_checked(source)
-    # JPEG: decodes at 1/2, 1/4 or 1/8, several times faster.
-    with _memory_for(photo, draft=(2 * size, 2 * size)):
+    with DECODING.share(_need_of(photo, draft=(2 * size, 2 * size))):
         with _reading(source):
             photo.load()
             turn = _turn_of(photo)
@@ -119,7 +118,7 @@ def open_within(
     """
     photo = open_checked(source, formats=formats, max_pixels=max_pixels)
     side = max(box)
-    with _memory_for(photo, draft=(side, side)), _reading(source):
+    with DECODING.share(_need_of(photo, draft=(side, side))), _reading(source):
         photo.load()
         turn = _turn_of(photo)
         photo = _tones(photo)
@@ -136,7 +135,7 @@ def decode_to_end(photo: Image.Image) -> None:
 
     Raises UnreadablePhotoError and DecodersBusy.
     """
-    with _memory_for(photo, draft=(1, 1)), _reading(photo):
+    with DECODING.share(_need_of(photo, draft=(1, 1))), _reading(photo):
         photo.load()
 
 
@@ -171,17 +170,19 @@ def _opened(source: str | Path | BinaryIO, formats: tuple[str, ...]) -> Image.Im
     return Image.open(source, formats=formats)
 
 
-@contextmanager
-def _memory_for(photo: Image.Image, *, draft: tuple[int, int]) -> Iterator[None]:
-    """Hold the memory that it takes to decode and convert the photo, at `draft` px or more."""
+def _need_of(photo: Image.Image, *, draft: tuple[int, int]) -> int:
+    """The bytes that it takes to decode and convert the photo. JPEG: at 1/2, 1/4 or 1/8, but at least at
+    ``draft`` px, which is also several times faster.
+
+    Raises TooMuchMemoryError.
+    """
     with _reading(photo):
         photo.draft("RGB", draft)
         need = bytes_needed(photo)
-        if need > DECODING.size:
-            words = f"opening it takes {need / 2**20:,.0f} MB of memory"
-            raise TooMuchMemoryError(f"{words}, more than {DECODING.size / 2**20:,.0f} MB")
-    with DECODING.share(need):
-        yield
+    if need > DECODING.size:
+        words = f"opening it takes {need / 2**20:,.0f} MB of memory"
+        raise TooMuchMemoryError(f"{words}, more than {DECODING.size / 2**20:,.0f} MB")
+    return need
 
 
 @contextmanager

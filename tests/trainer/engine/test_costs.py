@@ -21,7 +21,7 @@ def per_pixel(content: bytes, *, draft: int = 0, pixels: int = PIXELS) -> float:
     photo = open_checked(content)
     if draft:
         photo.draft("RGB", (draft, draft))
-    return (bytes_needed(photo) - FIXED - len(content)) / pixels
+    return (bytes_needed(photo) - FIXED - 2 * len(content)) / pixels
 
 
 @pytest.mark.parametrize(
