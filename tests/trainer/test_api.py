@@ -141,7 +141,7 @@ def test_photo_that_needs_too_much_memory_is_400(
     monkeypatch.setattr(opening, "DECODING", Budget(2**20))
     answer = ask(jpeg(RED))
     assert answer.status_code == 400
-    assert "takes 12 MB of memory, more than 1 MB" in answer.json()["photo"][0]
+    assert "takes 13 MB of memory, more than 1 MB" in answer.json()["photo"][0]
 
 
 def test_promotion_changes_who_answers(

@@ -21,12 +21,13 @@ JPEG_INSIDE = (6, 7)
 def bytes_needed(photo: Image.Image) -> int:
     """For a photo with only its header read, after `draft`. Bytes."""
     while_decoding, until_closed = DECODER.get(photo.format or "", (0, 0))
-    if photo.info.get("bit_depth", 8) > 8:  # HEIF tells it
-        while_decoding *= 2
+    pixels = photo.width * photo.height
+    if photo.format == "HEIF":  # only here, because a PNG's own texts have any names in `info`
+        while_decoding *= 2 if photo.info.get("bit_depth", 8) > 8 else 1
+        pixels = max(pixels, photo.info.get("grid_pixels", 0))
     is_transparent = photo.mode in TRANSPARENT or "transparency" in photo.info
     copies = 3 if is_transparent else 2  # scaled with transparency: as it is, multiplied by it, scaled
     per_pixel = max(HELD.get(photo.mode, 4) + while_decoding, until_closed + 4 * copies)
-    pixels = photo.width * photo.height
     return FIXED + 2 * _file_size(photo) + pixels * per_pixel + _coefficients(photo) + _segment(photo)
 
 
@@ -43,7 +44,7 @@ def _file_size(photo: Image.Image) -> int:
 
 def _coefficients(photo: Image.Image) -> int:
     """A JPEG of several scans is kept whole until the last, however small it is decoded."""
-    if photo.info.get("scans", 1) == 1:
+    if photo.format not in ("JPEG", "MPO") or photo.info.get("scans", 1) == 1:
         return 0
     scale = (getattr(photo, "decoderconfig", ()) or (1,))[0]  # by which `draft` made it smaller
     layers: list[tuple[int, int, int, int]] = photo.layer  # type: ignore[attr-defined]
@@ -61,6 +62,6 @@ def _segment(photo: Image.Image) -> int:
         pixels = int(tags[TILE_WIDTH]) * int(tags.get(TILE_HEIGHT, 0))
     else:
         pixels = photo.width * min(int(tags.get(STRIP_HEIGHT, photo.height)), photo.height)
-    bits = max(tags.get(BITS, (1,))) * int(tags.get(SAMPLES, 1))
+    bits: int = max(tags.get(BITS, (1,))) * int(tags.get(SAMPLES, 1))
     copies = 3 if tags.get(COMPRESSION) in JPEG_INSIDE else 1  # with its coefficients
-    return pixels * max(4, -(-bits // 8)) * copies
+    return max(0, pixels) * max(4, -(-bits // 8)) * copies  # a hostile number may be negative

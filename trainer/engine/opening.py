@@ -23,6 +23,7 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 from formats.storage import raise_if_of_storage, read_through
 from trainer.engine.budget import DECODING
 from trainer.engine.costs import bytes_needed
+from trainer.engine.grids import grid_pixels
 from trainer.engine.scans import MOST_SCANS, count_scans
 from trainer.engine.strips import MOST_STRIPS, count_strips
 
@@ -145,7 +146,8 @@ def open_checked(
     """The photo with only its header read; ``max_pixels`` replaces our own limits.
 
     Raises UnreadablePhotoError, or its subclass UnknownFormatError, TooManyPixelsError or TooManyScansError;
-    StorageFailure if not the file is at fault. Sets ``info["scans"]`` of a JPEG.
+    StorageFailure if not the file is at fault. Sets ``info["scans"]`` of a JPEG, ``info["grid_pixels"]``
+    of a HEIC.
     """
     if isinstance(source, bytes):
         source = io.BytesIO(source)
@@ -155,6 +157,10 @@ def open_checked(
         if photo.width * photo.height > limit:
             pixels = f"{photo.width} × {photo.height} pixels"
             raise TooManyPixelsError(f"{pixels} are more than {limit / 1e6:.0f} megapixels")
+        if photo.format == "HEIF":
+            photo.info["grid_pixels"] = count = grid_pixels(_bytes_of(photo))
+            if count > limit:
+                raise TooManyPixelsError(f"{count / 1e6:.0f} megapixels are more than {limit / 1e6:.0f}")
         if photo.format in MAX_PIXELS:
             photo.info["scans"] = scans = count_scans(_bytes_of(photo))
             if scans > MOST_SCANS:
@@ -180,8 +186,8 @@ def _need_of(photo: Image.Image, *, draft: tuple[int, int]) -> int:
         photo.draft("RGB", draft)
         need = bytes_needed(photo)
     if need > DECODING.size:
-        words = f"opening it takes {need / 2**20:,.0f} MB of memory"
-        raise TooMuchMemoryError(f"{words}, more than {DECODING.size / 2**20:,.0f} MB")
+        words = f"opening it takes {-(-need // 2**20):,} MB of memory"
+        raise TooMuchMemoryError(f"{words}, more than {DECODING.size // 2**20:,} MB")
     return need
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from tests.trainer.engine.bombs import encoded, heic_of_tiles, tiff_of_one_tile
 from trainer.engine.costs import FIXED, bytes_needed
@@ -69,6 +70,13 @@ def test_a_tile_counts_with_its_own_size() -> None:
 
 def test_a_heic_counts_all_its_tiles() -> None:
     assert per_pixel(heic_of_tiles(2, 1), pixels=3200 * 1200) == 12
+
+
+def test_texts_of_a_png_change_nothing() -> None:
+    texts = PngInfo()
+    for name in ("scans", "bit_depth", "grid_pixels"):
+        texts.add_text(name, "9")
+    assert per_pixel(encoded(Image.new("RGB", SIZE), pnginfo=texts)) == 8
 
 
 def test_a_photo_in_memory_costs_its_conversion() -> None:
