@@ -2,7 +2,8 @@
 
 413: too large a body. 503: a part of the site is away. 507: its storage is full.
 
-503 and 507 mean: nothing was changed, the same request may be sent again after Retry-After seconds.
+503 and 507 mean: nothing was changed, the same request may be sent again after Retry-After seconds. Only a
+form of many photos may have stored some of them; sent again, it finds these.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ from formats.storage import StorageFailure, failure_of
 from hashtags_site.front.channel import REFUSED_BODY
 from hashtags_site.refusals import wants_json
 from jobs.broker import BrokerAway
+from trainer.engine.budget import DecodersBusy, patience
 
 RETRY_AFTER = 10  # seconds
+PATIENCE = 5.0  # seconds that a request waits for memory to open a photo
 STORAGE_RETRY_AFTER = 30  # somebody has to mend it
 VOTERS = (
     "/validation/vote/",
@@ -41,8 +44,8 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 
 def is_outage(error: BaseException | None) -> bool:
-    """Whether a part of the site is away, and the request itself is not to blame."""
-    if isinstance(error, BrokerAway | InterfaceError):
+    """Whether a part of the site is away or busy, and the request itself is not to blame."""
+    if isinstance(error, BrokerAway | DecodersBusy | InterfaceError):
         return True
     if not isinstance(error, OperationalError):
         return False
@@ -60,7 +63,8 @@ class Outages:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if most := request.META.get(REFUSED_BODY):
             return too_large(request, most)
-        return self.get_response(request)
+        with patience(PATIENCE):
+            return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         return unavailable(request, error) if is_outage(error) else None
@@ -79,6 +83,8 @@ def unavailable(request: HttpRequest, error: BaseException) -> HttpResponse:
     with translation.override(_language_for(request)):
         if isinstance(error, BrokerAway):
             words = _("A part of the site does not answer at the moment. Nothing was changed.")
+        elif isinstance(error, DecodersBusy):
+            words = _("Too many photos are being opened at the moment.")
         else:
             words = _("The database is busy or does not answer. Nothing was changed.")
         response = _answer(request, _("Please try again in a moment"), words, 503)

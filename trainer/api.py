@@ -117,7 +117,10 @@ class SuggestView(APIView):
             413: _error("The photo is too large", {"detail": "The photo is larger than 15 MB."}),
             415: _error("Neither a form nor an image", {"detail": 'Unsupported media type "text/plain".'}),
             429: _error("Too many requests", {"detail": "Request was throttled. Available in 12 seconds."}),
-            503: _error("No model is active", {"detail": NoModel.default_detail}),
+            503: _error(
+                "No model is active; or, with `Retry-After`, too many photos are being opened",
+                {"detail": NoModel.default_detail},
+            ),
         },
         examples=[
             OpenApiExample(

@@ -17,10 +17,13 @@ from pytest_django import DjangoAssertNumQueries
 from rest_framework.authtoken.models import Token
 from rest_framework.throttling import ScopedRateThrottle
 
+from hashtags_site import outages
 from mapping.hashtags import block, unblock
 from mapping.models import Hashtag
 from tests.trainer.conftest import jpeg, write
 from tests.trainer.photosets.test_layout import png_header
+from trainer.engine import opening
+from trainer.engine.budget import DECODING, Budget
 from trainer.models import Promotion, TrainedModel
 from trainer.registry import serving
 
@@ -119,6 +122,26 @@ def test_an_active_model_without_its_files_is_503(
 
 def test_no_active_model_is_503(ask: Callable[..., Any], tiny_model: TrainedModel) -> None:
     assert ask(jpeg()).status_code == 503
+
+
+def test_busy_decoders_are_503_and_when_to_come_again(
+    ask: Callable[..., Any], active_model: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outages, "PATIENCE", 0)
+    with DECODING.share(DECODING.size):
+        answer = ask(jpeg(RED))
+    assert (answer.status_code, answer["Retry-After"]) == (503, "10")
+    assert answer.json() == {"detail": "Too many photos are being opened at the moment."}
+    assert ask(jpeg(RED)).status_code == 200
+
+
+def test_photo_that_needs_too_much_memory_is_400(
+    ask: Callable[..., Any], active_model: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "DECODING", Budget(2**20))
+    answer = ask(jpeg(RED))
+    assert answer.status_code == 400
+    assert "takes 13 MB of memory, more than 1 MB" in answer.json()["photo"][0]
 
 
 def test_promotion_changes_who_answers(

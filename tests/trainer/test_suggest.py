@@ -13,6 +13,8 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from tests.trainer.conftest import jpeg, write
+from trainer.engine import opening
+from trainer.engine.budget import Budget
 from trainer.engine.serving.predict import Suggester
 from trainer.models import TrainedModel
 
@@ -117,6 +119,15 @@ def test_bad_uploads_say_why(
     response = post(client_for("admin"), content)
     assert response.status_code == 422
     assert words in response.content.decode()
+
+
+def test_photo_that_needs_too_much_memory_says_so(
+    client_for: Callable[..., Client], active_model: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "DECODING", Budget(2**20))
+    response = post(client_for("admin"), jpeg(RED))
+    assert response.status_code == 422
+    assert "takes 13 MB of memory, more than 1 MB" in response.content.decode()
 
 
 def test_too_large_a_photo(

@@ -25,9 +25,3 @@ def count_scans(raw: bytes) -> int:
             raw[at : at + 2]
         )  # a segment begins with its length; coded data follows a scan's
     return scans
-
-
-def too_many_scans(raw: bytes) -> str:
-    """The reason why this JPEG must not be decoded; empty if it may be."""
-    scans = count_scans(raw)
-    return f"its JPEG has {scans:,} scans, more than {MOST_SCANS}" if scans > MOST_SCANS else ""

@@ -9,7 +9,15 @@ from pathlib import Path, PurePosixPath
 
 from formats.files import is_left_by_system
 from formats.storage import StorageFailure, raise_if_of_storage
-from trainer.engine.opening import PHOTO_SUFFIXES, TooManyPixelsError, TooManyScansError, open_checked
+from trainer.engine.budget import DecodersBusy
+from trainer.engine.opening import (
+    PHOTO_SUFFIXES,
+    TooManyPixelsError,
+    TooManyScansError,
+    TooMuchMemoryError,
+    decode_to_end,
+    open_checked,
+)
 
 
 class BadPhoto(Exception):
@@ -67,12 +75,14 @@ def _decode(content: bytes, max_pixels: int) -> tuple[int, int]:
         width, height = photo.size
         if width * height > max_pixels:  # known from the header, before any memory is taken
             raise BadPhoto("too many pixels")
-        photo.load()
+        decode_to_end(photo)
     except TooManyPixelsError as error:
         raise BadPhoto("too many pixels") from error
     except TooManyScansError as error:
         raise BadPhoto("JPEG with too many scans") from error
-    except (BadPhoto, StorageFailure):
+    except TooMuchMemoryError as error:
+        raise BadPhoto("takes too much memory to open") from error
+    except (BadPhoto, StorageFailure, DecodersBusy):
         raise
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, ValueError and more
         raise BadPhoto("does not decode") from error

@@ -17,7 +17,7 @@ from markdown_it import MarkdownIt
 from formats.numbers import read_number
 from jobs.models import Job
 from jobs.request import Request, read_form
-from trainer.engine.opening import open_within
+from trainer.engine.opening import UnreadablePhotoError, open_within
 from trainer.engine.presets import PRESETS
 from trainer.engine.serving.judge import BLOCKED
 from trainer.forms import SuggestForm
@@ -210,8 +210,13 @@ def _answer(form: SuggestForm, active: TrainedModel) -> dict[str, Any] | None:
     upload = form.cleaned_data["photo"]
     content = upload.read()
     answer = next(iter(serving.suggest([content], model=active)))
-    if serving.unreadable(answer):
-        form.add_error("photo", f"“{upload.name}” cannot be read as a photo: is it a JPEG, PNG or WebP?")
+    reason = serving.unreadable(answer)
+    try:
+        picture = "" if reason else _picture(content)
+    except UnreadablePhotoError as error:  # it may take more memory than for the network
+        reason = str(error)
+    if reason:
+        form.add_error("photo", f"“{upload.name}” cannot be read as a photo: {reason}.")
         return None
     return {
         "answer": answer,
@@ -220,7 +225,7 @@ def _answer(form: SuggestForm, active: TrainedModel) -> dict[str, Any] | None:
         ],
         "times_in_ten": in_ten(active.manifest),
         "is_blocked": answer.reason == BLOCKED,
-        "picture": _picture(content),
+        "picture": picture,
     }
 
 

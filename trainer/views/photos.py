@@ -138,7 +138,7 @@ def _reduce(scene_photo: ScenePhoto) -> bytes:
     try:
         small = open_within(scene_photo.file, SMALL)
     except UnreadablePhotoError as error:
-        raise Http404("The file is damaged.") from error
+        raise Http404(f"The photo cannot be opened: {error}.") from error
     out = io.BytesIO()
     small.save(out, "JPEG", quality=80)
     return out.getvalue()

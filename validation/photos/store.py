@@ -21,6 +21,7 @@ from trainer.engine.opening import (
     UPLOADS,
     TooManyPixelsError,
     TooManyScansError,
+    TooMuchMemoryError,
     UnknownFormatError,
     UnreadablePhotoError,
     open_within,
@@ -55,7 +56,7 @@ def take_in(*, file: IO[bytes], name: str, by: AbstractBaseUser | None, **terms:
 
     `terms` are fields of Photo: author, source_url, licence, licence_url, consent. The hash is that of the
     file's bytes. The same file again returns the existing row, to which missing terms are added. Raises
-    PhotoRefused, also for a withdrawn photo.
+    PhotoRefused, also for a withdrawn photo; StorageFailure and DecodersBusy.
     """
     return receive(file=file, name=name, by=by, **terms)[0]
 
@@ -98,7 +99,7 @@ def _decode(raw: bytes, name: str) -> Image.Image:
         return open_within(raw, box, formats=UPLOADS, max_pixels=settings.MAX_PHOTO_PIXELS)
     except UnknownFormatError:
         raise PhotoRefused(name, f"not a {WORDS} photo") from None
-    except (TooManyPixelsError, TooManyScansError) as error:
+    except (TooManyPixelsError, TooManyScansError, TooMuchMemoryError) as error:
         raise PhotoRefused(name, str(error)) from None
     except UnreadablePhotoError as error:
         raise PhotoRefused(name, f"it cannot be decoded ({error})") from error

@@ -6,7 +6,6 @@ import io
 import struct
 import subprocess
 import sys
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,19 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 
 from formats.storage import StorageFailure
+from tests.trainer.engine.bombs import encoded, heic_of_tiles, heic_that_says, png, tiff_of_one_tile
+from trainer.engine import opening
+from trainer.engine.budget import DECODING, Budget, DecodersBusy, patience
 from trainer.engine.opening import (
+    SRGB,
     UPLOADS,
+    Source,
     TooManyPixelsError,
+    TooMuchMemoryError,
     UnknownFormatError,
     UnreadablePhotoError,
+    decode_to_end,
+    open_checked,
     open_photo,
     open_within,
 )
@@ -28,8 +35,9 @@ from trainer.engine.opening import (
 Open = Callable[[bytes], Image.Image]
 
 
-def for_network(content: bytes) -> Image.Image:
-    return open_photo(content, size=500)
+def for_network(source: Source, size: int = 500) -> Image.Image:
+    with open_photo(source, size=size) as photo:
+        return photo
 
 
 def for_people(content: bytes) -> Image.Image:
@@ -37,11 +45,6 @@ def for_people(content: bytes) -> Image.Image:
 
 
 both = pytest.mark.parametrize("opened", [for_network, for_people])
-
-
-def encoded(photo: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
-    photo.save(file := io.BytesIO(), kind, **options)
-    return file.getvalue()
 
 
 def exif(orientation: int) -> Image.Exif:
@@ -55,16 +58,6 @@ def mean(photo: Image.Image) -> float:
     return float(np.asarray(photo).mean())
 
 
-def huge_png(width: int, height: int) -> bytes:
-    """A PNG that says it has so many pixels, in a few hundred bytes."""
-
-    def chunk(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
-
-
 # --- what is refused
 
 
@@ -72,7 +65,7 @@ def huge_png(width: int, height: int) -> bytes:
 @pytest.mark.parametrize("side", [7_000, 30_000])
 def test_a_decompression_bomb_is_refused_before_it_is_decoded(opened: Open, side: int) -> None:
     with pytest.raises(TooManyPixelsError):
-        opened(huge_png(side, side))
+        opened(png(side, side))
 
 
 def test_an_installation_may_set_its_own_limit_of_pixels() -> None:
@@ -103,14 +96,14 @@ def test_formats_we_do_not_name_are_never_opened(opened: Open, content: bytes) -
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF"])
 def test_data_sets_may_hold_formats_that_people_may_not_send(kind: str) -> None:
     content = encoded(Image.new("RGB", (40, 20)), kind)
-    assert open_photo(content, size=32).size == (40, 20)
+    assert for_network(content, 32).size == (40, 20)
     with pytest.raises(UnknownFormatError):
         open_within(content, (40, 20), formats=UPLOADS)
 
 
 def test_a_heic_is_opened() -> None:
     file = Path(__file__).parents[2] / "validation" / "photos" / "noise.heic"  # we cannot write HEIC
-    assert open_photo(file, size=32).size == (160, 120)
+    assert for_network(file, 32).size == (160, 120)
 
 
 # --- upright
@@ -155,7 +148,7 @@ def test_odd_exif_turns_the_photo_if_it_can_be_read_and_never_loses_it(opened: O
 def test_every_mode_becomes_rgb(mode: str) -> None:
     photo = Image.fromarray(np.full((20, 30), 200, np.uint8))
     photo = Image.new(mode, (30, 20), 200) if mode in ("I;16", "I", "F") else photo.convert(mode)
-    assert open_photo(photo, size=32).mode == "RGB"
+    assert for_network(photo, 32).mode == "RGB"
 
 
 @both
@@ -212,7 +205,7 @@ def test_colours_of_another_space_become_srgb(opened: Open) -> None:
 
 
 def test_a_large_jpeg_is_decoded_small() -> None:
-    assert max(open_photo(encoded(Image.new("RGB", (4000, 3000)), "JPEG"), size=224).size) <= 1000
+    assert max(for_network(encoded(Image.new("RGB", (4000, 3000)), "JPEG"), 224).size) <= 1000
 
 
 @pytest.mark.parametrize(("orientation", "size"), [(1, (360, 90)), (6, (68, 270))])
@@ -232,7 +225,7 @@ def test_opening_loads_neither_torch_nor_django() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("opened", [lambda p: open_photo(p, size=8), lambda p: open_within(p, (8, 8))])
+@pytest.mark.parametrize("opened", [lambda p: for_network(p, 8), lambda p: open_within(p, (8, 8))])
 def test_a_disk_that_does_not_answer_speaks_against_no_photo(
     tmp_path: Path, opened: Callable[[Path], Image.Image]
 ) -> None:
@@ -240,3 +233,98 @@ def test_a_disk_that_does_not_answer_speaks_against_no_photo(
     (tmp_path / "x.jpg").symlink_to("/proc/self/mem")
     with pytest.raises(StorageFailure, match="Input/output error"):
         opened(tmp_path / "x.jpg")
+
+
+# --- memory
+
+
+def noise(mode: str) -> Image.Image:
+    tones = np.random.default_rng(1).integers(0, 256, (43, 61, 4), np.uint8)
+    if mode in ("I;16", "I", "F"):
+        dtype = {"I;16": np.uint16, "I": np.int32, "F": np.float32}[mode]
+        return Image.fromarray(tones[..., 0].astype(dtype) * dtype(200))
+    return Image.fromarray(tones, "RGBA").convert(mode)
+
+
+@both
+@pytest.mark.parametrize(
+    ("mode", "kind", "options"),
+    [
+        ("RGBA", "PNG", {}),
+        ("RGBA", "PNG", {"exif": exif(6), "icc_profile": exchanged(SRGB.tobytes())}),
+        ("RGB", "PNG", {"icc_profile": exchanged(SRGB.tobytes())}),
+        ("RGB", "PNG", {"transparency": (1, 2, 3)}),
+        ("P", "PNG", {"transparency": 7}),
+        ("LA", "PNG", {}),
+        ("1", "PNG", {}),
+        ("I;16", "PNG", {"transparency": 1000}),
+        ("I;16", "TIFF", {"exif": exif(6)}),
+        ("I", "TIFF", {}),
+        ("F", "TIFF", {}),
+        ("CMYK", "TIFF", {}),
+    ],
+)
+def test_pixels_are_the_same_in_one_strip_or_in_many(
+    opened: Open, mode: str, kind: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = encoded(noise(mode), kind, **options)
+    whole = opened(content)
+    monkeypatch.setattr(opening, "PIXELS_OF_A_STRIP", 61 * 5)
+    assert opened(content).tobytes() == whole.tobytes()
+    assert len(set(whole.tobytes())) > 1
+
+
+def is_all_free() -> bool:
+    try:
+        with patience(0), DECODING.share(DECODING.size):
+            return True
+    except DecodersBusy:
+        return False
+
+
+def test_an_opened_photo_counts_until_its_block_ends() -> None:
+    content = encoded(Image.new("RGB", (64, 48)))
+    with open_photo(content, size=32):
+        assert not is_all_free()
+    assert is_all_free()
+    open_within(content, (32, 32))
+    assert is_all_free()
+
+
+@both
+def test_whoever_cannot_wait_is_told_so_and_the_photo_is_not_blamed(opened: Open) -> None:
+    with DECODING.share(DECODING.size), patience(0), pytest.raises(DecodersBusy):
+        opened(encoded(Image.new("RGB", (64, 48))))
+
+
+@both
+def test_a_photo_that_needs_more_than_all_memory_is_refused_with_its_need(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "DECODING", Budget(24 * 2**20))
+    photo = Image.new("RGB", (1000, 1000))
+    assert opened(encoded(photo, "JPEG")).width == 1000
+    with pytest.raises(TooMuchMemoryError, match="opening it takes 28 MB of memory, more than 24 MB"):
+        opened(encoded(photo, "WEBP"))
+
+
+@both
+def test_a_small_tiff_of_one_huge_tile_is_refused_before_it_is_decoded(opened: Open) -> None:
+    with pytest.raises(TooMuchMemoryError, match="takes 6,"):
+        opened(tiff_of_one_tile(40_000))
+
+
+@both
+@pytest.mark.parametrize("content", [heic_that_says(64, 64), heic_of_tiles(2, 2, size=(64, 64))])
+def test_a_heic_larger_than_it_says_is_refused(opened: Open, content: bytes) -> None:
+    with pytest.raises(UnreadablePhotoError):
+        opened(content)
+    assert opened(heic_of_tiles(2, 1)).size[0] <= 3200
+
+
+def test_a_jpeg_is_only_checked_in_an_eighth_of_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = encoded(Image.effect_noise((2400, 1600), 60), "JPEG")
+    monkeypatch.setattr(opening, "DECODING", Budget(20 * 2**20))
+    decode_to_end(open_checked(content))
+    with pytest.raises(UnreadablePhotoError):
+        decode_to_end(open_checked(content[:-2000]))

@@ -20,10 +20,14 @@ def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded(
     (tmp_path / "x.jpg").write_bytes(many_scans(more))
     for source in (many_scans(more), tmp_path / "x.jpg", io.BytesIO(many_scans(more))):
         if is_read:
-            assert open_photo(source, size=32).size == (64, 48)
+            with open_photo(source, size=32) as photo:
+                assert photo.size == (64, 48)
         else:
-            with pytest.raises(TooManyScansError, match="201 scans, more than 100"):
-                open_photo(source, size=32)
+            with (
+                pytest.raises(TooManyScansError, match="201 scans, more than 100"),
+                open_photo(source, size=32),
+            ):
+                pass
 
 
 def test_scans_are_counted_as_decoders_read_them() -> None:

@@ -13,6 +13,8 @@ from formats.files import walk
 from formats.storage import StorageFailure
 from tests.trainer.conftest import jpeg, write
 from tests.validation.photos.hostile import many_scans
+from trainer.engine import opening
+from trainer.engine.budget import DECODING, Budget, DecodersBusy, patience
 from trainer.photosets.layout import BadPhoto, check_photo, is_photo_name
 
 
@@ -55,6 +57,17 @@ def test_bad_files_say_why(tmp_path: Path, content: bytes, reason: str) -> None:
     limit = 1000 if reason == "file too large" else 10**6
     with pytest.raises(BadPhoto, match=reason):
         check_photo(write(tmp_path / "x.jpg", content), max_bytes=limit, max_pixels=10**8)
+
+
+def test_file_that_needs_too_much_memory_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "DECODING", Budget(2**20))
+    with pytest.raises(BadPhoto, match="takes too much memory to open"):
+        check_photo(write(tmp_path / "x.jpg", jpeg()), max_bytes=10**6, max_pixels=10**8)
+
+
+def test_busy_decoders_make_no_file_bad(tmp_path: Path) -> None:
+    with DECODING.share(DECODING.size), patience(0), pytest.raises(DecodersBusy):
+        check_photo(write(tmp_path / "x.jpg", jpeg()), max_bytes=10**6, max_pixels=10**8)
 
 
 def test_good_file_is_hashed_and_measured(tmp_path: Path) -> None:

@@ -14,10 +14,12 @@ from django.test import Client
 from django.urls import reverse
 from PIL import Image
 
+from hashtags_site import outages
 from jobs.models import Job
 from mapping.models import SceneClass
 from tests.trainer.conftest import jpeg, write
 from tests.trainer.photosets.test_archive import entry, tar_of
+from trainer.engine.budget import DECODING
 from trainer.models import PhotoSet, ScenePhoto
 
 URL = "/trainer/photo-sets/new/"
@@ -156,6 +158,19 @@ def test_the_gallery_shows_transparency_as_the_network_sees_it(
     response = client_for("viewer").get(reverse("trainer:small_photo", args=[photo.pk]))
     small = Image.open(io.BytesIO(response.content))
     assert small.getpixel((5, 5)) == pytest.approx((191, 191, 191), abs=2)
+
+
+def test_gallery_waits_for_memory_a_moment_only(
+    client_for: Callable[..., Client], photo_set: PhotoSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outages, "PATIENCE", 0)
+    client, photo = client_for("viewer"), photo_set.photos.all()[0]
+    address = reverse("trainer:small_photo", args=[photo.pk])
+    with DECODING.share(DECODING.size):
+        response = client.get(address)
+        assert (response.status_code, response["Retry-After"]) == (503, "10")
+        assert client.get(reverse("trainer:photo", args=[photo.pk])).status_code == 200  # not decoded
+    assert client.get(address).status_code == 200
 
 
 def test_photo_outside_its_set_is_not_served(

@@ -10,9 +10,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
+from hashtags_site import outages
 from jobs.models import Job
 from mapping.models import Hashtag
 from tests.validation.conftest import MakeCampaign, MakeVote, picture
+from trainer.engine.budget import DECODING
 from trainer.models import Promotion, TrainedModel
 from validation.campaigns import acts
 from validation.models import Campaign, Photo, Prediction
@@ -63,6 +65,19 @@ def test_campaign_with_only_bad_files_is_not_created(model: TrainedModel, client
     assert b"a.jpg: not a JPEG, PNG, WebP or HEIC photo" in page.content
     assert not Campaign.objects.exists()
     assert not Photo.objects.exists()
+
+
+def test_no_campaign_is_made_while_photos_cannot_be_opened(
+    model: TrainedModel, client_for: ClientFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outages, "PATIENCE", 0)
+    client = client_for("admin")
+    with DECODING.share(DECODING.size):
+        page = client.post(NEW, fields(model, uploads=upload(1)))
+    assert (page.status_code, page["Retry-After"]) == (503, "10")
+    assert "Too many photos are being opened" in page.content.decode()
+    assert not Campaign.objects.exists()
+    assert client.post(NEW, fields(model, uploads=upload(1))).status_code == 302
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from pytest_django import Settings
 
 from tests.trainer.engine.test_opening import odd_exif
 from tests.validation.conftest import picture
+from trainer.engine import opening
+from trainer.engine.budget import Budget
 from validation.models import Photo
 from validation.photos.store import PhotoRefused, take_in
 
@@ -158,6 +160,12 @@ def test_too_large_file_is_refused_without_reading_all_of_it(settings: Settings)
     with pytest.raises(PhotoRefused, match="larger than 1 MB"):
         take_in(file=endless, name="big.jpg", by=None)
     assert endless.tell() == 2**20 + 1
+
+
+def test_photo_that_needs_too_much_memory_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "DECODING", Budget(2**20))
+    with pytest.raises(PhotoRefused, match=r"big.jpg: opening it takes 1. MB of memory, more than 1 MB"):
+        take(picture(1), name="big.jpg")
 
 
 def test_a_failing_database_leaves_no_file(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -166,7 +166,8 @@ def _decode_batches(
 
     def load(photo: Photo) -> tuple[Photo, Bytes | None, str]:
         try:
-            return photo, view_of(open_photo(photo.path, size=spec.size), view, spec), ""
+            with open_photo(photo.path, size=spec.size) as picture:
+                return photo, view_of(picture, view, spec), ""
         except UnreadablePhotoError as error:
             return photo, None, str(error)
 

@@ -6,10 +6,13 @@ The order of an epoch depends only on seed and epoch, so a resumed run continues
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -131,29 +134,39 @@ class PhotoDataset(Dataset[tuple[int, Any, str | StorageFailure]]):
     def __getitem__(self, item: int) -> tuple[int, Any, str | StorageFailure]:
         at = item % len(self.photos)
         try:
-            photo = self._photo(at)
+            with self._photo(at) as photo:
+                return at, self._view(photo, item), ""
         except UnreadablePhotoError as error:
             return at, None, str(error)
         except StorageFailure as error:  # returned, because PyTorch rewords what a loader raises
             return at, None, error
-        if not self.augment:
-            return at, resized(photo, self.spec), ""
-        drawn = draw(self.augment, generator(self.seed, self.epoch, item))
-        return at, distorted(photo, drawn, self.spec), ""
 
-    def _photo(self, at: int) -> Image.Image:
+    def _view(self, photo: Image.Image, item: int) -> NDArray[np.uint8]:
+        if not self.augment:
+            return resized(photo, self.spec)
+        drawn = draw(self.augment, generator(self.seed, self.epoch, item))
+        return distorted(photo, drawn, self.spec)
+
+    @contextmanager
+    def _photo(self, at: int) -> Iterator[Image.Image]:
         """The photo, made small if it belongs to those that are decoded once."""
         path, decoded = self.photos[at].path, self.decoded
         if decoded is None or not decoded.holds(at):
-            return open_photo(path, size=self.spec.size)
+            with open_photo(path, size=self.spec.size) as photo:
+                yield photo
+        else:
+            yield Image.fromarray(self._decoded_once(path, at, decoded))
+
+    def _decoded_once(self, path: str, at: int, decoded: DecodedPhotos) -> NDArray[np.uint8]:
         try:
             pixels = decoded.read(at)
             if pixels is None:
-                pixels = resized(open_photo(path, size=decoded.side), replace(self.spec, size=decoded.side))
+                with open_photo(path, size=decoded.side) as photo:
+                    pixels = resized(photo, replace(self.spec, size=decoded.side))
                 decoded.write(at, pixels)
         except OSError as error:
             raise StorageFailure(error) from error
-        return Image.fromarray(pixels)
+        return pixels
 
 
 class PhotoSource:

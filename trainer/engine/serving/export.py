@@ -127,7 +127,8 @@ def sample_pixels(paths: Sequence[str], spec: Input) -> NDArray[np.float32]:
     pixels = []
     for path in paths[::step][:CHECKED_PHOTOS]:
         try:
-            pixels.append(resized(open_photo(path, size=spec.size), spec))
+            with open_photo(path, size=spec.size) as photo:
+                pixels.append(resized(photo, spec))
         except UnreadablePhotoError as error:
             emit("skipped", photo_id="", reason=f"{Path(path).name}: {error}")
     if not pixels:

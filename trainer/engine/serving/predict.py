@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context, copy_context
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -142,7 +143,9 @@ class Suggester:
         iterator = iter(images)
         with ThreadPoolExecutor(self.threads) as threads:
             while chunk := list(islice(iterator, self.batch)):
-                results = list(threads.map(self._decode, chunk))
+                # With how long a photo may wait for memory, which only this thread knows.
+                contexts = [copy_context() for _ in chunk]
+                results = list(threads.map(Context.run, contexts, repeat(self._decode), chunk))
                 good = [photo for photo in results if not isinstance(photo, str)]
                 answers = self._answers(good)
                 names = frozenset(blocked())
@@ -158,8 +161,8 @@ class Suggester:
         """The photo's pixels for each network, the accurate one's last; or why it cannot be read."""
         inputs = [network.input for network in (self.first, self.network) if network]
         try:
-            photo = open_photo(source, size=max(spec.size for spec in inputs))
-            return tuple(resized(photo, spec) for spec in inputs)
+            with open_photo(source, size=max(spec.size for spec in inputs)) as photo:
+                return tuple(resized(photo, spec) for spec in inputs)
         except UnreadablePhotoError as error:
             return str(error)
 

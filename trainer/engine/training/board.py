@@ -126,10 +126,11 @@ def surest_wrong(
         if len(tiles) == most:
             break
         try:
-            tile = open_photo(photo.path, size=TILE)
+            with open_photo(photo.path, size=TILE) as tile:
+                tile.thumbnail((TILE, TILE))
+                tile = tile.copy()  # without the decoder
         except UnreadablePhotoError:
             continue
-        tile.thumbnail((TILE, TILE))
         tiles.append((tile, f"{photo.label}, taken for\n{label} {probabilities[at].max():.0%}"))
     return tiles
 
