@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from formats.json_text import from_json
+from formats.names import normalize_name
 from formats.storage import raise_if_of_storage, read_through
 from trainer.engine.errors import ModelError
 from trainer.engine.evaluation.report import softmax
@@ -72,8 +73,11 @@ class Suggester:
     def __init__(self, model_dir: str | Path, *, threads: int | None = 1, batch: int = 16) -> None:
         folder = Path(model_dir)
         self.manifest = _read_manifest(folder)
-        self.labels: list[str] = list(self.manifest["labels"])
-        self.thresholds: dict[str, float] = dict(self.manifest["thresholds"])
+        # A model of old may spell a hashtag in a way that looks the same as ours and is not equal.
+        self.labels = [normalize_name(label) for label in self.manifest["labels"]]
+        self.thresholds = {
+            normalize_name(label): float(t) for label, t in self.manifest["thresholds"].items()
+        }
         self.input = Input.from_dict(self.manifest["input"])
         self.temperature = float(self.manifest["temperature"])
         self.scenes: list[str] = list(self.manifest.get("scenes", []))
