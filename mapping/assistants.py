@@ -43,7 +43,7 @@ class TooFew(Exception):
 
 @dataclass(frozen=True)
 class Measurement:
-    """An assistant and how well it agrees with the mapping. kind and method are blank for domains."""
+    """An assistant and how well it agrees with the mapping. kind and method are blank without clusters."""
 
     name: str
     quality: Quality
@@ -147,23 +147,18 @@ def topic_groups(senses: Sequence[str]) -> dict[str, int | str]:
 
 def domain_groups(senses: Sequence[str]) -> dict[str, int | str] | None:
     """Sense → its first domain in WordNet Domains. None if the package is not installed."""
-    file = domains.domains_file()
-    if file is None:
+    if domains.domains_file() is None:
         return None
-    names_by_offset, nouns = domains.wordnet_domains(file), wordnet.nouns()
-    groups: dict[str, int | str] = {}
-    for sense in senses:
-        place = nouns.index(sense)
-        names = names_by_offset.get(int(nouns.offsets[place]), ()) if place is not None else ()
-        if names:
-            groups[sense] = names[0]
-    return groups
+    return {sense: names[0] for sense in senses if (names := domains.domains_of(sense))}
 
 
 @lru_cache(maxsize=16)
 def measure_all(senses: tuple[str, ...], decisions: Decisions, clusters: int) -> list[Measurement]:
-    """All assistants that are available, highest ari first. Each tree is cut into this many clusters."""
-    measurements = [Measurement("topic domains", quality(decisions, topic_groups(senses)))]
+    """All assistants that are available, the most helpful first. Each tree is cut into this many clusters."""
+    measurements = [
+        Measurement("the most frequent answer to all", quality(decisions, dict.fromkeys(senses, 0))),
+        Measurement("topic domains", quality(decisions, topic_groups(senses))),
+    ]
     by_domain = domain_groups(senses)
     if by_domain is not None:
         measurements.append(Measurement("WordNet Domains, first domain", quality(decisions, by_domain)))
@@ -172,7 +167,7 @@ def measure_all(senses: tuple[str, ...], decisions: Decisions, clusters: int) ->
             groups = tree(senses, kind, method).cut_by_number(clusters).tolist()
             result = quality(decisions, dict(zip(senses, groups, strict=True)))
             measurements.append(Measurement(f"{name}, {method}", result, kind, method))
-    return sorted(measurements, key=lambda row: -row.quality.ari)
+    return sorted(measurements, key=lambda row: (-row.quality.helps, -row.quality.ari))
 
 
 @dataclass(frozen=True)

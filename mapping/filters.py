@@ -11,6 +11,9 @@ from django.db.models.functions import Coalesce
 
 from formats.names import normalize_hashtag, normalize_name
 from mapping import doubts
+from mapping.lexicon.domains import domain_names, domains_of
+from mapping.lexicon.senses import likeliest_sense
+from mapping.lexicon.wordnet import WordNetMissing
 from mapping.models import OTHER, MappingEntry, Opinion, Release, ReleaseLabel, SceneClass
 
 TODO = "todo"
@@ -37,6 +40,12 @@ class EntryFilter(django_filters.FilterSet):
     group = django_filters.ChoiceFilter(
         method="by_group", choices=lambda: _groups(), label="SUN group", empty_label="Any group"
     )
+    domain = django_filters.ChoiceFilter(
+        method="by_domain",
+        choices=lambda: [(name, _words(name)) for name in domain_names()],
+        label="WordNet domain",
+        empty_label="Any domain",
+    )
     differs = django_filters.ChoiceFilter(
         method="by_difference", choices=lambda: _states(), label="Differs from", empty_label="–"
     )
@@ -51,6 +60,8 @@ class EntryFilter(django_filters.FilterSet):
         self.blind = blind
         if blind:
             del self.filters["differs"]
+        if not domain_names():
+            del self.filters["domain"]
 
     def by_words(self, entries: QuerySet[MappingEntry], _: str, words: str) -> QuerySet[MappingEntry]:
         for word in normalize_name(words).split()[:MOST_WORDS]:
@@ -84,6 +95,23 @@ class EntryFilter(django_filters.FilterSet):
 
     def by_group(self, entries: QuerySet[MappingEntry], _: str, group: str) -> QuerySet[MappingEntry]:
         return entries.filter(Q(scene_class__level1=group) | Q(scene_class__level2=group))
+
+    def by_domain(self, entries: QuerySet[MappingEntry], _: str, domain: str) -> QuerySet[MappingEntry]:
+        """Entries whose sense has the domain. If none is chosen yet, the likeliest sense counts."""
+        confirmed = Q(status=MappingEntry.Status.CONFIRMED)
+        chosen = entries.exclude(sense="").order_by().values_list("sense", flat=True).distinct()
+        open_rows = entries.filter(~confirmed, sense="").order_by()
+        names = ("scene_class__key", "scene_class__level1", "scene_class__level2")
+        try:
+            senses = [sense for sense in chosen if domain in domains_of(sense)]
+            classes = [
+                pk
+                for pk, *name in open_rows.values_list("scene_class_id", *names)
+                if domain in domains_of(likeliest_sense(*name))
+            ]
+        except WordNetMissing:
+            return entries.none()
+        return entries.filter(Q(sense__in=senses) | Q(~confirmed, sense="", scene_class__in=classes))
 
     def by_difference(self, entries: QuerySet[MappingEntry], _: str, state: str) -> QuerySet[MappingEntry]:
         """Entries with another label in a release or opinion. Skips classes without a label there."""

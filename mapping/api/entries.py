@@ -60,6 +60,7 @@ FILTERS: list[Any] = [
     OpenApiParameter("hashtag", str, description="Without #, or `other`."),
     OpenApiParameter("hypernym", str, description="Its word or its synset key."),
     OpenApiParameter("group", str, description="SUN's wide or narrow group."),
+    OpenApiParameter("domain", str, description="Of the sense, if WordNet Domains is installed."),
     OpenApiParameter("differs", str, description="Has another label in `release-1` or `opinion-2`."),
 ]
 DECISION = OpenApiExample(

@@ -104,8 +104,10 @@ def cluster(distance: Floats, method: Method) -> Tree:
 class Quality:
     """How well groups agree with labels. Values are in [0, 1]; ari is 0 for chance and can be negative.
 
-    coverage: share of the classes that are in any group; purity: share of these that have the most frequent
-    label of their group; nmi: arithmetic normalisation; ari: adjusted Rand index.
+    answered: share of the classes that their groups answer. A group answers a class if one label is the most
+    frequent among its other members, and answers right if that is the class's own. right: share of the
+    answers that are right. coverage: share of the classes that are in any group; purity: share of these that
+    have the most frequent label of their group; nmi: arithmetic normalisation; ari: adjusted Rand index.
     """
 
     coverage: float
@@ -113,6 +115,13 @@ class Quality:
     purity: float
     nmi: float
     ari: float
+    answered: float = 0.0
+    right: float = 0.0
+
+    @property
+    def helps(self) -> float:
+        """Share of all classes that get an answer, and the right one."""
+        return self.answered * self.right
 
 
 def quality(groups: Sequence[str | int | None], labels: Sequence[str]) -> Quality:
@@ -124,13 +133,30 @@ def quality(groups: Sequence[str | int | None], labels: Sequence[str]) -> Qualit
         return Quality(0.0, 0, 0.0, 0.0, 0.0)
     _, group = np.unique([str(g) for g, _ in pairs], return_inverse=True)
     _, label = np.unique([name for _, name in pairs], return_inverse=True)
+    answered, right = answers(group, label)
     return Quality(
+        answered=answered.sum() / len(labels),
+        right=right.sum() / max(1, answered.sum()),
         coverage=len(pairs) / len(labels),
         groups=int(group.max()) + 1,
         purity=purity(group, label),
         nmi=float(normalized_mutual_info_score(label, group)),
         ari=float(adjusted_rand_score(label, group)),
     )
+
+
+def answers(groups: Ints, labels: Ints) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """For each member: do the others of its group agree on a most frequent label, and is it the member's own?
+
+    Groups and labels are numbered from 0. Without the member itself, or a group of one would always be right.
+    """
+    counts = np.zeros((groups.max() + 1, labels.max() + 2), dtype=np.int64)  # a column more: two at least
+    np.add.at(counts, (groups, labels), 1)
+    others = counts[groups]
+    others[np.arange(len(groups)), labels] -= 1
+    second, first = np.sort(others, axis=1)[:, -2:].T
+    answered = first > second
+    return answered, answered & (others.argmax(axis=1) == labels)
 
 
 def purity(groups: Ints, labels: Ints) -> float:

@@ -10,13 +10,14 @@ import os
 import zipfile
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT = 1  # of the file; a table of another format is rebuilt
+FORMAT = 2  # of the file, and in its name: versions of the code that share a folder do not rebuild it in turn
 # WordNet's own rules for plurals of nouns, morphy(7WN), in its order.
 ENDINGS = (
     ("s", ""),
@@ -60,6 +61,12 @@ class Lists:
         start = self._ends[at - 1] if at else 0
         return self._flat[start : self._ends[at]]
 
+    def inverted(self) -> Lists:
+        """For each number below the count of lists, the lists that contain it, in their order."""
+        owners = np.repeat(np.arange(len(self._ends), dtype=np.int32), np.diff(self._ends, prepend=0))
+        ends = np.cumsum(np.bincount(self._flat, minlength=len(self._ends)), dtype=np.int32)
+        return Lists(owners[np.argsort(self._flat, kind="stable")], ends)
+
 
 def pack_texts(texts: Iterable[str]) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     byte_strings = [text.encode() for text in texts]
@@ -93,7 +100,7 @@ class Nouns:
         self._lexname_of: NDArray[np.int32] = arrays["lexname_of"]
         self._lexnames: list[str] = list(texts("lexnames"))
         self._lemmas, self._glosses, self._examples = texts("lemmas"), texts("glosses"), texts("examples")
-        self._parents, self._topics = lists("parents"), lists("topics")
+        self._parents, self._topics, self._meronyms = lists("parents"), lists("topics"), lists("meronyms")
         self._terms = list(texts("terms"))  # sorted
         self._senses = lists("senses")
         self._exceptions = dict(line.split(" ", 1) for line in texts("exceptions"))
@@ -106,6 +113,19 @@ class Nouns:
     def parents(self, i: int, /) -> NDArray[np.int32]:
         """The direct hypernyms of a noun, including those of an instance (Paris is an instance of city)."""
         return self._parents[i]
+
+    def meronyms(self, i: int, /) -> NDArray[np.int32]:
+        """What a noun has: its parts, then its members, then the substances it is made of."""
+        return self._meronyms[i]
+
+    def hyponyms(self, i: int, /) -> NDArray[np.int32]:
+        """The nouns whose direct hypernym it is, kinds of it and single instances, in WordNet's order."""
+        return self._hyponyms[i]
+
+    @cached_property
+    def _hyponyms(self) -> Lists:
+        """Not in the file, because inverting the hypernyms takes milliseconds, and few processes ask."""
+        return self._parents.inverted()
 
     def closure(self, i: int) -> dict[int, int]:
         """The noun itself and all its hypernyms, each with the least number of steps."""

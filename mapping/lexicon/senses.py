@@ -94,6 +94,13 @@ def of_class(key: str, level1: str = "", level2: str = "", *, embed: Embed | Non
     return senses or _rank_senses(_parts(terms[0] if terms else ""), _Class(key, level1, level2), embed)
 
 
+@lru_cache(maxsize=30_000)  # ranking those of 22,000 classes takes seconds
+def likeliest_sense(key: str, level1: str, level2: str) -> str:
+    """The key of the class's first sense, ranked without embeddings; blank if it has none."""
+    senses = of_class(key, level1, level2)
+    return senses[0].key if senses else ""
+
+
 class _Class:
     """The context of a class besides the term that is looked up."""
 

@@ -14,14 +14,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mapping.lexicon.nouns import Nouns, pack_lists, pack_texts, read, write
+from mapping.lexicon.nouns import FORMAT, Nouns, pack_lists, pack_texts, read, write
 
 if TYPE_CHECKING:
     from nltk.corpus.reader.wordnet import Synset, WordNetCorpusReader
     from numpy.typing import NDArray
 
 DATA_DIR = Path(__file__).resolve().parents[2] / "var/nltk_data"  # where scripts/get_wordnet.py puts it
-TABLE = "nouns.npz"
+TABLE = f"nouns-{FORMAT}.npz"
 HOW_TO_GET_IT = "WordNet is not installed. Get it with: python scripts/get_wordnet.py"
 
 
@@ -99,6 +99,8 @@ def build() -> dict[str, NDArray[Any]]:
     lexnames = sorted({synset.lexname() for synset in synsets})
     senses = ([number[s.offset()] for s in source.synsets(term, "n") if _has(s, term)] for term in terms)
     ups = ([number[s.offset()] for s in x.hypernyms() + x.instance_hypernyms()] for x in synsets)
+    haves = (x.part_meronyms() + x.member_meronyms() + x.substance_meronyms() for x in synsets)
+    meronyms = ([number[s.offset()] for s in having] for having in haves)
     topics = ([number[s.offset()] for s in x.topic_domains() if s.pos() == "n"] for x in synsets)
     arrays: dict[str, NDArray[Any]] = {
         "counts": np.array([sum(uses.get(x.key(), 0) for x in s.lemmas()) for s in synsets], np.int32),
@@ -117,7 +119,7 @@ def build() -> dict[str, NDArray[Any]]:
     }
     for name, lines in texts.items():
         arrays[name], arrays[f"{name}_ends"] = pack_texts(lines)
-    for name, lists in {"parents": ups, "topics": topics, "senses": senses}.items():
+    for name, lists in {"parents": ups, "meronyms": meronyms, "topics": topics, "senses": senses}.items():
         arrays[name], arrays[f"{name}_ends"] = pack_lists(lists)
     return arrays
 
@@ -156,6 +158,19 @@ def hypernym_path(key: str) -> list[Sense]:
     """The shortest path from the sense up to entity.n.01."""
     number = nouns().index(key)
     return [sense_of(i) for i in nouns().path(number)] if number is not None else []
+
+
+def hyponyms(key: str) -> list[Sense]:
+    """The kinds of the sense, then its single instances. Empty for an unknown key."""
+    number, table = nouns().index(key), nouns()
+    below = [] if number is None else sorted(map(int, table.hyponyms(number)), key=table.is_instance)
+    return [sense_of(i) for i in below]
+
+
+def meronyms(key: str) -> list[Sense]:
+    """The parts of the sense, its members and its substances. Empty for an unknown key."""
+    number = nouns().index(key)
+    return [sense_of(int(i)) for i in nouns().meronyms(number)] if number is not None else []
 
 
 if __name__ == "__main__":

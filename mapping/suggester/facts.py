@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mapping.lexicon.domains import domains_file, wordnet_domains
+from mapping.lexicon import domains
 from mapping.lexicon.nouns import Nouns
 
 EXACT = 1200
@@ -128,16 +127,9 @@ def _lexname(profile: Profile, nouns: Nouns) -> Features:
     return {nouns.lexname(sense): 1.0 for sense in profile.senses[:1]}
 
 
-_domains_file = lru_cache(maxsize=1)(domains_file)  # cached, because it searches the whole Python path
-
-
-def domains_of(profile: Profile, nouns: Nouns) -> list[str]:
-    """The domains of its sense, empty without the optional package. "factotum" does not count as a domain."""
-    file = _domains_file()
-    if file is None or not profile.senses:
-        return []
-    names = wordnet_domains(file).get(int(nouns.offsets[profile.senses[0]]), ())
-    return [name for name in names if name != "factotum"]
+def domains_of(profile: Profile, nouns: Nouns) -> tuple[str, ...]:
+    """The domains of its sense, empty without the optional package."""
+    return domains.domains_of(nouns.keys[profile.senses[0]]) if profile.senses else ()
 
 
 def _domains(profile: Profile, nouns: Nouns) -> Features:

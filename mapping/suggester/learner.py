@@ -216,8 +216,7 @@ def facts(row: MappingEntry) -> ClassFacts:
     scene, sense = row.scene_class, row.sense
     if not sense and row.status != MappingEntry.Status.CONFIRMED:
         # Without embeddings, which take too long for all classes.
-        ranked_senses = senses.of_class(scene.key, scene.level1, scene.level2)
-        sense = ranked_senses[0].key if ranked_senses else ""
+        sense = senses.likeliest_sense(scene.key, scene.level1, scene.level2)
     return ClassFacts(scene.key, scene.name, sense, scene.level1, scene.level2)
 
 

@@ -21,6 +21,7 @@ from mapping.acts import StaleEntries, change_entry, newest_change
 from mapping.filters import EntryFilter
 from mapping.forms import EntryForm
 from mapping.lexicon import wordnet
+from mapping.lexicon.relations import Relations, relations_of
 from mapping.models import OTHER, Hashtag, MappingEntry, Release
 from mapping.releases import unpublished_moves
 from mapping.suggester.learner import senses_of
@@ -97,13 +98,16 @@ def entry(request: Request, pk: int) -> HttpResponse:
 
 
 def _path_fragment(request: Request) -> HttpResponse:
-    """The hypernym path of another sense. A chosen hypernym stays chosen if the new path contains it."""
-    path = _path(request.GET.get("sense", ""))
+    """The hypernym path and the relations of another sense. A chosen hypernym stays chosen if the new path
+    contains it."""
+    sense = request.GET.get("sense", "")
+    path, relations = _surroundings(sense)
     hypernym_sense = request.GET.get("hypernym_sense", "")
     context = {
         "path": path,
+        "relations": relations,
         "form": EntryForm(initial={"hypernym": request.GET.get("hypernym", "")}),
-        "chosen_hypernym": hypernym_sense if hypernym_sense in {sense.key for sense in path} else "",
+        "chosen_hypernym": hypernym_sense if hypernym_sense in {above.key for above in path} else "",
     }
     return render(request, "mapping/_path.html", context)
 
@@ -149,11 +153,11 @@ def _entry_context(request: Request, row: MappingEntry, form: EntryForm) -> dict
             and (extra := wordnet.sense(chosen_sense))
         ):
             senses.append(extra)
-        path = _path(chosen_sense)
+        path, relations = _surroundings(chosen_sense)
         hypernym = str(context["chosen_hypernym"] or "")
         if hypernym and hypernym not in {s.key for s in path} and (extra := wordnet.sense(hypernym)):
             path.append(extra)  # from another path of the sense or set by hand: it must not be lost
-        context |= {"senses": senses, "path": path}
+        context |= {"senses": senses, "path": path, "relations": relations}
     except wordnet.WordNetMissing as missing:
         context["wordnet_missing"] = str(missing)
     before, after = _neighbours(request, row)
@@ -174,11 +178,12 @@ def _choices(row: MappingEntry) -> list[Hashtag]:
     return hashtags if row.hashtag is None or row.hashtag in hashtags else [row.hashtag, *hashtags]
 
 
-def _path(sense: str) -> list[wordnet.Sense]:
+def _surroundings(sense: str) -> tuple[list[wordnet.Sense], Relations | None]:
+    """The hypernyms of a sense, nearest first, and its other relations. Nothing without WordNet."""
     try:
-        return wordnet.hypernym_path(sense)[1:] if sense else []
+        return wordnet.hypernym_path(sense)[1:], relations_of(sense)
     except wordnet.WordNetMissing:
-        return []
+        return [], None
 
 
 def _neighbours(request: Request, row: MappingEntry) -> tuple[int | None, int | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from mapping.filters import TODO, EntryFilter
 from mapping.forms import EntryForm
 from mapping.hashtags import search
 from mapping.lexicon import wordnet
+from mapping.lexicon.relations import relations_of
 from mapping.models import Change, MappingEntry, Opinion
 from mapping.opinions.opinions import opinion_of
 from mapping.suggester import learner
@@ -89,12 +91,12 @@ def hashtags(request: Request) -> HttpResponse:
 @require_safe
 @permission_required("mapping.change_mappingentry", raise_exception=True)
 def path(request: Request) -> HttpResponse:
-    """The hypernym path of another sense."""
-    try:
-        above = wordnet.hypernym_path(request.GET.get("sense", ""))[1:]
-    except wordnet.WordNetMissing:
-        above = []
-    return render(request, "mapping/_queue_path.html", {"path": above})
+    """The hypernym path and the relations of another sense."""
+    which, sense = request.GET.get("opinion", ""), request.GET.get("sense", "")
+    context: dict[str, Any] = {"opinion": opinion_of(request.user, which) if which else None}
+    with suppress(wordnet.WordNetMissing):
+        context |= {"path": wordnet.hypernym_path(sense)[1:], "relations": relations_of(sense)}
+    return render(request, "mapping/_queue_path.html", context)
 
 
 def _me(request: Request) -> AbstractBaseUser:
@@ -207,6 +209,7 @@ def _senses(entry: MappingEntry) -> dict[str, Any]:
         "senses": senses,
         "chosen_sense": chosen_sense,
         "path": wordnet.hypernym_path(chosen_sense)[1:] if chosen_sense else [],
+        "relations": relations_of(chosen_sense),
         "chosen_hypernym": entry.hypernym_sense,
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from django.utils.timezone import now
 
 from jobs.models import Job
 from mapping.files.catalogue import DATA, load_catalogue
-from mapping.lexicon import wordnet
+from mapping.lexicon import domains, wordnet
 from mapping.models import OTHER, Hashtag, MappingEntry, SceneClass
 from mapping.releases import publish_release
 from tests import snapshot
@@ -88,6 +88,28 @@ def see(db: None) -> Callable[..., PhotoSet]:
         return photo_set
 
     return put
+
+
+@pytest.fixture
+def wordnet_domains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A package like spacy-wordnet, with the domains of an abbey, a shop and a beach."""
+    data = tmp_path / "spacy_wordnet" / "data"
+    data.mkdir(parents=True)
+    (data.parent / "__init__.py").touch()
+    nouns = wordnet.nouns()
+    rows = {
+        "abbey.n.01": "buildings town_planning religion",
+        "toyshop.n.01": "commerce buildings",
+        "beach.n.01": "factotum geology",
+    }
+    offsets = {key: nouns.offsets[nouns.index(key) or 0] for key in rows}
+    lines = [f"{offsets[key]:08d}-n\t{names}\n" for key, names in rows.items()]
+    text = "".join([*lines, "00001740-v\tbiology\n", "-n\tsport\n"])
+    (data / "wordnet_domains.txt").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    domains.domains_file.cache_clear()
+    yield
+    domains.domains_file.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from mapping import assistants
-from mapping.lexicon import clustering, domains, wordnet
+from mapping.lexicon import clustering, wordnet
 from mapping.models import MappingEntry
 
 pytestmark = pytest.mark.integration  # information content of all nouns takes a second
@@ -46,12 +46,6 @@ def test_too_few_or_too_many_senses_are_refused() -> None:
         assistants.all_distances(tuple(str(i) for i in range(assistants.MAX_SENSES + 1)))
 
 
-def test_domains_file_is_read_for_nouns_only(tmp_path: Path) -> None:
-    file = tmp_path / "domains.txt"
-    file.write_text("03032252-n\tbuildings town_planning\n00001740-v\tbiology\n-n\tsport\n")
-    assert domains.wordnet_domains(file) == {3032252: ("buildings", "town_planning")}
-
-
 @pytest.mark.usefixtures("catalogue")
 class TestPage:
     def test_page_shows_clusters_and_quality(self, client: Client, user_for: Callable[[str], User]) -> None:
@@ -65,6 +59,9 @@ class TestPage:
         assert b'<path d="M' in page.content
         names = [row.name for row in page.context["rows"]]
         assert "topic domains" in names
+        helps = [row.quality.helps for row in page.context["rows"]]
+        assert helps == sorted(helps, reverse=True)
+        assert helps[0] > 0
         assert "wup, average" in names
 
     def test_distance_0_puts_every_sense_in_its_own_cluster(

@@ -54,6 +54,16 @@ FIELDS = (
 
 
 @dataclass
+class Source:
+    """What runs learned from. figures: where the charts of one of these runs are, as files."""
+
+    photo_set: str
+    release: str
+    figures: str
+    count: int = 0
+
+
+@dataclass
 class Row:
     """One run of the comparison. figures: by the names in FIGURES; None if unknown."""
 
@@ -113,6 +123,16 @@ def _row(run: dict[str, Any], measures: dict[str, Any]) -> Row:
         },
         flatters_itself=run["recipe"].get("keep") == "best" or bool(run["recipe"].get("stop_after")),
     )
+
+
+def sources_of(rows: Iterable[Row]) -> list[Source]:
+    """The photo sets and releases that the runs learned from, in the order of the rows. No query."""
+    sources: dict[tuple[str, str], Source] = {}
+    for row in rows:
+        pair = row.settings["photo set"], row.settings["release"]
+        source = sources.setdefault(pair, Source(*pair, figures=f"{row.url}figures/"))
+        source.count += 1
+    return list(sources.values())
 
 
 def _settings(run: dict[str, Any]) -> dict[str, str]:

@@ -117,6 +117,7 @@ def _page_parts(rows: list[Row], page_rows: list[Row], base: Row, *, everything:
         "drawn": curve_rows,
         "n_uncolored": sum(row.color is None for row in curve_rows),
         "charts": _charts(page_rows, base),
+        "sources": comparison.sources_of(page_rows),
         "few": few,
         "everything": everything,
         "settings": comparison.setting_rows(page_rows, base, everything=everything) if few else [],

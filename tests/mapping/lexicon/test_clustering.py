@@ -31,8 +31,13 @@ def test_quality_equals_values_by_hand() -> None:
     assert quality.coverage == pytest.approx(5 / 6)
     assert quality.groups == 2
     assert quality.purity == pytest.approx(4 / 5)
+    # Two have a tie among the others, one is answered wrongly, two are alike, one is in no group.
+    assert quality.answered == pytest.approx(3 / 6)
+    assert quality.right == pytest.approx(2 / 3)
+    assert quality.helps == pytest.approx(2 / 6)
     perfect = clustering.quality([3, 3, 7], list("xxy"))
     assert (perfect.purity, perfect.nmi, perfect.ari) == (1, 1, 1)
+    assert (perfect.answered, perfect.right) == (2 / 3, 1)  # a group of one answers nobody
     assert clustering.quality([None], ["x"]).coverage == 0
 
 

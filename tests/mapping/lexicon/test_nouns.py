@@ -13,6 +13,7 @@ from mapping.lexicon import nouns, wordnet
 
 if TYPE_CHECKING:
     from nltk.corpus.reader.wordnet import WordNetCorpusReader
+    from numpy.typing import NDArray
 
 
 def test_noun_is_found_by_its_key() -> None:
@@ -61,12 +62,25 @@ def test_table_agrees_with_nltk(reader: WordNetCorpusReader) -> None:
         assert path in paths
         assert len(path) == min(map(len, paths))
         assert {table.keys[at] for at in table.closure(number)} == {key for way in paths for key in way}
+        assert _keys(table, table.hyponyms(number)) == sorted(
+            s.name() for s in synset.hyponyms() + synset.instance_hyponyms()
+        )
+        meronyms = synset.part_meronyms() + synset.member_meronyms() + synset.substance_meronyms()
+        assert _keys(table, table.meronyms(number)) == sorted(s.name() for s in meronyms)
         assert table.gloss(number) == synset.definition()
         assert list(table.examples(number)) == synset.examples()
         assert table.counts[number] == sum(lemma.count() for lemma in synset.lemmas())
         for term in (*synset.lemma_names(), f"{synset.lemma_names()[0]}s"):
             synset_names = dict.fromkeys(s.name() for s in reader.synsets(term, "n"))  # nltk repeats some
             assert [table.keys[at] for at in table.synsets(term)] == list(synset_names)
+
+
+def _keys(table: nouns.Nouns, numbers: NDArray[np.int32]) -> list[str]:
+    return sorted(table.keys[at] for at in numbers)
+
+
+def test_file_of_each_format_has_a_name_of_its_own() -> None:
+    assert str(nouns.FORMAT) in wordnet.TABLE
 
 
 def test_damaged_or_outdated_file_is_not_a_table(tmp_path: Path) -> None:

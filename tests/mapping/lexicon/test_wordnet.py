@@ -44,10 +44,25 @@ def test_path_goes_up_to_entity() -> None:
     assert words[-1] == "entity"
 
 
+def test_sense_has_kinds_and_parts() -> None:
+    assert {"nave", "vestry"} <= {lemma for part in wordnet.meronyms("church.n.02") for lemma in part.lemmas}
+    assert [s.word for s in wordnet.meronyms("beach.n.01")] == ["sand"]  # a substance
+    assert "tree" in {s.word for s in wordnet.meronyms("forest.n.01")}  # a member
+    assert "toyshop" in {s.word for s in wordnet.hyponyms("shop.n.01")}
+    assert wordnet.hyponyms("toyshop.n.01") == wordnet.meronyms("toyshop.n.01") == []
+
+
+def test_kinds_come_before_single_instances() -> None:
+    mountains = [s.word for s in wordnet.hyponyms("mountain.n.01")]
+    assert mountains.index("volcano") < mountains.index("Black Hills")
+
+
 @pytest.mark.parametrize("key", ["", "nonsense", "shop.n.99", "run.v.01", "shop.n.xx"])
-def test_unknown_key_has_neither_sense_nor_path(key: str) -> None:
+def test_unknown_key_has_neither_sense_nor_relations(key: str) -> None:
     assert wordnet.sense(key) is None
     assert wordnet.hypernym_path(key) == []
+    assert wordnet.hyponyms(key) == []
+    assert wordnet.meronyms(key) == []
 
 
 @pytest.mark.integration  # starts a process

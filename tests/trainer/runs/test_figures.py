@@ -146,6 +146,11 @@ def test_the_curves_of_compared_runs_can_be_downloaded(
     words = words_of(svg_of(client.get(f"{path}.svg{query}")))
     assert words[0] == "Learning rate"
     assert {rated.name, "Other"} <= set(words)
+    for source in ("posts", "photos"):  # figures 6 and 7 of what both learned from
+        address = f"{rated.get_absolute_url()}figures/{source}"
+        assert page.count(f'href="{address}.svg"') == page.count(f'data-png="{address}.svg"') == 1
+    assert f"labels of release {rated.release.number}" in page
+    assert "(2 runs)" in page
     assert client.get(f"{path}.svg?run=999999").status_code == 404
     assert client.get("/trainer/runs/compare/").status_code == 200
 

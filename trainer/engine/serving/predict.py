@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from formats.json_text import from_json
+from formats.names import normalize_name
 from formats.storage import raise_if_of_storage, read_through
 from trainer.engine.errors import ModelError
 from trainer.engine.evaluation.cascade import Limits, sure
@@ -122,8 +123,11 @@ class Suggester:
     def __init__(self, model_dir: str | Path, *, threads: int | None = 1, batch: int = 16) -> None:
         folder = Path(model_dir)
         self.manifest = _read_manifest(folder)
-        self.labels: list[str] = list(self.manifest["labels"])
-        self.thresholds: dict[str, float] = dict(self.manifest["thresholds"])
+        # A model of old may spell a hashtag in a way that looks the same as ours and is not equal.
+        self.labels = [normalize_name(label) for label in self.manifest["labels"]]
+        self.thresholds = {
+            normalize_name(label): float(t) for label, t in self.manifest["thresholds"].items()
+        }
         self.batch = max(1, batch)
         self.threads = threads or os.cpu_count() or 1
         self.network = Network(folder / "model.onnx", self.manifest, threads=self.threads)

@@ -110,6 +110,14 @@ def test_every_hashtag_is_suggested_and_other_is_not(make_model: Make) -> None:
     assert suggestions[2].reason == "other: none of the hashtags fits"
 
 
+def test_labels_of_an_old_model_are_spelled_as_ours(make_model: Make) -> None:
+    folder = make_model(labels=["cafe\u0301", *LABELS[1:]], thresholds={"cafe\u0301": 0.5})
+    (suggestion,) = Suggester(folder).suggest([photo(RED)])
+    assert suggestion.hashtag == "caf\u00e9"
+    (suggestion,) = Suggester(folder).suggest([photo(RED)], blocked=lambda: {"caf\u00e9"})
+    assert suggestion.hashtag is None
+
+
 def test_the_candidates_are_the_three_likeliest(make_model: Make) -> None:
     (suggestion,) = Suggester(make_model()).suggest([Image.new("RGB", (40, 40), (255, 51, 0))])
     odds = np.exp([1.0, -0.6, -1.0, 0.0])
