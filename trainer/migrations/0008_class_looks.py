@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('jobs', '0001_initial'),
-        ('trainer', '0005_epochs_without_test'),
+        ("trainer", "0007_label_folders"),
     ]
 
     operations = [
