@@ -19,8 +19,7 @@ The views and their weights were chosen with SEEDS on these 397 classes, so rely
 and other-or-hashtag do not exceed .92 and .79 there. The brackets use the same classes, too, so a new data
 set may do worse. Keys by SEEDS: 509 alone, 442 with both; actions 431 and 349.
 
-With what CLIP ViT-B/16 sees on 2,601 photos of 310 classes (at most 16 of a class, of half
-of them 5 or fewer).
+With what CLIP ViT-B/16 sees on 2,601 photos of 310 classes (at most 16 of each, 5 or fewer of half of them).
 The photos of the three tars of scenes are unpacked into one folder; then
 
     python -m trainer.engine look FOLDER looks.npz --backbone clip_b16 --cache var/features
