@@ -12,6 +12,7 @@ help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
 demo: .venv/installed wordnet  ## install, prepare and start everything, with sample photos and accounts
+	@$(RUN) scripts/get_clip.py || true  # it says what that costs: the fast starter model is taken
 	@exec $(RUN) manage.py up --demo --port $(PORT)
 
 up: .venv/installed wordnet  ## the same start for a real installation, without the demo's data
@@ -83,7 +84,7 @@ format: .venv/installed-dev  ## put code, scripts and templates in order
 wordnet: .venv/installed
 	@$(RUN) scripts/get_wordnet.py && $(RUN) -m mapping.lexicon.wordnet
 
-clip: .venv/installed  ## fetch the weights of CLIP ViT-B/16 (78 MB), for the preset frozen-clip
+clip: .venv/installed  ## fetch the weights of CLIP ViT-B/16 (78 MB), for the accurate starter model
 	@$(RUN) scripts/get_clip.py
 
 chromium:

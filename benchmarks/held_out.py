@@ -27,7 +27,7 @@ from trainer.engine.networks.parts import build_head
 from trainer.engine.opening import VERSION
 from trainer.engine.photos.manifest import Photo, with_hashes
 from trainer.engine.recipe import Recipe
-from trainer.engine.serving.export import HeldOut
+from trainer.engine.serving.heldout import HeldOut
 from trainer.engine.training import checkpoint
 from trainer.engine.training.run import RunJob, train
 

@@ -109,11 +109,12 @@ def seed(runs: int) -> None:
                 HeldOutPrediction(
                     run=run,
                     photo=photo,
-                    true=label_of[photo.scene_class.key],
-                    predicted=label_of[photo.scene_class.key] if good else labels[at % len(labels)],
+                    true=true,
+                    predicted=true if good else labels[at % len(labels)],
                     confidence=float(rng.random()),
                 )
                 for at, (photo, good) in enumerate(zip(held_out, right, strict=True))
+                if (true := label_of[photo.scene_class.key if photo.scene_class else ""])
             )
 
 

@@ -34,10 +34,12 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.photos import DATA
@@ -280,7 +282,8 @@ def composed(rng: np.random.Generator, kind: int, hint: int, x: int, y: int) -> 
     stripes = np.where(np.arange(SQUARE) // 4 % 2, 235, 20)
     square = np.broadcast_to(stripes[:, None] if kind == 0 else stripes[None], (SQUARE, SQUARE))
     pixels[y : y + SQUARE, x : x + SQUARE] = square[..., None] + rng.integers(-20, 20, (SQUARE, SQUARE, 3))
-    return pixels.clip(0, 255).astype(np.uint8)
+    photo: NDArray[np.uint8] = pixels.clip(0, 255).astype(np.uint8)
+    return photo
 
 
 def labelme(x: int, y: int) -> str:
@@ -288,6 +291,11 @@ def labelme(x: int, y: int) -> str:
     points = "".join(f"<pt><x>{px}</x><y>{py}</y></pt>" for px, py in corners)
     size = f"<imagesize><nrows>{SIDE}</nrows><ncols>{SIDE}</ncols></imagesize>"
     return f"<annotation>{size}<object><name>square</name><polygon>{points}</polygon></object></annotation>"
+
+
+def has_mask(at: int, every: int) -> bool:
+    """Whether the photo of that number has a mask: one pair in so many."""
+    return at // 2 % every == 0
 
 
 def masks(bench: Bench) -> list[dict[str, Any]]:
@@ -312,7 +320,7 @@ def masks(bench: Bench) -> list[dict[str, Any]]:
             folder = Path(name)
             # Hardly any weight: the same training, with the figures on attention.
             for variant, (every, more) in {"plain": (1, {"mask_loss": 1e-6}), **variants}.items():
-                train, test = compose(folder / "photos", seed, lambda at, n=every: at // 2 % n == 0)
+                train, test = compose(folder / "photos", seed, partial(has_mask, every=every))
                 write_partition(folder, train, test)
                 settings = recipe | more | {"seed": seed}
                 reports[variant].append(bench.run([*train, *test], settings, partitions=str(folder)))

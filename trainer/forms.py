@@ -13,7 +13,7 @@ from django.template.defaultfilters import filesizeformat
 from mapping.models import Release
 from trainer.engine.presets import DEFAULT_PRESET, PRESETS
 from trainer.models import PhotoSet, TrainingRun
-from trainer.photosets.registration import browser_roots, is_allowed_in_browser
+from trainer.server_folders import browser_roots, is_allowed_in_browser
 
 
 class PhotoSetForm(forms.Form):

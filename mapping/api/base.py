@@ -134,7 +134,8 @@ def read_query(kind: type[serializers.Serializer[Any]], request: Request) -> dic
     what is left out."""
     query = kind(data=request.query_params.dict())
     query.is_valid(raise_exception=True)
-    return query.validated_data
+    parameters: dict[str, Any] = query.validated_data
+    return parameters
 
 
 def page_query(request: Request) -> tuple[str, int]:

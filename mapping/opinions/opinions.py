@@ -67,7 +67,8 @@ def opinion_of(user: User, opinion_id: int | str) -> Opinion:
 
     Raises Http404 for an unknown opinion, PermissionDenied for another user's.
     """
-    opinion = Opinion.objects.filter(pk=read_number(str(opinion_id))).first()
+    number = read_number(str(opinion_id))
+    opinion = None if number is None else Opinion.objects.filter(pk=number).first()
     if opinion is None:
         raise Http404("There is no such opinion.")
     if opinion.owner_id is None or opinion.owner_id != user.pk:

@@ -56,7 +56,7 @@ def test_blind_queue_links_to_itself(client_for: ClientFor, user_for: Callable[.
     opinion = start_opinion(name="Ann's", by=user_for("curator"))
     client = client_for("curator")
     path = reverse("mapping:queue_path")
-    fragment = client.get(path, {"sense": "abbey.n.01", "opinion": opinion.pk}).content.decode()
+    fragment = client.get(path, {"sense": "abbey.n.01", "opinion": str(opinion.pk)}).content.decode()
     assert f'href="/mapping/queue/?opinion={opinion.pk}&amp;domain=religion"' in fragment
     assert client.get(path, {"sense": "abbey.n.01", "opinion": "99"}).status_code == 404
 

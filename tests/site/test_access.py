@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from http.cookies import SimpleCookie
 
 import pytest
 from django.db import transaction
@@ -38,7 +39,7 @@ def ask(client: Client, method: str, path: str, *, is_api: bool) -> Answer:
 @contextmanager
 def taking_back(client: Client) -> Iterator[None]:
     """The next request finds the same world and the same visitor."""
-    cookies = client.cookies.copy()
+    cookies = SimpleCookie(client.cookies.copy())
     with transaction.atomic():
         yield
         transaction.set_rollback(True)

@@ -68,13 +68,13 @@ def test_folders_and_batches(
         write(tmp_path / f"photos/{i % 3}/{i}.jpg", jpeg((250, i, i)))
     write(tmp_path / "photos/readme.txt", b"x")
     batches: list[int] = []
-    real = Suggester._rows
+    real = Suggester._answers
 
     def counted(self: Suggester, photos: Any) -> Any:
         batches.append(len(photos))
         return real(self, photos)
 
-    monkeypatch.setattr(Suggester, "_rows", counted)
+    monkeypatch.setattr(Suggester, "_answers", counted)
     assert len(lines(capsys, tmp_path / "photos")) == 40
     assert batches == [16, 16, 8]
 

@@ -31,7 +31,6 @@ from trainer.photosets.layout import (
     BadPhoto,
     Checked,
     check_photo,
-    is_inside,
     is_photo_name,
     is_storable,
 )
@@ -48,15 +47,6 @@ UNKNOWN_CLASS = "unknown class folder"
 
 class NameTaken(Exception):
     """A photo set of this name exists already."""
-
-
-def browser_roots() -> list[Path]:
-    """The folders below which a photo set may be registered in the browser."""
-    return [*settings.PHOTO_ROOTS, settings.BASE_DIR / "samples/photoset"]
-
-
-def is_allowed_in_browser(folder: Path) -> bool:
-    return any(is_inside(folder, root) for root in browser_roots())
 
 
 def register_folder(*, name: str, folder: Path, by: AbstractBaseUser | None) -> PhotoSet:

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from formats.storage import replacing
 from trainer.models import PhotoSet
-from trainer.photosets.registration import browser_roots, is_allowed_in_browser
+from trainer.server_folders import browser_roots, is_allowed_in_browser
 
 NAMED = re.compile(r"([a-z-]+) #?(\d{1,9})")
 

@@ -26,12 +26,12 @@ from trainer.models import PhotoSet, ScenePhoto
 from trainer.photosets.layout import is_inside
 from trainer.photosets.registration import (
     NameTaken,
-    browser_roots,
     photos_per_label,
     register_folder,
     register_upload,
 )
 from trainer.runs import study
+from trainer.server_folders import browser_roots
 
 SMALL = (360, 270)  # pixels: a gallery's pictures on a dense screen
 REPEATED_CLICK = timedelta(minutes=1)
@@ -99,8 +99,8 @@ def photo_set(request: Request, pk: int) -> HttpResponse:
 
 def _examples(photo_set: PhotoSet, count: int = 12) -> list[ScenePhoto]:
     """The first photo of each of `count` classes and label folders, spread evenly over the set."""
-    by_class = photo_set.photos.order_by("scene_class__key", "label_folder")
-    by_class = by_class.values("scene_class__key", "label_folder")
+    photos = photo_set.photos.order_by("scene_class__key", "label_folder")
+    by_class = photos.values("scene_class__key", "label_folder")
     first = list(by_class.annotate(first=Min("pk")).values_list("first", flat=True))
     step = max(1, len(first) / count)
     keys = [first[int(i * step)] for i in range(min(count, len(first)))]

@@ -77,6 +77,8 @@ def questions_won(campaign: Campaign, by: str, against: str) -> list[int]:
     kind, _, text = against.partition("-")
     number = read_number(text)
     others: dict[int, int] = {}
+    if number is None:
+        return []
     if kind == "model" and (rival := campaign.rivals.filter(pk=number).first()):
         others = _hashtags_of_model(rival, campaign)
     elif kind == "release" and (release := Release.objects.filter(number=number).first()):

@@ -41,6 +41,7 @@ def test_folder_is_registered_and_stays_where_it_is(classes: object, folder: Pat
     photo_set.refresh_from_db()
     assert photo_set.report["taken"] == photo_set.photos.count() == 41
     deep = photo_set.photos.get(path="a/athletic_field/outdoor/x.jpg")
+    assert deep.scene_class
     assert deep.scene_class.key == "a/athletic_field/outdoor"
     assert deep.file.read_bytes() == jpeg((1, 2, 3))
     assert photo_set.report["skipped"] == []

@@ -45,7 +45,7 @@ def join(fast_dir: Path, accurate_dir: Path, limits: dict[str, Any], model_dir: 
     facts = {key: value for key, value in limits.items() if key != "held_out"}
     cascade = facts | {key: fast[key] for key in ("input", "scenes", "sha256") if key in fast}
     figures = limits["held_out"]
-    manifest = accurate | {
+    manifest: dict[str, Any] = accurate | {
         "cascade": cascade,
         "held_out": accurate["held_out"] | figures,
         "milliseconds": round(figures["cost"] * accurate["milliseconds"], 1),

@@ -49,7 +49,7 @@ class Attention(nn.Module):
         ``masks``: (n, g, g) of any size g, NaN for photos without one.
         """
         maps: Tensor = self.map.value
-        cells = F.adaptive_avg_pool2d(masks, maps.shape[2:])
+        cells = F.adaptive_avg_pool2d(masks, (maps.shape[2], maps.shape[3]))
         has_mask = ~cells.isnan().flatten(1).any(1)
         guesses = self.segmenter(maps.detach().float())[:, 0]
         total = maps.new_zeros((), dtype=torch.float32)
@@ -74,7 +74,8 @@ class MaskFigures:
 
     def add(self, part: Attention, masks: Tensor) -> None:
         """Count the batch that the network was called with last; ``masks`` as in `Attention.loss`."""
-        cells = F.adaptive_avg_pool2d(masks, part.map.value.shape[2:])
+        maps = part.map.value
+        cells = F.adaptive_avg_pool2d(masks, (maps.shape[2], maps.shape[3]))
         rows = ~cells.isnan().flatten(1).any(1)
         if not rows.any():
             return

@@ -103,7 +103,8 @@ def test_a_calibration_with_a_promise_takes_its_thresholds() -> None:
 
 def promise_probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
     powers: np.ndarray = np.exp(logits / temperature)
-    return powers / powers.sum(1, keepdims=True)
+    shares: np.ndarray = powers / powers.sum(1, keepdims=True)
+    return shares
 
 
 def world(numbers: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -49,7 +49,7 @@ def test_other_is_silence(suggester: Suggester, photos: list[Path]) -> None:
 
 def test_below_its_threshold_a_hashtag_is_not_suggested(model: Path, photos: list[Path]) -> None:
     careful, bold = Suggester(model), Suggester(model)
-    careful.temperature = bold.temperature = 10.0
+    careful.network.temperature = bold.network.temperature = 10.0
     careful.thresholds, bold.thresholds = {"water": 0.99}, {"water": 0.0}
     (silent,), (answer,) = careful.suggest([photos[1]]), bold.suggest([photos[1]])
     assert (silent.hashtag, answer.hashtag) == (None, "water")

@@ -51,7 +51,8 @@ class OneMap(nn.Module):
         self.body = nn.Conv2d(3, 1, 1, bias=False)
 
     def forward(self, photos: Tensor) -> Tensor:
-        return self.body(self.first(photos)).flatten(1)
+        answers: Tensor = self.body(self.first(photos))
+        return answers.flatten(1)
 
 
 def cells(*values: float) -> Tensor:
@@ -71,6 +72,7 @@ def part(**settings: Any) -> tuple[Attention, OneMap]:
     recipe = Recipe(**{**RECIPE, "image_size": 2, **settings})
     attending = Attention(recipe, network)
     with torch.no_grad():
+        assert attending.segmenter.bias is not None
         attending.segmenter.weight.fill_(10.0)
         attending.segmenter.bias.fill_(-5.0)
     return attending, network
@@ -88,7 +90,7 @@ def test_the_loss_is_the_logarithm_of_the_attention_on_objects() -> None:
     inside = -math.log(0.5)
     segmenter = np.mean([-math.log(1 / (1 + math.exp(-z))) for z in (5, -5, -5, 5)])
     assert loss.item() == pytest.approx(2 * inside + segmenter)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     assert network.body.weight.grad is not None  # the attention loss reached the network
     attending, network = part(mask_loss=2.0)
     network(PHOTO)
@@ -111,6 +113,7 @@ def test_a_photo_without_a_mask_counts_once_the_segmenter_may_stand_in() -> None
 def test_where_the_segmenter_sees_nothing_it_gives_no_mask() -> None:
     attending, network = part(segmenter_after=1)
     with torch.no_grad():
+        assert attending.segmenter.bias is not None
         attending.segmenter.bias.fill_(-20.0)
     network(PHOTO)
     assert attending.loss(NONE, epoch=1).item() == 0

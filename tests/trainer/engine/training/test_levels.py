@@ -79,8 +79,9 @@ def test_right_answers_are_counted_by_level() -> None:
 
 def test_fine_tuning_gets_a_head_over_scene_classes() -> None:
     """Its loss reaches the features and all three levels count."""
-    network = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
-    recipe = Recipe(**FINETUNE | {"level_loss": 1.0})
+    first, last = nn.Linear(4, 3), nn.Linear(3, 2)
+    network = nn.Sequential(first, last)
+    recipe = Recipe.from_dict(FINETUNE | {"level_loss": 1.0})
     levels = levels_of(recipe, Untried(network))
     with torch.no_grad():
         assert levels.head is not None
@@ -92,10 +93,10 @@ def test_fine_tuning_gets_a_head_over_scene_classes() -> None:
     assert loss.item() == pytest.approx(-math.log(2 / 3) - 2 * math.log(1 / 3))
     with torch.no_grad():
         levels.head.weight.normal_()
-    levels.loss(network(torch.randn(1, 4)), torch.tensor([0])).backward()
-    assert network[0].weight.grad is not None
-    assert network[0].weight.grad.abs().sum() > 0
-    assert network[1].weight.grad is None
+    levels.loss(network(torch.randn(1, 4)), torch.tensor([0])).backward()  # type: ignore[no-untyped-call]
+    assert first.weight.grad is not None
+    assert first.weight.grad.abs().sum() > 0
+    assert last.weight.grad is None
 
 
 class Untried(nn.Module):
@@ -106,7 +107,8 @@ class Untried(nn.Module):
         self.network = network
 
     def forward(self, photos: torch.Tensor) -> torch.Tensor:
-        return self.network(photos.flatten(1)[:, :4])
+        answers: torch.Tensor = self.network(photos.flatten(1)[:, :4])
+        return answers
 
 
 def with_groups(manifest: Path) -> Path:

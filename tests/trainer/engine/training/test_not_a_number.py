@@ -20,7 +20,7 @@ from trainer.engine.networks.parts import Head, LabelLayer
 from trainer.engine.photos.manifest import Photo
 from trainer.engine.photos.sources import FeatureSource
 from trainer.engine.recipe import Recipe
-from trainer.engine.serving.export import HeldOut
+from trainer.engine.serving.heldout import HeldOut
 from trainer.engine.training import checkpoint
 from trainer.engine.training.loop import Trainer
 

@@ -18,12 +18,16 @@ def weights_after(kind: type[torch.optim.Optimizer], **settings: Any) -> torch.T
     nn.init.constant_(layer.bias, 0.5)
     with torch.no_grad():
         layer.weight.copy_(torch.linspace(-1, 1, 12).reshape(3, 4))
-    groups = [{"params": [layer.weight], "weight_decay": 0.1}, {"params": [layer.bias], "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [
+        {"params": [layer.weight], "weight_decay": 0.1},
+        {"params": [layer.bias], "weight_decay": 0.0},
+    ]
     optimizer: Any = kind(groups, **settings)
     for step in range(6):
         if step == 4:
             state = optimizer.state_dict()
-            optimizer = kind([{"params": [layer.weight]}, {"params": [layer.bias]}], **settings)
+            again: list[dict[str, Any]] = [{"params": [layer.weight]}, {"params": [layer.bias]}]
+            optimizer = kind(again, **settings)
             optimizer.load_state_dict(state)
         optimizer.zero_grad(set_to_none=True)
         layer(torch.linspace(-1, step, 8).reshape(2, 4)).square().sum().backward()
