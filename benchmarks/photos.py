@@ -8,9 +8,11 @@ import json
 import subprocess
 import sys
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from formats.classes import OUTSIDE, label_folder, label_of_folder
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 OUT_OF_SCOPE = "out_of_scope.tar"
@@ -40,26 +42,15 @@ def unpack(folder: Path, tars: Sequence[str], into: Path) -> tuple[Path, int]:
                 archive.extractall(place, filter="data")
         for path in sorted(place.rglob("*.jpg")):
             scene_class = path.parent.relative_to(place).as_posix()
-            if name == OUT_OF_SCOPE:
-                scene_class = f"{place.name}/{scene_class}"
-            label = _label(scene_class, label_of)
+            if name == OUT_OF_SCOPE:  # what it shows is no scene; but paintings are #art
+                scene_class = "_hashtag/art" if scene_class == "paintings" else f"{OUTSIDE}/{scene_class}"
+            folder_key = label_folder(f"{scene_class}/")
+            label = label_of_folder(folder_key) if folder_key else label_of[scene_class]
             rows.append([f"{place.name}/{path.relative_to(place)}", path, label, scene_class])
     manifest = into / "manifest.csv"
     with manifest.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["photo_id", "path", "label", "scene_class"], *rows])
     return manifest, len(rows)
-
-
-def _label(scene_class: str, label_of: Mapping[str, str]) -> str:
-    """The label of a folder: a scene class, a hashtag without one (_hashtag/cars), or something that is no
-    scene, where the right answer is silence; but paintings are #art.
-    """
-    kind, _, name = scene_class.partition("/")
-    if kind == "_hashtag":
-        return name
-    if kind == Path(OUT_OF_SCOPE).stem:
-        return "art" if name == "paintings" else "other"
-    return label_of[scene_class]
 
 
 def train(folder: Path, name: str, manifest: Path, recipe: dict[str, Any], cache: Path) -> dict[str, Any]:
