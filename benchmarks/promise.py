@@ -60,19 +60,19 @@ def main() -> None:
     with bench(arguments) as photos:
         case = photos.case(negatives=False)
     count = len(case.inside.true)
-    rows = {
-        f"{kind}, {size} photos": measure(
-            case.inside,
-            case.labels,
-            kind=kind,
-            target=arguments.target,
-            size=size,
-            repetitions=arguments.repetitions,
-        )
-        for size in (count // 3, count)
-        for kind in KINDS
-    }
-    print_table(rows)
+    rows = {}
+    for size in (count // 3, count):
+        for kind in KINDS:
+            row = measure(
+                case.inside,
+                case.labels,
+                kind=kind,
+                target=arguments.target,
+                size=size,
+                repetitions=arguments.repetitions,
+            )
+            print_table({f"{kind}, {size} photos": row})
+            rows[f"{kind}, {size}"] = row
     print(json.dumps({"benchmark": "promise", "target": arguments.target, "held_out": count, "rows": rows}))
 
 

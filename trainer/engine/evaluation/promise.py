@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -76,6 +77,7 @@ def choose_groups(
     ]
 
 
+@cache
 def fewest(target: float, level: float, wrong: int = MISTAKES) -> int:
     """The fewest suggestions among which ``wrong`` mistakes pass the test at this level."""
     from scipy.stats import binom  # takes 0.5 s, and only an export needs it
