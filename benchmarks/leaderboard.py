@@ -9,7 +9,7 @@ seeds (each has its own split), with half the range between the lowest and the h
 Accuracy, balanced accuracy, precision at a coverage, AURC and calibration error (ECE) are those of the
 held-out photos of SUN and Places. "silent" is the share of held-out photos out of scope without a
 suggestion, at the confidence where 40 % of those of SUN and Places get one. "ms" is the network's processor
-time for a photo on one thread. Features are computed once and kept in --cache: CLIP's take two hours of a core.
+time for a photo on one thread. Features are computed once and kept in --cache: CLIP's take hours.
 """
 
 from __future__ import annotations

@@ -146,7 +146,7 @@ def _export(arguments: argparse.Namespace) -> int:
     from trainer.engine.serving.export import export
 
     options = {"target_precision": arguments.target_precision, "kind": arguments.promise}
-    manifest = export(arguments.run_dir, arguments.model_dir, **options)
+    manifest = export(arguments.run_dir, arguments.model_dir, numbers=arguments.numbers, **options)
     emit("done", max_abs_difference=manifest["max_abs_difference"], held_out=manifest["held_out"])
     return 0
 
@@ -245,6 +245,13 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--promise", choices=KINDS, default="none", help="the target is kept, 95 %% sure"
         )
+        if run is _export:
+            command.add_argument(
+                "--numbers",
+                choices=("float32", "int8"),
+                default="",
+                help="of the network's matrices; without, what suits the backbone",
+            )
         command.set_defaults(run=run)
     command = commands.add_parser("assemble", help="make a model folder from a packed one")
     command.add_argument("starter_dir", type=Path)
