@@ -73,7 +73,7 @@ def test_a_packed_run_predicts_what_the_run_predicts(
     ours, theirs = (
         next(Suggester(folder).suggest([tmp_path / "new.jpg"])) for folder in (tmp_path / "model", model)
     )
-    assert ours.probabilities == pytest.approx(theirs.probabilities, abs=1e-5)
+    assert ours.probabilities == pytest.approx(theirs.probabilities, abs=2e-3)
 
 
 def test_a_damaged_head_is_refused(tmp_path: Path) -> None:
