@@ -43,15 +43,17 @@ def held(budget: Budget, need: int) -> Iterator[threading.Event]:
 def test_many_threads_never_hold_more_than_there_is() -> None:
     budget, lock, sums = Budget(100), threading.Lock(), [0]
 
-    def decode(need: int) -> None:
+    def decode(need: int) -> bool:
         with budget.share(need):
             with lock:
                 sums.append(sums[-1] + need)
+            too_much_is_free = is_free(budget, 101 - need)
             with lock:
                 sums.append(sums[-1] - need)
+        return too_much_is_free
 
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(decode, [100, 1, 60, 41, 7, 99, 30] * 40))
+        assert not any(threads.map(decode, [100, 1, 60, 41, 7, 99, 30] * 40))
     assert len(sums) == 561
     assert max(sums) == 100
     assert is_free(budget, 100)
