@@ -21,9 +21,9 @@ def mean_loss(
 
     ``smoothing`` moves that share of t from the label to all labels evenly.
     """
-    if name == "cross_entropy" and weights is None:
-        return F.cross_entropy(logits, labels, label_smoothing=smoothing)
     if name == "cross_entropy":
+        if weights is None:
+            return F.cross_entropy(logits, labels, label_smoothing=smoothing)
         per_photo = F.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="none")
         return (per_photo * weights).mean()
     count = logits.shape[1]
