@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from jobs.request import Request
 from mapping import downstream
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PHOTOS = 4
 
 
-@require_GET
+@require_safe
 @permission_required("mapping.change_mappingentry", raise_exception=True)  # only curators see suggestions
 def evidence(request: Request, pk: int) -> HttpResponse:
     """A part of the page of a class, loaded after it is displayed because the suggester may have to learn."""

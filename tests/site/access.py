@@ -45,6 +45,7 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "mapping:bulk": post(CURATOR),
     "mapping:bulk_undo": post(CURATOR),
     "mapping:groups": get(CURATOR),
+    "mapping:evidence": get(CURATOR),
     "mapping:queue": get(CURATOR),
     "mapping:decide": post(CURATOR),
     "mapping:undo": post(CURATOR),
