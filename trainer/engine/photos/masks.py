@@ -154,4 +154,5 @@ def mask_of(outlines: Outlines, drawn: Drawn) -> Floats:
         tuple(affine(drawn, canvas.size, GRID)),
         resample=Image.Resampling.BILINEAR,
     )
-    return np.asarray(moved, dtype=np.float32) / 255
+    mask: Floats = np.asarray(moved, dtype=np.float32) / np.float32(255)
+    return mask

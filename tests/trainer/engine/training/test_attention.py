@@ -51,7 +51,8 @@ class OneMap(nn.Module):
         self.body = nn.Conv2d(3, 1, 1, bias=False)
 
     def forward(self, photos: Tensor) -> Tensor:
-        return self.body(self.first(photos)).flatten(1)
+        cells: Tensor = self.body(self.first(photos)).flatten(1)
+        return cells
 
 
 def cells(*values: float) -> Tensor:
@@ -88,7 +89,7 @@ def test_the_loss_is_the_logarithm_of_the_attention_on_objects() -> None:
     inside = -math.log(0.5)
     segmenter = np.mean([-math.log(1 / (1 + math.exp(-z))) for z in (5, -5, -5, 5)])
     assert loss.item() == pytest.approx(2 * inside + segmenter)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     assert network.body.weight.grad is not None  # the attention loss reached the network
     attending, network = part(mask_loss=2.0)
     network(PHOTO)

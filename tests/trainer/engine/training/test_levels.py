@@ -26,7 +26,13 @@ pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("frozen")]
 
 SCENES = ["a/alley", "b/beach", "p/pantry"]
 GROUPS = {"a/alley": ("outdoor", "city"), "b/beach": ("outdoor", "water"), "p/pantry": ("indoor", "")}
-FINETUNE = {"kind": "finetune", "network": "test_resnet", "weights": "none", "image_size": 32, "mixup": 0.0}
+FINETUNE: dict[str, Any] = {
+    "kind": "finetune",
+    "network": "test_resnet",
+    "weights": "none",
+    "image_size": 32,
+    "mixup": 0.0,
+}
 FINETUNE |= {"epochs": 2, "batch_size": 4, "lr": 0.001}
 
 
@@ -79,7 +85,8 @@ def test_right_answers_are_counted_by_level() -> None:
 
 def test_fine_tuning_gets_a_head_over_scene_classes() -> None:
     """Its loss reaches the features and all three levels count."""
-    network = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
+    features, last = nn.Linear(4, 3), nn.Linear(3, 2)
+    network = nn.Sequential(features, last)
     recipe = Recipe(**FINETUNE | {"level_loss": 1.0})
     levels = levels_of(recipe, Untried(network))
     with torch.no_grad():
@@ -92,10 +99,10 @@ def test_fine_tuning_gets_a_head_over_scene_classes() -> None:
     assert loss.item() == pytest.approx(-math.log(2 / 3) - 2 * math.log(1 / 3))
     with torch.no_grad():
         levels.head.weight.normal_()
-    levels.loss(network(torch.randn(1, 4)), torch.tensor([0])).backward()
-    assert network[0].weight.grad is not None
-    assert network[0].weight.grad.abs().sum() > 0
-    assert network[1].weight.grad is None
+    levels.loss(network(torch.randn(1, 4)), torch.tensor([0])).backward()  # type: ignore[no-untyped-call]
+    assert features.weight.grad is not None
+    assert features.weight.grad.abs().sum() > 0
+    assert last.weight.grad is None
 
 
 class Untried(nn.Module):
@@ -106,7 +113,8 @@ class Untried(nn.Module):
         self.network = network
 
     def forward(self, photos: torch.Tensor) -> torch.Tensor:
-        return self.network(photos.flatten(1)[:, :4])
+        logits: torch.Tensor = self.network(photos.flatten(1)[:, :4])
+        return logits
 
 
 def with_groups(manifest: Path) -> Path:
