@@ -69,7 +69,8 @@ def build_extras(
 
     Raises PhotosError if the photos have no levels or no masks, RecipeError if the network cannot be tapped.
     """
-    levels = attention = None
+    levels: Levels | None = None
+    attention: Attention | None = None
     if recipe.level_loss:
         levels = Levels(recipe, network[0], groups_of(photos, scenes), labels)
     if recipe.mask_loss:
