@@ -338,7 +338,7 @@ def _prepare(
 
 
 def _check_size(network: nn.Module, recipe: Recipe) -> None:
-    """Raises RecipeError if photos are to grow and the network takes one size only, as transformers do."""
+    """Raises RecipeError if photos are to grow and the network takes one size only."""
     if not recipe.first_size:
         return
     try:

@@ -74,7 +74,12 @@ def train(out: Path, *, scale: float = 1, looks: int = 1000, **settings: Any) ->
         layer.bias.zero_()
     photos = [Photo(str(at), "x.jpg", "left", "left", str(at)) for at in range(4)]
     source = FeatureSource(
-        points[None], points, (labels, labels, labels, labels), photos, batch_size=4, seed=0
+        points[None],
+        points,
+        (labels, labels, labels, labels),
+        photos,
+        batch_size=settings.get("batch_size", 4),
+        seed=0,
     )
     recipe = Recipe(
         **{"epochs": 3, "warmup": 0.0, "mixup": 0.0, "scene_loss": 0.0, "schedule": "constant", **settings}
@@ -132,6 +137,20 @@ def test_the_last_epoch_is_kept_unless_the_best_is_asked_for(tmp_path: Path) -> 
     trainer = train(tmp_path, keep="last", optimizer="sgd", weight_decay=0.0, lr=0.5)
     assert trainer.at.best_epoch == 2
     assert saved_weight(tmp_path) == trainer.network.state_dict()["0.weight"][0].item()
+
+
+def test_the_running_average_is_what_is_kept(tmp_path: Path) -> None:
+    trainer = train(tmp_path, ema=0.9, optimizer="sgd", weight_decay=0.0, lr=0.5)
+    average = trainer.judged.get_parameter("0.weight")[0].item()
+    assert saved_weight(tmp_path) == average != trainer.network.state_dict()["0.weight"][0].item()
+
+
+@pytest.mark.parametrize("batches", [2, 4])  # the second is more than an epoch has
+def test_batches_that_make_one_step_count_as_one(batches: int, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"optimizer": "sgd", "weight_decay": 0.0, "lr": 0.5}
+    train(tmp_path / "one", **settings)
+    train(tmp_path / "several", **settings, batch_size=2, accumulate=batches)
+    assert saved_weight(tmp_path / "several") == pytest.approx(saved_weight(tmp_path / "one"), rel=1e-5)
 
 
 @pytest.mark.parametrize(
