@@ -142,7 +142,7 @@ def test_an_entry_may_bring_a_preset() -> None:
         assert PRESETS[name].recipe == replace(FROZEN, backbone=backbone.name)
 
 
-@pytest.mark.parametrize("speed", ["fast"])
+@pytest.mark.parametrize("speed", ["accurate", "fast"])
 def test_a_starters_card_names_its_backbones_and_their_licences(speed: str) -> None:
     starter = Path(__file__).parents[3] / "trainer/starter" / speed
     recipe = Recipe.from_dict(json.loads((starter / "starter.json").read_text())["recipe"])

@@ -67,8 +67,8 @@ def hashtag_peak(probabilities: Floats, labels: Sequence[str]) -> Floats:
 
 
 def choose_limits(judged: Judged, target: float) -> Limits:
-    """The limits with the fewest photos left to the accurate model, among those that keep its precision (or
-    the target, if that is less) and COVERAGE_KEPT of its coverage.
+    """The limits with the fewest photos left to the accurate model, among those that keep its precision and
+    COVERAGE_KEPT of its coverage. Keeping only the target precision is too little: other photos miss it.
     """
     labels, true = judged.labels, judged.true
     accurate = _accurate_answers(judged, judged, target)
@@ -85,7 +85,7 @@ def choose_limits(judged: Judged, target: float) -> Limits:
             continue
         whole = _figures(np.where(is_sure, answers, accurate), true)
         if (
-            whole["precision"] >= min(alone["precision"], target)
+            whole["precision"] >= alone["precision"]
             and whole["coverage"] >= COVERAGE_KEPT * alone["coverage"]
         ):
             best, most = limits, float(is_sure.mean())
