@@ -36,9 +36,9 @@ from trainer.engine.serving.export import export
 RECIPES = (
     "frozen-lite0",
     "frozen-lite2",
-    "frozen-lite2:hidden=512,lr=0.001,balance=0.35",
+    "frozen-lite2:hidden=512,lr=0.001",
     "frozen-clip",
-    "frozen-clip:balance=0.35",
+    "frozen-clip:balance=0",
     "frozen-clip:scene_loss=0,mixup=0,dropout=0,label_smoothing=0",
 )
 COVERAGE = 0.4
