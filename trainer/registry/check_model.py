@@ -20,7 +20,7 @@ from PIL import Image
 from formats.json_text import to_json
 from formats.storage import StorageFailure, read_through
 from trainer.engine.errors import EngineError
-from trainer.engine.serving.predict import Suggester
+from trainer.engine.serving.predict import Network, Suggester
 
 MEMORY = 12 * 2**30  # bytes of address space, most of which stay unused
 SECONDS = 60  # of processor time
@@ -32,7 +32,8 @@ class Unsound(Exception):
 
 def main(folder: Path) -> dict[str, str]:
     try:
-        _check_file(folder / "model.onnx")
+        for file in sorted(folder.glob("*.onnx")):
+            _check_file(file)
         _check_answers(folder)
     except (Unsound, EngineError) as error:
         return {"error": str(error)}
@@ -64,26 +65,33 @@ def _tensors(message: Any) -> Iterator[Any]:
 
 
 def _check_answers(folder: Path) -> None:
-    """Check that input and outputs match the manifest, and that a synthetic photo gets probabilities."""
+    """Check that inputs and outputs match the manifest, and that a synthetic photo gets probabilities."""
     suggester = Suggester(folder)
-    size, labels = suggester.network.input.size, len(suggester.labels)
-    inputs, outputs = suggester.network.session.get_inputs(), suggester.network.session.get_outputs()
-    if [one.name for one in inputs] != ["photos"] or inputs[0].type != "tensor(float)":
-        raise Unsound("model.onnx must take one input, “photos”, of floats")
-    if list(inputs[0].shape[1:]) != [3, size, size]:
-        raise Unsound(f"model.onnx takes {inputs[0].shape[1:]}, the manifest says 3 × {size} × {size}")
-    expected = {"label": labels} | ({"scene class": len(suggester.scenes)} if suggester.scenes else {})
-    if len(outputs) != len(expected):
-        raise Unsound(f"model.onnx gives {len(outputs)} outputs, the manifest says {len(expected)}")
-    for output, (kind, count) in zip(outputs, expected.items(), strict=True):
-        if len(output.shape) != 2 or output.shape[1] not in (count, None):
-            raise Unsound(f"model.onnx must give one number for each {kind}: {count} of them")
+    labels = len(suggester.labels)
+    _check_shapes("model.onnx", suggester.network, labels)
+    if suggester.first is not None:
+        _check_shapes("first.onnx", suggester.first, labels)
     pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
     answers = list(suggester.suggest([Image.fromarray(pixels), Image.fromarray(pixels[:, ::-1].copy())]))
     for answer in answers:
         shares = list(answer.probabilities.values())
         if len(shares) != labels or not np.isfinite(shares).all() or abs(sum(shares) - 1) > 1e-3:
             raise Unsound("the model does not give a probability for each label of a photo")
+
+
+def _check_shapes(name: str, network: Network, labels: int) -> None:
+    size = network.input.size
+    inputs, outputs = network.session.get_inputs(), network.session.get_outputs()
+    if [one.name for one in inputs] != ["photos"] or inputs[0].type != "tensor(float)":
+        raise Unsound(f"{name} must take one input, “photos”, of floats")
+    if list(inputs[0].shape[1:]) != [3, size, size]:
+        raise Unsound(f"{name} takes {inputs[0].shape[1:]}, the manifest says 3 × {size} × {size}")
+    expected = {"label": labels} | ({"scene class": len(network.scenes)} if network.scenes else {})
+    if len(outputs) != len(expected):
+        raise Unsound(f"{name} gives {len(outputs)} outputs, the manifest says {len(expected)}")
+    for output, (kind, count) in zip(outputs, expected.items(), strict=True):
+        if len(output.shape) != 2 or output.shape[1] not in (count, None):
+            raise Unsound(f"{name} must give one number for each {kind}: {count} of them")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Models as files: a zip of model.onnx, manifest.json and CARD.md, from one installation to another.
+"""Models as files: a zip of model.onnx, manifest.json and CARD.md, from one installation to another. A
+cascade's has the fast network, too, as first.onnx.
 
 An imported file is not trusted: its sizes, names, hash and network are checked before a row is created.
 """
@@ -18,6 +19,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -37,9 +39,10 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
 ONNX, MANIFEST, CARD = "model.onnx", "manifest.json", "CARD.md"
+FIRST = "first.onnx"  # of a cascade: trainer.engine.serving.cascade
 TEXT_LIMITS = {MANIFEST: 2 * 2**20, CARD: 256 * 2**10}  # bytes
 MAX_EXPANSION = 100  # weights hardly compress: a file that grows more than this is a zip bomb
-MOST_LABELS = 1000
+MOST_LABELS, MOST_SCENES = 1000, 100_000
 MOST_LINEAGE = 10_000  # characters
 CHECK_SECONDS = 25  # a web server gives a request 30
 CHUNK = 2**20
@@ -47,6 +50,7 @@ CHUNK = 2**20
 KEYS = {
     *("format", "labels", "temperature", "thresholds", "target_precision", "held_out", "metrics"),
     *("promise", "recipe", "input", "max_abs_difference", "checked_photos", "sha256", "created", "lineage"),
+    *("scenes", "cascade", "int8", "milliseconds"),
 }
 
 
@@ -77,31 +81,34 @@ class _Pipe(io.RawIOBase):
 
 
 def stream_package(model: TrainedModel) -> Iterator[bytes]:
-    """The zip of a ready model, in pieces. Raises at once FileNotFoundError if model.onnx is missing, and
+    """The zip of a ready model, in pieces. Raises at once FileNotFoundError if a network is missing, and
     StorageFailure if all models are.
     """
+    names = [ONNX, FIRST] if "cascade" in model.manifest else [ONNX]
     try:
-        weights = (model.folder / ONNX).open("rb")
+        with ExitStack() as opened:
+            networks = {name: opened.enter_context((model.folder / name).open("rb")) for name in names}
+            return _pieces(model, networks, opened.pop_all())
     except OSError as error:
         raise_if_of_storage(error, Path(settings.MODELS_DIR))
         raise
-    return _pieces(model, weights)
 
 
-def _pieces(model: TrainedModel, weights: IO[bytes]) -> Iterator[bytes]:
+def _pieces(model: TrainedModel, networks: dict[str, IO[bytes]], opened: ExitStack) -> Iterator[bytes]:
     pipe = _Pipe()
     manifest = {key: value for key, value in model.manifest.items() if key in KEYS}
     manifest["lineage"] = {"model": model.name, **manifest.get("lineage", {})}
-    with weights, zipfile.ZipFile(pipe, "w") as package:
+    with opened, zipfile.ZipFile(pipe, "w") as package:
         package.writestr(MANIFEST, to_json(manifest, indent=1))
         package.writestr(CARD, model.card)
         at = model.created_at
         when = (at.year, at.month, at.day, at.hour, at.minute, at.second)
-        with package.open(zipfile.ZipInfo(ONNX, when), "w", force_zip64=True) as entry:
-            while piece := weights.read(CHUNK):
-                entry.write(piece)
-                yield pipe.take()
-        yield pipe.take()
+        for name, network in networks.items():
+            with package.open(zipfile.ZipInfo(name, when), "w", force_zip64=True) as entry:
+                while piece := network.read(CHUNK):
+                    entry.write(piece)
+                    yield pipe.take()
+            yield pipe.take()
     yield pipe.take()
 
 
@@ -127,8 +134,7 @@ def import_model(*, file: IO[bytes], file_name: str, by: AbstractBaseUser | None
         _unpack(file, part)
         manifest = read_manifest((part / MANIFEST).read_bytes())
         card = _text(part / CARD) if (part / CARD).exists() else ""
-        if _sha256(part / ONNX) != manifest["sha256"]:
-            raise BadPackage("model.onnx is not the file that manifest.json describes: its SHA-256 differs.")
+        _check_hashes(part, manifest)
         if same_model := _find_same(manifest):
             return same_model
         # Written before the check, so that the check covers exactly the files that will be used.
@@ -165,7 +171,7 @@ def _unpack(file: IO[bytes], part: Path) -> None:
 
 
 def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
-    limits = {ONNX: settings.MAX_MODEL_BYTES, **TEXT_LIMITS}
+    limits = dict.fromkeys((ONNX, FIRST), settings.MAX_MODEL_BYTES) | TEXT_LIMITS
     names = [entry.filename for entry in entries[:10]]
     for entry in entries[:10]:
         name, limit = entry.filename, limits.get(entry.filename)
@@ -222,11 +228,59 @@ def read_manifest(content: bytes) -> dict[str, Any]:
     _require(_is_number(target) and 0 < target < 1, "target_precision", "between 0 and 1")
     if "promise" in manifest:
         _check_promise(manifest["promise"], labels)
-    for key in ("metrics", "held_out", "recipe", "lineage"):
+    if "cascade" in manifest:
+        _check_cascade(manifest["cascade"], labels)
+    _check_scenes(manifest.get("scenes", []))
+    _require(_is_number(manifest.get("milliseconds", 0)), "milliseconds", "a number")
+    manifest.setdefault("int8", {})
+    for key in ("metrics", "held_out", "recipe", "lineage", "int8"):
         _require(isinstance(manifest.setdefault(key, {}), dict), key, "an object")
     _require(len(json.dumps(manifest["lineage"])) < MOST_LINEAGE, "lineage", "shorter")
     _check_input(manifest.get("input"))
     return manifest
+
+
+def _check_cascade(cascade: Any, labels: list[str]) -> None:
+    """Check what is said of the fast network of two, and when it is sure."""
+    _require(isinstance(cascade, dict), "cascade", "an object")
+    thresholds = cascade.get("thresholds")
+    _require(
+        isinstance(thresholds, dict)
+        and all(name in labels and _is_number(x) for name, x in thresholds.items()),
+        "cascade.thresholds",
+        "a number for each hashtag",
+    )
+    temperature = cascade.get("temperature")
+    _require(_is_number(temperature) and temperature > 0, "cascade.temperature", "above zero")
+    _require(_is_number(cascade.get("silent_below")), "cascade.silent_below", "a number")
+    _require(
+        re.fullmatch(r"[0-9a-f]{64}", str(cascade.get("sha256"))), "cascade.sha256", "64 hexadecimal digits"
+    )
+    _check_scenes(cascade.get("scenes", []))
+    _check_input(cascade.get("input"))
+
+
+def _check_scenes(scenes: Any) -> None:
+    _require(
+        isinstance(scenes, list)
+        and len(scenes) <= MOST_SCENES
+        and all(isinstance(name, str) and 0 < len(name) <= 200 for name in scenes),
+        "scenes",
+        "names of scene classes",
+    )
+
+
+def _check_hashes(folder: Path, manifest: dict[str, Any]) -> None:
+    expected = {ONNX: manifest["sha256"]}
+    if "cascade" in manifest:
+        expected[FIRST] = manifest["cascade"]["sha256"]
+    elif (folder / FIRST).exists():
+        raise BadPackage(f"The file contains “{FIRST}”, but its manifest.json describes no cascade.")
+    for name, digest in expected.items():
+        if not (folder / name).exists():
+            raise BadPackage(f"The file has no {name}: was it exported by this program?")
+        if _sha256(folder / name) != digest:
+            raise BadPackage(f"{name} is not the file that manifest.json describes: its SHA-256 differs.")
 
 
 def _check_promise(promise: Any, labels: list[str]) -> None:
@@ -313,11 +367,10 @@ def _check(folder: Path) -> None:
 
 def _find_same(manifest: dict[str, Any]) -> TrainedModel | None:
     """The model with the same network and the same thresholds, unless its files are lost."""
-    keys = ("labels", "thresholds", "temperature", "input", "promise")
+    keys = ("labels", "thresholds", "temperature", "input", "promise", "cascade")
     for model in TrainedModel.objects.filter(manifest__sha256=manifest["sha256"]):
-        if (
-            all(model.manifest.get(key) == manifest.get(key) for key in keys)
-            and (model.folder / ONNX).exists()
+        if all(model.manifest.get(key) == manifest.get(key) for key in keys) and all(
+            (model.folder / name).exists() for name in (ONNX, FIRST)[: 1 + ("cascade" in manifest)]
         ):
             return model
     return None

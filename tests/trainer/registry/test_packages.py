@@ -23,8 +23,8 @@ from pytest_django import Settings
 
 from formats.storage import StorageFailure
 from tests.trainer.conftest import jpeg
-from trainer.models import TrainedModel
-from trainer.registry import packages, serving
+from trainer.models import Promotion, TrainedModel
+from trainer.registry import packages, serving, starter
 from trainer.registry.check_model import main as check
 
 pytestmark = pytest.mark.django_db
@@ -364,3 +364,75 @@ def test_a_promise_that_pages_cannot_show_is_refused(exported: bytes, promise: A
     with pytest.raises(packages.BadPackage, match="promise"):
         take_in(with_manifest(exported, promise=promise))
     assert nothing_is_left()
+
+
+CASCADE = {"temperature": 1.0, "thresholds": {"beach": 0.6}, "silent_below": 0.0}
+
+
+def as_cascade(package: bytes, **changes: Any) -> bytes:
+    """The package as a cascade of its network with itself."""
+    with zipfile.ZipFile(io.BytesIO(package)) as old:
+        network, manifest = old.read("model.onnx"), json.loads(old.read("manifest.json"))
+    cascade = CASCADE | {"input": manifest["input"], "sha256": manifest["sha256"]} | changes
+    return changed(with_manifest(package, cascade=cascade), **{"first.onnx": network})
+
+
+@pytest.mark.integration
+def test_a_cascade_travels_with_both_networks(exported: bytes) -> None:
+    package = as_cascade(exported)
+    model = take_in(package)
+    assert (model.folder / "first.onnx").exists()
+    (answer,) = serving.suggest([jpeg((255, 0, 0))], model=model)
+    assert answer.hashtag == "beach"
+    again = b"".join(packages.stream_package(model))
+    assert set(zipfile.ZipFile(io.BytesIO(again)).namelist()) == {
+        *zipfile.ZipFile(io.BytesIO(package)).namelist()
+    }
+    assert take_in(again) == model
+    assert take_in(exported) != model
+    (model.folder / "first.onnx").unlink()
+    with pytest.raises(FileNotFoundError):
+        packages.stream_package(model)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"temperature": 0}, "temperature"),
+        ({"thresholds": {"<b>": 0.5}}, "thresholds"),
+        ({"silent_below": None}, "silent_below"),
+        ({"sha256": "0" * 64}, "first.onnx is not the file"),
+        ({"scenes": [1]}, "scenes"),
+        ({"input": {}}, "input"),
+    ],
+)
+def test_a_cascade_that_cannot_be_used_is_refused(
+    exported: bytes, changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(packages.BadPackage, match=words):
+        take_in(as_cascade(exported, **changes))
+    assert nothing_is_left()
+
+
+def test_a_network_that_nothing_describes_is_refused(exported: bytes) -> None:
+    with pytest.raises(packages.BadPackage, match="describes no cascade"):
+        take_in(changed(exported, **{"first.onnx": b"x"}))
+    with pytest.raises(packages.BadPackage, match=r"has no first\.onnx"):
+        take_in(changed(as_cascade(exported), **{"first.onnx": None}))
+    assert nothing_is_left()
+
+
+@pytest.mark.integration
+@pytest.mark.xdist_group("starter")
+@pytest.mark.usefixtures("starter")
+def test_a_model_that_tells_scenes_travels_with_their_names() -> None:
+    [model] = starter.install_starters()
+    package = b"".join(packages.stream_package(model))
+    scenes = model.manifest["scenes"]
+    Promotion.objects.all().delete()
+    model.delete()
+    again = take_in(package)
+    assert again.manifest["scenes"] == scenes
+    (answer,) = serving.suggest([jpeg(size=(300, 200))], model=again)
+    assert answer.scene
+    assert answer.scene[0] in scenes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from dataclasses import asdict
@@ -49,7 +48,6 @@ def join(fast_dir: Path, accurate_dir: Path, limits: dict[str, Any], model_dir: 
         "cascade": cascade,
         "held_out": accurate["held_out"] | figures,
         "milliseconds": round(figures["cost"] * accurate["milliseconds"], 1),
-        "sha256": hashlib.sha256((accurate["sha256"] + fast["sha256"]).encode()).hexdigest(),
     }
     write_json(model_dir / "manifest.json", manifest)
     return manifest
