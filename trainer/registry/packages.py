@@ -18,7 +18,7 @@ import sys
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -94,7 +94,7 @@ def stream_package(model: TrainedModel) -> Iterator[bytes]:
         raise
 
 
-def _pieces(model: TrainedModel, networks: dict[str, IO[bytes]], opened: ExitStack) -> Iterator[bytes]:
+def _pieces(model: TrainedModel, networks: Mapping[str, IO[bytes]], opened: ExitStack) -> Iterator[bytes]:
     pipe = _Pipe()
     manifest = {key: value for key, value in model.manifest.items() if key in KEYS}
     manifest["lineage"] = {"model": model.name, **manifest.get("lineage", {})}
