@@ -75,18 +75,18 @@ def test_run_continues_and_ends_once_after_trainer_and_worker_are_killed(run: Tr
     worker = RealWorker()
     worker.start()
     try:
-        wait_for(lambda: run.epochs.exists(), 60, "no epoch was trained")
+        wait_for(lambda: run.epochs.exists(), 240, "no epoch was trained")
         [trainer] = trainers(run)
         trainer.kill()
         epoch = run.epochs.count()
-        wait_for(lambda: run.epochs.count() > epoch, 60, "it did not go on after the trainer's death")
+        wait_for(lambda: run.epochs.count() > epoch, 240, "it did not go on after the trainer's death")
         assert [process.pid for process in trainers(run)] != [trainer.pid]
         worker.kill()
         wait_for(lambda: not trainers(run), 15, "the trainer outlived its worker")
         wait_for(lambda: Job.objects.get(pk=run.job_id).is_silent, 15, "the page calls it running")
         assert run.epochs.count() < EPOCHS
         worker.start()
-        wait_for(lambda: not Job.objects.get(pk=run.job_id).is_live, 60, "the run did not end")
+        wait_for(lambda: not Job.objects.get(pk=run.job_id).is_live, 240, "the run did not end")
     finally:
         worker.stop()
     run.refresh_from_db()
@@ -105,7 +105,7 @@ def test_cancelled_it_stops_with_its_children_and_keeps_its_checkpoint(run: Trai
     worker = RealWorker()
     worker.start()
     try:
-        wait_for(lambda: run.epochs.exists(), 60, "no epoch was trained")
+        wait_for(lambda: run.epochs.exists(), 240, "no epoch was trained")
         cancel(job=run.job, by=None)
         wait_for(lambda: not trainers(run), 5, "the trainer outlived its cancel by five seconds")
         wait_for(
