@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Max
+from django.db.models import Count, Max, QuerySet
 from django.utils import timezone
 
 from formats.storage import for_own_files
@@ -25,7 +25,7 @@ from mapping.downstream import Look
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import WeightsError
 from trainer.engine.looks import Looks
-from trainer.models import ClassLooks, PhotoSet
+from trainer.models import ClassLooks, PhotoSet, ScenePhoto
 from trainer.programs import engine_command
 
 # The backbones that may look at a new set, best first.
@@ -44,10 +44,10 @@ def eye() -> str:
 
 
 def look_at(*, photo_set: PhotoSet, backbone: str) -> ClassLooks | None:
-    """Start a job that looks at a set with this backbone. None if one has looked or will, if it is no frozen
-    backbone of the table, or if LOOK_AT_PHOTOS is off.
+    """Start a job that looks at a set with this backbone. None if one has looked or will, if no photo of the
+    set has a class, if it is no frozen backbone of the table, or if LOOK_AT_PHOTOS is off.
     """
-    if not settings.LOOK_AT_PHOTOS or backbone not in BACKBONES:
+    if not settings.LOOK_AT_PHOTOS or backbone not in BACKBONES or not _of_classes(photo_set).exists():
         return None
     try:
         with transaction.atomic():
@@ -92,9 +92,14 @@ def look(lease: Lease) -> None:
         row.save(update_fields=["content", "looked_at", "classes", "photos"])
 
 
+def _of_classes(photo_set: PhotoSet) -> QuerySet[ScenePhoto]:
+    """The photos that show a class: those in folders such as _other have a label only."""
+    return photo_set.photos.exclude(scene_class=None)
+
+
 def _write_manifest(photo_set: PhotoSet, manifest: Path) -> None:
     root = Path(photo_set.root)
-    photos = photo_set.photos.order_by("sha256").values_list("pk", "path", "scene_class__key")
+    photos = _of_classes(photo_set).order_by("sha256").values_list("pk", "path", "scene_class__key")
     with manifest.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("photo_id", "path", "label", "scene_class"))

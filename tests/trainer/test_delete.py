@@ -166,6 +166,7 @@ def test_starter_model_comes_again(client_for: ClientFor, model_for: ModelFor) -
     model = model_for("Starter model", manifest={"starter": "abc"})
     page = client_for("admin").get(f"{model.get_absolute_url()}delete/").content.decode()
     assert "Nothing depends on this model" in page
+    assert "This starter model is included" in page
     assert "The next start installs it again" in page
 
 

@@ -79,6 +79,20 @@ def _cache_features(store: FeatureCache, folder: Path, width: int) -> None:
     store.add([hashlib.sha256(file.read_bytes()).hexdigest() for file in files], features)
 
 
+def test_photos_of_label_folders_are_not_looked_at(
+    photo_set: PhotoSet, looking: None, tmp_path: Path
+) -> None:
+    photo_set.photos.create(
+        label_folder="_other/pets", path="_other/pets/1.jpg", sha256="1" * 64, width=1, height=1
+    )
+    looks._write_manifest(photo_set, tmp_path / "manifest.csv")
+    rows = (tmp_path / "manifest.csv").read_text().splitlines()
+    assert len(rows) == 1 + photo_set.photos.count() - 1
+    assert not any("_other" in row for row in rows)
+    photo_set.photos.exclude(scene_class=None).delete()
+    assert looks.look_at(photo_set=photo_set, backbone="efficientnet_lite0") is None
+
+
 @pytest.mark.parametrize(
     ("switch", "backbone"), [(False, "efficientnet_lite0"), (True, "resnet18"), (True, "")]
 )

@@ -163,7 +163,8 @@ def _typed(name: str, value: Any, default: Any) -> Any:
 
 
 def _within(low: float, high: float) -> tuple[Callable[[Any], bool], str]:
-    return (lambda value: low <= value <= high), f"from {low:g} to {high:g}"
+    first, last = (f"{number:.7f}".rstrip("0").rstrip(".") for number in (low, high))
+    return (lambda value: low <= value <= high), f"from {first} to {last}"
 
 
 def _one_of(*allowed: str) -> tuple[Callable[[Any], bool], str]:

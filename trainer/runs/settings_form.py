@@ -32,7 +32,9 @@ class Setting:
 
     @property
     def rule(self) -> str:
-        return RULES.get(self.name, "")
+        """Between which numbers the value may be; empty for what is no number."""
+        is_number = type(getattr(Recipe, self.name)) in (int, float)
+        return RULES.get(self.name, "") if is_number else ""
 
 
 GROUPS: dict[str, tuple[Setting, ...]] = {
@@ -40,7 +42,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting(
             "split",
             "Split",
-            "Which photos are for training and which are held out.",
+            "Which photos are held out: random, sun-01 to sun-10, or a fold like fold-2-of-5.",
             proposals=("random", *SUN, *FOLDS),
         ),
         Setting("test_share", "Share held out", "In a random split."),
@@ -57,21 +59,22 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting(
             "loss",
             "Loss",
-            "What training makes small, over the labels' probabilities.",
+            "What training makes small, over the labels' probabilities. Equations of the thesis.",
             choices=(
-                ("cross_entropy", "Cross-entropy (equation 6 of the thesis)"),
-                ("absolute", "Absolute differences (equation 4)"),
-                ("squared", "Squared differences (equation 5)"),
+                ("cross_entropy", "Cross-entropy (equation 6)"),
+                ("absolute", "Absolute differences (4)"),
+                ("squared", "Squared differences (5)"),
             ),
         ),
         Setting("lr", "Learning rate", "The highest rate."),
         Setting(
             "schedule",
             "Learning rate over time",
+            "Annealing: equation 14 of the thesis.",
             choices=(
                 ("constant", "Constant"),
                 ("cosine", "Cosine: falls by half a wave"),
-                ("annealing", "Annealing: falls and rises (equation 14 of the thesis)"),
+                ("annealing", "Annealing: falls and rises"),
             ),
         ),
         Setting("lr_min", "Lowest learning rate", "Where cosine and annealing end."),
@@ -219,7 +222,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting(
             "unlabelled",
             "Photos without labels",
-            "photo-set 3, campaign 2, or a folder on the server: its photos get pseudo-labels.",
+            "photo-set 3, campaign 2, or a folder on the server: its photos get pseudo-labels. Empty: none.",
         ),
         Setting(
             "pseudo_confidence",
@@ -293,7 +296,7 @@ class SettingsForm(forms.Form):
 
 def _field(setting: Setting, value: Any) -> forms.Field:
     # Text boxes even for numbers: a number box discards what is not a number instead of showing it.
-    attrs = {"data-filled": value, "autocomplete": "off"}
+    attrs = {"data-filled": str(value), "autocomplete": "off"}  # an attribute that is True has no value
     if setting.name == "views":
         return forms.MultipleChoiceField(
             label=setting.label,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -46,6 +47,17 @@ def test_every_setting_has_a_control() -> None:
             assert {value for value, _ in setting.choices} == set(
                 RULES[name].removeprefix("one of ").split(", ")
             )
+
+
+def test_rules_are_plain_numbers_and_a_switch_is_filled_as_text() -> None:
+    rules = {name: setting.rule for name, setting in SETTINGS.items()}
+    assert rules["seed"] == "from 0 to 2147483647"
+    assert rules["lr"] == "from 0.0000001 to 10"
+    assert rules["ema"] == "from 0 to 0.99999"
+    assert not rules["channels_last"] + rules["weights"] + rules["split"] + rules["optimizer"]
+    for is_on in (True, False):
+        form = SettingsForm(replace(PRESETS["finetune-fast"].recipe, channels_last=is_on))
+        assert f'data-filled="{is_on}"' in str(form["channels_last"])
 
 
 @pytest.mark.parametrize("name", PRESETS)

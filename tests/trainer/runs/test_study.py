@@ -91,7 +91,7 @@ def test_photos_of_a_label_folder_are_shown(
     studied.held_out.create(photo=photo, true="other", predicted="bar", confidence=0.5)
     page = client_for("viewer").get(f"{studied.get_absolute_url()}photos/?scene=_other/pets")
     assert [item.photo for item in page.context["page"]] == [photo]
-    assert "A photo of the class _other/pets" in page.content.decode()
+    assert "A photo of _other/pets" in page.content.decode()
     assert "_other/pets" in client_for("viewer").get(photo_set.get_absolute_url()).content.decode()
 
 

@@ -30,6 +30,7 @@ def test_a_model_joined_with_itself_says_what_it_says(
     joined, single = (json.loads((f / "manifest.json").read_text()) for f in (tmp_path / "joined", model))
     assert joined["cascade"]["sha256"] == joined["sha256"] == single["sha256"]
     assert joined["cascade"]["input"] == single["input"]
+    assert (joined["metrics"], bool(single["metrics"])) == ({}, True)
 
 
 def test_runs_without_a_common_photo_are_refused(
