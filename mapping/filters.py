@@ -98,20 +98,19 @@ class EntryFilter(django_filters.FilterSet):
 
     def by_domain(self, entries: QuerySet[MappingEntry], _: str, domain: str) -> QuerySet[MappingEntry]:
         """Entries whose sense has the domain. If none is chosen yet, the likeliest sense counts."""
-        confirmed = Q(status=MappingEntry.Status.CONFIRMED)
         chosen = entries.exclude(sense="").order_by().values_list("sense", flat=True).distinct()
-        open_rows = entries.filter(~confirmed, sense="").order_by()
+        open_rows = entries.filter(sense="").exclude(status=MappingEntry.Status.CONFIRMED).order_by()
         names = ("scene_class__key", "scene_class__level1", "scene_class__level2")
         try:
             senses = [sense for sense in chosen if domain in domains_of(sense)]
-            classes = [
+            likely = [
                 pk
-                for pk, *name in open_rows.values_list("scene_class_id", *names)
+                for pk, *name in open_rows.values_list("pk", *names)
                 if domain in domains_of(likeliest_sense(*name))
             ]
         except WordNetMissing:
             return entries.none()
-        return entries.filter(Q(sense__in=senses) | Q(~confirmed, sense="", scene_class__in=classes))
+        return entries.filter(Q(sense__in=senses) | Q(pk__in=likely))
 
     def by_difference(self, entries: QuerySet[MappingEntry], _: str, state: str) -> QuerySet[MappingEntry]:
         """Entries with another label in a release or opinion. Skips classes without a label there."""

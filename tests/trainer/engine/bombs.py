@@ -65,23 +65,27 @@ def tiff_of_strips(count: int, *, order: str = "<", is_big: bool = False) -> byt
     return head + rows + struct.pack(last, 0) + bytes(2) * count
 
 
-def heic_of_tiles(across: int, down: int, *, size: tuple[int, int] | None = None) -> bytes:
+def heic_of_tiles(
+    across: int, down: int, *, size: tuple[int, int] | None = None, is_overlay: bool = False
+) -> bytes:
     """A HEIC of across × down tiles, which are all the same 1600 × 1200 pixels. Its header says that it has
-    `size` pixels, by default as many as it has.
+    `size` pixels, by default as many as it has. As an overlay it says nowhere where its tiles go.
     """
     width, height = TILE[0] * across, TILE[1] * down
     tiles = range(2, 2 + across * down)  # each an item, with the same bytes; item 1 is the whole
     grid = struct.pack(">BBBBII", 0, 1, down - 1, across - 1, width, height)
+    overlay = struct.pack(">BB4HII", 0, 1, 0, 0, 0, 0, width, height)
+    kind, whole = (b"iovl", overlay) if is_overlay else (b"grid", grid)
     properties = box(b"ipco", _box_in(b"hvcC"), ispe(*TILE), ispe(*(size or (width, height))))
     links = b"".join(struct.pack(">HBBB", tile, 2, 0x81, 0x02) for tile in tiles)
     links = struct.pack(">II", 0, 1 + len(tiles)) + struct.pack(">HBB", 1, 1, 0x03) + links
     references = struct.pack(f">HH{len(tiles)}H", 1, len(tiles), *tiles)
-    items = [item(1, b"grid"), *(item(tile, b"hvc1") for tile in tiles)]
+    items = [item(1, kind), *(item(tile, b"hvc1") for tile in tiles)]
     coded = _coded()
 
     def head(start: int) -> bytes:
         places = struct.pack(">IBBH", 1 << 24, 0x44, 0, 1 + len(tiles))
-        places += struct.pack(">HHHHII", 1, 1, 0, 1, 0, len(grid))
+        places += struct.pack(">HHHHII", 1, 1, 0, 1, 0, len(whole))
         places += b"".join(struct.pack(">HHHHII", tile, 0, 0, 1, start, len(coded)) for tile in tiles)
         return box(b"ftyp", b"heic\0\0\0\0mif1heic") + box(
             b"meta",
@@ -92,7 +96,7 @@ def heic_of_tiles(across: int, down: int, *, size: tuple[int, int] | None = None
             box(b"iinf", bytes(4), struct.pack(">H", len(items)), *items),
             box(b"iprp", properties, box(b"ipma", links)),
             box(b"iref", bytes(4), box(b"dimg", references)),
-            box(b"idat", grid),
+            box(b"idat", whole),
         )
 
     return head(len(head(0)) + 8) + box(b"mdat", coded)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 from PIL import Image
 
@@ -16,6 +18,18 @@ TILE = 1600 * 1200
 @pytest.mark.parametrize("size", [None, (64, 64)])
 def test_a_grid_has_its_pixels_whatever_the_file_says(size: tuple[int, int] | None) -> None:
     assert grid_pixels(heic_of_tiles(3, 2, size=size)) == 6 * TILE
+
+
+def test_pictures_laid_over_each_other_have_the_pixels_of_the_whole() -> None:
+    assert grid_pixels(heic_of_tiles(3, 2, is_overlay=True)) == 6 * TILE
+
+
+def test_a_box_may_give_its_length_in_64_bits_or_reach_to_the_end() -> None:
+    content = heic_of_tiles(3, 2)
+    start = content.index(b"meta") - 4
+    (length,) = struct.unpack_from(">I", content, start)
+    for head in (struct.pack(">I4sQ", 1, b"meta", length + 8), struct.pack(">I4s", 0, b"meta")):
+        assert grid_pixels(content[:start] + head + content[start + 8 :]) == 6 * TILE
 
 
 def test_what_is_no_grid_has_none() -> None:
