@@ -50,8 +50,11 @@ def test_sample_campaign_is_predicted_once(catalogue: None, run_jobs: Callable[[
     suggestions = [one for one in predictions if one.hashtag]
     assert 0 < len(suggestions) < len(predictions)
     assert all(one.confidence and one.confidence > 0.3 and len(one.candidates) == 3 for one in suggestions)
-    # The starter tells scene classes apart, so each suggestion names the row of the mapping behind it.
-    assert all(one.scene_class and one.scene_confidence for one in predictions)
+    # The starter tells scene classes apart, so a suggestion names the row of the mapping behind it; but some
+    # of its classes are label folders (`_other/pets`), which the mapping does not have.
+    of_class = [one for one in predictions if one.scene_class]
+    assert len(predictions) / 2 < len(of_class) < len(predictions)
+    assert all(one.scene_confidence for one in of_class)
     assert {reason for reason, _ in silence.silent_by_reason(campaign=campaign)} <= {"other", "unsure"}
 
     # Repeating changes nothing, also when a worker died between two batches.

@@ -24,8 +24,6 @@ def download(request: Request, pk: int) -> HttpResponseBase:
     model = get_object_or_404(TrainedModel, pk=pk)
     if not model.is_ready:
         raise Http404("The model is not exported yet.")
-    if "cascade" in model.manifest:  # a package holds one network
-        raise Http404("A cascade cannot be downloaded. Download its two models.")
     try:
         pieces = packages.stream_package(model)
     except FileNotFoundError as error:

@@ -316,17 +316,11 @@ def test_refusal_is_shown_on_the_page(client_for: ClientFor, monkeypatch: pytest
     assert "the limit is 3" in response.content.decode()
 
 
-def test_model_that_is_not_exported_or_is_lost_or_two_cannot_be_downloaded(
+def test_model_that_is_not_exported_or_is_lost_cannot_be_downloaded(
     client_for: ClientFor, tiny_model: TrainedModel
 ) -> None:
     client, url = client_for("viewer"), f"{tiny_model.get_absolute_url()}download/"
     assert client.get(url).status_code == 200
-    tiny_model.manifest["cascade"] = {"temperature": 1.0}
-    tiny_model.save()
-    assert client.get(url).status_code == 404
-    assert url not in client.get(tiny_model.get_absolute_url()).content.decode()
-    del tiny_model.manifest["cascade"]
-    tiny_model.save()
     assert url in client.get(tiny_model.get_absolute_url()).content.decode()
     (tiny_model.folder / "model.onnx").unlink()
     assert client.get(url).status_code == 404
