@@ -255,6 +255,15 @@ class TrainedModel(models.Model):
     def is_ready(self) -> bool:
         return bool(self.manifest)
 
+    @property
+    def network_names(self) -> list[str]:
+        """The files of its networks: a cascade has two."""
+        return ["model.onnx", *["first.onnx"] * ("cascade" in self.manifest)]
+
+    @property
+    def has_files(self) -> bool:
+        return all((self.folder / name).exists() for name in ("manifest.json", *self.network_names))
+
 
 class PromotionQuerySet(models.QuerySet["Promotion"]):
     def current(self) -> Promotion | None:

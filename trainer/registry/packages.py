@@ -1,5 +1,5 @@
 """Models as files: a zip of model.onnx, manifest.json and CARD.md, from one installation to another. A
-cascade's has the fast network, too, as first.onnx.
+cascade has its fast network, too, as first.onnx.
 
 An imported file is not trusted: its sizes, names, hash and network are checked before a row is created.
 """
@@ -18,7 +18,7 @@ import sys
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -32,17 +32,17 @@ from formats.storage import StorageFailure, for_own_files, raise_if_of_storage
 from formats.table import Unreadable
 from trainer.engine.evaluation.promise import KINDS as PROMISES
 from trainer.engine.preprocess import Input
-from trainer.engine.serving.predict import FORMAT
+from trainer.engine.serving.predict import FORMAT, joint_sha256
 from trainer.models import TrainedModel
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
-ONNX, MANIFEST, CARD = "model.onnx", "manifest.json", "CARD.md"
-FIRST = "first.onnx"  # of a cascade: trainer.engine.serving.cascade
+ONNX, FIRST, MANIFEST, CARD = "model.onnx", "first.onnx", "manifest.json", "CARD.md"
 TEXT_LIMITS = {MANIFEST: 2 * 2**20, CARD: 256 * 2**10}  # bytes
 MAX_EXPANSION = 100  # weights hardly compress: a file that grows more than this is a zip bomb
-MOST_LABELS, MOST_SCENES = 1000, 100_000
+MOST_LABELS = 1000
+MOST_SCENES = 10_000
 MOST_LINEAGE = 10_000  # characters
 CHECK_SECONDS = 25  # a web server gives a request 30
 CHUNK = 2**20
@@ -52,6 +52,7 @@ KEYS = {
     *("promise", "recipe", "input", "max_abs_difference", "checked_photos", "sha256", "created", "lineage"),
     *("scenes", "cascade", "int8", "milliseconds"),
 }
+CASCADE_KEYS = {"temperature", "thresholds", "silent_below", "input", "scenes", "sha256"}
 
 
 class BadPackage(Exception):
@@ -84,31 +85,31 @@ def stream_package(model: TrainedModel) -> Iterator[bytes]:
     """The zip of a ready model, in pieces. Raises at once FileNotFoundError if a network is missing, and
     StorageFailure if all models are.
     """
-    names = [ONNX, FIRST] if "cascade" in model.manifest else [ONNX]
+    networks = ExitStack()
     try:
-        with ExitStack() as opened:
-            networks = {name: opened.enter_context((model.folder / name).open("rb")) for name in names}
-            return _pieces(model, networks, opened.pop_all())
+        files = [networks.enter_context((model.folder / name).open("rb")) for name in model.network_names]
     except OSError as error:
+        networks.close()
         raise_if_of_storage(error, Path(settings.MODELS_DIR))
         raise
+    return _pieces(model, networks, files)
 
 
-def _pieces(model: TrainedModel, networks: Mapping[str, IO[bytes]], opened: ExitStack) -> Iterator[bytes]:
+def _pieces(model: TrainedModel, networks: ExitStack, files: list[IO[bytes]]) -> Iterator[bytes]:
     pipe = _Pipe()
     manifest = {key: value for key, value in model.manifest.items() if key in KEYS}
     manifest["lineage"] = {"model": model.name, **manifest.get("lineage", {})}
-    with opened, zipfile.ZipFile(pipe, "w") as package:
+    with networks, zipfile.ZipFile(pipe, "w") as package:
         package.writestr(MANIFEST, to_json(manifest, indent=1))
         package.writestr(CARD, model.card)
         at = model.created_at
         when = (at.year, at.month, at.day, at.hour, at.minute, at.second)
-        for name, network in networks.items():
+        for name, file in zip(model.network_names, files, strict=True):
             with package.open(zipfile.ZipInfo(name, when), "w", force_zip64=True) as entry:
-                while piece := network.read(CHUNK):
+                while piece := file.read(CHUNK):
                     entry.write(piece)
                     yield pipe.take()
-            yield pipe.take()
+        yield pipe.take()
     yield pipe.take()
 
 
@@ -171,7 +172,7 @@ def _unpack(file: IO[bytes], part: Path) -> None:
 
 
 def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
-    limits = dict.fromkeys((ONNX, FIRST), settings.MAX_MODEL_BYTES) | TEXT_LIMITS
+    limits = {ONNX: settings.MAX_MODEL_BYTES, FIRST: settings.MAX_MODEL_BYTES, **TEXT_LIMITS}
     names = [entry.filename for entry in entries[:10]]
     for entry in entries[:10]:
         name, limit = entry.filename, limits.get(entry.filename)
@@ -213,74 +214,46 @@ def read_manifest(content: bytes) -> dict[str, Any]:
         all(isinstance(x, str) and 0 < len(x) <= 50 for x in labels), "labels", "words of 50 letters at most"
     )
     _require(len(set(labels)) == len(labels), "labels", "all different")
-    thresholds: Any = manifest.get("thresholds")
+    _check_judging(manifest, labels)
+    target = manifest.get("target_precision", 0.9)
+    _require(_is_number(target) and 0 < target < 1, "target_precision", "between 0 and 1")
+    if "promise" in manifest:
+        _check_promise(manifest["promise"], labels)
+    for key in ("metrics", "held_out", "recipe", "lineage"):
+        _require(isinstance(manifest.setdefault(key, {}), dict), key, "an object")
+    _require(isinstance(manifest.get("int8", {}), dict), "int8", "an object")
+    _require(len(json.dumps(manifest["lineage"])) < MOST_LINEAGE, "lineage", "shorter")
+    _check_network(manifest)
+    if "cascade" in manifest:
+        cascade = manifest["cascade"]
+        _require(isinstance(cascade, dict), "cascade", "an object")
+        manifest["cascade"] = {key: value for key, value in cascade.items() if key in CASCADE_KEYS}
+        _require(_is_number(cascade.get("silent_below")), "silent_below", "a number")
+        _check_judging(cascade, labels)
+        _check_network(cascade)
+    return manifest
+
+
+def _check_judging(facts: dict[str, Any], labels: list[str]) -> None:
+    """Of a model or of the fast network of a cascade: how sure it must be to suggest, and its file's hash."""
+    thresholds: Any = facts.get("thresholds")
     _require(isinstance(thresholds, dict), "thresholds", "a number for each hashtag")
     _require(
         all(label in labels and _is_number(x) for label, x in thresholds.items()),
         "thresholds",
         "of its labels",
     )
-    _require(
-        _is_number(manifest.get("temperature")) and manifest["temperature"] > 0, "temperature", "above zero"
-    )
-    _require(re.fullmatch(r"[0-9a-f]{64}", str(manifest.get("sha256"))), "sha256", "64 hexadecimal digits")
-    target = manifest.get("target_precision", 0.9)
-    _require(_is_number(target) and 0 < target < 1, "target_precision", "between 0 and 1")
-    if "promise" in manifest:
-        _check_promise(manifest["promise"], labels)
-    if "cascade" in manifest:
-        _check_cascade(manifest["cascade"], labels)
-    _check_scenes(manifest.get("scenes", []))
-    _require(_is_number(manifest.get("milliseconds", 0)), "milliseconds", "a number")
-    manifest.setdefault("int8", {})
-    for key in ("metrics", "held_out", "recipe", "lineage", "int8"):
-        _require(isinstance(manifest.setdefault(key, {}), dict), key, "an object")
-    _require(len(json.dumps(manifest["lineage"])) < MOST_LINEAGE, "lineage", "shorter")
-    _check_input(manifest.get("input"))
-    return manifest
+    _require(_is_number(facts.get("temperature")) and facts["temperature"] > 0, "temperature", "above zero")
+    _require(re.fullmatch(r"[0-9a-f]{64}", str(facts.get("sha256"))), "sha256", "64 hexadecimal digits")
 
 
-def _check_cascade(cascade: Any, labels: list[str]) -> None:
-    """Check what is said of the fast network of two, and when it is sure."""
-    _require(isinstance(cascade, dict), "cascade", "an object")
-    thresholds = cascade.get("thresholds")
-    _require(
-        isinstance(thresholds, dict)
-        and all(name in labels and _is_number(x) for name, x in thresholds.items()),
-        "cascade.thresholds",
-        "a number for each hashtag",
-    )
-    temperature = cascade.get("temperature")
-    _require(_is_number(temperature) and temperature > 0, "cascade.temperature", "above zero")
-    _require(_is_number(cascade.get("silent_below")), "cascade.silent_below", "a number")
-    _require(
-        re.fullmatch(r"[0-9a-f]{64}", str(cascade.get("sha256"))), "cascade.sha256", "64 hexadecimal digits"
-    )
-    _check_scenes(cascade.get("scenes", []))
-    _check_input(cascade.get("input"))
-
-
-def _check_scenes(scenes: Any) -> None:
-    _require(
-        isinstance(scenes, list)
-        and len(scenes) <= MOST_SCENES
-        and all(isinstance(name, str) and 0 < len(name) <= 200 for name in scenes),
-        "scenes",
-        "names of scene classes",
-    )
-
-
-def _check_hashes(folder: Path, manifest: dict[str, Any]) -> None:
-    expected = {ONNX: manifest["sha256"]}
-    if "cascade" in manifest:
-        expected[FIRST] = manifest["cascade"]["sha256"]
-    elif (folder / FIRST).exists():
-        raise BadPackage(f"The file contains “{FIRST}”, but its manifest.json describes no cascade.")
-    for name, digest in expected.items():
-        if not (folder / name).exists():
-            raise BadPackage(f"The file has no {name}: was it exported by this program?")
-        if _sha256(folder / name) != digest:
-            raise BadPackage(f"{name} is not the file that manifest.json describes: its SHA-256 differs.")
+def _check_network(facts: dict[str, Any]) -> None:
+    """What a network takes, and the scene classes that it tells, if it tells any."""
+    _check_input(facts.get("input"))
+    scenes = facts.get("scenes", [])
+    rule = f"at most {MOST_SCENES} words"
+    _require(isinstance(scenes, list) and len(scenes) <= MOST_SCENES, "scenes", rule)
+    _require(all(isinstance(scene, str) and 0 < len(scene) <= 200 for scene in scenes), "scenes", rule)
 
 
 def _check_promise(promise: Any, labels: list[str]) -> None:
@@ -346,6 +319,22 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _check_hashes(part: Path, manifest: dict[str, Any]) -> None:
+    """Raises BadPackage if a network is not the one that the manifest describes, or one is too many."""
+    hashes = {ONNX: _sha256(part / ONNX)}
+    expected = {ONNX: manifest["sha256"]}
+    if cascade := manifest.get("cascade"):
+        if not (part / FIRST).exists():
+            raise BadPackage(f"The file has no {FIRST}, the fast network of this cascade.")
+        hashes = {FIRST: _sha256(part / FIRST), ONNX: joint_sha256(hashes[ONNX], cascade["sha256"])}
+        expected[FIRST] = cascade["sha256"]
+    elif (part / FIRST).exists():
+        raise BadPackage(f"“{FIRST}” does not belong in this model, which is no cascade.")
+    for name, digest in hashes.items():
+        if digest != expected[name]:
+            raise BadPackage(f"{name} is not the file that manifest.json describes: its SHA-256 differs.")
+
+
 def _check(folder: Path) -> None:
     argv = [sys.executable, "-m", "trainer.registry.check_model", str(folder)]
     try:
@@ -366,12 +355,10 @@ def _check(folder: Path) -> None:
 
 
 def _find_same(manifest: dict[str, Any]) -> TrainedModel | None:
-    """The model with the same network and the same thresholds, unless its files are lost."""
+    """The model with the same networks and the same thresholds, unless its files are lost."""
     keys = ("labels", "thresholds", "temperature", "input", "promise", "cascade")
     for model in TrainedModel.objects.filter(manifest__sha256=manifest["sha256"]):
-        if all(model.manifest.get(key) == manifest.get(key) for key in keys) and all(
-            (model.folder / name).exists() for name in (ONNX, FIRST)[: 1 + ("cascade" in manifest)]
-        ):
+        if all(model.manifest.get(key) == manifest.get(key) for key in keys) and model.has_files:
             return model
     return None
 

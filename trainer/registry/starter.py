@@ -4,10 +4,13 @@ both as a cascade.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import logging
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,18 +32,49 @@ SPEEDS = ("accurate", "fast")
 CASCADE = "cascade"  # of both: trainer.engine.evaluation.cascade
 NAMES = {speed: f"Starter model, {speed}" for speed in (*SPEEDS, CASCADE)}
 FACTS = "starter.json"
+log = logging.getLogger(__name__)
 
 
-def install_starters(*, by: AbstractBaseUser | None = None) -> list[TrainedModel]:
-    """Assemble the models that ship with the program and whose backbone's weights are here. Idempotent.
+def install_starters(
+    *, by: AbstractBaseUser | None = None, warn: Callable[[str], object] = log.warning
+) -> list[TrainedModel]:
+    """Assemble the models that ship with the program and whose backbone's weights are here. Idempotent, also
+    if two programs do it at once.
 
     The one that the setting STARTER names becomes active if no model is, or only a starter that nobody chose.
-    The starter of a newer program becomes a model beside the old one, and active if the old one was. Raises
-    RuntimeError with the engine's message if one cannot be assembled.
+    The starter of a newer program becomes a model beside the old one, and active if the old one was. One
+    that cannot be assembled is passed over, and ``warn`` is told why; RuntimeError is raised if all are.
     """
-    models = {speed: _install(speed, [], by) for speed in SPEEDS if _has_weights(STARTERS / speed)}
-    if len(models) == len(SPEEDS) and (STARTERS / CASCADE / FACTS).exists():
-        models[CASCADE] = _install(CASCADE, [models[speed][0] for speed in ("fast", "accurate")], by)
+    with _only_installer():
+        return _install_all(by, warn)
+
+
+@contextmanager
+def _only_installer() -> Iterator[None]:
+    """Waits for another program that installs the starters; the kernel frees the lock if that one dies."""
+    lock = Path(settings.MODELS_DIR).with_suffix(".lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _install_all(by: AbstractBaseUser | None, warn: Callable[[str], object]) -> list[TrainedModel]:
+    models: dict[str, tuple[TrainedModel, bool]] = {}
+    problems = []
+    for speed in (*SPEEDS, CASCADE):
+        parts = [models[name][0] for name in ("fast", "accurate") if name in models and speed == CASCADE]
+        if not (_can_join(parts) if speed == CASCADE else _has_weights(STARTERS / speed)):
+            continue
+        try:
+            models[speed] = _install(speed, parts, by)
+        except (RuntimeError, OSError) as error:
+            problems.append(f"{NAMES[speed]}: {error}")
+            warn(problems[-1])
+    if not models:
+        if problems:
+            raise RuntimeError(problems[-1])
+        return []
     wanted = settings.STARTER if settings.STARTER in models else next(iter(models))
     for speed in sorted(models, key=lambda speed: speed == wanted):  # the wanted one last: it wins
         model, is_new = models[speed]
@@ -63,6 +97,10 @@ def _takes_over(speed: str, *, is_new: bool, is_wanted: bool) -> bool:
     return is_successor or (is_wanted and nobody_chose)
 
 
+def _can_join(parts: Sequence[TrainedModel]) -> bool:
+    return len(parts) == len(SPEEDS) and (STARTERS / CASCADE / FACTS).exists()
+
+
 def _has_weights(folder: Path) -> bool:
     """Whether the backbone that the packed head belongs to can be loaded here."""
     try:
@@ -81,7 +119,7 @@ def _install(
     digest = _digest(STARTERS / speed, parts)
     earlier_model = TrainedModel.objects.filter(manifest__starter=digest).first()
     model = earlier_model
-    if model is None or not (model.folder / "manifest.json").exists():
+    if model is None or not model.has_files:
         model = _assemble(speed, digest, parts, earlier_model, by)
     return model, earlier_model is None
 
@@ -118,7 +156,19 @@ def _make_folder(speed: str, parts: Sequence[TrainedModel], folder: Path) -> Non
         command = engine_command("assemble", STARTERS / speed, folder)
     result = subprocess.run(command, capture_output=True, text=True, cwd=settings.BASE_DIR, check=False)
     if result.returncode:
-        raise RuntimeError((result.stdout + result.stderr).strip()[-1500:] or f"code {result.returncode}")
+        raise RuntimeError(
+            _reason(result.stdout) or result.stderr.strip()[-1500:] or f"code {result.returncode}"
+        )
+
+
+def _reason(output: str) -> str:
+    """The message and hint of the error with which the engine ended; empty if it told none."""
+    lines = output.strip().splitlines()
+    try:
+        event = from_json(lines[-1])
+        return f"{event['message']}. {event['hint']}".strip()
+    except (IndexError, KeyError, TypeError, ValueError):
+        return ""
 
 
 def _put_in_place(

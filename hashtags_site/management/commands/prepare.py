@@ -24,12 +24,17 @@ class Command(BaseCommand):
         classes, hashtags = SceneClass.objects.count(), Hashtag.objects.count()
         self.stdout.write(f"The catalogue is loaded: {classes:,} scene classes, {hashtags:,} hashtags.")
         try:
-            models = install_starters()
+            models = install_starters(warn=self._warn)
         except Exception as error:
             raise CommandError(f"A starter model could not be installed: {error}") from error
         for model in models:
             self.stdout.write(f"Model: {model.name}")
+        if not models:
+            self.stderr.write("No starter model: the weights of no backbone are here.")
         make_missing_questions()
         if options["demo"]:
             for line in prepare_demo():
                 self.stdout.write(line)
+
+    def _warn(self, reason: str) -> None:
+        self.stderr.write(f"A starter model could not be installed. {reason}")

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import resource
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -23,8 +24,9 @@ from pytest_django import Settings
 
 from formats.storage import StorageFailure
 from tests.trainer.conftest import jpeg
-from trainer.models import Promotion, TrainedModel
-from trainer.registry import packages, serving, starter
+from trainer.engine.serving.predict import joint_sha256
+from trainer.models import TrainedModel
+from trainer.registry import packages, serving
 from trainer.registry.check_model import main as check
 
 pytestmark = pytest.mark.django_db
@@ -46,7 +48,12 @@ def exported(tiny_model: TrainedModel) -> bytes:
 
 def changed(package: bytes, compress: int = zipfile.ZIP_STORED, /, **files: bytes | None) -> bytes:
     """The package with other files: model_onnx=…, or None for without."""
-    names = {"model_onnx": "model.onnx", "manifest_json": "manifest.json", "CARD_md": "CARD.md"}
+    names = {
+        "model_onnx": "model.onnx",
+        "first_onnx": "first.onnx",
+        "manifest_json": "manifest.json",
+        "CARD_md": "CARD.md",
+    }
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(package)) as old, zipfile.ZipFile(out, "w", compress) as new:
         content: dict[str, bytes | None] = {name: old.read(name) for name in old.namelist()}
@@ -321,7 +328,6 @@ def test_model_that_is_not_exported_or_is_lost_cannot_be_downloaded(
 ) -> None:
     client, url = client_for("viewer"), f"{tiny_model.get_absolute_url()}download/"
     assert client.get(url).status_code == 200
-    assert url in client.get(tiny_model.get_absolute_url()).content.decode()
     (tiny_model.folder / "model.onnx").unlink()
     assert client.get(url).status_code == 404
     TrainedModel.objects.update(manifest={})
@@ -368,73 +374,89 @@ def test_a_promise_that_pages_cannot_show_is_refused(exported: bytes, promise: A
     assert nothing_is_left()
 
 
-CASCADE = {"temperature": 1.0, "thresholds": {"beach": 0.6}, "silent_below": 0.0}
+def telling_scenes(path: Path, scenes: int = 2) -> None:
+    """The network of a file, with a second output of one number per scene class."""
+    model = onnx.load(path)
+    model.graph.initializer.append(numpy_helper.from_array(np.ones((3, scenes), np.float32), "to_scenes"))
+    model.graph.node.append(helper.make_node("MatMul", ["mean", "to_scenes"], ["scenes"]))
+    model.graph.output.append(helper.make_tensor_value_info("scenes", TensorProto.FLOAT, ["n", scenes]))
+    onnx.save(model, path)
 
 
-def as_cascade(package: bytes, **changes: Any) -> bytes:
-    """The package as a cascade of its network with itself."""
-    with zipfile.ZipFile(io.BytesIO(package)) as old:
-        network, manifest = old.read("model.onnx"), json.loads(old.read("manifest.json"))
-    cascade = CASCADE | {"input": manifest["input"], "sha256": manifest["sha256"]} | changes
-    return changed(with_manifest(package, cascade=cascade), **{"first.onnx": network})
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.mark.integration
-def test_a_cascade_travels_with_both_networks(exported: bytes) -> None:
-    package = as_cascade(exported)
+def test_a_model_that_tells_scenes_tells_them_elsewhere(tiny_model: TrainedModel) -> None:
+    file = tiny_model.folder / "model.onnx"
+    telling_scenes(file)
+    tiny_model.manifest |= {"sha256": sha256(file), "scenes": ["b/beach", "b/bar"], "milliseconds": 1.5}
+    package = b"".join(packages.stream_package(tiny_model))
+    tiny_model.delete()
     model = take_in(package)
-    assert (model.folder / "first.onnx").exists()
-    (answer,) = serving.suggest([jpeg((255, 0, 0))], model=model)
-    assert answer.hashtag == "beach"
-    again = b"".join(packages.stream_package(model))
-    assert set(zipfile.ZipFile(io.BytesIO(again)).namelist()) == {
-        *zipfile.ZipFile(io.BytesIO(package)).namelist()
+    assert (model.manifest["scenes"], model.manifest["milliseconds"]) == (["b/beach", "b/bar"], 1.5)
+    assert next(iter(serving.suggest([jpeg((250, 5, 5))], model=model))).scene == ("b/beach", 0.5)
+
+
+@pytest.fixture
+def cascade(tiny_model: TrainedModel) -> bytes:
+    """The package of two networks as one, whose own installation has lost it. The first never suggests."""
+    fast = tiny_model.folder / "first.onnx"
+    shutil.copy(tiny_model.folder / "model.onnx", fast)
+    telling_scenes(fast)
+    limits = {"temperature": 1.0, "thresholds": {"beach": 2.0}, "silent_below": 0.0, "sha256": sha256(fast)}
+    tiny_model.manifest["cascade"] = limits | {
+        "input": tiny_model.manifest["input"],
+        "scenes": ["b/beach", "b/bar"],
     }
-    assert take_in(again) == model
-    assert take_in(exported) != model
-    (model.folder / "first.onnx").unlink()
-    with pytest.raises(FileNotFoundError):
-        packages.stream_package(model)
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"temperature": 0}, "temperature"),
-        ({"thresholds": {"<b>": 0.5}}, "thresholds"),
-        ({"silent_below": None}, "silent_below"),
-        ({"sha256": "0" * 64}, "first.onnx is not the file"),
-        ({"scenes": [1]}, "scenes"),
-        ({"input": {}}, "input"),
-    ],
-)
-def test_a_cascade_that_cannot_be_used_is_refused(
-    exported: bytes, changes: dict[str, Any], words: str
-) -> None:
-    with pytest.raises(packages.BadPackage, match=words):
-        take_in(as_cascade(exported, **changes))
-    assert nothing_is_left()
-
-
-def test_a_network_that_nothing_describes_is_refused(exported: bytes) -> None:
-    with pytest.raises(packages.BadPackage, match="describes no cascade"):
-        take_in(changed(exported, **{"first.onnx": b"x"}))
-    with pytest.raises(packages.BadPackage, match=r"has no first\.onnx"):
-        take_in(changed(as_cascade(exported), **{"first.onnx": None}))
-    assert nothing_is_left()
+    tiny_model.manifest["sha256"] = joint_sha256(sha256(tiny_model.folder / "model.onnx"), sha256(fast))
+    package = b"".join(packages.stream_package(tiny_model))
+    tiny_model.delete()
+    return package
 
 
 @pytest.mark.integration
-@pytest.mark.xdist_group("starter")
-@pytest.mark.usefixtures("starter")
-def test_a_model_that_tells_scenes_travels_with_their_names() -> None:
-    [model] = starter.install_starters()
-    package = b"".join(packages.stream_package(model))
-    scenes = model.manifest["scenes"]
-    Promotion.objects.all().delete()
-    model.delete()
-    again = take_in(package)
-    assert again.manifest["scenes"] == scenes
-    (answer,) = serving.suggest([jpeg(size=(300, 200))], model=again)
-    assert answer.scene
-    assert answer.scene[0] in scenes
+def test_a_cascade_travels_whole(client_for: ClientFor, cascade: bytes) -> None:
+    model = take_in(cascade)
+    assert take_in(cascade) == model
+    assert serving.suggester(model=model).first
+    assert next(iter(serving.suggest([jpeg((250, 5, 5))], model=model))).hashtag == "beach"
+    (model.folder / "first.onnx").unlink()
+    assert client_for("viewer").get(f"{model.get_absolute_url()}download/").status_code == 404
+    assert take_in(cascade) != model  # whose files are lost
+
+
+SPOILED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "half of it": (lambda p: changed(p, first_onnx=None), "has no first.onnx"),
+    "another fast one": (lambda p: changed(p, first_onnx=b"x"), "first.onnx is not the file"),
+    "another accurate one": (lambda p: changed(p, model_onnx=b"x"), "model.onnx is not the file"),
+    "no cascade": (lambda p: with_manifest(p, cascade=None), "“cascade” must be an object"),
+    "no limit": (lambda p: with_cascade(p, silent_below="low"), "“silent_below” must be a number"),
+    "other hashtags": (lambda p: with_cascade(p, thresholds={"cat": 1}), "“thresholds” must be of"),
+    "no input": (lambda p: with_cascade(p, input=None), "“input” must have"),
+    "no scenes": (lambda p: with_cascade(p, scenes=[7]), "“scenes” must be at most"),
+    "too few scenes": (lambda p: with_cascade(p, scenes=[]), "first.onnx gives 2 outputs"),
+}
+
+
+def with_cascade(package: bytes, **fields: Any) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(package)) as old:
+        facts = json.loads(old.read("manifest.json"))["cascade"]
+    return with_manifest(package, cascade=facts | fields)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("name", SPOILED)
+def test_a_spoiled_cascade_is_refused(cascade: bytes, name: str) -> None:
+    spoil, words = SPOILED[name]
+    with pytest.raises(packages.BadPackage) as error:
+        take_in(spoil(cascade))
+    assert words in str(error.value)
+    assert nothing_is_left()
+
+
+def test_a_second_network_without_a_cascade_is_refused(exported: bytes) -> None:
+    with pytest.raises(packages.BadPackage, match="which is no cascade"):
+        take_in(changed(exported, first_onnx=b"x"))
+    assert nothing_is_left()

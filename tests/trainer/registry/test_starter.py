@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.core.management import call_command
 
 from tests.trainer.conftest import jpeg
 from trainer.engine import backbones
@@ -39,6 +40,7 @@ class Assembly:
         self.digests: list[str] = []
         self.version = "1"
         self.speeds = {"accurate", "fast"}  # whose weights are here
+        self.broken: set[str] = set()
 
     def has_weights(self, folder: Path) -> bool:
         return folder.name in self.speeds
@@ -49,13 +51,16 @@ class Assembly:
     def assemble(
         self, speed: str, digest: str, parts: Sequence[TrainedModel], found: TrainedModel | None, by: Any
     ) -> TrainedModel:
+        if speed in self.broken:
+            raise RuntimeError(f"{speed} is broken")
         self.digests.append(digest)
         self.parts = [str(part.manifest["starter"]) for part in parts]
         model = found or TrainedModel(name=starter.NAMES[speed])
-        model.manifest = {"starter": digest, "speed": speed}
+        model.manifest = {"starter": digest, "speed": speed} | ({"cascade": {}} if parts else {})
         model.save()
         model.folder.mkdir(parents=True, exist_ok=True)
-        (model.folder / "manifest.json").write_text("{}")
+        for name in ("manifest.json", "model.onnx", *["first.onnx"] * (speed == "cascade")):
+            (model.folder / name).write_text("{}")
         return model
 
 
@@ -142,12 +147,64 @@ def test_newer_starter_replaces_only_an_older_one(assembly: Assembly, model_for:
     assert active.name == "Own"
 
 
-def test_files_lost_from_disk_are_made_again(assembly: Assembly) -> None:
-    assembly.speeds = {"fast"}
-    [first] = starter.install_starters()
-    (first.folder / "manifest.json").unlink()
-    assert starter.install_starters() == [first]
-    assert len(assembly.digests) == 2
+@pytest.mark.parametrize("name", ["manifest.json", "model.onnx", "first.onnx"])
+def test_files_lost_from_disk_are_made_again(assembly: Assembly, name: str) -> None:
+    limits = starter.STARTERS / "cascade/starter.json"
+    limits.parent.mkdir(parents=True)
+    limits.write_text("{}")
+    models = starter.install_starters()
+    assert len(models) == 3
+    (models[-1].folder / name).unlink()
+    assert starter.install_starters() == models
+    assert assembly.digests == ["accurate-1", "fast-1", "cascade-1", "cascade-1"]
+
+
+def test_one_that_cannot_be_assembled_does_not_stop_the_start(
+    assembly: Assembly, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assembly.broken = {"accurate"}
+    call_command("prepare")
+    printed = capsys.readouterr()
+    assert "Model: Starter model, fast" in printed.out
+    assert "Starter model, accurate: accurate is broken" in printed.err
+    assert active_digest() == "fast-1"
+    assembly.broken = set()
+    starter.install_starters()
+    assert active_digest() == "accurate-1"
+
+
+def test_if_none_can_be_assembled_the_start_says_why(assembly: Assembly) -> None:
+    assembly.broken = {"accurate", "fast"}
+    with pytest.raises(RuntimeError, match="fast is broken"):
+        starter.install_starters()
+    assert not TrainedModel.objects.exists()
+
+
+def test_without_any_weights_there_is_no_model_and_no_error(assembly: Assembly) -> None:
+    assembly.speeds = set()
+    assert starter.install_starters() == []
+
+
+@pytest.mark.usefixtures("assembly")
+def test_two_programs_do_not_install_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one is at work, another does not get the lock."""
+    held = []
+
+    def look(folder: Path) -> bool:
+        argv = ["flock", "--nonblock", str(Path(settings.MODELS_DIR).with_suffix(".lock")), "true"]
+        held.append(subprocess.run(argv, check=False).returncode == 1)
+        return False
+
+    monkeypatch.setattr(starter, "_has_weights", look)
+    starter.install_starters()
+    assert held == [True, True]
+
+
+def test_the_engines_reason_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    event = '{"event": "error", "message": "the weights are damaged", "hint": "Fetch them again."}'
+    monkeypatch.setattr(starter, "engine_command", lambda *_: ["sh", "-c", f"echo '{event}'; exit 1"])
+    with pytest.raises(RuntimeError, match=r"^the weights are damaged\. Fetch them again\.$"):
+        starter._make_folder("fast", [], tmp_path)
 
 
 def test_weights_that_are_not_here_are_no_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

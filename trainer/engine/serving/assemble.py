@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from formats.storage import raise_if_of_storage
-from trainer.engine.backbones import BACKBONES
+from trainer.engine.backbones import BACKBONES, WEIGHTS_DIR
 from trainer.engine.errors import ExportError
 from trainer.engine.evaluation import promise
 from trainer.engine.evaluation.report import write_json
@@ -81,10 +81,14 @@ def assemble(starter_dir: Path, model_dir: Path) -> dict[str, Any]:
     if _sha256(starter_dir / HEAD) != facts.pop("head_sha256"):
         raise ExportError(f"{HEAD} is damaged", hint="Restore it from the repository.")
     for name, expected in facts.pop("weights_sha256").items():
-        if _sha256(BACKBONES[name].weights()) != expected:
+        file = BACKBONES[name].weights()
+        if _sha256(file) != expected:
+            is_fetched = file.parent == WEIGHTS_DIR
             raise ExportError(
                 f"the installed weights of {name} are not those that the head was trained on",
-                hint="Install the versions that requirements.txt names.",
+                hint=f"Delete {file} and fetch it again: make clip."
+                if is_fetched
+                else "Install the versions that requirements.txt names.",
             )
     # Real photos were compared when it was packed; write_model compares synthetic ones on this machine.
     facts["packed_check"] = {

@@ -14,6 +14,7 @@ from trainer.engine.errors import ExportError
 from trainer.engine.evaluation.cascade import Judged, choose_limits, cross_fit
 from trainer.engine.evaluation.report import write_json
 from trainer.engine.serving.heldout import HeldOut
+from trainer.engine.serving.predict import joint_sha256
 
 PREDICTIONS = "test_predictions.csv"
 SAME_RELEASE = "Train both on the same release and photo set."
@@ -50,6 +51,7 @@ def join(fast_dir: Path, accurate_dir: Path, limits: dict[str, Any], model_dir: 
         "metrics": {},
         "held_out": accurate["held_out"] | figures,
         "milliseconds": round(figures["cost"] * accurate["milliseconds"], 1),
+        "sha256": joint_sha256(accurate["sha256"], fast["sha256"]),
     }
     write_json(model_dir / "manifest.json", manifest)
     return manifest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,11 @@ NO_NUMBER = "unsure: the model gave no finite numbers for this photo"
 Scene = tuple[str, float] | None
 Row = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
+
+
+def joint_sha256(accurate: str, fast: str) -> str:
+    """The hash that names a cascade, of the hashes of its two files."""
+    return hashlib.sha256((accurate + fast).encode()).hexdigest()
 
 
 def no_hashtags() -> Collection[str]:
