@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainer.engine.evaluation.calibrate import NEVER
+from trainer.engine.evaluation.calibrate import NEVER, fit_temperature, split_halves
 from trainer.engine.evaluation.cascade import Judged, choose_limits, cross_fit, sure
 from trainer.engine.evaluation.report import softmax
 
@@ -37,9 +37,19 @@ def test_a_fast_model_that_knows_nothing_answers_next_to_nothing() -> None:
     assert figures["precision"] > 0.88
 
 
+def test_no_photo_is_measured_by_limits_that_it_chose() -> None:
+    """Where the fast model is sure of wrong labels it gets the limits of the half where it is good."""
+    good = judged(fast_skill=0.8)
+    half, _ = split_halves(len(good.true), 0)[0]
+    fast = np.where(half[:, None], good.fast, np.roll(good.fast, 1, axis=1))
+    figures = cross_fit(Judged(fast, good.accurate, good.true, LABELS), 0.9, cost=0.1)
+    assert figures["precision"] < figures["accurate_alone"]["precision"] - 0.1
+
+
 def test_on_the_photos_that_chose_them_limits_keep_what_they_promise() -> None:
     photos = judged(fast_skill=0.6)
     limits = choose_limits(photos, 0.9)
+    assert limits.temperature == fit_temperature(photos.fast, photos.true)
     is_sure, answers = sure(softmax(photos.fast, limits.temperature), LABELS, limits)
     assert 0.2 < is_sure.mean() < 1
     suggested = is_sure & (answers >= 0)
