@@ -43,12 +43,16 @@ class PhotosAndRuns:
         photos = (
             ScenePhoto.objects.filter(scene_class__key__in=scene_keys)
             .annotate(nth=newest)
-            .filter(nth__lte=per_class)
+            .filter(nth__lte=2 * per_class)  # some may be in several sets
             .order_by("nth")
-            .values_list("pk", "scene_class__key", "scene_class__name")
+            .values_list("pk", "scene_class__key", "scene_class__name", "sha256")
         )
         examples: dict[str, list[Example]] = defaultdict(list)
-        for pk, key, name in photos:
+        shown: set[tuple[str, str]] = set()
+        for pk, key, name, sha256 in photos:
+            if len(examples[key]) == per_class or (key, sha256) in shown:
+                continue
+            shown.add((key, sha256))
             url = reverse("trainer:small_photo", args=[pk])
             examples[key].append(Example(url, f"A photo of the class {name}"))
         return dict(examples)

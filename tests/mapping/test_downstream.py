@@ -91,6 +91,14 @@ def test_same_photo_in_two_sets_counts_once() -> None:
     assert downstream.get().photo_counts() == {"a/abbey": 4, "t/toyshop": 2}
 
 
+def test_same_photo_in_two_sets_is_shown_once(user_for: UserFor) -> None:
+    photo_set("SUN", {"a/abbey": 4, "t/toyshop": 1})
+    photo_set("SUN again", {"a/abbey": 3}, same_as="SUN")
+    examples = downstream.get().example_photos(["a/abbey", "t/toyshop"], user=user_for("viewer"))
+    photos = ScenePhoto.objects.in_bulk(int(one.url.split("/")[3]) for one in examples["a/abbey"])
+    assert len({photo.sha256 for photo in photos.values()}) == len(examples["a/abbey"]) == 4
+
+
 def test_examples_come_from_the_newest_set_and_need_permission(
     user_for: UserFor, client_for: Callable[..., Client]
 ) -> None:

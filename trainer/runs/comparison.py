@@ -17,13 +17,12 @@ from django.utils.http import urlencode
 
 from jobs.models import Job
 from trainer.engine.presets import PRESETS, Thesis
+from trainer.engine.recipe import ONLY
 from trainer.models import Epoch, TrainingRun
 from trainer.runs.choose import MOST, Choice
 
 PAGE = 100  # rows of the table
 COLORS = 8  # runs with a colour of their own, and columns of the narrow tables
-FROZEN_ONLY = {"backbone", "views", "hidden", "dropout", "scene_loss"}
-FINETUNE_ONLY = {"network", "weights", "image_size", "augment", "tta", "tta_strength", "num_workers"}
 # Setting → whether it has an effect in a recipe.
 CONDITIONS: dict[str, Callable[[dict[str, Any]], object]] = {
     "momentum": lambda recipe: recipe.get("optimizer") == "sgd",
@@ -148,9 +147,14 @@ def _settings(run: dict[str, Any]) -> dict[str, str]:
     return rows
 
 
+def settings_with_effect(recipe: dict[str, Any]) -> list[tuple[str, str]]:
+    """(name, value as text) of the settings that a training by this recipe obeys, in the recipe's order."""
+    return [(name, format_setting(value)) for name, value in recipe.items() if has_effect(name, recipe)]
+
+
 def has_effect(name: str, recipe: dict[str, Any]) -> bool:
     """Whether a training by this recipe obeys the setting."""
-    if name in (FINETUNE_ONLY if recipe.get("kind", "frozen") == "frozen" else FROZEN_ONLY):
+    if name in ONLY["finetune" if recipe.get("kind", "frozen") == "frozen" else "frozen"]:
         return False
     condition = CONDITIONS.get(name)
     return condition is None or bool(condition(recipe))

@@ -20,6 +20,7 @@ from trainer.models import PhotoSet, TrainedModel, TrainingRun
 from trainer.photosets.registration import photos_per_label
 from trainer.registry.export import export_run, read_target
 from trainer.runs import boards, start, study
+from trainer.runs.comparison import settings_with_effect
 from trainer.runs.figures import epoch_figure, label_figure
 from trainer.runs.filter import RunFilter
 
@@ -63,6 +64,7 @@ def run(request: Request, pk: int) -> HttpResponse:
     }
     if request.htmx and "target" in request.GET:
         context["target"] = study.target_of(run, request.GET["target"])
+        context["chosen_promise"] = request.GET.get("promise", "")
         return render(request, "trainer/_target.html", context)
     if request.htmx:
         return render(request, "trainer/_epochs.html", context)
@@ -71,6 +73,7 @@ def run(request: Request, pk: int) -> HttpResponse:
         "preset": preset,
         "thesis": preset.thesis if preset else None,
         "has_board": boards.has_logs(run),
+        "settings": settings_with_effect(run.recipe),
         **study.ancestry(run),
         "model": TrainedModel.objects.select_related("job").filter(run=run).first(),
         "is_finished": run.job.state == Job.State.SUCCEEDED and "confusion" in run.report,

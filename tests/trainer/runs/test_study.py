@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from mapping.models import MappingEntry
+from trainer.engine.presets import PRESETS
 from trainer.models import PhotoSet, TrainingRun
 
 ClientFor = Callable[..., Client]
@@ -125,6 +126,24 @@ def test_the_slider_takes_the_nearest_target(
     page = answer.content.decode()
     assert f'name="target_precision" value="{shown / 100:.2f}"' in page
     assert page.lstrip().startswith('<div id="target">')
+
+
+def test_the_slider_keeps_the_chosen_promise(client_for: ClientFor, studied: TrainingRun) -> None:
+    address = f"{studied.get_absolute_url()}?target=80&promise=each"
+    page = client_for("admin").get(address, headers={"HX-Request": "true"}).content.decode()
+    assert 'value="each" selected' in page
+    assert 'value="overall" selected' not in page
+    assert 'hx-include="#id_promise"' in page
+
+
+def test_settings_that_the_kind_ignores_are_not_listed(client_for: ClientFor, studied: TrainingRun) -> None:
+    studied.recipe = PRESETS["frozen-lite0"].recipe.as_dict()
+    studied.save()
+    page = client_for("viewer").get(studied.get_absolute_url())
+    names = [name for name, _ in page.context["settings"]]
+    assert "backbone" in names
+    assert not {"network", "image_size", "photo_cache", "mask_loss"} & set(names)
+    assert "<dt>backbone</dt>" in page.content.decode()
 
 
 def test_without_script_the_slider_is_a_form(client_for: ClientFor, studied: TrainingRun) -> None:
