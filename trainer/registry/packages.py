@@ -18,7 +18,7 @@ import sys
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -95,7 +95,7 @@ def stream_package(model: TrainedModel) -> Iterator[bytes]:
     return _pieces(model, networks, files)
 
 
-def _pieces(model: TrainedModel, networks: ExitStack, files: list[IO[bytes]]) -> Iterator[bytes]:
+def _pieces(model: TrainedModel, networks: ExitStack, files: Sequence[IO[bytes]]) -> Iterator[bytes]:
     pipe = _Pipe()
     manifest = {key: value for key, value in model.manifest.items() if key in KEYS}
     manifest["lineage"] = {"model": model.name, **manifest.get("lineage", {})}
