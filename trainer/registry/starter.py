@@ -42,7 +42,7 @@ def install_starters(*, by: AbstractBaseUser | None = None) -> list[TrainedModel
     if len(models) == len(SPEEDS) and (STARTERS / CASCADE / FACTS).exists():
         models[CASCADE] = _install(CASCADE, [models[speed][0] for speed in ("fast", "accurate")], by)
     wanted = settings.STARTER if settings.STARTER in models else next(iter(models))
-    for speed in sorted(models, key=lambda speed: speed == wanted):  # the wanted one last: it wins
+    for speed in sorted(models, key=lambda speed: speed != wanted):  # the wanted one first
         model, is_new = models[speed]
         if _takes_over(speed, is_new=is_new, is_wanted=speed == wanted):
             promote(model=model, by=by)
@@ -55,7 +55,7 @@ def _takes_over(speed: str, *, is_new: bool, is_wanted: bool) -> bool:
     """
     current = Promotion.objects.current()
     if current is None:
-        return is_wanted
+        return True
     if not is_new or "starter" not in current.model.manifest:
         return False
     is_successor = current.model.manifest.get("speed", "fast") == speed
