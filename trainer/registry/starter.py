@@ -76,7 +76,7 @@ def _install_all(by: AbstractBaseUser | None, warn: Callable[[str], object]) -> 
             raise RuntimeError(problems[-1])
         return []
     wanted = settings.STARTER if settings.STARTER in models else next(iter(models))
-    for speed in sorted(models, key=lambda speed: speed == wanted):  # the wanted one last: it wins
+    for speed in sorted(models, key=lambda speed: speed != wanted):  # the wanted one first
         model, is_new = models[speed]
         if _takes_over(speed, is_new=is_new, is_wanted=speed == wanted):
             promote(model=model, by=by)
@@ -89,7 +89,7 @@ def _takes_over(speed: str, *, is_new: bool, is_wanted: bool) -> bool:
     """
     current = Promotion.objects.current()
     if current is None:
-        return is_wanted
+        return True
     if not is_new or "starter" not in current.model.manifest:
         return False
     is_successor = current.model.manifest.get("speed", "fast") == speed

@@ -85,6 +85,7 @@ def test_the_setting_chooses_among_two(assembly: Assembly, settings: Any, wanted
     settings.STARTER = wanted
     assert len(starter.install_starters()) == 2
     assert active_digest() == f"{wanted}-1"
+    assert Promotion.objects.count() == 1
 
 
 def test_a_cascade_is_joined_from_both(assembly: Assembly, settings: Any) -> None:
@@ -92,6 +93,9 @@ def test_a_cascade_is_joined_from_both(assembly: Assembly, settings: Any) -> Non
     limits.parent.mkdir(parents=True)
     limits.write_text("{}")
     settings.STARTER = "cascade"
+    assembly.speeds = {"fast"}
+    assert len(starter.install_starters()) == 1  # there is nothing to join it with
+    assembly.speeds = {"accurate", "fast"}
     assert [model.manifest["speed"] for model in starter.install_starters()] == [
         "accurate",
         "fast",
@@ -108,6 +112,15 @@ def test_without_its_weights_the_fast_one_is_active_until_they_come(assembly: As
     assembly.speeds = {"accurate", "fast"}
     starter.install_starters()
     assert active_digest() == "accurate-1"
+
+
+def test_the_wanted_one_goes_before_the_successor(assembly: Assembly) -> None:
+    assembly.speeds = {"fast"}
+    starter.install_starters()
+    assembly.speeds, assembly.version = {"accurate", "fast"}, "2"
+    starter.install_starters()
+    promoted = Promotion.objects.order_by("pk").values_list("model__manifest__starter", flat=True)
+    assert list(promoted) == ["fast-1", "accurate-2"]
 
 
 def test_a_persons_choice_of_the_fast_one_stays(assembly: Assembly, admin_user: User) -> None:
@@ -205,6 +218,16 @@ def test_the_engines_reason_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setattr(starter, "engine_command", lambda *_: ["sh", "-c", f"echo '{event}'; exit 1"])
     with pytest.raises(RuntimeError, match=r"^the weights are damaged\. Fetch them again\.$"):
         starter._make_folder("fast", [], tmp_path)
+
+
+def test_only_files_lost_from_disk_are_made_again(assembly: Assembly) -> None:
+    assembly.speeds = {"fast"}
+    [first] = starter.install_starters()
+    assert starter.install_starters() == [first]
+    assert len(assembly.digests) == 1
+    (first.folder / "manifest.json").unlink()
+    assert starter.install_starters() == [first]
+    assert len(assembly.digests) == 2
 
 
 def test_weights_that_are_not_here_are_no_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -103,6 +103,18 @@ def test_photos_out_of_scope_weigh_what_the_recipe_says(mix: tuple[Tensor, float
     assert one == pytest.approx(loss(1.0 + 1e-9), rel=1e-6)
 
 
+def test_each_part_of_a_mix_weighs_what_its_photo_does() -> None:
+    """A photo that weighs nothing teaches its label neither as the larger part nor as the smaller one."""
+    inputs, target = torch.randn(2, LABELS), torch.tensor([0, 1])
+    plain = recipe("resnet18", negatives=0.0, label_smoothing=0.0)
+    criterion = Criterion(plain, scene_classes=["a/abbey", "_other/pets"])
+    network = nn.Sequential(nn.Identity(), nn.Identity())
+    loss, _ = criterion(network, Batch(inputs, target, target), (torch.tensor([1, 0]), 0.75))
+    mixed, abbey = 0.75 * inputs + 0.25 * inputs.flip(0), torch.tensor([0, 0])
+    first, second = nn.functional.cross_entropy(mixed, abbey, reduction="none").tolist()
+    assert loss.item() == pytest.approx((0.75 * first + 0.25 * second) / 2)
+
+
 def test_an_unknown_network_names_its_neighbours() -> None:
     with pytest.raises(RecipeError, match="resnet19") as error:
         build_network(recipe("resnet19"), LABELS)
