@@ -129,11 +129,8 @@ class Suggester:
     def __init__(self, model_dir: str | Path, *, threads: int | None = 1, batch: int = 16) -> None:
         folder = Path(model_dir)
         self.manifest = _read_manifest(folder)
-        # A model of old may spell a hashtag in a way that looks the same as ours and is not equal.
         self.labels = [normalize_name(label) for label in self.manifest["labels"]]
-        self.thresholds = {
-            normalize_name(label): float(t) for label, t in self.manifest["thresholds"].items()
-        }
+        self.thresholds = _by_name(self.manifest["thresholds"])
         self.batch = max(1, batch)
         self.threads = threads or os.cpu_count() or 1
         self.network = Network(folder / "model.onnx", self.manifest, threads=self.threads)
@@ -141,7 +138,7 @@ class Suggester:
         self.first: Network | None = None
         if facts := self.manifest.get("cascade"):
             self.first = Network(folder / "first.onnx", facts, threads=self.threads)
-            self.limits = Limits(facts["temperature"], facts["thresholds"], facts["silent_below"])
+            self.limits = Limits(facts["temperature"], _by_name(facts["thresholds"]), facts["silent_below"])
 
     def suggest(
         self, images: Iterable[Source], *, blocked: Callable[[], Collection[str]] = no_hashtags
@@ -212,6 +209,11 @@ class Suggester:
             scene=answer.scene,
             passed_over=tuple(one for one in likeliest if one[0] in blocked),
         )
+
+
+def _by_name(thresholds: Mapping[str, float]) -> dict[str, float]:
+    """A model of old may spell a hashtag in a way that looks the same as ours and is not equal."""
+    return {normalize_name(label): float(value) for label, value in thresholds.items()}
 
 
 def _unreadable(name: str, reason: str) -> Suggestion:
