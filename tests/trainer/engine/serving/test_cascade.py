@@ -33,6 +33,16 @@ def test_a_model_joined_with_itself_says_what_it_says(
     assert (joined["metrics"], bool(single["metrics"])) == ({}, True)
 
 
+def test_photos_are_paired_by_path_in_whatever_order_they_stand(
+    frozen: dict[str, Any], tmp_path: Path, engine: Engine
+) -> None:
+    other = shutil.copytree(frozen["run"], tmp_path / "other")
+    head, *rows = (other / "test_predictions.csv").read_text().splitlines(keepends=True)
+    (other / "test_predictions.csv").write_text(head + "".join(rows[::-1]))
+    found = [engine("limits", run, frozen["run"], tmp_path / "limits.json") for run in (other, frozen["run"])]
+    assert found[0][1][-1]["held_out"] == found[1][1][-1]["held_out"]
+
+
 def test_runs_without_a_common_photo_are_refused(
     frozen: dict[str, Any], tmp_path: Path, engine: Engine
 ) -> None:
@@ -43,6 +53,14 @@ def test_runs_without_a_common_photo_are_refused(
     assert (code, events[-1]["event"]) == (1, "error")
     assert "no photo was held out by both" in events[-1]["message"]
     assert not (tmp_path / "limits.json").exists()
+
+
+def test_runs_of_other_labels_are_refused(frozen: dict[str, Any], tmp_path: Path, engine: Engine) -> None:
+    other = shutil.copytree(frozen["run"], tmp_path / "other")
+    report = json.loads((other / "report.json").read_text())
+    (other / "report.json").write_text(json.dumps(report | {"labels": report["labels"][::-1]}))
+    code, events = engine("limits", frozen["run"], other, tmp_path / "limits.json")
+    assert (code, events[-1]["message"]) == (1, "the two runs have different labels")
 
 
 def test_models_of_other_labels_are_refused(model: Path, tmp_path: Path, engine: Engine) -> None:
