@@ -4,6 +4,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from formats.classes import is_beside_classes
 from formats.files import is_photo, walk
 from formats.storage import StorageFailure
 from formats.table import Problem, Unreadable
@@ -69,7 +70,7 @@ def _read_folder(root: Path) -> ClassList:
         folder = path.rpartition("/")[0]
         if reason:
             notes.append(Problem(0, "key", f"{path}: {reason}"))
-        elif folder and is_photo(path):
+        elif folder and is_photo(path) and not is_beside_classes(folder):
             keys.add(scene_key(folder))
     if not keys:
         reasons = "".join(f" {note.text}." for note in notes[:SHOWN])

@@ -312,11 +312,16 @@ class TestCommand:
         assert "Imported: 1 new, 0 changed, 1 same, 0 kept." in capsys.readouterr().out
         assert SceneClass.objects.count() == 8
 
-    def test_folder_in_two_spellings_is_one_class_and_a_linked_folder_is_named(
+    def test_two_spellings_are_one_class_and_what_is_none_is_left_out(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         photos = tmp_path / "photos"
-        for name in ("photos/a/abbey/1.jpg", "photos/A/Abbey/2.jpg", "real/3.jpg"):
+        for name in (
+            "photos/a/abbey/1.jpg",
+            "photos/A/Abbey/2.jpg",
+            "photos/_other/pets/3.jpg",
+            "real/4.jpg",
+        ):
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).touch()
         (photos / "f").mkdir()
