@@ -29,6 +29,11 @@ def label_folder(path: str) -> str | None:
     return None
 
 
+def is_beside_classes(folder: str) -> bool:
+    """Whether the folder is `_other` or `_hashtag`, or below one. One leading folder is skipped."""
+    return not {OUTSIDE, HASHTAG}.isdisjoint(scene_key(folder).split("/")[:2])
+
+
 def label_of_folder(folder: str) -> str:
     """The label of a folder that label_folder found."""
     kind, _, name = folder.partition("/")

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from formats.classes import is_beside_classes
 from formats.files import is_file, is_left_by_system, is_photo
 from formats.json_text import parse_json
 from formats.names import describe_change, normalize_name
@@ -130,6 +131,7 @@ def _entries(text: str) -> tuple[list[_Entry], list[Problem]]:
         raise Unreadable(f"The file has more than {MOST_LINES:,} lines.")
     notes: list[Problem] = []
     others: list[int] = []
+    beside: list[int] = []
     keys: set[str] = set()
     for number, line in enumerate(text.splitlines(), start=1):
         path = line.strip().replace("\\", "/")
@@ -142,13 +144,20 @@ def _entries(text: str) -> tuple[list[_Entry], list[Problem]]:
         if is_left_by_system(path) or (is_file(name) and not photo) or not key:
             others.append(number)
             continue
+        if is_beside_classes(key):
+            beside.append(number)
+            continue
         if key not in keys and (change := describe_change(class_path)):
             notes.append(Problem(number, "key", change))
         keys.add(key)
         entries.append(_Entry(number, key, photo))
-    if others:
-        count = f"{len(others)} line{'' if len(others) == 1 else 's'}"
-        notes.append(Problem(others[0], "key", f"{count}: neither a folder nor a photo in one, skipped"))
+    for lines, reason in (
+        (others, "neither a folder nor a photo in one"),
+        (beside, "in _other or _hashtag, which are no classes"),
+    ):
+        if lines:
+            count = f"{len(lines)} line{'' if len(lines) == 1 else 's'}"
+            notes.append(Problem(lines[0], "key", f"{count}: {reason}, skipped"))
     return entries, notes
 
 

@@ -79,6 +79,16 @@ def test_folders_and_batches(
     assert batches == [16, 16, 8]
 
 
+def test_linked_folder_is_named(active_model: TrainedModel, tmp_path: Path, capsys: Out) -> None:
+    write(tmp_path / "real/1.jpg", jpeg(RED))
+    write(tmp_path / "photos/2.jpg", jpeg(RED))
+    (tmp_path / "photos/shore").symlink_to(tmp_path / "real")
+    call_command("suggest", str(tmp_path / "photos"))
+    out, err = capsys.readouterr()
+    assert out.count("#beach") == 1
+    assert f"{tmp_path / 'photos/shore'}: link to a folder: links are not followed" in err
+
+
 def test_another_model_than_the_active_one(tiny_model: TrainedModel, tmp_path: Path, capsys: Out) -> None:
     red = write(tmp_path / "red.jpg", jpeg(RED))
     assert lines(capsys, red, model=tiny_model.pk)[0]["hashtag"] == "beach"

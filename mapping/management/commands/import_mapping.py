@@ -4,12 +4,16 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from formats.files import is_photo
-from formats.table import Unreadable
+from formats.classes import is_beside_classes
+from formats.files import is_photo, walk
+from formats.storage import StorageFailure
+from formats.table import Problem, Unreadable
 from mapping.files.classlists import ClassList, Row, decode
 from mapping.files.exchange import KINDS, detect, read
 from mapping.files.importing import PlanMoved, apply, plan
 from mapping.lexicon.names import scene_key
+
+SHOWN = 3  # things that were not read, in an error
 
 
 class Command(BaseCommand):
@@ -29,7 +33,7 @@ class Command(BaseCommand):
             raise CommandError(f"There is no user “{options['by']}”.")
         try:
             class_list = _read_source(options["source"], options["kind"])
-        except (OSError, Unreadable) as error:
+        except (OSError, StorageFailure, Unreadable) as error:
             raise CommandError(str(error)) from error
         import_plan = plan(class_list)
         for note in import_plan.notes:
@@ -55,8 +59,20 @@ def _read_source(source: Path, kind: str | None) -> ClassList:
     if not source.is_dir():
         text = decode(source.read_bytes())
         return read(text, kind or detect(text))
-    files = (file.relative_to(source).as_posix() for file in source.rglob("*"))
-    folders = sorted({path.rpartition("/")[0] for path in files if is_photo(path)} - {""})
-    if not folders:
-        raise Unreadable(f"{source} contains no folders with photos.")
-    return ClassList([Row(number, scene_key(folder), {}) for number, folder in enumerate(folders, start=1)])
+    return _read_folder(source)
+
+
+def _read_folder(root: Path) -> ClassList:
+    """The classes of the photos below root; two spellings of a class are one, and no link is followed."""
+    keys: set[str] = set()
+    notes: list[Problem] = []
+    for path, reason in walk(root):
+        folder = path.rpartition("/")[0]
+        if reason:
+            notes.append(Problem(0, "key", f"{path}: {reason}"))
+        elif folder and is_photo(path) and not is_beside_classes(folder):
+            keys.add(scene_key(folder))
+    if not keys:
+        reasons = "".join(f" {note.text}." for note in notes[:SHOWN])
+        raise Unreadable(f"{root} contains no folders with photos.{reasons}")
+    return ClassList([Row(number, key, {}) for number, key in enumerate(sorted(keys), start=1)], notes=notes)

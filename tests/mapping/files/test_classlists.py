@@ -105,6 +105,11 @@ def test_marks_and_invisible_characters_make_no_new_class(kind: str) -> None:
         ("a/abbey a/abbey/1.tif a/abbey/.DS_Store a/abbey/3.jpg", "a/abbey"),
         ("a/abbey/1.heic a/alley/1.AVIF a/alley/Thumbs.db a/notes.txt", "a/abbey a/alley"),
         ("a/abbey/1.jpg a/abbey/@eaDir/1.jpg/SYNO_THUMB.jpg __MACOSX/a/abbey/._1.jpg", "a/abbey"),
+        (
+            "photos/_other photos/_other/pets/1.jpg photos/_hashtag photos/a/abbey/2.jpg photos/b/bar/3.jpg",
+            "a/abbey b/bar",
+        ),
+        ("_hashtag/cars a/abbey", "a/abbey"),
         ("x 山 海", "x 山 海"),  # classes of one character
         ("a a/abbey x/y", "a/abbey x/y"),
     ],
@@ -116,9 +121,12 @@ def test_listings_of_folders_name_their_classes(lines: str, keys: str) -> None:
 
 
 def test_skipped_lines_of_a_listing_are_reported() -> None:
-    notes = read("photos/a/abbey\nphotos/a/abbey/.DS_Store\nphotos/a/alley/1.jpg\n", "lines").notes
+    notes = read(
+        "photos/a/abbey\nphotos/a/abbey/.DS_Store\nphotos/a/alley/1.jpg\nphotos/_other/1.jpg\n", "lines"
+    ).notes
     assert [(note.line, note.text) for note in notes] == [
         (2, "1 line: neither a folder nor a photo in one, skipped"),
+        (4, "1 line: in _other or _hashtag, which are no classes, skipped"),
         (0, "all lines begin with “photos/”, which was removed"),
     ]
 

@@ -312,6 +312,27 @@ class TestCommand:
         assert "Imported: 1 new, 0 changed, 1 same, 0 kept." in capsys.readouterr().out
         assert SceneClass.objects.count() == 8
 
+    def test_two_spellings_are_one_class_and_what_is_none_is_left_out(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        photos = tmp_path / "photos"
+        for name in (
+            "photos/a/abbey/1.jpg",
+            "photos/A/Abbey/2.jpg",
+            "photos/_other/pets/3.jpg",
+            "real/4.jpg",
+        ):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+        (photos / "f").mkdir()
+        (photos / "f/fountain").symlink_to(tmp_path / "real")
+        call_command("import_mapping", str(photos))
+        out = capsys.readouterr().out
+        assert "f/fountain: link to a folder: links are not followed" in out
+        assert "Imported: 0 new, 0 changed, 1 same, 0 kept." in out
+        with pytest.raises(CommandError, match=r"no folders with photos\. fountain: link to a folder"):
+            call_command("import_mapping", str(photos / "f"))
+
     def test_problems_are_listed_and_nothing_is_imported(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -23,6 +23,7 @@ from formats.table import Columns, Unreadable, read_table
 from trainer.engine.errors import PhotosError
 from trainer.engine.evaluation.mcnemar import exact_p
 from trainer.engine.evaluation.report import both_accuracies, softmax
+from trainer.engine.events import emit
 from trainer.engine.opening import PHOTO_SUFFIXES
 from trainer.engine.photos.manifest import MOST_PHOTOS, Photo
 
@@ -40,12 +41,7 @@ def read_unlabelled(place: Path) -> list[Photo]:
     A path that is not absolute begins at the table's folder. Raises PhotosError.
     """
     if place.is_dir():
-        names = sorted(
-            name
-            for name, reason in walk(place)
-            if not reason and Path(name).suffix.lower() in PHOTO_SUFFIXES and not is_left_by_system(name)
-        )
-        photos = [Photo(name, str(place / name), "", "") for name in names]
+        photos = [Photo(name, str(place / name), "", "") for name in _photos_below(place)]
     else:
         try:
             table = read_table(place.read_bytes(), TABLE, max_rows=MOST_PHOTOS)
@@ -61,6 +57,17 @@ def read_unlabelled(place: Path) -> list[Photo]:
     if not photos:
         raise PhotosError(f"{place.name} holds no photos", hint="Give a folder with photos without labels.")
     return photos
+
+
+def _photos_below(folder: Path) -> list[str]:
+    """Their relative paths, in order. An event names each folder that is not entered."""
+    names = []
+    for name, reason in walk(folder):
+        if reason:
+            emit("skipped", photo_id=name, reason=reason)
+        elif Path(name).suffix.lower() in PHOTO_SUFFIXES and not is_left_by_system(name):
+            names.append(name)
+    return sorted(names)
 
 
 def without_known(unlabelled: Sequence[Photo], known: Sequence[Photo]) -> list[Photo]:

@@ -37,7 +37,7 @@ class Command(BaseCommand):
             if model is None or not model.is_ready:
                 raise CommandError(f"There is no exported model {options['model']}.")
         try:
-            photos = _files(options["photos"])
+            photos = self._files(options["photos"])
             answers = suggest(photos, model=model, threads=os.cpu_count() or 1)
         except (NoActiveModel, ModelError, StorageFailure) as error:
             raise CommandError(str(error)) from error
@@ -48,6 +48,18 @@ class Command(BaseCommand):
         if not count:
             self.stderr.write("No photo could be read.")
             sys.exit(1)
+
+    def _files(self, paths: list[Path]) -> Iterator[Path]:
+        """These photos, and those below these folders. What cannot be entered is told as an error."""
+        for path in paths:
+            if not path.is_dir():
+                yield path
+                continue
+            for name, reason in walk(path):
+                if reason:
+                    self.stderr.write(f"{path / name}: {reason}")
+                elif is_photo_name(name):
+                    yield path / name
 
     def _suggest(self, answers: Iterable[Suggestion], *, as_json: bool) -> int:
         """Write the answers; how many photos could be read."""
@@ -62,14 +74,6 @@ class Command(BaseCommand):
             else:
                 self.stdout.write(f"{answer.file}: {_describe(answer)}")
         return count
-
-
-def _files(paths: list[Path]) -> Iterator[Path]:
-    for path in paths:
-        if path.is_dir():
-            yield from (path / name for name, reason in walk(path) if not reason and is_photo_name(name))
-        else:
-            yield path
 
 
 def _describe(answer: Suggestion) -> str:

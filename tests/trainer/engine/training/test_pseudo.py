@@ -69,11 +69,17 @@ def test_the_second_training_is_kept_if_it_is_better_by_more_than_chance(
     assert not backwards["kept"]
 
 
-def test_photos_without_labels_come_from_a_folder_or_a_table(tmp_path: Path) -> None:
+def test_photos_without_labels_come_from_a_folder_or_a_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_photo(tmp_path / "new" / "deep" / "1.jpg", "b/beach", 1)
     (tmp_path / "new" / "notes.txt").write_text("no photo")
     file = str(tmp_path / "new" / "deep" / "1.jpg")
+    (tmp_path / "new" / "more").symlink_to(tmp_path / "new" / "deep")
     assert [photo.path for photo in read_unlabelled(tmp_path / "new")] == [file]
+    event = json.loads(capsys.readouterr().out)
+    assert (event["event"], event["photo_id"]) == ("skipped", "more")
+    assert "links are not followed" in event["reason"]
     table = tmp_path / "new" / "list.csv"
     table.write_text(f"Path;licence\ndeep/1.jpg;CC0\n{file};CC0\n")
     assert [photo.path for photo in read_unlabelled(table)] == [file, file]
