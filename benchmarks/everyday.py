@@ -23,7 +23,7 @@ from benchmarks.photos import print_table
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import WeightsError
 from trainer.engine.serving.assemble import FACTS, assemble
-from trainer.engine.serving.cascade import join
+from trainer.engine.serving.cascade import join, read_limits
 from trainer.engine.serving.predict import Suggester, Suggestion
 
 ROOT = Path(__file__).parents[1]
@@ -46,7 +46,7 @@ def assembled(folder: Path) -> dict[str, Path]:
         models[speed] = folder / speed
     limits = STARTERS / "cascade" / FACTS
     if len(models) == 2 and limits.exists():
-        join(models["fast"], models["accurate"], json.loads(limits.read_text()), folder / "cascade")
+        join(models["fast"], models["accurate"], read_limits(limits), folder / "cascade")
         models["cascade"] = folder / "cascade"
     return models
 

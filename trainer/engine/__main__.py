@@ -180,9 +180,9 @@ def _limits(arguments: argparse.Namespace) -> int:
 
 
 def _join(arguments: argparse.Namespace) -> int:
-    from trainer.engine.serving.cascade import join
+    from trainer.engine.serving.cascade import join, read_limits
 
-    limits = _read_object(arguments.limits)
+    limits = read_limits(arguments.limits)
     manifest = join(arguments.fast_model, arguments.accurate_model, limits, arguments.model_dir)
     emit("done", held_out=manifest["held_out"])
     return 0

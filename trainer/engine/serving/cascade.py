@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from formats.json_text import from_json
+from formats.storage import raise_if_of_storage
 from trainer.engine.errors import ExportError
-from trainer.engine.evaluation.cascade import Judged, choose_limits, cross_fit
+from trainer.engine.evaluation.cascade import Judged, Limits, choose_limits, cross_fit
 from trainer.engine.evaluation.report import write_json
-from trainer.engine.serving.heldout import HeldOut
-from trainer.engine.serving.predict import joint_sha256
+from trainer.engine.serving.heldout import PREDICTIONS, REPORT, HeldOut, require_finished
+from trainer.engine.serving.predict import joint_sha256, read_manifest
 
-PREDICTIONS = "test_predictions.csv"
 SAME_RELEASE = "Train both on the same release and photo set."
 
 
@@ -29,15 +30,30 @@ def choose(fast_run: Path, accurate_run: Path, *, target: float, cost: float) ->
     return asdict(choose_limits(judged, target)) | {"held_out": cross_fit(judged, target, cost=cost)}
 
 
+def read_limits(file: Path) -> dict[str, Any]:
+    """The limits that ``choose`` found. Raises ExportError if the file does not hold any."""
+    try:
+        limits = from_json(file.read_text(encoding="utf-8"))
+        Limits(float(limits["temperature"]), dict(limits["thresholds"]), float(limits["silent_below"]))
+        float(limits["held_out"]["cost"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise_if_of_storage(error)
+        hint = "`python -m trainer.engine limits` writes such a file."
+        raise ExportError(f"{file.name} does not hold the limits of a cascade: {error}", hint=hint) from error
+    result: dict[str, Any] = limits
+    return result
+
+
 def join(fast_dir: Path, accurate_dir: Path, limits: dict[str, Any], model_dir: Path) -> dict[str, Any]:
-    """Make one model folder of two, with the limits of ``choose``; returns its manifest. Raises ExportError.
+    """Make one model folder of two, with the limits of ``choose``; returns its manifest. Raises ExportError,
+    and ModelError if either is no model.
 
     It is the accurate model's folder, with the fast network as first.onnx, and without the accurate model's
     accuracy: nobody measured that of both.
     """
-    fast, accurate = (
-        json.loads((folder / "manifest.json").read_text()) for folder in (fast_dir, accurate_dir)
-    )
+    fast, accurate = (read_manifest(folder) for folder in (fast_dir, accurate_dir))
+    if "cascade" in fast or "cascade" in accurate:
+        raise ExportError("one of the two models is a cascade itself", hint="Join two single models.")
     if fast["labels"] != accurate["labels"]:
         raise ExportError("the two models have different labels", hint=SAME_RELEASE)
     model_dir.mkdir(parents=True, exist_ok=True)
@@ -58,9 +74,9 @@ def join(fast_dir: Path, accurate_dir: Path, limits: dict[str, Any], model_dir: 
 
 
 def _judged(fast_run: Path, accurate_run: Path) -> Judged:
-    labels, theirs = (
-        json.loads((run / "report.json").read_text())["labels"] for run in (fast_run, accurate_run)
-    )
+    for run in (fast_run, accurate_run):
+        require_finished(run, REPORT, PREDICTIONS)
+    labels, theirs = (json.loads((run / REPORT).read_text())["labels"] for run in (fast_run, accurate_run))
     if labels != theirs:
         raise ExportError("the two runs have different labels", hint=SAME_RELEASE)
     fast, accurate = (HeldOut.read(run / PREDICTIONS, labels) for run in (fast_run, accurate_run))

@@ -29,7 +29,7 @@ from trainer.engine.networks.parts import FrozenNetwork, WithScenes, build_head,
 from trainer.engine.opening import UnreadablePhotoError, open_photo
 from trainer.engine.preprocess import Input, as_batch, resized
 from trainer.engine.recipe import Recipe
-from trainer.engine.serving.heldout import HeldOut
+from trainer.engine.serving.heldout import PREDICTIONS, REPORT, HeldOut, require_finished
 from trainer.engine.serving.predict import FORMAT
 from trainer.engine.training import checkpoint
 
@@ -75,14 +75,12 @@ def export(
         raise ExportError(f"a target precision of {target_precision:g} is not between 0 and 1")
     if kind not in promise.KINDS:
         raise ExportError(f"a promise of {kind!r} must be one of {', '.join(promise.KINDS)}")
-    for name in ("best.pt", "report.json", "test_predictions.csv"):
-        if not (run_dir / name).exists():
-            raise ExportError(f"the run has no {name}", hint="Only a finished run can be exported.")
+    require_finished(run_dir, "best.pt", REPORT, PREDICTIONS)
     progress = Progress("export", 3)
     network, recipe, content = rebuild(run_dir)
     labels: list[str] = content["labels"]
-    held_out = HeldOut.read(run_dir / "test_predictions.csv", labels)
-    report = json.loads((run_dir / "report.json").read_text(encoding="utf-8"))
+    held_out = HeldOut.read(run_dir / PREDICTIONS, labels)
+    report = json.loads((run_dir / REPORT).read_text(encoding="utf-8"))
     progress.advance()
     calibration = calibrate(held_out.logits, held_out.true, labels, target_precision, kind=kind)
     manifest: dict[str, Any] = {

@@ -11,7 +11,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.engine.errors import NotANumberError
+from trainer.engine.errors import ExportError, NotANumberError
+
+REPORT, PREDICTIONS = "report.json", "test_predictions.csv"  # of a finished run
+
+
+def require_finished(run_dir: Path, *names: str) -> None:
+    """Raises ExportError, which names the file that is missing, unless the run's folder has all of them."""
+    for name in names:
+        if not (run_dir / name).exists():
+            raise ExportError(
+                f"the run {run_dir.name} has no {name}", hint="Only a finished run can be exported."
+            )
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ import pytest
 from tests.trainer.engine.conftest import Engine, write_photo
 from trainer.engine.serving.predict import Suggester
 
+LIMITS = {"temperature": 1.0, "thresholds": {}, "silent_below": 0.0, "held_out": {"cost": 0.5}}
+
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("frozen")]
 
 
@@ -67,7 +69,32 @@ def test_models_of_other_labels_are_refused(model: Path, tmp_path: Path, engine:
     other = shutil.copytree(model, tmp_path / "other")
     manifest = json.loads((other / "manifest.json").read_text())
     (other / "manifest.json").write_text(json.dumps(manifest | {"labels": ["art", "bar", "other"]}))
-    (tmp_path / "limits.json").write_text("{}")
+    (tmp_path / "limits.json").write_text(json.dumps(LIMITS))
     code, events = engine("join", tmp_path / "limits.json", model, other, tmp_path / "joined")
     assert (code, events[-1]["message"]) == (1, "the two models have different labels")
     assert not (tmp_path / "joined").exists()
+
+
+@pytest.mark.parametrize("missing", ["temperature", "thresholds", "silent_below", "held_out", "{", None])
+def test_a_file_without_limits_is_refused(model: Path, tmp_path: Path, engine: Engine, missing: str) -> None:
+    text = json.dumps({key: value for key, value in LIMITS.items() if key != missing})
+    if missing:
+        (tmp_path / "limits.json").write_text("{" if missing == "{" else text)
+    code, events = engine("join", tmp_path / "limits.json", model, model, tmp_path / "joined")
+    assert (code, events[-1]["event"]) == (1, "error")
+    assert "limits.json does not hold the limits of a cascade" in events[-1]["message"]
+    assert not (tmp_path / "joined").exists()
+
+
+def test_what_is_no_single_model_is_not_joined(model: Path, tmp_path: Path, engine: Engine) -> None:
+    (tmp_path / "limits.json").write_text(json.dumps(LIMITS))
+    code, events = engine("join", tmp_path / "limits.json", tmp_path, model, tmp_path / "joined")
+    assert (code, events[-1]["message"]) == (1, f"there is no model in {tmp_path}")
+    engine("join", tmp_path / "limits.json", model, model, tmp_path / "joined")
+    code, events = engine("join", tmp_path / "limits.json", tmp_path / "joined", model, tmp_path / "more")
+    assert (code, events[-1]["message"]) == (1, "one of the two models is a cascade itself")
+
+
+def test_an_unfinished_run_has_no_limits(frozen: dict[str, Any], tmp_path: Path, engine: Engine) -> None:
+    code, events = engine("limits", frozen["run"], tmp_path, tmp_path / "limits.json")
+    assert (code, events[-1]["message"]) == (1, f"the run {tmp_path.name} has no report.json")
