@@ -6,7 +6,7 @@ Each figure is the mean over the seeds with half the width of its 95 % interval 
 without the scheme and of the difference of pairs. A seed stands for the split, the first weights and the
 order of photos. Parts:
 
-- levels: SUN's levels beside scene classes, on the frozen backbone; SUN's photos and those of 310 classes,
+- levels: SUN's levels beside scene classes, on the frozen backbone; SUN's photos and those of 262 classes,
   80/20.
 - pseudo-few: five labels a class, all other photos of the training part without labels; the same photos.
 - pseudo-more: all labels of the training part; without labels, Places' photos (128 px) of the same classes.
