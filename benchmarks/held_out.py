@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import csv
 import shutil
-import sys
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,20 +16,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.photos import DATA
-from formats.classes import OUTSIDE, is_outside, label_of_folder
+from benchmarks.photos import ALL, DATA, PAINTINGS, unpack
+from formats.classes import is_outside
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.events import Progress, StopRequest, listen
 from trainer.engine.networks.features import FeatureCache, extract
 from trainer.engine.networks.parts import build_head
 from trainer.engine.opening import VERSION
-from trainer.engine.photos.manifest import Photo, with_hashes
+from trainer.engine.photos.manifest import Photo, read_manifest, with_hashes
 from trainer.engine.recipe import Recipe
 from trainer.engine.serving.heldout import HeldOut
 from trainer.engine.training import checkpoint
 from trainer.engine.training.run import RunJob, train
 
-TARS = ("sun_photos.tar", "places_photos.tar", "scene_photos_more.tar", "out_of_scope.tar")
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -75,9 +72,6 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 
 @contextmanager
 def bench(options: argparse.Namespace) -> Iterator[Bench]:
-    missing = [name for name in (*TARS, "sun397_mapping.csv") if not (options.data / name).exists()]
-    if missing:
-        sys.exit(f"{options.data} has no {', '.join(missing)}: nothing was measured. Set --data.")
     listen(lambda event, fields: None)
     with tempfile.TemporaryDirectory() as name:
         yield Bench(options, Path(name))
@@ -93,7 +87,10 @@ class Bench:
         place.mkdir(parents=True)
         for file in options.features.glob(f"{place.name}/*.npz") if options.features else ():
             shutil.copy(file, place)
-        photos = with_hashes(_photos(options.data, folder), StopRequest())
+        manifest, _ = unpack(options.data, ALL, folder)
+        # Without paintings: #art may be right for them.
+        photos = [photo for photo in read_manifest(manifest) if photo.scene_class != PAINTINGS]
+        photos = with_hashes(photos, StopRequest())
         if options.only_computed:
             rows = FeatureCache(place).rows
             photos = [photo for photo in photos if photo.sha256 in rows]
@@ -149,22 +146,3 @@ class Bench:
             logits = head[1](outputs)
         true = np.array([labels.index(photo.label) for photo in photos])
         return Answers(features, outputs.double().numpy(), logits.double().numpy(), true)
-
-
-def _photos(data: Path, into: Path) -> list[Photo]:
-    """All photos of the tars, unpacked. Paintings are left out: #art may be right for them."""
-    with (data / "sun397_mapping.csv").open(newline="", encoding="utf-8") as file:
-        label_of = {row["raw_name"].strip("/"): row["hashtag"] or "other" for row in csv.DictReader(file)}
-    photos = []
-    for name in TARS:
-        place = into / Path(name).stem
-        with tarfile.open(data / name) as archive:
-            archive.extractall(place, filter="data")
-        for path in sorted(place.rglob("*.jpg")):
-            scene_class = path.parent.relative_to(place).as_posix()
-            if name == "out_of_scope.tar":
-                scene_class = f"{OUTSIDE}/{scene_class}"
-            label = label_of.get(scene_class) or label_of_folder(scene_class)
-            if scene_class != f"{OUTSIDE}/paintings":
-                photos.append(Photo(f"{place.name}/{path.relative_to(place)}", str(path), label, scene_class))
-    return photos

@@ -16,6 +16,7 @@ from formats.classes import OUTSIDE, label_folder, label_of_folder
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 OUT_OF_SCOPE = "out_of_scope.tar"
+PAINTINGS = "_hashtag/art"
 ALL = ("sun_photos.tar", "places_photos.tar", "scene_photos_more.tar", OUT_OF_SCOPE)
 
 
@@ -24,14 +25,23 @@ def data_folder(description: str | None, tars: Sequence[str]) -> Path:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--data", type=Path, default=DATA, help="folder with the tars and sun397_mapping.csv")
     folder: Path = parser.parse_args().data
-    missing_files = [name for name in (*tars, "sun397_mapping.csv") if not (folder / name).exists()]
-    if missing_files:
-        sys.exit(f"{folder} has no {', '.join(missing_files)}: nothing was measured. Set --data.")
+    require(folder, tars)
     return folder
 
 
+def require(folder: Path, tars: Sequence[str]) -> None:
+    """End the program if one of the tars, or the mapping, is not in the folder."""
+    missing_files = [name for name in (*tars, "sun397_mapping.csv") if not (folder / name).exists()]
+    if missing_files:
+        sys.exit(f"{folder} has no {', '.join(missing_files)}: nothing was measured. Set --data.")
+
+
 def unpack(folder: Path, tars: Sequence[str], into: Path) -> tuple[Path, int]:
-    """Unpack the tars and write a manifest of their photos: (manifest, number of photos)."""
+    """Unpack the tars and write a manifest of their photos: (manifest, number of photos).
+
+    Ends the program if a data set is missing.
+    """
+    require(folder, tars)
     with (folder / "sun397_mapping.csv").open(newline="", encoding="utf-8") as file:
         label_of = {row["raw_name"].strip("/"): row["hashtag"] or "other" for row in csv.DictReader(file)}
     rows = []
@@ -43,7 +53,7 @@ def unpack(folder: Path, tars: Sequence[str], into: Path) -> tuple[Path, int]:
         for path in sorted(place.rglob("*.jpg")):
             scene_class = path.parent.relative_to(place).as_posix()
             if name == OUT_OF_SCOPE:  # what it shows is no scene; but paintings are #art
-                scene_class = "_hashtag/art" if scene_class == "paintings" else f"{OUTSIDE}/{scene_class}"
+                scene_class = PAINTINGS if scene_class == "paintings" else f"{OUTSIDE}/{scene_class}"
             folder_key = label_folder(f"{scene_class}/")
             label = label_of_folder(folder_key) if folder_key else label_of[scene_class]
             rows.append([f"{place.name}/{path.relative_to(place)}", path, label, scene_class])

@@ -3,9 +3,10 @@
     python -m benchmarks.promise [--repetitions 1000] [--target 0.9] [--backbone NAME] [--features FOLDER]
 
 A head on frozen features is trained (80/20); its held-out photos stand for all photos there are. Each
-repetition draws as many photos from them with replacement, chooses temperature and thresholds, and measures
-these on all of them, which is then the truth. A miss is a precision below the target: of all suggestions, and
-of any group of hashtags with a threshold in common (of any hashtag, for today's estimates, the baseline).
+repetition draws a third as many photos from them, then as many, with replacement, chooses temperature and
+thresholds, and measures these on all of them, which is then the truth. A miss is a precision below the
+target: of all suggestions, and of any group of hashtags with a threshold in common (of any hashtag, for
+today's estimates, the baseline).
 """
 
 from __future__ import annotations

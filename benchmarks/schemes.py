@@ -28,7 +28,6 @@ import csv
 import hashlib
 import json
 import random
-import sys
 import tarfile
 import tempfile
 from collections import defaultdict
@@ -42,7 +41,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.photos import DATA
+from benchmarks.photos import DATA, require
 from trainer.engine.events import StopRequest, listen
 from trainer.engine.photos.manifest import Photo
 
@@ -357,8 +356,7 @@ def main() -> None:
     parser.add_argument("--backbone", default="efficientnet_lite0")
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
-    if missing := [name for name in (SUN, MORE, PLACES) if not (options.data / name).exists()]:
-        sys.exit(f"{options.data} has no {', '.join(missing)}: nothing was measured. Set --data.")
+    require(options.data, (SUN, MORE, PLACES))
     listen(lambda event, fields: None)
     with tempfile.TemporaryDirectory(prefix="scenetag-bench-") as name:
         work = Path(name)

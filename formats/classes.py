@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from formats.names import scene_key
+from formats.names import normalize_hashtag, scene_key
 
 # Folders beside those of scene classes, whose photos have a label of their own. No class begins with "_".
 OUTSIDE = "_other"  # out of scope: `_other`, or a kind below it, such as `_other/pets`
@@ -17,15 +17,18 @@ LONGEST = 100  # letters of a name below them
 def label_folder(path: str) -> str | None:
     """`_other`, `_other/pets` or `_hashtag/cars` for a file in such a folder; None if it is in none.
 
-    One leading folder is skipped, as in SceneNames.class_of. What is deeper belongs to the same folder.
+    One leading folder is skipped, as in SceneNames.class_of. What is deeper belongs to the same folder. A
+    hashtag's name is read like any hashtag: `#Street Art` is streetart.
     """
-    folders = scene_key(path.replace("\\", "/").rpartition("/")[0]).split("/")
-    for start in (0, 1):
-        match folders[start : start + 2]:
-            case [("_other" | "_hashtag") as kind, name]:
-                return f"{kind}/{name}" if len(name) <= LONGEST else None
-            case ["_other"]:
-                return OUTSIDE
+    folders = [part for part in path.replace("\\", "/").split("/")[:-1] if scene_key(part)]
+    for at, kind in enumerate(map(scene_key, folders[:2])):
+        if kind not in (OUTSIDE, HASHTAG):
+            continue
+        if at + 1 == len(folders):
+            return OUTSIDE if kind == OUTSIDE else None
+        read = normalize_hashtag if kind == HASHTAG else scene_key
+        name = read(folders[at + 1])
+        return f"{kind}/{name}" if 0 < len(name) <= LONGEST else None
     return None
 
 

@@ -9,5 +9,5 @@ PLAIN = re.compile("[0-9]{1,18}")
 
 
 def read_number(text: str | None) -> int | None:
-    """The number that the text is, from 0 to 18 digits; None for anything else, because nothing has it."""
+    """The number that the text is, of 1 to 18 digits; None for anything else, which no row has."""
     return int(text) if text and PLAIN.fullmatch(text) else None
