@@ -105,6 +105,7 @@ def seed(runs: int) -> None:
             for e in range(1, EPOCHS + 1)
         )
         if n % 50 == 49 or n == runs - 1:
+            truth = [label_of[photo.scene_class.key] for photo in held_out if photo.scene_class]
             HeldOutPrediction.objects.bulk_create(
                 HeldOutPrediction(
                     run=run,
@@ -113,8 +114,7 @@ def seed(runs: int) -> None:
                     predicted=true if good else labels[at % len(labels)],
                     confidence=float(rng.random()),
                 )
-                for at, (photo, good) in enumerate(zip(held_out, right, strict=True))
-                if (true := label_of[photo.scene_class.key if photo.scene_class else ""])
+                for at, (photo, true, good) in enumerate(zip(held_out, truth, right, strict=True))
             )
 
 

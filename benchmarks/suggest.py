@@ -52,12 +52,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import mapping
+from formats.classes import OTHER
 from formats.names import scene_key
 from mapping.downstream import Look
 from mapping.lexicon import embeddings, senses, wordnet
 from mapping.suggester.facts import ClassFacts, Embed, Floats, HashtagFacts
 from mapping.suggester.looks import coordinates
-from mapping.suggester.suggest import OTHER, Suggester
+from mapping.suggester.suggest import Suggester
 from trainer.engine.looks import Looks
 
 DATA = Path(mapping.__file__).parent / "data"

@@ -11,7 +11,9 @@ from django.db.models import F, Q
 from django.urls import reverse
 from simple_history.models import HistoricalRecords
 
-OTHER = "other"  # the label of a class that no hashtag fits
+from formats import classes
+
+OTHER = classes.OTHER  # the label of a class that no hashtag fits
 
 
 class HashtagQuerySet(models.QuerySet["Hashtag"]):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from formats.classes import OTHER
 from mapping.lexicon.nouns import Nouns
 from mapping.suggester.evidence import Evidence, Facts
 from mapping.suggester.facts import (
@@ -28,7 +29,6 @@ from mapping.suggester.pairs import fit, probabilities
 from mapping.suggester.reasons import Reasons
 from mapping.suggester.space import Rows, Space
 
-OTHER = "other"
 STRENGTH = 2.0
 # Prior weights of the evidence, before anything is confirmed. All others are 0.
 PRIOR = {

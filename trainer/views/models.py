@@ -14,6 +14,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from markdown_it import MarkdownIt
 
+from formats.classes import OTHER
 from formats.numbers import read_number
 from jobs.models import Job
 from jobs.request import Request, read_form
@@ -221,7 +222,7 @@ def _answer(form: SuggestForm, active: TrainedModel) -> dict[str, Any] | None:
     return {
         "answer": answer,
         "candidates": [
-            {"label": label, "share": 100 * p, "other": label == "other"} for label, p in answer.candidates
+            {"label": label, "share": 100 * p, "other": label == OTHER} for label, p in answer.candidates
         ],
         "times_in_ten": in_ten(active.manifest),
         "is_blocked": answer.reason == BLOCKED,

@@ -37,7 +37,7 @@ async function savePng(button) {
     save(await drawPng(await response.blob()), `${name}.png`);
     button.textContent = "PNG";
   } catch {
-    button.textContent = "PNG failed, please try again";
+    button.textContent = button.ariaLabel = "PNG failed, please try again";
   } finally {
     button.removeAttribute("aria-busy");
   }

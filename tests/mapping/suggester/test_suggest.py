@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from formats.classes import OTHER
 from mapping.lexicon import wordnet
 from mapping.suggester import space
 from mapping.suggester.facts import ClassFacts, Floats, HashtagFacts
-from mapping.suggester.suggest import OTHER, Suggester
+from mapping.suggester.suggest import Suggester
 
 TAGS = [HashtagFacts("shopping", 100e6), HashtagFacts("church", 25e6), HashtagFacts("forest", 30e6)]
 CLASSES = [

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from formats.classes import OTHER
 from trainer.engine.evaluation import promise
 from trainer.engine.evaluation.promise import Group
 from trainer.engine.evaluation.report import softmax
@@ -67,14 +68,14 @@ class Curves:
 
     def __init__(self, probabilities: Floats, true: Ints, labels: Sequence[str]) -> None:
         prediction, confidence = probabilities.argmax(1), probabilities.max(1)
-        is_hashtag = np.array([label != "other" for label in labels])[prediction]
+        is_hashtag = np.array([label != OTHER for label in labels])[prediction]
         prediction, confidence = prediction[is_hashtag], confidence[is_hashtag]
         right = (prediction == true[is_hashtag]).astype(float)
         self.thresholds, pooled = _pooled_precision(confidence, right)
         self.precision = {
             label: _shrink(confidence[prediction == at], right[prediction == at], self.thresholds, pooled)
             for at, label in enumerate(labels)
-            if label != "other"
+            if label != OTHER
         }
 
     def at(self, target: float) -> dict[str, float]:
@@ -174,7 +175,7 @@ def targets(
 def _figures(answers: Ints, true: Ints, labels: Sequence[str]) -> dict[str, Any]:
     """Coverage, precision, and the thesis's costly error: truly ``other`` photos that get a hashtag."""
     has_answer = answers >= 0
-    other = true == (list(labels).index("other") if "other" in labels else -2)
+    other = true == (list(labels).index(OTHER) if OTHER in labels else -2)
     return {
         "coverage": float(has_answer.mean()) if len(true) else 0.0,
         "precision": float((answers == true)[has_answer].mean()) if has_answer.any() else None,
@@ -211,6 +212,6 @@ def cross_fit(
                 "precision": float((true[answers == at] == at).mean()) if (answers == at).any() else None,
             }
             for at, label in enumerate(labels)
-            if label != "other"
+            if label != OTHER
         ],
     }

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from formats.classes import OTHER
 from trainer.engine.evaluation.calibrate import NEVER, Curves, fit_temperature, split_halves, suggestions
 from trainer.engine.evaluation.report import softmax
 
@@ -61,7 +62,7 @@ def sure(probabilities: Floats, labels: Sequence[str], limits: Limits) -> tuple[
 
 def hashtag_peak(probabilities: Floats, labels: Sequence[str]) -> Floats:
     """The probability of each photo's likeliest hashtag (n,)."""
-    is_hashtag = np.array([label != "other" for label in labels])
+    is_hashtag = np.array([label != OTHER for label in labels])
     peak: Floats = probabilities[:, is_hashtag].max(1)
     return peak
 

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from formats.classes import OTHER
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -55,8 +57,8 @@ def per_label(matrix: Ints, labels: Sequence[str]) -> list[dict[str, Any]]:
 def best_hashtags(probabilities: Floats, labels: Sequence[str]) -> tuple[Ints, Floats]:
     """For each photo its most probable hashtag (never ``other``) and its probability: (n,), (n,)."""
     of_hashtags = probabilities.copy()
-    if "other" in labels:
-        of_hashtags[:, list(labels).index("other")] = -1.0
+    if OTHER in labels:
+        of_hashtags[:, list(labels).index(OTHER)] = -1.0
     best = of_hashtags.argmax(1)
     return best.astype(np.int64), of_hashtags[np.arange(len(of_hashtags)), best]
 

@@ -23,6 +23,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from formats.classes import OTHER
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Kind = Literal["none", "overall", "each"]
@@ -61,7 +63,7 @@ def choose_groups(
     """
     prediction, confidence = probabilities.argmax(1), probabilities.max(1)
     right = prediction == true
-    hashtags = [at for at, label in enumerate(labels) if label != "other"]
+    hashtags = [at for at, label in enumerate(labels) if label != OTHER]
     members = [hashtags]
     if kind == "each":
         counts = np.bincount(prediction, minlength=len(labels))

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+from formats.classes import OTHER
 from formats.names import lower_name, scene_key
 from formats.storage import common_folder, raise_if_of_storage
 from formats.table import Columns, TableRow, Unreadable, read_table
@@ -137,7 +138,7 @@ def labels_of(photos: Iterable[Photo]) -> list[str]:
             f"all photos have the label {', '.join(names) or '(none)'}",
             hint="A network learns from at least two labels: map another scene class, or add photos.",
         )
-    return sorted(names - {"other"}) + (["other"] if "other" in names else [])
+    return sorted(names - {OTHER}) + ([OTHER] if OTHER in names else [])
 
 
 def scene_groups(photos: Iterable[Photo], labels: Sequence[str]) -> tuple[list[str], list[int]]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+from formats.classes import OTHER
 from trainer.engine.evaluation.calibrate import NEVER
 
 BLOCKED = "blocked: the likeliest hashtag is not offered"  # a reason for silence that names no hashtag
-OTHER = "other"
 Ranking = Sequence[tuple[str, float]]  # labels and their probabilities, likeliest first
 
 
