@@ -513,8 +513,10 @@ class Trainer:
         self._load_weights(content)
         self.optimizer.load_state_dict(content["optimizer"])
         self.precision.scaler.load_state_dict(content.get("scaler", {}))  # an older version's has none
-        if self.average:
+        if self.average and "average" in content:
             self.average.load_state_dict(content["average"])
+        else:
+            self.average = None  # saved after `load`: the weights are those that are judged
         gradients = content.get("gradients", {})
         self.has_gradients = bool(gradients)
         for name, weight in self._parameters():
