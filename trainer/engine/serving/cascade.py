@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from formats.storage import replacing_path
 from trainer.engine.errors import ExportError
 from trainer.engine.evaluation.cascade import Judged, choose_limits, cross_fit
 from trainer.engine.evaluation.report import write_json
-from trainer.engine.serving.heldout import HeldOut
-from trainer.engine.serving.predict import joint_sha256
+from trainer.engine.serving.heldout import HeldOut, require_finished, require_share
+from trainer.engine.serving.predict import joint_sha256, read_facts
 
-PREDICTIONS = "test_predictions.csv"
+PREDICTIONS, REPORT = "test_predictions.csv", "report.json"
+LIMITS = ("temperature", "thresholds", "silent_below", "held_out")
 SAME_RELEASE = "Train both on the same release and photo set."
 
 
@@ -25,24 +28,25 @@ def choose(fast_run: Path, accurate_run: Path, *, target: float, cost: float) ->
 
     ``cost`` is that of the fast model's answer, where the accurate one's is 1. Raises ExportError.
     """
+    require_share(target)
     judged = _judged(fast_run, accurate_run)
     return asdict(choose_limits(judged, target)) | {"held_out": cross_fit(judged, target, cost=cost)}
 
 
 def join(fast_dir: Path, accurate_dir: Path, limits: dict[str, Any], model_dir: Path) -> dict[str, Any]:
-    """Make one model folder of two, with the limits of ``choose``; returns its manifest. Raises ExportError.
+    """Make one model folder of two, with the limits of ``choose``; returns its manifest. Raises ExportError
+    and ModelError.
 
     It is the accurate model's folder, with the fast network as first.onnx, and without the accurate model's
-    accuracy: nobody measured that of both.
+    accuracy and promise: nobody measured those of both.
     """
-    fast, accurate = (
-        json.loads((folder / "manifest.json").read_text()) for folder in (fast_dir, accurate_dir)
-    )
+    fast, accurate = read_facts(fast_dir), read_facts(accurate_dir)
     if fast["labels"] != accurate["labels"]:
         raise ExportError("the two models have different labels", hint=SAME_RELEASE)
-    model_dir.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(fast_dir / "model.onnx", model_dir / "first.onnx")
-    shutil.copyfile(accurate_dir / "model.onnx", model_dir / "model.onnx")
+    _check_limits(limits)
+    for folder, name in ((fast_dir, "first.onnx"), (accurate_dir, "model.onnx")):
+        with replacing_path(model_dir / name) as part:
+            shutil.copyfile(folder / "model.onnx", part)
     facts = {key: value for key, value in limits.items() if key != "held_out"}
     cascade = facts | {key: fast[key] for key in ("input", "scenes", "sha256") if key in fast}
     figures = limits["held_out"]
@@ -53,13 +57,23 @@ def join(fast_dir: Path, accurate_dir: Path, limits: dict[str, Any], model_dir: 
         "milliseconds": round(figures["cost"] * accurate["milliseconds"], 1),
         "sha256": joint_sha256(accurate["sha256"], fast["sha256"]),
     }
+    manifest.pop("promise", None)
     write_json(model_dir / "manifest.json", manifest)
     return manifest
 
 
+def _check_limits(limits: Mapping[str, Any]) -> None:
+    if missing := [name for name in LIMITS if name not in limits]:
+        raise ExportError(
+            f"the limits lack {', '.join(missing)}", hint="Give a file that the command limits has written."
+        )
+
+
 def _judged(fast_run: Path, accurate_run: Path) -> Judged:
+    for run in (fast_run, accurate_run):
+        require_finished(run, REPORT, PREDICTIONS)
     labels, theirs = (
-        json.loads((run / "report.json").read_text())["labels"] for run in (fast_run, accurate_run)
+        json.loads((run / REPORT).read_text(encoding="utf-8"))["labels"] for run in (fast_run, accurate_run)
     )
     if labels != theirs:
         raise ExportError("the two runs have different labels", hint=SAME_RELEASE)

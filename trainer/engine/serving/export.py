@@ -29,7 +29,7 @@ from trainer.engine.networks.parts import FrozenNetwork, WithScenes, build_head,
 from trainer.engine.opening import UnreadablePhotoError, open_photo
 from trainer.engine.preprocess import Input, as_batch, resized
 from trainer.engine.recipe import Recipe
-from trainer.engine.serving.heldout import HeldOut
+from trainer.engine.serving.heldout import HeldOut, require_finished, require_share
 from trainer.engine.serving.predict import FORMAT
 from trainer.engine.training import checkpoint
 
@@ -71,13 +71,10 @@ def export(
     ``kind`` is that of the promise. ``numbers`` are those of the network's matrices, float32 or int8;
     without, what suits the backbone.
     """
-    if not 0 < target_precision < 1:
-        raise ExportError(f"a target precision of {target_precision:g} is not between 0 and 1")
+    require_share(target_precision)
     if kind not in promise.KINDS:
         raise ExportError(f"a promise of {kind!r} must be one of {', '.join(promise.KINDS)}")
-    for name in ("best.pt", "report.json", "test_predictions.csv"):
-        if not (run_dir / name).exists():
-            raise ExportError(f"the run has no {name}", hint="Only a finished run can be exported.")
+    require_finished(run_dir, "best.pt", "report.json", "test_predictions.csv")
     progress = Progress("export", 3)
     network, recipe, content = rebuild(run_dir)
     labels: list[str] = content["labels"]

@@ -11,7 +11,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.engine.errors import NotANumberError
+from trainer.engine.errors import ExportError, NotANumberError
+
+
+def require_finished(run: Path, *names: str) -> None:
+    """Raises ExportError if the run lacks one of these files."""
+    for name in names:
+        if not (run / name).exists():
+            raise ExportError(f"the run has no {name}", hint="Only a finished run can be exported.")
+
+
+def require_share(target_precision: float) -> None:
+    """Raises ExportError if a target precision is no share."""
+    if not 0 < target_precision < 1:
+        raise ExportError(f"a target precision of {target_precision:g} is not between 0 and 1")
 
 
 @dataclass(frozen=True)

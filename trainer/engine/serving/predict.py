@@ -128,7 +128,7 @@ class Suggester:
 
     def __init__(self, model_dir: str | Path, *, threads: int | None = 1, batch: int = 16) -> None:
         folder = Path(model_dir)
-        self.manifest = _read_manifest(folder)
+        self.manifest = read_facts(folder)
         self.labels = [normalize_name(label) for label in self.manifest["labels"]]
         self.thresholds = _by_name(self.manifest["thresholds"])
         self.batch = max(1, batch)
@@ -228,7 +228,8 @@ def _name(source: Source) -> str:
     return str(getattr(source, "name", ""))
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def read_facts(folder: Path) -> dict[str, Any]:
+    """The manifest of a model. Raises ModelError, and StorageFailure if the disk is away."""
     try:
         manifest = from_json((folder / "manifest.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:

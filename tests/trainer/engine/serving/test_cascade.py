@@ -71,3 +71,32 @@ def test_models_of_other_labels_are_refused(model: Path, tmp_path: Path, engine:
     code, events = engine("join", tmp_path / "limits.json", model, other, tmp_path / "joined")
     assert (code, events[-1]["message"]) == (1, "the two models have different labels")
     assert not (tmp_path / "joined").exists()
+
+
+def test_a_cascade_does_not_take_over_the_promise_of_one_model(
+    frozen: dict[str, Any], model: Path, tmp_path: Path, engine: Engine
+) -> None:
+    assert engine("limits", frozen["run"], frozen["run"], tmp_path / "limits.json")[0] == 0
+    promised = shutil.copytree(model, tmp_path / "promised")
+    manifest = json.loads((promised / "manifest.json").read_text())
+    (promised / "manifest.json").write_text(json.dumps(manifest | {"promise": {"kind": "overall"}}))
+    assert engine("join", tmp_path / "limits.json", model, promised, tmp_path / "joined")[0] == 0
+    assert "promise" not in json.loads((tmp_path / "joined" / "manifest.json").read_text())
+
+
+def test_what_is_missing_is_named(
+    frozen: dict[str, Any], model: Path, tmp_path: Path, engine: Engine
+) -> None:
+    limits = tmp_path / "limits.json"
+    limits.write_text('{"temperature": 1}')
+    commands: dict[tuple[object, ...], str] = {
+        ("limits", frozen["run"], tmp_path / "gone", limits): "the run has no report.json",
+        ("limits", frozen["run"], frozen["run"], limits, "--target-precision", 90): "between 0 and 1",
+        ("join", limits, model, tmp_path / "gone", tmp_path / "joined"): "there is no model in",
+        ("join", limits, model, model, tmp_path / "joined"): "lack thresholds, silent_below, held_out",
+    }
+    for command, words in commands.items():
+        code, events = engine(*command)
+        assert (code, events[-1]["kind"]) == (1, "export")
+        assert words in events[-1]["message"]
+    assert not (tmp_path / "joined").exists()
