@@ -247,22 +247,23 @@ class PhotoSource:
             epoch=epoch,
             decoded=None if augment else self.decoded_test,
         )
-        yield from self._load(dataset, places)
+        yield from (batch for batch in self._load(dataset, places) if len(batch.labels))
         self.test_photos = [photo for photo in photos if photo.photo_id not in self.unreadable]
 
     def _load(self, dataset: PhotoDataset, places: list[list[int]]) -> Iterator[Batch]:
+        """A batch for each list of places, without the photos that cannot be read: perhaps of none."""
         for batch in rows(dataset, places, self.num_workers):
             good = [(dataset.photo_at(at), pixels) for at, pixels, _ in batch if pixels is not None]
             for at, pixels, reason in batch:
                 if pixels is None:
                     self._skip(dataset.photo_at(at), reason)
-            if good:
-                yield Batch(
-                    torch.from_numpy(as_batch([pixels for _, pixels in good], self.spec)),
-                    torch.tensor([self.label_of[photo.label] for photo, _ in good]),
-                    torch.tensor([self.scene_of[photo.scene_class] for photo, _ in good]),
-                    [at for at, pixels, _ in batch if pixels is not None],
-                )
+            empty = torch.empty(0, 3, dataset.spec.size, dataset.spec.size)
+            yield Batch(
+                torch.from_numpy(as_batch([pixels for _, pixels in good], self.spec)) if good else empty,
+                torch.tensor([self.label_of[photo.label] for photo, _ in good], dtype=torch.long),
+                torch.tensor([self.scene_of[photo.scene_class] for photo, _ in good], dtype=torch.long),
+                [at for at, pixels, _ in batch if pixels is not None],
+            )
 
     def _skip(self, photo: Photo, reason: str | StorageFailure) -> None:
         if isinstance(reason, StorageFailure):
