@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-NO_PHOTOS = "Check that they are JPEG, PNG or WebP files and still in the photo set's folder."
+NO_PHOTOS = "Check that they are photos, such as JPEG, PNG or HEIC, and still in the photo set's folder."
 
 
 class EngineError(Exception):

@@ -284,6 +284,9 @@ def _check_schemes(recipe: Recipe) -> None:
         raise RecipeError("pseudo_confidence", "is 0, so the photos without labels would not be used")
     if recipe.pseudo_confidence and recipe.photo_cache:
         raise RecipeError("photo_cache", "does not go with pseudo-labels: its photos are chosen before them")
+    if recipe.photo_cache and recipe.mask_loss and recipe.augment:
+        reason = "its photos are turned as squares, and masks as the whole photo"
+        raise RecipeError("photo_cache", f"does not go with masks of distorted photos: {reason}")
 
 
 def _check_kind(recipe: Recipe) -> None:

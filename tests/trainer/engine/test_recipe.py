@@ -62,9 +62,13 @@ def test_an_error_names_its_field(field: str, value: Any) -> None:
             {"kind": "finetune", "pseudo_confidence": 0.9, "unlabelled": "photos", "photo_cache": 100},
             "photo_cache",
         ),
+        (
+            {"kind": "finetune", "mask_loss": 1, "mixup": 0, "augment": 1, "photo_cache": 100},
+            "photo_cache",
+        ),
     ],
 )
-def test_a_scheme_that_would_have_no_effect_is_refused(settings: dict[str, Any], field: str) -> None:
+def test_schemes_that_cannot_work_are_refused(settings: dict[str, Any], field: str) -> None:
     with pytest.raises(RecipeError) as error:
         Recipe.from_dict(settings)
     assert error.value.field == field

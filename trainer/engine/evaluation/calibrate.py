@@ -26,6 +26,10 @@ Ints = NDArray[np.int64]
 Halves = NDArray[np.bool_]
 
 COLDEST, WARMEST = 0.2, 10.0  # temperatures to choose from
+CROSS_FITTED = (  # what a manifest says of its held-out figures
+    "cross-fitted: thresholds chosen on one half of the held-out photos, measured on the other, and the "
+    "other way round; the shipped ones are chosen on all of them"
+)
 NEVER = 1.01  # above any probability: this hashtag is never suggested
 POOL_WEIGHT = 20.0  # weight of the precision of all hashtags in that of one hashtag, in photos
 FEWEST = 5  # suggestions of all hashtags together that a threshold must rest on, at least
@@ -165,14 +169,14 @@ def targets(
         answers = np.full(len(true), -1, dtype=np.int64)
         for curves, probabilities, measure in halves:
             answers[measure] = suggestions(probabilities, labels, curves.at(percent / 100))
-        figures = _figures(answers, true, labels)
+        figures = answer_figures(answers, true, labels)
         if outside is not None and outside.any():
             figures["tagged_outside"] = float((answers[outside] >= 0).mean())
         rows.append({"target": percent / 100, "thresholds": whole.at(percent / 100), **figures})
     return rows
 
 
-def _figures(answers: Ints, true: Ints, labels: Sequence[str]) -> dict[str, Any]:
+def answer_figures(answers: Ints, true: Ints, labels: Sequence[str]) -> dict[str, Any]:
     """Coverage, precision, and the thesis's costly error: truly ``other`` photos that get a hashtag."""
     has_answer = answers >= 0
     other = true == (list(labels).index(OTHER) if OTHER in labels else -2)
@@ -181,6 +185,19 @@ def _figures(answers: Ints, true: Ints, labels: Sequence[str]) -> dict[str, Any]
         "precision": float((answers == true)[has_answer].mean()) if has_answer.any() else None,
         "tagged_other": float(has_answer[other].mean()) if other.any() else None,
     }
+
+
+def by_hashtag(answers: Ints, true: Ints, labels: Sequence[str]) -> list[dict[str, Any]]:
+    """For each hashtag, for how many photos it is the answer, and the share of these that is right."""
+    return [
+        {
+            "hashtag": label,
+            "suggested": int((answers == at).sum()),
+            "precision": float((true[answers == at] == at).mean()) if (answers == at).any() else None,
+        }
+        for at, label in enumerate(labels)
+        if label != OTHER
+    ]
 
 
 def cross_fit(
@@ -201,17 +218,8 @@ def cross_fit(
         half = calibrate(logits[choose], true[choose], labels, target, kind=kind)
         answers[measure] = suggestions(softmax(logits[measure], half.temperature), labels, half.thresholds)
     return {
-        "method": "cross-fitted: thresholds chosen on one half of the held-out photos, measured on "
-        "the other, and the other way round; the shipped ones are chosen on all of them",
+        "method": CROSS_FITTED,
         "photos": len(true),
-        **_figures(answers, true, labels),
-        "per_hashtag": [
-            {
-                "hashtag": label,
-                "suggested": int((answers == at).sum()),
-                "precision": float((true[answers == at] == at).mean()) if (answers == at).any() else None,
-            }
-            for at, label in enumerate(labels)
-            if label != OTHER
-        ],
+        **answer_figures(answers, true, labels),
+        "per_hashtag": by_hashtag(answers, true, labels),
     }

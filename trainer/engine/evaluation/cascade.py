@@ -16,7 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formats.classes import OTHER
-from trainer.engine.evaluation.calibrate import NEVER, Curves, fit_temperature, split_halves, suggestions
+from trainer.engine.evaluation.calibrate import (
+    CROSS_FITTED,
+    NEVER,
+    Curves,
+    answer_figures,
+    by_hashtag,
+    fit_temperature,
+    split_halves,
+    suggestions,
+)
 from trainer.engine.evaluation.report import softmax
 
 Floats = NDArray[np.float64]
@@ -73,7 +82,7 @@ def choose_limits(judged: Judged, target: float) -> Limits:
     """
     labels, true = judged.labels, judged.true
     accurate = _accurate_answers(judged, judged, target)
-    alone = _figures(accurate, true)
+    precision_alone, coverage_alone = _precision_and_coverage(accurate, true)
     temperature = fit_temperature(judged.fast, true)
     probabilities = softmax(judged.fast, temperature)
     curves, peak = Curves(probabilities, true, labels), hashtag_peak(probabilities, labels)
@@ -84,18 +93,15 @@ def choose_limits(judged: Judged, target: float) -> Limits:
         is_sure, answers = sure(probabilities, labels, limits)
         if is_sure.mean() <= most:
             continue
-        whole = _figures(np.where(is_sure, answers, accurate), true)
-        if (
-            whole["precision"] >= alone["precision"]
-            and whole["coverage"] >= COVERAGE_KEPT * alone["coverage"]
-        ):
+        right, coverage = _precision_and_coverage(np.where(is_sure, answers, accurate), true)
+        if right >= precision_alone and coverage >= COVERAGE_KEPT * coverage_alone:
             best, most = limits, float(is_sure.mean())
     return best
 
 
 def cross_fit(judged: Judged, target: float, *, cost: float, seed: int = 0) -> dict[str, Any]:
-    """Coverage and precision of the cascade and of the accurate model alone, the share of photos with the
-    same answer, the share that the accurate model was asked for, and the mean cost.
+    """The figures of calibrate.cross_fit, also of the accurate model alone; the share of photos with the same
+    answer, the share that the accurate model was asked for, and the mean cost.
 
     The accurate model's cost is 1 and the fast one's ``cost``. Every photo is measured by limits that were
     chosen on the other half.
@@ -112,9 +118,11 @@ def cross_fit(judged: Judged, target: float, *, cost: float, seed: int = 0) -> d
         whole[measure] = np.where(is_sure, answers, alone[measure])
         asked[measure] = ~is_sure
     return {
+        "method": CROSS_FITTED,
         "photos": count,
-        **_figures(whole, judged.true),
-        "accurate_alone": _figures(alone, judged.true),
+        **answer_figures(whole, judged.true, judged.labels),
+        "accurate_alone": answer_figures(alone, judged.true, judged.labels),
+        "per_hashtag": by_hashtag(whole, judged.true, judged.labels),
         "same_answer": float((whole == alone).mean()),
         "asked": float(asked.mean()),
         "cost": float(cost + asked.mean()),
@@ -128,7 +136,8 @@ def _accurate_answers(chosen: Judged, measured: Judged, target: float) -> Ints:
     return suggestions(softmax(measured.accurate, temperature), chosen.labels, thresholds)
 
 
-def _figures(answers: Ints, true: Ints) -> dict[str, float]:
+def _precision_and_coverage(answers: Ints, true: Ints) -> tuple[float, float]:
+    """Without any suggestion, precision counts as 1."""
     has_answer = answers != SILENT
     right = (answers == true)[has_answer]
-    return {"coverage": float(has_answer.mean()), "precision": float(right.mean()) if len(right) else 1.0}
+    return float(right.mean()) if len(right) else 1.0, float(has_answer.mean())

@@ -66,7 +66,7 @@ def read_outlines(file: Path, photo: Path) -> Outlines:
         raise MaskError(f"{file.name} cannot be read: {error}") from error
     except DefusedXmlException as error:
         raise MaskError(f"{file.name} has a DTD or entities, which are refused") from error
-    except (ParseError, ValueError) as error:
+    except (ParseError, ValueError, LookupError) as error:  # LookupError: an encoding that nobody knows
         if isinstance(error, MaskError):
             raise
         raise MaskError(f"{file.name} is no XML: {error}") from error
@@ -95,10 +95,13 @@ class Masks:
                 self.faults[photo.photo_id] = str(error)
 
     def of(self, places: Sequence[int], epoch: int) -> Floats:
-        """(n, GRID, GRID): the masks of the photos at these places in this epoch; NaN where there is none."""
+        """(n, GRID, GRID): the masks of the photos at these places in this epoch; NaN where there is none.
+
+        A photo drawn again has a place behind the list's end, by which it is distorted, as its pixels are.
+        """
         masks = np.full((len(places), GRID, GRID), np.nan, np.float32)
         for row, at in enumerate(places):
-            if outlines := self.outlines.get(at):
+            if outlines := self.outlines.get(at % self.count):
                 masks[row] = mask_of(outlines, draw(self.augment, generator(self.seed, epoch, at)))
         return masks
 

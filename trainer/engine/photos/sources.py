@@ -33,7 +33,8 @@ class Batch:
     inputs: Tensor  # (n, …)
     labels: Tensor  # (n,) indices
     scenes: Tensor  # (n,) indices
-    places: list[int] = field(default_factory=list)  # of photos in their source's list
+    # Of photos in their source's list; a photo drawn again has a place behind its end: see balanced_order.
+    places: list[int] = field(default_factory=list)
     masks: Tensor | None = None  # (n, g, g) of objects, NaN for photos without; None: not asked for
 
 
@@ -111,8 +112,8 @@ class FeatureSource:
 class PhotoDataset(Dataset[tuple[int, Any, str | StorageFailure]]):
     """Decoded photos, distorted by strength ``augment``; seed, epoch and place in the list decide how.
 
-    An item is its place in the list, its pixels (None if there are none), and why there are none. Places
-    behind the list's end are its photos once more, distorted in another way.
+    An item is the place asked for, the photo's pixels (None if there are none), and why there are none.
+    Places behind the list's end are its photos once more, distorted in another way.
     """
 
     def __init__(
@@ -132,14 +133,16 @@ class PhotoDataset(Dataset[tuple[int, Any, str | StorageFailure]]):
         return len(self.photos)
 
     def __getitem__(self, item: int) -> tuple[int, Any, str | StorageFailure]:
-        at = item % len(self.photos)
         try:
-            with self._photo(at) as photo:
-                return at, self._view(photo, item), ""
+            with self._photo(item % len(self.photos)) as photo:
+                return item, self._view(photo, item), ""
         except UnreadablePhotoError as error:
-            return at, None, str(error)
+            return item, None, str(error)
         except StorageFailure as error:  # returned, because PyTorch rewords what a loader raises
-            return at, None, error
+            return item, None, error
+
+    def photo_at(self, item: int) -> Photo:
+        return self.photos[item % len(self.photos)]
 
     def _view(self, photo: Image.Image, item: int) -> NDArray[np.uint8]:
         if not self.augment:
@@ -244,22 +247,23 @@ class PhotoSource:
             epoch=epoch,
             decoded=None if augment else self.decoded_test,
         )
-        yield from self._load(dataset, places)
+        yield from (batch for batch in self._load(dataset, places) if len(batch.labels))
         self.test_photos = [photo for photo in photos if photo.photo_id not in self.unreadable]
 
     def _load(self, dataset: PhotoDataset, places: list[list[int]]) -> Iterator[Batch]:
+        """A batch for each list of places, without the photos that cannot be read: perhaps of none."""
         for batch in rows(dataset, places, self.num_workers):
-            good = [(dataset.photos[at], pixels) for at, pixels, _ in batch if pixels is not None]
+            good = [(dataset.photo_at(at), pixels) for at, pixels, _ in batch if pixels is not None]
             for at, pixels, reason in batch:
                 if pixels is None:
-                    self._skip(dataset.photos[at], reason)
-            if good:
-                yield Batch(
-                    torch.from_numpy(as_batch([pixels for _, pixels in good], self.spec)),
-                    torch.tensor([self.label_of[photo.label] for photo, _ in good]),
-                    torch.tensor([self.scene_of[photo.scene_class] for photo, _ in good]),
-                    [at for at, pixels, _ in batch if pixels is not None],
-                )
+                    self._skip(dataset.photo_at(at), reason)
+            empty = torch.empty(0, 3, dataset.spec.size, dataset.spec.size)
+            yield Batch(
+                torch.from_numpy(as_batch([pixels for _, pixels in good], self.spec)) if good else empty,
+                torch.tensor([self.label_of[photo.label] for photo, _ in good], dtype=torch.long),
+                torch.tensor([self.scene_of[photo.scene_class] for photo, _ in good], dtype=torch.long),
+                [at for at, pixels, _ in batch if pixels is not None],
+            )
 
     def _skip(self, photo: Photo, reason: str | StorageFailure) -> None:
         if isinstance(reason, StorageFailure):

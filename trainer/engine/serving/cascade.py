@@ -11,11 +11,17 @@ from typing import Any
 import numpy as np
 
 from formats.json_text import from_json
-from formats.storage import raise_if_of_storage
+from formats.storage import raise_if_of_storage, replacing_path
 from trainer.engine.errors import ExportError
 from trainer.engine.evaluation.cascade import Judged, Limits, choose_limits, cross_fit
 from trainer.engine.evaluation.report import write_json
-from trainer.engine.serving.heldout import PREDICTIONS, REPORT, HeldOut, require_finished
+from trainer.engine.serving.heldout import (
+    PREDICTIONS,
+    REPORT,
+    HeldOut,
+    require_finished,
+    require_share,
+)
 from trainer.engine.serving.predict import joint_sha256, read_manifest
 
 SAME_RELEASE = "Train both on the same release and photo set."
@@ -26,6 +32,7 @@ def choose(fast_run: Path, accurate_run: Path, *, target: float, cost: float) ->
 
     ``cost`` is that of the fast model's answer, where the accurate one's is 1. Raises ExportError.
     """
+    require_share(target)
     judged = _judged(fast_run, accurate_run)
     return asdict(choose_limits(judged, target)) | {"held_out": cross_fit(judged, target, cost=cost)}
 
@@ -49,26 +56,27 @@ def join(fast_dir: Path, accurate_dir: Path, limits: dict[str, Any], model_dir: 
     and ModelError if either is no model.
 
     It is the accurate model's folder, with the fast network as first.onnx, and without the accurate model's
-    accuracy: nobody measured that of both.
+    accuracy and promise: nobody measured those of both.
     """
     fast, accurate = (read_manifest(folder) for folder in (fast_dir, accurate_dir))
     if "cascade" in fast or "cascade" in accurate:
         raise ExportError("one of the two models is a cascade itself", hint="Join two single models.")
     if fast["labels"] != accurate["labels"]:
         raise ExportError("the two models have different labels", hint=SAME_RELEASE)
-    model_dir.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(fast_dir / "model.onnx", model_dir / "first.onnx")
-    shutil.copyfile(accurate_dir / "model.onnx", model_dir / "model.onnx")
+    for folder, name in ((fast_dir, "first.onnx"), (accurate_dir, "model.onnx")):
+        with replacing_path(model_dir / name) as part:
+            shutil.copyfile(folder / "model.onnx", part)
     facts = {key: value for key, value in limits.items() if key != "held_out"}
     cascade = facts | {key: fast[key] for key in ("input", "scenes", "sha256") if key in fast}
     figures = limits["held_out"]
     manifest: dict[str, Any] = accurate | {
         "cascade": cascade,
         "metrics": {},
-        "held_out": accurate["held_out"] | figures,
+        "held_out": figures,
         "milliseconds": round(figures["cost"] * accurate["milliseconds"], 1),
         "sha256": joint_sha256(accurate["sha256"], fast["sha256"]),
     }
+    manifest.pop("promise", None)
     write_json(model_dir / "manifest.json", manifest)
     return manifest
 
@@ -76,7 +84,9 @@ def join(fast_dir: Path, accurate_dir: Path, limits: dict[str, Any], model_dir: 
 def _judged(fast_run: Path, accurate_run: Path) -> Judged:
     for run in (fast_run, accurate_run):
         require_finished(run, REPORT, PREDICTIONS)
-    labels, theirs = (json.loads((run / REPORT).read_text())["labels"] for run in (fast_run, accurate_run))
+    labels, theirs = (
+        json.loads((run / REPORT).read_text(encoding="utf-8"))["labels"] for run in (fast_run, accurate_run)
+    )
     if labels != theirs:
         raise ExportError("the two runs have different labels", hint=SAME_RELEASE)
     fast, accurate = (HeldOut.read(run / PREDICTIONS, labels) for run in (fast_run, accurate_run))

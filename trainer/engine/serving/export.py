@@ -29,7 +29,7 @@ from trainer.engine.networks.parts import FrozenNetwork, WithScenes, build_head,
 from trainer.engine.opening import UnreadablePhotoError, open_photo
 from trainer.engine.preprocess import Input, as_batch, resized
 from trainer.engine.recipe import Recipe
-from trainer.engine.serving.heldout import PREDICTIONS, REPORT, HeldOut, require_finished
+from trainer.engine.serving.heldout import PREDICTIONS, REPORT, HeldOut, require_finished, require_share
 from trainer.engine.serving.predict import FORMAT
 from trainer.engine.training import checkpoint
 
@@ -71,8 +71,7 @@ def export(
     ``kind`` is that of the promise. ``numbers`` are those of the network's matrices, float32 or int8;
     without, what suits the backbone.
     """
-    if not 0 < target_precision < 1:
-        raise ExportError(f"a target precision of {target_precision:g} is not between 0 and 1")
+    require_share(target_precision)
     if kind not in promise.KINDS:
         raise ExportError(f"a promise of {kind!r} must be one of {', '.join(promise.KINDS)}")
     require_finished(run_dir, "best.pt", REPORT, PREDICTIONS)

@@ -25,6 +25,12 @@ def require_finished(run_dir: Path, *names: str) -> None:
             )
 
 
+def require_share(target_precision: float) -> None:
+    """Raises ExportError if a target precision is no share."""
+    if not 0 < target_precision < 1:
+        raise ExportError(f"a target precision of {target_precision:g} is not between 0 and 1")
+
+
 @dataclass(frozen=True)
 class HeldOut:
     """A finished run's test photos, read from its test_predictions.csv: true (n,), logits (n, c)."""

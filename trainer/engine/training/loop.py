@@ -226,17 +226,22 @@ class Trainer:
         self.criterion.epoch = self.at.epoch
         for batch in self.source.batches(self.at.epoch, self.at.batch):
             self._stop_if_requested(started)
-            if not self.step and self.recipe.kind == "finetune":
+            if not self.step and self.recipe.kind == "finetune" and len(batch.labels):
                 self.board.training_photos(0, batch.inputs.numpy(), input_of(self.recipe))
             if len(batch.labels) > 1:  # batch normalisation cannot learn from a single photo
                 self._step(self._on_device(batch))
             self.at.photos += len(batch.labels)
             self.at.batch += 1
+            # Not every batch has photos to learn from, so whether it ends a step is asked here.
+            if self.has_gradients and self._first_of_step(self.at.batch) == self.at.batch:
+                self._change_weights()
             if self.recipe.kind == "finetune":
                 self._report_step(time.monotonic() - started, self.at.photos - before)
                 self._save_if_due()
-        if self.has_gradients:  # the last batch had no photo that could be learned from
-            self._change_weights()
+
+    def _first_of_step(self, batch: int) -> int:
+        """The first of the batches that make one step with this one; behind an epoch's last batch, itself."""
+        return batch if batch == self.steps else batch - batch % self.recipe.accumulate
 
     def _stop_if_requested(self, started: float) -> None:
         if self.stop:
@@ -280,12 +285,10 @@ class Trainer:
         value = float(loss.detach())
         if not math.isfinite(value):
             raise self._not_a_number(f"the loss became {value}", self.step + 1)
-        first = self.at.batch - self.at.batch % self.recipe.accumulate  # of the batches that make one step
+        first = self._first_of_step(self.at.batch)
         behind = min(first + self.recipe.accumulate, self.steps)
         self.precision.backward(loss / (behind - first))
         self.has_gradients = True
-        if self.at.batch + 1 == behind:
-            self._change_weights()
         self.at.loss_sum += value * len(batch.labels)
         self.at.right += int(right)
         self.at.learned += len(batch.labels)
@@ -513,8 +516,10 @@ class Trainer:
         self._load_weights(content)
         self.optimizer.load_state_dict(content["optimizer"])
         self.precision.scaler.load_state_dict(content.get("scaler", {}))  # an older version's has none
-        if self.average:
+        if self.average and "average" in content:
             self.average.load_state_dict(content["average"])
+        else:
+            self.average = None  # saved after `load`: the weights are those that are judged
         gradients = content.get("gradients", {})
         self.has_gradients = bool(gradients)
         for name, weight in self._parameters():

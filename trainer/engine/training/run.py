@@ -96,7 +96,8 @@ def train(job: RunJob, stop: StopRequest) -> dict[str, Any]:
     with only_trainer(job.out, stop):
         if (earlier_report := _read_earlier_report(job)) is None:
             return _train(job, stop)
-        _remove_parts(job)  # a kill may have come before
+        if job.recipe.pseudo_confidence:
+            _remove_parts(job)  # a kill may have come before
         return earlier_report
 
 
@@ -185,10 +186,12 @@ def _train_twice(plan: Plan, split: Split, board: Board) -> dict[str, Any]:
     them; the better of both trainings is the run's.
     """
     job = plan.job
+    # Before the hours of a training: the place may hold no photos.
+    found = pseudo.read_unlabelled(job.unlabelled or Path(job.recipe.unlabelled))
     first = plan.trained(split, job.out / FIRST, board)
     first.save()  # a run that is killed from here on does not train it again
     first_logits, true = first.test()
-    unlabelled, labelled = _pseudo_labels(plan, split, first)
+    unlabelled, labelled = _pseudo_labels(plan, split, first, found)
     facts = {
         "unlabelled": len(unlabelled),
         "labelled": len(labelled),
@@ -211,14 +214,15 @@ def _train_twice(plan: Plan, split: Split, board: Board) -> dict[str, Any]:
     return content
 
 
-def _pseudo_labels(plan: Plan, split: Split, first: Trainer) -> tuple[list[Photo], list[Photo]]:
-    """The new photos without labels, and those among them that the first training is sure about."""
+def _pseudo_labels(
+    plan: Plan, split: Split, first: Trainer, found: Sequence[Photo]
+) -> tuple[list[Photo], list[Photo]]:
+    """The new photos among those ``found``, and those that the first training is sure about."""
     job, names = plan.job, plan.names
-    found = with_hashes(pseudo.read_unlabelled(job.unlabelled or Path(job.recipe.unlabelled)), plan.stop)
     # Any label will do: they stand where the held-out photos stand, and are not compared with it.
     new = [
         replace(photo, label=names.labels[0], scene_class=names.scenes[0])
-        for photo in pseudo.without_known(found, plan.photos)
+        for photo in pseudo.without_known(with_hashes(found, plan.stop), plan.photos)
     ]
     if not new:
         return [], []

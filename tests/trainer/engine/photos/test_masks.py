@@ -64,6 +64,7 @@ def test_without_a_size_the_photo_has_it(tmp_path: Path) -> None:
     ("content", "words"),
     [
         ("<annotation>", "is no XML"),
+        ('<?xml version="1.0" encoding="unheard-of"?><annotation/>', "is no XML"),
         ('<!DOCTYPE a [<!ENTITY e "boom">]><annotation>&e;</annotation>', "DTD or entities"),
         ('<!DOCTYPE a SYSTEM "file:///etc/passwd"><annotation/>', "DTD or entities"),
         (labelme(thing(), size=""), "gives no imagesize"),

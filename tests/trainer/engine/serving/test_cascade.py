@@ -98,3 +98,20 @@ def test_what_is_no_single_model_is_not_joined(model: Path, tmp_path: Path, engi
 def test_an_unfinished_run_has_no_limits(frozen: dict[str, Any], tmp_path: Path, engine: Engine) -> None:
     code, events = engine("limits", frozen["run"], tmp_path, tmp_path / "limits.json")
     assert (code, events[-1]["message"]) == (1, f"the run {tmp_path.name} has no report.json")
+
+
+def test_a_target_that_is_no_share_is_refused(frozen: dict[str, Any], tmp_path: Path, engine: Engine) -> None:
+    arguments = (frozen["run"], frozen["run"], tmp_path / "limits.json", "--target-precision", 90)
+    code, events = engine("limits", *arguments)
+    assert (code, events[-1]["message"]) == (1, "a target precision of 90 is not between 0 and 1")
+
+
+def test_a_cascade_does_not_take_over_the_promise_of_one_model(
+    frozen: dict[str, Any], model: Path, tmp_path: Path, engine: Engine
+) -> None:
+    assert engine("limits", frozen["run"], frozen["run"], tmp_path / "limits.json")[0] == 0
+    promised = shutil.copytree(model, tmp_path / "promised")
+    manifest = json.loads((promised / "manifest.json").read_text())
+    (promised / "manifest.json").write_text(json.dumps(manifest | {"promise": {"kind": "overall"}}))
+    assert engine("join", tmp_path / "limits.json", model, promised, tmp_path / "joined")[0] == 0
+    assert "promise" not in json.loads((tmp_path / "joined" / "manifest.json").read_text())

@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from tests.trainer.engine.conftest import StopsAfter
+from tests.trainer.engine.conftest import StopsAfter, write_photo
 from trainer.engine.events import Stopped
 from trainer.engine.networks.parts import LabelLayer
 from trainer.engine.photos.manifest import Photo
-from trainer.engine.photos.sources import FeatureSource
+from trainer.engine.photos.sources import FeatureSource, PhotoSource, order_of
+from trainer.engine.preprocess import Input
 from trainer.engine.recipe import Recipe
 from trainer.engine.training import checkpoint
 from trainer.engine.training.loop import Trainer
@@ -151,6 +152,34 @@ def test_batches_that_make_one_step_count_as_one(batches: int, tmp_path: Path) -
     train(tmp_path / "one", **settings)
     train(tmp_path / "several", **settings, batch_size=2, accumulate=batches)
     assert saved_weight(tmp_path / "several") == pytest.approx(saved_weight(tmp_path / "one"), rel=1e-5)
+
+
+def test_a_step_ends_with_its_last_batch_even_if_that_has_one_photo(tmp_path: Path) -> None:
+    """Four batches of two, two a step; of the second batch one photo cannot be read."""
+    photos = []
+    for at in range(8):
+        write_photo(tmp_path / f"{at}.jpg", ("a/alley", "b/beach")[at % 2], at)
+        photos.append(Photo(str(at), str(tmp_path / f"{at}.jpg"), "left", "left", str(at)))
+    Path(photos[int(order_of(8, 0, 0)[2])].path).write_bytes(b"no photo")
+    names = {"left": 0, "right": 1}
+    source = PhotoSource(
+        photos,
+        photos,
+        names,
+        names,
+        spec=Input(8, (0.0, 0.0, 0.0), (255.0, 255.0, 255.0)),
+        batch_size=2,
+        seed=0,
+        num_workers=0,
+    )
+    recipe = Recipe(kind="finetune", epochs=1, mixup=0.0, ema=0.5, batch_size=2, accumulate=2)
+    network = nn.Sequential(nn.Sequential(nn.Flatten(), nn.Linear(192, 2)), LabelLayer(2))
+    trainer = Trainer(
+        recipe, network, source, tmp_path, identity={"labels": ["left", "right"]}, stop=StopsAfter(1000)
+    )
+    trainer.run()
+    assert trainer.average is not None
+    assert int(trainer.average.n_averaged) == 2
 
 
 @pytest.mark.parametrize(

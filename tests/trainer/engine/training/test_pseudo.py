@@ -132,6 +132,29 @@ def test_a_frozen_run_tells_both_trainings(
     assert engine("train", job)[0] == 0  # it only tells its report again
 
 
+def test_a_wrong_place_is_found_before_the_first_training(
+    frozen: dict[str, Any], tmp_path: Path, engine: Engine
+) -> None:
+    recipe = {"epochs": 2, "pseudo_confidence": 0.4, "unlabelled": str(tmp_path / "gone")}
+    job = write_job(tmp_path, write_labelled(tmp_path, 12), recipe, cache=frozen["folder"] / "cache")
+    code, events = engine("train", job)
+    assert (code, events[-1]["kind"]) == (1, "photos")
+    assert "epoch" not in [event["event"] for event in events]
+
+
+def test_a_finished_run_without_pseudo_labels_leaves_folders_of_such_names(
+    frozen: dict[str, Any], tmp_path: Path, engine: Engine
+) -> None:
+    manifest = write_labelled(tmp_path, 12)
+    job = write_job(tmp_path, manifest, {"epochs": 1}, cache=frozen["folder"] / "cache")
+    assert engine("train", job)[0] == 0
+    mine = tmp_path / "run" / "first" / "mine.txt"
+    mine.parent.mkdir()
+    mine.write_text("another run's")
+    assert engine("train", job)[0] == 0
+    assert mine.exists()
+
+
 # One step at a low rate, after which a tenth of the photos, few of them, are predicted wrong.
 WEAK: dict[str, Any] = {"test_share": 0.9, "epochs": 1, "batch_size": 4, "lr": 0.0015, "schedule": "constant"}
 WEAK |= {"warmup": 0.0, "mixup": 0.0, "dropout": 0.0, "balance": 0.0, "pseudo_confidence": 0.45}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from tests.trainer.engine.conftest import Engine, StopsAfter, start_engine, write_job, write_manifest
-from trainer.engine.events import Stopped
+from trainer.engine.events import Stopped, StopRequest
 from trainer.engine.training import checkpoint
 from trainer.engine.training.run import RunJob, train
 
@@ -106,6 +107,56 @@ def test_stopped_in_the_middle_of_a_step_the_weights_are_the_same(
     train(job, StopsAfter(1000))
     ours = checkpoint.load(job.out / "best.pt")["state"]
     assert all(torch.equal(ours[name], paced[1][name]) for name in paced[1])
+
+
+@pytest.mark.parametrize("looks", [3, 5, 7, 9])
+def test_batches_whose_photos_cannot_be_read_count(looks: int, tmp_path: Path) -> None:
+    """Three photos in five cannot, so that of some batches of two none can, and of others one."""
+    recipe = PACE | {"photo_cache": 0, "batch_size": 2, "accumulate": 2, "epochs": 2, "keep": "last"}
+    manifest = write_manifest(tmp_path, 9)
+    rows = list(csv.DictReader(manifest.read_text().splitlines()))
+    for row in [row for at, row in enumerate(rows) if at % 5 < 3]:
+        Path(row["path"]).write_bytes(row["photo_id"].encode())
+    states = []
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+        job = RunJob.read(write_job(tmp_path / name, manifest, recipe))
+        if name == "parts":
+            with pytest.raises(Stopped):
+                train(job, StopsAfter(looks))
+            position = checkpoint.latest(job.out)["position"]
+            assert position["photos"] < 2 * position["batch"]
+        train(job, StopRequest())
+        states.append(checkpoint.load(job.out / "best.pt")["state"])
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_stopped_after_its_last_epoch_a_run_with_an_average_continues(keep: str, tmp_path: Path) -> None:
+    """By then the average has become the network."""
+    recipe = PACE | {"photo_cache": 0, "epochs": 1, "keep": keep}
+    manifest = write_manifest(tmp_path, 7)
+    (tmp_path / "whole").mkdir()
+    whole = train(RunJob.read(write_job(tmp_path / "whole", manifest, recipe)), StopRequest())
+    job = RunJob.read(write_job(tmp_path, manifest, recipe))
+    with pytest.raises(Stopped):
+        train(job, StopsWith(job.out / "best.pt"))
+    assert train(job, StopRequest())["accuracy"] == whole["accuracy"]
+    ours, theirs = (
+        checkpoint.load(out / "best.pt")["state"] for out in (job.out, tmp_path / "whole" / "run")
+    )
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+class StopsWith(StopRequest):
+    """A stop is requested once this file is there."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.file = file
+
+    def __bool__(self) -> bool:
+        return self.file.exists()
 
 
 def scalars(logs: Path, tag: str) -> list[tuple[int, float]]:
