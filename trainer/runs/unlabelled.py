@@ -14,7 +14,7 @@ from typing import Protocol
 
 from formats.storage import replacing
 from trainer.models import PhotoSet
-from trainer.server_folders import browser_roots, is_allowed_in_browser
+from trainer.server_folders import browser_roots, is_allowed_in_browser, is_folder
 
 NAMED = re.compile(r"([a-z-]+) #?(\d{1,9})")
 
@@ -62,11 +62,11 @@ def check(words: str) -> None:
         return
     folder = Path(words)
     # Say whether a folder exists only below the allowed ones: the rest of the disk stays private.
-    if not folder.is_absolute() or "\0" in words or not is_allowed_in_browser(folder):
+    if not is_allowed_in_browser(folder):
         roots = ", ".join(str(root) for root in browser_roots())
         names = ", ".join(f"“{name} 1”" for name in _kinds)
         raise NoPhotos(f"It must be like {names}, or a folder below {roots}.")
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise NoPhotos(f"There is no folder {folder}.")
 
 

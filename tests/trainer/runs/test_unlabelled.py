@@ -58,10 +58,12 @@ def test_what_names_no_photos_is_refused_in_the_form(
     assert not TrainingRun.objects.exists()
 
 
+@pytest.mark.parametrize("name", ["gone", "circle/gone", "long" * 70])
 def test_a_missing_folder_is_named_if_it_may_be(
-    client_for: ClientFor, fields: dict[str, Any], tmp_path: Path
+    client_for: ClientFor, fields: dict[str, Any], tmp_path: Path, name: str
 ) -> None:
-    response = client_for("admin").post(URL, fields | {"s-unlabelled": str(tmp_path / "gone")})
+    (tmp_path / "circle").symlink_to("circle")
+    response = client_for("admin").post(URL, fields | {"s-unlabelled": str(tmp_path / name)})
     assert "There is no folder" in response.content.decode()
 
 
