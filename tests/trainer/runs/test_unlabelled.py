@@ -167,7 +167,7 @@ def test_the_page_tells_both_trainings_and_the_test(client_for: ClientFor, run: 
     assert "0.600 and then 0.711" in page
     assert "p = 0.013" in page
     assert "level 2 (group) 0.845, level 3 (scene class) –" in page
-    assert "20 of 32 training photos have one; 1 files cannot be used" in page
+    assert "20 of 32 training photos have one; 1 file cannot be used" in page
     assert "3.xml is no XML" in page
     assert "0.820 of the attention is on objects" in page
 
