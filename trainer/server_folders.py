@@ -7,6 +7,8 @@ from pathlib import Path
 
 from django.conf import settings
 
+from formats.files import is_inside
+
 
 def browser_roots() -> list[Path]:
     """The folders below which photos may be registered, or learned from, in the browser."""
@@ -17,9 +19,7 @@ def is_allowed_in_browser(folder: Path) -> bool:
     """Whether it is one of these folders or inside one, links followed. A relative path is none."""
     if not folder.is_absolute() or "\0" in str(folder):
         return False
-    # Unlike Path.resolve, realpath raises nothing for a circle of links.
-    real = Path(os.path.realpath(folder))
-    return any(real.is_relative_to(root.resolve()) for root in browser_roots())
+    return any(is_inside(folder, root) for root in browser_roots())
 
 
 def is_folder(folder: Path) -> bool:

@@ -18,7 +18,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count
 
 from formats.classes import SceneNames, label_folder, label_in
-from formats.files import walk
+from formats.files import is_inside, walk
 from formats.storage import for_own_files, raise_if_of_storage, require_content
 from jobs.lease import JobError, Lease
 from jobs.models import Job
@@ -284,7 +284,7 @@ def _accept(root: Path, path: str, classes: SceneNames, tally: Tally) -> bool:
         tally.skip(path, "not a photo file")
     elif label_folder(path) is None and classes.class_of(path) is None:
         tally.skip(path, UNKNOWN_CLASS)
-    elif not (root / path).resolve().is_relative_to(root):
+    elif not is_inside(root / path, root):
         tally.skip(path, "link that leads out of the folder")
     else:
         return True
