@@ -47,6 +47,13 @@ def is_left_by_system(path: str) -> bool:
     return any(part in SYSTEM_NAMES or (part[:1] == "." and part not in (".", "..")) for part in parts)
 
 
+def is_inside(path: Path, root: Path) -> bool:
+    """Whether path, with every link in it followed, is root or below it. Unlike Path.resolve, realpath raises
+    nothing for a circle of links: opening such a path tells what is wrong.
+    """
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
+
+
 def walk(root: Path) -> Iterator[tuple[str, str]]:
     """Every file below root, as a relative path with forward slashes and an empty reason. A folder that is
     not entered is there, too, with the reason: a link, or one that cannot be listed. Raises StorageFailure

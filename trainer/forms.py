@@ -13,7 +13,7 @@ from django.template.defaultfilters import filesizeformat
 from mapping.models import Release
 from trainer.engine.presets import DEFAULT_PRESET, PRESETS
 from trainer.models import PhotoSet, TrainingRun
-from trainer.server_folders import browser_roots, is_allowed_in_browser
+from trainer.server_folders import browser_roots, is_allowed_in_browser, is_folder
 
 
 class PhotoSetForm(forms.Form):
@@ -29,13 +29,13 @@ class PhotoSetForm(forms.Form):
             return None
         folder = Path(text)
         # Say whether a folder exists only below the allowed ones: the rest of the disk stays private.
-        if not folder.is_absolute() or "\0" in text or not is_allowed_in_browser(folder):
+        if not is_allowed_in_browser(folder):
             roots = ", ".join(str(root) for root in browser_roots())
             raise forms.ValidationError(
                 f"Only folders below {roots} can be registered here. On the server itself, "
                 "“manage.py register_photos” takes any folder."
             )
-        if not folder.is_dir():
+        if not is_folder(folder):
             raise forms.ValidationError(f"There is no folder {folder}.")
         return folder
 

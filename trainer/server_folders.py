@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from django.conf import settings
+
+from formats.files import is_inside
 
 
 def browser_roots() -> list[Path]:
@@ -13,5 +16,14 @@ def browser_roots() -> list[Path]:
 
 
 def is_allowed_in_browser(folder: Path) -> bool:
-    """Whether it is one of these folders or inside one, links followed."""
-    return any(folder.resolve().is_relative_to(root.resolve()) for root in browser_roots())
+    """Whether it is one of these folders or inside one, links followed. A relative path is none."""
+    if not folder.is_absolute() or "\0" in str(folder):
+        return False
+    return any(is_inside(folder, root) for root in browser_roots())
+
+
+def is_folder(folder: Path) -> bool:
+    """Whether there is such a folder. Unlike Path.is_dir, it is also False for a name that is too long, and
+    for a folder in one that may not be opened.
+    """
+    return os.path.isdir(folder)

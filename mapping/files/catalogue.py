@@ -81,7 +81,7 @@ def _load_hashtags(file: Path) -> int:
         name, posts = row["hashtag"], row["instagram_posts_million"]
         if not name or name == OTHER or name.startswith("#"):
             raise CatalogueError(file, line, "hashtag", f"“{name}” is not a hashtag's name without #")
-        if not posts.isdigit():
+        if not posts.isdecimal():
             raise CatalogueError(file, line, "instagram_posts_million", f"“{posts}” is not a whole number")
         if name not in known_names:
             known_names.add(name)

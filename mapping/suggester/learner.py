@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -164,11 +164,15 @@ class Learner:
             return Offer()
         suggestions = self._suggester.suggest(place, n, without=hashtags.blocked_names())
         choices = tuple(Choice(one.hashtag, one.reason) for one in suggestions.hashtags)
-        lookalikes = tuple(self._lookalike(at) for at in self._suggester.lookalikes(place)[:LOOKALIKES])
-        return Offer(choices, suggestions.other, suggestions.abstains, lookalikes=lookalikes)
+        return Offer(
+            choices, suggestions.other, suggestions.abstains, lookalikes=tuple(self._lookalikes(place))
+        )
 
-    def _lookalike(self, place: int) -> Lookalike:
-        return Lookalike(self._facts[place].key, self._facts[place].name, self._confirmed[place])
+    def _lookalikes(self, place: int) -> Iterator[Lookalike]:
+        """Without a class whose answer another thread has just taken back, and is learning."""
+        for at in self._suggester.lookalikes(place)[:LOOKALIKES]:
+            if label := self._confirmed.get(at):
+                yield Lookalike(self._facts[at].key, self._facts[at].name, label)
 
     def answers(self, refused_answers: RefusedAnswers | None = None) -> dict[int, tuple[str, float]] | None:
         """Id of a scene class → its most likely answer and the probability.

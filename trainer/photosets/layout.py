@@ -43,11 +43,6 @@ def is_storable(path: str) -> bool:
     return path.isprintable() and len(path) <= 500
 
 
-def is_inside(path: Path, root: Path) -> bool:
-    """Whether path, with every link in it followed, is root or below it."""
-    return path.resolve().is_relative_to(root.resolve())
-
-
 def check_photo(path: Path, *, max_bytes: int, max_pixels: int, root: Path | None = None) -> Checked:
     """Read the file once, hash it and decode it fully. `root`: the folder of the whole photo set.
 

@@ -18,7 +18,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count
 
 from formats.classes import SceneNames, label_folder, label_in
-from formats.files import walk
+from formats.files import is_inside, walk
 from formats.storage import for_own_files, raise_if_of_storage, require_content
 from jobs.lease import JobError, Lease
 from jobs.models import Job
@@ -34,6 +34,7 @@ from trainer.photosets.layout import (
     is_photo_name,
     is_storable,
 )
+from trainer.runs import unlabelled
 from trainer.runs.boards import logs_of
 
 if TYPE_CHECKING:
@@ -117,19 +118,31 @@ def _upload_folder(photo_set: PhotoSet) -> Path:
 
 def forget_photo(*, folder: Path, name: str) -> None:
     """Delete the files of this name in the photo sets below `folder`, and the TensorBoard logs of ended runs
-    on those sets, which contain small copies of photos. Raises OSError; a repeated call then continues.
+    that learned from them or, without labels, from a file of this name: logs contain small copies of photos.
+    Raises OSError; a repeated call then continues.
 
     The photo's row stays, because results refer to it: pages say that its file is gone, and later runs
     leave it out.
     """
     copies = list(folder.rglob(name))
-    roots = {str((folder / path.relative_to(folder).parts[0]).resolve()) for path in copies}
-    ended_runs = TrainingRun.objects.filter(photo_set__root__in=roots).exclude(job__state__in=Job.LIVE)
-    for run in ended_runs:
-        if logs_of(run).exists():
-            shutil.rmtree(logs_of(run))
-    for path in copies:  # last: a remaining copy shows that the deletion is not complete
+    for logs in _logs_with(copies, folder, name):
+        shutil.rmtree(logs)
+    for path in copies:  # last: they tell whose logs are to be deleted
         path.unlink(missing_ok=True)
+
+
+def is_forgotten(*, folder: Path, name: str) -> bool:
+    """Whether forget_photo has nothing left to delete."""
+    copies = list(folder.rglob(name))
+    return not copies and not _logs_with(copies, folder, name)
+
+
+def _logs_with(copies: list[Path], folder: Path, name: str) -> list[Path]:
+    roots = {str((folder / path.relative_to(folder).parts[0]).resolve()) for path in copies}
+    ended_runs = TrainingRun.objects.exclude(job__state__in=Job.LIVE)
+    unlabelled_runs = unlabelled.runs_with(Path(name).stem, ended_runs)
+    runs = {*ended_runs.filter(photo_set__root__in=roots), *unlabelled_runs}
+    return [logs_of(run) for run in runs if logs_of(run).exists()]
 
 
 # --- the job ----------------------------------------------------------------------------------
@@ -284,7 +297,7 @@ def _accept(root: Path, path: str, classes: SceneNames, tally: Tally) -> bool:
         tally.skip(path, "not a photo file")
     elif label_folder(path) is None and classes.class_of(path) is None:
         tally.skip(path, UNKNOWN_CLASS)
-    elif not (root / path).resolve().is_relative_to(root):
+    elif not is_inside(root / path, root):
         tally.skip(path, "link that leads out of the folder")
     else:
         return True

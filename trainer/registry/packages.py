@@ -215,13 +215,14 @@ def read_manifest(content: bytes) -> dict[str, Any]:
     )
     _require(len(set(labels)) == len(labels), "labels", "all different")
     _check_judging(manifest, labels)
-    target = manifest.get("target_precision", 0.9)
+    target = manifest.setdefault("target_precision", 0.9)
     _require(_is_number(target) and 0 < target < 1, "target_precision", "between 0 and 1")
     if "promise" in manifest:
         _check_promise(manifest["promise"], labels)
     for key in ("metrics", "held_out", "recipe", "lineage"):
         _require(isinstance(manifest.setdefault(key, {}), dict), key, "an object")
     _require(isinstance(manifest.get("int8", {}), dict), "int8", "an object")
+    _require(_is_number(manifest.get("milliseconds", 0)), "milliseconds", "a number")
     _require(len(json.dumps(manifest["lineage"])) < MOST_LINEAGE, "lineage", "shorter")
     _check_network(manifest)
     if "cascade" in manifest:
@@ -258,13 +259,14 @@ def _check_network(facts: dict[str, Any]) -> None:
 
 def _check_promise(promise: Any, labels: list[str]) -> None:
     rule = "a kind, a confidence, and groups of labels"
-    _require(isinstance(promise, dict) and promise.get("kind") in PROMISES, "promise", rule)
+    is_made = isinstance(promise, dict) and promise.get("kind") in PROMISES and promise["kind"] != "none"
+    _require(is_made, "promise", rule)
     confidence, groups = promise.get("confidence"), promise.get("groups")
     _require(_is_number(confidence) and 0 < confidence < 1 and isinstance(groups, list), "promise", rule)
     for group in groups:
         names = group.get("hashtags") if isinstance(group, dict) else None
         _require(isinstance(names, list) and all(name in labels for name in names), "promise", rule)
-        threshold = group.get("threshold")
+        threshold = group.setdefault("threshold", None)
         _require(threshold is None or _is_number(threshold), "promise", rule)
 
 
@@ -377,7 +379,7 @@ def _keep(
             model = TrainedModel.objects.create(
                 name=name[:100] or "Imported model",
                 imported_from=Path(file_name).name[:200] or "a file",
-                target_precision=manifest.get("target_precision", 0.9),
+                target_precision=manifest["target_precision"],
                 promise=manifest.get("promise", {}).get("kind", "none"),
                 manifest=manifest,
                 card=card,

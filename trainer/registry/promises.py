@@ -8,20 +8,25 @@ from mapping.models import OTHER
 
 
 def one_in(share: float) -> str:
-    """A share of mistakes in words: 0.1 → "1 in 10", 0.4 → "4 in 10", 0.07 → "7 in 100"."""
+    """A share of mistakes in words: 0.1 → "1 in 10", 0.4 → "4 in 10", 0.07 → "7 in 100". One below half a
+    per cent is told in thousandths.
+    """
     percent = round(100 * share)
-    if percent and 100 % percent == 0:
+    if percent == 0:
+        return f"{round(1000 * share)} in 1,000"
+    if 100 % percent == 0:
         return f"1 in {100 // percent}"
     return f"{percent // 10} in 10" if percent % 10 == 0 else f"{percent} in 100"
 
 
 def promise_of(manifest: dict[str, Any]) -> str:
-    """The promise of a model with this manifest; empty if it makes none."""
+    """The promise of a model with this manifest, an exported or a checked one; empty if it makes none."""
     promise = manifest.get("promise")
     if not promise:
         return ""
     sure = f"{100 * promise['confidence']:.0f}\u00a0% sure"
     mistakes = one_in(1 - manifest["target_precision"])
+    wrong = f"{mistakes} suggestions {'is' if mistakes.startswith('1 in') else 'are'} wrong"
     groups = promise["groups"]
     if all(group["threshold"] is None for group in groups):
         return (
@@ -30,10 +35,8 @@ def promise_of(manifest: dict[str, Any]) -> str:
         )
     where = "on photos like those held out from training"
     if promise["kind"] == "overall":
-        return f"At most {mistakes} suggestions is wrong, {sure}, {where}."
-    words = (
-        f"Of each hashtag at most {mistakes} suggestions is wrong, {sure} for all of them at once, {where}."
-    )
+        return f"At most {wrong}, {sure}, {where}."
+    words = f"Of each hashtag at most {wrong}, {sure} for all of them at once, {where}."
     shared = [group["hashtags"] for group in groups if len(group["hashtags"]) > 1 and group["threshold"]]
     for hashtags in shared:
         names = ", ".join(f"#{name}" for name in hashtags if name != OTHER)

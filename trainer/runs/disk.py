@@ -22,6 +22,7 @@ from trainer.models import TrainedModel, TrainingRun
 CHECKPOINT, WEIGHTS = "checkpoint.pt", "best.pt"
 PREVIOUS = "checkpoint.old"  # the engine keeps the one before the newest, in case the newest is damaged
 PARTS = ("", "first/", "again/")  # a run with pseudo-labels trains twice, each time in a folder of its own
+PIXELS = "*.pixels"  # decoded photos, which the engine removes unless it is killed
 log = logging.getLogger(__name__)
 
 
@@ -75,6 +76,7 @@ def make_room(*, next_run: TrainingRun | None = None) -> list[Path]:
     """
     if next_run:
         TrainingRun.objects.filter(pk=next_run.pk).update(weights_removed_at=None)
+    _remove_pixels()
     before = usage()
     excess = before.size - before.limit
     files: list[Path] = []
@@ -90,6 +92,15 @@ def make_room(*, next_run: TrainingRun | None = None) -> list[Path]:
             files.append(file)
             excess -= size
     return files
+
+
+def _remove_pixels() -> None:
+    """Remove the decoded photos that killed trainers left, of runs that have ended."""
+    files = [file for file in Path(settings.RUNS_DIR).glob(f"*/{PIXELS}") if file.parent.name.isdecimal()]
+    runs = TrainingRun.objects.only("pk", "job").in_bulk(int(file.parent.name) for file in files)
+    for file in files:
+        if run := runs.get(int(file.parent.name)):
+            _remove(run, file)
 
 
 def _candidates() -> list[tuple[TrainingRun, str]]:

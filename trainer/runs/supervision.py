@@ -79,7 +79,7 @@ def _unlabelled(run: TrainingRun) -> dict[str, Any]:
     if not words:
         return {}
     try:
-        return {"unlabelled": str(unlabelled.write_table(words, run.folder / "unlabelled.csv"))}
+        return {"unlabelled": str(unlabelled.write_table(words, run.folder / unlabelled.TABLE))}
     except unlabelled.NoPhotos as error:
         raise JobError(str(error), "Choose other photos without labels, or none.") from error
 

@@ -12,10 +12,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
-from formats.storage import replacing
-from trainer.models import PhotoSet
-from trainer.server_folders import browser_roots, is_allowed_in_browser
+from django.db.models import QuerySet
 
+from formats.storage import replacing
+from trainer.models import PhotoSet, TrainingRun
+from trainer.server_folders import browser_roots, is_allowed_in_browser, is_folder
+
+TABLE = "unlabelled.csv"  # in the folder of a run
 NAMED = re.compile(r"([a-z-]+) #?(\d{1,9})")
 
 
@@ -62,11 +65,11 @@ def check(words: str) -> None:
         return
     folder = Path(words)
     # Say whether a folder exists only below the allowed ones: the rest of the disk stays private.
-    if not folder.is_absolute() or "\0" in words or not is_allowed_in_browser(folder):
+    if not is_allowed_in_browser(folder):
         roots = ", ".join(str(root) for root in browser_roots())
         names = ", ".join(f"“{name} 1”" for name in _kinds)
         raise NoPhotos(f"It must be like {names}, or a folder below {roots}.")
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise NoPhotos(f"There is no folder {folder}.")
 
 
@@ -84,6 +87,19 @@ def write_table(words: str, file: Path) -> Path:
         with replacing(file, newline="") as out:
             csv.writer(out).writerows([["path"], *([str(path)] for path in kind.files(number))])
     return file
+
+
+def runs_with(photo: str, runs: QuerySet[TrainingRun]) -> list[TrainingRun]:
+    """Those of the runs whose table names a file with this word, such as a SHA-256, in its name."""
+    named = runs.filter(recipe__has_key="unlabelled").exclude(recipe__unlabelled="")
+    return [run for run in named if _names(run.folder / TABLE, photo)]
+
+
+def _names(table: Path, photo: str) -> bool:
+    try:
+        return photo in table.read_text(encoding="utf-8")
+    except FileNotFoundError:  # the run was given a folder, or has not begun
+        return False
 
 
 def _find(words: str) -> tuple[Kind, int] | None:

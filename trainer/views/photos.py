@@ -17,13 +17,13 @@ from django.utils import timezone
 from django.utils.cache import patch_cache_control
 from django.views.decorators.http import condition, require_http_methods, require_safe
 
+from formats.files import is_inside
 from formats.storage import require_content
 from jobs.request import Request, read_form
 from mapping.models import Release
 from trainer.engine.opening import UnreadablePhotoError, open_within
 from trainer.forms import PhotoSetForm
 from trainer.models import PhotoSet, ScenePhoto
-from trainer.photosets.layout import is_inside
 from trainer.photosets.registration import (
     NameTaken,
     photos_per_label,

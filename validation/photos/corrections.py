@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 
 from formats.storage import replacing
 from mapping.models import Hashtag, Release, SceneClass
-from trainer.photosets.registration import forget_photo, register_folder
+from trainer.photosets.registration import forget_photo, is_forgotten, register_folder
 from validation.models import Correction, Photo
 from validation.stored import read_stored
 
@@ -110,12 +110,14 @@ def _folder() -> Path:
 
 
 def has_copies(photo: Photo) -> bool:
-    """Whether a photo set of corrected photos contains this photo."""
-    return any(_folder().rglob(f"{photo.sha256}.jpg"))
+    """Whether a photo set of corrected photos, or the log of an ended run, contains this photo."""
+    return not is_forgotten(folder=_folder(), name=f"{photo.sha256}.jpg")
 
 
 def delete_copies(photo: Photo) -> None:
-    """Delete a withdrawn photo from the photo sets of corrected photos; `has_copies` tells if that failed."""
+    """Delete a withdrawn photo from the photo sets of corrected photos and from the logs of ended runs;
+    `has_copies` tells if that failed.
+    """
     try:
         forget_photo(folder=_folder(), name=f"{photo.sha256}.jpg")
     except OSError:

@@ -46,10 +46,11 @@ def test_bad_row_is_named_and_nothing_loaded(tmp_path: Path, text: str, words: s
     assert not Hashtag.objects.exists()
 
 
-def test_bad_post_count_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", ["many", "10²"])
+def test_bad_post_count_is_named(tmp_path: Path, count: str) -> None:
     file = tmp_path / "hashtags.csv"
-    file.write_text("hashtag,instagram_posts_million,source,counted_on\nart,many,x,2019\n")
-    with pytest.raises(CatalogueError, match="“many” is not a whole number"):
+    file.write_text(f"hashtag,instagram_posts_million,source,counted_on\nart,{count},x,2019\n")
+    with pytest.raises(CatalogueError, match=f"“{count}” is not a whole number"):
         load_catalogue(hashtags_file=file)
 
 

@@ -163,6 +163,19 @@ def test_new_looks_are_learned_and_name_confirmed_classes_that_look_alike(
     assert "looks like shoe shop" in {choice.hashtag: choice.reason for choice in offer.hashtags}["sport"]
 
 
+def test_lookalike_that_another_thread_takes_back_is_left_out(
+    user_for: UserFor, see: Callable[..., None]
+) -> None:
+    decide(user_for("curator"), "s/shoe_shop", "sport")
+    see({"b/beach": [1, 0], "s/shoe_shop": [1, 0.1], "a/abbey": [0, 1]})
+    beach = entry_of("b/beach")
+    assert learner.suggest(beach, None).lookalikes
+    current = learner.current_learner(None)
+    assert current is not None
+    current._confirmed.clear()  # as at the start of learning changes
+    assert current.suggest(beach.scene_class_id, 3).lookalikes == ()
+
+
 def test_opinion_sees_only_its_own_lookalikes(user_for: UserFor, see: Callable[..., None]) -> None:
     curator = user_for("curator")
     see({"b/beach": [1, 0], "s/shoe_shop": [1, 0.1], "a/abbey": [0, 1]})

@@ -53,12 +53,17 @@ def test_admin_uploads_a_tar(
 
 
 @pytest.mark.parametrize(
-    "outside", ["/etc", "/", "relative/path", "{root}/../..", "{root}/link", "{root}/gone"]
+    "outside",
+    [
+        *("/etc", "/", "relative/path", "{root}/../..", "{root}/link", "{root}/gone"),
+        *("{root}/circle/gone", "{root}/" + "long" * 70 + "/gone"),
+    ],
 )
 def test_folders_elsewhere_are_refused(
     client_for: Callable[..., Client], classes: object, tmp_path: Path, outside: str
 ) -> None:
     settings.PHOTO_ROOTS[0].joinpath("link").symlink_to("/etc")
+    settings.PHOTO_ROOTS[0].joinpath("circle").symlink_to("circle")
     response = client_for("admin").post(URL, {"name": "SUN", "folder": outside.format(root=tmp_path)})
     assert response.status_code == 422
     assert not PhotoSet.objects.exists()

@@ -119,11 +119,13 @@ def test_folders_mean_the_class_in_any_spelling_and_links_are_named(
         write(folder / name / "x.jpg", jpeg((1, 2, 90 * number)))
     write(folder.parent / "real/1.jpg", jpeg((7, 8, 9)))
     (folder / "b/shore").symlink_to(folder.parent / "real")
+    (folder / "b/bar/circle.jpg").symlink_to("circle.jpg")
     photo_set = registration.register_folder(name="SUN", folder=folder, by=None)
     run_jobs()
     assert photo_set.photos.filter(scene_class__key="a/athletic_field/outdoor").count() == 2
-    assert skipped(photo_set) == {"link to a folder: links are not followed": 1}
-    assert photo_set.report["skipped"][0]["examples"] == ["b/shore"]
+    assert skipped(photo_set) == {"link to a folder: links are not followed": 1, "cannot be read": 1}
+    examples = [row["examples"] for row in photo_set.report["skipped"]]
+    assert sorted(examples) == [["b/bar/circle.jpg"], ["b/shore"]]
 
 
 def test_name_that_is_no_text_is_reported(classes: object, folder: Path, run_jobs: RunJobs) -> None:

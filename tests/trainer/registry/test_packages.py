@@ -358,11 +358,26 @@ def test_a_promise_travels_with_its_model(client_for: ClientFor, exported: bytes
     assert take_in(exported) != model  # the same thresholds without a promise
 
 
+@pytest.mark.integration
+def test_a_promise_that_leaves_out_what_may_be_left_out_is_shown(
+    client_for: ClientFor, exported: bytes
+) -> None:
+    """Without a threshold nothing is promised; the target precision is then the usual one."""
+    package = with_manifest(exported, promise=PROMISE | {"groups": [{"hashtags": ["beach"]}]})
+    with zipfile.ZipFile(io.BytesIO(package)) as old:
+        manifest = json.loads(old.read("manifest.json"))
+    del manifest["target_precision"]
+    model = take_in(changed(package, manifest_json=json.dumps(manifest).encode()))
+    page = client_for("viewer").get(model.get_absolute_url()).content.decode()
+    assert "that at most 1 in 10 suggestions would be wrong" in page
+
+
 @pytest.mark.parametrize(
     "promise",
     [
         "each",
         PROMISE | {"kind": "always"},
+        PROMISE | {"kind": "none"},
         PROMISE | {"confidence": "sure"},
         PROMISE | {"groups": [{"hashtags": ["<b>"], "threshold": 0.5}]},
         PROMISE | {"groups": [{"hashtags": ["bar"], "threshold": "low"}]},
@@ -459,4 +474,10 @@ def test_a_spoiled_cascade_is_refused(cascade: bytes, name: str) -> None:
 def test_a_second_network_without_a_cascade_is_refused(exported: bytes) -> None:
     with pytest.raises(packages.BadPackage, match="which is no cascade"):
         take_in(changed(exported, first_onnx=b"x"))
+    assert nothing_is_left()
+
+
+def test_time_that_is_no_number_is_refused(exported: bytes) -> None:
+    with pytest.raises(packages.BadPackage, match="milliseconds"):
+        take_in(with_manifest(exported, milliseconds="soon"))
     assert nothing_is_left()

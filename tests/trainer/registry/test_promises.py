@@ -16,7 +16,14 @@ def manifest(kind: str, *groups: tuple[list[str], float | None], target: float =
 
 @pytest.mark.parametrize(
     ("share", "words"),
-    [(0.1, "1 in 10"), (0.05, "1 in 20"), (0.4, "4 in 10"), (0.07, "7 in 100"), (1 - 0.99, "1 in 100")],
+    [
+        (0.1, "1 in 10"),
+        (0.05, "1 in 20"),
+        (0.4, "4 in 10"),
+        (0.07, "7 in 100"),
+        (1 - 0.99, "1 in 100"),
+        (0.003, "3 in 1,000"),
+    ],
 )
 def test_shares_are_said_as_people_count(share: float, words: str) -> None:
     assert one_in(share) == words
@@ -29,6 +36,8 @@ def test_a_model_without_a_promise_says_nothing() -> None:
 def test_the_promise_says_for_what_it_holds() -> None:
     overall = promise_of(manifest("overall", (["bar", "cafe"], 0.5)))
     assert overall.startswith("At most 1 in 10 suggestions is wrong, 95\u00a0% sure, ")
+    several = promise_of(manifest("overall", (["bar"], 0.5), target=0.7))
+    assert several.startswith("At most 3 in 10 suggestions are wrong, ")
     each = promise_of(manifest("each", (["sky"], 0.6), (["bar", "cafe"], 0.5), target=0.8))
     assert each.startswith("Of each hashtag at most 1 in 5 suggestions is wrong, 95\u00a0% sure for all")
     assert each.endswith("#bar, #cafe had few photos: for them the promise holds together.")

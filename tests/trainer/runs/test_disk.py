@@ -91,6 +91,17 @@ def test_both_trainings_of_a_run_with_pseudo_labels_count(
     assert failure.weights_removed_at
 
 
+def test_pixels_that_a_killed_trainer_left_go_once_its_run_has_ended(run_for: RunFor) -> None:
+    ended, live = run_for("failed"), run_for("running")
+    files = [run.folder / "train.pixels" for run in (ended, live)]
+    for file in files:
+        file.write_bytes(b"pixels")
+    disk.make_room()
+    assert [file.exists() for file in files] == [False, True]
+    ended.refresh_from_db()
+    assert not ended.weights_removed_at
+
+
 def test_weights_that_are_exported_go_before_those_that_are_not(
     run_for: RunFor, limit: Callable[[int], None], model_for: Callable[..., TrainedModel]
 ) -> None:

@@ -58,10 +58,12 @@ def test_what_names_no_photos_is_refused_in_the_form(
     assert not TrainingRun.objects.exists()
 
 
+@pytest.mark.parametrize("name", ["gone", "circle/gone", "long" * 70])
 def test_a_missing_folder_is_named_if_it_may_be(
-    client_for: ClientFor, fields: dict[str, Any], tmp_path: Path
+    client_for: ClientFor, fields: dict[str, Any], tmp_path: Path, name: str
 ) -> None:
-    response = client_for("admin").post(URL, fields | {"s-unlabelled": str(tmp_path / "gone")})
+    (tmp_path / "circle").symlink_to("circle")
+    response = client_for("admin").post(URL, fields | {"s-unlabelled": str(tmp_path / name)})
     assert "There is no folder" in response.content.decode()
 
 
@@ -165,7 +167,7 @@ def test_the_page_tells_both_trainings_and_the_test(client_for: ClientFor, run: 
     assert "0.600 and then 0.711" in page
     assert "p = 0.013" in page
     assert "level 2 (group) 0.845, level 3 (scene class) –" in page
-    assert "20 of 32 training photos have one; 1 files cannot be used" in page
+    assert "20 of 32 training photos have one; 1 file cannot be used" in page
     assert "3.xml is no XML" in page
     assert "0.820 of the attention is on objects" in page
 

@@ -20,6 +20,7 @@ from tests.validation.photos.test_corrections import pub
 from tests.validation.photos.test_intake import media, noise
 from trainer.models import PhotoSet, ScenePhoto, TrainingRun
 from trainer.photosets.registration import register_folder
+from trainer.runs import unlabelled
 from validation.models import Campaign, Photo
 from validation.photos import corrections, intake, store
 
@@ -75,6 +76,40 @@ def test_withdrawing_a_photo_deletes_its_copies_in_photo_sets(
     assert viewer.get(corrected_photos.get_absolute_url()).status_code == 200
     other = corrected_photos.photos.exclude(pk=copy.pk).get()
     assert viewer.get(f"/trainer/photos/{other.pk}/").status_code == 200
+
+
+def test_withdrawing_a_photo_deletes_the_logs_of_runs_that_labelled_it(
+    corrected_photos: PhotoSet,
+    campaign: Campaign,
+    client_for: ClientFor,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: Committed,
+) -> None:
+    """A run with pseudo-labels on a campaign's photos, whatever photo set it is on."""
+    corrected = campaign.photos.order_by("pk")[:2].values_list("pk", flat=True)
+    photo, other = campaign.photos.exclude(pk__in=list(corrected)).order_by("pk")[:2]
+    showing, away, others, folder = (a_run(corrected_photos, Job.State.SUCCEEDED) for _ in range(4))
+    for run, words in ((showing, "campaign 1"), (away, ""), (others, "campaign 2"), (folder, "/photos")):
+        run.recipe = {"unlabelled": words}
+        run.save()
+    for run, listed in ((showing, photo), (others, other)):
+        (run.folder / unlabelled.TABLE).write_text(f"path\n{listed.file.path}\n")
+    client = client_for("admin")
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.rmtree", refuse)
+        withdraw(client, photo, django_capture_on_commit_callbacks)
+    assert (showing.folder / "tensorboard").exists()
+    assert store.pixels_left(photo)
+    withdraw(client, photo, django_capture_on_commit_callbacks)
+    assert not store.pixels_left(photo)
+    assert [(run.folder / "tensorboard").exists() for run in (showing, away, others, folder)] == [
+        False,
+        *[True] * 3,
+    ]
+
+
+def refuse(path: Path) -> None:
+    raise OSError(13, "Permission denied", str(path))
 
 
 def a_run(photo_set: PhotoSet, state: str) -> TrainingRun:

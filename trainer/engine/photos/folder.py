@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
@@ -50,7 +51,7 @@ def write_manifest(folder: Path, labels: Path | None, file: Path) -> int:
         if reason or not parent or Path(name).suffix.lower() not in PHOTO_SUFFIXES or is_left_by_system(path):
             continue
         if folder_key := label_folder(path):
-            file_path = str((folder / path).resolve())
+            file_path = os.path.realpath(folder / path)
             rows.append([path, file_path, label_of_folder(folder_key), folder_key, "", ""])
             continue
         key = scene_key(parent) if meanings is None else classes.find(parent)
@@ -58,7 +59,7 @@ def write_manifest(folder: Path, labels: Path | None, file: Path) -> int:
             unlabelled[parent] += 1
         else:
             meaning = Meaning(key.rpartition("/")[2]) if meanings is None else meanings[key]
-            file_path = str((folder / path).resolve())
+            file_path = os.path.realpath(folder / path)
             rows.append([path, file_path, meaning.label, key, meaning.level1, meaning.level2])
     if unlabelled:
         emit("left_out", photos=unlabelled.total(), classes=sorted(unlabelled))

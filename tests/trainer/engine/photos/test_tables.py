@@ -132,6 +132,14 @@ def test_photos_in_label_folders_need_no_class(tmp_path: Path, file: Path) -> No
     ]
 
 
+@pytest.mark.parametrize("name", ["b/beach", "_other"])
+def test_circle_of_links_is_left_to_the_reader_of_photos(tmp_path: Path, file: Path, name: str) -> None:
+    """Who skips what cannot be read, and says so."""
+    (tmp_path / "photos" / name).mkdir(parents=True)
+    (tmp_path / "photos" / name / "1.jpg").symlink_to("1.jpg")
+    assert write_manifest(tmp_path / "photos", None, tmp_path / "manifest.csv") == 1
+
+
 def test_byte_order_marks_do_not_matter_in_lists_and_recipes(tmp_path: Path, file: Path) -> None:
     rows = "".join(f"b{n},/x/b/beach/sun_{n}.jpg,beach,b/beach\n" for n in range(2))
     file.write_text(MANIFEST.splitlines()[0] + "\n" + rows)
