@@ -14,18 +14,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from formats.classes import is_outside
 from trainer.engine.errors import NO_PHOTOS, LoaderDied, NotANumberError, PhotosError
 from trainer.engine.evaluation import metrics
 from trainer.engine.evaluation.report import peak_memory_mb
 from trainer.engine.events import StopRequest, emit
-from trainer.engine.networks.finetuned import SECOND_LOSS, input_of
+from trainer.engine.networks.finetuned import input_of
 from trainer.engine.networks.parts import LabelLayer, device
 from trainer.engine.networks.stages import Thaw
 from trainer.engine.photos.sources import Batch, PhotoSource, Source
 from trainer.engine.recipe import Recipe, changed_settings
 from trainer.engine.training import checkpoint
 from trainer.engine.training.board import Board
+from trainer.engine.training.criterion import Criterion
 from trainer.engine.training.ema import averaged
 from trainer.engine.training.extras import Extras
 from trainer.engine.training.losses import label_weights, mean_loss
@@ -57,74 +57,6 @@ class Position:
     best: float = -1.0
     best_epoch: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
-
-
-class Criterion:
-    """The recipe's loss over labels and, if the recipe asks for it, over scene classes."""
-
-    def __init__(
-        self, recipe: Recipe, extras: Extras | None = None, scene_classes: Sequence[str] = ()
-    ) -> None:
-        self.extras, self.epoch = extras, 0  # epochs finished
-        self.loss = recipe.loss
-        outside = [is_outside(name) for name in scene_classes]
-        # By scene class; None if all photos weigh the same.
-        self.weights: Tensor | None = None
-        if any(outside) and recipe.negatives != 1:
-            self.weights = torch.where(torch.tensor(outside), recipe.negatives, 1.0).to(device())
-        self.smoothing = recipe.label_smoothing
-        self.scene_weight = recipe.scene_loss if recipe.kind == "frozen" else 0.0
-        self.label_weights: Tensor | None = None  # (labels,), for photos by their label
-
-    def __call__(
-        self, network: nn.Sequential, batch: Batch, mix: tuple[Tensor, float] | None
-    ) -> tuple[Tensor, Tensor]:
-        """Mean loss of a batch and its number of right predictions (in a mix, for the photo with the larger
-        share).
-
-        ``mix`` = (permutation, share) mixes the batch with itself; None does not.
-        """
-        inputs = batch.inputs
-        if mix is not None:
-            inputs = mix[1] * inputs + (1 - mix[1]) * inputs[mix[0]]
-        outputs, second = _outputs(network[0], inputs)
-        logits = network[1](outputs)
-        weights = self._weights_of(batch)
-        loss = self._mixed_loss(logits, batch.labels, mix, weights)
-        if second is not None:
-            loss = loss + SECOND_LOSS * self._mixed_loss(second, batch.labels, mix, weights)
-        if self.scene_weight:
-            loss = loss + self.scene_weight * self._mixed_loss(outputs, batch.scenes, mix, weights)
-        if self.extras:
-            loss = loss + self.extras.loss(outputs, batch, mix, self.epoch)
-        targets = batch.labels if mix is None or mix[1] >= 0.5 else batch.labels[mix[0]]
-        return loss, (logits.detach().argmax(1) == targets).sum()
-
-    def _weights_of(self, batch: Batch) -> Tensor | None:
-        """What each photo (n,) weighs, by its scene class and its label; None: all alike."""
-        weights = None if self.weights is None else self.weights[batch.scenes]
-        if self.label_weights is None:
-            return weights
-        of_labels = self.label_weights[batch.labels]
-        return of_labels if weights is None else of_labels * weights
-
-    def _mixed_loss(
-        self, logits: Tensor, target: Tensor, mix: tuple[Tensor, float] | None, weights: Tensor | None
-    ) -> Tensor:
-        loss = mean_loss(self.loss, logits, target, smoothing=self.smoothing, weights=weights)
-        if mix is not None:
-            mixed_in = None if weights is None else weights[mix[0]]
-            other = mean_loss(self.loss, logits, target[mix[0]], smoothing=self.smoothing, weights=mixed_in)
-            loss = mix[1] * loss + (1 - mix[1]) * other
-        return loss
-
-
-def _outputs(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
-    """The network's output, and Inception's second output during training."""
-    outputs = network(inputs)
-    if isinstance(outputs, Tensor):
-        return outputs.float(), None
-    return outputs.logits.float(), outputs.aux_logits.float()
 
 
 def memory(device: torch.device) -> dict[str, float | None]:

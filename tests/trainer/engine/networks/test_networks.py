@@ -15,7 +15,7 @@ from trainer.engine.photos.sources import Batch
 from trainer.engine.recipe import Recipe
 from trainer.engine.serving.export import TOLERANCE, differences, rebuild
 from trainer.engine.training import checkpoint
-from trainer.engine.training.loop import Criterion
+from trainer.engine.training.criterion import Criterion
 
 LABELS = 4
 pytestmark = pytest.mark.integration  # PyTorch, torchvision and timm take seconds to import
