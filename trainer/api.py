@@ -86,7 +86,7 @@ class SuggestionSerializer(serializers.Serializer[Any]):
 
 
 class PhotoUploadSerializer(serializers.Serializer[Any]):
-    photo = serializers.FileField(help_text="JPEG, PNG or WebP.")
+    photo = serializers.FileField(help_text="JPEG, PNG, WebP, HEIC, BMP, GIF or TIFF.")
 
 
 def _error(words: str, example: dict[str, Any]) -> OpenApiResponse:
