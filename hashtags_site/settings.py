@@ -79,6 +79,7 @@ PROXIES = env.int("PROXIES", 0)  # in front of the site, each adding to X-Forwar
 # --- Parts ------------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "hashtags_site",
+    "serving",
     "validation",
     "trainer",
     "mapping",

@@ -1,5 +1,5 @@
 from django.urls import path
 
-from trainer.api import SuggestView
+from serving.api.suggest import SuggestView
 
 urlpatterns = [path("suggest", SuggestView.as_view(), name="api_suggest")]

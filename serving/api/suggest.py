@@ -3,69 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import IO, Any
+from typing import Any
 
-from django.conf import settings
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
-from rest_framework import serializers, status
-from rest_framework.exceptions import APIException, ValidationError
-from rest_framework.parsers import BaseParser, DataAndFiles, MultiPartParser
-from rest_framework.permissions import BasePermission
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
+from serving.api.photos import FIELD, PhotoBody, PhotoUploadSerializer, read_photo
+from serving.api.refusals import BrokenModel, MaySuggest, NoModel
 from trainer.engine.errors import ModelError
 from trainer.registry.serving import NoActiveModel, suggest, unreadable
 
-FIELD = "photo"
 log = logging.getLogger(__name__)
-FORM_SLACK = 64 * 2**10  # bytes that a form's boundaries and headers may add to the photo
-
-
-class TooLarge(APIException):
-    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
-    default_code = "too_large"
-
-    def __init__(self) -> None:
-        super().__init__(f"The photo is larger than {settings.MAX_PHOTO_BYTES // 2**20} MB.")
-
-
-class NoModel(APIException):
-    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    default_detail = "No model is active yet, so there are no suggestions."
-    default_code = "no_model"
-
-
-class BrokenModel(APIException):
-    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    default_detail = "The active model's files are missing or damaged, so there are no suggestions."
-    default_code = "broken_model"
-
-
-class MaySuggest(BasePermission):
-    message = "This account may not ask for suggestions: it needs the permission trainer.suggest."
-
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        return bool(request.user and request.user.has_perm("trainer.suggest"))
-
-
-class PhotoBody(BaseParser):
-    """A request whose whole body is the photo: `curl --data-binary @x.jpg -H "Content-Type: image/jpeg"`."""
-
-    media_type = "image/*"
-
-    def parse(
-        self,
-        stream: IO[Any],
-        media_type: str | None = None,
-        parser_context: Mapping[str, Any] | None = None,
-    ) -> DataAndFiles[Any, Any]:
-        body = stream.read(settings.MAX_PHOTO_BYTES + 1)
-        return DataAndFiles({}, {FIELD: body} if body else {})
 
 
 class CandidateSerializer(serializers.Serializer[Any]):
@@ -83,10 +38,6 @@ class SuggestionSerializer(serializers.Serializer[Any]):
         allow_null=True, help_text="Why the model stays silent; null with a hashtag."
     )
     candidates = CandidateSerializer(many=True, help_text="The three likeliest, best first.")
-
-
-class PhotoUploadSerializer(serializers.Serializer[Any]):
-    photo = serializers.FileField(help_text="JPEG, PNG, WebP, HEIC, BMP, GIF or TIFF.")
 
 
 def _error(words: str, example: dict[str, Any]) -> OpenApiResponse:
@@ -158,7 +109,7 @@ class SuggestView(APIView):
         ],
     )
     def post(self, request: Request) -> Response:
-        name, content = self._photo(request)
+        name, content = read_photo(request)
         try:
             answer = next(iter(suggest([content])))
         except NoActiveModel as error:
@@ -169,19 +120,3 @@ class SuggestView(APIView):
         if reason := unreadable(answer):
             raise ValidationError({FIELD: [f"This photo cannot be read: {reason}."]})
         return Response(answer.as_dict() | {"file": name})
-
-    def _photo(self, request: Request) -> tuple[str, bytes]:
-        """Name and content of the photo. Raises TooLarge, if possible before reading it, and ValidationError
-        if there is no photo.
-        """
-        length = int(request.META.get("CONTENT_LENGTH") or 0)
-        if length > settings.MAX_PHOTO_BYTES + FORM_SLACK:
-            raise TooLarge
-        upload = request.FILES.get(FIELD)
-        if upload is None:
-            raise ValidationError({FIELD: ["Send a photo in this form field, or as the whole body."]})
-        name = "" if isinstance(upload, bytes) else upload.name or ""
-        content = upload if isinstance(upload, bytes) else upload.read(settings.MAX_PHOTO_BYTES + 1)
-        if len(content) > settings.MAX_PHOTO_BYTES:
-            raise TooLarge
-        return name, content

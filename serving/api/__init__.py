@@ -1,0 +1,1 @@
+"""What a program sends and gets: one module per address, and the photos that requests carry."""
