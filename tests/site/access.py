@@ -7,15 +7,16 @@ something at an address of the API may ask for its OPTIONS.
 from __future__ import annotations
 
 # Not signed in; signed in without a role; came by the campaign's link; the roles of hashtags_site/roles.py.
-ROLES = ("stranger", "nobody", "guest", "validator", "viewer", "curator", "admin", "network")
+ROLES = ("stranger", "nobody", "guest", "validator", "viewer", "curator", "admin", "administrator", "network")
 
 EVERYBODY = set(ROLES)
 MEMBERS = EVERYBODY - {"stranger"}
-LOOK = {"viewer", "curator", "admin"}
-CURATOR = {"curator"}
-ADMIN = {"admin"}
+ADMINISTRATOR = {"administrator"}
+LOOK = {"viewer", "curator", "admin"} | ADMINISTRATOR
+CURATOR = {"curator"} | ADMINISTRATOR
+ADMIN = {"admin"} | ADMINISTRATOR
 VOTE = {"validator", "guest"}
-SUGGEST = {"admin", "network"}
+SUGGEST = ADMIN | {"network"}
 
 
 def get(who: set[str]) -> dict[str, set[str]]:
@@ -157,6 +158,11 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "jobs:job": get(LOOK),
     "jobs:cancel": post(ADMIN),
     "jobs:retry": post(ADMIN),
+    # --- people, tokens
+    "people:tokens": get(ADMINISTRATOR),
+    "people:new_token": get(ADMINISTRATOR) | post(ADMINISTRATOR),
+    "people:token": get(ADMINISTRATOR),
+    "people:revoke_token": get(ADMINISTRATOR) | post(ADMINISTRATOR),
     # --- API
     "api_suggest": post(SUGGEST),
     "api_entries": get(LOOK),
@@ -178,6 +184,9 @@ ACCESS: dict[str, dict[str, set[str]]] = {
 DONE = {200, 204, 302, 400, 404, 409, 415, 422}
 ANSWERS = {
     "GET login": {200, 302},  # who is signed in is sent home
+    "GET mapping:delete_opinion": {200, 403},  # 403: it is another curator's
+    "POST mapping:delete_opinion": DONE | {403},
+    "POST mapping:fill_opinion": DONE | {403},
     "GET mapping:import": {302},  # nothing is uploaded
     "GET mapping:import_counts": {302},
     "GET trainer:board": {302},  # TensorBoard is not running

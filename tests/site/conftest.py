@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from jobs.models import Job
 from mapping.models import Hashtag, MappingEntry, Opinion, Release, ReleaseLabel, SceneClass
+from people.models import Token
 from tests.site.addresses import Address
 from tests.trainer.conftest import MODEL_MANIFEST, jpeg, write
 from tests.validation.conftest import taken_in
@@ -54,6 +55,7 @@ def world(user_for: Callable[..., User], tmp_path: Path, monkeypatch: pytest.Mon
     for name in ("RUNS_DIR", "MODELS_DIR", "PHOTO_SETS_DIR"):
         monkeypatch.setattr(settings, name, tmp_path / name.lower())
     person = User.objects.create(pk=NUMBER, username=SECRET)
+    Token.objects.create(pk=NUMBER, name=SECRET, owner=person, digest=SECRET)
     hashtag, release = _mapping(owner=user_for("curator"))
     model = _training(release, tmp_path)
     return World(_validation(model, hashtag, person))
