@@ -20,6 +20,13 @@ WORDS = {
     "make token": "made the token",
     "revoke token": "revoked the token",
     "make program": "made the program's account",
+    "invite": "invited",
+    "withdraw invitation": "withdrew the invitation",
+    "join": "joined by the invitation",
+    "change roles": "changed the roles of",
+    "deactivate": "deactivated",
+    "activate": "activated again",
+    "make reset link": "made a link to a new password for",
 }
 _sender: ContextVar[str] = ContextVar("sender", default="")
 

@@ -39,6 +39,7 @@ class Invitation(models.Model):
     withdrawn_at = models.DateTimeField(null=True, blank=True)
     used_at = models.DateTimeField(null=True, blank=True)
     used_by = models.OneToOneField(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    request_id = models.UUIDField(null=True, unique=True)  # of the form: sent twice, it invites once
 
     class Meta:
         ordering = ["-pk"]
