@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,8 @@ from jobs import broker, work
 from jobs.models import Job, Worker
 from mapping.files.catalogue import load_catalogue
 from mapping.suggester import learner
+from people import tokens
+from people.scopes import SCOPES
 from tests import database, snapshot
 from trainer import programs
 from trainer.registry import starter as starter_model
@@ -156,6 +158,11 @@ def client_for(user_for: Callable[..., User]) -> Callable[..., Client]:
         return client
 
     return make
+
+
+def api_key(user: User, scopes: Collection[str] = tuple(SCOPES), **more: Any) -> str:
+    """The key of a new token of this person."""
+    return tokens.make(name="Test", owner=user, scopes=scopes, by=user, **more)[1]
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
+from people.authentication import TokenRate
 from serving.api.photos import FIELD, PhotoBody, PhotoUploadSerializer, read_photo
 from serving.api.refusals import BrokenModel, MaySuggest, NoModel
 from trainer.engine.errors import ModelError
@@ -47,7 +47,7 @@ def _error(words: str, example: dict[str, Any]) -> OpenApiResponse:
 class SuggestView(APIView):
     permission_classes = [MaySuggest]
     parser_classes = [MultiPartParser, PhotoBody]
-    throttle_classes = [ScopedRateThrottle]
+    throttle_classes = [TokenRate]
     throttle_scope = "suggest"
 
     @extend_schema(
