@@ -159,6 +159,7 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "jobs:retry": post(ADMIN),
     # --- API
     "api_suggest": post(SUGGEST),
+    "api_feedback": post(SUGGEST),
     "api_entries": get(LOOK),
     "api_entry": get(LOOK) | put(CURATOR),
     "api_suggestions": get(CURATOR),
