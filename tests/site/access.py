@@ -177,6 +177,7 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "people:revoke_token": get(ADMINISTRATOR) | post(ADMINISTRATOR),
     # --- API
     "api_suggest": post(SUGGEST),
+    "api_feedback": post(SUGGEST),
     "api_entries": get(LOOK),
     "api_entry": get(LOOK) | put(CURATOR),
     "api_suggestions": get(CURATOR),
