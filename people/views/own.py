@@ -57,12 +57,12 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
 
 @method_decorator(login_not_required, name="dispatch")
 @method_decorator(never_cache, name="dispatch")
+@method_decorator(require_http_methods(["GET", "HEAD", "POST"]), name="dispatch")  # Django's looks at none
 class NewPassword(auth_views.PasswordResetConfirmView):
     """Behind an administrator's link. Django keeps its token in the session, out of addresses that leak."""
 
     template_name = "people/new_password.html"
     success_url = reverse_lazy("login")
-    http_method_names = ["get", "head", "post"]
 
     def form_valid(self, form: Any) -> HttpResponse:
         messages.success(self.request, "Your new password is set. Sign in with it.")
