@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
@@ -34,11 +35,16 @@ NO_NUMBER = "unsure: the model gave no finite numbers for this photo"
 Scene = tuple[str, float] | None
 Row = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
+Watch = Callable[[str, float], object]
 
 
 def joint_sha256(accurate: str, fast: str) -> str:
     """The hash that names a cascade, of the hashes of its two files."""
     return hashlib.sha256((accurate + fast).encode()).hexdigest()
+
+
+def nobody(part: str, seconds: float) -> None:
+    """The default of ``Suggester``'s watch."""
 
 
 def no_hashtags() -> Collection[str]:
@@ -123,11 +129,14 @@ class Suggester:
     If it is a cascade, a fast network answers where it is sure, and only the other photos are given to the
     accurate one (trainer.engine.evaluation.cascade). Raises ModelError if the folder does not contain a
     complete model of a format we know. ``threads`` is for ONNX Runtime (None: one per core); ``batch`` limits
-    how many photos are in memory at once.
+    how many photos are in memory at once. ``watch`` is told the seconds of each "decode" and "network".
     """
 
-    def __init__(self, model_dir: str | Path, *, threads: int | None = 1, batch: int = 16) -> None:
+    def __init__(
+        self, model_dir: str | Path, *, threads: int | None = 1, batch: int = 16, watch: Watch = nobody
+    ) -> None:
         folder = Path(model_dir)
+        self.watch = watch
         self.manifest = read_manifest(folder)
         self.labels = [normalize_name(label) for label in self.manifest["labels"]]
         self.thresholds = _by_name(self.manifest["thresholds"])
@@ -167,21 +176,26 @@ class Suggester:
     def _decode(self, source: Source) -> tuple[Pixels, ...] | str:
         """The photo's pixels for each network, the accurate one's last; or why it cannot be read."""
         inputs = [network.input for network in (self.first, self.network) if network]
+        began = time.perf_counter()
         try:
             with open_photo(source, size=max(spec.size for spec in inputs)) as photo:
                 return tuple(resized(photo, spec) for spec in inputs)
         except UnreadablePhotoError as error:
             return str(error)
+        finally:
+            self.watch("decode", time.perf_counter() - began)
 
     def _answers(self, photos: Sequence[tuple[Pixels, ...]]) -> Iterator[Answer]:
         # With one thread a batch is no faster and keeps 100 MB more, so a web worker predicts one by one.
         for batch in batched(photos, self.batch if self.threads > 1 else 1):
+            began = time.perf_counter()
             if self.first is None:
-                yield from (
-                    Answer(*row, self.thresholds) for row in self.network.answer([p[-1] for p in batch])
-                )
+                rows = self.network.answer([p[-1] for p in batch])
+                answers = [Answer(*row, self.thresholds) for row in rows]
             else:
-                yield from self._in_two_steps(self.first, batch)
+                answers = list(self._in_two_steps(self.first, batch))
+            self.watch("network", time.perf_counter() - began)
+            yield from answers
 
     def _in_two_steps(self, first: Network, photos: Sequence[tuple[Pixels, ...]]) -> Iterator[Answer]:
         early = [Answer(*row, self.limits.thresholds) for row in first.answer([p[0] for p in photos])]
