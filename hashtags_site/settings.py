@@ -1,8 +1,10 @@
 """Every setting, from the environment. docs/settings.md lists the variables a real installation sets."""
 
+import os
 import secrets
 import tempfile
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -103,6 +105,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 MIDDLEWARE = [
+    "hashtags_site.metrics.requests.Watch",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -233,6 +236,9 @@ LANGUAGES = [("en", "English"), ("ru", "Русский")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = env.str("TIME_ZONE", "UTC")
 USE_TZ = True
+LOG_FORMAT = env.str("LOG_FORMAT", "line")
+if LOG_FORMAT not in ("line", "json"):
+    raise ImproperlyConfigured(f"LOG_FORMAT is {LOG_FORMAT!r}; it must be line or json")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -241,11 +247,39 @@ LOGGING = {
             "class": "hashtags_site.logs.Line",
             "format": "{asctime} {levelname} {name}: {message}",
             "style": "{",
-        }
+        },
+        "json": {"class": "hashtags_site.logs.Object"},
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
+    # A line for every request is for programs that read logs.
+    "loggers": {"scenetag.requests": {"level": "INFO" if LOG_FORMAT == "json" else "WARNING"}},
 }
+
+# --- Errors: to a Sentry of one's own, without personal data ----------------------------------
+if _dsn := env.str("SENTRY_DSN", ""):
+    try:
+        import sentry_sdk
+    except ImportError as error:
+        raise ImproperlyConfigured(
+            "SENTRY_DSN needs a package: pip install -r requirements-sentry.txt"
+        ) from error
+    sentry_sdk.init(dsn=_dsn, send_default_pii=False)
+
+# --- Metrics: who may read /metrics, besides trainer admins -----------------------------------
+METRICS_TOKEN = env.str("METRICS_TOKEN", "")
+try:
+    METRICS_NETWORKS = [ip_network(text) for text in env.list("METRICS_NETWORKS", default=[])]
+except ValueError as error:
+    raise ImproperlyConfigured(f"METRICS_NETWORKS: {error}") from error
+# Every process counts in a mapped file. In memory: a full disk would kill who writes to such a file.
+_shared = Path("/dev/shm")  # noqa: S108
+_name = f"scenetag-{os.getuid()}-{crc32(str(VAR_DIR).encode()):08x}"
+METRICS_DIR = Path(
+    env.str("METRICS_DIR", str(_shared / _name if os.access(_shared, os.W_OK) else VAR_DIR / "metrics"))
+)
+METRICS_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)  # read when prometheus_client is imported
 
 # --- API --------------------------------------------------------------------------------------
 REST_FRAMEWORK = {

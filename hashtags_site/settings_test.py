@@ -16,6 +16,8 @@ process = os.environ.get("PYTEST_XDIST_WORKER", "")
 if process and not os.environ["SCENETAG_VAR"].endswith(process):
     os.environ["SCENETAG_VAR"] += f"/{process}"
 
+os.environ["METRICS_DIR"] = os.environ["SCENETAG_VAR"] + "/metrics"
+
 from hashtags_site.settings import *  # noqa: F403
 from hashtags_site.settings import DATABASES, STATIC_ROOT, STORAGES, VAR_DIR
 

@@ -8,6 +8,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from hashtags_site import views
+from hashtags_site.metrics.page import metrics
 from people.views.own import SignIn
 
 # Without OPTIONS: REST framework's answer to it is data, for which the page has no template.
@@ -33,6 +34,7 @@ urlpatterns = [
     path("health/live", views.live, name="live"),
     path("health/ready", views.ready, name="ready"),
     path("health/doctor/", views.doctor, name="doctor"),
+    path("metrics", metrics, name="metrics"),
     path("favicon.ico", favicon),
     path("mapping/", include("mapping.urls")),
     path("trainer/", include("trainer.urls")),

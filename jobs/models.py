@@ -55,6 +55,7 @@ class Job(models.Model):
     seconds_left = models.PositiveIntegerField(null=True, blank=True)
     error = models.TextField(blank=True)
     hint = models.TextField(blank=True)  # what to do about the error
+    request_id = models.CharField(max_length=64, blank=True)  # of the request that started it: for logs
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)

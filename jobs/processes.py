@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from formats.json_text import from_json
 from formats.storage import StorageFailure, for_own_files
+from jobs import request_id
 from jobs.lease import Busy, Died, JobError, Lease
 
 Event = dict[str, Any]
@@ -45,7 +46,9 @@ def run_process(lease: Lease, argv: Sequence[str], on_event: Callable[[Event], N
             stderr=stderr,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            env=os.environ | {"SCENETAG_SUPERVISED": str(os.getpid())},  # it ends when this process ends
+            env=os.environ
+            | {"SCENETAG_SUPERVISED": str(os.getpid())}  # it ends when this process ends
+            | {request_id.VARIABLE: request_id.current()},
         )
         try:
             last_error = _follow(lease, process, on_event)

@@ -13,6 +13,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from kombu import Connection
 
+from jobs import request_id
 from jobs.broker import BrokerAway, reach
 from jobs.lease import (
     died_too_often,
@@ -34,7 +35,13 @@ log = logging.getLogger(__name__)
 
 def enqueue(*, kind: str, title: str, by: AbstractBaseUser | None, url: str = "") -> Job:
     """Save a job and send it to the queue once the surrounding transaction is committed."""
-    job = Job.objects.create(kind=kind, title=title[:200], created_by_id=by.pk if by else None, url=url)
+    job = Job.objects.create(
+        kind=kind,
+        title=title[:200],
+        url=url,
+        created_by_id=by.pk if by else None,
+        request_id=request_id.current(),
+    )
     send(job=job)
     return job
 

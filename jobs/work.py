@@ -23,6 +23,7 @@ from jobs.lease import (
 from jobs.models import Job
 from jobs.queue import State, log, requeue_expired, requeue_left_behind, send
 from jobs.registry import handler_of, slots_of
+from jobs.request_id import carried
 from jobs.slots import Slot, slot
 
 LOOK = 2.0  # seconds between two looks at a job that has to wait
@@ -110,6 +111,11 @@ def _run(job_id: UUID | str, own_slot: Slot | None = None) -> bool:
 
 
 def _work(lease: Lease) -> bool:
+    with carried(lease.job.request_id):
+        return _do(lease)
+
+
+def _do(lease: Lease) -> bool:
     try:
         handler_of(lease.job.kind)(lease)
     except Cancelled:

@@ -39,6 +39,7 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "live": get(EVERYBODY),
     "ready": get(EVERYBODY),
     "doctor": get(ADMIN),
+    "metrics": get(ADMIN),  # and who has the token, or is in a network of the settings
     "favicon.ico": get(EVERYBODY),
     "schema": get(EVERYBODY),
     "api": get(EVERYBODY),

@@ -16,9 +16,9 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
-from hashtags_site import health
 from hashtags_site.doctor import checks
 from hashtags_site.doctor.findings import FAIL, OK, WARN, Check, Examiner, Finding
+from hashtags_site.health import needed_migrations
 from jobs.code_version import code_version
 from jobs.models import Job, Worker
 from tests.conftest import RealValkey
@@ -80,7 +80,7 @@ def test_part_that_hangs_is_told_and_not_started_again() -> None:
 
 @pytest.mark.django_db
 def test_missing_migration_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    needed = health.needed_migrations()
+    needed = needed_migrations()
     monkeypatch.setattr(checks, "needed_migrations", lambda: needed | {("jobs", "9999_of_tomorrow")})
     found = checks.look_at_migrations()
     assert (found.verdict, "jobs.9999_of_tomorrow" in found.fact) == (FAIL, True)

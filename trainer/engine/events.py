@@ -13,6 +13,9 @@ from typing import Any
 from formats.json_text import to_json
 from trainer.engine.parent import supervisor
 
+# Of the request that started the job whose program this is: for logs.
+REQUEST_ID = os.environ.get("SCENETAG_REQUEST_ID", "")
+
 
 class Stopped(Exception):
     """Somebody asked the run to stop; its progress is saved."""
@@ -20,7 +23,8 @@ class Stopped(Exception):
 
 def _write(event: str, fields: dict[str, Any]) -> None:
     """One line, flushed, so that a reader sees it at once."""
-    sys.stdout.write(to_json({"event": event, **fields}) + "\n")
+    origin = {"request_id": REQUEST_ID} if REQUEST_ID else {}
+    sys.stdout.write(to_json({"event": event, **fields, **origin}) + "\n")
     sys.stdout.flush()
 
 

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from prometheus_client import Counter, Histogram
+
 from mapping.hashtags import blocked_names
 from trainer.models import Promotion, TrainedModel
 
@@ -17,6 +19,9 @@ _cache: tuple[tuple[int, str, int | None], Suggester] | None = None
 
 
 UNREADABLE = "unreadable: "
+SUGGESTIONS = Counter("scenetag_suggestions", "Answers of the active model.", ["outcome", "hashtag"])
+SECONDS = Histogram("scenetag_photo_seconds", "Seconds for a photo, by any model.", ["part"])
+NETWORKS = Counter("scenetag_networks", "Uses of a network: kept in memory, or loaded.", ["cache"])
 
 
 class NoActiveModel(Exception):
@@ -44,7 +49,10 @@ def suggester(*, model: TrainedModel | None = None, threads: int | None = 1) -> 
                 Suggester,  # ONNX Runtime: only where suggestions are made
             )
 
-            _cache = (key, Suggester(model.folder, threads=threads))
+            _cache = (key, Suggester(model.folder, threads=threads, watch=_watch))
+            NETWORKS.labels("loaded").inc()
+        else:
+            NETWORKS.labels("kept").inc()
         return _cache[1]
 
 
@@ -62,4 +70,16 @@ def suggest(
     Every door suggests through here, so that none suggests a blocked hashtag. What is blocked is read once a
     batch and never cached: another process may block a hashtag at any time.
     """
-    return suggester(model=model, threads=threads).suggest(images, blocked=blocked_names)
+    answers = suggester(model=model, threads=threads).suggest(images, blocked=blocked_names)
+    return _counted(answers) if model is None else answers
+
+
+def _counted(answers: Iterator[Suggestion]) -> Iterator[Suggestion]:
+    for answer in answers:
+        outcome = "suggested" if answer.hashtag else "unreadable" if unreadable(answer) else "silent"
+        SUGGESTIONS.labels(outcome, answer.hashtag or "").inc()
+        yield answer
+
+
+def _watch(part: str, seconds: float) -> None:
+    SECONDS.labels(part).observe(seconds)

@@ -10,6 +10,7 @@ from django.db.models import F, Min, Value
 from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext_noop
+from prometheus_client import Counter
 
 from mapping.models import Hashtag
 from validation.campaigns.counts import LOCKED_BY, update_needed
@@ -40,6 +41,7 @@ ENOUGH = gettext_noop(
 PAUSED = gettext_noop("Your voting is paused. Your answers are kept, and an admin will look at them.")
 OUT_OF_DATE = gettext_noop("This page was out of date, so your answer was not kept. Please answer again.")
 OWN = gettext_noop("You added this photo yourself, so your answer was not kept. Here is the next one.")
+VOTES = Counter("scenetag_votes", "Votes kept; those taken back are not subtracted.", ["answer"])
 FAST = 0.7  # seconds: nobody can look at a photo, read a hashtag and judge in less
 
 
@@ -110,6 +112,7 @@ def record_vote(
     except IntegrityError:
         # The request id belongs to another question, or to somebody else.
         raise VoteRefused(OUT_OF_DATE) from None
+    transaction.on_commit(VOTES.labels(answer).inc)
     _count(questions, vote, +1)
     QuestionLease.objects.filter(question__in=questions, person_id=person.pk).delete()
     _add_to_participation(campaign, vote, question, gold_answer, +1)

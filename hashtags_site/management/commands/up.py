@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import http.client
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -219,5 +220,6 @@ class Command(BaseCommand):
             if part.name == "valkey":
                 part.stop()
                 part.wait(time.monotonic() + 2)
+        shutil.rmtree(settings.METRICS_DIR, ignore_errors=True)  # its counters begin again
         if self.parts:
             self.stdout.write("Scenetag has stopped.")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -34,11 +35,16 @@ NO_NUMBER = "unsure: the model gave no finite numbers for this photo"
 Scene = tuple[str, float] | None
 Row = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
+Watch = Callable[[str, float], object]
 
 
 def joint_sha256(accurate: str, fast: str) -> str:
     """The hash that names a cascade, of the hashes of its two files."""
     return hashlib.sha256((accurate + fast).encode()).hexdigest()
+
+
+def nobody(part: str, seconds: float) -> None:
+    """The default of ``Suggester``'s watch."""
 
 
 def no_hashtags() -> Collection[str]:
@@ -123,11 +129,15 @@ class Suggester:
     If it is a cascade, a fast network answers where it is sure, and only the other photos are given to the
     accurate one (trainer.engine.evaluation.cascade). Raises ModelError if the folder does not contain a
     complete model of a format we know. Each of its ``threads`` (None: one per core) opens a photo and asks
-    the network about it; ``batch`` limits how many files or answers are in memory at once.
+    the network about it; ``batch`` limits how many files or answers are in memory at once. ``watch``
+    is told the seconds of each "decode" and "network".
     """
 
-    def __init__(self, model_dir: str | Path, *, threads: int | None = 1, batch: int = 16) -> None:
+    def __init__(
+        self, model_dir: str | Path, *, threads: int | None = 1, batch: int = 16, watch: Watch = nobody
+    ) -> None:
         folder = Path(model_dir)
+        self.watch = watch
         self.manifest = read_manifest(folder)
         self.labels = [normalize_name(label) for label in self.manifest["labels"]]
         self.thresholds = _by_name(self.manifest["thresholds"])
@@ -172,11 +182,21 @@ class Suggester:
     def _answer(self, source: Source) -> Answer | str:
         """What the networks say of a photo; or why it cannot be read."""
         inputs = [network.input for network in (self.first, self.network) if network]
+        began = time.perf_counter()
         try:
             with open_photo(source, size=max(spec.size for spec in inputs)) as photo:  # its memory is shared
                 pixels = [resized(photo, spec) for spec in inputs]
         except UnreadablePhotoError as error:
             return str(error)
+        finally:
+            self.watch("decode", time.perf_counter() - began)
+        began = time.perf_counter()
+        try:
+            return self._ask(pixels)
+        finally:
+            self.watch("network", time.perf_counter() - began)
+
+    def _ask(self, pixels: Sequence[Pixels]) -> Answer:
         if self.first:
             early = Answer(*self.first.answer(pixels[0]), self.limits.thresholds)
             is_sure, _ = sure(early.probabilities[np.newaxis], self.labels, self.limits)
