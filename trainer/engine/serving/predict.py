@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice, repeat
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,8 +21,9 @@ from PIL import Image
 from formats.json_text import from_json
 from formats.names import normalize_name
 from formats.storage import raise_if_of_storage, read_through
-from trainer.engine.errors import ModelError
+from trainer.engine.errors import ModelError, NoChecksError
 from trainer.engine.evaluation.cascade import Limits, sure
+from trainer.engine.evaluation.checks import Check, evidence, read_checks
 from trainer.engine.evaluation.report import softmax
 from trainer.engine.opening import Source, UnreadablePhotoError, open_photo
 from trainer.engine.photos.manifest import batched
@@ -30,6 +32,7 @@ from trainer.engine.serving.judge import judge
 
 FORMAT = "scenetag-model/1"
 CANDIDATES = 3
+UNREADABLE = "unreadable: "  # how the reason begins if a photo cannot be read
 NO_NUMBER = "unsure: the model gave no finite numbers for this photo"
 Scene = tuple[str, float] | None
 Row = NDArray[np.float64]
@@ -72,6 +75,18 @@ class Suggestion:
             "reason": self.reason,
             "candidates": [{"hashtag": name, "probability": p} for name, p in self.candidates],
         }
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """The probability that each hashtag of the model fits one photo, and the labels, likeliest first. If the
+    photo cannot be read, or the network gives no numbers, both are empty and ``reason`` says why.
+    """
+
+    file: str
+    reason: str | None
+    probabilities: dict[str, float]
+    ranking: tuple[str, ...]
 
 
 class Answer(NamedTuple):
@@ -135,6 +150,7 @@ class Suggester:
         self.threads = threads or os.cpu_count() or 1
         self.network = Network(folder / "model.onnx", self.manifest, threads=self.threads)
         self.scenes = self.network.scenes
+        self.checks = self._read_checks()
         self.first: Network | None = None
         if facts := self.manifest.get("cascade"):
             self.first = Network(folder / "first.onnx", facts, threads=self.threads)
@@ -147,31 +163,71 @@ class Suggester:
 
         ``blocked`` is asked once a batch for the hashtags that must not be suggested.
         """
+        inputs = [network.input for network in (self.first, self.network) if network]
+        for chunk, results in self._decoded(images, inputs):
+            answers = self._answers([photo for photo in results if not isinstance(photo, str)])
+            names = frozenset(blocked())
+            for source, photo in zip(chunk, results, strict=True):
+                name = _name(source)
+                yield (
+                    _unreadable(name, photo)
+                    if isinstance(photo, str)
+                    else self._judge(name, next(answers), names)
+                )
+
+    def check(self, images: Iterable[Source]) -> Iterator[Fitting]:
+        """One Fitting per photo, in order. Raises NoChecksError immediately if the model cannot check.
+
+        In a cascade only the accurate network is asked: where the fast one is sure, it is sure of the
+        likeliest hashtag, and says nothing of the others.
+        """
+        if self.checks is None:
+            raise NoChecksError("the model was exported without checks", hint="Export its run again.")
+        return self._check(images, self.checks)
+
+    def _check(self, images: Iterable[Source], checks: Mapping[str, Check]) -> Iterator[Fitting]:
+        for chunk, results in self._decoded(images, [self.network.input]):
+            for source, photo in zip(chunk, results, strict=True):
+                if isinstance(photo, str):
+                    yield Fitting(_name(source), f"{UNREADABLE}{photo}", {}, ())
+                    continue
+                [(row, _)] = self.network.answer(photo)
+                yield self._fitting(_name(source), row, checks)
+
+    def _fitting(self, name: str, row: Row, checks: Mapping[str, Check]) -> Fitting:
+        if not np.isfinite(row).all():
+            return Fitting(name, NO_NUMBER, {}, ())
+        numbers = dict(zip(self.labels, evidence(row[None])[0], strict=True))
+        return Fitting(
+            name,
+            None,
+            {hashtag: check.probability(numbers[hashtag]) for hashtag, check in checks.items()},
+            tuple(self.labels[at] for at in np.argsort(-row, kind="stable")),
+        )
+
+    def _read_checks(self) -> dict[str, Check] | None:
+        """Raises ModelError if the manifest's checks are none of this model."""
+        if (facts := self.manifest.get("checks")) is None:
+            return None
+        try:
+            checks = {normalize_name(hashtag): check for hashtag, check in read_checks(facts).items()}
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"manifest.json has checks that cannot be read: {error}") from error
+        if not checks.keys() <= set(self.labels):
+            raise ModelError("manifest.json has checks of hashtags that are none of the model's labels")
+        return checks
+
+    def _decoded(
+        self, images: Iterable[Source], inputs: Sequence[Input]
+    ) -> Iterator[tuple[list[Source], list[tuple[Pixels, ...] | str]]]:
+        """A batch of photos at a time: the pixels of each for each input, or why it cannot be read."""
         iterator = iter(images)
         with ThreadPoolExecutor(self.threads) as threads:
             while chunk := list(islice(iterator, self.batch)):
                 # With how long a photo may wait for memory, which only this thread knows.
                 contexts = [copy_context() for _ in chunk]
-                results = list(threads.map(Context.run, contexts, repeat(self._decode), chunk))
-                good = [photo for photo in results if not isinstance(photo, str)]
-                answers = self._answers(good)
-                names = frozenset(blocked())
-                for source, photo in zip(chunk, results, strict=True):
-                    name = _name(source)
-                    yield (
-                        _unreadable(name, photo)
-                        if isinstance(photo, str)
-                        else self._judge(name, next(answers), names)
-                    )
-
-    def _decode(self, source: Source) -> tuple[Pixels, ...] | str:
-        """The photo's pixels for each network, the accurate one's last; or why it cannot be read."""
-        inputs = [network.input for network in (self.first, self.network) if network]
-        try:
-            with open_photo(source, size=max(spec.size for spec in inputs)) as photo:
-                return tuple(resized(photo, spec) for spec in inputs)
-        except UnreadablePhotoError as error:
-            return str(error)
+                decode = repeat(partial(_decode, inputs=inputs))
+                yield chunk, list(threads.map(Context.run, contexts, decode, chunk))
 
     def _answers(self, photos: Sequence[tuple[Pixels, ...]]) -> Iterator[Answer]:
         # With one thread a batch is no faster and keeps 100 MB more, so a web worker predicts one by one.
@@ -211,13 +267,22 @@ class Suggester:
         )
 
 
+def _decode(source: Source, inputs: Sequence[Input]) -> tuple[Pixels, ...] | str:
+    """The photo's pixels for each of the inputs; or why it cannot be read."""
+    try:
+        with open_photo(source, size=max(spec.size for spec in inputs)) as photo:
+            return tuple(resized(photo, spec) for spec in inputs)
+    except UnreadablePhotoError as error:
+        return str(error)
+
+
 def _by_name(thresholds: Mapping[str, float]) -> dict[str, float]:
     """A model of old may spell a hashtag in a way that looks the same as ours and is not equal."""
     return {normalize_name(label): float(value) for label, value in thresholds.items()}
 
 
 def _unreadable(name: str, reason: str) -> Suggestion:
-    return Suggestion(name, None, None, f"unreadable: {reason}", (), {})
+    return Suggestion(name, None, None, f"{UNREADABLE}{reason}", (), {})
 
 
 def _name(source: Source) -> str:
