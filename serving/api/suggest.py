@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.parsers import MultiPartParser
@@ -18,7 +18,7 @@ from mapping.api.base import me
 from people.authentication import TokenRate
 from serving.answer_ids import make_id
 from serving.api.photos import FIELD, PhotoBody, PhotoUploadSerializer, read_photo
-from serving.api.refusals import BrokenModel, MaySuggest, NoModel
+from serving.api.refusals import BrokenModel, MaySuggest, NoModel, error_response
 from trainer.engine.errors import ModelError
 from trainer.registry.serving import NoActiveModel, active_model, suggest, unreadable
 
@@ -43,10 +43,6 @@ class SuggestionSerializer(serializers.Serializer[Any]):
     candidates = CandidateSerializer(many=True, help_text="The three likeliest, best first.")
 
 
-def _error(words: str, example: dict[str, Any]) -> OpenApiResponse:
-    return OpenApiResponse(OpenApiTypes.OBJECT, words, [OpenApiExample(words, value=example)])
-
-
 class SuggestView(APIView):
     permission_classes = [MaySuggest]
     parser_classes = [MultiPartParser, PhotoBody]
@@ -62,16 +58,20 @@ class SuggestView(APIView):
         request={"multipart/form-data": PhotoUploadSerializer, "image/jpeg": OpenApiTypes.BINARY},
         responses={
             200: SuggestionSerializer,
-            400: _error(
+            400: error_response(
                 "No photo, or one that cannot be read",
                 {"photo": ["This photo cannot be read: it is empty."]},
             ),
-            401: _error("No token", {"detail": "Authentication credentials were not provided."}),
-            403: _error("The account may not ask", {"detail": MaySuggest.message}),
-            413: _error("The photo is too large", {"detail": "The photo is larger than 15 MB."}),
-            415: _error("Neither a form nor an image", {"detail": 'Unsupported media type "text/plain".'}),
-            429: _error("Too many requests", {"detail": "Request was throttled. Available in 12 seconds."}),
-            503: _error(
+            401: error_response("No token", {"detail": "Authentication credentials were not provided."}),
+            403: error_response("The account may not ask", {"detail": MaySuggest.message}),
+            413: error_response("The photo is too large", {"detail": "The photo is larger than 15 MB."}),
+            415: error_response(
+                "Neither a form nor an image", {"detail": 'Unsupported media type "text/plain".'}
+            ),
+            429: error_response(
+                "Too many requests", {"detail": "Request was throttled. Available in 12 seconds."}
+            ),
+            503: error_response(
                 "No model is active; or, with `Retry-After`, too many photos are being opened",
                 {"detail": NoModel.default_detail},
             ),

@@ -1,9 +1,11 @@
 from django.urls import path
 
+from serving.api.check import CheckView
 from serving.api.feedback import FeedbackView
 from serving.api.suggest import SuggestView
 
 urlpatterns = [
     path("suggest", SuggestView.as_view(), name="api_suggest"),
     path("feedback", FeedbackView.as_view(), name="api_feedback"),
+    path("check", CheckView.as_view(), name="api_check"),
 ]

@@ -112,6 +112,7 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "trainer:rename_model": post(ADMIN),
     "trainer:delete_model": get(ADMIN) | post(ADMIN),
     "trainer:suggest": get(SUGGEST) | post(SUGGEST),
+    "serving:check": get(SUGGEST) | post(SUGGEST),
     # --- campaigns and photos: admins; the dashboard: everybody who may look
     "validation:campaigns": get(LOOK),
     "validation:new_campaign": get(ADMIN) | post(ADMIN),
@@ -182,6 +183,7 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     # --- API
     "api_suggest": post(SUGGEST),
     "api_feedback": post(SUGGEST),
+    "api_check": post(SUGGEST),
     "api_entries": get(LOOK),
     "api_entry": get(LOOK) | put(CURATOR),
     "api_suggestions": get(CURATOR),

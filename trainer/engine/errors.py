@@ -52,3 +52,7 @@ class ModelError(EngineError):
     """A model folder cannot be served: files missing, damaged, or of another format."""
 
     kind = "export"
+
+
+class NoChecksError(ModelError):
+    """The model suggests hashtags, but was exported before models could check those of others."""

@@ -30,6 +30,7 @@ from django.template.defaultfilters import filesizeformat
 from formats.json_text import parse_json, to_json
 from formats.storage import StorageFailure, for_own_files, raise_if_of_storage
 from formats.table import Unreadable
+from trainer.engine.evaluation.checks import read_checks
 from trainer.engine.evaluation.promise import KINDS as PROMISES
 from trainer.engine.preprocess import Input
 from trainer.engine.serving.predict import FORMAT, joint_sha256
@@ -50,7 +51,7 @@ CHUNK = 2**20
 KEYS = {
     *("format", "labels", "temperature", "thresholds", "target_precision", "held_out", "metrics"),
     *("promise", "recipe", "input", "max_abs_difference", "checked_photos", "sha256", "created", "lineage"),
-    *("scenes", "cascade", "int8", "milliseconds"),
+    *("scenes", "cascade", "int8", "milliseconds", "checks"),
 }
 CASCADE_KEYS = {"temperature", "thresholds", "silent_below", "input", "scenes", "sha256"}
 
@@ -219,6 +220,8 @@ def read_manifest(content: bytes) -> dict[str, Any]:
     _require(_is_number(target) and 0 < target < 1, "target_precision", "between 0 and 1")
     if "promise" in manifest:
         _check_promise(manifest["promise"], labels)
+    if "checks" in manifest:
+        _check_checks(manifest["checks"], labels)
     for key in ("metrics", "held_out", "recipe", "lineage"):
         _require(isinstance(manifest.setdefault(key, {}), dict), key, "an object")
     _require(isinstance(manifest.get("int8", {}), dict), "int8", "an object")
@@ -268,6 +271,15 @@ def _check_promise(promise: Any, labels: list[str]) -> None:
         _require(isinstance(names, list) and all(name in labels for name in names), "promise", rule)
         threshold = group.setdefault("threshold", None)
         _require(threshold is None or _is_number(threshold), "promise", rule)
+
+
+def _check_checks(facts: Any, labels: list[str]) -> None:
+    rule = "a slope, a shift and two limits for each hashtag"
+    try:
+        hashtags = set(read_checks(facts))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise BadPackage(f"manifest.json: “checks” must be {rule}.") from error
+    _require(hashtags <= set(labels), "checks", f"{rule} among its labels")
 
 
 def _sentence(words: object) -> str:
@@ -358,7 +370,7 @@ def _check(folder: Path) -> None:
 
 def _find_same(manifest: dict[str, Any]) -> TrainedModel | None:
     """The model with the same networks and the same thresholds, unless its files are lost."""
-    keys = ("labels", "thresholds", "temperature", "input", "promise", "cascade")
+    keys = ("labels", "thresholds", "temperature", "input", "promise", "cascade", "checks")
     for model in TrainedModel.objects.filter(manifest__sha256=manifest["sha256"]):
         if all(model.manifest.get(key) == manifest.get(key) for key in keys) and model.has_files:
             return model

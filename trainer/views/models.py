@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from typing import Any
 
 from django.contrib import messages
@@ -18,11 +16,12 @@ from formats.classes import OTHER
 from formats.numbers import read_number
 from jobs.models import Job
 from jobs.request import Request, read_form
-from trainer.engine.opening import UnreadablePhotoError, open_within
+from trainer.engine.opening import UnreadablePhotoError
 from trainer.engine.presets import PRESETS
 from trainer.engine.serving.judge import BLOCKED
 from trainer.forms import SuggestForm
 from trainer.models import Promotion, TrainedModel
+from trainer.previews import data_url
 from trainer.registry import promotion, serving
 from trainer.registry.dependents import all_sources
 from trainer.registry.promises import promise_of
@@ -213,7 +212,7 @@ def _answer(form: SuggestForm, active: TrainedModel) -> dict[str, Any] | None:
     answer = next(iter(serving.suggest([content], model=active)))
     reason = serving.unreadable(answer)
     try:
-        picture = "" if reason else _picture(content)
+        picture = "" if reason else data_url(content)
     except UnreadablePhotoError as error:  # it may take more memory than for the network
         reason = str(error)
     if reason:
@@ -228,10 +227,3 @@ def _answer(form: SuggestForm, active: TrainedModel) -> dict[str, Any] | None:
         "is_blocked": answer.reason == BLOCKED,
         "picture": picture,
     }
-
-
-def _picture(content: bytes) -> str:
-    """A small copy of the photo as a data URL, so that nothing needs to be stored to show it."""
-    out = io.BytesIO()
-    open_within(content, (640, 640)).save(out, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()

@@ -75,9 +75,9 @@ class Curves:
         is_hashtag = np.array([label != OTHER for label in labels])[prediction]
         prediction, confidence = prediction[is_hashtag], confidence[is_hashtag]
         right = (prediction == true[is_hashtag]).astype(float)
-        self.thresholds, pooled = _pooled_precision(confidence, right)
+        self.thresholds, pooled = pooled_precision(confidence, right)
         self.precision = {
-            label: _shrink(confidence[prediction == at], right[prediction == at], self.thresholds, pooled)
+            label: shrink(confidence[prediction == at], right[prediction == at], self.thresholds, pooled)
             for at, label in enumerate(labels)
             if label != OTHER
         }
@@ -98,7 +98,7 @@ def choose_thresholds(
     return Curves(probabilities, true, labels).at(target)
 
 
-def _pooled_precision(confidence: Floats, right: Floats) -> tuple[Floats, Floats]:
+def pooled_precision(confidence: Floats, right: Floats) -> tuple[Floats, Floats]:
     """Thresholds in rising order, and the precision of all suggestions at or above each."""
     order = np.argsort(-confidence, kind="stable")
     precision = right[order].cumsum() / np.arange(1, len(order) + 1)
@@ -106,7 +106,7 @@ def _pooled_precision(confidence: Floats, right: Floats) -> tuple[Floats, Floats
     return confidence[order][enough][::-1], precision[enough][::-1]
 
 
-def _shrink(confidence: Floats, right: Floats, thresholds: Floats, pooled: Floats) -> Floats:
+def shrink(confidence: Floats, right: Floats, thresholds: Floats, pooled: Floats) -> Floats:
     """p(h, t) of one hashtag's suggestions for each threshold (t,): see Curves."""
     order = np.argsort(confidence, kind="stable")
     below = np.searchsorted(confidence[order], thresholds, side="left")

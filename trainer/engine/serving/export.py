@@ -21,6 +21,7 @@ from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import ExportError
 from trainer.engine.evaluation import promise
 from trainer.engine.evaluation.calibrate import calibrate, cross_fit
+from trainer.engine.evaluation.checks import check_facts
 from trainer.engine.evaluation.report import softmax, write_json
 from trainer.engine.events import Progress, emit
 from trainer.engine.networks.finetuned import build_network, input_of
@@ -88,6 +89,7 @@ def export(
         "thresholds": calibration.thresholds,
         "target_precision": target_precision,
         "held_out": cross_fit(held_out.logits, held_out.true, labels, target_precision, kind=kind),
+        "checks": check_facts(softmax(held_out.logits, calibration.temperature), held_out.true, labels),
         "metrics": {
             key: report[key]
             for key in (

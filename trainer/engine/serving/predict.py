@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,8 +22,9 @@ from PIL import Image
 from formats.json_text import from_json
 from formats.names import normalize_name
 from formats.storage import raise_if_of_storage, read_through
-from trainer.engine.errors import ModelError
+from trainer.engine.errors import ModelError, NoChecksError
 from trainer.engine.evaluation.cascade import Limits, sure
+from trainer.engine.evaluation.checks import Check, evidence, read_checks
 from trainer.engine.evaluation.report import softmax
 from trainer.engine.opening import Source, UnreadablePhotoError, open_photo
 from trainer.engine.preprocess import Input, as_batch, resized
@@ -31,6 +32,7 @@ from trainer.engine.serving.judge import judge
 
 FORMAT = "scenetag-model/1"
 CANDIDATES = 3
+UNREADABLE = "unreadable: "  # how the reason begins if a photo cannot be read
 NO_NUMBER = "unsure: the model gave no finite numbers for this photo"
 Scene = tuple[str, float] | None
 Row = NDArray[np.float64]
@@ -78,6 +80,18 @@ class Suggestion:
             "reason": self.reason,
             "candidates": [{"hashtag": name, "probability": p} for name, p in self.candidates],
         }
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """The probability that each hashtag of the model fits one photo, and the labels, likeliest first. If the
+    photo cannot be read, or the network gives no numbers, both are empty and ``reason`` says why.
+    """
+
+    file: str
+    reason: str | None
+    probabilities: dict[str, float]
+    ranking: tuple[str, ...]
 
 
 class Answer(NamedTuple):
@@ -146,6 +160,7 @@ class Suggester:
         keeps_memory = self.threads > 1  # right for a command, too much for a web worker
         self.network = Network(folder / "model.onnx", self.manifest, keeps_memory=keeps_memory)
         self.scenes = self.network.scenes
+        self.checks = self._read_checks()
         self.first: Network | None = None
         if facts := self.manifest.get("cascade"):
             self.first = Network(folder / "first.onnx", facts, keeps_memory=keeps_memory)
@@ -158,43 +173,97 @@ class Suggester:
 
         ``blocked`` is asked once a batch for the hashtags that must not be suggested.
         """
+        answers = self._each(images, self._answer)
+        for at, (name, answer) in enumerate(answers):
+            if at % self.batch == 0:
+                names = frozenset(blocked())
+            yield _unreadable(name, answer) if isinstance(answer, str) else self._judge(name, answer, names)
+
+    def check(self, images: Iterable[Source]) -> Iterator[Fitting]:
+        """One Fitting per photo, in order. Raises NoChecksError immediately if the model cannot check.
+
+        In a cascade only the accurate network is asked: where the fast one is sure, it is sure of the
+        likeliest hashtag, and says nothing of the others.
+        """
+        if self.checks is None:
+            raise NoChecksError("the model was exported without checks", hint="Export its run again.")
+        checks = self.checks
+        answers = self._each(images, self._answer_accurately)
+        return (self._fitting(name, answer, checks) for name, answer in answers)
+
+    def _each(
+        self, images: Iterable[Source], ask: Callable[[Source], Answer | str]
+    ) -> Iterator[tuple[str, Answer | str]]:
+        """The name of each photo and what ``ask`` says of it, in order, while threads ask about the next."""
         iterator = iter(images)
         ahead: deque[tuple[str, Future[Answer | str]]] = deque()
         threads = ThreadPoolExecutor(self.threads)
         try:
-            for at in count():
+            while True:
                 for source in islice(iterator, self.batch - len(ahead)):
                     # With how long a photo may wait for memory, which only this thread knows.
                     run = copy_context().run
-                    ahead.append((_name(source), threads.submit(run, self._answer, source)))
+                    ahead.append((_name(source), threads.submit(run, ask, source)))
                 if not ahead:
                     return
                 name, future = ahead.popleft()
-                answer = future.result()
-                if at % self.batch == 0:
-                    names = frozenset(blocked())
-                yield (
-                    _unreadable(name, answer) if isinstance(answer, str) else self._judge(name, answer, names)
-                )
+                yield name, future.result()
         finally:
             threads.shutdown(cancel_futures=True)
 
     def _answer(self, source: Source) -> Answer | str:
         """What the networks say of a photo; or why it cannot be read."""
         inputs = [network.input for network in (self.first, self.network) if network]
+        pixels = self._open(source, inputs)
+        return pixels if isinstance(pixels, str) else self._watched(self._ask, pixels)
+
+    def _answer_accurately(self, source: Source) -> Answer | str:
+        pixels = self._open(source, [self.network.input])
+        return pixels if isinstance(pixels, str) else self._watched(self._ask_accurately, pixels)
+
+    def _open(self, source: Source, inputs: Sequence[Input]) -> list[Pixels] | str:
+        """The photo's pixels for each of the inputs; or why it cannot be read."""
         began = time.perf_counter()
         try:
             with open_photo(source, size=max(spec.size for spec in inputs)) as photo:  # its memory is shared
-                pixels = [resized(photo, spec) for spec in inputs]
+                return [resized(photo, spec) for spec in inputs]
         except UnreadablePhotoError as error:
             return str(error)
         finally:
             self.watch("decode", time.perf_counter() - began)
+
+    def _watched(self, ask: Callable[[Sequence[Pixels]], Answer], pixels: Sequence[Pixels]) -> Answer:
         began = time.perf_counter()
         try:
-            return self._ask(pixels)
+            return ask(pixels)
         finally:
             self.watch("network", time.perf_counter() - began)
+
+    def _fitting(self, name: str, answer: Answer | str, checks: Mapping[str, Check]) -> Fitting:
+        if isinstance(answer, str):
+            return Fitting(name, f"{UNREADABLE}{answer}", {}, ())
+        row = answer.probabilities
+        if not np.isfinite(row).all():
+            return Fitting(name, NO_NUMBER, {}, ())
+        numbers = dict(zip(self.labels, evidence(row[None])[0], strict=True))
+        return Fitting(
+            name,
+            None,
+            {hashtag: check.probability(numbers[hashtag]) for hashtag, check in checks.items()},
+            tuple(self.labels[at] for at in np.argsort(-row, kind="stable")),
+        )
+
+    def _read_checks(self) -> dict[str, Check] | None:
+        """Raises ModelError if the manifest's checks are none of this model."""
+        if (facts := self.manifest.get("checks")) is None:
+            return None
+        try:
+            checks = {normalize_name(hashtag): check for hashtag, check in read_checks(facts).items()}
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"manifest.json has checks that cannot be read: {error}") from error
+        if not checks.keys() <= set(self.labels):
+            raise ModelError("manifest.json has checks of hashtags that are none of the model's labels")
+        return checks
 
     def _ask(self, pixels: Sequence[Pixels]) -> Answer:
         if self.first:
@@ -202,6 +271,9 @@ class Suggester:
             is_sure, _ = sure(early.probabilities[np.newaxis], self.labels, self.limits)
             if is_sure[0]:
                 return early
+        return self._ask_accurately(pixels)
+
+    def _ask_accurately(self, pixels: Sequence[Pixels]) -> Answer:
         return Answer(*self.network.answer(pixels[-1]), self.thresholds)
 
     def _judge(self, name: str, answer: Answer, blocked: frozenset[str]) -> Suggestion:
@@ -230,7 +302,7 @@ def _by_name(thresholds: Mapping[str, float]) -> dict[str, float]:
 
 
 def _unreadable(name: str, reason: str) -> Suggestion:
-    return Suggestion(name, None, None, f"unreadable: {reason}", (), {})
+    return Suggestion(name, None, None, f"{UNREADABLE}{reason}", (), {})
 
 
 def _name(source: Source) -> str:
