@@ -1,5 +1,10 @@
 from django.urls import path
 
-from serving.api.suggest import SuggestView
+from serving.api.model import ModelView
+from serving.api.suggest import StreamView, SuggestView
 
-urlpatterns = [path("suggest", SuggestView.as_view(), name="api_suggest")]
+urlpatterns = [
+    path("suggest", SuggestView.as_view(), name="api_suggest"),
+    path("suggest/stream", StreamView.as_view(), name="api_suggest_stream"),
+    path("model", ModelView.as_view(), name="api_model"),
+]

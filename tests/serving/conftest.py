@@ -1,5 +1,60 @@
 """Shared with the trainer's tests: a small active model, in folders of its own."""
 
-from tests.trainer.conftest import _own_folders, active_model, model_for, tiny_model
+from __future__ import annotations
 
-__all__ = ["_own_folders", "active_model", "model_for", "tiny_model"]
+import io
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from PIL import Image
+from rest_framework.authtoken.models import Token
+
+from tests.trainer.conftest import _own_folders, active_model, model_for, tiny_model
+from tests.trainer.test_suggest import generous_model
+from trainer.engine.serving.predict import Suggester
+
+__all__ = ["_own_folders", "active_model", "generous_model", "model_for", "tiny_model"]
+
+Send = Callable[..., Any]
+
+
+@pytest.fixture
+def send(user_for: Callable[..., User]) -> Send:
+    """Post photos, by name, and fields to an address, as a program with a token."""
+    key = Token.objects.create(user=user_for("network")).key
+
+    def post(url: str, photos: list[tuple[str, bytes]], *, token: str = key, **fields: Any) -> Any:
+        form = {"photo": [SimpleUploadedFile(name, content) for name, content in photos]} | fields
+        return Client().post(url, form, headers={"authorization": f"Token {token}"})
+
+    return post
+
+
+@pytest.fixture
+def network_runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Of each time that the network was really asked: the number of photos."""
+    runs: list[int] = []
+    real = Suggester.answer
+
+    def counted(self: Suggester, photos: Any, *more: Any) -> Iterator[Any]:
+        runs.append(len(photos))
+        return real(self, photos, *more)
+
+    monkeypatch.setattr(Suggester, "answer", counted)
+    return runs
+
+
+def wide_photo(
+    edges: tuple[int, int, int], middle: tuple[int, int, int], size: tuple[int, int] = (300, 100)
+) -> bytes:
+    """A photo of one colour with a square of another in the middle."""
+    photo = Image.new("RGB", size, edges)
+    side, left = size[1], (size[0] - size[1]) // 2
+    photo.paste(middle, (left, 0, left + side, side))
+    out = io.BytesIO()
+    photo.save(out, "JPEG", quality=95)
+    return out.getvalue()

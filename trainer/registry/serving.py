@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mapping.hashtags import blocked_names
+from trainer.engine.serving.prepare import AS_IT_IS, Preparation
 from trainer.models import Promotion, TrainedModel
+from trainer.registry import answer_cache
 
 if TYPE_CHECKING:
-    from trainer.engine.serving.predict import Suggester, Suggestion
+    from trainer.engine.serving.predict import Answer, Suggester, Suggestion
 
 _lock = threading.Lock()
 _cache: tuple[tuple[int, str, int], Suggester] | None = None
@@ -55,11 +57,37 @@ def unreadable(answer: Suggestion) -> str:
 
 
 def suggest(
-    images: Iterable[Any], *, model: TrainedModel | None = None, threads: int = 1
+    images: Iterable[Any],
+    *,
+    model: TrainedModel | None = None,
+    threads: int = 1,
+    most: int = 1,
+    preparation: Preparation = AS_IT_IS,
 ) -> Iterator[Suggestion]:
     """One Suggestion per image (path, bytes, file, PIL image), in order. Raises NoActiveModel immediately.
 
-    Every door suggests through here, so that none suggests a blocked hashtag. What is blocked is read once a
-    batch and never cached: another process may block a hashtag at any time.
+    Every door suggests through here or by `suggest_one`, so that none suggests a blocked hashtag. What is
+    blocked is read once a batch and never cached: another process may block a hashtag at any time.
     """
-    return suggester(model=model, threads=threads).suggest(images, blocked=blocked_names)
+    network = suggester(model=model, threads=threads)
+    return network.suggest(images, blocked=blocked_names, most=most, preparation=preparation)
+
+
+class Judged(NamedTuple):
+    suggestion: Suggestion
+    blocked: frozenset[str]  # what was blocked then
+
+
+def suggest_one(
+    content: bytes, *, network: Suggester, owner: int, most: int, preparation: Preparation
+) -> Judged:
+    """The suggestion for a photo that this account (`owner`) may have sent before: then the network is not
+    asked again. What is blocked is read each time.
+    """
+    key = answer_cache.Key.of(content, network=network.digest, preparation=preparation, owner=owner)
+    answer: Answer | str | None = answer_cache.recall(key)
+    if answer is None:
+        answer = next(network.answer([content], preparation))
+        answer_cache.remember(key, answer)
+    blocked = blocked_names()
+    return Judged(network.judge(answer, blocked, most=most), blocked)
