@@ -179,7 +179,8 @@ def measure(
     pairs = look(held_out, "test")
     answers = np.array([labels.index(photo.label) for photo in held_out])
     checks = check_facts(pairs.probabilities, answers, labels)
-    numbers, accused = np.zeros(pairs.true.shape), np.zeros(pairs.true.shape, bool)
+    numbers: NDArray[np.float64] = np.zeros(pairs.true.shape)
+    accused = np.zeros(pairs.true.shape, bool)
     for choose, rest in split_halves(len(answers), 0):
         part = pairs.probabilities
         found = fit_checks(part[choose], answers[choose], labels)

@@ -71,9 +71,15 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = MAX_BULK_CLASSES + 100
 LEARN_BESIDE = True  # the suggester learns in a thread; not in tests, whose transactions no thread sees
 HASHTAG_MIN_POSTS = env.int("HASHTAG_MIN_POSTS", 10_000_000)  # hashtags with fewer posts are not offered
 
-SUGGEST_RATE = env.str("SUGGEST_RATE", "120/minute")  # per API token
 FEEDBACK_RATE = env.str("FEEDBACK_RATE", "600/minute")  # per API token; a request has up to 1,000 events
 FEEDBACK_DAYS = env.int("FEEDBACK_DAYS", 30)  # for which feedback about an answer is taken
+SUGGEST_RATE = env.str("SUGGEST_RATE", "600/minute")  # photos per token or account that asks for hashtags
+MAX_REQUEST_PHOTOS = 32  # in one request for hashtags
+MAX_REQUEST_BYTES = env.int("MAX_REQUEST_MB", 100) * 2**20  # of these photos together
+MAX_STREAM_PHOTOS = 500  # in one request that is answered line by line
+MAX_STREAM_BYTES = env.int("MAX_STREAM_MB", 1024) * 2**20
+SUGGEST_CACHE_SECONDS = env.int("SUGGEST_CACHE_SECONDS", 3600)  # 0: no answer is remembered
+SUGGEST_CACHE_ENTRIES = env.int("SUGGEST_CACHE_ENTRIES", 100_000)  # photos at most, half a kilobyte each
 NEW_GUESTS_RATE = env.str("NEW_GUESTS_RATE", "60/hour")  # people who start voting by a link, per address
 WRONG_PASSWORDS = env.int("WRONG_PASSWORDS", 10)  # for an account from one address: hashtags_site.guessing
 WRONG_PASSWORDS_PAUSE = timedelta(minutes=env.float("WRONG_PASSWORDS_PAUSE_MINUTES", 15))

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from people.authentication import TokenRate
-from serving.api.photos import FIELD, PhotoUploadSerializer, read_photo
+from serving.api.photos import FIELD, read_content, read_photos
 from serving.api.refusals import BrokenModel, MaySuggest, NoChecks, NoModel, error_response
 from serving.checking import VERDICTS, Post, check
 from serving.spelling import LONGEST, MOST, BadHashtags, read_hashtags
@@ -26,9 +26,10 @@ HASHTAGS = "hashtags"
 log = logging.getLogger(__name__)
 
 
-class CheckRequestSerializer(PhotoUploadSerializer):
+class CheckRequestSerializer(serializers.Serializer[Any]):
+    photo = serializers.FileField(help_text="JPEG, PNG, WebP, HEIC, BMP, GIF or TIFF.")
     hashtags = serializers.ListField(
-        child=serializers.CharField(),
+        child=serializers.CharField(allow_blank=True),
         help_text="What the author wrote: the field once for each, or one field such as `#beach #sunset` "
         f"or `beach, sunset`. At most {MOST} hashtags of {LONGEST} characters.",
     )
@@ -156,8 +157,9 @@ class CheckView(APIView):
         examples=[OpenApiExample("A cafe", value=EXAMPLE, response_only=True, status_codes=["200"])],
     )
     def post(self, request: Request) -> Response:
-        name, content = read_photo(request)
         hashtags = _read_fields(request)
+        [photo] = read_photos(request, most=1)
+        content = read_content(photo)
         try:
             post = next(iter(check([(content, hashtags)])))
         except NoActiveModel as error:
@@ -167,7 +169,7 @@ class CheckView(APIView):
         except ModelError as error:
             log.error("The active model cannot be used: %s", error)
             raise BrokenModel from error
-        return Response(_answer(post) | {"file": name})
+        return Response(_answer(post) | {"file": photo.name})
 
 
 def _read_fields(request: Request) -> list[str]:
@@ -181,8 +183,6 @@ def _read_fields(request: Request) -> list[str]:
         wrong[HASHTAGS] = ["Send the hashtags in the form."]
     if HASHTAGS in request.FILES:
         wrong[HASHTAGS] = ["Send the hashtags as text, not as a file."]
-    if len(request.FILES.getlist(FIELD)) > 1:
-        wrong[FIELD] = ["Send one photo at a time."]
     if wrong:
         raise ValidationError(wrong)
     try:

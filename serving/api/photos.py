@@ -1,4 +1,4 @@
-"""Photos in requests: as a field of a form, or as the whole body."""
+"""Photos in requests: in a form's field, as often as wanted, or one as the whole body."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 from django.conf import settings
-from rest_framework import serializers, status
+from django.core.files.base import ContentFile
+from django.core.files.uploadedfile import UploadedFile
+from django.utils.datastructures import MultiValueDict
+from rest_framework import status
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.parsers import BaseParser, DataAndFiles
 from rest_framework.request import Request
 
 FIELD = "photo"
-FORM_SLACK = 64 * 2**10  # bytes that a form's boundaries and headers may add to the photo
+Photo = UploadedFile[Any] | ContentFile[Any]
 
 
 class TooLarge(APIException):
@@ -35,25 +38,31 @@ class PhotoBody(BaseParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> DataAndFiles[Any, Any]:
         body = stream.read(settings.MAX_PHOTO_BYTES + 1)
-        return DataAndFiles({}, {FIELD: body} if body else {})
+        files: MultiValueDict[str, Photo] = MultiValueDict()
+        if body:
+            files[FIELD] = ContentFile(body, name="")
+        return DataAndFiles({}, files)
 
 
-class PhotoUploadSerializer(serializers.Serializer[Any]):
-    photo = serializers.FileField(help_text="JPEG, PNG, WebP, HEIC, BMP, GIF or TIFF.")
+def photos_of(request: Request) -> list[Photo]:
+    """All photos of a request, unread, in order."""
+    photos: list[Photo] = request.FILES.getlist(FIELD)
+    return photos
 
 
-def read_photo(request: Request) -> tuple[str, bytes]:
-    """Name and content of the photo. Raises TooLarge, if possible before reading it, and ValidationError
-    if there is no photo.
-    """
-    length = int(request.META.get("CONTENT_LENGTH") or 0)
-    if length > settings.MAX_PHOTO_BYTES + FORM_SLACK:
-        raise TooLarge
-    upload = request.FILES.get(FIELD)
-    if upload is None:
+def read_photos(request: Request, *, most: int) -> list[Photo]:
+    """The photos, unread. Raises ValidationError if there is none, or more than `most`."""
+    photos = photos_of(request)
+    if not photos:
         raise ValidationError({FIELD: ["Send a photo in this form field, or as the whole body."]})
-    name = "" if isinstance(upload, bytes) else upload.name or ""
-    content = upload if isinstance(upload, bytes) else upload.read(settings.MAX_PHOTO_BYTES + 1)
-    if len(content) > settings.MAX_PHOTO_BYTES:
+    if len(photos) > most:
+        raise ValidationError({FIELD: [f"These are {len(photos)} photos; one request takes at most {most}."]})
+    return photos
+
+
+def read_content(photo: Photo) -> bytes:
+    """Raises TooLarge, before reading it."""
+    if photo.size > settings.MAX_PHOTO_BYTES:
         raise TooLarge
-    return name, content
+    content: bytes = photo.read()
+    return content

@@ -1,135 +1,80 @@
-"""POST /api/v1/suggest: takes a photo, answers with a hashtag or with the reason for silence."""
+"""POST /api/v1/suggest and …/stream: take photos, answer with hashtags or the reason for silence."""
 
 from __future__ import annotations
 
-import logging
-from typing import Any
+from collections.abc import Iterator
+from contextvars import copy_context
+from functools import partial
 
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, extend_schema
-from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
+from django.conf import settings
+from django.http import HttpResponseBase, StreamingHttpResponse
+from drf_spectacular.utils import extend_schema
 from rest_framework.parsers import MultiPartParser
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from mapping.api.base import me
-from people.authentication import TokenRate
-from serving.answer_ids import make_id
-from serving.api.photos import FIELD, PhotoBody, PhotoUploadSerializer, read_photo
-from serving.api.refusals import BrokenModel, MaySuggest, NoModel, error_response
-from trainer.engine.errors import ModelError
-from trainer.registry.serving import NoActiveModel, active_model, suggest, unreadable
+from formats.json_text import to_json
+from serving.api import described
+from serving.api.active import load_active
+from serving.api.answers import Desk
+from serving.api.options import Options
+from serving.api.photos import PhotoBody, read_photos
+from serving.api.refusals import MaySuggest
+from serving.api.throttle import PhotoThrottle
 
-log = logging.getLogger(__name__)
-
-
-class CandidateSerializer(serializers.Serializer[Any]):
-    hashtag = serializers.CharField(help_text="Without #, or `other`: none of the hashtags.")
-    probability = serializers.FloatField(min_value=0, max_value=1)
+END = object()
 
 
-class SuggestionSerializer(serializers.Serializer[Any]):
-    id = serializers.CharField(help_text="Names this answer in feedback.")
-    file = serializers.CharField(help_text="The name of the uploaded file; empty if none was sent.")
-    hashtag = serializers.CharField(allow_null=True, help_text="Without #, or null: suggest nothing.")
-    confidence = serializers.FloatField(
-        min_value=0, max_value=1, help_text="Calibrated probability of the likeliest candidate."
-    )
-    reason = serializers.CharField(
-        allow_null=True, help_text="Why the model stays silent; null with a hashtag."
-    )
-    candidates = CandidateSerializer(many=True, help_text="The three likeliest, best first.")
+def open_desk(request: Request, options: Options) -> Desk:
+    """Raises NoModel and BrokenModel."""
+    model, network = load_active()
+    return Desk(model, network, options, owner=request.user.pk or 0)
 
 
 class SuggestView(APIView):
     permission_classes = [MaySuggest]
     parser_classes = [MultiPartParser, PhotoBody]
-    throttle_classes = [TokenRate]
+    throttle_classes = [PhotoThrottle]
     throttle_scope = "suggest"
 
-    @extend_schema(
-        operation_id="suggest",
-        summary="Suggest a hashtag for a photo",
-        description="Send the photo as the form field `photo`, or as the whole body with its image type. "
-        "The photo is not kept. `hashtag` is null when the photo shows none of the known scenes "
-        "or the model is not sure enough: then suggest nothing.",
-        request={"multipart/form-data": PhotoUploadSerializer, "image/jpeg": OpenApiTypes.BINARY},
-        responses={
-            200: SuggestionSerializer,
-            400: error_response(
-                "No photo, or one that cannot be read",
-                {"photo": ["This photo cannot be read: it is empty."]},
-            ),
-            401: error_response("No token", {"detail": "Authentication credentials were not provided."}),
-            403: error_response("The account may not ask", {"detail": MaySuggest.message}),
-            413: error_response("The photo is too large", {"detail": "The photo is larger than 15 MB."}),
-            415: error_response(
-                "Neither a form nor an image", {"detail": 'Unsupported media type "text/plain".'}
-            ),
-            429: error_response(
-                "Too many requests", {"detail": "Request was throttled. Available in 12 seconds."}
-            ),
-            503: error_response(
-                "No model is active; or, with `Retry-After`, too many photos are being opened",
-                {"detail": NoModel.default_detail},
-            ),
-        },
-        examples=[
-            OpenApiExample(
-                "A beach",
-                value={
-                    "id": "AQGe…:5Rz…",
-                    "file": "holiday.jpg",
-                    "hashtag": "beach",
-                    "confidence": 0.97,
-                    "reason": None,
-                    "candidates": [
-                        {"hashtag": "beach", "probability": 0.97},
-                        {"hashtag": "nature", "probability": 0.02},
-                        {"hashtag": "other", "probability": 0.01},
-                    ],
-                },
-                response_only=True,
-                status_codes=["200"],
-            ),
-            OpenApiExample(
-                "Silence",
-                value={
-                    "id": "AQGe…:kP0…",
-                    "file": "desk.jpg",
-                    "hashtag": None,
-                    "confidence": 0.81,
-                    "reason": "other: none of the hashtags fits",
-                    "candidates": [
-                        {"hashtag": "other", "probability": 0.81},
-                        {"hashtag": "office", "probability": 0.12},
-                        {"hashtag": "home", "probability": 0.03},
-                    ],
-                },
-                response_only=True,
-                status_codes=["200"],
-            ),
-        ],
-    )
+    @extend_schema(**described.SUGGEST)
     def post(self, request: Request) -> Response:
-        name, content = read_photo(request)
-        try:
-            model = active_model()
-            answer = next(iter(suggest([content], model=model)))
-        except NoActiveModel as error:
-            raise NoModel from error
-        except ModelError as error:
-            log.error("The active model cannot be used: %s", error)
-            raise BrokenModel from error
-        if reason := unreadable(answer):
-            raise ValidationError({FIELD: [f"This photo cannot be read: {reason}."]})
-        assert model  # suggest raises NoActiveModel
-        answer_id = make_id(
-            model=model.pk,
-            account=me(request).pk,
-            hashtag=answer.hashtag,
-            confidence=answer.confidence or 0.0,
-        )
-        return Response(answer.as_dict() | {"file": name, "id": answer_id})
+        options = Options.read(request)
+        photos = read_photos(request, most=settings.MAX_REQUEST_PHOTOS)
+        desk = open_desk(request, options)
+        if len(photos) == 1:
+            return Response(desk.answer(photos[0]))
+        return Response({"answers": list(desk.answer_each(photos))})
+
+
+class Lines(JSONRenderer):
+    """Also accepted by who asks for lines; errors before the first line are JSON all the same."""
+
+    media_type = "application/x-ndjson"
+    format = "ndjson"
+
+
+class StreamView(APIView):
+    permission_classes = [MaySuggest]
+    parser_classes = [MultiPartParser]
+    renderer_classes = [JSONRenderer, Lines]
+    throttle_classes = [PhotoThrottle]
+    throttle_scope = "suggest"
+
+    @extend_schema(**described.STREAM)
+    def post(self, request: Request) -> HttpResponseBase:
+        options = Options.read(request)
+        photos = read_photos(request, most=settings.MAX_STREAM_PHOTOS)
+        desk = open_desk(request, options)
+        lines = (to_json(answer) + "\n" for answer in desk.answer_each(photos))
+        headers = {"X-Accel-Buffering": "no"}  # nginx would collect the lines
+        return StreamingHttpResponse(_as_now(lines), content_type=Lines.media_type, headers=headers)
+
+
+def _as_now(lines: Iterator[str]) -> Iterator[str]:
+    """The lines, made under what holds now: how long a photo may wait for memory is set only while a view
+    runs, and these lines are made after it.
+    """
+    return iter(partial(copy_context().run, next, lines, END), END)  # type: ignore[arg-type]

@@ -2,10 +2,13 @@ from django.urls import path
 
 from serving.api.check import CheckView
 from serving.api.feedback import FeedbackView
-from serving.api.suggest import SuggestView
+from serving.api.model import ModelView
+from serving.api.suggest import StreamView, SuggestView
 
 urlpatterns = [
     path("suggest", SuggestView.as_view(), name="api_suggest"),
-    path("feedback", FeedbackView.as_view(), name="api_feedback"),
+    path("suggest/stream", StreamView.as_view(), name="api_suggest_stream"),
     path("check", CheckView.as_view(), name="api_check"),
+    path("feedback", FeedbackView.as_view(), name="api_feedback"),
+    path("model", ModelView.as_view(), name="api_model"),
 ]

@@ -2,14 +2,65 @@
 
 from __future__ import annotations
 
+import io
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from PIL import Image
 
+from tests.conftest import api_key
 from tests.trainer.conftest import _own_folders, active_model, model_for, tiny_model
+from tests.trainer.test_suggest import generous_model
+from trainer.engine.serving.predict import Suggester
 from trainer.models import TrainedModel
 
-__all__ = ["_own_folders", "active_model", "checking_model", "model_for", "tiny_model"]
+__all__ = ["_own_folders", "active_model", "checking_model", "generous_model", "model_for", "tiny_model"]
+
+Send = Callable[..., Any]
+
+
+@pytest.fixture
+def send(user_for: Callable[..., User]) -> Send:
+    """Post photos, by name, and fields to an address, as a program with a token."""
+    key = api_key(user_for("network"))
+
+    def post(url: str, photos: list[tuple[str, bytes]], *, token: str = key, **fields: Any) -> Any:
+        form = {"photo": [SimpleUploadedFile(name, content) for name, content in photos]} | fields
+        return Client().post(url, form, headers={"authorization": f"Token {token}"})
+
+    return post
+
+
+@pytest.fixture
+def network_runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """1 for each time that the network was really asked."""
+    runs: list[int] = []
+    real = Suggester.answer
+
+    def counted(self: Suggester, *arguments: Any) -> Any:
+        runs.append(1)
+        return real(self, *arguments)
+
+    monkeypatch.setattr(Suggester, "answer", counted)
+    return runs
+
+
+def wide_photo(
+    edges: tuple[int, int, int], middle: tuple[int, int, int], size: tuple[int, int] = (300, 100)
+) -> bytes:
+    """A photo of one colour with a square of another in the middle."""
+    photo = Image.new("RGB", size, edges)
+    side, left = size[1], (size[0] - size[1]) // 2
+    photo.paste(middle, (left, 0, left + side, side))
+    out = io.BytesIO()
+    photo.save(out, "JPEG", quality=95)
+    return out.getvalue()
+
 
 CHECK = {"slope": 1.0, "shift": 0.0, "does_not_fit_below": 0.1, "fits_from": 0.8}
 

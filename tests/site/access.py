@@ -184,6 +184,8 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "api_suggest": post(SUGGEST),
     "api_feedback": post(SUGGEST),
     "api_check": post(SUGGEST),
+    "api_suggest_stream": post(SUGGEST),
+    "api_model": get(SUGGEST),
     "api_entries": get(LOOK),
     "api_entry": get(LOOK) | put(CURATOR),
     "api_suggestions": get(CURATOR),
@@ -211,6 +213,7 @@ ANSWERS = {
     "GET trainer:board": {302},  # TensorBoard is not running
     "GET trainer:compare_figure": {404},  # no runs are chosen
     "GET validation:join": {200, 302},  # who may vote already is sent to the ballot
+    "GET api_model": {503},  # no model is active
     "GET api_compare": {400},  # no releases are chosen
     "GET api_nothing": {404},
     "OPTIONS api_nothing": {404},

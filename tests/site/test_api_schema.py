@@ -17,6 +17,7 @@ from rest_framework.throttling import SimpleRateThrottle
 from hashtags_site.wsgi import application
 from mapping.api.base import WriteThrottle
 from tests.conftest import api_key
+from tests.serving.conftest import checking_model  # noqa: F401
 from tests.site.conftest import NUMBER
 from tests.trainer.conftest import active_model, model_for, tiny_model  # noqa: F401
 
@@ -27,7 +28,7 @@ EXAMPLES = 12  # of each operation
 @pytest.mark.django_db
 def test_schema_says_what_is_sent(client: Client) -> None:
     schemas = client.get("/api/schema/?format=json").json()["components"]["schemas"]
-    assert schemas["PhotoUploadRequest"]["properties"]["photo"]["format"] == "binary"
+    assert schemas["PhotosRequest"]["properties"]["photo"]["items"]["format"] == "binary"
     assert schemas["PublishRequest"]["properties"]["note"]["minLength"] == 1
     assert "minLength" not in schemas["Entry"]["properties"]["note"]
 
@@ -42,7 +43,7 @@ def one_connection() -> Iterator[None]:
         signal.connect(close_old_connections)
 
 
-@pytest.mark.usefixtures("world", "active_model", "one_connection")
+@pytest.mark.usefixtures("world", "checking_model", "one_connection")
 def test_answers_match_the_schema_for_every_role(
     user_for: Callable[..., User], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,8 +59,8 @@ def test_answers_match_the_schema_for_every_role(
     senders |= {role: {"Authorization": f"Token {token}"} for role, token in tokens.items()}
     schema = schemathesis.openapi.from_wsgi("/api/schema/?format=json", application)
     operations = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
-    names = {operation.path.split("/")[3] for operation in operations}
-    assert names == {"suggest", "check", "feedback", "mapping"}
+    parts = {operation.path.split("/")[3] for operation in operations}
+    assert parts == {"suggest", "check", "feedback", "model", "mapping"}
     for operation in operations:
         names = [parameter.name for parameter in operation.path_parameters]
         here = operation.as_strategy(path_parameters=dict.fromkeys(names, NUMBER) if names else None)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.test import Client
+from PIL import Image
 
 from formats.files import walk
 from tests.trainer.conftest import jpeg, write
@@ -19,6 +22,7 @@ from trainer.engine import opening
 from trainer.engine.budget import Budget
 from trainer.models import TrainedModel
 from trainer.photosets.layout import is_photo_name
+from trainer.registry import serving
 
 URL = "/trainer/suggest/"
 RED, GREEN, BLUE = (250, 10, 10), (10, 250, 10), (10, 10, 250)
@@ -35,7 +39,7 @@ def test_one_json_object_per_photo_and_line(active_model: TrainedModel, tmp_path
     red = write(tmp_path / "red.jpg", jpeg(RED))
     blue = write(tmp_path / "blue.jpg", jpeg(BLUE))
     first, second = lines(capsys, red, blue)
-    assert set(first) == {"file", "hashtag", "confidence", "reason", "candidates"}
+    assert set(first) == {"file", "hashtag", "hashtags", "confidence", "reason", "candidates"}
     assert (first["file"], first["hashtag"], first["reason"]) == (str(red), "beach", None)
     assert len(first["candidates"]) == 3
     assert (second["hashtag"], second["reason"][:5]) == (None, "other")
@@ -160,3 +164,50 @@ def test_who_may(client_for: Callable[..., Client], active_model: TrainedModel) 
     for role in ("viewer", "curator", "validator"):
         assert post(client_for(role), jpeg()).status_code == 403
     assert client_for("stranger").get(URL)["Location"].startswith("/login/")
+
+
+# --- several hashtags, the centre, copies -----------------------------------------------------
+
+
+@pytest.fixture
+def generous_model(active_model: TrainedModel, monkeypatch: pytest.MonkeyPatch) -> TrainedModel:
+    """Its probabilities are moderate, and it suggests #bar, too, for a photo with much green."""
+    manifest = active_model.manifest | {"thresholds": {"beach": 0.4, "bar": 0.3}, "temperature": 10_000}
+    (active_model.folder / "manifest.json").write_text(json.dumps(manifest))
+    monkeypatch.setattr(serving, "_cache", None)
+    return active_model
+
+
+REDDISH = (250, 230, 10)  # .47 beach, .42 bar
+
+
+def test_further_hashtags_by_command_and_on_the_page(
+    generous_model: TrainedModel, tmp_path: Path, capsys: Out, client_for: Callable[..., Client]
+) -> None:
+    photo = write(tmp_path / "reddish.jpg", jpeg(REDDISH))
+    (one,), (two,) = lines(capsys, photo), lines(capsys, photo, max=2)
+    assert [item["hashtag"] for item in one["hashtags"]] == ["beach"]
+    assert [item["hashtag"] for item in two["hashtags"]] == ["beach", "bar"]
+    call_command("suggest", str(photo), max=3)
+    assert re.search(r": #beach \(\d+%\), #bar \(\d+%\)\n", capsys.readouterr().out)
+    page = post(client_for("admin"), jpeg(REDDISH)).content.decode()
+    assert 'Also fits: <span class="tag">#bar</span>' in page
+    assert "Also fits" not in post(client_for("admin"), jpeg(RED)).content.decode()
+
+
+def test_centre_and_copies_by_command(generous_model: TrainedModel, tmp_path: Path, capsys: Out) -> None:
+    wide = Image.new("RGB", (300, 100), BLUE)
+    wide.paste(RED, (100, 0, 200, 100))
+    out = io.BytesIO()
+    wide.save(out, "JPEG", quality=95)
+    photo = write(tmp_path / "wide.jpg", out.getvalue())
+    (whole,), (centre,) = lines(capsys, photo), lines(capsys, photo, crop=True)
+    assert (whole["hashtag"], centre["hashtag"]) == (None, "beach")
+    (once,), (again,) = lines(capsys, photo, tta=2), lines(capsys, photo, tta=2)
+    assert once == again != whole
+
+
+@pytest.mark.parametrize(("option", "value"), [("max", 0), ("max", 4), ("tta", -1), ("tta", 9)])
+def test_options_out_of_range_name_themselves(db: None, tmp_path: Path, option: str, value: int) -> None:
+    with pytest.raises(CommandError, match=f"--{option} must be"):
+        call_command("suggest", "x.jpg", **{option: value})

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prometheus_client import Counter, Histogram
 
 from mapping.hashtags import blocked_names
+from trainer.engine.serving.prepare import AS_IT_IS, Preparation
 from trainer.models import Promotion, TrainedModel
+from trainer.registry import answer_cache
 
 if TYPE_CHECKING:
-    from trainer.engine.serving.predict import Suggester, Suggestion
+    from trainer.engine.serving.predict import Answer, Suggester, Suggestion
 
 _lock = threading.Lock()
 _cache: tuple[tuple[int, str, int | None], Suggester] | None = None
@@ -63,22 +65,54 @@ def unreadable(answer: Suggestion) -> str:
 
 
 def suggest(
-    images: Iterable[Any], *, model: TrainedModel | None = None, threads: int | None = 1
+    images: Iterable[Any],
+    *,
+    model: TrainedModel | None = None,
+    threads: int | None = 1,
+    most: int = 1,
+    preparation: Preparation = AS_IT_IS,
 ) -> Iterator[Suggestion]:
     """One Suggestion per image (path, bytes, file, PIL image), in order. Raises NoActiveModel immediately.
 
-    Every door suggests through here, so that none suggests a blocked hashtag. What is blocked is read once a
-    batch and never cached: another process may block a hashtag at any time.
+    Every door suggests through here or by `suggest_one`, so that none suggests a blocked hashtag. What is
+    blocked is read once a batch and never cached: another process may block a hashtag at any time.
     """
-    answers = suggester(model=model, threads=threads).suggest(images, blocked=blocked_names)
+    network = suggester(model=model, threads=threads)
+    answers = network.suggest(images, blocked=blocked_names, most=most, preparation=preparation)
     return _counted(answers) if model is None else answers
+
+
+class Judged(NamedTuple):
+    suggestion: Suggestion
+    blocked: frozenset[str]  # what was blocked then
+
+
+def suggest_one(
+    content: bytes, *, network: Suggester, owner: int, most: int, preparation: Preparation
+) -> Judged:
+    """The suggestion for a photo that this account (`owner`) may have sent before: then the network is not
+    asked again. What is blocked is read each time.
+    """
+    key = answer_cache.Key.of(content, network=network.digest, preparation=preparation, owner=owner)
+    answer: Answer | str | None = answer_cache.recall(key)
+    if answer is None:
+        answer = network.answer(content, preparation)
+        answer_cache.remember(key, answer)
+    blocked = blocked_names()
+    suggestion = network.judge(answer, blocked, most=most)
+    _count(suggestion)
+    return Judged(suggestion, blocked)
 
 
 def _counted(answers: Iterator[Suggestion]) -> Iterator[Suggestion]:
     for answer in answers:
-        outcome = "suggested" if answer.hashtag else "unreadable" if unreadable(answer) else "silent"
-        SUGGESTIONS.labels(outcome, answer.hashtag or "").inc()
+        _count(answer)
         yield answer
+
+
+def _count(answer: Suggestion) -> None:
+    outcome = "suggested" if answer.hashtag else "unreadable" if unreadable(answer) else "silent"
+    SUGGESTIONS.labels(outcome, answer.hashtag or "").inc()
 
 
 def _watch(part: str, seconds: float) -> None:

@@ -18,7 +18,7 @@ from jobs.models import Job
 from jobs.request import Request, read_form
 from trainer.engine.opening import UnreadablePhotoError
 from trainer.engine.presets import PRESETS
-from trainer.engine.serving.judge import BLOCKED
+from trainer.engine.serving.judge import BLOCKED, MOST_HASHTAGS
 from trainer.forms import SuggestForm
 from trainer.models import Promotion, TrainedModel
 from trainer.previews import data_url
@@ -209,7 +209,7 @@ def suggest(request: Request) -> HttpResponse:
 def _answer(form: SuggestForm, active: TrainedModel) -> dict[str, Any] | None:
     upload = form.cleaned_data["photo"]
     content = upload.read()
-    answer = next(iter(serving.suggest([content], model=active)))
+    answer = next(iter(serving.suggest([content], model=active, most=MOST_HASHTAGS)))
     reason = serving.unreadable(answer)
     try:
         picture = "" if reason else data_url(content)
@@ -220,6 +220,7 @@ def _answer(form: SuggestForm, active: TrainedModel) -> dict[str, Any] | None:
         return None
     return {
         "answer": answer,
+        "further": [name for name, _ in answer.hashtags[1:]],
         "candidates": [
             {"label": label, "share": 100 * p, "other": label == OTHER} for label, p in answer.candidates
         ],

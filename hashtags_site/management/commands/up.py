@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import http.client
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -220,6 +219,7 @@ class Command(BaseCommand):
             if part.name == "valkey":
                 part.stop()
                 part.wait(time.monotonic() + 2)
-        shutil.rmtree(settings.METRICS_DIR, ignore_errors=True)  # its counters begin again
+        for counts in settings.METRICS_DIR.glob("*.db"):  # of processes that have ended
+            counts.unlink(missing_ok=True)
         if self.parts:
             self.stdout.write("Scenetag has stopped.")

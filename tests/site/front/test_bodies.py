@@ -42,7 +42,7 @@ def test_too_large_body_is_refused_unread(
     status, answer = read_answer(client)
     assert status == 413
     assert b"Connection: close" in answer
-    most = b"15 MB" if path == "/api/v1/suggest" else b"2 MB" if "intake" not in path else b"2,048 MB"
+    most = b"100 MB" if path == "/api/v1/suggest" else b"2 MB" if "intake" not in path else b"2,048 MB"
     assert b"at most %b from you" % most in answer
     if is_json:
         assert list(json.loads(answer.partition(b"\r\n\r\n")[2])) == ["detail"]

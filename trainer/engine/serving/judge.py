@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
 
 from formats.classes import OTHER
 from trainer.engine.evaluation.calibrate import NEVER
 
 BLOCKED = "blocked: the likeliest hashtag is not offered"  # a reason for silence that names no hashtag
+MOST_HASHTAGS = 3  # for one photo
 Ranking = Sequence[tuple[str, float]]  # labels and their probabilities, likeliest first
 
 
@@ -35,3 +37,19 @@ def judge(
     else:
         reason = f"unsure: {confidence:.2f} < {threshold:.2f} needed for #{best}"
     return None, confidence, reason
+
+
+def further_hashtags(
+    first: str, ranking: Ranking, thresholds: Mapping[str, float], blocked: Collection[str], *, most: int
+) -> list[tuple[str, float]]:
+    """Which other hashtags fit beside the suggested one: at most ``most``, each at or above its own
+    threshold, likeliest first.
+
+    Probabilities that sum to 1 leave a second hashtag little room: it needs a threshold below one half.
+    """
+    others = (
+        (label, p)
+        for label, p in ranking
+        if label not in (first, OTHER) and label not in blocked and thresholds.get(label, NEVER) <= min(p, 1)
+    )
+    return list(islice(others, most))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,16 +20,18 @@ import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
-from formats.json_text import from_json
+from formats.json_text import from_json, to_json
 from formats.names import normalize_name
 from formats.storage import raise_if_of_storage, read_through
+from trainer.engine import opening
 from trainer.engine.errors import ModelError, NoChecksError
 from trainer.engine.evaluation.cascade import Limits, sure
 from trainer.engine.evaluation.checks import Check, evidence, read_checks
 from trainer.engine.evaluation.report import softmax
 from trainer.engine.opening import Source, UnreadablePhotoError, open_photo
-from trainer.engine.preprocess import Input, as_batch, resized
-from trainer.engine.serving.judge import judge
+from trainer.engine.preprocess import Input, as_batch
+from trainer.engine.serving.judge import Ranking, further_hashtags, judge
+from trainer.engine.serving.prepare import AS_IT_IS, Preparation, prepared
 
 FORMAT = "scenetag-model/1"
 CANDIDATES = 3
@@ -36,7 +39,7 @@ UNREADABLE = "unreadable: "  # how the reason begins if a photo cannot be read
 NO_NUMBER = "unsure: the model gave no finite numbers for this photo"
 Scene = tuple[str, float] | None
 Row = NDArray[np.float64]
-Pixels = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]  # of a photo and its copies (k, size, size, 3)
 Watch = Callable[[str, float], object]
 
 
@@ -58,7 +61,9 @@ def no_hashtags() -> Collection[str]:
 class Suggestion:
     """What the model says about one photo. If it stays silent, ``reason`` says why.
 
-    ``scene`` is the likeliest scene class with its probability, for models that predict scene classes.
+    ``hashtags`` are all that fit, with their probabilities; the first is ``hashtag``, and they are empty in
+    silence. ``scene`` is the likeliest scene class with its probability, for models that predict scene
+    classes.
     ``candidates`` are the likeliest labels that are not blocked; ``passed_over`` are blocked ones that are
     likelier than the last of these. ``probabilities`` have every label.
     """
@@ -71,6 +76,7 @@ class Suggestion:
     probabilities: dict[str, float]
     scene: Scene = None
     passed_over: tuple[tuple[str, float], ...] = ()
+    hashtags: tuple[tuple[str, float], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -78,6 +84,7 @@ class Suggestion:
             "hashtag": self.hashtag,
             "confidence": self.confidence,
             "reason": self.reason,
+            "hashtags": [{"hashtag": name, "probability": p} for name, p in self.hashtags],
             "candidates": [{"hashtag": name, "probability": p} for name, p in self.candidates],
         }
 
@@ -95,11 +102,14 @@ class Fitting:
 
 
 class Answer(NamedTuple):
-    """What a network says of a photo: probabilities (c,), scene class, and the thresholds for them."""
+    """What a network says of a photo, before anybody judges it: probabilities (c,) and scene class.
+
+    ``is_early``: the fast network of a cascade was sure, so its thresholds hold.
+    """
 
     probabilities: Row
     scene: Scene
-    thresholds: Mapping[str, float]
+    is_early: bool = False
 
 
 class Network:
@@ -125,14 +135,18 @@ class Network:
             read_through(file)
             raise ModelError(f"{file.name} cannot be loaded: {str(error)[:200]}") from error
 
-    def answer(self, pixels: Pixels) -> tuple[Row, Scene]:
-        """For a photo as ``resized`` gives it: probabilities (c,) and the likeliest scene class."""
-        logits, *others = self.session.run(None, {"photos": as_batch([pixels], self.input)})
-        return softmax(logits, self.temperature)[0], self._scene(others[0]) if self.scenes else None
+    def answer(self, copies: Pixels) -> tuple[Row, Scene]:
+        """For a photo as ``prepared`` gives it: probabilities (c,), averaged over its copies, and the
+        likeliest scene class.
+        """
+        # One at a time: a batch is no faster in one thread, and takes more memory.
+        runs = [self.session.run(None, {"photos": as_batch([one], self.input)}) for one in copies]
+        outputs = [np.concatenate(parts) for parts in zip(*runs, strict=True)]
+        row: Row = softmax(outputs[0], self.temperature).mean(0)
+        return row, self._scene(softmax(outputs[1]).mean(0)) if self.scenes else None
 
-    def _scene(self, logits: NDArray[np.float32]) -> Scene:
-        """The likeliest scene class of the one row (1, k), and its probability, which is not calibrated."""
-        (row,) = softmax(logits)
+    def _scene(self, row: Row) -> Scene:
+        """The likeliest scene class of the row (k,), and its probability, which is not calibrated."""
         at = int(row.argmax())
         return self.scenes[at], round(float(row[at]), 4)
 
@@ -165,19 +179,28 @@ class Suggester:
         if facts := self.manifest.get("cascade"):
             self.first = Network(folder / "first.onnx", facts, keeps_memory=keeps_memory)
             self.limits = Limits(facts["temperature"], _by_name(facts["thresholds"]), facts["silent_below"])
+        # Names all that an answer depends on, beside the photo and what is blocked.
+        words = to_json(self.manifest, sort_keys=True) + f"\nopening {opening.VERSION}"
+        self.digest = hashlib.sha256(words.encode()).hexdigest()
 
     def suggest(
-        self, images: Iterable[Source], *, blocked: Callable[[], Collection[str]] = no_hashtags
+        self,
+        images: Iterable[Source],
+        *,
+        blocked: Callable[[], Collection[str]] = no_hashtags,
+        most: int = 1,
+        preparation: Preparation = AS_IT_IS,
     ) -> Iterator[Suggestion]:
-        """One suggestion per photo, in order. ``images`` is read at most a batch ahead.
+        """One suggestion per photo, in order. Photos are read from ``images`` a batch at a time.
 
-        ``blocked`` is asked once a batch for the hashtags that must not be suggested.
+        ``blocked`` is asked once a batch for the hashtags that must not be suggested; ``most`` is how many
+        hashtags a photo may get.
         """
-        answers = self._each(images, self._answer)
+        answers = self._each(images, partial(self.answer, preparation=preparation))
         for at, (name, answer) in enumerate(answers):
             if at % self.batch == 0:
                 names = frozenset(blocked())
-            yield _unreadable(name, answer) if isinstance(answer, str) else self._judge(name, answer, names)
+            yield self.judge(answer, names, name=name, most=most)
 
     def check(self, images: Iterable[Source]) -> Iterator[Fitting]:
         """One Fitting per photo, in order. Raises NoChecksError immediately if the model cannot check.
@@ -211,22 +234,24 @@ class Suggester:
         finally:
             threads.shutdown(cancel_futures=True)
 
-    def _answer(self, source: Source) -> Answer | str:
+    def answer(self, source: Source, preparation: Preparation = AS_IT_IS) -> Answer | str:
         """What the networks say of a photo; or why it cannot be read."""
         inputs = [network.input for network in (self.first, self.network) if network]
-        pixels = self._open(source, inputs)
+        pixels = self._open(source, inputs, preparation)
         return pixels if isinstance(pixels, str) else self._watched(self._ask, pixels)
 
     def _answer_accurately(self, source: Source) -> Answer | str:
         pixels = self._open(source, [self.network.input])
         return pixels if isinstance(pixels, str) else self._watched(self._ask_accurately, pixels)
 
-    def _open(self, source: Source, inputs: Sequence[Input]) -> list[Pixels] | str:
+    def _open(
+        self, source: Source, inputs: Sequence[Input], preparation: Preparation = AS_IT_IS
+    ) -> list[Pixels] | str:
         """The photo's pixels for each of the inputs; or why it cannot be read."""
         began = time.perf_counter()
         try:
             with open_photo(source, size=max(spec.size for spec in inputs)) as photo:  # its memory is shared
-                return [resized(photo, spec) for spec in inputs]
+                return [prepared(photo, spec, preparation) for spec in inputs]
         except UnreadablePhotoError as error:
             return str(error)
         finally:
@@ -245,13 +270,8 @@ class Suggester:
         row = answer.probabilities
         if not np.isfinite(row).all():
             return Fitting(name, NO_NUMBER, {}, ())
-        numbers = dict(zip(self.labels, evidence(row[None])[0], strict=True))
-        return Fitting(
-            name,
-            None,
-            {hashtag: check.probability(numbers[hashtag]) for hashtag, check in checks.items()},
-            tuple(self.labels[at] for at in np.argsort(-row, kind="stable")),
-        )
+        ranking = tuple(self.labels[at] for at in np.argsort(-row, kind="stable"))
+        return Fitting(name, None, self._chances(row, checks), ranking)
 
     def _read_checks(self) -> dict[str, Check] | None:
         """Raises ModelError if the manifest's checks are none of this model."""
@@ -267,21 +287,30 @@ class Suggester:
 
     def _ask(self, pixels: Sequence[Pixels]) -> Answer:
         if self.first:
-            early = Answer(*self.first.answer(pixels[0]), self.limits.thresholds)
+            early = Answer(*self.first.answer(pixels[0]), is_early=True)
             is_sure, _ = sure(early.probabilities[np.newaxis], self.labels, self.limits)
             if is_sure[0]:
                 return early
         return self._ask_accurately(pixels)
 
     def _ask_accurately(self, pixels: Sequence[Pixels]) -> Answer:
-        return Answer(*self.network.answer(pixels[-1]), self.thresholds)
+        return Answer(*self.network.answer(pixels[-1]))
 
-    def _judge(self, name: str, answer: Answer, blocked: frozenset[str]) -> Suggestion:
+    def judge(
+        self, answer: Answer | str, blocked: Collection[str], *, name: str = "", most: int = 1
+    ) -> Suggestion:
+        """What to suggest after this answer, or why nothing is suggested."""
+        if isinstance(answer, str):
+            return _unreadable(name, answer)
         row = answer.probabilities
         if not np.isfinite(row).all():
             return Suggestion(name, None, 0.0, NO_NUMBER, (), {})
+        thresholds = self.limits.thresholds if answer.is_early else self.thresholds
         ranking = [(self.labels[at], float(row[at])) for at in np.argsort(-row, kind="stable")]
-        hashtag, confidence, reason = judge(ranking, answer.thresholds, blocked)
+        hashtag, confidence, reason = judge(ranking, thresholds, blocked)
+        hashtags = [(hashtag, confidence)] if hashtag else []
+        if hashtag and most > 1:
+            hashtags += further_hashtags(hashtag, *self._beside(answer, ranking), blocked, most=most - 1)
         offered = [at for at, (label, _) in enumerate(ranking) if label not in blocked][:CANDIDATES]
         likeliest = [(label, round(p, 4)) for label, p in ranking[: offered[-1] + 1 if offered else None]]
         return Suggestion(
@@ -293,7 +322,27 @@ class Suggester:
             probabilities={label: float(p) for label, p in zip(self.labels, row, strict=True)},
             scene=answer.scene,
             passed_over=tuple(one for one in likeliest if one[0] in blocked),
+            hashtags=tuple((label, round(p, 4)) for label, p in hashtags),
         )
+
+    def _beside(self, answer: Answer, ranking: Ranking) -> tuple[Ranking, Mapping[str, float]]:
+        """What decides about a second hashtag: the probability that each fits, and from where on it does. A
+        model without checks has only its labels' probabilities, and so has the fast network of a cascade.
+        """
+        if answer.is_early:
+            return ranking, self.limits.thresholds
+        if self.checks is None:
+            return ranking, self.thresholds
+        chances = self._chances(answer.probabilities, self.checks)
+        return (
+            sorted(chances.items(), key=lambda one: -one[1]),
+            {hashtag: check.fits_from for hashtag, check in self.checks.items()},
+        )
+
+    def _chances(self, row: Row, checks: Mapping[str, Check]) -> dict[str, float]:
+        """The probability that each hashtag fits, from the labels' probabilities (c,)."""
+        numbers = dict(zip(self.labels, evidence(row[None])[0], strict=True))
+        return {hashtag: check.probability(numbers[hashtag]) for hashtag, check in checks.items()}
 
 
 def _by_name(thresholds: Mapping[str, float]) -> dict[str, float]:

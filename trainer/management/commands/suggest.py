@@ -13,6 +13,8 @@ from formats.files import walk
 from formats.json_text import to_json
 from formats.storage import StorageFailure
 from trainer.engine.errors import ModelError
+from trainer.engine.serving.judge import MOST_HASHTAGS
+from trainer.engine.serving.prepare import MOST_COPIES, Preparation
 from trainer.models import TrainedModel
 from trainer.photosets.layout import is_photo_name
 from trainer.registry.serving import NoActiveModel, suggest, unreadable
@@ -28,8 +30,28 @@ class Command(BaseCommand):
         parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
         parser.add_argument("--json", action="store_true", help="print one line of JSON per photo")
         parser.add_argument("--model", type=int, metavar="ID", help="use this model, not the active one")
+        parser.add_argument(
+            "--max",
+            type=int,
+            default=1,
+            metavar="N",
+            help=f"up to N hashtags for a photo, 1 to {MOST_HASHTAGS}",
+        )
+        parser.add_argument("--crop", action="store_true", help="judge only the square in the middle")
+        parser.add_argument(
+            "--tta",
+            type=int,
+            default=0,
+            metavar="N",
+            help=f"average with N distorted copies of each photo, 0 to {MOST_COPIES}",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        most, copies = options["max"], options["tta"]
+        if not 1 <= most <= MOST_HASHTAGS:
+            raise CommandError(f"--max must be 1 to {MOST_HASHTAGS}, not {most}.")
+        if not 0 <= copies <= MOST_COPIES:
+            raise CommandError(f"--tta must be 0 to {MOST_COPIES}, not {copies}.")
         model = None
         if options["model"] is not None:
             model = TrainedModel.objects.filter(pk=options["model"]).first()
@@ -37,7 +59,13 @@ class Command(BaseCommand):
                 raise CommandError(f"There is no exported model {options['model']}.")
         try:
             photos = self._files(options["photos"])
-            answers = suggest(photos, model=model, threads=None)
+            answers = suggest(
+                photos,
+                model=model,
+                threads=None,
+                most=most,
+                preparation=Preparation(crop=options["crop"], copies=copies),
+            )
         except (NoActiveModel, ModelError, StorageFailure) as error:
             raise CommandError(str(error)) from error
         try:
@@ -78,4 +106,4 @@ class Command(BaseCommand):
 def _describe(answer: Suggestion) -> str:
     if answer.hashtag is None:
         return f"silent ({answer.reason})"
-    return f"#{answer.hashtag} ({answer.confidence:.0%})"
+    return ", ".join(f"#{name} ({p:.0%})" for name, p in answer.hashtags)

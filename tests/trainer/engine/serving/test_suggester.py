@@ -27,6 +27,7 @@ from trainer.engine.errors import ModelError
 from trainer.engine.opening import Source, open_checked
 from trainer.engine.serving.judge import BLOCKED, judge
 from trainer.engine.serving.predict import NO_NUMBER, Suggester
+from trainer.engine.serving.prepare import Preparation, prepared
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 LABELS = ["beach", "water", "other", "street"]
@@ -388,3 +389,49 @@ def test_a_cascade_without_its_first_network_is_refused(make_model: Make) -> Non
     cascade = {"input": MANIFEST["input"], "temperature": 1.0, "thresholds": {}, "silent_below": 0.0}
     with pytest.raises(ModelError, match=r"first\.onnx"):
         Suggester(make_model(cascade=cascade))
+
+
+# --- several hashtags, the centre, copies -----------------------------------------------------
+
+
+def test_further_hashtags_need_their_own_threshold(make_model: Make) -> None:
+    """Red with some green: beach .55, street .20, water .18, other .07."""
+    low = {"beach": 0.4, "water": 0.15, "street": 0.2}
+    suggester = Suggester(make_model(thresholds=low))
+
+    def names(most: int, *blocked: str) -> list[str]:
+        (answer,) = suggester.suggest([photo((255, 110, 0))], blocked=lambda: blocked, most=most)
+        return [name for name, _ in answer.hashtags]
+
+    assert (names(1), names(2), names(3)) == (["beach"], ["beach", "street"], ["beach", "street", "water"])
+    assert names(3, "street") == ["beach", "water"]
+    assert names(3, "beach") == ["street", "water"]
+    suggester.thresholds["water"] = 0.5
+    assert names(3) == ["beach", "street"]
+    suggester.thresholds["beach"] = 0.7
+    assert names(3) == []  # whoever is unsure of the likeliest is silent
+
+
+def test_centre_of_a_photo(make_model: Make) -> None:
+    """Green and narrow in the middle of much red."""
+    wide = Image.new("RGB", (120, 40), RED)
+    wide.paste(GREEN, (40, 0, 80, 40))
+    suggester = Suggester(make_model())
+    (whole,) = suggester.suggest([wide])
+    (centre,) = suggester.suggest([wide], preparation=Preparation(crop=True))
+    assert (whole.candidates[0][0], centre.candidates[0][0]) == ("beach", "water")
+    assert centre.probabilities["water"] == pytest.approx(P_RED, abs=0.02)
+
+
+def test_copies_are_averaged_with_the_photo_and_always_the_same(make_model: Make) -> None:
+    suggester = Suggester(make_model())
+    plain, turned = photo(RED), Preparation(copies=3)
+    first, second = suggester.suggest([plain, photo(BLUE)], preparation=turned)
+    (again,) = suggester.suggest([plain], preparation=turned)
+    assert first == again
+    pixels = prepared(plain, suggester.network.input, turned)
+    assert pixels.shape == (4, 32, 32, 3)
+    alone = [suggester.network.answer(one[np.newaxis])[0] for one in pixels]
+    assert len({tuple(row) for row in alone}) > 1
+    assert list(first.probabilities.values()) == pytest.approx(np.mean(alone, axis=0))
+    assert second.hashtag is None
