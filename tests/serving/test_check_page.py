@@ -11,6 +11,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.test import Client
+from playwright.sync_api import Page, expect
 
 from serving.spelling import MOST
 from tests.trainer.conftest import jpeg, write
@@ -144,3 +145,21 @@ def test_options_that_do_not_go_together(active_model: TrainedModel, tmp_path: P
     ):
         with pytest.raises(CommandError, match=words):
             call_command("check_hashtags", *arguments, **options)
+
+
+# --- in the browser ---------------------------------------------------------------------------
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_photo_chosen_after_the_hashtags_is_checked_at_once(
+    page_for: Callable[..., Page], checking_model: TrainedModel
+) -> None:
+    page = page_for("admin", width=390)
+    page.goto(URL)
+    page.get_by_label("Hashtags of the post").fill(f"#Beaches #saloon #love #{'long' * 20}")
+    photo = {"name": "my.jpg", "mimeType": "image/jpeg", "buffer": jpeg(RED, (640, 480))}
+    page.get_by_label("Its photo").set_input_files(photo)  # type: ignore[arg-type]
+    score = page.get_by_role("heading", name="1 of 2 popular hashtags does not belong.")
+    expect(score).to_be_visible(timeout=30_000)  # a process loads the network and WordNet at first
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

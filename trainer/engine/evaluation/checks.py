@@ -28,7 +28,7 @@ Mask = NDArray[np.bool_]
 Verdict = Literal["fits", "doubtful", "does_not_fit"]
 
 SMALLEST = 1e-9  # a probability's floor before its logarithm
-STRENGTH = 0.25  # weight of what does not compete: docs/decisions/0096-checks.md
+STRENGTH = 0.25  # weight of what does not compete: docs/decisions/0024-checks.md
 FALSELY_ACCUSED = 0.02  # of the hashtags that fit, at most this share is said not to fit
 ACCUSED_HERE = FALSELY_ACCUSED / 2  # on photos like the held-out ones: those of other sources are harder
 RIGHT = 0.9  # of the verdicts "fits", at least this share is right
