@@ -8,8 +8,8 @@ true hashtag is the photo's label. Wrong ones are all others ("random"), or the 
 those that the mapping's suggester gives the photo's class at least 1 chance in 20 count as neither.
 "everyday" are the 104 sample photos, with all hashtags that we found fitting.
 
-those that the suggester of the mapping gives the class at least 1 chance in 20 count as neither.
-that 2 % of the true ones are below. "accused" and "shipped" are the shares of true and of random wrong
+AUC compares true and wrong hashtags by their probabilities; "found" is the share of wrong ones below the
+limit that 2 % of the true ones are below. "accused" and "shipped" are the shares of true and of random wrong
 hashtags that get does_not_fit, by limits that were chosen on other photos. The baseline ("share") ranks by
 the label's share of the softmax. ``--ship`` writes the checks into the starters' starter.json.
 """

@@ -1,8 +1,8 @@
 """Is a hashtag at home on a photo? A yes/no question about each hashtag, calibrated on held-out photos.
 
 A label's probability answers another question: which one label is best? There a church is no architecture.
-Here the evidence for hashtag h is the mean of two numbers,
-    ½ · log(p_h / (1 − p_h)) + ½ · (log p_h − mean over all labels l of log p_l),
+Here the evidence for hashtag h is a weighted mean of two numbers,
+    ¾ · log(p_h / (1 − p_h)) + ¼ · (log p_h − mean over all labels l of log p_l),
 the first of which competes with the other labels, while the second does not: it stays where it is when
 another label becomes likelier. Evidence x becomes the probability that h fits, 1 / (1 + exp(−(a_h·x + b_h)))
 (Platt 1999). All hashtags share a and b but for deviations that are held small, so that a hashtag with few
@@ -28,6 +28,7 @@ Mask = NDArray[np.bool_]
 Verdict = Literal["fits", "doubtful", "does_not_fit"]
 
 SMALLEST = 1e-9  # a probability's floor before its logarithm
+STRENGTH = 0.25  # weight of what does not compete: docs/decisions/0024-checks.md
 FALSELY_ACCUSED = 0.02  # of the hashtags that fit, at most this share is said not to fit
 ACCUSED_HERE = FALSELY_ACCUSED / 2  # on photos like the held-out ones: those of other sources are harder
 RIGHT = 0.9  # of the verdicts "fits", at least this share is right
@@ -71,7 +72,7 @@ def evidence(probabilities: Floats) -> Floats:
     p = np.clip(probabilities, SMALLEST, 1 - SMALLEST)
     logarithms = np.log(p)
     strength = logarithms - logarithms.mean(1, keepdims=True)
-    result: Floats = (logarithms - np.log1p(-p) + strength) / 2
+    result: Floats = (1 - STRENGTH) * (logarithms - np.log1p(-p)) + STRENGTH * strength
     return result
 
 
