@@ -3,8 +3,8 @@
     STARTER=fast python -m benchmarks.serving [--requests 100] [--clients 8] [--soak 1000]
 
 Starts `manage.py up --demo` in a new folder and sends photos of 4000 × 3000 px as a program with a token,
-over real connections that stay open. No photo is sent twice, except in "one client, remembered". The baseline is
-"one client": each row's p50 and photos a second are also told as ratios to it. `--soak` sends so many more
+over real connections that stay open. No photo is sent twice, except in "one client, remembered". The baseline
+is "one client": each row's p50 and photos a second are also told as ratios to it. `--soak` sends so many more
 photos by all clients, and tells the resident memory of the largest web process before and after.
 """
 

@@ -69,13 +69,15 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = MAX_BULK_CLASSES + 100
 LEARN_BESIDE = True  # the suggester learns in a thread; not in tests, whose transactions no thread sees
 HASHTAG_MIN_POSTS = env.int("HASHTAG_MIN_POSTS", 10_000_000)  # hashtags with fewer posts are not offered
 
-SUGGEST_RATE = env.str("SUGGEST_RATE", "600/minute")  # photos per account that asks for hashtags
+SUGGEST_RATE = env.str("SUGGEST_RATE", "600/minute")  # photos per API token
 MAX_REQUEST_PHOTOS = 32  # in one request for hashtags
 MAX_REQUEST_BYTES = env.int("MAX_REQUEST_MB", 100) * 2**20  # of these photos together
 MAX_STREAM_PHOTOS = 500  # in one request that is answered line by line
 MAX_STREAM_BYTES = env.int("MAX_STREAM_MB", 1024) * 2**20
 SUGGEST_CACHE_SECONDS = env.int("SUGGEST_CACHE_SECONDS", 3600)  # 0: no answer is remembered
 SUGGEST_CACHE_ENTRIES = env.int("SUGGEST_CACHE_ENTRIES", 100_000)  # photos at most, half a kilobyte each
+FEEDBACK_RATE = env.str("FEEDBACK_RATE", "600/minute")  # per API token; a request has up to 1,000 events
+FEEDBACK_DAYS = env.int("FEEDBACK_DAYS", 30)  # for which feedback about an answer is taken
 NEW_GUESTS_RATE = env.str("NEW_GUESTS_RATE", "60/hour")  # people who start voting by a link, per address
 WRONG_PASSWORDS = env.int("WRONG_PASSWORDS", 10)  # for an account from one address: hashtags_site.guessing
 WRONG_PASSWORDS_PAUSE = timedelta(minutes=env.float("WRONG_PASSWORDS_PAUSE_MINUTES", 15))
@@ -90,8 +92,8 @@ INSTALLED_APPS = [
     "trainer",
     "mapping",
     "jobs",
+    "people",
     "rest_framework",
-    "rest_framework.authtoken",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_filters",
@@ -120,6 +122,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
+    "people.middleware.Sender",
     "hashtags_site.guessing.LimitGuesses",
     "hashtags_site.outages.Outages",
 ]
@@ -253,7 +256,7 @@ LOGGING = {
 # --- API --------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.TokenAuthentication",
+        "people.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -261,6 +264,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_RATES": {
         "suggest": SUGGEST_RATE,
+        "feedback": FEEDBACK_RATE,
         "new_guests": NEW_GUESTS_RATE,
         "guest_votes": GUEST_VOTES_RATE,
     },

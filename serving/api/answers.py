@@ -11,6 +11,7 @@ from django.db import Error
 from rest_framework import status
 from rest_framework.exceptions import ValidationError
 
+from serving.answer_ids import make_id
 from serving.api.active import describe
 from serving.api.options import Options
 from serving.api.photos import FIELD, Photo, TooLarge, read_content
@@ -75,7 +76,13 @@ class Desk:
             answer["probabilities"] = {
                 label: round(p, 4) for label, p in suggestion.probabilities.items() if label not in blocked
             }
-        return answer | {"model": describe(self.model, self.network, blocked)["tag"]}
+        answer_id = make_id(
+            model=self.model.pk,
+            account=self.owner,
+            hashtag=suggestion.hashtag,
+            confidence=suggestion.confidence or 0.0,
+        )
+        return answer | {"id": answer_id, "model": describe(self.model, self.network, blocked)["tag"]}
 
 
 def _refused(file: str, words: str, code: int) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,8 +11,8 @@ from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from PIL import Image
-from rest_framework.authtoken.models import Token
 
+from tests.conftest import api_key
 from tests.trainer.conftest import _own_folders, active_model, model_for, tiny_model
 from tests.trainer.test_suggest import generous_model
 from trainer.engine.serving.predict import Suggester
@@ -25,7 +25,7 @@ Send = Callable[..., Any]
 @pytest.fixture
 def send(user_for: Callable[..., User]) -> Send:
     """Post photos, by name, and fields to an address, as a program with a token."""
-    key = Token.objects.create(user=user_for("network")).key
+    key = api_key(user_for("network"))
 
     def post(url: str, photos: list[tuple[str, bytes]], *, token: str = key, **fields: Any) -> Any:
         form = {"photo": [SimpleUploadedFile(name, content) for name, content in photos]} | fields
@@ -36,16 +36,21 @@ def send(user_for: Callable[..., User]) -> Send:
 
 @pytest.fixture
 def network_runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Of each time that the network was really asked: the number of photos."""
+    """A 1 for each time that the network was really asked."""
     runs: list[int] = []
     real = Suggester.answer
 
-    def counted(self: Suggester, photos: Any, *more: Any) -> Iterator[Any]:
-        runs.append(len(photos))
-        return real(self, photos, *more)
+    def counted(self: Suggester, photo: Any, *more: Any) -> Any:
+        runs.append(1)
+        return real(self, photo, *more)
 
     monkeypatch.setattr(Suggester, "answer", counted)
     return runs
+
+
+def without_id(answer: dict[str, Any]) -> dict[str, Any]:
+    """Each answer has an id of its own."""
+    return {key: value for key, value in answer.items() if key != "id"}
 
 
 def wide_photo(

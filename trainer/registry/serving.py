@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from trainer.engine.serving.predict import Answer, Suggester, Suggestion
 
 _lock = threading.Lock()
-_cache: tuple[tuple[int, str, int], Suggester] | None = None
+_cache: tuple[tuple[int, str, int | None], Suggester] | None = None
 
 
 UNREADABLE = "unreadable: "
@@ -30,10 +30,10 @@ def active_model() -> TrainedModel | None:
     return promotion.model if promotion else None
 
 
-def suggester(*, model: TrainedModel | None = None, threads: int = 1) -> Suggester:
+def suggester(*, model: TrainedModel | None = None, threads: int | None = 1) -> Suggester:
     """The network of `model`, by default of the active one. Raises NoActiveModel.
 
-    Several web workers share the cores, so each uses one thread; a command may use all cores.
+    Several web workers share the cores, so each uses one thread; a command or a job uses all cores: None.
     """
     global _cache
     model = model or active_model()
@@ -60,7 +60,7 @@ def suggest(
     images: Iterable[Any],
     *,
     model: TrainedModel | None = None,
-    threads: int = 1,
+    threads: int | None = 1,
     most: int = 1,
     preparation: Preparation = AS_IT_IS,
 ) -> Iterator[Suggestion]:
@@ -87,7 +87,7 @@ def suggest_one(
     key = answer_cache.Key.of(content, network=network.digest, preparation=preparation, owner=owner)
     answer: Answer | str | None = answer_cache.recall(key)
     if answer is None:
-        answer = next(network.answer([content], preparation))
+        answer = network.answer(content, preparation)
         answer_cache.remember(key, answer)
     blocked = blocked_names()
     return Judged(network.judge(answer, blocked, most=most), blocked)

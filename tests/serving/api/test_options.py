@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
-from rest_framework.authtoken.models import Token
 
 from mapping.hashtags import block
 from mapping.models import Hashtag
+from tests.conftest import api_key
 from tests.serving.conftest import Send, wide_photo
 from tests.trainer.conftest import jpeg
 from tests.trainer.test_suggest import REDDISH
@@ -26,8 +29,6 @@ def first(response: Any) -> dict[str, Any]:
     assert response.status_code == 200, response.content
     if not response.streaming:
         return response.json()  # type: ignore[no-any-return]
-    import json
-
     return json.loads(b"".join(response.streaming_content).splitlines()[0])  # type: ignore[no-any-return]
 
 
@@ -114,8 +115,10 @@ def test_all_that_is_wrong_is_told_at_once(send: Send, active_model: TrainedMode
     assert list(answer.json()) == ["max", "tta", "x", "y" * 50]
 
 
-def test_options_of_a_photo_that_is_the_whole_body(send: Send, generous_model: TrainedModel) -> None:
-    headers = {"authorization": f"Token {Token.objects.get().key}"}
+def test_options_of_a_photo_that_is_the_whole_body(
+    user_for: Callable[..., User], generous_model: TrainedModel
+) -> None:
+    headers = {"authorization": f"Token {api_key(user_for('network'))}"}
 
     def post(query: str) -> Any:
         return Client().post(f"/api/v1/suggest?{query}", jpeg(REDDISH), "image/jpeg", headers=headers)

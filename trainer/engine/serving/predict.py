@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import Context, copy_context
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice, repeat
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +26,6 @@ from trainer.engine.errors import ModelError
 from trainer.engine.evaluation.cascade import Limits, sure
 from trainer.engine.evaluation.report import softmax
 from trainer.engine.opening import Source, UnreadablePhotoError, open_photo
-from trainer.engine.photos.manifest import batched
 from trainer.engine.preprocess import Input, as_batch
 from trainer.engine.serving.judge import further_hashtags, judge
 from trainer.engine.serving.prepare import AS_IT_IS, Preparation, prepared
@@ -36,7 +35,7 @@ CANDIDATES = 3
 NO_NUMBER = "unsure: the model gave no finite numbers for this photo"
 Scene = tuple[str, float] | None
 Row = NDArray[np.float64]
-Pixels = NDArray[np.uint8]  # of a photo and its copies (k, size, size, 3)
+Views = NDArray[np.uint8]  # of a photo (k, size, size, 3), as `prepared` gives them
 
 
 def joint_sha256(accurate: str, fast: str) -> str:
@@ -95,20 +94,18 @@ class Answer(NamedTuple):
 class Network:
     """One ONNX file: its session, the photos that it expects, and the names of its outputs.
 
-    Raises ModelError if the file cannot be loaded. ``threads`` are ONNX Runtime's; ``batch`` is how many
-    photos and copies it takes at once.
+    Raises ModelError if the file cannot be loaded. Several threads may ask it at once. ``keeps_memory``: what
+    an answer took is kept for the next ones.
     """
 
-    def __init__(self, file: Path, facts: Mapping[str, Any], *, threads: int, batch: int) -> None:
-        self.batch = batch
+    def __init__(self, file: Path, facts: Mapping[str, Any], *, keeps_memory: bool) -> None:
         self.input = Input.from_dict(facts["input"])
         self.temperature = float(facts["temperature"])
         self.scenes: list[str] = list(facts.get("scenes", []))
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # An arena keeps its peak memory: right for a command, too much for a web worker.
-        options.enable_cpu_mem_arena = threads > 1
+        # Threads that share a photo wait for one another: docs/experiments.md, "The pace of suggestions".
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.enable_cpu_mem_arena = keeps_memory
         try:
             self.session = onnxruntime.InferenceSession(
                 str(file), options, providers=["CPUExecutionProvider"]
@@ -117,31 +114,18 @@ class Network:
             read_through(file)
             raise ModelError(f"{file.name} cannot be loaded: {str(error)[:200]}") from error
 
-    def answer(self, photos: Sequence[Pixels]) -> Iterator[tuple[Row, Scene]]:
-        """For photos as ``prepared`` gives them, each with as many copies: probabilities (c,), averaged over
-        the copies, and the likeliest scene class.
-        """
-        copies = [copy for photo in photos for copy in photo]
-        runs = [
-            self.session.run(None, {"photos": as_batch(part, self.input)})
-            for part in batched(copies, self.batch)
-        ]
-        logits, *others = [np.concatenate(parts) for parts in zip(*runs, strict=True)]
-        rows = _averaged(softmax(logits, self.temperature), len(photos))
-        scenes = (
-            self._scenes(_averaged(softmax(others[0]), len(photos))) if self.scenes else [None] * len(rows)
-        )
-        yield from zip(rows, scenes, strict=True)
+    def answer(self, views: Views) -> tuple[Row, Scene]:
+        """For a photo and its copies: probabilities (c,), averaged, and the likeliest scene class."""
+        # One by one: together they are no faster, and take as many times the memory.
+        runs = [self.session.run(None, {"photos": as_batch([view], self.input)}) for view in views]
+        logits, *others = (np.concatenate(outputs) for outputs in zip(*runs, strict=True))
+        return softmax(logits, self.temperature).mean(0), self._scene(others[0]) if self.scenes else None
 
-    def _scenes(self, rows: Row) -> list[Scene]:
-        """The likeliest scene class of each row (n, k), and its probability, which is not calibrated."""
-        return [(self.scenes[at], round(float(row[at]), 4)) for row in rows for at in [int(row.argmax())]]
-
-
-def _averaged(rows: Row, photos: int) -> Row:
-    """Probabilities (n · k, c) of n photos in k copies → (n, c)."""
-    mean: Row = rows.reshape(photos, -1, rows.shape[1]).mean(1)
-    return mean
+    def _scene(self, logits: NDArray[np.float32]) -> Scene:
+        """The likeliest scene class of the views (n, k), and its probability, which is not calibrated."""
+        row = softmax(logits).mean(0)
+        at = int(row.argmax())
+        return self.scenes[at], round(float(row[at]), 4)
 
 
 class Suggester:
@@ -149,8 +133,8 @@ class Suggester:
 
     If it is a cascade, a fast network answers where it is sure, and only the other photos are given to the
     accurate one (trainer.engine.evaluation.cascade). Raises ModelError if the folder does not contain a
-    complete model of a format we know. ``threads`` is for ONNX Runtime (None: one per core); ``batch`` limits
-    how many photos are in memory at once.
+    complete model of a format we know. Each of its ``threads`` (None: one per core) opens a photo and asks
+    the network about it; ``batch`` limits how many files or answers are in memory at once.
     """
 
     def __init__(self, model_dir: str | Path, *, threads: int | None = 1, batch: int = 16) -> None:
@@ -160,13 +144,12 @@ class Suggester:
         self.thresholds = _by_name(self.manifest["thresholds"])
         self.batch = max(1, batch)
         self.threads = threads or os.cpu_count() or 1
-        # With one thread a batch is no faster and keeps 100 MB more, so a web worker predicts one by one.
-        limits = {"threads": self.threads, "batch": self.batch if self.threads > 1 else 1}
-        self.network = Network(folder / "model.onnx", self.manifest, **limits)
+        keeps_memory = self.threads > 1  # right for a command, too much for a web worker
+        self.network = Network(folder / "model.onnx", self.manifest, keeps_memory=keeps_memory)
         self.scenes = self.network.scenes
         self.first: Network | None = None
         if facts := self.manifest.get("cascade"):
-            self.first = Network(folder / "first.onnx", facts, **limits)
+            self.first = Network(folder / "first.onnx", facts, keeps_memory=keeps_memory)
             self.limits = Limits(facts["temperature"], _by_name(facts["thresholds"]), facts["silent_below"])
         # Names all that an answer depends on, beside the photo and what is blocked.
         words = to_json(self.manifest, sort_keys=True) + f"\nopening {opening.VERSION}"
@@ -180,27 +163,44 @@ class Suggester:
         most: int = 1,
         preparation: Preparation = AS_IT_IS,
     ) -> Iterator[Suggestion]:
-        """One suggestion per photo, in order. Photos are read from ``images`` a batch at a time.
+        """One suggestion per photo, in order. ``images`` is read at most a batch ahead.
 
         ``blocked`` is asked once a batch for the hashtags that must not be suggested; ``most`` is how many
         hashtags a photo may get.
         """
         iterator = iter(images)
-        while chunk := list(islice(iterator, self.batch)):
-            answers = self.answer(chunk, preparation)
-            names = frozenset(blocked())
-            for source, answer in zip(chunk, answers, strict=True):
-                yield self.judge(answer, names, name=_name(source), most=most)
+        ahead: deque[tuple[str, Future[Answer | str]]] = deque()
+        threads = ThreadPoolExecutor(self.threads)
+        try:
+            for at in count():
+                for source in islice(iterator, self.batch - len(ahead)):
+                    # With how long a photo may wait for memory, which only this thread knows.
+                    run = copy_context().run
+                    ahead.append((_name(source), threads.submit(run, self.answer, source, preparation)))
+                if not ahead:
+                    return
+                name, future = ahead.popleft()
+                answer = future.result()
+                if at % self.batch == 0:
+                    names = frozenset(blocked())
+                yield self.judge(answer, names, name=name, most=most)
+        finally:
+            threads.shutdown(cancel_futures=True)
 
-    def answer(self, photos: Sequence[Source], preparation: Preparation = AS_IT_IS) -> Iterator[Answer | str]:
-        """What the model says of each photo, or why it cannot be read. All of them are in memory at once."""
-        with ThreadPoolExecutor(self.threads) as threads:
-            # With how long a photo may wait for memory, which only this thread knows.
-            contexts = [copy_context() for _ in photos]
-            decode = partial(self._decode, preparation=preparation)
-            results = list(threads.map(Context.run, contexts, repeat(decode), photos))
-        answers = self._answers([photo for photo in results if not isinstance(photo, str)])
-        return (photo if isinstance(photo, str) else next(answers) for photo in results)
+    def answer(self, source: Source, preparation: Preparation = AS_IT_IS) -> Answer | str:
+        """What the networks say of a photo; or why it cannot be read."""
+        inputs = [network.input for network in (self.first, self.network) if network]
+        try:
+            with open_photo(source, size=max(spec.size for spec in inputs)) as photo:  # its memory is shared
+                views = [prepared(photo, spec, preparation) for spec in inputs]
+        except UnreadablePhotoError as error:
+            return str(error)
+        if self.first:
+            early = Answer(*self.first.answer(views[0]), is_early=True)
+            is_sure, _ = sure(early.probabilities[np.newaxis], self.labels, self.limits)
+            if is_sure[0]:
+                return early
+        return Answer(*self.network.answer(views[-1]))
 
     def judge(
         self, answer: Answer | str, blocked: Collection[str], *, name: str = "", most: int = 1
@@ -230,30 +230,6 @@ class Suggester:
             passed_over=tuple(one for one in likeliest if one[0] in blocked),
             hashtags=tuple((label, round(p, 4)) for label, p in hashtags),
         )
-
-    def _decode(self, source: Source, *, preparation: Preparation) -> tuple[Pixels, ...] | str:
-        """The photo's pixels for each network, the accurate one's last; or why it cannot be read."""
-        inputs = [network.input for network in (self.first, self.network) if network]
-        try:
-            with open_photo(source, size=max(spec.size for spec in inputs)) as photo:
-                return tuple(prepared(photo, spec, preparation) for spec in inputs)
-        except UnreadablePhotoError as error:
-            return str(error)
-
-    def _answers(self, photos: Sequence[tuple[Pixels, ...]]) -> Iterator[Answer]:
-        for batch in batched(photos, self.batch if self.threads > 1 else 1):
-            if self.first is None:
-                yield from (Answer(*row) for row in self.network.answer([p[-1] for p in batch]))
-            else:
-                yield from self._in_two_steps(self.first, batch)
-
-    def _in_two_steps(self, first: Network, photos: Sequence[tuple[Pixels, ...]]) -> Iterator[Answer]:
-        early = [Answer(*row, is_early=True) for row in first.answer([p[0] for p in photos])]
-        is_sure, _ = sure(np.stack([answer.probabilities for answer in early]), self.labels, self.limits)
-        rest = [photo[-1] for photo, known in zip(photos, is_sure, strict=True) if not known]
-        late = self.network.answer(rest) if rest else iter(())
-        for answer, known in zip(early, is_sure, strict=True):
-            yield answer if known else Answer(*next(late))
 
 
 def _by_name(thresholds: Mapping[str, float]) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -63,7 +62,7 @@ class Command(BaseCommand):
             answers = suggest(
                 photos,
                 model=model,
-                threads=os.cpu_count() or 1,
+                threads=None,
                 most=most,
                 preparation=Preparation(crop=options["crop"], copies=copies),
             )
