@@ -43,6 +43,10 @@ class Client:
         self.connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=120)
         self.token = token
 
+    def rest(self) -> None:
+        """The site cuts connections that are idle; the next request opens another one."""
+        self.connection.close()
+
     def post(self, path: str, photos: Iterable[bytes]) -> bytes:
         body = b"".join(
             f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="photo"; filename="p.jpg"\r\n\r\n'.encode()
@@ -75,8 +79,7 @@ def large_photos() -> list[bytes]:
 
 def new(photos: list[bytes]) -> bytes:
     """A photo that nobody has sent: a few bytes behind its end, which decoders ignore."""
-    number = next(_numbers)
-    return photos[number % len(photos)] + f"\n{number}".encode()
+    return photos[next(_numbers) % len(photos)] + os.urandom(8)
 
 
 def timed(send: Callable[[], Any]) -> float:
@@ -95,6 +98,7 @@ def row(times: list[float], seconds: float, photos: int) -> dict[str, float]:
 
 
 def alone(client: Client, requests: int, make: Callable[[], list[bytes]], path: str) -> dict[str, float]:
+    client.rest()
     times, photos, began = [], 0, time.perf_counter()
     for _ in range(requests):
         sent = make()
@@ -108,6 +112,7 @@ def together(clients: list[Client], requests: int, photos: list[bytes]) -> dict[
     each = max(1, requests // len(clients))
 
     def run(client: Client) -> list[float]:
+        client.rest()
         return [timed(partial(client.post, SUGGEST, [new(photos)])) for _ in range(each)]
 
     began = time.perf_counter()
@@ -137,7 +142,7 @@ def main() -> None:
 
 
 def measure(site: Site, folder: str, photos: list[bytes], options: argparse.Namespace) -> dict[str, Any]:
-    argv = [sys.executable, "manage.py", "api_token", "benchmark"]
+    argv = [sys.executable, "manage.py", "api_token", "benchmark", "--renew"]
     environment = os.environ | {"SCENETAG_VAR": folder}
     token = subprocess.run(
         argv, cwd=ROOT, env=environment, check=True, capture_output=True, text=True

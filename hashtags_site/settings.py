@@ -73,7 +73,7 @@ HASHTAG_MIN_POSTS = env.int("HASHTAG_MIN_POSTS", 10_000_000)  # hashtags with fe
 
 FEEDBACK_RATE = env.str("FEEDBACK_RATE", "600/minute")  # per API token; a request has up to 1,000 events
 FEEDBACK_DAYS = env.int("FEEDBACK_DAYS", 30)  # for which feedback about an answer is taken
-SUGGEST_RATE = env.str("SUGGEST_RATE", "600/minute")  # photos per token or account that asks for hashtags
+SUGGEST_RATE = env.str("SUGGEST_RATE", "600/minute")  # photos per API token
 MAX_REQUEST_PHOTOS = 32  # in one request for hashtags
 MAX_REQUEST_BYTES = env.int("MAX_REQUEST_MB", 100) * 2**20  # of these photos together
 MAX_STREAM_PHOTOS = 500  # in one request that is answered line by line

@@ -76,13 +76,13 @@ class Desk:
             answer["probabilities"] = {
                 label: round(p, 4) for label, p in suggestion.probabilities.items() if label not in blocked
             }
-        answer["id"] = make_id(
+        answer_id = make_id(
             model=self.model.pk,
             account=self.owner,
             hashtag=suggestion.hashtag,
             confidence=suggestion.confidence or 0.0,
         )
-        return answer | {"model": describe(self.model, self.network, blocked)["tag"]}
+        return answer | {"id": answer_id, "model": describe(self.model, self.network, blocked)["tag"]}
 
 
 def _refused(file: str, words: str, code: int) -> dict[str, Any]:

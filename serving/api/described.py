@@ -36,7 +36,7 @@ class CandidateSerializer(serializers.Serializer[Any]):
 
 
 class SuggestionSerializer(serializers.Serializer[Any]):
-    id = serializers.CharField(help_text="Names this answer in feedback about it.")
+    id = serializers.CharField(help_text="Names this answer in feedback.")
     file = serializers.CharField(help_text="The name of the uploaded file; empty if none was sent.")
     hashtag = serializers.CharField(allow_null=True, help_text="Without #, or null: suggest nothing.")
     confidence = serializers.FloatField(
@@ -118,6 +118,7 @@ REFUSALS = SIGNED_IN | {
     ),
 }
 BEACH = {
+    "id": "AQGe…:5Rz…",
     "file": "holiday.jpg",
     "hashtag": "beach",
     "confidence": 0.97,
@@ -131,6 +132,7 @@ BEACH = {
     "model": "9f2c4e17a0b35d68c1e4f70a92b8d356",
 }
 DESK = {
+    "id": "AQGe…:kP0…",
     "file": "desk.jpg",
     "hashtag": None,
     "confidence": 0.81,

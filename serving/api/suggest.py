@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from formats.json_text import to_json
+from mapping.api.base import me
 from serving.api import described
 from serving.api.active import load_active
 from serving.api.answers import Desk
@@ -31,7 +32,7 @@ END = object()
 def open_desk(request: Request, options: Options) -> Desk:
     """Raises NoModel and BrokenModel."""
     model, network = load_active()
-    return Desk(model, network, options, owner=request.user.pk or 0)
+    return Desk(model, network, options, owner=me(request).pk)
 
 
 class SuggestView(APIView):

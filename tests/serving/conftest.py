@@ -38,16 +38,21 @@ def send(user_for: Callable[..., User]) -> Send:
 
 @pytest.fixture
 def network_runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """1 for each time that the network was really asked."""
+    """A 1 for each time that the network was really asked."""
     runs: list[int] = []
     real = Suggester.answer
 
-    def counted(self: Suggester, *arguments: Any) -> Any:
+    def counted(self: Suggester, photo: Any, *more: Any) -> Any:
         runs.append(1)
-        return real(self, *arguments)
+        return real(self, photo, *more)
 
     monkeypatch.setattr(Suggester, "answer", counted)
     return runs
+
+
+def without_id(answer: dict[str, Any]) -> dict[str, Any]:
+    """Each answer has an id of its own."""
+    return {key: value for key, value in answer.items() if key != "id"}
 
 
 def wide_photo(

@@ -40,7 +40,7 @@ def test_the_page_lists_each_verdict_with_its_reason(
     for words in ("fits", "does not fit", "unknown"):
         assert f"{words}</span>" in whole
     assert "data:image/jpeg;base64," in whole
-    fragment = post(client, **{"hx-request": "true"}).content.decode()
+    fragment = post(client, **{"hx-request": "true"}).content.decode()  # type: ignore[arg-type]
     assert "does not belong" in fragment
     assert "<html" not in fragment
 

@@ -16,7 +16,8 @@ from rest_framework.throttling import ScopedRateThrottle
 from hashtags_site import outages
 from mapping.hashtags import block, blocked_names
 from mapping.models import Hashtag
-from tests.serving.conftest import Send
+from tests.conftest import api_key
+from tests.serving.conftest import Send, without_id
 from tests.trainer.conftest import jpeg
 from trainer.engine.budget import DECODING
 from trainer.models import Promotion, TrainedModel
@@ -126,9 +127,7 @@ def test_a_stream_keeps_its_model_and_obeys_a_curator(
 
 def test_one_photo_in_a_stream_is_one_line(send: Send, active_model: TrainedModel) -> None:
     (answer,) = answers_of(send(STREAM, photos(1)))
-    alone = send(SUGGEST, photos(1)).json()
-    assert answer.pop("id") != alone.pop("id")
-    assert answer == alone
+    assert without_id(answer) == without_id(send(SUGGEST, photos(1)).json())
     (broken,) = answers_of(send(STREAM, [("x.jpg", b"no")]))
     assert broken["status"] == 400
 
@@ -155,7 +154,25 @@ def test_the_rate_counts_photos(
     assert answers_of(send(STREAM, photos(2)))[1]["hashtag"] == "beach"
     assert send(SUGGEST, photos(1)).status_code == 429
     never = send(SUGGEST, photos(6))
-    assert never.json() == {"photo": ["These are 6 photos; this account may send 5/minute."]}
+    assert never.json() == {"photo": ["These are 6 photos; this token may send 5/minute."]}
+
+
+def test_a_tokens_own_rate_counts_photos_too(
+    send: Send, active_model: TrainedModel, user_for: Callable[..., User]
+) -> None:
+    key = api_key(user_for("network"), rate="40/minute")
+    assert len(answers_of(send(SUGGEST, photos(30), token=key))) == 30
+    assert send(STREAM, photos(30), token=key).status_code == 429
+    assert send(STREAM, photos(30), token=api_key(user_for("network"))).status_code == 200
+
+
+def test_a_token_without_the_scope_is_refused(
+    send: Send, active_model: TrainedModel, user_for: Callable[..., User]
+) -> None:
+    key = api_key(user_for("network"), ["feedback"])
+    assert send(STREAM, photos(1), token=key).status_code == 403
+    model = Client().get("/api/v1/model", headers={"authorization": f"Token {key}"})
+    assert (model.status_code, "scope “suggest”" in model.json()["detail"]) == (403, True)
 
 
 def test_who_may(send: Send, active_model: TrainedModel, client_for: Callable[..., Client]) -> None:

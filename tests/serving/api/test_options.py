@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -28,8 +29,6 @@ def first(response: Any) -> dict[str, Any]:
     assert response.status_code == 200, response.content
     if not response.streaming:
         return response.json()  # type: ignore[no-any-return]
-    import json
-
     return json.loads(b"".join(response.streaming_content).splitlines()[0])  # type: ignore[no-any-return]
 
 

@@ -15,7 +15,7 @@ from jobs import broker
 from mapping.hashtags import block, unblock
 from mapping.models import Hashtag
 from tests.conftest import RealValkey, api_key
-from tests.serving.conftest import Send
+from tests.serving.conftest import Send, without_id
 from tests.trainer.conftest import jpeg
 from tests.trainer.test_suggest import REDDISH
 from trainer.engine.serving.prepare import AS_IT_IS
@@ -30,17 +30,12 @@ PHOTO = [("x.jpg", jpeg(RED))]
 REDIS: Any = redis.Redis.from_url(django_settings.REDIS_URL)
 
 
-def unnamed(response: Any) -> dict[str, Any]:
-    """The answer without its id, which each has for itself."""
-    return {name: value for name, value in response.json().items() if name != "id"}
-
-
 def test_the_same_photo_is_judged_once(
     send: Send, generous_model: TrainedModel, network_runs: list[int]
 ) -> None:
     photo = [("x.jpg", jpeg(REDDISH))]
-    first = unnamed(send(URL, photo, probabilities="all"))
-    assert unnamed(send(URL, photo, probabilities="all")) == first
+    first = without_id(send(URL, photo, probabilities="all").json())
+    assert without_id(send(URL, photo, probabilities="all").json()) == first
     assert network_runs == [1]
     again = send(URL, [("y.jpg", jpeg(REDDISH))], max="3").json()
     assert (len(again["hashtags"]), again["file"]) == (2, "y.jpg")  # a verdict of its own
@@ -105,7 +100,7 @@ def test_it_can_be_turned_off(
     send: Send, active_model: TrainedModel, network_runs: list[int], settings: Any, name: str
 ) -> None:
     setattr(settings, name, 0)
-    assert unnamed(send(URL, PHOTO)) == unnamed(send(URL, PHOTO))
+    assert without_id(send(URL, PHOTO).json()) == without_id(send(URL, PHOTO).json())
     assert network_runs == [1, 1]
 
 
