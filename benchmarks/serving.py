@@ -1,189 +1,184 @@
-"""The API as a social network uses it: milliseconds, photos a second with 12-megapixel uploads, and memory.
+"""How fast hashtags are suggested, by EfficientNet-Lite0, the smallest backbone offered.
 
-    STARTER=fast python -m benchmarks.serving [--requests 100] [--clients 8] [--soak 1000]
+    python -m benchmarks.serving --bulk [--rounds 5] [--threads 2]
 
-Starts `manage.py up --demo` in a new folder and sends photos of 4000 × 3000 px as a program with a token,
-over real connections that stay open. No photo is sent twice, except in "one client, remembered". The baseline
-is "one client": each row's p50 and photos a second are also told as ratios to it. `--soak` sends so many more
-photos by all clients, and tells the resident memory of the largest web process before and after.
+--bulk: JPEG files of 1,080 px, many at once, as `manage.py suggest` and the prediction of a campaign ask.
+The baseline is the same network in eager PyTorch, in batches of 16, with photos opened and resized by Pillow
+in as many threads. Both sides read the same files in turns. Shown are the photos a second of each side's best
+round, the processor time a photo of its cheapest one, and for how many photos both rank the same label first.
+Then what one thread spends on a photo: opening (file to pixels), resizing and the network; the same for JPEGs
+of 12 megapixels with grain, which enlarged photos lack.
+
+If the machine does other work, trust the processor time. The photos are those of samples/, enlarged. The head
+is random: it does not change the pace.
 """
 
 from __future__ import annotations
 
 import argparse
-import http.client
-import io
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from itertools import count
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
+from torch import nn
 
-from benchmarks.site import ROOT, Site
+from benchmarks.photos import print_table
+from formats.json_text import to_json
+from trainer.engine.networks.finetuned import input_of
+from trainer.engine.networks.parts import FrozenNetwork, build_head
+from trainer.engine.opening import open_photo
+from trainer.engine.photos.manifest import batched
+from trainer.engine.preprocess import Input, as_batch, resized
+from trainer.engine.presets import PRESETS
+from trainer.engine.serving.export import sample_pixels, write_model
+from trainer.engine.serving.predict import Suggester
 
-BASELINE = "one client"
-BOUNDARY = "scenetag-benchmark"
-SIZE = (4000, 3000)
-_numbers = count()
-
-
-class Client:
-    """A connection that stays open."""
-
-    def __init__(self, site: Site, token: str) -> None:
-        self.connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=120)
-        self.token = token
-
-    def rest(self) -> None:
-        """The site cuts connections that are idle; the next request opens another one."""
-        self.connection.close()
-
-    def post(self, path: str, photos: Iterable[bytes]) -> bytes:
-        body = b"".join(
-            f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="photo"; filename="p.jpg"\r\n\r\n'.encode()
-            + photo
-            + b"\r\n"
-            for photo in photos
-        )
-        headers = {
-            "Authorization": f"Token {self.token}",
-            "Content-Type": f"multipart/form-data; boundary={BOUNDARY}",
-        }
-        self.connection.request("POST", path, body + f"--{BOUNDARY}--\r\n".encode(), headers)
-        response = self.connection.getresponse()
-        answer = response.read()
-        if response.status != 200:
-            raise SystemExit(f"{response.status}: {answer[:300]!r}")
-        return answer
+SAMPLES = Path(__file__).parents[1] / "samples"
+LABELS = [f"label{number}" for number in range(21)]
+BATCH = 16  # of the baseline
+LARGE_PHOTOS = 16
+GRAIN = 4.0  # standard deviation of the tones of the large photos
 
 
-def large_photos() -> list[bytes]:
-    """Sample photos, enlarged, as JPEGs of some megabytes."""
-    photos = []
-    for path in sorted((ROOT / "samples/campaign").glob("*.jpg"))[:8]:
-        out = io.BytesIO()
+def enlarged(into: Path, side: int, count: int | None = None, *, grain: float = 0) -> list[Path]:
+    """Write the sample photos as JPEGs with ``side`` px on their long side; returns the files."""
+    into.mkdir()
+    files = []
+    noise = np.random.default_rng(0)
+    for path in sorted(SAMPLES.rglob("*.jpg"))[:count]:
         with Image.open(path) as photo:
-            photo.convert("RGB").resize(SIZE, Image.Resampling.BICUBIC).save(out, "JPEG", quality=90)
-        photos.append(out.getvalue())
-    return photos
+            scale = side / max(photo.size)
+            size = (round(photo.width * scale), round(photo.height * scale))
+            large = photo.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+        if grain:
+            tones = np.asarray(large, np.float32) + noise.normal(0, grain, (large.height, large.width, 1))
+            large = Image.fromarray(tones.clip(0, 255).astype(np.uint8))
+        files.append(into / path.name)
+        large.save(files[-1], "JPEG", quality=90)
+    return files
 
 
-def new(photos: list[bytes]) -> bytes:
-    """A photo that nobody has sent: a few bytes behind its end, which decoders ignore."""
-    return photos[next(_numbers) % len(photos)] + os.urandom(8)
+def make_model(folder: Path, photos: list[Path]) -> tuple[nn.Module, Input]:
+    """Write a model folder; returns its network in PyTorch and what that takes."""
+    torch.manual_seed(0)
+    recipe = PRESETS["frozen-lite0"].recipe
+    head = build_head(recipe, range(len(LABELS)), len(LABELS))
+    network, spec = FrozenNetwork(recipe.backbones, head).eval(), input_of(recipe)
+    facts = {"labels": LABELS, "temperature": 1.0, "thresholds": dict.fromkeys(LABELS, 0.5)}
+    write_model(network, spec, facts, folder, sample_pixels([str(path) for path in photos], spec))
+    return network, spec
 
 
-def timed(send: Callable[[], Any]) -> float:
-    """Milliseconds."""
-    began = time.perf_counter()
-    send()
-    return (time.perf_counter() - began) * 1e3
+# --- the two sides
 
 
-def row(times: list[float], seconds: float, photos: int) -> dict[str, float]:
+def ask_pytorch(network: nn.Module, spec: Input, photos: list[Path], threads: int) -> Iterator[int]:
+    """The label that is ranked first for each photo."""
+
+    def load(path: Path) -> Any:
+        with Image.open(path) as photo:
+            size = (spec.size, spec.size)
+            return np.asarray(photo.convert("RGB").resize(size, Image.Resampling.BICUBIC))
+
+    torch.set_num_threads(threads)
+    with ThreadPoolExecutor(threads) as pool, torch.inference_mode():
+        for batch in batched(photos, BATCH):
+            pixels = as_batch(pool.map(load, batch), spec)
+            yield from network(torch.from_numpy(pixels)).argmax(1).tolist()
+
+
+def ask_ours(suggester: Suggester, photos: list[Path]) -> Iterator[int]:
+    for answer in suggester.suggest(photos):
+        to_json(answer.as_dict())
+        yield LABELS.index(max(answer.probabilities, key=lambda label: answer.probabilities[label]))
+
+
+class Side:
+    """What one side's rounds took: seconds and processor seconds a photo."""
+
+    def __init__(self, ask: Callable[[], Iterator[int]]) -> None:
+        self.ask = ask
+        self.labels = list(ask())  # not timed
+        self.seconds, self.processor = list[float](), list[float]()
+
+    def time(self) -> None:
+        start, processor = time.monotonic(), time.process_time()
+        self.labels = list(self.ask())
+        self.seconds.append((time.monotonic() - start) / len(self.labels))
+        self.processor.append((time.process_time() - processor) / len(self.labels))
+
+    def figures(self) -> dict[str, float]:
+        return {"photos/s": 1 / min(self.seconds), "processor ms": 1000 * min(self.processor)}
+
+
+def stages(suggester: Suggester, photos: list[Path]) -> dict[str, float]:
+    """Milliseconds of one thread's processor time a photo, of three rounds the cheapest, and their shares."""
+    spec, rounds = suggester.network.input, []
+    for _ in range(3):
+        spent = np.zeros(3)
+        for path in photos:
+            at = [time.thread_time()]
+            with open_photo(path, size=spec.size) as photo:
+                at.append(time.thread_time())
+                pixels = resized(photo, spec)
+            at.append(time.thread_time())
+            suggester.network.answer(pixels)
+            at.append(time.thread_time())
+            spent += np.diff(at)
+        rounds.append(1000 * spent / len(photos))
+    cheapest = min(rounds, key=sum)
+    names = ("opening", "resizing", "network")
+    row = {f"{name} ms": float(value) for name, value in zip(names, cheapest, strict=True)}
+    shares = cheapest / cheapest.sum()
+    return row | {f"{name} %": float(100 * share) for name, share in zip(names, shares, strict=True)}
+
+
+def bulk(folder: Path, *, rounds: int, threads: int) -> dict[str, Any]:
+    photos = enlarged(folder / "1080", 1080)
+    large = enlarged(folder / "12", 4000, LARGE_PHOTOS, grain=GRAIN)
+    network, spec = make_model(folder / "model", photos)
+    suggester = Suggester(folder / "model", threads=threads)
+    plain = Side(lambda: ask_pytorch(network, spec, photos, threads))
+    ours = Side(lambda: ask_ours(suggester, photos))
+    for _ in range(rounds):
+        plain.time()
+        ours.time()
+    sides = {"eager PyTorch, Pillow": plain.figures(), "Suggester": ours.figures()}
+    print_table(sides)
+    parts = {"1,080 px": stages(suggester, photos), "12 megapixels": stages(suggester, large)}
+    print_table(parts)
+    base, mine = sides.values()
     return {
-        "p50_ms": float(np.median(times)),
-        "p95_ms": float(np.percentile(times, 95)),
-        "photos_a_second": photos / seconds,
+        "benchmark": "serving --bulk",
+        "photos": len(photos),
+        "threads": threads,
+        "kilobytes": round(sum(path.stat().st_size for path in photos) / len(photos) / 1000),
+        "kilobytes_of_large": round(sum(path.stat().st_size for path in large) / len(large) / 1000),
+        "baseline": "the same network in eager PyTorch, photos opened and resized by Pillow",
+        "photos_per_second": round(mine["photos/s"], 1),
+        "pace_ratio": round(mine["photos/s"] / base["photos/s"], 2),
+        "processor_ratio": round(base["processor ms"] / mine["processor ms"], 2),
+        "same_label": sum(a == b for a, b in zip(plain.labels, ours.labels, strict=True)) / len(photos),
+        "stages": parts,
     }
-
-
-def alone(client: Client, requests: int, make: Callable[[], list[bytes]], path: str) -> dict[str, float]:
-    client.rest()
-    times, photos, began = [], 0, time.perf_counter()
-    for _ in range(requests):
-        sent = make()
-        photos += len(sent)
-        times.append(timed(partial(client.post, path, sent)))
-    return row(times, time.perf_counter() - began, photos)
-
-
-def together(clients: list[Client], requests: int, photos: list[bytes]) -> dict[str, float]:
-    """All clients at once, each sending its share one after the other."""
-    each = max(1, requests // len(clients))
-
-    def run(client: Client) -> list[float]:
-        client.rest()
-        return [timed(partial(client.post, SUGGEST, [new(photos)])) for _ in range(each)]
-
-    began = time.perf_counter()
-    with ThreadPoolExecutor(len(clients)) as threads:
-        times = [one for part in threads.map(run, clients) for one in part]
-    return row(times, time.perf_counter() - began, each * len(clients))
-
-
-SUGGEST, STREAM = "/api/v1/suggest", "/api/v1/suggest/stream"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--requests", type=int, default=100)
-    parser.add_argument("--clients", type=int, default=8)
-    parser.add_argument("--soak", type=int, default=1000)
+    parser.add_argument("--bulk", action="store_true", required=True, help="many files at once")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
-    os.environ["SUGGEST_RATE"] = "1000000/minute"
-    photos = large_photos()
-    with tempfile.TemporaryDirectory(prefix="scenetag-bench-") as folder:
-        site = Site(folder)
-        try:
-            result = measure(site, folder, photos, options)
-        finally:
-            site.stop()
-    print(json.dumps(result))
-
-
-def measure(site: Site, folder: str, photos: list[bytes], options: argparse.Namespace) -> dict[str, Any]:
-    argv = [sys.executable, "manage.py", "api_token", "benchmark", "--renew"]
-    environment = os.environ | {"SCENETAG_VAR": folder}
-    token = subprocess.run(
-        argv, cwd=ROOT, env=environment, check=True, capture_output=True, text=True
-    ).stdout.strip()
-    clients = [Client(site, token) for _ in range(options.clients)]
-    together(clients, 4 * options.clients, photos)  # every process has its network now
-    first, requests = clients[0], options.requests
-    same = [new(photos)]
-    first.post(SUGGEST, same)
-    rows = {
-        BASELINE: alone(first, requests, lambda: [new(photos)], SUGGEST),
-        "one client, remembered": alone(first, requests, lambda: same, SUGGEST),
-        "one client, 16 photos a request": alone(
-            first, max(1, requests // 16), lambda: [new(photos) for _ in range(16)], SUGGEST
-        ),
-        "one client, stream of 16": alone(
-            first, max(1, requests // 16), lambda: [new(photos) for _ in range(16)], STREAM
-        ),
-        f"{options.clients} clients": together(clients, requests, photos),
-    }
-    base = rows[BASELINE]
-    print(f"{np.mean([len(photo) for photo in photos]) / 2**20:.1f} MB a photo\n")
-    print(f"{'':<34}{'p50 ms':>9}{'p95 ms':>9}{'photos/s':>10}{'× p50':>8}{'× photos/s':>12}")
-    for name, figures in rows.items():
-        print(
-            f"{name:<34}{figures['p50_ms']:>9.0f}{figures['p95_ms']:>9.0f}{figures['photos_a_second']:>10.1f}"
-            f"{figures['p50_ms'] / base['p50_ms']:>8.2f}"
-            f"{figures['photos_a_second'] / base['photos_a_second']:>12.2f}"
-        )
-    before = site.memory()["web"]
-    together(clients, options.soak, photos)
-    after = site.memory()["web"]
-    print(f"\nresident memory of the largest web process: {before} MB, after {options.soak} more {after} MB")
-    return {
-        "benchmark": "serving",
-        "starter": os.environ.get("STARTER", "accurate"),
-        "rows": {name: {key: round(value, 1) for key, value in one.items()} for name, one in rows.items()},
-        "web_mb": before,
-        "web_mb_after_soak": after,
-        "soak": options.soak,
-    }
+    with tempfile.TemporaryDirectory(prefix="scenetag-serving-") as name:
+        print(json.dumps(bulk(Path(name), rounds=options.rounds, threads=options.threads)))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,7 +46,41 @@ class SamePadConv2d(nn.Conv2d):
             return F.conv2d(input, self.weight, self.bias, 1, kernel // 2, 1, self.groups)
         down, across = (max((math.ceil(n / stride) - 1) * stride + kernel - n, 0) for n in (height, width))
         padding = [across // 2, across - across // 2, down // 2, down - down // 2]
+        if torch.onnx.is_in_onnx_export():
+            outputs: Tensor = PaddedInside.apply(  # type: ignore[no-untyped-call]
+                input, self.weight, padding, stride, self.groups
+            )
+            return outputs
         return F.conv2d(F.pad(input, padding), self.weight, self.bias, stride, 0, 1, self.groups)
+
+
+class PaddedInside(torch.autograd.Function):
+    """A padded convolution that is one node in ONNX. PyTorch needs two, since its convolutions pad both sides
+    alike; ONNX Runtime then changes the layout of its maps before and after each padding, which took a fifth
+    of the time.
+
+    ``padding``: pixels at the left, right, top and bottom. There is no bias: a normalisation follows.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, input: Tensor, weight: Tensor, padding: list[int], stride: int, groups: int
+    ) -> Tensor:
+        return F.conv2d(F.pad(input, padding), weight, None, stride, 0, 1, groups)
+
+    @staticmethod
+    def symbolic(graph: Any, input: Any, weight: Any, padding: list[int], stride: int, groups: int) -> Any:
+        left, right, top, bottom = padding
+        return graph.op(
+            "Conv",
+            input,
+            weight,
+            kernel_shape_i=weight.type().sizes()[2:],
+            pads_i=[top, left, bottom, right],
+            strides_i=[stride, stride],
+            dilations_i=[1, 1],
+            group_i=groups,
+        )
 
 
 def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> SamePadConv2d:
