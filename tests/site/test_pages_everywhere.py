@@ -16,6 +16,7 @@ ClientFor = Callable[..., Client]
 
 NO_PAGE = {"/health/", "/favicon.ico", "/api/schema/"}
 OTHER_ANSWERS = {
+    "/": 302,  # nothing is loaded yet, so an administrator sets the site up
     "/login/": 302,  # redirects signed-in people to the start
     "/mapping/settle/agreed/": 404,  # of two opinions, and there are none
 }
