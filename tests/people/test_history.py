@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.test import Client
@@ -53,7 +55,13 @@ def test_what_admins_do_is_recorded_once(
     assert set(Deed.objects.values_list("address", flat=True)) == {"127.0.0.1"}
 
 
-def test_promoting_and_rolling_back(client_for: ClientFor, model_for: Callable[..., TrainedModel]) -> None:  # noqa: F811
+def test_promoting_and_rolling_back(
+    client_for: ClientFor,
+    model_for: Callable[..., TrainedModel],  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(settings, "MODELS_DIR", tmp_path)
     client = client_for("admin")
     for name in ("One", "Two"):
         new = model_for(name)
