@@ -69,6 +69,7 @@ DATA_UPLOAD_MAX_NUMBER_FILES = 1_000  # of one form
 MAX_BULK_CLASSES = 1_000  # that one form may decide; Django limits a form's number of fields, too
 DATA_UPLOAD_MAX_NUMBER_FIELDS = MAX_BULK_CLASSES + 100
 LEARN_BESIDE = True  # the suggester learns in a thread; not in tests, whose transactions no thread sees
+WRITE_USE_BESIDE = True  # the use of tokens is written in a thread; not in tests, as above
 HASHTAG_MIN_POSTS = env.int("HASHTAG_MIN_POSTS", 10_000_000)  # hashtags with fewer posts are not offered
 
 FEEDBACK_RATE = env.str("FEEDBACK_RATE", "600/minute")  # per API token; a request has up to 1,000 events
@@ -142,6 +143,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "jobs.context.worker_banner",
+                "people.installation.names",
             ],
             "builtins": ["django.contrib.humanize.templatetags.humanize", "django.templatetags.static"],
         },

@@ -2,23 +2,46 @@ from __future__ import annotations
 
 from functools import cache
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required, permission_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
+from hashtags_site import setup
 from hashtags_site.doctor.checks import CHECKS
 from hashtags_site.doctor.findings import Examiner
+from hashtags_site.forms import SiteForm
 from hashtags_site.health import Health, Readiness
 from hashtags_site.pipeline import stations
-from jobs.request import Request
+from people.models import Installation
+from people.request import Request, read_form
 
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """The pipeline as stations. The template sends a person who may only vote straight to the photos."""
+    if request.user.has_perm("people.change_profile") and setup.is_pending():
+        return redirect("setup")
     return render(request, "home.html", {"stations": stations(request.user)})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@permission_required("people.change_profile", raise_exception=True)
+def setup_site(request: Request) -> HttpResponse:
+    """The first time: what is loaded, too."""
+    is_first = setup.is_pending()
+    row = Installation.objects.first()
+    initial = {"name": row.name, "time_zone": row.time_zone, "language": row.language} if row else {}
+    form = SiteForm(read_form(request)[0], is_first=is_first, initial=initial)
+    if form.is_valid():
+        chosen = {"mapping": setup.SUN397, "starter": setup.NONE} | form.cleaned_data
+        job = setup.save(by=request.user, **chosen)
+        messages.success(request, "Saved.")
+        return redirect(job or ("home" if is_first else "setup"))
+    context = {"form": form, "is_first": is_first}
+    return render(request, "setup.html", context, status=422 if form.is_bound else 200)
 
 
 @login_not_required

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from django.db import connection, transaction
 
 from mapping.models import OTHER, MappingEntry, Release, ReleaseLabel
+from people.deeds import record
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -137,6 +138,7 @@ def publish_release(*, by: AbstractBaseUser | None, note: str, seen: str | None 
         ),
         batch_size=1000,
     )
+    record(by=by, what="publish release", about=f"release {release.number}: {note}")
     return release
 
 

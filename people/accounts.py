@@ -101,6 +101,15 @@ def invite(
     return invitation
 
 
+@transaction.atomic
+def make_administrator_link(*, site: str) -> str:
+    """The address at which one person becomes an administrator, for a day. Earlier ones end."""
+    earlier = open_invitations().filter(created_by=None)
+    for invitation in earlier:
+        withdraw(invitation=invitation, by=None)
+    return site.rstrip("/") + path_of(invite(roles=[ADMINISTRATOR], by=None, note="From the server", days=1))
+
+
 def path_of(invitation: Invitation) -> str:
     """The address of its link, signed; always the same."""
     return reverse("people:join", args=[signing.Signer(salt=SALT).sign_object(invitation.pk)])
@@ -130,13 +139,13 @@ def withdraw(*, invitation: Invitation, by: AbstractBaseUser | None) -> bool:
 
 
 @transaction.atomic
-def accept(*, invitation: Invitation, user: User, language: str = "", time_zone: str = "") -> User:
+def accept(*, invitation: Invitation, user: User, language: str = "") -> User:
     """Save the new user with the roles of the invitation. Raises Refused if it was used meanwhile."""
     if not open_invitations().filter(pk=invitation.pk).update(used_at=timezone.now()):
         raise Refused("This link has been used meanwhile.")
     user.save()
     user.groups.set(Group.objects.filter(name__in=invitation.roles))
-    Profile.objects.create(user=user, language=language, time_zone=time_zone, seen_at=timezone.now())
+    Profile.objects.create(user=user, language=language, seen_at=timezone.now())
     Invitation.objects.filter(pk=invitation.pk).update(used_by=user)
     record(by=user, what="join", about=f"{invitation}: {', '.join(invitation.roles) or 'no role'}")
     return user

@@ -12,22 +12,11 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from people.models import Deed
+from people.words import WORDS
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
-WORDS = {
-    "make token": "made the token",
-    "revoke token": "revoked the token",
-    "make program": "made the program's account",
-    "invite": "invited",
-    "withdraw invitation": "withdrew the invitation",
-    "join": "joined by the invitation",
-    "change roles": "changed the roles of",
-    "deactivate": "deactivated",
-    "activate": "activated again",
-    "make reset link": "made a link to a new password for",
-}
 _sender: ContextVar[str] = ContextVar("sender", default="")
 
 

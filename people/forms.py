@@ -12,15 +12,18 @@ from django.conf import settings
 from django.contrib.auth import authenticate
 from django.contrib.auth.forms import PasswordChangeForm, UserCreationForm
 from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
 from people.accounts import DAYS, ROLES, role_names
-from people.models import Profile
+from people.models import Deed, Profile
 from people.scopes import SCOPES
 from people.tokens import RATE, programs
+from people.words import WORDS
 
 NEW = "new"
+SERVER = " "  # no account has this name
 
 
 class TokenForm(forms.Form):
@@ -29,7 +32,7 @@ class TokenForm(forms.Form):
     new_account = forms.CharField(max_length=150, required=False)
     scopes = forms.MultipleChoiceField(choices=list(SCOPES.items()), widget=forms.CheckboxSelectMultiple)
     rate = forms.CharField(max_length=20, required=False)
-    ends = forms.DateField(required=False)
+    ends = forms.DateField(required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"))
     request_id = forms.UUIDField()
 
     def __init__(self, *args: Any, by: User, **kwargs: Any) -> None:
@@ -133,3 +136,36 @@ class PasswordForm(PasswordChangeForm):
         if authenticate(self.request, username=self.user.get_username(), password=password) is None:
             raise forms.ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
         return password
+
+
+# --- history ----------------------------------------------------------------------------------
+
+
+class HistoryFilter(forms.Form):
+    by = forms.ChoiceField(required=False)
+    what = forms.ChoiceField(required=False, choices=[("", "everything"), *((w, w) for w in WORDS)])
+    since = forms.DateField(required=False)
+    until = forms.DateField(required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        names = (
+            Deed.objects.exclude(by_name="").order_by("by_name").values_list("by_name", flat=True).distinct()
+        )
+        choices = [("", "everybody"), (SERVER, "the server"), *((name, name) for name in names)]
+        self.fields["by"].choices = choices  # type: ignore[attr-defined]
+
+    def deeds(self) -> QuerySet[Deed]:
+        """The newest first; none if a field is wrong."""
+        if not self.is_valid():
+            return Deed.objects.none()
+        data, rows = self.cleaned_data, Deed.objects.all()
+        if data["by"]:
+            rows = rows.filter(by_name="" if data["by"] == SERVER else data["by"])
+        if data["what"]:
+            rows = rows.filter(what=data["what"])
+        if data["since"]:
+            rows = rows.filter(at__date__gte=data["since"])
+        if data["until"]:
+            rows = rows.filter(at__date__lte=data["until"])
+        return rows

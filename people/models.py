@@ -9,6 +9,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from people.words import WORDS
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -131,7 +133,7 @@ class Deed(models.Model):
     at = models.DateTimeField(default=timezone.now, db_index=True)
     by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="deeds")
     by_name = models.CharField(max_length=150)  # as it was then; empty: a command on the server
-    what = models.CharField(max_length=40, db_index=True)  # a key of people.deeds.WORDS
+    what = models.CharField(max_length=40, db_index=True)  # a key of people.words.WORDS
     about = models.CharField(max_length=300)
     address = models.CharField(max_length=60)  # of the sender; empty: the server itself
 
@@ -139,4 +141,16 @@ class Deed(models.Model):
         ordering = ["-pk"]
 
     def __str__(self) -> str:
-        return f"{self.by_name}: {self.what} {self.about}"
+        return f"{self.who} {self.words} {self.about}"
+
+    @property
+    def who(self) -> str:
+        return self.by_name or "the server"
+
+    @property
+    def words(self) -> str:
+        return WORDS.get(self.what, self.what)
+
+    @property
+    def where(self) -> str:
+        return self.address or "on the server"

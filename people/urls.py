@@ -1,6 +1,6 @@
 from django.urls import path
 
-from people.views import own, people, tokens
+from people.views import history, own, people, tokens
 
 app_name = "people"
 urlpatterns = [
@@ -15,6 +15,8 @@ urlpatterns = [
     path("reset/<str:uidb64>/<str:token>/", own.NewPassword.as_view(), name="reset"),
     path("me/", own.me, name="me"),
     path("me/password/", own.password, name="password"),
+    path("history/", history.history, name="history"),
+    path("history.csv", history.export, name="export_history"),
     path("tokens/", tokens.tokens, name="tokens"),
     path("tokens/new/", tokens.new, name="new_token"),
     path("tokens/<int:pk>/", tokens.token, name="token"),

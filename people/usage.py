@@ -1,25 +1,28 @@
 """How much each token is used, by day and address.
 
-Requests are counted in the cache. Once a minute the count of an address is moved to the database, with the
-time of last use, so that a busy token does not write a row per request. What was counted since is moved when
-somebody looks at the page. If Redis is lost, so is at most what was counted since the last move.
+Each process counts for itself and writes its counts once a minute, and when it ends. So a request costs an
+addition; `python -m benchmarks.tokens` compares that with a row or with the cache. A process that is killed
+loses at most the last minute.
 """
 
 from __future__ import annotations
 
+import atexit
 import logging
+import threading
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from django.core.cache import cache
-from django.db import DatabaseError, transaction
+from django.conf import settings
+from django.db import DatabaseError, connections, transaction
 from django.db.models import F, Sum
 from django.utils import timezone
 
 from people.models import Token, TokenUse
 
-MINUTE = 60  # seconds between two moves of one count
-KEPT = 8 * 24 * 3600  # seconds that a count waits in the cache for its move
+MINUTE = 60.0  # seconds between two writes
+Key = tuple[int, date, str]  # token, day in UTC, address
 log = logging.getLogger(__name__)
 
 
@@ -32,28 +35,72 @@ class Bar:
     share: float  # of the largest bar, in percent
 
 
+# --- counting ---------------------------------------------------------------------------------
+
+_lock = threading.Lock()
+_waiting: Counter[Key] = Counter()
+_seen: dict[int, datetime] = {}  # last use by token
+_timer: threading.Timer | None = None
+
+
 def count(token: Token, address: str) -> None:
-    """One more request. It never fails: an answer is worth more than its count."""
+    """One more request."""
+    global _timer
     now = timezone.now()
-    key = _key(token.pk, now.astimezone(UTC).date(), address)
-    cache.add(key, 0, timeout=KEPT)
-    try:
-        cache.incr(key)
-    except ValueError:  # it ended in between
+    with _lock:
+        _waiting[token.pk, now.astimezone(UTC).date(), address] += 1
+        _seen[token.pk] = now
+        if _timer is None and settings.WRITE_USE_BESIDE:
+            _timer = threading.Timer(MINUTE, _write_beside)
+            _timer.daemon = True
+            _timer.start()
+            atexit.register(write)
+
+
+def write() -> None:
+    """Write what was counted since the last time. If the database does not take it, it waits for the next."""
+    with _lock:
+        counts, seen = dict(_waiting), dict(_seen)
+        _waiting.clear()
+        _seen.clear()
+    if not counts:
         return
-    if not cache.add(f"{key}:moved", 1, timeout=MINUTE):
-        return
     try:
-        _move(token.pk, now.astimezone(UTC).date(), address)
-        if cache.add(f"token:{token.pk}:seen", 1, timeout=MINUTE):
-            Token.objects.filter(pk=token.pk).update(last_used_at=now)
+        _write(counts, seen)
     except DatabaseError as error:
-        log.warning("The use of token %s is not written yet: %s", token.pk, error)
+        log.warning("The use of tokens is written later: %s", error)
+        with _lock:
+            _waiting.update(counts)
+            _seen.update(seen | _seen)
+
+
+def _write_beside() -> None:
+    global _timer
+    with _lock:
+        _timer = None
+    atexit.unregister(write)
+    try:
+        write()
+    finally:
+        connections.close_all()  # of this thread
+
+
+@transaction.atomic
+def _write(counts: dict[Key, int], seen: dict[int, datetime]) -> None:
+    there = set(Token.objects.filter(pk__in=seen).values_list("pk", flat=True))  # others were deleted
+    for (token_pk, day, address), requests in sorted(counts.items()):
+        if token_pk in there:
+            use, _ = TokenUse.objects.get_or_create(token_id=token_pk, day=day, address=address)
+            TokenUse.objects.filter(pk=use.pk).update(requests=F("requests") + requests)
+    for token_pk, at in seen.items():
+        Token.objects.filter(pk=token_pk).exclude(last_used_at__gt=at).update(last_used_at=at)
+
+
+# --- reading ----------------------------------------------------------------------------------
 
 
 def by_day(token: Token, days: int) -> list[Bar]:
     """The last `days` days, the oldest first, days without requests too."""
-    _move_waiting(token)
     today = datetime.now(UTC).date()
     first = today - timedelta(days=days - 1)
     rows = token.uses.filter(day__gte=first).values_list("day").order_by("day").annotate(Sum("requests"))
@@ -72,32 +119,3 @@ def by_address(token: Token, days: int) -> list[Bar]:
 def _bars(rows: list[tuple[str, int]]) -> list[Bar]:
     most = max((requests for _, requests in rows), default=0) or 1
     return [Bar(name, requests, 100 * requests / most) for name, requests in rows]
-
-
-def _move_waiting(token: Token) -> None:
-    """Every count in the cache has its row, because the first request of a day and address makes it."""
-    oldest = datetime.now(UTC).date() - timedelta(seconds=KEPT)
-    for use in token.uses.filter(day__gte=oldest):
-        _move(token.pk, use.day, use.address)
-
-
-def _move(token_pk: int, day: date, address: str) -> None:
-    key = _key(token_pk, day, address)
-    waiting = cache.get(key) or 0
-    if waiting <= 0:
-        return
-    # Taken before it is written: of two moves at once, one finds nothing left.
-    if cache.incr(key, -waiting) < 0:
-        cache.incr(key, waiting)
-        return
-    try:
-        with transaction.atomic():
-            use, _ = TokenUse.objects.get_or_create(token_id=token_pk, day=day, address=address)
-            TokenUse.objects.filter(pk=use.pk).update(requests=F("requests") + waiting)
-    except DatabaseError:
-        cache.incr(key, waiting)
-        raise
-
-
-def _key(token_pk: int, day: date, address: str) -> str:
-    return f"token:{token_pk}:{day.isoformat()}:{address}"

@@ -29,7 +29,7 @@ from jobs import broker, work
 from jobs.models import Job, Worker
 from mapping.files.catalogue import load_catalogue
 from mapping.suggester import learner
-from people import tokens
+from people import installation, tokens
 from people.scopes import SCOPES
 from tests import database, snapshot
 from trainer import programs
@@ -96,6 +96,7 @@ def _fresh_cache(valkey: RealValkey) -> None:
     broker.forget()
     cache.own.clear()  # type: ignore[attr-defined]  # what counts while Valkey is away
     learner.forget()
+    installation.remember(installation.Site())
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from django.views.decorators.http import require_http_methods
 
 from people import accounts, profiles
 from people.forms import JoinForm, PasswordForm, ProfileForm
+from people.installation import current
 from people.request import Request, read_form
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -46,16 +47,21 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
     form = JoinForm(read_form(request)[0])
     if form.is_valid():
         try:
-            user = accounts.accept(invitation=invitation, user=form.save(commit=False))
+            user = accounts.accept(
+                invitation=invitation, user=form.save(commit=False), language=current().language
+            )
         except accounts.Refused:
             return render(request, "people/join.html", {"gone": True}, status=404)
         login(request, user, backend=BACKEND)
-        return redirect("home")
+        response = redirect("home")
+        profiles.apply(profiles.profile_of(user), request, response)
+        return response
     context = {"form": form, "invitation": invitation}
     return render(request, "people/join.html", context, status=422 if form.is_bound else 200)
 
 
 @method_decorator(login_not_required, name="dispatch")
+@method_decorator(require_http_methods(["GET", "HEAD", "POST"]), name="dispatch")
 @method_decorator(never_cache, name="dispatch")
 @method_decorator(require_http_methods(["GET", "HEAD", "POST"]), name="dispatch")  # Django's looks at none
 class NewPassword(auth_views.PasswordResetConfirmView):

@@ -75,7 +75,7 @@ def person(request: Request, pk: int) -> HttpResponse:
 def _page(
     request: Request, person: User, form: RolesForm, *, status: int = 200, link: str = ""
 ) -> HttpResponse:
-    context = {"person": person, "form": form, "link": link, "deeds": person.deeds.all()[:20]}
+    context = {"person": person, "form": form, "link": link}
     return render(request, "people/person.html", context, status=status)
 
 

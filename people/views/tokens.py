@@ -52,7 +52,10 @@ def new(request: Request) -> HttpResponse:
             form.add_error("new_account" if form.owner is None else None, str(error))
         else:
             return render(request, "people/token_made.html", {"token": token, "key": key})
-    context = {"form": form, "default_rate": _default_rate()}
+    rate_help = (
+        f"All requests of this token together, as 600/minute. Empty: {_default_rate()} for suggestions."
+    )
+    context = {"form": form, "rate_help": rate_help}
     return render(request, "people/token_new.html", context, status=422 if form.is_bound else 200)
 
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from datetime import timedelta
 from importlib import import_module
 from types import SimpleNamespace
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
-from django.core.cache import cache
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 
@@ -25,6 +25,14 @@ from tests.site.addresses import all_addresses
 
 ENTRIES, SUGGEST = "/api/v1/mapping/entries", "/api/v1/suggest"
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _nothing_counted(db: None) -> None:
+    """What requests of earlier tests left waiting belongs to tokens that are gone."""
+    usage.write()
+
+
 UserFor = Callable[..., User]
 ClientFor = Callable[..., Client]
 
@@ -111,34 +119,58 @@ def test_settings_rate_counts_each_token_by_itself(
     assert [[post(key), post(key)] for key in keys] == [[400, 429], [400, 429], [400, 400]]
 
 
-def test_requests_are_counted_and_written_once_a_minute(user_for: UserFor) -> None:
+def test_requests_are_counted_by_day_and_address(user_for: UserFor) -> None:
     key = api_key(user_for("viewer"))
+    token = Token.objects.get()
     assert [get(key) for _ in range(5)] == [200] * 5
     assert get(key, "/api/v1/mapping/hashtags") == 200
-    token = Token.objects.get()
-    assert token.last_used_at
-    assert dict(token.uses.values_list("address", "requests")) == {"api_entries": 1, "api_hashtags": 1}
-    assert usage.by_day(token, 3)[-1].requests == 6  # who looks has the rest written
-    assert [(bar.name, bar.requests) for bar in usage.by_address(token, 3)] == [
-        ("api_entries", 5),
-        ("api_hashtags", 1),
+    assert not TokenUse.objects.exists()  # no row per request
+    usage.write()
+    assert get(key) == 200
+    usage.write()
+    usage.write()
+    assert dict(token.uses.values_list("address", "requests")) == {"api_entries": 6, "api_hashtags": 1}
+    assert [bar.requests for bar in usage.by_day(token, 3)] == [0, 0, 7]
+    assert [(bar.name, bar.share) for bar in usage.by_address(token, 3)] == [
+        ("api_entries", 100),
+        ("api_hashtags", 100 / 6),
     ]
-    first = token.last_used_at
-    get(key)
     token.refresh_from_db()
-    assert token.last_used_at == first
-    cache.clear()  # the minute is over
-    get(key)
-    token.refresh_from_db()
-    assert token.last_used_at > first
-    assert sum(TokenUse.objects.values_list("requests", flat=True)) == 7  # one was lost with the cache
+    assert token.last_used_at
+
+
+def test_counts_wait_while_the_database_takes_nothing(user_for: UserFor) -> None:
+    key = api_key(user_for("viewer"))
+    assert get(key) == 200
+    with connection.execute_wrapper(_refuse_writes):
+        usage.write()
+    assert not TokenUse.objects.exists()
+    assert get(key) == 200
+    usage.write()
+    assert TokenUse.objects.get().requests == 2
+
+
+def _refuse_writes(execute: Any, sql: str, *more: Any) -> Any:
+    if not sql.startswith(("SELECT", "SAVEPOINT", "ROLLBACK", "RELEASE")):
+        raise OperationalError("disk I/O error")
+    return execute(sql, *more)
+
+
+def test_count_of_a_deleted_account_stops_no_other(user_for: UserFor) -> None:
+    keys = api_key(user_for("viewer")), api_key(user_for("curator"))
+    assert [get(key) for key in keys] == [200, 200]
+    User.objects.get(username="viewer").delete()
+    usage.write()
+    assert TokenUse.objects.get().token.owner.username == "curator"
 
 
 def test_refused_requests_are_not_counted(user_for: UserFor) -> None:
     assert get(api_key(user_for("viewer"), ["suggest"])) == 403
+    usage.write()
     assert not TokenUse.objects.exists()
 
 
+@pytest.mark.postgres
 def test_token_of_before_goes_on_working(user_for: UserFor) -> None:
     migration = import_module("people.migrations.0002_tokens_of_before")
     key = "9944b09199c62bcf9418ad846dd0e4bbdfc6ee4b"

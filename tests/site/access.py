@@ -33,6 +33,7 @@ def put(who: set[str]) -> dict[str, set[str]]:
 
 ACCESS: dict[str, dict[str, set[str]]] = {
     "home": get(MEMBERS),
+    "setup": get(ADMINISTRATOR) | post(ADMINISTRATOR),
     "login": get(EVERYBODY) | post(EVERYBODY),
     "logout": post(MEMBERS),
     "health": get(EVERYBODY),
@@ -176,6 +177,8 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "people:reset": get(EVERYBODY) | post(EVERYBODY),
     "people:me": get(MEMBERS - {"guest"}) | post(MEMBERS - {"guest"}),
     "people:password": get(MEMBERS - {"guest"}) | post(MEMBERS - {"guest"}),
+    "people:history": get(ADMINISTRATOR),
+    "people:export_history": get(ADMINISTRATOR),
     "people:tokens": get(ADMINISTRATOR),
     "people:new_token": get(ADMINISTRATOR) | post(ADMINISTRATOR),
     "people:token": get(ADMINISTRATOR),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -35,11 +36,14 @@ def environment(tmp_path: Path, request: pytest.FixtureRequest, django_db_setup:
     return variables | {"SCENETAG_VAR": str(tmp_path / "var")}
 
 
-def until_ready(process: subprocess.Popen[str]) -> None:
+def until_ready(process: subprocess.Popen[str]) -> str:
+    """What it prints until then."""
     assert process.stdout
+    lines = []
     for line in process.stdout:
+        lines.append(line)
         if "Ctrl-C stops everything" in line:
-            return
+            return "".join(lines)
     pytest.fail("`manage.py up` ended before it was ready")
 
 
@@ -61,8 +65,12 @@ def test_up_serves_restarts_a_dead_worker_and_leaves_nothing_running(environment
     argv = [sys.executable, "-u", "manage.py", "up", "--port", str(port), "--web-workers", "1"]
     process = subprocess.Popen(argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     try:
-        until_ready(process)
+        words = until_ready(process)
         assert urlopen(f"http://127.0.0.1:{port}/health/", timeout=5).status == 200
+        # Nothing is loaded before the first administrator chooses; the link lets them in.
+        assert "The catalogue is loaded" not in words
+        [link] = re.findall(r"http://\S+/people/join/\S+", words)
+        assert b"Your roles: administrator" in urlopen(link, timeout=5).read()  # noqa: S310
         [worker] = workers(process)
         time.sleep(
             max(0, 2.1 - (time.time() - worker.create_time()))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 
+from people.deeds import record
 from trainer.models import Promotion, TrainedModel
 from trainer.runs.start import NotReady
 
@@ -30,6 +31,7 @@ def promote(*, model: TrainedModel, by: AbstractBaseUser | None, replacing: int 
     if current and current.model_id == model.pk:
         return current
     _check_unchanged(current, replacing)
+    record(by=by, what="promote", about=model)
     return Promotion.objects.create(model=model, promoted_by_id=by.pk if by else None)
 
 
@@ -44,6 +46,7 @@ def roll_back(*, by: AbstractBaseUser | None, replacing: int | None = None) -> P
     earlier = previous_model(current)
     if earlier is None:
         raise NotReady("No other model was active before.")
+    record(by=by, what="roll back", about=earlier)
     return Promotion.objects.create(model=earlier, promoted_by_id=by.pk if by else None)
 
 

@@ -36,17 +36,18 @@ log = logging.getLogger(__name__)
 
 
 def install_starters(
-    *, by: AbstractBaseUser | None = None, warn: Callable[[str], object] = log.warning
+    *, by: AbstractBaseUser | None = None, warn: Callable[[str], object] = log.warning, wanted: str = ""
 ) -> list[TrainedModel]:
     """Assemble the models that ship with the program and whose backbone's weights are here. Idempotent, also
     if two programs do it at once.
 
-    The one that the setting STARTER names becomes active if no model is, or only a starter that nobody chose.
-    The starter of a newer program becomes a model beside the old one, and active if the old one was. One
-    that cannot be assembled is passed over, and ``warn`` is told why; RuntimeError is raised if all are.
+    The wanted one, by default that of the setting STARTER, becomes active if no model is, or only a starter
+    that nobody chose. The starter of a newer program becomes a model beside the old one, and active if the
+    old one was. One that cannot be assembled is passed over, and ``warn`` is told why; RuntimeError is raised
+    if all are.
     """
     with _only_installer():
-        return _install_all(by, warn)
+        return _install_all(by, warn, wanted or settings.STARTER)
 
 
 @contextmanager
@@ -59,7 +60,9 @@ def _only_installer() -> Iterator[None]:
         yield
 
 
-def _install_all(by: AbstractBaseUser | None, warn: Callable[[str], object]) -> list[TrainedModel]:
+def _install_all(
+    by: AbstractBaseUser | None, warn: Callable[[str], object], wanted: str
+) -> list[TrainedModel]:
     models: dict[str, tuple[TrainedModel, bool]] = {}
     problems = []
     for speed in (*SPEEDS, CASCADE):
@@ -75,7 +78,7 @@ def _install_all(by: AbstractBaseUser | None, warn: Callable[[str], object]) -> 
         if problems:
             raise RuntimeError(problems[-1])
         return []
-    wanted = settings.STARTER if settings.STARTER in models else next(iter(models))
+    wanted = wanted if wanted in models else next(iter(models))
     for speed in sorted(models, key=lambda speed: speed != wanted):  # the wanted one first
         model, is_new = models[speed]
         if _takes_over(speed, is_new=is_new, is_wanted=speed == wanted):

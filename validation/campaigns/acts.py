@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import F
 
 from jobs import queue as jobs
+from people.deeds import record
 from trainer.models import TrainedModel
 from validation.campaigns.predicting import PREDICT, predict_again
 from validation.campaigns.questions import drop_photo
@@ -54,12 +55,14 @@ def set_open(*, campaign: Campaign, is_open: bool) -> bool:
 
 
 @transaction.atomic
-def withdraw_photo(*, campaign: Campaign, photo: Photo) -> bool:
+def withdraw_photo(*, campaign: Campaign, photo: Photo, by: AbstractBaseUser | None = None) -> bool:
     """Take a photo out of a campaign: the campaign no longer asks about it. Its votes are kept but no longer
     count in the campaign's rates. False if the photo was not in the campaign.
     """
     count, _ = campaign.photos.through.objects.filter(campaign=campaign, photo=photo).delete()
     drop_photo(photo=photo, campaign=campaign)
+    if count:
+        record(by=by, what="withdraw from campaign", about=f"{photo}, “{campaign}”")
     return bool(count)
 
 
@@ -74,6 +77,16 @@ def add_photos(*, campaign: Campaign, photos: Iterable[Photo], by: AbstractBaseU
         campaign.photos.add(*new_photos)
         predict_again(campaign=campaign, by=by)
     return len(new_photos)
+
+
+@transaction.atomic
+def set_public(*, campaign: Campaign, is_public: bool, by: AbstractBaseUser) -> bool:
+    """Let whoever has the public link read the result, or end that. False if it already was so."""
+    rows = Campaign.objects.filter(pk=campaign.pk).exclude(is_public=is_public)
+    if not rows.update(is_public=is_public):
+        return False
+    record(by=by, what="publish result" if is_public else "unpublish result", about=f"“{campaign}”")
+    return True
 
 
 def revoke_link(*, campaign: Campaign, version: int) -> bool:

@@ -13,6 +13,7 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import Sum
 
+from people.deeds import record
 from validation.campaigns.counts import recount
 from validation.models import Campaign, Participation, Standing, Vote
 from validation.templatetags.agreement_words import percent
@@ -145,7 +146,8 @@ def pause_if_careless(person: AbstractBaseUser) -> bool:
 
 def pause(*, person: AbstractBaseUser, by: AbstractBaseUser, reason: str = "") -> bool:
     """Ask the person no more questions. False if they are paused already."""
-    return _change(person, by=by, reason=reason or "paused by hand", is_paused=True, is_trusted=False)
+    changes = {"is_paused": True, "is_trusted": False}
+    return _change(person, by=by, what="pause", reason=reason or "paused by hand", **changes)
 
 
 def unpause(*, person: AbstractBaseUser, by: AbstractBaseUser) -> bool:
@@ -154,13 +156,14 @@ def unpause(*, person: AbstractBaseUser, by: AbstractBaseUser) -> bool:
     """
     if Standing.objects.filter(person_id=person.pk, is_set_aside=True).exists():
         return False
-    return _change(person, by=by, reason="", is_paused=False, is_trusted=True)
+    return _change(person, by=by, what="unpause", reason="", is_paused=False, is_trusted=True)
 
 
 @transaction.atomic
 def set_aside(*, person: AbstractBaseUser, by: AbstractBaseUser, reason: str = "") -> bool:
     """Pause the person and stop counting their votes, in all campaigns. False if that was done already."""
-    if not _change(person, by=by, reason=reason or "set aside by hand", is_paused=True, is_set_aside=True):
+    changes = {"is_paused": True, "is_set_aside": True}
+    if not _change(person, by=by, what="set aside", reason=reason or "set aside by hand", **changes):
         return False
     _count_votes_of(person, set_aside=True)
     return True
@@ -171,7 +174,7 @@ def bring_back(*, person: AbstractBaseUser, by: AbstractBaseUser) -> bool:
     """Count votes again that were set aside; the person stays paused. False if none were."""
     if not Standing.objects.filter(person_id=person.pk, is_set_aside=True).exists():
         return False
-    if not _change(person, by=by, reason="votes brought back", is_set_aside=False):
+    if not _change(person, by=by, what="bring back", reason="votes brought back", is_set_aside=False):
         return False
     _count_votes_of(person, set_aside=False)
     return True
@@ -184,7 +187,9 @@ def _count_votes_of(person: AbstractBaseUser, *, set_aside: bool) -> None:
 
 
 @transaction.atomic
-def _change(person: AbstractBaseUser, *, by: AbstractBaseUser | None, reason: str, **fields: bool) -> bool:
+def _change(
+    person: AbstractBaseUser, *, by: AbstractBaseUser | None, what: str = "", reason: str, **fields: bool
+) -> bool:
     hold(person)
     standing = Standing.objects.filter(person_id=person.pk).first() or Standing(person_id=person.pk)
     if all(getattr(standing, field) == value for field, value in fields.items()):
@@ -194,4 +199,6 @@ def _change(person: AbstractBaseUser, *, by: AbstractBaseUser | None, reason: st
     standing.reason = reason
     standing._history_user = by  # type: ignore[attr-defined]
     standing.save()
+    if by:
+        record(by=by, what=what, about=person.get_username())
     return True

@@ -17,6 +17,7 @@ from django.utils import timezone
 from PIL import Image
 
 from formats.storage import StorageFailure
+from people.deeds import record
 from trainer.engine.opening import (
     UPLOADS,
     TooManyPixelsError,
@@ -189,6 +190,7 @@ def withdraw_everywhere(*, photo: Photo, by: AbstractBaseUser, why: str = "") ->
         photo.campaigns.clear()
         photo.gold_answers.all().delete()
         drop_photo(photo=photo)
+        record(by=by, what="withdraw photo", about=f"{photo}{f': {why}' if why else ''}")
     transaction.on_commit(lambda: _delete_pixels(photo))
     return bool(count)
 

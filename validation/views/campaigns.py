@@ -150,7 +150,7 @@ def set_open(request: Request, pk: int, is_open: bool) -> HttpResponse:
 @permission_required("validation.change_campaign", raise_exception=True)
 def withdraw(request: Request, pk: int, photo_pk: int) -> HttpResponse:
     campaign, photo = get_object_or_404(Campaign, pk=pk), get_object_or_404(Photo, pk=photo_pk)
-    was_removed = acts.withdraw_photo(campaign=campaign, photo=photo)
+    was_removed = acts.withdraw_photo(campaign=campaign, photo=photo, by=request.user)
     outcome = "is withdrawn: nobody will be asked about it here." if was_removed else "was withdrawn already."
     messages.success(request, f"{photo} {outcome}")
     return redirect(campaign)

@@ -12,8 +12,10 @@ from django.urls import reverse
 from django.utils.text import slugify
 from django.views.decorators.http import require_POST, require_safe
 
+from people.request import Request
 from validation.agreement import exports, results
 from validation.agreement.figure import figure_svg
+from validation.campaigns import acts
 from validation.models import Campaign
 from validation.statistics.rate import FEW
 from validation.views.agreement import THESIS
@@ -45,9 +47,9 @@ def figure(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @permission_required("validation.change_campaign", raise_exception=True)
-def publish(request: HttpRequest, pk: int, is_public: bool) -> HttpResponse:
+def publish(request: Request, pk: int, is_public: bool) -> HttpResponse:
     campaign = get_object_or_404(Campaign, pk=pk)
-    has_changed = Campaign.objects.filter(pk=pk).exclude(is_public=is_public).update(is_public=is_public)
+    has_changed = acts.set_public(campaign=campaign, is_public=is_public, by=request.user)
     word = "public: whoever has its link may read it" if is_public else "private"
     messages.success(
         request, f"The result of “{campaign}” is {word}." if has_changed else f"It was {word} already."

@@ -6,11 +6,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from hashtags_site import setup
 from hashtags_site.demo import prepare_demo
-from mapping.files.catalogue import load_catalogue
-from mapping.models import Hashtag, SceneClass
-from trainer.registry.starter import install_starters
-from validation.campaigns.questions import make_missing_questions
+from mapping.files.catalogue import CatalogueError
 
 
 class Command(BaseCommand):
@@ -20,18 +18,13 @@ class Command(BaseCommand):
         parser.add_argument("--demo", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        load_catalogue()
-        classes, hashtags = SceneClass.objects.count(), Hashtag.objects.count()
-        self.stdout.write(f"The catalogue is loaded: {classes:,} scene classes, {hashtags:,} hashtags.")
         try:
-            models = install_starters(warn=self._warn)
+            for line in setup.load(self._warn):
+                self.stdout.write(line)
+        except CatalogueError:
+            raise
         except Exception as error:
             raise CommandError(f"A starter model could not be installed: {error}") from error
-        for model in models:
-            self.stdout.write(f"Model: {model.name}")
-        if not models:
-            self.stderr.write("No starter model: the weights of no backbone are here.")
-        make_missing_questions()
         if options["demo"]:
             for line in prepare_demo():
                 self.stdout.write(line)

@@ -21,9 +21,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 from django.utils import timezone
 
+from hashtags_site import setup
 from hashtags_site.roles import setup_roles
 from hashtags_site.valkey import answers, valkey_command
 from jobs.models import Worker
+from people import accounts
 
 STOP_SECONDS = 8.0  # what a process gets to end by itself
 PR_SET_PDEATHSIG = 1
@@ -123,7 +125,10 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0)
         setup_roles()
         call_command("collectstatic", interactive=False, verbosity=0)
+        is_pending = not demo and setup.is_pending()  # then an administrator chooses what is loaded
         connections.close_all()
+        if is_pending:
+            return
         # In a process of its own: it loads a model, and this one shall stay small for as long as it watches.
         prepare = [sys.executable, str(settings.BASE_DIR / "manage.py"), "prepare", *["--demo"] * demo]
         if subprocess.run(prepare, check=False).returncode:
@@ -193,8 +198,16 @@ class Command(BaseCommand):
             self.stdout.write("\n  Demo accounts (the password is the same word):")
             for name, _, what in ACCOUNTS:
                 self.stdout.write(f"    {name:<10} {what}")
+        self._say_how_to_begin(f"http://{host}:{options['port']}")
         self.stdout.write("\n  Ctrl-C stops everything.\n")
         self.stdout.flush()
+
+    def _say_how_to_begin(self, site: str) -> None:
+        if accounts.administrators().exists():
+            return
+        self.stdout.write("\n  Nobody manages this site yet. This link makes one administrator, for a day:")
+        self.stdout.write(f"\n    {accounts.make_administrator_link(site=site)}\n")
+        self.stdout.write(f"\n  Another one: python manage.py administrator_link --site {site}")
 
     def _watch(self) -> None:
         """Start a dead part again, until somebody asks to stop."""

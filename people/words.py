@@ -1,0 +1,26 @@
+"""What the history says of each thing that is done. A new one gets its line here."""
+
+WORDS = {
+    "promote": "made the active model",
+    "roll back": "rolled back to the model",
+    "publish release": "published",
+    "publish result": "published the result of",
+    "unpublish result": "made private the result of",
+    "withdraw photo": "withdrew everywhere",
+    "withdraw from campaign": "withdrew from a campaign",
+    "pause": "paused",
+    "unpause": "let vote again",
+    "set aside": "set aside the votes of",
+    "bring back": "brought back the votes of",
+    "make token": "made the token",
+    "revoke token": "revoked the token",
+    "make program": "made the program's account",
+    "invite": "invited",
+    "withdraw invitation": "withdrew the invitation",
+    "join": "joined by the invitation",
+    "change roles": "changed the roles of",
+    "deactivate": "deactivated",
+    "activate": "activated again",
+    "set up the site": "set up the site",
+    "make reset link": "made a link to a new password for",
+}
