@@ -2,12 +2,12 @@
 
     python -m benchmarks.relabel [--releases 3] [--move 6] [--data FOLDER]
 
-A model learns the published mapping. Then, for each of some releases drawn at random, --move scene classes get
-another label: another hashtag that is used, ``other``, or a hashtag that is new. The model is relabelled with
-the release, and another is trained on it: the same photos, recipe and split, with the features already cached.
-Figures are those of the manifests: accuracy, balanced accuracy, and, cross-fitted at a target precision of 0.9,
-coverage and precision. "old model" are the old labels and thresholds, judged by the release. Seconds are those
-of the commands from start to end: `relabel`; `train` and `export`.
+A model learns the published mapping. Then, for each of some releases drawn at random, --move scene classes
+get another label: another hashtag that is used, ``other``, or a new hashtag. The model is relabelled with the
+release, and another is trained on it: the same photos, recipe and split, with the features already cached.
+Figures are those of the manifests: accuracy, balanced accuracy, and, cross-fitted at a target precision of
+0.9, coverage and precision. "old model": the old labels and thresholds, judged by the release. Seconds are
+those of the commands from start to end: `relabel`; `train` and `export`.
 
 Prints a table and one line of JSON. Baseline: training again.
 """
@@ -36,7 +36,7 @@ NEW = "brandnew"  # a hashtag that the first mapping does not have
 
 
 def draw_release(labels: dict[str, str], moves: int, seed: int) -> dict[str, str]:
-    """The labels with some classes moved: the first to other, the second to a new hashtag, others at random."""
+    """The labels with some classes moved: one to other, one to a new hashtag, the rest at random."""
     rng = random.Random(seed)
     hashtags = sorted(set(labels.values()) - {OTHER})
     release = dict(labels)
