@@ -130,7 +130,7 @@ def _facts(manifest: dict[str, Any]) -> list[tuple[str, str]]:
         ("labels", str(len(manifest.get("labels", [])))),
         ("temperature", _round(manifest.get("temperature"))),
         ("checked photos", str(manifest.get("checked_photos", ""))),
-        ("largest difference from PyTorch", _scientific(manifest.get("max_abs_difference"))),
+        ("largest difference when checked", _scientific(manifest.get("max_abs_difference"))),
         ("same label with int8 matrices", _percent(rounding.get("same_label"), " of checked photos")),
         ("time a photo", _milliseconds(manifest.get("milliseconds"))),
         ("SHA-256", str(manifest.get("sha256", ""))[:16]),

@@ -90,7 +90,7 @@ def _check(logs: NDArray[Any], true: NDArray[Any], trained: NDArray[Any], k: int
 def refusal(manifest: Mapping[str, Any]) -> str:
     """Why a model with this manifest cannot be relabelled; empty if it can."""
     if "cascade" in manifest:
-        return "it is a cascade: relabel its two models and join them again"
+        return "it is a cascade, whose limits are chosen from two runs on the same release"
     if not manifest.get("scenes"):
         return "it learned labels only and does not tell scene classes"
     if "scenes_sha256" not in manifest or "scene_labels" not in manifest:
