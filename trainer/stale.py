@@ -13,6 +13,7 @@ from mapping.models import OTHER, Release, ReleaseLabel
 from trainer.models import ScenePhoto, TrainedModel, TrainingRun
 
 Labels = Mapping[str, str]
+FEW = 500  # a query names up to this many keys; with more of them, reading all rows is cheaper
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ def stale_runs(runs: Collection[TrainingRun]) -> dict[int, Stale]:
     old = [run for run in runs if newest and run.release_id != newest.pk]
     if not newest or not old:
         return {}
-    labels = _labels({newest.pk, *(run.release_id for run in old)})
-    counts = _photos({run.photo_set_id for run in old})
+    labels = labels_by_release({newest.pk, *(run.release_id for run in old)})
+    counts = photos_by_class({run.photo_set_id for run in old})
     found = {}
     for run in old:
         before, photos = labels[run.release_id], counts[run.photo_set_id]
@@ -71,8 +72,8 @@ def stale_models(models: Iterable[TrainedModel]) -> dict[int, Stale]:
     runs = {model.pk: run for model in old if (run := _run_of(model))}
     if not old:
         return {}
-    labels = _labels({newest.pk, *(run.release_id for run in runs.values())})
-    counts = _photos({run.photo_set_id for run in runs.values()})
+    labels = labels_by_release({newest.pk, *(run.release_id for run in runs.values())})
+    counts = photos_by_class({run.photo_set_id for run in runs.values()})
     found = {}
     for model in old:
         run = runs.get(model.pk)
@@ -112,18 +113,26 @@ def _difference(
     return Stale(own, newest, len(differing), photos)
 
 
-def _labels(releases: Collection[int]) -> dict[int, dict[str, str]]:
-    labels: dict[int, dict[str, str]] = {pk: {} for pk in releases}
+def labels_by_release(
+    releases: Collection[int], keys: Collection[str] | None = None
+) -> dict[int, dict[str, str]]:
+    """Release → scene key → label, for the classes in `keys` or for all."""
     rows = ReleaseLabel.objects.order_by().filter(release__in=releases)
+    if keys is not None and len(keys) <= FEW:
+        rows = rows.filter(scene_key__in=keys)
+    labels: dict[int, dict[str, str]] = {pk: {} for pk in releases}
     for release, key, label in rows.values_list("release", "scene_key", "label"):
         labels[release][key] = label
     return labels
 
 
-def _photos(sets: Collection[int]) -> dict[int, dict[str, int]]:
-    """Photo set → scene key → number of photos."""
-    counts: dict[int, dict[str, int]] = {pk: {} for pk in sets}
+def photos_by_class(sets: Collection[int], keys: Collection[str] | None = None) -> dict[int, dict[str, int]]:
+    """Photo set → scene key → number of photos, for the classes in `keys` or for all."""
     photos = ScenePhoto.objects.order_by().filter(photo_set__in=sets).exclude(scene_class=None)
+    if keys is not None and len(keys) <= FEW:
+        photos = photos.filter(scene_class__key__in=keys)
+    counts: dict[int, dict[str, int]] = {pk: {} for pk in sets}
     for photo_set, key, n in photos.values_list("photo_set", "scene_class__key").annotate(n=Count("*")):
-        counts[photo_set][key] = n
+        if keys is None or key in keys:
+            counts[photo_set][key] = n
     return counts
