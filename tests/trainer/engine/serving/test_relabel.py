@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.trainer.engine.conftest import CLASSES, Engine, write_photo
+from tests.trainer.engine.conftest import CLASSES, Engine, write_job, write_photo
 from trainer.engine.errors import ModelError
 from trainer.engine.evaluation.report import softmax
 from trainer.engine.evaluation.scenes import SCENES, SceneAnswers
@@ -152,6 +152,18 @@ def test_a_model_that_cannot_be_relabelled_says_why(
     assert (code, events[-1]["kind"]) == (1, "export")
     assert words in events[-1]["message"]
     assert not (tmp_path / "new").exists()
+
+
+def test_a_run_that_learned_labels_only_gives_no_such_model(
+    frozen: dict[str, Any], tmp_path: Path, engine: Engine
+) -> None:
+    recipe = {"epochs": 1, "batch_size": 8, "scene_loss": 0.0}
+    job = write_job(tmp_path, frozen["folder"] / "manifest.csv", recipe, frozen["folder"] / "cache")
+    assert engine("train", job)[0] == engine("export", tmp_path / "run", tmp_path / "old")[0] == 0
+    assert not (tmp_path / "run" / SCENES).exists()
+    file = write_labels(tmp_path / "labels.csv", CLASSES)
+    code, events = engine("relabel", tmp_path / "old", file, tmp_path / "new")
+    assert (code, "it learned labels only" in events[-1]["message"]) == (1, True)
 
 
 @pytest.mark.parametrize(
