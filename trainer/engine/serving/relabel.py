@@ -39,7 +39,7 @@ ROUNDING = 0.0005
 UNKNOWN = -1  # the label of a class that the mapping leaves out
 TRAIN_AGAIN = "Train a network on the new labels."
 # Of the old manifest, what stays true.
-KEPT = ("format", "target_precision", "recipe", "input", "scenes", "milliseconds", "int8")
+KEPT = ("format", "target_precision", "recipe", "input", "scenes", "milliseconds")
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,8 @@ def relabel(model_dir: Path, labels: Mapping[str, str], new_dir: Path) -> dict[s
     Raises ExportError if the model tells no scene classes or knows none of these, ModelError if the folder is
     no model, RecipeError and StorageFailure.
     """
+    if model_dir.resolve() == new_dir.resolve():
+        raise ExportError("the new model would replace the old one", hint="Give another folder.")
     progress = Progress("relabel", 3)
     old = read_manifest(model_dir)
     scenes = _scenes_of(old)

@@ -154,6 +154,14 @@ def test_a_model_that_cannot_be_relabelled_says_why(
     assert not (tmp_path / "new").exists()
 
 
+def test_a_model_is_not_relabelled_in_place(model: Path, tmp_path: Path, engine: Engine) -> None:
+    before = manifest_of(model)
+    file = write_labels(tmp_path / "labels.csv", CLASSES | {"b/beach": "sand"})
+    code, events = engine("relabel", model, file, model)
+    assert (code, events[-1]["message"]) == (1, "the new model would replace the old one")
+    assert manifest_of(model) == before
+
+
 def test_a_run_that_learned_labels_only_gives_no_such_model(
     frozen: dict[str, Any], tmp_path: Path, engine: Engine
 ) -> None:
