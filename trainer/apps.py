@@ -11,11 +11,12 @@ class TrainerConfig(AppConfig):
         from mapping import downstream
         from trainer import for_mapping, looks
         from trainer.photosets import registration
-        from trainer.registry import export
+        from trainer.registry import export, relabel
         from trainer.runs import supervision
 
         register("trainer.register", registration.register)
         register("trainer.look", looks.look, slots=1)
         register("trainer.train", supervision.supervise, slots=settings.TRAINING_SLOTS)
         register("trainer.export", export.export)
+        register("trainer.relabel", relabel.relabel)
         downstream.register(for_mapping.PhotosAndRuns())

@@ -145,6 +145,8 @@ def _refusal(runs: Sequence[int], models: Sequence[int]) -> str:
         return f"“{run}” is queued or training: cancel it first."
     if model := TrainedModel.objects.filter(pk__in=models, job__state__in=Job.LIVE).only("name").first():
         return f"“{model}” is being exported: cancel that first."
+    if model := TrainedModel.objects.filter(derived_from__in=models, job__state__in=Job.LIVE).first():
+        return f"“{model}” is being made of it: wait, or cancel that first."
     return next((reason for source in all_sources() if (reason := source.refusal(models))), "")
 
 

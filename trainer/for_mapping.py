@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from django.db.models import Count, F, Prefetch, QuerySet, Window
@@ -12,14 +12,14 @@ from django.urls import reverse
 
 from jobs.models import Job
 from mapping.downstream import Example, Look, StaleRun
-from mapping.models import Release, ReleaseLabel
+from mapping.models import Release
 from trainer import looks
 from trainer.models import Promotion, ScenePhoto, TrainedModel, TrainingRun
+from trainer.stale import labels_by_release, photos_by_class
 
 if TYPE_CHECKING:
     from mapping.downstream import User
 
-FEW = 500  # a query names up to this many keys; with more of them, reading all rows is cheaper
 Labels = Mapping[str, str | None]
 
 
@@ -67,8 +67,8 @@ class PhotosAndRuns:
         if not after:
             return []
         runs = list(_usable_runs(before))
-        labels_of = _labels({run.release_id for run in runs}, after)
-        counts_of = _photo_counts({run.photo_set_id for run in runs}, after)
+        labels_of = labels_by_release({run.release_id for run in runs}, after)
+        counts_of = photos_by_class({run.photo_set_id for run in runs}, after)
         promotion = Promotion.objects.first()
         active = promotion.model_id if promotion else None
         lines = []
@@ -88,31 +88,6 @@ def _usable_runs(before: Release) -> QuerySet[TrainingRun]:
         .defer("report", "recipe", "live", "right")
         .prefetch_related(Prefetch("models", TrainedModel.objects.defer("manifest", "card")))
     )
-
-
-def _labels(releases: Collection[int], after: Labels) -> dict[int, dict[str, str]]:
-    """Release → scene key → label, for the classes in `after`."""
-    rows = ReleaseLabel.objects.order_by().filter(release__in=releases)
-    if len(after) <= FEW:
-        rows = rows.filter(scene_key__in=after)
-    labels: dict[int, dict[str, str]] = defaultdict(dict)
-    for release, key, label in rows.values_list("release", "scene_key", "label"):
-        labels[release][key] = label
-    return labels
-
-
-def _photo_counts(sets: Collection[int], after: Labels) -> dict[int, dict[str, int]]:
-    """Photo set → scene key → number of photos, for the classes in `after`."""
-    photos = ScenePhoto.objects.order_by().filter(photo_set__in=sets)
-    if len(after) <= FEW:
-        photos = photos.filter(scene_class__key__in=after)
-    rows: Iterable[tuple[int, str, int]]
-    rows = photos.values_list("photo_set", "scene_class__key").annotate(n=Count("*"))
-    counts: dict[int, dict[str, int]] = defaultdict(dict)
-    for photo_set, key, n in rows:
-        if key in after:
-            counts[photo_set][key] = n
-    return counts
 
 
 def _stale_run(run: TrainingRun, photos: int, active: int | None) -> StaleRun:

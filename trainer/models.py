@@ -232,6 +232,8 @@ class TrainedModel(models.Model):
     job = models.OneToOneField(Job, models.PROTECT, null=True, blank=True, related_name="model")
     manifest = models.JSONField(default=dict, blank=True)  # empty until the export has ended
     card = models.TextField(blank=True)  # Markdown
+    # Of a relabelled model: the release of its labels
+    release = models.ForeignKey(Release, models.PROTECT, null=True, blank=True, related_name="+")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -243,7 +245,12 @@ class TrainedModel(models.Model):
                 fields=["run", "target_precision", "promise"],
                 condition=models.Q(is_derived=False),
                 name="one_export_per_target_and_promise",
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["derived_from", "release"],
+                condition=models.Q(job__isnull=False),  # which the job of relabelling has made
+                name="relabelled_once_with_a_release",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -264,6 +271,16 @@ class TrainedModel(models.Model):
     def network_names(self) -> list[str]:
         """The files of its networks: a cascade has two."""
         return ["model.onnx", *["first.onnx"] * ("cascade" in self.manifest)]
+
+    @property
+    def file_names(self) -> list[str]:
+        """The files of its networks, and what it says of scene classes if it can be relabelled."""
+        return [*self.network_names, *["scenes.npz"] * ("scenes_sha256" in self.manifest)]
+
+    @property
+    def labels_release(self) -> Release | None:
+        """The release of its labels; None if they came with it from elsewhere."""
+        return self.release or (self.run.release if self.run else None)
 
     @property
     def has_files(self) -> bool:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from trainer.views import board, compare, deleting, models, packages, photos, runs, start, sweeps
+from trainer.views import board, compare, deleting, models, packages, photos, relabel, runs, start, sweeps
 
 app_name = "trainer"
 urlpatterns = [
@@ -34,6 +34,7 @@ urlpatterns = [
     path("models/<int:pk>/promote/", models.promote, name="promote"),
     path("models/import/", packages.import_model, name="import_model"),
     path("models/<int:pk>/download/", packages.download, name="download_model"),
+    path("models/<int:pk>/relabel/", relabel.relabel, name="relabel_model"),
     path("models/<int:pk>/rename/", models.rename, name="rename_model"),
     path("models/<int:pk>/delete/", deleting.delete_model, name="delete_model"),
     path("suggest/", models.suggest, name="suggest"),

@@ -7,7 +7,7 @@ class ValidationConfig(AppConfig):
     def ready(self) -> None:
         from jobs.registry import register
         from mapping import doubts, hashtags
-        from trainer.registry import dependents
+        from trainer.registry import asked, dependents
         from trainer.runs import unlabelled
         from validation import for_mapping, for_trainer
         from validation.campaigns import predicting
@@ -16,6 +16,7 @@ class ValidationConfig(AppConfig):
         register(predicting.PREDICT, predicting.predict)
         register(intake.INTAKE, intake.take_all_in)
         dependents.register(for_trainer.JudgedModels())
+        asked.register(for_trainer.AskedPeople())
         unlabelled.register("campaign", for_trainer.CampaignPhotos())
         doubts.register(for_mapping.Voters())
         hashtags.after_blocking(for_mapping.follow_blocking)

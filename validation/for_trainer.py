@@ -1,20 +1,28 @@
-"""What the trainer asks about campaigns: what depends on a model, and photos for pseudo-labels.
+"""What the trainer asks about campaigns: what depends on a model, photos for pseudo-labels, and what people
+answered about photos.
 
 Votes are about photos, so they stay when a model goes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import random
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+from django.db.models import Q
 from django.urls import reverse
 
 from jobs.models import Job
+from trainer.registry.asked import Asked, AskedPhoto
 from trainer.registry.dependents import Thing
 from trainer.runs.unlabelled import NoPhotos
-from validation.models import Campaign, Prediction, Vote
+from validation.models import Campaign, Prediction, Question, Vote
+from validation.statistics.rate import majority
+from validation.stored import read_stored
 
+PHOTOS_AT_ONCE = 100
 MOST_NAMES = 20  # campaigns listed by name; the rest are counted
 
 
@@ -67,3 +75,40 @@ class CampaignPhotos:
             return [Path(photo.file.path) for photo in Campaign.objects.get(pk=number).photos.shown()]
         except NotImplementedError as error:  # a storage that is not a disk, such as S3
             raise NoPhotos("The campaign's photos are not on this machine's disk.") from error
+
+
+class AskedPeople:
+    """The photos of the newest campaign that a model has predicted, as its own or as a rival."""
+
+    def last_asked(self, model: int, most: int) -> Asked | None:
+        campaigns = Campaign.objects.filter(Q(model=model) | Q(rivals=model)).distinct().order_by("-pk")
+        for campaign in campaigns:
+            photos = campaign.photos.shown()
+            keys = list(
+                Prediction.objects.filter(model=model, photo__in=photos)
+                .order_by("photo")
+                .values_list("pk", flat=True)
+            )
+            if keys:
+                drawn = sorted(random.Random(campaign.pk).sample(keys, min(most, len(keys))))  # noqa: S311
+                url = reverse("validation:campaign", args=[campaign.pk])
+                return Asked(campaign.name, url, len(keys), len(drawn), _asked_photos(drawn))
+        return None
+
+
+def _asked_photos(predictions: list[int]) -> Iterator[AskedPhoto]:
+    for at in range(0, len(predictions), PHOTOS_AT_ONCE):
+        some = Prediction.objects.filter(pk__in=predictions[at : at + PHOTOS_AT_ONCE])
+        rows = list(some.select_related("photo", "hashtag").order_by("pk"))
+        answers: dict[int, dict[str, float]] = defaultdict(dict)
+        judged = Question.objects.judged().filter(photo__in=[row.photo_id for row in rows]).order_by()
+        fields = ("photo_id", "hashtag__name", "fits", "does_not_fit")
+        for photo, hashtag, fits, misfits in judged.values_list(*fields):
+            answers[photo][hashtag] = majority(fits, misfits)
+        for row in rows:
+            try:
+                content = read_stored(row.photo.file)
+            except FileNotFoundError:
+                content = b""  # as when it is predicted: unreadable
+            suggestion = row.suggestion.name if row.suggestion else None
+            yield AskedPhoto(content, suggestion, answers[row.photo_id])

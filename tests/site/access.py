@@ -110,6 +110,7 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "trainer:promote": post(ADMIN),
     "trainer:import_model": get(ADMIN) | post(ADMIN),
     "trainer:download_model": get(LOOK),
+    "trainer:relabel_model": post(ADMIN),
     "trainer:rename_model": post(ADMIN),
     "trainer:delete_model": get(ADMIN) | post(ADMIN),
     "trainer:suggest": get(SUGGEST) | post(SUGGEST),

@@ -20,7 +20,7 @@ from trainer.engine.evaluation.promise import KINDS
 from trainer.engine.events import Stopped, StopRequest, emit, listen
 from trainer.engine.looks import look
 from trainer.engine.parent import end_with_parent
-from trainer.engine.photos.folder import write_manifest
+from trainer.engine.photos.folder import read_meanings, write_manifest
 from trainer.engine.presets import PRESETS
 from trainer.engine.recipe import Recipe
 
@@ -188,6 +188,15 @@ def _join(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _relabel(arguments: argparse.Namespace) -> int:
+    from trainer.engine.serving.relabel import relabel
+
+    labels = {key: meaning.label for key, meaning in read_meanings(arguments.labels).items()}
+    manifest = relabel(arguments.old_model, labels, arguments.model_dir)
+    emit("done", held_out=manifest["held_out"], changed=manifest["relabelled"]["changed"])
+    return 0
+
+
 def _look(arguments: argparse.Namespace) -> int:
     stop = StopRequest().listen()
     end_with_parent()
@@ -272,6 +281,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("accurate_model", type=Path)
     command.add_argument("model_dir", type=Path)
     command.set_defaults(run=_join)
+    command = commands.add_parser("relabel", help="give a model that tells scene classes other labels")
+    command.add_argument("old_model", type=Path)
+    command.add_argument("labels", type=Path, help="CSV of classes and hashtags")
+    command.add_argument("model_dir", type=Path)
+    command.set_defaults(run=_relabel)
     command = commands.add_parser("look", help="what the photos of each class look like, as mean features")
     command.add_argument("photos", type=Path, help="a manifest.csv, or a folder with one folder per class")
     command.add_argument("file", type=Path, help="the .npz to write")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from mapping.models import Release
 from trainer.engine.backbones import BACKBONES
-from trainer.models import TrainingRun
+from trainer.models import TrainedModel, TrainingRun
 from trainer.registry.promises import promise_of
 from trainer.runs.comparison import has_effect
 
@@ -41,6 +42,26 @@ def run_card(run: TrainingRun, manifest: dict[str, Any]) -> str:
         *_licences(recipe),
     ]
     return "\n".join(lines)
+
+
+def relabelled_card(source: TrainedModel, release: Release, manifest: dict[str, Any]) -> str:
+    """The card of a model that has another's network and the labels of a release."""
+    held_out, metrics = manifest["held_out"], manifest["metrics"]
+    precision = held_out["precision"]
+    lines = [
+        "## Data",
+        f"The network of “{source.name}”, not trained again. Its scene classes are added up by the labels of "
+        f"{release} ({release.note or 'no note'}). {metrics['train_photos']:,} training photos have a label "
+        f"there, {metrics['test_photos']:,} of those held out.",
+        "",
+        "## Measured on the held-out photos, by their new labels",
+        f"- accuracy {metrics['accuracy']:.3f}",
+        f"- balanced accuracy {metrics['balanced_accuracy']:.3f} (the mean of each hashtag's recall)",
+        f"- it suggests for {100 * held_out['coverage']:.0f} % of the photos"
+        + (f", of which {100 * precision:.0f} % fit" if precision is not None else ""),
+        *(("", "## Promise", promise) if (promise := promise_of(manifest)) else ()),
+    ]
+    return "\n".join([*lines, *_licences(manifest.get("recipe", {}))])
 
 
 def _licences(recipe: dict[str, Any]) -> list[str]:

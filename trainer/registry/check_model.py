@@ -20,6 +20,7 @@ from PIL import Image
 from formats.json_text import to_json
 from formats.storage import StorageFailure, read_through
 from trainer.engine.errors import EngineError
+from trainer.engine.evaluation.scenes import SCENES, SceneAnswers
 from trainer.engine.serving.predict import Network, Suggester
 from trainer.engine.serving.prepare import AS_IT_IS, prepared
 
@@ -40,6 +41,9 @@ def main(folder: Path) -> dict[str, str]:
         for name, network in (("model.onnx", suggester.network), ("first.onnx", suggester.first)):
             if network:
                 _check_answers(name, network, len(suggester.labels))
+        name = SCENES
+        if "scenes_sha256" in suggester.manifest:
+            SceneAnswers.read(folder / SCENES, suggester.scenes)
     except (Unsound, EngineError) as error:
         return {"error": str(error)}
     except StorageFailure as error:

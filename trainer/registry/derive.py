@@ -43,6 +43,7 @@ def derive(
         new = TrainedModel.objects.create(
             name=name[:100],
             run_id=model.run_id,
+            release_id=model.release_id,
             derived_from=model,
             is_derived=True,
             target_precision=manifest.get("target_precision", model.target_precision),

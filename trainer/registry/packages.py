@@ -1,5 +1,5 @@
 """Models as files: a zip of model.onnx, manifest.json and CARD.md, from one installation to another. A
-cascade has its fast network, too, as first.onnx.
+cascade has its fast network, too, as first.onnx; a model that can be relabelled has scenes.npz.
 
 An imported file is not trusted: its sizes, names, hash and network are checked before a row is created.
 """
@@ -27,11 +27,13 @@ from django.conf import settings
 from django.db import transaction
 from django.template.defaultfilters import filesizeformat
 
+from formats.classes import OTHER
 from formats.json_text import parse_json, to_json
 from formats.storage import StorageFailure, for_own_files, raise_if_of_storage
 from formats.table import Unreadable
 from trainer.engine.evaluation.checks import read_checks
 from trainer.engine.evaluation.promise import KINDS as PROMISES
+from trainer.engine.evaluation.scenes import SCENES
 from trainer.engine.preprocess import Input
 from trainer.engine.serving.predict import FORMAT, joint_sha256
 from trainer.models import TrainedModel
@@ -51,7 +53,7 @@ CHUNK = 2**20
 KEYS = {
     *("format", "labels", "temperature", "thresholds", "target_precision", "held_out", "metrics"),
     *("promise", "recipe", "input", "max_abs_difference", "checked_photos", "sha256", "created", "lineage"),
-    *("scenes", "cascade", "int8", "milliseconds", "checks"),
+    *("scenes", "scene_labels", "scenes_sha256", "cascade", "int8", "milliseconds", "checks"),
 }
 CASCADE_KEYS = {"temperature", "thresholds", "silent_below", "input", "scenes", "sha256"}
 
@@ -88,7 +90,7 @@ def stream_package(model: TrainedModel) -> Iterator[bytes]:
     """
     networks = ExitStack()
     try:
-        files = [networks.enter_context((model.folder / name).open("rb")) for name in model.network_names]
+        files = [networks.enter_context((model.folder / name).open("rb")) for name in model.file_names]
     except OSError as error:
         networks.close()
         raise_if_of_storage(error, Path(settings.MODELS_DIR))
@@ -105,7 +107,7 @@ def _pieces(model: TrainedModel, networks: ExitStack, files: Sequence[IO[bytes]]
         package.writestr(CARD, model.card)
         at = model.created_at
         when = (at.year, at.month, at.day, at.hour, at.minute, at.second)
-        for name, file in zip(model.network_names, files, strict=True):
+        for name, file in zip(model.file_names, files, strict=True):
             with package.open(zipfile.ZipInfo(name, when), "w", force_zip64=True) as entry:
                 while piece := file.read(CHUNK):
                     entry.write(piece)
@@ -173,7 +175,7 @@ def _unpack(file: IO[bytes], part: Path) -> None:
 
 
 def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
-    limits = {ONNX: settings.MAX_MODEL_BYTES, FIRST: settings.MAX_MODEL_BYTES, **TEXT_LIMITS}
+    limits = {**dict.fromkeys((ONNX, FIRST, SCENES), settings.MAX_MODEL_BYTES), **TEXT_LIMITS}
     names = [entry.filename for entry in entries[:10]]
     for entry in entries[:10]:
         name, limit = entry.filename, limits.get(entry.filename)
@@ -228,6 +230,7 @@ def read_manifest(content: bytes) -> dict[str, Any]:
     _require(_is_number(manifest.get("milliseconds", 0)), "milliseconds", "a number")
     _require(len(json.dumps(manifest["lineage"])) < MOST_LINEAGE, "lineage", "shorter")
     _check_network(manifest)
+    _check_relabelling(manifest)
     if "cascade" in manifest:
         cascade = manifest["cascade"]
         _require(isinstance(cascade, dict), "cascade", "an object")
@@ -258,6 +261,18 @@ def _check_network(facts: dict[str, Any]) -> None:
     rule = f"at most {MOST_SCENES} words"
     _require(isinstance(scenes, list) and len(scenes) <= MOST_SCENES, "scenes", rule)
     _require(all(isinstance(scene, str) and 0 < len(scene) <= 200 for scene in scenes), "scenes", rule)
+
+
+def _check_relabelling(manifest: dict[str, Any]) -> None:
+    """What lets a model be relabelled, if it can be."""
+    names: Any = manifest.get("scene_labels", [])
+    rule = "one of its labels, or other, for each scene class"
+    if "scene_labels" in manifest:
+        scenes, allowed = manifest.get("scenes", []), {*manifest["labels"], OTHER}
+        _require(isinstance(names, list) and len(names) == len(scenes), "scene_labels", rule)
+        _require(all(isinstance(name, str) and name in allowed for name in names), "scene_labels", rule)
+    digest = manifest.get("scenes_sha256", "0" * 64)
+    _require(re.fullmatch(r"[0-9a-f]{64}", str(digest)), "scenes_sha256", "64 hexadecimal digits")
 
 
 def _check_promise(promise: Any, labels: list[str]) -> None:
@@ -334,7 +349,7 @@ def _sha256(path: Path) -> str:
 
 
 def check_hashes(part: Path, manifest: dict[str, Any]) -> None:
-    """Raises BadPackage if a network is not the one that the manifest describes, or one is too many."""
+    """Raises BadPackage if a file is not the one that the manifest describes, or one is too many."""
     hashes = {ONNX: _sha256(part / ONNX)}
     expected = {ONNX: manifest["sha256"]}
     if cascade := manifest.get("cascade"):
@@ -344,6 +359,12 @@ def check_hashes(part: Path, manifest: dict[str, Any]) -> None:
         expected[FIRST] = cascade["sha256"]
     elif (part / FIRST).exists():
         raise BadPackage(f"“{FIRST}” does not belong in this model, which is no cascade.")
+    if scenes := manifest.get("scenes_sha256"):
+        if not (part / SCENES).exists():
+            raise BadPackage(f"The file has no {SCENES}, which manifest.json describes.")
+        hashes[SCENES], expected[SCENES] = _sha256(part / SCENES), scenes
+    elif (part / SCENES).exists():
+        raise BadPackage(f"“{SCENES}” does not belong in this model, which cannot be relabelled.")
     for name, digest in hashes.items():
         if digest != expected[name]:
             raise BadPackage(f"{name} is not the file that manifest.json describes: its SHA-256 differs.")

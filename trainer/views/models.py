@@ -16,6 +16,7 @@ from formats.classes import OTHER
 from formats.numbers import read_number
 from jobs.models import Job
 from jobs.request import Request, read_form
+from trainer.engine.evaluation.scenes import refusal
 from trainer.engine.opening import UnreadablePhotoError
 from trainer.engine.presets import PRESETS
 from trainer.engine.serving.judge import BLOCKED, MOST_HASHTAGS
@@ -25,7 +26,9 @@ from trainer.previews import data_url
 from trainer.registry import promotion, serving
 from trainer.registry.dependents import all_sources
 from trainer.registry.promises import promise_of
+from trainer.registry.relabel import changes_of
 from trainer.runs import disk, start
+from trainer.stale import stale_models
 
 CARD = MarkdownIt("commonmark", {"html": False}).enable("table")  # a card's own HTML stays text
 
@@ -33,10 +36,17 @@ CARD = MarkdownIt("commonmark", {"html": False}).enable("table")  # a card's own
 @require_safe
 @permission_required("trainer.view_trainedmodel", raise_exception=True)
 def models(request: Request) -> HttpResponse:
-    rows = TrainedModel.objects.select_related("job", "run__release", "run__photo_set").defer(
-        "card", "run__report", "run__recipe", "run__live", "run__right"
+    rows = TrainedModel.objects.select_related(
+        "job", "run__release", "run__photo_set", "release", "derived_from__run"
+    ).defer(
+        *("card", "run__report", "run__recipe", "run__live", "run__right"),
+        *("derived_from__manifest", "derived_from__card", "derived_from__run__report"),
+        *("derived_from__run__live", "derived_from__run__right"),
     )
     page = Paginator(rows, 25).get_page(request.GET.get("page"))
+    stale = stale_models(page)
+    for model in page:
+        model.stale = stale.get(model.pk)  # type: ignore[attr-defined]
     current = Promotion.objects.current()
     context = {
         "page": page,
@@ -54,8 +64,9 @@ def models(request: Request) -> HttpResponse:
 def model(request: Request, pk: int) -> HttpResponse:
     model = get_object_or_404(
         TrainedModel.objects.select_related(
-            "job", "run__release", "run__photo_set", "run__job", "created_by"
-        ).defer("run__report", "run__live", "run__right"),
+            *("job", "run__release", "run__photo_set", "run__job", "created_by"),
+            *("release", "derived_from__run"),
+        ).defer("run__report", "run__live", "run__right", "derived_from__card"),
         pk=pk,
     )
     current = Promotion.objects.current()
@@ -78,8 +89,27 @@ def model(request: Request, pk: int) -> HttpResponse:
         "can_export": bool(run and run.job.state == Job.State.SUCCEEDED and run.has_weights),
         "dependents": [thing for source in all_sources() for thing in source.on([model.pk])],
         "promotions": model.promotions.select_related("promoted_by")[:8],
+        **_relabelling(model),
     }
     return render(request, "trainer/model.html", context)
+
+
+def _relabelling(model: TrainedModel) -> dict[str, Any]:
+    """Whether its labels are out of date, what can be done about it, and what its own relabelling changed."""
+    stale = stale_models([model]).get(model.pk)
+    children = list(
+        model.derived.exclude(release=None)
+        .exclude(job=None)
+        .select_related("release")
+        .defer("card", "manifest")
+    )
+    return {
+        "stale": stale,
+        "refusal": refusal(model.manifest),
+        "relabelled": children,
+        "newest_child": next((one for one in children if stale and one.release == stale.newest), None),
+        "changes": changes_of(model),
+    }
 
 
 def _lineage(manifest: dict[str, Any]) -> list[tuple[str, str]]:
@@ -104,7 +134,7 @@ def _facts(manifest: dict[str, Any]) -> list[tuple[str, str]]:
         ("labels", str(len(manifest.get("labels", [])))),
         ("temperature", _round(manifest.get("temperature"))),
         ("checked photos", str(manifest.get("checked_photos", ""))),
-        ("largest difference from PyTorch", _scientific(manifest.get("max_abs_difference"))),
+        ("largest difference when checked", _scientific(manifest.get("max_abs_difference"))),
         ("same label with int8 matrices", _percent(rounding.get("same_label"), " of checked photos")),
         ("time a photo", _milliseconds(manifest.get("milliseconds"))),
         ("SHA-256", str(manifest.get("sha256", ""))[:16]),

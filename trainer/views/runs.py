@@ -23,6 +23,7 @@ from trainer.runs import boards, start, study
 from trainer.runs.comparison import settings_with_effect
 from trainer.runs.figures import epoch_figure, label_figure
 from trainer.runs.filter import RunFilter
+from trainer.stale import stale_runs
 
 
 @require_safe
@@ -75,6 +76,7 @@ def run(request: Request, pk: int) -> HttpResponse:
         "has_board": boards.has_logs(run),
         "settings": settings_with_effect(run.recipe),
         **study.ancestry(run),
+        "stale": stale_runs([run]).get(run.pk),
         "model": TrainedModel.objects.select_related("job").filter(run=run).first(),
         "is_finished": run.job.state == Job.State.SUCCEEDED and "confusion" in run.report,
     }

@@ -18,6 +18,7 @@ from trainer.engine.backbones import BACKBONES, WEIGHTS_DIR
 from trainer.engine.errors import ExportError
 from trainer.engine.evaluation import promise
 from trainer.engine.evaluation.report import write_json
+from trainer.engine.evaluation.scenes import take_along
 from trainer.engine.events import Progress
 from trainer.engine.networks.finetuned import input_of
 from trainer.engine.networks.parts import FrozenNetwork, build_head
@@ -26,6 +27,9 @@ from trainer.engine.serving.export import default_numbers, export, rebuild, writ
 
 HEAD, FACTS = "head.npz", "starter.json"
 LARGEST = 2_000_000  # bytes that a head in the repository may have
+MADE_BY_ASSEMBLY = {
+    *("format", "input", "scenes", "scene_labels", "scenes_sha256", "milliseconds", "sha256", "created")
+}
 
 
 def pack(
@@ -52,16 +56,13 @@ def pack(
     if file.stat().st_size > LARGEST:
         raise ExportError(f"the head takes {file.stat().st_size} bytes; {LARGEST} is the limit")
     facts = {
-        **{
-            key: value
-            for key, value in manifest.items()
-            if key not in ("input", "sha256", "created", "format", "scenes", "milliseconds")
-        },
+        **{key: value for key, value in manifest.items() if key not in MADE_BY_ASSEMBLY},
         "groups": content["groups"],
         "scene_classes": content["scene_classes"],
         "head_sha256": _sha256(file),
         "weights_sha256": {name: _sha256(BACKBONES[name].weights()) for name in recipe.backbones},
     }
+    take_along(run_dir, starter_dir)
     write_json(starter_dir / FACTS, facts)
     return facts
 
@@ -94,6 +95,7 @@ def assemble(starter_dir: Path, model_dir: Path) -> dict[str, Any]:
     facts["packed_check"] = {
         key: facts.pop(key) for key in ("max_abs_difference", "checked_photos", "int8") if key in facts
     }
+    facts |= take_along(starter_dir, model_dir)
     progress.advance()
     head = build_head(recipe, facts["groups"], len(facts["labels"]))
     with np.load(starter_dir / HEAD) as arrays:

@@ -6,9 +6,9 @@ import datetime
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnxruntime
@@ -23,10 +23,11 @@ from trainer.engine.evaluation import promise
 from trainer.engine.evaluation.calibrate import calibrate, cross_fit
 from trainer.engine.evaluation.checks import check_facts
 from trainer.engine.evaluation.report import softmax, write_json
+from trainer.engine.evaluation.scenes import take_along
 from trainer.engine.events import Progress, emit
 from trainer.engine.networks.finetuned import build_network, input_of
 from trainer.engine.networks.onnx import write_onnx
-from trainer.engine.networks.parts import FrozenNetwork, WithScenes, build_head, tells_scenes
+from trainer.engine.networks.parts import FrozenNetwork, LabelLayer, WithScenes, build_head, tells_scenes
 from trainer.engine.opening import UnreadablePhotoError, open_photo
 from trainer.engine.preprocess import Input, as_batch, resized
 from trainer.engine.recipe import Recipe
@@ -108,6 +109,8 @@ def export(
     progress.advance()
     photos = sample_pixels(held_out.paths, input_of(recipe))
     scenes = content["scene_classes"]
+    if tells_scenes(network):
+        manifest |= take_along(run_dir, model_dir)
     int8 = (numbers or default_numbers(recipe)) == "int8"
     manifest = write_model(network, input_of(recipe), manifest, model_dir, photos, scenes=scenes, int8=int8)
     progress.advance()
@@ -158,7 +161,7 @@ def write_model(
     with replacing_path(model_dir / "model.onnx") as part:
         if scenes and tells_scenes(network):
             assert isinstance(network, FrozenNetwork)
-            manifest = manifest | {"scenes": list(scenes)}
+            manifest = manifest | {"scenes": list(scenes), "scene_labels": _scene_labels(network, manifest)}
             write_onnx(WithScenes(network), spec, part, outputs=("logits", "scenes"))
         else:
             write_onnx(network, spec, part, outputs=("logits",))
@@ -184,6 +187,13 @@ def write_model(
         }
     write_json(model_dir / "manifest.json", manifest)
     return manifest
+
+
+def _scene_labels(network: FrozenNetwork, manifest: Mapping[str, Any]) -> list[str]:
+    """The label of each scene class, of a network that adds up their probabilities."""
+    member = cast(LabelLayer, cast(nn.Sequential, network.head)[-1]).groups
+    assert member is not None
+    return [manifest["labels"][at] for at in member.argmax(1).tolist()]
 
 
 def _round(

@@ -24,6 +24,7 @@ from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import NO_PHOTOS, PhotosError, RecipeError
 from trainer.engine.evaluation import report
 from trainer.engine.evaluation.calibrate import targets
+from trainer.engine.evaluation.scenes import SCENES, SceneAnswers
 from trainer.engine.evaluation.tta import average_copies
 from trainer.engine.events import Progress, StopRequest, emit
 from trainer.engine.networks.features import extract
@@ -275,10 +276,22 @@ def _finish(trainer: Trainer, plan: Plan, board: Board, **facts: Any) -> dict[st
         **measure(trainer.extras, source, trainer.test_outputs),
         **facts,
     )
+    _keep_scenes(trainer, out / SCENES)
     report.write_predictions(out / "test_predictions.csv", source.test_photos, logits, names.labels)
     report.write_json(out / "report.json", content)
     board.results(trainer.step, content["confusion"], names.labels, source.test_photos, logits)
     return content
+
+
+def _keep_scenes(trainer: Trainer, file: Path) -> None:
+    """Write what the network says of the test photos' scene classes, if its labels are sums of these."""
+    source = trainer.source
+    if cast(LabelLayer, trainer.network[-1]).groups is None or not isinstance(source, FeatureSource):
+        return
+    _, scenes = trainer.answers(source.test_batches())
+    assert scenes is not None
+    trained = torch.bincount(source.scenes, minlength=scenes.shape[1]).numpy()
+    SceneAnswers.of(scenes, source.test_scenes.numpy(), trained).write(file)
 
 
 def _test_augmented(trainer: Trainer, source: Source, true: np.ndarray[Any, Any]) -> dict[str, Any] | None:

@@ -1,0 +1,195 @@
+"""Gives a model the labels of the newest release: the request, and the job that does the work."""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+
+from formats.json_text import from_json
+from formats.storage import for_own_files
+from jobs.lease import JobError, Lease
+from jobs.models import Job
+from jobs.processes import run_process
+from jobs.queue import enqueue
+from mapping.models import OTHER, Release
+from trainer.engine.evaluation.scenes import refusal
+from trainer.models import TrainedModel
+from trainer.programs import engine_command
+from trainer.registry import serving
+from trainer.registry.asked import AskedPhoto, last_asked
+from trainer.registry.cards import relabelled_card
+from trainer.runs.start import NotReady
+from trainer.stale import stale_models
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+MOST_ASKED = 400  # photos of a campaign that a new model answers, to show the difference
+BATCH = 16  # photos between two heartbeats
+
+
+@transaction.atomic
+def relabel_model(*, model: TrainedModel, release: int, by: AbstractBaseUser | None) -> TrainedModel:
+    """Make another model of this one with the labels of the newest release; a job does the work.
+
+    `release` is the number that the person saw. A second request gives the same model. Raises NotReady if it
+    is not the newest any more, if its labels are the model's already, and if the model cannot be relabelled.
+    """
+    list(TrainedModel.objects.select_for_update().filter(pk=model.pk).values_list("pk"))
+    newest = Release.objects.first()
+    if newest is None or newest.number != release:
+        now = f"{newest} is the newest now" if newest else "there is no release"
+        raise NotReady(f"Nothing was done: {now}. Look at what differs first.")
+    if earlier_model := TrainedModel.objects.filter(
+        derived_from=model, release=newest, job__isnull=False
+    ).first():
+        return earlier_model
+    if not model.is_ready:
+        raise NotReady(f"“{model}” is not exported yet.")
+    if reason := refusal(model.manifest):
+        raise NotReady(f"“{model}” cannot be relabelled: {reason}.")
+    if model.pk not in stale_models([model]):
+        raise NotReady(f"Its labels are those of {newest} already.")
+    name = f"{_stem(model)[:80]}, {newest}"
+    job = enqueue(kind="trainer.relabel", title=f"Relabel “{name}”", by=by)
+    new_model = TrainedModel.objects.create(
+        name=name,
+        job=job,
+        derived_from=model,
+        is_derived=True,
+        release=newest,
+        target_precision=model.target_precision,
+        promise=model.promise,
+        created_by_id=by.pk if by else None,
+    )
+    Job.objects.filter(pk=job.pk).update(url=new_model.get_absolute_url())
+    return new_model
+
+
+def _stem(model: TrainedModel) -> str:
+    """The model's name without the release that it was relabelled with."""
+    return model.name.removesuffix(f", {model.release}") if model.release else model.name
+
+
+def relabel(lease: Lease) -> None:
+    """The job "trainer.relabel": new sums, thresholds fitted again, and the difference to the old model."""
+    model = TrainedModel.objects.select_related("derived_from", "release").get(job=lease.job)
+    source, release = model.derived_from, model.release
+    if source is None or release is None:
+        raise JobError("The model that it has its network from was deleted.", "Delete this one, too.")
+    lease.beat(message="Adding up scene classes by the new labels")
+    model.folder.parent.mkdir(parents=True, exist_ok=True)
+    with for_own_files(), tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "labels.csv"
+        with table.open("w", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file)
+            rows.writerow(("key", "label"))
+            rows.writerows(release.labels.values_list("scene_key", "label"))
+        command = engine_command("relabel", source.folder, table, model.folder)
+        run_process(lease, command, lambda _: None)
+    manifest: dict[str, Any] = from_json((model.folder / "manifest.json").read_text())
+    manifest["lineage"] = {
+        **source.manifest.get("lineage", {}),
+        "relabelled_from": source.name,
+        "release": f"{release} ({release.note or 'no note'})",
+    }
+    model.manifest = manifest
+    if asked := _compare_asked(lease, source, model):
+        manifest["relabelled"]["asked"] = asked
+    with lease.fenced():
+        model.manifest = manifest
+        model.card = relabelled_card(source, release, manifest)
+        model.save(update_fields=["manifest", "card"])
+
+
+def _compare_asked(lease: Lease, source: TrainedModel, model: TrainedModel) -> dict[str, Any] | None:
+    """What both models suggest for photos of the last campaign, and how often people find it fitting.
+
+    Votes only report: they are about hashtags that a model suggested once, so thresholds that were fitted on
+    them would trust the new hashtags for want of votes against them.
+    """
+    asked = last_asked(source.pk, MOST_ASKED)
+    if asked is None:
+        return None
+    changed, n_done = 0, 0
+    judged: dict[str, list[float]] = {"old": [], "new": []}
+    while batch := list(islice(asked.photos, BATCH)):
+        for photo, hashtag in zip(batch, _suggest(model, batch), strict=True):
+            changed += hashtag != photo.suggestion
+            for name, suggestion in (("old", photo.suggestion), ("new", hashtag)):
+                if suggestion is not None and suggestion in photo.answers:
+                    judged[name].append(photo.answers[suggestion])
+        n_done += len(batch)
+        lease.beat(n_done, asked.drawn, "Asking both models about the last campaign's photos")
+    return {
+        "name": asked.name,
+        "url": asked.url,
+        "total": asked.total,
+        "photos": n_done,
+        "changed": changed,
+        "judged": {name: len(values) for name, values in judged.items()},
+        "fit": {name: sum(values) / len(values) if values else None for name, values in judged.items()},
+    }
+
+
+def _suggest(model: TrainedModel, photos: list[AskedPhoto]) -> list[str | None]:
+    answers = serving.suggest((photo.content for photo in photos), model=model)
+    return [answer.hashtag for answer in answers]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What relabelling changed, for the page of the new model.
+
+    before: the old model as it was, judged by the new labels; after: the new one, cross-fitted. Both have
+    `coverage`, `precision` and `tagged_other`. hashtags: name, classes that it gains, classes that it loses.
+    """
+
+    release: Release
+    hashtags: list[tuple[str, list[str], list[str]]]
+    left_out: list[str]
+    before: dict[str, Any]
+    after: dict[str, Any]
+    photos: int
+    changed: int
+    gained: int
+    lost: int
+    asked: dict[str, Any] | None
+
+    @property
+    def another(self) -> int:
+        """Photos with another hashtag than before."""
+        return self.changed - self.gained - self.lost
+
+    @property
+    def rows(self) -> list[tuple[str, dict[str, Any]]]:
+        return [("the old one, with its thresholds", self.before), ("this one, cross-fitted", self.after)]
+
+
+def changes_of(model: TrainedModel) -> Changes | None:
+    """None for a model that was not relabelled here, or is not ready."""
+    facts = model.manifest.get("relabelled")
+    if not facts or model.release is None:
+        return None
+    gains: dict[str, list[str]] = defaultdict(list)
+    losses: dict[str, list[str]] = defaultdict(list)
+    for scene, before, after in facts["moves"]:
+        losses[before].append(scene)
+        gains[after].append(scene)
+    names = sorted(gains.keys() | losses.keys(), key=lambda name: (name == OTHER, name))
+    return Changes(
+        release=model.release,
+        hashtags=[(name, gains.get(name, []), losses.get(name, [])) for name in names],
+        left_out=facts["left_out"],
+        before=facts["old_model"],
+        after=model.manifest["held_out"],
+        **{name: facts[name] for name in ("photos", "changed", "gained", "lost")},
+        asked=facts.get("asked"),
+    )
