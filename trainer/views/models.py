@@ -55,7 +55,7 @@ def models(request: Request) -> HttpResponse:
 def model(request: Request, pk: int) -> HttpResponse:
     model = get_object_or_404(
         TrainedModel.objects.select_related(
-            "job", "run__release", "run__photo_set", "run__job", "created_by"
+            *("job", "run__release", "run__photo_set", "run__job", "created_by", "derived_from")
         ).defer("run__report", "run__live", "run__right"),
         pk=pk,
     )
