@@ -1,6 +1,6 @@
 """How often thresholds from people's votes miss their target, in simulated crowds, and what they cost.
 
-    python -m benchmarks.people_thresholds [--repetitions 1000] [--target 0.9] [--votes 3]
+    python -m benchmarks.people_thresholds [--repetitions 1000] [--target 0.9] [--votes 3] [--people 40 8]
 
 A campaign has photos of 7 hashtags, which differ in size and in how often they fit. The surer the model, the
 more often a suggestion fits. People are strict or lenient, careful or not, as in benchmarks.coverage. Half of
@@ -193,12 +193,14 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=1000)
     parser.add_argument("--target", type=float, default=0.9)
     parser.add_argument("--votes", type=int, default=3)
+    parser.add_argument("--people", type=int, nargs="+", default=[40, 8])
+    parser.add_argument("--asked", type=int, nargs="+", default=[300, 1200])
     options = parser.parse_args()
     rows = {}
-    for people in (40, 8):
+    for people in options.people:
         truth = Truth(people, options.votes)
         for least, name in ((0.35, "bold"), (0.8, "shy")):
-            for asked in (300, 1200):
+            for asked in options.asked:
                 for kind in KINDS[1:]:
                     key = f"{name}, {people} people, {asked} photos, {kind}"
                     rows[key] = measure(

@@ -42,7 +42,7 @@ def take_over(*, campaign: Campaign, wish: Wish, seen: str, by: AbstractBaseUser
         raise NotReady(proposal.refusal)
     changes = manifest_changes(current, proposal)
     model = current.model
-    name = f"{model.name[:50]}, thresholds from “{current.name[:30]}”"
+    name = f"{model.name[:50]}, thresholds from {current.name[:30]}"
     figures = (
         f"With these thresholds {percent(proposal.coverage_new)} of the campaign's {proposal.photos:,} "
         f"photos get a suggestion; {percent(proposal.agreement)} of the judged ones fit."

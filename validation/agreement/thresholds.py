@@ -26,6 +26,7 @@ from validation.statistics import risk
 from validation.statistics.people import between_people
 from validation.statistics.risk import CrowdGroup, Drawn, Point
 
+FEW_PEOPLE = 5  # with fewer, it cannot be seen how people differ
 WAITING = Q(is_done=False, stream=Question.Stream.NONE, fits=0, does_not_fit=0, skips=0)
 
 
@@ -73,6 +74,10 @@ class Evidence:
     people: int
     until: datetime | None
     unfinished: int  # judged photos with fewer answers than the campaign wants
+
+    @property
+    def is_of_few(self) -> bool:
+        return self.people < FEW_PEOPLE
 
 
 @dataclass(frozen=True)

@@ -167,7 +167,7 @@ def test_a_question_without_a_counting_vote_says_nothing(
 def test_no_votes_say_how_many_are_needed(judged: Callable[..., Campaign], client_for: ClientFor) -> None:
     campaign = judged((5, "beach", 0.9, ""))
     page = client_for("admin").get(path_of(campaign)).content.decode()
-    assert "61 more photos must be judged" in page
+    assert "61 more photos that count are needed" in page
     assert "It cannot be taken over. Nothing can be promised yet." in page
     assert "<svg" not in page
 
@@ -271,7 +271,7 @@ def test_an_admin_takes_over_promotes_and_rolls_back(
     assert serving.active_model() == campaign.model  # not promoted by itself
     page = client.get(model.get_absolute_url()).content.decode()
     assert "on photos like those of the campaign “People”" in page
-    assert "thresholds from the votes of the campaign “People”" in page
+    assert "the votes of the campaign “People”" in page
     assert "140 photos judged by 1 person until " in model.card
     assert "71\u00a0% of the campaign&#x27;s" in page or "71\u00a0% of the campaign's" in page
     promotion.promote(model=model, by=None)
