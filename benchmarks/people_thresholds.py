@@ -11,8 +11,8 @@ thresholds must rise; a "shy" one only where it is sure, so they may fall.
 The truth is the precision that other crowds of the same kind would find, from a very large sample. A miss is
 a precision below the target: of all suggestions, or of any group of hashtags with a threshold in common.
 "oracle" is the coverage of the lowest thresholds that keep the target. Baselines in the same run: the lowest
-threshold whose share of fitting photos reaches the target ("estimate"), and the exact test on all answered
-photos, as if they had been drawn evenly and all people were alike ("uneven").
+threshold whose share of fitting photos reaches the target ("estimate"); the exact test on the same photos, as
+if all people were alike ("alike"), and on all answered photos, as if these had been drawn evenly ("uneven").
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def measure(
 ) -> dict[str, float]:
     numbers = np.random.default_rng(asked + people)
     target, present = options.target, dict.fromkeys(HASHTAGS, least)
-    missed = {"people": 0, "estimate": 0, "uneven": 0}
+    missed = {"people": 0, "estimate": 0, "uneven": 0, "alike": 0}
     coverage, used, silent, lowered = [], [], 0, 0
     for _ in range(options.repetitions):
         world = draw(3 * asked, people, votes, numbers)
@@ -168,6 +168,8 @@ def measure(
         used.append(sum(group.judged for group in groups))
         silent += not said.any()
         lowered += any(group.lowered for group in groups)
+        groups = risk.choose(suggested, quiet, HASHTAGS, target=target, kind=kind)
+        missed["alike"] += _misses(truth, truth.said(risk.thresholds(groups, present)), groups, target)
         groups = risk.choose(replace(suggested, edges={}), quiet, HASHTAGS, target=target, kind=kind)
         missed["uneven"] += _misses(truth, truth.said(risk.thresholds(groups, present)), groups, target)
         plain = truth.said(estimate(world, answered, target, least))
@@ -176,6 +178,7 @@ def measure(
         "missed": missed["people"] / options.repetitions,
         "estimate": missed["estimate"] / options.repetitions,
         "uneven": missed["uneven"] / options.repetitions,
+        "alike": missed["alike"] / options.repetitions,
         "coverage": float(np.mean(coverage)),
         "oracle": truth.oracle(target, kind),
         "photos used": float(np.mean(used)) / asked,
@@ -213,7 +216,9 @@ def main() -> None:
                         options=options,
                     )
                     print_table({key: rows[key]})
-    worst = {word: max(row[word] for row in rows.values()) for word in ("missed", "estimate", "uneven")}
+    worst = {
+        word: max(row[word] for row in rows.values()) for word in ("missed", "estimate", "uneven", "alike")
+    }
     result = {"benchmark": "people_thresholds", "target": options.target, "votes": options.votes}
     print(json.dumps(result | {"repetitions": options.repetitions, "worst": worst, "rows": rows}))
 

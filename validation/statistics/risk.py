@@ -15,7 +15,7 @@ if the suggestions above it pass the test, and those that would be new pass it a
 target, one of the two parts would, and its test passes with a chance of at most 5 %; so the test of the whole
 needs no weights (R. L. Berger 1982, Technometrics 24, intersection-union tests).
 
-docs/decisions/0024-thresholds-from-people.md has the reasons, `python -m benchmarks.people_thresholds` the
+docs/decisions/0027-thresholds-from-people.md has the reasons, `python -m benchmarks.people_thresholds` the
 check.
 """
 

@@ -131,6 +131,7 @@ def test_silent_photos_that_fit_lower_a_threshold() -> None:
     assert (group.lowered, group.threshold, group.suggestions, group.wrong) == (True, 0.4, 285, 5)
     new = risk.thresholds([group], {"bar": 0.7, "cafe": 0.3})
     assert new == {"bar": pytest.approx(0.4, abs=1e-4), "cafe": 0.3}
+    assert new["bar"] < 0.4
 
 
 def test_silent_photos_lower_nothing_if_what_is_suggested_fails() -> None:
