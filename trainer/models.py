@@ -76,7 +76,7 @@ class ScenePhoto(models.Model):
     @property
     def subject(self) -> str:
         """What it shows, for people: its class, or its folder."""
-        return self.scene_class.name if self.scene_class else self.label_folder
+        return self.scene_class.title if self.scene_class else self.label_folder
 
 
 class ClassLooks(models.Model):
