@@ -1,6 +1,6 @@
 from django.urls import path
 
-from validation.views import agreement, campaigns, guests, intake, own, photos, public, vote
+from validation.views import agreement, campaigns, guests, intake, own, photos, public, thresholds, vote
 
 app_name = "validation"
 urlpatterns = [
@@ -37,6 +37,9 @@ urlpatterns = [
     path("agreement/photos/", agreement.votes, name="votes"),
     path("agreement/<int:pk>/mend/", agreement.mend, name="mend"),
     path("agreement/<int:pk>/models/", agreement.models, name="models"),
+    path("agreement/<int:pk>/thresholds/", thresholds.thresholds, name="thresholds"),
+    path("agreement/<int:pk>/thresholds/take-over/", thresholds.take_over, name="take_over"),
+    path("agreement/<int:pk>/thresholds/risk-coverage.<slug:kind>", thresholds.figure, name="curve"),
     path("campaigns/<int:pk>/share/", public.share, name="share"),
     path("campaigns/<int:pk>/publish/", public.publish, {"is_public": True}, name="publish"),
     path("campaigns/<int:pk>/unpublish/", public.publish, {"is_public": False}, name="unpublish"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from mapping.models import Release
@@ -72,6 +73,13 @@ def _licences(recipe: dict[str, Any]) -> list[str]:
         return []
     rows = (f"- weights of {item.title}: {item.licence} ({item.source})" for item in backbones)
     return ["", "## Licences", *rows]
+
+
+def card_with_promise(card: str, promise: str) -> str:
+    """This card with a promise, which it says first, instead of its own."""
+    sections = re.split(r"(?m)^(?=## )", card)
+    kept = "".join(one for one in sections if not one.startswith("## Promise\n"))
+    return f"## Promise\n{promise}\n\n{kept}"
 
 
 def lineage(run: TrainingRun) -> dict[str, Any]:

@@ -20,6 +20,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from datetime import date
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -286,6 +287,23 @@ def _check_promise(promise: Any, labels: list[str]) -> None:
         _require(isinstance(names, list) and all(name in labels for name in names), "promise", rule)
         threshold = group.setdefault("threshold", None)
         _require(threshold is None or _is_number(threshold), "promise", rule)
+    if "base" in promise:
+        _check_base(promise["base"])
+
+
+def _check_base(base: Any) -> None:
+    """What people's votes a promise rests on."""
+    rule = "a base with a campaign, photos, people, and the day until which they judged"
+    _require(isinstance(base, dict), "promise", rule)
+    name, until = base.get("campaign"), base.get("until")
+    _require(isinstance(name, str) and 0 < len(name) <= 100 and "\0" not in name, "promise", rule)
+    counts = (base.get("photos"), base.get("people"))
+    _require(all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in counts), "promise", rule)
+    is_day = until == "" or (isinstance(until, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", until))
+    try:
+        _require(is_day and (until == "" or date.fromisoformat(until)), "promise", rule)
+    except ValueError:
+        _require(False, "promise", rule)
 
 
 def _check_checks(facts: Any, labels: list[str]) -> None:

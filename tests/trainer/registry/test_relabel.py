@@ -388,7 +388,7 @@ def test_deleting_the_old_model_waits_for_the_job_and_leaves_the_new_one(
         deleting.delete_model(model=knowing, seen=deleting.plan_model(knowing).digest, by=None)
     new = TrainedModel.objects.get()
     assert new.derived_from is None
-    assert "Relabelled with" in page_of(client, new)
+    assert "with the labels of" in page_of(client, new)
     answer = next(iter(serving.suggest([jpeg(COLOURS["b/beach"])], model=new)))
     assert answer.candidates[0][0] == "sand"
 

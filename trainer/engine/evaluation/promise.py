@@ -4,7 +4,8 @@ Fixed-sequence testing, the simplest form of Learn-then-Test (Angelopoulos et al
 group of hashtags on held-out photos are ranked, the surest first. From the strictest threshold downwards each
 step adds some of them. A step passes if so few mistakes among so many suggestions would happen with a
 probability of at most 5 % while the target is missed: an exact binomial test, so the Clopper-Pearson bound of
-the precision is at least the target. The first step that does not pass ends the walk, and the last one that
+the precision is at least the target. The labels may also be people's votes (validation/statistics/risk.py).
+The first step that does not pass ends the walk, and the last one that
 passed is the threshold.
 
 The steps depend on how many suggestions there are, never on which of them are right. If suggestions below a
@@ -15,7 +16,7 @@ the promise on real photos.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any, Literal
@@ -63,45 +64,82 @@ def choose_groups(
     """
     prediction, confidence = probabilities.argmax(1), probabilities.max(1)
     right = prediction == true
-    hashtags = [at for at, label in enumerate(labels) if label != OTHER]
+    counts = np.bincount(prediction, minlength=len(labels))
+    suggested = {label: int(counts[at]) for at, label in enumerate(labels) if label != OTHER}
+    members, level = divide(suggested, target=target, kind=kind)
+    place = {label: at for at, label in enumerate(labels)}
+    return [
+        walk(group, confidence[inside], right[inside], target=target, level=level)
+        for group in members
+        for inside in [np.isin(prediction, [place[label] for label in group])]
+    ]
+
+
+def divide(
+    suggested: Mapping[str, int], *, target: float, kind: Kind, confidence: float = CONFIDENCE
+) -> tuple[list[list[str]], float]:
+    """The groups of these hashtags, given how many suggestions each has, and the level of a group's test."""
+    hashtags = list(suggested)
     members = [hashtags]
     if kind == "each":
-        counts = np.bincount(prediction, minlength=len(labels))
-        enough = fewest(target, (1 - CONFIDENCE) / max(1, len(hashtags)))
-        members = [[at] for at in hashtags if counts[at] >= enough]
-        rest = [at for at in hashtags if counts[at] < enough]
+        enough = fewest(target, (1 - confidence) / max(1, len(hashtags)))
+        members = [[one] for one in hashtags if suggested[one] >= enough]
+        rest = [one for one in hashtags if suggested[one] < enough]
         members += [rest] if rest else []
-    level = (1 - CONFIDENCE) / max(1, len(members))
-    return [
-        _walk([labels[at] for at in group], confidence[inside], right[inside], target, level)
-        for group in members
-        for inside in [np.isin(prediction, group)]
-    ]
+    return members, (1 - confidence) / max(1, len(members))
 
 
 @cache
 def fewest(target: float, level: float, wrong: int = MISTAKES) -> int:
     """The fewest suggestions among which ``wrong`` mistakes pass the test at this level."""
-    from scipy.stats import binom  # takes 0.5 s, and only an export needs it
-
     count = wrong + 1
-    while binom.cdf(wrong, count, 1 - target) > level:
+    while not is_sure(wrong, count, target=target, level=level):
         count += 1
     return count
 
 
-def _walk(
-    hashtags: Sequence[str], confidence: Floats, right: NDArray[Any], target: float, level: float
-) -> Group:
-    """One group's threshold, from confidences (m,) and whether each suggestion is right (m,)."""
-    from scipy.stats import binom
+def is_sure(wrong: float, count: float, *, target: float, level: float, between: float = 0.0) -> bool:
+    """Whether so few mistakes have a chance of at most ``level`` while the target is missed."""
+    return least_precision(wrong, count, level=level, between=between) >= target
 
+
+def least_precision(wrong: float, count: float, *, level: float, between: float = 0.0) -> float:
+    """The lower bound of the precision, one-sided: C. Clopper and E. Pearson 1934, Biometrika 26, in the form
+    of the inverse incomplete beta function, which also takes fractions.
+
+    ``between`` is a variance of the precision that more suggestions do not reduce: how the people differ who
+    gave the labels. With it, the bound is that of as many suggestions as a plain share of the same variance
+    would need.
+    """
+    from scipy.special import betaincinv  # takes 0.2 s, and only an export needs it
+
+    if wrong >= count:
+        return 0.0
+    if between:
+        share = (wrong + 0.5) / (count + 1)  # never quite 0
+        effective = share * (1 - share) / (share * (1 - share) / count + between)
+        wrong, count = wrong * effective / count, effective
+    return float(betaincinv(count - wrong, wrong + 1, level))
+
+
+def walk(
+    hashtags: Sequence[str],
+    confidence: Floats,
+    right: NDArray[Any],
+    *,
+    target: float,
+    level: float,
+    between: float = 0.0,
+) -> Group:
+    """One group's threshold, from confidences (m,) and whether each suggestion is right (m,). The chance that
+    it misses the target is at most ``level``.
+    """
     order = np.argsort(-confidence, kind="stable")
     confidence, mistakes = confidence[order], (~right[order].astype(bool)).cumsum()
     found = Group(tuple(hashtags), None, 0, 0)
     for count in _steps(confidence, fewest(target, level)):
         wrong = int(mistakes[count - 1])
-        if binom.cdf(wrong, count, 1 - target) > level:
+        if not is_sure(wrong, count, target=target, level=level, between=between):
             break
         found = Group(tuple(hashtags), float(confidence[count - 1]), count, wrong)
     return found
