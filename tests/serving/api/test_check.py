@@ -82,7 +82,7 @@ def test_probabilities_are_answers_to_questions_of_their_own(
 ) -> None:
     """Here the shares of beach, bar and other are a third each."""
     rows = ask("beach", "bar", content=jpeg(GREY)).json()["hashtags"]
-    assert rows[0]["probability"] == rows[1]["probability"] > 0.35
+    assert rows[0]["probability"] == rows[1]["probability"] > 0.36
 
 
 def test_spellings_of_one_hashtag_are_understood_and_count_once(

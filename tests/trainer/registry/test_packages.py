@@ -481,3 +481,21 @@ def test_time_that_is_no_number_is_refused(exported: bytes) -> None:
     with pytest.raises(packages.BadPackage, match="milliseconds"):
         take_in(with_manifest(exported, milliseconds="soon"))
     assert nothing_is_left()
+
+
+CHECKS = {"hashtags": {"beach": {"slope": 1.0, "shift": 0.0, "does_not_fit_below": 0.1, "fits_from": 0.8}}}
+
+
+def test_checks_travel_with_their_model(exported: bytes) -> None:
+    model = take_in(with_manifest(exported, checks=CHECKS))
+    assert model.manifest["checks"] == CHECKS
+    assert take_in(exported) != model  # the same network without checks
+
+
+@pytest.mark.parametrize(
+    "checks",
+    [[], {}, {"hashtags": {"snow": CHECKS["hashtags"]["beach"]}}, {"hashtags": {"beach": {"slope": 1}}}],
+)
+def test_checks_that_cannot_be_used_are_refused(exported: bytes, checks: Any) -> None:
+    with pytest.raises(packages.BadPackage, match="checks"):
+        take_in(with_manifest(exported, checks=checks))

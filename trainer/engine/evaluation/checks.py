@@ -28,10 +28,11 @@ Mask = NDArray[np.bool_]
 Verdict = Literal["fits", "doubtful", "does_not_fit"]
 
 SMALLEST = 1e-9  # a probability's floor before its logarithm
-STRENGTH = 0.25  # weight of what does not compete: docs/decisions/0024-checks.md
+STRENGTH = 0.25  # weight of what does not compete: docs/decisions/0033-checks.md
 FALSELY_ACCUSED = 0.02  # of the hashtags that fit, at most this share is said not to fit
 ACCUSED_HERE = FALSELY_ACCUSED / 2  # on photos like the held-out ones: those of other sources are harder
 RIGHT = 0.9  # of the verdicts "fits", at least this share is right
+EVEN = 0.5  # what fits is likelier than not, however few photos there are to go by
 NOTHING = 0.0  # no probability is below: this hashtag is never said not to fit
 SAME_SLOPE, SAME_SHIFT = 30.0, 3.0  # how strongly a hashtag's slope and shift are held to those of all
 WEIGHT = 20.0  # weight of the false accusations of all hashtags in those of one, in photos
@@ -90,7 +91,7 @@ def fit_checks(probabilities: Floats, true: Ints, labels: Sequence[str]) -> dict
     chances = _sigmoid(slopes * numbers + shifts)
     lows, highs = _accusing(chances, fits), _approving(chances, fits)
     return {
-        hashtag: Check(float(slopes[at]), float(shifts[at]), lows[at], max(lows[at], highs[at]))
+        hashtag: Check(float(slopes[at]), float(shifts[at]), lows[at], max(lows[at], highs[at], EVEN))
         for at, hashtag in enumerate(hashtags)
     }
 

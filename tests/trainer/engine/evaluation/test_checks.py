@@ -78,6 +78,7 @@ def test_a_hashtag_with_three_photos_follows_the_others() -> None:
     found = checks.fit_checks(probabilities[rare], true[rare], LABELS)
     others = (found["cafe"].slope + found["church"].slope) / 2
     assert found["sky"].slope == pytest.approx(others, rel=0.5)
+    assert found["sky"].fits_from >= 0.5
     assert found["sky"].does_not_fit_below <= max(found[x].does_not_fit_below for x in ("cafe", "church"))
 
 

@@ -29,6 +29,9 @@ def test_a_model_joined_with_itself_says_what_it_says(
     write_photo(tmp_path / "new.jpg", "b/beach", 99)
     whole, alone = (next(Suggester(f).suggest([tmp_path / "new.jpg"])) for f in (tmp_path / "joined", model))
     assert whole.probabilities == alone.probabilities
+    checked = [next(Suggester(f).check([tmp_path / "new.jpg"])) for f in (tmp_path / "joined", model)]
+    assert checked[0].probabilities == checked[1].probabilities
+    assert {*checked[0].probabilities} == {"street", "water"}
     joined, single = (json.loads((f / "manifest.json").read_text()) for f in (tmp_path / "joined", model))
     assert joined["sha256"] != joined["cascade"]["sha256"] == single["sha256"]
     assert joined["cascade"]["input"] == single["input"]
