@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextvars import copy_context
 from functools import partial
 from typing import Any
@@ -10,8 +10,9 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpResponseBase, StreamingHttpResponse
 from drf_spectacular.utils import extend_schema
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import MultiPartParser
-from rest_framework.renderers import JSONRenderer
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -27,6 +28,7 @@ from serving.api.refusals import MaySuggest
 from serving.api.throttle import PhotoThrottle
 
 END = object()
+LINES = "application/x-ndjson"
 
 
 def open_desk(request: Request, options: Options) -> Desk:
@@ -51,17 +53,20 @@ class SuggestView(APIView):
         return Response({"answers": list(desk.answer_each(photos))})
 
 
-class Lines(JSONRenderer):
-    """Also accepted by who asks for lines; errors before the first line are JSON all the same."""
+class JSONForAll(DefaultContentNegotiation):
+    """Errors before the first line are JSON, whatever the program accepts: it may have asked for lines."""
 
-    media_type = "application/x-ndjson"
-    format = "ndjson"
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        renderer = next(iter(renderers))
+        return renderer, str(renderer.media_type)
 
 
 class StreamView(APIView):
     permission_classes = [MaySuggest]
     parser_classes = [MultiPartParser]
-    renderer_classes = [JSONRenderer, Lines]
+    content_negotiation_class = JSONForAll
     throttle_classes = [PhotoThrottle]
     throttle_scope = "suggest"
 
@@ -76,7 +81,7 @@ class StreamView(APIView):
         desk = open_desk(request, options)
         lines = (to_json(answer) + "\n" for answer in desk.answer_each(photos))
         headers = {"X-Accel-Buffering": "no"}  # nginx would collect the lines
-        return StreamingHttpResponse(_as_now(lines), content_type=Lines.media_type, headers=headers)
+        return StreamingHttpResponse(_as_now(lines), content_type=LINES, headers=headers)
 
 
 def _as_now(lines: Iterator[str]) -> Iterator[str]:

@@ -139,7 +139,7 @@ def test_errors_before_the_first_line_are_json(
     client = client_for("network")
     headers = {"accept": accept}
     refused = client.post(STREAM, {"x": "1"}, headers=headers)
-    assert (refused.status_code, list(json.loads(refused.content))) == (400, ["x"])
+    assert (refused.status_code, list(refused.json())) == (400, ["x"])
     assert client.post(STREAM, {}, headers=headers).status_code == 400
     assert client.post(STREAM, jpeg(RED), "image/jpeg", headers=headers).status_code == 415
 
