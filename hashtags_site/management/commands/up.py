@@ -220,6 +220,6 @@ class Command(BaseCommand):
             if part.name == "valkey":
                 part.stop()
                 part.wait(time.monotonic() + 2)
-        shutil.rmtree(settings.METRICS_DIR, ignore_errors=True)  # its counters begin again
-        if self.parts:
+        if self.parts:  # nothing of a site that was running here before
+            shutil.rmtree(settings.METRICS_DIR, ignore_errors=True)  # counters begin again
             self.stdout.write("Scenetag has stopped.")
