@@ -18,6 +18,8 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
+from formats.json_text import from_json
+from hashtags_site.backup.backups import LAST
 from hashtags_site.doctor.findings import FAIL, OK, WARN, Check, Finding
 from hashtags_site.health import FREE_BYTES, needed_migrations, try_to_write
 from jobs.code_version import code_version
@@ -35,6 +37,8 @@ LOW_BYTES = 5 * 10**9  # a training's checkpoints or an archive of photos may be
 LATE = timedelta(minutes=10)  # for a queued job to wait while a worker is free
 CLOCK_WARN, CLOCK_FAIL = timedelta(seconds=2), timedelta(seconds=10)
 MIGRATE = "Run: python manage.py migrate"
+OLD = timedelta(days=7)
+BACKUP = "Run every night: python manage.py backup FOLDER --keep 14"
 WORKER = "Start one: celery -A hashtags_site worker --pool threads"
 
 
@@ -247,6 +251,17 @@ def _torch_has_cuda() -> bool:
     return re.search(r"^cuda[^=]*= *['\"]", text, re.MULTILINE) is not None
 
 
+def look_at_backup() -> Finding:
+    """When `manage.py backup` was last complete; who copies by other means need not mind."""
+    file = Path(settings.VAR_DIR) / LAST
+    if not file.is_file():
+        return Finding("backup", WARN, "None was made from here.", BACKUP)
+    last = from_json(file.read_text(encoding="utf-8"))
+    age = timezone.now() - datetime.fromisoformat(last["created"])
+    fact = f"{age.days} days old: {last['folder']}" if age.days else f"Made today: {last['folder']}"
+    return Finding("backup", WARN if age > OLD else OK, fact, BACKUP if age > OLD else "")
+
+
 CHECKS = (
     Check("settings", look_at_settings, "See docs/settings.md."),
     Check("database", look_at_database, "Check that it runs and that DATABASE_URL names it."),
@@ -262,5 +277,6 @@ CHECKS = (
     Check("WordNet", look_at_wordnet, "Get it: python scripts/get_wordnet.py"),
     Check("model", look_at_model, "Promote another model, or copy its folder from a backup."),
     Check("starters", look_at_starters, "Run: python manage.py prepare"),
+    Check("backup", look_at_backup, BACKUP),
     Check("GPU", look_at_gpu, "Check the driver: nvidia-smi"),
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextvars import copy_context
 from functools import partial
-from typing import Any
 
 from django.conf import settings
 from django.http import HttpResponseBase, StreamingHttpResponse
@@ -69,10 +68,6 @@ class StreamView(APIView):
     content_negotiation_class = JSONForAll
     throttle_classes = [PhotoThrottle]
     throttle_scope = "suggest"
-
-    def finalize_response(self, request: Request, response: Response, *more: Any, **most: Any) -> Response:
-        request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
-        return super().finalize_response(request, response, *more, **most)
 
     @extend_schema(**described.STREAM)
     def post(self, request: Request) -> HttpResponseBase:

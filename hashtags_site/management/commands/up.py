@@ -232,7 +232,7 @@ class Command(BaseCommand):
             if part.name == "valkey":
                 part.stop()
                 part.wait(time.monotonic() + 2)
-        for counts in settings.METRICS_DIR.glob("*.db"):  # of processes that have ended
-            counts.unlink(missing_ok=True)
-        if self.parts:
+        if self.parts:  # nothing of a site that was running here before
+            for counts in settings.METRICS_DIR.glob("*.db"):  # of processes that have ended
+                counts.unlink(missing_ok=True)
             self.stdout.write("Scenetag has stopped.")

@@ -50,7 +50,7 @@ def nginx(folder: Path, port: int, site: int) -> list[str]:
 
 def caddy(folder: Path, port: int, site: int) -> list[str]:
     changes = {
-        "tags.example.org {": f"http://:{port} {{",
+        "{$SITE:tags.example.org} {": f"http://:{port} {{",
         "127.0.0.1:8000": f"127.0.0.1:{site}",
         "{\n\tservers {": "{\n\tadmin off\n\tdefault_bind 127.0.0.1\n\tservers {",
         "read_header 10s": "read_header 1s",

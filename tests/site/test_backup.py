@@ -1,0 +1,233 @@
+"""`manage.py backup`, `restore` and `move_to`: nothing is lost, and nothing is half done."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.storage import default_storage
+from django.core.management import CommandError, call_command
+from django.db import DEFAULT_DB_ALIAS
+from django.utils import timezone
+from pytest_django import DjangoDbBlocker
+
+from hashtags_site.backup import backups, files
+from hashtags_site.backup.rows import all_rows, connected, count_rows, sqlite_url, tables
+from jobs.models import Worker
+from tests.trainer.conftest import _own_folders
+from tests.validation.conftest import MakeCampaign, MakeVote, hashtags, make_campaign, model, vote_as
+from trainer.models import PhotoSet
+from validation.agreement import results
+from validation.models import Campaign, Photo, Vote
+
+__all__ = ["_own_folders", "hashtags", "make_campaign", "model", "vote_as"]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("backup")]
+
+
+@pytest.fixture(autouse=True)
+def _any_database(transactional_db: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Not only those of the settings, which is all that Django allows a test."""
+    with django_db_blocker.unblock():
+        yield
+
+
+def run(command: str, *arguments: object, **options: Any) -> str:
+    out = StringIO()
+    call_command(command, *map(str, arguments), stdout=out, stderr=out, **options)
+    return out.getvalue()
+
+
+@pytest.fixture
+def judged(make_campaign: MakeCampaign, vote_as: MakeVote) -> Campaign:
+    """Three photos with their files, and votes on each."""
+    campaign = make_campaign("cafe", "bar", "sport")
+    for number, answer in enumerate(("fits", "fits", "does_not_fit")):
+        for person in range(3):
+            vote_as(campaign, number, answer, name=f"p{person}")
+    return campaign
+
+
+def figures(campaign: Campaign) -> object:
+    return results.headline(), results.summarise(Campaign.objects.get(pk=campaign.pk))
+
+
+def rows(using: str) -> dict[str, list[tuple[Any, ...]]]:
+    """Every value of every row, as Python has it."""
+    found = {}
+    for one in tables():
+        names = [field.attname for field in one._meta.local_concrete_fields]
+        found[one._meta.db_table] = [
+            tuple(bytes(value) if isinstance(value, memoryview) else value for value in row)
+            for row in all_rows(one, using).order_by("pk").values_list(*names)
+        ]
+    return found
+
+
+@pytest.mark.postgres
+def test_restored_site_shows_the_same_figures(judged: Campaign, tmp_path: Path) -> None:
+    before, everything = figures(judged), rows(DEFAULT_DB_ALIAS)
+    photo = Photo.objects.first()
+    assert photo
+    content = default_storage.open(str(photo.file.name)).read()
+    assert "Complete" in run("backup", tmp_path / "kept")
+
+    Vote.objects.filter(answer="fits").delete()
+    default_storage.delete(str(photo.file.name))
+    with pytest.raises(CommandError, match="not empty"):
+        run("restore", tmp_path / "kept")
+    assert not Vote.objects.filter(answer="fits").exists()
+
+    run("restore", tmp_path / "kept", "--force")
+    assert figures(judged) == before
+    assert rows(DEFAULT_DB_ALIAS) == everything
+    assert default_storage.open(str(photo.file.name)).read() == content
+    judged.pk, judged.name = None, "Next"
+    judged.save()  # numbers go on where they were: PostgreSQL counts them apart from the rows
+
+
+@pytest.mark.postgres
+def test_move_to_another_database_takes_every_value(judged: Campaign, tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "other.sqlite3")
+    answer = run("move_to", url)
+    assert f"{sum(count_rows(DEFAULT_DB_ALIAS).values()):,} rows" in answer
+    with connected(url) as other:
+        assert rows(other) == rows(DEFAULT_DB_ALIAS)
+        Vote.objects.using(other).first()
+    with pytest.raises(CommandError, match="not empty"):
+        run("move_to", url)
+
+
+def test_second_backup_copies_only_what_is_new(judged: Campaign, tmp_path: Path) -> None:
+    first = run("backup", tmp_path / "kept")
+    assert "of which 0 are new here" not in first
+    assert "of which 0 are new here" in run("backup", tmp_path / "kept")
+    models = files.roots()["models"]
+    models.mkdir(parents=True, exist_ok=True)
+    (models / "new.onnx").write_bytes(b"x")
+    assert "of which 1 are new here" in run("backup", tmp_path / "kept")
+
+
+def test_damaged_backup_changes_nothing(judged: Campaign, tmp_path: Path) -> None:
+    run("backup", tmp_path / "kept")
+    assert "Whole" in run("restore", tmp_path / "kept", "--check")
+    backup = backups.newest(tmp_path / "kept")
+    entry = backups.read(backup).files[0]
+    stored = tmp_path / "kept" / "files" / entry.sha256[:2] / entry.sha256
+    stored.write_bytes(stored.read_bytes()[:-1] + b"\0")
+    (backup / "db.sqlite3").open("ab").write(b"x")
+    Vote.objects.all().delete()
+    for options in (["--check"], ["--force"]):
+        with pytest.raises(CommandError) as error:
+            run("restore", tmp_path / "kept", *options)
+        assert f"{entry.root}/{entry.path} is damaged" in str(error.value)
+        assert "the database is missing or damaged" in str(error.value)
+    assert not Vote.objects.exists()
+
+
+def test_interrupted_backup_leaves_the_earlier_one(
+    judged: Campaign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("backup", tmp_path / "kept")
+    earlier = backups.newest(tmp_path / "kept")
+    add = files.Store._add
+
+    def interrupt(store: files.Store, file: Path) -> tuple[str, int, bool]:
+        add(store, file)
+        raise KeyboardInterrupt
+
+    photos = files.roots()["media"]
+    (photos / "photos/new.jpg").write_bytes(b"new")
+    monkeypatch.setattr(files.Store, "_add", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run("backup", tmp_path / "kept")
+    assert backups.newest(tmp_path / "kept") == earlier
+    assert "Whole" in run("restore", tmp_path / "kept", "--check")
+    monkeypatch.undo()
+    run("backup", tmp_path / "kept")
+    assert not list((tmp_path / "kept").glob("*.part"))
+    (photos / "photos/new.jpg").unlink()
+
+
+def test_old_backups_are_deleted_with_what_only_they_have(judged: Campaign, tmp_path: Path) -> None:
+    photo = Photo.objects.first()
+    assert photo
+    run("backup", tmp_path / "kept")
+    default_storage.delete(str(photo.file.name))  # as when it is withdrawn
+    kept = len(list((tmp_path / "kept/files").glob("*/*")))
+    run("backup", tmp_path / "kept", "--keep", "1")
+    assert len(backups.complete(tmp_path / "kept")) == 1
+    assert len(list((tmp_path / "kept/files").glob("*/*"))) == kept - 1
+    assert "Whole" in run("restore", tmp_path / "kept", "--check")
+
+
+def test_secrets_stay_here_unless_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    monkeypatch.setenv("METRICS_TOKEN", "hush")
+    monkeypatch.setenv("SUGGEST_RATE", "9/minute")
+    settings.SECRET_KEY = "the-key-of-this-site"
+    run("backup", tmp_path / "kept")
+    text = (backups.newest(tmp_path / "kept") / "manifest.json").read_text()
+    assert json.loads(text)["settings"]["SUGGEST_RATE"] == "9/minute"
+    assert "hush" not in text
+    assert "the-key-of-this-site" not in text
+    run("backup", tmp_path / "kept", "--secrets")
+    text = (backups.newest(tmp_path / "kept") / "manifest.json").read_text()
+    assert "hush" in text
+    assert "the-key-of-this-site" in text
+
+
+def test_running_site_is_not_overwritten(tmp_path: Path) -> None:
+    run("backup", tmp_path / "kept")
+    Worker.objects.create(name="w:1", seen_at=timezone.now())
+    for command in (["restore", tmp_path / "kept", "--force"], ["move_to", sqlite_url(tmp_path / "x")]):
+        with pytest.raises(CommandError, match="Stop the site first"):
+            run(*map(str, command))
+
+
+def test_unpacked_photos_are_found_in_their_new_folder(tmp_path: Path, settings: Any) -> None:
+    old = files.roots()["photo_sets"]
+    (old / "5").mkdir(parents=True)
+    (old / "5/a.jpg").write_bytes(b"a")
+    PhotoSet.objects.create(pk=5, name="Unpacked", source="x.tar", root=str(old / "5"))
+    PhotoSet.objects.create(pk=6, name="In place", source="/photos", root="/photos")
+    answer = run("backup", tmp_path / "kept")
+    assert "“In place”" in answer
+    assert "“Unpacked”" not in answer
+    shutil.rmtree(old)
+    settings.PHOTO_SETS_DIR = tmp_path / "elsewhere"
+    run("restore", tmp_path / "kept", "--force")
+    assert (Path(PhotoSet.objects.get(pk=5).root) / "a.jpg").read_bytes() == b"a"
+    assert PhotoSet.objects.get(pk=6).root == "/photos"
+
+
+@pytest.mark.parametrize("change", ["format", "newer", "outside"])
+def test_backup_of_another_kind_is_refused(tmp_path: Path, change: str, judged: Campaign) -> None:
+    run("backup", tmp_path / "kept")
+    file = backups.newest(tmp_path / "kept") / "manifest.json"
+    facts = json.loads(file.read_text())
+    if change == "format":
+        facts["format"] = "scenetag-backup/2"
+    elif change == "newer":
+        facts["migrations"].append(["jobs", "9999_of_tomorrow"])
+    else:
+        facts["files"][0][1] = "../../stolen"
+    file.write_text(json.dumps(facts))
+    with pytest.raises(CommandError, match=r"does not know|newer program|leads out"):
+        run("restore", tmp_path / "kept", "--force")
+    assert Vote.objects.count() == 9
+
+
+def test_folder_inside_what_is_backed_up_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="inside a folder"):
+        run("backup", files.roots()["runs"] / "kept")
+
+
+def test_nothing_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="no complete backup"):
+        run("restore", tmp_path)
