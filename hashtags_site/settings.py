@@ -71,6 +71,8 @@ WRITE_USE_BESIDE = True  # the use of tokens is written in a thread; not in test
 HASHTAG_MIN_POSTS = env.int("HASHTAG_MIN_POSTS", 10_000_000)  # hashtags with fewer posts are not offered
 
 SUGGEST_RATE = env.str("SUGGEST_RATE", "120/minute")  # per API token
+FEEDBACK_RATE = env.str("FEEDBACK_RATE", "600/minute")  # per API token; a request has up to 1,000 events
+FEEDBACK_DAYS = env.int("FEEDBACK_DAYS", 30)  # for which feedback about an answer is taken
 NEW_GUESTS_RATE = env.str("NEW_GUESTS_RATE", "60/hour")  # people who start voting by a link, per address
 WRONG_PASSWORDS = env.int("WRONG_PASSWORDS", 10)  # for an account from one address: hashtags_site.guessing
 WRONG_PASSWORDS_PAUSE = timedelta(minutes=env.float("WRONG_PASSWORDS_PAUSE_MINUTES", 15))
@@ -258,6 +260,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_RATES": {
         "suggest": SUGGEST_RATE,
+        "feedback": FEEDBACK_RATE,
         "new_guests": NEW_GUESTS_RATE,
         "guest_votes": GUEST_VOTES_RATE,
     },

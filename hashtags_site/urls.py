@@ -30,6 +30,10 @@ urlpatterns = [
     path("login/", login, name="login"),
     path("logout/", require_POST(auth_views.LogoutView.as_view()), name="logout"),
     path("health/", views.health, name="health"),
+    # Without a slash at the end: a probe would take a redirect for a yes.
+    path("health/live", views.live, name="live"),
+    path("health/ready", views.ready, name="ready"),
+    path("health/doctor/", views.doctor, name="doctor"),
     path("favicon.ico", favicon),
     path("mapping/", include("mapping.urls")),
     path("trainer/", include("trainer.urls")),

@@ -31,6 +31,7 @@ MAPPING = Need("read mapping", "write mapping")
 # By the name of the address. A token cannot be used at an address of the API that is missing here.
 ADDRESSES = {
     "api_suggest": Need("suggest", "suggest"),
+    "api_feedback": Need("feedback", "feedback"),
     "api_entries": READ,
     "api_entry": MAPPING,
     "api_suggestions": READ,

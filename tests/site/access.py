@@ -37,6 +37,9 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "login": get(EVERYBODY) | post(EVERYBODY),
     "logout": post(MEMBERS),
     "health": get(EVERYBODY),
+    "live": get(EVERYBODY),
+    "ready": get(EVERYBODY),
+    "doctor": get(ADMIN),
     "favicon.ico": get(EVERYBODY),
     "schema": get(EVERYBODY),
     "api": get(EVERYBODY),
@@ -180,6 +183,7 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "people:revoke_token": get(ADMINISTRATOR) | post(ADMINISTRATOR),
     # --- API
     "api_suggest": post(SUGGEST),
+    "api_feedback": post(SUGGEST),
     "api_entries": get(LOOK),
     "api_entry": get(LOOK) | put(CURATOR),
     "api_suggestions": get(CURATOR),

@@ -179,7 +179,7 @@ class TestReading:
     def test_suggestions_equal_those_of_the_queue(
         self, curator: Client, client_for: ClientFor, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        offer = learner.Offer((learner.Choice("shopping", "2 shops are #shopping"),), other=0.25)
+        offer = learner.Offer((learner.Choice("shopping", "2 shops are #shopping", 0.5),), other=0.25)
         monkeypatch.setattr(learner, "suggest", lambda entry, opinion: offer)
         address = f"entries/{entry('t/toyshop').pk}/suggestions"
         assert get(curator, address) == {

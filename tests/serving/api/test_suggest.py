@@ -186,7 +186,7 @@ def test_schema_describes_both_ways_to_send(client: Client, db: None) -> None:
     assert set(post["responses"]) == {"200", "400", "401", "403", "413", "415", "429", "503"}
     assert "tokenAuth" in [name for one in post["security"] for name in one]
     answer = schema["components"]["schemas"]["Suggestion"]["properties"]
-    assert set(answer) == {"file", "hashtag", "confidence", "reason", "candidates"}
+    assert set(answer) == {"id", "file", "hashtag", "confidence", "reason", "candidates"}
     assert answer["hashtag"]["nullable"]
 
 
