@@ -61,7 +61,6 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
 
 
 @method_decorator(login_not_required, name="dispatch")
-@method_decorator(require_http_methods(["GET", "HEAD", "POST"]), name="dispatch")
 @method_decorator(never_cache, name="dispatch")
 @method_decorator(require_http_methods(["GET", "HEAD", "POST"]), name="dispatch")  # Django's looks at none
 class NewPassword(auth_views.PasswordResetConfirmView):

@@ -97,7 +97,7 @@ def test_scope_restricts_and_never_adds(user_for: UserFor, client_for: ClientFor
 
 def test_own_rate_limits_one_token_at_all_addresses_and_no_other(user_for: UserFor) -> None:
     viewer = user_for("viewer")
-    slow, other = api_key(viewer, rate="2/hour"), api_key(viewer)
+    slow, other = api_key(viewer, rate="2/hour"), api_key(viewer, rate="3/hour")
     assert [get(slow), get(slow, "/api/v1/mapping/hashtags"), get(slow)] == [200, 200, 429]
     answer = Client().get(ENTRIES, headers={"authorization": f"Token {slow}"})
     assert 3500 < int(answer["Retry-After"]) <= 3600
