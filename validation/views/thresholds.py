@@ -59,7 +59,7 @@ def take_over(request: Request, pk: int) -> HttpResponse:
 @require_safe
 @permission_required("validation.view_vote", raise_exception=True)
 def figure(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
-    """The risk-coverage curve as a file."""
+    """The risk-coverage curve as a file; without votes it has only the target."""
     campaign = _campaign(pk)
     evidence, wish = read_evidence(campaign), WishForm(request.GET).wish
     hashtag = _hashtag(request, evidence)
@@ -98,7 +98,7 @@ def _page(
         "proposal": proposal,
         "evidence": proposal.evidence,
         "hashtag": hashtag,
-        "chart": _chart(proposal.evidence, hashtag, proposal.wish),
+        "chart": _chart(proposal.evidence, hashtag, proposal.wish) if proposal.judged else None,
         "figure_path": f"{reverse('validation:thresholds', args=[campaign.pk])}{CHART}",
         "figure_query": "?" + urlencode(wish | {"curve": hashtag}),
         "promise": "" if proposal.refusal else promise_of(takeover.manifest_changes(campaign, proposal)),
@@ -110,8 +110,6 @@ def _page(
 
 def _chart(evidence: Evidence, hashtag: str, wish: Wish) -> Chart | None:
     points = curve(evidence=evidence, hashtag=hashtag, wish=wish)
-    if not points:
-        return None
     bound = f"lower {wish.confidence:.0%} bound".replace("%", "\N{NO-BREAK SPACE}%")
     series = [
         ("agreement", [(point.share, point.agreement) for point in points]),
