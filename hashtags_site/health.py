@@ -11,11 +11,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import redis
 from django.conf import settings
 from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 
 from jobs.broker import BrokerAway, reach
 
@@ -38,11 +41,32 @@ def check_disk() -> str:
         try:
             if shutil.disk_usage(folder).free < FREE_BYTES:
                 raise Trouble("full")
-            with tempfile.TemporaryFile(dir=folder) as file:
-                file.write(b"x")
+            try_to_write(folder)
         except OSError as error:
             raise Trouble("unwritable") from error
     return "writable"
+
+
+def try_to_write(folder: Path) -> None:
+    """Raises OSError."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(b"x")
+
+
+def check_migrations() -> str:
+    """The database has what this program needs. Raises Trouble."""
+    try:
+        if needed_migrations() - MigrationRecorder(connection).applied_migrations().keys():
+            raise Trouble("pending")
+    finally:
+        connection.close()
+    return "applied"
+
+
+@cache
+def needed_migrations() -> frozenset[tuple[str, str]]:
+    """App and name of every migration of this program, which change only with it."""
+    return frozenset(MigrationLoader(None).disk_migrations)
 
 
 def check_database() -> str:
@@ -118,6 +142,18 @@ class Health:
             verdicts[name].status == IN_ORDER for name, part in self.parts.items() if part.is_vital
         )
         is_whole = all(verdict.status == IN_ORDER for verdict in verdicts.values())
-        status = "ok" if is_whole else "degraded" if is_useful else "failed"
+        status = IN_ORDER if is_whole else "degraded" if is_useful else "failed"
         parts = {name: {"status": one.status, "word": one.word} for name, one in verdicts.items()}
         return {"status": status, **parts}, is_useful
+
+
+class Readiness(Health):
+    """For what starts or upgrades the site: it is not done before every part is there."""
+
+    def __init__(self) -> None:
+        self.parts = {
+            "storage": Part(check_disk, is_vital=True),
+            "database": Part(check_database, is_vital=True),
+            "migrations": Part(check_migrations, is_vital=True),
+            "broker": Part(check_broker, is_vital=True),
+        }

@@ -19,22 +19,33 @@ LOOK = (
     "validation.view_vote",
     "jobs.view_job",
 )
+CURATE = ("mapping.change_mappingentry", "mapping.change_hashtag", "mapping.publish_release")
+TRAIN = (
+    "trainer.add_photoset",
+    "trainer.add_trainingrun",
+    "trainer.delete_trainingrun",
+    "trainer.add_trainedmodel",
+    "trainer.change_trainedmodel",
+    "trainer.delete_trainedmodel",
+    "trainer.add_promotion",
+    "trainer.suggest",
+    "validation.add_campaign",
+    "validation.change_campaign",
+    "jobs.change_job",
+)
 ROLES: dict[str, tuple[str, ...]] = {
     "viewer": LOOK,
-    "curator": (*LOOK, "mapping.change_mappingentry", "mapping.change_hashtag", "mapping.publish_release"),
-    "trainer admin": (
+    "curator": (*LOOK, *CURATE),
+    "trainer admin": (*LOOK, *TRAIN),
+    # Everything but voting: see below.
+    "administrator": (
         *LOOK,
-        "trainer.add_photoset",
-        "trainer.add_trainingrun",
-        "trainer.delete_trainingrun",
-        "trainer.add_trainedmodel",
-        "trainer.change_trainedmodel",
-        "trainer.delete_trainedmodel",
-        "trainer.add_promotion",
-        "trainer.suggest",
-        "validation.add_campaign",
-        "validation.change_campaign",
-        "jobs.change_job",
+        *CURATE,
+        *TRAIN,
+        "people.add_token",
+        "people.change_token",
+        "people.change_profile",
+        "people.view_deed",
     ),
     # Without LOOK: a person who has seen the model's confidence no longer judges independently.
     "validator": ("validation.add_vote", "validation.view_photo"),

@@ -70,6 +70,8 @@ LEARN_BESIDE = True  # the suggester learns in a thread; not in tests, whose tra
 HASHTAG_MIN_POSTS = env.int("HASHTAG_MIN_POSTS", 10_000_000)  # hashtags with fewer posts are not offered
 
 SUGGEST_RATE = env.str("SUGGEST_RATE", "120/minute")  # per API token
+FEEDBACK_RATE = env.str("FEEDBACK_RATE", "600/minute")  # per API token; a request has up to 1,000 events
+FEEDBACK_DAYS = env.int("FEEDBACK_DAYS", 30)  # for which feedback about an answer is taken
 NEW_GUESTS_RATE = env.str("NEW_GUESTS_RATE", "60/hour")  # people who start voting by a link, per address
 WRONG_PASSWORDS = env.int("WRONG_PASSWORDS", 10)  # for an account from one address: hashtags_site.guessing
 WRONG_PASSWORDS_PAUSE = timedelta(minutes=env.float("WRONG_PASSWORDS_PAUSE_MINUTES", 15))
@@ -84,8 +86,8 @@ INSTALLED_APPS = [
     "trainer",
     "mapping",
     "jobs",
+    "people",
     "rest_framework",
-    "rest_framework.authtoken",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_filters",
@@ -114,6 +116,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
+    "people.middleware.Sender",
     "hashtags_site.guessing.LimitGuesses",
     "hashtags_site.outages.Outages",
 ]
@@ -247,7 +250,7 @@ LOGGING = {
 # --- API --------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.TokenAuthentication",
+        "people.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -255,6 +258,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_RATES": {
         "suggest": SUGGEST_RATE,
+        "feedback": FEEDBACK_RATE,
         "new_guests": NEW_GUESTS_RATE,
         "guest_votes": GUEST_VOTES_RATE,
     },

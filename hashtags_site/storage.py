@@ -2,7 +2,7 @@
 
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
-FOLDERS = ("site", "mapping", "trainer", "validation", "serving")  # below the static/ of our apps
+FOLDERS = ("site", "mapping", "trainer", "validation", "serving", "people")  # below the static/ of our apps
 _, IMPORTS = CompressedManifestStaticFilesStorage._js_module_import_aggregation_patterns
 
 

@@ -8,13 +8,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from hashtags_site import views
+from people.views.own import SignIn
 
 # Without OPTIONS: REST framework's answer to it is data, for which the page has no template.
 OPEN = {"permission_classes": [], "http_method_names": ["get", "head"]}
 
-login = require_http_methods(["GET", "HEAD", "POST"])(
-    auth_views.LoginView.as_view(redirect_authenticated_user=True)
-)
+login = require_http_methods(["GET", "HEAD", "POST"])(SignIn.as_view())
 
 
 @login_not_required
@@ -30,11 +29,16 @@ urlpatterns = [
     path("login/", login, name="login"),
     path("logout/", require_POST(auth_views.LogoutView.as_view()), name="logout"),
     path("health/", views.health, name="health"),
+    # Without a slash at the end: a probe would take a redirect for a yes.
+    path("health/live", views.live, name="live"),
+    path("health/ready", views.ready, name="ready"),
+    path("health/doctor/", views.doctor, name="doctor"),
     path("favicon.ico", favicon),
     path("mapping/", include("mapping.urls")),
     path("trainer/", include("trainer.urls")),
     path("validation/", include("validation.urls")),
     path("jobs/", include("jobs.urls")),
+    path("people/", include("people.urls")),
     path("api/v1/", include("serving.api.urls")),
     path("api/v1/mapping/", include("mapping.api.urls")),
     path("api/schema/", login_not_required(SpectacularAPIView.as_view(**OPEN)), name="schema"),

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 from django.http import HttpRequest
-from django.utils import timezone
 
-from jobs.models import WORKER_SILENCE, Job, Worker
+from jobs.models import Job, Worker
 
 
 def worker_banner(request: HttpRequest) -> dict[str, object]:
@@ -12,7 +11,7 @@ def worker_banner(request: HttpRequest) -> dict[str, object]:
         return {}
 
     def is_missing() -> bool:
-        if Worker.objects.filter(seen_at__gte=timezone.now() - WORKER_SILENCE).exists():
+        if Worker.objects.live().exists():
             return False
         return Job.objects.live().exists()
 

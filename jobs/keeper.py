@@ -15,6 +15,7 @@ from django.db import close_old_connections
 from django.utils import timezone
 
 from jobs import lease, queue
+from jobs.code_version import code_version
 from jobs.models import Worker
 
 EVERY = 5.0  # seconds
@@ -24,7 +25,8 @@ log = logging.getLogger(__name__)
 def keep_house() -> None:
     """One round of housekeeping. Each worker calls it every few seconds."""
     lease.renew_long_steps()  # first, because the other steps may fail
-    Worker.objects.update_or_create(name=lease.worker_name(), defaults={"seen_at": timezone.now()})
+    facts = {"seen_at": timezone.now(), "version": code_version()}
+    Worker.objects.update_or_create(name=lease.worker_name(), defaults=facts)
     queue.requeue_expired()
     queue.requeue_left_behind()
     queue.resend_forgotten()
@@ -42,6 +44,7 @@ def _rounds() -> None:
 
 @worker_ready.connect
 def _start(**_: object) -> None:
+    code_version()  # kept from now on: an upgrade changes the files, but not what this process runs
     threading.Thread(target=_rounds, name="keeper", daemon=True).start()
 
 

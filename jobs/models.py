@@ -43,6 +43,7 @@ class Job(models.Model):
     url = models.CharField(max_length=200, blank=True)  # the page of what it works on
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED, db_index=True)
     attempts = models.PositiveIntegerField(default=0)
+    leases_lost = models.PositiveIntegerField(default=0)  # how often its holder fell silent
     max_attempts = models.PositiveIntegerField(default=5)
     token = models.PositiveIntegerField(default=0)  # fencing token: one higher for every claim
     lease_until = models.DateTimeField(null=True, blank=True)
@@ -111,11 +112,19 @@ class Job(models.Model):
         return ((self.finished_at or timezone.now()) - self.started_at).total_seconds()
 
 
+class WorkerQuerySet(models.QuerySet["Worker"]):
+    def live(self) -> WorkerQuerySet:
+        return self.filter(seen_at__gte=timezone.now() - WORKER_SILENCE)
+
+
 class Worker(models.Model):
     """A worker process that is, or was, running: written by its own housekeeping thread."""
 
     name = models.CharField(max_length=200, unique=True)
     seen_at = models.DateTimeField()
+    version = models.CharField(max_length=50, blank=True)  # of the code that it started with
+
+    objects = WorkerQuerySet.as_manager()
 
     def __str__(self) -> str:
         return self.name

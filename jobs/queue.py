@@ -9,7 +9,7 @@ from celery import current_app
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import OperationalError, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 from kombu import Connection
 
@@ -100,14 +100,17 @@ def requeue_left_behind() -> int:
 
 def _requeue(job: Job) -> bool:
     same_claim = Job.objects.filter(pk=job.pk, token=job.token, state=job.state, lease_until=job.lease_until)
+    lost = F("leases_lost") + 1
     if job.state == State.CANCELLING:
-        same_claim.update(state=State.CANCELLED, finished_at=timezone.now(), lease_until=None)
+        now = timezone.now()
+        same_claim.update(state=State.CANCELLED, finished_at=now, lease_until=None, leases_lost=lost)
         return False
     if job.attempts >= job.max_attempts:
         same_claim.update(
             state=State.FAILED,
             finished_at=timezone.now(),
             lease_until=None,
+            leases_lost=lost,
             error=died_too_often(job, "Its worker fell silent each time."),
             hint="Often it ran out of memory: see the worker's log, then retry, maybe with a smaller batch.",
         )
@@ -115,6 +118,7 @@ def _requeue(job: Job) -> bool:
     is_queued = same_claim.update(
         state=State.QUEUED,
         lease_until=None,
+        leases_lost=lost,
         sent_at=None,
         seconds_left=None,
         message="Its worker fell silent; it will continue soon",

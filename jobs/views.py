@@ -8,12 +8,11 @@ from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
 from jobs import queue
-from jobs.models import WORKER_SILENCE, Job, Worker
+from jobs.models import Job, Worker
 from jobs.request import Request
 
 
@@ -21,7 +20,7 @@ from jobs.request import Request
 @permission_required("jobs.view_job", raise_exception=True)
 def job_list(request: Request) -> HttpResponse:
     page = Paginator(Job.objects.select_related("created_by"), 50).get_page(request.GET.get("page"))
-    workers = Worker.objects.filter(seen_at__gte=timezone.now() - WORKER_SILENCE)
+    workers = Worker.objects.live()
     context: dict[str, Any] = {"page": page, "workers": workers}
     return render(request, "jobs/_rows.html" if request.htmx else "jobs/jobs.html", context)
 

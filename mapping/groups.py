@@ -11,6 +11,7 @@ from mapping.suggester import learner
 from mapping.suggester.learner import RefusedAnswers
 
 UNSURE = "unsure"  # the group of classes that need a closer look
+ENOUGH = 100  # confirmed classes, or a quarter of all, from which on a group is ticked: docs/experiments.md
 SURE = 0.6  # a class is unsure if its best answer is less probable; see benchmarks.suggest --groups
 
 
@@ -65,6 +66,11 @@ def find_groups(
     members = sorted((pk for pk in todo if group_of[pk] == selection), key=lambda pk: -answers[pk][1])[:size]
     entries = {row.scene_class_id: row for row in queue.entries_of(opinion).filter(scene_class__in=members)}
     return Groups(groups, selection, [Member(entries[pk], answers[pk][1]) for pk in members if pk in entries])
+
+
+def enough(total: int) -> int:
+    """How many of all classes must be confirmed before the members of a group are ticked for the curator."""
+    return min(ENOUGH, -(-total // 4))
 
 
 def group_label(label: str, probability: float) -> str:

@@ -67,6 +67,11 @@ class SceneClass(models.Model):
         return self.key
 
     @property
+    def title(self) -> str:
+        """Its name, told from the same place seen from elsewhere: "balcony, exterior"."""
+        return ", ".join([self.name, *(part.replace("_", " ") for part in self.key.split("/")[2:])])
+
+    @property
     def groups(self) -> str:
         """SUN's groups in words: "indoor, transportation indoor"."""
         return ", ".join(level.replace("_", " ") for level in (self.level1, self.level2) if level)

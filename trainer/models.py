@@ -76,7 +76,7 @@ class ScenePhoto(models.Model):
     @property
     def subject(self) -> str:
         """What it shows, for people: its class, or its folder."""
-        return self.scene_class.name if self.scene_class else self.label_folder
+        return self.scene_class.title if self.scene_class else self.label_folder
 
 
 class ClassLooks(models.Model):
@@ -174,7 +174,7 @@ class TrainingRun(models.Model):
     @property
     def model(self) -> TrainedModel | None:
         """The run's newest export. Lists of runs prefetch `models`."""
-        return next(iter(self.models.all()), None)
+        return next((model for model in self.models.all() if not model.is_derived), None)
 
 
 class Epoch(models.Model):
@@ -223,6 +223,9 @@ class TrainedModel(models.Model):
 
     name = models.CharField(max_length=100)
     run = models.ForeignKey(TrainingRun, models.PROTECT, null=True, blank=True, related_name="models")
+    # The model whose network it has, with other thresholds or labels: trainer.registry.derive
+    derived_from = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="derived")
+    is_derived = models.BooleanField(default=False)  # stays when the other model is deleted
     imported_from = models.CharField(max_length=200, blank=True)  # the file's name, if it was imported
     target_precision = models.FloatField(default=0.9)  # of its suggestions; it determines the thresholds
     promise = models.CharField(max_length=10, default="none")  # a kind of trainer.engine.evaluation.promise
@@ -242,7 +245,9 @@ class TrainedModel(models.Model):
         permissions = [("suggest", "Can ask for hashtag suggestions")]
         constraints = [
             models.UniqueConstraint(
-                fields=["run", "target_precision", "promise"], name="one_export_per_target_and_promise"
+                fields=["run", "target_precision", "promise"],
+                condition=models.Q(is_derived=False),
+                name="one_export_per_target_and_promise",
             ),
             models.UniqueConstraint(
                 fields=["relabelled_from", "release"], name="relabelled_once_with_a_release"

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from validation.views import agreement, campaigns, guests, intake, photos, public, vote
+from validation.views import agreement, campaigns, guests, intake, own, photos, public, vote
 
 app_name = "validation"
 urlpatterns = [
@@ -26,6 +26,7 @@ urlpatterns = [
     path("join/<str:token>/", guests.join, name="join"),
     path("vote/", vote.vote_index, name="vote_index"),
     path("vote/<int:pk>/", vote.vote, name="vote"),
+    path("vote/mine/", own.my_votes, name="my_votes"),
     path("vote/language/", vote.language, name="language"),
     path("vote/<int:pk>/undo/", vote.undo, name="undo"),
     path("vote/<int:pk>/next/", vote.next_questions, name="next_questions"),

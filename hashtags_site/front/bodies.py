@@ -10,14 +10,12 @@ from django.contrib import auth
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpResponse
 from django.urls import Resolver404, resolve
-from rest_framework.authentication import BaseAuthentication, SessionAuthentication
-from rest_framework.exceptions import APIException
-from rest_framework.request import Request
-from rest_framework.settings import api_settings
+from rest_framework.exceptions import AuthenticationFailed
 
 from hashtags_site import gate
 from mapping.api.exchange import JSON_SLACK
 from mapping.files.classlists import MAX_BYTES
+from people.authentication import TokenAuthentication
 
 FORM_SLACK = 64 * 2**10  # bytes that a form's boundaries and small fields may add to its files
 MOST = settings.DATA_UPLOAD_MAX_MEMORY_SIZE + FORM_SLACK  # bytes from anybody, at any address
@@ -65,13 +63,9 @@ def may_send(environ: dict[str, Any], upload: Upload) -> bool:
 def _users_of(request: gate.Request) -> Iterator[Any]:
     SessionMiddleware(lambda _: HttpResponse()).process_request(request)
     yield auth.get_user(request)
-    authentications: list[type[BaseAuthentication]] = api_settings.DEFAULT_AUTHENTICATION_CLASSES  # type: ignore[assignment]
-    for authentication in authentications:
-        if issubclass(authentication, SessionAuthentication):
-            continue  # it would look for a form's CSRF token in the body
-        try:
-            user_and_token = authentication().authenticate(Request(request))
-        except APIException:
-            continue
-        if user_and_token:
-            yield user_and_token[0]
+    try:
+        found = TokenAuthentication().identify(request)
+    except AuthenticationFailed:
+        return
+    if found:
+        yield found[0]

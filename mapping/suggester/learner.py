@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 
 from django.conf import settings
 from django.db import connections
@@ -23,6 +24,7 @@ from mapping.lexicon import embeddings, senses, wordnet
 from mapping.models import OTHER, Hashtag, MappingEntry, Opinion, SceneClass
 from mapping.suggester.facts import ClassFacts, Embed, HashtagFacts
 from mapping.suggester.looks import coordinates
+from mapping.suggester.reasons import GUESS
 from mapping.suggester.suggest import Suggester
 
 PATIENCE = 0.04  # seconds that the answer to a key waits for learning before it uses the old state
@@ -41,6 +43,11 @@ RefusedAnswers = Mapping[int, Collection[str]]  # id of a scene class → answer
 class Choice:
     hashtag: str
     reason: str
+    probability: float
+
+    @property
+    def is_guess(self) -> bool:
+        return self.reason == GUESS
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,14 @@ class Offer:
     abstains: bool = False
     words: str = ""
     lookalikes: tuple[Lookalike, ...] = ()  # nearest first
+
+    @property
+    def answers(self) -> list[tuple[str, Choice | None]]:
+        """Key and answer in the order of a page (None: other): the likeliest first, guesses last."""
+        answers = sorted((*self.hashtags, None), key=lambda one: -(one.probability if one else self.other))
+        answers.sort(key=lambda one: one is not None and one.is_guess)
+        numbers = count(1)
+        return [(str(next(numbers)) if one else "o", one) for one in answers]
 
 
 @dataclass(frozen=True)
@@ -163,7 +178,7 @@ class Learner:
         if place is None:
             return Offer()
         suggestions = self._suggester.suggest(place, n, without=hashtags.blocked_names())
-        choices = tuple(Choice(one.hashtag, one.reason) for one in suggestions.hashtags)
+        choices = tuple(Choice(one.hashtag, one.reason, one.probability) for one in suggestions.hashtags)
         return Offer(
             choices, suggestions.other, suggestions.abstains, lookalikes=tuple(self._lookalikes(place))
         )

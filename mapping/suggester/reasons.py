@@ -13,6 +13,7 @@ from mapping.suggester.facts import Profile, words
 COMMON = 0.25  # a hypernym of more than this share of all classes explains nothing
 VAGUE = 5  # a hypernym with at most this many nouns on its path, like "object", explains nothing
 FEW = 12  # a hypernym of at most this many classes is never too common
+GUESS = "a guess: no confirmed class is similar"
 ENOUGH = 2  # confirmed classes needed for a reason
 SHARE = 0.5  # share of the confirmed classes below the hypernym needed for a reason
 
@@ -91,7 +92,7 @@ class Reasons:
         reasons = [self._of_words(row, label, tag, labels, similar_rows, is_similar=is_similar)]
         if lookalikes:
             reasons.append(f"looks like {self.like(lookalikes)}")
-        return "; ".join(reason for reason in reasons if reason) or "a guess: no confirmed class is similar"
+        return "; ".join(reason for reason in reasons if reason) or GUESS
 
     def _of_words(
         self,

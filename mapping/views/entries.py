@@ -131,7 +131,7 @@ def _save(request: Request, row: MappingEntry) -> HttpResponse:
         context = _entry_context(request, current, form) | {"stale": current, "mine": form.decision()}
         return render(request, "mapping/entry.html", context, status=409)
     label = f"#{entry.hashtag.name}" if entry.hashtag else OTHER
-    messages.success(request, f"{entry.scene_class.name}: {label}. Saved.")
+    messages.success(request, f"{entry.scene_class.title}: {label}. Saved.")
     query = request.GET.urlencode()
     goes_to_next = request.POST.get("then") == "next"
     target = (_neighbours(request, entry)[1] if goes_to_next else None) or entry.pk

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 from jobs.request import Request
 from mapping import downstream, queue
 from mapping.acts import newest_change
-from mapping.groups import UNSURE, Groups, find_groups
+from mapping.groups import UNSURE, Groups, enough, find_groups
 from mapping.lexicon import wordnet
 from mapping.opinions.opinions import opinion_of
 from mapping.suggester.learner import senses_of
@@ -26,7 +26,8 @@ REFUSED = "refused"  # session key: id of a scene class → answers that this cu
 def groups(request: Request) -> HttpResponse:
     which = request.GET.get("opinion", "")
     opinion = opinion_of(request.user, which) if which else None
-    context: dict[str, Any] = {"opinion": opinion, "unsure": UNSURE, "progress": queue.progress(opinion)}
+    progress = queue.progress(opinion)
+    context: dict[str, Any] = {"opinion": opinion, "unsure": UNSURE, "progress": progress}
     try:
         refused_answers = {int(pk): labels for pk, labels in request.session.get(REFUSED, {}).items()}
         page = find_groups(
@@ -37,7 +38,8 @@ def groups(request: Request) -> HttpResponse:
     if page is not None:
         keys = [member.entry.scene_class.key for member in page.members]
         photos = downstream.get().example_photos(keys, user=request.user, per_class=1)
-        context |= {"page": page, "cards": _cards(page, photos)}
+        context |= {"page": page, "cards": _cards(page, photos), "enough": enough(progress.total)}
+        context["is_ticked"] = page.selection != UNSURE and progress.confirmed >= enough(progress.total)
     user = request.user
     context["newest"] = newest_change(by=user, opinion=opinion) if user.is_authenticated else None
     return render(request, "mapping/groups.html", context)
@@ -53,7 +55,6 @@ def _cards(page: Groups, photos: dict[str, list[downstream.Example]]) -> list[di
         cards.append(
             {
                 "entry": member.entry,
-                "percent": round(100 * member.probability),
                 "gloss": sense.gloss if sense else "",
                 "photo": next(iter(photos.get(scene.key, ())), None),
             }

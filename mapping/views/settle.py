@@ -150,7 +150,7 @@ def decide(request: Request, pk: int) -> HttpResponse:
             note=request.POST.get("note", "").strip()[:500],
         )
     except Hashtag.DoesNotExist as unknown:
-        problem = f"{entry.scene_class.name}: {unknown}. Nothing was changed."
+        problem = f"{entry.scene_class.title}: {unknown}. Nothing was changed."
         return _answer(request, selection, status=400, problem=problem)
     except StaleEntries as stale:
         return _answer(request, selection, status=409, stale=stale.current[0].pk, mine=hashtag)

@@ -12,13 +12,15 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
+from mapping.api.base import me
+from people.authentication import TokenRate
+from serving.answer_ids import make_id
 from serving.api.photos import FIELD, PhotoBody, PhotoUploadSerializer, read_photo
 from serving.api.refusals import BrokenModel, MaySuggest, NoModel
 from trainer.engine.errors import ModelError
-from trainer.registry.serving import NoActiveModel, suggest, unreadable
+from trainer.registry.serving import NoActiveModel, active_model, suggest, unreadable
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +31,7 @@ class CandidateSerializer(serializers.Serializer[Any]):
 
 
 class SuggestionSerializer(serializers.Serializer[Any]):
+    id = serializers.CharField(help_text="Names this answer in feedback.")
     file = serializers.CharField(help_text="The name of the uploaded file; empty if none was sent.")
     hashtag = serializers.CharField(allow_null=True, help_text="Without #, or null: suggest nothing.")
     confidence = serializers.FloatField(
@@ -47,7 +50,7 @@ def _error(words: str, example: dict[str, Any]) -> OpenApiResponse:
 class SuggestView(APIView):
     permission_classes = [MaySuggest]
     parser_classes = [MultiPartParser, PhotoBody]
-    throttle_classes = [ScopedRateThrottle]
+    throttle_classes = [TokenRate]
     throttle_scope = "suggest"
 
     @extend_schema(
@@ -77,6 +80,7 @@ class SuggestView(APIView):
             OpenApiExample(
                 "A beach",
                 value={
+                    "id": "AQGe…:5Rz…",
                     "file": "holiday.jpg",
                     "hashtag": "beach",
                     "confidence": 0.97,
@@ -93,6 +97,7 @@ class SuggestView(APIView):
             OpenApiExample(
                 "Silence",
                 value={
+                    "id": "AQGe…:kP0…",
                     "file": "desk.jpg",
                     "hashtag": None,
                     "confidence": 0.81,
@@ -111,7 +116,8 @@ class SuggestView(APIView):
     def post(self, request: Request) -> Response:
         name, content = read_photo(request)
         try:
-            answer = next(iter(suggest([content])))
+            model = active_model()
+            answer = next(iter(suggest([content], model=model)))
         except NoActiveModel as error:
             raise NoModel from error
         except ModelError as error:
@@ -119,4 +125,11 @@ class SuggestView(APIView):
             raise BrokenModel from error
         if reason := unreadable(answer):
             raise ValidationError({FIELD: [f"This photo cannot be read: {reason}."]})
-        return Response(answer.as_dict() | {"file": name})
+        assert model  # suggest raises NoActiveModel
+        answer_id = make_id(
+            model=model.pk,
+            account=me(request).pk,
+            hashtag=answer.hashtag,
+            confidence=answer.confidence or 0.0,
+        )
+        return Response(answer.as_dict() | {"file": name, "id": answer_id})

@@ -121,3 +121,29 @@ def test_server_that_does_not_answer_loses_nothing(page_for: PageFor) -> None:
     page.context.set_offline(False)
     press(page, "o")
     assert Change.objects.count() == 1
+
+
+@pytest.mark.usefixtures("catalogue")
+def test_enter_before_the_results_have_come_takes_the_first_of_them(page_for: PageFor) -> None:
+    page = page_for("curator")
+    page.goto("/mapping/queue/")
+    page.keyboard.press("/")
+    page.keyboard.type("street")
+    assert page.locator("#found button").count() == 0
+    press(page, "Enter")
+    assert MappingEntry.objects.get(status="confirmed").label == "street"
+    press(page, "u")  # a key again, no letter in the box
+    assert not MappingEntry.objects.filter(status="confirmed").exists()
+
+
+@pytest.mark.usefixtures("few")
+def test_enter_saves_another_sense_of_a_confirmed_class(page_for: PageFor) -> None:
+    page = page_for("curator")
+    page.goto("/mapping/queue/?status=&at=a/abbey")
+    press(page, "Enter")
+    page.goto("/mapping/queue/?status=&at=a/abbey")
+    page.keyboard.press("s")
+    chosen = page.locator("input[name=sense]:checked").input_value()
+    press(page, "Enter")
+    abbey = MappingEntry.objects.get(scene_class__key="a/abbey")
+    assert (abbey.sense, abbey.label, abbey.status) == (chosen, "church", "confirmed")

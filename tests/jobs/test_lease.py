@@ -58,6 +58,7 @@ def test_job_with_an_expired_lease_is_requeued_and_its_old_holder_writes_nothing
         old.finish(State.SUCCEEDED)
     new.finish(State.SUCCEEDED)
     job.refresh_from_db()
+    assert job.leases_lost == 1
     assert job.state == State.SUCCEEDED
 
 

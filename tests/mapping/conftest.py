@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -107,6 +108,7 @@ def wordnet_domains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     text = "".join([*lines, "00001740-v\tbiology\n", "-n\tsport\n"])
     (data / "wordnet_domains.txt").write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "spacy_wordnet")
     domains.domains_file.cache_clear()
     yield
     domains.domains_file.cache_clear()

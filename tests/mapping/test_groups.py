@@ -117,3 +117,18 @@ def test_number_of_queries_is_constant(client_for: ClientFor, taught: None) -> N
 @pytest.mark.parametrize(("role", "status"), [("stranger", 302), ("viewer", 403), ("admin", 403)])
 def test_only_curators_have_access(client_for: ClientFor, role: str, status: int) -> None:
     assert client_for(role).get("/mapping/groups/").status_code == status
+
+
+def test_nothing_is_ticked_before_enough_classes_are_confirmed(
+    client_for: ClientFor, taught: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "SURE", 0)
+    client = client_for("curator")
+    page = client.get("/mapping/groups/")
+    assert page.context["is_ticked"]  # three of seven classes are confirmed: more than a quarter
+    assert b"checked" in page.content
+    MappingEntry.objects.filter(scene_class__key__in=["a/alley", "a/abbey"]).update(status="imported")
+    page = client.get("/mapping/groups/")
+    assert not page.context["is_ticked"]
+    assert b"checked" not in page.content
+    assert groups.enough(397) == groups.enough(22_000) == 100

@@ -12,7 +12,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from mapping.acts import Decision, change_entry
-from mapping.models import Change, MappingEntry, Opinion
+from mapping.models import Change, MappingEntry, Opinion, SceneClass
+from mapping.suggester.learner import Choice, Offer
+from mapping.suggester.reasons import GUESS
 from trainer.models import PhotoSet
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("few")]
@@ -214,3 +216,14 @@ def test_number_of_queries_is_constant(client_for: ClientFor) -> None:
     with CaptureQueriesContext(connection) as few_rows:
         client.get("/mapping/queue/")
     assert len(all_rows) == len(few_rows) <= 22
+
+
+def test_likeliest_answer_is_first_and_guesses_are_last() -> None:
+    guess, backed = Choice("bar", GUESS, 0.4), Choice("cafe", "similar to bistro", 0.1)
+    assert Offer((guess, backed), other=0.3).answers == [("o", None), ("1", backed), ("2", guess)]
+    assert Offer((guess, backed), other=0.05).answers == [("1", backed), ("o", None), ("2", guess)]
+
+
+def test_classes_of_the_same_name_say_where_they_are() -> None:
+    assert SceneClass(key="b/balcony/exterior", name="balcony").title == "balcony, exterior"
+    assert SceneClass(key="a/abbey", name="abbey").title == "abbey"

@@ -7,15 +7,16 @@ something at an address of the API may ask for its OPTIONS.
 from __future__ import annotations
 
 # Not signed in; signed in without a role; came by the campaign's link; the roles of hashtags_site/roles.py.
-ROLES = ("stranger", "nobody", "guest", "validator", "viewer", "curator", "admin", "network")
+ROLES = ("stranger", "nobody", "guest", "validator", "viewer", "curator", "admin", "administrator", "network")
 
 EVERYBODY = set(ROLES)
 MEMBERS = EVERYBODY - {"stranger"}
-LOOK = {"viewer", "curator", "admin"}
-CURATOR = {"curator"}
-ADMIN = {"admin"}
+ADMINISTRATOR = {"administrator"}
+LOOK = {"viewer", "curator", "admin"} | ADMINISTRATOR
+CURATOR = {"curator"} | ADMINISTRATOR
+ADMIN = {"admin"} | ADMINISTRATOR
 VOTE = {"validator", "guest"}
-SUGGEST = {"admin", "network"}
+SUGGEST = ADMIN | {"network"}
 
 
 def get(who: set[str]) -> dict[str, set[str]]:
@@ -35,6 +36,9 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "login": get(EVERYBODY) | post(EVERYBODY),
     "logout": post(MEMBERS),
     "health": get(EVERYBODY),
+    "live": get(EVERYBODY),
+    "ready": get(EVERYBODY),
+    "doctor": get(ADMIN),
     "favicon.ico": get(EVERYBODY),
     "schema": get(EVERYBODY),
     "api": get(EVERYBODY),
@@ -148,6 +152,7 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "validation:vote_index": get(VOTE),
     "validation:vote": get(VOTE) | post(VOTE),
     "validation:language": post(EVERYBODY),
+    "validation:my_votes": get({"validator"}),
     "validation:undo": post(VOTE),
     "validation:next_questions": get(VOTE),
     "validation:give_vote": post(VOTE),
@@ -158,8 +163,25 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "jobs:job": get(LOOK),
     "jobs:cancel": post(ADMIN),
     "jobs:retry": post(ADMIN),
+    # --- people, tokens
+    "people:people": get(ADMINISTRATOR),
+    "people:invite": get(ADMINISTRATOR) | post(ADMINISTRATOR),
+    "people:withdraw": post(ADMINISTRATOR),
+    "people:person": get(ADMINISTRATOR) | post(ADMINISTRATOR),
+    "people:deactivate": post(ADMINISTRATOR),
+    "people:activate": post(ADMINISTRATOR),
+    "people:make_reset": post(ADMINISTRATOR),
+    "people:join": get({"stranger"}) | post({"stranger"}),
+    "people:reset": get(EVERYBODY) | post(EVERYBODY),
+    "people:me": get(MEMBERS - {"guest"}) | post(MEMBERS - {"guest"}),
+    "people:password": get(MEMBERS - {"guest"}) | post(MEMBERS - {"guest"}),
+    "people:tokens": get(ADMINISTRATOR),
+    "people:new_token": get(ADMINISTRATOR) | post(ADMINISTRATOR),
+    "people:token": get(ADMINISTRATOR),
+    "people:revoke_token": get(ADMINISTRATOR) | post(ADMINISTRATOR),
     # --- API
     "api_suggest": post(SUGGEST),
+    "api_feedback": post(SUGGEST),
     "api_entries": get(LOOK),
     "api_entry": get(LOOK) | put(CURATOR),
     "api_suggestions": get(CURATOR),
@@ -179,6 +201,9 @@ ACCESS: dict[str, dict[str, set[str]]] = {
 DONE = {200, 204, 302, 400, 404, 409, 415, 422}
 ANSWERS = {
     "GET login": {200, 302},  # who is signed in is sent home
+    "GET mapping:delete_opinion": {200, 403},  # 403: it is another curator's
+    "POST mapping:delete_opinion": DONE | {403},
+    "POST mapping:fill_opinion": DONE | {403},
     "GET mapping:import": {302},  # nothing is uploaded
     "GET mapping:import_counts": {302},
     "GET trainer:board": {302},  # TensorBoard is not running

@@ -15,6 +15,8 @@ from django.utils import timezone
 
 from jobs.models import Job
 from mapping.models import Hashtag, MappingEntry, Opinion, Release, ReleaseLabel, SceneClass
+from people.accounts import invite, path_of
+from people.models import Invitation, Token
 from tests.site.addresses import Address
 from tests.trainer.conftest import MODEL_MANIFEST, jpeg, write
 from tests.validation.conftest import taken_in
@@ -37,12 +39,13 @@ class World:
         self.tokens = {
             "validation:join": guests.token(campaign),
             "validation:public": public_token(campaign),
+            "people:join": path_of(Invitation.objects.get()).split("/")[-2],
         }
 
     def path(self, address: Address, number: int = NUMBER) -> str:
         """With another number: of something that does not exist."""
         numbers = dict.fromkeys(("number", "photo_pk", "person_pk"), number)
-        words = {"token": self.tokens.get(address.name, "x"), "path": "", "rest": "x"}
+        words = {"token": self.tokens.get(address.name, "x"), "path": "", "rest": "x", "uidb64": "x"}
         pk = UUID(int=number) if address.route.startswith("jobs/") else number
         kind = "csv" if address.name.startswith("mapping:export") else "svg"
         figure = "posts" if address.name.startswith("mapping:") else "loss"
@@ -54,6 +57,8 @@ def world(user_for: Callable[..., User], tmp_path: Path, monkeypatch: pytest.Mon
     for name in ("RUNS_DIR", "MODELS_DIR", "PHOTO_SETS_DIR"):
         monkeypatch.setattr(settings, name, tmp_path / name.lower())
     person = User.objects.create(pk=NUMBER, username=SECRET)
+    Token.objects.create(pk=NUMBER, name=SECRET, owner=person, digest=SECRET)
+    invite(roles=[], by=None, note=SECRET)
     hashtag, release = _mapping(owner=user_for("curator"))
     model = _training(release, tmp_path)
     return World(_validation(model, hashtag, person))

@@ -12,11 +12,11 @@ from django.db import close_old_connections, transaction
 from django.test import Client
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
-from rest_framework.authtoken.models import Token
 from rest_framework.throttling import SimpleRateThrottle
 
 from hashtags_site.wsgi import application
 from mapping.api.base import WriteThrottle
+from tests.conftest import api_key
 from tests.site.conftest import NUMBER
 from tests.trainer.conftest import active_model, model_for, tiny_model  # noqa: F401
 
@@ -52,12 +52,13 @@ def test_answers_match_the_schema_for_every_role(
 
     monkeypatch.setattr(WriteThrottle, "rate", "9999999/minute")
     monkeypatch.setitem(SimpleRateThrottle.THROTTLE_RATES, "suggest", "9999999/minute")
-    tokens = {role: Token.objects.create(user=user_for(role)).key for role in ROLES}
+    tokens = {role: api_key(user_for(role)) for role in ROLES}
+    monkeypatch.setitem(SimpleRateThrottle.THROTTLE_RATES, "feedback", "9999999/minute")
     senders: dict[str, dict[str, str]] = {"stranger": {}}
     senders |= {role: {"Authorization": f"Token {token}"} for role, token in tokens.items()}
     schema = schemathesis.openapi.from_wsgi("/api/schema/?format=json", application)
     operations = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
-    assert {operation.path.split("/")[3] for operation in operations} == {"suggest", "mapping"}
+    assert {operation.path.split("/")[3] for operation in operations} == {"suggest", "feedback", "mapping"}
     for operation in operations:
         names = [parameter.name for parameter in operation.path_parameters]
         here = operation.as_strategy(path_parameters=dict.fromkeys(names, NUMBER) if names else None)

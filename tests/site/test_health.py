@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.test import Client
+from pytest_django import DjangoAssertNumQueries
 
 from hashtags_site import health, views
 from hashtags_site.health import Health, Part
@@ -26,8 +27,10 @@ WHOLE = {
 @pytest.fixture(autouse=True)
 def _fresh() -> Iterator[None]:
     views._health.cache_clear()
+    views._readiness.cache_clear()
     yield
     views._health.cache_clear()  # a part that fails here must not fail in other tests
+    views._readiness.cache_clear()
 
 
 @pytest.mark.postgres
@@ -95,3 +98,39 @@ def test_crowd_asks_each_part_once_a_second(monkeypatch: pytest.MonkeyPatch) -> 
     for _ in range(50):
         part.ask()
         assert part.wait().word == "0"
+
+
+def test_process_is_alive_whatever_is_away(
+    client: Client, valkey: RealValkey, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    valkey.stop()
+    try:
+        with django_assert_num_queries(0):
+            answer = client.get("/health/live")
+    finally:
+        valkey.start()
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.postgres
+def test_site_is_ready_when_every_part_is_there(client: Client) -> None:
+    answer = client.get("/health/ready")
+    assert (answer.status_code, answer.json()["status"]) == (200, "ok")
+    assert answer.json().keys() == {"status", "storage", "database", "migrations", "broker"}
+
+
+def test_site_is_not_ready_before_it_is_migrated(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    needed = health.needed_migrations() | {("mapping", "9999_of_tomorrow")}
+    monkeypatch.setattr(health, "needed_migrations", lambda: needed)
+    answer = client.get("/health/ready")
+    assert (answer.status_code, answer.json()["status"]) == (503, "failed")
+    assert answer.json()["migrations"] == {"status": "failed", "word": "pending"}
+
+
+def test_site_is_not_ready_without_the_broker(client: Client, valkey: RealValkey) -> None:
+    valkey.stop()
+    try:
+        answer = client.get("/health/ready")
+    finally:
+        valkey.start()
+    assert (answer.status_code, answer.json()["broker"]) == (503, {"status": "failed", "word": "away"})

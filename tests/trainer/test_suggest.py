@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.test import Client
 
+from formats.files import walk
 from tests.trainer.conftest import jpeg, write
 from trainer.engine import opening
 from trainer.engine.budget import Budget
-from trainer.engine.serving.predict import Suggester
 from trainer.models import TrainedModel
+from trainer.photosets.layout import is_photo_name
 
 URL = "/trainer/suggest/"
 RED, GREEN, BLUE = (250, 10, 10), (10, 250, 10), (10, 10, 250)
@@ -64,19 +66,16 @@ def test_unreadable_files_are_reported_and_the_rest_is_predicted(
 def test_folders_and_batches(
     active_model: TrainedModel, tmp_path: Path, capsys: Out, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for i in range(40):
-        write(tmp_path / f"photos/{i % 3}/{i}.jpg", jpeg((250, i, i)))
+    """More photos than a batch, by two threads: each gets its own answer, in the order of the names."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    colours = {f"{i % 3}/{i}.jpg": (RED, BLUE)[i % 2] for i in range(40)}
+    for name, colour in colours.items():
+        write(tmp_path / "photos" / name, jpeg(colour))
     write(tmp_path / "photos/readme.txt", b"x")
-    batches: list[int] = []
-    real = Suggester._answers
-
-    def counted(self: Suggester, photos: Any) -> Any:
-        batches.append(len(photos))
-        return real(self, photos)
-
-    monkeypatch.setattr(Suggester, "_answers", counted)
-    assert len(lines(capsys, tmp_path / "photos")) == 40
-    assert batches == [16, 16, 8]
+    answers = lines(capsys, tmp_path / "photos")
+    found = {str(Path(one["file"]).relative_to(tmp_path / "photos")): one["hashtag"] for one in answers}
+    assert found == {name: "beach" if colour == RED else None for name, colour in colours.items()}
+    assert list(found) == [name for name, _ in walk(tmp_path / "photos") if is_photo_name(name)]
 
 
 def test_linked_folder_is_named(active_model: TrainedModel, tmp_path: Path, capsys: Out) -> None:

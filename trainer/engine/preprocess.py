@@ -51,7 +51,8 @@ def resized(photo: Image.Image, spec: Input) -> NDArray[np.uint8]:
 
 def as_batch(photos: Iterable[NDArray[np.uint8]], spec: Input) -> Floats:
     """Bytes (n × (size, size, 3)) → the network's input (n, 3, size, size), float32, normalised."""
-    pixels = np.stack(list(photos)).transpose(0, 3, 1, 2).astype(np.float32)
+    # Bytes are moved before they become floats: a quarter of the time of the other way round.
+    pixels = np.ascontiguousarray(np.stack(list(photos)).transpose(0, 3, 1, 2)).astype(np.float32)
     pixels -= np.asarray(spec.mean, np.float32).reshape(3, 1, 1)
     pixels /= np.asarray(spec.std, np.float32).reshape(3, 1, 1)
-    return np.ascontiguousarray(pixels)
+    return pixels

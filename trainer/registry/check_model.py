@@ -90,7 +90,7 @@ def _check_answers(name: str, network: Network, labels: int) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
     photos = [Image.fromarray(pixels), Image.fromarray(pixels[:, ::-1].copy())]
     for photo in photos:  # one by one, as a web worker asks
-        [(shares, _)] = network.answer([resized(photo, network.input)])
+        shares, _ = network.answer(resized(photo, network.input))
         if len(shares) != labels or not np.isfinite(shares).all() or abs(sum(shares) - 1) > 1e-3:
             raise Unsound(f"{name} does not give a probability for each label of a photo")
 

@@ -49,7 +49,7 @@ def export_run(
     if promise not in KINDS:
         raise NotReady("There is no such promise: choose one of the list.")
     same = {"run": run, "target_precision": target, "promise": promise}
-    if earlier_model := TrainedModel.objects.filter(**same).first():
+    if earlier_model := TrainedModel.objects.filter(**same, is_derived=False).first():
         return earlier_model
     if run.job.state != Job.State.SUCCEEDED:
         raise NotReady("Only a run that has finished can be exported.")

@@ -137,7 +137,7 @@ def import_model(*, file: IO[bytes], file_name: str, by: AbstractBaseUser | None
         _unpack(file, part)
         manifest = read_manifest((part / MANIFEST).read_bytes())
         card = _text(part / CARD) if (part / CARD).exists() else ""
-        _check_hashes(part, manifest)
+        check_hashes(part, manifest)
         if same_model := _find_same(manifest):
             return same_model
         # Written before the check, so that the check covers exactly the files that will be used.
@@ -336,7 +336,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _check_hashes(part: Path, manifest: dict[str, Any]) -> None:
+def check_hashes(part: Path, manifest: dict[str, Any]) -> None:
     """Raises BadPackage if a file is not the one that the manifest describes, or one is too many."""
     hashes = {ONNX: _sha256(part / ONNX)}
     expected = {ONNX: manifest["sha256"]}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from trainer.engine.serving.predict import Suggester, Suggestion
 
 _lock = threading.Lock()
-_cache: tuple[tuple[int, str, int], Suggester] | None = None
+_cache: tuple[tuple[int, str, int | None], Suggester] | None = None
 
 
 UNREADABLE = "unreadable: "
@@ -28,10 +28,10 @@ def active_model() -> TrainedModel | None:
     return promotion.model if promotion else None
 
 
-def suggester(*, model: TrainedModel | None = None, threads: int = 1) -> Suggester:
+def suggester(*, model: TrainedModel | None = None, threads: int | None = 1) -> Suggester:
     """The network of `model`, by default of the active one. Raises NoActiveModel.
 
-    Several web workers share the cores, so each uses one thread; a command may use all cores.
+    Several web workers share the cores, so each uses one thread; a command or a job uses all cores: None.
     """
     global _cache
     model = model or active_model()
@@ -55,7 +55,7 @@ def unreadable(answer: Suggestion) -> str:
 
 
 def suggest(
-    images: Iterable[Any], *, model: TrainedModel | None = None, threads: int = 1
+    images: Iterable[Any], *, model: TrainedModel | None = None, threads: int | None = 1
 ) -> Iterator[Suggestion]:
     """One Suggestion per image (path, bytes, file, PIL image), in order. Raises NoActiveModel immediately.
 

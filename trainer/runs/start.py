@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.utils import timezone
 
+from jobs.code_version import code_version
 from jobs.models import Job
 from jobs.queue import enqueue
 from mapping.models import Release
 from trainer.engine.presets import PRESETS
 from trainer.engine.recipe import Recipe
 from trainer.models import PhotoSet, Sweep, TrainingRun
-from trainer.runs.code_version import code_version
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser

@@ -102,7 +102,7 @@ def _predict_batch(
     model: TrainedModel, photos: list[Photo], hashtags: dict[str, Hashtag], scenes: dict[str, int]
 ) -> list[Prediction]:
     try:
-        suggestions = list(serving.suggest((_bytes(photo) for photo in photos), model=model))
+        suggestions = list(serving.suggest((_bytes(photo) for photo in photos), model=model, threads=None))
     except serving.NoActiveModel as error:
         raise JobError(
             f"“{model}” has not been exported yet.", "Try again once its export has ended."

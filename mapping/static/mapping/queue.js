@@ -12,12 +12,28 @@ function chooseNextSense() {
   senses[(place + 1) % senses.length].click();
 }
 
+/* The words whose hashtags are on the page, and those for which Enter was pressed before theirs were. */
+let foundWords = "";
+let wantedWords = null;
+
+/* The box loses the focus first; otherwise the next class's box would get it, and with it the next keys. */
+function takeFirstHashtag(box) {
+  if (box.value !== wantedWords || box.value !== foundWords) return;
+  wantedWords = null;
+  const first = queue().querySelector("#found button");
+  if (!first) return;
+  box.blur();
+  first.click();
+}
+
 function handleFieldKey(event) {
   if (event.key === "Escape") {
+    wantedWords = null;
     document.activeElement.blur();
   } else if (event.key === "Enter" && event.target.id === "find") {
     event.preventDefault();
-    queue().querySelector("#found button")?.click();
+    wantedWords = event.target.value;
+    takeFirstHashtag(event.target);
   } else if (event.key === "Enter" && event.target.id === "note") {
     leaveNote(event);
   }
@@ -49,6 +65,13 @@ document.addEventListener("keydown", (event) => {
   if (!control) return;
   event.preventDefault();
   press(control);
+});
+
+document.addEventListener("htmx:afterSwap", ({ detail }) => {
+  if (detail.target.id === "queue") foundWords = "";
+  if (detail.target.id !== "found") return;
+  foundWords = detail.requestConfig.elt.id === "find" ? detail.requestConfig.parameters.find : "";
+  takeFirstHashtag(document.getElementById("find"));
 });
 
 // Closing the help returns the focus to its button, where Enter would open it again.

@@ -7,34 +7,51 @@ from typing import Any
 from django.contrib.auth.models import Group, User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
-from rest_framework.authtoken.models import Token
 
-GROUP = "network"
+from people import tokens
+from people.models import Token
+from people.scopes import SCOPES
+
+DEFAULT = ("suggest", "check", "feedback")
 
 
 class Command(BaseCommand):
     help = (
-        "Print the API token of the account NAME, creating the account if needed. --renew replaces the token."
+        "Print a new API token of the program NAME, creating its account if needed. "
+        "--renew revokes the tokens that it has."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name")
         parser.add_argument("--renew", action="store_true")
+        words = f"may be repeated; by default {', '.join(DEFAULT)}"
+        parser.add_argument("--scope", action="append", choices=list(SCOPES), help=words)
 
     @transaction.atomic
     def handle(self, *args: Any, **options: Any) -> None:
-        group = Group.objects.filter(name=GROUP).first()
-        if group is None:
-            raise CommandError("The roles are not set up: run `manage.py setup_roles` first.")
-        user, new = User.objects.get_or_create(username=options["name"])
-        if new:
-            user.set_unusable_password()
-            user.save()
-        elif not user.groups.filter(pk=group.pk).exists():
+        owner = self._account(options["name"])
+        live = list(Token.objects.live().filter(owner=owner))
+        if live and not options["renew"]:
+            raise CommandError(
+                f"“{owner}” has a token, which was shown when it was made. "
+                "--renew revokes it and prints a new one."
+            )
+        for token in live:
+            tokens.revoke(token=token, by=None)
+        scopes = options["scope"] or DEFAULT
+        _, key = tokens.make(name="Made on the server", owner=owner, scopes=scopes, by=None)
+        self.stdout.write(key)
+
+    def _account(self, name: str) -> User:
+        user = User.objects.filter(username=name).first()
+        if user and tokens.programs().filter(pk=user.pk).exists():
+            return user
+        if user:
             # A person's token would allow everything that the person may do.
             raise CommandError(f"“{user}” is a person's account. Choose another name for the program.")
-        user.groups.add(group)
-        if options["renew"]:
-            Token.objects.filter(user=user).delete()
-        token, _ = Token.objects.get_or_create(user=user)
-        self.stdout.write(token.key)
+        try:
+            return tokens.make_program(name=name, by=None)
+        except Group.DoesNotExist:
+            raise CommandError("The roles are not set up: run `manage.py setup_roles` first.") from None
+        except tokens.NotMade as error:
+            raise CommandError(str(error)) from error

@@ -11,7 +11,6 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from rest_framework.authtoken.models import Token
 
 from mapping.acts import Decision, change_entry
 from mapping.api import examples
@@ -21,6 +20,7 @@ from mapping.api.serializers import EntrySerializer
 from mapping.lexicon import wordnet
 from mapping.models import Change, Hashtag, MappingEntry, Opinion, Release
 from mapping.suggester import learner
+from tests.conftest import api_key
 from tests.mapping.conftest import FEW
 from tests.mapping.test_downstream import create_run, photo_set
 
@@ -179,7 +179,7 @@ class TestReading:
     def test_suggestions_equal_those_of_the_queue(
         self, curator: Client, client_for: ClientFor, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        offer = learner.Offer((learner.Choice("shopping", "2 shops are #shopping"),), other=0.25)
+        offer = learner.Offer((learner.Choice("shopping", "2 shops are #shopping", 0.5),), other=0.25)
         monkeypatch.setattr(learner, "suggest", lambda entry, opinion: offer)
         address = f"entries/{entry('t/toyshop').pk}/suggestions"
         assert get(curator, address) == {
@@ -348,7 +348,7 @@ def test_token_can_write_and_a_session_needs_its_csrf_token(user_for: UserFor) -
     session = Client(enforce_csrf_checks=True)
     session.force_login(user_for("curator"))
     assert session.put(address, body, content_type="application/json").status_code == 403
-    token = Token.objects.create(user=user_for("curator")).key
+    token = api_key(user_for("curator"))
     program = Client(enforce_csrf_checks=True, headers={"authorization": f"Token {token}"})
     assert program.put(address, body, content_type="application/json").status_code == 200
 

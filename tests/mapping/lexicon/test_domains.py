@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 
 from mapping.lexicon import domains
@@ -18,7 +16,6 @@ def test_a_sense_has_all_its_domains() -> None:
     assert domains.domain_names() == ("buildings", "commerce", "geology", "religion", "town_planning")
 
 
-@pytest.mark.skipif(importlib.util.find_spec("spacy_wordnet") is not None, reason="the package is installed")
 def test_without_the_package_there_are_no_domains() -> None:
     assert domains.domains_of("abbey.n.01") == domains.domain_names() == ()
 

@@ -105,7 +105,6 @@ def test_vectors_are_kept_for_the_next_process(
     assert again == pytest.approx(first, abs=1e-3)  # kept with half the digits
 
 
-def test_without_a_model_there_are_no_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embeddings, "PACKAGE", "no_such_package_is_installed")
+def test_without_a_model_there_are_no_vectors() -> None:
     assert not embeddings.available()
     assert embeddings.embed(["a photo of an abbey"]) is None

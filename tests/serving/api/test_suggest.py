@@ -14,12 +14,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
-from rest_framework.authtoken.models import Token
 from rest_framework.throttling import ScopedRateThrottle
 
 from hashtags_site import outages
 from mapping.hashtags import block, unblock
 from mapping.models import Hashtag
+from tests.conftest import api_key
 from tests.trainer.conftest import jpeg, write
 from tests.trainer.photosets.test_layout import png_header
 from trainer.engine import opening
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def ask(user_for: Callable[..., User]) -> Callable[..., Any]:
     """Post a form with a photo as a program with a token."""
-    key = Token.objects.create(user=user_for("network")).key
+    key = api_key(user_for("network"))
 
     def post(content: bytes, name: str = "x.jpg", token: str = key) -> Any:
         data = {"photo": SimpleUploadedFile(name, content)}
@@ -63,10 +63,8 @@ def test_silence_is_an_answer(
     assert answer["reason"].startswith(reason)
 
 
-def test_photo_as_the_whole_body(
-    ask: Callable[..., Any], active_model: TrainedModel, user_for: Callable[..., User]
-) -> None:
-    headers = {"authorization": f"Token {Token.objects.get().key}"}
+def test_photo_as_the_whole_body(active_model: TrainedModel, user_for: Callable[..., User]) -> None:
+    headers = {"authorization": f"Token {api_key(user_for('network'))}"}
     response = Client().post(URL, jpeg(RED), content_type="image/jpeg", headers=headers)
     assert response.json()["hashtag"] == "beach"
     assert Client().post(URL, b"", content_type="image/jpeg", headers=headers).status_code == 400
@@ -99,12 +97,15 @@ def test_no_photo_at_all(client_for: Callable[..., Client], active_model: Traine
 
 
 def test_too_large_is_413(
-    ask: Callable[..., Any], active_model: TrainedModel, monkeypatch: pytest.MonkeyPatch
+    ask: Callable[..., Any],
+    active_model: TrainedModel,
+    user_for: Callable[..., User],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(settings, "MAX_PHOTO_BYTES", 500)
     assert ask(jpeg()).status_code == 413  # found out after reading
     assert ask(bytes(200_000)).status_code == 413  # announced by the request
-    headers = {"authorization": f"Token {Token.objects.get().key}"}
+    headers = {"authorization": f"Token {api_key(user_for('network'))}"}
     raw = Client().post(URL, jpeg(), content_type="image/jpeg", headers=headers)
     assert raw.status_code == 413
     assert "larger than" in raw.json()["detail"]
@@ -185,7 +186,7 @@ def test_schema_describes_both_ways_to_send(client: Client, db: None) -> None:
     assert set(post["responses"]) == {"200", "400", "401", "403", "413", "415", "429", "503"}
     assert "tokenAuth" in [name for one in post["security"] for name in one]
     answer = schema["components"]["schemas"]["Suggestion"]["properties"]
-    assert set(answer) == {"file", "hashtag", "confidence", "reason", "candidates"}
+    assert set(answer) == {"id", "file", "hashtag", "confidence", "reason", "candidates"}
     assert answer["hashtag"]["nullable"]
 
 
@@ -197,10 +198,11 @@ def test_token_for_a_program(
 ) -> None:
     call_command("api_token", "okru")
     first = capsys.readouterr().out.strip()
-    call_command("api_token", "okru")
-    assert capsys.readouterr().out.strip() == first
+    with pytest.raises(CommandError, match="shown when it was made"):
+        call_command("api_token", "okru")
     call_command("api_token", "okru", renew=True)
-    assert capsys.readouterr().out.strip() != first
+    second = capsys.readouterr().out.strip()
+    assert [ask(b"", token=key).status_code for key in (first, second)] == [401, 503]
     user = User.objects.get(username="okru")
     assert not user.has_usable_password()
     assert user.has_perm("trainer.suggest")

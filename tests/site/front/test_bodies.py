@@ -10,9 +10,9 @@ from django.contrib.auth.models import User
 from django.db import connections
 from django.test import RequestFactory
 from django.urls import resolve, reverse
-from rest_framework.authtoken.models import Token
 
 from hashtags_site.front import bodies
+from tests.conftest import api_key
 from tests.site.front.conftest import Front, read_answer
 
 HUGE = 3 * 2**30
@@ -73,7 +73,7 @@ def test_role_decides_what_may_be_sent(
     front: Front, user_for: Callable[[str], User], role: str, status: int, framing: str
 ) -> None:
     """The role network may ask for a hashtag, so its 3 MB are read; they are no photo."""
-    token = Token.objects.create(user=user_for(role)).key
+    token = api_key(user_for(role))
     body = bytes(3 * 2**20)
     lines = [f"Authorization: Token {token}", "Content-Type: multipart/form-data; boundary=b"]
     lines.append("Connection: close")
@@ -99,7 +99,7 @@ def test_role_decides_what_may_be_sent(
 def test_sender_is_known_by_session_or_by_token(user_for: Callable[[str], User]) -> None:
     upload = bodies.UPLOADS["validation:new_intake"]
     admin, viewer = user_for("admin"), user_for("viewer")
-    key = Token.objects.create(user=admin).key
+    key = api_key(admin)
 
     def asked(**headers: str) -> bool:
         environ = RequestFactory().post("/validation/intakes/new/", **headers).environ  # type: ignore[arg-type]
@@ -107,7 +107,7 @@ def test_sender_is_known_by_session_or_by_token(user_for: Callable[[str], User])
 
     assert asked(HTTP_AUTHORIZATION=f"Token {key}")
     assert not asked(HTTP_AUTHORIZATION="Token of-nobody")
-    assert not asked(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user=viewer).key}")
+    assert not asked(HTTP_AUTHORIZATION=f"Token {api_key(viewer)}")
     assert not asked()
     User.objects.filter(pk=admin.pk).update(is_active=False)
     assert not asked(HTTP_AUTHORIZATION=f"Token {key}")

@@ -15,10 +15,9 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
-from rest_framework.authtoken.models import Token
 
 from benchmarks.site import free_port
-from tests.conftest import wait_for
+from tests.conftest import api_key, wait_for
 from tests.site.front.conftest import Front, read_answer
 from tests.site.front.test_bodies import head
 
@@ -130,7 +129,7 @@ def test_too_large_is_said_in_a_sentence(proxy: Proxy, framing: str, accept: str
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("role", "status"), [("network", 400), ("viewer", 413)])
 def test_site_decides_by_role(proxy: Proxy, user_for: Callable[[str], User], role: str, status: int) -> None:
-    token = Token.objects.create(user=user_for(role)).key
+    token = api_key(user_for(role))
     body = bytes(3 * 2**20)
     lines = [f"Authorization: Token {token}", "Content-Type: multipart/form-data; boundary=b"]
     lines += [f"Content-Length: {len(body)}", "Connection: close"]

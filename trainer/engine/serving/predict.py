@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import Context, copy_context
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
-from itertools import islice, repeat
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +25,6 @@ from trainer.engine.errors import ModelError
 from trainer.engine.evaluation.cascade import Limits, sure
 from trainer.engine.evaluation.report import softmax
 from trainer.engine.opening import Source, UnreadablePhotoError, open_photo
-from trainer.engine.photos.manifest import batched
 from trainer.engine.preprocess import Input, as_batch, resized
 from trainer.engine.serving.judge import judge
 
@@ -85,18 +85,18 @@ class Answer(NamedTuple):
 class Network:
     """One ONNX file: its session, the photos that it expects, and the names of its outputs.
 
-    Raises ModelError if the file cannot be loaded. ``threads`` are ONNX Runtime's.
+    Raises ModelError if the file cannot be loaded. Several threads may ask it at once. ``keeps_memory``: what
+    an answer took is kept for the next ones.
     """
 
-    def __init__(self, file: Path, facts: Mapping[str, Any], *, threads: int) -> None:
+    def __init__(self, file: Path, facts: Mapping[str, Any], *, keeps_memory: bool) -> None:
         self.input = Input.from_dict(facts["input"])
         self.temperature = float(facts["temperature"])
         self.scenes: list[str] = list(facts.get("scenes", []))
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # An arena keeps its peak memory: right for a command, too much for a web worker.
-        options.enable_cpu_mem_arena = threads > 1
+        # Threads that share a photo wait for one another: docs/experiments.md, "The pace of suggestions".
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.enable_cpu_mem_arena = keeps_memory
         try:
             self.session = onnxruntime.InferenceSession(
                 str(file), options, providers=["CPUExecutionProvider"]
@@ -105,16 +105,16 @@ class Network:
             read_through(file)
             raise ModelError(f"{file.name} cannot be loaded: {str(error)[:200]}") from error
 
-    def answer(self, pixels: Sequence[Pixels]) -> Iterator[tuple[Row, Scene]]:
-        """For photos as ``resized`` gives them: probabilities (c,) and the likeliest scene class of each."""
-        logits, *others = self.session.run(None, {"photos": as_batch(pixels, self.input)})
-        scenes = self._scenes(others[0]) if self.scenes else [None] * len(logits)
-        yield from zip(softmax(logits, self.temperature), scenes, strict=True)
+    def answer(self, pixels: Pixels) -> tuple[Row, Scene]:
+        """For a photo as ``resized`` gives it: probabilities (c,) and the likeliest scene class."""
+        logits, *others = self.session.run(None, {"photos": as_batch([pixels], self.input)})
+        return softmax(logits, self.temperature)[0], self._scene(others[0]) if self.scenes else None
 
-    def _scenes(self, logits: NDArray[np.float32]) -> list[Scene]:
-        """The likeliest scene class of each row (n, k), and its probability, which is not calibrated."""
-        rows = softmax(logits)
-        return [(self.scenes[at], round(float(row[at]), 4)) for row in rows for at in [int(row.argmax())]]
+    def _scene(self, logits: NDArray[np.float32]) -> Scene:
+        """The likeliest scene class of the one row (1, k), and its probability, which is not calibrated."""
+        (row,) = softmax(logits)
+        at = int(row.argmax())
+        return self.scenes[at], round(float(row[at]), 4)
 
 
 class Suggester:
@@ -122,8 +122,8 @@ class Suggester:
 
     If it is a cascade, a fast network answers where it is sure, and only the other photos are given to the
     accurate one (trainer.engine.evaluation.cascade). Raises ModelError if the folder does not contain a
-    complete model of a format we know. ``threads`` is for ONNX Runtime (None: one per core); ``batch`` limits
-    how many photos are in memory at once.
+    complete model of a format we know. Each of its ``threads`` (None: one per core) opens a photo and asks
+    the network about it; ``batch`` limits how many files or answers are in memory at once.
     """
 
     def __init__(self, model_dir: str | Path, *, threads: int | None = 1, batch: int = 16) -> None:
@@ -133,63 +133,56 @@ class Suggester:
         self.thresholds = _by_name(self.manifest["thresholds"])
         self.batch = max(1, batch)
         self.threads = threads or os.cpu_count() or 1
-        self.network = Network(folder / "model.onnx", self.manifest, threads=self.threads)
+        keeps_memory = self.threads > 1  # right for a command, too much for a web worker
+        self.network = Network(folder / "model.onnx", self.manifest, keeps_memory=keeps_memory)
         self.scenes = self.network.scenes
         self.first: Network | None = None
         if facts := self.manifest.get("cascade"):
-            self.first = Network(folder / "first.onnx", facts, threads=self.threads)
+            self.first = Network(folder / "first.onnx", facts, keeps_memory=keeps_memory)
             self.limits = Limits(facts["temperature"], _by_name(facts["thresholds"]), facts["silent_below"])
 
     def suggest(
         self, images: Iterable[Source], *, blocked: Callable[[], Collection[str]] = no_hashtags
     ) -> Iterator[Suggestion]:
-        """One suggestion per photo, in order. Photos are read from ``images`` a batch at a time.
+        """One suggestion per photo, in order. ``images`` is read at most a batch ahead.
 
         ``blocked`` is asked once a batch for the hashtags that must not be suggested.
         """
         iterator = iter(images)
-        with ThreadPoolExecutor(self.threads) as threads:
-            while chunk := list(islice(iterator, self.batch)):
-                # With how long a photo may wait for memory, which only this thread knows.
-                contexts = [copy_context() for _ in chunk]
-                results = list(threads.map(Context.run, contexts, repeat(self._decode), chunk))
-                good = [photo for photo in results if not isinstance(photo, str)]
-                answers = self._answers(good)
-                names = frozenset(blocked())
-                for source, photo in zip(chunk, results, strict=True):
-                    name = _name(source)
-                    yield (
-                        _unreadable(name, photo)
-                        if isinstance(photo, str)
-                        else self._judge(name, next(answers), names)
-                    )
+        ahead: deque[tuple[str, Future[Answer | str]]] = deque()
+        threads = ThreadPoolExecutor(self.threads)
+        try:
+            for at in count():
+                for source in islice(iterator, self.batch - len(ahead)):
+                    # With how long a photo may wait for memory, which only this thread knows.
+                    run = copy_context().run
+                    ahead.append((_name(source), threads.submit(run, self._answer, source)))
+                if not ahead:
+                    return
+                name, future = ahead.popleft()
+                answer = future.result()
+                if at % self.batch == 0:
+                    names = frozenset(blocked())
+                yield (
+                    _unreadable(name, answer) if isinstance(answer, str) else self._judge(name, answer, names)
+                )
+        finally:
+            threads.shutdown(cancel_futures=True)
 
-    def _decode(self, source: Source) -> tuple[Pixels, ...] | str:
-        """The photo's pixels for each network, the accurate one's last; or why it cannot be read."""
+    def _answer(self, source: Source) -> Answer | str:
+        """What the networks say of a photo; or why it cannot be read."""
         inputs = [network.input for network in (self.first, self.network) if network]
         try:
-            with open_photo(source, size=max(spec.size for spec in inputs)) as photo:
-                return tuple(resized(photo, spec) for spec in inputs)
+            with open_photo(source, size=max(spec.size for spec in inputs)) as photo:  # its memory is shared
+                pixels = [resized(photo, spec) for spec in inputs]
         except UnreadablePhotoError as error:
             return str(error)
-
-    def _answers(self, photos: Sequence[tuple[Pixels, ...]]) -> Iterator[Answer]:
-        # With one thread a batch is no faster and keeps 100 MB more, so a web worker predicts one by one.
-        for batch in batched(photos, self.batch if self.threads > 1 else 1):
-            if self.first is None:
-                yield from (
-                    Answer(*row, self.thresholds) for row in self.network.answer([p[-1] for p in batch])
-                )
-            else:
-                yield from self._in_two_steps(self.first, batch)
-
-    def _in_two_steps(self, first: Network, photos: Sequence[tuple[Pixels, ...]]) -> Iterator[Answer]:
-        early = [Answer(*row, self.limits.thresholds) for row in first.answer([p[0] for p in photos])]
-        is_sure, _ = sure(np.stack([answer.probabilities for answer in early]), self.labels, self.limits)
-        rest = [photo[-1] for photo, known in zip(photos, is_sure, strict=True) if not known]
-        late = self.network.answer(rest) if rest else iter(())
-        for answer, known in zip(early, is_sure, strict=True):
-            yield answer if known else Answer(*next(late), self.thresholds)
+        if self.first:
+            early = Answer(*self.first.answer(pixels[0]), self.limits.thresholds)
+            is_sure, _ = sure(early.probabilities[np.newaxis], self.labels, self.limits)
+            if is_sure[0]:
+                return early
+        return Answer(*self.network.answer(pixels[-1]), self.thresholds)
 
     def _judge(self, name: str, answer: Answer, blocked: frozenset[str]) -> Suggestion:
         row = answer.probabilities

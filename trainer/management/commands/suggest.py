@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -38,7 +37,7 @@ class Command(BaseCommand):
                 raise CommandError(f"There is no exported model {options['model']}.")
         try:
             photos = self._files(options["photos"])
-            answers = suggest(photos, model=model, threads=os.cpu_count() or 1)
+            answers = suggest(photos, model=model, threads=None)
         except (NoActiveModel, ModelError, StorageFailure) as error:
             raise CommandError(str(error)) from error
         try:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
+import threading
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from formats.storage import StorageFailure
+from tests.trainer.engine.bombs import encoded
+from trainer.engine import opening
+from trainer.engine.budget import DECODING, Budget, DecodersBusy, patience
+from trainer.engine.costs import bytes_needed
 from trainer.engine.errors import ModelError
-from trainer.engine.opening import Source
+from trainer.engine.opening import Source, open_checked
 from trainer.engine.serving.judge import BLOCKED, judge
 from trainer.engine.serving.predict import NO_NUMBER, Suggester
 
@@ -66,6 +74,29 @@ def make_model(tmp_path: Path) -> Make:
 
 def photo(colour: tuple[int, int, int]) -> Image.Image:
     return Image.new("RGB", (40, 40), colour)
+
+
+def png(colour: tuple[int, int, int]) -> bytes:
+    return encoded(photo(colour))
+
+
+class Late(io.BytesIO):
+    """A file that cannot be read before something else has happened."""
+
+    def __init__(self, content: bytes, *, after: threading.Event) -> None:
+        super().__init__(content)
+        self.after = after
+
+    def read(self, size: int | None = -1) -> bytes:
+        assert self.after.wait(60)
+        return super().read(size)
+
+
+class Broken(io.BytesIO):
+    """A file whose disk fails."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
 
 
 def test_it_suggests_from_its_threshold_on(make_model: Make) -> None:
@@ -162,24 +193,85 @@ def test_an_unreadable_photo_has_no_hashtag_and_the_next_keep_their_answers(make
 
 
 class CountingSession:
-    """A fake session that notes how many photos the real one is given at a time."""
+    """A fake session that notes how many photos the real one is given at a time, and calls ``then``."""
 
-    def __init__(self, suggester: Suggester) -> None:
-        self.session, self.sizes = suggester.network.session, list[int]()
+    def __init__(self, suggester: Suggester, *, then: Callable[[], None] = lambda: None) -> None:
+        self.session, self.sizes, self.then = suggester.network.session, list[int](), then
         suggester.network.session = self
 
     def run(self, outputs: None, feeds: dict[str, Any]) -> Any:
         self.sizes.append(len(feeds["photos"]))
+        self.then()
         return self.session.run(outputs, feeds)
 
 
-@pytest.mark.parametrize(("threads", "sizes"), [(1, [1, 1, 1]), (2, [2, 1]), (3, [2, 1])])
-def test_one_thread_goes_one_by_one(make_model: Make, threads: int, sizes: list[int]) -> None:
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_the_network_is_asked_about_one_photo_at_a_time(make_model: Make, threads: int) -> None:
     suggester = Suggester(make_model(), threads=threads, batch=2)
     counting = CountingSession(suggester)
     suggestions = list(suggester.suggest([photo(RED), photo(GREEN), photo(RED)]))
     assert [one.hashtag for one in suggestions] == ["beach", "water", "beach"]
-    assert counting.sizes == sizes
+    assert counting.sizes == [1, 1, 1]
+
+
+def test_answers_keep_their_order_whoever_is_ready_first(make_model: Make) -> None:
+    """The first file can be read only once the second has been answered."""
+    suggester = Suggester(make_model(), threads=2)
+    second = threading.Event()
+    session = CountingSession(suggester, then=second.set)
+    files = [Late(png(RED), after=second), io.BytesIO(png(GREEN)), io.BytesIO(png(BLUE)), io.BytesIO(b"no")]
+    answers = list(suggester.suggest(files))
+    assert session.sizes == [1, 1, 1]
+    assert [one.hashtag for one in answers] == ["beach", "water", None, None]
+    assert [(one.reason or "").split(":")[0] for one in answers[2:]] == ["other", "unreadable"]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_error_in_the_middle_comes_after_the_answers_before_it(make_model: Make, threads: int) -> None:
+    suggester = Suggester(make_model(), threads=threads, batch=3)
+    running = threading.active_count()
+    answers = suggester.suggest([photo(RED), photo(GREEN), Broken(png(RED)), photo(BLUE)])
+    assert [next(answers).hashtag, next(answers).hashtag] == ["beach", "water"]
+    with pytest.raises(StorageFailure):
+        next(answers)
+    assert threading.active_count() == running
+    assert next(suggester.suggest([photo(RED)])).hashtag == "beach"
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_photos_of_a_batch_share_the_memory_for_decoding(
+    make_model: Make, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    """There is memory for one photo at a time, and none is held while the network is asked."""
+    contents = [png(colour) for colour in (RED, GREEN, BLUE) * 4]
+    budget = Budget(max(bytes_needed(open_checked(content)) for content in contents))
+    monkeypatch.setattr(opening, "DECODING", budget)
+    suggester = Suggester(make_model(), threads=threads)
+
+    def ask_for_all() -> None:
+        with budget.share(budget.size):
+            pass
+
+    CountingSession(suggester, then=ask_for_all)
+    with patience(60):
+        answers = list(suggester.suggest(contents))
+    assert [one.hashtag for one in answers] == ["beach", "water", None] * 4
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_whoever_waits_too_long_for_memory_is_told_so(
+    make_model: Make, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    suggester = Suggester(make_model(), threads=threads)
+    with DECODING.share(DECODING.size), patience(0), pytest.raises(DecodersBusy):
+        next(suggester.suggest([png(RED)]))
+
+
+def test_what_is_blocked_is_asked_once_a_batch(make_model: Make) -> None:
+    asked = count()
+    suggester = Suggester(make_model(), threads=2, batch=3)
+    list(suggester.suggest([photo(RED)] * 7, blocked=lambda: [str(next(asked))]))
+    assert next(asked) == 3
 
 
 def test_threads_and_batch(make_model: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +286,7 @@ def test_threads_and_batch(make_model: Make, monkeypatch: pytest.MonkeyPatch) ->
     assert [one.threads for one in (web, command, every)] == [1, 2, 3]
     assert [one.batch for one in (web, command, Suggester(folder, batch=1))] == [16, 1, 1]
     options = [one.network.session.get_session_options() for one in (web, command)]
-    assert [one.intra_op_num_threads for one in options] == [1, 2]
+    assert [one.intra_op_num_threads for one in options] == [1, 1]
     assert [one.inter_op_num_threads for one in options] == [1, 1]
     assert [one.enable_cpu_mem_arena for one in options] == [False, True]
     monkeypatch.setattr(os, "cpu_count", lambda: None)  # as on a machine that does not report it
@@ -273,7 +365,7 @@ def test_a_cascade_asks_the_accurate_network_only_where_the_fast_one_is_unsure(m
     counting = CountingSession(suggester)
     answers = list(suggester.suggest([photo(RED), photo(GREEN), photo(BLUE), b"nothing", photo(GREEN)]))
     assert [one.hashtag for one in answers] == ["beach", "water", None, None, "water"]
-    assert counting.sizes == [2]
+    assert counting.sizes == [1, 1]
     assert answers[1].confidence == round(P_RED, 4)  # the accurate network's own
     assert (answers[2].reason, answers[3].reason or "") != ("", "")
 

@@ -1,4 +1,4 @@
-"""Which code trains: stored with every run, so that a figure can be traced to the code behind it."""
+"""Which code runs here: noted by every run and worker, so that what they did can be traced to it."""
 
 from __future__ import annotations
 

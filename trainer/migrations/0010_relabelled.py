@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('jobs', '0001_initial'),
         ('mapping', '0006_entries_by_opinion_and_status'),
-        ('trainer', '0008_class_looks'),
+        ('trainer', '0009_derived_models'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

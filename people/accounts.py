@@ -1,0 +1,236 @@
+"""People: who they are, how they come in by a link, which roles they have, and how they go.
+
+Guests of campaigns and accounts of programs are users, too, but no people: nobody signs in with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
+from django.contrib.auth.models import Group, User
+from django.contrib.auth.tokens import default_token_generator
+from django.core import signing
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.encoding import force_bytes
+from django.utils.http import urlsafe_base64_encode
+
+from people.deeds import record
+from people.models import Invitation, Profile
+from people.tokens import PROGRAMS
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+ADMINISTRATOR = "administrator"  # the role that manages people
+SALT = "people.invitations"
+DAYS = 7  # that an invitation is valid
+ROLES = {  # what each is for; a role without words is shown by its name
+    "administrator": "manages people and tokens, sees what was done, and may do everything but vote",
+    "trainer admin": "registers photos, trains, promotes models, runs campaigns",
+    "curator": "maps scene classes to hashtags, publishes releases",
+    "viewer": "looks at everything, changes nothing",
+    "validator": "says whether a hashtag fits a photo",
+}
+
+
+class Refused(Exception):
+    """Why nothing was changed; the message is for the person who asked."""
+
+
+# --- reading ----------------------------------------------------------------------------------
+
+
+def people() -> QuerySet[User]:
+    """Everybody who signs in, by name."""
+    program = Group.objects.filter(name=PROGRAMS, user=OuterRef("pk"))
+    has_password = ~Q(password__startswith=UNUSABLE_PASSWORD_PREFIX)
+    # `guest` is of an app above; by its name the database finds it.
+    rows = User.objects.filter(guest=None).filter(has_password | ~Exists(program))
+    return rows.select_related("profile").prefetch_related("groups").order_by("username")
+
+
+def administrators() -> QuerySet[User]:
+    """Who may manage people, now."""
+    return User.objects.filter(
+        Q(is_superuser=True) | Q(groups__name=ADMINISTRATOR), is_active=True
+    ).distinct()
+
+
+def role_names() -> list[str]:
+    """Roles that a person may be given, the most powerful first."""
+    names = Group.objects.exclude(name=PROGRAMS).order_by("name").values_list("name", flat=True)
+    order = list(ROLES)
+    return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
+
+
+def roles_of(person: User) -> list[str]:
+    return sorted(group.name for group in person.groups.all())
+
+
+# --- invitations ------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def invite(
+    *,
+    roles: Collection[str],
+    by: AbstractBaseUser | None,
+    note: str = "",
+    days: int = DAYS,
+    request_id: UUID | None = None,
+) -> Invitation:
+    """An invitation to one person; for a form that was sent before, the one it made. Raises Refused for a
+    role that does not exist."""
+    _groups(roles)
+    fields = {
+        "roles": sorted(roles),
+        "note": note,
+        "created_by_id": by.pk if by else None,
+        "ends_at": timezone.now() + timedelta(days=days),
+    }
+    invitation, new = Invitation.objects.get_or_create(request_id=request_id or uuid4(), defaults=fields)
+    if new:
+        record(by=by, what="invite", about=f"{invitation}: {', '.join(invitation.roles) or 'no role'}")
+    return invitation
+
+
+def path_of(invitation: Invitation) -> str:
+    """The address of its link, signed; always the same."""
+    return reverse("people:join", args=[signing.Signer(salt=SALT).sign_object(invitation.pk)])
+
+
+def open_invitations() -> QuerySet[Invitation]:
+    rows = Invitation.objects.filter(used_at=None, withdrawn_at=None, ends_at__gt=timezone.now())
+    return rows.select_related("created_by")
+
+
+def invitation_of(token: str) -> Invitation | None:
+    """The invitation of a link; None if the link is forged, or was used or withdrawn, or has ended."""
+    try:
+        pk = signing.Signer(salt=SALT).unsign_object(token)
+    except (signing.BadSignature, ValueError, TypeError):
+        return None
+    return open_invitations().filter(pk=pk).first()
+
+
+@transaction.atomic
+def withdraw(*, invitation: Invitation, by: AbstractBaseUser | None) -> bool:
+    """Make the link invalid. False if it already was."""
+    if not open_invitations().filter(pk=invitation.pk).update(withdrawn_at=timezone.now()):
+        return False
+    record(by=by, what="withdraw invitation", about=invitation)
+    return True
+
+
+@transaction.atomic
+def accept(*, invitation: Invitation, user: User, language: str = "", time_zone: str = "") -> User:
+    """Save the new user with the roles of the invitation. Raises Refused if it was used meanwhile."""
+    if not open_invitations().filter(pk=invitation.pk).update(used_at=timezone.now()):
+        raise Refused("This link has been used meanwhile.")
+    user.save()
+    user.groups.set(Group.objects.filter(name__in=invitation.roles))
+    Profile.objects.create(user=user, language=language, time_zone=time_zone, seen_at=timezone.now())
+    Invitation.objects.filter(pk=invitation.pk).update(used_by=user)
+    record(by=user, what="join", about=f"{invitation}: {', '.join(invitation.roles) or 'no role'}")
+    return user
+
+
+# --- roles, leaving, passwords ----------------------------------------------------------------
+
+
+@transaction.atomic
+def change_roles(*, person: User, roles: Collection[str], was: Sequence[str] | None, by: User) -> bool:
+    """Give a person exactly these roles. `was`: those that the page showed. False if nothing changes.
+
+    Raises Refused if somebody changed them meanwhile, and for one's own or the last administrator.
+    """
+    _one_change_at_a_time()
+    groups = _groups(roles)
+    before = roles_of(User.objects.get(pk=person.pk))
+    after = sorted(roles)
+    if before == after:
+        return False
+    _check_may_change(person, by)
+    if was is not None and before != sorted(was):
+        raise Refused(
+            f"{person}'s roles were changed meanwhile: {', '.join(before) or 'none'}. Nothing was done."
+        )
+    if ADMINISTRATOR in before and ADMINISTRATOR not in after:
+        _check_may_go(person, by)
+    person.groups.set(groups)
+    record(
+        by=by,
+        what="change roles",
+        about=f"{person}: {', '.join(before) or 'none'} → {', '.join(after) or 'none'}",
+    )
+    return True
+
+
+@transaction.atomic
+def deactivate(*, person: User, by: User) -> bool:
+    """End all sessions and tokens of a person; what they did stays. False if that was done before.
+
+    Raises Refused for oneself and for the last administrator.
+    """
+    _one_change_at_a_time()
+    if not User.objects.filter(pk=person.pk, is_active=True).exists():
+        return False
+    _check_may_change(person, by)
+    _check_may_go(person, by)
+    User.objects.filter(pk=person.pk).update(is_active=False)
+    record(by=by, what="deactivate", about=person)
+    return True
+
+
+@transaction.atomic
+def activate(*, person: User, by: User) -> bool:
+    """Let a person sign in again. False if they may already."""
+    _check_may_change(person, by)
+    if not User.objects.filter(pk=person.pk, is_active=False).update(is_active=True):
+        return False
+    record(by=by, what="activate", about=person)
+    return True
+
+
+@transaction.atomic
+def reset_path(*, person: User, by: User) -> str:
+    """The address at which the person chooses a new password: once, within PASSWORD_RESET_TIMEOUT, and only
+    until they sign in with the old one. Raises Refused."""
+    _check_may_change(person, by)
+    if not person.is_active:
+        raise Refused(f"{person} is deactivated.")
+    uid = urlsafe_base64_encode(force_bytes(person.pk))
+    record(by=by, what="make reset link", about=person)
+    return reverse("people:reset", args=[uid, default_token_generator.make_token(person)])
+
+
+def _groups(roles: Collection[str]) -> list[Group]:
+    groups = list(Group.objects.filter(name__in=roles).exclude(name=PROGRAMS))
+    missing = sorted(set(roles) - {group.name for group in groups})
+    if missing:
+        raise Refused(f"There is no role “{missing[0]}”.")
+    return groups
+
+
+def _one_change_at_a_time() -> None:
+    """Two administrators who remove each other would otherwise leave none."""
+    list(Group.objects.select_for_update().filter(name=ADMINISTRATOR))
+
+
+def _check_may_change(person: User, by: User) -> None:
+    if person.is_superuser and not by.is_superuser:
+        raise Refused(f"{person} is a superuser. Only a superuser may change that account.")
+
+
+def _check_may_go(person: User, by: User) -> None:
+    if person.pk == by.pk:
+        raise Refused("You cannot do this to your own account. Ask another administrator.")
+    if administrators().filter(pk=person.pk).exists() and not administrators().exclude(pk=person.pk).exists():
+        raise Refused(f"{person} is the last administrator. Make somebody else one first.")

@@ -1,0 +1,135 @@
+"""Forms of the pages about tokens and people."""
+
+from __future__ import annotations
+
+from datetime import datetime, time
+from typing import Any
+from uuid import uuid4
+from zoneinfo import available_timezones
+
+from django import forms
+from django.conf import settings
+from django.contrib.auth import authenticate
+from django.contrib.auth.forms import PasswordChangeForm, UserCreationForm
+from django.contrib.auth.models import User
+from django.http import HttpRequest
+from django.utils import timezone
+
+from people.accounts import DAYS, ROLES, role_names
+from people.models import Profile
+from people.scopes import SCOPES
+from people.tokens import RATE, programs
+
+NEW = "new"
+
+
+class TokenForm(forms.Form):
+    name = forms.CharField(max_length=100, help_text="What it is for: “Upload page”, “Nightly export”.")
+    account = forms.ChoiceField()
+    new_account = forms.CharField(max_length=150, required=False)
+    scopes = forms.MultipleChoiceField(choices=list(SCOPES.items()), widget=forms.CheckboxSelectMultiple)
+    rate = forms.CharField(max_length=20, required=False)
+    ends = forms.DateField(required=False)
+    request_id = forms.UUIDField()
+
+    def __init__(self, *args: Any, by: User, **kwargs: Any) -> None:
+        kwargs.setdefault("initial", {"request_id": uuid4(), "scopes": ["suggest", "check", "feedback"]})
+        super().__init__(*args, **kwargs)
+        self.owners = {str(user.pk): user for user in (*programs(), by)}
+        choices = [(pk, str(user)) for pk, user in self.owners.items()]
+        choices[-1] = (str(by.pk), f"{by} (you)")
+        self.fields["account"].choices = [(NEW, "a new program’s account"), *choices]  # type: ignore[attr-defined]
+
+    def clean_rate(self) -> str:
+        rate: str = self.cleaned_data["rate"].replace(" ", "")
+        if rate and not RATE.fullmatch(rate):
+            raise forms.ValidationError("Write a rate as 120/minute; second, hour and day can be used, too.")
+        return rate
+
+    def clean_ends(self) -> datetime | None:
+        """The end of that day."""
+        day = self.cleaned_data["ends"]
+        if day is None:
+            return None
+        end = timezone.make_aware(datetime.combine(day, time.max))
+        if end <= timezone.now():
+            raise forms.ValidationError("This day is over.")
+        return end
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if data.get("account") == NEW and not data.get("new_account"):
+            self.add_error("new_account", "Give the new account a name.")
+        return data
+
+    @property
+    def owner(self) -> User | None:
+        """The chosen account; None for a new one."""
+        return self.owners.get(self.cleaned_data["account"])
+
+
+# --- people -----------------------------------------------------------------------------------
+
+
+class RolesField(forms.MultipleChoiceField):
+    widget = forms.CheckboxSelectMultiple
+
+    def __init__(self) -> None:
+        choices = lambda: [(name, ROLES.get(name, "")) for name in role_names()]  # noqa: E731
+        super().__init__(choices=choices, required=False)
+
+
+class InvitationForm(forms.Form):
+    note = forms.CharField(max_length=100, required=False)
+    roles = RolesField()
+    days = forms.IntegerField(min_value=1, max_value=30, initial=DAYS)
+    request_id = forms.UUIDField(initial=uuid4)
+
+
+class RolesForm(forms.Form):
+    roles = RolesField()
+    was = forms.CharField(required=False, max_length=1000)  # the roles that the page showed
+
+    def clean_was(self) -> list[str]:
+        return [name for name in self.cleaned_data["was"].split(",") if name]
+
+
+class JoinForm(UserCreationForm[User]):
+    """The account of a new person. The user name must differ from others in more than case."""
+
+    class Meta:
+        model = User
+        fields = ("username", "first_name")
+
+
+class ProfileForm(forms.ModelForm[Profile]):
+    first_name = forms.CharField(max_length=150, required=False)
+    language = forms.ChoiceField(required=False)
+    time_zone = forms.ChoiceField(required=False)
+
+    class Meta:
+        model = Profile
+        fields = ("language", "time_zone")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["language"].choices = [("", "as the browser asks for"), *settings.LANGUAGES]  # type: ignore[attr-defined]
+        self.fields["time_zone"].choices = time_zones("the site’s")  # type: ignore[attr-defined]
+
+
+def time_zones(otherwise: str) -> list[tuple[str, str]]:
+    return [("", otherwise), *((name, name.replace("_", " ")) for name in sorted(available_timezones()))]
+
+
+class PasswordForm(PasswordChangeForm):
+    """Asks for the old password at the door that counts wrong ones."""
+
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.request = request
+
+    def clean_old_password(self) -> str:
+        password: str = self.cleaned_data["old_password"]
+        if authenticate(self.request, username=self.user.get_username(), password=password) is None:
+            raise forms.ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
+        return password

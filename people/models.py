@@ -1,0 +1,142 @@
+"""People and how they came, tokens of programs and how they are used, and what administrators did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class Profile(models.Model):
+    """What a person chose, and when they were last here. Guests and programs have none."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, related_name="profile")
+    language = models.CharField(max_length=10, blank=True)  # empty: as the browser asks for
+    time_zone = models.CharField(max_length=60, blank=True)  # empty: the site's
+    seen_at = models.DateTimeField(null=True, blank=True)  # to five minutes: people.middleware
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"Profile of {self.user_id}"
+
+
+class Invitation(models.Model):
+    """A link by which one person makes an account with these roles. It works once, and ends."""
+
+    note = models.CharField(max_length=100, blank=True)  # for whom it is
+    roles = models.JSONField(default=list)  # names of groups
+    created_at = models.DateTimeField(default=timezone.now)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    ends_at = models.DateTimeField()
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+    used_at = models.DateTimeField(null=True, blank=True)
+    used_by = models.OneToOneField(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    request_id = models.UUIDField(null=True, unique=True)  # of the form: sent twice, it invites once
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return self.note or f"Invitation {self.pk}"
+
+
+class Installation(models.Model):
+    """What was chosen when the site was set up. One row, or none before that."""
+
+    name = models.CharField(max_length=60, blank=True)  # empty: Scenetag
+    time_zone = models.CharField(max_length=60, blank=True)  # empty: the settings'
+    language = models.CharField(max_length=10, blank=True)  # of people who choose none
+    mapping = models.CharField(max_length=20)  # hashtags_site.setup: what is loaded
+    starter = models.CharField(max_length=20)
+    set_up_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(pk=1), name="one_installation")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TokenQuerySet(models.QuerySet["Token"]):
+    def live(self) -> TokenQuerySet:
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None)
+
+
+class Token(models.Model):
+    """What a program shows with each request. Only the hash of its key is stored; the key is shown once."""
+
+    name = models.CharField(max_length=100)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="tokens")
+    digest = models.CharField(max_length=64, unique=True)  # people.tokens.digest_of the key
+    start = models.CharField(max_length=8)  # of the key, so that people can tell their tokens apart
+    scopes = models.JSONField(default=list)  # names of people.scopes.SCOPES
+    rate = models.CharField(max_length=20, blank=True)  # "120/minute"; empty: as the settings say
+    created_at = models.DateTimeField(default=timezone.now)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    revoked_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    last_used_at = models.DateTimeField(null=True, blank=True)  # to the minute
+    request_id = models.UUIDField(null=True, unique=True)  # of the form: sent twice, it makes one token
+    objects = TokenQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def state(self) -> str:
+        """live, expired or revoked"""
+        if self.revoked_at:
+            return "revoked"
+        return "expired" if self.is_expired(timezone.now()) else "live"
+
+    def is_expired(self, now: datetime) -> bool:
+        return self.expires_at is not None and self.expires_at <= now
+
+
+class TokenUse(models.Model):
+    """Requests of one token at one address on one day (UTC)."""
+
+    token = models.ForeignKey(Token, models.CASCADE, related_name="uses")
+    day = models.DateField()
+    address = models.CharField(max_length=60)  # its name
+    requests = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        ordering = ["day", "address"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["token", "day", "address"], name="one_count_per_token_day_address"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.token_id} {self.day} {self.address}: {self.requests}"
+
+
+class Deed(models.Model):
+    """One thing that an administrator or admin did. Rows are only ever added, by people.deeds.record."""
+
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="deeds")
+    by_name = models.CharField(max_length=150)  # as it was then; empty: a command on the server
+    what = models.CharField(max_length=40, db_index=True)  # a key of people.deeds.WORDS
+    about = models.CharField(max_length=300)
+    address = models.CharField(max_length=60)  # of the sender; empty: the server itself
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.by_name}: {self.what} {self.about}"

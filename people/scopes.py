@@ -1,0 +1,49 @@
+"""What a token may be used for. A scope restricts what the token's account may do; it never adds to it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rest_framework.permissions import SAFE_METHODS
+
+SCOPES = {
+    "suggest": "ask for hashtags of photos",
+    "check": "ask whether hashtags fit a photo",
+    "feedback": "say what became of suggestions",
+    "read mapping": "read the mapping and its releases",
+    "write mapping": "decide about classes, import, publish",
+    "read results": "read results and figures",
+}
+
+
+class Need(NamedTuple):
+    """The scopes that requests to an address need: those that only read, and those that write."""
+
+    read: str
+    write: str
+
+    def scope_for(self, method: str | None) -> str:
+        return self.read if method in SAFE_METHODS else self.write
+
+
+READ = Need("read mapping", "read mapping")
+MAPPING = Need("read mapping", "write mapping")
+# By the name of the address. A token cannot be used at an address of the API that is missing here.
+ADDRESSES = {
+    "api_suggest": Need("suggest", "suggest"),
+    "api_feedback": Need("feedback", "feedback"),
+    "api_entries": READ,
+    "api_entry": MAPPING,
+    "api_suggestions": READ,
+    "api_decisions": MAPPING,
+    "api_undo": MAPPING,
+    "api_hashtags": READ,
+    "api_releases": MAPPING,
+    "api_labels": READ,
+    "api_compare": READ,
+    "api_unpublished": READ,
+    "api_export": READ,
+    "api_import": MAPPING,
+    "api_nothing": READ,
+}
+OPEN = ("schema", "api")  # to everybody, and so to every token

@@ -1,0 +1,22 @@
+from django.urls import path
+
+from people.views import own, people, tokens
+
+app_name = "people"
+urlpatterns = [
+    path("", people.people, name="people"),
+    path("invite/", people.invite, name="invite"),
+    path("invitations/<int:pk>/withdraw/", people.withdraw, name="withdraw"),
+    path("<int:pk>/", people.person, name="person"),
+    path("<int:pk>/deactivate/", people.set_active, {"is_active": False}, name="deactivate"),
+    path("<int:pk>/activate/", people.set_active, {"is_active": True}, name="activate"),
+    path("<int:pk>/reset/", people.reset, name="make_reset"),
+    path("join/<str:token>/", own.join, name="join"),
+    path("reset/<str:uidb64>/<str:token>/", own.NewPassword.as_view(), name="reset"),
+    path("me/", own.me, name="me"),
+    path("me/password/", own.password, name="password"),
+    path("tokens/", tokens.tokens, name="tokens"),
+    path("tokens/new/", tokens.new, name="new_token"),
+    path("tokens/<int:pk>/", tokens.token, name="token"),
+    path("tokens/<int:pk>/revoke/", tokens.revoke, name="revoke_token"),
+]
