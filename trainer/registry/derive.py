@@ -67,7 +67,7 @@ def _share_files(model: TrainedModel, new: TrainedModel) -> None:
         part = Path(tempfile.mkdtemp(dir=Path(settings.MODELS_DIR), prefix="derive-", suffix=".part"))
     try:
         part.chmod(0o755)
-        for name in model.network_names:
+        for name in model.file_names:
             _link(model.folder / name, part / name)
         with for_own_files():
             (part / MANIFEST).write_text(to_json(new.manifest, indent=1))
