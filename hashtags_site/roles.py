@@ -17,6 +17,7 @@ LOOK = (
     "validation.view_campaign",
     "validation.view_photo",
     "validation.view_vote",
+    "serving.view_feedback",
     "jobs.view_job",
 )
 ROLES: dict[str, tuple[str, ...]] = {

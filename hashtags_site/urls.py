@@ -34,6 +34,7 @@ urlpatterns = [
     path("mapping/", include("mapping.urls")),
     path("trainer/", include("trainer.urls")),
     path("validation/", include("validation.urls")),
+    path("in-use/", include("serving.urls")),
     path("jobs/", include("jobs.urls")),
     path("api/v1/", include("serving.api.urls")),
     path("api/v1/mapping/", include("mapping.api.urls")),

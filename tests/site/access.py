@@ -152,6 +152,9 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "validation:give_vote": post(VOTE),
     "validation:take_back": post(VOTE),
     "validation:say_more": post(VOTE),
+    # --- suggestions in use
+    "serving:in_use": get(LOOK),
+    "serving:acceptance_csv": get(LOOK),
     # --- jobs
     "jobs:jobs": get(LOOK),
     "jobs:job": get(LOOK),
