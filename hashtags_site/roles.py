@@ -18,6 +18,7 @@ LOOK = (
     "validation.view_photo",
     "validation.view_vote",
     "serving.view_feedback",
+    "serving.view_trial",
     "jobs.view_job",
 )
 ROLES: dict[str, tuple[str, ...]] = {
@@ -33,6 +34,8 @@ ROLES: dict[str, tuple[str, ...]] = {
         "trainer.delete_trainedmodel",
         "trainer.add_promotion",
         "trainer.suggest",
+        "serving.add_trial",
+        "serving.change_trial",
         "validation.add_campaign",
         "validation.change_campaign",
         "jobs.change_job",

@@ -67,6 +67,8 @@ DATA_UPLOAD_MAX_NUMBER_FILES = 1_000  # of one form
 MAX_BULK_CLASSES = 1_000  # that one form may decide; Django limits a form's number of fields, too
 DATA_UPLOAD_MAX_NUMBER_FIELDS = MAX_BULK_CLASSES + 100
 LEARN_BESIDE = True  # the suggester learns in a thread; not in tests, whose transactions no thread sees
+WORK_BESIDE = True  # answers are counted, and shown to a shadow model, in threads: not in tests either
+COUNT_SECONDS = 5.0  # after which counts of answers are stored
 HASHTAG_MIN_POSTS = env.int("HASHTAG_MIN_POSTS", 10_000_000)  # hashtags with fewer posts are not offered
 
 SUGGEST_RATE = env.str("SUGGEST_RATE", "120/minute")  # per API token

@@ -16,11 +16,12 @@ from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
 from mapping.api.base import me
-from serving.answer_ids import make_id
+from serving.answers import send
 from serving.api.photos import FIELD, PhotoBody, PhotoUploadSerializer, read_photo
 from serving.api.refusals import BrokenModel, MaySuggest, NoModel
+from serving.trials import choose
 from trainer.engine.errors import ModelError
-from trainer.registry.serving import NoActiveModel, active_model, suggest, unreadable
+from trainer.registry.serving import NoActiveModel, suggest, unreadable
 
 log = logging.getLogger(__name__)
 
@@ -116,8 +117,8 @@ class SuggestView(APIView):
     def post(self, request: Request) -> Response:
         name, content = read_photo(request)
         try:
-            model = active_model()
-            answer = next(iter(suggest([content], model=model)))
+            choice = choose(content)
+            answer = next(iter(suggest([content], model=choice.model, beside=choice.in_use)))
         except NoActiveModel as error:
             raise NoModel from error
         except ModelError as error:
@@ -125,11 +126,5 @@ class SuggestView(APIView):
             raise BrokenModel from error
         if reason := unreadable(answer):
             raise ValidationError({FIELD: [f"This photo cannot be read: {reason}."]})
-        assert model  # suggest raises NoActiveModel
-        answer_id = make_id(
-            model=model.pk,
-            account=me(request).pk,
-            hashtag=answer.hashtag,
-            confidence=answer.confidence or 0.0,
-        )
+        answer_id = send(answer=answer, content=content, choice=choice, account=me(request).pk)
         return Response(answer.as_dict() | {"file": name, "id": answer_id})

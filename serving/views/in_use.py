@@ -7,8 +7,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from serving import acceptance
+from serving import acceptance, drift
 from serving.forms import DEFAULT, PeriodForm
+from trainer.registry.serving import active_model
 from trainer.runs.charts import Chart, line_chart
 from validation.agreement.results import crowd_by_model
 from validation.statistics.rate import FEW
@@ -20,8 +21,11 @@ def in_use(request: HttpRequest) -> HttpResponse:
     form = PeriodForm(request.GET or {"days": DEFAULT})
     days, model = form.read()
     seen = acceptance.read_acceptance(days=days, model=model, crowds=crowd_by_model())
+    answering = model or active_model()
     context = {
         "form": form,
+        "answering": answering,
+        "drift": drift.read_drift(model=answering, since=acceptance.first_day(days)) if answering else None,
         "days": days,
         "model": model,
         "seen": seen,

@@ -155,6 +155,9 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     # --- suggestions in use
     "serving:in_use": get(LOOK),
     "serving:acceptance_csv": get(LOOK),
+    "serving:trials": get(LOOK),
+    "serving:start_trial": post(ADMIN),
+    "serving:stop_trial": post(ADMIN),
     # --- jobs
     "jobs:jobs": get(LOOK),
     "jobs:job": get(LOOK),
