@@ -183,6 +183,15 @@ def test_a_shadow_answers_nobody_and_is_compared(
     assert drift.read_drift(model=challenger, since=timezone.localdate()) is None
 
 
+def test_a_shadow_is_compared_with_the_active_model_only(
+    ask: Callable[..., Any], challenger: TrainedModel, model_for: Callable[..., TrainedModel]
+) -> None:
+    start_trial(kind="answers", challenger=challenger, share=1, by=None)
+    start_trial(kind="shadow", challenger=challenger, share=1, by=None)
+    ask(jpeg(RED))
+    assert tallied(counting.SHADOW) == {}
+
+
 def test_a_broken_shadow_disturbs_nobody(
     ask: Callable[..., Any], active_model: TrainedModel, challenger: TrainedModel
 ) -> None:
