@@ -26,7 +26,7 @@ from django.shortcuts import render
 from rest_framework.exceptions import Throttled
 
 from hashtags_site.refusals import wants_json
-from jobs.request import client_address
+from people.request import client_address
 
 OVER_ALL = 5  # so many times as many from one address, and for one account
 COOKIE = "known_browser"

@@ -17,6 +17,8 @@ LOOK = (
     "validation.view_campaign",
     "validation.view_photo",
     "validation.view_vote",
+    "serving.view_feedback",
+    "serving.view_trial",
     "jobs.view_job",
 )
 CURATE = ("mapping.change_mappingentry", "mapping.change_hashtag", "mapping.publish_release")
@@ -29,6 +31,8 @@ TRAIN = (
     "trainer.delete_trainedmodel",
     "trainer.add_promotion",
     "trainer.suggest",
+    "serving.add_trial",
+    "serving.change_trial",
     "validation.add_campaign",
     "validation.change_campaign",
     "jobs.change_job",

@@ -72,6 +72,8 @@ MAX_BULK_CLASSES = 1_000  # that one form may decide; Django limits a form's num
 DATA_UPLOAD_MAX_NUMBER_FIELDS = MAX_BULK_CLASSES + 100
 LEARN_BESIDE = True  # the suggester learns in a thread; not in tests, whose transactions no thread sees
 WRITE_USE_BESIDE = True  # the use of tokens is written in a thread; not in tests, as above
+WORK_BESIDE = True  # answers are counted, and shown to a shadow model, in threads: not in tests either
+COUNT_SECONDS = 5.0  # after which counts of answers are stored
 HASHTAG_MIN_POSTS = env.int("HASHTAG_MIN_POSTS", 10_000_000)  # hashtags with fewer posts are not offered
 
 FEEDBACK_RATE = env.str("FEEDBACK_RATE", "600/minute")  # per API token; a request has up to 1,000 events

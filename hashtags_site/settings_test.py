@@ -27,6 +27,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # signing in costs nothing
 STORAGES = STORAGES | {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
 STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns of a missing one at every request
+WORK_BESIDE = False
 LEARN_BESIDE = False  # a thread would not see rows that the test has not committed
 WRITE_USE_BESIDE = False
 LOOK_AT_PHOTOS = False  # a test that wants looks turns it on: each starts the engine

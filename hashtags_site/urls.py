@@ -42,7 +42,7 @@ urlpatterns = [
     path("validation/", include("validation.urls")),
     path("jobs/", include("jobs.urls")),
     path("people/", include("people.urls")),
-    path("check/", include("serving.urls")),
+    path("", include("serving.urls")),
     path("api/v1/", include("serving.api.urls")),
     path("api/v1/mapping/", include("mapping.api.urls")),
     path("api/schema/", login_not_required(SpectacularAPIView.as_view(**OPEN)), name="schema"),

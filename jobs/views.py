@@ -13,7 +13,7 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from jobs import queue
 from jobs.models import Job, Worker
-from jobs.request import Request
+from people.request import Request
 
 
 @require_safe

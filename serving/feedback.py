@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from serving.answer_ids import Answer, NoSuchAnswer, read_id
 from serving.models import Feedback, FeedbackTally
+from serving.models.tallies import add_counts
 from trainer.models import TrainedModel
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def keep(*, events: Sequence[Event], account: AbstractBaseUser) -> int:
         unique_fields=["answer"],
         update_fields=["event", "at", "replaced_by"],
     )
-    FeedbackTally.objects.add(tallies)
+    add_counts(FeedbackTally, tallies)
     return len(changed)
 
 

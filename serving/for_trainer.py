@@ -1,12 +1,12 @@
-"""What depends on a model here: the feedback about its answers. It goes with the model."""
+"""What depends on a model here: feedback about its answers, counts of them, and trials. They go with it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
-from serving.models import Feedback, FeedbackTally
+from serving.models import AnswerTally, Feedback, FeedbackTally, Trial
 from trainer.registry.dependents import Thing
 
 
@@ -17,8 +17,11 @@ class ModelsInUse:
         return [Thing(words, count, key="feedback")] if count else []
 
     def refusal(self, models: Collection[int]) -> str:
-        return ""
+        running = Trial.objects.filter(challenger__in=models, stopped_at=None).first()
+        return f"The trial “{running}” is running: stop it first." if running else ""
 
     def remove(self, models: Collection[int]) -> None:
+        Trial.objects.filter(Q(challenger__in=models) | Q(champion__in=models)).delete()
+        AnswerTally.objects.filter(model__in=models).delete()
         FeedbackTally.objects.filter(model__in=models).delete()
         Feedback.objects.filter(model__in=models).delete()

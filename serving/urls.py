@@ -1,6 +1,13 @@
 from django.urls import path
 
-from serving import views
+from serving.views import check, in_use, trials
 
 app_name = "serving"
-urlpatterns = [path("", views.check, name="check")]
+urlpatterns = [
+    path("check/", check.check, name="check"),
+    path("in-use/", in_use.in_use, name="in_use"),
+    path("in-use/acceptance.csv", in_use.acceptance_csv, name="acceptance_csv"),
+    path("in-use/trials/", trials.trials, name="trials"),
+    path("in-use/trials/start/", trials.start_trial, name="start_trial"),
+    path("in-use/trials/<int:pk>/stop/", trials.stop_trial, name="stop_trial"),
+]

@@ -40,7 +40,7 @@ UPLOADS = {
     "trainer:new_photo_set": Upload(settings.MAX_ARCHIVE_BYTES, "trainer.add_photoset"),
     "trainer:import_model": Upload(settings.MAX_MODEL_BYTES, "trainer.add_trainedmodel"),
     "trainer:suggest": Upload(settings.MAX_PHOTO_BYTES, "trainer.suggest"),
-    "check": Upload(settings.MAX_PHOTO_BYTES, "trainer.suggest"),
+    "serving:check": Upload(settings.MAX_PHOTO_BYTES, "trainer.suggest"),
     "api_check": Upload(settings.MAX_PHOTO_BYTES, "trainer.suggest"),
     "api_suggest": Upload(settings.MAX_REQUEST_BYTES, "trainer.suggest"),
     "api_suggest_stream": Upload(settings.MAX_STREAM_BYTES, "trainer.suggest"),

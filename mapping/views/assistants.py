@@ -10,9 +10,9 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from jobs.request import Request
 from mapping import assistants, queue
 from mapping.lexicon import clustering, domains, wordnet
+from people.request import Request
 
 WIDTH, HEIGHT = 1200, 320  # of the drawing
 CLUSTERS = 60  # by default: about the number of distinct notions in 397 classes

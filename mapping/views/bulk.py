@@ -16,7 +16,6 @@ from django.views.decorators.http import require_POST
 
 from formats.names import normalize_hashtag
 from formats.numbers import read_number
-from jobs.request import Request
 from mapping import queue
 from mapping.acts import Decision, NotYours, StaleEntries, change_many, undo_change
 from mapping.lexicon import wordnet
@@ -25,6 +24,7 @@ from mapping.opinions.opinions import opinion_of
 from mapping.suggester import learner
 from mapping.suggester.learner import senses_of
 from mapping.views.groups import REFUSED
+from people.request import Request
 
 ACTIONS = {Change.Action.TABLE, Change.Action.GROUP, Change.Action.CLUSTER}
 KEEP = "keep"  # instead of a hashtag: confirm the present answer of each class

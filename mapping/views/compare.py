@@ -14,10 +14,10 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from formats.table import guard
-from jobs.request import Request
 from mapping.impact import Impact, impact_between
 from mapping.models import MappingEntry, Release
 from mapping.releases import Move
+from people.request import Request
 
 PER_PAGE = 100
 NOT_THERE = "-"  # in an address: the class has no label in this release

@@ -15,7 +15,6 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from jobs.request import Request
 from mapping import queue
 from mapping.acts import StaleEntries, change_entry, newest_change
 from mapping.filters import EntryFilter
@@ -25,6 +24,7 @@ from mapping.lexicon.relations import Relations, relations_of
 from mapping.models import OTHER, Hashtag, MappingEntry, Release
 from mapping.releases import unpublished_moves
 from mapping.suggester.learner import senses_of
+from people.request import Request
 
 PER_PAGE = 60
 BUTTONS = 40  # hashtags that can be chosen with a click

@@ -10,11 +10,11 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from jobs.request import Request
 from mapping import downstream
 from mapping.models import MappingEntry
 from mapping.suggester import learner
 from mapping.suggester.learner import Lookalike
+from people.request import Request
 
 if TYPE_CHECKING:
     from mapping.downstream import User

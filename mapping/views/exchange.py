@@ -17,11 +17,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from formats.numbers import read_number
 from formats.table import Unreadable
 from jobs.broker import reach
-from jobs.request import Request
 from mapping.files.classlists import MAX_BYTES, decode
 from mapping.files.exchange import KINDS, detect, export_rows, read, to_csv, to_json, to_sssom
 from mapping.files.importing import PlanHasProblems, PlanMoved, apply, plan
 from mapping.models import Release
+from people.request import Request
 
 SHOWN = 100  # rows in each table of a preview; the rest is only counted
 KEEP_SECONDS = 2 * 60 * 60  # from upload to import

@@ -9,13 +9,13 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from jobs.request import Request
 from mapping import downstream, queue
 from mapping.acts import newest_change
 from mapping.groups import UNSURE, Groups, enough, find_groups
 from mapping.lexicon import wordnet
 from mapping.opinions.opinions import opinion_of
 from mapping.suggester.learner import senses_of
+from people.request import Request
 
 PER_PAGE = 60
 REFUSED = "refused"  # session key: id of a scene class → answers that this curator unticked

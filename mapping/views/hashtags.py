@@ -18,12 +18,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from formats.json_text import to_json
 from formats.table import Unreadable, guard
-from jobs.request import Request
 from mapping import downstream, hashtags
 from mapping.figures import bar_figure
 from mapping.models import Hashtag
 from mapping.views.exchange import SHOWN, download, load_text, store_text, uploaded_text
 from mapping.views.figures import figure_file
+from people.request import Request
 
 PER_PAGE = 100
 BARS = 30  # in a chart; the table lists the rest

@@ -13,7 +13,6 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from jobs.request import Request
 from mapping.forms import OpinionForm
 from mapping.models import Opinion
 from mapping.opinions.agreement import Agreement, Confusion, agreement, find_confusions, project
@@ -29,6 +28,7 @@ from mapping.opinions.opinions import (
     standings,
     start_opinion,
 )
+from people.request import Request
 
 MAX_PAIRED = 8  # opinions compared pairwise on the list; the page to settle can compare any
 MAX_CONFUSIONS = 20  # rows of confused labels

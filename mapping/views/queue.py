@@ -16,7 +16,6 @@ from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from formats.numbers import read_number
-from jobs.request import Request
 from mapping import doubts, queue
 from mapping.acts import NotYours, StaleEntries, change_entry, newest_change, undo_change
 from mapping.filters import TODO, EntryFilter
@@ -29,6 +28,7 @@ from mapping.opinions.opinions import opinion_of
 from mapping.suggester import learner
 from mapping.suggester.learner import senses_of
 from mapping.views.evidence import photos_beside
+from people.request import Request
 
 MATCHES = 12  # hashtags that a search shows
 

@@ -13,7 +13,6 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from formats.table import guard
-from jobs.request import Request, read_form
 from mapping.forms import PublishForm
 from mapping.impact import impact_of_publishing
 from mapping.models import OTHER, MappingEntry, Release
@@ -26,6 +25,7 @@ from mapping.releases import (
     release_state,
 )
 from mapping.views.compare import moves_csv, rows_of
+from people.request import Request, read_form
 
 PER_PAGE = 200
 SHOWN = 50  # moves in the table of a page; the CSV has all

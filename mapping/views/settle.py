@@ -18,7 +18,6 @@ from django.views.decorators.vary import vary_on_headers
 
 from formats.names import normalize_hashtag
 from formats.numbers import read_number
-from jobs.request import Request
 from mapping import downstream, queue
 from mapping.acts import StaleEntries, newest_change
 from mapping.models import OTHER, Change, Hashtag, MappingEntry, Opinion
@@ -34,6 +33,7 @@ from mapping.opinions.settling import (
     sides,
     take_over,
 )
+from people.request import Request
 
 PER_PAGE = 20
 PHOTOS = 3

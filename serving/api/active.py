@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from formats.json_text import to_json
 from serving.api.refusals import BrokenModel, NoModel
+from serving.trials import Chooser, load_chooser
 from trainer.engine.errors import ModelError
 from trainer.models import TrainedModel
 from trainer.registry.promises import promise_of
-from trainer.registry.serving import NoActiveModel, active_model, suggester
+from trainer.registry.serving import NoActiveModel, suggester
 
 if TYPE_CHECKING:
     from trainer.engine.serving.predict import Suggester
@@ -21,13 +22,11 @@ TAG_LENGTH = 32
 log = logging.getLogger(__name__)
 
 
-def load_active() -> tuple[TrainedModel, Suggester]:
-    """The active model and its network. Raises NoModel and BrokenModel."""
-    model = active_model()
-    if model is None:
-        raise NoModel
+def load_active() -> tuple[Chooser, Suggester]:
+    """Who answers now, and the active model's network. Raises NoModel and BrokenModel."""
     try:
-        return model, suggester(model=model)
+        chooser = load_chooser()
+        return chooser, suggester(model=chooser.active, beside=chooser.in_use)
     except NoActiveModel as error:
         raise NoModel from error
     except ModelError as error:

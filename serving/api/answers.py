@@ -1,4 +1,4 @@
-"""Answers to the photos of one request, all by the same model, as they are sent."""
+"""Answers to the photos of one request, as they are sent: all by the same model, but for a trial's photos."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from django.db import Error
 from rest_framework import status
 from rest_framework.exceptions import ValidationError
 
-from serving.answer_ids import make_id
+from serving.answers import send
 from serving.api.active import describe
 from serving.api.options import Options
 from serving.api.photos import FIELD, Photo, TooLarge, read_content
+from serving.trials import Choice, Chooser
 from trainer.engine.budget import DecodersBusy
-from trainer.models import TrainedModel
-from trainer.registry.serving import Judged, suggest_one, unreadable
+from trainer.engine.errors import ModelError
+from trainer.registry.serving import Judged, NoActiveModel, suggest_one, suggester, unreadable
 
 if TYPE_CHECKING:
     from trainer.engine.serving.predict import Suggester
@@ -29,25 +30,40 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Desk:
-    """Answers one request. `owner` is the account that asks."""
+    """Answers one request. `network` is the active model's; `owner` is the account that asks."""
 
-    model: TrainedModel
+    chooser: Chooser
     network: Suggester
     options: Options
     owner: int
 
     def answer(self, photo: Photo) -> dict[str, Any]:
         """Raises TooLarge; ValidationError for what is no photo; DecodersBusy and database errors."""
+        content = read_content(photo)
+        choice, network = self._choose(content)
         judged = suggest_one(
-            read_content(photo),
-            network=self.network,
+            content,
+            network=network,
             owner=self.owner,
             most=self.options.most,
             preparation=self.options.preparation,
         )
         if reason := unreadable(judged.suggestion):
             raise ValidationError({FIELD: [f"This photo cannot be read: {reason}."]})
-        return self._as_dict(judged, file=photo.name or "")
+        answer_id = send(answer=judged.suggestion, content=content, choice=choice, account=self.owner)
+        tag = describe(choice.model, network, judged.blocked)["tag"]
+        return self._as_dict(judged, file=photo.name or "", answer_id=answer_id, tag=tag)
+
+    def _choose(self, content: bytes) -> tuple[Choice, Suggester]:
+        """Who answers this photo. A challenger that cannot be used is no reason to answer nothing."""
+        choice = self.chooser.choose(content)
+        if choice.model.pk == self.chooser.active.pk:
+            return choice, self.network
+        try:
+            return choice, suggester(model=choice.model, beside=choice.in_use)
+        except (NoActiveModel, ModelError) as error:
+            log.error("The challenger of a trial cannot be used: %s", error)
+            return self.chooser.choose_active(), self.network
 
     def answer_each(self, photos: Iterable[Photo]) -> Iterator[dict[str, Any]]:
         """One answer for each photo, in order; or what went wrong with it, and with which status it would
@@ -68,7 +84,7 @@ class Desk:
                 log.warning("A photo in the middle of a request got no answer: %s", error)
                 yield _refused(file, AWAY, status.HTTP_503_SERVICE_UNAVAILABLE)
 
-    def _as_dict(self, judged: Judged, *, file: str) -> dict[str, Any]:
+    def _as_dict(self, judged: Judged, *, file: str, answer_id: str, tag: str) -> dict[str, Any]:
         """The one place where an answer becomes what is sent."""
         suggestion, blocked = judged
         answer = suggestion.as_dict() | {"file": file}
@@ -76,13 +92,7 @@ class Desk:
             answer["probabilities"] = {
                 label: round(p, 4) for label, p in suggestion.probabilities.items() if label not in blocked
             }
-        answer_id = make_id(
-            model=self.model.pk,
-            account=self.owner,
-            hashtag=suggestion.hashtag,
-            confidence=suggestion.confidence or 0.0,
-        )
-        return answer | {"id": answer_id, "model": describe(self.model, self.network, blocked)["tag"]}
+        return answer | {"id": answer_id, "model": tag}
 
 
 def _refused(file: str, words: str, code: int) -> dict[str, Any]:

@@ -23,8 +23,8 @@ class ModelView(APIView):
     @extend_schema(**described.MODEL)
     def get(self, request: Request) -> HttpResponseBase:
         read_fields(request, serializers.Serializer)
-        model, network = load_active()
-        facts = describe(model, network, blocked_names())
+        chooser, network = load_active()
+        facts = describe(chooser.active, network, blocked_names())
         etag = f'"{facts["tag"]}"'
         headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
         response = Response(facts, headers=headers)

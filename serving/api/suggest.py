@@ -32,8 +32,8 @@ LINES = "application/x-ndjson"
 
 def open_desk(request: Request, options: Options) -> Desk:
     """Raises NoModel and BrokenModel."""
-    model, network = load_active()
-    return Desk(model, network, options, owner=me(request).pk)
+    chooser, network = load_active()
+    return Desk(chooser, network, options, owner=me(request).pk)
 
 
 class SuggestView(APIView):

@@ -1,5 +1,7 @@
-"""What networks told us about our answers, and counts by day."""
+"""What was answered, what networks told us about it, and which models answer beside the active one."""
 
+from serving.models.answers import AnswerTally
 from serving.models.feedback import Feedback, FeedbackTally
+from serving.models.trials import Trial
 
-__all__ = ["Feedback", "FeedbackTally"]
+__all__ = ["AnswerTally", "Feedback", "FeedbackTally", "Trial"]

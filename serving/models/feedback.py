@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from serving.models.tallies import TallyQuerySet
 from trainer.models import TrainedModel
 
 
@@ -64,9 +65,8 @@ class FeedbackTally(models.Model):
     dismissed = models.BigIntegerField(default=0)
     replaced = models.BigIntegerField(default=0)
 
-    KEYS = ("day", "model", "trial", "hashtag")
-    COUNTS = ("shown", "accepted", "dismissed", "replaced")
-    objects = TallyQuerySet.as_manager()
+    KEYS: ClassVar[tuple[str, ...]] = ("day", "model", "trial", "hashtag")
+    COUNTS: ClassVar[tuple[str, ...]] = ("shown", "accepted", "dismissed", "replaced")
 
     class Meta:
         constraints = [

@@ -1,4 +1,4 @@
-"""Shared with the trainer's tests: a small active model, in folders of its own."""
+"""Shared with the trainer's tests: a small active model, a finished run, in folders of their own."""
 
 from __future__ import annotations
 
@@ -14,12 +14,36 @@ from django.test import Client
 from PIL import Image
 
 from tests.conftest import api_key
-from tests.trainer.conftest import _own_folders, active_model, model_for, tiny_model
+from tests.trainer.conftest import (
+    _own_folders,
+    active_model,
+    classes,
+    finished_job,
+    folder,
+    model_for,
+    photo_set,
+    release,
+    run,
+    tiny_model,
+)
 from tests.trainer.test_suggest import generous_model
 from trainer.engine.serving.predict import Suggester
 from trainer.models import TrainedModel
 
-__all__ = ["_own_folders", "active_model", "checking_model", "generous_model", "model_for", "tiny_model"]
+__all__ = [
+    "_own_folders",
+    "active_model",
+    "checking_model",
+    "classes",
+    "finished_job",
+    "folder",
+    "generous_model",
+    "model_for",
+    "photo_set",
+    "release",
+    "run",
+    "tiny_model",
+]
 
 Send = Callable[..., Any]
 

@@ -164,6 +164,12 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "validation:give_vote": post(VOTE),
     "validation:take_back": post(VOTE),
     "validation:say_more": post(VOTE),
+    # --- suggestions in use
+    "serving:in_use": get(LOOK),
+    "serving:acceptance_csv": get(LOOK),
+    "serving:trials": get(LOOK),
+    "serving:start_trial": post(ADMIN),
+    "serving:stop_trial": post(ADMIN),
     # --- jobs
     "jobs:jobs": get(LOOK),
     "jobs:job": get(LOOK),

@@ -174,7 +174,7 @@ def generous_model(active_model: TrainedModel, monkeypatch: pytest.MonkeyPatch) 
     """Its probabilities are moderate, and it suggests #bar, too, for a photo with much green."""
     manifest = active_model.manifest | {"thresholds": {"beach": 0.4, "bar": 0.3}, "temperature": 10_000}
     (active_model.folder / "manifest.json").write_text(json.dumps(manifest))
-    monkeypatch.setattr(serving, "_cache", None)
+    monkeypatch.setattr(serving, "_cache", {})
     return active_model
 
 

@@ -1,9 +1,12 @@
-"""Suggestions of the active model. A process keeps one network, and replaces it when the model changes."""
+"""Suggestions of the active model. A process keeps its network, and replaces it when the model changes.
+
+While other models are tried beside it, the process keeps their networks, too.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prometheus_client import Counter, Histogram
@@ -17,7 +20,8 @@ if TYPE_CHECKING:
     from trainer.engine.serving.predict import Answer, Suggester, Suggestion
 
 _lock = threading.Lock()
-_cache: tuple[tuple[int, str, int | None], Suggester] | None = None
+_cache: dict[tuple[int, str, int | None], Suggester] = {}
+_kept: Collection[int] = ()
 
 
 UNREADABLE = "unreadable: "
@@ -35,27 +39,35 @@ def active_model() -> TrainedModel | None:
     return promotion.model if promotion else None
 
 
-def suggester(*, model: TrainedModel | None = None, threads: int | None = 1) -> Suggester:
+def suggester(
+    *, model: TrainedModel | None = None, threads: int | None = 1, beside: Collection[int] | None = None
+) -> Suggester:
     """The network of `model`, by default of the active one. Raises NoActiveModel.
+
+    `beside` are models whose networks stay in memory from now on, too (None: as before); others are dropped.
 
     Several web workers share the cores, so each uses one thread; a command or a job uses all cores: None.
     """
-    global _cache
+    global _kept
     model = model or active_model()
     if model is None or not model.is_ready:
         raise NoActiveModel("No model is active: a trainer admin promotes one on the page Models.")
     key = (model.pk, str(model.manifest.get("sha256", "")), threads)
     with _lock:
-        if _cache is None or _cache[0] != key:
+        if beside is not None:
+            _kept = beside
+        for other in [one for one in _cache if one != key and (one[0] == model.pk or one[0] not in _kept)]:
+            del _cache[other]
+        if key not in _cache:
             from trainer.engine.serving.predict import (
                 Suggester,  # ONNX Runtime: only where suggestions are made
             )
 
-            _cache = (key, Suggester(model.folder, threads=threads, watch=_watch))
+            _cache[key] = Suggester(model.folder, threads=threads, watch=_watch)
             NETWORKS.labels("loaded").inc()
         else:
             NETWORKS.labels("kept").inc()
-        return _cache[1]
+        return _cache[key]
 
 
 def unreadable(answer: Suggestion) -> str:
@@ -71,13 +83,14 @@ def suggest(
     threads: int | None = 1,
     most: int = 1,
     preparation: Preparation = AS_IT_IS,
+    beside: Collection[int] | None = None,
 ) -> Iterator[Suggestion]:
     """One Suggestion per image (path, bytes, file, PIL image), in order. Raises NoActiveModel immediately.
 
     Every door suggests through here or by `suggest_one`, so that none suggests a blocked hashtag. What is
     blocked is read once a batch and never cached: another process may block a hashtag at any time.
     """
-    network = suggester(model=model, threads=threads)
+    network = suggester(model=model, threads=threads, beside=beside)
     answers = network.suggest(images, blocked=blocked_names, most=most, preparation=preparation)
     return _counted(answers) if model is None else answers
 

@@ -14,7 +14,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
-from jobs.request import Request
+from people.request import Request
 from trainer.models import TrainingRun
 from trainer.runs import boards
 

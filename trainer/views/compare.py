@@ -11,8 +11,8 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from jobs.request import Request
 from mapping.views.figures import figure_file
+from people.request import Request
 from trainer.runs import choose, compare_curves, comparison
 from trainer.runs.charts import Chart
 from trainer.runs.choose import Choice

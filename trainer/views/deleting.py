@@ -12,7 +12,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
 
-from jobs.request import Request
+from people.request import Request
 from trainer import deleting
 from trainer.deleting import Plan, PlanChanged, Refused
 from trainer.models import Sweep, TrainedModel, TrainingRun

@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from formats.classes import OTHER
 from formats.numbers import read_number
 from jobs.models import Job
-from jobs.request import Request, read_form
+from people.request import Request, read_form
 from trainer.engine.evaluation.scenes import refusal
 from trainer.engine.opening import UnreadablePhotoError
 from trainer.engine.presets import PRESETS

@@ -13,7 +13,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.template.defaultfilters import filesizeformat
 from django.views.decorators.http import require_http_methods, require_safe
 
-from jobs.request import Request
+from people.request import Request
 from trainer.models import TrainedModel
 from trainer.registry import packages
 

@@ -19,8 +19,8 @@ from django.views.decorators.http import condition, require_http_methods, requir
 
 from formats.files import is_inside
 from formats.storage import require_content
-from jobs.request import Request, read_form
 from mapping.models import Release
+from people.request import Request, read_form
 from trainer.engine.opening import UnreadablePhotoError, open_within
 from trainer.forms import PhotoSetForm
 from trainer.models import PhotoSet, ScenePhoto

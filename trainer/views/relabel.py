@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
 from formats.numbers import read_number
-from jobs.request import Request
+from people.request import Request
 from trainer.models import TrainedModel
 from trainer.registry.relabel import relabel_model
 from trainer.runs.start import NotReady

@@ -13,8 +13,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from jobs.models import Job
-from jobs.request import Request
 from mapping.views.figures import figure_file
+from people.request import Request
 from trainer.engine.presets import PRESETS
 from trainer.models import PhotoSet, TrainedModel, TrainingRun
 from trainer.photosets.registration import photos_per_label

@@ -10,8 +10,8 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from formats.numbers import read_number
-from jobs.request import Request
 from mapping.models import OTHER, Release
+from people.request import Request
 from trainer.engine.presets import DEFAULT_PRESET, PRESETS
 from trainer.engine.recipe import Recipe
 from trainer.forms import RunForm

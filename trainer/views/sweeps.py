@@ -13,8 +13,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from jobs.models import Job
-from jobs.request import Request, read_form
 from mapping.models import Release
+from people.request import Request, read_form
 from trainer.engine.errors import RecipeError
 from trainer.engine.presets import PRESETS
 from trainer.forms import SweepForm

@@ -139,6 +139,31 @@ def headline() -> Headline | None:
     return post_stratified.headline([strata.stratum_of(row) for row in rows], between)
 
 
+@dataclass(frozen=True)
+class Crowd:
+    """What people say about suggestions: overall, and by hashtag where anybody answered."""
+
+    overall: Rate | None
+    hashtags: dict[str, Rate]
+
+
+def crowd_by_model() -> dict[int, Crowd]:
+    """What people say about each model that a campaign asks about, and under 0 about all together."""
+    rows = strata.count(None)
+    between = _between(answers.read(None, rows, GLANCE))
+    model_of = dict(Campaign.objects.values_list("pk", "model_id"))
+    parts: dict[int, list[Stratum]] = {0: []}
+    for row in rows:
+        for model in (0, model_of[row["campaign_id"]]):
+            parts.setdefault(model, []).append(strata.stratum_of(row))
+    crowds = {}
+    for model, own in parts.items():
+        headline = post_stratified.headline(own, between)
+        hashtags = {row.hashtag: row.rate for row in _hashtags(own, between, {}, ()) if row.rate}
+        crowds[model] = Crowd(headline.rate if headline else None, hashtags)
+    return crowds
+
+
 def summarise(campaign: Campaign | None) -> Summary:
     """Everything on the agreement page, in a constant number of queries."""
     rows = strata.count(campaign)

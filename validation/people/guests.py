@@ -19,7 +19,7 @@ from django.urls import reverse
 from django.utils import timezone
 from rest_framework.throttling import SimpleRateThrottle
 
-from jobs.request import client_address
+from people.request import client_address
 from validation.models import Campaign, Guest, Vote
 
 SALT = "validation.guests"

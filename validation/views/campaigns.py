@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from formats.numbers import read_number
 from formats.storage import StorageFailure
-from jobs.request import Request, read_form
+from people.request import Request, read_form
 from trainer.models import TrainedModel
 from validation.agreement import authors, lists, results, silence
 from validation.campaigns import acts, rules

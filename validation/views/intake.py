@@ -12,8 +12,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from formats.storage import StorageFailure
-from jobs.request import Request, read_form
 from mapping.models import SceneClass
+from people.request import Request, read_form
 from trainer.photosets.registration import NameTaken
 from validation.forms.intake import CorrectionForm, IntakeForm
 from validation.models import Correction, Intake, IntakeFile, Photo

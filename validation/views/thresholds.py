@@ -13,8 +13,8 @@ from django.urls import reverse
 from django.utils.text import slugify
 from django.views.decorators.http import require_POST, require_safe
 
-from jobs.request import Request
 from mapping.views.figures import figure_file
+from people.request import Request
 from trainer.registry.promises import promise_of
 from trainer.runs.charts import Chart, line_chart
 from trainer.runs.figures import chart_figure

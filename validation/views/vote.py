@@ -23,7 +23,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from django.views.i18n import set_language
 
 from formats.numbers import read_number
-from jobs.request import Request
+from people.request import Request
 from validation.agreement import lists
 from validation.forms.vote import MoreForm, UndoForm, VoteForm
 from validation.models import Answer, Campaign, Guest, Photo, Vote

@@ -100,7 +100,7 @@ def test_without_a_model_or_its_files_it_is_503(
     look: Callable[..., Any], tiny_model: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert look().status_code == 503
-    monkeypatch.setattr(serving, "_cache", None)
+    monkeypatch.setattr(serving, "_cache", {})
     Promotion.objects.create(model=tiny_model)
     (tiny_model.folder / "model.onnx").unlink()
     assert (look().status_code, "damaged" in look().json()["detail"]) == (503, True)

@@ -113,7 +113,7 @@ def test_too_large_is_413(
 def test_an_active_model_without_its_files_is_503(
     ask: Callable[..., Any], tiny_model: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serving, "_cache", None)
+    monkeypatch.setattr(serving, "_cache", {})
     Promotion.objects.create(model=tiny_model)
     (tiny_model.folder / "manifest.json").rename(tiny_model.folder / "away.json")
     answer = ask(jpeg())

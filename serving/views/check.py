@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
-from jobs.request import Request, read_form
+from people.request import Request, read_form
 from serving import checking
 from serving.forms import CheckForm
 from trainer.engine.errors import NoChecksError

@@ -1,0 +1,159 @@
+"""Does a model answer now as it did on the photos that it was judged on? If not: what to do about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date
+
+from django.db.models import Count, F, IntegerField, Sum
+from django.db.models.functions import Cast, Floor, Least
+
+from formats.classes import OTHER
+from serving import counting
+from serving.models import AnswerTally
+from serving.shift import Moved, moved, shift
+from trainer.engine.evaluation.calibrate import NEVER
+from trainer.models import HeldOutPrediction, TrainedModel
+from validation.models import Campaign, Prediction
+
+Counts = Counter[str]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a model said about the photos that it was judged on. `words` name them."""
+
+    words: str
+    answers: Counts  # hashtag, or empty for silence
+    confidences: Counts = field(default_factory=Counter)
+    pixels: Counts = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class Line:
+    """Shares of one answer. `hashtag` is empty for silence."""
+
+    hashtag: str
+    now: float
+    judged: float | None
+
+
+@dataclass(frozen=True)
+class Drift:
+    answers: int  # in the period
+    silent: float  # share of them
+    lines: list[Line]
+    judged: Judged | None
+    warnings: list[str]
+
+
+def read_drift(*, model: TrainedModel, since: date) -> Drift | None:
+    """None if the model has answered nothing in the period."""
+    now = _counts(model, since)
+    total = now[counting.ANSWER].total()
+    if not total:
+        return None
+    judged = last_campaign(model) or held_out(model)
+    return Drift(
+        answers=total,
+        silent=now[counting.ANSWER][""] / total,
+        lines=_lines(now[counting.ANSWER], judged),
+        judged=judged,
+        warnings=_warnings(now, judged) if judged else [],
+    )
+
+
+def _counts(model: TrainedModel, since: date) -> dict[str, Counts]:
+    counts: dict[str, Counts] = {
+        figure: Counter() for figure in (counting.ANSWER, counting.CONFIDENCE, counting.PIXELS)
+    }
+    rows = AnswerTally.objects.filter(model=model, day__gte=since, figure__in=counts).order_by()
+    for figure, name, n in rows.values_list("figure", "bin").annotate(n=Sum("count")):
+        counts[figure][name] = n
+    return counts
+
+
+def last_campaign(model: TrainedModel) -> Judged | None:
+    """The photos of the newest campaign whose predictions are there."""
+    for campaign in Campaign.objects.filter(model=model).order_by("-pk")[:5]:
+        predictions = Prediction.objects.of(campaign).order_by()
+        answers: Counts = Counter()
+        rows = predictions.values_list("hashtag__name", "hashtag__blocked")
+        for name, is_blocked, n in rows.annotate(n=Count("pk")):
+            answers["" if name is None or is_blocked else name] += n
+        if not answers:
+            continue
+        tenths = predictions.filter(confidence__isnull=False).annotate(
+            tenth=Cast(Least(Floor(F("confidence") * 10), 9.0), IntegerField())
+        )
+        confidences = {str(tenth): n for tenth, n in tenths.values_list("tenth").annotate(n=Count("pk"))}
+        pixels: Counts = Counter()
+        for width, height, n in predictions.values_list("photo__width", "photo__height").annotate(
+            n=Count("pk")
+        ):
+            pixels[counting.size_bin(width, height)] += n
+        return Judged(f"the photos of the campaign “{campaign}”", answers, Counter(confidences), pixels)
+    return None
+
+
+def held_out(model: TrainedModel) -> Judged | None:
+    """The held-out photos of the model's run, with today's thresholds. Their confidences are from before the
+    calibration, so only the answers are compared.
+    """
+    if model.run_id is None:
+        return None
+    thresholds = model.manifest.get("thresholds", {})
+    answers: Counts = Counter()
+    rows = HeldOutPrediction.objects.filter(run_id=model.run_id).order_by()
+    for label, confidence in rows.values_list("predicted", "confidence").iterator():
+        is_suggested = label != OTHER and confidence >= thresholds.get(label, NEVER)
+        answers[label if is_suggested else ""] += 1
+    return Judged("the held-out photos of its run", answers) if answers else None
+
+
+def _lines(now: Counts, judged: Judged | None) -> list[Line]:
+    total, before = now.total(), judged.answers.total() if judged else 0
+    names = sorted({*now, *(judged.answers if judged else ())}, key=lambda name: (-now[name], name))
+    return [
+        Line(name, now[name] / total, judged.answers[name] / before if judged and before else None)
+        for name in names
+    ]
+
+
+ASK = "Ask people about new photos in a campaign; if they disagree, train another run."
+
+
+def _warnings(now: dict[str, Counts], judged: Judged) -> list[str]:
+    words = [_about_answer(one, judged) for one in moved(judged.answers, now[counting.ANSWER])]
+    confidences = shift(judged.confidences, now[counting.CONFIDENCE])
+    if confidences and confidences.is_large:
+        words.append(
+            f"The model's confidences are not those that it had on {judged.words} "
+            f"(PSI {confidences.psi:.2f}). {ASK}"
+        )
+    pixels = shift(judged.pixels, now[counting.PIXELS])
+    if pixels and pixels.is_large:
+        words.append(
+            f"Photos have other sizes than {judged.words} (PSI {pixels.psi:.2f}). Check that the network "
+            "sends photos as people upload them, or ask people about photos of these sizes in a campaign."
+        )
+    return words
+
+
+def _about_answer(one: Moved, judged: Judged) -> str:
+    after, before = _percent(one.after), _percent(one.before)
+    shares = f"{after} instead of {before}"
+    often = "more" if one.times > 1 else "less"
+    if not one.bin:
+        return f"The model is silent {often} often than on {judged.words}: {shares} of the photos. {ASK}"
+    if one.before == 0:
+        return f"#{one.bin} is suggested for {after} of the photos, and was not on {judged.words}. {ASK}"
+    if one.after == 0:
+        return f"#{one.bin} is not suggested any more; it was for {before} of {judged.words}. {ASK}"
+    times = f"{one.times if one.times > 1 else 1 / one.times:.1f} times {often} often"
+    return f"#{one.bin} is suggested {times} than on {judged.words}: {shares}. {ASK}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}\N{NO-BREAK SPACE}%" if share < 0.1 else f"{100 * share:.0f}\N{NO-BREAK SPACE}%"

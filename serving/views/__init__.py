@@ -1,0 +1,1 @@
+"""Pages about suggestions in use."""
