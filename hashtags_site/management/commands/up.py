@@ -233,6 +233,7 @@ class Command(BaseCommand):
                 part.stop()
                 part.wait(time.monotonic() + 2)
         if self.parts:  # nothing of a site that was running here before
-            for counts in settings.METRICS_DIR.glob("*.db"):  # of processes that have ended
-                counts.unlink(missing_ok=True)
+            for counts in settings.METRICS_DIR.glob("*.db"):  # of processes that have ended, unlike this one
+                if not counts.stem.endswith(f"_{os.getpid()}"):
+                    counts.unlink(missing_ok=True)
             self.stdout.write("Scenetag has stopped.")
