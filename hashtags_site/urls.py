@@ -42,6 +42,7 @@ urlpatterns = [
     path("validation/", include("validation.urls")),
     path("jobs/", include("jobs.urls")),
     path("people/", include("people.urls")),
+    path("notices/", include("notices.urls")),
     path("", include("serving.urls")),
     path("api/v1/", include("serving.api.urls")),
     path("api/v1/mapping/", include("mapping.api.urls")),

@@ -193,6 +193,17 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "people:new_token": get(ADMINISTRATOR) | post(ADMINISTRATOR),
     "people:token": get(ADMINISTRATOR),
     "people:revoke_token": get(ADMINISTRATOR) | post(ADMINISTRATOR),
+    # --- hooks and notices
+    "notices:notices": get(LOOK),
+    "notices:count": get(LOOK),
+    "notices:mark_read": post(LOOK),
+    "notices:hooks": get(ADMINISTRATOR),
+    "notices:new_hook": get(ADMINISTRATOR) | post(ADMINISTRATOR),
+    "notices:hook": get(ADMINISTRATOR),
+    "notices:switch_on": post(ADMINISTRATOR),
+    "notices:switch_off": post(ADMINISTRATOR),
+    "notices:delete_hook": get(ADMINISTRATOR) | post(ADMINISTRATOR),
+    "notices:test_hook": post(ADMINISTRATOR),
     # --- API
     "api_suggest": post(SUGGEST),
     "api_feedback": post(SUGGEST),
