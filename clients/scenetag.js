@@ -75,7 +75,8 @@ export class Client {
   }
 
   /* Say what people did with answers: {answer: id, event: "accepted"}, up to 1,000. An event without `at`
-     happened now. `faults` of the answer names the events that were refused; if all are, it is a BadRequest. */
+     happened now. `faults` of the answer names the events that were refused; if all are, this
+     throws BadRequest. */
   async feedback(events) {
     const at = new Date().toISOString();
     const body = JSON.stringify({ events: events.map((event) => ({ at, ...event })) });

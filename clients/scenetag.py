@@ -123,7 +123,8 @@ class Client:
 
     def feedback(self, events: Sequence[dict[str, Any]]) -> Answer:
         """Say what people did with answers: `{"answer": id, "event": "accepted"}`, up to 1,000. An event
-        without `at` happened now. `faults` of the answer names the events that were refused; if all are, it is a BadRequest."""
+        without `at` happened now. `faults` of the answer names the events that were refused; if all are, this
+        raises BadRequest."""
         now = datetime.now(UTC).isoformat()
         return self._ask("POST", "feedback", json={"events": [{"at": now, **event} for event in events]})
 

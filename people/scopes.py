@@ -53,6 +53,5 @@ ADDRESSES = {
     "api_unpublished": READ,
     "api_export": READ,
     "api_import": MAPPING,
-    "api_nothing": READ,
 }
-OPEN = ("schema", "api")  # to everybody, and so to every token
+OPEN = ("schema", "api", "api_reference")  # to everybody, and so to every token

@@ -44,6 +44,7 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "favicon.ico": get(EVERYBODY),
     "schema": get(EVERYBODY),
     "api": get(EVERYBODY),
+    "api_reference": get(EVERYBODY),
     # --- mapping: everybody who may look sees it; curators change it
     "mapping:entries": get(LOOK),
     "mapping:entry": get(LOOK) | post(CURATOR),
@@ -227,7 +228,6 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "api_unpublished": get(LOOK),
     "api_export": get(LOOK),
     "api_import": post(CURATOR),
-    "api_nothing": dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), LOOK),
 }
 
 # Where a role may use the method, GET is answered by 200 and other methods by DONE, except here.
@@ -244,6 +244,4 @@ ANSWERS = {
     "GET validation:join": {200, 302},  # who may vote already is sent to the ballot
     "GET api_model": {503},  # no model is active
     "GET api_compare": {400},  # no releases are chosen
-    "GET api_nothing": {404},
-    "OPTIONS api_nothing": {404},
 }
