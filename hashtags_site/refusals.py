@@ -9,11 +9,12 @@ from django.views import defaults
 from hashtags_site.gate import UnreadableRequest
 
 JSON = "application/json"
+PAGES = ("/api/", "/api/reference/", "/api/schema/")  # that people open
 
 
 def wants_json(request: HttpRequest) -> bool:
     """Whether a program asks: at an address of the API, or by its Accept header."""
-    if request.path.startswith("/api/v1/"):
+    if request.path.startswith("/api/") and request.path not in PAGES:
         return True
     try:
         return request.get_preferred_type(["text/html", JSON]) == JSON

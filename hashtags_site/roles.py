@@ -20,6 +20,7 @@ LOOK = (
     "serving.view_feedback",
     "serving.view_trial",
     "jobs.view_job",
+    "notices.view_notice",
 )
 CURATE = ("mapping.change_mappingentry", "mapping.change_hashtag", "mapping.publish_release")
 TRAIN = (
@@ -50,6 +51,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         "people.change_token",
         "people.change_profile",
         "people.view_deed",
+        "notices.change_hook",
     ),
     # Without LOOK: a person who has seen the model's confidence no longer judges independently.
     "validator": ("validation.add_vote", "validation.view_photo"),

@@ -99,6 +99,7 @@ INSTALLED_APPS = [
     "trainer",
     "mapping",
     "jobs",
+    "notices",
     "people",
     "rest_framework",
     "drf_spectacular",
@@ -277,6 +278,12 @@ if _dsn := env.str("SENTRY_DSN", ""):
             "SENTRY_DSN needs a package: pip install -r requirements-sentry.txt"
         ) from error
     sentry_sdk.init(dsn=_dsn, send_default_pii=False)
+
+# --- Hooks: private networks, such as 10.0.0.0/8, that they may reach, also without https -------
+try:
+    HOOK_NETWORKS = [ip_network(text) for text in env.list("HOOK_NETWORKS", default=[])]
+except ValueError as error:
+    raise ImproperlyConfigured(f"HOOK_NETWORKS: {error}") from error
 
 # --- Metrics: who may read /metrics, besides trainer admins -----------------------------------
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")

@@ -14,6 +14,7 @@ from people.views.own import SignIn
 # Without OPTIONS: REST framework's answer to it is data, for which the page has no template.
 OPEN = {"permission_classes": [], "http_method_names": ["get", "head"]}
 
+reference = SpectacularSwaggerSplitView.as_view(url_name="schema", template_name="api_reference.html", **OPEN)
 login = require_http_methods(["GET", "HEAD", "POST"])(SignIn.as_view())
 
 
@@ -42,13 +43,13 @@ urlpatterns = [
     path("validation/", include("validation.urls")),
     path("jobs/", include("jobs.urls")),
     path("people/", include("people.urls")),
+    path("notices/", include("notices.urls")),
     path("", include("serving.urls")),
     path("api/v1/", include("serving.api.urls")),
     path("api/v1/mapping/", include("mapping.api.urls")),
     path("api/schema/", login_not_required(SpectacularAPIView.as_view(**OPEN)), name="schema"),
-    path(
-        "api/", login_not_required(SpectacularSwaggerSplitView.as_view(url_name="schema", **OPEN)), name="api"
-    ),
+    path("api/", views.api, name="api"),
+    path("api/reference/", login_not_required(reference), name="api_reference"),
 ]
 
 handler400 = "hashtags_site.refusals.bad_request"

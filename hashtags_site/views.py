@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required, permission_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -42,6 +43,14 @@ def setup_site(request: Request) -> HttpResponse:
         return redirect(job or ("home" if is_first else "setup"))
     context = {"form": form, "is_first": is_first}
     return render(request, "setup.html", context, status=422 if form.is_bound else 200)
+
+
+@login_not_required
+@require_safe
+def api(request: HttpRequest) -> HttpResponse:
+    """What programs can ask, how they get a token, and examples to paste."""
+    address = request.build_absolute_uri(reverse("api_suggest"))
+    return render(request, "api.html", {"address": address, "key": "YOUR_KEY"})
 
 
 @login_not_required

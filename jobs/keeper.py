@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import logging
 import threading
+from datetime import timedelta
 
 from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import close_old_connections, transaction
+from django.urls import reverse
 from django.utils import timezone
 
 from jobs import lease, queue
 from jobs.code_version import code_version
 from jobs.models import Worker
+from notices.announcements import announce
 
 EVERY = 5.0  # seconds
+GONE = timedelta(minutes=1)  # a worker silent for this long has died, or its machine has
+NEWS = timedelta(days=1)  # of one that fell silent before that, nobody is told
 log = logging.getLogger(__name__)
 
 
@@ -30,6 +35,22 @@ def keep_house() -> None:
     queue.requeue_expired()
     queue.requeue_left_behind()
     queue.resend_forgotten()
+    forget_gone_workers()
+
+
+def forget_gone_workers() -> None:
+    """Delete the rows of workers that fell silent without signing off, and tell of each once. A worker that
+    was only held up writes its row again."""
+    now = timezone.now()
+    for worker in Worker.objects.filter(seen_at__lt=now - GONE):
+        with transaction.atomic():
+            is_mine, _ = Worker.objects.filter(pk=worker.pk, seen_at=worker.seen_at).delete()
+            if is_mine and worker.seen_at >= now - NEWS:
+                seen = worker.seen_at.isoformat(timespec="seconds")
+                title = f"The worker {worker.name} has been silent since {seen}"
+                announce(
+                    "worker.gone", title=title, url=reverse("jobs:jobs"), worker=worker.name, seen_at=seen
+                )
 
 
 def _rounds() -> None:

@@ -23,6 +23,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from jobs import endings
 from jobs.models import Job
 
 BEAT_EVERY = 1.0  # seconds between writes of a heartbeat, however often a handler beats
@@ -139,6 +140,7 @@ class Lease:
                 raise LeaseLost
             yield
 
+    @transaction.atomic
     def finish(self, state: Job.State, *, error: str = "", hint: str = "") -> None:
         self._update(
             state=state,
@@ -149,6 +151,7 @@ class Lease:
             error=error,
             hint=hint,
         )
+        endings.tell(job_id=self.job.pk)
 
     def give_back(
         self,

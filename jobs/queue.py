@@ -13,7 +13,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from kombu import Connection
 
-from jobs import request_id
+from jobs import endings, request_id
 from jobs.broker import BrokerAway, reach
 from jobs.lease import (
     died_too_often,
@@ -64,6 +64,7 @@ def _deliver(job: Job) -> None:
         log.warning("Job %s is sent later: %r", job.pk, error)
 
 
+@transaction.atomic
 def cancel(*, job: Job, by: AbstractBaseUser | None) -> None:
     """Cancel a job. A queued job, and one whose lease has expired, ends at once; a running one is asked to
     stop. Repeating it changes nothing.
@@ -74,6 +75,7 @@ def cancel(*, job: Job, by: AbstractBaseUser | None) -> None:
     if Job.objects.filter(without_holder, pk=job.pk).update(
         state=State.CANCELLED, finished_at=now, lease_until=None, seconds_left=None
     ):
+        endings.tell(job_id=job.pk)
         return
     Job.objects.filter(pk=job.pk, state=State.RUNNING).update(state=State.CANCELLING)
 
@@ -105,15 +107,17 @@ def requeue_left_behind() -> int:
     return count
 
 
+@transaction.atomic
 def _requeue(job: Job) -> bool:
     same_claim = Job.objects.filter(pk=job.pk, token=job.token, state=job.state, lease_until=job.lease_until)
     lost = F("leases_lost") + 1
     if job.state == State.CANCELLING:
         now = timezone.now()
-        same_claim.update(state=State.CANCELLED, finished_at=now, lease_until=None, leases_lost=lost)
+        if same_claim.update(state=State.CANCELLED, finished_at=now, lease_until=None, leases_lost=lost):
+            endings.tell(job_id=job.pk)
         return False
     if job.attempts >= job.max_attempts:
-        same_claim.update(
+        is_ended = same_claim.update(
             state=State.FAILED,
             finished_at=timezone.now(),
             lease_until=None,
@@ -121,6 +125,8 @@ def _requeue(job: Job) -> bool:
             error=died_too_often(job, "Its worker fell silent each time."),
             hint="Often it ran out of memory: see the worker's log, then retry, maybe with a smaller batch.",
         )
+        if is_ended:
+            endings.tell(job_id=job.pk)
         return False
     is_queued = same_claim.update(
         state=State.QUEUED,

@@ -14,13 +14,14 @@ Handler = Callable[[Any], None]
 class Kind:
     handler: Handler
     slots: int | None = None  # jobs at once on one machine; None: as many as workers have threads
+    event: str = ""  # that its end is, a key of notices.events.EVENTS; empty: only a failure is told of
 
 
 _kinds: dict[str, Kind] = {}
 
 
-def register(kind: str, handler: Handler, *, slots: int | None = None) -> None:
-    _kinds[kind] = Kind(handler, slots)
+def register(kind: str, handler: Handler, *, slots: int | None = None, event: str = "") -> None:
+    _kinds[kind] = Kind(handler, slots, event)
 
 
 def handler_of(kind: str) -> Handler:
@@ -31,6 +32,11 @@ def handler_of(kind: str) -> Handler:
 def slots_of(kind: str) -> int | None:
     entry = _kinds.get(kind)
     return entry.slots if entry else None
+
+
+def event_of(kind: str) -> str:
+    entry = _kinds.get(kind)
+    return entry.event if entry else ""
 
 
 def with_slots() -> list[tuple[str, int]]:

@@ -12,7 +12,7 @@ SCOPES = {
     "feedback": "say what became of suggestions",
     "read mapping": "read the mapping and its releases",
     "write mapping": "decide about classes, import, publish",
-    "read results": "read results and figures",
+    "read results": "read runs, models, campaigns and votes",
 }
 
 
@@ -28,6 +28,7 @@ class Need(NamedTuple):
 
 READ = Need("read mapping", "read mapping")
 MAPPING = Need("read mapping", "write mapping")
+RESULTS = Need("read results", "read results")
 # By the name of the address. A token cannot be used at an address of the API that is missing here.
 ADDRESSES = {
     "api_suggest": Need("suggest", "suggest"),
@@ -35,6 +36,11 @@ ADDRESSES = {
     "api_model": Need("suggest", "suggest"),
     "api_check": Need("check", "check"),
     "api_feedback": Need("feedback", "feedback"),
+    "api_runs": RESULTS,
+    "api_models": RESULTS,
+    "api_campaigns": RESULTS,
+    "api_campaign": RESULTS,
+    "api_votes": RESULTS,
     "api_entries": READ,
     "api_entry": MAPPING,
     "api_suggestions": READ,
@@ -47,6 +53,5 @@ ADDRESSES = {
     "api_unpublished": READ,
     "api_export": READ,
     "api_import": MAPPING,
-    "api_nothing": READ,
 }
-OPEN = ("schema", "api")  # to everybody, and so to every token
+OPEN = ("schema", "api", "api_reference")  # to everybody, and so to every token

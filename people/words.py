@@ -22,5 +22,9 @@ WORDS = {
     "deactivate": "deactivated",
     "activate": "activated again",
     "set up the site": "set up the site",
+    "make hook": "made the hook",
+    "switch on hook": "switched on the hook",
+    "switch off hook": "switched off the hook",
+    "delete hook": "deleted the hook",
     "make reset link": "made a link to a new password for",
 }

@@ -16,7 +16,7 @@ class TrainerConfig(AppConfig):
 
         register("trainer.register", registration.register)
         register("trainer.look", looks.look, slots=1)
-        register("trainer.train", supervision.supervise, slots=settings.TRAINING_SLOTS)
+        register("trainer.train", supervision.supervise, slots=settings.TRAINING_SLOTS, event="run.ended")
         register("trainer.export", export.export)
         register("trainer.relabel", relabel.relabel)
         downstream.register(for_mapping.PhotosAndRuns())

@@ -9,7 +9,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 from rest_framework import serializers
-from rest_framework.exceptions import APIException, NotFound, ParseError, ValidationError
+from rest_framework.exceptions import APIException, ParseError, ValidationError
 from rest_framework.parsers import JSONParser
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
@@ -62,17 +62,6 @@ class MappingView(APIView):
 
     def get_throttles(self) -> list[BaseThrottle]:
         return [] if self.request.method in SAFE_METHODS else [WriteThrottle()]
-
-
-class NothingHereView(MappingView):
-    """Answers unknown addresses in JSON."""
-
-    to_read = to_write = "mapping.view_sceneclass"
-    schema = None
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        raise NotFound("There is no such address.")
 
 
 class Conflict(APIException):

@@ -1,7 +1,6 @@
 from django.urls import path
 
 from mapping.api import entries, exchange, releases
-from mapping.api.base import NothingHereView
 
 urlpatterns = [
     path("entries", entries.EntriesView.as_view(), name="api_entries"),
@@ -16,5 +15,4 @@ urlpatterns = [
     path("unpublished", releases.UnpublishedView.as_view(), name="api_unpublished"),
     path("export", exchange.ExportView.as_view(), name="api_export"),
     path("import", exchange.ImportView.as_view(), name="api_import"),
-    path("<path:rest>", NothingHereView.as_view(), name="api_nothing"),
 ]

@@ -44,6 +44,7 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "favicon.ico": get(EVERYBODY),
     "schema": get(EVERYBODY),
     "api": get(EVERYBODY),
+    "api_reference": get(EVERYBODY),
     # --- mapping: everybody who may look sees it; curators change it
     "mapping:entries": get(LOOK),
     "mapping:entry": get(LOOK) | post(CURATOR),
@@ -193,12 +194,28 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "people:new_token": get(ADMINISTRATOR) | post(ADMINISTRATOR),
     "people:token": get(ADMINISTRATOR),
     "people:revoke_token": get(ADMINISTRATOR) | post(ADMINISTRATOR),
+    # --- hooks and notices
+    "notices:notices": get(LOOK),
+    "notices:count": get(LOOK),
+    "notices:mark_read": post(LOOK),
+    "notices:hooks": get(ADMINISTRATOR),
+    "notices:new_hook": get(ADMINISTRATOR) | post(ADMINISTRATOR),
+    "notices:hook": get(ADMINISTRATOR),
+    "notices:switch_on": post(ADMINISTRATOR),
+    "notices:switch_off": post(ADMINISTRATOR),
+    "notices:delete_hook": get(ADMINISTRATOR) | post(ADMINISTRATOR),
+    "notices:test_hook": post(ADMINISTRATOR),
     # --- API
     "api_suggest": post(SUGGEST),
     "api_feedback": post(SUGGEST),
     "api_check": post(SUGGEST),
     "api_suggest_stream": post(SUGGEST),
     "api_model": get(SUGGEST),
+    "api_runs": get(LOOK),
+    "api_models": get(LOOK),
+    "api_campaigns": get(LOOK),
+    "api_campaign": get(LOOK),
+    "api_votes": get(LOOK),
     "api_entries": get(LOOK),
     "api_entry": get(LOOK) | put(CURATOR),
     "api_suggestions": get(CURATOR),
@@ -211,7 +228,6 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "api_unpublished": get(LOOK),
     "api_export": get(LOOK),
     "api_import": post(CURATOR),
-    "api_nothing": dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), LOOK),
 }
 
 # Where a role may use the method, GET is answered by 200 and other methods by DONE, except here.
@@ -228,6 +244,4 @@ ANSWERS = {
     "GET validation:join": {200, 302},  # who may vote already is sent to the ballot
     "GET api_model": {503},  # no model is active
     "GET api_compare": {400},  # no releases are chosen
-    "GET api_nothing": {404},
-    "OPTIONS api_nothing": {404},
 }

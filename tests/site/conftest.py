@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from jobs.models import Job
 from mapping.models import Hashtag, MappingEntry, Opinion, Release, ReleaseLabel, SceneClass
+from notices.models import Hook
 from people.accounts import invite, path_of
 from people.models import Invitation, Token
 from tests.site.addresses import Address
@@ -59,6 +60,7 @@ def world(user_for: Callable[..., User], tmp_path: Path, monkeypatch: pytest.Mon
     person = User.objects.create(pk=NUMBER, username=SECRET)
     Token.objects.create(pk=NUMBER, name=SECRET, owner=person, digest=SECRET)
     invite(roles=[], by=None, note=SECRET)
+    Hook.objects.create(pk=NUMBER, name=SECRET, address=f"https://{SECRET}.example/", salt=SECRET)
     hashtag, release = _mapping(owner=user_for("curator"))
     model = _training(release, tmp_path)
     return World(_validation(model, hashtag, person))

@@ -164,7 +164,7 @@ def test_a_name_of_a_file_cannot_hold_a_nul(client_for: ClientFor) -> None:
 
 
 def test_addresses_of_the_api_list_no_options(client_for: ClientFor) -> None:
-    for address in ("/api/", "/api/schema/"):
+    for address in ("/api/", "/api/reference/", "/api/schema/"):
         assert client_for("stranger").options(address).status_code == 405
 
 

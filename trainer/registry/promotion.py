@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 
+from notices.announcements import announce
 from people.deeds import record
 from trainer.models import Promotion, TrainedModel
 from trainer.runs.start import NotReady
@@ -32,7 +33,7 @@ def promote(*, model: TrainedModel, by: AbstractBaseUser | None, replacing: int 
         return current
     _check_unchanged(current, replacing)
     record(by=by, what="promote", about=model)
-    return Promotion.objects.create(model=model, promoted_by_id=by.pk if by else None)
+    return _activate(model, by, before=current)
 
 
 @transaction.atomic
@@ -47,7 +48,7 @@ def roll_back(*, by: AbstractBaseUser | None, replacing: int | None = None) -> P
     if earlier is None:
         raise NotReady("No other model was active before.")
     record(by=by, what="roll back", about=earlier)
-    return Promotion.objects.create(model=earlier, promoted_by_id=by.pk if by else None)
+    return _activate(earlier, by, before=current)
 
 
 @transaction.atomic
@@ -68,6 +69,17 @@ def previous_model(current: Promotion | None) -> TrainedModel | None:
         return None
     earlier = Promotion.objects.exclude(model_id=current.model_id).select_related("model").first()
     return earlier.model if earlier else None
+
+
+def _activate(model: TrainedModel, by: AbstractBaseUser | None, *, before: Promotion | None) -> Promotion:
+    announce(
+        "model.promoted",
+        title=f"“{model}” is the active model",
+        url=model.get_absolute_url(),
+        model=model.pk,
+        replaces=before.model_id if before else None,
+    )
+    return Promotion.objects.create(model=model, promoted_by_id=by.pk if by else None)
 
 
 def _locked_current() -> Promotion | None:

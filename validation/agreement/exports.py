@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from django.core import signing
@@ -43,16 +43,20 @@ def person_number(campaign_id: int, person_id: int) -> int:
     return int.from_bytes(digest[:6])
 
 
-def votes(campaign: Campaign) -> Iterator[tuple[Any, ...]]:
-    """Rows of FIELDS: the votes on what the campaign asks, from any campaign, read in chunks.
+def votes(campaign: Campaign, *, questions: Collection[int] | None = None) -> Iterator[tuple[Any, ...]]:
+    """Rows of FIELDS: the votes on what the campaign asks, from any campaign, read in chunks. `questions`
+    are ids: only the votes on these of its questions.
 
     They are in the order of photos, not of time, and show only the day: the exact time of a vote is private.
     """
-    question = Question.objects.of_campaign(campaign).on_outer_pair()
+    asked = Question.objects.of_campaign(campaign)
+    given = Vote.objects.all()
+    if questions is not None:
+        asked = asked.filter(pk__in=questions)
+        given = given.filter(photo__in=asked.values("photo"))
+    question = asked.on_outer_pair()
     rows = (
-        Vote.objects.annotate(
-            kind=Subquery(question.values("kind")), sure=Subquery(question.values("confidence"))
-        )
+        given.annotate(kind=Subquery(question.values("kind")), sure=Subquery(question.values("confidence")))
         .exclude(kind=None)
         .order_by("photo_id", "hashtag_id", "request_id")
         .values_list(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from django.utils.translation import gettext_noop
 from prometheus_client import Counter
 
 from mapping.models import Hashtag
+from validation.campaigns import ends
 from validation.campaigns.counts import LOCKED_BY, update_needed
 from validation.models import (
     Answer,
@@ -114,6 +116,8 @@ def record_vote(
         raise VoteRefused(OUT_OF_DATE) from None
     transaction.on_commit(VOTES.labels(answer).inc)
     _count(questions, vote, +1)
+    done = [one.campaign for one in questions if one.is_done]
+    transaction.on_commit(partial(ends.tell_if_judged, done), robust=True)
     QuestionLease.objects.filter(question__in=questions, person_id=person.pk).delete()
     _add_to_participation(campaign, vote, question, gold_answer, +1)
     if gold_answer is not None:

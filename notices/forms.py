@@ -1,0 +1,32 @@
+"""The form that makes a hook."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from django import forms
+
+from notices import targets
+from notices.events import EVENTS
+
+
+class HookForm(forms.Form):
+    name = forms.CharField(max_length=100, help_text="Who is told: “Chat of the team”, “Upload service”.")
+    address = forms.CharField(max_length=500, widget=forms.URLInput({"placeholder": "https://"}))
+    events = forms.MultipleChoiceField(
+        choices=[(name, event.words) for name, event in EVENTS.items()], widget=forms.CheckboxSelectMultiple
+    )
+    request_id = forms.UUIDField()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("initial", {"request_id": uuid4(), "events": list(EVENTS)})
+        super().__init__(*args, **kwargs)
+
+    def clean_address(self) -> str:
+        address: str = self.cleaned_data["address"]
+        try:
+            targets.read(address)
+        except targets.NotAllowed as error:
+            raise forms.ValidationError(str(error)) from error
+        return address

@@ -1,0 +1,1 @@
+"""What the site has found out, to read: runs, models, campaigns, votes."""
