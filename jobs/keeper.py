@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
 from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
@@ -20,6 +21,13 @@ from jobs.models import Worker
 
 EVERY = 5.0  # seconds
 log = logging.getLogger(__name__)
+_chores: list[Callable[[], object]] = []
+
+
+def every_round(chore: Callable[[], object]) -> None:
+    """Have workers call this in each round, several at once perhaps. Apps do so in AppConfig.ready()."""
+    if chore not in _chores:
+        _chores.append(chore)
 
 
 def keep_house() -> None:
@@ -30,6 +38,11 @@ def keep_house() -> None:
     queue.requeue_expired()
     queue.requeue_left_behind()
     queue.resend_forgotten()
+    for chore in _chores:
+        try:
+            chore()
+        except Exception:  # one that fails must not keep the others from being done
+            log.exception("%s failed", chore.__qualname__)
 
 
 def _rounds() -> None:
