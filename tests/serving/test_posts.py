@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -127,6 +129,24 @@ def test_a_repeated_check_keeps_the_mark_and_another_one_removes_it(
     assert again.looked_at
     assert timezone.now() - again.checked_at < timedelta(days=1)
     assert made(network, "7", wrong=2).looked_at is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_checks_of_one_post_at_once_leave_one_of_them_whole(network: User) -> None:
+    together = Barrier(4)
+
+    def keep(wrong: int) -> None:
+        together.wait()
+        try:
+            made(network, "7", wrong=wrong)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(keep, (1, 2, 3, 4)))
+    row = CheckedPost.objects.get()
+    assert row.version == 4
+    assert row.hashtags.count() == row.not_fitting == row.judged
 
 
 # --- the page
