@@ -153,9 +153,16 @@ def test_checks_of_one_post_at_once_leave_one_of_them_whole(network: User) -> No
 
 
 def test_posts_stand_by_share_then_by_number(network: User, client_for: ClientFor) -> None:
-    for name, wrong, right in (("none", 0, 0), ("half", 1, 1), ("one", 1, 0), ("two", 2, 0), ("fine", 0, 3)):
+    for name, wrong, right in (
+        ("none", 0, 0),
+        ("half", 1, 1),
+        ("many", 3, 3),
+        ("one", 1, 0),
+        ("two", 2, 0),
+        ("fine", 0, 3),
+    ):
         made(network, name, wrong=wrong, right=right)
-    assert shown(client_for("curator")) == ["two", "one", "half", "fine", "none"]
+    assert shown(client_for("curator")) == ["two", "one", "many", "half", "fine", "none"]
 
 
 def test_filters(network: User, user_for: Callable[..., User], client_for: ClientFor) -> None:
