@@ -23,6 +23,8 @@ LOOK = (
     "notices.view_notice",
 )
 CURATE = ("mapping.change_mappingentry", "mapping.change_hashtag", "mapping.publish_release")
+# Authors' posts are for those who act on them.
+MODERATE = ("serving.view_checkedpost", "serving.change_checkedpost", "serving.delete_checkedpost")
 TRAIN = (
     "trainer.add_photoset",
     "trainer.add_trainingrun",
@@ -40,13 +42,14 @@ TRAIN = (
 )
 ROLES: dict[str, tuple[str, ...]] = {
     "viewer": LOOK,
-    "curator": (*LOOK, *CURATE),
-    "trainer admin": (*LOOK, *TRAIN),
+    "curator": (*LOOK, *CURATE, *MODERATE),
+    "trainer admin": (*LOOK, *TRAIN, *MODERATE),
     # Everything but voting: see below.
     "administrator": (
         *LOOK,
         *CURATE,
         *TRAIN,
+        *MODERATE,
         "people.add_token",
         "people.change_token",
         "people.change_profile",

@@ -78,6 +78,7 @@ HASHTAG_MIN_POSTS = env.int("HASHTAG_MIN_POSTS", 10_000_000)  # hashtags with fe
 
 FEEDBACK_RATE = env.str("FEEDBACK_RATE", "600/minute")  # per API token; a request has up to 1,000 events
 FEEDBACK_DAYS = env.int("FEEDBACK_DAYS", 30)  # for which feedback about an answer is taken
+CHECKED_POSTS_DAYS = env.int("CHECKED_POSTS_DAYS", 30)  # for which checked posts are kept for moderators
 SUGGEST_RATE = env.str("SUGGEST_RATE", "600/minute")  # photos per API token
 MAX_REQUEST_PHOTOS = 32  # in one request for hashtags
 MAX_REQUEST_BYTES = env.int("MAX_REQUEST_MB", 100) * 2**20  # of these photos together

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 
 from celery.signals import worker_ready, worker_shutting_down
@@ -25,6 +26,13 @@ EVERY = 5.0  # seconds
 GONE = timedelta(minutes=1)  # a worker silent for this long has died, or its machine has
 NEWS = timedelta(days=1)  # of one that fell silent before that, nobody is told
 log = logging.getLogger(__name__)
+_chores: list[Callable[[], object]] = []
+
+
+def every_round(chore: Callable[[], object]) -> None:
+    """Have workers call this in each round, several at once perhaps. Apps do so in AppConfig.ready()."""
+    if chore not in _chores:
+        _chores.append(chore)
 
 
 def keep_house() -> None:
@@ -36,6 +44,11 @@ def keep_house() -> None:
     queue.requeue_left_behind()
     queue.resend_forgotten()
     forget_gone_workers()
+    for chore in _chores:
+        try:
+            chore()
+        except Exception:  # one that fails must not keep the others from being done
+            log.exception("%s failed", chore.__qualname__)
 
 
 def forget_gone_workers() -> None:

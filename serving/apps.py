@@ -5,7 +5,9 @@ class ServingConfig(AppConfig):
     name = "serving"
 
     def ready(self) -> None:
-        from serving import for_trainer
+        from jobs import keeper
+        from serving import for_trainer, posts
         from trainer.registry import dependents
 
         dependents.register(for_trainer.ModelsInUse())
+        keeper.every_round(posts.forget_old)

@@ -1,13 +1,19 @@
-"""The form that checks hashtags, the filter of the page In use, and the form that starts a trial."""
+"""The form that checks hashtags, the filters of the pages In use and Checked posts, and the form that starts
+a trial.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django import forms
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
 
-from serving.models import Trial
-from serving.spelling import BadHashtags, read_hashtags
+from serving.models import CheckedPost, Trial
+from serving.models.posts import LONGEST_NAME
+from serving.posts import by_score, with_hashtag
+from serving.spelling import LONGEST, BadHashtags, read_hashtags
 from trainer.forms import SuggestForm
 from trainer.models import TrainedModel
 
@@ -39,6 +45,54 @@ class PeriodForm(forms.Form):
     def read(self) -> tuple[int, TrainedModel | None]:
         self.is_valid()
         return self.cleaned_data.get("days") or DEFAULT, self.cleaned_data.get("model")
+
+
+class PostsFilter(forms.Form):
+    author = forms.CharField(required=False, max_length=LONGEST_NAME)
+    account = forms.ModelChoiceField(User.objects.none(), required=False, empty_label="all networks")
+    hashtag = forms.CharField(required=False, max_length=LONGEST)
+    since = forms.DateField(required=False)
+    until = forms.DateField(required=False)
+    looked = forms.ChoiceField(
+        required=False, choices=[("", "all"), ("no", "not looked at"), ("yes", "looked at")]
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        networks = User.objects.filter(pk__in=CheckedPost.objects.order_by().values("account"))
+        self.fields["account"].queryset = networks.order_by("username")  # type: ignore[attr-defined]
+
+    def posts(self) -> QuerySet[CheckedPost]:
+        """By score, the worst first; none if a field is wrong."""
+        if not self.is_valid():
+            return CheckedPost.objects.none()
+        data = self.cleaned_data
+        given = {
+            "author": data["author"],
+            "account": data["account"],
+            "checked_at__date__gte": data["since"],
+            "checked_at__date__lte": data["until"],
+        }
+        rows = by_score().filter(**{name: value for name, value in given.items() if value})
+        if data["hashtag"]:
+            rows = rows.filter(pk__in=with_hashtag(data["hashtag"]))
+        return rows.filter(looked_at__isnull=data["looked"] == "no") if data["looked"] else rows
+
+    @property
+    def one_author(self) -> dict[str, Any] | None:
+        """The author that was asked for, if it can be only one: a name belongs to its network."""
+        data = self.cleaned_data if self.is_valid() else {}
+        if not data.get("author") or not data["account"]:
+            return None
+        return {"account": data["account"].pk, "author": data["author"]}
+
+
+class DeleteAuthorForm(forms.Form):
+    """`count`: the number of posts that the person saw."""
+
+    account = forms.IntegerField(min_value=1)
+    author = forms.CharField(max_length=LONGEST_NAME)
+    count = forms.IntegerField(min_value=0)
 
 
 class TrialForm(forms.Form):

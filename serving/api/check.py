@@ -1,10 +1,14 @@
-"""POST /api/v1/check: takes a photo and its author's hashtags, says of each whether it fits."""
+"""POST /api/v1/check: takes a photo and its author's hashtags, says of each whether it fits.
+
+With the names of author and post, the verdicts are kept for moderators.
+"""
 
 from __future__ import annotations
 
 import logging
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.http import QueryDict
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
@@ -18,11 +22,14 @@ from people.authentication import TokenRate
 from serving.api.photos import FIELD, read_content, read_photos
 from serving.api.refusals import BrokenModel, MaySuggest, NoChecks, NoModel, error_response
 from serving.checking import VERDICTS, Post, check
+from serving.models.posts import LONGEST_NAME
+from serving.posts import BadName, keep_post, read_name
 from serving.spelling import LONGEST, MOST, BadHashtags, read_hashtags
 from trainer.engine.errors import ModelError, NoChecksError
 from trainer.registry.serving import UNREADABLE, NoActiveModel
 
 HASHTAGS = "hashtags"
+NAMES = ("author", "post")
 log = logging.getLogger(__name__)
 
 
@@ -32,6 +39,16 @@ class CheckRequestSerializer(serializers.Serializer[Any]):
         child=serializers.CharField(allow_blank=True),
         help_text="What the author wrote: the field once for each, or one field such as `#beach #sunset` "
         f"or `beach, sunset`. At most {MOST} hashtags of {LONGEST} characters.",
+    )
+    author = serializers.CharField(
+        required=False,
+        max_length=LONGEST_NAME,
+        help_text="Your own name or number of who posted it. With `post`, verdicts are kept for moderators.",
+    )
+    post = serializers.CharField(
+        required=False,
+        max_length=LONGEST_NAME,
+        help_text="Your own name or number of the post. Another check of the same post replaces the first.",
     )
 
 
@@ -133,7 +150,8 @@ class CheckView(APIView):
     @extend_schema(
         operation_id="check",
         summary="Check the hashtags of a photo",
-        description="Send a form with the photo and its author's hashtags. Neither is kept. "
+        description="Send a form with the photo and its author's hashtags. Neither is kept, unless you also "
+        "send `author` and `post`: then hashtags and verdicts are kept for moderators, and the photo is not. "
         "`does_not_fit` is said rarely: of hashtags that fit photos like the held-out ones, at most 2 % "
         "get it.",
         request={"multipart/form-data": CheckRequestSerializer},
@@ -157,7 +175,7 @@ class CheckView(APIView):
         examples=[OpenApiExample("A cafe", value=EXAMPLE, response_only=True, status_codes=["200"])],
     )
     def post(self, request: Request) -> Response:
-        hashtags = _read_fields(request)
+        hashtags, names = _read_fields(request)
         [photo] = read_photos(request, most=1)
         content = read_content(photo)
         try:
@@ -169,26 +187,50 @@ class CheckView(APIView):
         except ModelError as error:
             log.error("The active model cannot be used: %s", error)
             raise BrokenModel from error
-        return Response(_answer(post) | {"file": photo.name})
+        answer = _answer(post) | {"file": photo.name}
+        if names:
+            assert isinstance(request.user, User)
+            keep_post(account=request.user, author=names["author"], name=names["post"], post=post)
+        return Response(answer)
 
 
-def _read_fields(request: Request) -> list[str]:
-    """The hashtags. Raises ValidationError for them, and for fields that are not known here."""
+def _read_fields(request: Request) -> tuple[list[str], dict[str, str]]:
+    """The hashtags, and the names of author and post if they are given. Raises ValidationError for them, and
+    for fields that are not known here.
+    """
     fields = request.data
     assert isinstance(fields, QueryDict)
-    wrong = {
-        name: ["There is no such field."] for name in {*fields, *request.query_params} - {FIELD, HASHTAGS}
-    }
-    if HASHTAGS in request.query_params:
-        wrong[HASHTAGS] = ["Send the hashtags in the form."]
-    if HASHTAGS in request.FILES:
-        wrong[HASHTAGS] = ["Send the hashtags as text, not as a file."]
+    texts = {HASHTAGS, *NAMES}
+    wrong = {name: ["There is no such field."] for name in {*fields, *request.query_params} - {FIELD, *texts}}
+    wrong |= {name: [f"Send the {name} as text, not as a file."] for name in texts & {*request.FILES}}
+    wrong |= {name: [f"Send the {name} in the form."] for name in texts & {*request.query_params}}
     if wrong:
         raise ValidationError(wrong)
+    names = _read_names(fields)
     try:
-        return read_hashtags(fields.getlist(HASHTAGS))
+        return read_hashtags(fields.getlist(HASHTAGS)), names
     except BadHashtags as error:
         raise ValidationError({HASHTAGS: [str(error)]}) from error
+
+
+def _read_names(fields: QueryDict) -> dict[str, str]:
+    """Author and post, or nothing if neither is sent. Raises ValidationError."""
+    names, wrong = {}, {}
+    for field in NAMES:
+        values = fields.getlist(field)
+        if not values:
+            continue
+        try:
+            if len(values) > 1:
+                raise BadName("Send this field once.")
+            names[field] = read_name(values[0])
+        except BadName as error:
+            wrong[field] = [str(error)]
+    if not wrong and len(names) == 1:
+        wrong = {field: ["Send author and post together."] for field in NAMES if field not in names}
+    if wrong:
+        raise ValidationError(wrong)
+    return names
 
 
 def _answer(post: Post) -> dict[str, Any]:

@@ -16,6 +16,7 @@ LOOK = {"viewer", "curator", "admin"} | ADMINISTRATOR
 CURATOR = {"curator"} | ADMINISTRATOR
 ADMIN = {"admin"} | ADMINISTRATOR
 VOTE = {"validator", "guest"}
+MODERATE = CURATOR | ADMIN
 SUGGEST = ADMIN | {"network"}
 
 
@@ -171,6 +172,10 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "serving:trials": get(LOOK),
     "serving:start_trial": post(ADMIN),
     "serving:stop_trial": post(ADMIN),
+    "serving:posts": get(MODERATE),
+    "serving:export_posts": get(MODERATE),
+    "serving:look_at_post": post(MODERATE),
+    "serving:delete_author": post(MODERATE),
     # --- jobs
     "jobs:jobs": get(LOOK),
     "jobs:job": get(LOOK),

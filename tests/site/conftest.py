@@ -18,6 +18,7 @@ from mapping.models import Hashtag, MappingEntry, Opinion, Release, ReleaseLabel
 from notices.models import Hook
 from people.accounts import invite, path_of
 from people.models import Invitation, Token
+from serving.models import CheckedPost
 from tests.site.addresses import Address
 from tests.trainer.conftest import MODEL_MANIFEST, jpeg, write
 from tests.validation.conftest import taken_in
@@ -119,6 +120,14 @@ def _validation(model: TrainedModel, hashtag: Hashtag, person: User) -> Campaign
     Prediction.objects.create(photo=photo, model=model, hashtag=hashtag, confidence=0.9)
     make_questions(campaign=campaign)
     Participation.objects.create(person=person, campaign=campaign)
+    CheckedPost.objects.create(
+        pk=NUMBER,
+        account=person,
+        author=SECRET,
+        post=SECRET,
+        checked_at=timezone.now(),
+        **dict.fromkeys(CheckedPost.SCORE, 0),
+    )
     Intake.objects.create(pk=NUMBER, name=SECRET, kind=Intake.Kind.UPLOAD, path=SECRET, job=_job(NUMBER + 1))
     return campaign
 

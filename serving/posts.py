@@ -1,0 +1,213 @@
+"""Checked posts: kept for moderators if the network names author and post, looked at, and forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Count, Q, QuerySet, Sum
+from django.utils import timezone
+
+from people import deeds
+from serving.checking import Post
+from serving.models import CheckedHashtag, CheckedPost
+from serving.models.posts import LONGEST_NAME
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+BATCH = 500  # posts forgotten in one round of a worker
+WORST = 5  # hashtags that an author's sums name
+
+
+class BadName(ValueError):
+    """A name of an author or a post cannot be kept; the message says why."""
+
+
+class Refused(ValueError):
+    """Something cannot be done to posts; the message says why."""
+
+
+@dataclass(frozen=True)
+class AuthorSums:
+    """All kept posts of one author. `worst`: hashtags, and how often each does not fit, the most first."""
+
+    posts: int
+    judged: int
+    not_fitting: int
+    worst: list[tuple[str, int]]
+
+    @property
+    def share(self) -> float | None:
+        return self.not_fitting / self.judged if self.judged else None
+
+
+def read_name(text: str) -> str:
+    """The name as it is kept. Raises BadName."""
+    name = text.strip()
+    if not name:
+        raise BadName("This field may not be blank.")
+    if len(name) > LONGEST_NAME:
+        raise BadName(f"This has {len(name)} characters; at most {LONGEST_NAME} are allowed.")
+    if not name.isprintable():
+        raise BadName("Only characters that can be printed are allowed, in one line.")
+    return name
+
+
+@transaction.atomic
+def keep_post(*, account: AbstractBaseUser, author: str, name: str, post: Post) -> CheckedPost:
+    """Keep what was said of a post instead of what was kept of it before.
+
+    A moderator's mark stays if the same is said again, as when a request is repeated.
+    """
+    score = post.score
+    facts = {field: getattr(score, field) for field in CheckedPost.SCORE}
+    facts |= {"author": author, "share": score.share or 0.0}
+    row, is_new = CheckedPost.objects.select_for_update().get_or_create(
+        account_id=account.pk, post=name, defaults=facts | {"checked_at": timezone.now()}
+    )
+    hashtags = _rows(row, post)
+    if not is_new:
+        if row.author != author or _said(row.hashtags.all()) != _said(hashtags):
+            facts |= {"version": row.version + 1, "looked_at": None, "looked_by": None}
+        else:
+            hashtags = []
+        for field, value in (facts | {"checked_at": timezone.now()}).items():
+            setattr(row, field, value)
+        row.save()
+    if hashtags:
+        row.hashtags.all().delete()
+        CheckedHashtag.objects.bulk_create(hashtags)
+    return row
+
+
+def _rows(row: CheckedPost, post: Post) -> list[CheckedHashtag]:
+    return [
+        CheckedHashtag(
+            checked=row,
+            place=place,
+            hashtag=answer.hashtag,
+            verdict=answer.verdict,
+            probability=answer.probability,
+            understood_as=answer.understood_as or "",
+            reason=answer.reason,
+        )
+        for place, answer in enumerate(post.answers)
+    ]
+
+
+def _said(hashtags: QuerySet[CheckedHashtag] | list[CheckedHashtag]) -> list[tuple[object, ...]]:
+    return [(row.hashtag, row.verdict, row.probability, row.understood_as) for row in hashtags]
+
+
+@transaction.atomic
+def mark_looked_at(*, pk: int, version: int, by: User) -> bool:
+    """Mark the version of a post that somebody saw as looked at. False if it was marked already.
+
+    Raises CheckedPost.DoesNotExist, and Refused if it was checked again since.
+    """
+    row = CheckedPost.objects.select_for_update().get(pk=pk)
+    if row.version != version:
+        raise Refused(f"“{row.post}” was checked again since you opened the page: look at it once more.")
+    if row.looked_at:
+        return False
+    row.looked_at, row.looked_by = timezone.now(), by
+    row.save(update_fields=["looked_at", "looked_by"])
+    return True
+
+
+@transaction.atomic
+def delete_author(*, account: int, author: str, count: int, by: User) -> int:
+    """Delete all posts of an author of whom somebody saw `count`. Returns how many there were, also if none.
+
+    Raises Refused if others came since. The history does not name the author, who may want to be forgotten.
+    """
+    rows = CheckedPost.objects.filter(account=account, author=author)
+    found = list(rows.select_for_update().values_list("pk", flat=True))
+    if len(found) > count:
+        raise Refused(
+            f"There are {len(found)} posts of this author by now: look at them before you delete them."
+        )
+    if found:
+        network = User.objects.get(pk=account)
+        _delete(found)
+        about = f"{len(found)} of an author of {network.get_username()}"
+        deeds.record(by=by, what="delete posts", about=about)
+    return len(found)
+
+
+def forget_old() -> int:
+    """Delete posts whose last check is older than CHECKED_POSTS_DAYS, a batch at a time. Returns how many."""
+    limit = timezone.now() - timedelta(days=settings.CHECKED_POSTS_DAYS)
+    old = CheckedPost.objects.filter(checked_at__lt=limit).order_by("checked_at")
+    with transaction.atomic():
+        found = list(old.values_list("pk", flat=True)[:BATCH])
+        # A post may have been checked again since it was found.
+        return _delete(found, checked_at__lt=limit) if found else 0
+
+
+def _delete(pks: list[int], **still: object) -> int:
+    _, counts = CheckedPost.objects.filter(pk__in=pks, **still).delete()
+    return counts.get("serving.CheckedPost", 0)
+
+
+def by_score() -> QuerySet[CheckedPost]:
+    """The worst first: by the share of hashtags that do not fit, then by their number."""
+    return CheckedPost.objects.select_related("account", "looked_by").order_by(
+        "-share", "-not_fitting", "-pk"
+    )
+
+
+def with_hashtag(written: str) -> QuerySet[CheckedHashtag, int]:
+    """Ids of posts that have this hashtag, as it was written (but for capitals) or was understood."""
+    name = written.strip().lstrip("#＃")
+    has = CheckedHashtag.objects.filter(Q(hashtag__iexact=name) | Q(understood_as=name.lower()))
+    return has.order_by().values_list("checked", flat=True)
+
+
+def sum_author(*, account: int, author: str) -> AuthorSums:
+    rows = CheckedPost.objects.filter(account=account, author=author)
+    sums = rows.aggregate(posts=Count("pk"), judged=Sum("judged"), not_fitting=Sum("not_fitting"))
+    wrong = CheckedHashtag.objects.filter(checked__in=rows, verdict="does_not_fit").order_by()
+    worst = wrong.values_list("understood_as").annotate(n=Count("checked", distinct=True))
+    return AuthorSums(
+        sums["posts"],
+        sums["judged"] or 0,
+        sums["not_fitting"] or 0,
+        list(worst.order_by("-n", "understood_as")[:WORST]),
+    )
+
+
+CSV_FIELDS = (
+    "account",
+    "author",
+    "post",
+    "checked_at",
+    *CheckedPost.SCORE,
+    "does_not_fit",
+    "looked_at",
+    "looked_by",
+)
+
+
+def csv_rows(posts: QuerySet[CheckedPost]) -> Iterator[tuple[str, ...]]:
+    """A header and a row for each post; times in UTC. `share` is empty if no hashtag was judged."""
+    yield CSV_FIELDS
+    for row in posts.prefetch_related("hashtags").iterator(chunk_size=500):
+        wrong = [f"#{hashtag.hashtag}" for hashtag in row.hashtags.all() if hashtag.verdict == "does_not_fit"]
+        yield (
+            row.account.get_username(),
+            row.author,
+            row.post,
+            row.checked_at.isoformat(),
+            *(str(getattr(row, field)) for field in CheckedPost.SCORE[:-1]),
+            str(row.share) if row.judged else "",
+            " ".join(wrong),
+            row.looked_at.isoformat() if row.looked_at else "",
+            row.looked_by.get_username() if row.looked_by else "",
+        )
