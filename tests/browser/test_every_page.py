@@ -1,6 +1,6 @@
 """Every page of the site, wide and on a phone, light and dark: readable by everybody, and nothing is cut.
 
-axe-core looks for what a machine can find: contrast, names of controls, headings, areas that keys cannot reach.
+axe-core looks for what a machine can find: contrast, names of controls, headings, areas without keys.
 """
 
 from __future__ import annotations
@@ -27,35 +27,45 @@ WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"]}
 ONLY_FOR_STRANGERS = {"validation:join", "people:join", "login"}
 
-AXE = """async (options) => {
+SHORT = r"const short = (text) => text.replace(/\s+/g, ' ').slice(0, 160);"
+AXE = (
+    """async (options) => { """
+    + SHORT
+    + """
   const found = await axe.run(document, {resultTypes: ["violations"], ...options});
-  return found.violations.flatMap((rule) => rule.nodes.map((node) =>
-    `${rule.id}: ${node.html.replace(/\\s+/g, " ").slice(0, 160)} ${node.failureSummary.split("\\n")[1] ?? ""}`));
+  return found.violations.flatMap((rule) => rule.nodes.map(
+    (node) => `${rule.id}: ${short(node.html)} ${node.failureSummary.split("\\n")[1] ?? ""}`));
 }"""
+)
 
-# What sticks out of the page, and what is cut: boxes that hide a part of their content to the right, unless they
-# can be scrolled and show so.
-CUT = """() => {
+# What sticks out of the page, and what is cut: boxes that hide a part of their content to the right, unless
+# they can be scrolled and show so.
+CUT = (
+    """() => { """
+    + SHORT
+    + """
   const faults = [];
   const wide = document.documentElement.scrollWidth - innerWidth;
   if (wide > 0) {
-    const out = [...document.body.querySelectorAll("*")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1);
-    faults.push(`${wide} px wider than the screen: ${out.slice(0, 2).map((e) => e.outerHTML.slice(0, 120))}`);
+    const sticksOut = (box) => box.getBoundingClientRect().right > innerWidth + 1;
+    const out = [...document.body.querySelectorAll("*")].filter(sticksOut).slice(0, 2);
+    faults.push(`${wide} px wider than the screen: ${out.map((box) => short(box.outerHTML))}`);
   }
   for (const box of document.body.querySelectorAll("*")) {
     const style = getComputedStyle(box);
-    if (style.overflowX === "visible" || box.scrollWidth <= box.clientWidth + 1 || box.clientWidth < 20) continue;
-    if (/INPUT|TEXTAREA|SELECT|OPTION|svg/.test(box.tagName) || box.matches(".visually-hidden, svg *")) continue;
-    if (!box.checkVisibility({visibilityProperty: true})) continue;
-    const scrolls = /auto|scroll/.test(style.overflowX);
-    if (!scrolls) faults.push(`cut: ${box.outerHTML.slice(0, 160)}`);
-    else if (!/gradient/.test(style.backgroundImage + style.maskImage)) faults.push(`scrolls without a cue: ${box.outerHTML.slice(0, 160)}`);
+    if (style.overflowX === "visible" || box.scrollWidth <= box.clientWidth + 1) continue;
+    if (box.clientWidth < 20 || !box.checkVisibility({visibilityProperty: true})) continue;
+    if (box.matches("input, textarea, select, option, svg, svg *, .visually-hidden")) continue;
+    const cue = style.backgroundImage + style.maskImage;
+    if (!/auto|scroll/.test(style.overflowX)) faults.push(`cut: ${short(box.outerHTML)}`);
+    else if (!/gradient/.test(cue)) faults.push(`scrolls without a cue: ${short(box.outerHTML)}`);
   }
-  return faults.map((fault) => fault.replace(/\\s+/g, " "));
+  return faults;
 }"""
+)
 
 
-def paths_of(client: Client, world: World) -> list[str]:
+def paths_of(client: Client, world: World) -> list[str]:  # noqa: F811
     """The addresses that answer this person with a page."""
     paths = []
     for address in all_addresses():
