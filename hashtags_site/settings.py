@@ -150,6 +150,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "jobs.context.worker_banner",
                 "people.installation.names",
+                "hashtags_site.help.page_help",
             ],
             "builtins": ["django.contrib.humanize.templatetags.humanize", "django.templatetags.static"],
         },

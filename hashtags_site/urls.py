@@ -29,6 +29,7 @@ def favicon(request: HttpRequest) -> HttpResponseBase:
 urlpatterns = [
     path("", views.home, name="home"),
     path("setup/", views.setup_site, name="setup"),
+    path("search/", views.search_page, name="search"),
     path("login/", login, name="login"),
     path("logout/", require_POST(auth_views.LogoutView.as_view()), name="logout"),
     path("health/", views.health, name="health"),

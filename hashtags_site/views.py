@@ -9,8 +9,9 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.vary import vary_on_headers
 
-from hashtags_site import setup
+from hashtags_site import search, setup
 from hashtags_site.doctor.checks import CHECKS
 from hashtags_site.doctor.findings import Examiner
 from hashtags_site.forms import SiteForm
@@ -26,6 +27,16 @@ def home(request: HttpRequest) -> HttpResponse:
     if request.user.has_perm("people.change_profile") and setup.is_pending():
         return redirect("setup")
     return render(request, "home.html", {"stations": stations(request.user)})
+
+
+@require_safe
+@vary_on_headers("HX-Request")
+@permission_required("mapping.view_sceneclass", raise_exception=True)
+def search_page(request: Request) -> HttpResponse:
+    """What has these words in its name; for htmx only the results."""
+    words = search.clean(request.GET.get("q", ""))
+    context = {"words": words, "groups": search.search(words, request.user), "is_search": True}
+    return render(request, "_found.html" if request.htmx else "search.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

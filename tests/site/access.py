@@ -35,6 +35,7 @@ def put(who: set[str]) -> dict[str, set[str]]:
 ACCESS: dict[str, dict[str, set[str]]] = {
     "home": get(MEMBERS),
     "setup": get(ADMINISTRATOR) | post(ADMINISTRATOR),
+    "search": get(LOOK),
     "login": get(EVERYBODY) | post(EVERYBODY),
     "logout": post(MEMBERS),
     "health": get(EVERYBODY),

@@ -217,7 +217,6 @@ def confusion_rows(run_url: str, labels: list[str], counts: list[list[int]]) -> 
                 "predicted": labels[j],
                 "is_right": i == j,
                 "is_costly": i != j and labels[j] != OTHER,
-                "is_deep": count > (0.55 if i == j or labels[j] == OTHER else 0.3) * total,
                 "href": f"{photos}?{urlencode({'true': true, 'predicted': labels[j]})}",
             }
             for j, count in enumerate(row)
