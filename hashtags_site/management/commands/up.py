@@ -91,6 +91,16 @@ class Part:
         self.process.wait()
 
 
+def _has_ended(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # it is somebody else's
+        pass
+    return False
+
+
 class Command(BaseCommand):
     help = "Prepare the database and start the site: web server, worker and, without REDIS_URL, a Valkey."
 
@@ -233,7 +243,7 @@ class Command(BaseCommand):
                 part.stop()
                 part.wait(time.monotonic() + 2)
         if self.parts:  # nothing of a site that was running here before
-            for counts in settings.METRICS_DIR.glob("*.db"):  # of processes that have ended, unlike this one
-                if not counts.stem.endswith(f"_{os.getpid()}"):
+            for counts in settings.METRICS_DIR.glob("*_*.db"):
+                if _has_ended(int(counts.stem.rpartition("_")[2])):
                     counts.unlink(missing_ok=True)
             self.stdout.write("Scenetag has stopped.")
