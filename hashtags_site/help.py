@@ -107,6 +107,11 @@ HOME = Help(
     "whether it fits. The marked one is what to do next.",
     ("scene class", "release", "run", "model", "campaign", "agreement"),
 )
+NOTICES = Help(
+    "What happened while you were away: runs that ended, campaigns that have their votes, models that were "
+    "promoted, workers that are gone. Other programs can be told by hooks.",
+    ("notice, event", "hook, delivery"),
+)
 # By the beginning of the path; the longest that fits counts.
 PAGES = {
     "/mapping/": MAPPING,
@@ -130,6 +135,7 @@ PAGES = {
     "/people/": PEOPLE,
     "/setup/": PEOPLE,
     "/search/": HOME,
+    "/notices/": NOTICES,
 }
 
 
