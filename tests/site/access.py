@@ -225,6 +225,7 @@ ANSWERS = {
     "GET mapping:import_counts": {302},
     "GET trainer:board": {302},  # TensorBoard is not running
     "GET trainer:compare_figure": {404},  # no runs are chosen
+    "GET home": {200, 302},  # a guest is sent to the ballot
     "GET validation:join": {200, 302},  # who may vote already is sent to the ballot
     "GET api_model": {503},  # no model is active
     "GET api_compare": {400},  # no releases are chosen

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 LEASE = timedelta(minutes=10)
 KEPT = timedelta(days=1)  # for which an ended lease still shows that its person was asked
 COUNTED = 100  # questions left are counted up to this number: beyond it, counting is slow and of no use
+SECONDS = 5  # for one photo, of a careful person: a guess, told to guests before they start
 GOLD_AT_HAND = 50
 PASSES = 6  # over the open questions: the first waits for no lock; each later one may lose a race for a seat
 
@@ -93,6 +94,26 @@ def progress(*, campaign: Campaign, person: AbstractBaseUser) -> Progress:
     plain = n_done - (part.gold if part else 0)
     gold = round((plain + left) * campaign.gold_share) if campaign.gold_share and _has_gold(campaign) else 0
     return Progress(n_done, left, max(n_done + left, plain + left + gold) if left else n_done)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What waits for somebody who has not come yet."""
+
+    photos: int  # COUNTED at most
+
+    @property
+    def is_capped(self) -> bool:
+        return self.photos >= COUNTED
+
+    @property
+    def minutes(self) -> int:
+        return max(1, round(self.photos * SECONDS / 60))
+
+
+def effort(campaign: Campaign) -> Effort:
+    rows = Question.objects.of_campaign(campaign).offered().filter(TO_BE_ANSWERED).order_by()
+    return Effort(rows[:COUNTED].count())
 
 
 @dataclass(frozen=True)
