@@ -51,6 +51,7 @@ urlpatterns = [
     path("intakes/new/", intake.new, name="new_intake"),
     path("intakes/<int:pk>/", intake.intake, name="intake"),
     path("intakes/<int:pk>/give-up/", intake.give_up, name="give_up"),
+    path("photos/", intake.photos, name="photos"),
     path("photos/<int:pk>/", intake.photo, name="photo_page"),
     path("photos/<int:pk>/withdraw/", intake.withdraw, name="withdraw_everywhere"),
     path("photos/<int:pk>/correct/", intake.correct, name="correct"),

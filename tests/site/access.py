@@ -148,6 +148,7 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "validation:new_intake": get(ADMIN) | post(ADMIN),
     "validation:intake": get(ADMIN),
     "validation:give_up": post(ADMIN),
+    "validation:photos": get(ADMIN),
     "validation:photo_page": get(LOOK),
     "validation:withdraw_everywhere": post(ADMIN),
     "validation:correct": post(ADMIN),

@@ -16,6 +16,7 @@ from trainer.registry import serving
 from validation.campaigns.rules import RULES
 from validation.forms.intake import ManyFilesField
 from validation.models import Campaign
+from validation.models.photos import PhotoQuerySet
 from validation.people.crowd import LEAST_RIGHT
 from validation.photos.store import WORDS
 from validation.templatetags.agreement_words import percent
@@ -203,8 +204,10 @@ class CampaignForm(RulesForm):
     class Meta(RulesForm.Meta):
         fields = ["model", *RulesForm.Meta.fields]
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, found: PhotoQuerySet | None = None, **kwargs: Any) -> None:
+        """found: photos taken in before, which the campaign gets, too."""
         super().__init__(*args, **kwargs)
+        self.found = found
         model = self.fields["model"]
         assert isinstance(model, forms.ModelChoiceField)
         model.queryset = TrainedModel.objects.exclude(manifest={})
@@ -218,6 +221,8 @@ class CampaignForm(RulesForm):
                 "uploads",
                 f"These are more than {AT_ONCE} files: take them in first (Campaigns, Photos taken in).",
             )
-        if not cleaned.get("uploads") and not cleaned.get("photos_of"):
+        if not cleaned.get("uploads") and not cleaned.get("photos_of") and self.found is None:
             self.add_error("uploads", "Choose photos to upload, or another campaign to take them from.")
+        if self.found is not None and not self.found.exists():
+            self.add_error(None, "No photo fits the search any more. Find photos again.")
         return cleaned

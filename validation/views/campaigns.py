@@ -14,6 +14,7 @@ from django.db import IntegrityError
 from django.db.models import F
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from formats.numbers import read_number
@@ -23,6 +24,7 @@ from trainer.models import TrainedModel
 from validation.agreement import authors, lists, results, silence
 from validation.campaigns import acts, rules
 from validation.forms.campaign import CampaignForm, RulesForm
+from validation.forms.intake import PhotoFilter
 from validation.forms.vote import GoldForm
 from validation.models import Campaign, Guest, Photo, Prediction, Standing
 from validation.people import crowd, gold, guests
@@ -83,7 +85,11 @@ def campaign(request: Request, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("validation.add_campaign", raise_exception=True)
 def new_campaign(request: Request) -> HttpResponse:
-    form = CampaignForm(*read_form(request))
+    chosen = PhotoFilter(request.GET)
+    if request.GET and not chosen.is_valid():
+        return redirect(f"{reverse('validation:photos')}?{request.GET.urlencode()}")
+    found = chosen.photos().shown() if chosen.has_changed() else None
+    form = CampaignForm(*read_form(request), found=found)
     status = 422 if request.method == "POST" else 200
     if request.method == "POST" and form.is_valid():
         try:
@@ -95,7 +101,8 @@ def new_campaign(request: Request) -> HttpResponse:
             )
             status = error.status
     has_models = TrainedModel.objects.exclude(manifest={}).exists()
-    context = {"form": form, "has_models": has_models}
+    context = {"form": form, "has_models": has_models, "found": found.count() if found is not None else None}
+    context["query"] = request.GET.urlencode()
     return render(request, "validation/new_campaign.html", context, status=status)
 
 
@@ -108,6 +115,8 @@ def _create(request: Request, form: CampaignForm) -> Campaign | None:
     photos, reasons = _take_in_all(request, data)
     if data["photos_of"]:
         photos += data["photos_of"].photos.all()
+    if form.found is not None:
+        photos += form.found
     if not photos:
         form.add_error("uploads", reasons or ["That campaign has no photos."])
         return None
