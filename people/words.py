@@ -8,6 +8,7 @@ WORDS = {
     "unpublish result": "made private the result of",
     "withdraw photo": "withdrew everywhere",
     "withdraw from campaign": "withdrew from a campaign",
+    "delete campaign": "deleted the campaign",
     "pause": "paused",
     "unpause": "let vote again",
     "set aside": "set aside the votes of",

@@ -66,25 +66,28 @@ class RulesForm(_CampaignModelForm):
     )
     audit_share = PercentField(
         label="Drawn at random, %",
-        help_text="The rest is drawn where an answer teaches most: rare hashtags and unsure photos.",
+        help_text="The rest is drawn where an answer teaches most: rare hashtags and unsure photos. "
+        "Costs no votes.",
     )
     gold_share = PercentField(
         label="Known answers, %",
         help_text="Mixed in unmarked. A person who gets fewer than "
-        f"{percent(LEAST_RIGHT)} of them right is paused.",
+        f"{percent(LEAST_RIGHT)} of them right is paused. Costs this share of each person's answers.",
     )
     control_share = PercentField(
         label="Wrong hashtags on purpose, %",
-        help_text="They show how readily people say yes, so that the result can be corrected for it.",
+        help_text="They show how readily people say yes, so that the result can be corrected for it. 5 % "
+        "add 5 questions to 100 suggestions, each with as many votes as a photo gets.",
     )
     silence_share = PercentField(
         label="Silent suggestions, %",
         help_text="Hashtags that the model ranked first but did not suggest. They show whether it is right "
-        "to stay silent.",
+        "to stay silent. 5 % add 5 questions to 100 suggestions.",
     )
     would_post_share = PercentField(
         label="Asked whether they would post it, %",
-        help_text="Share of votes after which people are asked whether they would post the hashtag.",
+        help_text="Share of votes after which people are asked whether they would post the hashtag: a second "
+        "tap, no vote.",
     )
 
     class Meta:
@@ -102,7 +105,8 @@ class RulesForm(_CampaignModelForm):
         help_texts = {
             "votes_per_photo": "How many people answer about each photo. "
             "More photos tell you more than more votes do.",
-            "extra_votes": "Requested one at a time on a tie or a margin of one, up to this number.",
+            "extra_votes": "Requested one at a time on a tie or a margin of one, up to this number: "
+            "they cost little.",
             "hashtags": "If none is chosen, people are asked about all.",
             "only_unseen": "Nobody is asked about a photo that they saw in another campaign. When unticked, "
             "they may be asked about another hashtag of it, which suits a small crowd.",
@@ -208,6 +212,9 @@ class CampaignForm(RulesForm):
         """found: photos taken in before, which the campaign gets, too."""
         super().__init__(*args, **kwargs)
         self.found = found
+        for name, field in self.fields.items():
+            if isinstance(field, PercentField):  # what a blank field means stands in it
+                field.initial = Campaign._meta.get_field(name).get_default()  # type: ignore[union-attr]
         model = self.fields["model"]
         assert isinstance(model, forms.ModelChoiceField)
         model.queryset = TrainedModel.objects.exclude(manifest={})

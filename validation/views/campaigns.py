@@ -12,7 +12,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.core.paginator import Paginator
 from django.db import IntegrityError
 from django.db.models import F
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -26,7 +26,8 @@ from validation.campaigns import acts, rules
 from validation.forms.campaign import CampaignForm, RulesForm
 from validation.forms.intake import PhotoFilter
 from validation.forms.vote import GoldForm
-from validation.models import Campaign, Guest, Photo, Prediction, Standing
+from validation.models import Campaign, Guest, Photo, Prediction, Question, Standing
+from validation.models.answers import MEANINGS
 from validation.people import crowd, gold, guests
 from validation.photos.store import PhotoRefused, take_in
 
@@ -39,11 +40,15 @@ PAGE = 48  # photos
 @require_safe
 @permission_required("validation.view_campaign", raise_exception=True)
 def campaigns(request: Request) -> HttpResponse:
+    archived = bool(request.GET.get("archived"))
     every_campaign = Campaign.objects.select_related("model", "job").with_photo_counts()
+    every_campaign = every_campaign.filter(is_archived=archived)
     page = Paginator(every_campaign, 25).get_page(request.GET.get("page"))
     counts = lists.progress_of(page.object_list)
     rows = [(campaign, counts.get(campaign.pk, lists.NO_PROGRESS)) for campaign in page]
-    return render(request, "validation/campaigns.html", {"page": page, "rows": rows})
+    context = {"page": page, "rows": rows, "archived": archived, "query": "archived=on" if archived else ""}
+    context["has_archived"] = Campaign.objects.filter(is_archived=True).exists()
+    return render(request, "validation/campaigns.html", context)
 
 
 @require_safe
@@ -153,6 +158,53 @@ def set_open(request: Request, pk: int, is_open: bool) -> HttpResponse:
         request, f"“{campaign}” is {word} now." if has_changed else f"“{campaign}” was {word} already."
     )
     return redirect(campaign)
+
+
+@require_POST
+@permission_required("validation.change_campaign", raise_exception=True)
+def set_archived(request: Request, pk: int, is_archived: bool) -> HttpResponse:
+    campaign = get_object_or_404(Campaign, pk=pk)
+    acts.set_archived(campaign=campaign, is_archived=is_archived)
+    word = "archived: nothing was deleted" if is_archived else "in the list again, and closed"
+    messages.success(request, f"“{campaign}” is {word}.")
+    return redirect(campaign)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@permission_required("validation.change_campaign", raise_exception=True)
+def delete(request: Request, pk: int) -> HttpResponse:
+    """What would go and what would stay; POST deletes it."""
+    campaign = Campaign.objects.filter(pk=pk).first()
+    if campaign is None and request.method == "POST":
+        messages.info(request, "This campaign is deleted already.")
+        return redirect("validation:campaigns")
+    if campaign is None:
+        raise Http404("There is no such campaign.")
+    refusal = ""
+    if request.method == "POST":
+        try:
+            acts.delete_campaign(campaign=campaign, seen=request.POST.get("seen", ""), by=request.user)
+        except acts.CannotDelete as error:
+            refusal = str(error)
+        else:
+            messages.success(request, f"“{campaign}” is deleted. Its votes and photos are kept.")
+            return redirect("validation:campaigns")
+    context = {"campaign": campaign, "belongings": acts.belongings(campaign), "refusal": refusal}
+    return render(request, "validation/delete_campaign.html", context, status=409 if refusal else 200)
+
+
+@require_safe
+@permission_required("validation.view_campaign", raise_exception=True)
+def preview(request: Request, pk: int) -> HttpResponse:
+    """The ballot as a voter sees it, without a vote."""
+    campaign = get_object_or_404(Campaign, pk=pk)
+    questions = Question.objects.of_campaign(campaign).suggestions().offered()
+    context = {
+        "campaign": campaign,
+        "question": questions.select_related("photo", "hashtag").order_by("rank").first(),
+        "buttons": [(answer, answer.button, answer.button.label) for answer in MEANINGS],
+    }
+    return render(request, "validation/preview.html", context)
 
 
 @require_POST
