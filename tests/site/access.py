@@ -107,7 +107,7 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "trainer:models": get(LOOK),
     "trainer:roll_back": post(ADMIN),
     "trainer:model": get(LOOK),
-    "trainer:promote": post(ADMIN),
+    "trainer:promote": get(ADMIN) | post(ADMIN),
     "trainer:import_model": get(ADMIN) | post(ADMIN),
     "trainer:download_model": get(LOOK),
     "trainer:relabel_model": post(ADMIN),
