@@ -51,8 +51,8 @@ def create_campaign(
 
 
 def set_open(*, campaign: Campaign, is_open: bool) -> bool:
-    """Open or close a campaign; votes are kept either way. False if it already was open or closed. One that is
-    opened is no longer archived.
+    """Open or close a campaign; votes are kept either way. False if it already was open or closed. One that
+    is opened is no longer archived.
     """
     changes = {"is_open": is_open} | ({"is_archived": False} if is_open else {})
     rows = Campaign.objects.filter(pk=campaign.pk).exclude(is_open=is_open).update(**changes)
