@@ -25,7 +25,8 @@ def home(request: HttpRequest) -> HttpResponse:
     """The pipeline as stations. The template sends a person who may only vote straight to the photos; a guest
     is sent to their campaign.
     """
-    if guest := Guest.objects.filter(user_id=request.user.pk).first():
+    guest = Guest.objects.filter(user_id=request.user.pk or 0).first()
+    if guest:
         return redirect("validation:vote", guest.campaign_id)
     if request.user.has_perm("people.change_profile") and setup.is_pending():
         return redirect("setup")

@@ -203,12 +203,12 @@ def _ask_to_promote(request: Request, model: TrainedModel) -> HttpResponse:
     current = Promotion.objects.current()
     if not model.is_ready or (current and current.model_id == model.pk):
         return redirect(model)
-    asked, trouble = None, ""
+    asked, is_unreadable = None, False
     if current:
         try:
             asked = difference.compare_asked(old=current.model, new=model, most=MOST_ASKED)
-        except (OSError, ModelError) as error:
-            trouble = str(error)
+        except (OSError, ModelError):
+            is_unreadable = True
     models = [("active now", current.model)] if current else []
     rows = [(when, one, one.manifest.get("held_out", {})) for when, one in [*models, ("this one", model)]]
     context = {
@@ -216,7 +216,7 @@ def _ask_to_promote(request: Request, model: TrainedModel) -> HttpResponse:
         "current": current,
         "rows": rows,
         "asked": asked,
-        "trouble": trouble,
+        "is_unreadable": is_unreadable,
         "never_suggests": promotion.never_suggests(model),
     }
     return render(request, "trainer/promote.html", context)

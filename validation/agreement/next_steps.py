@@ -14,6 +14,7 @@ from mapping.models import MappingEntry
 from validation.agreement.results import Summary
 from validation.models import Campaign, Question
 from validation.photos import corrections
+from validation.templatetags.agreement_words import percent
 
 FEW_PEOPLE = 3
 LOW_AC1 = 0.6  # agreement among people below it
@@ -48,9 +49,10 @@ def find_trust(summary: Summary) -> Trust:
     if summary.people < FEW_PEOPLE:
         reasons.append(f"only {summary.people} {'person' if summary.people == 1 else 'people'} judged")
     if summary.is_partial:
-        reasons.append(f"{summary.unjudged:.0%} of the suggestions are of a kind nobody has judged")
+        reasons.append(f"{percent(summary.unjudged)} of the suggestions are of a kind nobody has judged")
     if rate and summary.corrected and rate.value - summary.corrected.value > YES_SAYING:
-        reasons.append(f"people say yes too readily: corrected for that it is {summary.corrected.value:.0%}")
+        corrected = percent(summary.corrected.value)
+        reasons.append(f"people say yes too readily: corrected for that it is {corrected}")
     if summary.reliability and summary.reliability.ac1 < LOW_AC1:
         reasons.append(f"people often disagree with each other (AC1 {summary.reliability.ac1:.2f})")
     return Trust(reasons)

@@ -68,5 +68,5 @@ def test_the_page_says_why_not_to_trust_it_yet(
     assert trust.reasons == [
         "only 1 photo judged so far",
         "only 1 person judged",
-        "75% of the suggestions are of a kind nobody has judged",
+        "75\u00a0% of the suggestions are of a kind nobody has judged",
     ]

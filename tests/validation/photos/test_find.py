@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -39,7 +40,7 @@ def test_photos_are_found_by_whatever_a_request_names(
 ) -> None:
     client = client_for("admin")
     today = timezone.localdate()
-    searches: list[tuple[dict[str, object], set[str]]] = [
+    searches: list[tuple[dict[str, Any], set[str]]] = [
         ({}, {"used", "ann", "old"}),
         ({"q": "ann lee"}, {"ann"}),
         ({"q": "org/ANN"}, {"ann"}),
