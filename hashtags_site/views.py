@@ -19,11 +19,17 @@ from hashtags_site.health import Health, Readiness
 from hashtags_site.pipeline import stations
 from people.models import Installation
 from people.request import Request, read_form
+from validation.models import Guest
 
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """The pipeline as stations. The template sends a person who may only vote straight to the photos."""
+    """The pipeline as stations. The template sends a person who may only vote straight to the photos; a guest
+    is sent to their campaign.
+    """
+    guest = Guest.objects.filter(user_id=request.user.pk or 0).first()
+    if guest:
+        return redirect("validation:vote", guest.campaign_id)
     if request.user.has_perm("people.change_profile") and setup.is_pending():
         return redirect("setup")
     return render(request, "home.html", {"stations": stations(request.user)})

@@ -9,6 +9,7 @@ WORDS = {
     "withdraw photo": "withdrew everywhere",
     "withdraw from campaign": "withdrew from a campaign",
     "delete posts": "deleted checked posts:",
+    "delete campaign": "deleted the campaign",
     "pause": "paused",
     "unpause": "let vote again",
     "set aside": "set aside the votes of",

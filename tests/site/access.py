@@ -110,7 +110,7 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "trainer:models": get(LOOK),
     "trainer:roll_back": post(ADMIN),
     "trainer:model": get(LOOK),
-    "trainer:promote": post(ADMIN),
+    "trainer:promote": get(ADMIN) | post(ADMIN),
     "trainer:import_model": get(ADMIN) | post(ADMIN),
     "trainer:download_model": get(LOOK),
     "trainer:relabel_model": post(ADMIN),
@@ -151,6 +151,11 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "validation:new_intake": get(ADMIN) | post(ADMIN),
     "validation:intake": get(ADMIN),
     "validation:give_up": post(ADMIN),
+    "validation:photos": get(ADMIN),
+    "validation:archive": post(ADMIN),
+    "validation:unarchive": post(ADMIN),
+    "validation:delete_campaign": get(ADMIN) | post(ADMIN),
+    "validation:preview": get(LOOK),
     "validation:photo_page": get(LOOK),
     "validation:withdraw_everywhere": post(ADMIN),
     "validation:correct": post(ADMIN),
@@ -247,6 +252,7 @@ ANSWERS = {
     "GET mapping:import_counts": {302},
     "GET trainer:board": {302},  # TensorBoard is not running
     "GET trainer:compare_figure": {404},  # no runs are chosen
+    "GET home": {200, 302},  # a guest is sent to the ballot
     "GET validation:join": {200, 302},  # who may vote already is sent to the ballot
     "GET api_model": {503},  # no model is active
     "GET api_compare": {400},  # no releases are chosen

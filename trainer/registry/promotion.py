@@ -20,11 +20,14 @@ class ActiveModelChanged(Exception):
 
 
 @transaction.atomic
-def promote(*, model: TrainedModel, by: AbstractBaseUser | None, replacing: int | None = None) -> Promotion:
+def promote(
+    *, model: TrainedModel, by: AbstractBaseUser | None, replacing: int | None = None, typed: str = ""
+) -> Promotion:
     """Make a model the active one. If it is active already, nothing changes.
 
-    `replacing` is the promotion that was active when the person decided (0: none; None: any).
-    Raises NotReady for a model that is not exported, ActiveModelChanged if another one is active now.
+    `replacing` is the promotion that was active when the person decided (0: none; None: any). `typed` must be
+    the name of a model that never suggests anything. Raises NotReady for a model that is not exported, and
+    without that name; ActiveModelChanged if another one is active now.
     """
     current = _locked_current()
     if not model.is_ready:
@@ -32,8 +35,17 @@ def promote(*, model: TrainedModel, by: AbstractBaseUser | None, replacing: int 
     if current and current.model_id == model.pk:
         return current
     _check_unchanged(current, replacing)
+    if never_suggests(model) and typed.strip() != model.name:
+        raise NotReady(f"“{model}” never suggests anything. To promote it all the same, type its name.")
     record(by=by, what="promote", about=model)
     return _activate(model, by, before=current)
+
+
+def never_suggests(model: TrainedModel) -> bool:
+    """Whether it was silent about all held-out photos, or no confidence reaches any of its thresholds."""
+    thresholds = model.manifest.get("thresholds", {}).values()
+    is_silent = bool(thresholds) and all(threshold > 1 for threshold in thresholds)
+    return is_silent or model.manifest.get("held_out", {}).get("coverage") == 0
 
 
 @transaction.atomic

@@ -6,7 +6,6 @@ import csv
 import tempfile
 from collections import defaultdict
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +21,8 @@ from mapping.models import OTHER, Release
 from trainer.engine.evaluation.scenes import refusal
 from trainer.models import TrainedModel
 from trainer.programs import engine_command
-from trainer.registry import serving
-from trainer.registry.asked import AskedPhoto, last_asked
 from trainer.registry.cards import relabelled_card
+from trainer.registry.difference import compare_asked
 from trainer.runs.start import NotReady
 from trainer.stale import stale_models
 
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
 MOST_ASKED = 400  # photos of a campaign that a new model answers, to show the difference
-BATCH = 16  # photos between two heartbeats
 
 
 @transaction.atomic
@@ -101,47 +98,18 @@ def relabel(lease: Lease) -> None:
         "release": f"{release} ({release.note or 'no note'})",
     }
     model.manifest = manifest
-    if asked := _compare_asked(lease, source, model):
+    asked = compare_asked(
+        old=source,
+        new=model,
+        most=MOST_ASKED,
+        report=lambda n, of: lease.beat(n, of, "Asking both models about the last campaign's photos"),
+    )
+    if asked:
         manifest["relabelled"]["asked"] = asked
     with lease.fenced():
         model.manifest = manifest
         model.card = relabelled_card(source, release, manifest)
         model.save(update_fields=["manifest", "card"])
-
-
-def _compare_asked(lease: Lease, source: TrainedModel, model: TrainedModel) -> dict[str, Any] | None:
-    """What both models suggest for photos of the last campaign, and how often people find it fitting.
-
-    Votes only report: they are about hashtags that a model suggested once, so thresholds that were fitted on
-    them would trust the new hashtags for want of votes against them.
-    """
-    asked = last_asked(source.pk, MOST_ASKED)
-    if asked is None:
-        return None
-    changed, n_done = 0, 0
-    judged: dict[str, list[float]] = {"old": [], "new": []}
-    while batch := list(islice(asked.photos, BATCH)):
-        for photo, hashtag in zip(batch, _suggest(model, batch), strict=True):
-            changed += hashtag != photo.suggestion
-            for name, suggestion in (("old", photo.suggestion), ("new", hashtag)):
-                if suggestion is not None and suggestion in photo.answers:
-                    judged[name].append(photo.answers[suggestion])
-        n_done += len(batch)
-        lease.beat(n_done, asked.drawn, "Asking both models about the last campaign's photos")
-    return {
-        "name": asked.name,
-        "url": asked.url,
-        "total": asked.total,
-        "photos": n_done,
-        "changed": changed,
-        "judged": {name: len(values) for name, values in judged.items()},
-        "fit": {name: sum(values) / len(values) if values else None for name, values in judged.items()},
-    }
-
-
-def _suggest(model: TrainedModel, photos: list[AskedPhoto]) -> list[str | None]:
-    answers = serving.suggest((photo.content for photo in photos), model=model)
-    return [answer.hashtag for answer in answers]
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from formats.classes import OTHER
 from formats.numbers import read_number
 from jobs.models import Job
 from people.request import Request, read_form
+from trainer.engine.errors import ModelError
 from trainer.engine.evaluation.scenes import refusal
 from trainer.engine.opening import UnreadablePhotoError
 from trainer.engine.presets import PRESETS
@@ -23,13 +24,14 @@ from trainer.engine.serving.judge import BLOCKED, MOST_HASHTAGS
 from trainer.forms import SuggestForm
 from trainer.models import Promotion, TrainedModel
 from trainer.previews import data_url
-from trainer.registry import promotion, serving
+from trainer.registry import difference, promotion, serving
 from trainer.registry.dependents import all_sources
 from trainer.registry.promises import promise_of
 from trainer.registry.relabel import changes_of
 from trainer.runs import disk, start
 from trainer.stale import stale_models
 
+MOST_ASKED = 40  # photos of a campaign that a model answers while the page waits: two seconds or so
 CARD = MarkdownIt("commonmark", {"html": False}).enable("table")  # a card's own HTML stays text
 
 
@@ -82,7 +84,7 @@ def model(request: Request, pk: int) -> HttpResponse:
         "card": CARD.render(model.card),
         "times_in_ten": in_ten(manifest),
         "promise": promise_of(manifest),
-        "never_suggests": manifest.get("held_out", {}).get("coverage") == 0,
+        "never_suggests": promotion.never_suggests(model),
         "lineage": _lineage(manifest),
         "preset": PRESETS.get(run.preset) if run else None,
         "siblings": run.models.exclude(pk=model.pk).defer("card") if run else (),
@@ -176,17 +178,48 @@ def _replacing(request: Request) -> int | None:
     return read_number(request.POST.get("replacing"))
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("trainer.add_promotion", raise_exception=True)
 def promote(request: Request, pk: int) -> HttpResponse:
+    """Show the active model against this one, and ask; POST promotes it."""
     model = get_object_or_404(TrainedModel, pk=pk)
+    if request.method != "POST":
+        return _ask_to_promote(request, model)
     try:
-        promotion.promote(model=model, by=request.user, replacing=_replacing(request))
+        promotion.promote(
+            model=model,
+            by=request.user,
+            replacing=_replacing(request),
+            typed=request.POST.get("typed", ""),
+        )
     except (start.NotReady, promotion.ActiveModelChanged) as error:
         messages.error(request, str(error))
     else:
         messages.success(request, f"“{model}” is the active model now.")
     return redirect(model)
+
+
+def _ask_to_promote(request: Request, model: TrainedModel) -> HttpResponse:
+    current = Promotion.objects.current()
+    if not model.is_ready or (current and current.model_id == model.pk):
+        return redirect(model)
+    asked, is_unreadable = None, False
+    if current:
+        try:
+            asked = difference.compare_asked(old=current.model, new=model, most=MOST_ASKED)
+        except (OSError, ModelError):
+            is_unreadable = True
+    models = [("active now", current.model)] if current else []
+    rows = [(when, one, one.manifest.get("held_out", {})) for when, one in [*models, ("this one", model)]]
+    context = {
+        "model": model,
+        "current": current,
+        "rows": rows,
+        "asked": asked,
+        "is_unreadable": is_unreadable,
+        "never_suggests": promotion.never_suggests(model),
+    }
+    return render(request, "trainer/promote.html", context)
 
 
 @require_POST

@@ -243,6 +243,7 @@ class Brief:
     unjudged: float
     photos: int
     suggestions: int
+    asked: int  # of the suggestions, those that people are asked about
     done: int
     votes: int
     people: int
@@ -251,6 +252,10 @@ class Brief:
     @property
     def coverage(self) -> float | None:
         return self.suggestions / self.photos if self.photos else None
+
+    @property
+    def is_finished(self) -> bool:
+        return 0 < self.asked <= self.done
 
 
 def brief(campaign: Campaign) -> Brief:
@@ -269,6 +274,7 @@ def brief(campaign: Campaign) -> Brief:
         unjudged=headline.unjudged if headline else 1.0,
         photos=sum(counts.values()) + silent,
         suggestions=sum(counts.values()),
+        asked=sum(row["size"] for row in rows),
         done=sum(row["done"] for row in rows),
         votes=sum(row["votes"] + row["skipped"] for row in rows),
         people=people(campaign, rows),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -11,6 +12,7 @@ from django.db.models import F
 from jobs import queue as jobs
 from people.deeds import record
 from trainer.models import TrainedModel
+from validation.campaigns.counts import delete
 from validation.campaigns.predicting import PREDICT, predict_again
 from validation.campaigns.questions import drop_photo
 from validation.campaigns.rules import put_many, put_rules
@@ -49,9 +51,61 @@ def create_campaign(
 
 
 def set_open(*, campaign: Campaign, is_open: bool) -> bool:
-    """Open or close a campaign; votes are kept either way. False if it already was open or closed."""
-    rows = Campaign.objects.filter(pk=campaign.pk).exclude(is_open=is_open).update(is_open=is_open)
+    """Open or close a campaign; votes are kept either way. False if it already was open or closed. One that
+    is opened is no longer archived.
+    """
+    changes = {"is_open": is_open} | ({"is_archived": False} if is_open else {})
+    rows = Campaign.objects.filter(pk=campaign.pk).exclude(is_open=is_open).update(**changes)
     return bool(rows)
+
+
+def set_archived(*, campaign: Campaign, is_archived: bool) -> bool:
+    """Archive a campaign, which closes it, or bring it back, which leaves it closed. Nothing is deleted.
+    False if it already was so.
+    """
+    rows = Campaign.objects.filter(pk=campaign.pk).exclude(is_archived=is_archived)
+    return bool(rows.update(is_archived=is_archived, is_open=False))
+
+
+@dataclass(frozen=True)
+class Belongings:
+    """What goes with a campaign, and what stays."""
+
+    questions: int
+    guests: int
+    votes: int  # stay: they are about photos and hashtags
+
+    @property
+    def digest(self) -> str:
+        return f"{self.questions}-{self.guests}-{self.votes}"
+
+
+class CannotDelete(Exception):
+    """The campaign cannot be deleted now; the message says why."""
+
+
+def belongings(campaign: Campaign) -> Belongings:
+    return Belongings(campaign.questions.count(), campaign.guests.count(), campaign.votes.count())
+
+
+@transaction.atomic
+def delete_campaign(*, campaign: Campaign, seen: str, by: AbstractBaseUser) -> None:
+    """Delete a campaign with its questions, the access of its guests, and its counts of people. Photos,
+    predictions and votes stay. `seen` is the digest of the belongings that the person saw.
+
+    Raises CannotDelete.
+    """
+    locked = Campaign.objects.select_for_update(of=("self",)).select_related("job").get(pk=campaign.pk)
+    job = locked.job
+    if job and job.is_live:
+        raise CannotDelete("Its photos are being predicted: cancel that job first.")
+    if belongings(locked).digest != seen:
+        raise CannotDelete("Something was added meanwhile: look at the list again.")
+    record(by=by, what="delete campaign", about=f"“{locked}”")
+    delete(locked.questions.all())
+    locked.delete()
+    if job:
+        job.delete()
 
 
 @transaction.atomic

@@ -16,6 +16,7 @@ from trainer.registry import serving
 from validation.campaigns.rules import RULES
 from validation.forms.intake import ManyFilesField
 from validation.models import Campaign
+from validation.models.photos import PhotoQuerySet
 from validation.people.crowd import LEAST_RIGHT
 from validation.photos.store import WORDS
 from validation.templatetags.agreement_words import percent
@@ -65,25 +66,28 @@ class RulesForm(_CampaignModelForm):
     )
     audit_share = PercentField(
         label="Drawn at random, %",
-        help_text="The rest is drawn where an answer teaches most: rare hashtags and unsure photos.",
+        help_text="The rest is drawn where an answer teaches most: rare hashtags and unsure photos. "
+        "Costs no votes.",
     )
     gold_share = PercentField(
         label="Known answers, %",
         help_text="Mixed in unmarked. A person who gets fewer than "
-        f"{percent(LEAST_RIGHT)} of them right is paused.",
+        f"{percent(LEAST_RIGHT)} of them right is paused. Costs this share of each person's answers.",
     )
     control_share = PercentField(
         label="Wrong hashtags on purpose, %",
-        help_text="They show how readily people say yes, so that the result can be corrected for it.",
+        help_text="They show how readily people say yes, so that the result can be corrected for it. 5 % "
+        "add 5 questions to 100 suggestions, each with as many votes as a photo gets.",
     )
     silence_share = PercentField(
         label="Silent suggestions, %",
         help_text="Hashtags that the model ranked first but did not suggest. They show whether it is right "
-        "to stay silent.",
+        "to stay silent. 5 % add 5 questions to 100 suggestions.",
     )
     would_post_share = PercentField(
         label="Asked whether they would post it, %",
-        help_text="Share of votes after which people are asked whether they would post the hashtag.",
+        help_text="Share of votes after which people are asked whether they would post the hashtag: a second "
+        "tap, no vote.",
     )
 
     class Meta:
@@ -101,7 +105,8 @@ class RulesForm(_CampaignModelForm):
         help_texts = {
             "votes_per_photo": "How many people answer about each photo. "
             "More photos tell you more than more votes do.",
-            "extra_votes": "Requested one at a time on a tie or a margin of one, up to this number.",
+            "extra_votes": "Requested one at a time on a tie or a margin of one, up to this number: "
+            "they cost little.",
             "hashtags": "If none is chosen, people are asked about all.",
             "only_unseen": "Nobody is asked about a photo that they saw in another campaign. When unticked, "
             "they may be asked about another hashtag of it, which suits a small crowd.",
@@ -203,8 +208,13 @@ class CampaignForm(RulesForm):
     class Meta(RulesForm.Meta):
         fields = ["model", *RulesForm.Meta.fields]
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, found: PhotoQuerySet | None = None, **kwargs: Any) -> None:
+        """found: photos taken in before, which the campaign gets, too."""
         super().__init__(*args, **kwargs)
+        self.found = found
+        for name, field in self.fields.items():
+            if isinstance(field, PercentField):  # what a blank field means stands in it
+                field.initial = Campaign._meta.get_field(name).get_default()  # type: ignore[union-attr]
         model = self.fields["model"]
         assert isinstance(model, forms.ModelChoiceField)
         model.queryset = TrainedModel.objects.exclude(manifest={})
@@ -218,6 +228,8 @@ class CampaignForm(RulesForm):
                 "uploads",
                 f"These are more than {AT_ONCE} files: take them in first (Campaigns, Photos taken in).",
             )
-        if not cleaned.get("uploads") and not cleaned.get("photos_of"):
+        if not cleaned.get("uploads") and not cleaned.get("photos_of") and self.found is None:
             self.add_error("uploads", "Choose photos to upload, or another campaign to take them from.")
+        if self.found is not None and not self.found.exists():
+            self.add_error(None, "No photo fits the search any more. Find photos again.")
         return cleaned

@@ -10,7 +10,8 @@ from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 
 from mapping.models import Hashtag, HashtagQuerySet, SceneClass
-from validation.models import Campaign, Correction, Photo
+from validation.models import Campaign, Correction, Intake, Photo
+from validation.models.photos import PhotoQuerySet
 from validation.photos.intake import is_junk
 from validation.photos.intake_sources import allowed_folder
 from validation.photos.store import WORDS
@@ -111,6 +112,29 @@ class IntakeForm(forms.Form):
         if len(sources) != 1 and not self.errors:
             self.add_error("uploads", "Choose either photos, an archive or a folder: one of the three.")
         return cleaned
+
+
+class PhotoFilter(forms.Form):
+    """Which photos are meant: all that fit every field."""
+
+    q = forms.CharField(max_length=200, required=False, label="Author, file name or source")
+    intake = forms.ModelChoiceField(Intake.objects.all(), required=False, empty_label="Any")
+    since = forms.DateField(
+        required=False, label="Added from", widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )
+    until = forms.DateField(
+        required=False, label="Until", widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )
+    unused = forms.BooleanField(required=False, label="In no campaign yet")
+
+    def photos(self) -> PhotoQuerySet:
+        """The photos that fit. Call it after is_valid() returned True."""
+        data = self.cleaned_data
+        return Photo.objects.found(
+            text=data["q"].strip(),
+            intake=data["intake"].pk if data["intake"] else None,
+            **{name: data[name] for name in ("since", "until", "unused")},
+        )
 
 
 class CorrectionForm(forms.Form):

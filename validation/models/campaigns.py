@@ -62,6 +62,7 @@ class Campaign(models.Model):
     closes_at = models.DateTimeField(null=True, blank=True)
     is_public = models.BooleanField(default=False)  # anybody with the public link may read its result
     is_open = models.BooleanField(default=True)
+    is_archived = models.BooleanField(default=False)  # closed, and not in the list unless asked for
     job = models.OneToOneField(Job, models.PROTECT, null=True, blank=True, related_name="campaign")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -16,6 +18,35 @@ class PhotoQuerySet(models.QuerySet["Photo"]):
     def shown(self) -> PhotoQuerySet:
         """Without withdrawn photos."""
         return self.filter(withdrawn_at=None)
+
+    def found(
+        self,
+        *,
+        text: str = "",
+        intake: int | None = None,
+        since: date | None = None,
+        until: date | None = None,
+        unused: bool = False,
+    ) -> PhotoQuerySet:
+        """Photos whose author, file name, source or licence contains the text, of one intake, added in these
+        days (both included), and, with `unused`, in no campaign.
+        """
+        rows = self
+        if text:
+            words = ("author", "name", "source_url", "licence", "intake_files__name")
+            fits = Q()
+            for field in words:
+                fits |= Q(**{f"{field}__icontains": text})
+            rows = rows.filter(pk__in=Photo.objects.filter(fits).values("pk"))
+        if intake is not None:
+            rows = rows.filter(pk__in=IntakeFile.objects.filter(intake_id=intake).values("photo"))
+        if since:
+            rows = rows.filter(added_at__date__gte=since)
+        if until:
+            rows = rows.filter(added_at__date__lte=until)
+        if unused:
+            rows = rows.filter(campaigns=None)
+        return rows
 
 
 class Photo(models.Model):

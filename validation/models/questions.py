@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Self
 
 from django.conf import settings
@@ -142,12 +143,14 @@ class QuestionLeaseQuerySet(models.QuerySet["QuestionLease"]):
     def live(self) -> Self:
         return self.filter(expires_at__gt=timezone.now())
 
-    def ended(self) -> Self:
-        return self.filter(expires_at__lte=timezone.now())
+    def ended(self, ago: timedelta) -> Self:
+        return self.filter(expires_at__lte=timezone.now() - ago)
 
 
 class QuestionLease(models.Model):
-    """A question handed out to one person. Until the lease expires, it counts as an expected answer."""
+    """A question handed out to one person. Until the lease expires, it counts as an expected answer. For a
+    day after, it shows that the person was asked, so that their late answer is kept.
+    """
 
     question = models.ForeignKey(Question, models.CASCADE, related_name="leases")
     person = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="question_leases")

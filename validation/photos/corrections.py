@@ -14,14 +14,13 @@ from django.db.models import QuerySet
 
 from formats.storage import replacing
 from mapping.models import Hashtag, Release, SceneClass
+from trainer.models import PhotoSet
 from trainer.photosets.registration import forget_photo, is_forgotten, register_folder
 from validation.models import Correction, Photo
 from validation.stored import read_stored
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
-
-    from trainer.models import PhotoSet
 
 
 log = logging.getLogger(__name__)
@@ -66,6 +65,13 @@ def trainable() -> QuerySet[Correction]:
     rows = Correction.objects.filter(scene_class__isnull=False, photo__withdrawn_at=None)
     rows = rows.exclude(hashtag__in=Hashtag.objects.blocked())
     return rows.select_related("photo", "scene_class").order_by("pk")
+
+
+def waiting() -> QuerySet[Correction]:
+    """Those decided since the newest photo set was made of corrections: no run can have learned from them."""
+    sets = PhotoSet.objects.filter(source__startswith=str(_folder())).order_by("-created_at")
+    newest = sets.first()
+    return trainable().filter(decided_at__gt=newest.created_at) if newest else trainable()
 
 
 def make_photo_set(*, name: str, by: AbstractBaseUser) -> tuple[PhotoSet, list[Photo]]:

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from trainer.runs.charts import Chart, line_chart
-from validation.agreement import lists, results, rivals
+from validation.agreement import lists, next_steps, results, rivals
 from validation.agreement.blame import PARTIES, blame, questions_blamed_on, scenes
 from validation.forms.agreement import ResultsFilter
 from validation.models import Campaign, Question
@@ -34,6 +34,8 @@ def agreement(request: HttpRequest) -> HttpResponse:
         "form": form,
         "campaign": campaign,
         "summary": summary,
+        "trust": next_steps.find_trust(summary),
+        "steps": next_steps.find_steps(summary, campaign, request.user.has_perm),
         "has_campaigns": Campaign.objects.exists(),
         "thesis": THESIS,
         "over_time": _over_time(summary),

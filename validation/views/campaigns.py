@@ -12,8 +12,9 @@ from django.core.files.uploadedfile import UploadedFile
 from django.core.paginator import Paginator
 from django.db import IntegrityError
 from django.db.models import F
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from formats.numbers import read_number
@@ -23,8 +24,10 @@ from trainer.models import TrainedModel
 from validation.agreement import authors, lists, results, silence
 from validation.campaigns import acts, rules
 from validation.forms.campaign import CampaignForm, RulesForm
+from validation.forms.intake import PhotoFilter
 from validation.forms.vote import GoldForm
-from validation.models import Campaign, Guest, Photo, Prediction, Standing
+from validation.models import Campaign, Guest, Photo, Prediction, Question, Standing
+from validation.models.answers import MEANINGS
 from validation.people import crowd, gold, guests
 from validation.photos.store import PhotoRefused, take_in
 
@@ -37,11 +40,15 @@ PAGE = 48  # photos
 @require_safe
 @permission_required("validation.view_campaign", raise_exception=True)
 def campaigns(request: Request) -> HttpResponse:
+    archived = bool(request.GET.get("archived"))
     every_campaign = Campaign.objects.select_related("model", "job").with_photo_counts()
+    every_campaign = every_campaign.filter(is_archived=archived)
     page = Paginator(every_campaign, 25).get_page(request.GET.get("page"))
     counts = lists.progress_of(page.object_list)
     rows = [(campaign, counts.get(campaign.pk, lists.NO_PROGRESS)) for campaign in page]
-    return render(request, "validation/campaigns.html", {"page": page, "rows": rows})
+    context = {"page": page, "rows": rows, "archived": archived, "query": "archived=on" if archived else ""}
+    context["has_archived"] = Campaign.objects.filter(is_archived=True).exists()
+    return render(request, "validation/campaigns.html", context)
 
 
 @require_safe
@@ -83,7 +90,11 @@ def campaign(request: Request, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("validation.add_campaign", raise_exception=True)
 def new_campaign(request: Request) -> HttpResponse:
-    form = CampaignForm(*read_form(request))
+    chosen = PhotoFilter(request.GET)
+    if request.GET and not chosen.is_valid():
+        return redirect(f"{reverse('validation:photos')}?{request.GET.urlencode()}")
+    found = chosen.photos().shown() if chosen.has_changed() else None
+    form = CampaignForm(*read_form(request), found=found)
     status = 422 if request.method == "POST" else 200
     if request.method == "POST" and form.is_valid():
         try:
@@ -95,7 +106,8 @@ def new_campaign(request: Request) -> HttpResponse:
             )
             status = error.status
     has_models = TrainedModel.objects.exclude(manifest={}).exists()
-    context = {"form": form, "has_models": has_models}
+    context = {"form": form, "has_models": has_models, "found": found.count() if found is not None else None}
+    context["query"] = request.GET.urlencode()
     return render(request, "validation/new_campaign.html", context, status=status)
 
 
@@ -108,6 +120,8 @@ def _create(request: Request, form: CampaignForm) -> Campaign | None:
     photos, reasons = _take_in_all(request, data)
     if data["photos_of"]:
         photos += data["photos_of"].photos.all()
+    if form.found is not None:
+        photos += form.found
     if not photos:
         form.add_error("uploads", reasons or ["That campaign has no photos."])
         return None
@@ -144,6 +158,53 @@ def set_open(request: Request, pk: int, is_open: bool) -> HttpResponse:
         request, f"“{campaign}” is {word} now." if has_changed else f"“{campaign}” was {word} already."
     )
     return redirect(campaign)
+
+
+@require_POST
+@permission_required("validation.change_campaign", raise_exception=True)
+def set_archived(request: Request, pk: int, is_archived: bool) -> HttpResponse:
+    campaign = get_object_or_404(Campaign, pk=pk)
+    acts.set_archived(campaign=campaign, is_archived=is_archived)
+    word = "archived: nothing was deleted" if is_archived else "in the list again, and closed"
+    messages.success(request, f"“{campaign}” is {word}.")
+    return redirect(campaign)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@permission_required("validation.change_campaign", raise_exception=True)
+def delete(request: Request, pk: int) -> HttpResponse:
+    """What would go and what would stay; POST deletes it."""
+    campaign = Campaign.objects.filter(pk=pk).first()
+    if campaign is None and request.method == "POST":
+        messages.info(request, "This campaign is deleted already.")
+        return redirect("validation:campaigns")
+    if campaign is None:
+        raise Http404("There is no such campaign.")
+    refusal = ""
+    if request.method == "POST":
+        try:
+            acts.delete_campaign(campaign=campaign, seen=request.POST.get("seen", ""), by=request.user)
+        except acts.CannotDelete as error:
+            refusal = str(error)
+        else:
+            messages.success(request, f"“{campaign}” is deleted. Its votes and photos are kept.")
+            return redirect("validation:campaigns")
+    context = {"campaign": campaign, "belongings": acts.belongings(campaign), "refusal": refusal}
+    return render(request, "validation/delete_campaign.html", context, status=409 if refusal else 200)
+
+
+@require_safe
+@permission_required("validation.view_campaign", raise_exception=True)
+def preview(request: Request, pk: int) -> HttpResponse:
+    """The ballot as a voter sees it, without a vote."""
+    campaign = get_object_or_404(Campaign, pk=pk)
+    questions = Question.objects.of_campaign(campaign).suggestions().offered()
+    context = {
+        "campaign": campaign,
+        "question": questions.select_related("photo", "hashtag").order_by("rank").first(),
+        "buttons": [(answer, answer.button, answer.button.label) for answer in MEANINGS],
+    }
+    return render(request, "validation/preview.html", context)
 
 
 @require_POST

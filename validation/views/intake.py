@@ -15,7 +15,7 @@ from formats.storage import StorageFailure
 from mapping.models import SceneClass
 from people.request import Request, read_form
 from trainer.photosets.registration import NameTaken
-from validation.forms.intake import CorrectionForm, IntakeForm
+from validation.forms.intake import CorrectionForm, IntakeForm, PhotoFilter
 from validation.models import Correction, Intake, IntakeFile, Photo
 from validation.photos import corrections
 from validation.photos import intake as intake_acts
@@ -73,8 +73,27 @@ def intake(request: Request, pk: int) -> HttpResponse:
         "page": Paginator(files, PAGE).get_page(request.GET.get("page")),
         "only": only,
         "query": f"show={only}",
+        "usable": Photo.objects.shown().found(intake=pk).count(),
     }
     return render(request, "validation/intake.html", context)
+
+
+@require_safe
+@permission_required("validation.add_campaign", raise_exception=True)
+def photos(request: Request) -> HttpResponse:
+    """Photos found by author, file name, source, intake or day: for a campaign, or to withdraw one."""
+    form = PhotoFilter(request.GET)
+    found = form.photos() if form.is_valid() else Photo.objects.none()
+    query = request.GET.copy()
+    query.pop("page", None)
+    page = Paginator(found.order_by("-pk"), PAGE).get_page(request.GET.get("page"))
+    context = {
+        "form": form,
+        "page": page,
+        "usable": found.shown().count(),
+        "query": query.urlencode(),
+    }
+    return render(request, "validation/photos.html", context, status=200 if form.is_valid() else 422)
 
 
 @require_POST

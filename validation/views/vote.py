@@ -63,6 +63,9 @@ def _page(view: View) -> View:
     def guarded(request: Request, pk: int) -> HttpResponse:
         campaign = Campaign.objects.select_related("job").filter(pk=pk).first()
         if not may_vote(request.user, campaign):
+            if _is_guest(request):
+                with translation.override(language_for(request)):
+                    return render(request, "validation/join.html", {"gone": True}, status=403)
             raise PermissionDenied
         if campaign is None:
             raise Http404("There is no such campaign.")

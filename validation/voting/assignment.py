@@ -1,9 +1,12 @@
 """Which question a person gets next. Questions are leased when a page asks for them, never in advance.
 
-A lease counts as an answer to come until it expires, so a question never goes to more people than it needs.
-When the vote arrives, votes.py checks again. The next question comes from one of two streams: audit, the
-lowest random rank of all open questions, and active, the lowest rank in the stratum that teaches most
-(decision 0012). Controls, known answers and silent suggestions are mixed in at random.
+A lease counts as an answer to come until it expires, so questions with a free seat come first. Somebody for
+whom none has one gets a question that others hold and have not answered: they may never do so, and an answer
+too many does no harm (decision 0036). So only who has nothing to be asked about reads "all done".
+
+The next question comes from one of two streams: audit, the lowest random rank of all open questions, and
+active, the lowest rank in the stratum that teaches most (decision 0012). Controls, known answers and silent
+suggestions are mixed in at random.
 """
 
 from __future__ import annotations
@@ -33,12 +36,15 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
 LEASE = timedelta(minutes=10)
+KEPT = timedelta(days=1)  # for which an ended lease still shows that its person was asked
 COUNTED = 100  # questions left are counted up to this number: beyond it, counting is slow and of no use
+SECONDS = 5  # for one photo, of a careful person: a guess, told to guests before they start
 GOLD_AT_HAND = 50
 PASSES = 6  # over the open questions: the first waits for no lock; each later one may lose a race for a seat
 
 Kind, Stream = Question.Kind, Question.Stream
 TO_THE_END = (Kind.SUGGESTION, Kind.CONTROL, Kind.SILENCE)  # gold questions are never done
+TO_BE_ANSWERED = Q(is_done=False, kind__in=TO_THE_END)
 
 
 @dataclass(frozen=True)
@@ -56,16 +62,19 @@ class Progress:
         return self.left >= COUNTED
 
 
-def next_questions(*, campaign: Campaign, person: AbstractBaseUser, most: int = 1) -> list[Question]:
+def next_questions(
+    *, campaign: Campaign, person: AbstractBaseUser, photo: int | None = None, most: int = 1
+) -> list[Question]:
     """Up to `most` questions for this person, leased to them; empty if nothing is left.
 
-    Questions that were leased before and not answered come first, in their order: a reload avoids none.
+    Questions that were leased before and not answered come first, in their order: a reload avoids none. Those
+    that others have completed since are left out, except the one about `photo`, whose answer was undone.
     """
     if not campaign.takes_votes:
         return []
-    questions = _handed_out(campaign, person)[:most]
+    questions = _handed_out(campaign, person, photo)[:most]
     while len(questions) < most:
-        question = _draw(campaign, person)
+        question = _draw(campaign, person, beyond_seats=not questions)
         if question is None:
             break
         questions.append(question)
@@ -78,13 +87,33 @@ def progress(*, campaign: Campaign, person: AbstractBaseUser) -> Progress:
     n_done = part.votes_given if part else 0
     if not campaign.takes_votes:
         return Progress(n_done, 0, n_done)
-    rows = _open_for(campaign, person, leased_too=True).filter(kind__in=TO_THE_END)
+    rows = _to_answer(campaign, person).filter(TO_BE_ANSWERED)
     left = rows.filter(rank__gte=part.front).order_by()[:COUNTED].count() if part and part.front else 0
     if left < COUNTED:
         left = rows.order_by()[:COUNTED].count()
     plain = n_done - (part.gold if part else 0)
     gold = round((plain + left) * campaign.gold_share) if campaign.gold_share and _has_gold(campaign) else 0
     return Progress(n_done, left, max(n_done + left, plain + left + gold) if left else n_done)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What waits for somebody who has not come yet."""
+
+    photos: int  # COUNTED at most
+
+    @property
+    def is_capped(self) -> bool:
+        return self.photos >= COUNTED
+
+    @property
+    def minutes(self) -> int:
+        return max(1, round(self.photos * SECONDS / 60))
+
+
+def effort(campaign: Campaign) -> Effort:
+    rows = Question.objects.of_campaign(campaign).offered().filter(TO_BE_ANSWERED).order_by()
+    return Effort(rows[:COUNTED].count())
 
 
 @dataclass(frozen=True)
@@ -116,7 +145,7 @@ def assign(
     *, campaign: Campaign, person: AbstractBaseUser, photo: int | None = None, most: int = 2
 ) -> Assignment:
     """The next questions; after an undo the one about this photo first, if it is leased to the person."""
-    questions = next_questions(campaign=campaign, person=person, most=most)
+    questions = next_questions(campaign=campaign, person=person, photo=photo, most=most)
     questions.sort(key=lambda one: one.photo_id != photo)
     last = own_votes(campaign=campaign, person=person).first()
     return Assignment(questions, progress(campaign=campaign, person=person), last)
@@ -151,14 +180,14 @@ def lease(*, question: Question, person: AbstractBaseUser) -> None:
 # --- what is open -----------------------------------------------------------------------------
 
 
-def _handed_out(campaign: Campaign, person: AbstractBaseUser) -> list[Question]:
+def _handed_out(campaign: Campaign, person: AbstractBaseUser, photo: int | None) -> list[Question]:
     """Questions leased to the person, without photos that they have answered since in another campaign."""
     questions = (
         Question.objects.of_campaign(campaign)
         .offered()
         .filter(
             ~answered_by(person, only_unseen=campaign.only_unseen),
-            Q(is_done=False) | has_gold_answer(),
+            Q(is_done=False) | has_gold_answer() | Q(photo_id=photo),
             leases__person_id=person.pk,
             leases__expires_at__gt=timezone.now(),
         )
@@ -166,22 +195,24 @@ def _handed_out(campaign: Campaign, person: AbstractBaseUser) -> list[Question]:
     return list(questions.order_by("leases__pk").select_related("photo", "hashtag"))
 
 
-def _open_for(campaign: Campaign, person: AbstractBaseUser, *, leased_too: bool = False) -> QuestionQuerySet:
-    """Questions of the campaign that want more answers and that this person may be asked.
-
-    Nobody is asked about a blocked hashtag, a photo of their own, or one they voted on (see `answered_by`).
+def _to_answer(campaign: Campaign, person: AbstractBaseUser) -> QuestionQuerySet:
+    """Questions of the campaign that this person may be asked: none about a blocked hashtag, a photo of their
+    own, or one they voted on (see `answered_by`).
     """
     rows = Question.objects.of_campaign(campaign).offered().exclude(photo__added_by_id=person.pk)
-    rows = rows.exclude(answered_by(person, only_unseen=campaign.only_unseen))
-    if leased_too:
-        return rows.filter(Exists(live_leases().filter(person_id=person.pk)) | _wants_answers())
+    return rows.exclude(answered_by(person, only_unseen=campaign.only_unseen))
+
+
+def _open_for(campaign: Campaign, person: AbstractBaseUser) -> QuestionQuerySet:
+    """The same without photos that they hold a question about."""
     leases = QuestionLease.objects.live().filter(
         person_id=person.pk, question__photo_id=OuterRef("photo_id"), question__campaign=campaign
     )
-    return rows.filter(~Exists(leases))
+    return _to_answer(campaign, person).filter(~Exists(leases))
 
 
 def _wants_answers() -> Q:
+    """Condition on questions: a seat is free."""
     return Q(is_done=False, needed__gt=ANSWERS + _count_leases())
 
 
@@ -197,9 +228,10 @@ def _has_gold(campaign: Campaign) -> bool:
 # --- drawing ----------------------------------------------------------------------------------
 
 
-def _draw(campaign: Campaign, person: AbstractBaseUser) -> Question | None:
+def _draw(campaign: Campaign, person: AbstractBaseUser, *, beyond_seats: bool) -> Question | None:
     """Try without waiting for locks first. If nothing else is left, wait: nobody should read "all done"
-    because another person, who may skip, holds the last question.
+    because another person, who may skip, holds the last question. Only a person without any other question
+    gets one `beyond_seats`, so that few are answered too often.
     """
     fronts = Participation.objects.filter(campaign=campaign, person_id=person.pk).values_list(
         "front", flat=True
@@ -208,8 +240,20 @@ def _draw(campaign: Campaign, person: AbstractBaseUser) -> Question | None:
     for number in range(PASSES):
         if question := _draw_by_kind(campaign, person, front, wait=number > 0):
             return question
-        if not _something_is_left(campaign, person, front):
+        if not _has_free_seat(campaign, person, front):
             break
+    return _draw_beyond_seats(campaign, person) if beyond_seats else None
+
+
+def _draw_beyond_seats(campaign: Campaign, person: AbstractBaseUser) -> Question | None:
+    """A question whose missing answers are all expected from others: of those that the fewest hold, the one
+    with the lowest rank.
+    """
+    rows = _open_for(campaign, person).filter(TO_BE_ANSWERED).order_by(_count_leases(), "rank")
+    for _ in range(PASSES):  # the first may be completed, or withdrawn, while we wait for it
+        question = _lease_first(rows, person, if_still=Q(is_done=False), wait=True)
+        if question or not rows.exists():
+            return question
     return None
 
 
@@ -217,7 +261,7 @@ def _draw_by_kind(
     campaign: Campaign, person: AbstractBaseUser, front: float, *, wait: bool
 ) -> Question | None:
     for kind in _order_of_kinds(campaign, CHANCE.random()):
-        if kind == Kind.GOLD and not _something_is_left(campaign, person, front):
+        if kind == Kind.GOLD and not _has_free_seat(campaign, person, front):
             continue  # known answers are only mixed among other questions
         if question := _take(campaign, person, kind, front, wait):
             return question
@@ -238,7 +282,7 @@ def _order_of_kinds(campaign: Campaign, chance: float) -> list[str]:
     return list(TO_THE_END)
 
 
-def _something_is_left(campaign: Campaign, person: AbstractBaseUser, front: float) -> bool:
+def _has_free_seat(campaign: Campaign, person: AbstractBaseUser, front: float) -> bool:
     rows = _open_for(campaign, person).filter(_wants_answers(), kind__in=TO_THE_END)
     return rows.filter(rank__gte=front).exists() or rows.filter(rank__lt=front).exists()
 
@@ -277,12 +321,17 @@ def _lease_in_turn(
 
 @transaction.atomic
 def _lease_first(
-    rows: QuestionQuerySet, person: AbstractBaseUser, stream: str = "", *, wait: bool = False
+    rows: QuestionQuerySet,
+    person: AbstractBaseUser,
+    stream: str = "",
+    *,
+    if_still: Q | None = None,
+    wait: bool = False,
 ) -> Question | None:
     """Lease the first of these questions that nobody else has locked; with `wait`, the first of all.
 
-    Conditions are checked again under the lock, because before it the person may have voted or, with a
-    stream, somebody else may have taken the last seat.
+    Conditions are checked again under the lock, because before it the person may have voted, or `if_still`
+    may have become false: with a stream, somebody else may have taken the last seat.
     """
     free = rows.select_for_update(skip_locked=not wait, of=("self",))
     question = free.select_related("photo", "hashtag", "campaign").first()
@@ -291,10 +340,12 @@ def _lease_first(
     may_be_asked = ~answered_by(person, only_unseen=question.campaign.only_unseen)
     if stream:
         may_be_asked &= _wants_answers()
+    if if_still is not None:
+        may_be_asked &= if_still
     if not Question.objects.offered().filter(may_be_asked, pk=question.pk).exists():
         return None
     if stream and not question.stream:
         Question.objects.filter(pk=question.pk).update(stream=stream)
-    QuestionLease.objects.ended().filter(person_id=person.pk).delete()
+    QuestionLease.objects.ended(KEPT).filter(person_id=person.pk).delete()
     lease(question=question, person=person)
     return question

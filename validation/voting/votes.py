@@ -188,15 +188,13 @@ def _lock_questions(photo_id: int, hashtag_id: int) -> list[Question]:
 
 
 def _has_room(question: Question, person: AbstractBaseUser) -> bool:
-    """Whether the question still needs this vote. Leases of other people count as answers to come, unless the
-    person holds a lease, too.
+    """Whether the vote is kept: the person was asked, or a seat is free. Who was asked has looked, so their
+    answer counts also if others have completed the question meanwhile.
     """
-    if question.kind == Question.Kind.GOLD:
+    leases = QuestionLease.objects.filter(question=question)
+    if question.kind == Question.Kind.GOLD or leases.filter(person_id=person.pk).exists():
         return True
-    leases = QuestionLease.objects.live().filter(question=question)
-    others = list(leases.values_list("person_id", flat=True))
-    seats = 0 if person.pk in others else len(others)
-    return question.answers + seats < question.needed
+    return question.answers + leases.live().count() < question.needed
 
 
 def _count(questions: list[Question], vote: Vote, step: int) -> None:

@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from jobs.models import Job
+from tests.trainer.conftest import MODEL_MANIFEST
 from trainer.models import Promotion, TrainedModel, TrainingRun
 from trainer.registry import export, promotion
 from trainer.registry.serving import active_model
@@ -98,7 +99,34 @@ def test_others_may_not(client_for: ClientFor, model_for: ModelFor, run: Trainin
 def test_stranger_and_get(client: Client, client_for: ClientFor, model_for: ModelFor) -> None:
     model = model_for("New")
     assert client.post(promote_url(model))["Location"].startswith("/login/")
-    assert client_for("admin").get(promote_url(model)).status_code == 405
+    assert "No model is active" in client_for("admin").get(promote_url(model)).content.decode()
+    assert not Promotion.objects.exists()
+
+
+def test_both_models_are_shown_before_promoting(client_for: ClientFor, model_for: ModelFor) -> None:
+    figures = {"coverage": 0.61, "precision": 0.93}
+    old = model_for("Old", manifest=MODEL_MANIFEST | {"held_out": figures})
+    new = model_for("New", manifest=MODEL_MANIFEST | {"held_out": {"coverage": 0.72, "precision": 0.88}})
+    promotion.promote(model=old, by=None)
+    page = client_for("admin").get(promote_url(new)).content.decode()
+    for words in ("61 %", "93 %", "72 %", "88 %", "instead of “Old”", "No campaign has asked"):
+        assert words in page
+    assert client_for("admin").get(promote_url(old))["Location"] == old.get_absolute_url()
+    assert active_model() == old
+
+
+@pytest.mark.parametrize("silent", [{"held_out": {"coverage": 0}}, {"thresholds": {"bar": 2.0}}])
+def test_a_model_that_never_suggests_is_promoted_by_its_name_only(
+    client_for: ClientFor, model_for: ModelFor, silent: dict[str, Any]
+) -> None:
+    model, client = model_for("Mute", manifest=MODEL_MANIFEST | silent), client_for("admin")
+    assert "type its name" in client.get(promote_url(model)).content.decode()
+    for typed in ({}, {"typed": "mute"}):
+        page = client.post(promote_url(model), {"replacing": 0} | typed, follow=True)
+        assert "“Mute” never suggests anything" in page.content.decode()
+    assert active_model() is None
+    client.post(promote_url(model), {"replacing": 0, "typed": "Mute"})
+    assert active_model() == model
 
 
 def test_export_twice_is_one_model(client_for: ClientFor, run: TrainingRun) -> None:

@@ -17,7 +17,7 @@ from tests.validation.conftest import MakeCampaign, MakeVote, picture
 from trainer.engine.budget import DECODING
 from trainer.models import Promotion, TrainedModel
 from validation.campaigns import acts
-from validation.models import Campaign, Photo, Prediction
+from validation.models import Campaign, Photo, Prediction, Question, QuestionLease, Vote
 
 pytestmark = pytest.mark.postgres
 ClientFor = Callable[..., Client]
@@ -255,3 +255,67 @@ def test_predicted_photos_are_not_predicted_again(
     (job,) = run_jobs()
     assert job.state == Job.State.SUCCEEDED
     assert Prediction.objects.count() == 4
+
+
+# --- archive, delete, preview -----------------------------------------------------------------
+
+
+def test_campaign_is_archived_closed_and_comes_back(campaign: Campaign, client_for: ClientFor) -> None:
+    admin, path = client_for("admin"), f"/validation/campaigns/{campaign.pk}"
+    for _ in range(2):
+        assert b"nothing was deleted" in admin.post(f"{path}/archive/", follow=True).content
+    campaign.refresh_from_db()
+    assert (campaign.is_archived, campaign.takes_votes) == (True, False)
+    assert b"Test" not in admin.get("/validation/campaigns/").content
+    assert b"Test" in admin.get("/validation/campaigns/?archived=on").content
+    admin.post(f"{path}/open/")
+    campaign.refresh_from_db()
+    assert (campaign.is_archived, campaign.takes_votes) == (False, True)
+
+
+def test_deleting_a_campaign_lists_what_goes_and_keeps_votes(
+    campaign: Campaign, client_for: ClientFor, vote_as: MakeVote
+) -> None:
+    vote_as(campaign, 0, "fits")
+    admin, path = client_for("admin"), f"/validation/campaigns/{campaign.pk}/delete/"
+    page = admin.get(path)
+    assert b"<b>3</b> questions" in page.content
+    assert b"<b>1 vote</b> and all photos are kept" in page.content
+    seen = page.context["belongings"].digest
+    vote_as(campaign, 1, "fits")
+    stale = admin.post(path, {"seen": seen})
+    assert (stale.status_code, b"look at the list again" in stale.content) == (409, True)
+    assert client_for("viewer").post(path, {"seen": seen}).status_code == 403
+    seen = stale.context["belongings"].digest
+    assert b"is deleted. Its votes" in admin.post(path, {"seen": seen}, follow=True).content
+    assert b"deleted already" in admin.post(path, {"seen": seen}, follow=True).content
+    assert (Vote.objects.count(), Photo.objects.count(), Question.objects.count()) == (2, 4, 0)
+
+
+def test_preview_shows_a_question_and_takes_no_answer(campaign: Campaign, client_for: ClientFor) -> None:
+    page = client_for("viewer").get(f"/validation/campaigns/{campaign.pk}/preview/")
+    assert b"fit this photo?" in page.content
+    assert b'<fieldset class="ballot-form" disabled>' in page.content
+    assert not QuestionLease.objects.exists()
+
+
+def test_campaign_page_says_when_it_is_finished(
+    make_campaign: MakeCampaign, client_for: ClientFor, vote_as: MakeVote
+) -> None:
+    campaign = make_campaign("cafe", "bar", votes_per_photo=1, audience="link")
+    admin, path = client_for("admin"), "/validation/campaigns/"
+    vote_as(campaign, 0, "fits")
+    page = admin.get(f"{path}{campaign.pk}/").content
+    assert b"1 of 2 suggestions have enough votes" in page
+    assert b'href="#invite">Invite people' in page
+    vote_as(campaign, 1, "fits")
+    page = admin.get(f"{path}{campaign.pk}/").content
+    assert b"All 2 suggestions have enough votes" in page
+    assert page.count(b"is-primary") == 1
+    assert b"Read the result" in page
+
+
+def test_form_of_a_campaign_shows_its_defaults(model: TrainedModel, client_for: ClientFor) -> None:
+    form = client_for("admin").get("/validation/campaigns/new/").context["form"]
+    shares = ("min_confidence", "audit_share", "gold_share", "control_share", "silence_share")
+    assert [form[name].value() for name in (*shares, "would_post_share")] == ["0", "50", "8", "5", "5", "10"]

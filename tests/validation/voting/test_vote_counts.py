@@ -189,14 +189,6 @@ def test_a_lease_reserves_a_seat_and_without_one_a_free_seat_is_needed(
         vote_as(campaign, 0, "fits", "cid")
 
 
-def test_a_lease_adds_no_seat(make_campaign: MakeCampaign, vote_as: MakeVote, user_for: UserFor) -> None:
-    campaign = make_campaign("cafe", votes_per_photo=1)
-    vote_as(campaign, 0, "fits", "bob")
-    assignment.lease(question=Question.objects.get(), person=user_for("validator", "ann"))
-    with pytest.raises(votes.VoteRefused, match="Others have answered"):
-        vote_as(campaign, 0, "fits", "ann")
-
-
 def test_an_expired_lease_reserves_nothing(
     make_campaign: MakeCampaign, vote_as: MakeVote, user_for: UserFor
 ) -> None:

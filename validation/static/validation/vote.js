@@ -9,6 +9,7 @@ import { makeRequestId, VoteQueue } from "./vote_queue.js";
 import { Screen } from "./vote_screen.js";
 import { VoteState } from "./vote_state.js";
 import { followFinger } from "./vote_swipe.js";
+import { Zoom } from "./vote_zoom.js";
 
 const SETTLE = 150; // ms after a photo is seen before it takes an answer: a double press was for the last one
 const SOON = 2_000; // ms until waiting is put in words
@@ -21,6 +22,7 @@ const page = JSON.parse(document.getElementById("ballot-state").textContent);
 const urls = { vote: ballot.dataset.votes, undo: ballot.dataset.undo, more: ballot.dataset.more };
 const token = ballot.querySelector("[name=csrfmiddlewaretoken]").value;
 const screen = new Screen(ballot, page.answers);
+const zoom = new Zoom(ballot.querySelector("dialog.zoom"));
 const photos = new Photos(ballot.dataset.alt);
 const queue = new VoteQueue({
   name: ballot.dataset.store,
@@ -262,8 +264,9 @@ function handleSubmit(event) {
 }
 
 function handleClick(event) {
-  const button = event.target.closest("button[data-post], button[data-reason]");
-  if (button?.dataset.post) answerPost(button.dataset.post);
+  const button = event.target.closest("button[data-post], button[data-reason], button[data-zoom]");
+  if (button && "zoom" in button.dataset) zoom.open(screen.image);
+  else if (button?.dataset.post) answerPost(button.dataset.post);
   else if (button) giveReason(button);
 }
 
@@ -271,6 +274,7 @@ function handleKey(event) {
   // Enter held down would press the focused button again and again.
   const isPress = ["Enter", " "].includes(event.key) && event.target.closest("#ballot button");
   if (event.repeat && isPress) event.preventDefault();
+  if (zoom.isOpen) return; // nobody answers behind the dialog
   if (event.repeat || hasModifier(event) || isTyping(event.target)) return;
   const key = nameKey(event);
   // Also compare the key's position: on a Russian keyboard the key of f types another letter.

@@ -68,7 +68,7 @@ export function followFinger(card, answer) {
   }
 
   card.addEventListener("pointerdown", (event) => {
-    if (!event.isPrimary || event.button || isZoomed() || event.target.closest("figcaption")) {
+    if (!event.isPrimary || event.button || isZoomed() || event.target.closest("figcaption, button")) {
       rest(); // a second finger wants to look closer
       return;
     }

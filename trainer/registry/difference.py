@@ -1,0 +1,60 @@
+"""What another model would answer on the photos of the last campaign that a model has predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+from mapping.hashtags import blocked_names
+from trainer.models import TrainedModel
+from trainer.registry.asked import AskedPhoto, last_asked
+
+BATCH = 16  # photos between two reports
+
+
+def compare_asked(
+    *,
+    old: TrainedModel,
+    new: TrainedModel,
+    most: int,
+    report: Callable[[int, int], None] | None = None,
+) -> dict[str, Any] | None:
+    """What both models suggest for up to `most` photos of the old one's last campaign, and how often people
+    find it fitting; None if there is none. `report` hears how many photos of how many are done.
+
+    Votes only report: they are about hashtags that a model suggested once, so thresholds that were fitted on
+    them would trust the new hashtags for want of votes against them.
+    """
+    from trainer.engine.serving.predict import Suggester  # ONNX Runtime: only where suggestions are made
+
+    asked = last_asked(old.pk, most)
+    if asked is None:
+        return None
+    # Its own network: the process keeps that of the active model.
+    network = Suggester(new.folder, threads=1)
+    changed, n_done = 0, 0
+    judged: dict[str, list[float]] = {"old": [], "new": []}
+    while batch := list(islice(asked.photos, BATCH)):
+        for photo, hashtag in zip(batch, _suggest(network, batch), strict=True):
+            changed += hashtag != photo.suggestion
+            for name, suggestion in (("old", photo.suggestion), ("new", hashtag)):
+                if suggestion is not None and suggestion in photo.answers:
+                    judged[name].append(photo.answers[suggestion])
+        n_done += len(batch)
+        if report:
+            report(n_done, asked.drawn)
+    return {
+        "name": asked.name,
+        "url": asked.url,
+        "total": asked.total,
+        "photos": n_done,
+        "changed": changed,
+        "judged": {name: len(values) for name, values in judged.items()},
+        "fit": {name: sum(values) / len(values) if values else None for name, values in judged.items()},
+    }
+
+
+def _suggest(network: Any, photos: list[AskedPhoto]) -> list[str | None]:
+    answers = network.suggest((photo.content for photo in photos), blocked=blocked_names)
+    return [answer.hashtag for answer in answers]

@@ -1,0 +1,121 @@
+"""What the dashboard says first: how far its figures can be trusted, and what would help most now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from django.db.models import Count
+from django.urls import reverse
+
+from mapping import doubts
+from mapping.models import MappingEntry
+from validation.agreement.results import Summary
+from validation.models import Campaign, Question
+from validation.photos import corrections
+from validation.templatetags.agreement_words import percent
+
+FEW_PEOPLE = 3
+LOW_AC1 = 0.6  # agreement among people below it
+YES_SAYING = 0.05  # the rate falls by more than this when it is corrected
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something to do, the words of its button, and where it is done."""
+
+    words: str
+    action: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Reasons not to trust the headline; without any it can be trusted."""
+
+    reasons: list[str]
+
+    @property
+    def verdict(self) -> str:
+        return {0: "Yes", 1: "With care"}.get(len(self.reasons), "Not yet")
+
+
+def find_trust(summary: Summary) -> Trust:
+    """For a summary with a headline."""
+    rate, reasons = summary.overall, []
+    if rate and rate.is_few:
+        reasons.append(f"only {rate.n} photo{'' if rate.n == 1 else 's'} judged so far")
+    if summary.people < FEW_PEOPLE:
+        reasons.append(f"only {summary.people} {'person' if summary.people == 1 else 'people'} judged")
+    if summary.is_partial:
+        reasons.append(f"{percent(summary.unjudged)} of the suggestions are of a kind nobody has judged")
+    if rate and summary.corrected and rate.value - summary.corrected.value > YES_SAYING:
+        corrected = percent(summary.corrected.value)
+        reasons.append(f"people say yes too readily: corrected for that it is {corrected}")
+    if summary.reliability and summary.reliability.ac1 < LOW_AC1:
+        reasons.append(f"people often disagree with each other (AC1 {summary.reliability.ac1:.2f})")
+    return Trust(reasons)
+
+
+def find_steps(summary: Summary, campaign: Campaign | None, may: Callable[[str], bool]) -> list[Step]:
+    """What to do next, the most useful first, each with an address that this person may open: `may` says
+    whether they have a permission.
+    """
+    steps = [*_votes(summary, campaign, may), *_rows(may), *_corrections(campaign, may)]
+    if summary.missing and may("validation.add_campaign"):
+        row = summary.missing[0]
+        query = f"?campaign={campaign.pk}" if campaign else ""
+        url = reverse("validation:new_intake") + query
+        steps.append(Step(f"{row.missing:,} new photos for #{row.hashtag}", "Take photos in", url))
+    if not steps and campaign:
+        url = reverse("validation:models", args=[campaign.pk])
+        steps.append(Step("Enough votes for every hashtag", "Compare models", url))
+    return steps
+
+
+def _votes(summary: Summary, campaign: Campaign | None, may: Callable[[str], bool]) -> list[Step]:
+    if not summary.needed:
+        return []
+    row = summary.needed[0]
+    where = campaign or _campaign_asking(row.hashtag)
+    if where is None:
+        return []
+    n = row.needed * where.votes_per_photo
+    words = f"{n:,} more vote{'' if n == 1 else 's'} on #{row.hashtag}"
+    page = where.get_absolute_url()
+    if not where.takes_votes:
+        return [Step(f"{words}, but “{where}” is closed", "Open the campaign", page)]
+    if may("validation.add_vote"):
+        return [Step(words, "Vote", reverse("validation:vote", args=[where.pk]))]
+    if not may("validation.change_campaign"):
+        return [Step(words, "View the campaign", page)]
+    is_for_guests = where.audience == Campaign.Audience.LINK
+    # Without a link for guests, its rules are where it gets one.
+    rules = reverse("validation:edit", args=[where.pk])
+    return [Step(words, "Invite", f"{page}#invite" if is_for_guests else rules)]
+
+
+def _campaign_asking(hashtag: str) -> Campaign | None:
+    """The open campaign with most questions about this hashtag that lack answers."""
+    questions = Question.objects.suggestions().offered().open_().filter(hashtag__name=hashtag)
+    questions = questions.filter(campaign__in=Campaign.objects.taking_votes()).order_by()
+    most = questions.values("campaign").annotate(n=Count("pk")).order_by("-n", "-campaign").first()
+    return Campaign.objects.get(pk=most["campaign"]) if most else None
+
+
+def _rows(may: Callable[[str], bool]) -> list[Step]:
+    n = doubts.filter_doubted(MappingEntry.objects.all()).count() if may("mapping.view_sceneclass") else 0
+    url = f"{reverse('mapping:entries')}?{urlencode({'status': 'doubted'})}"
+    return [Step(f"{n} row{'' if n == 1 else 's'} of the mapping doubted", "Mend them", url)] if n else []
+
+
+def _corrections(campaign: Campaign | None, may: Callable[[str], bool]) -> list[Step]:
+    rows = corrections.waiting()
+    n = rows.count()
+    where = campaign or Campaign.objects.filter(photos__correction__in=rows).first()
+    if not n or where is None:
+        return []
+    url = f"{reverse('validation:mend', args=[where.pk])}#corrections"
+    action = "Retrain" if may("trainer.add_photoset") else "See them"
+    return [Step(f"{n} correction{' waits' if n == 1 else 's wait'}", action, url)]
