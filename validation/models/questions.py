@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
@@ -139,11 +139,11 @@ class Question(AnswerCounts):
 
 
 class QuestionLeaseQuerySet(models.QuerySet["QuestionLease"]):
-    def live(self) -> Self:
-        return self.filter(expires_at__gt=timezone.now())
+    def live(self, now: Any = None) -> Self:
+        return self.filter(expires_at__gt=now or timezone.now())
 
-    def ended(self) -> Self:
-        return self.filter(expires_at__lte=timezone.now())
+    def ended(self, now: Any = None) -> Self:
+        return self.filter(expires_at__lte=now or timezone.now())
 
 
 class QuestionLease(models.Model):

@@ -8,13 +8,16 @@ lowest random rank of all open questions, and active, the lowest rank in the str
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.db.models import (
     Count,
+    DateTimeField,
     Exists,
     OuterRef,
     Q,
@@ -27,6 +30,7 @@ from django.utils import timezone
 from validation.models import Campaign, Participation, Question, QuestionLease, QuestionQuerySet, Vote
 from validation.models.answers import ANSWERS
 from validation.models.questions import QuestionLeaseQuerySet, has_gold_answer
+from validation.prepared import Prepared, PreparedDelete, PreparedInsert, PreparedUpdate, given
 from validation.voting.teaching import CHANCE, what_teaches_most
 
 if TYPE_CHECKING:
@@ -39,6 +43,14 @@ PASSES = 6  # over the open questions: the first waits for no lock; each later o
 
 Kind, Stream = Question.Kind, Question.Stream
 TO_THE_END = (Kind.SUGGESTION, Kind.CONTROL, Kind.SILENCE)  # gold questions are never done
+
+# The places of values in the prepared queries at the end of this module.
+CAMPAIGN, PERSON, FRONT, NOW = (
+    given("campaign"),
+    given("person"),
+    given("front", float),
+    given("now", DateTimeField()),
+)
 
 
 @dataclass(frozen=True)
@@ -63,7 +75,7 @@ def next_questions(*, campaign: Campaign, person: AbstractBaseUser, most: int = 
     """
     if not campaign.takes_votes:
         return []
-    questions = _handed_out(campaign, person)[:most]
+    questions = HANDED_OUT.rows(campaign.only_unseen, **_values(campaign, person))[:most]
     while len(questions) < most:
         question = _draw(campaign, person)
         if question is None:
@@ -74,14 +86,16 @@ def next_questions(*, campaign: Campaign, person: AbstractBaseUser, most: int = 
 
 def progress(*, campaign: Campaign, person: AbstractBaseUser) -> Progress:
     """How many questions the person answered here, and how many are left for them."""
-    part = Participation.objects.filter(campaign=campaign, person_id=person.pk).first()
+    part = _participation(campaign, person)
     n_done = part.votes_given if part else 0
     if not campaign.takes_votes:
         return Progress(n_done, 0, n_done)
-    rows = _open_for(campaign, person, leased_too=True).filter(kind__in=TO_THE_END)
-    left = rows.filter(rank__gte=part.front).order_by()[:COUNTED].count() if part and part.front else 0
+    values = _values(campaign, person)
+    left = 0
+    if part and part.front:
+        left = len(LEFT.rows(campaign.only_unseen, True, **values, front=part.front))
     if left < COUNTED:
-        left = rows.order_by()[:COUNTED].count()
+        left = len(LEFT.rows(campaign.only_unseen, False, **values))
     plain = n_done - (part.gold if part else 0)
     gold = round((plain + left) * campaign.gold_share) if campaign.gold_share and _has_gold(campaign) else 0
     return Progress(n_done, left, max(n_done + left, plain + left + gold) if left else n_done)
@@ -127,56 +141,54 @@ def own_votes(*, campaign: Campaign, person: AbstractBaseUser) -> QuerySet[Vote]
     return Vote.objects.filter(campaign=campaign, person_id=person.pk).order_by("-pk")
 
 
-def answered_by(person: AbstractBaseUser, *, only_unseen: bool) -> Q:
-    """Questions whose photo this person voted on: anywhere, or, without `only_unseen`, in the same campaign
-    or about the same hashtag.
+def answered_by(person: Any, *, only_unseen: bool) -> Q:
+    """Questions whose photo this person (a key) voted on: anywhere, or, without `only_unseen`, in the same
+    campaign or about the same hashtag.
     """
-    votes = Vote.objects.filter(person_id=person.pk, photo_id=OuterRef("photo_id"))
+    votes = Vote.objects.filter(person_id=person, photo_id=OuterRef("photo_id"))
     if not only_unseen:
         votes = votes.filter(Q(campaign_id=OuterRef("campaign_id")) | Q(hashtag_id=OuterRef("hashtag_id")))
     return Q(Exists(votes))
 
 
-def live_leases(question_ref: str = "pk") -> QuestionLeaseQuerySet:
-    return QuestionLease.objects.live().filter(question_id=OuterRef(question_ref))
+def live_leases() -> QuestionLeaseQuerySet:
+    return QuestionLease.objects.live(NOW).filter(question_id=OuterRef("pk"))
 
 
 def lease(*, question: Question, person: AbstractBaseUser) -> None:
     """Lease a question to the person, starting now."""
-    QuestionLease.objects.update_or_create(
-        question=question, person_id=person.pk, defaults={"expires_at": timezone.now() + LEASE}
-    )
+    ADD_LEASE.run(question_id=question.pk, person_id=person.pk, expires_at=timezone.now() + LEASE)
 
 
 # --- what is open -----------------------------------------------------------------------------
 
 
-def _handed_out(campaign: Campaign, person: AbstractBaseUser) -> list[Question]:
+def _handed_out(only_unseen: bool) -> QuestionQuerySet:
     """Questions leased to the person, without photos that they have answered since in another campaign."""
     questions = (
-        Question.objects.of_campaign(campaign)
+        Question.objects.filter(campaign_id=CAMPAIGN)
         .offered()
         .filter(
-            ~answered_by(person, only_unseen=campaign.only_unseen),
+            ~answered_by(PERSON, only_unseen=only_unseen),
             Q(is_done=False) | has_gold_answer(),
-            leases__person_id=person.pk,
-            leases__expires_at__gt=timezone.now(),
+            leases__person_id=PERSON,
+            leases__expires_at__gt=NOW,
         )
     )
-    return list(questions.order_by("leases__pk").select_related("photo", "hashtag"))
+    return questions.order_by("leases__pk").select_related("photo", "hashtag")
 
 
-def _open_for(campaign: Campaign, person: AbstractBaseUser, *, leased_too: bool = False) -> QuestionQuerySet:
+def _open_for(only_unseen: bool, *, leased_too: bool = False) -> QuestionQuerySet:
     """Questions of the campaign that want more answers and that this person may be asked.
 
     Nobody is asked about a blocked hashtag, a photo of their own, or one they voted on (see `answered_by`).
     """
-    rows = Question.objects.of_campaign(campaign).offered().exclude(photo__added_by_id=person.pk)
-    rows = rows.exclude(answered_by(person, only_unseen=campaign.only_unseen))
+    rows = Question.objects.filter(campaign_id=CAMPAIGN).offered().exclude(photo__added_by_id=PERSON)
+    rows = rows.exclude(answered_by(PERSON, only_unseen=only_unseen))
     if leased_too:
-        return rows.filter(Exists(live_leases().filter(person_id=person.pk)) | _wants_answers())
-    leases = QuestionLease.objects.live().filter(
-        person_id=person.pk, question__photo_id=OuterRef("photo_id"), question__campaign=campaign
+        return rows.filter(Exists(live_leases().filter(person_id=PERSON)) | _wants_answers())
+    leases = QuestionLease.objects.live(NOW).filter(
+        person_id=PERSON, question__photo_id=OuterRef("photo_id"), question__campaign_id=CAMPAIGN
     )
     return rows.filter(~Exists(leases))
 
@@ -191,7 +203,11 @@ def _count_leases() -> Coalesce:
 
 
 def _has_gold(campaign: Campaign) -> bool:
-    return Question.objects.of_campaign(campaign).with_gold_answer().offered().exists()
+    return SOME_GOLD.exists(campaign=campaign.pk)
+
+
+def _participation(campaign: Campaign, person: AbstractBaseUser) -> Participation | None:
+    return PARTICIPATION.first(campaign=campaign.pk, person=person.pk)
 
 
 # --- drawing ----------------------------------------------------------------------------------
@@ -201,10 +217,8 @@ def _draw(campaign: Campaign, person: AbstractBaseUser) -> Question | None:
     """Try without waiting for locks first. If nothing else is left, wait: nobody should read "all done"
     because another person, who may skip, holds the last question.
     """
-    fronts = Participation.objects.filter(campaign=campaign, person_id=person.pk).values_list(
-        "front", flat=True
-    )
-    front = fronts.first() or 0.0
+    part = _participation(campaign, person)
+    front = part.front if part else 0.0
     for number in range(PASSES):
         if question := _draw_by_kind(campaign, person, front, wait=number > 0):
             return question
@@ -239,62 +253,147 @@ def _order_of_kinds(campaign: Campaign, chance: float) -> list[str]:
 
 
 def _something_is_left(campaign: Campaign, person: AbstractBaseUser, front: float) -> bool:
-    rows = _open_for(campaign, person).filter(_wants_answers(), kind__in=TO_THE_END)
-    return rows.filter(rank__gte=front).exists() or rows.filter(rank__lt=front).exists()
+    values = _values(campaign, person) | {"front": front}
+    return any(SOME_OPEN.exists(campaign.only_unseen, is_ahead, **values) for is_ahead in (True, False))
 
 
 def _take(
     campaign: Campaign, person: AbstractBaseUser, kind: str, front: float, wait: bool
 ) -> Question | None:
+    values = _values(campaign, person) | {"kind": kind}
     if kind == Kind.GOLD:
-        rows = _open_for(campaign, person).with_gold_answer()
-        at_hand = list(rows.order_by("rank").values_list("pk", flat=True)[:GOLD_AT_HAND])
-        return _lease_first(Question.objects.filter(pk=CHANCE.choice(at_hand)), person) if at_hand else None
-    rows = _open_for(campaign, person).filter(_wants_answers(), kind=kind)
+        at_hand = OPEN_GOLD.rows(campaign.only_unseen, **_values(campaign, person))
+        if not at_hand:
+            return None
+        find = partial(ONE.first, pk=CHANCE.choice(at_hand)[0])
+        return _lease_first(find, campaign, person)
     if kind != Kind.SUGGESTION:
-        return _lease_first(rows.order_by("rank"), person, Stream.AUDIT, wait=wait)
+        find = partial(FIRST_OPEN.first, campaign.only_unseen, "", False, wait, **values)
+        return _lease_first(find, campaign, person, Stream.AUDIT)
+    values["front"] = front
     if CHANCE.random() >= campaign.audit_share:
         for hashtag, band in what_teaches_most(campaign):
-            stratum = rows.filter(hashtag=hashtag, band=band)
-            if question := _lease_in_turn(stratum, person, Stream.ACTIVE, front, wait):
+            stratum = values | {"hashtag": hashtag, "band": band}
+            if question := _lease_in_turn(campaign, person, Stream.ACTIVE, wait, stratum):
                 return question
-    question = _lease_in_turn(rows, person, Stream.AUDIT, front, wait)
+    question = _lease_in_turn(campaign, person, Stream.AUDIT, wait, values)
     if question and question.rank != front:
-        Participation.objects.filter(campaign=campaign, person_id=person.pk).update(front=question.rank)
+        SET_FRONT.run(campaign=campaign.pk, person=person.pk, front=question.rank)
     return question
 
 
 def _lease_in_turn(
-    rows: QuestionQuerySet, person: AbstractBaseUser, stream: str, front: float, wait: bool
+    campaign: Campaign, person: AbstractBaseUser, stream: str, wait: bool, values: dict[str, Any]
 ) -> Question | None:
     """The lowest rank from the person's front on, then questions that have opened again behind it. The front
     saves people with thousands of answers a search through all of them. It does not bias the sample, because
     ranks are random.
     """
-    ahead = _lease_first(rows.filter(rank__gte=front).order_by("rank"), person, stream, wait=wait)
-    return ahead or _lease_first(rows.filter(rank__lt=front).order_by("rank"), person, stream, wait=wait)
+    for side in ("ahead", "behind"):
+        find = partial(FIRST_OPEN.first, campaign.only_unseen, side, "band" in values, wait, **values)
+        if question := _lease_first(find, campaign, person, stream):
+            return question
+    return None
 
 
 @transaction.atomic
 def _lease_first(
-    rows: QuestionQuerySet, person: AbstractBaseUser, stream: str = "", *, wait: bool = False
+    find: Callable[[], Question | None], campaign: Campaign, person: AbstractBaseUser, stream: str = ""
 ) -> Question | None:
-    """Lease the first of these questions that nobody else has locked; with `wait`, the first of all.
+    """Lease the question that `find` finds and locks.
 
     Conditions are checked again under the lock, because before it the person may have voted or, with a
     stream, somebody else may have taken the last seat.
     """
-    free = rows.select_for_update(skip_locked=not wait, of=("self",))
-    question = free.select_related("photo", "hashtag", "campaign").first()
+    question = find()
     if question is None:
         return None
-    may_be_asked = ~answered_by(person, only_unseen=question.campaign.only_unseen)
-    if stream:
-        may_be_asked &= _wants_answers()
-    if not Question.objects.offered().filter(may_be_asked, pk=question.pk).exists():
+    values = {"pk": question.pk, "person": person.pk, "now": timezone.now()}
+    if not STILL_OPEN.exists(campaign.only_unseen, bool(stream), **values):
         return None
     if stream and not question.stream:
-        Question.objects.filter(pk=question.pk).update(stream=stream)
-    QuestionLease.objects.ended().filter(person_id=person.pk).delete()
+        SET_STREAM.run(pk=question.pk, stream=stream)
+    DROP_ENDED.run(person=person.pk, now=values["now"])
     lease(question=question, person=person)
     return question
+
+
+# --- prepared queries -------------------------------------------------------------------------
+
+
+def _values(campaign: Campaign, person: AbstractBaseUser) -> dict[str, Any]:
+    return {"campaign": campaign.pk, "person": person.pk, "now": timezone.now()}
+
+
+def _side(rows: QuestionQuerySet, is_ahead: bool) -> QuestionQuerySet:
+    return rows.filter(rank__gte=FRONT) if is_ahead else rows.filter(rank__lt=FRONT)
+
+
+def _left(only_unseen: bool, is_ahead: bool) -> QuerySet[Question, tuple[int]]:
+    rows = _open_for(only_unseen, leased_too=True).filter(kind__in=TO_THE_END)
+    rows = rows.filter(rank__gte=FRONT) if is_ahead else rows
+    return rows.order_by().values_list("pk")[:COUNTED]
+
+
+def _first_open(only_unseen: bool, side: str, in_stratum: bool, wait: bool) -> QuestionQuerySet:
+    """The question of lowest rank that nobody else has locked; with `wait`, the first of all."""
+    rows = _open_for(only_unseen).filter(_wants_answers(), kind=given("kind", str))
+    if side:
+        rows = _side(rows, side == "ahead")
+    if in_stratum:
+        rows = rows.filter(hashtag_id=given("hashtag"), band=given("band"))
+    rows = rows.select_for_update(skip_locked=not wait, of=("self",))
+    return rows.select_related("photo", "hashtag").order_by("rank")[:1]
+
+
+def _still_open(only_unseen: bool, has_seat: bool) -> QuerySet[Question, tuple[int]]:
+    may_be_asked = ~answered_by(PERSON, only_unseen=only_unseen)
+    if has_seat:
+        may_be_asked &= _wants_answers()
+    return Question.objects.offered().filter(may_be_asked, pk=given("pk")).order_by().values_list("pk")
+
+
+HANDED_OUT = Prepared(_handed_out)
+FIRST_OPEN = Prepared(_first_open)
+STILL_OPEN = Prepared(_still_open)
+LEFT = Prepared(_left)
+SOME_OPEN = Prepared(
+    lambda only_unseen, is_ahead: (
+        _side(_open_for(only_unseen).filter(_wants_answers(), kind__in=TO_THE_END), is_ahead)
+        .order_by()
+        .values_list("pk")[:1]
+    )
+)
+OPEN_GOLD = Prepared(
+    lambda only_unseen: (
+        _open_for(only_unseen).with_gold_answer().order_by("rank").values_list("pk")[:GOLD_AT_HAND]
+    )
+)
+SOME_GOLD = Prepared(
+    lambda: (
+        Question.objects.filter(campaign_id=CAMPAIGN)
+        .with_gold_answer()
+        .offered()
+        .order_by()
+        .values_list("pk")[:1]
+    )
+)
+ONE = Prepared(
+    lambda: (
+        Question.objects.filter(pk=given("pk"))
+        .select_for_update(skip_locked=True, of=("self",))
+        .select_related("photo", "hashtag")
+    )
+)
+PARTICIPATION = Prepared(lambda: Participation.objects.filter(campaign_id=CAMPAIGN, person_id=PERSON))
+SET_FRONT = PreparedUpdate(
+    lambda: (Participation.objects.filter(campaign_id=CAMPAIGN, person_id=PERSON), {"front": FRONT})
+)
+SET_STREAM = PreparedUpdate(
+    lambda: (Question.objects.filter(pk=given("pk")), {"stream": given("stream", str)})
+)
+DROP_ENDED = PreparedDelete(lambda: QuestionLease.objects.ended(NOW).filter(person_id=PERSON))
+ADD_LEASE = PreparedInsert(
+    QuestionLease,
+    on_conflict="(question_id, person_id) DO UPDATE SET expires_at = excluded.expires_at",
+)
