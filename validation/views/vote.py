@@ -13,7 +13,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import translation
@@ -212,9 +212,7 @@ language = login_not_required(require_POST(set_language))  # stores the choice i
 @_json
 def next_questions(request: Request, campaign: Campaign) -> HttpResponse:
     """What this person is asked next, and how far they are. ?n= how many, up to MOST_AHEAD."""
-    n = read_number(request.GET.get("n"))
-    count = AHEAD if n is None else min(max(n, 1), MOST_AHEAD)
-    return JsonResponse(_state(request, campaign, count))
+    return JsonResponse(_state(request, campaign, _count_asked_for(request.GET) or AHEAD))
 
 
 def _limit(view: View) -> View:
@@ -235,19 +233,28 @@ def _limit(view: View) -> View:
 @_json
 @_limit
 def give_vote(request: Request, campaign: Campaign) -> HttpResponse:
+    """Keep an answer. With n= the reply also brings up to so many questions, as `next_questions` does."""
     form = VoteForm(request.POST)
     if not form.is_valid():
         return _refuse(_("This answer could not be read, so it was not kept."), 400)
     fields = form.arguments()
-    is_repeat = Vote.objects.filter(request_id=fields["request_id"], person=request.user).exists()
     try:
         vote_kept = votes.record_vote(campaign=campaign, person=request.user, **fields)
     except votes.PersonPaused:
         return _refuse(_paused(), 403)
     except votes.VoteRefused as error:
         return _refuse(_words(error, campaign), 409, closed=isinstance(error, votes.CampaignClosed))
-    is_repeat |= vote_kept.request_id != fields["request_id"]
-    return JsonResponse({"kept": not is_repeat, "repeated": is_repeat, "answer": vote_kept.answer})
+    is_repeat = vote_kept.is_repeat
+    reply = {"kept": not is_repeat, "repeated": is_repeat, "answer": vote_kept.answer}
+    if count := _count_asked_for(request.POST):
+        reply["next"] = _state(request, campaign, count)
+    return JsonResponse(reply)
+
+
+def _count_asked_for(fields: QueryDict) -> int | None:
+    """?n= how many questions, up to MOST_AHEAD; None if it is not said."""
+    n = read_number(fields.get("n"))
+    return None if n is None else min(max(n, 1), MOST_AHEAD)
 
 
 @require_POST
