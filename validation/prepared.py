@@ -16,10 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from django.db import connection, models
 from django.db.models import Expression, QuerySet
-from django.db.models.query import (  # type: ignore[attr-defined]  # not in its stubs
-    ModelIterable,
-    get_related_populators,
-)
+from django.db.models.query import ModelIterable, get_related_populators
 from django.db.models.sql import DeleteQuery, UpdateQuery
 from django.utils import timezone
 
@@ -38,13 +35,36 @@ class _Given(Expression):
         super().__init__(output_field=field)
         self.name = name
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
-        return "%s", [self]  # type: ignore[return-value]
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
+        return "%s", [self]
 
 
-def given(name: str, kind: type | models.Field[Any, Any] = int) -> Any:
+def given(name: str, kind: Any = int) -> Any:
     """The value that a call names so. kind: its type, or a field like the one it is compared with."""
     return _Given(name, kind if isinstance(kind, models.Field) else FIELDS[kind])
+
+
+def _cursor() -> Any:
+    """On PostgreSQL one whose statements the server keeps planned; SQLite's driver does so by itself."""
+    if connection.vendor != "postgresql" or not connection.settings_dict["OPTIONS"].get("prepare_threshold"):
+        return connection.cursor()
+    from django.db.backends.postgresql.base import ServerBindingCursor
+
+    connection.close_if_health_check_failed()
+    connection.ensure_connection()
+    cursor: Any = ServerBindingCursor
+    return connection._prepare_cursor(cursor(connection.connection))  # type: ignore[attr-defined]
+
+
+def _typed(values: list[Any]) -> list[Any]:
+    """Every whole number in eight bytes on PostgreSQL. Otherwise a statement would be prepared for each
+    combination of small and large numbers.
+    """
+    if connection.vendor != "postgresql":
+        return values
+    from psycopg.types.numeric import Int8
+
+    return [Int8(value) if type(value) is int else value for value in values]
 
 
 class _Statement:
@@ -61,9 +81,9 @@ class _Statement:
             else one
             for one in self.values
         ]
-        cursor = connection.cursor()
+        cursor = _cursor()
         try:
-            cursor.execute(self.sql, own)
+            cursor.execute(self.sql, _typed(own))
         except BaseException:
             cursor.close()
             raise
@@ -77,12 +97,13 @@ class _Select(_Statement):
         # As in Django's ModelIterable and SQLCompiler.results_iter.
         self.converters = compiler.get_converters([one[0] for one in compiler.select[: compiler.col_count]])
         self.model: Any = None
-        if issubclass(queryset._iterable_class, ModelIterable):  # type: ignore[attr-defined]
+        if issubclass(queryset._iterable_class, ModelIterable):
             info = compiler.klass_info
             self.model, places = info["model"], info["select_fields"]
             self.columns = slice(places[0], places[-1] + 1)
             self.names = [one[0].target.attname for one in compiler.select[self.columns]]
-            self.populators = get_related_populators(info, compiler.select, connection.alias)
+            populators_of: Any = get_related_populators
+            self.populators = populators_of(info, compiler.select, connection.alias)
 
     def rows(self, values: dict[str, Any]) -> Iterator[Any]:
         with self.execute(values) as cursor:
@@ -132,7 +153,7 @@ class PreparedUpdate:
         """The number of rows changed."""
         if shape not in self.statements:
             rows, changes = self.build(*shape)
-            query = rows.order_by().query.chain(UpdateQuery)  # type: ignore[arg-type]
+            query = rows.order_by().query.chain(UpdateQuery)
             query.add_update_values(changes)  # type: ignore[attr-defined]
             self.statements[shape] = _Statement(query.get_compiler(connection=connection))
         with self.statements[shape].execute(values) as cursor:
@@ -149,7 +170,7 @@ class PreparedDelete:
     def run(self, *shape: Any, **values: Any) -> int:
         """The number of rows deleted."""
         if shape not in self.statements:
-            query = self.build(*shape).order_by().query.chain(DeleteQuery)  # type: ignore[arg-type]
+            query = self.build(*shape).order_by().query.chain(DeleteQuery)
             self.statements[shape] = _Statement(query.get_compiler(connection=connection))
         with self.statements[shape].execute(values) as cursor:
             return int(cursor.rowcount)
@@ -170,11 +191,11 @@ class PreparedInsert:
         fields = [one for one in self.model._meta.concrete_fields if not one.primary_key]
         if not self.sql:
             quoted = connection.ops.quote_name
-            columns = ", ".join(quoted(one.column) for one in fields)
+            columns = ", ".join(quoted(str(one.column)) for one in fields)
             places = ", ".join(["%s"] * len(fields))
-            table, key = quoted(self.model._meta.db_table), quoted(self.model._meta.pk.column)
+            table, key = quoted(self.model._meta.db_table), quoted(str(self.model._meta.pk.column))
             self.sql = (
-                f"INSERT INTO {table} ({columns}) VALUES ({places}) "
+                f"INSERT INTO {table} ({columns}) VALUES ({places}) "  # noqa: S608  our own names
                 f"ON CONFLICT {self.on_conflict} RETURNING {key}"
             )
         now = timezone.now()
@@ -183,7 +204,7 @@ class PreparedInsert:
             is_now = getattr(one, "auto_now", False) or getattr(one, "auto_now_add", False)
             value = values[one.attname] if one.attname in values else now if is_now else one.get_default()
             own.append(one.get_db_prep_save(value, connection))
-        with connection.cursor() as cursor:
-            cursor.execute(self.sql, own)
+        with _cursor() as cursor:
+            cursor.execute(self.sql, _typed(own))
             row = cursor.fetchone()
         return row[0] if row else None

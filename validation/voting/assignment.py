@@ -107,7 +107,6 @@ class Assignment:
 
     questions: list[Question]  # the current one and those that follow; empty: all done
     progress: Progress
-    last_vote: Vote | None  # what undo takes back
 
     @property
     def question(self) -> Question | None:
@@ -132,13 +131,12 @@ def assign(
     """The next questions; after an undo the one about this photo first, if it is leased to the person."""
     questions = next_questions(campaign=campaign, person=person, most=most)
     questions.sort(key=lambda one: one.photo_id != photo)
-    last = own_votes(campaign=campaign, person=person).first()
-    return Assignment(questions, progress(campaign=campaign, person=person), last)
+    return Assignment(questions, progress(campaign=campaign, person=person))
 
 
-def own_votes(*, campaign: Campaign, person: AbstractBaseUser) -> QuerySet[Vote]:
-    """The person's votes in the campaign, newest first."""
-    return Vote.objects.filter(campaign=campaign, person_id=person.pk).order_by("-pk")
+def last_vote(*, campaign: Campaign, person: AbstractBaseUser) -> Vote | None:
+    """What undo takes back, with its photo and hashtag."""
+    return LAST_VOTE.first(campaign=campaign.pk, person=person.pk)
 
 
 def answered_by(person: Any, *, only_unseen: bool) -> Q:
@@ -383,6 +381,13 @@ ONE = Prepared(
         Question.objects.filter(pk=given("pk"))
         .select_for_update(skip_locked=True, of=("self",))
         .select_related("photo", "hashtag")
+    )
+)
+LAST_VOTE = Prepared(
+    lambda: (
+        Vote.objects.filter(campaign_id=CAMPAIGN, person_id=PERSON)
+        .order_by("-pk")
+        .select_related("photo", "hashtag")[:1]
     )
 )
 PARTICIPATION = Prepared(lambda: Participation.objects.filter(campaign_id=CAMPAIGN, person_id=PERSON))

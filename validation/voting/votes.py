@@ -135,7 +135,7 @@ def undo_vote(*, campaign: Campaign, person: AbstractBaseUser, request_id: UUID)
     _check_open(campaign)
     if crowd.is_paused(person):
         raise PersonPaused(PAUSED)
-    last = assignment.own_votes(campaign=campaign, person=person).first()
+    last = assignment.last_vote(campaign=campaign, person=person)
     if last is None or last.request_id != request_id:
         return None
     questions = _lock_questions(last.photo_id, last.hashtag_id)
@@ -241,7 +241,16 @@ def _add_to_participation(
 
 PHOTO, HASHTAG, PERSON = given("photo"), given("hashtag"), given("person")
 NOW = given("now", DateTimeField())
-VOTED = ("photo_id", "hashtag_id", "person_id", "campaign_id", "answer", "request_id", "seconds", "created_at")
+VOTED = (
+    "photo_id",
+    "hashtag_id",
+    "person_id",
+    "campaign_id",
+    "answer",
+    "request_id",
+    "seconds",
+    "created_at",
+)
 COUNTED = ("fits", "does_not_fit", "skips", "fast", "gold", "gold_right", "control", "control_fits")
 
 EARLIER = Prepared(lambda: Vote.objects.on_pair(PHOTO, HASHTAG).filter(person_id=PERSON))
