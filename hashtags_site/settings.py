@@ -170,6 +170,8 @@ AUTH_PASSWORD_VALIDATORS = [
 # --- Database: SQLite until DATABASE_URL names a PostgreSQL -----------------------------------
 DATABASES = {"default": env.db_url("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}")}
 DATABASES["default"]["ATOMIC_REQUESTS"] = False
+# A thread keeps its connection: opening one costs milliseconds, and forgets the statements it has prepared.
+DATABASES["default"]["CONN_MAX_AGE"] = 60
 LOCK_SECONDS = 20  # that a write waits for another's lock; then the site answers 503
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
@@ -178,11 +180,13 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
 else:
-    DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     _options = DATABASES["default"].setdefault("OPTIONS", {})
     _options["options"] = f"{_options.get('options', '')} -c lock_timeout={LOCK_SECONDS}s".strip()
     _options.setdefault("connect_timeout", 2)
+    # After so many uses the server keeps the plan of a query of validation.prepared, for each connection. 0:
+    # it does not, which poolers need that hand one connection to several clients.
+    _options.setdefault("prepare_threshold", env.int("PREPARE_AFTER", 2) or None)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Queue and cache --------------------------------------------------------------------------

@@ -426,7 +426,7 @@ def test_nobody_judges_a_photo_they_have_not_seen(campaign: Campaign, page_for: 
 
 
 def test_requests_that_hang_do_not_block_the_ballot(make_campaign: MakeCampaign, page_for: PageFor) -> None:  # noqa: F811
-    """A photo, and the request for more."""
+    """A photo, a vote that brings more, and the request for more."""
     campaign = make_campaign(*["cafe", "bar", "sport"] * 2)
     Campaign.objects.update(would_post_share=0)
     page = page_for("validator")
@@ -446,15 +446,31 @@ def test_requests_that_hang_do_not_block_the_ballot(make_campaign: MakeCampaign,
 
     page.route("**/*.jpg*", slow)
     hold(page, "**/next/*")
+    hold(page, "**/votes/")
     open_ballot(page, campaign)
     press(page, "f", "d")
     expect(page.get_by_role("heading", name="Waiting for the next photo")).to_be_visible()
     page.evaluate("patience = 15_000")
     page.unroute("**/next/*")
+    page.unroute("**/votes/")
     page.clock.fast_forward(3_000)
     expect(page.get_by_role("heading", name="Does #")).to_be_visible(timeout=10_000)
     press(page, "s")
     expect_answers("fits", "does_not_fit", "skip", page=page)
+
+
+def test_a_vote_brings_the_next_questions(make_campaign: MakeCampaign, page_for: PageFor) -> None:  # noqa: F811
+    """One request for each judged photo: nothing is asked for beside the votes."""
+    campaign = make_campaign(*["cafe", "bar", "sport"] * 4)
+    Campaign.objects.update(would_post_share=0)
+    page = page_for("validator")
+    paths: list[str] = []
+    open_ballot(page, campaign)
+    page.wait_for_load_state("networkidle")
+    page.on("request", lambda request: paths.append(request.url.partition("?")[0].split("/")[-2]))
+    press(page, *"fdsfdsfds")
+    expect_answers(*["fits", "does_not_fit", "skip"] * 3, page=page)
+    assert (paths.count("votes"), paths.count("next")) == (9, 0)
 
 
 def test_ballot_works_without_script(campaign: Campaign, page_for: PageFor) -> None:

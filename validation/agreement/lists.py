@@ -52,8 +52,8 @@ def progress_of(
     }
     if person is None:
         return progress
-    of_unseen = Q(campaign__only_unseen=True) & answered_by(person, only_unseen=True)
-    of_all = Q(campaign__only_unseen=False) & answered_by(person, only_unseen=False)
+    of_unseen = Q(campaign__only_unseen=True) & answered_by(person.pk, only_unseen=True)
+    of_all = Q(campaign__only_unseen=False) & answered_by(person.pk, only_unseen=False)
     answer_counts = dict(
         rows.filter(of_unseen | of_all, is_done=False).values_list("campaign_id").annotate(n=Count("pk"))
     )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
@@ -140,11 +139,11 @@ class Question(AnswerCounts):
 
 
 class QuestionLeaseQuerySet(models.QuerySet["QuestionLease"]):
-    def live(self) -> Self:
-        return self.filter(expires_at__gt=timezone.now())
+    def live(self, now: Any = None) -> Self:
+        return self.filter(expires_at__gt=now or timezone.now())
 
-    def ended(self, ago: timedelta) -> Self:
-        return self.filter(expires_at__lte=timezone.now() - ago)
+    def ended(self, at: Any) -> Self:
+        return self.filter(expires_at__lte=at)
 
 
 class QuestionLease(models.Model):

@@ -59,6 +59,8 @@ class Vote(models.Model):
     request_id = models.UUIDField(default=uuid.uuid4, unique=True)  # the browser's idempotency key
     created_at = models.DateTimeField(auto_now_add=True)
 
+    is_repeat = False  # not stored: the vote was there before the request that brought it
+
     objects = VoteQuerySet.as_manager()
 
     class Meta:

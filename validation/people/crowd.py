@@ -16,6 +16,7 @@ from django.db.models import Sum
 from people.deeds import record
 from validation.campaigns.counts import recount
 from validation.models import Campaign, Participation, Standing, Vote
+from validation.prepared import Prepared, given
 from validation.templatetags.agreement_words import percent
 
 if TYPE_CHECKING:
@@ -114,11 +115,24 @@ def _needs_a_look(row: PersonRow) -> bool:
     return row.is_paused or row.is_fast or row.says_always_yes or row.is_careless
 
 
+PAUSED = Prepared(
+    lambda: Standing.objects.filter(person_id=given("person"), is_paused=True).order_by().values_list("pk")
+)
+HELD = Prepared(
+    lambda: (
+        get_user_model()
+        .objects.filter(pk=given("person"))
+        .select_for_update(of=("self",), no_key=True)
+        .values_list("pk")
+    )
+)
+
+
 # --- standing ---------------------------------------------------------------------------------
 
 
 def is_paused(person: AbstractBaseUser) -> bool:
-    return Standing.objects.filter(person_id=person.pk, is_paused=True).exists()
+    return PAUSED.exists(person=person.pk)
 
 
 def hold(person: AbstractBaseUser) -> None:
@@ -126,8 +140,8 @@ def hold(person: AbstractBaseUser) -> None:
 
     Call it before questions are locked. Rows that refer to the person do not wait.
     """
-    rows = get_user_model().objects.select_for_update(of=("self",), no_key=True)
-    rows.get(pk=person.pk)
+    if not HELD.exists(person=person.pk):
+        raise get_user_model().DoesNotExist
 
 
 def pause_if_careless(person: AbstractBaseUser) -> bool:

@@ -11,13 +11,16 @@ suggestions are mixed in at random.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.db.models import (
     Count,
+    DateTimeField,
     Exists,
     OuterRef,
     Q,
@@ -30,6 +33,7 @@ from django.utils import timezone
 from validation.models import Campaign, Participation, Question, QuestionLease, QuestionQuerySet, Vote
 from validation.models.answers import ANSWERS
 from validation.models.questions import QuestionLeaseQuerySet, has_gold_answer
+from validation.prepared import Prepared, PreparedDelete, PreparedInsert, PreparedUpdate, given
 from validation.voting.teaching import CHANCE, what_teaches_most
 
 if TYPE_CHECKING:
@@ -38,13 +42,23 @@ if TYPE_CHECKING:
 LEASE = timedelta(minutes=10)
 KEPT = timedelta(days=1)  # for which an ended lease still shows that its person was asked
 COUNTED = 100  # questions left are counted up to this number: beyond it, counting is slow and of no use
-SECONDS = 5  # for one photo, of a careful person: a guess, told to guests before they start
 GOLD_AT_HAND = 50
+SECONDS = 5  # for one photo, of a careful person: a guess, told to guests before they start
 PASSES = 6  # over the open questions: the first waits for no lock; each later one may lose a race for a seat
 
 Kind, Stream = Question.Kind, Question.Stream
 TO_THE_END = (Kind.SUGGESTION, Kind.CONTROL, Kind.SILENCE)  # gold questions are never done
 TO_BE_ANSWERED = Q(is_done=False, kind__in=TO_THE_END)
+
+SEAT, OPEN = "seat", "open"  # what must still be true of a question when its lock is held
+
+# The places of values in the prepared queries at the end of this module.
+CAMPAIGN, PERSON, FRONT, NOW = (
+    given("campaign"),
+    given("person"),
+    given("front", float),
+    given("now", DateTimeField()),
+)
 
 
 @dataclass(frozen=True)
@@ -72,7 +86,7 @@ def next_questions(
     """
     if not campaign.takes_votes:
         return []
-    questions = _handed_out(campaign, person, photo)[:most]
+    questions = HANDED_OUT.rows(campaign.only_unseen, **_values(campaign, person), photo=photo or 0)[:most]
     while len(questions) < most:
         question = _draw(campaign, person, beyond_seats=not questions)
         if question is None:
@@ -83,14 +97,16 @@ def next_questions(
 
 def progress(*, campaign: Campaign, person: AbstractBaseUser) -> Progress:
     """How many questions the person answered here, and how many are left for them."""
-    part = Participation.objects.filter(campaign=campaign, person_id=person.pk).first()
+    part = _participation(campaign, person)
     n_done = part.votes_given if part else 0
     if not campaign.takes_votes:
         return Progress(n_done, 0, n_done)
-    rows = _to_answer(campaign, person).filter(TO_BE_ANSWERED)
-    left = rows.filter(rank__gte=part.front).order_by()[:COUNTED].count() if part and part.front else 0
+    values = _values(campaign, person)
+    left = 0
+    if part and part.front:
+        left = len(LEFT.rows(campaign.only_unseen, True, **values, front=part.front))
     if left < COUNTED:
-        left = rows.order_by()[:COUNTED].count()
+        left = len(LEFT.rows(campaign.only_unseen, False, **values))
     plain = n_done - (part.gold if part else 0)
     gold = round((plain + left) * campaign.gold_share) if campaign.gold_share and _has_gold(campaign) else 0
     return Progress(n_done, left, max(n_done + left, plain + left + gold) if left else n_done)
@@ -122,7 +138,6 @@ class Assignment:
 
     questions: list[Question]  # the current one and those that follow; empty: all done
     progress: Progress
-    last_vote: Vote | None  # what undo takes back
 
     @property
     def question(self) -> Question | None:
@@ -147,68 +162,65 @@ def assign(
     """The next questions; after an undo the one about this photo first, if it is leased to the person."""
     questions = next_questions(campaign=campaign, person=person, photo=photo, most=most)
     questions.sort(key=lambda one: one.photo_id != photo)
-    last = own_votes(campaign=campaign, person=person).first()
-    return Assignment(questions, progress(campaign=campaign, person=person), last)
+    return Assignment(questions, progress(campaign=campaign, person=person))
 
 
-def own_votes(*, campaign: Campaign, person: AbstractBaseUser) -> QuerySet[Vote]:
-    """The person's votes in the campaign, newest first."""
-    return Vote.objects.filter(campaign=campaign, person_id=person.pk).order_by("-pk")
+def last_vote(*, campaign: Campaign, person: AbstractBaseUser) -> Vote | None:
+    """What undo takes back, with its photo and hashtag."""
+    return LAST_VOTE.first(campaign=campaign.pk, person=person.pk)
 
 
-def answered_by(person: AbstractBaseUser, *, only_unseen: bool) -> Q:
-    """Questions whose photo this person voted on: anywhere, or, without `only_unseen`, in the same campaign
-    or about the same hashtag.
+def answered_by(person: Any, *, only_unseen: bool) -> Q:
+    """Questions whose photo this person (a key) voted on: anywhere, or, without `only_unseen`, in the same
+    campaign or about the same hashtag.
     """
-    votes = Vote.objects.filter(person_id=person.pk, photo_id=OuterRef("photo_id"))
+    votes = Vote.objects.filter(person_id=person, photo_id=OuterRef("photo_id"))
     if not only_unseen:
         votes = votes.filter(Q(campaign_id=OuterRef("campaign_id")) | Q(hashtag_id=OuterRef("hashtag_id")))
     return Q(Exists(votes))
 
 
-def live_leases(question_ref: str = "pk") -> QuestionLeaseQuerySet:
-    return QuestionLease.objects.live().filter(question_id=OuterRef(question_ref))
+def live_leases() -> QuestionLeaseQuerySet:
+    return QuestionLease.objects.live(NOW).filter(question_id=OuterRef("pk"))
 
 
 def lease(*, question: Question, person: AbstractBaseUser) -> None:
     """Lease a question to the person, starting now."""
-    QuestionLease.objects.update_or_create(
-        question=question, person_id=person.pk, defaults={"expires_at": timezone.now() + LEASE}
-    )
+    ADD_LEASE.run(question_id=question.pk, person_id=person.pk, expires_at=timezone.now() + LEASE)
 
 
 # --- what is open -----------------------------------------------------------------------------
 
 
-def _handed_out(campaign: Campaign, person: AbstractBaseUser, photo: int | None) -> list[Question]:
+def _handed_out(only_unseen: bool) -> QuestionQuerySet:
     """Questions leased to the person, without photos that they have answered since in another campaign."""
     questions = (
-        Question.objects.of_campaign(campaign)
+        Question.objects.filter(campaign_id=CAMPAIGN)
         .offered()
         .filter(
-            ~answered_by(person, only_unseen=campaign.only_unseen),
-            Q(is_done=False) | has_gold_answer() | Q(photo_id=photo),
-            leases__person_id=person.pk,
-            leases__expires_at__gt=timezone.now(),
+            ~answered_by(PERSON, only_unseen=only_unseen),
+            Q(is_done=False) | has_gold_answer() | Q(photo_id=given("photo")),
+            leases__person_id=PERSON,
+            leases__expires_at__gt=NOW,
         )
     )
-    return list(questions.order_by("leases__pk").select_related("photo", "hashtag"))
+    return questions.order_by("leases__pk").select_related("photo", "hashtag")
 
 
-def _to_answer(campaign: Campaign, person: AbstractBaseUser) -> QuestionQuerySet:
+def _to_answer(only_unseen: bool) -> QuestionQuerySet:
     """Questions of the campaign that this person may be asked: none about a blocked hashtag, a photo of their
     own, or one they voted on (see `answered_by`).
     """
-    rows = Question.objects.of_campaign(campaign).offered().exclude(photo__added_by_id=person.pk)
-    return rows.exclude(answered_by(person, only_unseen=campaign.only_unseen))
+    rows = Question.objects.filter(campaign_id=CAMPAIGN).offered().exclude(photo__added_by_id=PERSON)
+    return rows.exclude(answered_by(PERSON, only_unseen=only_unseen))
 
 
-def _open_for(campaign: Campaign, person: AbstractBaseUser) -> QuestionQuerySet:
+def _open_for(only_unseen: bool) -> QuestionQuerySet:
     """The same without photos that they hold a question about."""
-    leases = QuestionLease.objects.live().filter(
-        person_id=person.pk, question__photo_id=OuterRef("photo_id"), question__campaign=campaign
+    leases = QuestionLease.objects.live(NOW).filter(
+        person_id=PERSON, question__photo_id=OuterRef("photo_id"), question__campaign_id=CAMPAIGN
     )
-    return _to_answer(campaign, person).filter(~Exists(leases))
+    return _to_answer(only_unseen).filter(~Exists(leases))
 
 
 def _wants_answers() -> Q:
@@ -222,7 +234,11 @@ def _count_leases() -> Coalesce:
 
 
 def _has_gold(campaign: Campaign) -> bool:
-    return Question.objects.of_campaign(campaign).with_gold_answer().offered().exists()
+    return SOME_GOLD.exists(campaign=campaign.pk)
+
+
+def _participation(campaign: Campaign, person: AbstractBaseUser) -> Participation | None:
+    return PARTICIPATION.first(campaign=campaign.pk, person=person.pk)
 
 
 # --- drawing ----------------------------------------------------------------------------------
@@ -233,10 +249,8 @@ def _draw(campaign: Campaign, person: AbstractBaseUser, *, beyond_seats: bool) -
     because another person, who may skip, holds the last question. Only a person without any other question
     gets one `beyond_seats`, so that few are answered too often.
     """
-    fronts = Participation.objects.filter(campaign=campaign, person_id=person.pk).values_list(
-        "front", flat=True
-    )
-    front = fronts.first() or 0.0
+    part = _participation(campaign, person)
+    front = part.front if part else 0.0
     for number in range(PASSES):
         if question := _draw_by_kind(campaign, person, front, wait=number > 0):
             return question
@@ -249,10 +263,10 @@ def _draw_beyond_seats(campaign: Campaign, person: AbstractBaseUser) -> Question
     """A question whose missing answers are all expected from others: of those that the fewest hold, the one
     with the lowest rank.
     """
-    rows = _open_for(campaign, person).filter(TO_BE_ANSWERED).order_by(_count_leases(), "rank")
     for _ in range(PASSES):  # the first may be completed, or withdrawn, while we wait for it
-        question = _lease_first(rows, person, if_still=Q(is_done=False), wait=True)
-        if question or not rows.exists():
+        find = partial(BEYOND_SEATS.first, campaign.only_unseen, **_values(campaign, person))
+        question = _lease_first(find, campaign, person, if_still=OPEN)
+        if question or not SOME_BEYOND.exists(campaign.only_unseen, **_values(campaign, person)):
             return question
     return None
 
@@ -283,69 +297,171 @@ def _order_of_kinds(campaign: Campaign, chance: float) -> list[str]:
 
 
 def _has_free_seat(campaign: Campaign, person: AbstractBaseUser, front: float) -> bool:
-    rows = _open_for(campaign, person).filter(_wants_answers(), kind__in=TO_THE_END)
-    return rows.filter(rank__gte=front).exists() or rows.filter(rank__lt=front).exists()
+    values = _values(campaign, person) | {"front": front}
+    return any(SOME_OPEN.exists(campaign.only_unseen, is_ahead, **values) for is_ahead in (True, False))
 
 
 def _take(
     campaign: Campaign, person: AbstractBaseUser, kind: str, front: float, wait: bool
 ) -> Question | None:
+    values = _values(campaign, person) | {"kind": kind}
     if kind == Kind.GOLD:
-        rows = _open_for(campaign, person).with_gold_answer()
-        at_hand = list(rows.order_by("rank").values_list("pk", flat=True)[:GOLD_AT_HAND])
-        return _lease_first(Question.objects.filter(pk=CHANCE.choice(at_hand)), person) if at_hand else None
-    rows = _open_for(campaign, person).filter(_wants_answers(), kind=kind)
+        at_hand = OPEN_GOLD.rows(campaign.only_unseen, **_values(campaign, person))
+        if not at_hand:
+            return None
+        find = partial(ONE.first, pk=CHANCE.choice(at_hand)[0])
+        return _lease_first(find, campaign, person)
     if kind != Kind.SUGGESTION:
-        return _lease_first(rows.order_by("rank"), person, Stream.AUDIT, wait=wait)
+        find = partial(FIRST_OPEN.first, campaign.only_unseen, "", False, wait, **values)
+        return _lease_first(find, campaign, person, Stream.AUDIT, if_still=SEAT)
+    values["front"] = front
     if CHANCE.random() >= campaign.audit_share:
         for hashtag, band in what_teaches_most(campaign):
-            stratum = rows.filter(hashtag=hashtag, band=band)
-            if question := _lease_in_turn(stratum, person, Stream.ACTIVE, front, wait):
+            stratum = values | {"hashtag": hashtag, "band": band}
+            if question := _lease_in_turn(campaign, person, Stream.ACTIVE, wait, stratum):
                 return question
-    question = _lease_in_turn(rows, person, Stream.AUDIT, front, wait)
+    question = _lease_in_turn(campaign, person, Stream.AUDIT, wait, values)
     if question and question.rank != front:
-        Participation.objects.filter(campaign=campaign, person_id=person.pk).update(front=question.rank)
+        SET_FRONT.run(campaign=campaign.pk, person=person.pk, front=question.rank)
     return question
 
 
 def _lease_in_turn(
-    rows: QuestionQuerySet, person: AbstractBaseUser, stream: str, front: float, wait: bool
+    campaign: Campaign, person: AbstractBaseUser, stream: str, wait: bool, values: dict[str, Any]
 ) -> Question | None:
     """The lowest rank from the person's front on, then questions that have opened again behind it. The front
     saves people with thousands of answers a search through all of them. It does not bias the sample, because
     ranks are random.
     """
-    ahead = _lease_first(rows.filter(rank__gte=front).order_by("rank"), person, stream, wait=wait)
-    return ahead or _lease_first(rows.filter(rank__lt=front).order_by("rank"), person, stream, wait=wait)
+    for side in ("ahead", "behind"):
+        find = partial(FIRST_OPEN.first, campaign.only_unseen, side, "band" in values, wait, **values)
+        if question := _lease_first(find, campaign, person, stream, if_still=SEAT):
+            return question
+    return None
 
 
 @transaction.atomic
 def _lease_first(
-    rows: QuestionQuerySet,
+    find: Callable[[], Question | None],
+    campaign: Campaign,
     person: AbstractBaseUser,
     stream: str = "",
     *,
-    if_still: Q | None = None,
-    wait: bool = False,
+    if_still: str = "",
 ) -> Question | None:
-    """Lease the first of these questions that nobody else has locked; with `wait`, the first of all.
+    """Lease the question that `find` finds and locks.
 
-    Conditions are checked again under the lock, because before it the person may have voted, or `if_still`
-    may have become false: with a stream, somebody else may have taken the last seat.
+    Conditions are checked again under the lock, because before it the person may have voted, somebody else
+    may have taken the last seat (`if_still` SEAT), or the question may have been completed (OPEN).
     """
-    free = rows.select_for_update(skip_locked=not wait, of=("self",))
-    question = free.select_related("photo", "hashtag", "campaign").first()
+    question = find()
     if question is None:
         return None
-    may_be_asked = ~answered_by(person, only_unseen=question.campaign.only_unseen)
-    if stream:
-        may_be_asked &= _wants_answers()
-    if if_still is not None:
-        may_be_asked &= if_still
-    if not Question.objects.offered().filter(may_be_asked, pk=question.pk).exists():
+    values = {"pk": question.pk, "person": person.pk, "now": timezone.now()}
+    if not STILL_OPEN.exists(campaign.only_unseen, if_still, **values):
         return None
     if stream and not question.stream:
-        Question.objects.filter(pk=question.pk).update(stream=stream)
-    QuestionLease.objects.ended(KEPT).filter(person_id=person.pk).delete()
+        SET_STREAM.run(pk=question.pk, stream=stream)
+    DROP_ENDED.run(person=person.pk, now=values["now"] - KEPT)
     lease(question=question, person=person)
     return question
+
+
+# --- prepared queries -------------------------------------------------------------------------
+
+
+def _values(campaign: Campaign, person: AbstractBaseUser) -> dict[str, Any]:
+    return {"campaign": campaign.pk, "person": person.pk, "now": timezone.now()}
+
+
+def _side(rows: QuestionQuerySet, is_ahead: bool) -> QuestionQuerySet:
+    return rows.filter(rank__gte=FRONT) if is_ahead else rows.filter(rank__lt=FRONT)
+
+
+def _left(only_unseen: bool, is_ahead: bool) -> QuerySet[Question, tuple[int]]:
+    rows = _to_answer(only_unseen).filter(TO_BE_ANSWERED)
+    rows = rows.filter(rank__gte=FRONT) if is_ahead else rows
+    return rows.order_by().values_list("pk")[:COUNTED]
+
+
+def _first_open(only_unseen: bool, side: str, in_stratum: bool, wait: bool) -> QuestionQuerySet:
+    """The question of lowest rank that nobody else has locked; with `wait`, the first of all."""
+    rows = _open_for(only_unseen).filter(_wants_answers(), kind=given("kind", str))
+    if side:
+        rows = _side(rows, side == "ahead")
+    if in_stratum:
+        rows = rows.filter(hashtag_id=given("hashtag"), band=given("band"))
+    rows = rows.select_for_update(skip_locked=not wait, of=("self",))
+    return rows.select_related("photo", "hashtag").order_by("rank")[:1]
+
+
+def _still_open(only_unseen: bool, condition: str) -> QuerySet[Question, tuple[int]]:
+    may_be_asked = ~answered_by(PERSON, only_unseen=only_unseen)
+    if condition:
+        may_be_asked &= _wants_answers() if condition == SEAT else Q(is_done=False)
+    return Question.objects.offered().filter(may_be_asked, pk=given("pk")).order_by().values_list("pk")
+
+
+HANDED_OUT = Prepared(_handed_out)
+FIRST_OPEN = Prepared(_first_open)
+STILL_OPEN = Prepared(_still_open)
+LEFT = Prepared(_left)
+BEYOND_SEATS = Prepared(
+    lambda only_unseen: (
+        _open_for(only_unseen)
+        .filter(TO_BE_ANSWERED)
+        .select_for_update(of=("self",))
+        .select_related("photo", "hashtag")
+        .order_by(_count_leases(), "rank")[:1]
+    )
+)
+SOME_BEYOND = Prepared(
+    lambda only_unseen: _open_for(only_unseen).filter(TO_BE_ANSWERED).order_by().values_list("pk")[:1]
+)
+SOME_OPEN = Prepared(
+    lambda only_unseen, is_ahead: (
+        _side(_open_for(only_unseen).filter(_wants_answers(), kind__in=TO_THE_END), is_ahead)
+        .order_by()
+        .values_list("pk")[:1]
+    )
+)
+OPEN_GOLD = Prepared(
+    lambda only_unseen: (
+        _open_for(only_unseen).with_gold_answer().order_by("rank").values_list("pk")[:GOLD_AT_HAND]
+    )
+)
+SOME_GOLD = Prepared(
+    lambda: (
+        Question.objects.filter(campaign_id=CAMPAIGN)
+        .with_gold_answer()
+        .offered()
+        .order_by()
+        .values_list("pk")[:1]
+    )
+)
+ONE = Prepared(
+    lambda: (
+        Question.objects.filter(pk=given("pk"))
+        .select_for_update(skip_locked=True, of=("self",))
+        .select_related("photo", "hashtag")
+    )
+)
+LAST_VOTE = Prepared(
+    lambda: (
+        Vote.objects.filter(campaign_id=CAMPAIGN, person_id=PERSON)
+        .order_by("-pk")
+        .select_related("photo", "hashtag")[:1]
+    )
+)
+PARTICIPATION = Prepared(lambda: Participation.objects.filter(campaign_id=CAMPAIGN, person_id=PERSON))
+SET_FRONT = PreparedUpdate(
+    lambda: (Participation.objects.filter(campaign_id=CAMPAIGN, person_id=PERSON), {"front": FRONT})
+)
+SET_STREAM = PreparedUpdate(
+    lambda: (Question.objects.filter(pk=given("pk")), {"stream": given("stream", str)})
+)
+DROP_ENDED = PreparedDelete(lambda: QuestionLease.objects.ended(NOW).filter(person_id=PERSON))
+ADD_LEASE = PreparedInsert(
+    QuestionLease,
+    on_conflict="(question_id, person_id) DO UPDATE SET expires_at = excluded.expires_at",
+)

@@ -6,8 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
-from django.db.models import F, Min, Value
+from django.db import transaction
+from django.db.models import DateTimeField, F, Min, Q, UUIDField, Value
 from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext_noop
@@ -29,6 +29,7 @@ from validation.models import (
 )
 from validation.models.answers import WITH_REASON
 from validation.people import crowd
+from validation.prepared import Prepared, PreparedDelete, PreparedInsert, PreparedUpdate, given
 from validation.voting import assignment
 
 if TYPE_CHECKING:
@@ -81,10 +82,11 @@ def record_vote(
     if answer not in Answer.values:
         raise VoteRefused(f"“{answer}” is not an answer.")
     crowd.hold(person)  # serialises copies of one request, and an undo
-    earlier = Vote.objects.on_pair(photo_id, hashtag_id).filter(person_id=person.pk).first()
+    pair = {"photo": photo_id, "hashtag": hashtag_id}
+    earlier = EARLIER.first(**pair, person=person.pk)
     if earlier is not None:
-        leases = QuestionLease.objects.filter(person_id=person.pk)
-        leases.filter(question__photo_id=photo_id, question__hashtag_id=hashtag_id).delete()
+        DROP_LEASES.run(**pair, person=person.pk)
+        earlier.is_repeat = True
         return earlier
     _check_open(campaign)
     if crowd.is_paused(person):
@@ -95,30 +97,30 @@ def record_vote(
         raise VoteRefused(WITHDRAWN)
     if question.photo.added_by_id == person.pk:
         raise VoteRefused(OWN)
-    if TakenBack.objects.filter(request_id=request_id).exists():
+    if TAKEN_BACK.exists(request=request_id):
         raise VoteRefused(OUT_OF_DATE)
-    gold_answer = GoldAnswer.objects.on_pair(photo_id, hashtag_id).first()
+    gold_answer = GOLD.first(**pair)
     if Answer(answer).is_judgement and gold_answer is None and not _has_room(question, person):
         raise VoteRefused(ENOUGH)
-    try:
-        with transaction.atomic():
-            vote = Vote.objects.create(
-                photo_id=photo_id,
-                hashtag_id=hashtag_id,
-                person_id=person.pk,
-                campaign=campaign,
-                answer=answer,
-                request_id=request_id,
-                seconds=seconds,
-            )
-    except IntegrityError:
-        # The request id belongs to another question, or to somebody else.
-        raise VoteRefused(OUT_OF_DATE) from None
+    vote = Vote(
+        photo_id=photo_id,
+        hashtag_id=hashtag_id,
+        person_id=person.pk,
+        campaign=campaign,
+        answer=answer,
+        request_id=request_id,
+        seconds=seconds,
+        created_at=timezone.now(),
+    )
+    vote.pk = ADD_VOTE.run(**{name: getattr(vote, name) for name in VOTED})
+    if vote.pk is None:  # the request id belongs to another question, or to somebody else
+        raise VoteRefused(OUT_OF_DATE)
+    vote._state.adding = False
     transaction.on_commit(VOTES.labels(answer).inc)
     _count(questions, vote, +1)
     done = [one.campaign for one in questions if one.is_done]
     transaction.on_commit(partial(ends.tell_if_judged, done), robust=True)
-    QuestionLease.objects.filter(question__in=questions, person_id=person.pk).delete()
+    DROP_LEASES.run(**pair, person=person.pk)
     _add_to_participation(campaign, vote, question, gold_answer, +1)
     if gold_answer is not None:
         crowd.pause_if_careless(person)
@@ -137,7 +139,7 @@ def undo_vote(*, campaign: Campaign, person: AbstractBaseUser, request_id: UUID)
     _check_open(campaign)
     if crowd.is_paused(person):
         raise PersonPaused(PAUSED)
-    last = assignment.own_votes(campaign=campaign, person=person).first()
+    last = assignment.last_vote(campaign=campaign, person=person)
     if last is None or last.request_id != request_id:
         return None
     questions = _lock_questions(last.photo_id, last.hashtag_id)
@@ -177,24 +179,23 @@ def say_more(
 
 
 def _check_open(campaign: Campaign) -> None:
-    if not Campaign.objects.taking_votes().filter(pk=campaign.pk).exists():
+    if not OPEN_CAMPAIGN.exists(campaign=campaign.pk, now=timezone.now()):
         raise CampaignClosed(f"“{campaign}” has been closed, so your last answer was not kept.")
 
 
 def _lock_questions(photo_id: int, hashtag_id: int) -> list[Question]:
     """All campaigns' questions about this photo and hashtag, locked in the order of counts.LOCKED_BY."""
-    rows = Question.objects.on_pair(photo_id, hashtag_id).order_by(*LOCKED_BY)
-    return list(rows.select_for_update(of=("self",)).select_related("campaign", "photo"))
+    return LOCKED.rows(photo=photo_id, hashtag=hashtag_id)
 
 
 def _has_room(question: Question, person: AbstractBaseUser) -> bool:
     """Whether the vote is kept: the person was asked, or a seat is free. Who was asked has looked, so their
     answer counts also if others have completed the question meanwhile.
     """
-    leases = QuestionLease.objects.filter(question=question)
-    if question.kind == Question.Kind.GOLD or leases.filter(person_id=person.pk).exists():
+    now, leases = timezone.now(), HOLDERS.rows(question=question.pk)
+    if question.kind == Question.Kind.GOLD or any(holder == person.pk for holder, _ in leases):
         return True
-    return question.answers + leases.live().count() < question.needed
+    return question.answers + sum(ends > now for _, ends in leases) < question.needed
 
 
 def _count(questions: list[Question], vote: Vote, step: int) -> None:
@@ -210,7 +211,8 @@ def _count(questions: list[Question], vote: Vote, step: int) -> None:
         elif one.answered_at == vote.created_at:
             others = Vote.objects.counting().judgements().on_pair(vote.photo_id, vote.hashtag_id)
             one.answered_at = others.aggregate(first=Min("created_at"))["first"]
-        one.save(update_fields=[answer.counter, "needed", "is_done", "answered_at"])
+        changed = ("fits", "does_not_fit", "skips", "needed", "is_done", "answered_at")
+        SET_COUNTS.run(pk=one.pk, **{field: getattr(one, field) for field in changed})
 
 
 def _add_to_participation(
@@ -228,8 +230,73 @@ def _add_to_participation(
         if question is not None and question.kind == Question.Kind.CONTROL:
             changes["control"] = step
             changes["control_fits"] = step * (answer.fits is True)
+    if step > 0:
+        ADD_PART.run(person_id=vote.person_id, campaign_id=campaign.pk, **changes)
+        return
     row, _ = Participation.objects.get_or_create(person_id=vote.person_id, campaign=campaign)
     Participation.objects.filter(pk=row.pk).update(
         last_at=timezone.now(),
         **{field: Greatest(F(field) + by, Value(0)) for field, by in changes.items()},
     )
+
+
+# --- prepared queries -------------------------------------------------------------------------
+
+PHOTO, HASHTAG, PERSON = given("photo"), given("hashtag"), given("person")
+NOW = given("now", DateTimeField())
+VOTED = (
+    "photo_id",
+    "hashtag_id",
+    "person_id",
+    "campaign_id",
+    "answer",
+    "request_id",
+    "seconds",
+    "created_at",
+)
+COUNTED = ("fits", "does_not_fit", "skips", "fast", "gold", "gold_right", "control", "control_fits")
+
+EARLIER = Prepared(lambda: Vote.objects.on_pair(PHOTO, HASHTAG).filter(person_id=PERSON))
+GOLD = Prepared(lambda: GoldAnswer.objects.on_pair(PHOTO, HASHTAG))
+TAKEN_BACK = Prepared(
+    lambda: TakenBack.objects.filter(request_id=given("request", UUIDField())).values_list("pk")
+)
+OPEN_CAMPAIGN = Prepared(
+    lambda: (
+        Campaign.objects.filter(Q(closes_at=None) | Q(closes_at__gt=NOW), pk=given("campaign"), is_open=True)
+        .order_by()
+        .values_list("pk")
+    )
+)
+LOCKED = Prepared(
+    lambda: (
+        Question.objects.on_pair(PHOTO, HASHTAG)
+        .order_by(*LOCKED_BY)
+        .select_for_update(of=("self",))
+        .select_related("campaign", "photo")
+    )
+)
+HOLDERS = Prepared(
+    lambda: QuestionLease.objects.filter(question_id=given("question")).values_list("person_id", "expires_at")
+)
+DROP_LEASES = PreparedDelete(
+    lambda: QuestionLease.objects.filter(
+        person_id=PERSON, question__in=Question.objects.on_pair(PHOTO, HASHTAG).order_by()
+    )
+)
+SET_COUNTS = PreparedUpdate(
+    lambda: (
+        Question.objects.filter(pk=given("pk")),
+        {
+            field: given(field, Question._meta.get_field(field))
+            for field in ("fits", "does_not_fit", "skips", "needed", "is_done", "answered_at")
+        },
+    )
+)
+ADD_VOTE = PreparedInsert(Vote, on_conflict="DO NOTHING")
+_TABLE = Participation._meta.db_table
+_SUMS = ", ".join(f"{field} = {_TABLE}.{field} + excluded.{field}" for field in COUNTED)
+ADD_PART = PreparedInsert(
+    Participation,
+    on_conflict=f"(person_id, campaign_id) DO UPDATE SET last_at = excluded.last_at, {_SUMS}",
+)

@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from tests.validation.conftest import MakeVote
+from tests.validation.conftest import MakeCampaign, MakeVote
 from validation.campaigns import acts
 from validation.models import Campaign, Guest, Vote
 
@@ -65,6 +65,48 @@ def test_late_vote_is_refused_with_an_explanation(campaign: Campaign, client_for
     assert (late.status_code, late.json()["closed"]) == (409, True)
     assert ask(client, campaign)["questions"] == []
     assert not Vote.objects.exists()
+
+
+def test_a_vote_brings_as_many_questions_as_it_asks_for(campaign: Campaign, client_for: ClientFor) -> None:
+    client = client_for("validator")
+    first, second = (one["photo"] for one in ask(client, campaign, 2)["questions"])
+    fresh = vote(client, campaign, n=2).json()["next"]
+    assert fresh["questions"][0]["photo"] == second
+    assert (len(fresh["questions"]), fresh["done"], fresh["total"]) == (2, 1, 3)
+    assert first not in [one["photo"] for one in fresh["questions"]]
+    assert "next" not in vote(client, campaign).json()
+    last = vote(client, campaign, n=2).json()["next"]
+    assert (last["questions"], last["done"], last["closed"]) == ([], 3, False)
+
+
+@pytest.mark.parametrize("n", ["", "x", "1e9", "²"])
+def test_a_vote_is_kept_whatever_number_of_questions_it_asks_for(
+    campaign: Campaign, client_for: ClientFor, n: str
+) -> None:
+    reply = vote(client_for("validator"), campaign, n=n).json()
+    assert (reply["kept"], "next" in reply) == (True, False)
+
+
+@pytest.mark.parametrize(("role", "queries"), [("validator", 31), ("guest", 32)])
+def test_a_judged_photo_takes_few_queries(
+    make_campaign: MakeCampaign,
+    client_for: ClientFor,
+    user_for: Callable[..., User],
+    django_assert_max_num_queries: Any,
+    role: str,
+    queries: int,
+) -> None:
+    """The vote and the question that takes its place, with session, user and permission."""
+    campaign = make_campaign(*["cafe", "bar"] * 4, audience="link", audit_share=1.0)
+    if role == "guest":
+        Guest.objects.create(user=user_for("nobody", "guest"), campaign=campaign, link_version=1)
+    client = client_for("nobody", "guest") if role == "guest" else client_for("validator")
+    vote(client, campaign, n=3)  # the first takes savepoints and fills caches
+    question = ask(client, campaign)["questions"][0]
+    fields = {"photo": question["photo"], "hashtag": question["hashtag"], "answer": "fits"}
+    with django_assert_max_num_queries(queries):
+        reply = client.post(path(campaign, "votes"), fields | {"request_id": uuid4(), "n": 3}).json()
+    assert len(reply["next"]["questions"]) == 3
 
 
 @pytest.mark.parametrize("name", WRITES)

@@ -26,12 +26,18 @@ const zoom = new Zoom(ballot.querySelector("dialog.zoom"));
 const photos = new Photos(ballot.dataset.alt);
 const queue = new VoteQueue({
   name: ballot.dataset.store,
-  send: (kind, fields) => sendVote(urls[kind], token, fields),
-  on: { change: showUnsent, sent: handleSent, refused: handleRefused, stopped: handleStopped },
+  send,
+  on: {
+    change: showUnsent,
+    sent: handleSent,
+    refused: handleRefused,
+    stopped: handleStopped,
+    delayed: () => refill.runLater(),
+  },
 });
 const unsentAtStart = queue.load();
 const state = new VoteState(page, unsentAtStart, !screen.findPart("question"));
-const refill = new Refill(() => state.wantsMore, fetchMore);
+const refill = new Refill(() => state.wantsMore && !queue.isSendingVotes, fetchMore);
 let hintTimer = 0; // puts waiting in words
 
 // --- photos and questions ---
@@ -45,6 +51,15 @@ async function load(entry) {
   } else if (state.asking === "nothing" && !state.isClosed) {
     askNext();
   }
+}
+
+/* A vote's reply brings the next questions if they are wanted: one request for each judged photo. */
+async function send(kind, fields) {
+  if (kind !== "vote" || !state.wantsMore) return sendVote(urls[kind], token, fields);
+  const others = queue.load().slice(1);
+  const moment = state.takeMoment(others);
+  const sent = await sendVote(urls.vote, token, { ...fields, n: state.countToFetch(others) });
+  return { ...sent, reply: { ...sent.reply, moment } };
 }
 
 async function fetchMore() {
@@ -206,7 +221,8 @@ function handleSent(operation, reply) {
   sessionStorage.removeItem(RELOADED);
   if (operation.kind === "vote") confirmVote(operation, reply);
   if (operation.kind === "undo") confirmUndo(operation, reply);
-  if (operation.kind !== "more") refill.run();
+  if (reply.next && !state.isOutdated(reply.moment)) take(reply.next, reply.moment);
+  else if (operation.kind !== "more") refill.run();
 }
 
 /* If the question was answered before in another window, the server did not keep this vote, so it cannot be undone

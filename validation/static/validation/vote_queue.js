@@ -7,7 +7,7 @@ export class VoteQueue {
 
   /* name: the key in the storage. send(kind, fields): see sendVote in vote_network.js.
      getStorage: a function, because reading localStorage may throw. locks: navigator.locks.
-     on: {change, sent, refused, stopped}, called with the operation and the reply. */
+     on: {change, sent, refused, stopped}, called with the operation and the reply; delayed, when sending waits. */
   constructor({ name, send, on, getStorage = () => localStorage, locks = globalThis.navigator?.locks }) {
     // memory: the queue while the storage fails. Otherwise empty, or it would send old votes again.
     Object.assign(this, { name, send, on, getStorage, locks, memory: [] });
@@ -16,6 +16,11 @@ export class VoteQueue {
 
   load() {
     return [...this.memory, ...this.loadStored()];
+  }
+
+  /* Whether votes are on their way and nothing has failed: their replies come soon. */
+  get isSendingVotes() {
+    return this.isSending && !this.failures && this.load().some((one) => one.kind === "vote");
   }
 
   loadStored() {
@@ -113,6 +118,7 @@ export class VoteQueue {
     this.failures += 1;
     const pause = Math.min(500 * 2 ** this.failures, VoteQueue.SLOWEST) * (0.75 + Math.random() / 2);
     this.timer = setTimeout(() => this.flush(), wait ?? pause);
+    this.on.delayed?.();
   }
 }
 
