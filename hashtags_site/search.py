@@ -48,7 +48,7 @@ def _list_of(name: str) -> Callable[[str], str]:
 
 
 def _show_class(entry: MappingEntry) -> Found:
-    label = f"#{entry.hashtag.name}" if entry.hashtag else entry.get_status_display()
+    label = f"#{entry.hashtag.name}" if entry.hashtag else entry.label or "undecided"
     return Found(
         entry.scene_class.title,
         f"{entry.scene_class.key}, {label}",
