@@ -48,7 +48,7 @@ def _list_of(name: str) -> Callable[[str], str]:
 
 
 def _show_class(entry: MappingEntry) -> Found:
-    label = f"#{entry.hashtag.name}" if entry.hashtag else entry.get_status_display()
+    label = f"#{entry.hashtag.name}" if entry.hashtag else entry.label or "undecided"
     return Found(
         entry.scene_class.title,
         f"{entry.scene_class.key}, {label}",
@@ -141,8 +141,8 @@ def _group(kind: Kind, words: str) -> Group:
         rows = rows.filter(_any(Q((f"{field}__icontains", word)) for field in kind.fields))
     begins = Case(When(**{f"{kind.fields[0]}__istartswith": words}, then=0), default=1)
     found: list[Model] = list(rows.order_by(begins, kind.fields[0], "pk")[: FEW + 1])
-    has_more = len(found) > FEW and kind.all_url
-    return Group(kind.title, [kind.show(row) for row in found[:FEW]], kind.all_url(words) if has_more else "")
+    more_url = kind.all_url(words) if kind.all_url and len(found) > FEW else ""
+    return Group(kind.title, [kind.show(row) for row in found[:FEW]], more_url)
 
 
 def _any(conditions: Iterable[Q]) -> Q:

@@ -16,6 +16,7 @@ urlpatterns = [
     path("runs/compare/figures/<slug:name>.<slug:kind>", compare.figure, name="compare_figure"),
     path("runs/<int:pk>/", runs.run, name="run"),
     path("runs/<int:pk>/figures/<slug:name>.<slug:kind>", runs.figure, name="run_figure"),
+    path("runs/<int:pk>/files/<str:name>", runs.download_run, name="download_run"),
     path("runs/<int:pk>/photos/", runs.run_photos, name="run_photos"),
     path("runs/<int:pk>/export/", runs.export, name="export"),
     path("runs/<int:pk>/delete/", deleting.delete_run, name="delete_run"),

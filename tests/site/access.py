@@ -97,6 +97,7 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "trainer:run": get(LOOK),
     "trainer:run_figure": get(LOOK),
     "trainer:run_photos": get(LOOK),
+    "trainer:download_run": get(LOOK),
     "trainer:export": post(ADMIN),
     "trainer:delete_run": get(ADMIN) | post(ADMIN),
     "trainer:sweeps": get(LOOK),
@@ -250,6 +251,7 @@ ANSWERS = {
     "POST mapping:fill_opinion": DONE | {403},
     "GET mapping:import": {302},  # nothing is uploaded
     "GET mapping:import_counts": {302},
+    "GET trainer:download_run": {404},  # the run has no report
     "GET trainer:board": {302},  # TensorBoard is not running
     "GET trainer:compare_figure": {404},  # no runs are chosen
     "GET home": {200, 302},  # a guest is sent to the ballot

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from statistics import median
 from typing import Any
 from urllib.parse import urlencode
@@ -12,6 +13,7 @@ from django.urls import reverse
 
 from jobs.models import Job
 from mapping.models import OTHER, MappingEntry
+from mapping.statistics import wilson
 from trainer.engine.errors import RecipeError
 from trainer.engine.presets import FROZEN, PRESETS
 from trainer.engine.recipe import Recipe
@@ -21,6 +23,7 @@ from trainer.runs.charts import Chart, line_chart
 from trainer.runs.settings_form import differences
 
 GALLERY = 12  # photos
+MANY = 1000  # held-out photos; with more, the interval of the accuracy is narrower than ±3 points
 START = 10.0  # seconds that any run takes to load PyTorch before its first photo
 
 
@@ -34,8 +37,7 @@ def epoch_charts(epochs: list[Epoch]) -> list[Chart]:
         values = [(float(e.number), getattr(e, field)) for e in epochs]
         return [(number, value) for number, value in values if value is not None]
 
-    accuracies = [("held-out", series("accuracy")), ("balanced", series("balanced_accuracy"))]
-    train_accuracy = series("train_accuracy")
+    # Training is the first line of each chart and held-out the second, so that their colours are the same.
     charts = [
         line_chart(
             "Loss",
@@ -45,7 +47,11 @@ def epoch_charts(epochs: list[Epoch]) -> list[Chart]:
         ),
         line_chart(
             "Accuracy",
-            [*accuracies, *([("training", train_accuracy)] if train_accuracy else [])],
+            [
+                ("training", series("train_accuracy")),
+                ("held-out", series("accuracy")),
+                ("balanced", series("balanced_accuracy")),
+            ],
             x_title="epoch",
             x_range=x_range,
             percent=True,
@@ -102,6 +108,25 @@ def ancestry(run: TrainingRun) -> dict[str, Any]:
         "changed_from_source": differences(run.recipe, run.based_on.recipe) if run.based_on else [],
         "variants": variants.defer("report", "recipe", "live", "right")[:20],
     }
+
+
+def held_out_words(recipe: Mapping[str, Any]) -> str:
+    """Which photos a run holds out, by its recipe: "20 % at random, seed 0"."""
+    split = str(recipe.get("split", FROZEN.split))
+    if split.startswith("sun-"):
+        return f"SUN397’s own partition {int(split.removeprefix('sun-'))}"
+    if split.startswith("fold-"):
+        return split.replace("-", " ")
+    share = recipe.get("test_share", FROZEN.test_share)
+    return f"{share:.0%} at random, seed {recipe.get('seed', FROZEN.seed)}".replace("%", "\u00a0%")
+
+
+def accuracy_interval(run: TrainingRun) -> tuple[float, float] | None:
+    """Wilson's 95 % interval of the accuracy; None where it is too narrow to matter, and without photos."""
+    photos = run.report.get("test_photos") or 0
+    if run.accuracy is None or not 0 < photos < MANY:
+        return None
+    return wilson(run.accuracy, photos)
 
 
 def study(run: TrainingRun) -> dict[str, Any]:

@@ -8,18 +8,19 @@ from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
 from django.db.models import Prefetch, Q
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from jobs.models import Job
+from mapping.views.exchange import download
 from mapping.views.figures import figure_file
 from people.request import Request
 from trainer.engine.presets import PRESETS
 from trainer.models import PhotoSet, TrainedModel, TrainingRun
 from trainer.photosets.registration import photos_per_label
 from trainer.registry.export import export_run, read_target
-from trainer.runs import boards, start, study
+from trainer.runs import boards, downloads, start, study
 from trainer.runs.comparison import settings_with_effect
 from trainer.runs.figures import epoch_figure, label_figure
 from trainer.runs.filter import RunFilter
@@ -76,6 +77,8 @@ def run(request: Request, pk: int) -> HttpResponse:
         "has_board": boards.has_logs(run),
         "settings": settings_with_effect(run.recipe),
         **study.ancestry(run),
+        "held_out": study.held_out_words(run.recipe),
+        "accuracy_interval": study.accuracy_interval(run),
         "stale": stale_runs([run]).get(run.pk),
         "model": TrainedModel.objects.select_related("job").filter(run=run).first(),
         "is_finished": run.job.state == Job.State.SUCCEEDED and "confusion" in run.report,
@@ -96,6 +99,17 @@ def figure(request: Request, pk: int, name: str, kind: str) -> HttpResponse:
     labels = dict(run.release.labels.values_list("scene_key", "label"))
     per_label, _ = photos_per_label(run.photo_set, labels)
     return figure_file(label_figure(run, name, per_label), kind)
+
+
+@require_safe
+@permission_required("trainer.view_trainingrun", raise_exception=True)
+def download_run(request: Request, pk: int, name: str) -> HttpResponse:
+    """A finished run's report as JSON, or its predictions or confusion matrix as CSV."""
+    run = get_object_or_404(TrainingRun.objects.only("report"), pk=pk)
+    content = downloads.read(run, name)
+    if content is None:
+        raise Http404
+    return download(content, "application/json" if name == "report.json" else "text/csv", f"run-{pk}-{name}")
 
 
 @require_safe

@@ -20,6 +20,7 @@ from trainer.engine.presets import PRESETS
 from trainer.forms import SweepForm
 from trainer.models import PhotoSet, Sweep
 from trainer.runs import sweeps
+from trainer.runs.settings_form import differences
 from trainer.runs.start import NotReady
 
 
@@ -87,14 +88,16 @@ def sweep(request: Request, pk: int) -> HttpResponse:
     sweep = get_object_or_404(Sweep.objects.select_related("created_by"), pk=pk)
     runs = list(
         sweep.runs.select_related("job", "photo_set", "release")
-        .defer("report", "recipe", "live", "right", "photo_set__report")
+        .defer("report", "live", "right", "photo_set__report")
         .order_by("pk")
     )
     rows: list[dict[str, Any]] = []
     for run in runs:
         preset = PRESETS.get(run.preset)
         thesis = preset.thesis if preset else None
-        rows.append({"run": run, "thesis": thesis, "gap": _gap(run.balanced_accuracy, thesis)})
+        changed = differences(run.recipe, preset.recipe.as_dict()) if preset else []
+        gap = _gap(run.balanced_accuracy, thesis)
+        rows.append({"run": run, "thesis": thesis, "gap": gap, "changed": changed})
     context = {
         "sweep": sweep,
         "rows": rows,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,7 @@ from django.test import Client
 from mapping.models import MappingEntry
 from trainer.engine.presets import PRESETS
 from trainer.models import PhotoSet, TrainingRun
+from trainer.runs.study import epoch_charts
 
 ClientFor = Callable[..., Client]
 
@@ -176,5 +178,54 @@ def test_the_running_epoch_is_shown(client_for: ClientFor, run: TrainingRun) -> 
     }
     run.save()
     page = client_for("viewer").get(run.get_absolute_url(), headers={"hx-request": "true"}).content.decode()
-    for words in ("0.432", "412", "1,234 MB", "GPU 777 MB", "1 min 35 s", "Loss, batch by batch"):
+    for words in ("0.432", "412", "1,234 MB", "GPU 777 MB", "Loss, batch by batch"):
         assert words in page
+    assert "1 min 35 s" not in page  # the job says it
+
+
+def test_page_says_what_was_held_out_and_how_far_eight_photos_can_be_trusted(
+    run: TrainingRun, client_for: ClientFor
+) -> None:
+    page = client_for("viewer").get(run.get_absolute_url()).content.decode()
+    assert "held-out photos: 20\u00a0% at random, seed 0" in page
+    assert "95 % interval 0.41 to 0.93" in page  # Wilson: 6 of 8
+    run.report |= {"test_photos": 5000}
+    run.recipe = {"kind": "frozen", "split": "sun-03"}
+    run.save()
+    page = client_for("viewer").get(run.get_absolute_url()).content.decode()
+    assert "SUN397’s own partition 3" in page
+    assert "95 % interval" not in page
+
+
+def test_training_and_held_out_have_the_same_colours_in_each_chart(run: TrainingRun) -> None:
+    run.epochs.update(train_accuracy=0.9)
+    loss, accuracy, *_ = epoch_charts(list(run.epochs.all()))
+    for chart in (loss, accuracy):
+        assert [(line.name, line.css) for line in chart.lines[:2]] == [
+            ("training", "line-0"),
+            ("held-out", "line-1"),
+        ]
+    run.epochs.update(train_accuracy=None)
+    assert epoch_charts(list(run.epochs.all()))[1].lines[0].css == "line-1"
+
+
+def test_contents_lead_to_the_parts_of_the_page(run: TrainingRun, client_for: ClientFor) -> None:
+    page = client_for("viewer").get(run.get_absolute_url()).content.decode()
+    contents = page.split('aria-label="On this page"')[1].split("</nav>")[0]
+    for name in re.findall(r'href="#(\w+)"', contents):
+        assert f'id="{name}"' in page, name
+
+
+def test_results_can_be_downloaded(run: TrainingRun, client_for: ClientFor) -> None:
+    run.held_out.filter(true="bar").update(true="=bar")  # a name that a spreadsheet would execute
+    client, files = client_for("viewer"), f"{run.get_absolute_url()}files/"
+    assert client.get(f"{files}report.json").json() == run.report
+    confusion = client.get(f"{files}confusion.csv").content.decode("utf-8-sig").splitlines()
+    assert confusion[:2] == ["true \\ predicted,architecture,bar,beach,other", "architecture,2,0,0,0"]
+    predictions = client.get(f"{files}predictions.csv").content.decode("utf-8-sig").splitlines()
+    assert len(predictions) == 1 + run.held_out.count()
+    assert predictions[0] == "photo,true,predicted,confidence"
+    assert any(",'=bar,bar," in line for line in predictions)
+    assert client.get(f"{files}weights.pt").status_code == 404
+    TrainingRun.objects.update(report={})
+    assert client.get(f"{files}report.json").status_code == 404
