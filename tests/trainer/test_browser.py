@@ -54,6 +54,7 @@ def test_run_form_keeps_what_was_typed_and_a_double_click_starts_one_run(
 def test_double_click_promotes_once(page_for: PageFor, tiny_model: TrainedModel) -> None:
     page = page_for("admin")
     page.goto(tiny_model.get_absolute_url())
+    page.get_by_role("link", name="Promote…").click()
     page.dblclick("button:text('Promote')")
     page.wait_for_selector("text=is the active model")
     assert Promotion.objects.count() == 1

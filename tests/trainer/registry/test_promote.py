@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from typing import Any
 
@@ -10,11 +11,13 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from jobs.models import Job
-from tests.trainer.conftest import MODEL_MANIFEST
+from tests.trainer.conftest import MODEL_MANIFEST, jpeg
 from trainer.models import Promotion, TrainedModel, TrainingRun
 from trainer.registry import export, promotion
 from trainer.registry.serving import active_model
 from trainer.runs.start import NotReady
+from validation.models import Campaign, Prediction
+from validation.photos.store import take_in
 
 pytestmark = pytest.mark.django_db
 ModelFor = Callable[..., TrainedModel]
@@ -217,3 +220,18 @@ def test_pages_of_models_take_constant_queries(
 def test_promotion_shows_who_promoted(user_for: Callable[..., User], model_for: ModelFor) -> None:
     by = user_for("admin")
     assert promotion.promote(model=model_for("New"), by=by).promoted_by == by
+
+
+def test_new_model_is_asked_about_photos_of_the_last_campaign(
+    client_for: ClientFor, model_for: ModelFor, tiny_model: TrainedModel
+) -> None:
+    """The old one was silent about a red photo, which the new one calls #beach."""
+    old = model_for("Old")
+    promotion.promote(model=old, by=None)
+    campaign = Campaign.objects.create(name="Summer", model=old)
+    photo = take_in(file=io.BytesIO(jpeg((250, 5, 5))), name="red.jpg", by=None)
+    campaign.photos.add(photo)
+    Prediction.objects.create(photo=photo, model=old, reason="unsure")
+    page = " ".join(client_for("admin").get(promote_url(tiny_model)).content.decode().split())
+    assert f'<a href="{campaign.get_absolute_url()}">Summer</a>' in page
+    assert "1 of its 1 photos gets another answer than the old model gave" in page
