@@ -1,0 +1,1 @@
+"""Clients of the API, a file each, to be copied into other projects."""

@@ -329,6 +329,10 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,  # what is sent has other rules: files are files, and texts not blank
+    "ENUM_NAME_OVERRIDES": {  # what is called kind, but of different things
+        "KindEnum": "mapping.releases.KINDS",
+        "QuestionKindEnum": "validation.models.Question.Kind",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

@@ -110,7 +110,7 @@ def test_a_hook_that_only_fails_is_switched_off(hook: Hook, receiver: Receiver) 
     courier.deliver_due()
     hook.refresh_from_db()
     assert not hook.is_enabled
-    assert Deed.objects.first().what == "switch off hook"  # type: ignore[union-attr]
+    assert Deed.objects.first().what == "switch off hook"
     make_due()
     assert courier.deliver_due() == 0
     hooks.set_enabled(hook=hook, is_enabled=True, by=User.objects.get())

@@ -27,7 +27,7 @@ def client(client_for: ClientFor) -> Client:
 
 def count(client: Client) -> str:
     html = client.get("/notices/count/").content.decode()
-    return html.partition('is-busy">')[2].partition("<")[0]
+    return html.partition('title="new notices">')[2].partition("<")[0]
 
 
 def test_new_notices_are_counted_and_marked_as_read(client: Client) -> None:

@@ -107,7 +107,7 @@ class VoteSerializer(serializers.Serializer[Any]):
     )
     photo = serializers.CharField(help_text="Its SHA-256.")
     hashtag = serializers.CharField()
-    kind = serializers.ChoiceField(Question.Kind.values)
+    kind = serializers.ChoiceField(Question.Kind.choices)
     confidence = serializers.FloatField(allow_null=True, help_text="Of the model.")
     answer = serializers.ChoiceField(Answer.values)
     reason = serializers.ChoiceField(Vote.Reason.values)
