@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 ClientFor = Callable[..., Client]
 
 
-NO_PAGE = {"/health/", "/favicon.ico", "/api/schema/", "/people/history.csv"}
+NO_PAGE = {"/health/", "/favicon.ico", "/api/schema/", "/people/history.csv", "/in-use/posts/export.csv"}
 OTHER_ANSWERS = {
     "/": 302,  # nothing is loaded yet, so an administrator sets the site up
     "/login/": 302,  # redirects signed-in people to the start
