@@ -90,7 +90,7 @@ class PostsFilter(forms.Form):
 class DeleteAuthorForm(forms.Form):
     """`count`: the number of posts that the person saw."""
 
-    account = forms.IntegerField(min_value=1, max_value=2**63 - 1)
+    account = forms.IntegerField(min_value=1, max_value=2**31 - 1)
     author = forms.CharField(max_length=LONGEST_NAME)
     count = forms.IntegerField(min_value=0)
 
