@@ -184,8 +184,8 @@ else:
     _options = DATABASES["default"].setdefault("OPTIONS", {})
     _options["options"] = f"{_options.get('options', '')} -c lock_timeout={LOCK_SECONDS}s".strip()
     _options.setdefault("connect_timeout", 2)
-    # After so many uses the server keeps the plan of a query of validation.prepared, for each connection. 0:
-    # it does not, which poolers need that hand one connection to several clients.
+    # After so many uses the server keeps the plan of a query of validation.prepared, for each connection.
+    # 0: it does not, which poolers need that hand one connection to several clients.
     _options.setdefault("prepare_threshold", env.int("PREPARE_AFTER", 2) or None)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -96,12 +96,14 @@ def test_a_judged_photo_takes_few_queries(
     role: str,
     queries: int,
 ) -> None:
-    """The vote and the question that takes its place, with session, user and permission."""
+    """The vote and the question that takes its place, with session, user and permission. Four are savepoints
+    in place of transactions.
+    """
     campaign = make_campaign(*["cafe", "bar"] * 4, audience="link", audit_share=1.0)
     if role == "guest":
         Guest.objects.create(user=user_for("nobody", "guest"), campaign=campaign, link_version=1)
     client = client_for("nobody", "guest") if role == "guest" else client_for("validator")
-    vote(client, campaign, n=3)  # the first takes savepoints and fills caches
+    vote(client, campaign, n=3)  # the first has no participation yet
     question = ask(client, campaign)["questions"][0]
     fields = {"photo": question["photo"], "hashtag": question["hashtag"], "answer": "fits"}
     with django_assert_max_num_queries(queries):
