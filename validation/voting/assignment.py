@@ -2,7 +2,7 @@
 
 A lease counts as an answer to come until it expires, so questions with a free seat come first. Somebody for
 whom none has one gets a question that others hold and have not answered: they may never do so, and an answer
-too many does no harm (decision 0036). So only who has nothing to be asked about reads "all done".
+too many does no harm (decision 0038). So only who has nothing to be asked about reads "all done".
 
 The next question comes from one of two streams: audit, the lowest random rank of all open questions, and
 active, the lowest rank in the stratum that teaches most (decision 0012). Controls, known answers and silent
