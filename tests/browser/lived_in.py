@@ -23,13 +23,14 @@ def live_in(world: World) -> None:
     _fill_mapping()
     _fill_run()
     for question in world.campaign.questions.all():
-        given = {
-            "photo": question.photo,
-            "hashtag": question.hashtag,
-            "answer": Answer.DOES_NOT_FIT,
-            "request_id": uuid4(),
-        }
-        record_vote(campaign=world.campaign, person=User.objects.get(pk=NUMBER), **given)
+        record_vote(
+            campaign=world.campaign,
+            photo=question.photo,
+            hashtag=question.hashtag,
+            person=User.objects.get(pk=NUMBER),
+            answer=Answer.DOES_NOT_FIT,
+            request_id=uuid4(),
+        )
     error, ended = f"{LONG} is missing", timezone.now()
     Job.objects.create(kind="x", title=LONG, state=Job.State.FAILED, error=error, finished_at=ended)
     Job.objects.create(kind="x", title=LONG, state=Job.State.QUEUED)
