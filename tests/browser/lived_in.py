@@ -25,9 +25,9 @@ def live_in(world: World) -> None:
     for question in world.campaign.questions.all():
         record_vote(
             campaign=world.campaign,
-            person=User.objects.get(pk=NUMBER),
             photo=question.photo,
             hashtag=question.hashtag,
+            person=User.objects.get(pk=NUMBER),
             answer=Answer.DOES_NOT_FIT,
             request_id=uuid4(),
         )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
+from axe_playwright_python.base import AXE_SCRIPT  # type: ignore[import-untyped]
 from django.contrib.auth.models import Group, User
 from django.test import Client
 from playwright.sync_api import Page, ViewportSize
@@ -22,8 +22,8 @@ from tests.site.conftest import World, world  # noqa: F401
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 PageFor = Callable[..., Page]
 
-WIDE: ViewportSize = {"width": 1280, "height": 900}
-PHONE: ViewportSize = {"width": 390, "height": 844}
+WIDE = ViewportSize(width=1280, height=900)
+PHONE = ViewportSize(width=390, height=844)
 # Colours are all that differs in the dark, so only they are looked at there.
 COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"]}
 ONLY_FOR_STRANGERS = {"validation:join", "people:join", "login"}
