@@ -6,6 +6,7 @@
    A photo is a Blob or File. A token is a secret: keep it on your server, not in a page. */
 
 const MOST = 32; // photos in one request
+const MOST_BYTES = 90 * 2 ** 20; // of them together
 
 /* What the API answered instead of what was asked for. `status` is null if there was no answer, `fields` says
    what is wrong with which field, `retryAfter` is in seconds, or null. */
@@ -48,8 +49,7 @@ export class Client {
   /* An answer for each photo, in order. One that cannot be read has `error` and `status` instead. */
   async suggestMany(photos, options = {}) {
     const answers = [];
-    for (let begin = 0; begin < photos.length; begin += MOST) {
-      const part = photos.slice(begin, begin + MOST);
+    for (const part of partsOf(photos)) {
       // One after the other: the rate counts photos, and a second request would only wait for the first.
       // oxlint-disable-next-line no-await-in-loop
       answers.push(...(await this.#suggestPart(part, options)));
@@ -155,6 +155,22 @@ function secondsOf(header, otherwise) {
   if (!header) return otherwise;
   const seconds = Number.isNaN(Number(header)) ? (Date.parse(header) - Date.now()) / 1000 : Number(header);
   return Number.isNaN(seconds) ? otherwise : Math.max(0, seconds);
+}
+
+/* As many photos as one request takes, by number and by size. */
+function partsOf(photos) {
+  const parts = [];
+  let size = 0;
+  for (const photo of photos) {
+    const isFull = parts.length === 0 || parts.at(-1).length === MOST || size + photo.size > MOST_BYTES;
+    if (isFull) {
+      parts.push([]);
+      size = 0;
+    }
+    parts.at(-1).push(photo);
+    size += photo.size;
+  }
+  return parts;
 }
 
 function formOf(photos, options) {

@@ -21,6 +21,7 @@ import httpx2
 Photo = str | Path | bytes  # a file's path, or its content
 Answer = dict[str, Any]  # as docs/api.md describes it
 MOST = 32  # photos in one request
+MOST_BYTES = 90 * 2**20  # of them together
 
 
 class ScenetagError(Exception):
@@ -95,8 +96,7 @@ class Client:
     def suggest_many(self, photos: Sequence[Photo], **options: Any) -> list[Answer]:
         """An answer for each photo, in order. One that cannot be read has `error` and `status` instead."""
         answers: list[Answer] = []
-        for begin in range(0, len(photos), MOST):
-            part = photos[begin : begin + MOST]
+        for part in _parts(photos):
             if len(part) == 1:
                 answers.append(self._suggest_or_error(part[0], options))
             else:
@@ -211,6 +211,21 @@ def _seconds(header: str | None, otherwise: float | None) -> float | None:
 
 def _name(photo: Photo) -> str:
     return "photo" if isinstance(photo, bytes) else Path(photo).name
+
+
+def _parts(photos: Sequence[Photo]) -> Iterator[list[Photo]]:
+    """As many photos as one request takes, by number and by size."""
+    part: list[Photo] = []
+    size = 0
+    for photo in photos:
+        length = len(photo) if isinstance(photo, bytes) else Path(photo).stat().st_size
+        if part and (len(part) == MOST or size + length > MOST_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(photo)
+        size += length
+    if part:
+        yield part
 
 
 def _files(photos: Sequence[Photo]) -> list[tuple[str, tuple[str, bytes, str]]]:

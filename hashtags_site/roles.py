@@ -38,6 +38,7 @@ TRAIN = (
     "serving.change_trial",
     "validation.add_campaign",
     "validation.change_campaign",
+    "validation.delete_campaign",
     "jobs.change_job",
 )
 ROLES: dict[str, tuple[str, ...]] = {

@@ -8,6 +8,7 @@ delivery is taken by one conditional UPDATE, and belongs to its taker until `due
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 import time
 from datetime import timedelta
@@ -69,31 +70,46 @@ def _send(hook: Hook, delivery: Delivery) -> tuple[int | None, str]:
     """The status of the answer, and what is wrong: empty if it was delivered. Of the answer nothing else is
     kept: it might be a page that only this server can see."""
     body = body_of(delivery.notice)
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "Scenetag",
+        "Scenetag-Event": delivery.notice.event,
+        signatures.HEADER: signatures.sign(body, secret=signatures.secret_of(hook), at=int(time.time())),
+    }
+    answers: queue.Queue[int | Exception] = queue.Queue()
+    # A receiver that sends a byte now and then keeps to the limits of a socket, so a thread may be left.
+    threading.Thread(target=_post, args=(hook.address, body, headers, answers), daemon=True).start()
     try:
-        target = targets.read(hook.address)
-        address = targets.resolve(target)
-        with _pool(target, address) as pool:
-            headers = {
-                "Host": target.host_header,
-                "Content-Type": "application/json",
-                "User-Agent": "Scenetag",
-                "Scenetag-Event": delivery.notice.event,
-                signatures.HEADER: signatures.sign(
-                    body, secret=signatures.secret_of(hook), at=int(time.time())
-                ),
-            }
+        status = answers.get(timeout=SECONDS)
+    except queue.Empty:
+        return None, f"No whole answer came within {SECONDS:.0f} seconds."
+    if isinstance(status, targets.NotAllowed):
+        return None, str(status)[:SHOWN]
+    if isinstance(status, Exception):
+        return None, f"{type(status).__name__}: {status}"[:SHOWN]
+    if 200 <= status < 300:
+        return status, ""
+    words = "a redirect, which is not followed" if 300 <= status < 400 else "not a status of success"
+    return status, f"It answered {status}: {words}."
+
+
+def _post(name: str, body: bytes, headers: dict[str, str], answers: queue.Queue[int | Exception]) -> None:
+    """Puts the status of the answer there, or what went wrong."""
+    try:
+        target = targets.read(name)
+        with _pool(target, targets.resolve(target)) as pool:
             response = pool.urlopen(
-                "POST", target.path, body=body, headers=headers, redirect=False, preload_content=False
+                "POST",
+                target.path,
+                body=body,
+                headers=headers | {"Host": target.host_header},
+                redirect=False,
+                preload_content=False,
             )
             response.close()
-    except targets.NotAllowed as error:
-        return None, str(error)[:SHOWN]
-    except (HTTPError, OSError, ValueError) as error:
-        return None, f"{type(error).__name__}: {error}"[:SHOWN]
-    if 200 <= response.status < 300:
-        return response.status, ""
-    words = "a redirect, which is not followed" if 300 <= response.status < 400 else "not a status of success"
-    return response.status, f"It answered {response.status}: {words}."
+        answers.put(response.status)
+    except (targets.NotAllowed, HTTPError, OSError, ValueError) as error:
+        answers.put(error)
 
 
 def _pool(target: targets.Target, address: str) -> urllib3.HTTPConnectionPool:

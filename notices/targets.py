@@ -16,6 +16,7 @@ from django.conf import settings
 
 Address = IPv4Address | IPv6Address
 PORTS = {"https": 443, "http": 80}
+LOCAL_NAT64 = ip_network("64:ff9b:1::/48")  # RFC 8215
 NAT64 = ip_network("64:ff9b::/96")  # IPv4 addresses, told in IPv6
 
 
@@ -81,7 +82,8 @@ def check(target: Target, address: Address) -> None:
     real = _embedded(address)
     if any(real in network for network in settings.HOOK_NETWORKS if network.version == real.version):
         return
-    if not real.is_global or real.is_multicast:
+    is_local = isinstance(real, IPv6Address) and (real.is_site_local or real in LOCAL_NAT64)
+    if not real.is_global or real.is_multicast or real.is_reserved or is_local:
         raise NotAllowed(
             f"“{target.host}” is in a private network ({real}), and HOOK_NETWORKS does not allow it."
         )

@@ -116,7 +116,12 @@ def path_of(invitation: Invitation) -> str:
 
 
 def open_invitations() -> QuerySet[Invitation]:
+    """Without those of people who may invite nobody any more. The server's own have no creator."""
     rows = Invitation.objects.filter(used_at=None, withdrawn_at=None, ends_at__gt=timezone.now())
+    is_administrator = Q(created_by__is_superuser=True) | Q(
+        created_by__in=User.objects.filter(groups__name=ADMINISTRATOR)
+    )
+    rows = rows.filter(Q(created_by=None) | Q(created_by__is_active=True) & is_administrator)
     return rows.select_related("created_by")
 
 

@@ -23,6 +23,7 @@ from people.tokens import RATE, programs
 from people.words import WORDS
 
 NEW = "new"
+LAST_YEAR = 9000  # a time zone may add a day, and years end at 9999
 SERVER = " "  # no account has this name
 
 
@@ -54,6 +55,8 @@ class TokenForm(forms.Form):
         day = self.cleaned_data["ends"]
         if day is None:
             return None
+        if day.year > LAST_YEAR:
+            raise forms.ValidationError("Choose an earlier day, or none.")
         end = timezone.make_aware(datetime.combine(day, time.max))
         if end <= timezone.now():
             raise forms.ValidationError("This day is over.")

@@ -27,7 +27,7 @@ PROGRAMS = "network"  # the role of a program's account
 PREFIX = "st_"  # tells people, and scanners of leaked secrets, what such a text is
 BYTES = 30  # of chance in a key
 START = len(PREFIX) + 4  # characters of a key that are kept
-RATE = re.compile(r"[1-9]\d{0,6}/(second|minute|hour|day)")
+RATE = re.compile(r"[1-9]\d{0,4}/(second|minute|hour|day)")  # each request of a period is remembered
 
 
 class NotMade(Exception):

@@ -8,6 +8,8 @@ WORDS = {
     "unpublish result": "made private the result of",
     "withdraw photo": "withdrew everywhere",
     "withdraw from campaign": "withdrew from a campaign",
+    "start trial": "started a trial of",
+    "stop trial": "stopped the trial of",
     "delete posts": "deleted checked posts:",
     "delete campaign": "deleted the campaign",
     "pause": "paused",

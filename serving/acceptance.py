@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import Count, Min, Sum
 from django.utils import timezone
 
+from formats.table import guard
 from mapping.statistics import wilson
 from serving.models import Feedback, FeedbackTally
 from trainer.models import TrainedModel
@@ -72,7 +73,8 @@ def tallies(*, since: date, model: TrainedModel | None) -> Any:
 
 def first_day(days: int) -> date:
     """Of a period of so many days that ends today."""
-    return timezone.localdate() - timedelta(days=days - 1)
+    today = timezone.localdate(timezone=timezone.get_default_timezone())  # as the counts by day
+    return today - timedelta(days=days - 1)
 
 
 def read_acceptance(*, days: int, model: TrainedModel | None, crowds: dict[int, Any]) -> Acceptance:
@@ -132,7 +134,7 @@ def _steps(suggested: Any, is_weekly: bool) -> list[Step]:
 
 
 def _replacements(since: date, model: TrainedModel | None, *, silent: bool) -> list[Replacement]:
-    begin = timezone.make_aware(datetime.combine(since, time.min))
+    begin = timezone.make_aware(datetime.combine(since, time.min), timezone.get_default_timezone())
     rows = Feedback.objects.filter(event=Feedback.Event.REPLACED, answered_at__gte=begin)
     rows = rows.filter(hashtag="") if silent else rows.exclude(hashtag="")
     if model:
@@ -152,4 +154,5 @@ def write_csv(file: Any, *, days: int, model: TrainedModel | None) -> None:
     writer.writerow(CSV_FIELDS)
     rows = tallies(since=first_day(days), model=model).order_by("day", "model", "trial", "hashtag")
     fields = ("day", "model_id", "model__name", "trial", "hashtag", *FeedbackTally.COUNTS)
-    writer.writerows(rows.values_list(*fields).iterator())
+    for row in rows.values_list(*fields).iterator():
+        writer.writerow([guard(value) if isinstance(value, str) else value for value in row])

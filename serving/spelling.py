@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from formats.json_text import UNSTORABLE
 from formats.names import normalize_hashtag
 from mapping.hashtags import VISIBLE, synonyms
 from mapping.lexicon import wordnet
@@ -50,6 +51,8 @@ def read_hashtags(texts: Sequence[str]) -> list[str]:
         if len(found) > MOST:
             raise BadHashtags(f"These are more than {MOST} hashtags: that many are checked at once.")
     for number, hashtag in enumerate(found, 1):
+        if UNSTORABLE.search(hashtag):
+            raise BadHashtags(f"Hashtag {number} has characters that cannot be stored.")
         if len(hashtag) > LONGEST:
             raise BadHashtags(
                 f"Hashtag {number} has {len(hashtag)} characters; at most {LONGEST} are allowed."

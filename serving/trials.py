@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
 
+from people.deeds import record
 from serving import counting
 from serving.models import AnswerTally, FeedbackTally, Trial
 from serving.sequential import FEWEST, Difference, difference
@@ -43,24 +44,33 @@ def start_trial(
     if active is None:
         raise Refused("No model is active, so there is nothing to compare with.")
     running = Trial.objects.filter(kind=kind, stopped_at=None).first()
-    if running and (running.challenger_id, running.champion_id) == (challenger.pk, active.pk):
+    wanted = (challenger.pk, active.pk, share)
+    if running and (running.challenger_id, running.champion_id, running.share) == wanted:
         return running
     if running:
-        raise Refused(f"“{running}” is running: stop it first.")
+        raise Refused(
+            f"“{running}” is running with {100 * running.share:.0f} % of the photos: stop it first."
+        )
     if champion not in (None, active.pk):
         raise Refused(f"The active model changed meanwhile: it is “{active}” now. Nothing was started.")
     if challenger.pk == active.pk:
         raise Refused(f"“{active}” is the active model itself: choose another.")
     if not challenger.is_ready:
         raise Refused(f"“{challenger}” is not exported yet.")
-    return Trial.objects.create(
+    trial = Trial.objects.create(
         kind=kind, champion=active, challenger=challenger, share=share, started_by_id=by.pk if by else None
     )
+    record(by=by, what="start trial", about=f"“{challenger}” on {100 * share:.0f} % of the photos")
+    return trial
 
 
-def stop_trial(*, trial: Trial) -> bool:
+@transaction.atomic
+def stop_trial(*, trial: Trial, by: AbstractBaseUser | None) -> bool:
     """Returns whether it was running."""
-    return bool(Trial.objects.filter(pk=trial.pk, stopped_at=None).update(stopped_at=timezone.now()))
+    if not Trial.objects.filter(pk=trial.pk, stopped_at=None).update(stopped_at=timezone.now()):
+        return False
+    record(by=by, what="stop trial", about=f"“{trial.challenger}”")
+    return True
 
 
 # --- who answers ------------------------------------------------------------------------------

@@ -73,7 +73,8 @@ def make_backup(
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _only_one(folder):
         for unfinished in folder.glob("*.part"):
-            shutil.rmtree(unfinished)
+            if unfinished.is_dir() and NAME.fullmatch(unfinished.name.removesuffix(".part")):
+                shutil.rmtree(unfinished)
         earlier = complete(folder)
         known = {(entry.root, entry.path): entry for entry in read(earlier[-1]).files} if earlier else {}
         now = timezone.now()

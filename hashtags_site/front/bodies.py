@@ -16,6 +16,7 @@ from hashtags_site import gate
 from mapping.api.exchange import JSON_SLACK
 from mapping.files.classlists import MAX_BYTES
 from people.authentication import TokenAuthentication
+from people.scopes import ADDRESSES
 
 FORM_SLACK = 64 * 2**10  # bytes that a form's boundaries and small fields may add to its files
 MOST = settings.DATA_UPLOAD_MAX_MEMORY_SIZE + FORM_SLACK  # bytes from anybody, at any address
@@ -60,15 +61,17 @@ def upload_at(path: str) -> Upload | None:
 def may_send(environ: dict[str, Any], upload: Upload) -> bool:
     """Whether the sender, known by session or by token, has the permission. The body is not read for it."""
     request = gate.Request(environ)
-    return any(user.is_active and user.has_perm(upload.permission) for user in _users_of(request))
+    users = _users_of(request, resolve(request.path_info).url_name or "")
+    return any(user.is_active and user.has_perm(upload.permission) for user in users)
 
 
-def _users_of(request: gate.Request) -> Iterator[Any]:
+def _users_of(request: gate.Request, address: str) -> Iterator[Any]:
     SessionMiddleware(lambda _: HttpResponse()).process_request(request)
     yield auth.get_user(request)
     try:
         found = TokenAuthentication().identify(request)
     except AuthenticationFailed:
         return
-    if found:
+    need = ADDRESSES.get(address)
+    if found and need and need.scope_for("POST") in found[1].scopes:
         yield found[0]

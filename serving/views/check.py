@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.contrib.auth.decorators import permission_required
@@ -12,10 +13,12 @@ from django.views.decorators.http import require_http_methods
 from people.request import Request, read_form
 from serving import checking
 from serving.forms import CheckForm
-from trainer.engine.errors import NoChecksError
+from trainer.engine.errors import ModelError, NoChecksError
 from trainer.engine.opening import UnreadablePhotoError
 from trainer.previews import data_url
-from trainer.registry.serving import UNREADABLE, active_model
+from trainer.registry.serving import UNREADABLE, NoActiveModel, active_model
+
+log = logging.getLogger(__name__)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -47,6 +50,10 @@ def _check(form: CheckForm) -> dict[str, Any]:
         form.add_error(
             None, "The active model cannot check hashtags: export its run again, and promote that."
         )
+        return {}
+    except (NoActiveModel, ModelError) as error:
+        log.error("The active model cannot be used: %s", error)
+        form.add_error(None, "The active model's files are missing or damaged: a trainer admin can say more.")
         return {}
     except UnreadablePhotoError as error:  # it may take more memory than for the network
         form.add_error("photo", f"“{upload.name}” cannot be read as a photo: {error}.")

@@ -42,7 +42,7 @@ def start_trial(request: Request) -> HttpResponse:
 @permission_required("serving.change_trial", raise_exception=True)
 def stop_trial(request: Request, pk: int) -> HttpResponse:
     trial = get_object_or_404(Trial.objects.select_related("champion", "challenger"), pk=pk)
-    was_running = acts.stop_trial(trial=trial)
+    was_running = acts.stop_trial(trial=trial, by=request.user)
     messages.success(
         request, f"The trial “{trial}” {'is stopped' if was_running else 'was stopped already'}."
     )

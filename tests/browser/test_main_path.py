@@ -20,7 +20,7 @@ PageFor = Callable[..., Page]
 def test_curator_changes_a_class_and_publishes(page_for: PageFor) -> None:
     page = page_for("curator")
     page.get_by_role("link", name="View the mapping").click()
-    page.get_by_label("Search").fill("toyshop")
+    page.get_by_role("textbox", name="Search", exact=True).fill("toyshop")
     expect(page.get_by_role("status")).to_contain_text("1 scene class")  # htmx: no button was pressed
     page.get_by_role("link", name="toyshop", exact=True).click()
     page.locator("label", has_text="#art").click()

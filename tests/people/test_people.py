@@ -162,6 +162,17 @@ def test_deactivated_person_is_out_at_once_with_their_tokens(
     assert ask() == (200, 200)
 
 
+def test_links_of_who_is_no_administrator_any_more_are_dead(user_for: UserFor) -> None:
+    me, other = user_for("administrator"), user_for("administrator", "other")
+    path = accounts.path_of(accounts.invite(roles=["administrator"], by=other))
+    assert Client().get(path).status_code == 200
+    accounts.change_roles(person=other, roles=["viewer"], was=None, by=me)
+    assert Client().get(path).status_code == 404
+    accounts.change_roles(person=other, roles=["administrator"], was=None, by=me)
+    accounts.deactivate(person=other, by=me)
+    assert Client().get(path).status_code == 404
+
+
 def test_new_password_by_link_works_once(client_for: ClientFor, user_for: UserFor) -> None:
     client, viewer = client_for("administrator"), user_for("viewer")
     page = texts(client.post(f"/people/{viewer.pk}/reset/"))

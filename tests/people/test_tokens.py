@@ -288,3 +288,8 @@ def test_only_administrators_make_and_revoke(client_for: ClientFor, user_for: Us
     assert client_for("stranger").post("/people/tokens/new/", form()).status_code == 302
     assert get(key) == 200
     assert Token.objects.count() == 1
+
+
+def test_last_day_that_no_clock_has_is_refused(client_for: ClientFor) -> None:
+    response = client_for("administrator").post("/people/tokens/new/", form(ends="9999-12-31"))
+    assert (response.status_code, Token.objects.count()) == (422, 0)

@@ -110,7 +110,7 @@ def test_a_share_of_photos_is_answered_by_the_challenger_always_the_same(
     assert said == {(active_model.pk, "beach"), (challenger.pk, None)}
     assert [read_id(ask(photo)["id"]).model for photo in photos(12)] == models
     assert {key[0] for key in serving._cache} == {active_model.pk, challenger.pk}
-    stop_trial(trial=trial)
+    stop_trial(by=None, trial=trial)
     assert read_id(ask(photos(1)[0])["id"]).trial == 0
     assert {key[0] for key in serving._cache} == {active_model.pk}  # the memory is given back
 
@@ -278,6 +278,13 @@ def test_a_running_trial_keeps_its_model_and_a_stopped_one_goes_with_it(
 ) -> None:
     trial = start_trial(kind="answers", challenger=challenger, share=0.1, by=None)
     assert "is running: stop it first" in deleting.plan_model(challenger).refusal
-    trials.stop_trial(trial=trial)
+    trials.stop_trial(by=None, trial=trial)
     deleting.delete_model(model=challenger, seen=deleting.plan_model(challenger).digest, by=None)
     assert not Trial.objects.exists()
+
+
+def test_another_share_is_no_repeated_click(active_model: TrainedModel, challenger: TrainedModel) -> None:
+    first = start_trial(kind="answers", challenger=challenger, share=0.1, by=None)
+    assert start_trial(kind="answers", challenger=challenger, share=0.1, by=None) == first
+    with pytest.raises(Refused, match="running with 10 %"):
+        start_trial(kind="answers", challenger=challenger, share=0.5, by=None)

@@ -70,6 +70,11 @@ def relabel_model(*, model: TrainedModel, release: int, by: AbstractBaseUser | N
     return new_model
 
 
+def _kept_lineage(lineage: dict[str, Any]) -> dict[str, Any]:
+    """Without what it says of thresholds, which are fitted anew."""
+    return {key: value for key, value in lineage.items() if key not in ("thresholds_from", "derived_from")}
+
+
 def _stem(model: TrainedModel) -> str:
     """The model's name without the release that it was relabelled with."""
     return model.name.removesuffix(f", {model.release}") if model.release else model.name
@@ -93,7 +98,7 @@ def relabel(lease: Lease) -> None:
         run_process(lease, command, lambda _: None)
     manifest: dict[str, Any] = from_json((model.folder / "manifest.json").read_text())
     manifest["lineage"] = {
-        **source.manifest.get("lineage", {}),
+        **_kept_lineage(source.manifest.get("lineage", {})),
         "relabelled_from": source.name,
         "release": f"{release} ({release.note or 'no note'})",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.contrib import messages
@@ -33,6 +34,7 @@ from trainer.stale import stale_models
 
 MOST_ASKED = 40  # photos of a campaign that a model answers while the page waits: two seconds or so
 CARD = MarkdownIt("commonmark", {"html": False}).enable("table")  # a card's own HTML stays text
+log = logging.getLogger(__name__)
 
 
 @require_safe
@@ -272,7 +274,12 @@ def suggest(request: Request) -> HttpResponse:
 def _answer(form: SuggestForm, active: TrainedModel) -> dict[str, Any] | None:
     upload = form.cleaned_data["photo"]
     content = upload.read()
-    answer = next(iter(serving.suggest([content], model=active, most=MOST_HASHTAGS)))
+    try:
+        answer = next(iter(serving.suggest([content], model=active, most=MOST_HASHTAGS)))
+    except (serving.NoActiveModel, ModelError) as error:
+        log.error("The active model cannot be used: %s", error)
+        form.add_error(None, "The active model's files are missing or damaged: a trainer admin can say more.")
+        return None
     reason = serving.unreadable(answer)
     try:
         picture = "" if reason else data_url(content)

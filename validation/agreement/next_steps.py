@@ -68,7 +68,7 @@ def find_steps(summary: Summary, campaign: Campaign | None, may: Callable[[str],
         query = f"?campaign={campaign.pk}" if campaign else ""
         url = reverse("validation:new_intake") + query
         steps.append(Step(f"{row.missing:,} new photos for #{row.hashtag}", "Take photos in", url))
-    if not steps and campaign:
+    if not steps and campaign and not (summary.needed or summary.missing):
         url = reverse("validation:models", args=[campaign.pk])
         steps.append(Step("Enough votes for every hashtag", "Compare models", url))
     return steps
@@ -77,8 +77,8 @@ def find_steps(summary: Summary, campaign: Campaign | None, may: Callable[[str],
 def _votes(summary: Summary, campaign: Campaign | None, may: Callable[[str], bool]) -> list[Step]:
     if not summary.needed:
         return []
-    row = summary.needed[0]
-    where = campaign or _campaign_asking(row.hashtag)
+    places = ((row, campaign or _campaign_asking(row.hashtag)) for row in summary.needed)
+    row, where = next(((row, where) for row, where in places if where), (summary.needed[0], None))
     if where is None:
         return []
     n = row.needed * where.votes_per_photo

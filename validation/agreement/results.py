@@ -151,11 +151,11 @@ def crowd_by_model() -> dict[int, Crowd]:
     """What people say about each model that a campaign asks about, and under 0 about all together."""
     rows = strata.count(None)
     between = _between(answers.read(None, rows, GLANCE))
-    model_of = dict(Campaign.objects.values_list("pk", "model_id"))
-    parts: dict[int, list[Stratum]] = {0: []}
-    for row in rows:
-        for model in (0, model_of[row["campaign_id"]]):
-            parts.setdefault(model, []).append(strata.stratum_of(row))
+    parts: dict[int, list[Stratum]] = {0: [strata.stratum_of(row) for row in rows]}
+    # Counted anew: a photo and hashtag that two models share counts for both.
+    for model in Campaign.objects.order_by().values_list("model", flat=True).distinct():
+        if model is not None:
+            parts[model] = [strata.stratum_of(row) for row in strata.count(None, model=model)]
     crowds = {}
     for model, own in parts.items():
         headline = post_stratified.headline(own, between)
@@ -274,8 +274,8 @@ def brief(campaign: Campaign) -> Brief:
         unjudged=headline.unjudged if headline else 1.0,
         photos=sum(counts.values()) + silent,
         suggestions=sum(counts.values()),
-        asked=sum(row["size"] for row in rows),
-        done=sum(row["done"] for row in rows),
+        asked=sum(row["size"] for row in rows if not row["hashtag__blocked"]),
+        done=sum(row["done"] for row in rows if not row["hashtag__blocked"]),
         votes=sum(row["votes"] + row["skipped"] for row in rows),
         people=people(campaign, rows),
         hashtags=sorted(counts.items(), key=lambda one: (-one[1], one[0])),

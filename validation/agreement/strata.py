@@ -24,20 +24,28 @@ OUTCOMES = {
 Row = dict[str, Any]
 
 
-def questions_of(campaign: Campaign | None, kind: str = Question.Kind.SUGGESTION) -> QuestionQuerySet:
-    """The questions of one campaign, or of all campaigns with each photo and hashtag once."""
+def questions_of(
+    campaign: Campaign | None, kind: str = Question.Kind.SUGGESTION, *, model: int | None = None
+) -> QuestionQuerySet:
+    """The questions of one campaign, or of all campaigns, or all about a model (its key), with each photo and
+    hashtag once.
+    """
     rows = Question.objects.filter(kind=kind)
+    if model is not None:
+        rows = rows.filter(campaign__model=model)
     if campaign is not None:
         return rows.of_campaign(campaign)
     earlier = rows.on_outer_pair().filter(pk__lt=OuterRef("pk"))
     return rows.filter(Q(shared=False) | ~Exists(earlier))
 
 
-def count(campaign: Campaign | None) -> list[Row]:
-    """One row for each stratum: how many questions it has, and the outcomes of those answered."""
+def count(campaign: Campaign | None, *, model: int | None = None) -> list[Row]:
+    """One row for each stratum: how many questions it has, and the outcomes of those answered. Of one
+    campaign, of all that ask about a model, or of all.
+    """
     keys = ("hashtag_id", "hashtag__name", "hashtag__blocked", "band", "shared", "campaign_id")
     rows = (
-        questions_of(campaign)
+        questions_of(campaign, model=model)
         .order_by()
         .values(*keys)
         .annotate(

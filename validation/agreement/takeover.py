@@ -34,7 +34,10 @@ def take_over(*, campaign: Campaign, wish: Wish, seen: str, by: AbstractBaseUser
     `seen` is the digest of the proposal that the person saw. A second request gives the same model. Raises
     ProposalChanged, NotReady with the reason if it cannot be taken over, and StorageFailure.
     """
-    current = Campaign.objects.select_for_update(of=("self",)).select_related("model").get(pk=campaign.pk)
+    # Models before campaigns: so does who deletes a model.
+    list(TrainedModel.objects.select_for_update().order_by("pk").values_list("pk"))
+    locked = Campaign.objects.select_for_update(of=("self",), no_key=True)
+    current = locked.select_related("model").get(pk=campaign.pk)
     proposal = propose(campaign=current, wish=wish)
     if proposal.digest != seen:
         raise ProposalChanged(proposal)

@@ -246,7 +246,8 @@ def _count_suggestions(
     before, after = Counter[str](), Counter[str]()
     for name, confidence in predictions.suggested().values_list("hashtag__name", "confidence"):
         before[name] += 1
-        after[name] += (confidence or 0.0) >= new.get(name, NEVER)
+        is_kept = new.get(name, NEVER) <= now.get(name, NEVER)
+        after[name] += is_kept or (confidence or 0.0) >= new[name]
     if any(new[name] < now[name] for name in now):
         blocked = blocked_names()
         for candidates in predictions.silent().values_list("candidates", flat=True):

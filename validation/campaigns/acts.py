@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import F
 
 from jobs import queue as jobs
+from jobs.models import Job
 from people.deeds import record
 from trainer.models import TrainedModel
 from validation.campaigns.counts import delete
@@ -95,10 +96,16 @@ def delete_campaign(*, campaign: Campaign, seen: str, by: AbstractBaseUser) -> N
 
     Raises CannotDelete.
     """
-    locked = Campaign.objects.select_for_update(of=("self",)).select_related("job").get(pk=campaign.pk)
+    locked = (
+        Campaign.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("job")
+        .get(pk=campaign.pk)
+    )
     job = locked.job
     if job and job.is_live:
         raise CannotDelete("Its photos are being predicted: cancel that job first.")
+    if locked.intakes.filter(job__state__in=Job.LIVE).exists():
+        raise CannotDelete("Photos are being taken in for it: cancel that job first.")
     if belongings(locked).digest != seen:
         raise CannotDelete("Something was added meanwhile: look at the list again.")
     record(by=by, what="delete campaign", about=f"“{locked}”")

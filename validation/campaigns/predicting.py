@@ -40,7 +40,11 @@ def predict_again(*, campaign: Campaign, by: AbstractBaseUser | None) -> Job:
     """Start a job for what was added: photos, rivals or hashtags. A job that still waits in the queue will
     predict them anyway. A running one may be past the new photos, so a new job replaces it.
     """
-    current = Campaign.objects.select_for_update(of=("self",)).select_related("job").get(pk=campaign.pk)
+    current = (
+        Campaign.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("job")
+        .get(pk=campaign.pk)
+    )
     if current.job and current.job.state == Job.State.QUEUED:
         return current.job
     title = f"Predict the photos of “{current.name}”"

@@ -44,7 +44,7 @@ def make_questions(*, campaign: Campaign) -> int:
     hashtags on purpose (controls) and silent suggestions, as many as the campaign's shares say; and known
     answers (gold). Votes already given in any campaign are counted. Repeating it changes nothing.
     """
-    current = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
+    current = Campaign.objects.select_for_update(of=("self",), no_key=True).get(pk=campaign.pk)
     _delete_unwanted(current)
     count = _ask_suggestions(current)
     count += ask_known_answers(campaign=current)

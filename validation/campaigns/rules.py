@@ -78,7 +78,7 @@ def change_rules(
     A change that may add suggestions, rivals or questions starts the prediction again. Raises StaleRules if
     `seen` differs from the current rules_seen, and IntegrityError for a name that is taken.
     """
-    current = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
+    current = Campaign.objects.select_for_update(of=("self",), no_key=True).get(pk=campaign.pk)
     if rules_seen(current) != seen:
         raise StaleRules(str(StaleRules.__doc__))
     before = {field: getattr(current, field) for field in COLUMNS}

@@ -171,7 +171,7 @@ def set_archived(request: Request, pk: int, is_archived: bool) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@permission_required("validation.change_campaign", raise_exception=True)
+@permission_required("validation.delete_campaign", raise_exception=True)
 def delete(request: Request, pk: int) -> HttpResponse:
     """What would go and what would stay; POST deletes it."""
     campaign = Campaign.objects.filter(pk=pk).first()

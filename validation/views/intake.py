@@ -90,7 +90,7 @@ def photos(request: Request) -> HttpResponse:
     context = {
         "form": form,
         "page": page,
-        "usable": found.shown().count(),
+        "usable": found.shown().count() if form.has_changed() else 0,
         "query": query.urlencode(),
     }
     return render(request, "validation/photos.html", context, status=200 if form.is_valid() else 422)

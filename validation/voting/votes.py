@@ -118,7 +118,7 @@ def record_vote(
     vote._state.adding = False
     transaction.on_commit(VOTES.labels(answer).inc)
     _count(questions, vote, +1)
-    done = [one.campaign for one in questions if one.is_done]
+    done = [one.campaign for one in questions if one.is_done and one.campaign.takes_votes]
     transaction.on_commit(partial(ends.tell_if_judged, done), robust=True)
     DROP_LEASES.run(**pair, person=person.pk)
     _add_to_participation(campaign, vote, question, gold_answer, +1)

@@ -19,7 +19,8 @@ function open(event) {
 function opensSearch(event) {
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") return true;
   if (event.key !== "/" || hasModifier(event) || isTyping(event.target)) return false;
-  return !document.getElementById("find") && !document.querySelector("dialog[open]");
+  // Pages for curators have a field of their own for it.
+  return !document.querySelector("input[name=find], dialog[open]");
 }
 
 opener.addEventListener("click", (event) => {

@@ -206,3 +206,10 @@ def test_who_may_and_a_repeated_request(
     assert ask("beach", token="wrong").status_code == 401
     for role in ("validator", "viewer", "curator"):
         assert client_for(role).post(URL, {"hashtags": "beach"}).status_code == 403
+
+
+def test_hashtag_that_no_database_stores_is_refused(
+    ask: Callable[..., Any], checking_model: TrainedModel
+) -> None:
+    answer = ask("bea\0ch", author="ann", post="1")
+    assert (answer.status_code, [*answer.json()]) == (400, ["hashtags"])

@@ -97,17 +97,18 @@ def test_role_decides_what_may_be_sent(
 
 @pytest.mark.django_db
 def test_sender_is_known_by_session_or_by_token(user_for: Callable[[str], User]) -> None:
-    upload = bodies.UPLOADS["validation:new_intake"]
+    upload = bodies.UPLOADS["api_suggest"]
     admin, viewer = user_for("admin"), user_for("viewer")
     key = api_key(admin)
 
     def asked(**headers: str) -> bool:
-        environ = RequestFactory().post("/validation/intakes/new/", **headers).environ  # type: ignore[arg-type]
+        environ = RequestFactory().post("/api/v1/suggest", **headers).environ  # type: ignore[arg-type]
         return bodies.may_send(environ, upload)
 
     assert asked(HTTP_AUTHORIZATION=f"Token {key}")
     assert not asked(HTTP_AUTHORIZATION="Token of-nobody")
     assert not asked(HTTP_AUTHORIZATION=f"Token {api_key(viewer)}")
+    assert not asked(HTTP_AUTHORIZATION=f"Token {api_key(admin, ['feedback'])}")
     assert not asked()
     User.objects.filter(pk=admin.pk).update(is_active=False)
     assert not asked(HTTP_AUTHORIZATION=f"Token {key}")

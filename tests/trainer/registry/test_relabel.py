@@ -147,11 +147,11 @@ def test_one_click_and_the_active_model_answers_by_the_release(
     client.post(f"{new.get_absolute_url()}promote/", {"replacing": 0})
     answers = [one.hashtag for one in serving.suggest(jpeg(COLOURS[name]) for name in SCENE_NAMES)]
     assert answers == ["architecture", None, "sand"]
-    assert "out of date" not in page_of(client, new)
+    assert "release 2 is out" not in page_of(client, new)
     assert "View it with release 2" in page_of(client, knowing)
     assert "Relabelled as" in page_of(client, knowing)
     models = " ".join(client.get("/trainer/models/").content.decode().split())
-    assert models.count("out of date") == 1
+    assert models.count("out of date</span>") == 1
 
 
 @pytest.mark.integration

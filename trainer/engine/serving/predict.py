@@ -25,6 +25,7 @@ from formats.names import normalize_name
 from formats.storage import raise_if_of_storage, read_through
 from trainer.engine import opening
 from trainer.engine.errors import ModelError, NoChecksError
+from trainer.engine.evaluation.calibrate import NEVER
 from trainer.engine.evaluation.cascade import Limits, sure
 from trainer.engine.evaluation.checks import Check, evidence, read_checks
 from trainer.engine.evaluation.report import softmax
@@ -334,10 +335,14 @@ class Suggester:
         if self.checks is None:
             return ranking, self.thresholds
         chances = self._chances(answer.probabilities, self.checks)
-        return (
-            sorted(chances.items(), key=lambda one: -one[1]),
-            {hashtag: check.fits_from for hashtag, check in self.checks.items()},
-        )
+        # What is never suggested first is not suggested second either.
+        limits = {name: max(one.fits_from, self._silenced(name)) for name, one in self.checks.items()}
+        return sorted(chances.items(), key=lambda one: -one[1]), limits
+
+    def _silenced(self, hashtag: str) -> float:
+        """A limit that nothing reaches, for a hashtag that is never suggested; else 0."""
+        threshold = self.thresholds.get(hashtag, NEVER)
+        return threshold if threshold > 1 else 0.0
 
     def _chances(self, row: Row, checks: Mapping[str, Check]) -> dict[str, float]:
         """The probability that each hashtag fits, from the labels' probabilities (c,)."""

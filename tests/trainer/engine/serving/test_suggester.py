@@ -412,6 +412,15 @@ def test_further_hashtags_need_their_own_threshold(make_model: Make) -> None:
     assert names(3) == []  # whoever is unsure of the likeliest is silent
 
 
+def test_checks_decide_about_further_hashtags_but_never_about_silenced_ones(make_model: Make) -> None:
+    """Red with some green: beach .55, street .20, water .18, other .07."""
+    check = {"slope": 1.0, "shift": 2.0, "does_not_fit_below": 0.1, "fits_from": 0.5}
+    checks = {"hashtags": dict.fromkeys(("beach", "street", "water"), check)}
+    suggester = Suggester(make_model(thresholds={"beach": 0.4, "street": 0.9, "water": 1.01}, checks=checks))
+    (answer,) = suggester.suggest([photo((255, 110, 0))], most=3)
+    assert [name for name, _ in answer.hashtags] == ["beach", "street"]
+
+
 def test_centre_of_a_photo(make_model: Make) -> None:
     """Green and narrow in the middle of much red."""
     wide = Image.new("RGB", (120, 40), RED)
