@@ -115,9 +115,14 @@ def path_of(invitation: Invitation) -> str:
     return reverse("people:join", args=[signing.Signer(salt=SALT).sign_object(invitation.pk)])
 
 
+def _unused() -> QuerySet[Invitation]:
+    """Conditions on the rows themselves only: under an update of two at once, each is checked again."""
+    return Invitation.objects.filter(used_at=None, withdrawn_at=None, ends_at__gt=timezone.now())
+
+
 def open_invitations() -> QuerySet[Invitation]:
     """Without those of people who may invite nobody any more. The server's own have no creator."""
-    rows = Invitation.objects.filter(used_at=None, withdrawn_at=None, ends_at__gt=timezone.now())
+    rows = _unused()
     is_administrator = Q(created_by__is_superuser=True) | Q(
         created_by__in=User.objects.filter(groups__name=ADMINISTRATOR)
     )
@@ -137,7 +142,7 @@ def invitation_of(token: str) -> Invitation | None:
 @transaction.atomic
 def withdraw(*, invitation: Invitation, by: AbstractBaseUser | None) -> bool:
     """Make the link invalid. False if it already was."""
-    if not open_invitations().filter(pk=invitation.pk).update(withdrawn_at=timezone.now()):
+    if not _unused().filter(pk=invitation.pk).update(withdrawn_at=timezone.now()):
         return False
     record(by=by, what="withdraw invitation", about=invitation)
     return True
@@ -146,7 +151,8 @@ def withdraw(*, invitation: Invitation, by: AbstractBaseUser | None) -> bool:
 @transaction.atomic
 def accept(*, invitation: Invitation, user: User, language: str = "") -> User:
     """Save the new user with the roles of the invitation. Raises Refused if it was used meanwhile."""
-    if not open_invitations().filter(pk=invitation.pk).update(used_at=timezone.now()):
+    is_open = open_invitations().filter(pk=invitation.pk).exists()
+    if not is_open or not _unused().filter(pk=invitation.pk).update(used_at=timezone.now()):
         raise Refused("This link has been used meanwhile.")
     user.save()
     user.groups.set(Group.objects.filter(name__in=invitation.roles))
