@@ -19,9 +19,9 @@ let wantedWords = null;
 /* The box loses the focus first; otherwise the next class's box would get it, and with it the next keys. */
 function takeFirstHashtag(box) {
   if (box.value !== wantedWords || box.value !== foundWords) return;
-  wantedWords = null;
   const first = queue().querySelector("#found button");
   if (!first) return;
+  wantedWords = null;
   box.blur();
   first.click();
 }
@@ -68,8 +68,12 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("htmx:afterSwap", ({ detail }) => {
-  if (detail.target.id === "queue") foundWords = "";
-  if (detail.target.id !== "found") return;
+  if (detail.target.id === "queue") {
+    foundWords = "";
+    wantedWords = null;
+  }
+  // Results for the class before may come late: their place has left the page.
+  if (detail.target !== document.getElementById("found")) return;
   foundWords = detail.requestConfig.elt.id === "find" ? detail.requestConfig.parameters.find : "";
   takeFirstHashtag(document.getElementById("find"));
 });
