@@ -24,7 +24,7 @@ from mapping.lexicon import embeddings, senses, wordnet
 from mapping.models import OTHER, Hashtag, MappingEntry, Opinion, SceneClass
 from mapping.suggester.facts import ClassFacts, Embed, HashtagFacts
 from mapping.suggester.looks import coordinates
-from mapping.suggester.reasons import GUESS
+from mapping.suggester.reasons import CLOSE, GUESS, LOOKS_LIKE
 from mapping.suggester.suggest import Suggester
 
 PATIENCE = 0.04  # seconds that the answer to a key waits for learning before it uses the old state
@@ -47,7 +47,8 @@ class Choice:
 
     @property
     def is_guess(self) -> bool:
-        return self.reason == GUESS
+        """Whether no confirmed class is behind it, and it is not the class's own word either."""
+        return self.reason == GUESS or (self.reason.startswith(CLOSE) and LOOKS_LIKE not in self.reason)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ COMMON = 0.25  # a hypernym of more than this share of all classes explains noth
 VAGUE = 5  # a hypernym with at most this many nouns on its path, like "object", explains nothing
 FEW = 12  # a hypernym of at most this many classes is never too common
 GUESS = "a guess: no confirmed class is similar"
+LOOKS_LIKE = "looks like"
+CLOSE = "its description is close to"  # no more than a guess while nothing else speaks for the hashtag
 ENOUGH = 2  # confirmed classes needed for a reason
 SHARE = 0.5  # share of the confirmed classes below the hypernym needed for a reason
 
@@ -91,7 +93,7 @@ class Reasons:
         """
         reasons = [self._of_words(row, label, tag, labels, similar_rows, is_similar=is_similar)]
         if lookalikes:
-            reasons.append(f"looks like {self.like(lookalikes)}")
+            reasons.append(f"{LOOKS_LIKE} {self.like(lookalikes)}")
         return "; ".join(reason for reason in reasons if reason) or GUESS
 
     def _of_words(
@@ -114,4 +116,4 @@ class Reasons:
             return f"its name contains {word}"
         if similar_rows:
             return f"similar to {self.like(similar_rows)}"
-        return f"its description is close to {tag.name}" if is_similar else ""
+        return f"{CLOSE} {tag.name}" if is_similar else ""

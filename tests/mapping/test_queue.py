@@ -221,6 +221,9 @@ def test_number_of_queries_is_constant(client_for: ClientFor) -> None:
 def test_likeliest_answer_is_first_and_guesses_are_last() -> None:
     guess, backed = Choice("bar", GUESS, 0.4), Choice("cafe", "similar to bistro", 0.1)
     assert Offer((guess, backed), other=0.3).answers == [("o", None), ("1", backed), ("2", guess)]
+    close = Choice("bar", "its description is close to bar", 0.4)
+    assert Offer((close, backed), other=0.3).answers == [("o", None), ("1", backed), ("2", close)]
+    assert not Choice("bar", f"{close.reason}; looks like pub", 0.4).is_guess
     assert Offer((guess, backed), other=0.05).answers == [("1", backed), ("o", None), ("2", guess)]
 
 
