@@ -9,12 +9,11 @@ from datetime import date
 from django.db.models import Count, F, IntegerField, Sum
 from django.db.models.functions import Cast, Floor, Least
 
-from formats.classes import OTHER
+from mapping.hashtags import blocked_names
 from serving import counting
 from serving.models import AnswerTally
 from serving.shift import Moved, moved, shift
-from trainer.engine.evaluation.calibrate import NEVER
-from trainer.models import HeldOutPrediction, TrainedModel
+from trainer.models import TrainedModel
 from validation.models import Campaign, Prediction
 
 Counts = Counter[str]
@@ -98,18 +97,15 @@ def last_campaign(model: TrainedModel) -> Judged | None:
 
 
 def held_out(model: TrainedModel) -> Judged | None:
-    """The held-out photos of the model's run, with today's thresholds. Their confidences are from before the
-    calibration, so only the answers are compared.
+    """The photos that were held out from its training, as its export judged them: calibrated, at thresholds
+    that these photos did not choose. Their confidences are not kept, so only the answers are compared.
     """
-    if model.run_id is None:
-        return None
-    thresholds = model.manifest.get("thresholds", {})
-    answers: Counts = Counter()
-    rows = HeldOutPrediction.objects.filter(run_id=model.run_id).order_by()
-    for label, confidence in rows.values_list("predicted", "confidence").iterator():
-        is_suggested = label != OTHER and confidence >= thresholds.get(label, NEVER)
-        answers[label if is_suggested else ""] += 1
-    return Judged("the held-out photos of its run", answers) if answers else None
+    figures = model.manifest.get("held_out") or {}
+    blocked = blocked_names()
+    rows = [row for row in figures.get("per_hashtag", []) if row["hashtag"] not in blocked]
+    answers: Counts = Counter({row["hashtag"]: row["suggested"] for row in rows})
+    answers[""] = figures.get("photos", 0) - answers.total()
+    return Judged("the photos held out from its training", answers) if rows and answers.total() else None
 
 
 def _lines(now: Counts, judged: Judged | None) -> list[Line]:

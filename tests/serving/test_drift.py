@@ -14,7 +14,7 @@ from serving.drift import read_drift
 from serving.models import AnswerTally
 from serving.models.tallies import add_counts
 from tests.validation.conftest import taken_in
-from trainer.models import TrainedModel, TrainingRun
+from trainer.models import TrainedModel
 from validation.models import Campaign, Prediction
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
@@ -85,21 +85,20 @@ def test_confidences_and_sizes_that_moved_are_named(campaign: Campaign) -> None:
     assert sizes.startswith("Photos have other sizes")
 
 
-def test_without_a_campaign_the_held_out_photos_are_what_it_was_judged_on(
-    run: TrainingRun, model_for: Callable[..., TrainedModel]
-) -> None:
-    """The run's five: #bar .9 and .7, #beach .8, other twice; thresholds .5 for #bar, .62 for #beach."""
-    model = model_for("Of a run", run=run)
-    answered(model, counting.ANSWER, beach=10)
-    found = read_drift(model=model, since=timezone.localdate())
-    assert found
-    assert found.judged
-    assert found.judged.answers == {"bar": 2, "beach": 1, "": 2}
-    assert {line.hashtag: (line.now, line.judged) for line in found.lines} == {
-        "beach": (1.0, 0.2),
-        "bar": (0.0, 0.4),
-        "": (0.0, 0.4),
-    }
+def test_without_a_campaign_the_held_out_photos_are_what_it_was_judged_on(active_model: TrainedModel) -> None:
+    rows = [{"hashtag": "beach", "suggested": 1, "precision": 1.0}, {"hashtag": "bar", "suggested": 2}]
+    active_model.manifest |= {"held_out": {"photos": 5, "per_hashtag": rows}}
+    active_model.save()
+    answered(active_model, counting.ANSWER, beach=10)
+
+    def lines() -> dict[str, tuple[float, float | None]]:
+        found = read_drift(model=active_model, since=timezone.localdate())
+        assert found
+        return {line.hashtag: (line.now, line.judged) for line in found.lines}
+
+    assert lines() == {"beach": (1.0, 0.2), "bar": (0.0, 0.4), "": (0.0, 0.4)}
+    Hashtag.objects.create(name="bar", posts=1, source="test", counted_on="2019", blocked=True)
+    assert lines() == {"beach": (1.0, 0.2), "": (0.0, 0.8)}  # what is blocked is silence
 
 
 def test_a_model_that_nobody_judged_says_so(
