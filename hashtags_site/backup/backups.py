@@ -8,14 +8,14 @@ import re
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, connection
+from django.db import DEFAULT_DB_ALIAS, connection, transaction
 from django.utils import timezone
 
 from formats.files import is_inside
@@ -30,6 +30,7 @@ from trainer.models import PhotoSet
 
 FORMAT = "scenetag-backup/1"
 MANIFEST, DATABASE, FILES, LOCK = "manifest.json", "db.sqlite3", "files", "lock"
+ASIDE = ".before-restore"
 LAST = "last_backup.json"  # in VAR_DIR: manage.py doctor reads it
 SECRETS = {"SECRET_KEY", "DATABASE_URL", "REDIS_URL", "METRICS_TOKEN", "SENTRY_DSN"}
 NAME = re.compile(r"\d{4}-\d\d-\d\dT\d{6}\.\d{6}Z")
@@ -209,8 +210,8 @@ def check(backup: Path) -> Manifest:
 def restore(backup: Path, *, force: bool = False, tell: Tell = lambda line: None) -> Manifest:
     """Bring it back into this installation, which must be empty unless `force`, and stopped.
 
-    Everything is checked before anything is changed. Files that the backup does not know stay. Raises
-    BackupError, MoveError, StorageFailure.
+    Everything is checked before anything is changed, and files that were there come back if a later step
+    fails. Raises BackupError, MoveError, StorageFailure.
     """
     manifest = check(backup)
     newer = {(app, name) for app, name in manifest.migrations} - needed_migrations()
@@ -224,9 +225,10 @@ def restore(backup: Path, *, force: bool = False, tell: Tell = lambda line: None
         stage = Path(name) / DATABASE
         shutil.copyfile(backup / DATABASE, stage)
         migrate(sqlite_url(stage))  # it may be of an older program
-        _put_back_files(backup, manifest)
-        tell(f"Files: {len(manifest.files):,}")
-        rows = _put_back_rows(stage)
+        with _emptied(roots().values()):
+            _put_back_files(backup, manifest)
+            tell(f"Files: {len(manifest.files):,}")
+            rows = _put_back_rows(stage)
     tell(f"Database: {sum(rows.values()):,} rows")
     _move_photo_sets(manifest)
     if manifest.secret_key:
@@ -234,6 +236,37 @@ def restore(backup: Path, *, force: bool = False, tell: Tell = lambda line: None
             file.write(manifest.secret_key)
         (Path(settings.VAR_DIR) / "secret_key").chmod(0o600)
     return manifest
+
+
+@contextmanager
+def _emptied(folders: Iterable[Path]) -> Iterator[None]:
+    """What is in the folders is set aside inside them, for they may be mounts that nobody can rename. It is
+    deleted at the end, or comes back after an error. Raises BackupError if an earlier one was killed.
+    """
+    asides = [folder / ASIDE for folder in folders if folder.exists()]
+    if left := next((aside for aside in asides if aside.exists()), None):
+        raise BackupError(
+            f"A restore was cut off. {left} has the files of before: move them up, or delete the folder."
+        )
+    with for_own_files():
+        for aside in asides:
+            before = list(aside.parent.iterdir())
+            aside.mkdir()
+            for path in before:
+                path.rename(aside / path.name)
+    try:
+        yield
+    except BaseException:
+        for aside in asides:
+            for path in aside.parent.iterdir():
+                if path != aside:
+                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            for path in aside.iterdir():
+                path.rename(aside.parent / path.name)
+            aside.rmdir()
+        raise
+    for aside in asides:
+        shutil.rmtree(aside)
 
 
 def _has_files(folder: Path) -> bool:
@@ -253,10 +286,10 @@ def _put_back_files(backup: Path, manifest: Manifest) -> None:
 
 def _put_back_rows(stage: Path) -> Rows:
     rows = _count(stage)
-    with connected(sqlite_url(stage)) as alias:
+    with connected(sqlite_url(stage)) as alias, transaction.atomic():
         copied = copy_rows(source=alias, target=DEFAULT_DB_ALIAS)
-    if copied != rows:
-        raise BackupError("The restored database has other numbers of rows than the backup.")
+        if copied != rows:
+            raise BackupError("The restored database has other numbers of rows than the backup.")
     return rows
 
 

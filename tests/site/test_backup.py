@@ -223,6 +223,33 @@ def test_backup_of_another_kind_is_refused(tmp_path: Path, change: str, judged: 
     assert Vote.objects.count() == 9
 
 
+def test_files_of_before_are_not_mixed_in(tmp_path: Path, judged: Campaign) -> None:
+    runs = files.roots()["runs"]
+    (runs / "4").mkdir(parents=True)
+    (runs / "4/report.json").write_text("{}")
+    run("backup", tmp_path / "kept")
+    (runs / "4/checkpoint.pt").write_text("of another run 4")
+    run("restore", tmp_path / "kept", "--force")
+    assert [path.name for path in (runs / "4").iterdir()] == ["report.json"]
+    assert not (runs / backups.ASIDE).exists()
+
+
+def test_files_of_before_come_back_if_the_rows_cannot_be_restored(
+    tmp_path: Path, judged: Campaign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = files.roots()["runs"]
+    run("backup", tmp_path / "kept")
+    (runs / "5").mkdir(parents=True)
+    (runs / "5/report.json").write_text("{}")
+    Vote.objects.all().delete()
+    monkeypatch.setattr(backups, "_count", lambda stage: {})  # as if rows were lost on the way
+    with pytest.raises(CommandError, match="other numbers of rows"):
+        run("restore", tmp_path / "kept", "--force")
+    assert (runs / "5/report.json").read_text() == "{}"
+    assert not (runs / backups.ASIDE).exists()
+    assert not Vote.objects.exists()
+
+
 def test_folder_inside_what_is_backed_up_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="inside a folder"):
         run("backup", files.roots()["runs"] / "kept")
