@@ -87,10 +87,16 @@ def delete(*, hook: Hook, by: AbstractBaseUser) -> None:
 
 @transaction.atomic
 def send_test(*, hook: Hook) -> bool:
-    """Send a notice to this hook alone. False if one is on its way already, or if the hook is off."""
+    """Send a notice to this hook alone. False if one is on its way already, or if the hook is off. One that
+    failed and waits for its next attempt is sent at once: somebody has mended something.
+    """
     locked = Hook.objects.select_for_update().filter(pk=hook.pk, is_enabled=True).first()
-    if locked is None or locked.deliveries.waiting().filter(notice__event=TEST).exists():
+    if locked is None:
         return False
+    waiting = locked.deliveries.waiting().filter(notice__event=TEST)
+    if waiting.exists():
+        failed = waiting.exclude(error="").filter(due_at__gt=timezone.now())
+        return bool(failed.update(due_at=timezone.now()))
     notice = Notice.objects.create(event=TEST, title=f"A test of the hook “{hook}”", at=timezone.now())
     Delivery.objects.create(hook=locked, notice=notice)
     return True

@@ -25,12 +25,14 @@ class Received:
 
 
 class Receiver:
-    """Keeps what it was sent, and answers with `status`."""
+    """Keeps what it was sent, and answers with `status`, after `enough`."""
 
     def __init__(self) -> None:
         self.received: list[Received] = []
         self.arrived = threading.Event()
         self.status = 204
+        self.enough = threading.Event()  # until then its answer comes header by header
+        self.enough.set()
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -38,6 +40,9 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 outer.received.append(Received(self.path, self.headers, body))
                 self.send_response(outer.status)
+                while not outer.enough.wait(0.01):
+                    self.send_header("Slow", "1")
+                    self.flush_headers()
                 self.send_header("Location", "/elsewhere")
                 self.send_header("Content-Length", "0")
                 self.end_headers()

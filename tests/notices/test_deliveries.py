@@ -87,6 +87,18 @@ def test_a_receiver_that_is_away_is_tried_again(hook: Hook, receiver: Receiver) 
 
 
 @pytest.mark.django_db
+def test_a_receiver_that_never_ends_its_answer_is_left(
+    hook: Hook, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(courier, "SECONDS", 0.5)
+    receiver.enough.clear()
+    announce("run.ended", title="A run: failed")
+    courier.deliver_due()
+    receiver.enough.set()
+    assert "No whole answer came" in Delivery.objects.get().error
+
+
+@pytest.mark.django_db
 def test_a_private_address_is_refused_when_it_is_asked(
     hook: Hook, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -88,6 +88,19 @@ def test_a_test_arrives_and_its_status_is_listed(
     assert "204" in html
 
 
+def test_a_test_that_failed_is_sent_at_once_again(
+    client_for: ClientFor, hook: Hook, receiver: Receiver
+) -> None:
+    client = client_for("administrator")
+    receiver.status = 500
+    client.post(f"/notices/hooks/{hook.pk}/test/")
+    courier.deliver_due()
+    receiver.status = 204
+    client.post(f"/notices/hooks/{hook.pk}/test/")
+    courier.deliver_due()
+    assert (Delivery.objects.get().state, len(receiver.received)) == ("delivered", 2)
+
+
 def test_a_hook_is_switched_off_and_on(client_for: ClientFor, hook: Hook) -> None:
     client = client_for("administrator")
     for act, words in (("off", "is off"), ("off", "was off already"), ("on", "is on")):
