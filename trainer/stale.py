@@ -56,7 +56,7 @@ def stale_runs(runs: Collection[TrainingRun]) -> dict[int, Stale]:
 
 def stale_models(models: Iterable[TrainedModel]) -> dict[int, Stale]:
     """Model → how its labels differ from the newest release's, without models that are up to date. A constant
-    number of queries.
+    number of queries, and one more for each step between a derived model and the run behind it.
 
     A model that tells scene classes is judged by the labels of these, one that was trained here by those of
     its photo set's classes; of others nothing is known.
