@@ -23,7 +23,7 @@ def press(page: Page, key: str) -> None:
     """Press a key, and wait until the next class is visible, as a curator does."""
     before = key_of(page)
     page.keyboard.press(key)
-    expect(page.locator(".queue-class code")).not_to_have_text(before)
+    expect(page.locator(".queue-class code")).not_to_have_text(before, timeout=20_000)  # beside other tests
 
 
 @pytest.mark.usefixtures("catalogue")
