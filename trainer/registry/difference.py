@@ -8,7 +8,7 @@ from typing import Any
 
 from mapping.hashtags import blocked_names
 from trainer.models import TrainedModel
-from trainer.registry.asked import AskedPhoto, last_asked
+from trainer.registry.asked import Asked, AskedPhoto, last_asked
 
 BATCH = 16  # photos between two reports
 
@@ -21,24 +21,31 @@ def compare_asked(
     report: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any] | None:
     """What both models suggest for up to `most` photos of the old one's last campaign, and how often people
-    find it fitting; None if there is none. `report` hears how many photos of how many are done.
+    find it fitting; None if there is none. A model derived from another one, with thresholds or labels of its
+    own, has often no campaign yet: then it answers the photos of its parent's campaign. `report` hears how
+    many photos of how many are done.
 
     Votes only report: they are about hashtags that a model suggested once, so thresholds that were fitted on
     them would trust the new hashtags for want of votes against them.
     """
     from trainer.engine.serving.predict import Suggester  # ONNX Runtime: only where suggestions are made
 
-    asked = last_asked(old.pk, most)
+    asked, parent = _last_asked_of_line(old, most)
     if asked is None:
         return None
-    # Its own network: the process keeps that of the active model.
+    # Their own networks: the process keeps that of the active model.
     network = Suggester(new.folder, threads=1)
+    earlier_network = Suggester(old.folder, threads=1) if parent else None
     changed, n_done = 0, 0
     judged: dict[str, list[float]] = {"old": [], "new": []}
     while batch := list(islice(asked.photos, BATCH)):
-        for photo, hashtag in zip(batch, _suggest(network, batch), strict=True):
-            changed += hashtag != photo.suggestion
-            for name, suggestion in (("old", photo.suggestion), ("new", hashtag)):
+        if earlier_network:
+            before = _suggest(earlier_network, batch)
+        else:
+            before = [photo.suggestion for photo in batch]
+        for photo, earlier, hashtag in zip(batch, before, _suggest(network, batch), strict=True):
+            changed += hashtag != earlier
+            for name, suggestion in (("old", earlier), ("new", hashtag)):
                 if suggestion is not None and suggestion in photo.answers:
                     judged[name].append(photo.answers[suggestion])
         n_done += len(batch)
@@ -53,6 +60,17 @@ def compare_asked(
         "judged": {name: len(values) for name, values in judged.items()},
         "fit": {name: sum(values) / len(values) if values else None for name, values in judged.items()},
     }
+
+
+def _last_asked_of_line(model: TrainedModel, most: int) -> tuple[Asked | None, TrainedModel | None]:
+    """The last campaign of the model, or else of the nearest model that it comes from, and that model."""
+    if asked := last_asked(model.pk, most):
+        return asked, None
+    while parent := model.derived_from:
+        if asked := last_asked(parent.pk, most):
+            return asked, parent
+        model = parent
+    return None, None
 
 
 def _suggest(network: Any, photos: list[AskedPhoto]) -> list[str | None]:

@@ -26,6 +26,7 @@ from trainer import deleting
 from trainer.engine.evaluation.scenes import SCENES, SceneAnswers
 from trainer.models import TrainedModel, TrainingRun
 from trainer.registry import packages, serving
+from trainer.registry.difference import compare_asked
 from trainer.stale import stale_models
 from validation.models import Campaign, Photo, Prediction, Question
 
@@ -310,6 +311,11 @@ def test_photos_of_the_last_campaign_are_compared_with_votes(
     assert "2 of its 3 photos get another answer" in page
     assert "People have judged 2 of the new suggestions: 100 % fit." in page
     assert Prediction.objects.filter(model=new).count() == 0
+    # The new model has no campaign of its own: it answers the photos of its parent's.
+    back = compare_asked(old=new, new=knowing, most=10)
+    assert back
+    assert (back["name"], back["changed"]) == ("People", 2)
+    assert back["fit"] == {"old": 1.0, "new": pytest.approx(1 / 3)}
 
 
 @pytest.mark.integration
