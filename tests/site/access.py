@@ -122,7 +122,10 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     # --- campaigns and photos: admins; the dashboard: everybody who may look
     "validation:campaigns": get(LOOK),
     "validation:new_campaign": get(ADMIN) | post(ADMIN),
+    "validation:new_authors_campaign": get(ADMIN) | post(ADMIN),
     "validation:campaign": get(LOOK),
+    "validation:authors": get(ADMIN),
+    "validation:export_authors": get(ADMIN),
     "validation:open": post(ADMIN),
     "validation:close": post(ADMIN),
     "validation:withdraw": post(ADMIN),
@@ -249,6 +252,8 @@ ANSWERS = {
     "GET mapping:delete_opinion": {200, 403},  # 403: it is another curator's
     "POST mapping:delete_opinion": DONE | {403},
     "POST mapping:fill_opinion": DONE | {403},
+    "GET validation:authors": {404},  # the campaign is about predictions
+    "GET validation:export_authors": {404},
     "GET mapping:import": {302},  # nothing is uploaded
     "GET mapping:import_counts": {302},
     "GET trainer:download_run": {404},  # the run has no report

@@ -20,6 +20,14 @@ def percent(share: float | str | None) -> str:
 
 
 @register.filter
+def finely(share: float | str | None) -> str:
+    """0.0172 → "1.7 %": small shares with a decimal."""
+    if not isinstance(share, int | float) or share >= 0.1:
+        return percent(share)
+    return f"{share:.1%}".replace("%", "\N{NO-BREAK SPACE}%")
+
+
+@register.filter
 def css_percent(share: float | None) -> str:
     """0.857 → "85.7%", whatever the page's language."""
     return f"{100 * (share or 0):.1f}%"
