@@ -183,6 +183,7 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "serving:start_trial": post(ADMIN),
     "serving:stop_trial": post(ADMIN),
     "serving:posts": get(MODERATE),
+    "serving:ask_about_posts": get(ADMIN) | post(ADMIN),
     "serving:export_posts": get(MODERATE),
     "serving:look_at_post": post(MODERATE),
     "serving:delete_author": post(MODERATE),
