@@ -48,6 +48,7 @@ def test_a_table_dropped_with_the_photos_makes_a_campaign_without_any_model(clie
     page = client.get(campaign.get_absolute_url()).content.decode()
     assert "0 of 2" in page
     assert "There are no known answers yet" in page
+    assert "Authors also wrote 1 more that nobody is asked about" in page
     assert client.post(NEW, form("file,hashtags\n1.jpg,cafe\n", 1)).status_code == 422
     assert Campaign.objects.count() == 1
 
