@@ -55,7 +55,7 @@ def read_hashtags(lease: Lease, campaign: Campaign, is_current: Callable[[], boo
             return False
         wanted = _wanted(campaign, some)
         with lease.long_step():
-            said = _check(wanted, campaign.model) if campaign.model else [{} for _ in wanted]
+            said = _check(wanted, campaign.model) if campaign.model and wanted else [{} for _ in wanted]
         rows = list(_rows(campaign, wanted, said))
         with lease.fenced():
             PostedHashtag.objects.bulk_create(rows, ignore_conflicts=True)
