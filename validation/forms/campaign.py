@@ -302,6 +302,9 @@ class AuthorsCampaignForm(CampaignForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.instance.kind = Campaign.Kind.AUTHORS
+        self.fields[
+            "photos_of"
+        ].help_text = "Those that carry their authors' hashtags. Its votes count here, too."
         offer_checks(self)
 
     def _offer_rows(self) -> None:

@@ -21,10 +21,12 @@ def percent(share: float | str | None) -> str:
 
 @register.filter
 def finely(share: float | str | None) -> str:
-    """0.0172 → "1.7 %": small shares with a decimal."""
-    if not isinstance(share, int | float) or share >= 0.1:
+    """0.0172 → "1.7 %": small shares with a decimal, unless it is 0."""
+    if not isinstance(share, int | float) or share >= 0.1 or not share:
         return percent(share)
-    return f"{share:.1%}".replace("%", "\N{NO-BREAK SPACE}%")
+    if share < 0.0005:
+        return "< 0.1\N{NO-BREAK SPACE}%"
+    return f"{100 * share:.1f}".removesuffix(".0") + "\N{NO-BREAK SPACE}%"
 
 
 @register.filter
