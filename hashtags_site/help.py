@@ -74,9 +74,9 @@ CHECK = Help(
     ("check", "verdict", "falsely accused"),
 )
 CAMPAIGNS = Help(
-    "A campaign asks people about a model's suggestions on new photos. Known answers and wrong hashtags "
-    "show who looks carefully.",
-    ("campaign", "question", "vote", "gold photo, known answer", "control", "set aside"),
+    "A campaign asks people about a model's suggestions on new photos, or about the hashtags of the photos' "
+    "authors. Known answers and wrong hashtags show who looks carefully.",
+    ("campaign", "authors' campaign", "question", "vote", "gold photo, known answer", "control", "set aside"),
 )
 INTAKES = Help(
     "New photos come in here, on terms that you state once for all of them. A photo that is withdrawn "

@@ -332,6 +332,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {  # what is called kind, but of different things
         "KindEnum": "mapping.releases.KINDS",
         "QuestionKindEnum": "validation.models.Question.Kind",
+        "CampaignKindEnum": "validation.models.Campaign.Kind",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

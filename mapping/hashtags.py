@@ -298,7 +298,15 @@ def import_counts(*, text: str, seen: str, by: AbstractBaseUser | None) -> int:
     if plan.fingerprint != seen:
         raise CountsMoved
     options = {"batch_size": BATCH, "default_user": by, "default_change_reason": "counted"}
-    new = [Hashtag(name=count.name, **count.says) for count in plan.new]
+    beside = Hashtag.with_words.filter(in_vocabulary=False)  # words of authors until now
+    words = beside.in_bulk([count.name for count in plan.new], field_name="name")
+    for count in plan.new:
+        if word := words.get(count.name):
+            for name, value in (count.says | {"in_vocabulary": True}).items():
+                setattr(word, name, value)
+    fields = (*COUNTED, "in_vocabulary")
+    bulk_update_with_history(list(words.values()), Hashtag, fields, manager=Hashtag.with_words, **options)
+    new = [Hashtag(name=count.name, **count.says) for count in plan.new if count.name not in words]
     try:
         bulk_create_with_history(new, Hashtag, **options)
     except IntegrityError as error:  # another import added the same new hashtag at the same moment

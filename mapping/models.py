@@ -28,6 +28,14 @@ class HashtagQuerySet(models.QuerySet["Hashtag"]):
         return self.filter(Q(blocked=False) | Q(pk__in=list(kept)))
 
 
+class Vocabulary(models.Manager.from_queryset(HashtagQuerySet)):  # type: ignore[misc]
+    """The vocabulary, without authors' words that people were only asked about."""
+
+    def get_queryset(self) -> HashtagQuerySet:
+        rows: HashtagQuerySet = super().get_queryset()
+        return rows.filter(in_vocabulary=True)
+
+
 class Hashtag(models.Model):
     name = models.CharField(max_length=50, unique=True)  # without #
     posts = models.PositiveBigIntegerField()
@@ -37,8 +45,11 @@ class Hashtag(models.Model):
         default=False
     )  # suggested and offered nowhere; classes that have it keep it
     blocked_why = models.CharField(max_length=200, blank=True)
+    # False: a word that authors wrote and people were asked about. Nothing offers, suggests or maps to it.
+    in_vocabulary = models.BooleanField(default=True)
     history = HistoricalRecords()
-    objects = HashtagQuerySet.as_manager()
+    objects = Vocabulary()
+    with_words = HashtagQuerySet.as_manager()  # the vocabulary, and authors' words
 
     class Meta:
         ordering = ["-posts", "name"]

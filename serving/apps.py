@@ -6,8 +6,10 @@ class ServingConfig(AppConfig):
 
     def ready(self) -> None:
         from jobs import keeper
-        from serving import for_trainer, posts
+        from serving import for_trainer, for_validation, posts
         from trainer.registry import dependents
+        from validation.campaigns import checker
 
         dependents.register(for_trainer.ModelsInUse())
+        checker.register(for_validation.Verdicts())
         keeper.every_round(posts.forget_old)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -17,11 +18,16 @@ from people import deeds
 from serving.checking import Post
 from serving.models import CheckedHashtag, CheckedPost
 from serving.models.posts import LONGEST_NAME
+from validation.campaigns.acts import create_authors_campaign
+from validation.models import Campaign, Photo
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
+    from trainer.models import TrainedModel
+
 BATCH = 500  # posts forgotten in one round of a worker
+MOST_ASKED = 5000  # posts of one campaign
 WORST = 5  # hashtags that an author's sums name
 
 
@@ -60,14 +66,16 @@ def read_name(text: str) -> str:
 
 
 @transaction.atomic
-def keep_post(*, account: AbstractBaseUser, author: str, name: str, post: Post) -> CheckedPost:
-    """Keep what was said of a post instead of what was kept of it before.
+def keep_post(
+    *, account: AbstractBaseUser, author: str, name: str, post: Post, photo_sha256: str = ""
+) -> CheckedPost:
+    """Keep what was said of a post instead of what was kept of it before; of its photo only the hash.
 
     A moderator's mark stays if the same is said again, as when a request is repeated.
     """
     score = post.score
     facts = {field: getattr(score, field) for field in CheckedPost.SCORE}
-    facts |= {"author": author, "share": score.share or 0.0}
+    facts |= {"author": author, "share": score.share or 0.0, "photo_sha256": photo_sha256}
     row, is_new = CheckedPost.objects.select_for_update().get_or_create(
         account_id=account.pk, post=name, defaults=facts | {"checked_at": timezone.now()}
     )
@@ -180,6 +188,52 @@ def sum_author(*, account: int, author: str) -> AuthorSums:
         sums["judged"] or 0,
         sums["not_fitting"] or 0,
         list(worst.order_by("-n", "understood_as")[:WORST]),
+    )
+
+
+@dataclass(frozen=True)
+class Askable:
+    """Posts that people may be asked about. `digest` changes when another post is among them, or is checked
+    again.
+    """
+
+    posts: int
+    photos: list[Photo]  # that are here
+    hashtags: dict[int, list[str]]  # photo's key → what the authors of its posts wrote
+    digest: str
+
+
+def find_askable(posts: QuerySet[CheckedPost]) -> Askable:
+    """Raises Refused if they are more than MOST_ASKED."""
+    rows = list(posts.order_by("pk").values_list("pk", "version", "photo_sha256")[: MOST_ASKED + 1])
+    if len(rows) > MOST_ASKED:
+        raise Refused(f"These are more than {MOST_ASKED:,} posts: filter them, and ask about some at a time.")
+    digest = hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
+    photos = list(Photo.objects.shown().filter(sha256__in={sha256 for *_, sha256 in rows if sha256}))
+    by_hash = {photo.sha256: photo.pk for photo in photos}
+    hashtags: dict[int, list[str]] = {photo.pk: [] for photo in photos}
+    written = CheckedHashtag.objects.filter(checked__in=[pk for pk, *_ in rows])
+    for sha256, name in written.values_list("checked__photo_sha256", "hashtag"):
+        if sha256 in by_hash:
+            hashtags[by_hash[sha256]].append(name)
+    return Askable(len(rows), photos, hashtags, digest)
+
+
+def ask_people(
+    *, posts: QuerySet[CheckedPost], seen: str, by: User, name: str, model: TrainedModel | None, **rules: Any
+) -> Campaign:
+    """A campaign about the hashtags of these posts whose photos are here. The names of authors stay with the
+    posts: they are not copied, and are forgotten with them.
+
+    Raises Refused, and IntegrityError for a name that is taken.
+    """
+    askable = find_askable(posts)
+    if askable.digest != seen:
+        raise Refused("Posts have come, gone or changed since you opened the page: look at them once more.")
+    if not askable.photos:
+        raise Refused("None of the photos is here: take them in first.")
+    return create_authors_campaign(
+        name=name, model=model, photos=askable.photos, hashtags=askable.hashtags, by=by, **rules
     )
 
 

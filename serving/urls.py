@@ -11,6 +11,7 @@ urlpatterns = [
     path("in-use/trials/start/", trials.start_trial, name="start_trial"),
     path("in-use/trials/<int:pk>/stop/", trials.stop_trial, name="stop_trial"),
     path("in-use/posts/", posts.posts, name="posts"),
+    path("in-use/posts/ask/", posts.ask, name="ask_about_posts"),
     path("in-use/posts/export.csv", posts.export, name="export_posts"),
     path("in-use/posts/<int:pk>/looked-at/", posts.look_at, name="look_at_post"),
     path("in-use/posts/delete/", posts.delete_author, name="delete_author"),

@@ -22,7 +22,9 @@ MOST = 200  # rows
 
 
 def follow_blocking(by: AbstractBaseUser) -> None:
-    """Start the prediction of open campaigns again: photos may get another hashtag, or the old one back."""
+    """Start the prediction of open campaigns again: photos may get another hashtag, or the old one back. In
+    authors' campaigns, people are asked about hashtags that were unblocked.
+    """
     for campaign in Campaign.objects.taking_votes():
         predict_again(campaign=campaign, by=by)
 
@@ -36,6 +38,7 @@ class Voters:
             .offered()
             .filter(
                 ~Q(reason=""),
+                author_named=False,
                 photo__predictions__model_id=F("campaign__model_id"),
                 photo__predictions__hashtag_id=F("hashtag_id"),
                 photo__predictions__scene_class__isnull=False,

@@ -31,7 +31,7 @@ class JudgedModels:
 
     def on(self, models: Collection[int]) -> list[Thing]:
         words = ("campaign", "campaigns")
-        campaigns = Campaign.objects.filter(model__in=models).order_by("pk")
+        campaigns = Campaign.objects.predicted().filter(model__in=models).order_by("pk")
         rows = list(campaigns.values_list("pk", "name"))
         things = [
             Thing(words, 1, name, reverse("validation:campaign", args=[pk]), f"campaign {pk}")
@@ -40,6 +40,9 @@ class JudgedModels:
         if more := rows[MOST_NAMES:]:
             key = f"campaigns {[pk for pk, _ in more]}"
             things.append(Thing(("more campaign", "more campaigns"), len(more), key=key))
+        if checked := Campaign.objects.filter(model__in=models, kind=Campaign.Kind.AUTHORS).count():
+            words = ("campaign about authors' hashtags", "campaigns about authors' hashtags")
+            things.append(Thing(words, checked, stays=True))
         predictions = Prediction.objects.filter(model__in=models)
         if count := predictions.count():
             things.append(Thing(("prediction", "predictions"), count, key="predictions"))
@@ -51,9 +54,13 @@ class JudgedModels:
         campaign = Campaign.objects.filter(model__in=models, job__state__in=Job.LIVE).first()
         if campaign is None:
             return ""
+        if campaign.is_authors:
+            return f"It checks the authors' hashtags of “{campaign}”: cancel that job first."
         return f"The photos of the campaign “{campaign}” are being predicted: cancel that job first."
 
     def remove(self, models: Collection[int]) -> None:
+        # What the check said of authors' hashtags is kept with them.
+        Campaign.objects.filter(model__in=models, kind=Campaign.Kind.AUTHORS).update(model=None)
         campaigns = Campaign.objects.filter(model__in=models)
         jobs = list(campaigns.values_list("job", flat=True))
         campaigns.delete()
@@ -81,7 +88,8 @@ class AskedPeople:
     """The photos of the newest campaign that a model has predicted, as its own or as a rival."""
 
     def last_asked(self, model: int, most: int) -> Asked | None:
-        campaigns = Campaign.objects.filter(Q(model=model) | Q(rivals=model)).distinct().order_by("-pk")
+        asking = Campaign.objects.predicted().filter(Q(model=model) | Q(rivals=model))
+        campaigns = asking.distinct().order_by("-pk")
         for campaign in campaigns:
             photos = campaign.photos.shown()
             keys = list(
@@ -101,7 +109,8 @@ def _asked_photos(predictions: list[int]) -> Iterator[AskedPhoto]:
         some = Prediction.objects.filter(pk__in=predictions[at : at + PHOTOS_AT_ONCE])
         rows = list(some.select_related("photo", "hashtag").order_by("pk"))
         answers: dict[int, dict[str, float]] = defaultdict(dict)
-        judged = Question.objects.judged().filter(photo__in=[row.photo_id for row in rows]).order_by()
+        judged = Question.objects.judged().filter(campaign__kind=Campaign.Kind.PREDICTED)
+        judged = judged.filter(photo__in=[row.photo_id for row in rows]).order_by()
         fields = ("photo_id", "hashtag__name", "fits", "does_not_fit")
         for photo, hashtag, fits, misfits in judged.values_list(*fields):
             answers[photo][hashtag] = majority(fits, misfits)

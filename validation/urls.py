@@ -1,12 +1,26 @@
 from django.urls import path
 
-from validation.views import agreement, campaigns, guests, intake, own, photos, public, thresholds, vote
+from validation.views import (
+    agreement,
+    authors,
+    campaigns,
+    guests,
+    intake,
+    own,
+    photos,
+    public,
+    thresholds,
+    vote,
+)
 
 app_name = "validation"
 urlpatterns = [
     path("campaigns/", campaigns.campaigns, name="campaigns"),
     path("campaigns/new/", campaigns.new_campaign, name="new_campaign"),
+    path("campaigns/new/authors/", authors.new, name="new_authors_campaign"),
     path("campaigns/<int:pk>/", campaigns.campaign, name="campaign"),
+    path("campaigns/<int:pk>/authors/", authors.authors, name="authors"),
+    path("campaigns/<int:pk>/authors.csv", authors.export, name="export_authors"),
     path("campaigns/<int:pk>/open/", campaigns.set_open, {"is_open": True}, name="open"),
     path("campaigns/<int:pk>/close/", campaigns.set_open, {"is_open": False}, name="close"),
     path("campaigns/<int:pk>/archive/", campaigns.set_archived, {"is_archived": True}, name="archive"),

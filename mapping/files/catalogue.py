@@ -93,7 +93,12 @@ def _load_hashtags(file: Path) -> int:
                     counted_on=row["counted_on"],
                 )
             )
-    Hashtag.objects.bulk_create(new)
+    words = set(Hashtag.with_words.filter(name__in=[one.name for one in new]).values_list("name", flat=True))
+    for one in new:
+        if one.name in words:  # of authors until now
+            says = {"posts": one.posts, "source": one.source, "counted_on": one.counted_on}
+            Hashtag.with_words.filter(name=one.name).update(in_vocabulary=True, **says)
+    Hashtag.objects.bulk_create([one for one in new if one.name not in words])
     return len(new)
 
 

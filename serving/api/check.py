@@ -5,6 +5,7 @@ With the names of author and post, the verdicts are kept for moderators.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from typing import Any
 
@@ -190,7 +191,13 @@ class CheckView(APIView):
         answer = _answer(post) | {"file": photo.name}
         if names:
             assert isinstance(request.user, User)
-            keep_post(account=request.user, author=names["author"], name=names["post"], post=post)
+            keep_post(
+                account=request.user,
+                author=names["author"],
+                name=names["post"],
+                post=post,
+                photo_sha256=hashlib.sha256(content).hexdigest(),
+            )
         return Response(answer)
 
 

@@ -17,6 +17,8 @@ class CheckedPost(models.Model):
     account = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", db_index=False)
     author = models.CharField(max_length=LONGEST_NAME)
     post = models.CharField(max_length=LONGEST_NAME)
+    # Of the photo's file, which is not kept: it tells the photo apart if it is taken in. Empty: not known.
+    photo_sha256 = models.CharField(max_length=64, blank=True, db_index=True)
     checked_at = models.DateTimeField(db_index=True)
     version = models.PositiveIntegerField(default=1)  # rises when another check says something else
     judged = models.PositiveSmallIntegerField()

@@ -9,16 +9,19 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
+from django.db import IntegrityError
 from django.http import Http404, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from formats.table import guard
-from people.request import Request
+from people.request import Request, read_form
 from serving import posts as acts
 from serving.forms import DeleteAuthorForm, PostsFilter
 from serving.models import CheckedPost
+from validation.forms.campaign import AskForm, what_is_asked
 
 A_PAGE = 50
 
@@ -38,6 +41,38 @@ def export(request: Request) -> HttpResponseBase:
         return _page(request, status=400)
     headers = {"Content-Disposition": 'attachment; filename="posts.csv"'}
     return StreamingHttpResponse(_lines(form), content_type="text/csv; charset=utf-8", headers=headers)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@permission_required(("serving.view_checkedpost", "validation.add_campaign"), raise_exception=True)
+def ask(request: Request) -> HttpResponse:
+    """A campaign that asks people about the hashtags of these posts. Wrong filters lead back to the list."""
+    chosen = PostsFilter(request.GET)
+    query = request.GET.urlencode()
+    try:
+        if not chosen.is_valid():
+            return redirect(f"{reverse('serving:posts')}?{query}")
+        askable = acts.find_askable(chosen.posts())
+    except acts.Refused as error:
+        messages.error(request, str(error))
+        return redirect(f"{reverse('serving:posts')}?{query}")
+    form = AskForm(*read_form(request))
+    if request.method == "POST" and form.is_valid():
+        try:
+            campaign = acts.ask_people(
+                posts=chosen.posts(),
+                seen=request.POST.get("seen", ""),
+                by=request.user,
+                **what_is_asked(form),
+                **form.rules(),
+            )
+            return redirect(campaign)
+        except acts.Refused as error:
+            form.add_error(None, f"{error} There is no campaign yet.")
+        except IntegrityError:
+            form.add_error("name", "Campaign with this Name already exists.")
+    context = {"form": form, "askable": askable, "query": query}
+    return render(request, "serving/ask.html", context, status=422 if form.errors else 200)
 
 
 @require_POST

@@ -150,6 +150,15 @@ class TestCounts:
             with pytest.raises(Unreadable):
                 plan_counts(text)
 
+    def test_a_word_of_authors_is_offered_nowhere_until_it_is_counted(self) -> None:
+        word = Hashtag.objects.create(name="garden", posts=0, source="authors", in_vocabulary=False)
+        assert not Hashtag.objects.filter(name="garden").exists()
+        assert not hashtags.search("garden", 10)
+        assert save(COUNTS) == 2
+        now = Hashtag.objects.get(name="garden")
+        assert (now.pk, now.posts, now.source) == (word.pk, 35_000_000, "Instagram")
+        assert now.history.first().in_vocabulary
+
     def test_change_after_the_preview_stops_the_import(self) -> None:
         fingerprint = plan_counts(COUNTS).fingerprint
         Hashtag.objects.filter(name="art").update(posts=1)

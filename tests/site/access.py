@@ -122,7 +122,10 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     # --- campaigns and photos: admins; the dashboard: everybody who may look
     "validation:campaigns": get(LOOK),
     "validation:new_campaign": get(ADMIN) | post(ADMIN),
+    "validation:new_authors_campaign": get(ADMIN) | post(ADMIN),
     "validation:campaign": get(LOOK),
+    "validation:authors": get(ADMIN),
+    "validation:export_authors": get(ADMIN),
     "validation:open": post(ADMIN),
     "validation:close": post(ADMIN),
     "validation:withdraw": post(ADMIN),
@@ -180,6 +183,7 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "serving:start_trial": post(ADMIN),
     "serving:stop_trial": post(ADMIN),
     "serving:posts": get(MODERATE),
+    "serving:ask_about_posts": get(ADMIN) | post(ADMIN),
     "serving:export_posts": get(MODERATE),
     "serving:look_at_post": post(MODERATE),
     "serving:delete_author": post(MODERATE),
@@ -249,6 +253,8 @@ ANSWERS = {
     "GET mapping:delete_opinion": {200, 403},  # 403: it is another curator's
     "POST mapping:delete_opinion": DONE | {403},
     "POST mapping:fill_opinion": DONE | {403},
+    "GET validation:authors": {404},  # the campaign is about predictions
+    "GET validation:export_authors": {404},
     "GET mapping:import": {302},  # nothing is uploaded
     "GET mapping:import_counts": {302},
     "GET trainer:download_run": {404},  # the run has no report

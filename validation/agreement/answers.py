@@ -61,6 +61,7 @@ def read(campaign: Campaign | None, rows: Sequence[Row], most: int = MOST) -> An
     votes = questions.filter(
         photo__votes__hashtag_id=F("hashtag_id"),
         photo__votes__set_aside=False,
+        photo__votes__author_named=False,
         photo__votes__answer__in=JUDGEMENTS,
     )
     fields = ("pk", "hashtag_id", "band", "shared", "campaign_id")

@@ -134,7 +134,7 @@ def _count_reasons_by_pair(campaign: Campaign) -> dict[tuple[int, int], Counter[
     """(photo, hashtag) → how many reasons blame each party. Like votes, reasons count from any campaign."""
     counts: dict[tuple[int, int], Counter[str]] = {}
     questions = questions_of(campaign).on_outer_pair()
-    votes = Vote.objects.counting().filter(~Q(reason=""), Exists(questions)).order_by()
+    votes = Vote.objects.counting().counting_in(campaign).filter(~Q(reason=""), Exists(questions)).order_by()
     for photo, hashtag, reason, n in votes.values_list("photo_id", "hashtag_id", "reason").annotate(
         n=Count("pk")
     ):
@@ -154,6 +154,7 @@ def _count_reasons_by_scene(campaign: Campaign, scenes: list[int]) -> Counter[tu
     counts: Counter[tuple[int, str]] = Counter()
     votes = (
         Vote.objects.counting()
+        .counting_in(campaign)
         .offered()
         .filter(
             ~Q(reason=""),

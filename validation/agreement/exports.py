@@ -50,7 +50,7 @@ def votes(campaign: Campaign, *, questions: Collection[int] | None = None) -> It
     They are in the order of photos, not of time, and show only the day: the exact time of a vote is private.
     """
     asked = Question.objects.of_campaign(campaign)
-    given = Vote.objects.all()
+    given = Vote.objects.counting_in(campaign)
     if questions is not None:
         asked = asked.filter(pk__in=questions)
         given = given.filter(photo__in=asked.values("photo"))
@@ -93,8 +93,8 @@ def as_csv(campaign: Campaign) -> Iterator[str]:
 
 
 def as_json(campaign: Campaign) -> Iterator[str]:
-    """A JSON object: the campaign's name and a list of votes, one a line."""
-    yield f'{{"campaign": {to_json(campaign.name)}, "votes": ['
+    """A JSON object: the campaign's name and kind, and a list of votes, one a line."""
+    yield f'{{"campaign": {to_json(campaign.name)}, "kind": {to_json(campaign.kind)}, "votes": ['
     separator = "\n"
     for row in votes(campaign):
         yield separator + to_json(dict(zip(FIELDS, row, strict=True)))
@@ -116,4 +116,4 @@ def public_campaign(token: str) -> Campaign | None:
         pk, version = signing.Signer(salt=SALT).unsign_object(token)
     except (signing.BadSignature, ValueError, TypeError):
         return None
-    return Campaign.objects.filter(pk=pk, link_version=version, is_public=True).first()
+    return Campaign.objects.predicted().filter(pk=pk, link_version=version, is_public=True).first()

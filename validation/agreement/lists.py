@@ -37,13 +37,14 @@ NO_PROGRESS = Progress(0, 0, 0)
 def progress_of(
     campaigns: Iterable[Campaign], *, person: AbstractBaseUser | None = None
 ) -> dict[int, Progress]:
-    """Campaign id → how many photos have a suggestion, how many are done, and how many are left.
+    """Campaign id → how many photos have a suggestion, how many are done, and how many are left. In an
+    authors' campaign, how many of the authors' hashtags people are asked about, and so on.
 
     For everybody these are counts of questions, without those about blocked hashtags. For a person, done are
     their votes, and left are the open questions that they have not answered.
     """
     campaign_list = list(campaigns)
-    rows = Question.objects.suggestions().offered().filter(campaign__in=campaign_list).order_by()
+    rows = Question.objects.main().offered().filter(campaign__in=campaign_list).order_by()
     progress = {
         row["campaign_id"]: Progress(row["n"], row["done"], row["n"] - row["done"])
         for row in rows.values("campaign_id").annotate(

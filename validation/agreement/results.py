@@ -153,7 +153,7 @@ def crowd_by_model() -> dict[int, Crowd]:
     between = _between(answers.read(None, rows, GLANCE))
     parts: dict[int, list[Stratum]] = {0: [strata.stratum_of(row) for row in rows]}
     # Counted anew: a photo and hashtag that two models share counts for both.
-    for model in Campaign.objects.order_by().values_list("model", flat=True).distinct():
+    for model in Campaign.objects.predicted().order_by().values_list("model", flat=True).distinct():
         if model is not None:
             parts[model] = [strata.stratum_of(row) for row in strata.count(None, model=model)]
     crowds = {}
@@ -214,10 +214,13 @@ def summarise(campaign: Campaign | None) -> Summary:
 def people(campaign: Campaign | None, rows: Iterable[strata.Row] = ()) -> int:
     """How many people's answers are behind the rates, without those set aside. People who answered shared
     questions in another campaign count, too. `rows` are strata.count of the campaign.
+
+    Over all campaigns, those who only answered about authors' hashtags do not count.
     """
     participations = Participation.objects.exclude(person__standing__is_set_aside=True)
     participations = participations.filter(JUDGED).order_by()
     if campaign is None:
+        participations = participations.filter(campaign__kind=Campaign.Kind.PREDICTED)
         return participations.aggregate(n=Count("person_id", distinct=True))["n"] or 0
     here = set(participations.filter(campaign=campaign).values_list("person_id", flat=True))
     if not any(row["shared"] for row in rows):
@@ -228,6 +231,7 @@ def people(campaign: Campaign | None, rows: Iterable[strata.Row] = ()) -> int:
         shared=True,
         photo__votes__hashtag_id=F("hashtag_id"),
         photo__votes__set_aside=False,
+        photo__votes__author_named=False,
         photo__votes__answer__in=JUDGEMENTS,
     )
     return len(
@@ -321,12 +325,14 @@ def _order(row: HashtagRow) -> tuple[bool, bool, float, str]:
 def _count_known_answers(campaign: Campaign | None) -> tuple[YesCount, YesCount]:
     """Answers about what is known to fit, and about what is known not to fit (gold photos and controls).
 
-    Votes on a gold photo count only from the time it was marked: earlier ones may be why it was marked.
+    Votes on a gold photo count only from the time it was marked: earlier ones may be why it was marked. Those
+    of voters who were told of the photo's author do not count: they may say yes more readily.
     """
     rows = Question.objects.controls()
     gold = GoldAnswer.objects.filter(
         photo__votes__hashtag_id=F("hashtag_id"),
         photo__votes__set_aside=False,
+        photo__votes__author_named=False,
         photo__votes__created_at__gte=F("set_at"),
         photo__votes__answer__in=JUDGEMENTS,
         **({"photo__votes__campaign": campaign} if campaign else {}),

@@ -165,7 +165,9 @@ def _count_answers(photos: list[int]) -> dict[tuple[int, int], tuple[int, int]]:
     """(photo, hashtag) → fits, does not fit, from any campaign."""
     counts: dict[tuple[int, int], tuple[int, int]] = {}
     for at in range(0, len(photos), 2000):
-        rows = Question.objects.judged().filter(photo_id__in=photos[at : at + 2000])
+        rows = Question.objects.judged().filter(
+            photo_id__in=photos[at : at + 2000], campaign__kind=Campaign.Kind.PREDICTED
+        )
         for photo, hashtag, fits, not_fitting in rows.values_list(
             "photo_id", "hashtag_id", "fits", "does_not_fit"
         ):

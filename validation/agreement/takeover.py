@@ -44,7 +44,7 @@ def take_over(*, campaign: Campaign, wish: Wish, seen: str, by: AbstractBaseUser
     if proposal.refusal:
         raise NotReady(proposal.refusal)
     changes = manifest_changes(current, proposal)
-    model = current.model
+    model = current.predictor
     name = f"{model.name[:50]}, thresholds from {current.name[:30]}"
     figures = (
         f"With these thresholds {percent(proposal.coverage_new)} of the campaign's {proposal.photos:,} "
@@ -78,5 +78,5 @@ def manifest_changes(campaign: Campaign, proposal: Proposal) -> dict[str, Any]:
 
 def versions(campaign: Campaign) -> list[TrainedModel]:
     """The models whose thresholds came from this campaign, the newest first."""
-    derived = campaign.model.derived.filter(manifest__promise__base__campaign=campaign.name)
+    derived = campaign.predictor.derived.filter(manifest__promise__base__campaign=campaign.name)
     return list(derived.defer("manifest", "card"))

@@ -164,7 +164,7 @@ def curve(*, evidence: Evidence, hashtag: str, wish: Wish) -> list[Point]:
 
 
 def read_evidence(campaign: Campaign) -> Evidence:
-    manifest, blocked = campaign.model.manifest, blocked_names()
+    manifest, blocked = campaign.predictor.manifest, blocked_names()
     limits = {normalize_name(name): float(value) for name, value in manifest.get("thresholds", {}).items()}
     labels = [normalize_name(name) for name in manifest.get("labels", limits)]
     present = {name: limits.get(name, NEVER) for name in labels if name != OTHER}
@@ -281,13 +281,13 @@ def _row(
 
 
 def _refusal(campaign: Campaign, groups: Sequence[CrowdGroup]) -> str:
-    if "cascade" in campaign.model.manifest:
+    if "cascade" in campaign.predictor.manifest:
         return (
-            f"“{campaign.model}” is a cascade: each of its two networks has confidences of its own, and a "
-            "higher threshold would send photos to the other network, about which nobody was asked."
+            f"“{campaign.predictor}” is a cascade: each of its two networks has confidences of its own, and "
+            "a higher threshold would send photos to the other network, about which nobody was asked."
         )
     if all(group.threshold is None for group in groups):
         return "Nothing can be promised yet."
-    if not campaign.model.is_ready or not campaign.model.has_files:
-        return f"The files of “{campaign.model}” are missing: import or export it again."
+    if not campaign.predictor.is_ready or not campaign.predictor.has_files:
+        return f"The files of “{campaign.predictor}” are missing: import or export it again."
     return ""

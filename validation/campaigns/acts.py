@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.db.models import F
 
-from jobs import queue as jobs
+from formats.names import normalize_hashtag
 from jobs.models import Job
 from people.deeds import record
 from trainer.models import TrainedModel
 from validation.campaigns.counts import delete
-from validation.campaigns.predicting import PREDICT, predict_again
+from validation.campaigns.predicting import enqueue, predict_again
 from validation.campaigns.questions import drop_photo
 from validation.campaigns.rules import put_many, put_rules
-from validation.models import Campaign, Photo
+from validation.models import AuthorHashtag, Campaign, Photo
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -36,17 +36,59 @@ def create_campaign(
     change_rules; rules left out keep the default of their field. Raises ValueError without photos, and
     IntegrityError for a name that is taken.
     """
+    return _create(Campaign(name=name, model=model), photos, by, rules)
+
+
+@transaction.atomic
+def create_authors_campaign(
+    *,
+    name: str,
+    model: TrainedModel | None,
+    photos: Iterable[Photo],
+    by: AbstractBaseUser | None,
+    hashtags: Mapping[int, Collection[str]] | None = None,
+    asks: str = Campaign.Asks.ALL,
+    asked_share: float | None = None,
+    asks_words: bool = False,
+    **rules: Any,
+) -> Campaign:
+    """Create an open campaign that asks whether the authors' hashtags fit, and a job that reads them. `model`
+    checks them; None: there is no check. `hashtags`: photo's key → what its author wrote, for photos that do
+    not carry it yet. `asks`, `asked_share` and `asks_words` are fields of Campaign and never change again.
+
+    Raises as create_campaign does, and ValueError if the check is to choose and there is none.
+    """
+    if asks == Campaign.Asks.DOUBTED and model is None:
+        raise ValueError("Without a model nothing is doubted.")
+    for photo, names in (hashtags or {}).items():
+        keep_hashtags(photo, names)
+    campaign = Campaign(name=name, model=model, kind=Campaign.Kind.AUTHORS, asks=asks, asks_words=asks_words)
+    if asked_share is not None:
+        campaign.asked_share = asked_share
+    # What is drawn where an answer teaches most, wrong hashtags and silence need a model's suggestions.
+    mixed = {"audit_share": 1.0, "control_share": 0.0, "silence_share": 0.0, "would_post_share": 0.0}
+    return _create(campaign, photos, by, mixed | rules)
+
+
+def keep_hashtags(photo: int, names: Iterable[str]) -> None:
+    """Add to what is known of the hashtags that a photo's author wrote."""
+    spelled = sorted({normalize_hashtag(name)[:100] for name in names} - {""})
+    rows = (AuthorHashtag(photo_id=photo, name=name) for name in spelled)
+    AuthorHashtag.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _create(
+    campaign: Campaign, photos: Iterable[Photo], by: AbstractBaseUser | None, rules: dict[str, Any]
+) -> Campaign:
     photo_list = list(photos)
     if not photo_list:
         raise ValueError("A campaign needs at least one photo.")
-    campaign = Campaign(name=name, model=model, created_by_id=by.pk if by else None)
+    campaign.created_by_id = by.pk if by else None
     many = put_rules(campaign, rules)
     campaign.save()
     put_many(campaign, many)
     campaign.photos.set(photo_list)
-    campaign.job = jobs.enqueue(
-        kind=PREDICT, title=f"Predict the photos of “{name}”", by=by, url=campaign.get_absolute_url()
-    )
+    campaign.job = enqueue(campaign, by)
     campaign.save(update_fields=["job"])
     return campaign
 

@@ -39,7 +39,7 @@ def update_needed(question: Question, campaign: Campaign) -> None:
         return
     question.needed = count_needed(
         votes_per_photo=campaign.votes_per_photo,
-        extra_votes=campaign.extra_votes if question.kind == Question.Kind.SUGGESTION else 0,
+        extra_votes=campaign.extra_votes if question.kind in Question.MAIN else 0,
         fits=question.fits,
         does_not_fit=question.does_not_fit,
     )
@@ -54,7 +54,7 @@ def update_all_needed(campaign: Campaign) -> None:
     enough_to_see = Q(fits__gte=votes - F("does_not_fit"))
     split = margin_of_one & enough_to_see & Q(fits__gt=0, does_not_fit__gt=0)
     more = Least(Value(votes + campaign.extra_votes), ANSWERS + 1)
-    extra = When(split & Q(kind=Question.Kind.SUGGESTION), then=more)
+    extra = When(split & Q(kind__in=Question.MAIN), then=more)
     pks = lock(rows)
     for some in in_parts(pks, CHUNK):
         part = Question.objects.filter(pk__in=some)
@@ -111,20 +111,24 @@ def delete(rows: QuestionQuerySet) -> None:
 def count_votes(questions: list[Question]) -> None:
     photos = {question.photo_id for question in questions}
     votes = Vote.objects.counting().filter(photo_id__in=photos).order_by()
-    counts: Counter[tuple[int, int, Answer]] = Counter()
-    first: dict[Pair, datetime] = {}
-    for photo, hashtag, answer, n, at in votes.values_list("photo_id", "hashtag_id", "answer").annotate(
+    counts: Counter[tuple[int, int, bool, Answer]] = Counter()
+    first: dict[tuple[int, int, bool], datetime] = {}
+    fields = ("photo_id", "hashtag_id", "author_named", "answer")
+    for photo, hashtag, named, answer, n, at in votes.values_list(*fields).annotate(
         n=Count("pk"), at=Min("created_at")
     ):
-        counts[photo, hashtag, Answer(answer)] = n
-        if Answer(answer).is_judgement:
-            first[photo, hashtag] = min(at, first.get((photo, hashtag), at))
+        # An authors' campaign counts all votes, others only those of voters who were not told of the author.
+        for is_authors in {True, named}:
+            counts[photo, hashtag, is_authors, Answer(answer)] += n
+            if Answer(answer).is_judgement:
+                key = photo, hashtag, is_authors
+                first[key] = min(at, first.get(key, at))
     for question in questions:
-        pair = question.photo_id, question.hashtag_id
+        key = question.photo_id, question.hashtag_id, question.campaign.is_authors
         question.fits = question.does_not_fit = question.skips = 0
         for answer in Answer:
-            question.add(answer, counts[*pair, answer])
-        question.answered_at = first.get(pair)
+            question.add(answer, counts[*key, answer])
+        question.answered_at = first.get(key)
 
 
 def in_parts(rows: list[Row], size: int) -> Iterator[list[Row]]:

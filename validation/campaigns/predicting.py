@@ -1,4 +1,6 @@
-"""A job that predicts a campaign's photos; after an interruption it continues where it stopped."""
+"""A job that predicts a campaign's photos, or checks their authors' hashtags; after an interruption it
+continues where it stopped.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +21,7 @@ from trainer.engine.errors import ModelError
 from trainer.engine.serving.judge import BLOCKED, judge
 from trainer.models import TrainedModel
 from trainer.registry import serving
+from validation.campaigns import posted
 from validation.campaigns.counts import count_votes_since, in_parts
 from validation.campaigns.questions import make_questions
 from validation.models import Campaign, Photo, Prediction
@@ -47,21 +50,41 @@ def predict_again(*, campaign: Campaign, by: AbstractBaseUser | None) -> Job:
     )
     if current.job and current.job.state == Job.State.QUEUED:
         return current.job
-    title = f"Predict the photos of “{current.name}”"
-    job = jobs.enqueue(kind=PREDICT, title=title, by=by, url=current.get_absolute_url())
+    job = enqueue(current, by)
     Campaign.objects.filter(pk=current.pk).update(job=job)
     campaign.job = job
     return job
 
 
+def enqueue(campaign: Campaign, by: AbstractBaseUser | None) -> Job:
+    """A job for the campaign, which does not know it yet."""
+    what = "Read the authors' hashtags of" if campaign.is_authors else "Predict the photos of"
+    title = f"{what} “{campaign.name}”"
+    return jobs.enqueue(kind=PREDICT, title=title, by=by, url=campaign.get_absolute_url())
+
+
 def predict(lease: Lease) -> None:
     """The job "validation.predict": predict each photo once with the campaign's model and each rival, judge
-    predictions again that a blocked hashtag concerns, then make questions.
+    predictions again that a blocked hashtag concerns, then make questions. In an authors' campaign, read the
+    authors' hashtags instead of predicting.
     """
     campaign = Campaign.objects.select_related("model").filter(job=lease.job).first()
     if campaign is None:
         return  # a newer job has taken over
-    models = [campaign.model, *campaign.rivals.exclude(pk=campaign.model_id).order_by("pk")]
+    if campaign.is_authors:
+        is_current = Campaign.objects.filter(pk=campaign.pk, job=lease.job).exists
+        is_ready = posted.read_hashtags(lease, campaign, is_current)
+    else:
+        is_ready = _predict_all(lease, campaign)
+    if is_ready:
+        began = timezone.now()
+        make_questions(campaign=campaign)
+        count_votes_since(began)
+
+
+def _predict_all(lease: Lease, campaign: Campaign) -> bool:
+    """False if a newer job has taken over."""
+    models = [campaign.predictor, *campaign.rivals.exclude(pk=campaign.model_id).order_by("pk")]
     total = sum(_photos(campaign).count() for _ in models)
     n_done = total - sum(_photos_to_predict(campaign, model).count() for model in models)
     lease.beat(n_done, total, "Loading the model")
@@ -71,7 +94,7 @@ def predict(lease: Lease) -> None:
     for model in models:
         for batch in _batches(campaign, model):
             if not Campaign.objects.filter(pk=campaign.pk, job=lease.job).exists():
-                return
+                return False
             rows = _predict_batch(model, batch, hashtags, scenes)
             with lease.fenced():
                 # Another campaign with this model may have predicted a photo meanwhile: keep its row.
@@ -80,9 +103,7 @@ def predict(lease: Lease) -> None:
             pace = (time.monotonic() - start) / (n_done - before)
             lease.beat(n_done, max(n_done, total), "Predicting", pace * max(0, total - n_done))
         _judge_again(campaign, model, hashtags, lease)
-    began = timezone.now()
-    make_questions(campaign=campaign)
-    count_votes_since(began)
+    return True
 
 
 def _photos(campaign: Campaign) -> PhotoQuerySet:

@@ -1,4 +1,4 @@
-"""Makes a campaign's questions from what its model suggests.
+"""Makes a campaign's questions from what its model suggests, or from what authors wrote.
 
 Votes are the source of truth; questions can be made again at any time. `make_questions` runs after every
 prediction and every change of rules: it keeps the questions that still apply and deletes the others.
@@ -23,6 +23,7 @@ from validation.models import (
     GoldAnswer,
     Participation,
     Photo,
+    PostedHashtag,
     Prediction,
     PredictionQuerySet,
     Question,
@@ -42,10 +43,13 @@ def make_questions(*, campaign: Campaign) -> int:
 
     They are about hashtags that are not blocked: suggestions of the chosen ones with enough confidence; wrong
     hashtags on purpose (controls) and silent suggestions, as many as the campaign's shares say; and known
-    answers (gold). Votes already given in any campaign are counted. Repeating it changes nothing.
+    answers (gold). In an authors' campaign, they are about the hashtags that were drawn, and known answers.
+    Votes already given in any campaign are counted. Repeating it changes nothing.
     """
     current = Campaign.objects.select_for_update(of=("self",), no_key=True).get(pk=campaign.pk)
     _delete_unwanted(current)
+    if current.is_authors:
+        return _ask_authors(current) + ask_known_answers(campaign=current)
     count = _ask_suggestions(current)
     count += ask_known_answers(campaign=current)
     count += _ask_silence(current)
@@ -58,7 +62,7 @@ def make_missing_questions() -> int:
     campaigns. Safe to repeat.
     """
     questions = Question.objects.filter(campaign_id=OuterRef("pk"))
-    old_campaigns = Campaign.objects.filter(~Exists(questions), job__state=Job.State.SUCCEEDED)
+    old_campaigns = Campaign.objects.predicted().filter(~Exists(questions), job__state=Job.State.SUCCEEDED)
     campaigns = [campaign for campaign in old_campaigns if wanted_suggestions(campaign).exists()]
     for campaign in campaigns:
         make_questions(campaign=campaign)
@@ -81,9 +85,10 @@ def wanted_suggestions(campaign: Campaign) -> PredictionQuerySet:
 def _delete_unwanted(campaign: Campaign) -> None:
     """Their votes stay, and count again when the question comes back."""
     questions = Question.objects.of_campaign(campaign)
-    same_pair = wanted_suggestions(campaign).on_outer_pair().order_by()
-    # One about a blocked hashtag is kept: nobody is asked meanwhile, and unblocking brings it back.
-    delete(questions.suggestions().offered().filter(~Exists(same_pair)))
+    if not campaign.is_authors:
+        same_pair = wanted_suggestions(campaign).on_outer_pair().order_by()
+        # One about a blocked hashtag is kept: nobody is asked meanwhile, and unblocking brings it back.
+        delete(questions.suggestions().offered().filter(~Exists(same_pair)))
     condition = Q(photo__withdrawn_at__isnull=False)
     if not campaign.gold_share:
         condition |= Q(kind=Question.Kind.GOLD)
@@ -141,6 +146,34 @@ def _bands(existing: QuestionQuerySet, new: list[float | None]) -> tuple[int, li
         low, high = (Q(confidence__gte=edge) for edge in edges)
         latest.update(band=Case(When(high, then=first + 2), When(low, then=first + 1), default=first))
     return first, edges
+
+
+# --- authors' hashtags ------------------------------------------------------------------------
+
+
+def _ask_authors(campaign: Campaign) -> int:
+    """Ask about the authors' hashtags that were drawn. Those that join after people have been asked get a
+    band of their own: in a band of old and new ones, the answered questions would not be a random sample.
+    """
+    existing = Question.objects.of_campaign(campaign)
+    drawn = PostedHashtag.objects.of_campaign(campaign).offered()
+    drawn = drawn.filter(~Exists(existing.on_outer_pair()), is_drawn=True, photo__withdrawn_at=None)
+    new = list(drawn.order_by("pk").values_list("photo_id", "hashtag_id"))
+    if not new:
+        return 0
+    asked = existing.filter(kind=Question.Kind.AUTHOR)
+    band = asked.aggregate(top=Max("band"))["top"] or 0
+    if asked.filter(~Q(stream="") | JUDGED, band=band).exists():
+        band += 1
+    Participation.objects.filter(campaign=campaign).update(front=0.0)
+    kind, count = Question.Kind.AUTHOR, 0
+    for some in in_parts(new, CHUNK):
+        questions = [
+            Question(campaign=campaign, photo_id=photo, hashtag_id=hashtag, kind=kind, band=band)
+            for photo, hashtag in some
+        ]
+        count += _create(campaign, questions)
+    return count
 
 
 # --- silence ----------------------------------------------------------------------------------
@@ -265,12 +298,18 @@ def _create(campaign: Campaign, questions: list[Question]) -> int:
 
 
 def _mark_shared(photos: set[int]) -> None:
+    """Votes given in an authors' campaign count in no other kind, so it shares none with them."""
     twins = Question.objects.on_outer_pair().exclude(pk=OuterRef("pk"))
-    rows = Question.objects.filter(Exists(twins), photo_id__in=photos, shared=False)
+    predicted = twins.filter(campaign__kind=Campaign.Kind.PREDICTED)
+    counted = Q(Exists(predicted)) | Q(Exists(twins), campaign__kind=Campaign.Kind.AUTHORS)
+    rows = Question.objects.filter(counted, photo_id__in=photos, shared=False)
     Question.objects.filter(pk__in=lock(rows)).update(shared=True)
 
 
 def drop_photo(*, photo: Photo, campaign: Campaign | None = None) -> None:
-    """Delete the questions about a photo, in one campaign or in all; its votes are kept."""
-    questions = Question.objects.filter(photo=photo)
+    """Delete the questions about a photo, in one campaign or in all, and what was drawn of its author's
+    hashtags; its votes are kept.
+    """
+    questions, posted = Question.objects.filter(photo=photo), PostedHashtag.objects.filter(photo=photo)
     delete(questions.of_campaign(campaign) if campaign else questions)
+    (posted.of_campaign(campaign) if campaign else posted).delete()

@@ -20,7 +20,7 @@ class ResultsFilter(forms.Form):
         ("open", "No answer yet"),
     )
     campaign = forms.ModelChoiceField(
-        Campaign.objects.all(), required=False, empty_label="All campaigns", label="Campaign"
+        Campaign.objects.predicted(), required=False, empty_label="All campaigns", label="Campaign"
     )
     hashtag = forms.CharField(max_length=50, required=False)
     said = forms.ChoiceField(choices=MAJORITIES, required=False, label="Most people said")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
@@ -18,6 +19,7 @@ from validation.forms.intake import ManyFilesField
 from validation.models import Campaign
 from validation.models.photos import PhotoQuerySet
 from validation.people.crowd import LEAST_RIGHT
+from validation.photos.intake_table import TableError, Terms, read_table
 from validation.photos.store import WORDS
 from validation.templatetags.agreement_words import percent
 
@@ -141,6 +143,10 @@ class RulesForm(_CampaignModelForm):
             required=False,
             initial=Campaign.Audience.MEMBERS,
         )
+        self._offer_rows()
+
+    def _offer_rows(self) -> None:
+        """The hashtags and the rival models that may be chosen."""
         hashtags = self.fields["hashtags"]
         assert isinstance(hashtags, forms.ModelMultipleChoiceField)
         chosen = self.instance.hashtags.values_list("pk", flat=True) if self.instance.pk else ()
@@ -167,7 +173,7 @@ class RulesForm(_CampaignModelForm):
         """The rules as create_campaign and change_rules take them. A rule that was left blank stays as it is,
         unless blank has a meaning of its own.
         """
-        values = {rule: self.cleaned_data[rule] for rule in RULES}
+        values = {rule: self.cleaned_data[rule] for rule in RULES if rule in self.fields}
         return {
             rule: value for rule, value in values.items() if value not in ("", None) or _may_be_blank(rule)
         }
@@ -233,3 +239,136 @@ class CampaignForm(RulesForm):
         if self.found is not None and not self.found.exists():
             self.add_error(None, "No photo fits the search any more. Find photos again.")
         return cleaned
+
+
+AUTHORS_RULES = (
+    "votes_per_photo",
+    "extra_votes",
+    "gold_share",
+    "only_unseen",
+    "audience",
+    "language",
+    "closes_at",
+)
+
+
+class AuthorsRulesForm(RulesForm):
+    """The rules of an authors' campaign that may change while it runs."""
+
+    min_confidence = audit_share = control_share = None  # type: ignore[assignment]
+    silence_share = would_post_share = None  # type: ignore[assignment]
+
+    class Meta(RulesForm.Meta):
+        fields = ["name", *AUTHORS_RULES]
+        labels = RulesForm.Meta.labels | {"votes_per_photo": "Votes per hashtag"}
+        help_texts = RulesForm.Meta.help_texts | {
+            "votes_per_photo": "How many people answer about each hashtag of a photo. Nobody is asked about "
+            "two hashtags of one photo.",
+        }
+
+    def _offer_rows(self) -> None:
+        """There are none."""
+
+
+class AuthorsCampaignForm(CampaignForm):
+    """Photos with their authors' hashtags, which of these are asked about, and the model that checks them."""
+
+    min_confidence = audit_share = control_share = None  # type: ignore[assignment]
+    silence_share = would_post_share = None  # type: ignore[assignment]
+    table = forms.FileField(
+        required=False,
+        label="Table of the authors' hashtags",
+        help_text="CSV with the columns file (or photo), author and hashtags. Photos that were taken in "
+        "before and carry hashtags need none.",
+    )
+    asks = forms.ChoiceField(
+        choices=Campaign.Asks.choices,
+        initial=Campaign.Asks.ALL,
+        widget=forms.RadioSelect,
+        label="Hashtags asked about",
+        help_text="This cannot be changed later: the figures weigh hashtags by how likely it was that "
+        "people are asked about them.",
+    )
+    asked_share = PercentField(label="Random share, %", help_text="Of the hashtags that are drawn at random.")
+    asks_words = forms.BooleanField(
+        required=False,
+        label="Also ask about hashtags that are not in the vocabulary",
+        help_text="No check knows them.",
+    )
+
+    class Meta(AuthorsRulesForm.Meta):
+        fields = ["model", *AuthorsRulesForm.Meta.fields]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.instance.kind = Campaign.Kind.AUTHORS
+        self.fields[
+            "photos_of"
+        ].help_text = "Those that carry their authors' hashtags. Its votes count here, too."
+        offer_checks(self)
+
+    def _offer_rows(self) -> None:
+        """There are none."""
+
+    def clean_table(self) -> Terms:
+        table: UploadedFile[Any] | None = self.cleaned_data["table"]
+        try:
+            return read_table(table) if table else {}
+        except TableError as error:
+            raise forms.ValidationError(f"{error} Nothing was taken in.") from error
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        check_what_is_asked(self, cleaned)
+        return cleaned
+
+
+class AskForm(AuthorsRulesForm):
+    """A campaign about photos that are known already."""
+
+    asks = AuthorsCampaignForm.declared_fields["asks"]
+    asked_share = AuthorsCampaignForm.declared_fields["asked_share"]
+    asks_words = AuthorsCampaignForm.declared_fields["asks_words"]
+
+    class Meta(AuthorsRulesForm.Meta):
+        fields = ["model", *AuthorsRulesForm.Meta.fields]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.instance.kind = Campaign.Kind.AUTHORS
+        for name in ("gold_share", "asked_share"):
+            self.fields[name].initial = Campaign._meta.get_field(name).get_default()  # type: ignore[union-attr]
+        offer_checks(self)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        check_what_is_asked(self, cleaned)
+        return cleaned
+
+
+def offer_checks(form: forms.BaseForm) -> None:
+    """Let a model be chosen that can check, or none."""
+    model = form.fields["model"]
+    assert isinstance(model, forms.ModelChoiceField)
+    model.queryset = TrainedModel.objects.filter(manifest__checks__hashtags__isnull=False).defer("card")
+    model.label, model.required = "Check by", False
+    model.empty_label = "no model: people are asked without a check"
+    model.help_text = (
+        "What it says of each hashtag is recorded now and compared with people. Voters never see it."
+    )
+    active = serving.active_model()
+    model.initial = active if active and active.manifest.get("checks") else None
+
+
+def check_what_is_asked(form: forms.BaseForm, cleaned: dict[str, Any]) -> None:
+    asks = cleaned.get("asks")
+    if asks == Campaign.Asks.DOUBTED and not cleaned.get("model") and "model" not in form.errors:
+        form.add_error("asks", "Choose the model whose check doubts: without one nothing is doubted.")
+    if asks == Campaign.Asks.AUDIT and cleaned.get("asked_share") == 0:
+        form.add_error("asked_share", "With 0 % nobody would be asked about anything.")
+
+
+def what_is_asked(form: forms.BaseForm) -> dict[str, Any]:
+    """Arguments of create_authors_campaign."""
+    data = form.cleaned_data
+    return {name: data[name] for name in ("name", "model", "asks", "asked_share", "asks_words")}

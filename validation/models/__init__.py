@@ -4,6 +4,7 @@ from validation.models.answers import Answer
 from validation.models.campaigns import Campaign
 from validation.models.people import Guest, Participation, Standing
 from validation.models.photos import AuthorHashtag, Correction, Intake, IntakeFile, Photo
+from validation.models.posted import PostedHashtag, PostedHashtagQuerySet
 from validation.models.predictions import Prediction, PredictionQuerySet
 from validation.models.questions import GoldAnswer, Question, QuestionLease, QuestionQuerySet
 from validation.models.votes import TakenBack, Vote, VoteQuerySet
@@ -19,6 +20,8 @@ __all__ = [
     "IntakeFile",
     "Participation",
     "Photo",
+    "PostedHashtag",
+    "PostedHashtagQuerySet",
     "Prediction",
     "PredictionQuerySet",
     "Question",

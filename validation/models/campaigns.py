@@ -27,19 +27,40 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
         counts = photos.values("campaign_id").annotate(n=Count("pk")).values("n")
         return self.annotate(photo_count=Coalesce(models.Subquery(counts), 0)).order_by("-created_at", "-pk")
 
+    def predicted(self) -> CampaignQuerySet:
+        """Those about what a model suggests: only their questions count as agreement with it."""
+        return self.filter(kind=Campaign.Kind.PREDICTED)
+
     def taking_votes(self) -> CampaignQuerySet:
         return self.filter(Q(closes_at=None) | Q(closes_at__gt=timezone.now()), is_open=True)
 
 
 class Campaign(models.Model):
-    """Photos × a model × rules: what people are asked about, who is asked, and how often."""
+    """Photos × a model × rules: what people are asked about, who is asked, and how often.
+
+    An authors' campaign asks about the hashtags that authors wrote. Its model checks them; it may have none.
+    """
+
+    class Kind(models.TextChoices):
+        PREDICTED = "predicted", "does the suggested hashtag fit?"
+        AUTHORS = "authors", "does the author's hashtag fit?"
+
+    class Asks(models.TextChoices):
+        ALL = "all", "all of them"
+        DOUBTED = "doubted", "those that the check doubts, and a random share of the others"
+        AUDIT = "audit", "a random share of all"
 
     class Audience(models.TextChoices):
         MEMBERS = "members", "members with the role validator"
         LINK = "link", "members and anyone with the link"
 
     name = models.CharField(max_length=100, unique=True)
-    model = models.ForeignKey(TrainedModel, models.PROTECT, related_name="campaigns")
+    kind = models.CharField(max_length=10, choices=Kind, default=Kind.PREDICTED)
+    model = models.ForeignKey(TrainedModel, models.PROTECT, null=True, blank=True, related_name="campaigns")
+    # Which of the authors' hashtags people are asked about. Set once: the sampling weights follow from it.
+    asks = models.CharField(max_length=10, choices=Asks, default=Asks.ALL)
+    asked_share = models.FloatField(default=0.1, validators=SHARE)  # of those that are drawn at random
+    asks_words = models.BooleanField(default=False)  # also about words that are not in the vocabulary
     photos = models.ManyToManyField(Photo, related_name="campaigns")
     # Other models, scored on the votes already given; nobody is asked about them.
     rivals = models.ManyToManyField(TrainedModel, related_name="scored_in", blank=True)
@@ -71,12 +92,28 @@ class Campaign(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                name="predicted_by_a_model", condition=Q(kind="authors") | Q(model__isnull=False)
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
 
     def get_absolute_url(self) -> str:
         return reverse("validation:campaign", args=[self.pk])
+
+    @property
+    def is_authors(self) -> bool:
+        return self.kind == self.Kind.AUTHORS
+
+    @property
+    def predictor(self) -> TrainedModel:
+        """The model that suggests the hashtags. An authors' campaign has none."""
+        if self.model is None or self.is_authors:
+            raise TypeError(f"No model suggests the hashtags of “{self}”.")
+        return self.model
 
     @property
     def active_share(self) -> float:

@@ -22,7 +22,9 @@ def is_suggested() -> Q:
 
 class PredictionQuerySet(PairQuerySet["Prediction"]):
     def of(self, campaign: Campaign) -> Self:
-        """What the campaign's model says about the campaign's photos."""
+        """What the campaign's model says about the campaign's photos. None of an authors' campaign."""
+        if campaign.is_authors:
+            return self.none()
         # Without a join to the table of photos, which is not needed: halves the time for 100,000 photos.
         photos = Campaign.photos.through.objects.filter(
             photo_id=OuterRef("photo_id"), campaign_id=campaign.pk
@@ -31,7 +33,9 @@ class PredictionQuerySet(PairQuerySet["Prediction"]):
 
     def of_any_campaign(self) -> Self:
         photos = Campaign.photos.through.objects.filter(
-            photo_id=OuterRef("photo_id"), campaign__model_id=OuterRef("model_id")
+            photo_id=OuterRef("photo_id"),
+            campaign__model_id=OuterRef("model_id"),
+            campaign__kind=Campaign.Kind.PREDICTED,
         )
         return self.filter(Exists(photos))
 

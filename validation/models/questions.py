@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
@@ -49,6 +49,10 @@ class QuestionQuerySet(PairQuerySet["Question"]):
     def suggestions(self) -> Self:
         return self.filter(kind=Question.Kind.SUGGESTION)
 
+    def main(self) -> Self:
+        """What the campaign is about: the model's suggestions, or the authors' hashtags."""
+        return self.filter(kind__in=Question.MAIN)
+
     def controls(self) -> Self:
         return self.filter(kind=Question.Kind.CONTROL)
 
@@ -83,7 +87,8 @@ def has_gold_answer() -> Exists:
 class Question(AnswerCounts):
     """A photo and a hashtag that a campaign asks about, with the counts of its votes.
 
-    All votes on this photo and hashtag count, from any campaign, unless they are set aside. Everybody gets
+    All votes on this photo and hashtag count, from any campaign, unless they are set aside. Only those given
+    where voters are told of the photo's author count in such campaigns alone. Everybody gets
     open questions in the order of `rank`, which is random. So at any time the answered questions of a stratum
     (hashtag, band, shared) are a random sample, and few questions have only some of their answers.
     """
@@ -93,6 +98,9 @@ class Question(AnswerCounts):
         CONTROL = "control", "a wrong hashtag, shown on purpose"
         GOLD = "gold", "a known answer"
         SILENCE = "silence", "the hashtag that a silent model ranked first"
+        AUTHOR = "author", "the author's hashtag"
+
+    MAIN: ClassVar = (Kind.SUGGESTION, Kind.AUTHOR)
 
     class Stream(models.TextChoices):
         NONE = "", "not asked yet"
@@ -106,6 +114,7 @@ class Question(AnswerCounts):
     stream = models.CharField(max_length=6, choices=Stream, blank=True)  # that first drew it
     confidence = models.FloatField(null=True, blank=True)  # of the model
     # Which third of the confidences; 0 is the lowest. 3 to 5 for photos added after voting began, and so on.
+    # Of authors' hashtags: 1 for those added after voting began, and so on.
     band = models.PositiveSmallIntegerField(default=0)
     # Another campaign asks about the same pair, and its answers count here, too. Photos on which two models
     # agree are no random sample, so they form a stratum of their own.

@@ -34,6 +34,12 @@ class VoteQuerySet(PairQuerySet["Vote"]):
         """Without votes that are set aside."""
         return self.filter(set_aside=False)
 
+    def counting_in(self, campaign: Campaign) -> Self:
+        """Without those that say nothing about a model's suggestion, where the campaign asks about those: who
+        was told that the author wrote the hashtag may find it fitting more readily.
+        """
+        return self if campaign.is_authors else self.filter(author_named=False)
+
 
 class Vote(models.Model):
     """One person's answer to: does this hashtag fit this photo? It is not about any model."""
@@ -54,6 +60,7 @@ class Vote(models.Model):
     answer = models.CharField(max_length=12, choices=Answer)
     reason = models.CharField(max_length=12, choices=Reason, blank=True)  # why the hashtag does not fit
     would_post = models.BooleanField(null=True, blank=True)  # asked after some votes only
+    author_named = models.BooleanField(default=False)  # the voter was told that the author wrote the hashtag
     seconds = models.FloatField(null=True, blank=True)  # from seeing the photo to answering
     set_aside = models.BooleanField(default=False)  # counts nowhere, like all votes of this person
     request_id = models.UUIDField(default=uuid.uuid4, unique=True)  # the browser's idempotency key

@@ -34,7 +34,7 @@ def unanswered(campaign: Campaign) -> QuestionQuerySet:
 
 
 def _unmarked(campaign: Campaign) -> QuestionQuerySet:
-    kinds = (Question.Kind.SUGGESTION, Question.Kind.SILENCE)
+    kinds = (*Question.MAIN, Question.Kind.SILENCE)
     return Question.objects.of_campaign(campaign).without_gold_answer().offered().filter(kind__in=kinds)
 
 

@@ -14,7 +14,7 @@ from validation.photos.intake_sources import MOST_FILES
 TERMS = ("author", "source_url", "licence", "licence_url", "consent")
 COLUMNS = ("file", "hashtags", *TERMS)
 TABLE = Columns(
-    {name: name for name in COLUMNS},
+    {name: name for name in COLUMNS} | {"photo": "file"},
     required=[("file",)],
     asks="The first row must name the columns, one of them “file”.",
 )

@@ -20,6 +20,16 @@ def percent(share: float | str | None) -> str:
 
 
 @register.filter
+def finely(share: float | str | None) -> str:
+    """0.0172 → "1.7 %": small shares with a decimal, unless it is 0."""
+    if not isinstance(share, int | float) or share >= 0.1 or not share:
+        return percent(share)
+    if share < 0.0005:
+        return "< 0.1\N{NO-BREAK SPACE}%"
+    return f"{100 * share:.1f}".removesuffix(".0") + "\N{NO-BREAK SPACE}%"
+
+
+@register.filter
 def css_percent(share: float | None) -> str:
     """0.857 → "85.7%", whatever the page's language."""
     return f"{100 * (share or 0):.1f}%"

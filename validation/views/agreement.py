@@ -7,9 +7,10 @@ from typing import Any
 from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_safe
 
+from formats.numbers import read_number
 from trainer.runs.charts import Chart, line_chart
 from validation.agreement import lists, next_steps, results, rivals
 from validation.agreement.blame import PARTIES, blame, questions_blamed_on, scenes
@@ -26,6 +27,10 @@ THESIS = {"overall": 0.86, "class_weighted": 0.83}  # its chapter 7: other photo
 @require_safe
 @permission_required("validation.view_vote", raise_exception=True)
 def agreement(request: HttpRequest) -> HttpResponse:
+    if (number := read_number(request.GET.get("campaign"))) is not None:
+        authors = Campaign.objects.filter(pk=number, kind=Campaign.Kind.AUTHORS).first()
+        if authors:
+            return redirect(authors)  # its figures are not about a model's suggestions
     form = ResultsFilter(request.GET)
     form.is_valid()
     campaign = form.cleaned_data.get("campaign")
@@ -36,7 +41,7 @@ def agreement(request: HttpRequest) -> HttpResponse:
         "summary": summary,
         "trust": next_steps.find_trust(summary),
         "steps": next_steps.find_steps(summary, campaign, request.user.has_perm),
-        "has_campaigns": Campaign.objects.exists(),
+        "has_campaigns": Campaign.objects.predicted().exists(),
         "thesis": THESIS,
         "over_time": _over_time(summary),
         "few": FEW,
@@ -116,7 +121,7 @@ def _select(form: ResultsFilter, campaign: Campaign) -> tuple[list[int] | None, 
 @permission_required("validation.view_vote", raise_exception=True)
 def mend(request: HttpRequest, pk: int) -> HttpResponse:
     """Disagreements by cause, and the rows of the mapping that have most of them."""
-    campaign = get_object_or_404(Campaign.objects.select_related("model"), pk=pk)
+    campaign = get_object_or_404(Campaign.objects.predicted().select_related("model"), pk=pk)
     context = {
         "campaign": campaign,
         "blame": blame(campaign),
@@ -130,6 +135,6 @@ def mend(request: HttpRequest, pk: int) -> HttpResponse:
 @permission_required("validation.view_vote", raise_exception=True)
 def models(request: HttpRequest, pk: int) -> HttpResponse:
     """The campaign's model compared with others on the same votes."""
-    campaign = get_object_or_404(Campaign.objects.select_related("model", "job"), pk=pk)
+    campaign = get_object_or_404(Campaign.objects.predicted().select_related("model", "job"), pk=pk)
     parts = [("Rival models", rivals.duels(campaign)), ("Releases of the mapping", rivals.releases(campaign))]
     return render(request, "validation/models.html", {"campaign": campaign, "parts": parts})

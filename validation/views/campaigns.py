@@ -23,13 +23,14 @@ from people.request import Request, read_form
 from trainer.models import TrainedModel
 from validation.agreement import authors, lists, results, silence
 from validation.campaigns import acts, rules
-from validation.forms.campaign import CampaignForm, RulesForm
+from validation.forms.campaign import AuthorsRulesForm, CampaignForm, RulesForm
 from validation.forms.intake import PhotoFilter
 from validation.forms.vote import GoldForm
 from validation.models import Campaign, Guest, Photo, Prediction, Question, Standing
 from validation.models.answers import MEANINGS
 from validation.people import crowd, gold, guests
 from validation.photos.store import PhotoRefused, take_in
+from validation.views import authors as authors_views
 
 PAGE = 48  # photos
 
@@ -55,6 +56,8 @@ def campaigns(request: Request) -> HttpResponse:
 @permission_required("validation.view_campaign", raise_exception=True)
 def campaign(request: Request, pk: int) -> HttpResponse:
     campaign = get_object_or_404(Campaign.objects.select_related("model", "job", "created_by"), pk=pk)
+    if campaign.is_authors:
+        return authors_views.page(request, campaign)
     predictions = Prediction.objects.of(campaign).select_related("hashtag").prefetch_related("photo")
     predictions = predictions.order_by(F("hashtag__name").asc(nulls_last=True), "pk")
     only = request.GET.get("show", "")
@@ -198,7 +201,7 @@ def delete(request: Request, pk: int) -> HttpResponse:
 def preview(request: Request, pk: int) -> HttpResponse:
     """The ballot as a voter sees it, without a vote."""
     campaign = get_object_or_404(Campaign, pk=pk)
-    questions = Question.objects.of_campaign(campaign).suggestions().offered()
+    questions = Question.objects.of_campaign(campaign).main().offered()
     context = {
         "campaign": campaign,
         "question": questions.select_related("photo", "hashtag").order_by("rank").first(),
@@ -226,7 +229,8 @@ def edit(request: Request, pk: int) -> HttpResponse:
     """Change the rules of a running campaign. A page that showed older rules is refused."""
     campaign = get_object_or_404(Campaign, pk=pk)
     version = rules.rules_seen(campaign)
-    form = RulesForm(*read_form(request), instance=campaign)
+    kind = AuthorsRulesForm if campaign.is_authors else RulesForm
+    form = kind(*read_form(request), instance=campaign)
     if request.method == "POST" and form.is_valid():
         name = form.cleaned_data["name"]
         page_version = request.POST.get("seen", "")

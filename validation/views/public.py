@@ -39,7 +39,7 @@ def export(request: HttpRequest, pk: int, kind: str) -> HttpResponseBase:
 @require_safe
 @permission_required("validation.view_vote", raise_exception=True)
 def figure(request: HttpRequest, pk: int) -> HttpResponse:
-    campaign = get_object_or_404(Campaign, pk=pk)
+    campaign = get_object_or_404(Campaign.objects.predicted(), pk=pk)
     headers = {"Content-Disposition": f'attachment; filename="{_name(campaign)}-agreement.svg"'}
     svg = figure_svg(results.summarise(campaign), title=campaign.name)
     return HttpResponse(svg, content_type="image/svg+xml", headers=headers)
@@ -48,7 +48,7 @@ def figure(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @permission_required("validation.change_campaign", raise_exception=True)
 def publish(request: Request, pk: int, is_public: bool) -> HttpResponse:
-    campaign = get_object_or_404(Campaign, pk=pk)
+    campaign = get_object_or_404(Campaign.objects.predicted(), pk=pk)  # others have no public page
     has_changed = acts.set_public(campaign=campaign, is_public=is_public, by=request.user)
     word = "public: whoever has its link may read it" if is_public else "private"
     messages.success(

@@ -70,7 +70,7 @@ def figure(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
 
 
 def _campaign(pk: int) -> Campaign:
-    return get_object_or_404(Campaign.objects.select_related("model"), pk=pk)
+    return get_object_or_404(Campaign.objects.predicted().select_related("model"), pk=pk)
 
 
 def _hashtag(request: HttpRequest, evidence: Evidence) -> str:

@@ -47,7 +47,7 @@ SECONDS = 5  # for one photo, of a careful person: a guess, told to guests befor
 PASSES = 6  # over the open questions: the first waits for no lock; each later one may lose a race for a seat
 
 Kind, Stream = Question.Kind, Question.Stream
-TO_THE_END = (Kind.SUGGESTION, Kind.CONTROL, Kind.SILENCE)  # gold questions are never done
+TO_THE_END = (*Question.MAIN, Kind.CONTROL, Kind.SILENCE)  # gold questions are never done
 TO_BE_ANSWERED = Q(is_done=False, kind__in=TO_THE_END)
 
 SEAT, OPEN = "seat", "open"  # what must still be true of a question when its lock is held
@@ -284,6 +284,8 @@ def _draw_by_kind(
 
 def _order_of_kinds(campaign: Campaign, chance: float) -> list[str]:
     """The kind that was drawn at random, then all kinds that can be completed, in case it has no question."""
+    main, other = (Kind.AUTHOR, Kind.SUGGESTION) if campaign.is_authors else Question.MAIN
+    rest = [main, *(kind for kind in TO_THE_END if kind not in (main, other))]
     shares = (
         (Kind.GOLD, campaign.gold_share),
         (Kind.CONTROL, campaign.control_share),
@@ -291,9 +293,9 @@ def _order_of_kinds(campaign: Campaign, chance: float) -> list[str]:
     )
     for kind, share in shares:
         if chance < share:
-            return [kind, *(one for one in TO_THE_END if one != kind)]
+            return [kind, *(one for one in rest if one != kind)]
         chance -= share
-    return list(TO_THE_END)
+    return [*rest]
 
 
 def _has_free_seat(campaign: Campaign, person: AbstractBaseUser, front: float) -> bool:
@@ -311,7 +313,7 @@ def _take(
             return None
         find = partial(ONE.first, pk=CHANCE.choice(at_hand)[0])
         return _lease_first(find, campaign, person)
-    if kind != Kind.SUGGESTION:
+    if kind not in Question.MAIN:
         find = partial(FIRST_OPEN.first, campaign.only_unseen, "", False, wait, **values)
         return _lease_first(find, campaign, person, Stream.AUDIT, if_still=SEAT)
     values["front"] = front

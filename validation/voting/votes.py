@@ -109,6 +109,7 @@ def record_vote(
         campaign=campaign,
         answer=answer,
         request_id=request_id,
+        author_named=campaign.is_authors,
         seconds=seconds,
         created_at=timezone.now(),
     )
@@ -202,6 +203,8 @@ def _count(questions: list[Question], vote: Vote, step: int) -> None:
     """Update the counts of the questions: step is +1 for a new vote, −1 for a deleted one."""
     answer = Answer(vote.answer)
     for one in questions:
+        if vote.author_named and not one.campaign.is_authors:
+            continue
         one.add(answer, step)
         update_needed(one, one.campaign)
         if not one.answers:
@@ -209,7 +212,8 @@ def _count(questions: list[Question], vote: Vote, step: int) -> None:
         elif step > 0:
             one.answered_at = one.answered_at or vote.created_at
         elif one.answered_at == vote.created_at:
-            others = Vote.objects.counting().judgements().on_pair(vote.photo_id, vote.hashtag_id)
+            others = Vote.objects.counting().counting_in(one.campaign).judgements()
+            others = others.on_pair(vote.photo_id, vote.hashtag_id)
             one.answered_at = others.aggregate(first=Min("created_at"))["first"]
         changed = ("fits", "does_not_fit", "skips", "needed", "is_done", "answered_at")
         SET_COUNTS.run(pk=one.pk, **{field: getattr(one, field) for field in changed})
@@ -251,6 +255,7 @@ VOTED = (
     "campaign_id",
     "answer",
     "request_id",
+    "author_named",
     "seconds",
     "created_at",
 )

@@ -21,7 +21,7 @@ from serving.api.results.pages import (
     newest_first,
     read_page,
 )
-from validation.agreement import exports, lists, results
+from validation.agreement import exports, lists, posted, results
 from validation.models import Campaign, Question, Vote
 from validation.models.answers import Answer
 
@@ -29,6 +29,7 @@ CAMPAIGN = {
     "id": 2,
     "name": "November uploads",
     "url": "/validation/campaigns/2/",
+    "kind": "predicted",
     "model": 3,
     "takes_votes": True,
     "closes_at": None,
@@ -58,13 +59,21 @@ class CampaignSerializer(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     name = serializers.CharField()
     url = serializers.CharField(source="get_absolute_url", help_text="Its page on this site.")
-    model = serializers.IntegerField(source="model_id")
+    kind = serializers.ChoiceField(
+        Campaign.Kind.choices,
+        help_text="`predicted` asks whether a model's suggestions fit, `authors` whether the hashtags of the "
+        "photos' authors do.",
+    )
+    model = serializers.IntegerField(
+        source="model_id", allow_null=True, help_text="That suggests, or checks; null if nothing is checked."
+    )
     takes_votes = serializers.BooleanField(help_text="It is open and its time is not over.")
     closes_at = serializers.DateTimeField(allow_null=True)
     votes_per_photo = serializers.IntegerField()
     photos = serializers.IntegerField(source="photo_count")
     suggestions = serializers.IntegerField(
-        source="progress.suggestions", help_text="Of the model that people are asked about."
+        source="progress.suggestions",
+        help_text="Of the model that people are asked about; with the kind `authors`, hashtags of authors.",
     )
     judged = serializers.IntegerField(
         source="progress.done", help_text="Suggestions with as many votes as they need."
@@ -86,12 +95,29 @@ class RateSerializer(serializers.Serializer[Any]):
     photos = serializers.IntegerField(source="n")
 
 
+class AuthorsSerializer(serializers.Serializer[Any]):
+    """What people say of authors' hashtags and of the check. Shares are null before the first answer."""
+
+    fits = RateSerializer(allow_null=True, help_text="Share of the authors' hashtags that fit.")
+    falsely_accused = RateSerializer(
+        allow_null=True, help_text="Of those that fit, the share that the check says does not fit."
+    )
+    found = RateSerializer(
+        allow_null=True, help_text="Of those that do not fit, the share that the check finds."
+    )
+    rightly_accused = RateSerializer(
+        allow_null=True, help_text="Of those that the check says do not fit, the share that does not."
+    )
+
+
 class CampaignDetailSerializer(CampaignSerializer):
     agreement = RateSerializer(
         source="summary.overall",
         allow_null=True,
-        help_text="Share of suggestions that most voters find fitting; null before the first answer.",
+        help_text="Share of suggestions that most voters find fitting; null before the first answer, and "
+        "with the kind `authors`.",
     )
+    authors = AuthorsSerializer(allow_null=True, help_text="Null with the kind `predicted`.")
     unjudged = serializers.FloatField(
         source="summary.unjudged", help_text="Share of the suggestions that no answer represents."
     )
@@ -149,7 +175,8 @@ class CampaignView(ResultsView):
         examples=[
             OpenApiExample(
                 "A campaign under way",
-                value=CAMPAIGN | {"agreement": AGREEMENT, "unjudged": 0.04, "votes": 655, "people": 14},
+                value=CAMPAIGN
+                | {"agreement": AGREEMENT, "authors": None, "unjudged": 0.04, "votes": 655, "people": 14},
             )
         ],
         responses={200: CampaignDetailSerializer} | ERRORS | NOT_FOUND,
@@ -157,7 +184,9 @@ class CampaignView(ResultsView):
     def get(self, request: Request, pk: int) -> Response:
         campaign = get_object_or_404(Campaign.objects.with_photo_counts(), pk=pk)
         _add_progress([campaign])
-        campaign.summary = results.brief(campaign)  # type: ignore[attr-defined]
+        found = posted.find(campaign) if campaign.is_authors else None
+        campaign.authors = found  # type: ignore[attr-defined]
+        campaign.summary = found or results.brief(campaign)  # type: ignore[attr-defined]
         return Response(CampaignDetailSerializer(campaign).data)
 
 
@@ -178,7 +207,7 @@ class VotesView(ResultsView):
         campaign = get_object_or_404(Campaign, pk=pk)
         after, limit = read_page(request)
         questions = Question.objects.of_campaign(campaign).filter(pk__gt=after or 0)
-        voted = questions.filter(Exists(Vote.objects.on_outer_pair())).order_by("pk")
+        voted = questions.filter(Exists(Vote.objects.counting_in(campaign).on_outer_pair())).order_by("pk")
         page = list(voted.values_list("pk", flat=True)[: limit + 1])
         last = page[limit - 1] if len(page) > limit else None
         votes = exports.votes(campaign, questions=page[:limit])
