@@ -220,12 +220,13 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": None}
 MFA_ADAPTER = "people.signin.adapters.SecondFactorAdapter"
 MFA_FORMS = {
-    name: f"hashtags_site.codes.{form}"
-    for name, form in (
-        ("authenticate", "SignInCode"),
-        ("reauthenticate", "AgainCode"),
-        ("activate_totp", "FirstCode"),
-    )
+    "authenticate": "hashtags_site.codes.SignInCode",
+    "reauthenticate": "hashtags_site.codes.AgainCode",
+    "activate_totp": "hashtags_site.codes.FirstCode",
+    "login_webauthn": "people.signin.passkeys.AloneForm",
+    "authenticate_webauthn": "people.signin.passkeys.SecondForm",
+    "reauthenticate_webauthn": "people.signin.passkeys.AgainForm",
+    "add_webauthn": "people.signin.passkeys.AddForm",
 }
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True

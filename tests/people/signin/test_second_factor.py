@@ -151,3 +151,16 @@ def test_another_secret_key_makes_no_code_right(user_for: UserFor, settings: Set
     client = Client()
     give_password(client, "curator")
     assert "This is not right" in texts(client.post("/login/second/", {"code": code()}))
+
+
+@pytest.mark.parametrize(
+    "credential",
+    ["", "²", "3", "[]", "{}", '{"response": 3}', '{"id": "x", "response": {"userHandle": "MQ"}}'],
+)
+def test_what_is_no_passkey_is_refused(user_for: UserFor, credential: str) -> None:
+    user_for("curator")
+    client = Client()
+    client.get("/login/passkey/", headers={"accept": "application/json"})
+    answer = client.post("/login/passkey/", {"credential": credential}, follow=True)
+    assert answer.redirect_chain == [("/login/", 302)]
+    assert client.get("/people/me/").status_code == 302
