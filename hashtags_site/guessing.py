@@ -1,8 +1,11 @@
-"""How often a wrong password may be tried, at every door that asks for one.
+"""How often a wrong password or code may be tried, at every door that asks for one.
 
 Wrong passwords are counted for one account from one address, for one address, and for one account. Each count
 ends with its period of WRONG_PASSWORDS_PAUSE, so nobody is locked out for good. A browser in which the person
 has signed in before has a count of its own, which others cannot use up.
+
+Wrong codes of a second factor are counted for the account alone: who may try one has given its password, so a
+browser of their own, or another address, must not give them new tries.
 """
 
 from __future__ import annotations
@@ -66,19 +69,46 @@ class LimitedBackend(ModelBackend):
         if user is None:
             raise PermissionDenied  # so that the backend of sessions does not look at the password again
         tries.give_back()
-        request.signed_in = user.pk  # type: ignore[attr-defined]  # for LimitGuesses
         return user
 
 
-class Tries:
+def _period() -> tuple[float, float]:
+    """The present period, and the seconds that are left of it."""
+    pause = settings.WRONG_PASSWORDS_PAUSE.total_seconds()
+    period, passed = divmod(time.time(), pause)
+    return period, pause - passed
+
+
+class _Counts:
+    limits: dict[str, int]  # key in the cache → limit
+    wait: float  # seconds
+
+    def take(self) -> None:
+        """Raises TooManyGuesses at the first full count: a guess that is refused does not use up the next."""
+        for key, limit in self.limits.items():
+            if _count(key, 1) > limit:
+                raise TooManyGuesses(self.wait)
+
+    def give_back(self) -> None:
+        for key in self.limits:
+            _count(key, -1)
+
+
+class CodeTries(_Counts):
+    """Of codes of one person's second factor."""
+
+    def __init__(self, user: User) -> None:
+        period, self.wait = _period()
+        self.limits = {f"guesses:{period:.0f}:codes:{user.pk}": settings.WRONG_PASSWORDS}
+
+
+class Tries(_Counts):
     """Of one account from one browser or address. A try is taken before the password is looked at: otherwise
     guesses sent at once would all be let in."""
 
     def __init__(self, request: HttpRequest, name: str) -> None:
         account, address = _account(name), client_address(request)
-        pause = settings.WRONG_PASSWORDS_PAUSE.total_seconds()
-        period, passed = divmod(time.time(), pause)
-        self.wait = pause - passed  # seconds
+        period, self.wait = _period()
         browser = request.get_signed_cookie(COOKIE, default="", salt=COOKIE, max_age=COOKIE_SECONDS) or ""
         if browser.partition(".")[0] == account:
             limits = {f"browser {browser}": settings.WRONG_PASSWORDS}
@@ -90,16 +120,6 @@ class Tries:
             }
         digests = {hashlib.sha256(name.encode()).hexdigest(): limit for name, limit in limits.items()}
         self.limits = {f"guesses:{period:.0f}:{digest}": limit for digest, limit in digests.items()}
-
-    def take(self) -> None:
-        """Raises TooManyGuesses at the first full count: a guess that is refused does not use up the next."""
-        for key, limit in self.limits.items():
-            if _count(key, 1) > limit:
-                raise TooManyGuesses(self.wait)
-
-    def give_back(self) -> None:
-        for key in self.limits:
-            _count(key, -1)
 
 
 def _account(name: str) -> str:

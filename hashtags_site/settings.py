@@ -110,6 +110,11 @@ INSTALLED_APPS = [
     "simple_history",
     "csp",
     "whitenoise.runserver_nostatic",
+    # Without "allauth" itself, whose templates are not of our design: a page that lacks ours is an error.
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -133,6 +138,8 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
     "people.middleware.Sender",
+    "people.signin.required.RequireSecondFactor",
+    "allauth.account.middleware.AccountMiddleware",
     "hashtags_site.guessing.LimitGuesses",
     "hashtags_site.outages.Outages",
 ]
@@ -166,6 +173,65 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
+
+# --- Signing in: docs/people.md ---------------------------------------------------------------
+SITE_URL = env.str("SITE_URL", "").rstrip("/")  # https://tags.example.org: links in e-mails begin with it
+EMAIL_URL = env.str("EMAIL_URL", "")  # empty: the site sends no e-mail
+if EMAIL_URL:
+    if not SITE_URL:
+        raise ImproperlyConfigured("EMAIL_URL needs SITE_URL, with which the links in e-mails begin")
+    vars().update(env.email_url("EMAIL_URL"))
+EMAIL_TIMEOUT = 10  # seconds
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("EMAIL_FROM", "scenetag@localhost")
+
+OIDC_ISSUER = env.str("OIDC_ISSUER", "").rstrip("/")  # empty: nobody signs in elsewhere
+OIDC_NAME = env.str("OIDC_NAME", "single sign-on")  # on the button
+_oidc = {
+    "provider_id": "oidc",  # in the addresses
+    "name": OIDC_NAME,
+    "client_id": env.str("OIDC_CLIENT_ID", ""),
+    "secret": env.str("OIDC_CLIENT_SECRET", ""),
+    "settings": {"server_url": OIDC_ISSUER, "oauth_pkce_enabled": True},
+}
+if OIDC_ISSUER and not (_oidc["client_id"] and _oidc["secret"]):
+    raise ImproperlyConfigured("OIDC_ISSUER needs OIDC_CLIENT_ID and OIDC_CLIENT_SECRET")
+SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [_oidc] if OIDC_ISSUER else []}}
+SOCIALACCOUNT_ADAPTER = "people.signin.adapters.OpenIDAdapter"
+
+# Roles that must have a second factor. "admin" is short for "trainer admin".
+_roles = {"admin": "trainer admin"}
+REQUIRE_SECOND_FACTOR = [_roles.get(name, name) for name in env.list("REQUIRE_SECOND_FACTOR", default=[])]
+for _name in REQUIRE_SECOND_FACTOR:
+    if _name not in ("administrator", "trainer admin", "curator", "viewer", "validator"):
+        raise ImproperlyConfigured(f"REQUIRE_SECOND_FACTOR: there is no role {_name!r}")
+
+ACCOUNT_ADAPTER = "people.signin.adapters.AccountAdapter"
+ACCOUNT_FORMS = {"login": "people.signin.forms.SignInForm", "reset_password": "people.signin.forms.ResetForm"}
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*"]  # nobody can: the adapter closes it
+ACCOUNT_EMAIL_VERIFICATION = "none"  # is asked for where an address is entered, not at the sign-in
+ACCOUNT_CHANGE_EMAIL = True  # a person has one address, and keeps it until the new one is confirmed
+ACCOUNT_PREVENT_ENUMERATION = "strict"  # who enters another's address is not told that it is known
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_METHODS = ["password", "mfa"]
+ACCOUNT_SESSION_REMEMBER = True
+# Wrong passwords and codes are counted by hashtags_site.guessing, which is stricter.
+ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": None}
+MFA_ADAPTER = "people.signin.adapters.SecondFactorAdapter"
+MFA_FORMS = {
+    "authenticate": "hashtags_site.codes.SignInCode",
+    "reauthenticate": "hashtags_site.codes.AgainCode",
+    "activate_totp": "hashtags_site.codes.FirstCode",
+    "login_webauthn": "people.signin.passkeys.AloneForm",
+    "authenticate_webauthn": "people.signin.passkeys.SecondForm",
+    "reauthenticate_webauthn": "people.signin.passkeys.AgainForm",
+    "add_webauthn": "people.signin.passkeys.AddForm",
+}
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # an address that waits for its confirmation holds nothing up
+MFA_TOTP_TOLERANCE = 1  # a code is good for 30 s before and after: clocks of phones differ
 
 # --- Database: SQLite until DATABASE_URL names a PostgreSQL -----------------------------------
 DATABASES = {"default": env.db_url("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}")}

@@ -1,21 +1,18 @@
 from django.conf import settings
-from django.contrib.auth import views as auth_views
 from django.contrib.auth.decorators import login_not_required
 from django.http import FileResponse, HttpRequest, HttpResponseBase
 from django.urls import include, path
 from django.views.decorators.cache import cache_control
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_safe
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from hashtags_site import views
 from hashtags_site.metrics.page import metrics
-from people.views.own import SignIn
 
 # Without OPTIONS: REST framework's answer to it is data, for which the page has no template.
 OPEN = {"permission_classes": [], "http_method_names": ["get", "head"]}
 
 reference = SpectacularSwaggerSplitView.as_view(url_name="schema", template_name="api_reference.html", **OPEN)
-login = require_http_methods(["GET", "HEAD", "POST"])(SignIn.as_view())
 
 
 @login_not_required
@@ -30,8 +27,7 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("setup/", views.setup_site, name="setup"),
     path("search/", views.search_page, name="search"),
-    path("login/", login, name="login"),
-    path("logout/", require_POST(auth_views.LogoutView.as_view()), name="logout"),
+    path("", include("people.signin.urls")),
     path("health/", views.health, name="health"),
     # Without a slash at the end: a probe would take a redirect for a yes.
     path("health/live", views.live, name="live"),

@@ -1,6 +1,7 @@
-"""Writes a notice, and a delivery for each hook that wants it, in the transaction of what it tells of.
+"""Writes a notice, a delivery for each hook and an e-mail for each person who wants it, in the transaction of
+what it tells of.
 
-Both are rows: nothing is sent here, so a hook that is slow or away cannot hold up anybody. `notices.courier`
+All are rows: nothing is sent here, so a hook that is slow or away cannot hold up anybody. `notices.courier`
 delivers, in the workers, once the rows are committed.
 """
 
@@ -12,6 +13,7 @@ from typing import Any
 from django.db import Error, transaction
 
 from notices.events import EVENTS
+from notices.mail import write_to_readers
 from notices.models import Delivery, Hook, Notice
 
 log = logging.getLogger(__name__)
@@ -40,3 +42,4 @@ def _write(*, key: str, **fields: Any) -> None:
         notice = Notice.objects.create(**fields)
     hooks = [hook for hook in Hook.objects.filter(is_enabled=True) if notice.event in hook.events]
     Delivery.objects.bulk_create([Delivery(hook=hook, notice=notice) for hook in hooks])
+    write_to_readers(notice)

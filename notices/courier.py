@@ -1,4 +1,4 @@
-"""Delivers notices to hooks, in a thread of each worker.
+"""Delivers notices to hooks, and e-mails to people, in two threads of each worker.
 
 It is no job: jobs wait while all slots of a worker train, for hours. It asks the database for what is due, so
 nothing is lost while the queue is away or a worker is killed. Several workers can safely do it at once: a
@@ -11,6 +11,7 @@ import logging
 import queue
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
 import urllib3
@@ -23,6 +24,7 @@ from urllib3.exceptions import HTTPError
 from formats.json_text import to_json
 from notices import signatures, targets
 from notices.models import Delivery, Hook, Notice
+from people import letters
 from people.deeds import record
 
 EVERY = 2.0  # seconds between looks at what is due
@@ -150,23 +152,27 @@ def _note(delivery: Delivery, status: int | None, error: str) -> None:
         record(by=None, what="switch off hook", about=f"{hook}: {failures} attempts in a row failed")
 
 
-def _rounds() -> None:
+def _rounds(deliver: Callable[[], int], forget: Callable[[], None]) -> None:
     next_forgetting = 0.0
     while not _stopping.is_set():
         try:
             close_old_connections()
             if time.monotonic() >= next_forgetting:
-                forget_old()
+                forget()
                 next_forgetting = time.monotonic() + 24 * 3600
-            deliver_due()
+            deliver()
         except Exception:  # a database that is down for a minute must not end the deliveries
-            log.exception("Notices could not be delivered; next try in %s s", EVERY)
+            log.exception("Nothing could be delivered; next try in %s s", EVERY)
         _stopping.wait(EVERY)
 
 
 @worker_ready.connect
 def _start(**_: object) -> None:
-    threading.Thread(target=_rounds, name="courier", daemon=True).start()
+    for name, job in (
+        ("courier", (deliver_due, forget_old)),
+        ("postman", (letters.deliver_due, letters.forget_old)),
+    ):
+        threading.Thread(target=_rounds, args=job, name=name, daemon=True).start()
 
 
 @worker_shutting_down.connect

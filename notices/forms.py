@@ -1,4 +1,4 @@
-"""The form that makes a hook."""
+"""The forms that make a hook, and choose e-mails."""
 
 from __future__ import annotations
 
@@ -30,3 +30,11 @@ class HookForm(forms.Form):
         except targets.NotAllowed as error:
             raise forms.ValidationError(str(error)) from error
         return address
+
+
+class MailForm(forms.Form):
+    events = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple)
+
+    def __init__(self, *args: Any, offered: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["events"].choices = [(name, EVENTS[name].words) for name in offered]  # type: ignore[attr-defined]

@@ -84,10 +84,11 @@ class Delivery(models.Model):
 
 
 class Reader(models.Model):
-    """How far a person has read: all notices up to this one."""
+    """How far a person has read: all notices up to this one. And of which events they want e-mails."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     last_notice = models.PositiveBigIntegerField(default=0)  # its id; it may be deleted meanwhile
+    mailed = models.JSONField(default=list)  # keys of notices.events.EVENTS
 
     class Meta:
         ordering = ["pk"]

@@ -7,6 +7,7 @@ urlpatterns = [
     path("", notices.notices, name="notices"),
     path("count/", notices.count, name="count"),
     path("read/", notices.mark_read, name="mark_read"),
+    path("mail/", notices.by_mail, name="mail"),
     path("hooks/", hooks.hooks, name="hooks"),
     path("hooks/new/", hooks.new, name="new_hook"),
     path("hooks/<int:pk>/", hooks.hook, name="hook"),

@@ -177,7 +177,7 @@ def change_roles(*, person: User, roles: Collection[str], was: Sequence[str] | N
     after = sorted(roles)
     if before == after:
         return False
-    _check_may_change(person, by)
+    check_may_change(person, by)
     if was is not None and before != sorted(was):
         raise Refused(
             f"{person}'s roles were changed meanwhile: {', '.join(before) or 'none'}. Nothing was done."
@@ -202,7 +202,7 @@ def deactivate(*, person: User, by: User) -> bool:
     _one_change_at_a_time()
     if not User.objects.filter(pk=person.pk, is_active=True).exists():
         return False
-    _check_may_change(person, by)
+    check_may_change(person, by)
     _check_may_go(person, by)
     User.objects.filter(pk=person.pk).update(is_active=False)
     record(by=by, what="deactivate", about=person)
@@ -212,7 +212,7 @@ def deactivate(*, person: User, by: User) -> bool:
 @transaction.atomic
 def activate(*, person: User, by: User) -> bool:
     """Let a person sign in again. False if they may already."""
-    _check_may_change(person, by)
+    check_may_change(person, by)
     if not User.objects.filter(pk=person.pk, is_active=False).update(is_active=True):
         return False
     record(by=by, what="activate", about=person)
@@ -221,13 +221,25 @@ def activate(*, person: User, by: User) -> bool:
 
 @transaction.atomic
 def reset_path(*, person: User, by: User) -> str:
-    """The address at which the person chooses a new password: once, within PASSWORD_RESET_TIMEOUT, and only
-    until they sign in with the old one. Raises Refused."""
-    _check_may_change(person, by)
+    """The address at which the person chooses a new password, for an administrator to hand over. Raises
+    Refused."""
+    check_may_change(person, by)
     if not person.is_active:
         raise Refused(f"{person} is deactivated.")
-    uid = urlsafe_base64_encode(force_bytes(person.pk))
     record(by=by, what="make reset link", about=person)
+    return _reset_path(person)
+
+
+@transaction.atomic
+def reset_path_by_mail(*, person: User) -> str:
+    """The same, for an e-mail that somebody asked for who is not signed in."""
+    record(by=None, what="ask for new password", about=person)
+    return _reset_path(person)
+
+
+def _reset_path(person: User) -> str:
+    """It works once, within PASSWORD_RESET_TIMEOUT, and only until the person signs in with the old one."""
+    uid = urlsafe_base64_encode(force_bytes(person.pk))
     return reverse("people:reset", args=[uid, default_token_generator.make_token(person)])
 
 
@@ -244,7 +256,7 @@ def _one_change_at_a_time() -> None:
     list(Group.objects.select_for_update().filter(name=ADMINISTRATOR))
 
 
-def _check_may_change(person: User, by: User) -> None:
+def check_may_change(person: User, by: User) -> None:
     if person.is_superuser and not by.is_superuser:
         raise Refused(f"{person} is a superuser. Only a superuser may change that account.")
 

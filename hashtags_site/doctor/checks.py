@@ -14,6 +14,7 @@ import redis
 from django.conf import settings
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.files.storage import default_storage
+from django.core.mail import get_connection
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
@@ -25,6 +26,7 @@ from hashtags_site.health import FREE_BYTES, needed_migrations, try_to_write
 from jobs.code_version import code_version
 from jobs.models import Job, Worker
 from mapping.lexicon import wordnet
+from people.models import Letter
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import EngineError, WeightsError
 from trainer.engine.serving.predict import read_manifest
@@ -251,6 +253,18 @@ def _torch_has_cuda() -> bool:
     return re.search(r"^cuda[^=]*= *['\"]", text, re.MULTILINE) is not None
 
 
+def look_at_mail() -> Iterator[Finding]:
+    """Signs in at the mail server, and sends nothing."""
+    if not settings.EMAIL_URL:
+        yield Finding("e-mail", OK, "Not configured: the site sends none.")
+        return
+    with get_connection():
+        yield Finding("e-mail", OK, "The mail server answers.")
+    if failed := Letter.objects.filter(state=Letter.State.FAILED).first():
+        fact = f"“{failed.subject}” to {failed.user} was not sent: {failed.error}"
+        yield Finding("e-mail", WARN, fact, "Check the person's address on the page People.")
+
+
 def look_at_backup() -> Finding:
     """When `manage.py backup` was last complete; who copies by other means need not mind."""
     file = Path(settings.VAR_DIR) / LAST
@@ -277,6 +291,7 @@ CHECKS = (
     Check("WordNet", look_at_wordnet, "Get it: python scripts/get_wordnet.py"),
     Check("model", look_at_model, "Promote another model, or copy its folder from a backup."),
     Check("starters", look_at_starters, "Run: python manage.py prepare"),
+    Check("e-mail", look_at_mail, "Check that the mail server runs and that EMAIL_URL names it."),
     Check("backup", look_at_backup, BACKUP),
     Check("GPU", look_at_gpu, "Check the driver: nvidia-smi"),
 )

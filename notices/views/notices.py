@@ -1,17 +1,21 @@
-"""The list of notices, how many are new, and marking them as read."""
+"""The list of notices, how many are new, marking them as read, and which come by e-mail."""
 
 from __future__ import annotations
 
+from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from formats.numbers import read_number
-from notices import reading
-from people.request import Request
+from notices import mail, reading
+from notices.forms import MailForm
+from people.models import Letter
+from people.request import Request, read_form
+from people.signin import addresses
 
 
 @never_cache
@@ -43,3 +47,25 @@ def mark_read(request: Request) -> HttpResponse:
     """`last` is the newest notice that the page showed. Without one nothing changes."""
     reading.mark_read(user=request.user, last_notice=read_number(request.POST.get("last")) or 0)
     return redirect("notices:notices")
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@permission_required("notices.view_notice", raise_exception=True)
+def by_mail(request: Request) -> HttpResponse:
+    """Which events the person is told of. What their role hides is not offered, and not taken."""
+    user = request.user
+    offered, address = mail.events_for(user), addresses.address_of(user)
+    initial = {"events": mail.chosen_by(user)}
+    form = MailForm(read_form(request)[0], offered=offered, initial=initial)
+    if form.is_valid():
+        mail.choose(user=user, events=form.cleaned_data["events"])
+        messages.success(request, "Saved.")
+        return redirect("notices:mail")
+    context = {
+        "form": form,
+        "address": address,
+        "can_mail": addresses.can_send(),
+        "failed": Letter.objects.filter(user=user, state=Letter.State.FAILED).first(),
+    }
+    return render(request, "notices/mail.html", context, status=422 if form.is_bound else 200)

@@ -1,4 +1,4 @@
-"""One's own account: signing in and joining, the profile, the password."""
+"""One's own account: joining, the profile, the password."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from django.contrib import messages
 from django.contrib.auth import login, update_session_auth_hash
 from django.contrib.auth import views as auth_views
 from django.contrib.auth.decorators import login_not_required
-from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -23,15 +22,6 @@ from people.installation import current
 from people.request import Request, read_form
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
-
-
-class SignIn(auth_views.LoginView):
-    redirect_authenticated_user = True
-
-    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
-        response = super().form_valid(form)
-        profiles.apply(profiles.profile_of(form.get_user()), self.request, response)
-        return response
 
 
 @login_not_required

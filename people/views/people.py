@@ -17,6 +17,8 @@ from people import accounts
 from people.forms import InvitationForm, RolesForm
 from people.models import Invitation
 from people.request import Request, read_form
+from people.signin import addresses, factors
+from people.signin.forms import AddressForm
 
 may_manage = permission_required("people.change_profile", raise_exception=True)
 
@@ -76,6 +78,7 @@ def _page(
     request: Request, person: User, form: RolesForm, *, status: int = 200, link: str = ""
 ) -> HttpResponse:
     context = {"person": person, "form": form, "link": link}
+    context |= {"address": addresses.address_of(person), "has_factor": factors.has_one(person)}
     return render(request, "people/person.html", context, status=status)
 
 
@@ -96,6 +99,28 @@ def set_active(request: Request, pk: int, is_active: bool) -> HttpResponse:
     person = get_object_or_404(accounts.people(), pk=pk)
     act = accounts.activate if is_active else accounts.deactivate
     return _do(request, person, lambda: act(person=person, by=request.user))
+
+
+@require_POST
+@may_manage
+def set_address(request: Request, pk: int) -> HttpResponse:
+    """It counts at once: the administrator vouches for it."""
+    person = get_object_or_404(accounts.people(), pk=pk)
+    form = AddressForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "This is no e-mail address. Nothing was changed.")
+        return redirect("people:person", person.pk)
+    address = form.cleaned_data["address"]
+    return _do(
+        request, person, lambda: addresses.set_address(person=person, address=address, by=request.user)
+    )
+
+
+@require_POST
+@may_manage
+def take_away_factor(request: Request, pk: int) -> HttpResponse:
+    person = get_object_or_404(accounts.people(), pk=pk)
+    return _do(request, person, lambda: factors.take_away(person=person, by=request.user))
 
 
 @never_cache

@@ -11,6 +11,7 @@ ROLES = ("stranger", "nobody", "guest", "validator", "viewer", "curator", "admin
 
 EVERYBODY = set(ROLES)
 MEMBERS = EVERYBODY - {"stranger"}
+PEOPLE = MEMBERS - {"guest"}
 ADMINISTRATOR = {"administrator"}
 LOOK = {"viewer", "curator", "admin"} | ADMINISTRATOR
 CURATOR = {"curator"} | ADMINISTRATOR
@@ -38,6 +39,27 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "search": get(LOOK),
     "login": get(EVERYBODY) | post(EVERYBODY),
     "logout": post(MEMBERS),
+    # --- the sign-in; its names are allauth's
+    "account_login": get(EVERYBODY) | post(EVERYBODY),
+    "account_logout": post(MEMBERS),
+    "mfa_authenticate": get(EVERYBODY) | post(EVERYBODY),
+    "mfa_login_webauthn": get(EVERYBODY) | post(EVERYBODY),
+    "openid_connect_login": get(EVERYBODY),
+    "openid_connect_callback": get(EVERYBODY),
+    "account_reset_password": get(EVERYBODY) | post(EVERYBODY),
+    "account_reset_password_done": get(EVERYBODY),
+    "account_confirm_email": get(EVERYBODY) | post(EVERYBODY),
+    "account_reauthenticate": get(PEOPLE) | post(PEOPLE),
+    "mfa_reauthenticate": get(PEOPLE) | post(PEOPLE),
+    "mfa_reauthenticate_webauthn": get(PEOPLE) | post(PEOPLE),
+    "mfa_index": get(PEOPLE),
+    "mfa_activate_totp": get(PEOPLE) | post(PEOPLE),
+    "mfa_deactivate_totp": get(PEOPLE) | post(PEOPLE),
+    "mfa_add_webauthn": get(PEOPLE) | post(PEOPLE),
+    "mfa_remove_webauthn": get(PEOPLE) | post(PEOPLE),
+    "mfa_view_recovery_codes": get(PEOPLE),
+    "mfa_generate_recovery_codes": get(PEOPLE) | post(PEOPLE),
+    "account_email": get(PEOPLE) | post(PEOPLE),
     "health": get(EVERYBODY),
     "live": get(EVERYBODY),
     "ready": get(EVERYBODY),
@@ -199,11 +221,13 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "people:person": get(ADMINISTRATOR) | post(ADMINISTRATOR),
     "people:deactivate": post(ADMINISTRATOR),
     "people:activate": post(ADMINISTRATOR),
+    "people:set_address": post(ADMINISTRATOR),
+    "people:take_away_factor": post(ADMINISTRATOR),
     "people:make_reset": post(ADMINISTRATOR),
     "people:join": get({"stranger"}) | post({"stranger"}),
     "people:reset": get(EVERYBODY) | post(EVERYBODY),
-    "people:me": get(MEMBERS - {"guest"}) | post(MEMBERS - {"guest"}),
-    "people:password": get(MEMBERS - {"guest"}) | post(MEMBERS - {"guest"}),
+    "people:me": get(PEOPLE) | post(PEOPLE),
+    "people:password": get(PEOPLE) | post(PEOPLE),
     "people:history": get(ADMINISTRATOR),
     "people:export_history": get(ADMINISTRATOR),
     "people:tokens": get(ADMINISTRATOR),
@@ -214,6 +238,7 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "notices:notices": get(LOOK),
     "notices:count": get(LOOK),
     "notices:mark_read": post(LOOK),
+    "notices:mail": get(LOOK) | post(LOOK),
     "notices:hooks": get(ADMINISTRATOR),
     "notices:new_hook": get(ADMINISTRATOR) | post(ADMINISTRATOR),
     "notices:hook": get(ADMINISTRATOR),
@@ -250,6 +275,22 @@ ACCESS: dict[str, dict[str, set[str]]] = {
 DONE = {200, 204, 302, 400, 404, 409, 415, 422}
 ANSWERS = {
     "GET login": {200, 302},  # who is signed in is sent home
+    "GET account_login": {200, 302},
+    "GET mfa_authenticate": {302},  # no password was given before
+    "GET mfa_login_webauthn": {302},
+    "GET openid_connect_login": {404},  # none is configured
+    "GET openid_connect_callback": {404},
+    "POST account_confirm_email": {404},  # nobody has sent this link
+    # First they show once more who they are; what they have none of is not found, or leads back.
+    "GET mfa_reauthenticate": {302},
+    "GET mfa_reauthenticate_webauthn": {302},
+    "GET mfa_activate_totp": {302},
+    "GET mfa_deactivate_totp": {404},
+    "GET mfa_add_webauthn": {302},
+    "GET mfa_remove_webauthn": {302},
+    "GET mfa_view_recovery_codes": {404},
+    "GET mfa_generate_recovery_codes": {302},
+    "POST account_email": {403},  # the site sends no e-mail
     "GET mapping:delete_opinion": {200, 403},  # 403: it is another curator's
     "POST mapping:delete_opinion": DONE | {403},
     "POST mapping:fill_opinion": DONE | {403},

@@ -48,6 +48,7 @@ class World:
         """With another number: of something that does not exist."""
         numbers = dict.fromkeys(("number", "photo_pk", "person_pk"), number)
         words = {"token": self.tokens.get(address.name, "x"), "path": "", "rest": "x", "uidb64": "x"}
+        words |= {"provider_id": "oidc", "key": "x"}
         pk = UUID(int=number) if address.route.startswith("jobs/") else number
         kind = "csv" if address.name.startswith("mapping:export") else "svg"
         figure = "posts" if address.name.startswith("mapping:") else "loss"

@@ -19,6 +19,15 @@ OTHER_ANSWERS = {
     "/": 302,  # nothing is loaded yet, so an administrator sets the site up
     "/login/": 302,  # redirects signed-in people to the start
     "/mapping/settle/agreed/": 404,  # of two opinions, and there are none
+    "/login/second/": 302,  # no password was given before
+    "/login/passkey/": 302,
+    "/login/again/code/": 302,  # this person has a password only
+    "/login/again/passkey/": 302,
+    "/people/me/sign-in/app/": 302,  # they show once more who they are
+    "/people/me/sign-in/app/remove/": 404,  # there is none
+    "/people/me/sign-in/passkeys/add/": 302,
+    "/people/me/sign-in/codes/": 404,
+    "/people/me/sign-in/codes/new/": 302,
 }
 PAGES = [
     address.path({})
