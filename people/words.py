@@ -12,6 +12,8 @@ WORDS = {
     "stop trial": "stopped the trial of",
     "delete posts": "deleted checked posts:",
     "delete campaign": "deleted the campaign",
+    "make up votes": "let a made-up crowd vote:",
+    "remove made-up votes": "removed the made-up crowd:",
     "pause": "paused",
     "unpause": "let vote again",
     "set aside": "set aside the votes of",

@@ -18,6 +18,7 @@ from jobs.models import Job
 from trainer.registry.asked import Asked, AskedPhoto
 from trainer.registry.dependents import Thing
 from trainer.runs.unlabelled import NoPhotos
+from validation import made_up
 from validation.models import Campaign, Prediction, Question, Vote
 from validation.statistics.rate import majority
 from validation.stored import read_stored
@@ -31,7 +32,7 @@ class JudgedModels:
 
     def on(self, models: Collection[int]) -> list[Thing]:
         words = ("campaign", "campaigns")
-        campaigns = Campaign.objects.filter(model__in=models).order_by("pk")
+        campaigns = Campaign.objects.real().filter(model__in=models).order_by("pk")
         rows = list(campaigns.values_list("pk", "name"))
         things = [
             Thing(words, 1, name, reverse("validation:campaign", args=[pk]), f"campaign {pk}")
@@ -40,10 +41,13 @@ class JudgedModels:
         if more := rows[MOST_NAMES:]:
             key = f"campaigns {[pk for pk, _ in more]}"
             things.append(Thing(("more campaign", "more campaigns"), len(more), key=key))
+        if Campaign.objects.made_up().filter(model__in=models).exists():
+            things.append(Thing(("made-up crowd", "made-up crowds"), 1, key="made-up crowd"))
         predictions = Prediction.objects.filter(model__in=models)
         if count := predictions.count():
             things.append(Thing(("prediction", "predictions"), count, key="predictions"))
-            if votes := Vote.objects.about(predictions).count():
+            real = Vote.objects.exclude(campaign__in=Campaign.objects.made_up())
+            if votes := real.about(predictions).count():
                 things.append(Thing(("vote", "votes"), votes, stays=True))
         return things
 
@@ -54,6 +58,8 @@ class JudgedModels:
         return f"The photos of the campaign “{campaign}” are being predicted: cancel that job first."
 
     def remove(self, models: Collection[int]) -> None:
+        for pk in Campaign.objects.made_up().filter(model__in=models).values_list("pk", flat=True):
+            made_up.remove_all(seen=pk, by=None)
         campaigns = Campaign.objects.filter(model__in=models)
         jobs = list(campaigns.values_list("job", flat=True))
         campaigns.delete()
@@ -65,7 +71,7 @@ class CampaignPhotos:
     """The photos of a campaign that are still shown: a withdrawn one is used for nothing more."""
 
     def check(self, number: int) -> None:
-        campaign = Campaign.objects.filter(pk=number).first()
+        campaign = Campaign.objects.real().filter(pk=number).first()
         if campaign is None or not campaign.photos.shown().exists():
             raise NoPhotos(f"There is no campaign {number} with photos.")
 
@@ -81,7 +87,8 @@ class AskedPeople:
     """The photos of the newest campaign that a model has predicted, as its own or as a rival."""
 
     def last_asked(self, model: int, most: int) -> Asked | None:
-        campaigns = Campaign.objects.filter(Q(model=model) | Q(rivals=model)).distinct().order_by("-pk")
+        campaigns = Campaign.objects.real().filter(Q(model=model) | Q(rivals=model))
+        campaigns = campaigns.distinct().order_by("-pk")
         for campaign in campaigns:
             photos = campaign.photos.shown()
             keys = list(

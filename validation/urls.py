@@ -1,6 +1,17 @@
 from django.urls import path
 
-from validation.views import agreement, campaigns, guests, intake, own, photos, public, thresholds, vote
+from validation.views import (
+    agreement,
+    campaigns,
+    guests,
+    intake,
+    made_up,
+    own,
+    photos,
+    public,
+    thresholds,
+    vote,
+)
 
 app_name = "validation"
 urlpatterns = [
@@ -44,6 +55,8 @@ urlpatterns = [
     path("agreement/<int:pk>/thresholds/", thresholds.thresholds, name="thresholds"),
     path("agreement/<int:pk>/thresholds/take-over/", thresholds.take_over, name="take_over"),
     path("agreement/<int:pk>/thresholds/risk-coverage.<slug:kind>", thresholds.figure, name="curve"),
+    path("made-up/", made_up.make, name="make_up_votes"),
+    path("made-up/remove/", made_up.remove, name="remove_made_up_votes"),
     path("campaigns/<int:pk>/share/", public.share, name="share"),
     path("campaigns/<int:pk>/publish/", public.publish, {"is_public": True}, name="publish"),
     path("campaigns/<int:pk>/unpublish/", public.publish, {"is_public": False}, name="unpublish"),

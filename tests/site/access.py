@@ -140,6 +140,8 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "validation:models": get(LOOK),
     "validation:thresholds": get(LOOK),
     "validation:take_over": post(ADMIN),
+    "validation:make_up_votes": post(ADMIN),
+    "validation:remove_made_up_votes": post(ADMIN),
     "validation:curve": get(LOOK),
     "validation:share": get(LOOK),
     "validation:publish": post(ADMIN),

@@ -10,7 +10,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
+from people.request import Request
 from trainer.runs.charts import Chart, line_chart
+from validation import made_up
 from validation.agreement import lists, next_steps, results, rivals
 from validation.agreement.blame import PARTIES, blame, questions_blamed_on, scenes
 from validation.forms.agreement import ResultsFilter
@@ -18,6 +20,7 @@ from validation.models import Campaign, Question
 from validation.photos import corrections
 from validation.statistics.rate import FEW
 from validation.statistics.yes_saying import ENOUGH, ENOUGH_PHOTOS
+from validation.views.made_up import offer
 
 PAGE = 48  # photos
 THESIS = {"overall": 0.86, "class_weighted": 0.83}  # its chapter 7: other photos, other people
@@ -25,18 +28,20 @@ THESIS = {"overall": 0.86, "class_weighted": 0.83}  # its chapter 7: other photo
 
 @require_safe
 @permission_required("validation.view_vote", raise_exception=True)
-def agreement(request: HttpRequest) -> HttpResponse:
+def agreement(request: Request) -> HttpResponse:
     form = ResultsFilter(request.GET)
     form.is_valid()
     campaign = form.cleaned_data.get("campaign")
+    if campaign is None and not Campaign.objects.real().exists():
+        campaign = made_up.campaign()
     summary = results.summarise(campaign)
-    context = {
+    context = offer(request) | {
         "form": form,
         "campaign": campaign,
         "summary": summary,
         "trust": next_steps.find_trust(summary),
         "steps": next_steps.find_steps(summary, campaign, request.user.has_perm),
-        "has_campaigns": Campaign.objects.exists(),
+        "has_campaigns": campaign is not None or Campaign.objects.real().exists(),
         "thesis": THESIS,
         "over_time": _over_time(summary),
         "few": FEW,

@@ -42,7 +42,11 @@ View = Callable[..., HttpResponse]
 
 
 def may_vote(user: Any, campaign: Campaign | None) -> bool:
-    """Members with the permission, and guests in the campaign whose link they came by."""
+    """Members with the permission, and guests in the campaign whose link they came by. Nobody in the made-up
+    one.
+    """
+    if campaign is not None and campaign.is_made_up:
+        return False
     if is_member(user):
         return True
     if campaign is None or campaign.audience != Campaign.Audience.LINK:
