@@ -85,11 +85,17 @@ class RolesField(forms.MultipleChoiceField):
         super().__init__(choices=choices, required=False)
 
 
-class TeamsField(forms.ModelMultipleChoiceField):
+class TeamsField(forms.MultipleChoiceField):
+    """Its value is a list of teams."""
+
     widget = forms.CheckboxSelectMultiple
 
     def __init__(self) -> None:
-        super().__init__(Team.objects.all(), required=False)
+        choices = lambda: [(str(team.pk), team.name) for team in Team.objects.all()]  # noqa: E731
+        super().__init__(choices=choices, required=False)
+
+    def clean(self, value: Any) -> list[Team]:
+        return list(Team.objects.filter(pk__in=super().clean(value)))
 
 
 class InvitationForm(forms.Form):

@@ -119,14 +119,15 @@ def remove_all(*, seen: int, by: AbstractBaseUser | None) -> bool:
         return False
     copies = list(Photo.objects.filter(campaigns=row).exclude(campaigns__in=Campaign.objects.real()))
     voters = list(User.objects.filter(guest__campaign=row).values_list("pk", flat=True))
-    job_pk, url = row.job_id, row.job.url if row.job else ""
+    made_by = row.job
     record(by=by, what="remove made-up votes", about=f"“{row}”")
     delete(row.questions.all())
     row.delete()
     User.objects.filter(pk__in=voters).delete()
     Photo.objects.filter(pk__in=[copy.pk for copy in copies]).delete()
-    Job.objects.filter(pk=job_pk).delete()
-    Notice.objects.filter(url=url).exclude(url="").delete()
+    if made_by:
+        made_by.delete()
+        Notice.objects.filter(url=made_by.url).delete()
     names = [file.name for copy in copies for file in (copy.file, copy.small) if file.name]
     transaction.on_commit(lambda: remove(names))
     return True

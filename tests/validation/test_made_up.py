@@ -22,9 +22,9 @@ from people.models import Deed
 from tests.validation.conftest import MakeVote, picture, taken_in
 from trainer.engine.serving.predict import Suggestion
 from trainer.models import TrainedModel
+from trainer.registry import serving
 from validation import made_up
 from validation.agreement import results
-from validation.campaigns import predicting
 from validation.for_mapping import Voters
 from validation.for_trainer import AskedPeople, JudgedModels
 from validation.models import Campaign, Correction, Participation, Photo, Question, Vote
@@ -52,8 +52,8 @@ def _demo(
 ) -> None:
     """A demonstration with an active model and plain sample photos."""
     settings.DEMO = True  # type: ignore[attr-defined]
-    monkeypatch.setattr(made_up.serving, "active_model", lambda: model)
-    monkeypatch.setattr(predicting.serving, "suggest", plain_suggestions)
+    monkeypatch.setattr(serving, "active_model", lambda: model)
+    monkeypatch.setattr(serving, "suggest", plain_suggestions)
 
 
 @pytest.fixture(autouse=True)
@@ -121,8 +121,8 @@ def test_an_interrupted_crowd_goes_on_where_it_stopped(
 ) -> None:
     before, first = counts(), answers(crowd)
     Campaign.objects.filter(pk=crowd.pk).update(is_open=True)
-    Job.objects.filter(pk=crowd.job_id).update(state=Job.State.FAILED)
     assert crowd.job
+    Job.objects.filter(pk=crowd.job.pk).update(state=Job.State.FAILED)
     crowd.job.refresh_from_db()
     queue.retry(job=crowd.job, by=None)
     run_jobs()
@@ -142,7 +142,7 @@ def test_one_click_removes_all_of_it_and_nothing_real(
     admin.post("/validation/made-up/")
     run_jobs()
     crowd = Campaign.objects.made_up().get()
-    files = [photo.file.name for photo in crowd.photos.all()]
+    files = [str(photo.file.name) for photo in crowd.photos.all()]
     with django_capture_on_commit_callbacks(execute=True):  # type: ignore[attr-defined]
         gone = admin.post("/validation/made-up/remove/", {"seen": crowd.pk}, follow=True)
     assert "is gone" in gone.content.decode()
@@ -213,7 +213,7 @@ def test_only_admins_of_a_demonstration_let_it_vote(client_for: ClientFor, setti
 def test_without_an_active_model_it_says_what_to_do(
     client_for: ClientFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(made_up.serving, "active_model", lambda: None)
+    monkeypatch.setattr(serving, "active_model", lambda: None)
     response = client_for("admin").post("/validation/made-up/", follow=True)
     assert "promote a model first" in response.content.decode()
 
