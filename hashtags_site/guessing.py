@@ -20,7 +20,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.contrib.auth.backends import BaseBackend, ModelBackend
+from django.contrib.auth.backends import BaseBackend
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
@@ -29,6 +29,7 @@ from django.shortcuts import render
 from rest_framework.exceptions import Throttled
 
 from hashtags_site.refusals import wants_json
+from people.backend import TeamBackend
 from people.request import client_address
 
 OVER_ALL = 5  # so many times as many from one address, and for one account
@@ -46,7 +47,7 @@ class TooManyGuesses(Throttled):
         self.seconds = math.ceil(wait)
 
 
-class LimitedBackend(ModelBackend):
+class LimitedBackend(TeamBackend):
     """Checks passwords. Every door asks it, therefore the limit is here."""
 
     # Django's own does not ask `authenticate`.

@@ -114,7 +114,7 @@ def _model(admin: bool) -> Station:
 
 def _campaigns(admin: bool) -> Station:
     url = reverse("validation:campaigns")
-    open_ones, photos = Campaign.objects.filter(is_open=True).count(), Photo.objects.count()
+    open_ones, photos = Campaign.objects.real().filter(is_open=True).count(), Photo.objects.real().count()
     words = f"open, {photos:,} new photos taken in." if open_ones else "No campaign is open."
     return Station("Campaigns", f"{open_ones}", words, url).offer(
         admin and not open_ones, "Ask people", reverse("validation:new_campaign")

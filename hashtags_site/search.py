@@ -105,7 +105,7 @@ KINDS = (
     Kind(
         "Campaigns",
         "validation.view_campaign",
-        lambda: Campaign.objects.only("name", "created_at"),
+        lambda: Campaign.objects.real().only("name", "created_at"),
         ("name",),
         _show_named,
         None,
@@ -113,7 +113,7 @@ KINDS = (
     Kind(
         "Photos",
         "validation.view_vote",  # voters see photos, but not their pages
-        lambda: Photo.objects.shown().only("name", "author"),
+        lambda: Photo.objects.shown().real().only("name", "author"),
         ("name", "author"),
         _show_photo,
         None,

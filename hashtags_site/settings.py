@@ -61,6 +61,8 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+DEMO = env.bool("SCENETAG_DEMO", False)  # a made-up crowd may vote: validation.made_up
+
 # --- Limits on uploads ------------------------------------------------------------------------
 MAX_PHOTO_BYTES = env.int("MAX_PHOTO_MB", 15) * 2**20  # one photo, by page or API
 MAX_PHOTO_PIXELS = env.int("MAX_PHOTO_MEGAPIXELS", 100) * 10**6  # before decoding: bounds memory

@@ -20,10 +20,11 @@ from hashtags_site.pipeline import stations
 from people.models import Installation
 from people.request import Request, read_form
 from validation.models import Guest
+from validation.views.made_up import offer
 
 
 @require_safe
-def home(request: HttpRequest) -> HttpResponse:
+def home(request: Request) -> HttpResponse:
     """The pipeline as stations. The template sends a person who may only vote straight to the photos; a guest
     is sent to their campaign.
     """
@@ -32,7 +33,7 @@ def home(request: HttpRequest) -> HttpResponse:
         return redirect("validation:vote", guest.campaign_id)
     if request.user.has_perm("people.change_profile") and setup.is_pending():
         return redirect("setup")
-    return render(request, "home.html", {"stations": stations(request.user)})
+    return render(request, "home.html", {"stations": stations(request.user)} | offer(request))
 
 
 @require_safe

@@ -22,7 +22,7 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
 from people.deeds import record
-from people.models import Invitation, Profile
+from people.models import Invitation, Profile, Team
 from people.tokens import PROGRAMS
 
 if TYPE_CHECKING:
@@ -53,14 +53,17 @@ def people() -> QuerySet[User]:
     has_password = ~Q(password__startswith=UNUSABLE_PASSWORD_PREFIX)
     # `guest` is of an app above; by its name the database finds it.
     rows = User.objects.filter(guest=None).filter(has_password | ~Exists(program))
-    return rows.select_related("profile").prefetch_related("groups").order_by("username")
+    return rows.select_related("profile").prefetch_related("groups", "teams").order_by("username")
 
 
 def administrators() -> QuerySet[User]:
     """Who may manage people, now."""
-    return User.objects.filter(
-        Q(is_superuser=True) | Q(groups__name=ADMINISTRATOR), is_active=True
-    ).distinct()
+    return User.objects.filter(Q(is_superuser=True) | has_role(ADMINISTRATOR), is_active=True).distinct()
+
+
+def has_role(name: str) -> Q:
+    """Condition on people: they have the role themselves or by a team."""
+    return Q(groups__name=name) | Q(teams__roles__name=name)
 
 
 def role_names() -> list[str]:
@@ -71,7 +74,17 @@ def role_names() -> list[str]:
 
 
 def roles_of(person: User) -> list[str]:
+    """Their own, without those of their teams."""
     return sorted(group.name for group in person.groups.all())
+
+
+def roles_by_team(person: User) -> dict[str, list[Team]]:
+    """Role → the teams by which the person has it."""
+    rows: dict[str, list[Team]] = {}
+    for team in person.teams.prefetch_related("roles"):
+        for role in team.roles.all():
+            rows.setdefault(role.name, []).append(team)
+    return dict(sorted(rows.items()))
 
 
 # --- invitations ------------------------------------------------------------------------------
@@ -82,13 +95,14 @@ def invite(
     *,
     roles: Collection[str],
     by: AbstractBaseUser | None,
+    teams: Collection[Team] = (),
     note: str = "",
     days: int = DAYS,
     request_id: UUID | None = None,
 ) -> Invitation:
     """An invitation to one person; for a form that was sent before, the one it made. Raises Refused for a
     role that does not exist."""
-    _groups(roles)
+    groups_of(roles)
     fields = {
         "roles": sorted(roles),
         "note": note,
@@ -97,8 +111,15 @@ def invite(
     }
     invitation, new = Invitation.objects.get_or_create(request_id=request_id or uuid4(), defaults=fields)
     if new:
-        record(by=by, what="invite", about=f"{invitation}: {', '.join(invitation.roles) or 'no role'}")
+        invitation.teams.set(teams)
+        record(by=by, what="invite", about=f"{invitation}: {words_of(invitation)}")
     return invitation
+
+
+def words_of(invitation: Invitation) -> str:
+    """What whoever accepts it gets: roles, and teams in quotes."""
+    teams = [f"“{team}”" for team in invitation.teams.all()]
+    return ", ".join([*invitation.roles, *teams]) or "no role"
 
 
 @transaction.atomic
@@ -124,10 +145,10 @@ def open_invitations() -> QuerySet[Invitation]:
     """Without those of people who may invite nobody any more. The server's own have no creator."""
     rows = _unused()
     is_administrator = Q(created_by__is_superuser=True) | Q(
-        created_by__in=User.objects.filter(groups__name=ADMINISTRATOR)
+        created_by__in=User.objects.filter(has_role(ADMINISTRATOR))
     )
     rows = rows.filter(Q(created_by=None) | Q(created_by__is_active=True) & is_administrator)
-    return rows.select_related("created_by")
+    return rows.select_related("created_by").prefetch_related("teams")
 
 
 def invitation_of(token: str) -> Invitation | None:
@@ -156,9 +177,10 @@ def accept(*, invitation: Invitation, user: User, language: str = "") -> User:
         raise Refused("This link has been used meanwhile.")
     user.save()
     user.groups.set(Group.objects.filter(name__in=invitation.roles))
+    user.teams.set(invitation.teams.all())
     Profile.objects.create(user=user, language=language, seen_at=timezone.now())
     Invitation.objects.filter(pk=invitation.pk).update(used_by=user)
-    record(by=user, what="join", about=f"{invitation}: {', '.join(invitation.roles) or 'no role'}")
+    record(by=user, what="join", about=f"{invitation}: {words_of(invitation)}")
     return user
 
 
@@ -171,8 +193,8 @@ def change_roles(*, person: User, roles: Collection[str], was: Sequence[str] | N
 
     Raises Refused if somebody changed them meanwhile, and for one's own or the last administrator.
     """
-    _one_change_at_a_time()
-    groups = _groups(roles)
+    one_change_at_a_time()
+    groups = groups_of(roles)
     before = roles_of(User.objects.get(pk=person.pk))
     after = sorted(roles)
     if before == after:
@@ -182,7 +204,8 @@ def change_roles(*, person: User, roles: Collection[str], was: Sequence[str] | N
         raise Refused(
             f"{person}'s roles were changed meanwhile: {', '.join(before) or 'none'}. Nothing was done."
         )
-    if ADMINISTRATOR in before and ADMINISTRATOR not in after:
+    stays = ADMINISTRATOR in after or ADMINISTRATOR in roles_by_team(person)
+    if ADMINISTRATOR in before and not stays:
         _check_may_go(person, by)
     person.groups.set(groups)
     record(
@@ -199,7 +222,7 @@ def deactivate(*, person: User, by: User) -> bool:
 
     Raises Refused for oneself and for the last administrator.
     """
-    _one_change_at_a_time()
+    one_change_at_a_time()
     if not User.objects.filter(pk=person.pk, is_active=True).exists():
         return False
     check_may_change(person, by)
@@ -221,8 +244,8 @@ def activate(*, person: User, by: User) -> bool:
 
 @transaction.atomic
 def reset_path(*, person: User, by: User) -> str:
-    """The address at which the person chooses a new password, for an administrator to hand over. Raises
-    Refused."""
+    """The address at which the person chooses a new password, for an administrator to hand over: once, within
+    PASSWORD_RESET_TIMEOUT, and only until they sign in with the old one. Raises Refused."""
     check_may_change(person, by)
     if not person.is_active:
         raise Refused(f"{person} is deactivated.")
@@ -243,7 +266,7 @@ def _reset_path(person: User) -> str:
     return reverse("people:reset", args=[uid, default_token_generator.make_token(person)])
 
 
-def _groups(roles: Collection[str]) -> list[Group]:
+def groups_of(roles: Collection[str]) -> list[Group]:
     groups = list(Group.objects.filter(name__in=roles).exclude(name=PROGRAMS))
     missing = sorted(set(roles) - {group.name for group in groups})
     if missing:
@@ -251,7 +274,7 @@ def _groups(roles: Collection[str]) -> list[Group]:
     return groups
 
 
-def _one_change_at_a_time() -> None:
+def one_change_at_a_time() -> None:
     """Two administrators who remove each other would otherwise leave none."""
     list(Group.objects.select_for_update().filter(name=ADMINISTRATOR))
 

@@ -16,8 +16,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from people.accounts import DAYS, ROLES, role_names
-from people.models import Deed, Profile
+from people.accounts import DAYS, ROLES, people, role_names
+from people.models import Deed, Profile, Team
 from people.scopes import SCOPES
 from people.tokens import RATE, programs
 from people.words import WORDS
@@ -85,9 +85,23 @@ class RolesField(forms.MultipleChoiceField):
         super().__init__(choices=choices, required=False)
 
 
+class TeamsField(forms.MultipleChoiceField):
+    """Its value is a list of teams."""
+
+    widget = forms.CheckboxSelectMultiple
+
+    def __init__(self) -> None:
+        choices = lambda: [(str(team.pk), team.name) for team in Team.objects.all()]  # noqa: E731
+        super().__init__(choices=choices, required=False)
+
+    def clean(self, value: Any) -> list[Team]:
+        return list(Team.objects.filter(pk__in=super().clean(value)))
+
+
 class InvitationForm(forms.Form):
     note = forms.CharField(max_length=100, required=False)
     roles = RolesField()
+    teams = TeamsField()
     days = forms.IntegerField(min_value=1, max_value=30, initial=DAYS)
     request_id = forms.UUIDField(initial=uuid4)
 
@@ -98,6 +112,23 @@ class RolesForm(forms.Form):
 
     def clean_was(self) -> list[str]:
         return [name for name in self.cleaned_data["was"].split(",") if name]
+
+
+class TeamForm(RolesForm):
+    name = forms.CharField(max_length=100)
+
+
+class MemberForm(forms.Form):
+    person = forms.ModelChoiceField(people(), empty_label="Choose a person")
+
+    def __init__(self, *args: Any, team: Team, **kwargs: Any) -> None:
+        """Those who are in the team already are not offered, but a repeated click on one is no mistake."""
+        super().__init__(*args, **kwargs)
+        field = self.fields["person"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = people()
+        if not self.is_bound:
+            field.queryset = people().exclude(pk__in=team.members.values("pk"))
 
 
 class JoinForm(UserCreationForm[User]):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.contrib.auth.models import Group
 from django.db import models
 from django.db.models import Q
+from django.urls import reverse
 from django.utils import timezone
 
 from people.words import WORDS
@@ -30,11 +32,30 @@ class Profile(models.Model):
         return f"Profile of {self.user_id}"
 
 
+class Team(models.Model):
+    """A group of people. Its members have its roles, beside their own: people.backend."""
+
+    name = models.CharField(max_length=100, unique=True)
+    roles = models.ManyToManyField(Group, related_name="teams", blank=True)
+    members = models.ManyToManyField(settings.AUTH_USER_MODEL, related_name="teams", blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("people:team", args=[self.pk])
+
+
 class Invitation(models.Model):
-    """A link by which one person makes an account with these roles. It works once, and ends."""
+    """A link by which one person makes an account with these roles and teams. It works once, and ends."""
 
     note = models.CharField(max_length=100, blank=True)  # for whom it is
     roles = models.JSONField(default=list)  # names of groups
+    teams = models.ManyToManyField(Team, related_name="invitations", blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     ends_at = models.DateTimeField()

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from people.views import history, own, people, tokens
+from people.views import history, own, people, teams, tokens
 
 app_name = "people"
 urlpatterns = [
@@ -13,6 +13,12 @@ urlpatterns = [
     path("<int:pk>/reset/", people.reset, name="make_reset"),
     path("<int:pk>/address/", people.set_address, name="set_address"),
     path("<int:pk>/second-factor/", people.take_away_factor, name="take_away_factor"),
+    path("teams/", teams.teams, name="teams"),
+    path("teams/new/", teams.new, name="new_team"),
+    path("teams/<int:pk>/", teams.team, name="team"),
+    path("teams/<int:pk>/people/", teams.put_in, name="put_in_team"),
+    path("teams/<int:pk>/people/<int:person_pk>/take-out/", teams.take_out, name="take_out_of_team"),
+    path("teams/<int:pk>/delete/", teams.delete, name="delete_team"),
     path("join/<str:token>/", own.join, name="join"),
     path("reset/<str:uidb64>/<str:token>/", own.NewPassword.as_view(), name="reset"),
     path("me/", own.me, name="me"),

@@ -75,7 +75,7 @@ def _counts(model: TrainedModel, since: date) -> dict[str, Counts]:
 
 def last_campaign(model: TrainedModel) -> Judged | None:
     """The photos of the newest campaign whose predictions are there."""
-    for campaign in Campaign.objects.predicted().filter(model=model).order_by("-pk")[:5]:
+    for campaign in Campaign.objects.real().predicted().filter(model=model).order_by("-pk")[:5]:
         predictions = Prediction.objects.of(campaign).order_by()
         answers: Counts = Counter()
         rows = predictions.values_list("hashtag__name", "hashtag__blocked")

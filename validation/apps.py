@@ -9,12 +9,13 @@ class ValidationConfig(AppConfig):
         from mapping import doubts, hashtags
         from trainer.registry import asked, dependents
         from trainer.runs import unlabelled
-        from validation import for_mapping, for_trainer
+        from validation import for_mapping, for_trainer, made_up
         from validation.campaigns import predicting
         from validation.photos import intake
 
         register(predicting.PREDICT, predicting.predict)
         register(intake.INTAKE, intake.take_all_in)
+        register(made_up.KIND, made_up.let_vote)
         dependents.register(for_trainer.JudgedModels())
         asked.register(for_trainer.AskedPeople())
         unlabelled.register("campaign", for_trainer.CampaignPhotos())

@@ -39,6 +39,7 @@ class Voters:
             .filter(
                 ~Q(reason=""),
                 author_named=False,
+                campaign__is_made_up=False,
                 photo__predictions__model_id=F("campaign__model_id"),
                 photo__predictions__hashtag_id=F("hashtag_id"),
                 photo__predictions__scene_class__isnull=False,

@@ -18,6 +18,7 @@ from jobs.models import Job
 from trainer.registry.asked import Asked, AskedPhoto
 from trainer.registry.dependents import Thing
 from trainer.runs.unlabelled import NoPhotos
+from validation import made_up
 from validation.models import Campaign, Prediction, Question, Vote
 from validation.statistics.rate import majority
 from validation.stored import read_stored
@@ -31,7 +32,7 @@ class JudgedModels:
 
     def on(self, models: Collection[int]) -> list[Thing]:
         words = ("campaign", "campaigns")
-        campaigns = Campaign.objects.predicted().filter(model__in=models).order_by("pk")
+        campaigns = Campaign.objects.real().predicted().filter(model__in=models).order_by("pk")
         rows = list(campaigns.values_list("pk", "name"))
         things = [
             Thing(words, 1, name, reverse("validation:campaign", args=[pk]), f"campaign {pk}")
@@ -43,10 +44,13 @@ class JudgedModels:
         if checked := Campaign.objects.filter(model__in=models, kind=Campaign.Kind.AUTHORS).count():
             words = ("campaign about authors' hashtags", "campaigns about authors' hashtags")
             things.append(Thing(words, checked, stays=True))
+        if Campaign.objects.made_up().filter(model__in=models).exists():
+            things.append(Thing(("made-up crowd", "made-up crowds"), 1, key="made-up crowd"))
         predictions = Prediction.objects.filter(model__in=models)
         if count := predictions.count():
             things.append(Thing(("prediction", "predictions"), count, key="predictions"))
-            if votes := Vote.objects.about(predictions).count():
+            real = Vote.objects.exclude(campaign__in=Campaign.objects.made_up())
+            if votes := real.about(predictions).count():
                 things.append(Thing(("vote", "votes"), votes, stays=True))
         return things
 
@@ -59,6 +63,8 @@ class JudgedModels:
         return f"The photos of the campaign “{campaign}” are being predicted: cancel that job first."
 
     def remove(self, models: Collection[int]) -> None:
+        for pk in Campaign.objects.made_up().filter(model__in=models).values_list("pk", flat=True):
+            made_up.remove_all(seen=pk, by=None)
         # What the check said of authors' hashtags is kept with them.
         Campaign.objects.filter(model__in=models, kind=Campaign.Kind.AUTHORS).update(model=None)
         campaigns = Campaign.objects.filter(model__in=models)
@@ -72,7 +78,7 @@ class CampaignPhotos:
     """The photos of a campaign that are still shown: a withdrawn one is used for nothing more."""
 
     def check(self, number: int) -> None:
-        campaign = Campaign.objects.filter(pk=number).first()
+        campaign = Campaign.objects.real().filter(pk=number).first()
         if campaign is None or not campaign.photos.shown().exists():
             raise NoPhotos(f"There is no campaign {number} with photos.")
 
@@ -88,7 +94,7 @@ class AskedPeople:
     """The photos of the newest campaign that a model has predicted, as its own or as a rival."""
 
     def last_asked(self, model: int, most: int) -> Asked | None:
-        asking = Campaign.objects.predicted().filter(Q(model=model) | Q(rivals=model))
+        asking = Campaign.objects.real().predicted().filter(Q(model=model) | Q(rivals=model))
         campaigns = asking.distinct().order_by("-pk")
         for campaign in campaigns:
             photos = campaign.photos.shown()

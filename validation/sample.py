@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -35,19 +36,20 @@ def load_sample_campaign(*, by: AbstractBaseUser | None, predict_now: bool = Tru
 
 
 def _sample_photos(by: AbstractBaseUser | None) -> list[Photo]:
-    with (SAMPLES / "ATTRIBUTION.csv").open(newline="") as table:
-        terms = {row["file"].rsplit("/", 1)[-1]: row for row in csv.DictReader(table)}
     photos = []
-    for path in sorted((SAMPLES / "campaign").glob("*.jpg")):
-        row = terms[path.name]  # KeyError: a sample without terms must not be published
+    for path, terms in sample_files():
         with path.open("rb") as file:
-            photo = take_in(
-                file=file,
-                name=path.name,
-                by=by,
-                source_url=row["flickr_url"],
-                licence=row["licence"],
-                licence_url=row["licence_url"],
-            )
-        photos.append(photo)
+            photos.append(take_in(file=file, name=path.name, by=by, **terms))
     return photos
+
+
+def sample_files() -> list[tuple[Path, dict[str, str]]]:
+    """Each sample photo with its terms, as fields of Photo."""
+    with (SAMPLES / "ATTRIBUTION.csv").open(newline="") as table:
+        rows = {row["file"].rsplit("/", 1)[-1]: row for row in csv.DictReader(table)}
+    files = []
+    for path in sorted((SAMPLES / "campaign").glob("*.jpg")):
+        row = rows[path.name]  # KeyError: a sample without terms must not be published
+        terms = {field: row[field] for field in ("licence", "licence_url")}
+        files.append((path, {"source_url": row["flickr_url"], **terms}))
+    return files

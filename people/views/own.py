@@ -86,7 +86,7 @@ def me(request: Request) -> HttpResponse:
         response = redirect("people:me")
         profiles.apply(profile, request, response)
         return response
-    context = {"form": form, "roles": accounts.roles_of(user)}
+    context = {"form": form, "roles": sorted({*accounts.roles_of(user), *accounts.roles_by_team(user)})}
     return render(request, "people/me.html", context, status=422 if form.is_bound else 200)
 
 

@@ -28,7 +28,7 @@ may_manage = permission_required("people.change_profile", raise_exception=True)
 def people(request: Request) -> HttpResponse:
     page = Paginator(accounts.people(), 50).get_page(request.GET.get("page"))
     invitations = [
-        (invitation, request.build_absolute_uri(accounts.path_of(invitation)))
+        (invitation, accounts.words_of(invitation), request.build_absolute_uri(accounts.path_of(invitation)))
         for invitation in accounts.open_invitations()[:50]
     ]
     return render(request, "people/people.html", {"page": page, "invitations": invitations})
@@ -77,7 +77,8 @@ def person(request: Request, pk: int) -> HttpResponse:
 def _page(
     request: Request, person: User, form: RolesForm, *, status: int = 200, link: str = ""
 ) -> HttpResponse:
-    context = {"person": person, "form": form, "link": link}
+    by_team = accounts.roles_by_team(person)
+    context = {"person": person, "form": form, "link": link, "by_team": by_team.items()}
     context |= {"address": addresses.address_of(person), "has_factor": factors.has_one(person)}
     return render(request, "people/person.html", context, status=status)
 

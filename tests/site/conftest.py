@@ -17,7 +17,7 @@ from jobs.models import Job
 from mapping.models import Hashtag, MappingEntry, Opinion, Release, ReleaseLabel, SceneClass
 from notices.models import Hook
 from people.accounts import invite, path_of
-from people.models import Invitation, Token
+from people.models import Invitation, Team, Token
 from serving.models import CheckedPost
 from tests.site.addresses import Address
 from tests.trainer.conftest import MODEL_MANIFEST, jpeg, write
@@ -62,6 +62,7 @@ def world(user_for: Callable[..., User], tmp_path: Path, monkeypatch: pytest.Mon
     person = User.objects.create(pk=NUMBER, username=SECRET)
     Token.objects.create(pk=NUMBER, name=SECRET, owner=person, digest=SECRET)
     invite(roles=[], by=None, note=SECRET)
+    Team.objects.create(pk=NUMBER, name=SECRET)
     Hook.objects.create(pk=NUMBER, name=SECRET, address=f"https://{SECRET}.example/", salt=SECRET)
     hashtag, release = _mapping(owner=user_for("curator"))
     model = _training(release, tmp_path)

@@ -25,6 +25,7 @@ FIELDS = (
     "seconds",
     "day",
     "set_aside",
+    "made_up",
 )
 CHUNK = 2000  # rows held in memory at a time
 SALT = "validation.public"
@@ -74,7 +75,8 @@ def votes(campaign: Campaign, *, questions: Collection[int] | None = None) -> It
         )
     )
     for person_id, *middle, created_at, set_aside in rows.iterator(chunk_size=CHUNK):
-        yield (person_number(campaign.pk, person_id), *middle, created_at.date().isoformat(), set_aside)
+        day, number = created_at.date().isoformat(), person_number(campaign.pk, person_id)
+        yield (number, *middle, day, set_aside, campaign.is_made_up)
 
 
 class _Echo:
@@ -93,8 +95,9 @@ def as_csv(campaign: Campaign) -> Iterator[str]:
 
 
 def as_json(campaign: Campaign) -> Iterator[str]:
-    """A JSON object: the campaign's name and kind, and a list of votes, one a line."""
-    yield f'{{"campaign": {to_json(campaign.name)}, "kind": {to_json(campaign.kind)}, "votes": ['
+    """A JSON object: the campaign's name and kind, whether its votes are made up, and its votes, one a line."""
+    facts = {"campaign": campaign.name, "kind": campaign.kind, "made_up": campaign.is_made_up}
+    yield to_json(facts).removesuffix("}") + ', "votes": ['
     separator = "\n"
     for row in votes(campaign):
         yield separator + to_json(dict(zip(FIELDS, row, strict=True)))

@@ -60,8 +60,12 @@ def find_trust(summary: Summary) -> Trust:
 
 def find_steps(summary: Summary, campaign: Campaign | None, may: Callable[[str], bool]) -> list[Step]:
     """What to do next, the most useful first, each with an address that this person may open: `may` says
-    whether they have a permission.
+    whether they have a permission. The made-up campaign asks for nothing but real ones.
     """
+    if campaign is not None and campaign.is_made_up:
+        return [
+            Step("These votes are made up: ask real people", "Campaigns", reverse("validation:campaigns"))
+        ]
     steps = [*_votes(summary, campaign, may), *_rows(may), *_corrections(campaign, may)]
     if summary.missing and may("validation.add_campaign"):
         row = summary.missing[0]
@@ -113,7 +117,7 @@ def _rows(may: Callable[[str], bool]) -> list[Step]:
 def _corrections(campaign: Campaign | None, may: Callable[[str], bool]) -> list[Step]:
     rows = corrections.waiting()
     n = rows.count()
-    where = campaign or Campaign.objects.filter(photos__correction__in=rows).first()
+    where = campaign or Campaign.objects.real().filter(photos__correction__in=rows).first()
     if not n or where is None:
         return []
     url = f"{reverse('validation:mend', args=[where.pk])}#corrections"

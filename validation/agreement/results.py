@@ -126,7 +126,7 @@ class Summary:
 
 
 def scope(campaign: Campaign | None) -> PredictionQuerySet:
-    """The predictions of one campaign, or of all campaigns."""
+    """The predictions of one campaign, or of all real campaigns."""
     if campaign is None:
         return Prediction.objects.of_any_campaign()
     return Prediction.objects.of(campaign)
@@ -153,7 +153,7 @@ def crowd_by_model() -> dict[int, Crowd]:
     between = _between(answers.read(None, rows, GLANCE))
     parts: dict[int, list[Stratum]] = {0: [strata.stratum_of(row) for row in rows]}
     # Counted anew: a photo and hashtag that two models share counts for both.
-    for model in Campaign.objects.predicted().order_by().values_list("model", flat=True).distinct():
+    for model in Campaign.objects.real().predicted().order_by().values_list("model", flat=True).distinct():
         if model is not None:
             parts[model] = [strata.stratum_of(row) for row in strata.count(None, model=model)]
     crowds = {}
@@ -220,7 +220,9 @@ def people(campaign: Campaign | None, rows: Iterable[strata.Row] = ()) -> int:
     participations = Participation.objects.exclude(person__standing__is_set_aside=True)
     participations = participations.filter(JUDGED).order_by()
     if campaign is None:
-        participations = participations.filter(campaign__kind=Campaign.Kind.PREDICTED)
+        participations = participations.filter(
+            campaign__kind=Campaign.Kind.PREDICTED, campaign__is_made_up=False
+        )
         return participations.aggregate(n=Count("person_id", distinct=True))["n"] or 0
     here = set(participations.filter(campaign=campaign).values_list("person_id", flat=True))
     if not any(row["shared"] for row in rows):
@@ -328,7 +330,7 @@ def _count_known_answers(campaign: Campaign | None) -> tuple[YesCount, YesCount]
     Votes on a gold photo count only from the time it was marked: earlier ones may be why it was marked. Those
     of voters who were told of the photo's author do not count: they may say yes more readily.
     """
-    rows = Question.objects.controls()
+    rows = Question.objects.controls().filter(campaign__is_made_up=bool(campaign and campaign.is_made_up))
     gold = GoldAnswer.objects.filter(
         photo__votes__hashtag_id=F("hashtag_id"),
         photo__votes__set_aside=False,

@@ -28,13 +28,14 @@ def questions_of(
     campaign: Campaign | None, kind: str = Question.Kind.SUGGESTION, *, model: int | None = None
 ) -> QuestionQuerySet:
     """The questions of one campaign, or of all campaigns, or all about a model (its key), with each photo and
-    hashtag once.
+    hashtag once. Those of the made-up campaign are never among others.
     """
     rows = Question.objects.filter(kind=kind)
     if model is not None:
         rows = rows.filter(campaign__model=model)
     if campaign is not None:
         return rows.of_campaign(campaign)
+    rows = rows.exclude(campaign__in=Campaign.objects.made_up())
     earlier = rows.on_outer_pair().filter(pk__lt=OuterRef("pk"))
     return rows.filter(Q(shared=False) | ~Exists(earlier))
 

@@ -281,6 +281,8 @@ def _row(
 
 
 def _refusal(campaign: Campaign, groups: Sequence[CrowdGroup]) -> str:
+    if campaign.is_made_up:
+        return "These votes are made up: nothing can be promised by them."
     if "cascade" in campaign.predictor.manifest:
         return (
             f"“{campaign.predictor}” is a cascade: each of its two networks has confidences of its own, and "

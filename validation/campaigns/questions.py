@@ -193,8 +193,8 @@ def _ask_silence(campaign: Campaign) -> int:
     names = dict(hashtags.unblocked().values_list("name", "pk"))
     same_photo = existing.filter(photo_id=OuterRef("photo_id"))
     silent = Prediction.objects.of(campaign).silent().filter(~Exists(same_photo), photo__withdrawn_at=None)
-    predictions = list(silent.order_by().values_list("pk", flat=True))
-    CHANCE.shuffle(predictions)
+    predictions = list(silent.order_by("pk").values_list("pk", flat=True))
+    _chance(campaign, "silence").shuffle(predictions)
     questions: list[Question] = []
     for some in in_parts(predictions, CHUNK):
         rows = silent.filter(pk__in=some).values_list("photo_id", "candidates")
@@ -236,7 +236,8 @@ def _ask_controls(campaign: Campaign) -> int:
     mixed_in = (Question.Kind.CONTROL, Question.Kind.SILENCE)  # nobody is asked about a photo twice
     photos_in_use = existing.filter(kind__in=mixed_in).values("photo_id")
     free = Prediction.objects.of(campaign).filter(photo__withdrawn_at=None).exclude(photo__in=photos_in_use)
-    photos = CHANCE.sample(list(free.values_list("photo_id", flat=True)), min(missing, free.count()))
+    chance = _chance(campaign, "controls")
+    photos = chance.sample(sorted(free.values_list("photo_id", flat=True)), min(missing, free.count()))
     names = dict(Hashtag.objects.unblocked().values_list("name", "pk"))
     count = 0
     for some in in_parts(photos, CHUNK // 4):
@@ -245,7 +246,7 @@ def _ask_controls(campaign: Campaign) -> int:
         for photo in some:
             wrong_names = sorted(names.keys() - possible_names[photo])
             if wrong_names:
-                kind, hashtag = Question.Kind.CONTROL, names[CHANCE.choice(wrong_names)]
+                kind, hashtag = Question.Kind.CONTROL, names[chance.choice(wrong_names)]
                 questions.append(Question(campaign=campaign, photo_id=photo, hashtag_id=hashtag, kind=kind))
         count += _create(campaign, questions)
     return count
@@ -270,7 +271,7 @@ def ask_known_answers(*, campaign: Campaign) -> int:
     """Ask about the known answers of all campaigns. What this campaign itself suggests stays a suggestion,
     and counts in its rates.
     """
-    if not campaign.gold_share:
+    if not campaign.gold_share or campaign.is_made_up:
         return 0
     existing = Question.objects.of_campaign(campaign).on_outer_pair()
     new = GoldAnswer.objects.shown().offered().filter(~Exists(existing))
@@ -284,10 +285,16 @@ def ask_known_answers(*, campaign: Campaign) -> int:
 # --- rows -------------------------------------------------------------------------------------
 
 
+def _chance(campaign: Campaign, about: str) -> random.Random:
+    """Real draws cannot be foreseen. Those of the made-up campaign are the same each time."""
+    return random.Random(about) if campaign.is_made_up else CHANCE  # noqa: S311
+
+
 def _create(campaign: Campaign, questions: list[Question]) -> int:
     count_votes(questions)
+    chance = _chance(campaign, questions[0].kind if questions else "")
     for question in questions:
-        question.rank = CHANCE.random()
+        question.rank = chance.random()
         question.needed = campaign.votes_per_photo
         update_needed(question, campaign)
     # A question of another kind may have the same photo and hashtag: it is kept.

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from django import forms
+from django.db.models import Q
+from django.http import QueryDict
 
+from formats.numbers import read_number
 from validation.agreement.blame import PARTIES
 from validation.agreement.results import BINS
 from validation.models import Campaign
@@ -20,7 +23,7 @@ class ResultsFilter(forms.Form):
         ("open", "No answer yet"),
     )
     campaign = forms.ModelChoiceField(
-        Campaign.objects.predicted(), required=False, empty_label="All campaigns", label="Campaign"
+        Campaign.objects.real().predicted(), required=False, empty_label="All campaigns", label="Campaign"
     )
     hashtag = forms.CharField(max_length=50, required=False)
     said = forms.ChoiceField(choices=MAJORITIES, required=False, label="Most people said")
@@ -30,3 +33,11 @@ class ResultsFilter(forms.Form):
     owed = forms.ChoiceField(choices=list(PARTIES.items()), required=False)  # the party that is blamed
     won = forms.ChoiceField(choices=[("ours", "ours"), ("theirs", "theirs")], required=False)
     against = forms.CharField(max_length=30, required=False)  # the key of a rival or release
+
+    def __init__(self, data: QueryDict) -> None:
+        """The made-up campaign is among the choices only where it is chosen: its banner stands there."""
+        super().__init__(data)
+        field = self.fields["campaign"]
+        assert isinstance(field, forms.ModelChoiceField)
+        chosen = read_number(data.get("campaign")) or 0
+        field.queryset = Campaign.objects.filter(Q(is_made_up=False) | Q(pk=chosen))

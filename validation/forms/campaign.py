@@ -190,7 +190,7 @@ def _may_be_blank(rule: str) -> bool:
 
 class CampaignForm(RulesForm):
     photos_of = forms.ModelChoiceField(
-        Campaign.objects.all(),
+        Campaign.objects.real(),
         required=False,
         label="Photos of another campaign",
         empty_label="None",

@@ -60,7 +60,7 @@ class IntakeForm(forms.Form):
         "licence_url, consent. Only file is required.",
     )
     campaign = forms.ModelChoiceField(
-        Campaign.objects.filter(is_open=True),
+        Campaign.objects.real().filter(is_open=True),
         required=False,
         empty_label="None for now",
         label="Add them to a campaign",

@@ -31,8 +31,16 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
         """Those about what a model suggests: only their questions count as agreement with it."""
         return self.filter(kind=Campaign.Kind.PREDICTED)
 
+    def real(self) -> CampaignQuerySet:
+        """Without the made-up one, which counts nowhere but on its own pages."""
+        return self.filter(is_made_up=False)
+
+    def made_up(self) -> CampaignQuerySet:
+        return self.filter(is_made_up=True)
+
     def taking_votes(self) -> CampaignQuerySet:
-        return self.filter(Q(closes_at=None) | Q(closes_at__gt=timezone.now()), is_open=True)
+        """Real ones: nobody is asked in the made-up one."""
+        return self.real().filter(Q(closes_at=None) | Q(closes_at__gt=timezone.now()), is_open=True)
 
 
 class Campaign(models.Model):
@@ -84,6 +92,8 @@ class Campaign(models.Model):
     is_public = models.BooleanField(default=False)  # anybody with the public link may read its result
     is_open = models.BooleanField(default=True)
     is_archived = models.BooleanField(default=False)  # closed, and not in the list unless asked for
+    # Its votes are made up, and so are its guests and photos' rows; nothing else says so: validation.made_up
+    is_made_up = models.BooleanField(default=False)
     job = models.OneToOneField(Job, models.PROTECT, null=True, blank=True, related_name="campaign")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -95,7 +105,10 @@ class Campaign(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="predicted_by_a_model", condition=Q(kind="authors") | Q(model__isnull=False)
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["is_made_up"], condition=Q(is_made_up=True), name="one_made_up_campaign"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -121,4 +134,5 @@ class Campaign(models.Model):
 
     @property
     def takes_votes(self) -> bool:
-        return self.is_open and (self.closes_at is None or self.closes_at > timezone.now())
+        is_in_time = self.closes_at is None or self.closes_at > timezone.now()
+        return self.is_open and is_in_time and not self.is_made_up

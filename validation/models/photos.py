@@ -19,6 +19,10 @@ class PhotoQuerySet(models.QuerySet["Photo"]):
         """Without withdrawn photos."""
         return self.filter(withdrawn_at=None)
 
+    def real(self) -> PhotoQuerySet:
+        """Without the copies of the made-up campaign."""
+        return self.exclude(pk__in=Photo.objects.filter(campaigns__is_made_up=True).order_by().values("pk"))
+
     def found(
         self,
         *,
@@ -31,7 +35,7 @@ class PhotoQuerySet(models.QuerySet["Photo"]):
         """Photos whose author, file name, source or licence contains the text, of one intake, added in these
         days (both included), and, with `unused`, in no campaign.
         """
-        rows = self
+        rows = self.real()
         if text:
             words = ("author", "name", "source_url", "licence", "intake_files__name")
             fits = Q()

@@ -32,10 +32,12 @@ class PredictionQuerySet(PairQuerySet["Prediction"]):
         return self.filter(Exists(photos), model_id=campaign.model_id)
 
     def of_any_campaign(self) -> Self:
+        """What any campaign's model says about its photos, without the made-up campaign."""
         photos = Campaign.photos.through.objects.filter(
             photo_id=OuterRef("photo_id"),
             campaign__model_id=OuterRef("model_id"),
             campaign__kind=Campaign.Kind.PREDICTED,
+            campaign__is_made_up=False,
         )
         return self.filter(Exists(photos))
 

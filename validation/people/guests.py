@@ -67,7 +67,8 @@ def campaign_of(token: str) -> Campaign | None:
         pk, version = signing.Signer(salt=SALT).unsign_object(token)
     except (signing.BadSignature, ValueError, TypeError):
         return None
-    return Campaign.objects.filter(pk=pk, link_version=version, audience=Campaign.Audience.LINK).first()
+    rows = Campaign.objects.real().filter(pk=pk, link_version=version, audience=Campaign.Audience.LINK)
+    return rows.first()
 
 
 def is_guest(user: Any) -> bool:

@@ -61,8 +61,8 @@ def _hashtag_of(scene: SceneClass) -> Hashtag | None:
 
 
 def trainable() -> QuerySet[Correction]:
-    """Corrections with a scene class whose photo has not been withdrawn, and whose hashtag is not blocked."""
-    rows = Correction.objects.filter(scene_class__isnull=False, photo__withdrawn_at=None)
+    """Corrections with a scene class. Their photo is real and not withdrawn, their hashtag not blocked."""
+    rows = Correction.objects.filter(scene_class__isnull=False, photo__in=Photo.objects.shown().real())
     rows = rows.exclude(hashtag__in=Hashtag.objects.blocked())
     return rows.select_related("photo", "scene_class").order_by("pk")
 

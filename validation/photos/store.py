@@ -7,6 +7,7 @@ import hashlib
 import io
 import logging
 from collections.abc import Iterable
+from functools import partial
 from typing import IO, TYPE_CHECKING
 
 from django.conf import settings
@@ -187,12 +188,22 @@ def withdraw_everywhere(*, photo: Photo, by: AbstractBaseUser, why: str = "") ->
         withdrawn_at=timezone.now(), withdrawn_by=by.pk, withdrawn_why=why[:200]
     )
     if count:
+        _delete_made_up_copies(photo)
         photo.campaigns.clear()
         photo.gold_answers.all().delete()
         drop_photo(photo=photo)
         record(by=by, what="withdraw photo", about=f"{photo}{f': {why}' if why else ''}")
     transaction.on_commit(lambda: _delete_pixels(photo))
     return bool(count)
+
+
+def _delete_made_up_copies(photo: Photo) -> None:
+    """A copy in the made-up campaign goes with its original, and so do the votes on it."""
+    for copy in photo.near_duplicates.filter(campaigns__is_made_up=True):
+        drop_photo(photo=copy)
+        names = _names(copy)
+        copy.delete()
+        transaction.on_commit(partial(remove, names))
 
 
 def pixels_left(photo: Photo) -> bool:

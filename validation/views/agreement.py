@@ -11,7 +11,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_safe
 
 from formats.numbers import read_number
+from people.request import Request
 from trainer.runs.charts import Chart, line_chart
+from validation import made_up
 from validation.agreement import lists, next_steps, results, rivals
 from validation.agreement.blame import PARTIES, blame, questions_blamed_on, scenes
 from validation.forms.agreement import ResultsFilter
@@ -19,6 +21,7 @@ from validation.models import Campaign, Question
 from validation.photos import corrections
 from validation.statistics.rate import FEW
 from validation.statistics.yes_saying import ENOUGH, ENOUGH_PHOTOS
+from validation.views.made_up import offer
 
 PAGE = 48  # photos
 THESIS = {"overall": 0.86, "class_weighted": 0.83}  # its chapter 7: other photos, other people
@@ -26,7 +29,7 @@ THESIS = {"overall": 0.86, "class_weighted": 0.83}  # its chapter 7: other photo
 
 @require_safe
 @permission_required("validation.view_vote", raise_exception=True)
-def agreement(request: HttpRequest) -> HttpResponse:
+def agreement(request: Request) -> HttpResponse:
     if (number := read_number(request.GET.get("campaign"))) is not None:
         authors = Campaign.objects.filter(pk=number, kind=Campaign.Kind.AUTHORS).first()
         if authors:
@@ -34,14 +37,16 @@ def agreement(request: HttpRequest) -> HttpResponse:
     form = ResultsFilter(request.GET)
     form.is_valid()
     campaign = form.cleaned_data.get("campaign")
+    if campaign is None and not Campaign.objects.real().exists():
+        campaign = made_up.campaign()
     summary = results.summarise(campaign)
-    context = {
+    context = offer(request) | {
         "form": form,
         "campaign": campaign,
         "summary": summary,
         "trust": next_steps.find_trust(summary),
         "steps": next_steps.find_steps(summary, campaign, request.user.has_perm),
-        "has_campaigns": Campaign.objects.predicted().exists(),
+        "has_campaigns": campaign is not None or Campaign.objects.real().predicted().exists(),
         "thesis": THESIS,
         "over_time": _over_time(summary),
         "few": FEW,

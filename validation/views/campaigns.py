@@ -31,6 +31,7 @@ from validation.models.answers import MEANINGS
 from validation.people import crowd, gold, guests
 from validation.photos.store import PhotoRefused, take_in
 from validation.views import authors as authors_views
+from validation.views.made_up import only_real
 
 PAGE = 48  # photos
 
@@ -48,6 +49,7 @@ def campaigns(request: Request) -> HttpResponse:
     counts = lists.progress_of(page.object_list)
     rows = [(campaign, counts.get(campaign.pk, lists.NO_PROGRESS)) for campaign in page]
     context = {"page": page, "rows": rows, "archived": archived, "query": "archived=on" if archived else ""}
+    context["made_up"] = next((campaign for campaign in page if campaign.is_made_up), None)
     context["has_archived"] = Campaign.objects.filter(is_archived=True).exists()
     return render(request, "validation/campaigns.html", context)
 
@@ -153,6 +155,7 @@ def _take_in_all(request: Request, data: dict[str, Any]) -> tuple[list[Photo], l
 
 @require_POST
 @permission_required("validation.change_campaign", raise_exception=True)
+@only_real
 def set_open(request: Request, pk: int, is_open: bool) -> HttpResponse:
     campaign = get_object_or_404(Campaign, pk=pk)
     has_changed = acts.set_open(campaign=campaign, is_open=is_open)
@@ -165,6 +168,7 @@ def set_open(request: Request, pk: int, is_open: bool) -> HttpResponse:
 
 @require_POST
 @permission_required("validation.change_campaign", raise_exception=True)
+@only_real
 def set_archived(request: Request, pk: int, is_archived: bool) -> HttpResponse:
     campaign = get_object_or_404(Campaign, pk=pk)
     acts.set_archived(campaign=campaign, is_archived=is_archived)
@@ -175,6 +179,7 @@ def set_archived(request: Request, pk: int, is_archived: bool) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("validation.delete_campaign", raise_exception=True)
+@only_real
 def delete(request: Request, pk: int) -> HttpResponse:
     """What would go and what would stay; POST deletes it."""
     campaign = Campaign.objects.filter(pk=pk).first()
@@ -212,6 +217,7 @@ def preview(request: Request, pk: int) -> HttpResponse:
 
 @require_POST
 @permission_required("validation.change_campaign", raise_exception=True)
+@only_real
 def withdraw(request: Request, pk: int, photo_pk: int) -> HttpResponse:
     campaign, photo = get_object_or_404(Campaign, pk=pk), get_object_or_404(Photo, pk=photo_pk)
     was_removed = acts.withdraw_photo(campaign=campaign, photo=photo, by=request.user)
@@ -225,6 +231,7 @@ def withdraw(request: Request, pk: int, photo_pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("validation.change_campaign", raise_exception=True)
+@only_real
 def edit(request: Request, pk: int) -> HttpResponse:
     """Change the rules of a running campaign. A page that showed older rules is refused."""
     campaign = get_object_or_404(Campaign, pk=pk)
@@ -251,6 +258,7 @@ def edit(request: Request, pk: int) -> HttpResponse:
 
 @require_POST
 @permission_required("validation.change_campaign", raise_exception=True)
+@only_real
 def revoke(request: Request, pk: int) -> HttpResponse:
     campaign = get_object_or_404(Campaign, pk=pk)
     version = read_number(request.POST.get("version"))
@@ -297,6 +305,7 @@ DECISIONS = {
 
 @require_POST
 @permission_required("validation.change_campaign", raise_exception=True)
+@only_real
 def decide(request: Request, pk: int, person_pk: int, decision: str) -> HttpResponse:
     campaign = get_object_or_404(Campaign, pk=pk)
     person = get_object_or_404(User, pk=person_pk, participations__campaign=campaign)
@@ -310,6 +319,7 @@ def decide(request: Request, pk: int, person_pk: int, decision: str) -> HttpResp
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("validation.change_campaign", raise_exception=True)
+@only_real
 def known(request: Request, pk: int) -> HttpResponse:
     """Candidates for gold answers, which people agree on or nobody has answered yet; and the gold answers."""
     campaign = get_object_or_404(Campaign, pk=pk)

@@ -20,6 +20,7 @@ from validation.models import Correction, Intake, IntakeFile, Photo
 from validation.photos import corrections
 from validation.photos import intake as intake_acts
 from validation.photos.store import pixels_left, withdraw_everywhere
+from validation.views.made_up import only_real_photo
 
 PAGE = 100  # files
 State = IntakeFile.State
@@ -120,7 +121,8 @@ def photo(request: Request, pk: int) -> HttpResponse:
         "photo": photo,
         "questions": questions,
         "author_hashtags": photo.author_hashtags.all(),
-        "near": photo.near_duplicates.filter(withdrawn_at=None)[:12],
+        "near": photo.near_duplicates.shown().real()[:12],
+        "made_up": photo.campaigns.made_up().first(),
         "votes": votes.count(),
         "page": Paginator(votes, PAGE).get_page(request.GET.get("page")),
         "correction": correction,
@@ -135,6 +137,7 @@ def photo(request: Request, pk: int) -> HttpResponse:
 
 @require_POST
 @permission_required("validation.change_campaign", raise_exception=True)
+@only_real_photo
 def withdraw(request: Request, pk: int) -> HttpResponse:
     photo = get_object_or_404(Photo, pk=pk)
     why = request.POST.get("why", "")
@@ -151,6 +154,7 @@ def withdraw(request: Request, pk: int) -> HttpResponse:
 
 @require_POST
 @permission_required("validation.change_campaign", raise_exception=True)
+@only_real_photo
 def correct(request: Request, pk: int) -> HttpResponse:
     """Save what the photo shows."""
     photo = get_object_or_404(Photo.objects.shown(), pk=pk)

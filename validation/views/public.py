@@ -19,6 +19,7 @@ from validation.campaigns import acts
 from validation.models import Campaign
 from validation.statistics.rate import FEW
 from validation.views.agreement import THESIS
+from validation.views.made_up import only_real
 
 FORMATS: dict[str, tuple[Callable[[Campaign], Iterator[str]], str]] = {
     "csv": (exports.as_csv, "text/csv; charset=utf-8"),
@@ -41,12 +42,14 @@ def export(request: HttpRequest, pk: int, kind: str) -> HttpResponseBase:
 def figure(request: HttpRequest, pk: int) -> HttpResponse:
     campaign = get_object_or_404(Campaign.objects.predicted(), pk=pk)
     headers = {"Content-Disposition": f'attachment; filename="{_name(campaign)}-agreement.svg"'}
-    svg = figure_svg(results.summarise(campaign), title=campaign.name)
+    note = " (made-up votes: nobody real has voted)" if campaign.is_made_up else ""
+    svg = figure_svg(results.summarise(campaign), title=f"{campaign.name}{note}")
     return HttpResponse(svg, content_type="image/svg+xml", headers=headers)
 
 
 @require_POST
 @permission_required("validation.change_campaign", raise_exception=True)
+@only_real
 def publish(request: Request, pk: int, is_public: bool) -> HttpResponse:
     campaign = get_object_or_404(Campaign.objects.predicted(), pk=pk)  # others have no public page
     has_changed = acts.set_public(campaign=campaign, is_public=is_public, by=request.user)

@@ -65,7 +65,8 @@ def figure(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
     hashtag = _hashtag(request, evidence)
     chart = _chart(evidence, hashtag, wish)
     name = f"{slugify(campaign.name) or 'campaign'}-{slugify(hashtag) or 'all'}-{CHART}"
-    title = f"{chart.title}, {campaign}" if chart else ""
+    note = " (made-up votes)" if campaign.is_made_up else ""
+    title = f"{chart.title}, {campaign}{note}" if chart else ""
     return figure_file(chart_figure(chart, name, title) if chart else None, kind)
 
 

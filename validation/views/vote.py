@@ -13,7 +13,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import PermissionDenied
-from django.db.models import Exists, IntegerField, OuterRef
+from django.db.models import Exists, IntegerField, OuterRef, Q
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -42,7 +42,11 @@ View = Callable[..., HttpResponse]
 
 
 def may_vote(user: Any, campaign: Campaign | None) -> bool:
-    """Members with the permission, and guests in the campaign whose link they came by."""
+    """Members with the permission, and guests in the campaign whose link they came by. Nobody in the made-up
+    one.
+    """
+    if campaign is not None and campaign.is_made_up:
+        return False
     if is_member(user):
         return True
     if campaign is None or campaign.audience != Campaign.Audience.LINK:
@@ -68,8 +72,9 @@ MAY_ADD_VOTE = Prepared(
             Exists(User.user_permissions.through.objects.filter(permission=OuterRef("pk"), user_id=USER))
             | Exists(
                 Group.permissions.through.objects.filter(
+                    Q(group_id__in=User.groups.through.objects.filter(user_id=USER).values("group_id"))
+                    | Q(group__teams__members=USER),
                     permission=OuterRef("pk"),
-                    group_id__in=User.groups.through.objects.filter(user_id=USER).values("group_id"),
                 )
             ),
             content_type__app_label="validation",

@@ -117,7 +117,8 @@ def record_vote(
     if vote.pk is None:  # the request id belongs to another question, or to somebody else
         raise VoteRefused(OUT_OF_DATE)
     vote._state.adding = False
-    transaction.on_commit(VOTES.labels(answer).inc)
+    if not campaign.is_made_up:
+        transaction.on_commit(VOTES.labels(answer).inc)
     _count(questions, vote, +1)
     done = [one.campaign for one in questions if one.is_done and one.campaign.takes_votes]
     transaction.on_commit(partial(ends.tell_if_judged, done), robust=True)

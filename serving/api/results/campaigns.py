@@ -32,6 +32,7 @@ CAMPAIGN = {
     "kind": "predicted",
     "model": 3,
     "takes_votes": True,
+    "made_up": False,
     "closes_at": None,
     "votes_per_photo": 3,
     "photos": 500,
@@ -52,6 +53,7 @@ VOTE = {
     "seconds": 2.4,
     "day": "2026-11-24",
     "set_aside": False,
+    "made_up": False,
 }
 
 
@@ -68,6 +70,9 @@ class CampaignSerializer(serializers.Serializer[Any]):
         source="model_id", allow_null=True, help_text="That suggests, or checks; null if nothing is checked."
     )
     takes_votes = serializers.BooleanField(help_text="It is open and its time is not over.")
+    made_up = serializers.BooleanField(
+        source="is_made_up", help_text="Nobody real has voted: it shows how the pages look with votes."
+    )
     closes_at = serializers.DateTimeField(allow_null=True)
     votes_per_photo = serializers.IntegerField()
     photos = serializers.IntegerField(source="photo_count")
@@ -141,6 +146,7 @@ class VoteSerializer(serializers.Serializer[Any]):
     seconds = serializers.FloatField(allow_null=True)
     day = serializers.DateField()
     set_aside = serializers.BooleanField(help_text="It counts nowhere.")
+    made_up = serializers.BooleanField(help_text="Nobody real has given it.")
 
 
 class VotePageSerializer(serializers.Serializer[Any]):
