@@ -1,6 +1,17 @@
 from django.urls import path
 
-from validation.views import agreement, campaigns, guests, intake, own, photos, public, thresholds, vote
+from validation.views import (
+    agreement,
+    campaigns,
+    guests,
+    intake,
+    own,
+    photos,
+    public,
+    thresholds,
+    uploads,
+    vote,
+)
 
 app_name = "validation"
 urlpatterns = [
@@ -55,6 +66,9 @@ urlpatterns = [
     path("intakes/new/", intake.new, name="new_intake"),
     path("intakes/<int:pk>/", intake.intake, name="intake"),
     path("intakes/<int:pk>/give-up/", intake.give_up, name="give_up"),
+    path("uploads/", uploads.uploads, name="uploads"),
+    path("uploads/<int:pk>/", uploads.upload, name="upload"),
+    path("uploads/<int:pk>/throw-away/", uploads.throw_away, name="throw_away"),
     path("photos/", intake.photos, name="photos"),
     path("photos/<int:pk>/", intake.photo, name="photo_page"),
     path("photos/<int:pk>/withdraw/", intake.withdraw, name="withdraw_everywhere"),

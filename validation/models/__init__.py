@@ -6,6 +6,7 @@ from validation.models.people import Guest, Participation, Standing
 from validation.models.photos import AuthorHashtag, Correction, Intake, IntakeFile, Photo
 from validation.models.predictions import Prediction, PredictionQuerySet
 from validation.models.questions import GoldAnswer, Question, QuestionLease, QuestionQuerySet
+from validation.models.uploads import Upload, UploadQuerySet
 from validation.models.votes import TakenBack, Vote, VoteQuerySet
 
 __all__ = [
@@ -26,6 +27,8 @@ __all__ = [
     "QuestionQuerySet",
     "Standing",
     "TakenBack",
+    "Upload",
+    "UploadQuerySet",
     "Vote",
     "VoteQuerySet",
 ]
