@@ -17,6 +17,7 @@ app_name = "validation"
 urlpatterns = [
     path("campaigns/", campaigns.campaigns, name="campaigns"),
     path("campaigns/new/", campaigns.new_campaign, name="new_campaign"),
+    path("campaigns/votes-needed/", campaigns.votes_needed, name="votes_needed"),
     path("campaigns/<int:pk>/", campaigns.campaign, name="campaign"),
     path("campaigns/<int:pk>/open/", campaigns.set_open, {"is_open": True}, name="open"),
     path("campaigns/<int:pk>/close/", campaigns.set_open, {"is_open": False}, name="close"),

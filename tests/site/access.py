@@ -130,6 +130,7 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     # --- campaigns and photos: admins; the dashboard: everybody who may look
     "validation:campaigns": get(LOOK),
     "validation:new_campaign": get(ADMIN) | post(ADMIN),
+    "validation:votes_needed": get(ADMIN),
     "validation:campaign": get(LOOK),
     "validation:open": post(ADMIN),
     "validation:close": post(ADMIN),

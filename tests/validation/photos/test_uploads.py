@@ -22,7 +22,8 @@ from jobs.models import Job
 from tests.validation.photos.hostile import archive
 from tests.validation.photos.test_intake import files_in, media, noise, states
 from tests.validation.photos.test_intake_storage import attempt
-from validation.models import AuthorHashtag, Intake, Photo, Upload
+from trainer.models import TrainedModel
+from validation.models import AuthorHashtag, Campaign, Intake, Photo, Upload
 from validation.photos import intake as intakes
 from validation.photos import uploads
 
@@ -364,3 +365,19 @@ def test_photo_with_a_missing_part_is_refused_and_a_disk_that_is_away_is_waited_
     default_storage.delete(drop[0].parts[1])
     assert attempt(intake).state == Job.State.SUCCEEDED
     assert states(intake) == {"a.jpg": "refused", "b.jpg": "taken"}
+
+
+def test_campaign_takes_dropped_photos_but_no_zip(
+    client_for: ClientFor, drop: list[Upload], model: TrainedModel, user_for: Callable[..., User]
+) -> None:
+    client = client_for("admin")
+    fields = {"name": "Dropped", "model": model.pk, "votes_per_photo": 3}
+    address = "/validation/campaigns/new/"
+    refused = client.post(address, fields | {"dropped": [drop[0].pk, drop[2].pk]})
+    assert (refused.status_code, "Only photos: take zips" in refused.content.decode()) == (422, True)
+    broken = upload(user_for("admin"), "broken.jpg", b"no photo")
+    photos = [drop[0], drop[1], broken]
+    answer = client.post(address, fields | {"dropped": [one.pk for one in photos]}, follow=True)
+    assert "Not taken in: broken.jpg: not a JPEG" in answer.content.decode()
+    assert Campaign.objects.get().photos.count() == 2
+    assert set(Upload.objects.all()) == set(drop[2:])
