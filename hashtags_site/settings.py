@@ -68,6 +68,10 @@ MAX_PHOTO_BYTES = env.int("MAX_PHOTO_MB", 15) * 2**20  # one photo, by page or A
 MAX_PHOTO_PIXELS = env.int("MAX_PHOTO_MEGAPIXELS", 100) * 10**6  # before decoding: bounds memory
 MAX_ARCHIVE_BYTES = env.int("MAX_ARCHIVE_MB", 2048) * 2**20  # a photo set uploaded as a tar
 MAX_MODEL_BYTES = env.int("MAX_MODEL_MB", 1024) * 2**20  # a model imported from a file
+UPLOAD_PIECE_BYTES = env.int("UPLOAD_PIECE_MB", 8) * 2**20  # dropped files come in pieces of this size
+MAX_UPLOADS = env.int("MAX_UPLOADS", 2000)  # dropped files of one person that no intake has taken yet
+MAX_UPLOADS_BYTES = env.int("MAX_UPLOADS_MB", 10_240) * 2**20  # of these together
+UPLOAD_KEPT = timedelta(hours=env.float("UPLOAD_HOURS", 24))  # after its last piece
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 2**20  # a request's fields; files go to disk instead
 DATA_UPLOAD_MAX_NUMBER_FILES = 1_000  # of one form
 MAX_BULK_CLASSES = 1_000  # that one form may decide; Django limits a form's number of fields, too

@@ -91,7 +91,7 @@ STATES = ("offered", "rare", "blocked", "carried")  # carried: at least one clas
 def filter_hashtags(words: str = "", state: str = "") -> HashtagQuerySet:
     """Hashtags, annotated with `classes`: how many classes of the mapping have each. state: one of STATES."""
     # Explicit order, because an aggregate drops the default order of the model.
-    rows = Hashtag.objects.annotate(classes=Count("entries", filter=Q(entries__opinion=None)))
+    rows = Hashtag.objects.all().annotate(classes=Count("entries", filter=Q(entries__opinion=None)))
     if name := normalize_name(words):
         rows = rows.filter(name__icontains=name)
     if state == "offered":

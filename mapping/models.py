@@ -28,12 +28,20 @@ class HashtagQuerySet(models.QuerySet["Hashtag"]):
         return self.filter(Q(blocked=False) | Q(pk__in=list(kept)))
 
 
-class Vocabulary(models.Manager.from_queryset(HashtagQuerySet)):  # type: ignore[misc]
+class Vocabulary(models.Manager["Hashtag"]):
     """The vocabulary, without authors' words that people were only asked about."""
 
     def get_queryset(self) -> HashtagQuerySet:
-        rows: HashtagQuerySet = super().get_queryset()
-        return rows.filter(in_vocabulary=True)
+        return HashtagQuerySet(self.model, using=self._db).filter(in_vocabulary=True)
+
+    def all(self) -> HashtagQuerySet:
+        return self.get_queryset()
+
+    def blocked(self) -> HashtagQuerySet:
+        return self.get_queryset().blocked()
+
+    def unblocked(self, *, kept: Iterable[int | None] = ()) -> HashtagQuerySet:
+        return self.get_queryset().unblocked(kept=kept)
 
 
 class Hashtag(models.Model):

@@ -5,13 +5,14 @@ class ValidationConfig(AppConfig):
     name = "validation"
 
     def ready(self) -> None:
+        from jobs import keeper
         from jobs.registry import register
         from mapping import doubts, hashtags
         from trainer.registry import asked, dependents
         from trainer.runs import unlabelled
         from validation import for_mapping, for_trainer, made_up
         from validation.campaigns import predicting
-        from validation.photos import intake
+        from validation.photos import intake, uploads
 
         register(predicting.PREDICT, predicting.predict)
         register(intake.INTAKE, intake.take_all_in)
@@ -21,3 +22,4 @@ class ValidationConfig(AppConfig):
         unlabelled.register("campaign", for_trainer.CampaignPhotos())
         doubts.register(for_mapping.Voters())
         hashtags.after_blocking(for_mapping.follow_blocking)
+        keeper.every_round(uploads.throw_old_away)

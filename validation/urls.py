@@ -11,6 +11,7 @@ from validation.views import (
     photos,
     public,
     thresholds,
+    uploads,
     vote,
 )
 
@@ -19,6 +20,7 @@ urlpatterns = [
     path("campaigns/", campaigns.campaigns, name="campaigns"),
     path("campaigns/new/", campaigns.new_campaign, name="new_campaign"),
     path("campaigns/new/authors/", authors.new, name="new_authors_campaign"),
+    path("campaigns/votes-needed/", campaigns.votes_needed, name="votes_needed"),
     path("campaigns/<int:pk>/", campaigns.campaign, name="campaign"),
     path("campaigns/<int:pk>/authors/", authors.authors, name="authors"),
     path("campaigns/<int:pk>/authors.csv", authors.export, name="export_authors"),
@@ -72,6 +74,9 @@ urlpatterns = [
     path("intakes/new/", intake.new, name="new_intake"),
     path("intakes/<int:pk>/", intake.intake, name="intake"),
     path("intakes/<int:pk>/give-up/", intake.give_up, name="give_up"),
+    path("uploads/", uploads.uploads, name="uploads"),
+    path("uploads/<int:pk>/", uploads.upload, name="upload"),
+    path("uploads/<int:pk>/throw-away/", uploads.throw_away, name="throw_away"),
     path("photos/", intake.photos, name="photos"),
     path("photos/<int:pk>/", intake.photo, name="photo_page"),
     path("photos/<int:pk>/withdraw/", intake.withdraw, name="withdraw_everywhere"),

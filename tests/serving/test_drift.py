@@ -51,17 +51,17 @@ def warnings_of(model: TrainedModel) -> list[str]:
 
 
 def test_the_same_shares_do_not_warn(campaign: Campaign) -> None:
-    answered(campaign.model, counting.ANSWER, beach=6000, bar=1500, silence=2500)
-    answered(campaign.model, counting.CONFIDENCE, **{"9": 10_000})
-    answered(campaign.model, counting.PIXELS, **{"under 0.1 MP": 10_000})
-    assert warnings_of(campaign.model) == []
+    answered(campaign.predictor, counting.ANSWER, beach=6000, bar=1500, silence=2500)
+    answered(campaign.predictor, counting.CONFIDENCE, **{"9": 10_000})
+    answered(campaign.predictor, counting.PIXELS, **{"under 0.1 MP": 10_000})
+    assert warnings_of(campaign.predictor) == []
 
 
 def test_a_hashtag_that_became_frequent_is_named_with_what_to_do(
     campaign: Campaign, client_for: Callable[..., Client]
 ) -> None:
-    answered(campaign.model, counting.ANSWER, beach=2000, bar=7500, silence=500)
-    words = next(words for words in warnings_of(campaign.model) if words.startswith("#bar"))
+    answered(campaign.predictor, counting.ANSWER, beach=2000, bar=7500, silence=500)
+    words = next(words for words in warnings_of(campaign.predictor) if words.startswith("#bar"))
     assert "times more often than on the photos of the campaign “Sixty”" in words
     assert "75\N{NO-BREAK SPACE}% instead of 15\N{NO-BREAK SPACE}%" in words
     assert "Ask people about new photos in a campaign" in words
@@ -72,15 +72,15 @@ def test_a_hashtag_that_became_frequent_is_named_with_what_to_do(
 
 
 def test_few_answers_do_not_warn(campaign: Campaign) -> None:
-    answered(campaign.model, counting.ANSWER, bar=3)
-    assert warnings_of(campaign.model) == []
+    answered(campaign.predictor, counting.ANSWER, bar=3)
+    assert warnings_of(campaign.predictor) == []
 
 
 def test_confidences_and_sizes_that_moved_are_named(campaign: Campaign) -> None:
-    answered(campaign.model, counting.ANSWER, beach=6000, bar=1500, silence=2500)
-    answered(campaign.model, counting.CONFIDENCE, **{"4": 9000, "9": 1000})
-    answered(campaign.model, counting.PIXELS, **{"2 to 8 MP": 10_000})
-    confidences, sizes = warnings_of(campaign.model)
+    answered(campaign.predictor, counting.ANSWER, beach=6000, bar=1500, silence=2500)
+    answered(campaign.predictor, counting.CONFIDENCE, **{"4": 9000, "9": 1000})
+    answered(campaign.predictor, counting.PIXELS, **{"2 to 8 MP": 10_000})
+    confidences, sizes = warnings_of(campaign.predictor)
     assert confidences.startswith("The model's confidences are not those")
     assert sizes.startswith("Photos have other sizes")
 

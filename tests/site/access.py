@@ -33,6 +33,14 @@ def put(who: set[str]) -> dict[str, set[str]]:
     return {"PUT": who}
 
 
+def patch(who: set[str]) -> dict[str, set[str]]:
+    return {"PATCH": who}
+
+
+def delete(who: set[str]) -> dict[str, set[str]]:
+    return {"DELETE": who}
+
+
 ACCESS: dict[str, dict[str, set[str]]] = {
     "home": get(MEMBERS),
     "setup": get(ADMINISTRATOR) | post(ADMINISTRATOR),
@@ -145,6 +153,7 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "validation:campaigns": get(LOOK),
     "validation:new_campaign": get(ADMIN) | post(ADMIN),
     "validation:new_authors_campaign": get(ADMIN) | post(ADMIN),
+    "validation:votes_needed": get(ADMIN),
     "validation:campaign": get(LOOK),
     "validation:authors": get(ADMIN),
     "validation:export_authors": get(ADMIN),
@@ -179,6 +188,9 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "validation:new_intake": get(ADMIN) | post(ADMIN),
     "validation:intake": get(ADMIN),
     "validation:give_up": post(ADMIN),
+    "validation:uploads": post(ADMIN) | {"OPTIONS": ADMIN},
+    "validation:upload": get(ADMIN) | patch(ADMIN) | delete(ADMIN),  # one's own
+    "validation:throw_away": post(ADMIN),
     "validation:photos": get(ADMIN),
     "validation:archive": post(ADMIN),
     "validation:unarchive": post(ADMIN),
@@ -311,6 +323,8 @@ ANSWERS = {
     "GET trainer:compare_figure": {404},  # no runs are chosen
     "GET home": {200, 302},  # a guest is sent to the ballot
     "GET validation:join": {200, 302},  # who may vote already is sent to the ballot
+    "POST validation:uploads": {412},  # it is no request of tus
+    "GET validation:upload": {404},  # it is another's
     "GET api_model": {503},  # no model is active
     "GET api_compare": {400},  # no releases are chosen
 }

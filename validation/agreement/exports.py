@@ -95,9 +95,9 @@ def as_csv(campaign: Campaign) -> Iterator[str]:
 
 
 def as_json(campaign: Campaign) -> Iterator[str]:
-    """A JSON object: the campaign's name and kind, whether its votes are made up, and its votes, one a line."""
+    """A JSON object: the campaign's name and kind, is it made up, and a list of votes, one a line."""
     facts = {"campaign": campaign.name, "kind": campaign.kind, "made_up": campaign.is_made_up}
-    yield to_json(facts).removesuffix("}") + ', "votes": ['
+    yield f'{to_json(facts).removesuffix("}")}, "votes": ['
     separator = "\n"
     for row in votes(campaign):
         yield separator + to_json(dict(zip(FIELDS, row, strict=True)))

@@ -46,7 +46,7 @@ class Duel:
 
 def duels(campaign: Campaign) -> list[Duel]:
     """A duel for each rival model of the campaign, in the order of their creation."""
-    models = campaign.rivals.exclude(pk=campaign.model_id).order_by("pk")
+    models = campaign.rivals.exclude(pk=campaign.predictor.pk).order_by("pk")
     contestants = [
         (str(one), one.get_absolute_url(), f"model-{one.pk}", _hashtags_of_model(one, campaign))
         for one in models

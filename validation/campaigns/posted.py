@@ -67,8 +67,8 @@ def read_hashtags(lease: Lease, campaign: Campaign, is_current: Callable[[], boo
 def _wanted(campaign: Campaign, photos: Collection[int]) -> Wanted:
     """What is new of these photos. A blocked hashtag is left out until it is unblocked."""
     names: dict[int, list[str]] = defaultdict(list)
-    for photo, name in AuthorHashtag.objects.filter(photo__in=photos).values_list("photo_id", "name"):
-        names[photo].append(name)
+    for photo_id, name in AuthorHashtag.objects.filter(photo__in=photos).values_list("photo_id", "name"):
+        names[photo_id].append(name)
     hashtags = _understand({name for some in names.values() for name in some}, words=campaign.asks_words)
     earlier = set(
         PostedHashtag.objects.of_campaign(campaign)

@@ -84,7 +84,7 @@ def predict(lease: Lease) -> None:
 
 def _predict_all(lease: Lease, campaign: Campaign) -> bool:
     """False if a newer job has taken over."""
-    models = [campaign.predictor, *campaign.rivals.exclude(pk=campaign.model_id).order_by("pk")]
+    models = [campaign.predictor, *campaign.rivals.exclude(pk=campaign.predictor.pk).order_by("pk")]
     total = sum(_photos(campaign).count() for _ in models)
     n_done = total - sum(_photos_to_predict(campaign, model).count() for model in models)
     lease.beat(n_done, total, "Loading the model")

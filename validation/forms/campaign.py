@@ -6,30 +6,35 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
 from django.core.files.uploadedfile import UploadedFile
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
-from formats.numbers import read_number
 from mapping.models import Hashtag
 from trainer.models import TrainedModel
 from trainer.registry import serving
 from validation.campaigns.rules import RULES
+from validation.forms.fields import DroppedField, RowsField
 from validation.forms.intake import ManyFilesField
 from validation.models import Campaign
 from validation.models.photos import PhotoQuerySet
 from validation.people.crowd import LEAST_RIGHT
 from validation.photos.intake_table import TableError, Terms, read_table
 from validation.photos.store import WORDS
+from validation.photos.uploads import kind_of
 from validation.templatetags.agreement_words import percent
 
 if TYPE_CHECKING:
     _CampaignModelForm = forms.ModelForm[Campaign]
-    _RowsField = forms.ModelMultipleChoiceField[Any]
-else:  # Django's own classes take no type argument
-    _CampaignModelForm, _RowsField = forms.ModelForm, forms.ModelMultipleChoiceField
+else:  # Django's own class takes no type argument
+    _CampaignModelForm = forms.ModelForm
 
 
+# Rules whose figures the page shows.
+COSTING = {"votes_per_photo", "extra_votes", "min_confidence"} | {
+    f"{kind}_share" for kind in ("gold", "control", "silence", "would_post")
+}
 AT_ONCE = 100  # files that are taken in while the page waits; more need an intake
 
 
@@ -49,16 +54,6 @@ class PercentField(forms.FloatField):
         return None if percent is None else float(percent) / 100
 
 
-class RowsField(_RowsField):
-    """Django's own asks for rows by numbers that no database stores, which SQLite takes for an error."""
-
-    def clean(self, value: Any) -> Any:
-        for text in value or []:
-            if read_number(str(text)) is None:
-                raise forms.ValidationError(self.error_messages["invalid_pk_value"], params={"pk": text})
-        return super().clean(value)
-
-
 class RulesForm(_CampaignModelForm):
     """The rules that may change while a campaign runs."""
 
@@ -68,8 +63,7 @@ class RulesForm(_CampaignModelForm):
     )
     audit_share = PercentField(
         label="Drawn at random, %",
-        help_text="The rest is drawn where an answer teaches most: rare hashtags and unsure photos. "
-        "Costs no votes.",
+        help_text="The rest is drawn where an answer teaches most: rare hashtags and unsure photos.",
     )
     gold_share = PercentField(
         label="Known answers, %",
@@ -154,7 +148,7 @@ class RulesForm(_CampaignModelForm):
         hashtags.label_from_instance = _label  # type: ignore[assignment,method-assign]
         rivals = self.fields["rivals"]
         assert isinstance(rivals, forms.ModelMultipleChoiceField)
-        rivals.queryset = TrainedModel.objects.exclude(manifest={}).exclude(pk=self.instance.model_id)
+        rivals.queryset = TrainedModel.objects.exclude(manifest={}).exclude(pk=self.instance.model_id or 0)
         if not rivals.queryset.exists():
             rivals.help_text = "There is no other model yet."
 
@@ -179,6 +173,26 @@ class RulesForm(_CampaignModelForm):
         }
 
 
+def rules_of(form: RulesForm) -> dict[str, Any] | None:
+    """The rules that cost votes, as far as the form is filled in: a blank field counts as it stands in the
+    campaign. None if one of them is wrong.
+    """
+    values = form.cleaned_data if form.is_bound else {}
+    if form.is_bound and COSTING & form.errors.keys():
+        return None
+    # Not of form.instance: the form has put its own values there, None for a blank field.
+    blank = {rule: form.initial.get(rule, _default(rule)) for rule in COSTING}
+    given = {rule: values[rule] for rule in COSTING if values.get(rule) is not None}
+    chosen = form.instance.hashtags.all() if form.instance.pk and not form.is_bound else ()
+    return {**blank, **given, "hashtags": list(values.get("hashtags") or chosen)}
+
+
+def _default(rule: str) -> Any:
+    field = Campaign._meta.get_field(rule)
+    assert isinstance(field, models.Field)
+    return field.get_default()
+
+
 def _label(hashtag: Hashtag) -> str:
     return f"{hashtag} (blocked)" if hashtag.blocked else str(hashtag)
 
@@ -199,6 +213,7 @@ class CampaignForm(RulesForm):
     uploads = ManyFilesField(
         required=False, label="Photos", help_text=f"{WORDS}, up to {AT_ONCE} files at once."
     )
+    dropped = DroppedField()
     licence = forms.CharField(max_length=100, required=False, help_text="For example CC BY 4.0")
     licence_url = forms.URLField(
         max_length=500, required=False, label="Licence's page", assume_scheme="https"
@@ -214,10 +229,15 @@ class CampaignForm(RulesForm):
     class Meta(RulesForm.Meta):
         fields = ["model", *RulesForm.Meta.fields]
 
-    def __init__(self, *args: Any, found: PhotoQuerySet | None = None, **kwargs: Any) -> None:
-        """found: photos taken in before, which the campaign gets, too."""
+    def __init__(
+        self, *args: Any, owner: AbstractBaseUser, found: PhotoQuerySet | None = None, **kwargs: Any
+    ) -> None:
+        """owner: whose dropped files may be taken in. found: photos taken in before, which it gets, too."""
         super().__init__(*args, **kwargs)
         self.found = found
+        dropped = self.fields["dropped"]
+        assert isinstance(dropped, DroppedField)
+        dropped.offer_to(owner)
         for name, field in self.fields.items():
             if isinstance(field, PercentField):  # what a blank field means stands in it
                 field.initial = Campaign._meta.get_field(name).get_default()  # type: ignore[union-attr]
@@ -229,12 +249,17 @@ class CampaignForm(RulesForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
-        if len(cleaned.get("uploads") or []) > AT_ONCE:
-            self.add_error(
-                "uploads",
-                f"These are more than {AT_ONCE} files: take them in first (Campaigns, Photos taken in).",
-            )
-        if not cleaned.get("uploads") and not cleaned.get("photos_of") and self.found is None:
+        dropped = list(cleaned.get("dropped") or ())
+        for field, files in (("uploads", cleaned.get("uploads") or []), ("dropped", dropped)):
+            if len(files) > AT_ONCE:
+                self.add_error(
+                    field,
+                    f"These are more than {AT_ONCE} files: take them in first (Campaigns, Photos taken in).",
+                )
+        if any(kind_of(upload.name) != "photo" for upload in dropped):
+            self.add_error("dropped", "Only photos: take zips and tables in first.")
+        has_files = cleaned.get("uploads") or dropped or self.errors
+        if not has_files and not cleaned.get("photos_of") and self.found is None:
             self.add_error("uploads", "Choose photos to upload, or another campaign to take them from.")
         if self.found is not None and not self.found.exists():
             self.add_error(None, "No photo fits the search any more. Find photos again.")

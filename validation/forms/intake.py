@@ -7,14 +7,17 @@ from uuid import uuid4
 
 from django import forms
 from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
 from django.core.files.uploadedfile import UploadedFile
 
 from mapping.models import Hashtag, HashtagQuerySet, SceneClass
+from validation.forms.fields import DroppedField
 from validation.models import Campaign, Correction, Intake, Photo
 from validation.models.photos import PhotoQuerySet
 from validation.photos.intake import is_junk
 from validation.photos.intake_sources import allowed_folder
 from validation.photos.store import WORDS
+from validation.photos.uploads import kind_of
 
 
 class ManyFilesInput(forms.ClearableFileInput):
@@ -31,7 +34,7 @@ class ManyFilesField(forms.FileField):
 
 
 class IntakeForm(forms.Form):
-    """Many photos on the same terms, from one of three sources."""
+    """Many photos on the same terms, from one of four sources."""
 
     request_id = forms.UUIDField(required=False, initial=uuid4, widget=forms.HiddenInput)
     name = forms.CharField(max_length=100, help_text="A name to find it by.")
@@ -46,6 +49,7 @@ class IntakeForm(forms.Form):
         widget=forms.FileInput(attrs={"accept": ".zip"}),
         help_text="Files that are not photos are refused and listed by name.",
     )
+    dropped = DroppedField()
     folder = forms.CharField(
         max_length=500,
         required=False,
@@ -74,9 +78,13 @@ class IntakeForm(forms.Form):
     )
     source_url = forms.URLField(max_length=500, required=False, label="Source", assume_scheme="https")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, owner: AbstractBaseUser, **kwargs: Any) -> None:
+        """owner: whose dropped files may be taken in."""
         super().__init__(*args, **kwargs)
         self.label_suffix = ""
+        dropped = self.fields["dropped"]
+        assert isinstance(dropped, DroppedField)
+        dropped.offer_to(owner)
 
     def clean_folder(self) -> str:
         folder = self.cleaned_data["folder"].strip()
@@ -109,7 +117,15 @@ class IntakeForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         sources = [name for name in ("uploads", "archive", "folder") if cleaned.get(name)]
-        if len(sources) != 1 and not self.errors:
+        dropped = list(cleaned.get("dropped") or ())
+        has_photos = any(kind_of(upload.name) != "table" for upload in dropped)
+        if len(sources) + has_photos == 1 or self.errors:
+            return cleaned
+        if has_photos:
+            self.add_error("dropped", "Either these or a folder, not both: untick what you do not mean.")
+        elif dropped and not sources:
+            self.add_error("dropped", "This is only a table: add the photos that it is about.")
+        else:
             self.add_error("uploads", "Choose either photos, an archive or a folder: one of the three.")
         return cleaned
 

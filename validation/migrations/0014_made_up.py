@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
         ('jobs', '0003_jobs_know_their_request'),
         ('mapping', '0006_entries_by_opinion_and_status'),
         ('trainer', '0010_relabelled'),
-        ('validation', '0012_archived'),
+        ('validation', '0013_authors_campaigns'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -7,6 +7,7 @@ from validation.models.photos import AuthorHashtag, Correction, Intake, IntakeFi
 from validation.models.posted import PostedHashtag, PostedHashtagQuerySet
 from validation.models.predictions import Prediction, PredictionQuerySet
 from validation.models.questions import GoldAnswer, Question, QuestionLease, QuestionQuerySet
+from validation.models.uploads import Upload, UploadQuerySet
 from validation.models.votes import TakenBack, Vote, VoteQuerySet
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
     "QuestionQuerySet",
     "Standing",
     "TakenBack",
+    "Upload",
+    "UploadQuerySet",
     "Vote",
     "VoteQuerySet",
 ]

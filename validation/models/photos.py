@@ -114,12 +114,13 @@ class AuthorHashtag(models.Model):
 
 
 class Intake(models.Model):
-    """Many files taken in together on the same terms: an upload, an archive or a folder."""
+    """Many files taken in together on the same terms: an upload, an archive, a folder or a drop."""
 
     class Kind(models.TextChoices):
         UPLOAD = "upload", "uploaded files"
         ARCHIVE = "archive", "a zip archive"
         FOLDER = "folder", "a folder on the server"
+        DROP = "drop", "dropped files"
 
     name = models.CharField(max_length=100)
     kind = models.CharField(max_length=10, choices=Kind)

@@ -1,4 +1,5 @@
-"""Intakes: many photos at once, from uploaded files, a zip archive or a folder on the server.
+"""Intakes: many photos at once, from uploaded files, a zip archive, a folder on the server, or all that was
+dropped on the page: photos, zips and a table, uploaded piece by piece.
 
 A table may give the terms of single files.
 
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from django.core.files.base import File
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
 
@@ -24,12 +26,15 @@ from jobs import queue as jobs
 from jobs.lease import JobError, Lease
 from jobs.models import Job
 from validation.campaigns import acts
-from validation.models import AuthorHashtag, Campaign, Intake, IntakeFile, Photo
+from validation.models import AuthorHashtag, Campaign, Intake, IntakeFile, Photo, Upload
+from validation.photos.drop import Drop, table_in
 from validation.photos.intake_sources import MOST_FILES, Archive, Folder, Listing, Source, allowed_folder
 from validation.photos.intake_table import TERMS, Rows, Terms, read_table
 from validation.photos.intake_table import TableError as TableError
 from validation.photos.similar import Hashes
 from validation.photos.store import PhotoRefused, receive, remove
+from validation.photos.uploads import UploadsGone as UploadsGone
+from validation.photos.uploads import forget, kind_of, parts_of, take
 from validation.stored import save
 
 if TYPE_CHECKING:
@@ -63,25 +68,30 @@ def start(
     uploads: Iterable[UploadedFile[Any]] = (),
     archive: UploadedFile[Any] | None = None,
     folder: str = "",
-    table: UploadedFile[Any] | None = None,
+    table: File[Any] | None = None,
+    dropped: Iterable[Upload] = (),
     campaign: Campaign | None = None,
     near_duplicates: bool = False,
     request_id: UUID | None = None,
     **terms: str,
 ) -> Intake:
-    """Create an intake from one of the three sources, and its job. `table` has terms of single files.
+    """Create an intake from one of the four sources, and its job. `table` has terms of single files; a drop
+    may have one of its own.
 
     Raises ValueError unless there is exactly one source, TableError for a table that cannot be read,
-    SentAlready for a request id that was used before, and StorageFailure. After an error none of the sent
-    files is kept.
+    SentAlready for a request id that was used before, UploadsGone, and StorageFailure. After an error none of
+    the sent files is kept; dropped ones stay uploads.
     """
     files = [file for file in uploads if not is_junk(file.name or "")]
-    if bool(files) + bool(archive) + bool(folder) != 1:
-        raise ValueError("Choose either files, an archive or a folder.")
+    drop = list(dropped)
+    has_photos = any(kind_of(upload.name) != "table" for upload in drop)
+    if bool(files) + bool(archive) + bool(folder) + has_photos != 1:
+        raise ValueError("Choose either files, an archive, a folder or what you dropped.")
+    table = table_in(drop) or table
     table_terms = read_table(table) if table else {}
     intake = Intake(
         name=name,
-        kind=Intake.Kind.UPLOAD if files else Intake.Kind.ARCHIVE if archive else Intake.Kind.FOLDER,
+        kind=_kind(files=files, archive=archive, has_dropped_photos=has_photos),
         path=folder,
         campaign=campaign,
         near_duplicates=near_duplicates,
@@ -93,6 +103,7 @@ def start(
         with transaction.atomic():
             _save_once(intake)
             _store(intake, files, archive, table, table_terms)
+            take(uploads=drop, intake=intake)
             title = f"Take in “{name}”"
             intake.job = jobs.enqueue(kind=INTAKE, title=title, by=by, url=intake.get_absolute_url())
             intake.save(update_fields=["path", "job"])
@@ -100,6 +111,17 @@ def start(
         remove(_uploads(intake))
         raise
     return intake
+
+
+def sent_before(request_id: UUID | None) -> Intake | None:
+    """The intake that the form with this id started; None if there is none."""
+    return Intake.objects.filter(request_id=request_id).first() if request_id else None
+
+
+def _kind(*, files: list[Any], archive: Any, has_dropped_photos: bool) -> Intake.Kind:
+    if has_dropped_photos:
+        return Intake.Kind.DROP
+    return Intake.Kind.UPLOAD if files else Intake.Kind.ARCHIVE if archive else Intake.Kind.FOLDER
 
 
 def is_junk(name: str) -> bool:
@@ -112,7 +134,7 @@ def _save_once(intake: Intake) -> None:
         with transaction.atomic():
             intake.save()
     except IntegrityError as error:
-        first = Intake.objects.filter(request_id=intake.request_id).first() if intake.request_id else None
+        first = sent_before(intake.request_id)
         if first is None:
             raise
         raise SentAlready(first) from error
@@ -122,7 +144,7 @@ def _store(
     intake: Intake,
     files: list[UploadedFile[Any]],
     archive: UploadedFile[Any] | None,
-    table: UploadedFile[Any] | None,
+    table: File[Any] | None,
     table_terms: Terms,
 ) -> None:
     if archive:
@@ -156,6 +178,16 @@ def _uploads(intake: Intake) -> list[str]:
     return [f"{_place(intake)}/{name}" for name in names]
 
 
+def _originals(intake: Intake) -> list[str]:
+    """Like _uploads, with the parts of what was dropped."""
+    return _uploads(intake) + parts_of(intake.dropped.all())
+
+
+def _delete_originals(intake: Intake) -> list[str]:
+    """Returns those that could not be deleted."""
+    return remove(_uploads(intake)) + forget(uploads=intake.dropped.all())
+
+
 @transaction.atomic
 def give_up(*, intake: Intake) -> bool:
     """Delete uploaded files that have not been taken in, because originals contain metadata. Photos already
@@ -165,15 +197,17 @@ def give_up(*, intake: Intake) -> bool:
     if job is None or job.is_live:
         return False
     waiting = intake.files.filter(state=State.WAITING).update(state=State.REFUSED, reason=GIVEN_UP)
-    uploads = _uploads(intake)
-    remove(uploads)
-    return bool(waiting or uploads)
+    originals = _originals(intake)
+    _delete_originals(intake)
+    return bool(waiting or originals)
 
 
 def archives_with(photo: Photo) -> list[Intake]:
     """Unfinished intakes whose archive contains the photo's original."""
-    rows = Intake.objects.filter(kind=Intake.Kind.ARCHIVE, files__photo=photo).distinct()
-    return [row for row in rows if default_storage.exists(row.path)]
+    rows = Intake.objects.filter(files__photo=photo).distinct()
+    zips = [row for row in rows.filter(kind=Intake.Kind.ARCHIVE) if default_storage.exists(row.path)]
+    drops = rows.filter(kind=Intake.Kind.DROP, dropped__isnull=False)
+    return zips + list(drops.filter(dropped__name__iendswith=".zip"))
 
 
 # --- the job ----------------------------------------------------------------------------------
@@ -201,7 +235,7 @@ def take_all_in(lease: Lease) -> None:
                 lease.beat(done, total, "Taking photos in")
     with lease.long_step():
         _add_to_campaign(intake)
-        if leftovers := remove(_uploads(intake)):
+        if leftovers := _delete_originals(intake):
             raise JobError(
                 f"{len(leftovers)} of the uploaded files could not be deleted.",
                 "Retry to delete them.",
@@ -235,6 +269,8 @@ def _take_one(lease: Lease, intake: Intake, file: IntakeFile, source: Source, ha
         IntakeFile.objects.filter(pk=file.pk).update(state=state, reason=reason, photo=photo)
     if stored := file.terms.get("stored"):
         remove([stored])  # the original is no longer needed; if this fails, the end of the job deletes it
+    elif "entry" not in file.terms and (upload := file.terms.get("upload")):
+        forget(uploads=intake.dropped.filter(pk=upload))
     lease.progressed()
 
 
@@ -262,7 +298,7 @@ def _is_of_the_storage(error: OSError, intake: Intake) -> bool:
     """
     if intake.kind == Intake.Kind.FOLDER:
         return is_of_storage(error, Path(intake.path))
-    return not isinstance(error, FileNotFoundError) or not _uploads(intake)
+    return not isinstance(error, FileNotFoundError) or not _originals(intake)
 
 
 def _was_left_by_a_crash(photo: Photo, intake: Intake) -> bool:
@@ -346,7 +382,9 @@ def _table_of(intake: Intake) -> Terms:
 
 def _source(intake: Intake) -> Source:
     if intake.kind == Intake.Kind.ARCHIVE:
-        return Archive(intake.path)
+        return Archive(lambda: default_storage.open(intake.path, "rb"))
+    if intake.kind == Intake.Kind.DROP:
+        return Drop(intake)
     if intake.kind == Intake.Kind.FOLDER:
         try:
             return Folder(allowed_folder(intake.path))

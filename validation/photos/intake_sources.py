@@ -7,7 +7,7 @@ import re
 import stat
 import struct
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -107,9 +107,10 @@ def _words(error: Exception) -> str:
 class Archive(Source):
     """A zip whose entries are read in place: nothing is ever unpacked to the path that an entry names."""
 
-    def __init__(self, stored: str) -> None:
+    def __init__(self, open_file: Callable[[], IO[bytes]]) -> None:
+        """Raises JobError for a zip that is missing or broken."""
         try:
-            self.file = default_storage.open(stored, "rb")
+            self.file = open_file()
         except FileNotFoundError as error:
             raise_if_of_storage(error, media_folder())
             raise JobError("The archive is missing from the storage.", "Upload it again.") from None

@@ -33,3 +33,9 @@ def finely(share: float | str | None) -> str:
 def css_percent(share: float | None) -> str:
     """0.857 → "85.7%", whatever the page's language."""
     return f"{100 * (share or 0):.1f}%"
+
+
+@register.filter
+def of(words: dict[str, str], name: str) -> str:
+    """The text with this name; empty if there is none."""
+    return words.get(name, "")

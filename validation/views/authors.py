@@ -54,8 +54,8 @@ def new(request: Request) -> HttpResponse:
                 "uploads", f"Photos cannot be stored: {error}. There is no campaign yet; try again later."
             )
             status = error.status
-    context = {"form": form, "found": found.count() if found is not None else None}
-    context["query"] = request.GET.urlencode()
+    n_found = found.count() if found is not None else None
+    context = {"form": form, "found": n_found, "query": request.GET.urlencode()}
     return render(request, "validation/new_authors_campaign.html", context, status=status)
 
 
@@ -121,7 +121,9 @@ def _take_in_all(
 ) -> tuple[list[Photo], dict[int, list[str]], list[str]]:
     """The photos, their authors' hashtags, and why some were not taken in."""
     files: list[UploadedFile[Any]] = data["uploads"]
-    photos, hashtags, reasons = [], {}, []
+    photos: list[Photo] = []
+    hashtags: dict[int, list[str]] = {}
+    reasons: list[str] = []
     for file in files:
         name = file.name or "photo"
         own = _terms(data["table"], rows, name)

@@ -8,10 +8,9 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import User
-from django.core.files.uploadedfile import UploadedFile
 from django.core.paginator import Paginator
 from django.db import IntegrityError
-from django.db.models import F
+from django.db.models import F, Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -21,16 +20,20 @@ from formats.numbers import read_number
 from formats.storage import StorageFailure
 from people.request import Request, read_form
 from trainer.models import TrainedModel
+from trainer.registry import serving
 from validation.agreement import authors, lists, results, silence
-from validation.campaigns import acts, rules
-from validation.forms.campaign import AuthorsRulesForm, CampaignForm, RulesForm
+from validation.campaigns import acts, effort, rules
+from validation.forms.campaign import AuthorsRulesForm, CampaignForm, RulesForm, rules_of
 from validation.forms.intake import PhotoFilter
 from validation.forms.vote import GoldForm
 from validation.models import Campaign, Guest, Photo, Prediction, Question, Standing
 from validation.models.answers import MEANINGS
+from validation.models.photos import PhotoQuerySet
 from validation.people import crowd, gold, guests
+from validation.photos import uploads
 from validation.photos.store import PhotoRefused, take_in
 from validation.views import authors as authors_views
+from validation.views.intake import drop_context
 from validation.views.made_up import only_real
 
 PAGE = 48  # photos
@@ -99,7 +102,7 @@ def new_campaign(request: Request) -> HttpResponse:
     if request.GET and not chosen.is_valid():
         return redirect(f"{reverse('validation:photos')}?{request.GET.urlencode()}")
     found = chosen.photos().shown() if chosen.has_changed() else None
-    form = CampaignForm(*read_form(request), found=found)
+    form = CampaignForm(*read_form(request), owner=request.user, found=found)
     status = 422 if request.method == "POST" else 200
     if request.method == "POST" and form.is_valid():
         try:
@@ -113,7 +116,44 @@ def new_campaign(request: Request) -> HttpResponse:
     has_models = TrainedModel.objects.exclude(manifest={}).exists()
     context = {"form": form, "has_models": has_models, "found": found.count() if found is not None else None}
     context["query"] = request.GET.urlencode()
+    context |= _effort_of(form, found=found) | drop_context(request, kinds=["photo"])
     return render(request, "validation/new_campaign.html", context, status=status)
+
+
+def _effort_of(form: RulesForm, *, found: PhotoQuerySet | None = None) -> dict[str, Any]:
+    """What the template shows of the votes that the rules in the form cost."""
+    if form.is_bound:
+        form.is_valid()
+    costing = rules_of(form)
+    if costing is None:
+        return {"effort": "", "costs": dict.fromkeys(effort.DESCRIBED, "")}
+    data = form.cleaned_data if form.is_bound else form.initial
+    model: TrainedModel | None
+    if form.instance.pk:
+        photos, model = form.instance.photos.all(), form.instance.model
+    else:
+        photos = found if found is not None else Photo.objects.none()
+        if other := data.get("photos_of"):
+            either = Q(pk__in=photos.values("pk")) | Q(pk__in=other.photos.values("pk"))
+            photos = Photo.objects.filter(either)
+        model = data.get("model") or serving.active_model()
+    basis = effort.basis_of(photos=photos, model=model, rules=costing)
+    figure = effort.count_votes(basis=basis, has_known_answers=effort.has_known_answers(), rules=costing)
+    return {"effort": effort.describe_total(figure), "costs": effort.describe_rules(figure)}
+
+
+@require_safe
+@permission_required("validation.add_campaign", raise_exception=True)
+def votes_needed(request: Request) -> HttpResponse:
+    """What the rules in a form that is being filled in cost in votes; of a new campaign or a running one."""
+    pk = read_number(request.GET.get("campaign"))
+    if pk is not None:
+        form = RulesForm(request.GET, instance=get_object_or_404(Campaign, pk=pk))
+        return render(request, "validation/_effort.html", {**_effort_of(form), "is_answer": True})
+    chosen = PhotoFilter(request.GET)
+    found = chosen.photos().shown() if chosen.is_valid() and chosen.has_changed() else None
+    context = _effort_of(CampaignForm(request.GET, owner=request.user, found=found), found=found)
+    return render(request, "validation/_effort.html", {**context, "is_answer": True})
 
 
 def _create(request: Request, form: CampaignForm) -> Campaign | None:
@@ -136,20 +176,29 @@ def _create(request: Request, form: CampaignForm) -> Campaign | None:
         )
     except IntegrityError:  # the same form was sent twice at once, and the other request created it
         return Campaign.objects.filter(name=data["name"]).first()
+    for upload in data["dropped"]:
+        uploads.throw_away(upload)
     for reason in reasons:
         messages.warning(request, f"Not taken in: {reason}")
     return new
 
 
 def _take_in_all(request: Request, data: dict[str, Any]) -> tuple[list[Photo], list[str]]:
-    files: list[UploadedFile[Any]] = data["uploads"]
     terms = {field: data[field] for field in ("licence", "licence_url", "source_url")}
     photos, reasons = [], []
-    for file in files:
+    for file in data["uploads"]:
         try:
             photos.append(take_in(file=file, name=file.name or "photo", by=request.user, **terms))
         except PhotoRefused as error:
             reasons.append(str(error))
+    for upload in data["dropped"]:
+        try:
+            with uploads.open_upload(upload) as opened:
+                photos.append(take_in(file=opened, name=upload.name, by=request.user, **terms))
+        except PhotoRefused as error:
+            reasons.append(str(error))
+        except FileNotFoundError:
+            reasons.append(f"{upload}: what was uploaded of it is gone")
     return photos, reasons
 
 
@@ -252,7 +301,7 @@ def edit(request: Request, pk: int) -> HttpResponse:
         else:
             messages.success(request, "The rules were changed." if changes else "Nothing was changed.")
             return redirect(campaign)
-    context = {"form": form, "campaign": Campaign.objects.get(pk=pk), "seen": version}
+    context = {"form": form, "campaign": Campaign.objects.get(pk=pk), "seen": version, **_effort_of(form)}
     return render(request, "validation/edit_campaign.html", context, status=422 if form.errors else 200)
 
 

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Any
+
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
 from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from formats.files import SYSTEM_NAMES
 from formats.storage import StorageFailure
 from mapping.models import SceneClass
 from people.request import Request, read_form
 from trainer.photosets.registration import NameTaken
 from validation.forms.intake import CorrectionForm, IntakeForm, PhotoFilter
 from validation.models import Correction, Intake, IntakeFile, Photo
-from validation.photos import corrections
+from validation.photos import corrections, uploads
 from validation.photos import intake as intake_acts
-from validation.photos.store import pixels_left, withdraw_everywhere
+from validation.photos.store import WORDS, pixels_left, withdraw_everywhere
 from validation.views.made_up import only_real_photo
 
 PAGE = 100  # files
@@ -38,24 +44,54 @@ def intakes(request: Request) -> HttpResponse:
 @never_cache  # going back in the browser must not bring up a form that was sent already
 @permission_required("validation.add_campaign", raise_exception=True)
 def new(request: Request) -> HttpResponse:
-    form = IntakeForm(*read_form(request), initial=request.GET.dict())
+    form = IntakeForm(*read_form(request), owner=request.user, initial=request.GET.dict())
     status = 422 if request.method == "POST" else 200
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
             return redirect(intake_acts.start(by=request.user, **data))
         except intake_acts.SentAlready as error:
-            messages.warning(
-                request,
-                "This form was sent before. Here is the intake it started; for other photos open a new form.",
-            )
-            return redirect(error.intake)
+            return _sent_already(request, error.intake)
         except intake_acts.TableError as error:
-            form.add_error("table", str(error))
+            form.add_error("table" if data["table"] else "dropped", str(error))
+        except intake_acts.UploadsGone as error:
+            form.add_error("dropped", str(error))
         except StorageFailure as error:
             form.add_error(None, f"The files cannot be stored: {error}. Nothing was kept; try again later.")
             status = error.status
-    return render(request, "validation/new_intake.html", {"form": form}, status=status)
+    elif earlier := intake_acts.sent_before(form.cleaned_data.get("request_id") if form.is_bound else None):
+        return _sent_already(request, earlier)  # which took the dropped files
+    context = {"form": form, **drop_context(request)}
+    return render(request, "validation/new_intake.html", context, status=status)
+
+
+def _sent_already(request: Request, intake: Intake) -> HttpResponse:
+    messages.warning(
+        request,
+        "This form was sent before. Here is the intake it started; for other photos open a new form.",
+    )
+    return redirect(intake)
+
+
+def drop_context(request: Request, *, kinds: Collection[str] = tuple(uploads.ENDINGS)) -> dict[str, Any]:
+    """What a page with a drop zone needs: the rules for its script, and the person's uploads so far."""
+    rows = [one for one in uploads.waiting_of(request.user) if uploads.kind_of(one.name) in kinds]
+    sent = request.POST.getlist("dropped")
+    rules = {
+        "begin": reverse("validation:uploads"),
+        "endings": {kind: uploads.ENDINGS[kind] for kind in kinds},
+        "limits": uploads.limits(),
+        "systemNames": sorted(SYSTEM_NAMES),
+        "taken": uploads.TAKEN if "archive" in kinds else f"Only photos ({WORDS}) can be taken here.",
+    }
+    return {
+        "drop_rules": rules,
+        "complete": [
+            (one, request.method != "POST" or str(one.pk) in sent) for one in rows if one.is_complete
+        ],
+        "unfinished": [one for one in rows if not one.is_complete],
+        "upload_kept": settings.UPLOAD_KEPT,
+    }
 
 
 @require_safe

@@ -117,8 +117,8 @@ def test_votes_outlive_models(make_campaign: MakeCampaign, vote_as: MakeVote, cl
     ballot = client_for("validator").get(f"/validation/vote/{second.pk}/").context["assignment"]
     assert (ballot.question.hashtag.name, ballot.total) == ("sport", 1)
 
-    first.model.campaigns.all().delete()
-    first.model.delete()
+    first.predictor.campaigns.all().delete()
+    first.predictor.delete()
     assert Vote.objects.count() == 3
     headline = results.headline()
     assert headline is not None

@@ -45,7 +45,7 @@ def late(campaign: Campaign, *confidences: float) -> None:
         photo = taken_in(seed)
         campaign.photos.add(photo)
         cafe = Hashtag.objects.get(name="cafe")
-        Prediction.objects.create(photo=photo, model=campaign.model, hashtag=cafe, confidence=confidence)
+        Prediction.objects.create(photo=photo, model=campaign.predictor, hashtag=cafe, confidence=confidence)
     make_questions(campaign=campaign)
 
 

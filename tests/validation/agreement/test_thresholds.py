@@ -174,7 +174,9 @@ def test_no_votes_say_how_many_are_needed(judged: Callable[..., Campaign], clien
 
 def test_one_hashtag_of_each_falls_silent(judged: Callable[..., Campaign]) -> None:
     campaign = judged((150, "beach", 0.9, "fits"), (70, "bar", 0.9, "fits"), (50, "bar", 0.9, "does_not_fit"))
-    TrainedModel.objects.update(manifest=campaign.model.manifest | {"thresholds": {"beach": 0.5, "bar": 0.5}})
+    TrainedModel.objects.update(
+        manifest=campaign.predictor.manifest | {"thresholds": {"beach": 0.5, "bar": 0.5}}
+    )
     proposal = of(Campaign.objects.get(), kind="each")
     assert proposal.thresholds == {"beach": 0.5, "bar": 1.01}
     assert [row.hashtag for row in proposal.falling_silent] == ["bar"]
@@ -261,11 +263,11 @@ def test_an_admin_takes_over_promotes_and_rolls_back(
     judged: Callable[..., Campaign], client_for: ClientFor
 ) -> None:
     campaign = judged(*GOOD)
-    promotion.promote(model=campaign.model, by=None)
+    promotion.promote(model=campaign.predictor, by=None)
     client = client_for("admin")
     seen = seen_on(client.get(path_of(campaign)).content.decode())
     answer = client.post(f"{path_of(campaign)}take-over/", {"seen": seen})
-    model = TrainedModel.objects.exclude(pk=campaign.model_id).get()
+    model = TrainedModel.objects.exclude(pk=campaign.predictor.pk).get()
     assert answer.headers["Location"] == model.get_absolute_url()
     assert (model.derived_from, model.promise, model.target_precision) == (campaign.model, "overall", 0.9)
     assert serving.active_model() == campaign.model  # not promoted by itself
@@ -317,7 +319,7 @@ def test_a_withdrawn_photo_and_other_thresholds_make_it_stale(
     assert of(campaign).judged == 139
     changed = of(campaign).digest
     assert changed != seen
-    TrainedModel.objects.update(manifest=campaign.model.manifest | {"thresholds": {"beach": 0.7}})
+    TrainedModel.objects.update(manifest=campaign.predictor.manifest | {"thresholds": {"beach": 0.7}})
     assert of(Campaign.objects.get()).digest != changed
 
 
@@ -343,7 +345,7 @@ def test_nothing_to_promise_and_cascades_are_refused(
             f"{path_of(campaign)}take-over/", {"seen": of(Campaign.objects.get()).digest}, follow=True
         )
         assert words in page.content.decode()
-        TrainedModel.objects.update(manifest=campaign.model.manifest | {"cascade": {}})
+        TrainedModel.objects.update(manifest=campaign.predictor.manifest | {"cascade": {}})
     assert TrainedModel.objects.count() == 1
 
 

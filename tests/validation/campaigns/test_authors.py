@@ -15,7 +15,7 @@ from tests.validation.conftest import MakeCampaign, taken_in
 from trainer.models import TrainedModel
 from validation import for_trainer
 from validation.agreement import exports, posted, results
-from validation.campaigns import acts, checker
+from validation.campaigns import acts, checker, predicting
 from validation.campaigns.checker import Said
 from validation.campaigns.questions import make_questions
 from validation.models import AuthorHashtag, Campaign, GoldAnswer, Photo, PostedHashtag, Question, Vote
@@ -118,7 +118,7 @@ def test_unblocking_a_hashtag_brings_it_in(make_authors: Make) -> None:
     campaign = make_authors("cafe bar")
     assert asked(campaign) == ["cafe"]
     Hashtag.objects.filter(name="bar").update(blocked=False)
-    acts.predict_again(campaign=campaign, by=None)
+    predicting.predict_again(campaign=campaign, by=None)
     run(campaign)
     assert asked(campaign) == ["bar", "cafe"]
 

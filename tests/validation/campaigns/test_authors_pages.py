@@ -131,7 +131,7 @@ def test_authors_are_listed_with_what_people_said(client_for: ClientFor) -> None
     campaign.questions.filter(hashtag__name="bar").update(does_not_fit=3, is_done=True)
     rows = client.get(f"{campaign.get_absolute_url()}authors/").context["page"]
     assert [(row.name, row.misfits, row.judged) for row in rows] == [("Ben", 1, 1), ("Anna", 0, 0)]
-    text = b"".join(client.get(f"{campaign.get_absolute_url()}authors.csv").streaming_content).decode()
+    text = client.get(f"{campaign.get_absolute_url()}authors.csv").getvalue().decode()
     assert text.splitlines()[1] == "Ben,1,1,1,1,0,0,0"
     assert client_for("viewer").get(f"{campaign.get_absolute_url()}authors/").status_code == 403
     assert client_for("viewer").get(campaign.get_absolute_url()).status_code == 200
@@ -149,7 +149,7 @@ def test_pages_about_a_models_suggestions_do_not_take_it(client_for: ClientFor) 
     share = client.get(f"{campaign.get_absolute_url()}share/").content.decode()
     assert "votes.json" in share
     assert "Public page" not in share
-    exported = b"".join(client.get(f"{campaign.get_absolute_url()}votes.json").streaming_content)
+    exported = client.get(f"{campaign.get_absolute_url()}votes.json").getvalue()
     assert b'"kind": "authors"' in exported
 
 

@@ -251,7 +251,7 @@ def test_predicted_photos_are_not_predicted_again(
     campaign: Campaign, run_jobs: Callable[[], list[Job]]
 ) -> None:
     """Its model row has no network, so any prediction would fail: all predictions exist already."""
-    acts.create_campaign(name="Again", model=campaign.model, photos=campaign.photos.all(), by=None)
+    acts.create_campaign(name="Again", model=campaign.predictor, photos=campaign.photos.all(), by=None)
     (job,) = run_jobs()
     assert job.state == Job.State.SUCCEEDED
     assert Prediction.objects.count() == 4

@@ -66,7 +66,7 @@ def test_bands_are_thirds_and_do_not_change(make_campaign: MakeCampaign) -> None
         photo = taken_in(seed)
         campaign.photos.add(photo)
         tag = Hashtag.objects.get(name="cafe")
-        Prediction.objects.create(photo=photo, model=campaign.model, hashtag=tag, confidence=confidence)
+        Prediction.objects.create(photo=photo, model=campaign.predictor, hashtag=tag, confidence=confidence)
     assert make_questions(campaign=campaign) == 3
     assert [one.band for one in of_kind(campaign, "suggestion")] == [2, 2, 1, 1, 0, 0, 2, 1, 0]
 

@@ -346,7 +346,7 @@ def test_table_row_whose_path_matches_no_file_is_refused(run_jobs: RunJobs) -> N
 def test_missing_archive_is_reported(run_jobs: RunJobs) -> None:
     default_storage.save("intake/1/other.zip", ContentFile(b"x"))
     with pytest.raises(JobError, match="missing from the storage"):
-        intake_sources.Archive("intake/1/archive.zip")
+        intake_sources.Archive(lambda: default_storage.open("intake/1/archive.zip", "rb"))
     shutil.rmtree(default_storage.path(""))
     with pytest.raises(StorageFailure):  # nothing at all is there: the disk is away
-        intake_sources.Archive("intake/1/archive.zip")
+        intake_sources.Archive(lambda: default_storage.open("intake/1/archive.zip", "rb"))

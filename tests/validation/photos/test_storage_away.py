@@ -56,8 +56,8 @@ def test_photo_is_away_with_its_storage_or_gone_alone(
 @pytest.mark.integration  # the engine assembles the model
 def test_prediction_waits(media: Path, campaign: Campaign, assembled_starter: Path) -> None:
     Prediction.objects.all().delete()
-    campaign.model.folder.parent.mkdir(parents=True, exist_ok=True)
-    campaign.model.folder.symlink_to(assembled_starter)
+    campaign.predictor.folder.parent.mkdir(parents=True, exist_ok=True)
+    campaign.predictor.folder.symlink_to(assembled_starter)
     try:
         job = predicting.predict_again(campaign=campaign, by=None)
         media.rename(media.with_name("unmounted"))
@@ -66,7 +66,7 @@ def test_prediction_waits(media: Path, campaign: Campaign, assembled_starter: Pa
         assert (job.state, job.message[:23]) == (Job.State.QUEUED, "Waiting for the storage")
         assert not Prediction.objects.exists()
     finally:
-        campaign.model.folder.unlink()
+        campaign.predictor.folder.unlink()
 
 
 def test_no_photo_set_is_made_of_corrections(
