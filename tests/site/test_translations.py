@@ -16,8 +16,10 @@ from django.test import Client
 from django.utils import translation
 
 from hashtags_site.help import PAGES, translated_glossary
+from mapping.models import MappingEntry
 from people.models import Profile
 from scripts.messages import APPS, catalogue, collect_messages, read
+from tests.mapping.conftest import few  # noqa: F401
 from tests.site.untranslated import find, words_in_python, words_in_template
 from tests.validation.conftest import hashtags, make_campaign, model  # noqa: F401
 from validation.models import Campaign
@@ -131,6 +133,37 @@ def test_a_page_is_in_the_language_of_the_browser_or_of_the_profile(
     person.post("/people/me/", {"what": "profile", "language": "ru", "time_zone": ""})
     assert Profile.objects.get().language == "ru"
     assert "Путь хештега" in read_page(person.get("/", headers={"Accept-Language": "en"}))
+
+
+@pytest.mark.django_db
+def test_curators_read_russian_and_the_history_is_kept_in_english(
+    few: None,  # noqa: F811
+    client_for: Callable[..., Client],
+) -> None:
+    curator, russian = client_for("curator"), {"Accept-Language": "ru"}
+    entry = MappingEntry.objects.select_related("scene_class").order_by("pk")[0]
+    pick = {"action": "table", "pick": f"{entry.pk}:{entry.version}", "hashtag": "other"}
+    answer = curator.post("/mapping/decide/", pick, headers=russian, follow=True)
+    assert "1 класс: other. Сохранено." in read_page(answer)
+    page = read_page(curator.get(f"/mapping/{entry.pk}/", headers=russian))
+    assert "изменено в таблице" in page
+    assert entry.scene_class.title in page
+    assert entry.history.latest().history_change_reason == "changed in the table"
+    pages = (
+        "",
+        "queue/",
+        "groups/",
+        "opinions/",
+        "hashtags/",
+        "releases/",
+        "releases/publish/",
+        "settle/",
+        "exchange/",
+    )
+    for path in pages:
+        page = read_page(curator.get(f"/mapping/{path}", headers=russian, follow=True))
+        assert '<html lang="ru">' in page, path
+        assert "%(" not in page, path
 
 
 @pytest.mark.django_db

@@ -52,7 +52,8 @@ WORDY = (
 
 def is_english(words: str) -> bool:
     """Whether there is anything left to translate."""
-    return bool(LETTERS.search(ENGLISH.sub("", re.sub(r"&#?\w+;", " ", words))))
+    words = re.sub(r"&#?\w+;|(^|\s)[#/][\w/#]+", " ", words)  # entities, examples of hashtags and paths
+    return bool(LETTERS.search(ENGLISH.sub("", words)))
 
 
 # --- Templates --------------------------------------------------------------------------------
@@ -94,7 +95,10 @@ def words_in_template(text: str) -> list[tuple[int, str]]:
         if inside:
             inside = "" if name == f"end{inside}" else inside
             keep = False
-        elif name in ("blocktranslate", "comment"):
+        elif (name == "block" and token.contents.endswith("_class")) or name in (
+            "blocktranslate",
+            "comment",
+        ):  # of CSS
             inside, keep = name, False
         else:
             keep = token.token_type == TokenType.TEXT
@@ -116,9 +120,7 @@ def _literals(token: Token, name: str) -> Iterator[str]:
     if token.token_type == TokenType.VAR or name in ("with", "include", "firstof"):
         if "|pluralize" in token.contents:
             yield f"{token.contents}: use blocktranslate count"
-        for filter_, words in re.findall(
-            r"\|(default|default_if_none|yesno|add):\"([^\"]*)\"", token.contents
-        ):
+        for filter_, words in re.findall(r"\|(default|default_if_none|yesno):\"([^\"]*)\"", token.contents):
             if is_english(words):
                 yield f"|{filter_}:{words!r}"
     if name in ("with", "include"):
@@ -237,6 +239,16 @@ LEFT: dict[str, tuple[str, ...]] = {
     "hashtags_site/help.py": tuple(glossary()),  # keys: their translation is docs/glossary.ru.md
     "hashtags_site/refusals.py": ("The request cannot", "This account may", "There is no such"),  # JSON
     "hashtags_site/roles.py": ("trainer admin",),  # a key
+    "mapping/acts.py": ("of these classes were changed", "All entries of an act"),  # to programs
+    "mapping/files/catalogue.py": ("",),  # the data that comes with the program
+    "mapping/hashtags.py": ("offered again",),  # a key of the history
+    "mapping/models.py": ("scene classes", "mapping entries", "Can publish a release"),  # of no page
+    "mapping/opinions/settling.py": ("At least two opinions",),  # the view asks first
+    "mapping/releases.py": (
+        "left out",
+        "A release needs a note",
+        "publish release",
+    ),  # keys; the form asks first
     "hashtags_site/setup.py": (  # a job's log and title, and the key of a deed
         *("The catalogue is", "scene classes,", "The mapping is loaded", "Everything is"),
         *("set up the site", "Load what was chosen"),
