@@ -54,7 +54,7 @@ js: .venv/installed-dev  ## the scripts' unit tests, in the node that Playwright
 mutants: .venv/installed-mutants wordnet  ## is each small fault in the modules that decide found? MODULE=jobs/lease.py: in that one
 	$(RUN) scripts/mutants.py $(MODULE)
 
-messages: .venv/installed-dev  ## find the words of the voters' pages and compile their translations
+messages: .venv/installed-dev  ## find the words of each app and compile their translations
 	$(BIN)/python scripts/messages.py
 
 format: .venv/installed-dev  ## put code, scripts and templates in order

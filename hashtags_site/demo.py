@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from django.conf import settings
 from django.contrib.auth.models import Group, User
+from django.utils.translation import gettext_noop
 
 from jobs import work
 from trainer.models import PhotoSet
@@ -13,11 +14,15 @@ from trainer.photosets.registration import register_folder
 from validation.sample import load_sample_campaign
 
 ACCOUNTS = (  # name (also the password), group, what the person does
-    ("administrator", "administrator", "invites people, gives roles and tokens, sees what was done"),
-    ("curator", "curator", "maps scene classes to hashtags, publishes releases"),
-    ("admin", "trainer admin", "registers photos, trains, promotes models, opens campaigns"),
-    ("validator", "validator", "says whether a hashtag fits a photo"),
-    ("viewer", "viewer", "looks at everything, changes nothing"),
+    (
+        "administrator",
+        "administrator",
+        gettext_noop("invites people, gives roles and tokens, sees what was done"),
+    ),
+    ("curator", "curator", gettext_noop("maps scene classes to hashtags, publishes releases")),
+    ("admin", "trainer admin", gettext_noop("registers photos, trains, promotes models, opens campaigns")),
+    ("validator", "validator", gettext_noop("says whether a hashtag fits a photo")),
+    ("viewer", "viewer", gettext_noop("looks at everything, changes nothing")),
 )
 SAMPLE_SET = "Sample photos"
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from hashtags_site.setup import MAPPINGS, STARTERS, SUN397
 from people.forms import time_zones
@@ -21,7 +22,7 @@ class SiteForm(forms.Form):
     def __init__(self, *args: Any, is_first: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["time_zone"].choices = time_zones(settings.TIME_ZONE)  # type: ignore[attr-defined]
-        languages = [("", "as the browser asks for"), *settings.LANGUAGES]
+        languages = [("", _("as the browser asks for")), *settings.LANGUAGES]
         self.fields["language"].choices = languages  # type: ignore[attr-defined]
         self.fields["starter"].initial = settings.STARTER
         if not is_first:

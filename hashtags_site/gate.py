@@ -13,6 +13,7 @@ from typing import Any
 from django.core.exceptions import BadRequest
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.http import HttpRequest, HttpResponseBase, QueryDict, UnreadablePostError
+from django.utils.translation import gettext as _
 
 from formats.json_text import UNSTORABLE, BrokenText
 
@@ -63,7 +64,7 @@ class RefuseUnreadable:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         _check_encoding(request)
         if len(request.META.get("QUERY_STRING", "")) > LONGEST_QUERY:
-            raise UnreadableRequest("The address is too long.")
+            raise UnreadableRequest(_("The address is too long."))
         headers = (str(value) for name, value in request.META.items() if name.startswith("HTTP_"))
         _check_text(chain([request.path], request.COOKIES.values(), headers))
         _check_fields(request.GET)
@@ -78,17 +79,17 @@ class RefuseUnreadable:
         try:
             _check_fields(request.POST)
         except UnreadablePostError as error:
-            raise UnreadableRequest("The request ended before it was complete.") from error
+            raise UnreadableRequest(_("The request ended before it was complete.")) from error
 
 
 def _check_encoding(request: HttpRequest) -> None:
     charset = request.content_params.get("charset", "") if request.content_params else ""
     if getattr(request, "has_broken_content_type", False) or charset.lower() not in ENCODINGS:
-        raise UnreadableRequest("The Content-Type is broken, or its charset is not UTF-8.")
+        raise UnreadableRequest(_("The Content-Type is broken, or its charset is not UTF-8."))
     try:
-        _ = request.accepted_types
+        request.accepted_types  # noqa: B018
     except ValueError as error:
-        raise UnreadableRequest("The Accept header is broken.") from error
+        raise UnreadableRequest(_("The Accept header is broken.")) from error
 
 
 def _check_fields(fields: QueryDict) -> None:
@@ -99,4 +100,4 @@ def _check_fields(fields: QueryDict) -> None:
 
 def _check_text(texts: Iterable[str], field: str = "") -> None:
     if any(map(UNSTORABLE.search, texts)):
-        raise UnreadableRequest(str(BrokenText()), field)
+        raise UnreadableRequest(_(str(BrokenText())), field)

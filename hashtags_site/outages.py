@@ -17,7 +17,6 @@ from django.db import Error, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
-from django.utils import translation
 from django.utils.translation import gettext as _
 from django.views import defaults
 
@@ -30,10 +29,6 @@ from trainer.engine.budget import DecodersBusy, patience
 RETRY_AFTER = 10  # seconds
 PATIENCE = 5.0  # seconds that a request waits for memory to open a photo
 STORAGE_RETRY_AFTER = 30  # somebody has to mend it
-VOTERS = (
-    "/validation/vote/",
-    "/validation/join/",
-)  # whose pages speak their language; all others are English
 # What SQLite says of itself when it is locked, full, read-only or broken, and not of a wrong statement.
 SQLITE_CODES = (
     *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR),
@@ -80,41 +75,34 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def unavailable(request: HttpRequest, error: BaseException) -> HttpResponse:
     log.warning("503 %s %s: %s", request.method, request.path, error.__cause__ or error)
-    with translation.override(_language_for(request)):
-        if isinstance(error, BrokerAway):
-            words = _("A part of the site does not answer at the moment. Nothing was changed.")
-        elif isinstance(error, DecodersBusy):
-            words = _("Too many photos are being opened at the moment.")
-        else:
-            words = _("The database is busy or does not answer. Nothing was changed.")
-        response = _answer(request, _("Please try again in a moment"), words, 503)
+    if isinstance(error, BrokerAway):
+        words = _("A part of the site does not answer at the moment. Nothing was changed.")
+    elif isinstance(error, DecodersBusy):
+        words = _("Too many photos are being opened at the moment.")
+    else:
+        words = _("The database is busy or does not answer. Nothing was changed.")
+    response = _answer(request, _("Please try again in a moment"), words, 503)
     response["Retry-After"] = str(RETRY_AFTER)
     return response
 
 
 def storage_unavailable(request: HttpRequest, failure: StorageFailure) -> HttpResponse:
     log.error("%s %s %s: %s", failure.status, request.method, request.path, failure)
-    with translation.override(_language_for(request)):
-        if failure.is_full:
-            words = _("The site's storage is full. Nothing was changed. An administrator must free space.")
-        else:
-            words = _("The site's files cannot be reached at the moment. Nothing was changed.")
-        response = _answer(request, _("Please try again in a moment"), words, failure.status)
+    if failure.is_full:
+        words = _("The site's storage is full. Nothing was changed. An administrator must free space.")
+    else:
+        words = _("The site's files cannot be reached at the moment. Nothing was changed.")
+    response = _answer(request, _("Please try again in a moment"), words, failure.status)
     response["Retry-After"] = str(STORAGE_RETRY_AFTER)
     return response
 
 
 def too_large(request: HttpRequest, most: int) -> HttpResponse:
     """`most` is what this sender may send here, in bytes."""
-    with translation.override(_language_for(request)):
-        words = _("This is too large: this address takes at most %(size)s MB from you.") % {
-            "size": f"{most / 2**20:,.0f}"
-        }
-        return _answer(request, _("Too large"), words, 413)
-
-
-def _language_for(request: HttpRequest) -> str:
-    return translation.get_language_from_request(request) if request.path.startswith(VOTERS) else "en"
+    words = _("This is too large: this address takes at most %(size)s MB from you.") % {
+        "size": f"{most / 2**20:,.0f}"
+    }
+    return _answer(request, _("Too large"), words, 413)
 
 
 def _answer(request: HttpRequest, title: str, words: str, status: int) -> HttpResponse:

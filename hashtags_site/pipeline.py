@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Count, Q
+from django.template.defaultfilters import floatformat
 from django.urls import reverse
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from jobs.models import Job
 from mapping.models import MappingEntry, Release
@@ -61,27 +66,31 @@ def _mapping(curator: bool) -> Station:
         tagged=Count("pk", filter=Q(hashtag__isnull=False)),
     )
     release = Release.objects.first()
-    words = (
-        f"{count['tagged']} carry a hashtag, the rest are other. {count['confirmed']} confirmed by a curator."
-    )
+    words = _("%(tagged)s carry a hashtag, the rest are other. %(confirmed)s confirmed by a curator.") % count
     if release:
-        words += f" Newest: release {release.number}."
-    station = Station(
-        "Classes mapped", f"{count['decided']} of {count['classes']}", words, reverse("mapping:entries")
-    )
+        words += " " + _("Newest: release %(number)s.") % {"number": release.number}
+    figure = _("%(decided)s of %(classes)s") % count
+    station = Station(_("Classes mapped"), figure, words, reverse("mapping:entries"))
     left = count["classes"] - count["decided"]
     if left:
-        return station.offer(curator, f"Map the {left} left", station.url + "?status=undecided")
-    return station.offer(curator, "View the mapping", station.url)
+        return station.offer(
+            curator, _("Map the %(n)s left") % {"n": left}, station.url + "?status=undecided"
+        )
+    return station.offer(curator, _("View the mapping"), station.url)
 
 
 def _photos(admin: bool) -> Station:
     photos, sets = ScenePhoto.objects.count(), PhotoSet.objects.count()
     url = reverse("trainer:photo_sets")
-    words = f"in {sets} photo set{'' if sets == 1 else 's'}, sorted by scene class, for training."
+    words = ngettext(
+        "in %(n)s photo set, sorted by scene class, for training.",
+        "in %(n)s photo sets, sorted by scene class, for training.",
+        sets,
+    ) % {"n": sets}
     if not sets:
-        words = "There is no photo set yet. Register a folder or a tar with one folder per scene class."
-    return Station("Photos", f"{photos:,}", words, url).offer(admin and not sets, "Register photos", url)
+        words = _("There is no photo set yet. Register a folder or a tar with one folder per scene class.")
+    station = Station(_("Photos"), intcomma(photos), words, url)
+    return station.offer(admin and not sets, _("Register photos"), url)
 
 
 def _runs(admin: bool) -> Station:
@@ -89,13 +98,17 @@ def _runs(admin: bool) -> Station:
     runs = TrainingRun.objects.count()
     live = TrainingRun.objects.filter(job__state__in=Job.LIVE).count()
     best = TrainingRun.objects.filter(job__state=Job.State.SUCCEEDED).order_by("-balanced_accuracy").first()
-    words = f"{live} running now. " if live else ""
+    words = _("%(n)s running now.") % {"n": live} + " " if live else ""
     if best and best.balanced_accuracy is not None:
-        words += f"Best balanced accuracy {best.balanced_accuracy:.3f}, by “{best.name}”."
+        figure = floatformat(best.balanced_accuracy, 3)
+        words += _("Best balanced accuracy %(figure)s, by “%(name)s”.") % {
+            "figure": figure,
+            "name": best.name,
+        }
     elif not runs:
-        words += "Nothing trained here yet."
-    return Station("Training runs", f"{runs}", words or "None has finished yet.", url).offer(
-        admin and not live, "Start a run", reverse("trainer:new_run")
+        words += _("Nothing trained here yet.")
+    return Station(_("Training runs"), f"{runs}", words or _("None has finished yet."), url).offer(
+        admin and not live, _("Start a run"), reverse("trainer:new_run")
     )
 
 
@@ -103,21 +116,26 @@ def _model(admin: bool) -> Station:
     url = reverse("trainer:models")
     promotion = Promotion.objects.current()
     if promotion is None:
-        return Station("Active model", "none", "Suggestions start once a model is promoted.", url).offer(
-            admin, "Promote a model", url
-        )
-    words = f"Promoted {promotion.promoted_at:%-d %b %Y}. It suggests a hashtag, or stays silent."
-    return Station("Active model", promotion.model.name, words, url).offer(
-        admin, "Try it on a photo", reverse("trainer:suggest")
+        station = Station(_("Active model"), _("none"), _("Suggestions start once a model is promoted."), url)
+        return station.offer(admin, _("Promote a model"), url)
+    words = _("Promoted %(day)s. It suggests a hashtag, or stays silent.") % {
+        "day": date_format(promotion.promoted_at, "j M Y")
+    }
+    return Station(_("Active model"), promotion.model.name, words, url).offer(
+        admin, _("Try it on a photo"), reverse("trainer:suggest")
     )
 
 
 def _campaigns(admin: bool) -> Station:
     url = reverse("validation:campaigns")
     open_ones, photos = Campaign.objects.real().filter(is_open=True).count(), Photo.objects.real().count()
-    words = f"open, {photos:,} new photos taken in." if open_ones else "No campaign is open."
-    return Station("Campaigns", f"{open_ones}", words, url).offer(
-        admin and not open_ones, "Ask people", reverse("validation:new_campaign")
+    words = ngettext("open, %(n)s new photo taken in.", "open, %(n)s new photos taken in.", photos) % {
+        "n": intcomma(photos)
+    }
+    if not open_ones:
+        words = _("No campaign is open.")
+    return Station(_("Campaigns"), f"{open_ones}", words, url).offer(
+        admin and not open_ones, _("Ask people"), reverse("validation:new_campaign")
     )
 
 
@@ -125,19 +143,19 @@ def _agreement() -> Station:
     url = reverse("validation:agreement")
     people, headline = results.people(None), results.headline()
     if headline is None:
-        return Station("Agreement", "–", "Nobody has voted yet.", url)
+        return Station(_("Agreement"), "–", _("Nobody has voted yet."), url)
     rate = headline.rate
-    left_out = (
-        f" Left out: {_percent(headline.unjudged)} of the suggestions, of a kind nobody has answered about."
-        if headline.unjudged >= 0.005
-        else ""
-    )
-    words = (
-        f"of {rate.n} photo{'' if rate.n == 1 else 's'} "
-        f"(95 % interval {_percent(rate.low)} to {_percent(rate.high)}), "
-        f"said by {people} {'person' if people == 1 else 'people'}.{left_out}"
-    )
-    return Station("Agreement", _percent(rate.value), words, url)
+    photos = ngettext("of %(n)s photo", "of %(n)s photos", rate.n) % {"n": rate.n}
+    interval = _("95 %% interval %(low)s to %(high)s") % {
+        "low": _percent(rate.low),
+        "high": _percent(rate.high),
+    }
+    voters = ngettext("said by %(n)s person.", "said by %(n)s people.", people) % {"n": people}
+    words = f"{photos} ({interval}), {voters}"
+    if headline.unjudged >= 0.005:
+        left_out = _("Left out: %(share)s of the suggestions, of a kind nobody has answered about.")
+        words += " " + left_out % {"share": _percent(headline.unjudged)}
+    return Station(_("Agreement"), _percent(rate.value), words, url)
 
 
 def _percent(share: float) -> str:

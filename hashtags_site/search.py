@@ -10,6 +10,8 @@ from urllib.parse import urlencode
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Case, Model, Q, QuerySet, When
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from mapping.models import Hashtag, MappingEntry
 from trainer.models import TrainedModel, TrainingRun
@@ -48,7 +50,7 @@ def _list_of(name: str) -> Callable[[str], str]:
 
 
 def _show_class(entry: MappingEntry) -> Found:
-    label = f"#{entry.hashtag.name}" if entry.hashtag else entry.label or "undecided"
+    label = f"#{entry.hashtag.name}" if entry.hashtag else entry.label or _("undecided")
     return Found(
         entry.scene_class.title,
         f"{entry.scene_class.key}, {label}",
@@ -58,7 +60,11 @@ def _show_class(entry: MappingEntry) -> Found:
 
 def _show_hashtag(tag: Hashtag) -> Found:
     url = f"{reverse('mapping:entries')}?{urlencode({'hashtag': tag.name})}"
-    return Found(f"#{tag.name}", "blocked" if tag.blocked else f"{tag.posts_millions} million posts", url)
+    return Found(f"#{tag.name}", _("blocked") if tag.blocked else _posts(tag), url)
+
+
+def _posts(tag: Hashtag) -> str:
+    return _("%(n)s million posts") % {"n": tag.posts_millions}
 
 
 def _show_named(row: Any) -> Found:
@@ -71,7 +77,7 @@ def _show_photo(photo: Photo) -> Found:
 
 KINDS = (
     Kind(
-        "Scene classes",
+        gettext_noop("Scene classes"),
         "mapping.view_sceneclass",
         lambda: MappingEntry.objects.filter(opinion=None).select_related("scene_class", "hashtag"),
         ("scene_class__name", "scene_class__key", "scene_class__name_ru"),
@@ -79,7 +85,7 @@ KINDS = (
         _list_of("mapping:entries"),
     ),
     Kind(
-        "Hashtags",
+        gettext_noop("Hashtags"),
         "mapping.view_sceneclass",
         Hashtag.objects.all,
         ("name",),
@@ -87,7 +93,7 @@ KINDS = (
         _list_of("mapping:hashtags"),
     ),
     Kind(
-        "Runs",
+        gettext_noop("Runs"),
         "trainer.view_trainingrun",
         lambda: TrainingRun.objects.only("name", "created_at"),
         ("name",),
@@ -95,7 +101,7 @@ KINDS = (
         _list_of("trainer:runs"),
     ),
     Kind(
-        "Models",
+        gettext_noop("Models"),
         "trainer.view_trainedmodel",
         lambda: TrainedModel.objects.only("name", "created_at"),
         ("name",),
@@ -103,7 +109,7 @@ KINDS = (
         None,
     ),
     Kind(
-        "Campaigns",
+        gettext_noop("Campaigns"),
         "validation.view_campaign",
         lambda: Campaign.objects.real().only("name", "created_at"),
         ("name",),
@@ -111,7 +117,7 @@ KINDS = (
         None,
     ),
     Kind(
-        "Photos",
+        gettext_noop("Photos"),
         "validation.view_vote",  # voters see photos, but not their pages
         lambda: Photo.objects.shown().real().only("name", "author"),
         ("name", "author"),

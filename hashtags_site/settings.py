@@ -133,6 +133,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "hashtags_site.language.PageLanguage",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -165,7 +166,11 @@ TEMPLATES = [
                 "people.installation.names",
                 "hashtags_site.help.page_help",
             ],
-            "builtins": ["django.contrib.humanize.templatetags.humanize", "django.templatetags.static"],
+            "builtins": [
+                "django.contrib.humanize.templatetags.humanize",
+                "django.templatetags.i18n",
+                "django.templatetags.static",
+            ],
         },
     }
 ]
@@ -322,9 +327,9 @@ PHOTO_ROOTS = [Path(p) for p in env.list("PHOTO_ROOTS", default=[str(VAR_DIR / "
 
 # --- Language, time, logs ---------------------------------------------------------------------
 LANGUAGE_CODE = "en"
-# Only the voters' pages are translated. They choose the language themselves; all other pages are English.
 LANGUAGES = [("en", "English"), ("ru", "Русский")]
-LOCALE_PATHS = [BASE_DIR / "locale"]
+# The apps whose pages are translated as a whole; the pages of others are English: docs/translating.md.
+TRANSLATED = ["hashtags_site", "mapping"]
 TIME_ZONE = env.str("TIME_ZONE", "UTC")
 USE_TZ = True
 LOG_FORMAT = env.str("LOG_FORMAT", "line")

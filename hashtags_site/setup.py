@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 
 from jobs.lease import JobError, Lease
 from jobs.models import Job
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
 JOB = "site.load"
 SUN397, EMPTY, NONE = "sun397", "empty", "none"
 MAPPINGS = {
-    SUN397: "SUN397’s 397 scene classes with a mapping to 20 hashtags",
-    EMPTY: "nothing: I import my own classes and hashtags",
+    SUN397: _("SUN397’s 397 scene classes with a mapping to 20 hashtags"),
+    EMPTY: _("nothing: I import my own classes and hashtags"),
 }
 STARTERS = {
-    "accurate": "the accurate one, on CLIP ViT-B/16; without its weights the fast one",
-    "fast": "the fast one, on EfficientNet-Lite2",
-    CASCADE: "both as one: the fast one answers where it is sure",
-    NONE: "none: I train or import my own",
+    "accurate": _("the accurate one, on CLIP ViT-B/16; without its weights the fast one"),
+    "fast": _("the fast one, on EfficientNet-Lite2"),
+    CASCADE: _("both as one: the fast one answers where it is sure"),
+    NONE: _("none: I train or import my own"),
 }
 
 

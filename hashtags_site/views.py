@@ -7,6 +7,7 @@ from django.contrib.auth.decorators import login_not_required, permission_requir
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
@@ -57,7 +58,7 @@ def setup_site(request: Request) -> HttpResponse:
     if form.is_valid():
         chosen = {"mapping": setup.SUN397, "starter": setup.NONE} | form.cleaned_data
         job = setup.save(by=request.user, **chosen)
-        messages.success(request, "Saved.")
+        messages.success(request, _("Saved."))
         return redirect(job or ("home" if is_first else "setup"))
     context = {"form": form, "is_first": is_first}
     return render(request, "setup.html", context, status=422 if form.is_bound else 200)

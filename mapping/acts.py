@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from mapping.models import OTHER, Change, Hashtag, MappingEntry, Opinion
 
@@ -32,7 +33,8 @@ class HashtagBlocked(Hashtag.DoesNotExist):
     """The hashtag is blocked: classes that have it keep it, and no other gets it."""
 
     def __init__(self, row: Hashtag) -> None:
-        super().__init__(f"{row} is blocked: {row.blocked_why or 'no reason given'}")
+        why = row.blocked_why or _("no reason given")
+        super().__init__(_("%(hashtag)s is blocked: %(why)s") % {"hashtag": row, "why": why})
 
 
 class NotYours(Exception):
@@ -149,7 +151,7 @@ def newest_change(*, by: AbstractBaseUser, opinion: Opinion | None = None) -> Ch
 def _hashtags(names: set[str]) -> dict[str, Hashtag]:
     hashtags = {row.name: row for row in Hashtag.objects.filter(name__in=names)}
     for name in names - hashtags.keys() - {OTHER}:
-        raise Hashtag.DoesNotExist(f"“{name}” is not a known hashtag")
+        raise Hashtag.DoesNotExist(_("“%(name)s” is not a known hashtag") % {"name": name})
     return hashtags
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from django.conf import settings
+from django.utils.translation import gettext_noop
 from numpy.typing import NDArray
 
 from formats.storage import replacing
@@ -156,12 +157,16 @@ def domain_groups(senses: Sequence[str]) -> dict[str, int | str] | None:
 def measure_all(senses: tuple[str, ...], decisions: Decisions, clusters: int) -> list[Measurement]:
     """All assistants that are available, the most helpful first. Each tree is cut into this many clusters."""
     measurements = [
-        Measurement("the most frequent answer to all", quality(decisions, dict.fromkeys(senses, 0))),
-        Measurement("topic domains", quality(decisions, topic_groups(senses))),
+        Measurement(
+            gettext_noop("the most frequent answer to all"), quality(decisions, dict.fromkeys(senses, 0))
+        ),
+        Measurement(gettext_noop("topic domains"), quality(decisions, topic_groups(senses))),
     ]
     by_domain = domain_groups(senses)
     if by_domain is not None:
-        measurements.append(Measurement("WordNet Domains, first domain", quality(decisions, by_domain)))
+        measurements.append(
+            Measurement(gettext_noop("WordNet Domains, first domain"), quality(decisions, by_domain))
+        )
     for kind, name in KINDS.items():
         for method in methods(senses, kind):
             groups = tree(senses, kind, method).cut_by_number(clusters).tolist()

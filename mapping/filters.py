@@ -8,6 +8,8 @@ import django_filters
 from django import forms
 from django.db.models import CharField, F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from formats.names import normalize_hashtag, normalize_name
 from mapping import doubts
@@ -22,32 +24,32 @@ MOST_WORDS = 20  # of a search; each adds conditions, of which SQLite takes a th
 
 
 class EntryFilter(django_filters.FilterSet):
-    q = django_filters.CharFilter(method="by_words", label="Search")
+    q = django_filters.CharFilter(method="by_words", label=_("Search"))
     status = django_filters.ChoiceFilter(
         method="by_status",
         choices=[
-            (TODO, "To do"),
+            (TODO, _("To do")),
             *((s.value, s.label) for s in MappingEntry.Status),
-            (DOUBTED, "Doubted by people"),
+            (DOUBTED, _("Doubted by people")),
         ],
-        label="Status",
-        empty_label="Any status",
+        label=_("Status"),
+        empty_label=_("Any status"),
     )
     hashtag = django_filters.CharFilter(
-        method="by_hashtag", label="Hashtag", widget=forms.TextInput(attrs={"list": "hashtag-names"})
+        method="by_hashtag", label=_("Hashtag"), widget=forms.TextInput(attrs={"list": "hashtag-names"})
     )
-    hypernym = django_filters.CharFilter(method="by_hypernym", label="Hypernym")
+    hypernym = django_filters.CharFilter(method="by_hypernym", label=_("Hypernym"))
     group = django_filters.ChoiceFilter(
-        method="by_group", choices=lambda: _groups(), label="SUN group", empty_label="Any group"
+        method="by_group", choices=lambda: _groups(), label=_("SUN group"), empty_label=_("Any group")
     )
     domain = django_filters.ChoiceFilter(
         method="by_domain",
         choices=lambda: [(name, _words(name)) for name in domain_names()],
-        label="WordNet domain",
-        empty_label="Any domain",
+        label=_("WordNet domain"),
+        empty_label=_("Any domain"),
     )
     differs = django_filters.ChoiceFilter(
-        method="by_difference", choices=lambda: _states(), label="Differs from", empty_label="–"
+        method="by_difference", choices=lambda: _states(), label=_("Differs from"), empty_label="–"
     )
 
     class Meta:
@@ -63,7 +65,7 @@ class EntryFilter(django_filters.FilterSet):
         if not domain_names():
             del self.filters["domain"]
 
-    def by_words(self, entries: QuerySet[MappingEntry], _: str, words: str) -> QuerySet[MappingEntry]:
+    def by_words(self, entries: QuerySet[MappingEntry], name: str, words: str) -> QuerySet[MappingEntry]:
         for word in normalize_name(words).split()[:MOST_WORDS]:
             entries = entries.filter(
                 Q(scene_class__key__icontains=word)
@@ -77,26 +79,26 @@ class EntryFilter(django_filters.FilterSet):
             )
         return entries
 
-    def by_status(self, entries: QuerySet[MappingEntry], _: str, status: str) -> QuerySet[MappingEntry]:
+    def by_status(self, entries: QuerySet[MappingEntry], name: str, status: str) -> QuerySet[MappingEntry]:
         if status == TODO:
             return entries.exclude(status=MappingEntry.Status.CONFIRMED)
         if status == DOUBTED:
             return entries if self.blind else doubts.filter_doubted(entries)
         return entries.filter(status=status)
 
-    def by_hashtag(self, entries: QuerySet[MappingEntry], _: str, name: str) -> QuerySet[MappingEntry]:
+    def by_hashtag(self, entries: QuerySet[MappingEntry], _name: str, name: str) -> QuerySet[MappingEntry]:
         name = normalize_hashtag(name)
         if name == OTHER:
             return entries.filter(hashtag=None).exclude(status=MappingEntry.Status.UNDECIDED)
         return entries.filter(hashtag__name=name)
 
-    def by_hypernym(self, entries: QuerySet[MappingEntry], _: str, notion: str) -> QuerySet[MappingEntry]:
+    def by_hypernym(self, entries: QuerySet[MappingEntry], name: str, notion: str) -> QuerySet[MappingEntry]:
         return entries.filter(Q(hypernym__iexact=notion.strip()) | Q(hypernym_sense=notion.strip()))
 
-    def by_group(self, entries: QuerySet[MappingEntry], _: str, group: str) -> QuerySet[MappingEntry]:
+    def by_group(self, entries: QuerySet[MappingEntry], name: str, group: str) -> QuerySet[MappingEntry]:
         return entries.filter(Q(scene_class__level1=group) | Q(scene_class__level2=group))
 
-    def by_domain(self, entries: QuerySet[MappingEntry], _: str, domain: str) -> QuerySet[MappingEntry]:
+    def by_domain(self, entries: QuerySet[MappingEntry], name: str, domain: str) -> QuerySet[MappingEntry]:
         """Entries whose sense has the domain. If none is chosen yet, the likeliest sense counts."""
         chosen = entries.exclude(sense="").order_by().values_list("sense", flat=True).distinct()
         open_rows = entries.filter(sense="").exclude(status=MappingEntry.Status.CONFIRMED).order_by()
@@ -112,7 +114,7 @@ class EntryFilter(django_filters.FilterSet):
             return entries.none()
         return entries.filter(Q(sense__in=senses) | Q(pk__in=likely))
 
-    def by_difference(self, entries: QuerySet[MappingEntry], _: str, state: str) -> QuerySet[MappingEntry]:
+    def by_difference(self, entries: QuerySet[MappingEntry], name: str, state: str) -> QuerySet[MappingEntry]:
         """Entries with another label in a release or opinion. Skips classes without a label there."""
         kind, _, which = state.partition("-")
         if kind == "release":
@@ -140,12 +142,12 @@ def _label() -> Coalesce:
 def _groups() -> list[tuple[str, Any]]:
     """SUN's groups: the three wide ones, then the narrow groups of each."""
     rows = SceneClass.objects.order_by("level1", "level2").values_list("level1", "level2").distinct()
-    wide_groups = list(dict.fromkeys(level1 for level1, _ in rows if level1))
+    wide_groups = list(dict.fromkeys(level1 for level1, _level2 in rows if level1))
     narrow_groups = [
         (level1, [(level2, _words(level2)) for above, level2 in rows if above == level1 and level2])
         for level1 in wide_groups
     ]
-    return [(level1, f"{_words(level1)} (all)") for level1 in wide_groups] + [
+    return [(level1, gettext("%(group)s (all)") % {"group": _words(level1)}) for level1 in wide_groups] + [
         (_words(level1), choices) for level1, choices in narrow_groups if choices
     ]
 
@@ -157,6 +159,6 @@ def _words(name: str) -> str:
 def _states() -> list[tuple[str, str]]:
     releases = Release.objects.order_by("-number").values_list("number", flat=True)[:20]
     opinions = Opinion.objects.values_list("pk", "name")
-    return [(f"release-{number}", f"release {number}") for number in releases] + [
-        (f"opinion-{pk}", name) for pk, name in opinions
-    ]
+    return [
+        (f"release-{number}", gettext("release %(number)s") % {"number": number}) for number in releases
+    ] + [(f"opinion-{pk}", name) for pk, name in opinions]

@@ -3,6 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from formats.names import normalize_hashtag
 from mapping.acts import Decision, HashtagBlocked
@@ -44,7 +46,7 @@ class EntryForm(forms.Form):
             except wordnet.WordNetMissing:
                 continue  # keep the key as it is; the user typed the words
             if sense is None:
-                self.add_error(key_field, f"WordNet has no noun sense “{key}”.")
+                self.add_error(key_field, gettext("WordNet has no noun sense “%(key)s”.") % {"key": key})
             else:
                 data[word_field] = sense.word
         return data
@@ -52,11 +54,11 @@ class EntryForm(forms.Form):
     def _clean_hashtag(self, data: dict[str, Any]) -> None:
         name = normalize_hashtag(data.pop("another", "") or data.get("hashtag", ""))
         if not name:
-            self.add_error("hashtag", "Choose a hashtag, or other.")
+            self.add_error("hashtag", gettext("Choose a hashtag, or other."))
         elif name == OTHER:
             data["hashtag"] = name
         elif (row := Hashtag.objects.filter(name=name).first()) is None:
-            self.add_error("hashtag", f"“{name}” is not a known hashtag.")
+            self.add_error("hashtag", gettext("“%(name)s” is not a known hashtag.") % {"name": name})
         elif row.blocked and row != self.kept:
             self.add_error("hashtag", f"{HashtagBlocked(row)}.")
         else:
@@ -71,13 +73,14 @@ class PublishForm(forms.Form):
     seen = forms.CharField(widget=forms.HiddenInput)
     note = forms.CharField(
         max_length=500,
-        error_messages={"required": "Say in a note what changed, and why."},
-        help_text="What changed, and why. The note appears beside every run that trains on this release.",
+        error_messages={"required": _("Say in a note what changed, and why.")},
+        help_text=_("What changed, and why. The note appears beside every run that trains on this release."),
     )
 
 
 class OpinionForm(forms.Form):
     name = forms.CharField(
-        max_length=100, error_messages={"required": "An opinion needs a name, so that people can select it."}
+        max_length=100,
+        error_messages={"required": _("An opinion needs a name, so that people can select it.")},
     )
     note = forms.CharField(required=False, max_length=500)

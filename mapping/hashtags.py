@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Case, Count, IntegerField, Q, Value, When
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from simple_history.utils import bulk_create_with_history, bulk_update_with_history
 
 from formats.names import describe_change, is_hashtag
@@ -43,7 +45,7 @@ COLUMNS = Columns(
         "counted_on": "counted_on",
     },
     required=[("name",), ("posts", "posts_million")],
-    asks="The table needs the columns hashtag and posts; source and counted_on are optional.",
+    asks=gettext_noop("The table needs the columns hashtag and posts; source and counted_on are optional."),
     alike=("posts", "posts_million"),
 )
 BATCH = 500
@@ -144,7 +146,7 @@ def block(*, hashtag_id: int, why: str, by: AbstractBaseUser) -> Hashtag:
     """
     why = why.strip()
     if not why:
-        raise ValueError("Give a reason: people who miss the hashtag will ask.")
+        raise ValueError(_("Give a reason: people who miss the hashtag will ask."))
     return _set_blocked(hashtag_id, blocked=True, why=why, by=by)
 
 
@@ -225,11 +227,17 @@ def plan_counts(text: str) -> CountsPlan:
         if change := describe_change(values["name"]):
             draft.notes.append(Problem(line, "hashtag", change))
         if name in first:
-            row_problems.append(Problem(line, "hashtag", f"{name} is already in line {first[name]}"))
+            row_problems.append(
+                Problem(
+                    line,
+                    "hashtag",
+                    _("%(name)s is already in line %(line)s") % {"name": name, "line": first[name]},
+                )
+            )
         first.setdefault(name, line)
         if name not in row_of:
             row_problems += [
-                Problem(line, column, "a new hashtag needs this value")
+                Problem(line, column, _("a new hashtag needs this value"))
                 for column in COUNTED
                 if column not in says
             ]
@@ -245,7 +253,7 @@ def plan_counts(text: str) -> CountsPlan:
         else:
             same += 1
     if not first and not draft.problems:
-        raise Unreadable("The file contains no hashtag.")
+        raise Unreadable(_("The file contains no hashtag."))
     problems = sorted(draft.problems, key=lambda problem: problem.line)
     return CountsPlan(draft.new, draft.changed, same, problems, draft.notes)
 
@@ -259,27 +267,46 @@ def _check_row(table: Table, row: TableRow) -> tuple[list[Problem], dict[str, An
     count = whole_number(number, grouped=unit == "posts")
     posts = -1 if count is None else count * (1 if unit == "posts" else 1_000_000)
     if cut := cut_number(table, row, unit):
-        problems.append(Problem(line, unit, f"is this {cut}? Write it without commas or in quotation marks"))
+        problems.append(
+            Problem(
+                line, unit, _("is this %(cut)s? Write it without commas or in quotation marks") % {"cut": cut}
+            )
+        )
     if not 0 <= posts <= MOST_POSTS:
-        problems.append(Problem(line, unit, f"“{number[:40]}” is not a number of posts"))
+        problems.append(
+            Problem(line, unit, _("“%(number)s” is not a number of posts") % {"number": number[:40]})
+        )
     says: dict[str, Any] = {"posts": posts}
     for name, longest in (("source", 200), ("counted_on", 20)):
         if text := values.get(name, ""):
             says[name] = text
             if len(text) > longest:
                 problems.append(
-                    Problem(line, name, f"it has {len(text)} characters; at most {longest} are allowed")
+                    Problem(
+                        line,
+                        name,
+                        _("it has %(n)s characters; at most %(most)s are allowed")
+                        % {"n": len(text), "most": longest},
+                    )
                 )
     return problems, says
 
 
 def name_problems(line: int, name: str) -> Iterator[Problem]:
     if name == OTHER:
-        yield Problem(line, "hashtag", "“other” is reserved for classes that no hashtag fits")
+        yield Problem(line, "hashtag", _("“other” is reserved for classes that no hashtag fits"))
     elif not is_hashtag(name):
-        yield Problem(line, "hashtag", f"“{name[:60]}” is not a hashtag: letters, digits and _ only")
+        yield Problem(
+            line,
+            "hashtag",
+            _("“%(name)s” is not a hashtag: letters, digits and _ only") % {"name": name[:60]},
+        )
     elif len(name) > 50:
-        yield Problem(line, "hashtag", f"it has {len(name)} characters; at most 50 are allowed")
+        yield Problem(
+            line,
+            "hashtag",
+            _("it has %(n)s characters; at most %(most)s are allowed") % {"n": len(name), "most": 50},
+        )
 
 
 @transaction.atomic

@@ -9,6 +9,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 from simple_history.models import HistoricalRecords
 
 from formats import classes
@@ -118,12 +120,14 @@ class Change(models.Model):
     """One act of one curator: a decision about one class or about many at once. It is undone as a whole."""
 
     class Action(models.TextChoices):
-        DECIDE = "decide", "decided"
-        GROUP = "group", "confirmed as a group"
-        CLUSTER = "cluster", "given to a cluster"
-        TABLE = "table", "changed in the table"
-        IMPORT = "import", "imported"
-        SETTLE = "settle", "settled between opinions"
+        """The names are in the history, in English; pages translate them."""
+
+        DECIDE = "decide", gettext_noop("decided")
+        GROUP = "group", gettext_noop("confirmed as a group")
+        CLUSTER = "cluster", gettext_noop("given to a cluster")
+        TABLE = "table", gettext_noop("changed in the table")
+        IMPORT = "import", gettext_noop("imported")
+        SETTLE = "settle", gettext_noop("settled between opinions")
 
     action = models.CharField(max_length=10, choices=Action)
     opinion = models.ForeignKey(Opinion, models.CASCADE, null=True, blank=True)  # null: about the mapping
@@ -152,9 +156,9 @@ class MappingEntry(models.Model):
     """The present decision about one scene class. Labels are frozen in a Release only."""
 
     class Status(models.TextChoices):
-        UNDECIDED = "undecided"  # no answer yet, neither from a person nor from a file
-        IMPORTED = "imported"  # from a file; no curator has checked it
-        CONFIRMED = "confirmed"  # a curator decided
+        UNDECIDED = "undecided", _("Undecided")  # no answer yet, neither from a person nor from a file
+        IMPORTED = "imported", _("Imported")  # from a file; no curator has checked it
+        CONFIRMED = "confirmed", _("Confirmed")  # a curator decided
 
     scene_class = models.ForeignKey(SceneClass, models.CASCADE, related_name="entries")
     # Null in the mapping itself. An opinion has rows of its own, so that every tool works on both.

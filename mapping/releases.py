@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from django.db import connection, transaction
+from django.utils.translation import gettext_noop
 
 from mapping.models import OTHER, MappingEntry, Release, ReleaseLabel
 from people.deeds import record
@@ -61,7 +62,7 @@ class Move:
         return "left out" if self.after is None else "moved"
 
 
-KINDS = ("moved", "added", "left out", "reworded")
+KINDS = (gettext_noop("moved"), gettext_noop("added"), gettext_noop("left out"), gettext_noop("reworded"))
 
 
 def compare(before: State, after: State) -> list[Move]:

@@ -12,12 +12,16 @@ from pathlib import Path
 
 import redis
 from django.conf import settings
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.files.storage import default_storage
 from django.core.mail import get_connection
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
+from django.template.defaultfilters import floatformat
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
 
 from formats.json_text import from_json
 from hashtags_site.backup.backups import LAST
@@ -38,20 +42,23 @@ from trainer.registry.starter import NAMES
 LOW_BYTES = 5 * 10**9  # a training's checkpoints or an archive of photos may be that large
 LATE = timedelta(minutes=10)  # for a queued job to wait while a worker is free
 CLOCK_WARN, CLOCK_FAIL = timedelta(seconds=2), timedelta(seconds=10)
-MIGRATE = "Run: python manage.py migrate"
+MIGRATE = gettext_noop("Run: python manage.py migrate")
 OLD = timedelta(days=7)
-BACKUP = "Run every night: python manage.py backup FOLDER --keep 14"
-WORKER = "Start one: celery -A hashtags_site worker --pool threads"
+BACKUP = gettext_noop("Run every night: python manage.py backup FOLDER --keep 14")
+WORKER = gettext_noop("Start one: celery -A hashtags_site worker --pool threads")
 
 
 def look_at_settings() -> Finding:
     if settings.DEBUG:
-        return Finding("settings", WARN, "DEBUG is on: errors show the program's insides.", "Set DEBUG=0.")
+        return Finding(
+            "settings", WARN, _("DEBUG is on: errors show the program's insides."), _("Set DEBUG=0.")
+        )
     names = [name for name in settings.ALLOWED_HOSTS if name not in ("localhost", "127.0.0.1", "[::1]")]
     if names and not settings.HTTPS:
-        advice = "Put a proxy with TLS in front and set HTTPS=1: docs/deploy.md."
-        return Finding("settings", WARN, f"{names[0]} is served without https.", advice)
-    return Finding("settings", OK, f"Version {code_version()}, {'https' if settings.HTTPS else 'local'}.")
+        advice = _("Put a proxy with TLS in front and set HTTPS=1: docs/deploy.md.")
+        return Finding("settings", WARN, _("%(host)s is served without https.") % {"host": names[0]}, advice)
+    fact = _("Version %(version)s, https.") if settings.HTTPS else _("Version %(version)s, local.")
+    return Finding("settings", OK, fact % {"version": code_version()})
 
 
 def look_at_database() -> Finding:
@@ -60,9 +67,12 @@ def look_at_database() -> Finding:
             cursor.execute("PRAGMA journal_mode")
             mode = cursor.fetchone()[0]
             cursor.execute("SELECT sqlite_version()")
-            fact = f"SQLite {cursor.fetchone()[0]}, journal mode {mode}."
+            fact = _("SQLite %(version)s, journal mode %(mode)s.") % {
+                "version": cursor.fetchone()[0],
+                "mode": mode,
+            }
             if mode != "wal":
-                advice = "Keep the database on a local disk: without WAL, readers wait for each write."
+                advice = _("Keep the database on a local disk: without WAL, readers wait for each write.")
                 return Finding("database", WARN, fact, advice)
             return Finding("database", OK, fact)
         names = ("server_version", "transaction_isolation", "synchronous_commit", "fsync")
@@ -71,13 +81,15 @@ def look_at_database() -> Finding:
             cursor.execute(f"SHOW {name}")
             values.append(str(cursor.fetchone()[0]))
     version, isolation, *durable = values
-    fact = f"PostgreSQL {version}, isolation {isolation}."
+    fact = _("PostgreSQL %(version)s, isolation %(level)s.") % {"version": version, "level": isolation}
     if isolation != "read committed":
-        advice = "Leave default_transaction_isolation at “read committed”, which the program is tested with."
+        advice = _(
+            "Leave default_transaction_isolation at “read committed”, which the program is tested with."
+        )
         return Finding("database", WARN, fact, advice)
     if "off" in durable:
-        advice = "Set fsync and synchronous_commit to on."
-        return Finding("database", WARN, f"{fact} A power cut may lose votes.", advice)
+        advice = _("Set fsync and synchronous_commit to on.")
+        return Finding("database", WARN, f"{fact} {_('A power cut may lose votes.')}", advice)
     return Finding("database", OK, fact)
 
 
@@ -86,12 +98,21 @@ def look_at_migrations() -> Finding:
     needed = needed_migrations()
     if missing := sorted(needed - applied):
         names = ", ".join(".".join(one) for one in missing[:3]) + (", …" if len(missing) > 3 else "")
-        return Finding("migrations", FAIL, f"{len(missing)} not applied: {names}.", MIGRATE)
+        return Finding(
+            "migrations",
+            FAIL,
+            _("%(n)s not applied: %(names)s.") % {"n": len(missing), "names": names},
+            _(MIGRATE),
+        )
     apps = {app for app, _ in needed}
     if newer := sorted(one for one in applied - needed if one[0] in apps):
-        fact = f"The database has migrations that this program lacks: {'.'.join(newer[0])}."
-        return Finding("migrations", WARN, fact, "Start the newer program, which has migrated the database.")
-    return Finding("migrations", OK, f"All {len(needed)} are applied.")
+        fact = _("The database has migrations that this program lacks: %(name)s.") % {
+            "name": ".".join(newer[0])
+        }
+        return Finding(
+            "migrations", WARN, fact, _("Start the newer program, which has migrated the database.")
+        )
+    return Finding("migrations", OK, _("All %(n)s are applied.") % {"n": len(needed)})
 
 
 def look_at_broker() -> Finding:
@@ -99,10 +120,13 @@ def look_at_broker() -> Finding:
         facts = client.info()
     name, limit = facts.get("server_name", "redis").title(), facts.get("maxmemory", 0)
     version = facts.get("valkey_version") or facts["redis_version"]
-    fact = f"{name} {version}, {facts['used_memory'] / 2**20:.0f} MB used."
+    used = f"{facts['used_memory'] / 2**20:.0f}"
+    fact = _("%(name)s, %(used)s MB used.") % {"name": f"{name} {version}", "used": used}
     if limit and facts.get("maxmemory_policy", "noeviction") != "noeviction":
-        advice = "Set maxmemory-policy to noeviction; otherwise messages may be dropped, and jobs start late."
-        return Finding("broker", WARN, f"{fact} It drops what it has no memory for.", advice)
+        advice = _(
+            "Set maxmemory-policy to noeviction; otherwise messages may be dropped, and jobs start late."
+        )
+        return Finding("broker", WARN, f"{fact} {_('It drops what it has no memory for.')}", advice)
     return Finding("broker", OK, fact)
 
 
@@ -117,57 +141,70 @@ def look_at_storage() -> Iterator[Finding]:
         folders["photos"] = Path(default_storage.path(""))
     except NotImplementedError:
         default_storage.exists("doctor")  # raises an error if the bucket cannot be asked
-        yield Finding("storage", OK, "The bucket of the photos answers.")
+        yield Finding("storage", OK, _("The bucket of the photos answers."))
     there = {name: Path(folder) for name, folder in folders.items() if Path(folder).is_dir()}
     for name, folder in there.items():
         try:
             try_to_write(folder)
         except OSError as error:
-            advice = f"Give the site's account the right to write to {folder}, or mount its disk."
-            yield Finding("storage", FAIL, f"The folder of {name} takes no file: {error.strerror}.", advice)
+            advice = _("Give the site's account the right to write to %(folder)s, or mount its disk.") % {
+                "folder": folder
+            }
+            fact = _("The folder of %(name)s takes no file: %(error)s.")
+            yield Finding("storage", FAIL, fact % {"name": name, "error": error.strerror}, advice)
             return
-    yield Finding("storage", OK, f"Writable: {', '.join(there)}.")
+    yield Finding("storage", OK, _("Writable: %(names)s.") % {"names": ", ".join(there)})
 
 
 def look_at_disk() -> Finding:
     folders = [settings.VAR_DIR, settings.MODELS_DIR, settings.RUNS_DIR, settings.PHOTO_SETS_DIR]
     there = [Path(folder) for folder in (*folders, settings.MEDIA_ROOT) if Path(folder).is_dir()]
     free, folder = min((shutil.disk_usage(folder).free, str(folder)) for folder in there)
-    fact = f"{free / 1e9:.1f} GB free at {folder}."
+    fact = _("%(n)s GB free at %(folder)s.") % {"n": floatformat(free / 1e9, 1), "folder": folder}
     if free >= LOW_BYTES:
         return Finding("disk", OK, fact)
-    advice = "Free space: lower RUNS_DISK_GB, delete runs and models, or run manage.py remove_orphans."
+    advice = _("Free space: lower RUNS_DISK_GB, delete runs and models, or run manage.py remove_orphans.")
     return Finding("disk", FAIL if free < FREE_BYTES else WARN, fact, advice)
 
 
 def look_at_static_files() -> Finding:
     manifest = getattr(staticfiles_storage, "manifest_name", "")
     if manifest and not staticfiles_storage.exists(manifest) and not settings.DEBUG:
-        advice = "Run: python manage.py collectstatic --noinput"
-        return Finding("static files", FAIL, "They were not collected, so pages cannot be shown.", advice)
-    return Finding("static files", OK, "Collected.")
+        advice = _("Run: python manage.py collectstatic --noinput")
+        return Finding("static files", FAIL, _("They were not collected, so pages cannot be shown."), advice)
+    return Finding("static files", OK, _("Collected."))
 
 
 def look_at_workers() -> Iterator[Finding]:
     workers = list(Worker.objects.live().order_by("name"))
     oldest = Job.objects.filter(state=Job.State.QUEUED).order_by("created_at").first()
     if not workers:
-        yield Finding("workers", FAIL if oldest else WARN, "No worker is running.", WORKER)
+        yield Finding("workers", FAIL if oldest else WARN, _("No worker is running."), _(WORKER))
         return
     own = code_version()
     others = [worker for worker in workers if worker.version != own]
-    fact = f"{len(workers)} running: {', '.join(worker.name for worker in workers[:5])}."
+    names = ", ".join(worker.name for worker in workers[:5])
+    fact = _("%(n)s running: %(names)s.") % {"n": len(workers), "names": names}
     if others:
         other = others[0]
-        fact += f" {other.name} has version {other.version or 'unknown'}, this program {own}."
-        advice = "Restart that worker: it gives its jobs back and they continue elsewhere."
+        fact += " " + _("%(name)s has version %(other)s, this program %(own)s.") % {
+            "name": other.name,
+            "other": other.version or _("unknown"),
+            "own": own,
+        }
+        advice = _("Restart that worker: it gives its jobs back and they continue elsewhere.")
         yield Finding("workers", WARN, fact, advice)
     else:
         yield Finding("workers", OK, fact)
     if oldest and timezone.now() - oldest.created_at > LATE:
         minutes = (timezone.now() - oldest.created_at).total_seconds() / 60
-        fact = f"“{oldest.title}” has waited for {minutes:,.0f} min."
-        yield Finding("queue", WARN, fact, "Start another worker, or wait if the machine's slots are taken.")
+        fact = _("“%(title)s” has waited for %(n)s min.") % {
+            "title": oldest.title,
+            "n": intcomma(round(minutes)),
+        }
+        yield Finding(
+            "queue", WARN, fact, _("Start another worker, or wait if the machine's slots are taken.")
+        )
 
 
 def look_at_clock() -> Finding:
@@ -180,19 +217,20 @@ def look_at_clock() -> Finding:
         with connection.cursor() as cursor:
             cursor.execute("SELECT clock_timestamp()")
             ahead = max(ahead, abs(cursor.fetchone()[0] - datetime.now(UTC)))
-    fact = f"This machine, the database and the workers differ by {ahead.total_seconds():.1f} s."
+    seconds = floatformat(ahead.total_seconds(), 1)
+    fact = _("This machine, the database and the workers differ by %(n)s s.") % {"n": seconds}
     if ahead < CLOCK_WARN:
         return Finding("clock", OK, fact)
-    advice = "Let every machine follow a time server: leases end by these clocks."
+    advice = _("Let every machine follow a time server: leases end by these clocks.")
     return Finding("clock", FAIL if ahead > CLOCK_FAIL else WARN, fact, advice)
 
 
 def look_at_wordnet() -> Finding:
     table = wordnet.DATA_DIR / wordnet.TABLE
     if table.is_file():
-        return Finding("WordNet", OK, "Its table of nouns is there.")
+        return Finding("WordNet", OK, _("Its table of nouns is there."))
     wordnet.reader()  # raises WordNetMissing
-    return Finding("WordNet", OK, "Its data is there; the table of nouns is built at first use.")
+    return Finding("WordNet", OK, _("Its data is there; the table of nouns is built at first use."))
 
 
 def look_at_model() -> Finding:
@@ -200,49 +238,63 @@ def look_at_model() -> Finding:
     model = active_model()
     if model is None:
         return Finding(
-            "model", WARN, "No model is active, so there are no suggestions.", "Promote one: page Models."
+            "model",
+            WARN,
+            _("No model is active, so there are no suggestions."),
+            _("Promote one: page Models."),
         )
-    advice = "Promote another model, or copy its folder from a backup."
+    advice = _("Promote another model, or copy its folder from a backup.")
     try:
         manifest = read_manifest(model.folder)
         check_hashes(model.folder, manifest)
     except (BadPackage, EngineError, FileNotFoundError) as error:
-        return Finding("model", FAIL, f"“{model.name}” is active, but {error}", advice)
+        return Finding(
+            "model",
+            FAIL,
+            _("“%(name)s” is active, but %(error)s") % {"name": model.name, "error": error},
+            advice,
+        )
     if manifest["sha256"] != model.manifest["sha256"]:
-        return Finding("model", FAIL, f"The files of “{model.name}” are those of another model.", advice)
-    return Finding("model", OK, f"“{model.name}” is active; its files are whole.")
+        fact = _("The files of “%(name)s” are those of another model.")
+        return Finding("model", FAIL, fact % {"name": model.name}, advice)
+    return Finding("model", OK, _("“%(name)s” is active; its files are whole.") % {"name": model.name})
 
 
 def look_at_starters() -> Finding:
     installed = set(TrainedModel.objects.filter(manifest__has_key="starter").values_list("name", flat=True))
     missing = [speed for speed, name in NAMES.items() if name not in installed]
     if not missing:
-        return Finding("starters", OK, f"Installed: {', '.join(NAMES)}.")
+        return Finding("starters", OK, _("Installed: %(names)s.") % {"names": ", ".join(NAMES)})
     commands = set()
     for backbone in BACKBONES.values():
         try:
             backbone.weights()
         except WeightsError as error:
             commands.add(error.hint)
-    advice = f"Run: {', then '.join([*sorted(commands), 'python manage.py prepare'])}"
-    return Finding("starters", WARN, f"Not installed: {', '.join(missing)}.", advice)
+    command = _(", then ").join([*sorted(commands), "python manage.py prepare"])
+    advice = _("Run: %(command)s") % {"command": command}
+    return Finding("starters", WARN, _("Not installed: %(names)s.") % {"names": ", ".join(missing)}, advice)
 
 
 def look_at_gpu() -> Finding:
     """Without importing torch, which takes seconds and a gigabyte."""
     program = shutil.which("nvidia-smi")
     if program is None:
-        return Finding("GPU", OK, "None on this machine: training uses the processor.")
+        return Finding("GPU", OK, _("None on this machine: training uses the processor."))
     query = [program, "--query-gpu=name,memory.total,memory.free", "--format=csv,noheader"]
     result = subprocess.run(query, capture_output=True, text=True, timeout=6, check=False)
     if result.returncode:
         words = (result.stdout or result.stderr).strip().splitlines()
-        return Finding("GPU", WARN, (words or ["nvidia-smi fails."])[0][:200], "Check the driver: nvidia-smi")
+        return Finding(
+            "GPU", WARN, (words or [_("nvidia-smi fails.")])[0][:200], _("Check the driver: nvidia-smi")
+        )
     fact = "; ".join(result.stdout.strip().splitlines())
     if _torch_has_cuda():
         return Finding("GPU", OK, fact)
-    advice = "Install the build of torch for CUDA, or training will not use it."
-    return Finding("GPU", WARN, f"{fact}; but torch is a build for processors only.", advice)
+    advice = _("Install the build of torch for CUDA, or training will not use it.")
+    return Finding(
+        "GPU", WARN, _("%(gpu)s; but torch is a build for processors only.") % {"gpu": fact}, advice
+    )
 
 
 def _torch_has_cuda() -> bool:
@@ -269,29 +321,52 @@ def look_at_backup() -> Finding:
     """When `manage.py backup` was last complete; who copies by other means need not mind."""
     file = Path(settings.VAR_DIR) / LAST
     if not file.is_file():
-        return Finding("backup", WARN, "None was made from here.", BACKUP)
+        return Finding("backup", WARN, _("None was made from here."), _(BACKUP))
     last = from_json(file.read_text(encoding="utf-8"))
     age = timezone.now() - datetime.fromisoformat(last["created"])
-    fact = f"{age.days} days old: {last['folder']}" if age.days else f"Made today: {last['folder']}"
-    return Finding("backup", WARN if age > OLD else OK, fact, BACKUP if age > OLD else "")
+    fact = ngettext("%(n)s day old: %(folder)s", "%(n)s days old: %(folder)s", age.days)
+    fact = (fact if age.days else _("Made today: %(folder)s")) % {"n": age.days, "folder": last["folder"]}
+    return Finding("backup", WARN if age > OLD else OK, fact, _(BACKUP) if age > OLD else "")
 
 
 CHECKS = (
-    Check("settings", look_at_settings, "See docs/settings.md."),
-    Check("database", look_at_database, "Check that it runs and that DATABASE_URL names it."),
-    Check("migrations", look_at_migrations, MIGRATE),
+    Check(gettext_noop("settings"), look_at_settings, gettext_noop("See docs/settings.md.")),
     Check(
-        "broker", look_at_broker, "Check that Redis runs and that REDIS_URL names it; jobs wait meanwhile."
+        gettext_noop("database"),
+        look_at_database,
+        gettext_noop("Check that it runs and that DATABASE_URL names it."),
     ),
-    Check("storage", look_at_storage, "Check the disks and, with S3_BUCKET, the bucket and its credentials."),
-    Check("disk", look_at_disk, "Check that the disk is mounted and answers."),
-    Check("static files", look_at_static_files, "Run: python manage.py collectstatic --noinput"),
-    Check("workers", look_at_workers, WORKER),
-    Check("clock", look_at_clock, "Check the database first."),
-    Check("WordNet", look_at_wordnet, "Get it: python scripts/get_wordnet.py"),
-    Check("model", look_at_model, "Promote another model, or copy its folder from a backup."),
-    Check("starters", look_at_starters, "Run: python manage.py prepare"),
-    Check("e-mail", look_at_mail, "Check that the mail server runs and that EMAIL_URL names it."),
-    Check("backup", look_at_backup, BACKUP),
-    Check("GPU", look_at_gpu, "Check the driver: nvidia-smi"),
+    Check(gettext_noop("migrations"), look_at_migrations, MIGRATE),
+    Check(
+        gettext_noop("broker"),
+        look_at_broker,
+        gettext_noop("Check that Redis runs and that REDIS_URL names it; jobs wait meanwhile."),
+    ),
+    Check(
+        gettext_noop("storage"),
+        look_at_storage,
+        gettext_noop("Check the disks and, with S3_BUCKET, the bucket and its credentials."),
+    ),
+    Check(gettext_noop("disk"), look_at_disk, gettext_noop("Check that the disk is mounted and answers.")),
+    Check(
+        gettext_noop("static files"),
+        look_at_static_files,
+        gettext_noop("Run: python manage.py collectstatic --noinput"),
+    ),
+    Check(gettext_noop("workers"), look_at_workers, WORKER),
+    Check(gettext_noop("clock"), look_at_clock, gettext_noop("Check the database first.")),
+    Check(gettext_noop("WordNet"), look_at_wordnet, gettext_noop("Get it: python scripts/get_wordnet.py")),
+    Check(
+        gettext_noop("model"),
+        look_at_model,
+        gettext_noop("Promote another model, or copy its folder from a backup."),
+    ),
+    Check(gettext_noop("starters"), look_at_starters, gettext_noop("Run: python manage.py prepare")),
+    Check(
+        gettext_noop("e-mail"),
+        look_at_mail,
+        gettext_noop("Check that the mail server runs and that EMAIL_URL names it."),
+    ),
+    Check(gettext_noop("backup"), look_at_backup, BACKUP),
+    Check(gettext_noop("GPU"), look_at_gpu, gettext_noop("Check the driver: nvidia-smi")),
 )

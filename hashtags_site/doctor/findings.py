@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from queue import Empty, Queue
 
 from django.db import connections
+from django.utils import translation
+from django.utils.translation import gettext as _
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 SECONDS = 8.0  # for all checks together
@@ -22,6 +24,15 @@ class Finding:
     verdict: str
     fact: str
     advice: str = ""
+
+    @property
+    def title(self) -> str:
+        """The part in the reader's language; `part` is its key."""
+        return _(self.part)
+
+    @property
+    def word(self) -> str:
+        return {OK: _("ok"), WARN: _("warn"), FAIL: _("fail")}[self.verdict]
 
     def as_dict(self) -> dict[str, str]:
         return asdict(self)
@@ -53,7 +64,9 @@ class Examiner:
         for check in self.checks:
             if check.part in waiting:
                 # Daemons: a part that hangs does not keep the program from ending.
-                threading.Thread(target=self._run, args=(check, answers), daemon=True).start()
+                threading.Thread(
+                    target=self._run, args=(check, answers, translation.get_language()), daemon=True
+                ).start()
         found: dict[str, list[Finding]] = {}
         deadline = time.monotonic() + seconds
         while waiting:
@@ -65,14 +78,15 @@ class Examiner:
             waiting.discard(part)
         return [one for check in self.checks for one in found.get(check.part) or [_silent(check, seconds)]]
 
-    def _run(self, check: Check, answers: Queue[tuple[str, list[Finding]]]) -> None:
+    def _run(self, check: Check, answers: Queue[tuple[str, list[Finding]]], language: str) -> None:
         try:
-            findings = check.look()
-            result = [findings] if isinstance(findings, Finding) else list(findings)
+            with translation.override(language):  # a thread does not inherit it
+                findings = check.look()
+                result = [findings] if isinstance(findings, Finding) else list(findings)
         except Exception as error:  # whatever it is, this part cannot be used
             words = str(error).strip().splitlines()
             reason = f"{type(error).__name__}: {words[0]}" if words else type(error).__name__
-            result = [Finding(check.part, FAIL, reason[:300], check.advice)]
+            result = [Finding(check.part, FAIL, reason[:300], _(check.advice))]
         finally:
             connections.close_all()  # this thread's own
             with self.lock:
@@ -81,7 +95,9 @@ class Examiner:
 
 
 def _silent(check: Check, seconds: float) -> Finding:
-    return Finding(check.part, FAIL, f"It does not answer within {seconds:g} s.", check.advice)
+    return Finding(
+        check.part, FAIL, _("It does not answer within %(n)s s.") % {"n": f"{seconds:g}"}, _(check.advice)
+    )
 
 
 def has_failed(findings: Iterable[Finding]) -> bool:

@@ -10,6 +10,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, gettext_noop, ngettext
+
 from formats.classes import is_beside_classes
 from formats.files import is_file, is_left_by_system, is_photo
 from formats.json_text import parse_json
@@ -41,7 +45,9 @@ NAMES_OF_COLUMNS = {
     **dict.fromkeys(("hashtag", "label"), "hashtag"),
 }
 COLUMNS = Columns(
-    NAMES_OF_COLUMNS, [("key",)], "The table needs a column that names the class: key, raw_name or class."
+    NAMES_OF_COLUMNS,
+    [("key",)],
+    gettext_noop("The table needs a column that names the class: key, raw_name or class."),
 )
 WNID = re.compile(r"^n\d{8}$")
 
@@ -66,7 +72,7 @@ class ClassList:
 def decode(content: bytes) -> str:
     """The text of an uploaded file. Raises Unreadable."""
     if len(content) > MAX_BYTES:
-        raise Unreadable(f"The file is larger than {MAX_BYTES // 2**20} MB.")
+        raise Unreadable(_("The file is larger than %(n)s MB.") % {"n": MAX_BYTES // 2**20})
     return decode_text(content)
 
 
@@ -94,11 +100,18 @@ def read_lines(text: str) -> ClassList:
     """
     if looks_like_table(text):
         line = next(at for at, words in enumerate(text.splitlines(), start=1) if words.strip())
-        raise Unreadable(f"Line {line}: this is a table. A list has one name per line, without , ; or tab.")
+        raise Unreadable(
+            _("Line %(line)s: this is a table. A list has one name per line, without , ; or tab.")
+            % {"line": line}
+        )
     entries, notes = _entries(text)
     root = _shared_folder(entries)
     if root:
-        notes.append(Problem(0, "key", f"all lines begin with “{root[:60]}/”, which was removed"))
+        notes.append(
+            Problem(
+                0, "key", _("all lines begin with “%(folder)s/”, which was removed") % {"folder": root[:60]}
+            )
+        )
         entries = [replace(entry, key=entry.key[len(root) + 1 :]) for entry in entries]
     indexes = _indexes(entries)
     rows: dict[str, Row] = {}
@@ -128,7 +141,7 @@ class _Entry:
 def _entries(text: str) -> tuple[list[_Entry], list[Problem]]:
     entries: list[_Entry] = []
     if text.count("\n") > MOST_LINES:
-        raise Unreadable(f"The file has more than {MOST_LINES:,} lines.")
+        raise Unreadable(_("The file has more than %(n)s lines.") % {"n": intcomma(MOST_LINES)})
     notes: list[Problem] = []
     others: list[int] = []
     beside: list[int] = []
@@ -137,7 +150,7 @@ def _entries(text: str) -> tuple[list[_Entry], list[Problem]]:
         path = line.strip().replace("\\", "/")
         if path.startswith("#") or not path.strip("./"):
             continue  # a comment, a blank line or the folder itself
-        folder, _, name = path.rpartition("/")
+        folder, name = path.rpartition("/")[::2]
         photo = is_photo(name)
         class_path = folder if photo else path
         key = scene_key(class_path)
@@ -152,12 +165,12 @@ def _entries(text: str) -> tuple[list[_Entry], list[Problem]]:
         keys.add(key)
         entries.append(_Entry(number, key, photo))
     for lines, reason in (
-        (others, "neither a folder nor a photo in one"),
-        (beside, "in _other or _hashtag, which are no classes"),
+        (others, _("neither a folder nor a photo in one, skipped")),
+        (beside, _("in _other or _hashtag, which are no classes, skipped")),
     ):
         if lines:
-            count = f"{len(lines)} line{'' if len(lines) == 1 else 's'}"
-            notes.append(Problem(lines[0], "key", f"{count}: {reason}, skipped"))
+            count = ngettext("%(n)s line", "%(n)s lines", len(lines)) % {"n": len(lines)}
+            notes.append(Problem(lines[0], "key", f"{count}: {reason}"))
     return entries, notes
 
 
@@ -192,9 +205,13 @@ def read_places(text: str) -> ClassList:
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
-        name, _, index = line.strip().rpartition(" ")
+        name, index = line.strip().rpartition(" ")[::2]
         if not name or not index.isdigit():
-            problems.append(Problem(number, "key", f"“{line.strip()[:60]}” is not a class and its number"))
+            problems.append(
+                Problem(
+                    number, "key", _("“%(line)s” is not a class and its number") % {"line": line.strip()[:60]}
+                )
+            )
         else:
             notes += notes_on_names(number, {"key": name})
             rows.append(Row(number, scene_key(name), {}))
@@ -210,7 +227,9 @@ def read_imagenet(text: str) -> ClassList:
         wnid, *words = re.split(r"[\s,]+", normalize_name(line), maxsplit=1)
         notes += notes_on_names(number, {"name": line})
         if not WNID.match(wnid):
-            problems.append(Problem(number, "key", f"“{wnid[:60]}” is not an id like n01440764"))
+            problems.append(
+                Problem(number, "key", _("“%(id)s” is not an id like n01440764") % {"id": wnid[:60]})
+            )
         else:
             rows.append(Row(number, wnid, {"name": words[0].split(",")[0].strip()} if words else {}))
     return ClassList(rows, problems, [], notes)
@@ -220,13 +239,15 @@ def read_imagenet_index(text: str) -> ClassList:
     """Read imagenet_class_index.json: {"0": ["n01440764", "tench"], …}. Rows are counted in file order."""
     index = parse_json(text)
     if not isinstance(index, dict):
-        raise Unreadable('Expected {"0": ["n01440764", "tench"], …}.')
+        raise Unreadable(_('Expected {"0": ["n01440764", "tench"], …}.'))
     rows, problems = [], []
     for number, pair in enumerate(index.values(), start=1):
         if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(part, str) for part in pair):
-            problems.append(Problem(number, "key", 'expected ["n01440764", "tench"]'))
+            problems.append(Problem(number, "key", _('expected ["n01440764", "tench"]')))
         elif not WNID.match(pair[0]):
-            problems.append(Problem(number, "key", f"“{pair[0][:60]}” is not an id like n01440764"))
+            problems.append(
+                Problem(number, "key", _("“%(id)s” is not an id like n01440764") % {"id": pair[0][:60]})
+            )
         else:
             rows.append(Row(number, pair[0], {"name": normalize_name(pair[1].replace("_", " "))}))
     return ClassList(rows, problems)
@@ -263,13 +284,13 @@ READERS: dict[str, Callable[[str], ClassList]] = {
     TABLE: read_table,
 }
 NAMES = {
-    LINES: "Names, one per line (SUN’s ClassName.txt, a list of folders)",
-    PLACES: "Places365 categories",
-    IMAGENET: "ImageNet ids, with or without words",
-    IMAGENET_INDEX: "ImageNet class index (JSON)",
-    TABLE: "Table (CSV)",
+    LINES: gettext_lazy("Names, one per line (SUN’s ClassName.txt, a list of folders)"),
+    PLACES: gettext_lazy("Places365 categories"),
+    IMAGENET: gettext_lazy("ImageNet ids, with or without words"),
+    IMAGENET_INDEX: gettext_lazy("ImageNet class index (JSON)"),
+    TABLE: gettext_lazy("Table (CSV)"),
 }
 
 
 def _duplicate(line: int, key: str, first: int) -> Problem:
-    return Problem(line, "key", f"{key} is already in line {first}")
+    return Problem(line, "key", _("%(name)s is already in line %(line)s") % {"name": key, "line": first})

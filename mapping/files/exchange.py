@@ -12,6 +12,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from formats import json_text
 from formats.table import MARK, MAX_ROWS, Problem, Unreadable, guard, plain_text
 from mapping.files import classlists
@@ -22,7 +26,7 @@ from mapping.models import OTHER, MappingEntry, Release, SceneClass
 
 JSON_FORMAT, JSON_VERSION = "scenetag-mapping", 1
 JSON, SSSOM = "json", "sssom"
-KINDS = {**classlists.NAMES, JSON: "Mapping (JSON)", SSSOM: "Mapping (SSSOM TSV)"}
+KINDS = {**classlists.NAMES, JSON: gettext_lazy("Mapping (JSON)"), SSSOM: gettext_lazy("Mapping (SSSOM TSV)")}
 CSV_COLUMNS = {  # the thesis's own names first, then ours
     "raw_name": "key",
     **{name: name for name in ("name", "name_ru", "synset", "hypernym", "hashtag")},
@@ -114,19 +118,20 @@ def read_json(text: str) -> ClassList:
     """Raises Unreadable. Rows are numbered by their position in "classes", from 1."""
     document = json_text.parse_json(text)
     if not isinstance(document, dict) or document.get("format") != JSON_FORMAT:
-        raise Unreadable(f'This is not a mapping: "format" is not "{JSON_FORMAT}".')
+        raise Unreadable(_('This is not a mapping: "format" is not "%(format)s".') % {"format": JSON_FORMAT})
     if document.get("version") != JSON_VERSION:
         raise Unreadable(
-            f"Version {document.get('version')!r} is not supported; we read version {JSON_VERSION}."
+            _("Version %(version)s is not supported; we read version %(ours)s.")
+            % {"version": repr(document.get("version")), "ours": JSON_VERSION}
         )
     classes = document.get("classes")
     if not isinstance(classes, list):
-        raise Unreadable('"classes" is not a list.')
+        raise Unreadable(_('"classes" is not a list.'))
     rows, problems, notes = [], [], []
     fields = {field for field in CSV_COLUMNS.values() if field != "key"}
     for number, item in enumerate(classes, start=1):
         if not isinstance(item, dict) or not all(isinstance(value, str) for value in item.values()):
-            problems.append(Problem(number, "", "a class must be an object whose values are texts"))
+            problems.append(Problem(number, "", _("a class must be an object whose values are texts")))
             continue
         cells = {name: value for name, value in item.items() if name in fields | {"key"}}
         values = normalize_values(cells)
@@ -196,7 +201,7 @@ def read(text: str, kind: str) -> ClassList:
     """Read a text of one of KINDS. Raises Unreadable, or KeyError for an unknown kind."""
     class_list = READERS[kind](plain_text(text))
     if len(class_list.rows) > MAX_ROWS:
-        raise Unreadable(f"The file has more than {MAX_ROWS:,} rows.")
+        raise Unreadable(_("The file has more than %(n)s rows.") % {"n": intcomma(MAX_ROWS)})
     if not class_list.rows and not class_list.problems and not class_list.notes:
-        raise Unreadable("The file contains no class.")
+        raise Unreadable(_("The file contains no class."))
     return class_list

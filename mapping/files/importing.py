@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.db.models import Model
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from simple_history.utils import bulk_create_with_history
 
 from formats.classes import SceneNames
@@ -137,7 +138,9 @@ def _plan(class_list: ClassList, snapshot: Snapshot) -> Plan:
     file_rows = _without_root(class_list.rows, snapshot)
     if file_rows != class_list.rows:
         root = class_list.rows[0].key.partition("/")[0]
-        notes.append(Problem(0, "key", f"all classes begin with “{root}/”, which was removed"))
+        notes.append(
+            Problem(0, "key", _("all classes begin with “%(folder)s/”, which was removed") % {"folder": root})
+        )
     file_rows = _in_our_spelling(file_rows, snapshot)
     first: dict[str, int] = {}
     items = []
@@ -145,7 +148,13 @@ def _plan(class_list: ClassList, snapshot: Snapshot) -> Plan:
         row = _complete(file_row, snapshot, offsets)
         row_problems = list(_problems(row, snapshot))
         if row.key and row.key in first:
-            row_problems.append(Problem(row.line, "key", f"{row.key} is already in line {first[row.key]}"))
+            row_problems.append(
+                Problem(
+                    row.line,
+                    "key",
+                    _("%(name)s is already in line %(line)s") % {"name": row.key, "line": first[row.key]},
+                )
+            )
         first.setdefault(row.key, row.line)
         problems += row_problems
         if not row_problems:
@@ -204,28 +213,42 @@ def _complete(row: Row, snapshot: Snapshot, offsets: dict[str, int]) -> Row:
 def _problems(row: Row, snapshot: Snapshot) -> Iterable[Problem]:
     values = row.values
     if not row.key:
-        yield Problem(row.line, "key", "it is empty")
+        yield Problem(row.line, "key", _("it is empty"))
     for name, value in ("key", row.key), *values.items():
         longest = LONGEST[name]
         if len(value) > longest:
-            yield Problem(row.line, name, f"it has {len(value)} characters; at most {longest} are allowed")
+            yield Problem(
+                row.line,
+                name,
+                _("it has %(n)s characters; at most %(most)s are allowed")
+                % {"n": len(value), "most": longest},
+            )
         if any(ord(char) < 32 and (char not in "\n\r\t" or name != "note") for char in value):
-            yield Problem(row.line, name, "it contains a control character")
+            yield Problem(row.line, name, _("it contains a control character"))
     if ".." in row.key.split("/"):
-        yield Problem(row.line, "key", f"“{row.key[:60]}” points outside its folder")
+        yield Problem(row.line, "key", _("“%(key)s” points outside its folder") % {"key": row.key[:60]})
     hashtag, status = values.get("hashtag", ""), values.get("status", "")
     if hashtag not in snapshot.hashtags:
-        yield Problem(row.line, "hashtag", f"“{hashtag[:60]}” is not a known hashtag")
+        yield Problem(row.line, "hashtag", _("“%(name)s” is not a known hashtag") % {"name": hashtag[:60]})
     if status and status not in STATUSES:
-        yield Problem(row.line, "status", f"“{status[:60]}” is not one of {', '.join(STATUSES)}")
+        yield Problem(
+            row.line,
+            "status",
+            _("“%(value)s” is not one of %(values)s") % {"value": status[:60], "values": ", ".join(STATUSES)},
+        )
     if (status == Status.UNDECIDED and hashtag) or (
         status in (Status.IMPORTED, Status.CONFIRMED) and not hashtag
     ):
-        yield Problem(row.line, "status", f"“{status}” does not match the hashtag “{hashtag}”")
+        yield Problem(
+            row.line,
+            "status",
+            _("“%(status)s” does not match the hashtag “%(hashtag)s”")
+            % {"status": status, "hashtag": hashtag},
+        )
     for name in ("sense", "hypernym_sense"):
         key = values.get(name)
         if key and snapshot.nouns is not None and snapshot.nouns.index(key) is None:
-            yield Problem(row.line, name, f"WordNet has no noun sense “{key[:60]}”")
+            yield Problem(row.line, name, _("WordNet has no noun sense “%(key)s”") % {"key": key[:60]})
 
 
 def _longest(model: type[Model], name: str) -> int:

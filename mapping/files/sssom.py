@@ -14,6 +14,8 @@ from textwrap import dedent
 from urllib.parse import unquote
 
 import yaml
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from formats.names import describe_change, normalize_name
 from formats.table import MARK, Columns, Problem, has_header, read_table
@@ -41,7 +43,7 @@ USED = (
 COLUMNS = Columns(
     {name: name for name in USED},
     [("subject_id",), ("predicate_id",), ("object_id",)],
-    "An SSSOM file needs the columns subject_id, predicate_id and object_id.",
+    gettext_noop("An SSSOM file needs the columns subject_id, predicate_id and object_id."),
 )
 ENTRY = ("sense", "synset", "hypernym_sense", "hypernym")
 NO_TERM = "sssom:NoTermFound"
@@ -108,10 +110,13 @@ class _Reader:
         subject = self.local(cells["subject_id"], "scene")
         if self.whole(cells["subject_id"]) == self.whole(NO_TERM):
             self.note(
-                line, "subject_id", f"no class stands for {cells['object_id'][:60]}: nothing was imported"
+                line,
+                "subject_id",
+                _("no class stands for %(object)s: nothing was imported")
+                % {"object": cells["object_id"][:60]},
             )
         elif subject is None:
-            self.problem(line, "subject_id", "it is not an id of a scene class (scene:…)")
+            self.problem(line, "subject_id", _("it is not an id of a scene class (scene:…)"))
         elif change := describe_change(subject):
             self.note(line, "subject_id", change)
         if subject is None:
@@ -120,18 +125,22 @@ class _Reader:
         modifier = cells.get("predicate_modifier", "").lower()
         pair = key, self.whole(cells["object_id"])
         if modifier not in ("", "not"):
-            self.problem(line, "predicate_modifier", f"“{modifier[:60]}” is not Not")
+            self.problem(line, "predicate_modifier", _("“%(value)s” is not Not") % {"value": modifier[:60]})
             return
         (self.denials if modifier else self.statements).setdefault(pair, line)
         if pair in self.statements and pair in self.denials:
             self.problem(
                 line,
                 "predicate_modifier",
-                f"line {min(self.statements[pair], self.denials[pair])} says the opposite",
+                _("line %(line)s says the opposite")
+                % {"line": min(self.statements[pair], self.denials[pair])},
             )
         elif modifier:
             self.note(
-                line, "predicate_modifier", f"{key} is not {cells['object_id'][:60]}: nothing was imported"
+                line,
+                "predicate_modifier",
+                _("%(key)s is not %(object)s: nothing was imported")
+                % {"key": key, "object": cells["object_id"][:60]},
             )
         else:
             self.take(line, key, cells)
@@ -145,18 +154,32 @@ class _Reader:
         if target == self.whole(NO_TERM):
             source = cells.get("object_source", "")
             if source and not self.whole(source).startswith(PREFIXES["hashtag"].rstrip("/")):
-                self.note(line, "object_source", f"{key} has no term in {source[:60]}: nothing was imported")
+                self.note(
+                    line,
+                    "object_source",
+                    _("%(key)s has no term in %(source)s: nothing was imported")
+                    % {"key": key, "source": source[:60]},
+                )
             else:
                 self.add_hashtag(line, key, OTHER, cells)
             return
         hashtag, number = self.local(target, "hashtag"), self.local(target, "wn30")
         if hashtag is None and number is None:
-            self.problem(line, "object_id", f"“{object_id}” is neither a hashtag nor a noun of WordNet 3.0")
+            self.problem(
+                line,
+                "object_id",
+                _("“%(object)s” is neither a hashtag nor a noun of WordNet 3.0") % {"object": object_id},
+            )
         elif hashtag is None and number not in self.nouns:
-            self.problem(line, "object_id", f"WordNet has no noun {str(number)[:60]}")
+            self.problem(
+                line, "object_id", _("WordNet has no noun %(number)s") % {"number": str(number)[:60]}
+            )
         elif not is_same and not is_broader:
-            words = f"{cells['predicate_id'][:40] or 'no predicate'} {object_id}: nothing was imported"
-            self.note(line, "predicate_id", f"{words}; we take skos:exactMatch, closeMatch and broadMatch")
+            words = _(
+                "%(predicate)s %(object)s: nothing was imported; "
+                "we take skos:exactMatch, closeMatch and broadMatch"
+            ) % {"predicate": cells["predicate_id"][:40] or _("no predicate"), "object": object_id}
+            self.note(line, "predicate_id", words)
         elif hashtag is not None:
             self.add_hashtag(line, key, hashtag.rstrip("/"), cells)
         else:
@@ -165,7 +188,7 @@ class _Reader:
     def add_hashtag(self, line: int, key: str, hashtag: str, cells: Mapping[str, str]) -> None:
         values = self.row(line, key, cells).values
         if values.setdefault("hashtag", hashtag) != hashtag:
-            self.problem(line, "object_id", "this class has a hashtag in an earlier line")
+            self.problem(line, "object_id", _("this class has a hashtag in an earlier line"))
             return
         is_manual = self.whole(cells.get("mapping_justification", "")) == self.whole(MANUAL)
         if is_manual or "status" not in values:
@@ -181,7 +204,8 @@ class _Reader:
             self.note(
                 line,
                 "object_id",
-                f"{key} has the {sense.replace('_', ' ')} {values[sense]}: {noun} was not imported",
+                _("%(key)s has the %(kind)s %(value)s: %(noun)s was not imported")
+                % {"key": key, "kind": sense.replace("_", " "), "value": values[sense], "noun": noun},
             )
         else:
             values.setdefault(word, normalize_name(cells.get("object_label", "")))
@@ -191,14 +215,14 @@ class _Reader:
         if label := normalize_name(cells.get("subject_label", "")):
             row.values.setdefault("name", label)
         for part in cells.get("other", "").split("|"):
-            name, _, value = part.partition("=")
+            name, value = part.partition("=")[::2]
             if name in ENTRY:
                 row.values[name] = unquote(value)
         return row
 
     def whole(self, identifier: str) -> str:
         """The identifier in full, if it is a CURIE of a known prefix."""
-        prefix, _, rest = identifier.partition(":")
+        prefix, rest = identifier.partition(":")[::2]
         return self.prefixes[prefix] + rest if prefix in self.prefixes else identifier
 
     def local(self, identifier: str, kind: str) -> str | None:

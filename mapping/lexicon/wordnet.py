@@ -14,6 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from django.utils.translation import gettext_noop
+
 from mapping.lexicon.nouns import FORMAT, Nouns, pack_lists, pack_texts, read, write
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 DATA_DIR = Path(__file__).resolve().parents[2] / "var/nltk_data"  # where scripts/get_wordnet.py puts it
 TABLE = f"nouns-{FORMAT}.npz"
-HOW_TO_GET_IT = "WordNet is not installed. Get it with: python scripts/get_wordnet.py"
+HOW_TO_GET_IT = gettext_noop("WordNet is not installed. Get it with: python scripts/get_wordnet.py")
 
 
 class WordNetMissing(Exception):

@@ -16,6 +16,7 @@ from django.db import transaction
 from django.db.models import Case, Count, Exists, FilteredRelation, IntegerField, OuterRef, Q, QuerySet, When
 from django.db.models.functions import Coalesce
 from django.http import Http404
+from django.utils.translation import gettext as _
 
 from formats.numbers import read_number
 from mapping.models import OTHER, Hashtag, MappingEntry, Opinion, SceneClass
@@ -70,9 +71,9 @@ def opinion_of(user: User, opinion_id: int | str) -> Opinion:
     number = read_number(str(opinion_id))
     opinion = None if number is None else Opinion.objects.filter(pk=number).first()
     if opinion is None:
-        raise Http404("There is no such opinion.")
+        raise Http404(_("There is no such opinion."))
     if opinion.owner_id is None or opinion.owner_id != user.pk:
-        raise PermissionDenied("Only its owner can work on an opinion.")
+        raise PermissionDenied(_("Only its owner can work on an opinion."))
     return opinion
 
 
@@ -97,11 +98,11 @@ def start_opinion(*, name: str, by: AbstractBaseUser, note: str = "") -> Opinion
     """
     name = name.strip()
     if not name:
-        raise ValueError("An opinion needs a name.")
+        raise ValueError(_("An opinion needs a name."))
     values = {"owner_id": by.pk, "note": note.strip()}
-    opinion, _ = Opinion.objects.get_or_create(name=name, defaults=values)
+    opinion = Opinion.objects.get_or_create(name=name, defaults=values)[0]
     if opinion.owner_id != by.pk:
-        raise NameTaken(f"“{name}” belongs to somebody else. Choose another name.")
+        raise NameTaken(_("“%(name)s” belongs to somebody else. Choose another name.") % {"name": name})
     fill_opinion(opinion)
     return opinion
 
@@ -127,7 +128,7 @@ def delete_opinion(*, opinion_id: int, by: AbstractBaseUser) -> None:
     if opinion is None:
         return
     if opinion.owner_id is None or opinion.owner_id != by.pk:
-        raise PermissionDenied("Only its owner can delete an opinion.")
+        raise PermissionDenied(_("Only its owner can delete an opinion."))
     entries = MappingEntry.everywhere.filter(opinion=opinion)
     # Deleting row by row, with a line in the history for each, would take minutes for 22,000 classes.
     entries._raw_delete(entries.db)

@@ -18,6 +18,7 @@ from itertools import count
 from django.conf import settings
 from django.db import connections
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from mapping import downstream, hashtags
 from mapping.lexicon import embeddings, senses, wordnet
@@ -48,7 +49,9 @@ class Choice:
     @property
     def is_guess(self) -> bool:
         """Whether no confirmed class is behind it, and it is not the class's own word either."""
-        return self.reason == GUESS or (self.reason.startswith(CLOSE) and LOOKS_LIKE not in self.reason)
+        return self.reason == _(GUESS) or (
+            self.reason.startswith(_(CLOSE)) and _(LOOKS_LIKE) not in self.reason
+        )
 
 
 @dataclass(frozen=True)
@@ -316,9 +319,9 @@ def suggest(entry: MappingEntry, opinion: Opinion | None, n: int = 3, *, wait: b
     try:
         current = current_learner(opinion, wait=wait)
     except wordnet.WordNetMissing as missing:
-        return Offer(words=str(missing))
+        return Offer(words=_(str(missing)))
     if current is None:
-        return Offer(words="The suggester is reading the classes. Suggestions appear in a moment.")
+        return Offer(words=_("The suggester is reading the classes. Suggestions appear in a moment."))
     return current.suggest(entry.scene_class_id, n)
 
 

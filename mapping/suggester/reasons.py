@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from numpy.typing import NDArray
 
 from mapping.lexicon.nouns import Nouns
@@ -13,9 +15,11 @@ from mapping.suggester.facts import Profile, words
 COMMON = 0.25  # a hypernym of more than this share of all classes explains nothing
 VAGUE = 5  # a hypernym with at most this many nouns on its path, like "object", explains nothing
 FEW = 12  # a hypernym of at most this many classes is never too common
-GUESS = "a guess: no confirmed class is similar"
-LOOKS_LIKE = "looks like"
-CLOSE = "its description is close to"  # no more than a guess while nothing else speaks for the hashtag
+GUESS = gettext_noop("a guess: no confirmed class is similar")
+LOOKS_LIKE = gettext_noop("looks like")
+CLOSE = gettext_noop(
+    "its description is close to"
+)  # no more than a guess while nothing else speaks for the hashtag
 ENOUGH = 2  # confirmed classes needed for a reason
 SHARE = 0.5  # share of the confirmed classes below the hypernym needed for a reason
 
@@ -73,7 +77,7 @@ class Reasons:
         return matches[0] if matches else ""
 
     def like(self, rows: Sequence[int]) -> str:
-        return " and ".join(dict.fromkeys(self._profiles[row].name for row in rows))
+        return _(" and ").join(dict.fromkeys(self._profiles[row].name for row in rows))
 
     def say(
         self,
@@ -93,8 +97,8 @@ class Reasons:
         """
         reasons = [self._of_words(row, label, tag, labels, similar_rows, is_similar=is_similar)]
         if lookalikes:
-            reasons.append(f"{LOOKS_LIKE} {self.like(lookalikes)}")
-        return "; ".join(reason for reason in reasons if reason) or GUESS
+            reasons.append(f"{_(LOOKS_LIKE)} {self.like(lookalikes)}")
+        return "; ".join(reason for reason in reasons if reason) or _(GUESS)
 
     def _of_words(
         self,
@@ -108,12 +112,18 @@ class Reasons:
     ) -> str:
         if name := self.naming_word(row, tag):
             is_own = any(sense in tag.senses for sense in self._profiles[row].senses)
-            return f"its {'sense' if is_own else 'hypernym'} {name} is itself the hashtag"
+            if is_own:
+                return _("its sense %(name)s is itself the hashtag") % {"name": name}
+            return _("its hypernym %(name)s is itself the hashtag") % {"name": name}
         word, count = self.group(row, label, labels)
         if word:
-            return f"{count} classes under {word} are #{self._names[label]}"
+            return _("%(n)s classes under %(word)s are #%(hashtag)s") % {
+                "n": count,
+                "word": word,
+                "hashtag": self._names[label],
+            }
         if word := self.word(row, tag):
-            return f"its name contains {word}"
+            return _("its name contains %(word)s") % {"word": word}
         if similar_rows:
-            return f"similar to {self.like(similar_rows)}"
-        return f"{CLOSE} {tag.name}" if is_similar else ""
+            return _("similar to %(names)s") % {"names": self.like(similar_rows)}
+        return f"{_(CLOSE)} {tag.name}" if is_similar else ""

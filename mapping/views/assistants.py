@@ -8,6 +8,8 @@ from django import forms
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from mapping import assistants, queue
@@ -21,12 +23,14 @@ CLUSTERS = 60  # by default: about the number of distinct notions in 397 classes
 class CutForm(forms.Form):
     """Which clustering to show and where to cut it. A distance takes precedence over a number of clusters."""
 
-    kind = forms.ChoiceField(label="Similarity", choices=list(assistants.KINDS.items()))
-    method = forms.ChoiceField(choices=[(name, name) for name in clustering.METHODS])
-    clusters = forms.IntegerField(
-        label="Clusters", min_value=1, max_value=assistants.MAX_SENSES, required=False
+    kind = forms.ChoiceField(label=gettext_lazy("Similarity"), choices=list(assistants.KINDS.items()))
+    method = forms.ChoiceField(
+        label=gettext_lazy("Method"), choices=[(name, name) for name in clustering.METHODS]
     )
-    distance = forms.FloatField(label="or cut at distance", min_value=0, required=False)
+    clusters = forms.IntegerField(
+        label=gettext_lazy("Clusters"), min_value=1, max_value=assistants.MAX_SENSES, required=False
+    )
+    distance = forms.FloatField(label=gettext_lazy("or cut at distance"), min_value=0, required=False)
 
 
 @require_safe
@@ -35,16 +39,18 @@ def index(request: Request) -> HttpResponse:
     """Everything on one page. If data is missing, the page says which and how to get it."""
     form = CutForm({"kind": "wup", "method": "average", **request.GET.dict()})
     context: dict[str, Any] = {"form": form, "domains_missing": domains.domains_file() is None}
-    context |= {"how_to_get_domains": domains.HOW_TO_GET_IT, "hashtag_names": queue.hashtag_names()}
+    context |= {"how_to_get_domains": _(domains.HOW_TO_GET_IT), "hashtag_names": queue.hashtag_names()}
     try:
         catalogue = assistants.catalogue()
         context |= _measure(catalogue, form) if form.is_valid() else {}
     except wordnet.WordNetMissing:
-        context["problem"] = wordnet.HOW_TO_GET_IT
+        context["problem"] = _(wordnet.HOW_TO_GET_IT)
     except assistants.TooMany:
-        context["problem"] = f"More than {assistants.MAX_SENSES} senses cannot be compared pair by pair."
+        context["problem"] = _("More than %(n)s senses cannot be compared pair by pair.") % {
+            "n": assistants.MAX_SENSES
+        }
     except assistants.TooFew:
-        context["problem"] = "Fewer than two classes have a sense, so there is nothing to compare yet."
+        context["problem"] = _("Fewer than two classes have a sense, so there is nothing to compare yet.")
     return render(request, "mapping/assistants.html", context)
 
 
@@ -56,7 +62,7 @@ def _measure(catalogue: assistants.Catalogue, form: CutForm) -> dict[str, Any]:
     try:
         tree = assistants.tree(catalogue.senses, choices["kind"], choices["method"])
     except clustering.NotEuclidean as error:
-        return context | {"not_valid": str(error)}
+        return context | {"not_valid": _(str(error))}
     at = choices["distance"]
     groups = tree.cut_by_number(number) if at is None else tree.cut_by_distance(at)
     clusters = assistants.clusters_of(catalogue, groups)
@@ -78,7 +84,7 @@ def _drawing(tree: clustering.Tree, at: float | None, clusters: int) -> dict[str
         heights = [0.0, *tree.links[:, 2].tolist(), top]
         joins_below = tree.leaves - clusters
         at = (heights[joins_below] + heights[joins_below + 1]) / 2
-    across, up, _ = tree.drawing()
+    across, up = tree.drawing()[:2]
     scale = WIDTH / (10 * tree.leaves)
 
     def point(x: float, height: float) -> str:

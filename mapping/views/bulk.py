@@ -8,10 +8,13 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from formats.names import normalize_hashtag
@@ -48,9 +51,11 @@ def decide(request: Request) -> HttpResponse:
     except BadPick as problem:
         return HttpResponseBadRequest(str(problem))
     if action not in ACTIONS:
-        return HttpResponseBadRequest(f"“{action}” is not an action on many classes.")
+        return HttpResponseBadRequest(
+            _("“%(action)s” is not an action on many classes.") % {"action": action}
+        )
     if not versions:
-        messages.warning(request, "No class is ticked, so nothing was changed.")
+        messages.warning(request, _("No class is ticked, so nothing was changed."))
         return redirect(back)
     hashtag = normalize_hashtag(request.POST.get("hashtag", ""))
     entries = queue.entries_of(opinion).in_bulk(list(versions))
@@ -60,10 +65,10 @@ def decide(request: Request) -> HttpResponse:
             raise MappingEntry.DoesNotExist
         change = change_many(by=user, action=action, decisions=decisions, versions=versions)
     except Hashtag.DoesNotExist as error:  # unknown or blocked
-        messages.error(request, f"{error}. Nothing was changed.")
+        messages.error(request, f"{error}. {_('Nothing was changed.')}")
         return redirect(back)
     except MappingEntry.DoesNotExist:
-        messages.error(request, "Some of these classes no longer exist. Nothing was changed.")
+        messages.error(request, _("Some of these classes no longer exist. Nothing was changed."))
         return redirect(back)
     except BadPick as problem:
         messages.error(request, str(problem))
@@ -88,13 +93,14 @@ def undo(request: Request) -> HttpResponse:
     try:
         result = undo_change(change_id=change.pk, by=user)
     except NotYours:
-        return HttpResponse("Only the person who decided can undo it.", status=403)
-    note = (
-        f" A later act changed {len(result.kept_entries)} of them; these were kept."
-        if result.kept_entries
-        else ""
-    )
-    messages.success(request, f"Undone: {_classes(len(result.restored_entries))} restored.{note}")
+        return HttpResponse(_("Only the person who decided can undo it."), status=403)
+    restored, kept = len(result.restored_entries), len(result.kept_entries)
+    words = ngettext("Undone: %(n)s class restored.", "Undone: %(n)s classes restored.", restored) % {
+        "n": restored
+    }
+    if kept:
+        words += " " + _("A later act changed %(n)s of them; these were kept.") % {"n": kept}
+    messages.success(request, words)
     return redirect(_next(request))
 
 
@@ -122,12 +128,14 @@ def _next(request: Request) -> str:
 def _read_picks(picks: list[str]) -> dict[int, int]:
     """Entry id → the version that was on the page."""
     if len(picks) > settings.MAX_BULK_CLASSES:
-        raise BadPick(f"At most {settings.MAX_BULK_CLASSES:,} classes can be changed at once.")
+        raise BadPick(
+            _("At most %(n)s classes can be changed at once.") % {"n": intcomma(settings.MAX_BULK_CLASSES)}
+        )
     versions = {}
     for pick in picks:
-        entry, _, version = map(read_number, pick.partition(":"))
+        entry, version = map(read_number, pick.partition(":")[::2])
         if entry is None or version is None:
-            raise BadPick("A pick has the form entry:version.")
+            raise BadPick(_("A pick has the form entry:version."))
         versions[entry] = version
     return versions
 
@@ -135,11 +143,11 @@ def _read_picks(picks: list[str]) -> dict[int, int]:
 def _decisions(entries: Iterable[MappingEntry], hashtag: str) -> dict[int, Decision]:
     if hashtag != KEEP:
         if not hashtag:
-            raise BadPick("Choose a hashtag, or other. Nothing was changed.")
+            raise BadPick(_("Choose a hashtag, or other. Nothing was changed."))
         return {entry.pk: _decision(entry, hashtag) for entry in entries}
     open_keys = [entry.scene_class.key for entry in entries if entry.label is None]
     if open_keys:
-        raise BadPick(f"{open_keys[0]} has no answer yet to confirm. Nothing was changed.")
+        raise BadPick(_("%(key)s has no answer yet to confirm. Nothing was changed.") % {"key": open_keys[0]})
     return {entry.pk: Decision(entry.label or OTHER) for entry in entries}
 
 
@@ -160,11 +168,11 @@ def _decision(entry: MappingEntry, hashtag: str) -> Decision:
 
 def _tell(request: Request, change: Change | None, hashtag: str) -> None:
     if change is None:
-        messages.info(request, "These classes already have this answer. Nothing was changed.")
+        messages.info(request, _("These classes already have this answer. Nothing was changed."))
         return
-    answer = "confirmed" if hashtag == KEEP else ("other" if hashtag == OTHER else f"#{hashtag}")
-    messages.success(request, f"{_classes(len(change.before))}: {answer}. Saved.")
+    answer = _("confirmed") if hashtag == KEEP else ("other" if hashtag == OTHER else f"#{hashtag}")
+    messages.success(request, f"{_classes(len(change.before))}: {answer}. {_('Saved.')}")
 
 
 def _classes(number: int) -> str:
-    return f"{number} class{'' if number == 1 else 'es'}"
+    return ngettext("%(n)s class", "%(n)s classes", number) % {"n": number}

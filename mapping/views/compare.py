@@ -11,6 +11,7 @@ from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from formats.table import guard
@@ -80,7 +81,9 @@ def _find_release(number: str | None, releases: list[Release], *, otherwise: int
     for release in releases:
         if str(release.number) == number:
             return release
-    raise UnknownRelease(f"There is no release “{number[:20]}”. Choose two from the lists.")
+    raise UnknownRelease(
+        _("There is no release “%(number)s”. Choose two from the lists.") % {"number": number[:20]}
+    )
 
 
 def _narrow(request: Request, moves: list[Move]) -> list[Move]:

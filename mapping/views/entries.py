@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
 
@@ -131,7 +132,7 @@ def _save(request: Request, row: MappingEntry) -> HttpResponse:
         context = _entry_context(request, current, form) | {"stale": current, "mine": form.decision()}
         return render(request, "mapping/entry.html", context, status=409)
     label = f"#{entry.hashtag.name}" if entry.hashtag else OTHER
-    messages.success(request, f"{entry.scene_class.title}: {label}. Saved.")
+    messages.success(request, f"{entry.scene_class.title}: {label}. {_('Saved.')}")
     query = request.GET.urlencode()
     goes_to_next = request.POST.get("then") == "next"
     target = (_neighbours(request, entry)[1] if goes_to_next else None) or entry.pk

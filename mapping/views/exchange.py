@@ -9,9 +9,12 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.cache import caches
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from formats.numbers import read_number
@@ -38,7 +41,7 @@ def exchange(request: Request) -> HttpResponse:
 def export(request: Request, kind: str) -> HttpResponse:
     """Download the present mapping, or the release that ?release=n names."""
     if kind not in ("csv", "json", "sssom"):
-        raise Http404("There is no such format.")
+        raise Http404(_("There is no such format."))
     release = _release(request.GET.get("release", ""))
     rows = export_rows(release)
     if kind == "csv":  # the byte order mark tells spreadsheets that the file is UTF-8
@@ -58,7 +61,7 @@ def upload(request: Request) -> HttpResponse:
     try:
         text = uploaded_text(request)
     except Unreadable as error:
-        return _page(request, error=str(error), status=400)
+        return _page(request, error=_(str(error)), status=400)
     token = secrets.token_urlsafe(12)
     store_text(_cache_key(request, token), text)
     return redirect("mapping:import", token=token)
@@ -70,11 +73,11 @@ def preview(request: Request, token: str) -> HttpResponse:
     """Preview the import. POST carries it out if the plan is still the one that `seen` names."""
     text = load_text(_cache_key(request, token))
     if text is None:
-        messages.warning(request, "This upload has expired. Choose the file again.")
+        messages.warning(request, _("This upload has expired. Choose the file again."))
         return redirect("mapping:exchange")
     kind = request.POST.get("kind") or request.GET.get("kind") or detect(text)
     if kind not in KINDS:
-        raise Http404("There is no such kind of file.")
+        raise Http404(_("There is no such kind of file."))
     if request.method == "POST":
         return _import(request, text, kind)
     return _preview_page(request, text, kind)
@@ -88,15 +91,20 @@ def _import(request: Request, text: str, kind: str) -> HttpResponse:
     except (Unreadable, PlanHasProblems):
         return _preview_page(request, text, kind, status=400)
     except PlanMoved:
-        words = "The mapping changed while you were reading. Nothing was imported. Below is the new preview."
+        words = _(
+            "The mapping changed while you were reading. Nothing was imported. Below is the new preview."
+        )
         return _preview_page(request, text, kind, moved=words, status=409)
     if change is None:
-        messages.info(request, "The mapping already contains all of this. Nothing was changed.")
+        messages.info(request, _("The mapping already contains all of this. Nothing was changed."))
     else:
         n = len(change.before)
-        messages.success(
-            request, f"Imported: answers of {n:,} class{'' if n == 1 else 'es'} are new or changed."
+        words = ngettext(
+            "Imported: answers of %(n)s class are new or changed.",
+            "Imported: answers of %(n)s classes are new or changed.",
+            n,
         )
+        messages.success(request, words % {"n": intcomma(n)})
     return redirect("mapping:entries")
 
 
@@ -107,7 +115,7 @@ def _preview_page(
     try:
         import_plan = plan(read(text, kind))
     except Unreadable as error:
-        context["unreadable"] = str(error)
+        context["unreadable"] = _(str(error))
     else:
         context |= {
             "plan": import_plan,
@@ -150,10 +158,10 @@ def uploaded_text(request: Request) -> str:
     if file is None:
         text = request.POST.get("text", "")
         if not text.strip():
-            raise Unreadable("Choose a file, or paste its text.")
+            raise Unreadable(_("Choose a file, or paste its text."))
         return decode(text.encode())
     if (file.size or 0) > MAX_BYTES:
-        raise Unreadable(f"The file is larger than {MAX_BYTES // 2**20} MB.")
+        raise Unreadable(_("The file is larger than %(n)s MB.") % {"n": MAX_BYTES // 2**20})
     return decode(file.read())
 
 

@@ -14,6 +14,8 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from formats.json_text import to_json
@@ -28,11 +30,11 @@ from people.request import Request
 PER_PAGE = 100
 BARS = 30  # in a chart; the table lists the rest
 STATES = {
-    "": "All",
-    "offered": "Offered",
-    "rare": "Below the threshold",
-    "blocked": "Blocked",
-    "carried": "Used by classes",
+    "": gettext_lazy("All"),
+    "offered": gettext_lazy("Offered"),
+    "rare": gettext_lazy("Below the threshold"),
+    "blocked": gettext_lazy("Blocked"),
+    "carried": gettext_lazy("Used by classes"),
 }
 
 
@@ -84,7 +86,7 @@ def _charts() -> dict[str, Any]:
         "posts": [(row, _share(row.posts, most_posts)) for row in rows],
         "mean": round(sum(row.posts for row in rows) / len(rows) / 1_000_000) if rows else 0,
         "photos": [(label, n, _share(n, most_photos)) for label, n in photos[: BARS + 1]],
-        "all_photos": sum(n for _, n in photos),
+        "all_photos": sum(n for _label, n in photos),
     }
 
 
@@ -94,11 +96,11 @@ def figure(request: Request, name: str, kind: str) -> HttpResponse:
     """Figures 6 and 7 of the thesis as files: name is "posts" or "photos", kind "svg" or "csv"."""
     if name == "posts":
         carried = hashtags.filter_hashtags(state="carried").values_list("name", "posts")
-        return figure_file(bar_figure("figure-6-posts", "Posts per hashtag", "posts", carried), kind)
+        return figure_file(bar_figure("figure-6-posts", _("Posts per hashtag"), "posts", carried), kind)
     if name == "photos":
         photos = hashtags.photos_by_hashtag(downstream.get().photo_counts())
-        return figure_file(bar_figure("figure-7-photos", "Photos per hashtag", "photos", photos), kind)
-    raise Http404("There is no such figure.")
+        return figure_file(bar_figure("figure-7-photos", _("Photos per hashtag"), "photos", photos), kind)
+    raise Http404(_("There is no such figure."))
 
 
 def _share(number: int, largest: int) -> int:
@@ -113,14 +115,14 @@ def block(request: Request, pk: int) -> HttpResponse:
     try:
         if request.POST.get("unblock"):
             row = hashtags.unblock(hashtag_id=pk, by=user)
-            messages.success(request, f"{row} is offered again.")
+            messages.success(request, _("%(hashtag)s is offered again.") % {"hashtag": row})
         else:
             row = hashtags.block(hashtag_id=pk, why=request.POST.get("why", "")[:200], by=user)
-            messages.success(request, f"{row} is blocked and no longer offered.")
+            messages.success(request, _("%(hashtag)s is blocked and no longer offered.") % {"hashtag": row})
     except Hashtag.DoesNotExist as error:
-        raise Http404("There is no such hashtag.") from error
+        raise Http404(_("There is no such hashtag.")) from error
     except ValueError as error:
-        return _page(request, error=str(error), status=400)
+        return _page(request, error=_(str(error)), status=400)
     return redirect("mapping:hashtags")
 
 
@@ -132,7 +134,7 @@ def upload(request: Request) -> HttpResponse:
         text = _form_as_csv(request) if "name" in request.POST else uploaded_text(request)
         hashtags.plan_counts(text)
     except Unreadable as error:
-        return _page(request, error=str(error), status=400)
+        return _page(request, error=_(str(error)), status=400)
     token = secrets.token_urlsafe(12)
     store_text(_cache_key(request, token), text)
     return redirect("mapping:import_counts", token=token)
@@ -151,7 +153,7 @@ def import_counts(request: Request, token: str) -> HttpResponse:
     """Preview the import of counts. POST carries it out if the plan is still the one that `seen` names."""
     text = load_text(_cache_key(request, token))
     if text is None:
-        messages.warning(request, "This upload has expired. Choose the file again.")
+        messages.warning(request, _("This upload has expired. Choose the file again."))
         return redirect("mapping:hashtags")
     if request.method != "POST":
         return _counts_page(request, text)
@@ -163,9 +165,9 @@ def import_counts(request: Request, token: str) -> HttpResponse:
         return _counts_page(request, text, moved=True, status=409)
     messages.success(
         request,
-        f"Saved: {count} hashtag{'' if count == 1 else 's'}."
+        ngettext("Saved: %(n)s hashtag.", "Saved: %(n)s hashtags.", count) % {"n": count}
         if count
-        else "All of these counts are already known.",
+        else _("All of these counts are already known."),
     )
     return redirect("mapping:hashtags")
 
@@ -195,7 +197,7 @@ def export(request: Request, kind: str) -> HttpResponse:
         document = [row | {"synonyms": synonyms.get(row["name"], ())} for row in records]
         return download(to_json(document, indent=1), "application/json", "hashtags.json")
     if kind != "csv":
-        raise Http404("There is no such format.")
+        raise Http404(_("There is no such format."))
     lines = io.StringIO(newline="")
     writer = csv.writer(lines)
     writer.writerow(("hashtag", *fields[1:], "synonyms"))

@@ -11,6 +11,8 @@ from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import AbstractBaseUser
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from mapping.forms import OpinionForm
@@ -75,7 +77,7 @@ def opinion(request: Request, pk: int) -> HttpResponse:
     all_standings = standings()
     standing = next((row for row in all_standings if row.opinion.pk == pk), None)
     if standing is None:
-        raise Http404("There is no such opinion.")
+        raise Http404(_("There is no such opinion."))
     blind = standing.is_blind(request.user)
     counts = label_counts(standing.opinion)
     top = max((n for label, n in counts if label != "other"), default=1)
@@ -99,7 +101,7 @@ def fill(request: Request, pk: int) -> HttpResponse:
     """Add the classes that came after this opinion was started."""
     own_opinion = opinion_of(request.user, pk)
     count = fill_opinion(own_opinion)
-    messages.success(request, f"{count} class{'' if count == 1 else 'es'} added.")
+    messages.success(request, ngettext("%(n)s class added.", "%(n)s classes added.", count) % {"n": count})
     return redirect(own_opinion)
 
 
@@ -109,7 +111,7 @@ def delete(request: Request, pk: int) -> HttpResponse:
     """Ask for confirmation, then delete one's own opinion. A repeated click changes nothing."""
     if request.method == "POST":
         delete_opinion(opinion_id=pk, by=_me(request))
-        messages.success(request, "The opinion was deleted. The mapping is unchanged.")
+        messages.success(request, _("The opinion was deleted. The mapping is unchanged."))
         return redirect("mapping:opinions")
     own_opinion = opinion_of(request.user, pk)
     (standing,) = standings(Opinion.objects.filter(pk=own_opinion.pk))

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
@@ -73,7 +74,7 @@ def undo(request: Request) -> HttpResponse:
     try:
         result = undo_change(change_id=change.pk, by=_me(request))
     except NotYours:
-        return HttpResponse("Only the person who decided can undo it.", status=403)
+        return HttpResponse(_("Only the person who decided can undo it."), status=403)
     entries = result.restored_entries or result.kept_entries
     entry = selection.entries.filter(pk__in=[row.pk for row in entries[:1]]).first()
     return _go(request, selection, entry, undone=change)

@@ -10,6 +10,7 @@ from django.core.paginator import Paginator
 from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from formats.table import guard
@@ -84,14 +85,19 @@ def publish(request: Request) -> HttpResponse:
         try:
             new = publish_release(by=request.user, **form.cleaned_data)
         except NothingToPublish:
-            messages.info(request, "The mapping equals the newest release, so there is nothing to publish.")
+            messages.info(
+                request, _("The mapping equals the newest release, so there is nothing to publish.")
+            )
             return redirect("mapping:releases")
         except ChangesMoved:
-            form.add_error(None, "The mapping changed while you were reading. Below are the present changes.")
+            words = _("The mapping changed while you were reading. Below are the present changes.")
+            form.add_error(None, words)
             return _publish_page(request, form, status=409)
         left_out = MappingEntry.objects.filter(status=MappingEntry.Status.UNDECIDED).count()
-        note = f" {left_out} undecided classes were left out." if left_out else ""
-        messages.success(request, f"Release {new.number} was published and is frozen.{note}")
+        words = _("Release %(number)s was published and is frozen.") % {"number": new.number}
+        if left_out:
+            words += " " + _("%(n)s undecided classes were left out.") % {"n": left_out}
+        messages.success(request, words)
         return redirect(new)
     return _publish_page(request, form, status=400 if form.errors else 200)
 

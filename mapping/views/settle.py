@@ -13,6 +13,8 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
@@ -45,7 +47,7 @@ class StillBlind(Exception):
     """The address names an unfinished opinion of this user, who must stay blind."""
 
     def __init__(self, standing: Standing) -> None:
-        super().__init__(f"{standing.opinion} is not finished.")
+        super().__init__(_("%(name)s is not finished.") % {"name": standing.opinion})
         self.standing = standing
 
 
@@ -138,7 +140,7 @@ def decide(request: Request, pk: int) -> HttpResponse:
     version = read_number(request.POST.get("version"))
     if not hashtag or version is None:
         return _answer(
-            request, selection, status=400, problem="Choose a hashtag, or other. Nothing was changed."
+            request, selection, status=400, problem=_("Choose a hashtag, or other. Nothing was changed.")
         )
     try:
         settle(
@@ -150,7 +152,7 @@ def decide(request: Request, pk: int) -> HttpResponse:
             note=request.POST.get("note", "").strip()[:500],
         )
     except Hashtag.DoesNotExist as unknown:
-        problem = f"{entry.scene_class.title}: {unknown}. Nothing was changed."
+        problem = f"{entry.scene_class.title}: {unknown}. {_('Nothing was changed.')}"
         return _answer(request, selection, status=400, problem=problem)
     except StaleEntries as stale:
         return _answer(request, selection, status=409, stale=stale.current[0].pk, mine=hashtag)
@@ -166,7 +168,7 @@ def take(request: Request) -> HttpResponse:
     """Preview taking over the classes where all agree. POST does it if nothing changed since the preview."""
     selection = _select(request)
     if len(selection.opinions) < 2:
-        raise Http404("At least two opinions are needed to agree.")
+        raise Http404(_("At least two opinions are needed to agree."))
     context: dict[str, Any] = {"selection": selection}
     status = 200
     if request.method == "POST":
@@ -194,10 +196,14 @@ def _me(request: Request) -> AbstractBaseUser:
 
 def _tell(request: Request, change: Change | None) -> None:
     if change is None:
-        messages.info(request, "The mapping already has these answers. Nothing was changed.")
+        messages.info(request, _("The mapping already has these answers. Nothing was changed."))
         return
     number = len(change.before)
-    messages.success(request, f"{number} class{'' if number == 1 else 'es'} confirmed in one act.")
+    messages.success(
+        request,
+        ngettext("%(n)s class confirmed in one act.", "%(n)s classes confirmed in one act.", number)
+        % {"n": number},
+    )
 
 
 def _select(request: Request) -> Selection:
@@ -206,7 +212,7 @@ def _select(request: Request) -> Selection:
     by_id = {str(row.opinion.pk): row for row in all_standings}
     opinion_ids = list(dict.fromkeys(request.GET.getlist("opinion")))
     if unknown := [name for name in opinion_ids if name not in by_id]:
-        raise Http404(f"There is no opinion {unknown[0]}.")
+        raise Http404(_("There is no opinion %(id)s.") % {"id": unknown[0]})
     chosen_standings = [by_id[name] for name in opinion_ids]
     if blind := next((row for row in chosen_standings if row.is_blind(request.user)), None):
         raise StillBlind(blind)

@@ -1,40 +1,42 @@
-"""All texts of the voters' pages are translated with their placeholders, and compiled."""
+"""Pages of the translated apps have no word that stays English, and each page is in its reader's language."""
 
 from __future__ import annotations
 
 import io
 import re
 from collections.abc import Callable
-from pathlib import Path
+from itertools import product
 
 import pytest
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from django.conf import settings
+from django.http import HttpResponse
 from django.test import Client
 from django.utils import translation
 
-from scripts.messages import LOCALE, collect_messages
+from hashtags_site.help import PAGES, translated_glossary
+from mapping.models import MappingEntry
+from people.models import Profile
+from scripts.messages import APPS, catalogue, collect_messages, read
+from tests.mapping.conftest import few  # noqa: F401
+from tests.site.untranslated import find, words_in_python, words_in_template
 from tests.validation.conftest import hashtags, make_campaign, model  # noqa: F401
 from validation.models import Campaign
 
 LANGUAGES = [code for code, _ in settings.LANGUAGES if code != "en"]
 HOLES = re.compile(r"%\(\w+\)s|\{\w+\}|</?\w+[^>]*>")
+CATALOGUES = [(app, code) for app, code in product(APPS, LANGUAGES) if catalogue(app, code).exists()]
 
 
-def files(language: str) -> tuple[Path, Path]:
-    folder = LOCALE / language / "LC_MESSAGES"
-    return folder / "django.po", folder / "django.mo"
-
-
+@pytest.mark.parametrize("app", APPS)
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_message_has_a_translation_with_the_same_holes(language: str) -> None:
-    with files(language)[0].open("rb") as file:
-        translations = {message.id: message.string for message in read_po(file, locale=language)}
-    for message in collect_messages():
+def test_every_message_has_a_translation_with_the_same_holes(app: str, language: str) -> None:
+    translations = {(message.id, message.context): message.string for message in read(app, language)}
+    for message in collect_messages(app):
         if not message.id:
             continue
-        translated = translations.get(message.id)
+        translated = translations.get((message.id, message.context))
         assert translated, f"{message.id}: run `make messages`, then translate it"
         texts = translated if isinstance(translated, tuple) else (translated,)
         source = str(message.id if isinstance(message.id, str) else message.id[-1])
@@ -45,17 +47,60 @@ def test_every_message_has_a_translation_with_the_same_holes(language: str) -> N
 
 
 def test_messages_of_python_files_in_folders_are_collected() -> None:
-    sources = {name for message in collect_messages() for name, _ in message.locations}
+    sources = {name for message in collect_messages("validation") for name, _ in message.locations}
     assert {"validation/voting/votes.py", "validation/views/vote.py"} <= sources
+    assert not [name for name in sources if not name.startswith("validation/")]
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_compiled_messages_match_their_source(language: str) -> None:
-    source, compiled = files(language)
+@pytest.mark.parametrize(("app", "language"), CATALOGUES)
+def test_compiled_messages_match_their_source(app: str, language: str) -> None:
+    source = catalogue(app, language)
     again = io.BytesIO()
     with source.open("rb") as file:
         write_mo(again, read_po(file, locale=language))
-    assert compiled.read_bytes() == again.getvalue(), "run `make messages`"
+    assert source.with_suffix(".mo").read_bytes() == again.getvalue(), "run `make messages`"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_one_message_is_translated_in_one_way(language: str) -> None:
+    """Django joins the catalogues: of two translations, one would be shown everywhere."""
+    known: dict[object, object] = {}
+    for app in APPS:
+        for message in read(app, language):
+            if message.id:
+                assert known.setdefault((message.id, message.context), message.string) == message.string, app
+
+
+@pytest.mark.parametrize("app", settings.TRANSLATED)
+def test_an_app_has_no_words_outside_its_translations(app: str) -> None:
+    assert not find(app), "wrap these, or name them in tests/site/untranslated.py"
+
+
+def test_untranslated_words_are_found() -> None:
+    template = """{% load i18n %}<a href="#" title="A title">{{ n }} left</a>{% translate "Fine" %}
+      {% blocktranslate %}Fine {{ n }}{% endblocktranslate %}<code>python code</code><b>#{{ tag }} · PNG</b>
+      {{ n|pluralize }}{{ name|default:"nobody" }}{% include "a.html" with label="Name" %}"""
+    assert [words for _, words in words_in_template(template)] == [
+        "left",
+        "title='A title'",
+        "label='Name'",
+        "n|pluralize: use blocktranslate count",
+        "|default:'nobody'",
+    ]
+    module = '''"""A docstring."""
+name = forms.CharField(label="Name", help_text=_("Fine"))
+messages.success(request, "Saved.")
+raise Wrong(f"There are {n} of them: {names}.")
+log.warning("Not for people: %s", name)
+key, query = "a_key", "SELECT name FROM table"
+'''
+    found = [words for _, words in words_in_python(module)]
+    assert found == ["Name", "Saved.", "There are", "of them:"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_help_knows_its_words_in_each_language(language: str) -> None:
+    assert {word for page in PAGES.values() for word in page.words} <= translated_glossary(language).keys()
 
 
 @pytest.mark.parametrize(
@@ -67,21 +112,86 @@ def test_russian_plurals_are_correct(count: int, words: str) -> None:
     assert words in text % {"n": count}
 
 
-def test_voters_read_their_own_language_and_others_read_english(
+def read_page(response: object) -> str:
+    assert isinstance(response, HttpResponse)
+    return response.content.decode()
+
+
+@pytest.mark.django_db
+def test_a_page_is_in_the_language_of_the_browser_or_of_the_profile(
+    client: Client, client_for: Callable[..., Client]
+) -> None:
+    page = client.get("/login/", headers={"Accept-Language": "ru"})
+    assert '<html lang="ru">' in read_page(page)
+    assert "Имя пользователя" in read_page(page)
+    assert "Accept-Language" in page["Vary"]
+    assert '<html lang="en">' in read_page(client.get("/login/", headers={"Accept-Language": "de"}))
+
+    person = client_for("viewer")
+    assert "Путь хештега" in read_page(person.get("/", headers={"Accept-Language": "ru"}))
+    assert "The pipeline" in read_page(person.get("/"))
+    person.post("/people/me/", {"what": "profile", "language": "ru", "time_zone": ""})
+    assert Profile.objects.get().language == "ru"
+    assert "Путь хештега" in read_page(person.get("/", headers={"Accept-Language": "en"}))
+
+
+@pytest.mark.django_db
+def test_curators_read_russian_and_the_history_is_kept_in_english(
+    few: None,  # noqa: F811
+    client_for: Callable[..., Client],
+) -> None:
+    curator, russian = client_for("curator"), {"Accept-Language": "ru"}
+    entry = MappingEntry.objects.select_related("scene_class").order_by("pk")[0]
+    pick = {"action": "table", "pick": f"{entry.pk}:{entry.version}", "hashtag": "other"}
+    answer = curator.post("/mapping/decide/", pick, headers=russian, follow=True)
+    assert "1 класс: other. Сохранено." in read_page(answer)
+    page = read_page(curator.get(f"/mapping/{entry.pk}/", headers=russian))
+    assert "изменено в таблице" in page
+    assert entry.scene_class.title in page
+    assert entry.history.latest().history_change_reason == "changed in the table"
+    pages = (
+        "",
+        "queue/",
+        "groups/",
+        "opinions/",
+        "hashtags/",
+        "releases/",
+        "releases/publish/",
+        "settle/",
+        "exchange/",
+    )
+    for path in pages:
+        page = read_page(curator.get(f"/mapping/{path}", headers=russian, follow=True))
+        assert '<html lang="ru">' in page, path
+        assert "%(" not in page, path
+
+
+@pytest.mark.django_db
+def test_what_is_not_translated_as_a_whole_is_english(
+    client: Client, client_for: Callable[..., Client]
+) -> None:
+    russian = {"Accept-Language": "ru"}
+    apps = {"trainer": "/trainer/runs/", "jobs": "/jobs/", "serving": "/in-use/", "notices": "/notices/"}
+    for app, path in apps.items():
+        page = read_page(client_for("admin").get(path, headers=russian))
+        assert f'<html lang="{"ru" if app in settings.TRANSLATED else "en"}">' in page
+    answer = client.get("/api/nothing/", headers=russian)
+    assert (answer.status_code, answer.json()) == (404, {"detail": "There is no such address."})
+
+
+def test_voters_read_the_language_of_the_campaign_or_their_own(
     make_campaign: Callable[..., Campaign],  # noqa: F811
     client_for: Callable[..., Client],
 ) -> None:
     campaign = make_campaign("cafe")
     client = client_for("validator")
     path = f"/validation/vote/{campaign.pk}/"
-    page = client.get(path, headers={"Accept-Language": "ru"}).content.decode()
+    page = read_page(client.get(path, headers={"Accept-Language": "ru"}))
     assert '<html lang="ru">' in page
     assert "Не подходит" in page
     assert "Выйти" in page
-    assert "Does not fit" in client.get(path, headers={"Accept-Language": "de"}).content.decode()
+    assert "Does not fit" in read_page(client.get(path, headers={"Accept-Language": "de"}))
     client.post("/validation/vote/language/", {"language": "ru", "next": path})
-    assert "Не подходит" in client.get(path, headers={"Accept-Language": "en"}).content.decode()
+    assert "Не подходит" in read_page(client.get(path, headers={"Accept-Language": "en"}))
     Campaign.objects.update(language="en")
-    assert "Does not fit" in client.get(path).content.decode()
-    other = client_for("admin").get("/validation/campaigns/", headers={"Accept-Language": "ru"})
-    assert '<html lang="en">' in other.content.decode()
+    assert "Does not fit" in read_page(client.get(path))

@@ -37,7 +37,7 @@ async function savePng(button) {
     save(await drawPng(await response.blob()), `${name}.png`);
     button.textContent = "PNG";
   } catch {
-    button.textContent = button.ariaLabel = "PNG failed, please try again";
+    button.textContent = button.ariaLabel = button.dataset.failed;
   } finally {
     button.removeAttribute("aria-busy");
   }

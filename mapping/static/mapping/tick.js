@@ -8,7 +8,9 @@ function showCount(all) {
   all.indeterminate = count > 0 && count < boxes.length;
   const words = all.form.querySelector(`[data-ticked="${all.dataset.tick}"]`);
   words.dataset.empty ??= words.textContent;
-  words.textContent = count ? `${count} of ${boxes.length} ticked` : words.dataset.empty;
+  words.textContent = count
+    ? words.dataset.words.replace("{n}", count).replace("{all}", boxes.length)
+    : words.dataset.empty;
 }
 
 function showCounts() {

@@ -1,0 +1,260 @@
+"""Finds words for people that no translation reaches: in templates, in Python, and on rendered pages.
+
+What stays English on purpose is in `ENGLISH` and `LEFT`. What a program says to programs and to those who run
+the site (logs, commands, the API, files) is not looked at: `SKIPPED`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+from django.template.base import DebugLexer, Token, TokenType
+
+from hashtags_site.help import glossary
+from scripts.messages import ROOT, sources
+
+# Names, units and code: the same in every language.
+ENGLISH = re.compile(
+    r"\b(Scenetag|SUN397|WordNet|CLIP|ViT-B/16|EfficientNet-Lite2|ImageNet|PNG|SVG|CSV|TSV|JSON|SSSOM|API|ONNX|SQLite"
+    r"|PostgreSQL|Redis|GPU|curl|Python|JavaScript|OpenAPI|Instagram|Enter|Ctrl-K|ARI|NMI|UTC|MB|GB|px|ms|id|http|https)\b"
+)
+# Parts of an app that speak to programs and to those who run the site.
+SKIPPED = (
+    *(
+        "/api/",
+        "/migrations/",
+        "/management/",
+        "/engine/",
+        "/lexicon/",
+        "/suggester/",
+        "/backup/",
+        "/metrics/",
+    ),
+    *("/front/", "settings", "wsgi.py", "celery.py", "logs.py", "valkey.py", "apps.py", "urls.py"),
+)
+ATTRIBUTES = ("title", "aria-label", "placeholder", "alt", "label", "data-name")
+SILENT = ("script", "style", "code", "pre", "kbd")  # elements whose text is code
+LETTERS = re.compile(r"[^\W\d_]{2,}")
+WORDY = (
+    "label",
+    "help",
+    "title",
+    "words",
+    "what",
+    "text",
+    "placeholder",
+)  # of {% include … with label="…" %}
+
+
+def is_english(words: str) -> bool:
+    """Whether there is anything left to translate."""
+    words = re.sub(r"&#?\w+;|(^|\s)[#/][\w/#]+", " ", words)  # entities, examples of hashtags and paths
+    return bool(LETTERS.search(ENGLISH.sub("", words)))
+
+
+# --- Templates --------------------------------------------------------------------------------
+class _Page(HTMLParser):
+    """Collects text and attributes of a template without its tags."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=False)
+        self.found: list[tuple[int, str]] = []
+        self.silent: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        line = self.getpos()[0]
+        kind = dict(attrs).get("type")
+        for name, value in attrs:
+            is_words = name in ATTRIBUTES or (name == "value" and tag == "input" and kind == "submit")
+            if is_words and value and is_english(value):
+                self.found.append((line, f"{name}={value!r}"))
+        if tag in SILENT:
+            self.silent.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self.silent and self.silent[-1] == tag:
+            self.silent.pop()
+
+    def handle_data(self, data: str) -> None:
+        if not self.silent and is_english(data):
+            self.found.append((self.getpos()[0], " ".join(data.split())))
+
+
+def words_in_template(text: str) -> list[tuple[int, str]]:
+    """Line and words of every text outside {% translate %} and {% blocktranslate %}."""
+    left: list[str] = []
+    found: list[tuple[int, str]] = []
+    inside = ""  # the tag whose end is awaited
+    for token in DebugLexer(text).tokenize():
+        source = _source(text, token)
+        name = token.contents.split()[0] if token.token_type == TokenType.BLOCK and token.contents else ""
+        if inside:
+            inside = "" if name == f"end{inside}" else inside
+            keep = False
+        elif (name == "block" and token.contents.endswith("_class")) or name in (
+            "blocktranslate",
+            "comment",
+        ):  # of CSS
+            inside, keep = name, False
+        else:
+            keep = token.token_type == TokenType.TEXT
+            found += [(token.lineno or 0, words) for words in _literals(token, name)]
+        left.append(source if keep else "\n" * source.count("\n"))
+    page = _Page()
+    page.feed("".join(left))
+    page.close()
+    return sorted(found + page.found)
+
+
+def _source(text: str, token: Token) -> str:
+    start, end = token.position or (0, 0)
+    return text[start:end]
+
+
+def _literals(token: Token, name: str) -> Iterator[str]:
+    """Words in the arguments of tags and filters."""
+    if token.token_type == TokenType.VAR or name in ("with", "include", "firstof"):
+        if "|pluralize" in token.contents:
+            yield f"{token.contents}: use blocktranslate count"
+        for filter_, words in re.findall(r"\|(default|default_if_none|yesno):\"([^\"]*)\"", token.contents):
+            if is_english(words):
+                yield f"|{filter_}:{words!r}"
+    if name in ("with", "include"):
+        for key, words in re.findall(r"(\w+)=\"([^\"]*)\"", token.contents):
+            if (key in WORDY or " " in words) and is_english(words):
+                yield f"{key}={words!r}"
+
+
+# --- Python -----------------------------------------------------------------------------------
+GETTEXT = re.compile(r"^(_|n?p?gettext(_lazy|_noop)?)$")
+# Calls whose words nobody reads on a page.
+UNREAD = re.compile(
+    r"^(log|logger|logging|warnings|re|cursor|RawSQL|RunSQL|Func|Check|import_module|get_template|render|reverse"
+    r"|warn|debug|info|execute|compile|AssertionError|NotImplementedError|ImproperlyConfigured|strftime|F|Q)$"
+)
+NAMED = (
+    "label",
+    "help_text",
+    "empty_label",
+    "verbose_name",
+    "placeholder",
+    "title",
+    "words",
+    "action",
+    "advice",
+)
+SENTENCE = re.compile(r"[^\W\d_]{2,}[,;:]? [^\W\d_]+|^[A-Z][a-z]+ ?\.$")
+TECHNICAL = re.compile(
+    r"[a-z]=|[{<>_/\\]{2,}|^[\w.]+/[\w.]+|^\W*(SELECT|INSERT|UPDATE|WITH|CREATE|PRAGMA|ORDER)\b|--\w|__"
+)
+
+
+class _Module(ast.NodeVisitor):
+    def __init__(self) -> None:
+        self.found: list[tuple[int, str]] = []
+
+    def visit_Call(self, node: ast.Call) -> None:
+        name, owner = _name(node.func), _name(getattr(node.func, "value", None))
+        if GETTEXT.match(name) or UNREAD.match(name) or UNREAD.match(owner):
+            return
+        for keyword in node.keywords:
+            if keyword.arg in NAMED and (words := _constant(keyword.value)):
+                self._note(node, words, is_named=True)
+        if owner == "messages" and len(node.args) > 1:
+            self._note(node, _constant(node.args[1]), is_named=True)
+        self.generic_visit(node)
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        if isinstance(node.value, str):
+            self._note(node, node.value)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        self._visit_body(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        self._visit_body(node)
+
+    def visit_Module(self, node: ast.Module) -> None:
+        self._visit_body(node)
+
+    def visit_Assert(self, node: ast.Assert) -> None:
+        pass
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        pass  # keys and types
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        if node.value:
+            self.visit(node.value)
+
+    def _visit_body(self, node: ast.Module | ast.ClassDef | ast.FunctionDef) -> None:
+        for number, child in enumerate(node.body):
+            is_docstring = isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)
+            if not (number == 0 and is_docstring):
+                self.visit(child)
+
+    def _note(self, node: ast.expr, words: str, *, is_named: bool = False) -> None:
+        is_read = is_named or bool(SENTENCE.search(words))
+        if is_read and is_english(words) and not TECHNICAL.search(words):
+            self.found.append((node.lineno, " ".join(words.split())))
+
+
+def _name(node: ast.AST | None) -> str:
+    return getattr(node, "attr", "") or getattr(node, "id", "")
+
+
+def _constant(node: ast.expr) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def words_in_python(text: str) -> list[tuple[int, str]]:
+    """Line and words of every string that reads like a sentence and is in no call of gettext."""
+    module = _Module()
+    module.visit(ast.parse(text))
+    return sorted(set(module.found))
+
+
+# --- An app -----------------------------------------------------------------------------------
+def find(app: str) -> list[str]:
+    """ "path:line: words" for each text of the app without a translation."""
+    found = []
+    for path in sources(app):
+        name = path.relative_to(ROOT).as_posix()
+        if any(part in f"/{name}" for part in SKIPPED):
+            continue
+        words = (words_in_template if path.suffix == ".html" else words_in_python)(path.read_text())
+        found += [f"{name}:{line}: {one}" for line, one in words if not _is_left(path, one)]
+    return found
+
+
+# Words that stay English, by file.
+LEFT: dict[str, tuple[str, ...]] = {
+    "hashtags_site/demo.py": ("trainer admin", "Sample photos", "Photo set “", "new photos"),  # a command
+    "hashtags_site/doctor/checks.py": ("read committed", "photo sets", "static files", "python manage.py"),
+    "hashtags_site/guessing.py": ("Too many wrong passwords.",),  # to programs; people get a page
+    "hashtags_site/help.py": tuple(glossary()),  # keys: their translation is docs/glossary.ru.md
+    "hashtags_site/refusals.py": ("The request cannot", "This account may", "There is no such"),  # JSON
+    "hashtags_site/roles.py": ("trainer admin",),  # a key
+    "mapping/acts.py": ("of these classes were changed", "All entries of an act"),  # to programs
+    "mapping/files/catalogue.py": ("",),  # the data that comes with the program
+    "mapping/hashtags.py": ("offered again",),  # a key of the history
+    "mapping/models.py": ("scene classes", "mapping entries", "Can publish a release"),  # of no page
+    "mapping/opinions/settling.py": ("At least two opinions",),  # the view asks first
+    "mapping/releases.py": (
+        "left out",
+        "A release needs a note",
+        "publish release",
+    ),  # keys; the form asks first
+    "hashtags_site/setup.py": (  # a job's log and title, and the key of a deed
+        *("The catalogue is", "scene classes,", "The mapping is loaded", "Everything is"),
+        *("set up the site", "Load what was chosen"),
+    ),
+}
+
+
+def _is_left(path: Path, words: str) -> bool:
+    return any(one in words for one in LEFT.get(path.relative_to(ROOT).as_posix(), ()))
