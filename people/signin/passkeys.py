@@ -15,8 +15,18 @@ from allauth.mfa.webauthn.forms import (
     ReauthenticateWebAuthnForm,
 )
 from cryptography.exceptions import InvalidSignature
+from django import forms
 
-BROKEN = (AttributeError, IndexError, InvalidSignature, KeyError, TypeError, ValueError, struct.error)
+BROKEN = (
+    AttributeError,
+    IndexError,
+    InvalidSignature,
+    KeyError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
 
 
 @contextmanager
@@ -28,7 +38,15 @@ def _refusing() -> Iterator[None]:
         raise get_adapter().validation_error("incorrect_code") from error
 
 
-class _Shown:
+class _PasskeyField(forms.JSONField):
+    def to_python(self, value: Any) -> Any:
+        with _refusing():  # a number of 5,000 digits is no error of JSON to Django
+            return super().to_python(value)
+
+
+class _Shown(forms.Form):
+    credential = _PasskeyField(widget=forms.HiddenInput)
+
     def clean_credential(self) -> Any:
         with _refusing():
             return super().clean_credential()  # type: ignore[misc]
@@ -47,6 +65,8 @@ class AgainForm(_Shown, ReauthenticateWebAuthnForm):  # type: ignore[misc]
 
 
 class AddForm(AddWebAuthnForm):  # type: ignore[misc]
+    credential = _PasskeyField(widget=forms.HiddenInput)
+
     def clean(self) -> dict[str, Any]:
         with _refusing():
             return super().clean()  # type: ignore[no-any-return]

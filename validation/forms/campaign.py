@@ -235,9 +235,8 @@ class CampaignForm(RulesForm):
         """owner: whose dropped files may be taken in. found: photos taken in before, which it gets, too."""
         super().__init__(*args, **kwargs)
         self.found = found
-        dropped = self.fields["dropped"]
-        assert isinstance(dropped, DroppedField)
-        dropped.offer_to(owner)
+        if isinstance(dropped := self.fields.get("dropped"), DroppedField):
+            dropped.offer_to(owner)
         for name, field in self.fields.items():
             if isinstance(field, PercentField):  # what a blank field means stands in it
                 field.initial = Campaign._meta.get_field(name).get_default()  # type: ignore[union-attr]
@@ -300,6 +299,7 @@ class AuthorsCampaignForm(CampaignForm):
 
     min_confidence = audit_share = control_share = None  # type: ignore[assignment]
     silence_share = would_post_share = None  # type: ignore[assignment]
+    dropped = None  # type: ignore[assignment]  # its page has no drop zone: the table is a field of its own
     table = forms.FileField(
         required=False,
         label="Table of the authors' hashtags",

@@ -43,7 +43,7 @@ def new(request: Request) -> HttpResponse:
     if request.GET and not chosen.is_valid():
         return redirect(f"{reverse('validation:photos')}?{request.GET.urlencode()}")
     found = chosen.photos().shown() if chosen.has_changed() else None
-    form = AuthorsCampaignForm(*read_form(request), found=found)
+    form = AuthorsCampaignForm(*read_form(request), owner=request.user, found=found)
     status = 422 if request.method == "POST" else 200
     if request.method == "POST" and form.is_valid():
         try:

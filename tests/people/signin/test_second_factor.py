@@ -155,7 +155,17 @@ def test_another_secret_key_makes_no_code_right(user_for: UserFor, settings: Set
 
 @pytest.mark.parametrize(
     "credential",
-    ["", "²", "3", "[]", "{}", '{"response": 3}', '{"id": "x", "response": {"userHandle": "MQ"}}'],
+    [
+        "",
+        "²",
+        "3",
+        "9" * 5000,
+        "[" * 100_000,
+        "[]",
+        "{}",
+        '{"response": 3}',
+        '{"id": "x", "response": {"userHandle": "MQ"}}',
+    ],
 )
 def test_what_is_no_passkey_is_refused(user_for: UserFor, credential: str) -> None:
     user_for("curator")
