@@ -23,6 +23,7 @@ from hashtags_site.backup.backups import LAST
 from hashtags_site.doctor.findings import FAIL, OK, WARN, Check, Finding
 from hashtags_site.health import FREE_BYTES, needed_migrations, try_to_write
 from jobs.code_version import code_version
+from jobs.machines import Machine
 from jobs.models import Job, Worker
 from mapping.lexicon import wordnet
 from trainer.engine.backbones import BACKBONES
@@ -154,7 +155,7 @@ def look_at_workers() -> Iterator[Finding]:
         return
     own = code_version()
     others = [worker for worker in workers if worker.version != own]
-    fact = f"{len(workers)} running: {', '.join(worker.name for worker in workers[:5])}."
+    fact = f"{len(workers)} running: {', '.join(_with_machine(worker) for worker in workers[:5])}."
     if others:
         other = others[0]
         fact += f" {other.name} has version {other.version or 'unknown'}, this program {own}."
@@ -162,10 +163,24 @@ def look_at_workers() -> Iterator[Finding]:
         yield Finding("workers", WARN, fact, advice)
     else:
         yield Finding("workers", OK, fact)
+    for job in Job.objects.filter(state=Job.State.QUEUED).exclude(needs={}).order_by("created_at")[:20]:
+        if words := job.misfit:
+            fact = f"“{job.title}” fits no worker. {words}"
+            yield Finding("queue", WARN, fact, "Start a worker on a larger machine, or cancel it.")
+            break
     if oldest and timezone.now() - oldest.created_at > LATE:
         minutes = (timezone.now() - oldest.created_at).total_seconds() / 60
         fact = f"“{oldest.title}” has waited for {minutes:,.0f} min."
         yield Finding("queue", WARN, fact, "Start another worker, or wait if the machine's slots are taken.")
+
+
+def _with_machine(worker: Worker) -> str:
+    """Its name and what it has, such as "host:12 (2 GPUs, 16 cores)"."""
+    if not worker.machine:
+        return worker.name
+    machine = Machine(**worker.machine)
+    gpus = f"{len(machine.gpus)} GPU{'s' * (len(machine.gpus) != 1)}, " if machine.gpus else ""
+    return f"{worker.name} ({gpus}{machine.cores} core{'s' * (machine.cores != 1)})"
 
 
 def look_at_clock() -> Finding:
