@@ -93,9 +93,8 @@ def test_jobs_at_once_have_other_gpus_and_one_that_needs_more_is_not_overtaken(
 def test_gpus_are_taken_all_or_none() -> None:
     with hold_gpus(["0", "1", "2"], 2) as two:
         assert two == ["0", "1"]
-        with hold_gpus(["0", "1", "2"], 2) as none:
+        with hold_gpus(["0", "1", "2"], 2) as none, hold_gpus(["0", "1", "2"], 1) as one:
             assert none is None
-        with hold_gpus(["0", "1", "2"], 1) as one:
             assert one == ["2"]
     with hold_gpus(["0"], 1) as again:
         assert again == ["0"]
