@@ -295,6 +295,7 @@ CACHES = {
 # A holder that does not renew its lease for this long loses the job: see docs/jobs.md.
 JOB_LEASE = timedelta(seconds=env.float("JOB_LEASE_SECONDS", 20))
 TRAINING_SLOTS = env.int("TRAINING_SLOTS", 1)  # trainings at once on one machine; others wait for their turn
+FAKE_GPUS = env.int("FAKE_GPUS", 0)  # pretended, to try out how runs are placed: jobs.machines
 
 # --- Files ------------------------------------------------------------------------------------
 STATIC_URL = "static/"

@@ -17,7 +17,7 @@ from django.db import close_old_connections, transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from jobs import lease, queue
+from jobs import lease, machines, queue
 from jobs.code_version import code_version
 from jobs.models import Worker
 from notices.announcements import announce
@@ -38,7 +38,11 @@ def every_round(chore: Callable[[], object]) -> None:
 def keep_house() -> None:
     """One round of housekeeping. Each worker calls it every few seconds."""
     lease.renew_long_steps()  # first, because the other steps may fail
-    facts = {"seen_at": timezone.now(), "version": code_version()}
+    facts = {
+        "seen_at": timezone.now(),
+        "version": code_version(),
+        "machine": machines.as_json(machines.this_machine()),
+    }
     Worker.objects.update_or_create(name=lease.worker_name(), defaults=facts)
     queue.requeue_expired()
     queue.requeue_left_behind()

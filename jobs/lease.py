@@ -80,6 +80,7 @@ class Lease:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.token = job.token
+        self.gpus: list[str] = []  # ids of those that this job alone may use; none: it may use any
         self._last_beat = self._last_look = 0.0
         self._unwritten: dict[str, object] = {}  # progress reported since the last write
 

@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
+from jobs.machines import Machine, Needs, misfit
 from jobs.registry import slots_of
 
 WORKER_SILENCE = timedelta(seconds=15)  # a worker not seen for this long is not counted as running
@@ -56,6 +57,7 @@ class Job(models.Model):
     error = models.TextField(blank=True)
     hint = models.TextField(blank=True)  # what to do about the error
     request_id = models.CharField(max_length=64, blank=True)  # of the request that started it: for logs
+    needs = models.JSONField(default=dict, blank=True)  # jobs.machines.Needs; empty: any machine will do
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
@@ -103,6 +105,16 @@ class Job(models.Model):
         return Job.objects.live().filter(kind=self.kind, created_at__lt=self.created_at).count()
 
     @property
+    def misfit(self) -> str:
+        """Why none of the running workers can take this queued job; empty if one can."""
+        return self.misfit_among(Worker.objects.machines()) if self.needs else ""
+
+    def misfit_among(self, machines: list[Machine]) -> str:
+        if self.state != self.State.QUEUED or not self.needs:
+            return ""
+        return misfit(Needs(**self.needs), machines)
+
+    @property
     def percent(self) -> int | None:
         return min(100, round(100 * self.done / self.total)) if self.total else None
 
@@ -117,6 +129,10 @@ class WorkerQuerySet(models.QuerySet["Worker"]):
     def live(self) -> WorkerQuerySet:
         return self.filter(seen_at__gte=timezone.now() - WORKER_SILENCE)
 
+    def machines(self) -> list[Machine]:
+        """What the machines of running workers have."""
+        return [Machine(**has) for has in self.live().exclude(machine={}).values_list("machine", flat=True)]
+
 
 class Worker(models.Model):
     """A worker process that is, or was, running: written by its own housekeeping thread."""
@@ -124,6 +140,7 @@ class Worker(models.Model):
     name = models.CharField(max_length=200, unique=True)
     seen_at = models.DateTimeField()
     version = models.CharField(max_length=50, blank=True)  # of the code that it started with
+    machine = models.JSONField(default=dict, blank=True)  # what it has: jobs.machines.Machine
 
     objects = WorkerQuerySet.as_manager()
 

@@ -48,7 +48,8 @@ def run_process(lease: Lease, argv: Sequence[str], on_event: Callable[[Event], N
             start_new_session=True,
             env=os.environ
             | {"SCENETAG_SUPERVISED": str(os.getpid())}  # it ends when this process ends
-            | {request_id.VARIABLE: request_id.current()},
+            | {request_id.VARIABLE: request_id.current()}
+            | ({"CUDA_VISIBLE_DEVICES": ",".join(lease.gpus)} if lease.gpus else {}),
         )
         try:
             last_error = _follow(lease, process, on_event)
@@ -112,6 +113,8 @@ def _failure(code: int, last_error: Event | None, stderr: IO[bytes]) -> Exceptio
         return Busy(message)
     if last_error and last_error.get("kind") == "disk":
         return StorageFailure(message)
+    if last_error and last_error.get("kind") == "killed":  # one of the program's own processes
+        return Died(message, MEMORY_HINT)
     if code < 0 or code in (128 + signal.SIGKILL, STOPPED):
         return Died(f"The program was ended from outside ({_signal_name(code)}).", MEMORY_HINT)
     if last_error and last_error.get("kind") == "loader":

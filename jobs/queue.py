@@ -18,6 +18,7 @@ from jobs.broker import BrokerAway, reach
 from jobs.lease import (
     died_too_often,
 )
+from jobs.machines import Needs, as_json
 from jobs.models import Job
 from jobs.registry import with_slots
 from jobs.slots import left_behind
@@ -33,14 +34,20 @@ RESEND_AFTER = timedelta(seconds=30)  # a queued job that no worker has taken by
 log = logging.getLogger(__name__)
 
 
-def enqueue(*, kind: str, title: str, by: AbstractBaseUser | None, url: str = "") -> Job:
-    """Save a job and send it to the queue once the surrounding transaction is committed."""
+def enqueue(
+    *, kind: str, title: str, by: AbstractBaseUser | None, url: str = "", needs: Needs | None = None
+) -> Job:
+    """Save a job and send it to the queue once the surrounding transaction is committed.
+
+    Only kinds with slots have ``needs``: a worker takes the oldest job of such a kind that fits its machine.
+    """
     job = Job.objects.create(
         kind=kind,
         title=title[:200],
         url=url,
         created_by_id=by.pk if by else None,
         request_id=request_id.current(),
+        needs=as_json(needs) if needs else {},
     )
     send(job=job)
     return job

@@ -10,7 +10,7 @@ import fcntl
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
@@ -41,6 +41,38 @@ def slot(kind: str, count: int) -> Iterator[Slot | None]:
             os.close(handle)
 
 
+@contextmanager
+def hold_gpus(ids: Sequence[str], count: int) -> Iterator[list[str] | None]:
+    """So many of this machine's GPUs, by their ids; None, and none is held, unless so many are free."""
+    taken: dict[str, int] = {}
+    with _choosing():
+        for one in ids:
+            if len(taken) < count and (handle := _locked("gpu", one)) is not None:
+                taken[one] = handle
+        if len(taken) < count:
+            _close(taken)
+    try:
+        yield list(taken) if len(taken) == count else None
+    finally:
+        _close(taken)
+
+
+@contextmanager
+def _choosing() -> Iterator[None]:
+    """One at a time chooses GPUs: two that each took half of what they need would both go without."""
+    handle = _open("gpu", "choosing")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _close(handles: dict[str, int]) -> None:
+    while handles:
+        os.close(handles.popitem()[1])
+
+
 def left_behind(kind: str, count: int) -> list[tuple[UUID, int]]:
     """The job and token of each holder that died on this machine. The job may have ended since."""
     notes = []
@@ -64,13 +96,17 @@ def _take(kind: str, count: int) -> int | None:
     return None
 
 
-def _locked(kind: str, number: int) -> int | None:
-    """Open and lock the slot's file; None while another process has it."""
+def _open(kind: str, number: int | str) -> int:
     folder = Path(settings.VAR_DIR) / "slots"
     folder.mkdir(parents=True, exist_ok=True)
     # The name contains the host, because several machines may share the folder.
     path = folder / f"{socket.gethostname()}-{kind}-{number}.lock"
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _locked(kind: str, number: int | str) -> int | None:
+    """Open and lock the slot's file; None while another process has it."""
+    handle = _open(kind, number)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

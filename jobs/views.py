@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
 from jobs import queue
+from jobs.machines import Machine
 from jobs.models import Job, Worker
 from people.request import Request
 
@@ -20,8 +21,10 @@ from people.request import Request
 @permission_required("jobs.view_job", raise_exception=True)
 def job_list(request: Request) -> HttpResponse:
     page = Paginator(Job.objects.select_related("created_by"), 50).get_page(request.GET.get("page"))
-    workers = Worker.objects.live()
-    context: dict[str, Any] = {"page": page, "workers": workers}
+    workers = list(Worker.objects.live().order_by("name"))
+    machines = [Machine(**worker.machine) for worker in workers if worker.machine]
+    rows = [(job, job.misfit_among(machines)) for job in page]
+    context: dict[str, Any] = {"page": page, "rows": rows, "workers": workers}
     return render(request, "jobs/_rows.html" if request.htmx else "jobs/jobs.html", context)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
@@ -20,11 +21,12 @@ from jobs.lease import (
     claim,
     stopping,
 )
+from jobs.machines import Needs, gpus, this_machine
 from jobs.models import Job
 from jobs.queue import State, log, requeue_expired, requeue_left_behind, send
 from jobs.registry import handler_of, slots_of
 from jobs.request_id import carried
-from jobs.slots import Slot, slot
+from jobs.slots import Slot, hold_gpus, slot
 
 LOOK = 2.0  # seconds between two looks at a job that has to wait
 # What SQLite and PostgreSQL say when their own disk fails.
@@ -40,8 +42,9 @@ DATABASE_DISK = (
 def run(*, job_id: str) -> None:
     """Claim the delivered job, do it, and record how it ended.
 
-    For a kind with slots, a delivery is only a signal: the oldest queued job comes first, and the holder of a
-    slot continues until no job of the kind is left.
+    For a kind with slots, a delivery is only a signal: the oldest queued job that fits this machine comes
+    first, and the holder of a slot continues until no such job is left. A job that needs more GPUs than are
+    free at the moment is not overtaken: whoever holds them does it next.
     """
     kind = Job.objects.filter(pk=job_id).values_list("kind", flat=True).first()
     slots = slots_of(kind) if kind else None
@@ -57,8 +60,12 @@ def run(*, job_id: str) -> None:
                 return
             while not stopping.is_set() and (oldest := _oldest(kind, busy)):
                 _reconnect()  # the work before may have taken hours
-                if not _run(oldest, own_slot):
-                    busy.add(oldest)
+                with _gpus_for(oldest) as own_gpus:
+                    if own_gpus is None:
+                        log.info("Job %s waits for GPUs", oldest.pk)
+                        return
+                    if not _run(oldest.pk, own_slot, own_gpus):
+                        busy.add(oldest.pk)
         # Check again without the slot: a job delivered just before the slot was free was turned away.
         if stopping.is_set():
             return
@@ -82,9 +89,18 @@ def do_here(*, job: Job, lease: Lease | None = None) -> Job:
         own_lease = claim(job.pk)
 
 
-def _oldest(kind: str, without: set[UUID]) -> UUID | None:
+def _oldest(kind: str, without: set[UUID]) -> Job | None:
+    """The oldest queued job that fits this machine."""
     jobs = Job.objects.filter(kind=kind, state=State.QUEUED).exclude(pk__in=without)
-    return jobs.order_by("created_at").values_list("pk", flat=True).first()
+    machine = this_machine()
+    ordered = jobs.order_by("created_at").only("pk", "needs")
+    return next((job for job in ordered if not job.needs or machine.fits(Needs(**job.needs))), None)
+
+
+def _gpus_for(job: Job) -> AbstractContextManager[list[str] | None]:
+    """One GPU for each process of the job, if the machine has any and the job says what it needs."""
+    ids = [number for number, _ in gpus()]
+    return hold_gpus(ids, job.needs.get("processes", 0) if ids else 0)
 
 
 def _reconnect() -> None:
@@ -92,12 +108,13 @@ def _reconnect() -> None:
         close_old_connections()
 
 
-def _run(job_id: UUID | str, own_slot: Slot | None = None) -> bool:
+def _run(job_id: UUID | str, own_slot: Slot | None = None, own_gpus: Sequence[str] = ()) -> bool:
     """Do the job. False if it cannot be done now and must be left to a later delivery."""
     lease = claim(job_id)
     if lease is None:
         log.debug("Job %s has been delivered before", job_id)
         return True
+    lease.gpus = list(own_gpus)
     if own_slot:
         own_slot.note(f"{lease.job.pk} {lease.token}")
     try:

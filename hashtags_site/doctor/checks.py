@@ -28,6 +28,7 @@ from hashtags_site.backup.backups import LAST
 from hashtags_site.doctor.findings import FAIL, OK, WARN, Check, Finding
 from hashtags_site.health import FREE_BYTES, needed_migrations, try_to_write
 from jobs.code_version import code_version
+from jobs.machines import Machine
 from jobs.models import Job, Worker
 from mapping.lexicon import wordnet
 from people.models import Letter
@@ -183,7 +184,7 @@ def look_at_workers() -> Iterator[Finding]:
         return
     own = code_version()
     others = [worker for worker in workers if worker.version != own]
-    names = ", ".join(worker.name for worker in workers[:5])
+    names = ", ".join(_with_machine(worker) for worker in workers[:5])
     fact = _("%(n)s running: %(names)s.") % {"n": len(workers), "names": names}
     if others:
         other = others[0]
@@ -196,6 +197,11 @@ def look_at_workers() -> Iterator[Finding]:
         yield Finding("workers", WARN, fact, advice)
     else:
         yield Finding("workers", OK, fact)
+    for job in Job.objects.filter(state=Job.State.QUEUED).exclude(needs={}).order_by("created_at")[:20]:
+        if words := job.misfit:
+            fact = _("“%(title)s” fits no worker. %(why)s") % {"title": job.title, "why": words}
+            yield Finding("queue", WARN, fact, _("Start a worker on a larger machine, or cancel it."))
+            break
     if oldest and timezone.now() - oldest.created_at > LATE:
         minutes = (timezone.now() - oldest.created_at).total_seconds() / 60
         fact = _("“%(title)s” has waited for %(n)s min.") % {
@@ -205,6 +211,17 @@ def look_at_workers() -> Iterator[Finding]:
         yield Finding(
             "queue", WARN, fact, _("Start another worker, or wait if the machine's slots are taken.")
         )
+
+
+def _with_machine(worker: Worker) -> str:
+    """Its name and what it has, such as "host:12 (2 GPUs, 16 cores)"."""
+    if not worker.machine:
+        return worker.name
+    machine = Machine(**worker.machine)
+    parts = [ngettext("%(n)s core", "%(n)s cores", machine.cores) % {"n": machine.cores}]
+    if machine.gpus:
+        parts = [ngettext("%(n)s GPU", "%(n)s GPUs", len(machine.gpus)) % {"n": len(machine.gpus)}, *parts]
+    return f"{worker.name} ({', '.join(parts)})"
 
 
 def look_at_clock() -> Finding:

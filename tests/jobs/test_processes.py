@@ -111,3 +111,18 @@ def test_cancel_ends_the_program_and_its_children(lease: Lease) -> None:
         return not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
 
     wait_for(is_gone, 5, "the program's child outlived it")
+
+
+def test_the_program_sees_only_the_gpus_of_its_job(lease: Lease) -> None:
+    lease.gpus = ["1", "3"]
+    events: list[dict[str, Any]] = []
+    code = "import json, os; print(json.dumps({'event': os.environ['CUDA_VISIBLE_DEVICES']}))"
+    run_process(lease, python(code), events.append)
+    assert [event["event"] for event in events] == ["1,3"]
+
+
+def test_a_process_of_the_program_that_was_killed_is_a_death(lease: Lease) -> None:
+    words = "Process 2 of 2 was ended from outside (SIGKILL)."
+    code = f'print(\'{{"event": "error", "kind": "killed", "message": "{words}"}}\'); exit(137)'
+    with pytest.raises(Died, match="Process 2 of 2"):
+        run_process(lease, python(code), lambda event: None)

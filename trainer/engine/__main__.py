@@ -14,10 +14,11 @@ from typing import Any
 
 from formats.json_text import NotFinite, to_json
 from formats.storage import StorageFailure, raise_if_of_storage, replacing
+from trainer.engine import launch
 from trainer.engine.backbones import BACKBONES
-from trainer.engine.errors import EngineError, NotANumberError, RecipeError
+from trainer.engine.errors import EngineError, NotANumberError, PeerLost, RecipeError
 from trainer.engine.evaluation.promise import KINDS
-from trainer.engine.events import Stopped, StopRequest, emit, listen
+from trainer.engine.events import Stopped, StopRequest, emit, listen, write
 from trainer.engine.looks import look
 from trainer.engine.parent import end_with_parent
 from trainer.engine.photos.folder import read_meanings, write_manifest
@@ -30,7 +31,7 @@ STOPPED = 143  # 128 + SIGTERM, what a shell reports for a stopped program
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit status: 0 done, 1 a reported error, 2 wrong arguments, 143 stopped and saved."""
     arguments = _parser().parse_args(argv)
-    if arguments.progress or (not arguments.json and sys.stdout.isatty() and sys.stderr.isatty()):
+    if _shows_progress(arguments):
         from trainer.engine.terminal import Screen
 
         listen(Screen())
@@ -38,6 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(arguments)
     finally:
         listen(None)
+
+
+def _shows_progress(arguments: argparse.Namespace) -> bool:
+    return arguments.progress or (not arguments.json and sys.stdout.isatty() and sys.stderr.isatty())
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -72,11 +77,27 @@ _MEMORY_HINT = "Choose a smaller batch size or smaller photos."
 def _train(arguments: argparse.Namespace) -> int:
     stop = StopRequest().listen()  # before torch is imported: that takes seconds
     end_with_parent()
+    file = _job_file(arguments)
+    recipe = Recipe.from_dict(_read_object(file).get("recipe", {}))
+    if launch.rank():
+        listen(_tell_errors)
+    elif recipe.world_size > 1 and launch.rank() is None:
+        flag = "--progress" if _shows_progress(arguments) else "--json"
+        return launch.launch(file, recipe, flag=flag, stop=stop)
     from trainer.engine.training.run import RunJob, train
 
-    report = train(RunJob.read(_job_file(arguments)), stop)
+    try:
+        report = train(RunJob.read(file), stop)
+    except PeerLost:
+        return launch.wait_to_be_ended(stop)
     emit("done", accuracy=report["accuracy"], balanced_accuracy=report["balanced_accuracy"])
     return 0
+
+
+def _tell_errors(event: str, fields: dict[str, Any]) -> None:
+    """All other events are told by the first process."""
+    if event == "error":
+        write(event, fields)
 
 
 def _job_file(arguments: argparse.Namespace) -> Path:

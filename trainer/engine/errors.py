@@ -6,7 +6,7 @@ NO_PHOTOS = "Check that they are photos, such as JPEG, PNG or HEIC, and still in
 
 
 class EngineError(Exception):
-    """Ends a run. ``kind`` is one of weights, photos, nan, memory, disk, recipe, export, busy, loader."""
+    """Ends a run. ``kind``: see the table in docs/engine.md."""
 
     kind = "export"
 
@@ -42,6 +42,18 @@ class LoaderDied(EngineError):
     """A process that reads photos was killed from outside. Training can continue where it was."""
 
     kind = "loader"
+
+
+class PeerLost(EngineError):
+    """Another process of this training has ended; that one says why."""
+
+    kind = "peer"
+
+
+class NoRoomError(EngineError):
+    """The disk cannot hold what a training would write. Waiting does not help, so its kind is not disk."""
+
+    kind = "room"
 
 
 class ExportError(EngineError):

@@ -21,14 +21,14 @@ class Stopped(Exception):
     """Somebody asked the run to stop; its progress is saved."""
 
 
-def _write(event: str, fields: dict[str, Any]) -> None:
+def write(event: str, fields: dict[str, Any]) -> None:
     """One line, flushed, so that a reader sees it at once."""
     origin = {"request_id": REQUEST_ID} if REQUEST_ID else {}
     sys.stdout.write(to_json({"event": event, **fields, **origin}) + "\n")
     sys.stdout.flush()
 
 
-_listener: Callable[[str, dict[str, Any]], None] = _write
+_listener: Callable[[str, dict[str, Any]], None] = write
 
 
 def emit(event: str, **fields: Any) -> None:
@@ -38,7 +38,7 @@ def emit(event: str, **fields: Any) -> None:
 def listen(listener: Callable[[str, dict[str, Any]], None] | None) -> None:
     """Send events to ``listener`` from now on; None sends them to standard output again."""
     global _listener
-    _listener = listener or _write
+    _listener = listener or write
 
 
 class StopRequest:

@@ -27,6 +27,7 @@ ONLY: dict[Kind, tuple[str, ...]] = {
         *("precision", "channels_last", "clip_norm", "accumulate", "ema"),
         *("weighted_loss", "balanced_sampling", "layer_decay", "unfreeze", "first_size", "photo_cache"),
         *("mask_loss", "segmenter_after"),
+        *("processes", "nodes", "sync_batchnorm"),
     ),
 }
 INSTEAD = {"augment": " (frozen recipes have views)", "tta": " (frozen recipes have views)"}
@@ -113,6 +114,10 @@ class Recipe:
     unfreeze: float = 0.0  # epochs until one more part learns, from the last to the first; 0: all at once
     first_size: int = 0  # px of photos in the first epoch; they grow to image_size. 0: always image_size
     photo_cache: int = 0  # MB on disk for photos that are decoded and made small once; 0: none
+    # --- several processes, among which each batch is divided: engine.ranks
+    processes: int = 1  # on each machine; where it has GPUs, each process has one
+    nodes: int = 1  # machines
+    sync_batchnorm: bool = False  # norms see the whole batch, not only their own process's share
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Recipe:
@@ -133,6 +138,11 @@ class Recipe:
 
     def as_dict(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self), "views": list(self.views)}
+
+    @property
+    def world_size(self) -> int:
+        """The processes on all machines together."""
+        return self.processes * self.nodes
 
     @property
     def backbones(self) -> tuple[str, ...]:
@@ -248,6 +258,9 @@ _RULES: list[tuple[str, Callable[[Any], bool], str]] = [
     ("unfreeze", *_within(0, 1000)),
     ("first_size", lambda value: value == 0 or 32 <= value <= 1024, "0 or from 32 to 1024"),
     ("photo_cache", *_within(0, 1_000_000)),
+    ("processes", *_within(1, 64)),
+    ("nodes", *_within(1, 64)),
+    ("sync_batchnorm", *_YES_OR_NO),
 ]
 RULES: dict[str, str] = {name: words for name, _, words in _RULES}  # what each may be, in words for people
 
@@ -268,6 +281,7 @@ def _check_together(recipe: Recipe) -> None:
     _check_kind(recipe)
     _check_schemes(recipe)
     _check_pace(recipe)
+    _check_processes(recipe)
 
 
 def _check_schemes(recipe: Recipe) -> None:
@@ -311,3 +325,17 @@ def _check_pace(recipe: Recipe) -> None:
         raise RecipeError(
             "first_size", "inception_v3 has a second output from 299 px: begin there, or end below"
         )
+
+
+def _check_processes(recipe: Recipe) -> None:
+    count = recipe.world_size
+    if count == 1:
+        if recipe.sync_batchnorm:
+            raise RecipeError("sync_batchnorm", "needs several processes: one sees the whole batch anyway")
+        return
+    if recipe.batch_size < 2 * count:
+        reason = f"{count} processes need two photos of each batch"
+        raise RecipeError("batch_size", f"{recipe.batch_size} is too small: {reason}")
+    for name in ("mask_loss", "pseudo_confidence", "photo_cache"):
+        if getattr(recipe, name):
+            raise RecipeError(name, f"does not go with several processes, and there are {count}")

@@ -12,6 +12,7 @@ from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import RecipeError
 from trainer.engine.recipe import RULES, TORCHVISION, VIEWS, Recipe
 from trainer.runs import unlabelled
+from trainer.runs.start import ONE_MACHINE
 
 BOTH, FROZEN, FINETUNE = ("frozen", "finetune"), ("frozen",), ("finetune",)
 SUN = [f"sun-{n:02d}" for n in range(1, 11)]
@@ -200,6 +201,21 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
             FINETUNE,
         ),
     ),
+    "Several processes": (
+        Setting(
+            "processes",
+            "Processes",
+            "They divide each batch among them. On a machine with GPUs each has one.",
+            FINETUNE,
+        ),
+        Setting(
+            "sync_batchnorm",
+            "Norms see the whole batch",
+            "Otherwise those of each process see its own share only, which is faster.",
+            FINETUNE,
+        ),
+        Setting("nodes", "Machines", "1 here; several are for trainings started in a terminal.", FINETUNE),
+    ),
     "Frozen backbone": (
         Setting(
             "backbone",
@@ -286,6 +302,8 @@ class SettingsForm(forms.Form):
                     break  # two settings do not go together
                 continue
             break
+        if self.recipe.nodes > 1 and not self.errors:
+            self.add_error("nodes", ONE_MACHINE)
         if self.recipe.unlabelled and not self.errors:
             try:
                 unlabelled.check(self.recipe.unlabelled)

@@ -10,9 +10,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from jobs.code_version import code_version
+from jobs.machines import Needs
 from jobs.models import Job
 from jobs.queue import enqueue
 from mapping.models import Release
+from trainer.engine.errors import RecipeError
 from trainer.engine.presets import PRESETS
 from trainer.engine.recipe import Recipe
 from trainer.models import PhotoSet, Sweep, TrainingRun
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
 REPEATED_CLICK = timedelta(seconds=10)
+# Bytes that each process takes before it has a network to speak of: docs/measured.md, several processes.
+LEAST_MEMORY = 400_000_000
+ONE_MACHINE = "must be 1 here: a training on several machines is started in a terminal (docs/engine.md)"
 
 
 class NotReady(Exception):
@@ -93,9 +98,14 @@ def create_run(
     based_on: TrainingRun | None = None,
     sweep: Sweep | None = None,
 ) -> TrainingRun:
-    """Create a run and its job inside a transaction, without looking for a run like it."""
+    """Create a run and its job inside a transaction, without looking for a run like it.
+
+    Raises RecipeError for a recipe of several machines, which no worker can train.
+    """
+    if recipe.nodes > 1:
+        raise RecipeError("nodes", ONE_MACHINE)
     name = name[:100]
-    job = enqueue(kind="trainer.train", title=f"Train “{name}”", by=by)
+    job = enqueue(kind="trainer.train", title=f"Train “{name}”", by=by, needs=needs_of(recipe))
     run = TrainingRun.objects.create(
         name=name,
         photo_set=photo_set,
@@ -110,3 +120,12 @@ def create_run(
     )
     Job.objects.filter(pk=job.pk).update(url=run.get_absolute_url())
     return run
+
+
+def needs_of(recipe: Recipe) -> Needs:
+    """What a run needs of a worker's machine."""
+    return Needs(
+        processes=recipe.processes,
+        only_gpus=recipe.kind == "finetune" and recipe.precision == "fp16",
+        memory=recipe.processes * LEAST_MEMORY,
+    )

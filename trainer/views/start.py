@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
@@ -62,6 +63,8 @@ def _start(request: Request) -> HttpResponse:
                 recipe=settings.recipe.as_dict(),
                 **form.cleaned_data,
             )
+            if words := run.job.misfit:
+                messages.warning(request, f"The run waits: {words}")
             return redirect(run)
         except start.NotReady as error:
             form.add_error("photo_set", str(error))

@@ -52,6 +52,13 @@ def test_an_error_names_its_field(field: str, value: Any) -> None:
     ("settings", "field"),
     [
         ({"level_loss": 1, "scene_loss": 0}, "level_loss"),
+        ({"processes": 2}, "processes"),
+        ({"nodes": 2}, "nodes"),
+        ({"kind": "finetune", "processes": 2, "nodes": 3, "batch_size": 11}, "batch_size"),
+        ({"kind": "finetune", "sync_batchnorm": True}, "sync_batchnorm"),
+        ({"kind": "finetune", "processes": 2, "photo_cache": 9}, "photo_cache"),
+        ({"kind": "finetune", "nodes": 2, "mask_loss": 1, "mixup": 0.0}, "mask_loss"),
+        ({"kind": "finetune", "nodes": 2, "unlabelled": "p", "pseudo_confidence": 1}, "pseudo_confidence"),
         ({"mask_loss": 1}, "mask_loss"),
         ({"segmenter_after": 1}, "segmenter_after"),
         ({"kind": "finetune", "mask_loss": 1, "mixup": 0.2}, "mask_loss"),

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
-from jobs.models import Job
+from jobs.machines import Machine, as_json
+from jobs.models import Job, Worker
 from mapping.models import Release
+from trainer.engine.errors import RecipeError
 from trainer.engine.presets import PRESETS
 from trainer.engine.recipe import ONLY, RULES, Recipe
 from trainer.models import PhotoSet, TrainingRun
@@ -252,3 +255,31 @@ def test_others_may_not_run_again(
     for answer in (client_for(role).get(f"{URL}?based_on={run.pk}"), client_for(role).post(URL, fields)):
         assert answer.status_code == (302 if role == "stranger" else 403)
     assert TrainingRun.objects.count() == 1
+
+
+def test_several_processes_are_asked_for_and_several_machines_refused(
+    client_for: ClientFor, photo_set: PhotoSet, release: Release, fields: dict[str, Any]
+) -> None:
+    client, fast = client_for("admin"), "finetune-fast"
+    choices = {"photo_set": photo_set.pk, "release": release.pk, "preset": fast, "filled_from": fast}
+    asked = choices | typed(PRESETS[fast].recipe) | {"s-processes": "3"}
+    refused = client.post(URL, asked | {"s-nodes": "2"})
+    assert refused.status_code == 422
+    assert (
+        "must be 1 here: a training on several machines is started in a terminal" in refused.content.decode()
+    )
+    assert not TrainingRun.objects.exists()
+    machine = as_json(Machine(cores=2, memory=8 * 10**9))
+    Worker.objects.create(name="small:1", seen_at=timezone.now(), machine=machine)
+    page = client.post(URL, asked, follow=True).content.decode()
+    words = "It needs 3 GPUs, or cores where there is no GPU; the largest worker has 2."
+    assert f"The run waits: {words}" in page
+    assert f"No worker can take it. {words}" in page
+    assert TrainingRun.objects.get().job.needs["processes"] == 3
+
+
+def test_programs_cannot_start_a_run_of_several_machines(photo_set: PhotoSet, release: Release) -> None:
+    recipe = {"kind": "finetune", "nodes": 2}
+    with pytest.raises(RecipeError, match="nodes: must be 1 here"):
+        start.start_run(photo_set=photo_set, release=release, preset="finetune-fast", by=None, recipe=recipe)
+    assert not Job.objects.exists()

@@ -26,6 +26,7 @@ from trainer.engine.photos.loaders import rows
 from trainer.engine.photos.manifest import Photo
 from trainer.engine.photos.masks import Masks
 from trainer.engine.preprocess import Input, as_batch, resized
+from trainer.engine.ranks import ALONE, Ranks
 
 
 @dataclass
@@ -46,6 +47,9 @@ class Source(Protocol):
 
     @property
     def train_count(self) -> int: ...
+
+    @property
+    def ranks(self) -> Ranks: ...  # the processes that batches are divided among
 
     def batches(self, epoch: int, first: int) -> Iterator[Batch]: ...
 
@@ -75,6 +79,8 @@ def balanced_order(labels: Tensor, power: float, seed: int, epoch: int) -> Tenso
 
 class FeatureSource:
     """Features in memory: (views, n, f) for training. Each epoch draws one view per photo."""
+
+    ranks = ALONE
 
     def __init__(
         self,
@@ -173,7 +179,11 @@ class PhotoDataset(Dataset[tuple[int, Any, str | StorageFailure]]):
 
 
 class PhotoSource:
-    """Photos decoded batch by batch, in worker processes if the recipe asks for them."""
+    """Photos decoded batch by batch, in worker processes if the recipe asks for them.
+
+    A batch is divided among the ranks, perhaps with nothing for some. How a photo is distorted does not
+    depend on who reads it.
+    """
 
     def __init__(
         self,
@@ -190,6 +200,7 @@ class PhotoSource:
         balanced_sampling: float = 0,
         size_of: Callable[[int], int] | None = None,
         decoded: tuple[DecodedPhotos, DecodedPhotos] | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         """``size_of`` gives the side of an epoch's training photos, if that is not always the spec's.
 
@@ -201,7 +212,8 @@ class PhotoSource:
         self.train_photos, self.test_photos = list(train), list(test)
         self.label_of, self.scene_of, self.spec = label_of, scene_of, spec
         self.batch_size, self.seed, self.num_workers = batch_size, seed, num_workers
-        self.unreadable: set[str] = set()
+        self.unreadable: dict[str, str] = {}  # why, by photo_id
+        self.ranks = ranks
         self.masks: Masks | None = None  # of the training photos, if the recipe asks for them
         self.root = common_folder(photo.path for photo in (*train, *test))
 
@@ -220,7 +232,7 @@ class PhotoSource:
         else:
             order = order_of(self.train_count, self.seed, epoch).tolist()
         size = self.batch_size
-        indices = [order[at : at + size] for at in range(first * size, len(order), size)]
+        indices = [self.ranks.share(order[at : at + size]) for at in range(first * size, len(order), size)]
         dataset = PhotoDataset(
             self.train_photos,
             replace(self.spec, size=self.size_of(epoch)) if self.size_of else self.spec,
@@ -234,11 +246,18 @@ class PhotoSource:
                 yield batch
             else:
                 yield replace(batch, masks=torch.from_numpy(self.masks.of(batch.places, epoch)))
+        self._share_unreadable()
 
     def test_batches(self, *, augment: float = 0, epoch: int = 0) -> Iterator[Batch]:
-        """The test photos in order: unchanged, or distorted copies for test-time augmentation."""
+        """The test photos in order: unchanged, or distorted copies for test-time augmentation.
+
+        Alone, no batch is empty; among several, all get the same number of batches.
+        """
         photos, size = self.test_photos, self.batch_size
-        places = [list(range(at, min(at + size, len(photos)))) for at in range(0, len(photos), size)]
+        places = [
+            self.ranks.share(list(range(at, min(at + size, len(photos)))))
+            for at in range(0, len(photos), size)
+        ]
         dataset = PhotoDataset(
             photos,
             self.spec,
@@ -247,7 +266,10 @@ class PhotoSource:
             epoch=epoch,
             decoded=None if augment else self.decoded_test,
         )
-        yield from (batch for batch in self._load(dataset, places) if len(batch.labels))
+        for batch in self._load(dataset, places):
+            if len(batch.labels) or not self.ranks.alone:
+                yield batch
+        self._share_unreadable()
         self.test_photos = [photo for photo in photos if photo.photo_id not in self.unreadable]
 
     def _load(self, dataset: PhotoDataset, places: list[list[int]]) -> Iterator[Batch]:
@@ -270,6 +292,14 @@ class PhotoSource:
             raise reason
         if self.root:
             require_content(self.root)
-        if photo.photo_id not in self.unreadable:
-            self.unreadable.add(photo.photo_id)
-            emit("skipped", photo_id=photo.photo_id, reason=reason)
+        self._note_unreadable({photo.photo_id: reason})
+
+    def _share_unreadable(self) -> None:
+        for photos in self.ranks.gather(self.unreadable):
+            self._note_unreadable(photos)
+
+    def _note_unreadable(self, photos: dict[str, str]) -> None:
+        for photo_id, reason in photos.items():
+            if photo_id not in self.unreadable:
+                self.unreadable[photo_id] = reason
+                emit("skipped", photo_id=photo_id, reason=reason)

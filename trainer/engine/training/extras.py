@@ -113,6 +113,7 @@ def measure(
             counts += hits(extras.levels.answers(extras.levels.scenes(outputs), batch.scenes)).cpu()
         if extras.attention is not None and masks is not None:
             figures.add(extras.attention, torch.from_numpy(masks.of(batch.places, 0)).to(outputs.device))
+    counts = torch.tensor(source.ranks.sums(*counts.flatten().tolist())).view(3, 2)
     facts: dict[str, Any] = {"levels": None, "masks": None}
     if extras.levels is not None:
         facts["levels"] = [right / known if known else None for right, known in counts.tolist()]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import numpy as np
 import torch
@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from trainer.engine.errors import NO_PHOTOS, LoaderDied, NotANumberError, PhotosError
 from trainer.engine.evaluation import metrics
 from trainer.engine.evaluation.report import peak_memory_mb
-from trainer.engine.events import StopRequest, emit
+from trainer.engine.events import Stopped, StopRequest, emit
 from trainer.engine.networks.finetuned import input_of
 from trainer.engine.networks.parts import LabelLayer, device
 from trainer.engine.networks.stages import Thaw
+from trainer.engine.networks.synced import statistics, synchronise
 from trainer.engine.photos.sources import Batch, PhotoSource, Source
 from trainer.engine.recipe import Recipe, changed_settings
 from trainer.engine.training import checkpoint
@@ -83,7 +84,7 @@ class Trainer:
     ) -> None:
         """``phase``: tells epochs as progress of that name, because this is not the run's first training."""
         self.recipe, self.source, self.out, self.stop = recipe, source, out, stop
-        self.identity = identity
+        self.identity, self.ranks = identity, source.ranks
         self.board = board or Board(out)
         self.device = device()
         self.network = network.to(self.device)
@@ -92,6 +93,11 @@ class Trainer:
         if self.channels_last:
             self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.extras, self.phase = (extras or Extras()).to(self.device), phase
+        self.ranks.take_from_first(self.network, self.extras)
+        if recipe.sync_batchnorm:
+            synchronise(self.network, recipe.network)
+        if not self.ranks.is_first:  # mixing and dropout are drawn by each process for its own photos
+            torch.manual_seed(recipe.seed + self.ranks.number * 100_003)
         self.criterion = Criterion(recipe, self.extras, identity.get("scene_classes", ()))
         if recipe.weighted_loss and isinstance(source, PhotoSource):
             counts = torch.bincount(source.train_labels, minlength=len(identity["labels"]))
@@ -112,13 +118,13 @@ class Trainer:
     def run(self) -> None:
         """Train to the last epoch, from the checkpoint if there is one. Raises Stopped if asked to stop."""
         self._resume()
-        self.board.begin(self.recipe, self.step)
+        if self.ranks.is_first:
+            self.board.begin(self.recipe, self.step)
         while self.at.epoch < self.recipe.epochs and not self._reason_to_stop():
             self._train_epoch()
             self._end_epoch()
-            if self.stop:
-                self.save()
-                self.stop.check()
+            if self.ranks.any(bool(self.stop)):
+                self._save_and_stop()
         self.stopped_early = self._reason_to_stop() if self.at.epoch < self.recipe.epochs else None
         if self.stopped_early:
             emit(
@@ -149,7 +155,9 @@ class Trainer:
                 # Position and weights are those of the last complete batch: continue from there.
                 if attempt == RELOADS:
                     raise
-                self._stop_if_requested(started)
+                if self.ranks.alone and self.stop:  # others ask at the next batch, all at once
+                    self.at.seconds += time.monotonic() - started
+                    self._save_and_stop()
                 emit("reloading", reason=death.message)
         self.at.seconds += time.monotonic() - started
 
@@ -157,12 +165,17 @@ class Trainer:
         before = self.at.photos
         self.criterion.epoch = self.at.epoch
         for batch in self.source.batches(self.at.epoch, self.at.batch):
-            self._stop_if_requested(started)
+            count, too_few, is_to_stop = self.ranks.sums(
+                len(batch.labels), len(batch.labels) < 2, bool(self.stop)
+            )
+            if is_to_stop:
+                self.at.seconds += time.monotonic() - started
+                self._save_and_stop()
             if not self.step and self.recipe.kind == "finetune" and len(batch.labels):
                 self.board.training_photos(0, batch.inputs.numpy(), input_of(self.recipe))
-            if len(batch.labels) > 1:  # batch normalisation cannot learn from a single photo
-                self._step(self._on_device(batch))
-            self.at.photos += len(batch.labels)
+            if not too_few:  # batch normalisation cannot learn from a single photo
+                self._step(self._on_device(batch), int(count))
+            self.at.photos += int(count)
             self.at.batch += 1
             # Not every batch has photos to learn from, so whether it ends a step is asked here.
             if self.has_gradients and self._first_of_step(self.at.batch) == self.at.batch:
@@ -175,11 +188,9 @@ class Trainer:
         """The first of the batches that make one step with this one; behind an epoch's last batch, itself."""
         return batch if batch == self.steps else batch - batch % self.recipe.accumulate
 
-    def _stop_if_requested(self, started: float) -> None:
-        if self.stop:
-            self.at.seconds += time.monotonic() - started
-            self.save()
-            self.stop.check()
+    def _save_and_stop(self) -> NoReturn:
+        self.save()
+        raise Stopped
 
     def _report_step(self, seconds: float, photos: int) -> None:
         if time.monotonic() - self.last_report < REPORT_SECONDS:
@@ -208,22 +219,53 @@ class Trainer:
         steps = self.steps * self.recipe.epochs
         emit("progress", phase=self.phase, done=self.step, total=steps, seconds_left=seconds_left)
 
-    def _step(self, batch: Batch) -> None:
+    def _step(self, batch: Batch, count: int) -> None:
+        """Learn from this process's part of a batch of so many photos."""
         self.network.train()
         self.thaw.freeze(self.step / self.steps)
         set_rate(self.optimizer, self._lr())
         with self.precision.autocast():
             loss, right = self.criterion(self.network, batch, self._mix(len(batch.labels)))
-        value = float(loss.detach())
+        value, right_count = self._of_whole_batch(float(loss.detach()), int(right), len(batch.labels), count)
         if not math.isfinite(value):
             raise self._not_a_number(f"the loss became {value}", self.step + 1)
         first = self._first_of_step(self.at.batch)
         behind = min(first + self.recipe.accumulate, self.steps)
-        self.precision.backward(loss / (behind - first))
+        self._add_gradients(loss / (behind - first), len(batch.labels) / count)
         self.has_gradients = True
-        self.at.loss_sum += value * len(batch.labels)
-        self.at.right += int(right)
-        self.at.learned += len(batch.labels)
+        self.at.loss_sum += value * count
+        self.at.right += right_count
+        self.at.learned += count
+
+    def _of_whole_batch(self, loss: float, right: int, part: int, count: int) -> tuple[float, int]:
+        """The mean loss and the right answers of the whole batch, from those of this process's part."""
+        if self.ranks.alone:
+            return loss, right
+        loss_sum, all_right = self.ranks.sums(loss * part, right)
+        return loss_sum / count, int(all_right)
+
+    def _add_gradients(self, loss: Tensor, share: float) -> None:
+        """Add the gradients of the whole batch, of which this process has a share, to those there are.
+
+        They are added up over the processes at every batch, not only at a step, so that a checkpoint between
+        two batches holds what all of them know.
+        """
+        if self.ranks.alone:
+            self.precision.backward(loss)
+            return
+        weights = [weight for _, weight in self._parameters()]
+        earlier = [weight.grad for weight in weights]
+        for weight in weights:
+            weight.grad = None
+        self.precision.backward(loss * share)
+        means = statistics(self.network)
+        for mean in means:
+            mean.mul_(share)
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        self.ranks.add_up([*gradients, *means])
+        for weight, gradient in zip(weights, earlier, strict=True):
+            if gradient is not None:
+                weight.grad = gradient if weight.grad is None else weight.grad + gradient
 
     def _change_weights(self) -> None:
         self.precision.step(self.optimizer)
@@ -318,14 +360,17 @@ class Trainer:
         """Logits (n, c) and true labels (n,) of the batches' photos."""
         network = self.judged
         network.eval()
-        logits, true = [], []
+        logits, true, places = [], [], []
         with torch.inference_mode():
             for batch in batches:
-                logits.append(network(self._on_device(batch).inputs).float().cpu().numpy())
-                true.append(batch.labels.numpy())
-                if self.recipe.kind == "finetune" and self.stop:
-                    self.save()  # the epoch's batches are done: a resumed run only tests again
-                    self.stop.check()
+                if len(batch.labels):
+                    logits.append(network(self._on_device(batch).inputs).float().cpu().numpy())
+                    true.append(batch.labels.numpy())
+                    places += batch.places
+                if self.recipe.kind == "finetune" and self.ranks.any(bool(self.stop)):
+                    self._save_and_stop()  # the epoch's batches are done: a resumed run only tests again
+        if not self.ranks.alone:
+            logits, true = self._of_all(places, logits, true)
         if not (logits and true):
             raise PhotosError("none of the test photos can be decoded", hint=NO_PHOTOS)
         rows = np.concatenate(logits)
@@ -333,11 +378,24 @@ class Trainer:
             raise self._not_a_number("the network's answers to test photos are no finite numbers", self.step)
         return rows, np.concatenate(true)
 
+    def _of_all(
+        self, places: list[int], logits: list[Numbers], true: list[Numbers]
+    ) -> tuple[list[Numbers], list[Numbers]]:
+        """What all processes found out about their photos, in the order of places: each photo once."""
+        parts = self.ranks.gather((places, logits, true))
+        order = np.argsort(np.concatenate([np.array(part[0], int) for part in parts]), kind="stable")
+        rows, labels = ([one for part in parts for one in part[at]] for at in (1, 2))
+        if not rows:
+            return [], []
+        return [np.concatenate(rows)[order]], [np.concatenate(labels)[order]]
+
     def outputs(self, batches: Iterator[Batch]) -> Iterator[tuple[Tensor, Batch]]:
         """The batches, each with what the network gives its label layer (n, …)."""
         self.network.eval()
         for batch in batches:
             self.stop.check()
+            if not len(batch.labels):
+                continue
             on_device = self._on_device(batch)
             with torch.inference_mode():
                 yield self.network[0](on_device.inputs).float(), on_device
@@ -395,7 +453,11 @@ class Trainer:
         started = time.monotonic()
         self._check_numbers({})
         self._save_best()
-        file = checkpoint.save_latest(self.out, self._content(_copy(self._state())) | self._unfinished())
+        random = self.ranks.gather(checkpoint.random_state())
+        size = 0
+        if self.ranks.is_first:
+            content = self._content(_copy(self._state())) | self._unfinished(random)
+            size = checkpoint.save_latest(self.out, content).stat().st_size
         self.saved = self.at.epoch, self.at.batch
         self.last_save = time.monotonic()
         self.save_seconds = self.last_save - started
@@ -404,18 +466,19 @@ class Trainer:
             epoch=self.at.epoch,
             batch=self.at.batch,
             seconds=round(self.save_seconds, 3),
-            bytes=file.stat().st_size,
+            bytes=size,
         )
 
     def _save_best(self) -> None:
-        if self.best is not None:
+        if self.best is not None and self.ranks.is_first:
             checkpoint.save(self.out / "best.pt", self._content(self.best))
-            self.best = None
+        self.best = None
 
     def _save_if_due(self) -> None:
         # The first checkpoint comes after one batch: it shows whether there is room and how long saving
         # takes.
-        if not self.save_seconds or time.monotonic() - self.last_save > CHECKPOINT_SHARE * self.save_seconds:
+        is_due = time.monotonic() - self.last_save > CHECKPOINT_SHARE * self.save_seconds
+        if self.ranks.any(is_due or not self.save_seconds):
             self.save()
 
     def _state(self, network: nn.Module | None = None) -> dict[str, Tensor]:
@@ -428,11 +491,12 @@ class Trainer:
         yield from self.network.named_parameters()
         yield from ((EXTRAS + name, weight) for name, weight in self.extras.named_parameters())
 
-    def _unfinished(self) -> dict[str, Any]:
-        """What only a training that goes on needs, beside its weights."""
+    def _unfinished(self, random: list[dict[str, Tensor]]) -> dict[str, Any]:
+        """What only a training that goes on needs, beside its weights. ``random``: each process's state."""
         content: dict[str, Any] = {
             "optimizer": self.optimizer.state_dict(),
-            "random": checkpoint.random_state(),
+            "random": random[0],
+            "random_of_others": random[1:],
             "scaler": self.precision.scaler.state_dict(),
         }
         if self.average:
@@ -457,7 +521,9 @@ class Trainer:
         for name, weight in self._parameters():
             if name in gradients:
                 weight.grad = torch.empty_like(weight).copy_(gradients[name])
-        checkpoint.restore_random(content["random"])
+        checkpoint.restore_random(
+            [content["random"], *content.get("random_of_others", [])][self.ranks.number]
+        )
 
     def _has_best(self) -> bool:
         return self.best is not None or (self.out / "best.pt").exists()
@@ -479,9 +545,9 @@ class Trainer:
         self.extras.load_state_dict({key.removeprefix(EXTRAS): value for key, value in extras.items()})
 
     def _resume(self) -> None:
-        if not checkpoint.exists(self.out):
+        if not self.ranks.from_first(lambda: checkpoint.exists(self.out)):
             return
-        content = checkpoint.latest(self.out)
+        content = self.ranks.from_first(lambda: checkpoint.latest(self.out))
         changes = changed_settings(content["recipe"], self.recipe)
         for key, now in self.identity.items():
             if content.get(key) != now:

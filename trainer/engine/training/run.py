@@ -8,7 +8,7 @@ import platform
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -34,6 +34,7 @@ from trainer.engine.photos.decoded import DecodedPhotos, side_for
 from trainer.engine.photos.manifest import Photo, Split, labels_of, read_manifest, scene_groups, with_hashes
 from trainer.engine.photos.partitions import split_for, train_only
 from trainer.engine.photos.sources import FeatureSource, PhotoSource, Source
+from trainer.engine.ranks import ALONE, Ranks, joined
 from trainer.engine.recipe import Recipe, changed_settings
 from trainer.engine.training import checkpoint, pseudo
 from trainer.engine.training.board import Board
@@ -41,6 +42,7 @@ from trainer.engine.training.checkpoint import CheckpointError
 from trainer.engine.training.extras import build_extras, measure
 from trainer.engine.training.lock import only_trainer
 from trainer.engine.training.loop import Trainer
+from trainer.engine.training.room import require_room
 from trainer.engine.training.schedule import photo_size
 
 FIRST, AGAIN = "first", "again"  # folders of the two trainings of a run with pseudo-labels
@@ -94,12 +96,17 @@ class Names:
 
 def train(job: RunJob, stop: StopRequest) -> dict[str, Any]:
     """Train, or continue to train, and write best.pt, report.json and test_predictions.csv."""
-    with only_trainer(job.out, stop):
-        if (earlier_report := _read_earlier_report(job)) is None:
-            return _train(job, stop)
+    with joined(job.recipe.processes, job.recipe.nodes) as ranks, _only_trainer(job, stop, ranks):
+        if (earlier_report := ranks.from_first(lambda: _read_earlier_report(job))) is None:
+            return _train(job, stop, ranks)
         if job.recipe.pseudo_confidence:
             _remove_parts(job)  # a kill may have come before
         return earlier_report
+
+
+def _only_trainer(job: RunJob, stop: StopRequest, ranks: Ranks) -> AbstractContextManager[None]:
+    """The lock of the run's folder, which the first process takes for all."""
+    return only_trainer(job.out, stop) if ranks.is_first else nullcontext()
 
 
 def _read_earlier_report(job: RunJob) -> dict[str, Any] | None:
@@ -119,9 +126,9 @@ def _read_earlier_report(job: RunJob) -> dict[str, Any] | None:
     return content
 
 
-def _train(job: RunJob, stop: StopRequest) -> dict[str, Any]:
+def _train(job: RunJob, stop: StopRequest, ranks: Ranks) -> dict[str, Any]:
     start, recipe = time.monotonic(), job.recipe
-    photos = with_hashes(read_manifest(job.photos), stop)
+    photos = ranks.from_first(lambda: with_hashes(read_manifest(job.photos), stop))
     if not photos:
         raise PhotosError("none of the photos' files can be read", hint=NO_PHOTOS)
     names = Names(labels_of(photos), *scene_groups(photos, labels_of(photos)))
@@ -139,12 +146,13 @@ def _train(job: RunJob, stop: StopRequest) -> dict[str, Any]:
     if only_trained:
         emit("train_only", classes=only_trained)
     with Board(job.out / "tensorboard") as board, _decoded_once(job, split) as decoded:
-        plan = Plan(job, photos, names, stop, start, only_trained, decoded)
+        plan = Plan(job, photos, names, stop, start, only_trained, decoded, ranks)
         if recipe.pseudo_confidence:
             return _train_twice(plan, split, board)
         trainer = plan.trained(split, job.out, board)
         content = _finish(trainer, plan, board)
-        checkpoint.remove(job.out)
+        if ranks.is_first:
+            checkpoint.remove(job.out)
         return content
 
 
@@ -159,12 +167,14 @@ class Plan:
     start: float  # when the run began, by the monotonic clock
     only_trained: list[str]
     decoded: Decoded | None = None  # the photos' pixels, if the recipe has a photo_cache
+    ranks: Ranks = ALONE
 
     def trained(self, split: Split, out: Path, board: Board, *, phase: str = "") -> Trainer:
         """Train on the split in the folder ``out``. The trainer that comes back has the best.pt's weights."""
         names, recipe = self.names, self.job.recipe
         torch.manual_seed(recipe.seed)
-        network, source = _prepare(replace(self.job, out=out), split, names, self.stop, self.decoded)
+        job = replace(self.job, out=out)
+        network, source = _prepare(job, split, names, self.stop, self.decoded, self.ranks)
         extras = build_extras(recipe, network, source, self.photos, names.scenes, len(names.labels))
         trainer = Trainer(
             recipe,
@@ -177,8 +187,10 @@ class Plan:
             extras=extras,
             phase=phase,
         )
+        if self.ranks.is_first:
+            require_room(out, trainer)
         trainer.run()
-        trainer.load(checkpoint.load(out / "best.pt"))
+        trainer.load(self.ranks.from_first(lambda: checkpoint.load(out / "best.pt")))
         return trainer
 
 
@@ -276,6 +288,8 @@ def _finish(trainer: Trainer, plan: Plan, board: Board, **facts: Any) -> dict[st
         **measure(trainer.extras, source, trainer.test_outputs),
         **facts,
     )
+    if not trainer.ranks.is_first:
+        return content
     _keep_scenes(trainer, out / SCENES)
     report.write_predictions(out / "test_predictions.csv", source.test_photos, logits, names.labels)
     report.write_json(out / "report.json", content)
@@ -328,7 +342,12 @@ def _decoded_once(job: RunJob, split: Split) -> Iterator[Decoded | None]:
 
 
 def _prepare(
-    job: RunJob, split: Split, names: Names, stop: StopRequest, decoded: Decoded | None
+    job: RunJob,
+    split: Split,
+    names: Names,
+    stop: StopRequest,
+    decoded: Decoded | None,
+    ranks: Ranks = ALONE,
 ) -> tuple[nn.Sequential, Source]:
     """The network, and the source of its batches."""
     recipe = job.recipe
@@ -347,8 +366,10 @@ def _prepare(
         balanced_sampling=recipe.balanced_sampling,
         size_of=lambda epoch: photo_size(recipe, epoch=epoch),
         decoded=decoded,
+        ranks=ranks,
     )
-    network = build_network(recipe, len(names.labels), pretrained=not checkpoint.exists(job.out))
+    continues = ranks.from_first(lambda: checkpoint.exists(job.out))
+    network = build_network(recipe, len(names.labels), pretrained=not continues)
     _check_size(network, recipe)
     _set_prior(network, names.targets(split.train)[0], recipe)
     return network, source

@@ -1,0 +1,108 @@
+"""What a worker's machine has, what a job needs of one, and whether they fit."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psutil
+from django.conf import settings
+
+CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")  # the limit of a container
+SECONDS = 10.0  # for nvidia-smi
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a job needs of one machine. Where there are GPUs, each of its processes takes one."""
+
+    processes: int = 1
+    only_gpus: bool = False  # a machine without GPUs will not do
+    memory: int = 0  # bytes
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a machine has. Sizes are in bytes."""
+
+    gpus: Sequence[str] = ()  # their names
+    cores: int = 0
+    memory: int = 0
+    disk_free: int = 0
+
+    @property
+    def places(self) -> int:
+        """How many processes can train at once, each with a GPU or, where there is none, a core."""
+        return len(self.gpus) or self.cores
+
+    def fits(self, needs: Needs) -> bool:
+        places = len(self.gpus) if needs.only_gpus else self.places
+        return places >= needs.processes and self.memory >= needs.memory
+
+
+def this_machine() -> Machine:
+    return replace(_fixed_facts(), disk_free=shutil.disk_usage(settings.VAR_DIR).free)
+
+
+@cache
+def _fixed_facts() -> Machine:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Machine([name for _, name in gpus()], cores, _memory())
+
+
+def _memory() -> int:
+    total = int(psutil.virtual_memory().total)
+    try:
+        return min(total, int(CGROUP_MEMORY.read_text()))
+    except (OSError, ValueError):  # no container, or "max"
+        return total
+
+
+@cache
+def gpus() -> list[tuple[str, str]]:
+    """The id and name of each GPU that this process may use, as nvidia-smi lists them.
+
+    FAKE_GPUS pretends that there are so many, to try out what happens to runs on a machine without any.
+    """
+    if settings.FAKE_GPUS:
+        return [(str(number), f"fake GPU {number}") for number in range(settings.FAKE_GPUS)]
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    argv = [program, "--query-gpu=index,name", "--format=csv,noheader"]
+    try:
+        output = subprocess.run(argv, capture_output=True, text=True, timeout=SECONDS, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    found = dict(line.split(", ", 1) for line in output.splitlines() if ", " in line)
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return list(found.items())
+    return [(one, found.get(one, one)) for one in visible.split(",") if one.strip()]
+
+
+def as_json(thing: Needs | Machine) -> dict[str, Any]:
+    return asdict(thing)
+
+
+def misfit(needs: Needs, machines: Sequence[Machine]) -> str:
+    """Why none of the machines fits, in words; empty if one does, or if there are no machines."""
+    if not machines or any(machine.fits(needs) for machine in machines):
+        return ""
+    places = max(len(machine.gpus) if needs.only_gpus else machine.places for machine in machines)
+    if places < needs.processes:
+        gpus = f"{needs.processes} GPU{'s' * (needs.processes != 1)}"
+        cores = "" if needs.only_gpus else ", or cores where there is no GPU"
+        return f"It needs {gpus}{cores}; the largest worker has {places}."
+    largest = max(machine.memory for machine in machines)
+    if largest < needs.memory:
+        return (
+            f"It needs {needs.memory / 1e9:.1f} GB of memory; the largest worker has {largest / 1e9:.1f} GB."
+        )
+    return "No worker has both the processors and the memory that it needs."
