@@ -9,19 +9,23 @@ import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import redis
 from django.conf import settings
 from django.contrib.staticfiles.storage import staticfiles_storage
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
 from formats.json_text import from_json
+from formats.storage import failure_of
 from hashtags_site.backup.backups import LAST
 from hashtags_site.doctor.findings import FAIL, OK, WARN, Check, Finding
 from hashtags_site.health import FREE_BYTES, needed_migrations, try_to_write
+from hashtags_site.places import BACKEND, INSTALL, lacks_package
 from jobs.code_version import code_version
 from jobs.models import Job, Worker
 from mapping.lexicon import wordnet
@@ -111,11 +115,10 @@ def look_at_storage() -> Iterator[Finding]:
         "models": settings.MODELS_DIR,
     }
     folders |= {"runs": settings.RUNS_DIR, "photo sets": settings.PHOTO_SETS_DIR}
-    try:
+    if settings.STORAGES["default"]["BACKEND"] == BACKEND:
+        yield look_at_bucket()
+    else:
         folders["photos"] = Path(default_storage.path(""))
-    except NotImplementedError:
-        default_storage.exists("doctor")  # raises an error if the bucket cannot be asked
-        yield Finding("storage", OK, "The bucket of the photos answers.")
     there = {name: Path(folder) for name, folder in folders.items() if Path(folder).is_dir()}
     for name, folder in there.items():
         try:
@@ -125,6 +128,26 @@ def look_at_storage() -> Iterator[Finding]:
             yield Finding("storage", FAIL, f"The folder of {name} takes no file: {error.strerror}.", advice)
             return
     yield Finding("storage", OK, f"Writable: {', '.join(there)}.")
+
+
+def look_at_bucket() -> Finding:
+    """A file is written, read and deleted: the keys may allow less."""
+    if lacks_package():
+        return Finding(
+            "storage", FAIL, "boto3, which talks to the bucket, is not installed.", f"Run: {INSTALL}"
+        )
+    bucket = settings.STORAGES["default"]["OPTIONS"]["bucket_name"]
+    try:
+        name = default_storage.save(f"doctor-{uuid4().hex}", ContentFile(b"x"))
+        with default_storage.open(name, "rb") as file:
+            file.read()
+        default_storage.delete(name)
+    except Exception as error:
+        if failure := failure_of(error):
+            advice = "Check that it is there, and what its keys allow: read, write, list and delete."
+            return Finding("storage", FAIL, f"The bucket {bucket} cannot be used: {failure}"[:300], advice)
+        raise
+    return Finding("storage", OK, f"The bucket {bucket} takes files, gives them back and deletes them.")
 
 
 def look_at_disk() -> Finding:
@@ -269,7 +292,7 @@ CHECKS = (
     Check(
         "broker", look_at_broker, "Check that Redis runs and that REDIS_URL names it; jobs wait meanwhile."
     ),
-    Check("storage", look_at_storage, "Check the disks and, with S3_BUCKET, the bucket and its credentials."),
+    Check("storage", look_at_storage, "Check the disks and, with STORAGE_URL, the bucket and its keys."),
     Check("disk", look_at_disk, "Check that the disk is mounted and answers."),
     Check("static files", look_at_static_files, "Run: python manage.py collectstatic --noinput"),
     Check("workers", look_at_workers, WORKER),
