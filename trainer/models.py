@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from jobs.models import Job
 from mapping.models import Release, SceneClass
+from trainer.shared import Tree, is_shared
 
 
 class PhotoSetQuerySet(models.QuerySet["PhotoSet"]):
@@ -284,6 +285,9 @@ class TrainedModel(models.Model):
 
     @property
     def has_files(self) -> bool:
+        """On this machine, or in the bucket that machines share."""
+        if is_shared() and Tree("models", self.pk).index():
+            return True
         return all((self.folder / name).exists() for name in ("manifest.json", *self.network_names))
 
 

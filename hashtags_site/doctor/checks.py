@@ -33,6 +33,7 @@ from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import EngineError, WeightsError
 from trainer.engine.serving.predict import read_manifest
 from trainer.models import TrainedModel
+from trainer.registry.files import at_hand
 from trainer.registry.packages import BadPackage, check_hashes
 from trainer.registry.serving import active_model
 from trainer.registry.starter import NAMES
@@ -225,8 +226,9 @@ def look_at_model() -> Finding:
         )
     advice = "Promote another model, or copy its folder from a backup."
     try:
-        manifest = read_manifest(model.folder)
-        check_hashes(model.folder, manifest)
+        with at_hand(model) as folder:
+            manifest = read_manifest(folder)
+            check_hashes(folder, manifest)
     except (BadPackage, EngineError, FileNotFoundError) as error:
         return Finding("model", FAIL, f"“{model.name}” is active, but {error}", advice)
     if manifest["sha256"] != model.manifest["sha256"]:

@@ -16,6 +16,7 @@ from trainer.engine.evaluation.promise import KINDS
 from trainer.models import TrainedModel, TrainingRun
 from trainer.programs import engine_command
 from trainer.registry.cards import lineage, run_card
+from trainer.registry.files import publish
 from trainer.runs.start import NotReady
 from trainer.runs.supervision import record
 
@@ -88,6 +89,8 @@ def export(lease: Lease) -> None:
     options = ("--target-precision", model.target_precision, "--promise", model.promise)
     run_process(lease, engine_command("export", run.folder, model.folder, *options), on_event)
     manifest = from_json((model.folder / "manifest.json").read_text()) | {"lineage": lineage(run)}
+    with lease.long_step():
+        publish(model)
     with lease.fenced():
         model.manifest = manifest
         model.card = run_card(run, manifest)
