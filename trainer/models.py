@@ -45,6 +45,16 @@ class PhotoSet(models.Model):
     def get_absolute_url(self) -> str:
         return reverse("trainer:photo_set", args=[self.pk])
 
+    @property
+    def folder(self) -> Path:
+        """On this machine. `root` is relative if machines share the set: trainer.set_files."""
+        return Path(settings.PHOTO_SETS_DIR) / self.root
+
+    @property
+    def archive(self) -> Path:
+        """The tar that it came from, if it came from one."""
+        return Path(settings.PHOTO_SETS_DIR) / self.source
+
 
 class ScenePhoto(models.Model):
     photo_set = models.ForeignKey(PhotoSet, models.CASCADE, related_name="photos")
@@ -72,7 +82,7 @@ class ScenePhoto(models.Model):
 
     @property
     def file(self) -> Path:
-        return Path(self.photo_set.root) / self.path
+        return self.photo_set.folder / self.path
 
     @property
     def subject(self) -> str:
@@ -170,7 +180,10 @@ class TrainingRun(models.Model):
     @property
     def has_weights(self) -> bool:
         """Whether the weights to export are still there: trainer.runs.disk may have removed them."""
-        return (self.folder / "best.pt").exists()
+        if (self.folder / "best.pt").exists():
+            return True
+        index = Tree("runs", self.pk).index() if is_shared() else None
+        return index is not None and "best.pt" in index.files
 
     @property
     def model(self) -> TrainedModel | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ from formats.storage import StorageFailure, for_own_files, raise_if_of_storage, 
 INDEX = "index.json"
 MARK = ".shared.json"  # in a folder on this machine: the index that its files were last the same as
 PIECE = 1 << 20
+AT_ONCE = 8  # small files that are on their way
 
 
 class Content(NamedTuple):
@@ -87,8 +89,8 @@ class Tree:
             except FileNotFoundError:
                 return None
 
-    def store(self, folder: Path, paths: Iterable[str], *, token: int = 0) -> Index:
-        """Make the tree the same as these files of the folder. Raises Superseded.
+    def store(self, folder: Path, paths: Iterable[str], *, token: int = 0, at_once: int = 1) -> Index:
+        """Make the tree the same as these files of the folder, read in this order. Raises Superseded.
 
         A file may be replaced or grow meanwhile: what is stored is one of its states. One that is deleted
         meanwhile is left out.
@@ -97,26 +99,38 @@ class Tree:
         if before.token > token:
             raise Superseded(f"{self.name}: {before.token} > {token}")
         stored = {content.sha256 for content in before.files.values()}
-        files = {}
-        for path in sorted(paths):
-            try:
-                files[path] = self._store(folder / path, stored)
-            except FileNotFoundError:
-                continue
+        names = list(paths)
+        with ThreadPoolExecutor(at_once) as pool:
+            contents = pool.map(lambda name: self._store(folder / name, stored), names)
+            files = {name: content for name, content in zip(names, contents, strict=True) if content}
         index = Index(files, token)
         self.write(index)
         self._delete(stored - {content.sha256 for content in files.values()})
         return index
 
-    def _store(self, file: Path, stored: set[str]) -> Content:
+    def _store(self, file: Path, stored: set[str]) -> Content | None:
+        """None if the file is gone."""
         with tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR) as copy:
-            with file.open("rb") as source, for_own_files():
+            try:
+                source = file.open("rb")
+            except FileNotFoundError:
+                return None
+            with source, for_own_files():
                 content = copied(source, copy)
             if content.sha256 not in stored:
                 copy.seek(0)
                 with reaching():
                     self.storage.save(self._path(content.sha256), File(copy))
         return content
+
+    def drop(self, paths: Iterable[str]) -> None:
+        """Take files out of the tree and delete their contents, also if an earlier call was cut off."""
+        index = self.index() or Index()
+        gone = set(paths)
+        kept = {path: content for path, content in index.files.items() if path not in gone}
+        contents = {content.sha256 for path, content in index.files.items() if path in gone}
+        self._delete(contents - {content.sha256 for content in kept.values()})
+        self.write(Index(kept, index.token))
 
     def write(self, index: Index) -> None:
         with reaching():
@@ -132,6 +146,12 @@ class Tree:
         ):
             if copied(source, copy) != content:
                 raise StorageFailure(f"{self._path(content.sha256)} is damaged in the bucket")
+
+    def fetch_all(self, files: dict[str, Content], folder: Path) -> None:
+        """As `fetch`, several at once. Those fetched before an error stay."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for _ in pool.map(lambda path: self.fetch(files[path], folder / path), files):
+                pass
 
     def delete(self) -> None:
         """The index first: what has none is not there."""

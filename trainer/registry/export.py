@@ -17,8 +17,10 @@ from trainer.models import TrainedModel, TrainingRun
 from trainer.programs import engine_command
 from trainer.registry.cards import lineage, run_card
 from trainer.registry.files import publish
+from trainer.runs.files import bring as bring_run
 from trainer.runs.start import NotReady
 from trainer.runs.supervision import record
+from trainer.set_files import bring
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -79,6 +81,9 @@ def export(lease: Lease) -> None:
     model = TrainedModel.objects.select_related("run__photo_set", "run__release").get(job=lease.job)
     run = model.run
     assert run is not None
+    with lease.long_step():
+        bring_run(run)
+        bring(run.photo_set)
     lease.beat(message="Exporting and checking against PyTorch")
 
     def on_event(event: Event) -> None:

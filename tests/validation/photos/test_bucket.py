@@ -19,6 +19,7 @@ from tests.conftest import RealBucket
 from tests.validation.conftest import picture, taken_in
 from validation.models import Intake, Photo
 from validation.photos import intake as intakes
+from validation.stored import save
 
 ClientFor = Callable[..., Client]
 NEW = "/validation/intakes/new/"
@@ -92,7 +93,6 @@ def test_upload_while_the_bucket_goes_away_is_refused_as_a_whole(
         bucket.server.stop()
         return saved[-1]
 
-    save = intakes.save
     monkeypatch.setattr(intakes, "save", save_and_cut)
     try:
         assert send(admin, 2) == 503
