@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from botocore.config import Config
@@ -26,8 +27,8 @@ class Bucket(S3Storage):  # type: ignore[misc]
             read_timeout=READ_SECONDS,
             retries={"total_max_attempts": TRIES, "mode": "standard"},
             signature_version=self.signature_version,
-            # Only Amazon answers at bucket.host; a name in a closed network resolves to the server itself.
-            s3={"addressing_style": "path" if self.endpoint_url else "virtual"},
+            # A name in a closed network resolves to the server itself, not to bucket.server as Amazon's does.
+            s3={"addressing_style": "path" if self.endpoint_url else "auto"},
             # Not every server knows Amazon's newer checksums. What must be whole has its SHA-256.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
@@ -39,6 +40,12 @@ class Bucket(S3Storage):  # type: ignore[misc]
         except FileNotFoundError:
             self.require()
             raise
+
+    def walk(self) -> Iterator[tuple[str, int, int]]:
+        """Every file of this kind: its name, its bytes, and when it was stored, in nanoseconds."""
+        place = f"{self.location}/" if self.location else ""
+        for one in self.bucket.objects.filter(Prefix=place):
+            yield one.key.removeprefix(place), one.size, int(one.last_modified.timestamp() * 10**9)
 
     def require(self) -> None:
         """Raise StorageFailure if the bucket is gone: then nothing is known of its files."""
