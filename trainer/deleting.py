@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db import transaction
 
+from formats.storage import StorageFailure
 from jobs.models import Job
 from trainer.models import Epoch, HeldOutPrediction, Promotion, Sweep, TrainedModel, TrainingRun
 from trainer.registry.dependents import Thing, all_sources
+from trainer.shared import Tree, is_shared, names_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -176,7 +178,9 @@ def _delete(plan: Plan, seen: str, by: AbstractBaseUser | None) -> None:
     HeldOutPrediction.objects.filter(run__in=plan.runs).delete()
     runs.delete()
     Job.objects.filter(pk__in=jobs).delete()
+    trees = [("runs", pk) for pk in plan.runs] + [("models", pk) for pk in plan.models]
     transaction.on_commit(lambda: _remove_folders(folders))
+    transaction.on_commit(lambda: _remove_trees(trees))
 
 
 # --- folders ----------------------------------------------------------------------------------
@@ -196,6 +200,15 @@ def _remove_folders(folders: Iterable[Path]) -> None:
         with contextlib.suppress(FileNotFoundError):
             folder.rename(folder.with_name(folder.name + GONE))
     finish_removals()
+
+
+def _remove_trees(trees: Iterable[tuple[str, object]]) -> None:
+    """What cannot be deleted now is an orphan in the bucket: `orphan_trees`."""
+    for kind, name in trees if is_shared() else ():
+        try:
+            Tree(kind, name).delete()
+        except StorageFailure:
+            log.exception("%s of %s could not be deleted in the bucket", name, kind)
 
 
 def finish_removals() -> list[Path]:
@@ -219,3 +232,14 @@ def orphans() -> list[Path]:
         if root.is_dir():
             folders += [one for one in root.iterdir() if one.name.isdecimal() and int(one.name) not in keys]
     return sorted(folders)
+
+
+def orphan_trees() -> list[Tree]:
+    """Files of runs and models in the bucket without a row, as `orphans`. Raises StorageFailure."""
+    if not is_shared():
+        return []
+    return [
+        Tree(kind, name)
+        for kind, model in (("runs", TrainingRun), ("models", TrainedModel))
+        for name in sorted(set(names_of(kind)) - set(map(str, model.objects.values_list("pk", flat=True))))
+    ]

@@ -22,11 +22,13 @@ from jobs.lease import Lease
 from jobs.processes import Event, run_process
 from jobs.queue import enqueue
 from mapping.downstream import Look
+from trainer import features
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import WeightsError
 from trainer.engine.looks import Looks
 from trainer.models import ClassLooks, PhotoSet, ScenePhoto
 from trainer.programs import engine_command
+from trainer.set_files import bring
 
 # The backbones that may look at a new set, best first.
 EYES = ("clip_b16", "efficientnet_lite2", "efficientnet_lite0")
@@ -65,6 +67,10 @@ def look(lease: Lease) -> None:
     row = ClassLooks.objects.select_related("photo_set").get(job=lease.job)
     lease.beat(message=f"Looking with {BACKBONES[row.backbone].title}")
 
+    with lease.long_step():
+        bring(row.photo_set)
+        features.bring(row.backbone)
+
     def on_event(event: Event) -> None:
         if event.get("event") == "progress":
             lease.beat(event.get("done"), event.get("total"), "Looking at photos", event.get("seconds_left"))
@@ -85,6 +91,8 @@ def look(lease: Lease) -> None:
         )
         run_process(lease, engine_command(*arguments), on_event)
         content = file.read_bytes()
+    with lease.long_step():
+        features.store(row.backbone)
     looks = Looks.from_bytes(content)
     with lease.fenced():
         row.content, row.looked_at = content, timezone.now()
@@ -98,7 +106,7 @@ def _of_classes(photo_set: PhotoSet) -> QuerySet[ScenePhoto]:
 
 
 def _write_manifest(photo_set: PhotoSet, manifest: Path) -> None:
-    root = Path(photo_set.root)
+    root = photo_set.folder
     photos = _of_classes(photo_set).order_by("sha256").values_list("pk", "path", "scene_class__key")
     with manifest.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)

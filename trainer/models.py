@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from jobs.models import Job
 from mapping.models import Release, SceneClass
+from trainer.shared import Tree, is_shared
 
 
 class PhotoSetQuerySet(models.QuerySet["PhotoSet"]):
@@ -44,6 +45,16 @@ class PhotoSet(models.Model):
     def get_absolute_url(self) -> str:
         return reverse("trainer:photo_set", args=[self.pk])
 
+    @property
+    def folder(self) -> Path:
+        """On this machine. `root` is relative if machines share the set: trainer.set_files."""
+        return Path(settings.PHOTO_SETS_DIR) / self.root
+
+    @property
+    def archive(self) -> Path:
+        """The tar that it came from, if it came from one."""
+        return Path(settings.PHOTO_SETS_DIR) / self.source
+
 
 class ScenePhoto(models.Model):
     photo_set = models.ForeignKey(PhotoSet, models.CASCADE, related_name="photos")
@@ -71,7 +82,7 @@ class ScenePhoto(models.Model):
 
     @property
     def file(self) -> Path:
-        return Path(self.photo_set.root) / self.path
+        return self.photo_set.folder / self.path
 
     @property
     def subject(self) -> str:
@@ -169,7 +180,10 @@ class TrainingRun(models.Model):
     @property
     def has_weights(self) -> bool:
         """Whether the weights to export are still there: trainer.runs.disk may have removed them."""
-        return (self.folder / "best.pt").exists()
+        if (self.folder / "best.pt").exists():
+            return True
+        index = Tree("runs", self.pk).index() if is_shared() else None
+        return index is not None and "best.pt" in index.files
 
     @property
     def model(self) -> TrainedModel | None:
@@ -284,6 +298,9 @@ class TrainedModel(models.Model):
 
     @property
     def has_files(self) -> bool:
+        """On this machine, or in the bucket that machines share."""
+        if is_shared() and Tree("models", self.pk).index():
+            return True
         return all((self.folder / name).exists() for name in ("manifest.json", *self.network_names))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO, Any
 
+from django.conf import settings
 from django.core.files.base import File
 from django.core.files.storage import default_storage
 from django.db.models.fields.files import FieldFile
@@ -23,7 +24,11 @@ def media_folder() -> Path | None:
 def open_stored(file: FieldFile) -> IO[bytes]:
     """Raises FileNotFoundError if only this file is missing, StorageFailure if the storage is at fault."""
     try:
-        return file.open("rb")
+        opened = file.open("rb")
+        if media_folder() is None:  # a bucket's file is fetched when it is first read
+            opened.read(1)
+            opened.seek(0)
+        return opened
     except FileNotFoundError as error:
         raise_if_of_storage(error, media_folder())
         raise
@@ -45,4 +50,14 @@ def save(name: str, content: File[Any]) -> str:
     try:
         return str(default_storage.save(name, content))
     except Exception as error:
+        raise StorageFailure(error) from error
+
+
+def link_to(file: FieldFile) -> str:
+    """A signed link that leads to the file itself, for STORAGE_LINK_SECONDS; empty if the site gives it."""
+    if not settings.STORAGE_LINK_SECONDS or media_folder() is not None:
+        return ""
+    try:
+        return str(default_storage.url(file.name))
+    except Exception as error:  # without keys nothing can be signed
         raise StorageFailure(error) from error

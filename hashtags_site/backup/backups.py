@@ -21,12 +21,13 @@ from django.utils import timezone
 from formats.files import is_inside
 from formats.json_text import from_json, to_json
 from formats.storage import for_own_files, replacing
-from hashtags_site.backup.files import Entry, Store, roots, sha256_of
+from hashtags_site.backup.files import Entry, Store, buckets, roots, sha256_of
 from hashtags_site.backup.rows import Rows, connected, copy_rows, is_empty, migrate, sqlite_url, tables
 from hashtags_site.health import needed_migrations
 from jobs.code_version import code_version
 from jobs.models import Worker
 from trainer.models import PhotoSet
+from trainer.shared import reaching
 
 FORMAT = "scenetag-backup/1"
 MANIFEST, DATABASE, FILES, LOCK = "manifest.json", "db.sqlite3", "files", "lock"
@@ -217,7 +218,9 @@ def restore(backup: Path, *, force: bool = False, tell: Tell = lambda line: None
     newer = {(app, name) for app, name in manifest.migrations} - needed_migrations()
     if newer:
         raise BackupError(f"The backup is of a newer program ({manifest.version}): install that one first.")
-    if not force and not (is_empty(DEFAULT_DB_ALIAS) and not any(map(_has_files, roots().values()))):
+    _check_places(manifest)
+    is_new = is_empty(DEFAULT_DB_ALIAS) and not any(map(_has_files, roots().values()))
+    if not force and not (is_new and not any(map(_has_any, buckets().values()))):
         raise BackupError("This installation is not empty. With --force the backup takes its place.")
     if Worker.objects.live().exists():
         raise BackupError("A worker is running. Stop the site first.")
@@ -229,6 +232,7 @@ def restore(backup: Path, *, force: bool = False, tell: Tell = lambda line: None
             _put_back_files(backup, manifest)
             tell(f"Files: {len(manifest.files):,}")
             rows = _put_back_rows(stage)
+    _empty_buckets(manifest)
     tell(f"Database: {sum(rows.values()):,} rows")
     _move_photo_sets(manifest)
     if manifest.secret_key:
@@ -274,14 +278,43 @@ def _has_files(folder: Path) -> bool:
 
 
 def _put_back_files(backup: Path, manifest: Manifest) -> None:
-    folders = roots()
+    folders, places = roots(), buckets()
     store = Store(backup.parent / FILES)
     for entry in manifest.files:
-        if entry.root not in folders:
-            raise BackupError("The backup has photos as files; this installation keeps them in a bucket.")
+        if entry.root in places:
+            store.put_into(entry, places[entry.root])
+            continue
         if not is_inside(folders[entry.root] / entry.path, folders[entry.root]):
             raise BackupError(f"{entry.path} leads out of its folder.")
         store.put_back(entry, folders[entry.root])
+
+
+def _check_places(manifest: Manifest) -> None:
+    """The backup's files have a place here. Raises BackupError."""
+    lacking = {entry.root for entry in manifest.files} - roots().keys() - buckets().keys()
+    if any(root.startswith("bucket/") for root in lacking):
+        raise BackupError("The backup is of a site with a bucket: set STORAGE_URL first.")
+    if lacking and settings.STORAGE_URL:
+        raise BackupError(
+            "The backup is of a site without a bucket: restore it without STORAGE_URL, then set that and run "
+            "manage.py move_to with it."
+        )
+    if lacking:
+        raise BackupError("The backup has photos as files; this installation keeps them in a bucket.")
+
+
+def _has_any(bucket: Any) -> bool:
+    with reaching():
+        return next(bucket.walk(), None) is not None
+
+
+def _empty_buckets(manifest: Manifest) -> None:
+    """Of files that the backup has not. This is done last: until then nothing of before is deleted."""
+    kept = {(entry.root, entry.path) for entry in manifest.files}
+    with reaching():
+        for root, bucket in buckets().items():
+            for name in [name for name, _, _ in bucket.walk() if (root, name) not in kept]:
+                bucket.delete(name)
 
 
 def _put_back_rows(stage: Path) -> Rows:
@@ -295,6 +328,8 @@ def _put_back_rows(stage: Path) -> Rows:
 
 def _move_photo_sets(manifest: Manifest) -> None:
     """Unpacked photo sets name the folder that they are in, which may be another one here."""
+    if not {"photo_sets"} <= manifest.folders.keys() & roots().keys():
+        return
     old, new = manifest.folders["photo_sets"], roots()["photo_sets"]
     for photo_set in PhotoSet.objects.filter(root__startswith=old):
         root = Path(photo_set.root)
@@ -304,5 +339,7 @@ def _move_photo_sets(manifest: Manifest) -> None:
 
 def left_out() -> list[str]:
     """The photo sets whose photos lie elsewhere on this machine, and are not in a backup."""
+    if settings.STORAGE_URL:
+        return [one.name for one in PhotoSet.objects.all() if Path(one.root).is_absolute()]
     own = roots()["photo_sets"]
-    return [one.name for one in PhotoSet.objects.exclude(root="") if not is_inside(Path(one.root), own)]
+    return [one.name for one in PhotoSet.objects.exclude(root="") if not is_inside(one.folder, own)]

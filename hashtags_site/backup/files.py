@@ -9,12 +9,15 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.core.files.storage import default_storage
+from django.core.files.base import File
+from django.core.files.storage import default_storage, storages
 
 from formats.storage import replacing_path
+from hashtags_site.places import KINDS
+from trainer.shared import reaching
 
 # Half-written, or made again by themselves: decoded photos, and the checkpoint before the newest.
 SKIPPED = ("*.part", "*.pixels", "*.lock", "checkpoint.old", ".nfs*")
@@ -22,7 +25,7 @@ PIECE = 1 << 20
 
 
 class Entry(NamedTuple):
-    """root: a key of roots(). path: below it. changed: nanoseconds."""
+    """root: a key of roots() or buckets(). path: below it. changed: nanoseconds."""
 
     root: str
     path: str
@@ -32,7 +35,9 @@ class Entry(NamedTuple):
 
 
 def roots() -> dict[str, Path]:
-    """The folders whose files cannot be made again. Photos in a bucket are not among them."""
+    """The folders whose files cannot be made again. With STORAGE_URL they are copies: see `buckets`."""
+    if settings.STORAGE_URL:
+        return {}
     folders = {
         "models": Path(settings.MODELS_DIR),
         "photo_sets": Path(settings.PHOTO_SETS_DIR),
@@ -42,6 +47,13 @@ def roots() -> dict[str, Path]:
         return {"media": Path(default_storage.path("")), **folders}
     except NotImplementedError:
         return folders
+
+
+def buckets() -> dict[str, Any]:
+    """What is in the bucket of STORAGE_URL and cannot be made again. The names are those of no folder."""
+    if not settings.STORAGE_URL:
+        return {}
+    return {f"bucket/{folder}": storages[kind] for kind, folder in KINDS.items() if kind != "features"}
 
 
 def walk(folder: Path) -> Iterator[Path]:
@@ -74,19 +86,38 @@ class Store:
                     if old and (old.size, old.changed) == (facts.st_size, facts.st_mtime_ns):
                         yield old, False
                         continue
-                    sha256, size, is_new = self._add(file)
+                    with file.open("rb") as original:
+                        sha256, size, is_new = self._add(original)
                 except FileNotFoundError:
                     continue
                 yield Entry(root, path, sha256, size, facts.st_mtime_ns), is_new
+        with reaching():
+            for root, bucket in buckets().items():
+                yield from self._keep_bucket(root, bucket, known)
 
-    def _add(self, file: Path) -> tuple[str, int, bool]:
+    def _keep_bucket(
+        self, root: str, bucket: Any, known: Mapping[tuple[str, str], Entry]
+    ) -> Iterator[tuple[Entry, bool]]:
+        for name, size, changed in bucket.walk():
+            old = known.get((root, name))
+            if old and (old.size, old.changed) == (size, changed):
+                yield old, False
+                continue
+            try:
+                with bucket.open(name, "rb") as content:
+                    sha256, size, is_new = self._add(content)
+            except FileNotFoundError:  # deleted meanwhile
+                continue
+            yield Entry(root, name, sha256, size, changed), is_new
+
+    def _add(self, original: Any) -> tuple[str, int, bool]:
         """Copied and hashed in one reading, so that the hash is that of the copy."""
         self.folder.mkdir(parents=True, exist_ok=True)
         digest, size = hashlib.sha256(), 0
         handle, name = tempfile.mkstemp(dir=self.folder, suffix=".part")
         part = Path(name)
         try:
-            with os.fdopen(handle, "wb") as copy, file.open("rb") as original:
+            with os.fdopen(handle, "wb") as copy:
                 while piece := original.read(PIECE):
                     digest.update(piece)
                     size += len(piece)
@@ -116,6 +147,10 @@ class Store:
         with replacing_path(target) as part:
             shutil.copyfile(self.path(entry.sha256), part)
         os.utime(target, ns=(entry.changed, entry.changed))
+
+    def put_into(self, entry: Entry, bucket: Any) -> None:
+        with reaching(), self.path(entry.sha256).open("rb") as content:
+            bucket.save(entry.path, File(content))
 
     def forget_all_but(self, hashes: set[str]) -> None:
         for path in self.folder.glob("*/*"):

@@ -9,11 +9,13 @@ import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import redis
 from django.conf import settings
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.contrib.staticfiles.storage import staticfiles_storage
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.mail import get_connection
 from django.db import connection
@@ -24,9 +26,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
 from formats.json_text import from_json
+from formats.storage import failure_of
 from hashtags_site.backup.backups import LAST
 from hashtags_site.doctor.findings import FAIL, OK, WARN, Check, Finding
 from hashtags_site.health import FREE_BYTES, needed_migrations, try_to_write
+from hashtags_site.places import BACKEND, INSTALL, lacks_package
 from jobs.code_version import code_version
 from jobs.machines import Machine
 from jobs.models import Job, Worker
@@ -36,6 +40,7 @@ from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import EngineError, WeightsError
 from trainer.engine.serving.predict import read_manifest
 from trainer.models import TrainedModel
+from trainer.registry.files import at_hand
 from trainer.registry.packages import BadPackage, check_hashes
 from trainer.registry.serving import active_model
 from trainer.registry.starter import NAMES
@@ -138,11 +143,10 @@ def look_at_storage() -> Iterator[Finding]:
         "models": settings.MODELS_DIR,
     }
     folders |= {"runs": settings.RUNS_DIR, "photo sets": settings.PHOTO_SETS_DIR}
-    try:
+    if settings.STORAGES["default"]["BACKEND"] == BACKEND:
+        yield look_at_bucket()
+    else:
         folders["photos"] = Path(default_storage.path(""))
-    except NotImplementedError:
-        default_storage.exists("doctor")  # raises an error if the bucket cannot be asked
-        yield Finding("storage", OK, _("The bucket of the photos answers."))
     there = {name: Path(folder) for name, folder in folders.items() if Path(folder).is_dir()}
     for name, folder in there.items():
         try:
@@ -155,6 +159,27 @@ def look_at_storage() -> Iterator[Finding]:
             yield Finding("storage", FAIL, fact % {"name": name, "error": error.strerror}, advice)
             return
     yield Finding("storage", OK, _("Writable: %(names)s.") % {"names": ", ".join(there)})
+
+
+def look_at_bucket() -> Finding:
+    """A file is written, read and deleted: the keys may allow less."""
+    if lacks_package():
+        fact = _("boto3, which talks to the bucket, is not installed.")
+        return Finding("storage", FAIL, fact, _("Run: %(command)s") % {"command": INSTALL})
+    bucket = settings.STORAGES["default"]["OPTIONS"]["bucket_name"]
+    try:
+        name = default_storage.save(f"doctor-{uuid4().hex}", ContentFile(b"x"))
+        with default_storage.open(name, "rb") as file:
+            file.read()
+        default_storage.delete(name)
+    except Exception as error:
+        if failure := failure_of(error):
+            advice = _("Check that it is there, and what its keys allow: read, write, list and delete.")
+            fact = _("The bucket %(name)s cannot be used: %(error)s") % {"name": bucket, "error": failure}
+            return Finding("storage", FAIL, fact[:300], advice)
+        raise
+    fact = _("The bucket %(name)s takes files, gives them back and deletes them.") % {"name": bucket}
+    return Finding("storage", OK, fact)
 
 
 def look_at_disk() -> Finding:
@@ -262,8 +287,9 @@ def look_at_model() -> Finding:
         )
     advice = _("Promote another model, or copy its folder from a backup.")
     try:
-        manifest = read_manifest(model.folder)
-        check_hashes(model.folder, manifest)
+        with at_hand(model) as folder:
+            manifest = read_manifest(folder)
+            check_hashes(folder, manifest)
     except (BadPackage, EngineError, FileNotFoundError) as error:
         return Finding(
             "model",
@@ -366,7 +392,7 @@ CHECKS = (
     Check(
         gettext_noop("storage"),
         look_at_storage,
-        gettext_noop("Check the disks and, with S3_BUCKET, the bucket and its credentials."),
+        gettext_noop("Check the disks and, with STORAGE_URL, the bucket and its keys."),
     ),
     Check(gettext_noop("disk"), look_at_disk, gettext_noop("Check that the disk is mounted and answers.")),
     Check(

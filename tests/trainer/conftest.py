@@ -199,3 +199,16 @@ def active_model(tiny_model: TrainedModel) -> TrainedModel:
 
     promote(model=tiny_model, by=None)
     return tiny_model
+
+
+@pytest.fixture
+def on_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """From now on this is the machine of that name: it has folders of its own, and nothing in memory."""
+    from trainer.registry import serving
+
+    def move(name: str) -> None:
+        for folder in ("RUNS_DIR", "MODELS_DIR", "PHOTO_SETS_DIR", "FEATURE_CACHE_DIR"):
+            monkeypatch.setattr(settings, folder, tmp_path / name / folder.lower())
+        monkeypatch.setattr(serving, "_cache", {})
+
+    return move

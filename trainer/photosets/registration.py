@@ -25,6 +25,7 @@ from jobs.models import Job
 from jobs.queue import enqueue
 from mapping.models import SceneClass
 from trainer import looks
+from trainer import set_files as files
 from trainer.models import PhotoSet, ScenePhoto, TrainingRun
 from trainer.photosets.archive import BadArchive, unpack
 from trainer.photosets.layout import (
@@ -36,6 +37,7 @@ from trainer.photosets.layout import (
 )
 from trainer.runs import unlabelled
 from trainer.runs.boards import logs_of
+from trainer.shared import Tree, is_shared
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -54,7 +56,8 @@ def register_folder(*, name: str, folder: Path, by: AbstractBaseUser | None) -> 
     """Register the photos of a folder, which stays where it is; a job does the work. Raises NameTaken."""
     with transaction.atomic():
         photo_set = _create(name=name, source=str(folder), by=by)
-        photo_set.root = str(folder.resolve())
+        photo_set.root = files.root_of(folder.resolve())
+        files.publish(photo_set)
         return _enqueue(photo_set, by)
 
 
@@ -62,7 +65,7 @@ def register_tar(*, name: str, tar: Path, by: AbstractBaseUser | None) -> PhotoS
     """Register the photos of a tar on this machine, compressed or not; a job unpacks it. Raises NameTaken."""
     with transaction.atomic():
         photo_set = _create(name=name, source=str(tar.resolve()), by=by)
-        photo_set.root = str(_unpacked_folder(photo_set))
+        photo_set.root = files.root_of(_unpacked_folder(photo_set))
         return _enqueue(photo_set, by)
 
 
@@ -81,11 +84,12 @@ def register_upload(*, name: str, upload: UploadedFile[Any], by: AbstractBaseUse
                     shutil.move(upload.temporary_file_path(), tar)  # gigabytes are not copied
                 else:
                     tar.write_bytes(upload.read())
+            photo_set.source = files.root_of(tar)
+            photo_set.root = files.root_of(_unpacked_folder(photo_set))
+            files.publish_upload(photo_set)
         except BaseException:
             shutil.rmtree(tar.parent, ignore_errors=True)
             raise
-        photo_set.source = str(tar)
-        photo_set.root = str(_unpacked_folder(photo_set))
         return _enqueue(photo_set, by)
 
 
@@ -127,6 +131,8 @@ def forget_photo(*, folder: Path, name: str) -> None:
     copies = list(folder.rglob(name))
     for logs in _logs_with(copies, folder, name):
         shutil.rmtree(logs)
+    for tree, paths in _shared_copies(folder, name):
+        tree.drop(paths)
     for path in copies:  # last: they tell whose logs are to be deleted
         path.unlink(missing_ok=True)
 
@@ -134,7 +140,17 @@ def forget_photo(*, folder: Path, name: str) -> None:
 def is_forgotten(*, folder: Path, name: str) -> bool:
     """Whether forget_photo has nothing left to delete."""
     copies = list(folder.rglob(name))
-    return not copies and not _logs_with(copies, folder, name)
+    return not copies and not _logs_with(copies, folder, name) and not _shared_copies(folder, name)
+
+
+def _shared_copies(folder: Path, name: str) -> list[tuple[Tree, list[str]]]:
+    """The files of this name in the bucket, of the sets below `folder`. Raises StorageFailure."""
+    found = []
+    for photo_set in PhotoSet.objects.filter(root__startswith=f"{files.root_of(folder)}/"):
+        if (tree := files.tree_of(photo_set.root)) and (index := tree.index()):
+            paths = [path for path in index.files if path.rpartition("/")[2] == name]
+            found += [(tree, paths)] if paths else []
+    return found
 
 
 def _logs_with(copies: list[Path], folder: Path, name: str) -> list[Path]:
@@ -181,13 +197,17 @@ def register(lease: Lease) -> None:
     ids = dict(SceneClass.objects.values_list("key", "pk"))
     classes = SceneNames(ids)
     warning = ""
-    if Path(photo_set.root) == _unpacked_folder(photo_set):
-        if photo_set.report and not Path(photo_set.source).exists():
+    with lease.long_step():
+        files.bring(photo_set)
+    if photo_set.folder == _unpacked_folder(photo_set):
+        with lease.long_step():
+            files.bring_upload(photo_set)
+        if photo_set.report and not photo_set.archive.exists():
             return  # killed after all photos were registered and the uploaded tar was removed
         warning = _unpack(lease, photo_set, classes, tally)
-    elif not Path(photo_set.root).is_dir():
+    elif not photo_set.folder.is_dir():
         if photo_set.photos.exists():  # it was there when the job began
-            require_content(Path(photo_set.root))
+            require_content(photo_set.folder)
         raise JobError(
             f"There is no folder {photo_set.root}.", "Was it moved? It must stay where it was registered."
         )
@@ -200,10 +220,16 @@ def register(lease: Lease) -> None:
         "skipped_total": tally.totals.total(),
         "warning": warning,
     }
+    if count:
+        lease.beat(message="Storing the photos for other machines" if is_shared() else None)
+        with lease.long_step():
+            files.publish(photo_set)
     with lease.fenced():
         photo_set.save(update_fields=["report"])
     if not count:
         raise _no_photos_error(warning, tally)
+    with lease.long_step():
+        files.remove_upload(photo_set)
     shutil.rmtree(_upload_folder(photo_set), ignore_errors=True)
     looks.look_at(photo_set=photo_set, backbone=looks.eye())
 
@@ -223,7 +249,7 @@ def _no_photos_error(warning: str, tally: Tally) -> JobError:
 
 def _unpack(lease: Lease, photo_set: PhotoSet, classes: SceneNames, tally: Tally) -> str:
     """Returns a warning if the tar could not be read to its end; the photos before that point are kept."""
-    tar, root = Path(photo_set.source), Path(photo_set.root)
+    tar, root = photo_set.archive, photo_set.folder
     if not tar.is_file():
         require_content(tar.parent)
         raise JobError(f"There is no file {tar}.", "Was it moved or removed before the job began?")
@@ -251,7 +277,7 @@ def _register_photos(
 ) -> None:
     hash_of = dict(photo_set.photos.values_list("path", "sha256"))
     hashes = set(hash_of.values())
-    root = Path(photo_set.root).resolve()
+    root = photo_set.folder.resolve()
     lease.beat(message="Looking for photos")
     paths: list[str] = []
     for path, reason in walk(root):

@@ -14,6 +14,7 @@ from django.db import transaction
 from formats.json_text import to_json
 from formats.storage import for_own_files, raise_if_of_storage
 from trainer.models import TrainedModel
+from trainer.registry.files import at_hand, publish
 from trainer.registry.packages import CARD, KEYS, MANIFEST
 from trainer.runs.start import NotReady
 
@@ -63,12 +64,25 @@ def _find_same(model: TrainedModel, manifest: dict[str, Any]) -> TrainedModel | 
 
 def _share_files(model: TrainedModel, new: TrainedModel) -> None:
     """Fill the new model's folder, which appears complete or not at all."""
+    try:
+        with at_hand(model) as folder:
+            _link_files(model, folder, new)
+    except FileNotFoundError as error:
+        raise NotReady("The model's file is missing: import or export the model again.") from error
+    try:
+        publish(new)
+    except BaseException:
+        shutil.rmtree(new.folder, ignore_errors=True)
+        raise
+
+
+def _link_files(model: TrainedModel, folder: Path, new: TrainedModel) -> None:
     with for_own_files():
         part = Path(tempfile.mkdtemp(dir=Path(settings.MODELS_DIR), prefix="derive-", suffix=".part"))
     try:
         part.chmod(0o755)
         for name in model.file_names:
-            _link(model.folder / name, part / name)
+            _link(folder / name, part / name)
         with for_own_files():
             (part / MANIFEST).write_text(to_json(new.manifest, indent=1))
             (part / CARD).write_text(new.card)
@@ -83,7 +97,7 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except FileNotFoundError as error:
         raise_if_of_storage(error, Path(settings.MODELS_DIR))
-        raise NotReady("The model's file is missing: import or export the model again.") from error
+        raise
     except OSError:  # a file system without hard links
         with for_own_files():
             shutil.copy2(source, target)

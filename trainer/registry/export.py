@@ -16,8 +16,11 @@ from trainer.engine.evaluation.promise import KINDS
 from trainer.models import TrainedModel, TrainingRun
 from trainer.programs import engine_command
 from trainer.registry.cards import lineage, run_card
+from trainer.registry.files import publish
+from trainer.runs.files import bring as bring_run
 from trainer.runs.start import NotReady
 from trainer.runs.supervision import record
+from trainer.set_files import bring
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -78,6 +81,9 @@ def export(lease: Lease) -> None:
     model = TrainedModel.objects.select_related("run__photo_set", "run__release").get(job=lease.job)
     run = model.run
     assert run is not None
+    with lease.long_step():
+        bring_run(run)
+        bring(run.photo_set)
     lease.beat(message="Exporting and checking against PyTorch")
 
     def on_event(event: Event) -> None:
@@ -88,6 +94,8 @@ def export(lease: Lease) -> None:
     options = ("--target-precision", model.target_precision, "--promise", model.promise)
     run_process(lease, engine_command("export", run.folder, model.folder, *options), on_event)
     manifest = from_json((model.folder / "manifest.json").read_text()) | {"lineage": lineage(run)}
+    with lease.long_step():
+        publish(model)
     with lease.fenced():
         model.manifest = manifest
         model.card = run_card(run, manifest)

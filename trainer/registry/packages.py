@@ -38,6 +38,7 @@ from trainer.engine.evaluation.scenes import SCENES
 from trainer.engine.preprocess import Input
 from trainer.engine.serving.predict import FORMAT, joint_sha256
 from trainer.models import TrainedModel
+from trainer.registry.files import at_hand, publish
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -91,7 +92,8 @@ def stream_package(model: TrainedModel) -> Iterator[bytes]:
     """
     networks = ExitStack()
     try:
-        files = [networks.enter_context((model.folder / name).open("rb")) for name in model.file_names]
+        with at_hand(model) as folder:
+            files = [networks.enter_context((folder / name).open("rb")) for name in model.file_names]
     except OSError as error:
         networks.close()
         raise_if_of_storage(error, Path(settings.MODELS_DIR))
@@ -439,6 +441,7 @@ def _keep(
             shutil.rmtree(model.folder, ignore_errors=True)
             part.rename(model.folder)
             folder = model.folder
+            publish(model)
     except BaseException:
         if folder:
             shutil.rmtree(folder, ignore_errors=True)

@@ -23,6 +23,7 @@ from trainer.models import TrainedModel
 from trainer.programs import engine_command
 from trainer.registry.cards import relabelled_card
 from trainer.registry.difference import compare_asked
+from trainer.registry.files import at_hand, publish
 from trainer.runs.start import NotReady
 from trainer.stale import stale_models
 
@@ -88,13 +89,18 @@ def relabel(lease: Lease) -> None:
         raise JobError("The model that it has its network from was deleted.", "Delete this one, too.")
     lease.beat(message="Adding up scene classes by the new labels")
     model.folder.parent.mkdir(parents=True, exist_ok=True)
-    with for_own_files(), tempfile.TemporaryDirectory() as folder:
+    try:
+        with lease.long_step(), at_hand(source):  # fetches it, which may take longer than a lease
+            pass
+    except FileNotFoundError as error:
+        raise JobError(f"“{source}” has no files.", "Import or export it again.") from error
+    with at_hand(source) as source_folder, for_own_files(), tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "labels.csv"
         with table.open("w", newline="", encoding="utf-8") as file:
             rows = csv.writer(file)
             rows.writerow(("key", "label"))
             rows.writerows(release.labels.values_list("scene_key", "label"))
-        command = engine_command("relabel", source.folder, table, model.folder)
+        command = engine_command("relabel", source_folder, table, model.folder)
         run_process(lease, command, lambda _: None)
     manifest: dict[str, Any] = from_json((model.folder / "manifest.json").read_text())
     manifest["lineage"] = {
@@ -111,6 +117,8 @@ def relabel(lease: Lease) -> None:
     )
     if asked:
         manifest["relabelled"]["asked"] = asked
+    with lease.long_step():
+        publish(model)
     with lease.fenced():
         model.manifest = manifest
         model.card = relabelled_card(source, release, manifest)

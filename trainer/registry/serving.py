@@ -14,7 +14,7 @@ from prometheus_client import Counter, Histogram
 from mapping.hashtags import blocked_names
 from trainer.engine.serving.prepare import AS_IT_IS, Preparation
 from trainer.models import Promotion, TrainedModel
-from trainer.registry import answer_cache
+from trainer.registry import answer_cache, files
 
 if TYPE_CHECKING:
     from trainer.engine.serving.predict import Answer, Suggester, Suggestion
@@ -63,7 +63,11 @@ def suggester(
                 Suggester,  # ONNX Runtime: only where suggestions are made
             )
 
-            _cache[key] = Suggester(model.folder, threads=threads, watch=_watch)
+            try:
+                with files.at_hand(model) as folder:
+                    _cache[key] = Suggester(folder, threads=threads, watch=_watch)
+            except FileNotFoundError as error:
+                raise NoActiveModel(f"“{model}” has no files: import or export it again.") from error
             NETWORKS.labels("loaded").inc()
         else:
             NETWORKS.labels("kept").inc()

@@ -10,7 +10,7 @@ import logging
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import WeightsError
 from trainer.models import Promotion, TrainedModel
 from trainer.programs import engine_command
+from trainer.registry.files import at_hand, publish
 from trainer.registry.promotion import promote
 
 if TYPE_CHECKING:
@@ -153,11 +154,13 @@ def _assemble(
 
 def _make_folder(speed: str, parts: Sequence[TrainedModel], folder: Path) -> None:
     """Raises RuntimeError with the engine's message."""
-    if parts:
-        command = engine_command("join", STARTERS / speed / FACTS, *(part.folder for part in parts), folder)
-    else:
-        command = engine_command("assemble", STARTERS / speed, folder)
-    result = subprocess.run(command, capture_output=True, text=True, cwd=settings.BASE_DIR, check=False)
+    with ExitStack() as stack:
+        sources = [stack.enter_context(at_hand(part)) for part in parts]
+        if sources:
+            command = engine_command("join", STARTERS / speed / FACTS, *sources, folder)
+        else:
+            command = engine_command("assemble", STARTERS / speed, folder)
+        result = subprocess.run(command, capture_output=True, text=True, cwd=settings.BASE_DIR, check=False)
     if result.returncode:
         raise RuntimeError(
             _reason(result.stdout) or result.stderr.strip()[-1500:] or f"code {result.returncode}"
@@ -186,4 +189,5 @@ def _put_in_place(
         model.save()
         shutil.rmtree(model.folder, ignore_errors=True)
         folder.rename(model.folder)
+        publish(model)
     return model

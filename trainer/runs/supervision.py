@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import logging
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,14 +15,16 @@ from django.db.models import Max
 
 from formats.classes import label_in
 from formats.json_text import from_json, to_json
-from formats.storage import replacing
-from jobs.lease import Cancelled, JobError, Lease
+from formats.storage import StorageFailure, replacing
+from jobs.lease import Cancelled, Interrupted, JobError, Lease, LeaseLost
 from jobs.processes import Event, run_process
-from trainer import looks
+from trainer import features, looks, set_files
 from trainer.models import Epoch, HeldOutPrediction, TestSet, TrainingRun
 from trainer.programs import engine_command
-from trainer.runs import disk, unlabelled
+from trainer.runs import disk, files, unlabelled
+from trainer.shared import Superseded
 
+log = logging.getLogger(__name__)
 LIVE_EVERY = 1.9  # seconds between writes of the running epoch, which the engine reports every 2
 CURVE_POINTS = 200
 SPEED = ("loss", "lr", "photos_per_second", "memory_mb", "gpu_memory_mb")
@@ -38,12 +40,17 @@ def supervise(lease: Lease) -> None:
     """
     run = TrainingRun.objects.select_related("photo_set", "release").get(job=lease.job)
     disk.make_room(next_run=run)
+    with lease.long_step():
+        set_files.tidy()
+        files.bring(run)
+        set_files.bring(run.photo_set)
+        features.bring(_shared_backbone(run))
     left_out = _write_manifest(run)
     with lease.fenced():
         run.report = run.report | {"left_out": left_out}
         run.save(update_fields=["report"])
     task = run.folder / "job.json"
-    with replacing(task) as file:
+    with replacing(task) as file, lease.long_step():
         file.write(to_json(_task(run) | _unlabelled(run)))
     lease.beat(message="Starting the trainer")
     recorder = Recorder(lease, run)
@@ -51,11 +58,23 @@ def supervise(lease: Lease) -> None:
         run_process(lease, engine_command("train", task), recorder.record)
     except (Cancelled, JobError):
         recorder.clear()
+        recorder.share_if_possible()
+        files.drop_logs(run)
         raise
+    except Interrupted:
+        recorder.share_if_possible()  # another worker may continue
+        raise
+    recorder.share()
+    files.drop_logs(run)
     _keep_results(lease, run, left_out | {"unreadable": recorder.unreadable})
     if run.recipe.get("kind") == "frozen":  # its features are cached now
         looks.look_at(photo_set=run.photo_set, backbone=run.recipe.get("backbone", ""))
     disk.make_room()
+
+
+def _shared_backbone(run: TrainingRun) -> str:
+    """Whose features the run computes or finds."""
+    return str(run.recipe.get("backbone", "")) if run.recipe.get("kind") == "frozen" else ""
 
 
 def _task(run: TrainingRun) -> dict[str, Any]:
@@ -66,7 +85,7 @@ def _task(run: TrainingRun) -> dict[str, Any]:
         "out": str(run.folder),
         "cache": str(settings.FEATURE_CACHE_DIR),
     }
-    root = Path(run.photo_set.root)
+    root = run.photo_set.folder
     for folder in (root / "Partitions", root.parent / "Partitions"):
         if folder.is_dir():
             return task | {"partitions": str(folder)}
@@ -90,7 +109,7 @@ def _write_manifest(run: TrainingRun) -> dict[str, Any]:
     left_out = 0
     classes_without_label: set[str] = set()
     labels_with_photos: set[str] = set()
-    root = Path(run.photo_set.root)
+    root = run.photo_set.folder
     columns = ("pk", "path", "scene_class__key", "label_folder", "scene_class__level1", "scene_class__level2")
     photos = run.photo_set.photos.order_by("pk").values_list(*columns)
     with replacing(run.folder / "manifest.csv", newline="") as file:
@@ -206,7 +225,24 @@ class Recorder:
             self.checkpoint = checkpoint
             with self.lease.fenced():
                 self._write_live(self.run.live | {"saved": checkpoint})
+            self.share_if_possible()
             self.lease.progressed()
+
+    def share_if_possible(self) -> None:
+        """As `share`; while the bucket is away training goes on, and the next checkpoint is stored."""
+        try:
+            self.share()
+        except StorageFailure as failure:
+            log.warning("A checkpoint of run %s stays on this machine: %s", self.run.pk, failure)
+
+    def share(self) -> None:
+        """Store the run's files for other machines. Raises StorageFailure and LeaseLost."""
+        try:
+            with self.lease.long_step():
+                files.store(self.run, token=self.lease.token)
+                features.store(_shared_backbone(self.run))
+        except Superseded as error:
+            raise LeaseLost from error
 
     def _skipped(self, event: Event) -> None:
         self.unreadable += 1

@@ -17,6 +17,7 @@ from django.db.models import QuerySet
 from formats.storage import replacing
 from trainer.models import PhotoSet, TrainingRun
 from trainer.server_folders import browser_roots, is_allowed_in_browser, is_folder
+from trainer.set_files import bring
 
 TABLE = "unlabelled.csv"  # in the folder of a run
 NAMED = re.compile(r"([a-z-]+) #?(\d{1,9})")
@@ -46,7 +47,8 @@ class PhotoSets:
     def files(self, number: int) -> Iterable[Path]:
         self.check(number)
         photo_set = PhotoSet.objects.get(pk=number)
-        root = Path(photo_set.root)
+        bring(photo_set)
+        root = photo_set.folder
         return (root / path for path in photo_set.photos.values_list("path", flat=True).iterator())
 
 

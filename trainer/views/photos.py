@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -32,6 +31,7 @@ from trainer.photosets.registration import (
 )
 from trainer.runs import study
 from trainer.server_folders import browser_roots
+from trainer.set_files import bring_photo
 
 SMALL = (360, 270)  # pixels: a gallery's pictures on a dense screen
 REPEATED_CLICK = timedelta(minutes=1)
@@ -121,8 +121,10 @@ def photo(request: Request, pk: int, small: bool = False) -> HttpResponseBase:
     """A photo as it is, or a small copy for a gallery. Its content never changes, so browsers keep it."""
     scene_photo = get_object_or_404(ScenePhoto.objects.select_related("photo_set"), pk=pk)
     if not scene_photo.file.is_file():
-        require_content(Path(scene_photo.photo_set.root))
-    if not scene_photo.file.is_file() or not is_inside(scene_photo.file, Path(scene_photo.photo_set.root)):
+        bring_photo(scene_photo.photo_set, scene_photo.path)
+    if not scene_photo.file.is_file():
+        require_content(scene_photo.photo_set.folder)
+    if not scene_photo.file.is_file() or not is_inside(scene_photo.file, scene_photo.photo_set.folder):
         raise Http404("The file is gone from its folder.")
     response: HttpResponseBase
     if small:

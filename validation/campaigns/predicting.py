@@ -95,7 +95,8 @@ def _predict_all(lease: Lease, campaign: Campaign) -> bool:
         for batch in _batches(campaign, model):
             if not Campaign.objects.filter(pk=campaign.pk, job=lease.job).exists():
                 return False
-            rows = _predict_batch(model, batch, hashtags, scenes)
+            with lease.long_step():  # the first one loads the model, which may have to be fetched
+                rows = _predict_batch(model, batch, hashtags, scenes)
             with lease.fenced():
                 # Another campaign with this model may have predicted a photo meanwhile: keep its row.
                 Prediction.objects.bulk_create(rows, ignore_conflicts=True)

@@ -10,12 +10,13 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
-from formats.storage import replacing
+from formats.storage import StorageFailure, replacing
 from mapping.models import Hashtag, Release, SceneClass
 from trainer.models import PhotoSet
 from trainer.photosets.registration import forget_photo, is_forgotten, register_folder
+from trainer.set_files import CORRECTED, root_of
 from validation.models import Correction, Photo
 from validation.stored import read_stored
 
@@ -69,7 +70,8 @@ def trainable() -> QuerySet[Correction]:
 
 def waiting() -> QuerySet[Correction]:
     """Those decided since the newest photo set was made of corrections: no run can have learned from them."""
-    sets = PhotoSet.objects.filter(source__startswith=str(_folder())).order_by("-created_at")
+    own = Q(source__startswith=str(_folder())) | Q(root__startswith=f"{root_of(_folder())}/")
+    sets = PhotoSet.objects.filter(own).order_by("-created_at")
     newest = sets.first()
     return trainable().filter(decided_at__gt=newest.created_at) if newest else trainable()
 
@@ -112,7 +114,7 @@ def _copy(row: Correction, folder: Path) -> bool:
 
 
 def _folder() -> Path:
-    return Path(settings.PHOTO_SETS_DIR) / "corrected"
+    return Path(settings.PHOTO_SETS_DIR) / CORRECTED
 
 
 def has_copies(photo: Photo) -> bool:
@@ -126,5 +128,5 @@ def delete_copies(photo: Photo) -> None:
     """
     try:
         forget_photo(folder=_folder(), name=f"{photo.sha256}.jpg")
-    except OSError:
+    except (OSError, StorageFailure):
         log.exception("Copies of photo %s could not be deleted", photo.pk)

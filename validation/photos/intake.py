@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -19,6 +20,7 @@ from uuid import UUID
 from django.core.files.base import File
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from formats.files import is_left_by_system
 from formats.storage import StorageFailure, is_of_storage, require_content
@@ -188,6 +190,24 @@ def _delete_originals(intake: Intake) -> list[str]:
     return remove(_uploads(intake)) + forget(uploads=intake.dropped.all())
 
 
+def remove_leftovers(*, minutes: float = 24 * 60) -> None:
+    """Delete uploads that no intake has: the storage went away before it could be told to delete them. They
+    are that old at least, because an intake that is being sent has no row yet. Raises StorageFailure.
+    """
+    try:
+        folders = set(default_storage.listdir("intake")[0])
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except Exception as error:
+        raise StorageFailure(error) from error
+    folders -= {str(pk) for pk in Intake.objects.values_list("pk", flat=True)}
+    newest = timezone.now() - timedelta(minutes=minutes)
+    for folder in folders:
+        names = [f"intake/{folder}/{name}" for name in default_storage.listdir(f"intake/{folder}")[1]]
+        if all(default_storage.get_modified_time(name) <= newest for name in names):
+            remove(names)
+
+
 @transaction.atomic
 def give_up(*, intake: Intake) -> bool:
     """Delete uploaded files that have not been taken in, because originals contain metadata. Photos already
@@ -240,6 +260,7 @@ def take_all_in(lease: Lease) -> None:
                 f"{len(leftovers)} of the uploaded files could not be deleted.",
                 "Retry to delete them.",
             )
+        remove_leftovers()
 
 
 def _add_to_campaign(intake: Intake) -> None:

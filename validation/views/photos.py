@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
+from django.db.models.fields.files import FieldFile
 from django.http import FileResponse, Http404, HttpRequest, HttpResponseBase
-from django.shortcuts import get_object_or_404
-from django.views.decorators.cache import cache_control
+from django.shortcuts import get_object_or_404, redirect
+from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_safe
 
 from formats.numbers import LARGEST
 from validation.models import Guest, Photo, Question
-from validation.stored import open_stored
+from validation.stored import link_to, open_stored
 from validation.views.vote import may_vote
 
 DAY = 86_400  # seconds for which a browser may cache a photo, even if it is withdrawn in the meantime
 
 
 @require_safe
-@cache_control(private=True, max_age=DAY)
 def photo(request: HttpRequest, pk: int) -> HttpResponseBase:
     if pk > LARGEST:
         raise Http404("There is no such photo.")
@@ -27,8 +28,17 @@ def photo(request: HttpRequest, pk: int) -> HttpResponseBase:
         raise PermissionDenied
     photo = get_object_or_404(Photo.objects.shown(), pk=pk)
     file = photo.small if photo.small and request.GET.get("size") == "small" else photo.file
+    response, seconds = _answer(file)
+    patch_cache_control(response, private=True, max_age=seconds)
+    return response
+
+
+def _answer(file: FieldFile) -> tuple[HttpResponseBase, int]:
+    """The photo or the way to it, and the seconds for which a browser may remember that."""
+    if link := link_to(file):
+        return redirect(link), settings.STORAGE_LINK_SECONDS // 2  # a remembered link still works
     try:
-        return FileResponse(open_stored(file), content_type="image/jpeg")
+        return FileResponse(open_stored(file), content_type="image/jpeg"), DAY
     except FileNotFoundError as error:
         raise Http404("The photo's file is gone from the storage.") from error
 

@@ -1,0 +1,91 @@
+"""A site with a bucket is backed up, brought back and moved into with its files."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.core.files.storage import FileSystemStorage, storages
+from django.core.management import CommandError
+from pytest_django import DjangoDbBlocker, Settings
+
+from tests.conftest import RealBucket
+from tests.site.test_backup import run
+from tests.trainer.conftest import _own_folders, model_for, on_machine, tiny_model
+from tests.trainer.registry.test_files import model
+from tests.validation.conftest import picture
+from trainer.models import PhotoSet, TrainedModel
+from trainer.registry import files
+from trainer.set_files import bring
+from validation.models import Photo
+from validation.photos.store import take_in
+
+__all__ = ["_own_folders", "model", "model_for", "on_machine", "tiny_model"]
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _any_database(transactional_db: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Not only those of the settings, which is all that Django allows a test."""
+    with django_db_blocker.unblock():
+        yield
+
+
+def test_bucket_comes_back_with_the_rows(
+    bucket: RealBucket, model: TrainedModel, on_machine: Callable[[str], None], tmp_path: Path
+) -> None:
+    photo = take_in(file=io.BytesIO(picture(3)), name="a.jpg", by=None)
+    before = bucket.keys
+    run("backup", tmp_path / "kept")
+    assert "0 are new here" in run("backup", tmp_path / "kept")
+    bucket.client.delete_object(Bucket=bucket.name, Key=f"site/media/{photo.file.name}")
+    Photo.objects.all().delete()
+    take_in(file=io.BytesIO(picture(200)), name="later.jpg", by=None)
+    with pytest.raises(CommandError, match="not empty"):
+        run("restore", tmp_path / "kept")
+    run("restore", tmp_path / "kept", "--force")
+    assert bucket.keys == before
+    assert Photo.objects.get().file.read()[:2] == b"\xff\xd8"
+    on_machine("new")
+    with files.at_hand(TrainedModel.objects.get()) as folder:
+        assert (folder / "model.onnx").exists()
+
+
+def test_backup_says_where_it_can_be_restored(bucket: RealBucket, tmp_path: Path, settings: Settings) -> None:
+    take_in(file=io.BytesIO(picture(3)), name="a.jpg", by=None)
+    run("backup", tmp_path / "kept")
+    settings.STORAGE_URL = ""
+    with pytest.raises(CommandError, match="set STORAGE_URL first"):
+        run("restore", tmp_path / "kept", "--force")
+
+
+def test_folders_move_into_the_bucket(
+    bucket: RealBucket,
+    settings: Settings,
+    tiny_model: TrainedModel,
+    on_machine: Callable[[str], None],
+    tmp_path: Path,
+) -> None:
+    settings.MEDIA_ROOT = tmp_path / "media"
+    FileSystemStorage(location=settings.MEDIA_ROOT).save("photos/a.jpg", io.BytesIO(b"photo"))
+    unpacked = Path(settings.PHOTO_SETS_DIR) / "7/a.jpg"
+    unpacked.parent.mkdir(parents=True)
+    unpacked.write_bytes(b"unpacked")
+    photo_set = PhotoSet.objects.create(name="Old", root=str(unpacked.parent))
+    away = PhotoSet.objects.create(name="In place", root=str(tmp_path))
+    with pytest.raises(CommandError, match="Set STORAGE_URL to it first"):
+        run("move_to", "s3://another")
+    with bucket.away(), pytest.raises(CommandError, match="run it again"):
+        run("move_to", bucket.url)
+    run("move_to", bucket.url)
+    assert "Models: 0" in run("move_to", bucket.url)  # nothing is copied twice
+    assert {key.split("/")[0] for key in bucket.keys} == {"media", "photo_sets", "models"}
+    assert storages["default"].open("photos/a.jpg").read() == b"photo"
+    photo_set.refresh_from_db()
+    away.refresh_from_db()
+    assert (photo_set.root, away.root) == ("7", str(tmp_path))
+    on_machine("another")
+    bring(photo_set)
+    assert (photo_set.folder / "a.jpg").read_bytes() == b"unpacked"
