@@ -197,6 +197,7 @@ if len(str(VALKEY_SOCKET)) > 100:  # a socket's path has at most 107 characters
 REDIS_URL = env.str("REDIS_URL", f"unix://{VALKEY_SOCKET}?db=0")
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=")
 CELERY_TASK_IGNORE_RESULT = True  # a job's state lives in our own table, which no restart loses
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # what a busy worker keeps, no other can take
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -218,6 +219,8 @@ CACHES = {
 # A holder that does not renew its lease for this long loses the job: see docs/jobs.md.
 JOB_LEASE = timedelta(seconds=env.float("JOB_LEASE_SECONDS", 20))
 TRAINING_SLOTS = env.int("TRAINING_SLOTS", 1)  # trainings at once on one machine; others wait for their turn
+# Threads of a machine that help with other workers' shards at once, beside the jobs that its workers hold.
+SHARD_HELPERS = env.int("SHARD_HELPERS", 1)
 
 # --- Files ------------------------------------------------------------------------------------
 STATIC_URL = "static/"
