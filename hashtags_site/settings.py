@@ -221,6 +221,9 @@ JOB_LEASE = timedelta(seconds=env.float("JOB_LEASE_SECONDS", 20))
 TRAINING_SLOTS = env.int("TRAINING_SLOTS", 1)  # trainings at once on one machine; others wait for their turn
 # Threads of a machine that help with other workers' shards at once, beside the jobs that its workers hold.
 SHARD_HELPERS = env.int("SHARD_HELPERS", 1)
+SHARD_PHOTOS = env.int("SHARD_PHOTOS", 256)  # so many at most are done again when a worker dies
+if SHARD_HELPERS < 0 or SHARD_PHOTOS < 1:
+    raise ImproperlyConfigured("SHARD_HELPERS must be 0 or more, and SHARD_PHOTOS 1 or more")
 
 # --- Files ------------------------------------------------------------------------------------
 STATIC_URL = "static/"

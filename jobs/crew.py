@@ -184,7 +184,7 @@ def _reconnect() -> None:
 def threads() -> int:
     """How many threads a shard may use, so that a machine's holder and helpers share its cores."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // (1 + settings.SHARD_HELPERS))
+    return max(1, cores // (1 + int(settings.SHARD_HELPERS)))
 
 
 # --- a worker's hands -------------------------------------------------------------------------

@@ -35,6 +35,7 @@ from jobs.lease import (
 from jobs.models import Job, Shard
 
 MOST_ATTEMPTS = 3  # then the shard has failed, and the others go on
+MOST_DEATHS = 5  # the same, if its worker fell silent: that is seldom the shard's fault
 State = Shard.State
 log = logging.getLogger(__name__)
 
@@ -181,7 +182,8 @@ class ShardLease:
         `for_good`: another attempt would fail in the same way.
         """
         log.warning("Job %s, %s, attempt %s: %s", self.shard.job_id, self.shard, self.shard.attempts, error)
-        _end_attempt(self._held(), self.shard, error, hint, for_good=for_good)
+        is_last = for_good or self.shard.attempts >= MOST_ATTEMPTS
+        _end_attempt(self._held(), error, hint, is_last=is_last)
         self.has_ended = True
 
     def renew(self) -> bool:
@@ -191,24 +193,22 @@ class ShardLease:
         return Shard.objects.filter(pk=self.shard.pk, token=self.shard.token, state=State.RUNNING)
 
 
-def _end_attempt(
-    rows: QuerySet[Shard], shard: Shard, error: str, hint: str, *, for_good: bool = False
-) -> bool:
+def _end_attempt(rows: QuerySet[Shard], error: str, hint: str, *, is_last: bool) -> bool:
     words = {"error": error[:2000], "hint": hint[:1000], "lease_until": None, "done": 0}
-    if for_good or shard.attempts >= MOST_ATTEMPTS:
+    if is_last:
         return bool(rows.update(state=State.FAILED, finished_at=timezone.now(), **words))
     return bool(rows.update(state=State.WAITING, started_at=None, **words))
 
 
 def requeue_expired(job_id: UUID | None = None) -> int:
-    """Let others take the shards (of this job) whose holders fell silent, up to MOST_ATTEMPTS times."""
+    """Let others take the shards (of this job) whose holders fell silent, up to MOST_DEATHS times."""
     expired = Shard.objects.expired()
     count = 0
     for shard in expired.filter(job=job_id) if job_id else expired:
         same_claim = expired.filter(pk=shard.pk, token=shard.token)
         error = f"Its worker {shard.worker} fell silent."
         hint = "Often it ran out of memory, or was killed: the worker's log has more."
-        count += _end_attempt(same_claim, shard, error, hint)
+        count += _end_attempt(same_claim, error, hint, is_last=shard.attempts >= MOST_DEATHS)
     return count
 
 

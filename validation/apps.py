@@ -13,7 +13,7 @@ class ValidationConfig(AppConfig):
         from validation.campaigns import predicting
         from validation.photos import intake
 
-        register(predicting.PREDICT, predicting.predict)
+        register(predicting.PREDICT, predicting.predict, shards=predicting.predicting)
         register(intake.INTAKE, intake.take_all_in)
         dependents.register(for_trainer.JudgedModels())
         asked.register(for_trainer.AskedPeople())

@@ -178,7 +178,7 @@ def test_what_cannot_be_loaded_fails_the_job_and_no_shard(split: Split, job: Job
 
 
 def test_silent_worker_does_not_fail_a_shard_for_ever(planned: Job) -> None:
-    for _ in range(shards.MOST_ATTEMPTS):
+    for _ in range(shards.MOST_DEATHS):
         Shard.objects.exclude(number=1).update(state=State.DONE, finished_at=timezone.now())
         silence(taken(planned))
         shards.requeue_expired()
