@@ -21,7 +21,7 @@ from jobs.processes import Event, run_process
 from trainer import looks
 from trainer.models import Epoch, HeldOutPrediction, TestSet, TrainingRun
 from trainer.programs import engine_command
-from trainer.runs import disk, unlabelled
+from trainer.runs import disk, features, unlabelled
 
 LIVE_EVERY = 1.9  # seconds between writes of the running epoch, which the engine reports every 2
 CURVE_POINTS = 200
@@ -45,6 +45,8 @@ def supervise(lease: Lease) -> None:
     task = run.folder / "job.json"
     with replacing(task) as file:
         file.write(to_json(_task(run) | _unlabelled(run)))
+    if run.recipe.get("kind") == "frozen":
+        features.compute(lease, run)
     lease.beat(message="Starting the trainer")
     recorder = Recorder(lease, run)
     try:
