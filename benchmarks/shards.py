@@ -217,7 +217,7 @@ def many(site: Bench, folder: Path, count: int) -> dict[str, Any]:
 def killed(site: Bench, count: int, kills: int) -> dict[str, Any]:
     """Kill one of two workers at random moments of prediction jobs, in as many rounds as it takes.
 
-    The time between two kills is drawn between nothing and six times what a shard takes undisturbed: more
+    The time between two kills is drawn between nothing and four times what a shard takes undisturbed: more
     often killed, a job fails by its bound, because nothing is ever done.
     """
     from django.db import connection
@@ -244,7 +244,7 @@ def killed(site: Bench, count: int, kills: int) -> dict[str, Any]:
         job = site.start(photos).job
         assert job
         while job.is_live and done < kills:
-            time.sleep(rng.uniform(0, 6 * usual))
+            time.sleep(rng.uniform(0, 4 * usual))
             job.refresh_from_db()
             if not job.is_live:
                 break

@@ -77,7 +77,6 @@ class _Progress:
         self.before = max(0, total - count)
         self.first = self.done = self.before + done
         self.total = self.before + count
-        self.ended = self._ended()
         lease.beat(self.done, self.total, message)
 
     def look(self, *, last: bool = False) -> None:
@@ -87,15 +86,9 @@ class _Progress:
             return
         self.last_count = now
         self.done = self.before + shards.counts(self.lease.job.pk)[0]
-        if (ended := self._ended()) > self.ended:
-            self.ended = ended
-            self.lease.progressed()
         pace = (now - self.began) / (self.done - self.first) if self.done > self.first else None
         left = None if pace is None else pace * max(0, self.total - self.done)
         self.lease.beat(self.done, self.total, self.message, left)
-
-    def _ended(self) -> int:
-        return Shard.objects.filter(job=self.lease.job, state=Shard.State.DONE).count()
 
 
 def _stop_if_hopeless(job: Job, began: datetime) -> None:

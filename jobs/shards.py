@@ -167,6 +167,8 @@ class ShardLease:
                 error="",
                 hint="",
             )
+            # The job makes progress, whoever holds it: its holder's next death counts as the first one.
+            Job.objects.filter(pk=self.shard.job_id, attempts__gt=1).update(attempts=1)
         self.has_ended = True
 
     def give_back(self) -> None:

@@ -103,6 +103,15 @@ def test_helper_does_what_waits_and_its_job_is_ended_by_the_holder(split: Split,
     assert planned.state == Job.State.RUNNING
 
 
+def test_deaths_of_holders_do_not_count_while_helpers_make_progress(split: Split, planned: Job) -> None:
+    Job.objects.filter(pk=planned.pk).update(attempts=planned.max_attempts)
+    crew.help_out()
+    Job.objects.filter(pk=planned.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert queue.requeue_expired() == 1
+    planned.refresh_from_db()
+    assert (planned.state, planned.attempts) == (Job.State.QUEUED, 1)
+
+
 def test_late_worker_writes_nothing(planned: Job) -> None:
     late = taken(planned)
     silence(late)
