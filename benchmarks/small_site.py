@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class Site:
     """Database, Valkey and workers in one folder. This process is part of the site."""
 
+    concurrency = 2  # threads of a worker
+
     def __init__(self, folder: Path, *, lease: float, **environment: str) -> None:
         self.folder, self.lease = folder, lease
         for name in ("DATABASE_URL", "REDIS_URL"):
@@ -69,7 +71,14 @@ class Site:
             "--pool",
             "threads",
         ]
-        argv += ["--concurrency", "2", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
+        argv += [
+            "--concurrency",
+            str(self.concurrency),
+            "--loglevel",
+            "WARNING",
+            "--without-gossip",
+            "--without-mingle",
+        ]
         argv += ["--logfile", str(self.folder / "workers.log")]
         self.workers.append(Part("worker", argv))
         return self.workers[-1]

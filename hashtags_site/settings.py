@@ -276,6 +276,7 @@ if len(str(VALKEY_SOCKET)) > 100:  # a socket's path has at most 107 characters
 REDIS_URL = env.str("REDIS_URL", f"unix://{VALKEY_SOCKET}?db=0")
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=")
 CELERY_TASK_IGNORE_RESULT = True  # a job's state lives in our own table, which no restart loses
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # what a busy worker keeps, no other can take
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -298,6 +299,11 @@ CACHES = {
 JOB_LEASE = timedelta(seconds=env.float("JOB_LEASE_SECONDS", 20))
 TRAINING_SLOTS = env.int("TRAINING_SLOTS", 1)  # trainings at once on one machine; others wait for their turn
 FAKE_GPUS = env.int("FAKE_GPUS", 0)  # pretended, to try out how runs are placed: jobs.machines
+# Threads of a machine that help with other workers' shards at once, beside the jobs that its workers hold.
+SHARD_HELPERS = env.int("SHARD_HELPERS", 1)
+SHARD_PHOTOS = env.int("SHARD_PHOTOS", 256)  # so many at most are done again when a worker dies
+if SHARD_HELPERS < 0 or SHARD_PHOTOS < 1:
+    raise ImproperlyConfigured("SHARD_HELPERS must be 0 or more, and SHARD_PHOTOS 1 or more")
 
 # --- Files ------------------------------------------------------------------------------------
 STATIC_URL = "static/"

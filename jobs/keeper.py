@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
@@ -17,7 +18,7 @@ from django.db import close_old_connections, transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from jobs import lease, machines, queue
+from jobs import crew, lease, machines, queue, shards
 from jobs.code_version import code_version
 from jobs.models import Worker
 from notices.announcements import announce
@@ -27,6 +28,7 @@ GONE = timedelta(minutes=1)  # a worker silent for this long has died, or its ma
 NEWS = timedelta(days=1)  # of one that fell silent before that, nobody is told
 log = logging.getLogger(__name__)
 _chores: list[Callable[[], object]] = []
+_threads: list[int] = []  # how many this worker has, once it has started
 
 
 def every_round(chore: Callable[[], object]) -> None:
@@ -47,6 +49,9 @@ def keep_house() -> None:
     queue.requeue_expired()
     queue.requeue_left_behind()
     queue.resend_forgotten()
+    shards.requeue_expired()
+    if _has_free_thread():
+        crew.call_helpers()
     forget_gone_workers()
     for chore in _chores:
         try:
@@ -80,8 +85,15 @@ def _rounds() -> None:
         lease.stopping.wait(min(EVERY, settings.JOB_LEASE.total_seconds() / 4))
 
 
+def _has_free_thread() -> bool:
+    from celery.worker.state import active_requests  # only where a worker runs
+
+    return not _threads or len(active_requests) < _threads[0]
+
+
 @worker_ready.connect
-def _start(**_: object) -> None:
+def _start(sender: Any = None, **_: object) -> None:
+    _threads[:] = [sender.pool.limit]
     code_version()  # kept from now on: an upgrade changes the files, but not what this process runs
     threading.Thread(target=_rounds, name="keeper", daemon=True).start()
 

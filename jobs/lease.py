@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 from uuid import UUID
 
 from django.conf import settings
@@ -66,8 +67,12 @@ class Died(Exception):
         self.hint = hint
 
 
+class Renewable(Protocol):
+    def renew(self) -> bool: ...
+
+
 stopping = threading.Event()  # set when this worker shuts down: see jobs.keeper
-_in_a_long_step: set[Lease] = set()  # of this process; the keeper renews them
+_in_a_long_step: set[Renewable] = set()  # of this process; the keeper renews them
 
 
 def worker_name() -> str:
@@ -127,11 +132,8 @@ class Lease:
         """For one step that cannot beat and may take longer than a lease. The worker's keeper renews the
         lease meanwhile, unless another holder has the job. Not for use inside `fenced`, which locks the row.
         """
-        _in_a_long_step.add(self)
-        try:
+        with renewed(self):
             yield
-        finally:
-            _in_a_long_step.discard(self)
 
     @contextmanager
     def fenced(self) -> Iterator[None]:
@@ -194,6 +196,16 @@ class Lease:
 
     def _held(self) -> QuerySet[Job]:
         return Job.objects.filter(pk=self.job.pk, token=self.token, state__in=Job.HELD)
+
+
+@contextmanager
+def renewed(*leases: Renewable) -> Iterator[None]:
+    """Have the worker's keeper renew these leases while the block runs."""
+    _in_a_long_step.update(leases)
+    try:
+        yield
+    finally:
+        _in_a_long_step.difference_update(leases)
 
 
 def renew_long_steps() -> None:

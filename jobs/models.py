@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from jobs.machines import Machine, Needs, misfit
-from jobs.registry import slots_of
+from jobs.registry import is_sharded, slots_of
 
 WORKER_SILENCE = timedelta(seconds=15)  # a worker not seen for this long is not counted as running
 
@@ -115,11 +115,83 @@ class Job(models.Model):
         return misfit(Needs(**self.needs), machines)
 
     @property
+    def is_sharded(self) -> bool:
+        return is_sharded(self.kind)
+
+    @property
     def percent(self) -> int | None:
         return min(100, round(100 * self.done / self.total)) if self.total else None
 
     @property
     def seconds(self) -> float | None:
+        if self.started_at is None:
+            return None
+        return ((self.finished_at or timezone.now()) - self.started_at).total_seconds()
+
+
+class ShardQuerySet(models.QuerySet["Shard"]):
+    def waiting(self) -> ShardQuerySet:
+        """Those that any worker may take. A job whose holder has left goes on meanwhile; one that is
+        cancelled or has ended does not.
+        """
+        return self.filter(state=Shard.State.WAITING, job__state__in=(Job.State.QUEUED, Job.State.RUNNING))
+
+    def unfinished(self) -> ShardQuerySet:
+        return self.filter(state__in=(Shard.State.WAITING, Shard.State.RUNNING))
+
+    def expired(self) -> ShardQuerySet:
+        """Those whose holder has not renewed the lease in time."""
+        return self.filter(state=Shard.State.RUNNING, lease_until__lt=timezone.now())
+
+
+class Shard(models.Model):
+    """A part of a job that any worker may do. docs/jobs.md has the table of its states."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="shards")
+    number = models.PositiveIntegerField()  # from 1, in the order in which they are taken
+    label = models.CharField(max_length=100, blank=True)  # what it is about, for people
+    payload = models.JSONField(default=dict)  # what it is about, for the function that does it
+    count = models.PositiveIntegerField()  # photos
+    done = models.PositiveIntegerField(default=0)  # of them, by the last report of its holder
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    attempts = models.PositiveIntegerField(default=0)
+    token = models.PositiveIntegerField(default=0)  # fencing token: one higher for every claim
+    lease_until = models.DateTimeField(null=True, blank=True)
+    worker = models.CharField(max_length=200, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)  # of the last attempt
+    finished_at = models.DateTimeField(null=True, blank=True)
+    error = models.TextField(blank=True)  # of the last attempt that failed
+    hint = models.TextField(blank=True)
+
+    objects = ShardQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [
+            models.UniqueConstraint(fields=["job", "number"], name="shard_number_once_in_a_job"),
+            models.CheckConstraint(
+                name="shard_held_has_lease",
+                condition=~Q(state="running") | Q(lease_until__isnull=False, started_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="shard_ended_has_time",
+                condition=~Q(state__in=("done", "failed")) | Q(finished_at__isnull=False),
+            ),
+        ]
+        indexes = [models.Index(fields=["job", "state"], name="shard_of_job_by_state")]
+
+    def __str__(self) -> str:
+        return f"shard {self.number} ({self.label})" if self.label else f"shard {self.number}"
+
+    @property
+    def seconds(self) -> float | None:
+        """How long its last attempt took, or has taken so far."""
         if self.started_at is None:
             return None
         return ((self.finished_at or timezone.now()) - self.started_at).total_seconds()

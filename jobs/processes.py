@@ -14,12 +14,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
-from formats.json_text import from_json
+from formats.json_text import from_json, to_json
 from formats.storage import StorageFailure, for_own_files
 from jobs import request_id
-from jobs.lease import Busy, Died, JobError, Lease
+from jobs.lease import Busy, Died, JobError
 
 Event = dict[str, Any]
 POLL = 0.25  # seconds between checks of the lease and for a cancellation
@@ -30,27 +30,25 @@ STOPPED = 143  # exit code of our programs when SIGTERM ended them
 MEMORY_HINT = "Usually the machine ran out of memory: choose a smaller batch or photo size, then retry."
 
 
-def run_process(lease: Lease, argv: Sequence[str], on_event: Callable[[Event], None]) -> None:
+class Beats(Protocol):
+    """A jobs.lease.Lease, or the lease of a shard."""
+
+    def beat(self) -> None: ...
+
+
+class HoldsGpus(Beats, Protocol):
+    gpus: list[str]  # ids; empty: it may use any
+
+
+def run_process(lease: HoldsGpus, argv: Sequence[str], on_event: Callable[[Event], None]) -> None:
     """Run argv until it ends; on_event gets each JSON line as a dict.
 
     If the program fails, raises JobError with the program's last error event or the end of its standard
     error; Died if it was ended from outside; Busy or StorageFailure if the program reports that. On
     Cancelled, LeaseLost and Interrupted it ends the program and its children and raises them again.
     """
-    with for_own_files():
-        stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the next block
-    with stderr:
-        process = subprocess.Popen(
-            list(argv),
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-            env=os.environ
-            | {"SCENETAG_SUPERVISED": str(os.getpid())}  # it ends when this process ends
-            | {request_id.VARIABLE: request_id.current()}
-            | ({"CUDA_VISIBLE_DEVICES": ",".join(lease.gpus)} if lease.gpus else {}),
-        )
+    with _own_file() as stderr:
+        process = _start(argv, stderr, stdin=subprocess.DEVNULL, gpus=lease.gpus)
         try:
             last_error = _follow(lease, process, on_event)
             _wait(lease, process)
@@ -60,8 +58,73 @@ def run_process(lease: Lease, argv: Sequence[str], on_event: Callable[[Event], N
             raise _failure(process.returncode, last_error, stderr)
 
 
+class StandingProgram:
+    """A program that stays between two requests, so that it loads what it needs once.
+
+    A request is a JSON line on its standard input; it answers with events, of which the last is "answered".
+    """
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        self.stderr = _own_file()
+        self.process = _start(argv, self.stderr, stdin=subprocess.PIPE)
+
+    def ask(self, lease: Beats, request: Event, on_event: Callable[[Event], None]) -> None:
+        """Wait until it has answered. Raises what run_process raises; then the program has ended."""
+        answers: list[Event] = []
+
+        def hear(event: Event) -> None:
+            if event.get("event") == "answered":
+                answers.append(event)
+            on_event(event)
+
+        try:
+            assert self.process.stdin is not None
+            with contextlib.suppress(BrokenPipeError):  # it has ended: why is found below
+                self.process.stdin.write(to_json(request).encode() + b"\n")
+                self.process.stdin.flush()
+            last_error = _follow(lease, self.process, hear, lambda: bool(answers))
+            if answers:
+                return
+            _wait(lease, self.process)
+        except BaseException:
+            self.close()
+            raise
+        self.close()
+        raise _failure(self.process.returncode, last_error, self.stderr)
+
+    def close(self) -> None:
+        if self.process.stdin and not self.process.stdin.closed:
+            with contextlib.suppress(BrokenPipeError):
+                self.process.stdin.close()
+        end_group(self.process, grace=0)
+
+
+def _own_file() -> IO[bytes]:
+    with for_own_files():
+        return tempfile.TemporaryFile()
+
+
+def _start(
+    argv: Sequence[str], stderr: IO[bytes], *, stdin: int, gpus: Sequence[str] = ()
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        list(argv),
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        stdin=stdin,
+        start_new_session=True,
+        env=os.environ
+        | {"SCENETAG_SUPERVISED": str(os.getpid())}  # it ends when this process ends
+        | {request_id.VARIABLE: request_id.current()}
+        | ({"CUDA_VISIBLE_DEVICES": ",".join(gpus)} if gpus else {}),
+    )
+
+
 def _follow(
-    lease: Lease, process: subprocess.Popen[bytes], on_event: Callable[[Event], None]
+    lease: Beats,
+    process: subprocess.Popen[bytes],
+    on_event: Callable[[Event], None],
+    has_answered: Callable[[], bool] = lambda: False,
 ) -> Event | None:
     last_error: Event | None = None
     assert process.stdout is not None
@@ -87,9 +150,11 @@ def _follow(
                 if event.get("event") == "error":
                     last_error = event
                 on_event(event)
+            if has_answered():
+                return last_error
 
 
-def _wait(lease: Lease, process: subprocess.Popen[bytes]) -> None:
+def _wait(lease: Beats, process: subprocess.Popen[bytes]) -> None:
     """Wait until a program that has closed its output ends. Until then it can still be cancelled."""
     while not _has_ended(process):
         lease.beat()

@@ -13,7 +13,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from kombu import Connection
 
-from jobs import endings, request_id
+from jobs import endings, request_id, shards
 from jobs.broker import BrokerAway, reach
 from jobs.lease import (
     died_too_often,
@@ -24,7 +24,7 @@ from jobs.registry import with_slots
 from jobs.slots import left_behind
 
 State = Job.State
-TASK = "jobs.run"  # sent by its name: jobs.tasks, which has it, imports this module
+TASK, HELP = "jobs.run", "jobs.help"  # sent by their names: jobs.tasks, which has them, imports this module
 # One attempt of at most a second.
 SENDING = settings.CELERY_BROKER_TRANSPORT_OPTIONS | {
     **{"socket_timeout": settings.BROKER_SECONDS, "socket_connect_timeout": settings.BROKER_SECONDS},
@@ -63,12 +63,24 @@ def _deliver(job: Job) -> None:
     try:
         if not Job.objects.filter(pk=job.pk, state=State.QUEUED).exists():
             return  # claimed in the transaction that created it
-        # A connection of its own, because workers wait longer for the queue than a request may.
-        with reach(), Connection(settings.CELERY_BROKER_URL, transport_options=SENDING) as connection:
-            current_app.send_task(TASK, [str(job.pk)], connection=connection, retry=False)
+        _send_task(TASK, str(job.pk))
         Job.objects.filter(pk=job.pk).update(sent_at=timezone.now())
     except (BrokerAway, OperationalError) as error:
         log.warning("Job %s is sent later: %r", job.pk, error)
+
+
+def send_task(name: str) -> None:
+    """Send a task without arguments that does no harm if it is lost."""
+    try:
+        _send_task(name)
+    except (BrokerAway, OperationalError) as error:
+        log.warning("%s is not sent: %r", name, error)
+
+
+def _send_task(name: str, *arguments: str) -> None:
+    # A connection of its own, because workers wait longer for the queue than a request may.
+    with reach(), Connection(settings.CELERY_BROKER_URL, transport_options=SENDING) as connection:
+        current_app.send_task(name, list(arguments), connection=connection, retry=False)
 
 
 @transaction.atomic
@@ -91,6 +103,25 @@ def cancel(*, job: Job, by: AbstractBaseUser | None) -> None:
 def retry(*, job: Job, by: AbstractBaseUser | None) -> bool:
     """Queue a failed or cancelled job again; it continues from its checkpoint. False for any other job."""
     log.info("%s retries job %s", by, job.pk)
+    is_queued = _queue_again(job)
+    if is_queued:
+        shards.try_again(job=job)
+    return is_queued
+
+
+@transaction.atomic
+def retry_shard(*, job: Job, number: int, by: AbstractBaseUser | None) -> bool:
+    """Let a failed shard wait for workers again; a job that has ended is queued again for it. False for a
+    shard that has not failed.
+    """
+    log.info("%s retries shard %s of job %s", by, number, job.pk)
+    is_waiting = shards.try_again(job=job, number=number)
+    if is_waiting:
+        _queue_again(job)
+    return bool(is_waiting)
+
+
+def _queue_again(job: Job) -> bool:
     is_queued = Job.objects.filter(pk=job.pk, state__in=(State.FAILED, State.CANCELLED)).update(
         state=State.QUEUED, attempts=0, finished_at=None, error="", hint="", message="", sent_at=None
     )

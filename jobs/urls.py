@@ -8,4 +8,5 @@ urlpatterns = [
     path("<uuid:pk>/", views.job, name="job"),
     path("<uuid:pk>/cancel/", views.cancel, name="cancel"),
     path("<uuid:pk>/retry/", views.retry, name="retry"),
+    path("<uuid:pk>/shards/<int:number>/retry/", views.retry_shard, name="retry_shard"),
 ]

@@ -13,7 +13,7 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from jobs import queue
 from jobs.machines import Machine
-from jobs.models import Job, Worker
+from jobs.models import Job, Shard, Worker
 from people.request import Request
 
 
@@ -49,6 +49,16 @@ def cancel(request: Request, pk: UUID) -> HttpResponse:
     else:
         messages.info(request, f"“{job.title}” had already ended ({job.state}), so it was not cancelled.")
     return redirect(job.url or job)
+
+
+@require_POST
+@permission_required("jobs.change_job", raise_exception=True)
+def retry_shard(request: Request, pk: UUID, number: int) -> HttpResponse:
+    shard = get_object_or_404(Shard.objects.select_related("job"), job=pk, number=number)
+    if not queue.retry_shard(job=shard.job, number=number, by=request.user):
+        state = Shard.objects.values_list("state", flat=True).get(pk=shard.pk)
+        messages.info(request, f"Shard {number} is {state}. Only a failed shard can be tried again.")
+    return redirect(shard.job)
 
 
 @require_POST

@@ -12,11 +12,17 @@ class TrainerConfig(AppConfig):
         from trainer import for_mapping, looks
         from trainer.photosets import registration
         from trainer.registry import export, relabel
-        from trainer.runs import supervision
+        from trainer.runs import features, supervision
 
         register("trainer.register", registration.register)
         register("trainer.look", looks.look, slots=1)
-        register("trainer.train", supervision.supervise, slots=settings.TRAINING_SLOTS, event="run.ended")
+        register(
+            "trainer.train",
+            supervision.supervise,
+            slots=settings.TRAINING_SLOTS,
+            shards=features.computing,
+            event="run.ended",
+        )
         register("trainer.export", export.export)
         register("trainer.relabel", relabel.relabel)
         downstream.register(for_mapping.PhotosAndRuns())

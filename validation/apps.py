@@ -14,7 +14,7 @@ class ValidationConfig(AppConfig):
         from validation.campaigns import predicting
         from validation.photos import intake, uploads
 
-        register(predicting.PREDICT, predicting.predict)
+        register(predicting.PREDICT, predicting.predict, shards=predicting.predicting)
         register(intake.INTAKE, intake.take_all_in)
         register(made_up.KIND, made_up.let_vote)
         dependents.register(for_trainer.JudgedModels())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django import template
 
 from jobs.models import Job
+from jobs.pace import Pace, pace_of
 
 register = template.Library()
 CLASSES = {
@@ -20,6 +21,12 @@ CLASSES = {
 @register.filter
 def state_class(job: Job) -> str:
     return "is-warn" if job.is_silent else CLASSES[Job.State(job.state)]
+
+
+@register.filter
+def pace(job: Job) -> Pace | None:
+    """How its shards are getting on. Asks the database nothing for a kind that is not split."""
+    return pace_of(job) if job.is_sharded else None
 
 
 @register.filter

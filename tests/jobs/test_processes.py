@@ -12,7 +12,7 @@ import pytest
 from formats.storage import StorageFailure
 from jobs import queue
 from jobs.lease import Busy, Cancelled, Died, JobError, Lease, claim
-from jobs.processes import run_process
+from jobs.processes import StandingProgram, run_process
 from tests.conftest import wait_for
 
 pytestmark = pytest.mark.django_db
@@ -126,3 +126,31 @@ def test_a_process_of_the_program_that_was_killed_is_a_death(lease: Lease) -> No
     code = f'print(\'{{"event": "error", "kind": "killed", "message": "{words}"}}\'); exit(137)'
     with pytest.raises(Died, match="Process 2 of 2"):
         run_process(lease, python(code), lambda event: None)
+
+
+STANDING = """
+import json, os, sys
+for line in sys.stdin:
+    if json.loads(line).get("die"):
+        os.kill(os.getpid(), 9)
+    print(json.dumps({"event": "answered", "pid": os.getpid(), "asked": json.loads(line)}), flush=True)
+"""
+
+
+def test_standing_program_answers_one_request_after_another(lease: Lease) -> None:
+    answers: list[dict[str, Any]] = []
+    program = StandingProgram(python(STANDING))
+    for number in (1, 2):
+        program.ask(lease, {"number": number}, answers.append)
+    assert [answer["asked"] for answer in answers] == [{"number": 1}, {"number": 2}]
+    assert len({answer["pid"] for answer in answers}) == 1
+    program.close()
+    program.close()
+    assert not psutil.pid_exists(answers[0]["pid"])
+
+
+@pytest.mark.parametrize("code", [STANDING, "import os; os.kill(os.getpid(), 9)"])
+def test_standing_program_that_is_killed_has_died(lease: Lease, code: str) -> None:
+    program = StandingProgram(python(code))
+    with pytest.raises(Died, match="SIGKILL"):
+        program.ask(lease, {"die": True}, lambda e: None)

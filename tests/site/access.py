@@ -228,6 +228,7 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "jobs:job": get(LOOK),
     "jobs:cancel": post(ADMIN),
     "jobs:retry": post(ADMIN),
+    "jobs:retry_shard": post(ADMIN),
     # --- people, tokens
     "people:people": get(ADMINISTRATOR),
     "people:invite": get(ADMINISTRATOR) | post(ADMINISTRATOR),

@@ -85,7 +85,9 @@ def _mapping(owner: User) -> tuple[Hashtag, Release]:
 
 def _job(number: int) -> Job:
     done: dict[str, Any] = {"state": Job.State.SUCCEEDED, "finished_at": timezone.now()}
-    return Job.objects.create(pk=UUID(int=number), kind="x", title=SECRET, **done)
+    job = Job.objects.create(pk=UUID(int=number), kind="x", title=SECRET, **done)
+    job.shards.create(number=number, label=SECRET, count=1)
+    return job
 
 
 def _training(release: Release, folder: Path) -> TrainedModel:

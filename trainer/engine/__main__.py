@@ -231,6 +231,14 @@ def _look(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _features(arguments: argparse.Namespace) -> int:
+    end_with_parent()
+    from trainer.engine.feature_parts import answer_requests
+
+    answer_requests(sys.stdin, cache=arguments.cache, threads=arguments.threads, stop=StopRequest())
+    return 0
+
+
 def _predict(arguments: argparse.Namespace) -> int:
     from trainer.engine.serving.predict import Suggester
 
@@ -313,6 +321,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--backbone", choices=sorted(BACKBONES), required=True)
     command.add_argument("--cache", type=Path, required=True, help="where features are kept")
     command.set_defaults(run=_look)
+    command = commands.add_parser("features", help="compute features of photos that standard input names")
+    command.add_argument("--cache", type=Path, required=True, help="where features are kept")
+    command.add_argument("--threads", type=int, help="of the network (default: one per core)")
+    command.set_defaults(run=_features)
     command = commands.add_parser("predict", help="suggest a hashtag for photos, one JSON line each")
     command.add_argument("model_dir", type=Path)
     command.add_argument("photos", type=Path, nargs="+")

@@ -22,6 +22,7 @@ from trainer import features, looks, set_files
 from trainer.models import Epoch, HeldOutPrediction, TestSet, TrainingRun
 from trainer.programs import engine_command
 from trainer.runs import disk, files, unlabelled
+from trainer.runs import features as run_features
 from trainer.shared import Superseded
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,8 @@ def supervise(lease: Lease) -> None:
     task = run.folder / "job.json"
     with replacing(task) as file, lease.long_step():
         file.write(to_json(_task(run) | _unlabelled(run)))
+    if run.recipe.get("kind") == "frozen":
+        run_features.compute(lease, run)
     lease.beat(message="Starting the trainer")
     recorder = Recorder(lease, run)
     try:

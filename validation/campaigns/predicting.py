@@ -4,17 +4,20 @@ continues where it stopped.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from jobs import queue as jobs
+from jobs.crew import NotNeeded, threads, work_off
 from jobs.lease import JobError, Lease
 from jobs.models import Job
+from jobs.shards import Part, ShardLease, plan
 from mapping.hashtags import blocked_names
 from mapping.models import Hashtag, SceneClass
 from trainer.engine.errors import ModelError
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from trainer.engine.serving.predict import Suggestion
 
 PREDICT = "validation.predict"
-BATCH = 16  # photos between two heartbeats: no more are lost when a worker dies
+BATCH = 16  # photos between two heartbeats
 JUDGED_AT_ONCE = 500  # predictions that are judged again in one transaction
 
 
@@ -64,9 +67,9 @@ def enqueue(campaign: Campaign, by: AbstractBaseUser | None) -> Job:
 
 
 def predict(lease: Lease) -> None:
-    """The job "validation.predict": predict each photo once with the campaign's model and each rival, judge
-    predictions again that a blocked hashtag concerns, then make questions. In an authors' campaign, read the
-    authors' hashtags instead of predicting.
+    """The job "validation.predict": predict each photo once with the campaign's model and each rival, in
+    shards, judge predictions again that a blocked hashtag concerns, then make questions. In an authors'
+    campaign, read the authors' hashtags instead of predicting.
     """
     campaign = Campaign.objects.select_related("model").filter(job=lease.job).first()
     if campaign is None:
@@ -84,27 +87,70 @@ def predict(lease: Lease) -> None:
 
 def _predict_all(lease: Lease, campaign: Campaign) -> bool:
     """False if a newer job has taken over."""
-    models = [campaign.predictor, *campaign.rivals.exclude(pk=campaign.predictor.pk).order_by("pk")]
+    models = _models(campaign)
     total = sum(_photos(campaign).count() for _ in models)
-    n_done = total - sum(_photos_to_predict(campaign, model).count() for model in models)
-    lease.beat(n_done, total, "Loading the model")
+    lease.beat(message="Looking for photos to predict")
+    try:
+        # The shards of an earlier holder may be left; photos that have joined since get shards of their own.
+        while lease.job.shards.unfinished().exists() or _plan(lease, campaign, models):
+            work_off(lease, total=total, message="Predicting")
+    except NotNeeded:
+        return False
     hashtags = {hashtag.name: hashtag for hashtag in Hashtag.objects.all()}
-    scenes = dict(SceneClass.objects.values_list("key", "pk"))
-    start, before = time.monotonic(), n_done
     for model in models:
-        for batch in _batches(campaign, model):
-            if not Campaign.objects.filter(pk=campaign.pk, job=lease.job).exists():
-                return False
-            with lease.long_step():  # the first one loads the model, which may have to be fetched
-                rows = _predict_batch(model, batch, hashtags, scenes)
-            with lease.fenced():
-                # Another campaign with this model may have predicted a photo meanwhile: keep its row.
-                Prediction.objects.bulk_create(rows, ignore_conflicts=True)
-            n_done += len(batch)
-            pace = (time.monotonic() - start) / (n_done - before)
-            lease.beat(n_done, max(n_done, total), "Predicting", pace * max(0, total - n_done))
         _judge_again(campaign, model, hashtags, lease)
     return True
+
+
+@contextmanager
+def predicting(job: Job) -> Iterator[Callable[[ShardLease], None]]:
+    """The function that predicts the photos of a shard; the network stays loaded for the next one."""
+    campaign = Campaign.objects.select_related("model").filter(job=job).first()
+    if campaign is None:
+        raise NotNeeded
+    models = {model.pk: model for model in _models(campaign)}
+    hashtags = {hashtag.name: hashtag for hashtag in Hashtag.objects.all()}
+    scenes = dict(SceneClass.objects.values_list("key", "pk"))
+
+    def predict_shard(lease: ShardLease) -> None:
+        model = models.get(lease.payload["model"]) or _model(lease.payload["model"])
+        rows: list[Prediction] = []
+        for batch in _batches(campaign, model, lease.payload):
+            if not Campaign.objects.filter(pk=campaign.pk, job=job).exists():
+                raise NotNeeded
+            with lease.long_step():  # the first one loads the model, which may have to be fetched
+                rows += _predict_batch(model, batch, hashtags, scenes, beside=models)
+            lease.beat(len(rows))
+        with lease.finishing():
+            # Another campaign with this model may have predicted a photo meanwhile: keep its row.
+            Prediction.objects.bulk_create(rows, ignore_conflicts=True)
+
+    yield predict_shard
+
+
+def _model(pk: int) -> TrainedModel:
+    """One that was a rival when the shard was planned."""
+    try:
+        return TrainedModel.objects.get(pk=pk)
+    except TrainedModel.DoesNotExist as error:
+        raise JobError("A model of this campaign has been deleted.", "Try again, without it.") from error
+
+
+def _models(campaign: Campaign) -> list[TrainedModel]:
+    return [campaign.predictor, *campaign.rivals.exclude(pk=campaign.predictor.pk).order_by("pk")]
+
+
+def _plan(lease: Lease, campaign: Campaign, models: Iterable[TrainedModel]) -> bool:
+    """Plan shards for the photos without a prediction. False if there are none."""
+    parts = []
+    for model in models:
+        pks = _photos_to_predict(campaign, model).order_by("pk").values_list("pk", flat=True)
+        for some in in_parts(list(pks), settings.SHARD_PHOTOS):
+            label = f"{model}, photos {some[0]} to {some[-1]}"
+            payload = {"model": model.pk, "first": some[0], "last": some[-1]}
+            parts.append(Part(label, len(some), payload))
+    plan(lease, parts)
+    return bool(parts)
 
 
 def _photos(campaign: Campaign) -> PhotoQuerySet:
@@ -116,19 +162,25 @@ def _photos_to_predict(campaign: Campaign, model: TrainedModel) -> PhotoQuerySet
     return _photos(campaign).filter(~Exists(predictions))
 
 
-def _batches(campaign: Campaign, model: TrainedModel) -> Iterator[list[Photo]]:
+def _batches(campaign: Campaign, model: TrainedModel, within: dict[str, int]) -> Iterator[list[Photo]]:
     """In the order of primary keys, so that no query reads a row twice and memory holds one batch."""
-    last = 0
-    while batch := list(_photos_to_predict(campaign, model).filter(pk__gt=last).order_by("pk")[:BATCH]):
+    photos = _photos_to_predict(campaign, model).filter(pk__lte=within["last"]).order_by("pk")
+    last = within["first"] - 1
+    while batch := list(photos.filter(pk__gt=last)[:BATCH]):
         yield batch
         last = batch[-1].pk
 
 
 def _predict_batch(
-    model: TrainedModel, photos: list[Photo], hashtags: dict[str, Hashtag], scenes: dict[str, int]
+    model: TrainedModel,
+    photos: list[Photo],
+    hashtags: dict[str, Hashtag],
+    scenes: dict[str, int],
+    beside: Collection[int],
 ) -> list[Prediction]:
+    contents = (_bytes(photo) for photo in photos)
     try:
-        suggestions = list(serving.suggest((_bytes(photo) for photo in photos), model=model, threads=None))
+        suggestions = list(serving.suggest(contents, model=model, threads=threads(), beside=beside))
     except serving.NoActiveModel as error:
         raise JobError(
             f"“{model}” has not been exported yet.", "Try again once its export has ended."

@@ -7,18 +7,19 @@ loses at most one chunk.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
-from formats.storage import StorageFailure, for_own_files, replacing, replacing_path
+from formats.storage import StorageFailure, for_own_files, raise_if_of_storage, replacing, replacing_path
 from trainer.engine.backbones import Backbone
 from trainer.engine.errors import NotANumberError
 from trainer.engine.events import Progress, StopRequest
@@ -58,9 +59,31 @@ class FeatureCache:
 
     def add(self, hashes: Sequence[str], features: Halves) -> None:
         """Add the rows, first on disk and then in memory."""
-        with replacing(self.folder / f"{uuid4().hex}.npz", "wb") as file:
-            np.savez(file, sha256=np.array(hashes), features=features)
+        write_chunk(self.folder, hashes, features)
         self.rows.update(zip(hashes, features, strict=True))
+
+
+def folder_of(cache: Path, backbone: Backbone, view: str) -> Path:
+    return cache / f"{backbone.name}-{backbone.input.size}-{view}-{VERSION}"
+
+
+def write_chunk(folder: Path, hashes: Sequence[str], features: Halves) -> None:
+    """Write a file whose name tells its photos, so that whoever computes them again replaces it."""
+    name = hashlib.sha256("".join(hashes).encode()).hexdigest()[:32]
+    with replacing(folder / f"{name}.npz", "wb") as file:
+        np.savez(file, sha256=np.array(hashes), features=features)
+
+
+def cached_hashes(folder: Path) -> set[str]:
+    """The photos that have features in this folder, without reading these. Damaged files are passed over."""
+    hashes: set[str] = set()
+    for file in folder.glob("*.npz"):
+        try:
+            with np.load(file) as chunk:
+                hashes.update(chunk["sha256"].tolist())
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise_if_of_storage(error)
+    return hashes
 
 
 def view_of(photo: Image.Image, view: str, spec: Input) -> Bytes:
@@ -80,8 +103,13 @@ def view_of(photo: Image.Image, view: str, spec: Input) -> Bytes:
     return resized(photo, spec)
 
 
-def backbone_session(backbone: Backbone, folder: Path) -> onnxruntime.InferenceSession:
-    """An ONNX Runtime session of the backbone: several times faster than eager PyTorch on a processor."""
+def backbone_session(
+    backbone: Backbone, folder: Path, threads: int | None = None
+) -> onnxruntime.InferenceSession:
+    """An ONNX Runtime session of the backbone: several times faster than eager PyTorch on a processor.
+
+    It uses all cores unless `threads` says how many.
+    """
     from trainer.engine.networks.onnx import write_backbone
 
     file = folder / f"{backbone.name}.onnx"
@@ -89,7 +117,8 @@ def backbone_session(backbone: Backbone, folder: Path) -> onnxruntime.InferenceS
         with replacing_path(file) as part:
             write_backbone(backbone, part)
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+    options.intra_op_num_threads = threads or cores
     return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
 
@@ -106,33 +135,34 @@ def extract(
     """Feature rows (f,) by content hash, from the cache or computed. Unreadable photos are left out; each is
     passed to ``skipped`` with the reason. Raises Stopped.
     """
-    store = FeatureCache(cache / f"{backbone.name}-{backbone.input.size}-{view}-{VERSION}")
+    store = FeatureCache(folder_of(cache, backbone, view))
     missing = list({photo.sha256: photo for photo in photos if photo.sha256 not in store.rows}.values())
     progress.advance(len(photos) - len(missing))
     if missing:
-        _compute(missing, backbone, view, cache, store, stop=stop, progress=progress, skipped=skipped)
+        session = backbone_session(backbone, cache)
+        compute(missing, backbone, view, session, store.add, stop=stop, progress=progress, skipped=skipped)
     return {photo.sha256: store.rows[photo.sha256] for photo in photos if photo.sha256 in store.rows}
 
 
-def _compute(
+def compute(
     missing: Sequence[Photo],
     backbone: Backbone,
     view: str,
-    cache: Path,
-    store: FeatureCache,
+    session: onnxruntime.InferenceSession,
+    add: Callable[[Sequence[str], Halves], None],
     *,
     stop: StopRequest,
     progress: Progress,
     skipped: Callable[[Photo, str], None],
 ) -> None:
+    """Compute features of photos; `add` gets them a chunk at a time. Raises Stopped after the last chunk."""
     spec = backbone.input
-    session = backbone_session(backbone, cache)
     hashes: list[str] = []
     rows: list[Halves] = []
 
     def keep() -> None:
         if hashes:
-            store.add(hashes, np.concatenate(rows))
+            add(hashes, np.concatenate(rows))
             hashes.clear()
             rows.clear()
 
