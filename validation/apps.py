@@ -16,7 +16,7 @@ class ValidationConfig(AppConfig):
 
         register(predicting.PREDICT, predicting.predict, shards=predicting.predicting)
         register(intake.INTAKE, intake.take_all_in)
-        register(made_up.KIND, made_up.let_vote)
+        register(made_up.KIND, made_up.let_vote, shards=predicting.predicting)
         dependents.register(for_trainer.JudgedModels())
         asked.register(for_trainer.AskedPeople())
         unlabelled.register("campaign", for_trainer.CampaignPhotos())

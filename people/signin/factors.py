@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
 from people import accounts
+from people.backend import roles_held
 from people.deeds import record
 
 FACTORS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)  # recovery codes alone are none
@@ -30,7 +31,7 @@ def must_set_up(user: User) -> bool:
     roles = settings.REQUIRE_SECOND_FACTOR
     if not roles:
         return False
-    has_role = Q(groups__name__in=roles)
+    has_role = Q(Exists(roles_held(OuterRef("pk")).filter(name__in=roles)))
     if accounts.ADMINISTRATOR in roles:
         has_role |= Q(is_superuser=True)
     factor = Authenticator.objects.filter(user=OuterRef("pk"), type__in=FACTORS)

@@ -10,13 +10,13 @@ import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, hotp_value
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from people.models import Deed
+from people.models import Deed, Team
 from tests.conftest import api_key
 
 pytestmark = pytest.mark.django_db
@@ -113,6 +113,10 @@ def test_required_role_goes_nowhere_without(
     by_token = client.get("/api/v1/mapping/entries", headers={"authorization": f"Token {key}"})
     assert by_token.status_code == 200
     assert client_for("curator").get("/mapping/").status_code == 200
+    team = Team.objects.create(name="night shift")
+    team.roles.add(Group.objects.get(name="administrator"))
+    team.members.add(user_for("curator"))  # a role by a team counts like one's own
+    assert client_for("curator").get("/mapping/").status_code == 302
     TOTP.activate(user_for("administrator"), SECRET)
     assert client.get("/people/").status_code == 200
 
