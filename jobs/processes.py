@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import IO, Any
 
+from formats import spans
 from formats.json_text import from_json
 from formats.storage import StorageFailure, for_own_files
 from jobs import request_id
@@ -48,7 +49,8 @@ def run_process(lease: Lease, argv: Sequence[str], on_event: Callable[[Event], N
             start_new_session=True,
             env=os.environ
             | {"SCENETAG_SUPERVISED": str(os.getpid())}  # it ends when this process ends
-            | {request_id.VARIABLE: request_id.current()},
+            | {request_id.VARIABLE: request_id.current()}
+            | spans.environment(),
         )
         try:
             last_error = _follow(lease, process, on_event)

@@ -13,6 +13,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from kombu import Connection
 
+from formats import spans
 from jobs import endings, request_id
 from jobs.broker import BrokerAway, reach
 from jobs.lease import (
@@ -58,7 +59,8 @@ def _deliver(job: Job) -> None:
             return  # claimed in the transaction that created it
         # A connection of its own, because workers wait longer for the queue than a request may.
         with reach(), Connection(settings.CELERY_BROKER_URL, transport_options=SENDING) as connection:
-            current_app.send_task(TASK, [str(job.pk)], connection=connection, retry=False)
+            headers = {"traceparent": parent} if (parent := spans.current()) else None
+            current_app.send_task(TASK, [str(job.pk)], connection=connection, retry=False, headers=headers)
         Job.objects.filter(pk=job.pk).update(sent_at=timezone.now())
     except (BrokerAway, OperationalError) as error:
         log.warning("Job %s is sent later: %r", job.pk, error)
