@@ -1,1 +1,1 @@
-"""How files of other tools are read: text, tables, names. Pure Python, used by the apps and by the engine."""
+"""How files of other tools are read: text, tables, names. And spans. No Django: for the engine, too."""

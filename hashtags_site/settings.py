@@ -14,6 +14,7 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from formats import spans
 from hashtags_site.places import read_place
 
 django_stubs_ext.monkeypatch()  # makes ModelForm[X], QuerySet[X] subscriptable
@@ -152,6 +153,8 @@ MIDDLEWARE = [
     "hashtags_site.guessing.LimitGuesses",
     "hashtags_site.outages.Outages",
 ]
+if spans.is_on():
+    MIDDLEWARE.insert(1, "hashtags_site.tracing.Trace")
 X_FRAME_OPTIONS = "DENY"
 ROOT_URLCONF = "hashtags_site.urls"
 WSGI_APPLICATION = "hashtags_site.wsgi.application"
@@ -389,6 +392,16 @@ if _dsn := env.str("SENTRY_DSN", ""):
             "SENTRY_DSN needs a package: pip install -r requirements-sentry.txt"
         ) from error
     sentry_sdk.init(dsn=_dsn, send_default_pii=False)
+
+# --- Traces: to an OpenTelemetry collector of one's own, without personal data -----------------
+if spans.is_on():
+    try:
+        import opentelemetry.exporter.otlp.proto.http
+        import opentelemetry.sdk.trace  # noqa: F401
+    except ImportError as error:
+        raise ImproperlyConfigured(
+            "OTEL_EXPORTER_OTLP_ENDPOINT needs packages: pip install -r requirements-otel.txt"
+        ) from error
 
 # --- Hooks: private networks, such as 10.0.0.0/8, that they may reach, also without https -------
 try:

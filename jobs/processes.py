@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import IO, Any, Protocol
 
+from formats import spans
 from formats.json_text import from_json, to_json
 from formats.storage import StorageFailure, for_own_files
 from jobs import request_id
@@ -116,6 +117,7 @@ def _start(
         env=os.environ
         | {"SCENETAG_SUPERVISED": str(os.getpid())}  # it ends when this process ends
         | {request_id.VARIABLE: request_id.current()}
+        | spans.environment()
         | ({"CUDA_VISIBLE_DEVICES": ",".join(gpus)} if gpus else {}),
     )
 

@@ -13,6 +13,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from kombu import Connection
 
+from formats import spans
 from jobs import endings, request_id, shards
 from jobs.broker import BrokerAway, reach
 from jobs.lease import (
@@ -80,7 +81,8 @@ def send_task(name: str) -> None:
 def _send_task(name: str, *arguments: str) -> None:
     # A connection of its own, because workers wait longer for the queue than a request may.
     with reach(), Connection(settings.CELERY_BROKER_URL, transport_options=SENDING) as connection:
-        current_app.send_task(name, list(arguments), connection=connection, retry=False)
+        headers = {"traceparent": parent} if (parent := spans.current()) else None
+        current_app.send_task(name, list(arguments), connection=connection, retry=False, headers=headers)
 
 
 @transaction.atomic

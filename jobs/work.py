@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
+from formats import spans
 from formats.storage import StorageFailure, failure_of
 from jobs.lease import (
     Busy,
@@ -128,8 +129,13 @@ def _run(job_id: UUID | str, own_slot: Slot | None = None, own_gpus: Sequence[st
 
 
 def _work(lease: Lease) -> bool:
-    with carried(lease.job.request_id):
-        return _do(lease)
+    job = lease.job
+    facts = {"scenetag.job": str(job.pk), "scenetag.request_id": job.request_id}
+    parent = spans.of_request(job.request_id)
+    with carried(job.request_id), spans.span(f"job {job.kind}", facts, parent=parent) as span:
+        is_done = _do(lease)
+        span.set_attributes({"scenetag.is_done": is_done})
+        return is_done
 
 
 def _do(lease: Lease) -> bool:

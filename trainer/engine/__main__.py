@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from formats import spans
 from formats.json_text import NotFinite, to_json
 from formats.storage import StorageFailure, raise_if_of_storage, replacing
 from trainer.engine import launch
@@ -36,7 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         listen(Screen())
     try:
-        return _run(arguments)
+        with spans.span(f"engine {arguments.command}", parent=os.environ.get(spans.PARENT, "")) as span:
+            status = _run(arguments)
+            span.set_attributes({"process.exit.code": status})
+            return status
     finally:
         listen(None)
 
@@ -259,7 +264,7 @@ def _parser() -> argparse.ArgumentParser:
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="print JSON lines even in a terminal")
     output.add_argument("--progress", action="store_true", help="show a progress bar even without a terminal")
-    commands = parser.add_subparsers(required=True)
+    commands = parser.add_subparsers(required=True, dest="command")
     command = commands.add_parser("presets", help="list the presets, with the thesis's figures")
     command.set_defaults(run=_presets)
     train = commands.add_parser("train", help="train by a recipe, or continue a stopped run")

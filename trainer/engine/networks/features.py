@@ -19,6 +19,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
+from formats import spans
 from formats.storage import StorageFailure, for_own_files, raise_if_of_storage, replacing, replacing_path
 from trainer.engine.backbones import Backbone
 from trainer.engine.errors import NotANumberError
@@ -166,14 +167,15 @@ def compute(
             hashes.clear()
             rows.clear()
 
-    for batch in _decode_batches(missing, view, spec):
+    for batch in spans.each("decode", _decode_batches(missing, view, spec)):
         good = [(photo, pixels) for photo, pixels, _ in batch if pixels is not None]
         for photo, pixels, reason in batch:
             if pixels is None:
                 skipped(photo, reason)
         if good:
             inputs = as_batch([pixels for _, pixels in good], spec)
-            features = session.run(None, {"photos": inputs})[0].astype(np.float16)
+            with spans.span("network", {"photos": len(good)}):
+                features = session.run(None, {"photos": inputs})[0].astype(np.float16)
             for (photo, _), row in zip(good, features, strict=True):
                 if not np.isfinite(row).all():
                     raise NotANumberError(

@@ -20,6 +20,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
+from formats import spans
 from formats.json_text import from_json, to_json
 from formats.names import normalize_name
 from formats.storage import raise_if_of_storage, read_through
@@ -251,7 +252,8 @@ class Suggester:
         """The photo's pixels for each of the inputs; or why it cannot be read."""
         began = time.perf_counter()
         try:
-            with open_photo(source, size=max(spec.size for spec in inputs)) as photo:  # its memory is shared
+            size = max(spec.size for spec in inputs)
+            with spans.span("decode"), open_photo(source, size=size) as photo:  # its memory is shared
                 return [prepared(photo, spec, preparation) for spec in inputs]
         except UnreadablePhotoError as error:
             return str(error)
@@ -261,7 +263,8 @@ class Suggester:
     def _watched(self, ask: Callable[[Sequence[Pixels]], Answer], pixels: Sequence[Pixels]) -> Answer:
         began = time.perf_counter()
         try:
-            return ask(pixels)
+            with spans.span("network"):
+                return ask(pixels)
         finally:
             self.watch("network", time.perf_counter() - began)
 
