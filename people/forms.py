@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, time
+from functools import cache
 from typing import Any
 from uuid import uuid4
 from zoneinfo import available_timezones
@@ -155,7 +156,13 @@ class ProfileForm(forms.ModelForm[Profile]):
 
 
 def time_zones(otherwise: str) -> list[tuple[str, str]]:
-    return [("", otherwise), *((name, name.replace("_", " ")) for name in sorted(available_timezones()))]
+    return [("", otherwise), *_time_zones()]
+
+
+@cache
+def _time_zones() -> list[tuple[str, str]]:
+    """Once: Python opens each of the 600 files to see whether it is one."""
+    return [(name, name.replace("_", " ")) for name in sorted(available_timezones())]
 
 
 class PasswordForm(PasswordChangeForm):

@@ -36,6 +36,15 @@ def _any_database(transactional_db: None, django_db_blocker: DjangoDbBlocker) ->
         yield
 
 
+@pytest.fixture(autouse=True)
+def _migrates_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every backup here is of this program: migrating it takes seconds and changes nothing. Only the tests
+    that also run on PostgreSQL, where a backup begins with an empty database, migrate for real.
+    """
+    if not request.node.get_closest_marker("postgres"):
+        monkeypatch.setattr(backups, "migrate", lambda url: None)
+
+
 def run(command: str, *arguments: object, **options: Any) -> str:
     out = StringIO()
     call_command(command, *map(str, arguments), stdout=out, stderr=out, **options)
