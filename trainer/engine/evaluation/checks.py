@@ -7,6 +7,10 @@ the first of which competes with the other labels, while the second does not: it
 another label becomes likelier. Evidence x becomes the probability that h fits, 1 / (1 + exp(−(a_h·x + b_h)))
 (Platt 1999). All hashtags share a and b but for deviations that are held small, so that a hashtag with few
 held-out photos follows the others. Numpy only, because web processes ask.
+
+A held-out photo has one label, while a photo from everyday life shows several things, and the network gives
+the lesser ones little. So the limit of an accusation also holds for pairs of held-out photos laid over one
+another, where the lesser one's hashtag fits: ``laid_over``, docs/decisions/0056-limits-that-carry-over.md.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ ACCUSED_HERE = FALSELY_ACCUSED / 2  # on photos like the held-out ones: those of
 RIGHT = 0.9  # of the verdicts "fits", at least this share is right
 EVEN = 0.5  # what fits is likelier than not, however few photos there are to go by
 NOTHING = 0.0  # no probability is below: this hashtag is never said not to fit
+LESSER = 1 / 3  # weight of a photo that lies under another one: docs/decisions/0056-limits-that-carry-over.md
 SAME_SLOPE, SAME_SHIFT = 30.0, 3.0  # how strongly a hashtag's slope and shift are held to those of all
 WEIGHT = 20.0  # weight of the false accusations of all hashtags in those of one, in photos
 
@@ -81,19 +86,37 @@ def fit_checks(probabilities: Floats, true: Ints, labels: Sequence[str]) -> dict
     """The checks of all hashtags, from calibrated probabilities (n, c) and true labels (n,).
 
     Each photo asks about every hashtag, and only its label fits. With 95 % confidence, at most ACCUSED_HERE
-    of the hashtags that fit are below their limit: an exact binomial test. With too few photos for that,
-    nothing is ever said not to fit.
+    of the hashtags that fit are below their limit, and at most FALSELY_ACCUSED of those of the lesser of two
+    photos: exact binomial tests. With too few photos for that, nothing is ever said not to fit.
     """
     hashtags, columns = _hashtags(labels)
     numbers = evidence(probabilities)[:, columns]
     fits = true[:, None] == columns
     slopes, shifts = _fit(numbers, fits)
     chances = _sigmoid(slopes * numbers + shifts)
-    lows, highs = _accusing(chances, fits), _approving(chances, fits)
+    both, lesser = laid_over(probabilities, true, columns)
+    lesser_chances = _sigmoid(slopes * evidence(both)[:, columns] + shifts)[lesser[:, None] == columns]
+    most = min(_lowest(chances[fits], ACCUSED_HERE), _lowest(lesser_chances, FALSELY_ACCUSED))
+    lows, highs = _accusing(chances, fits, most), _approving(chances, fits)
     return {
         hashtag: Check(float(slopes[at]), float(shifts[at]), lows[at], max(lows[at], highs[at], EVEN))
         for at, hashtag in enumerate(hashtags)
     }
+
+
+def laid_over(probabilities: Floats, true: Ints, hashtags: Ints) -> tuple[Floats, Ints]:
+    """Pairs of photos as one: probabilities (m, c), and the hashtag of the lesser photo of each (m,).
+
+    Each photo with one of the hashtags lies once under a photo of another label, chosen by chance. The
+    logarithms of the probabilities are averaged, with the weight LESSER for the photo's own.
+    """
+    under = np.flatnonzero(np.isin(true, hashtags))
+    over = np.random.default_rng(0).permutation(len(true))[: len(under)]
+    differ = true[under] != true[over]
+    under, over = under[differ], over[differ]
+    logarithms = np.log(np.clip(probabilities, SMALLEST, 1))
+    weights = np.exp(LESSER * logarithms[under] + (1 - LESSER) * logarithms[over])
+    return weights / weights.sum(1, keepdims=True), true[under]
 
 
 def check_facts(probabilities: Floats, true: Ints, labels: Sequence[str]) -> dict[str, Any]:
@@ -181,27 +204,26 @@ def _fit(numbers: Floats, fits: Mask) -> tuple[Floats, Floats]:
     return np.maximum(least[0] + least[2 : 2 + count], 0.0), least[1] + least[2 + count :]
 
 
-def _accusing(chances: Floats, fits: Mask) -> list[float]:
-    """For chances (n, h), the limit of each hashtag below which it is said not to fit."""
-    overall = _lowest(chances[fits])
-    share = float((chances[fits] < overall).mean()) if fits.any() else 0.0
+def _accusing(chances: Floats, fits: Mask, most: float) -> list[float]:
+    """For chances (n, h), the limit of each hashtag below which it is said not to fit: ``most`` or less."""
+    share = float((chances[fits] < most).mean()) if fits.any() else 0.0
     limits = []
     for at in range(chances.shape[1]):
         own = np.sort(chances[fits[:, at], at])
         # A hashtag that is accused more often than others gets a lower limit; none gets a higher one.
         allowed = int(ACCUSED_HERE * (len(own) + WEIGHT) - share * WEIGHT)
-        limits.append(min(overall, float(own[allowed])) if allowed < len(own) else overall)
+        limits.append(min(most, float(own[allowed])) if allowed < len(own) else most)
     return limits
 
 
-def _lowest(chances: Floats) -> float:
-    """The highest limit for which chances of fitting hashtags (m,) show, 95 % sure, that at most
-    ACCUSED_HERE are below; NOTHING if there are too few.
+def _lowest(chances: Floats, share: float) -> float:
+    """The highest limit for which chances of fitting hashtags (m,) show, 95 % sure, that at most this share
+    is below; NOTHING if there are too few.
     """
     from scipy.stats import binom
 
     below = np.arange(len(chances))
-    passing = np.flatnonzero(binom.cdf(below, len(chances), ACCUSED_HERE) <= 1 - CONFIDENCE)
+    passing = np.flatnonzero(binom.cdf(below, len(chances), share) <= 1 - CONFIDENCE)
     return float(np.sort(chances)[passing[-1]]) if len(passing) else NOTHING
 
 
