@@ -109,7 +109,7 @@ def of_request(request_id: str) -> str:
     trace_id, span_id = _ids(request_id)
     if current()[3:35] == f"{trace_id:032x}":
         return ""
-    is_sampled = _provider().sampler.should_sample(None, trace_id, "").decision.is_sampled()
+    is_sampled = _provider().sampler.should_sample(None, trace_id, "").decision.is_sampled()  # type: ignore[no-untyped-call]
     return f"00-{trace_id:032x}-{span_id:016x}-{is_sampled:02x}"
 
 

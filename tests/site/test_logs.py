@@ -67,6 +67,7 @@ def written() -> Iterator[io.StringIO]:
     handler.setStream(before)
 
 
+TOO_LARGE: Any = {REFUSED_BODY: 2**20}
 # Each kind of refusal that Django, Django REST framework and the site's own middleware know.
 REFUSALS: dict[str, tuple[int, Callable[[Client, str], Any]]] = {
     "no such address": (404, lambda client, key: client.get("/no/such/address/")),
@@ -79,7 +80,7 @@ REFUSALS: dict[str, tuple[int, Callable[[Client, str], Any]]] = {
         lambda client, key: client.post("/login/", dict.fromkeys(map(str, range(1_200)), "x")),
     ),
     "another site's form": (403, lambda client, key: Client(enforce_csrf_checks=True).post("/login/")),
-    "too large": (413, lambda client, key: client.post("/login/", **{REFUSED_BODY: 2**20})),
+    "too large": (413, lambda client, key: client.post("/login/", **TOO_LARGE)),
     "guessing": (429, lambda client, key: Client().post("/login/", {"username": "ann", "password": "no"})),
     "no such token": (401, lambda client, key: _suggest(key + "x")),
     "no photo": (400, lambda client, key: _suggest(key)),
