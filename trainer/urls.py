@@ -1,6 +1,18 @@
 from django.urls import path
 
-from trainer.views import board, compare, deleting, models, packages, photos, relabel, runs, start, sweeps
+from trainer.views import (
+    board,
+    compare,
+    deleting,
+    models,
+    notes,
+    packages,
+    photos,
+    relabel,
+    runs,
+    start,
+    sweeps,
+)
 
 app_name = "trainer"
 urlpatterns = [
@@ -18,6 +30,7 @@ urlpatterns = [
     path("runs/<int:pk>/figures/<slug:name>.<slug:kind>", runs.figure, name="run_figure"),
     path("runs/<int:pk>/files/<str:name>", runs.download_run, name="download_run"),
     path("runs/<int:pk>/photos/", runs.run_photos, name="run_photos"),
+    path("runs/<int:pk>/notes/", notes.run_notes, name="run_notes"),
     path("runs/<int:pk>/export/", runs.export, name="export"),
     path("runs/<int:pk>/delete/", deleting.delete_run, name="delete_run"),
     path("sweeps/", sweeps.sweep_list, name="sweeps"),

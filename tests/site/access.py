@@ -98,6 +98,7 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "trainer:run_figure": get(LOOK),
     "trainer:run_photos": get(LOOK),
     "trainer:download_run": get(LOOK),
+    "trainer:run_notes": get(ADMIN) | post(ADMIN),
     "trainer:export": post(ADMIN),
     "trainer:delete_run": get(ADMIN) | post(ADMIN),
     "trainer:sweeps": get(LOOK),

@@ -21,7 +21,7 @@ from jobs.processes import Event, run_process
 from trainer import looks
 from trainer.models import Epoch, HeldOutPrediction, TestSet, TrainingRun
 from trainer.programs import engine_command
-from trainer.runs import disk, unlabelled
+from trainer.runs import disk, splits, unlabelled
 
 LIVE_EVERY = 1.9  # seconds between writes of the running epoch, which the engine reports every 2
 CURVE_POINTS = 200
@@ -66,11 +66,8 @@ def _task(run: TrainingRun) -> dict[str, Any]:
         "out": str(run.folder),
         "cache": str(settings.FEATURE_CACHE_DIR),
     }
-    root = Path(run.photo_set.root)
-    for folder in (root / "Partitions", root.parent / "Partitions"):
-        if folder.is_dir():
-            return task | {"partitions": str(folder)}
-    return task
+    folder = splits.partitions_of(run.photo_set)
+    return task | {"partitions": str(folder)} if folder else task
 
 
 def _unlabelled(run: TrainingRun) -> dict[str, Any]:

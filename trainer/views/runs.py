@@ -33,7 +33,7 @@ def runs(request: Request) -> HttpResponse:
     run_filter = RunFilter(request.GET)
     rows = run_filter.rows(TrainingRun.objects.select_related("job", "photo_set", "release"))
     rows = rows.defer("report", "recipe", "live", "right", "photo_set__report")
-    rows = rows.prefetch_related(Prefetch("models", TrainedModel.objects.defer("manifest", "card")))
+    rows = rows.prefetch_related("tags", Prefetch("models", TrainedModel.objects.defer("manifest", "card")))
     page = Paginator(rows, 25).get_page(request.GET.get("page"))
     for run in page:
         run.preset_title = PRESETS[run.preset].title if run.preset in PRESETS else run.preset  # type: ignore[attr-defined]
@@ -51,9 +51,9 @@ def runs(request: Request) -> HttpResponse:
 def run(request: Request, pk: int) -> HttpResponse:
     """The page of a run. For htmx only its epochs, while it trains, or its figures at a target precision."""
     run = get_object_or_404(
-        TrainingRun.objects.select_related(
-            "job", "photo_set", "release", "created_by", "based_on", "sweep"
-        ).defer("right", "photo_set__report", "based_on__report", "based_on__live", "based_on__right"),
+        TrainingRun.objects.select_related("job", "photo_set", "release", "created_by", "based_on", "sweep")
+        .defer("right", "photo_set__report", "based_on__report", "based_on__live", "based_on__right")
+        .prefetch_related("tags"),
         pk=pk,
     )
     epochs = list(run.epochs.all())

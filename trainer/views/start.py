@@ -18,6 +18,7 @@ from trainer.forms import RunForm
 from trainer.models import PhotoSet, TrainingRun
 from trainer.photosets.registration import photos_per_label
 from trainer.runs import start, study
+from trainer.runs.same import SameRunExists
 from trainer.runs.settings_form import SettingsForm, differences
 
 Row = TypeVar("Row", PhotoSet, Release)
@@ -54,19 +55,24 @@ def _start(request: Request) -> HttpResponse:
     base = PRESETS[preset].recipe if preset in PRESETS and preset != form_preset else recipe
     # Without this field the settings were not on the page, so the preset is used unchanged.
     has_settings = "filled_from" in request.POST
+    same = None
     settings = SettingsForm(recipe, base, request.POST if has_settings else None)
     if form.is_valid() and (not has_settings or settings.is_valid()):
         try:
             run = start.start_run(
                 by=request.user,
                 recipe=settings.recipe.as_dict(),
+                despite=read_number(request.POST.get("despite")),
                 **form.cleaned_data,
             )
             return redirect(run)
         except start.NotReady as error:
             form.add_error("photo_set", str(error))
+        except SameRunExists as error:
+            same = error.run
     source = _source(request.POST.get("based_on", ""), strict=False)
-    return render(request, "trainer/new_run.html", _context(form, settings, source, request.POST), status=422)
+    context = _context(form, settings, source, request.POST) | {"same": same}
+    return render(request, "trainer/new_run.html", context, status=409 if same else 422)
 
 
 def _source(pk: str, *, strict: bool = True) -> TrainingRun | None:
