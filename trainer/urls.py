@@ -24,6 +24,7 @@ urlpatterns = [
     path("runs/", runs.runs, name="runs"),
     path("runs/new/", start.new_run, name="new_run"),
     path("runs/new/rate/", start.planned_rate, name="new_run_rate"),
+    path("runs/new/figures/<slug:name>.<slug:kind>", start.rate_figure, name="new_run_rate_figure"),
     path("runs/compare/", compare.compare, name="compare"),
     path("runs/compare/figures/<slug:name>.<slug:kind>", compare.figure, name="compare_figure"),
     path("runs/<int:pk>/", runs.run, name="run"),

@@ -7,10 +7,12 @@ from typing import Any, TypeVar
 from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from formats.numbers import read_number
 from mapping.models import OTHER, Release
+from mapping.views.figures import figure_file
 from people.request import Request
 from trainer.engine.presets import DEFAULT_PRESET, PRESETS
 from trainer.engine.recipe import Recipe
@@ -18,6 +20,7 @@ from trainer.forms import RunForm
 from trainer.models import PhotoSet, TrainingRun
 from trainer.photosets.registration import photos_per_label
 from trainer.runs import start, study
+from trainer.runs.figures import chart_figure, find_chart
 from trainer.runs.same import SameRunExists
 from trainer.runs.settings_form import SettingsForm, differences
 
@@ -42,10 +45,33 @@ def new_run(request: Request) -> HttpResponse:
 @permission_required("trainer.add_trainingrun", raise_exception=True)
 def planned_rate(request: Request) -> HttpResponse:
     """The learning rate over the epochs, by the settings as typed so far."""
+    settings = _typed_settings(request)
+    return render(request, "trainer/_rate.html", {"settings": settings} | _rate(settings, request.GET))
+
+
+@require_safe
+@permission_required("trainer.add_trainingrun", raise_exception=True)
+def rate_figure(request: Request, name: str, kind: str) -> HttpResponse:
+    """The same as a file; kind is "svg" or "csv"."""
+    chart = study.rate_chart(_typed_settings(request).recipe)
+    found = find_chart([chart] if chart else [], name)
+    return figure_file(chart_figure(found, f"planned-{name}") if found else None, kind)
+
+
+def _typed_settings(request: Request) -> SettingsForm:
     source = _source(request.GET.get("based_on", ""), strict=False)
-    settings = _settings(request.GET, request.GET.get("preset", DEFAULT_PRESET), source)
-    context = {"settings": settings, "rate_chart": study.rate_chart(settings.recipe)}
-    return render(request, "trainer/_rate.html", context)
+    return _settings(request.GET, request.GET.get("preset", DEFAULT_PRESET), source)
+
+
+def _rate(settings: SettingsForm, query: QueryDict) -> dict[str, Any]:
+    """The chart of the planned learning rate, and where it is as a file."""
+    query = query.copy()
+    query.pop("csrfmiddlewaretoken", None)
+    return {
+        "rate_chart": study.rate_chart(settings.recipe),
+        "rate_figures": reverse("trainer:new_run") + "figures/",
+        "rate_query": f"?{query.urlencode()}",
+    }
 
 
 def _start(request: Request) -> HttpResponse:
@@ -135,7 +161,6 @@ def _context(
     context: dict[str, Any] = {
         "form": form,
         "settings": settings,
-        "rate_chart": study.rate_chart(settings.recipe),
         "settings_open": bool(settings.errors) or query.get("settings") == "open",
         "filled_from": filled_from or preset,
         "source": source,
@@ -147,6 +172,7 @@ def _context(
     }
     if preset in PRESETS and not settings.errors:
         context["changed"] = differences(settings.recipe.as_dict(), PRESETS[preset].recipe.as_dict())
+    context |= _rate(settings, query)
     context |= training_photos(photo_set, release)
     seconds = study.expected_seconds(context.get("photos", 0))
     context["preset_groups"] = preset_groups(seconds)

@@ -8,15 +8,19 @@ from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from mapping.views.figures import figure_file
 from trainer.runs.charts import Chart, line_chart
+from trainer.runs.figures import chart_figure, find_chart
 from validation.agreement import lists, next_steps, results, rivals
 from validation.agreement.blame import PARTIES, blame, questions_blamed_on, scenes
+from validation.agreement.figure import rates_figure
 from validation.forms.agreement import ResultsFilter
 from validation.models import Campaign, Question
 from validation.photos import corrections
-from validation.statistics.rate import FEW
+from validation.statistics.rate import FEW, Rate
 from validation.statistics.yes_saying import ENOUGH, ENOUGH_PHOTOS
 
 PAGE = 48  # photos
@@ -39,11 +43,40 @@ def agreement(request: HttpRequest) -> HttpResponse:
         "has_campaigns": Campaign.objects.exists(),
         "thesis": THESIS,
         "over_time": _over_time(summary),
+        "figures": f"{reverse('validation:agreement')}figures/",
+        "figure_query": f"?campaign={campaign.pk}" if campaign else "",
         "few": FEW,
         "enough_answers": ENOUGH,
         "enough_photos": ENOUGH_PHOTOS,
     }
     return render(request, "validation/agreement.html", context)
+
+
+@require_safe
+@permission_required("validation.view_vote", raise_exception=True)
+def figure(request: HttpRequest, name: str, kind: str) -> HttpResponse:
+    """A chart of the dashboard as a file: "hashtags", "confidence" or the slug of the chart over time."""
+    form = ResultsFilter(request.GET)
+    form.is_valid()
+    campaign = form.cleaned_data.get("campaign")
+    summary = results.summarise(campaign)
+    chart = find_chart([chart for chart in [_over_time(summary)] if chart], name)
+    about = f", {campaign}" if campaign else ""
+    if chart:
+        return figure_file(chart_figure(chart, f"agreement-{name}", f"{chart.title}{about}"), kind)
+    rows = _bars(summary).get(name, [])
+    title = f"Agreement by {name.removesuffix('s')}{about}"
+    return figure_file(rates_figure(f"agreement-{name}", title, "agreement", rows) if rows else None, kind)
+
+
+def _bars(summary: results.Summary) -> dict[str, list[tuple[str, Rate, float | None]]]:
+    """The dashboard's bars by the names of their files: label, rate, and what the dot marks."""
+    return {
+        "hashtags": [(f"#{row.hashtag}", row.rate, None) for row in summary.hashtags if row.rate],
+        "confidence": [
+            (f"{bin.low:.0%} to {bin.high:.0%}", bin.rate, bin.confidence) for bin in summary.bins
+        ],
+    }
 
 
 def _over_time(summary: results.Summary) -> Chart | None:
