@@ -22,6 +22,7 @@ from validation.models import Campaign, Question
 from validation.photos import corrections
 from validation.statistics.rate import FEW, Rate
 from validation.statistics.yes_saying import ENOUGH, ENOUGH_PHOTOS
+from validation.templatetags.agreement_words import percent
 
 PAGE = 48  # photos
 THESIS = {"overall": 0.86, "class_weighted": 0.83}  # its chapter 7: other photos, other people
@@ -74,7 +75,7 @@ def _bars(summary: results.Summary) -> dict[str, list[tuple[str, Rate, float | N
     return {
         "hashtags": [(f"#{row.hashtag}", row.rate, None) for row in summary.hashtags if row.rate],
         "confidence": [
-            (f"{bin.low:.0%} to {bin.high:.0%}", bin.rate, bin.confidence) for bin in summary.bins
+            (f"{percent(bin.low)} to {percent(bin.high)}", bin.rate, bin.confidence) for bin in summary.bins
         ],
     }
 
