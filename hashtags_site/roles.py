@@ -28,6 +28,7 @@ MODERATE = ("serving.view_checkedpost", "serving.change_checkedpost", "serving.d
 TRAIN = (
     "trainer.add_photoset",
     "trainer.add_trainingrun",
+    "trainer.change_trainingrun",
     "trainer.delete_trainingrun",
     "trainer.add_trainedmodel",
     "trainer.change_trainedmodel",

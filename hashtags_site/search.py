@@ -71,6 +71,11 @@ def _show_named(row: Any) -> Found:
     return Found(row.name, f"{row.created_at:%Y-%m-%d}", row.get_absolute_url())
 
 
+def _show_run(run: TrainingRun) -> Found:
+    words = [f"{run.created_at:%Y-%m-%d}", *(tag.name for tag in run.tags.all())]
+    return Found(run.name, ", ".join(words), run.get_absolute_url())
+
+
 def _show_photo(photo: Photo) -> Found:
     return Found(photo.name, photo.author, reverse("validation:photo_page", args=[photo.pk]))
 
@@ -95,9 +100,9 @@ KINDS = (
     Kind(
         gettext_noop("Runs"),
         "trainer.view_trainingrun",
-        lambda: TrainingRun.objects.only("name", "created_at"),
-        ("name",),
-        _show_named,
+        lambda: TrainingRun.objects.only("name", "created_at").prefetch_related("tags").distinct(),
+        ("name", "tags__name"),
+        _show_run,
         _list_of("trainer:runs"),
     ),
     Kind(

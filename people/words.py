@@ -3,6 +3,7 @@
 WORDS = {
     "promote": "made the active model",
     "roll back": "rolled back to the model",
+    "describe run": "changed the name, notes or tags of the run",
     "publish release": "published",
     "publish result": "published the result of",
     "unpublish result": "made private the result of",

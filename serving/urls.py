@@ -7,6 +7,7 @@ urlpatterns = [
     path("check/", check.check, name="check"),
     path("in-use/", in_use.in_use, name="in_use"),
     path("in-use/acceptance.csv", in_use.acceptance_csv, name="acceptance_csv"),
+    path("in-use/figures/<slug:name>.<slug:kind>", in_use.figure, name="in_use_figure"),
     path("in-use/trials/", trials.trials, name="trials"),
     path("in-use/trials/start/", trials.start_trial, name="start_trial"),
     path("in-use/trials/<int:pk>/stop/", trials.stop_trial, name="stop_trial"),

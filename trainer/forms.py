@@ -13,6 +13,7 @@ from django.template.defaultfilters import filesizeformat
 from mapping.models import Release
 from trainer.engine.presets import DEFAULT_PRESET, PRESETS
 from trainer.models import PhotoSet, TrainingRun
+from trainer.runs import notes
 from trainer.server_folders import browser_roots, is_allowed_in_browser, is_folder
 
 
@@ -67,6 +68,39 @@ class RunForm(forms.Form):
         super().__init__(*args, **kwargs)
         usable = PhotoSet.objects.with_photos()
         self.fields["photo_set"].queryset = usable  # type: ignore[attr-defined]
+
+
+class NotesForm(forms.Form):
+    """What people write about a run. The tags in use are ticked, new ones are typed."""
+
+    name = forms.CharField(max_length=100)
+    tags = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple)
+    new_tags = forms.CharField(max_length=400, required=False)
+    notes = forms.CharField(max_length=5000, required=False, widget=forms.Textarea)
+
+    def __init__(self, *args: Any, run: TrainingRun, own_tags: list[str], **kwargs: Any) -> None:
+        initial = {"name": run.name, "notes": run.notes, "tags": own_tags}
+        super().__init__(*args, initial=initial, **kwargs)
+        # Those that were ticked belong to it, too: another page may have taken the last one from its run.
+        ticked = self.data.getlist("tags") if self.is_bound else []
+        offered = dict.fromkeys([*own_tags, *notes.tags_in_use(), *ticked])
+        self.fields["tags"].choices = [(tag, tag) for tag in offered]  # type: ignore[attr-defined]
+
+    def clean_notes(self) -> str:
+        return str(self.cleaned_data["notes"]).replace("\r\n", "\n")
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        try:
+            data["all_tags"] = notes.read_tags(" ".join([*data.get("tags", []), data.get("new_tags", "")]))
+        except notes.BadTag as error:
+            self.add_error("new_tags", str(error))
+        return data
+
+    def read(self) -> dict[str, Any]:
+        """The arguments of describe_run."""
+        data = self.cleaned_data
+        return {"name": data["name"], "notes": data["notes"], "tags": data["all_tags"]}
 
 
 class SweepForm(forms.Form):

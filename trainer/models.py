@@ -144,6 +144,7 @@ class TrainingRun(models.Model):
     """One training: photos × frozen labels × recipe. Its results are in its folder and its report."""
 
     name = models.CharField(max_length=100)
+    notes = models.TextField(blank=True, max_length=5000)  # what people write about it: trainer.runs.notes
     sweep = models.ForeignKey(Sweep, models.SET_NULL, null=True, blank=True, related_name="runs")
     based_on = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="variants")
     photo_set = models.ForeignKey(PhotoSet, models.PROTECT, related_name="runs")
@@ -189,6 +190,20 @@ class TrainingRun(models.Model):
     def model(self) -> TrainedModel | None:
         """The run's newest export. Lists of runs prefetch `models`."""
         return next((model for model in self.models.all() if not model.is_derived), None)
+
+
+class RunTag(models.Model):
+    """A short word that people gave to a run, to find it again."""
+
+    run = models.ForeignKey(TrainingRun, models.CASCADE, related_name="tags")
+    name = models.CharField(max_length=30, db_index=True)  # in lower case, without spaces
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["run", "name"], name="tag_once_on_a_run")]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Epoch(models.Model):

@@ -1,6 +1,18 @@
 from django.urls import path
 
-from trainer.views import board, compare, deleting, models, packages, photos, relabel, runs, start, sweeps
+from trainer.views import (
+    board,
+    compare,
+    deleting,
+    models,
+    notes,
+    packages,
+    photos,
+    relabel,
+    runs,
+    start,
+    sweeps,
+)
 
 app_name = "trainer"
 urlpatterns = [
@@ -12,12 +24,14 @@ urlpatterns = [
     path("runs/", runs.runs, name="runs"),
     path("runs/new/", start.new_run, name="new_run"),
     path("runs/new/rate/", start.planned_rate, name="new_run_rate"),
+    path("runs/new/figures/<slug:name>.<slug:kind>", start.rate_figure, name="new_run_rate_figure"),
     path("runs/compare/", compare.compare, name="compare"),
     path("runs/compare/figures/<slug:name>.<slug:kind>", compare.figure, name="compare_figure"),
     path("runs/<int:pk>/", runs.run, name="run"),
     path("runs/<int:pk>/figures/<slug:name>.<slug:kind>", runs.figure, name="run_figure"),
     path("runs/<int:pk>/files/<str:name>", runs.download_run, name="download_run"),
     path("runs/<int:pk>/photos/", runs.run_photos, name="run_photos"),
+    path("runs/<int:pk>/notes/", notes.run_notes, name="run_notes"),
     path("runs/<int:pk>/export/", runs.export, name="export"),
     path("runs/<int:pk>/delete/", deleting.delete_run, name="delete_run"),
     path("sweeps/", sweeps.sweep_list, name="sweeps"),

@@ -56,6 +56,7 @@ urlpatterns = [
     path("vote/<int:pk>/more/", vote.say_more, name="say_more"),
     path("agreement/", agreement.agreement, name="agreement"),
     path("agreement/photos/", agreement.votes, name="votes"),
+    path("agreement/figures/<slug:name>.<slug:kind>", agreement.figure, name="agreement_figure"),
     path("agreement/<int:pk>/mend/", agreement.mend, name="mend"),
     path("agreement/<int:pk>/models/", agreement.models, name="models"),
     path("agreement/<int:pk>/thresholds/", thresholds.thresholds, name="thresholds"),

@@ -5,12 +5,16 @@ from __future__ import annotations
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from mapping.views.figures import figure_file
 from serving import acceptance, drift
 from serving.forms import DEFAULT, PeriodForm
 from trainer.registry.serving import active_model
 from trainer.runs.charts import Chart, line_chart
+from trainer.runs.figures import chart_figure, find_chart
+from validation.agreement.figure import rates_figure
 from validation.agreement.results import crowd_by_model
 from validation.statistics.rate import FEW
 
@@ -33,8 +37,25 @@ def in_use(request: HttpRequest) -> HttpResponse:
         "over_time": _over_time(seen),
         "few": FEW,
         "query": request.GET.urlencode(),
+        "figures": f"{reverse('serving:in_use')}figures/",
+        "figure_query": f"?{request.GET.urlencode()}",
     }
     return render(request, "serving/in_use.html", context)
+
+
+@require_safe
+@permission_required("serving.view_feedback", raise_exception=True)
+def figure(request: HttpRequest, name: str, kind: str) -> HttpResponse:
+    """A chart of the page as a file: "hashtags", or the slug of the chart over time."""
+    days, model = PeriodForm(request.GET).read()
+    seen = acceptance.read_acceptance(days=days, model=model, crowds=crowd_by_model())
+    chart = find_chart([chart for chart in [_over_time(seen)] if chart], name)
+    if chart:
+        return figure_file(chart_figure(chart, f"acceptance-{name}"), kind)
+    rows = seen.hashtags if name == "hashtags" else []
+    bars = [(f"#{row.name}", row.rate, row.crowd.value if row.crowd else None) for row in rows]
+    title = "Acceptance by hashtag"
+    return figure_file(rates_figure("acceptance-hashtags", title, "acceptance", bars) if bars else None, kind)
 
 
 def _over_time(seen: acceptance.Acceptance) -> Chart | None:

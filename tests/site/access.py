@@ -122,12 +122,14 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "trainer:runs": get(LOOK),
     "trainer:new_run": get(ADMIN) | post(ADMIN),
     "trainer:new_run_rate": get(ADMIN),
+    "trainer:new_run_rate_figure": get(ADMIN),
     "trainer:compare": get(LOOK),
     "trainer:compare_figure": get(LOOK),
     "trainer:run": get(LOOK),
     "trainer:run_figure": get(LOOK),
     "trainer:run_photos": get(LOOK),
     "trainer:download_run": get(LOOK),
+    "trainer:run_notes": get(ADMIN) | post(ADMIN),
     "trainer:export": post(ADMIN),
     "trainer:delete_run": get(ADMIN) | post(ADMIN),
     "trainer:sweeps": get(LOOK),
@@ -176,6 +178,7 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "validation:take_over": post(ADMIN),
     "validation:make_up_votes": post(ADMIN),
     "validation:remove_made_up_votes": post(ADMIN),
+    "validation:agreement_figure": get(LOOK),
     "validation:curve": get(LOOK),
     "validation:share": get(LOOK),
     "validation:publish": post(ADMIN),
@@ -215,6 +218,7 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     # --- suggestions in use
     "serving:in_use": get(LOOK),
     "serving:acceptance_csv": get(LOOK),
+    "serving:in_use_figure": get(LOOK),
     "serving:trials": get(LOOK),
     "serving:start_trial": post(ADMIN),
     "serving:stop_trial": post(ADMIN),
@@ -322,6 +326,9 @@ ANSWERS = {
     "GET trainer:download_run": {404},  # the run has no report
     "GET trainer:board": {302},  # TensorBoard is not running
     "GET trainer:compare_figure": {404},  # no runs are chosen
+    "GET trainer:new_run_rate_figure": {404},  # loss is no chart of it
+    "GET validation:agreement_figure": {404},
+    "GET serving:in_use_figure": {404},
     "GET home": {200, 302},  # a guest is sent to the ballot
     "GET validation:join": {200, 302},  # who may vote already is sent to the ballot
     "POST validation:uploads": {412},  # it is no request of tus

@@ -11,7 +11,7 @@ from mapping.figures import Figure, bar_figure
 from mapping.models import Hashtag
 from trainer.models import TrainingRun
 from trainer.runs.charts import Chart
-from trainer.runs.study import epoch_charts, rate_chart, recipe_of
+from trainer.runs.study import charts_of
 
 COLOURS = (  # by the classes of a chart's lines: the light ones of trainer.css and compare.css
     *(("line-0", "#1d5a96"), ("line-1", "#17694e"), ("line-2", "#56606b")),
@@ -46,13 +46,9 @@ def find_chart(charts: Iterable[Chart], slug: str) -> Chart | None:
     return next((chart for chart in charts if slugify(chart.title) == slug), None)
 
 
-def epoch_figure(run: TrainingRun, name: str) -> Figure | None:
-    """A chart of the run's epochs by the slug of its title; None for another name.
-
-    The learning rate of a run without epochs is the one that its recipe plans.
-    """
-    charts = [*epoch_charts(list(run.epochs.all())), rate_chart(recipe_of(run))]
-    chart = find_chart([chart for chart in charts if chart], name)
+def run_figure(run: TrainingRun, name: str, target: str = "") -> Figure | None:
+    """A chart of the run's page, at a target precision, by the slug of its title; None for another name."""
+    chart = find_chart(charts_of(run, target), name)
     return chart_figure(chart, f"run-{run.pk}-{name}", f"{chart.title}, {run.name}") if chart else None
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.http import QueryDict
+from django.utils.functional import cached_property
 
 from formats.numbers import read_number
 from jobs.models import Job
 from mapping.models import Release
 from trainer.engine.presets import PRESETS
-from trainer.models import PhotoSet, TrainingRun
+from trainer.models import PhotoSet, RunTag, TrainingRun
+from trainer.runs.notes import tags_in_use
 
 SORTS = {
     "newest": "Newest first",
@@ -28,12 +30,13 @@ class RunFilter:
         self.preset = query.get("preset", "") if query.get("preset") in PRESETS else ""
         self.photo_set = read_number(query.get("photo_set"))
         self.release = read_number(query.get("release"))
+        self.tag = query.get("tag", "").replace("\0", "")[:30]
         self.q = query.get("q", "").strip()[:100]
         self.sort = query.get("sort", "") if query.get("sort") in SORTS else "newest"
 
     @property
     def is_on(self) -> bool:
-        return bool(self.state or self.preset or self.photo_set or self.release or self.q)
+        return bool(self.state or self.preset or self.photo_set or self.release or self.tag or self.q)
 
     def rows(self, runs: QuerySet[TrainingRun]) -> QuerySet[TrainingRun]:
         if self.state:
@@ -44,8 +47,11 @@ class RunFilter:
             runs = runs.filter(photo_set=self.photo_set)
         if self.release:
             runs = runs.filter(release=self.release)
+        if self.tag:
+            runs = runs.filter(tags__name=self.tag)
         if self.q:
-            runs = runs.filter(name__icontains=self.q)
+            tags = RunTag.objects.filter(run=OuterRef("pk"), name__icontains=self.q.lstrip("#"))
+            runs = runs.filter(Q(name__icontains=self.q) | Exists(tags))
         if self.sort == "newest":
             return runs.order_by("-created_at", "-pk")
         if self.sort == "time":
@@ -55,6 +61,11 @@ class RunFilter:
         return runs.order_by(F(field).desc(nulls_last=True), "-pk")
 
     # --- what a person can choose from
+
+    @cached_property
+    def tags(self) -> list[str]:
+        """The tags in use, and the chosen one."""
+        return sorted({*tags_in_use(100), *([self.tag] if self.tag else [])})
 
     @property
     def photo_sets(self) -> list[tuple[int, str]]:

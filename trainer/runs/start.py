@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,9 @@ from trainer.engine.errors import RecipeError
 from trainer.engine.presets import PRESETS
 from trainer.engine.recipe import Recipe
 from trainer.models import PhotoSet, Sweep, TrainingRun
+from trainer.runs.notes import job_title
+from trainer.runs.same import SameRunExists, find_same_run
+from trainer.runs.splits import CannotSplit, check_splits
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -42,26 +45,25 @@ def start_run(
     name: str = "",
     recipe: Mapping[str, Any] | None = None,
     based_on: TrainingRun | None = None,
+    despite: int | None = None,
 ) -> TrainingRun:
     """Put a run into the queue. The same request of the same person within seconds, a repeated click, gives
     the same run.
 
-    `recipe` has the settings that differ from the preset's. Raises NotReady for a photo set without photos,
+    `recipe` has the settings that differ from the preset's; `despite` is the same run that the person has
+    seen and does not mind. Raises NotReady for photos that are missing or cannot be divided, SameRunExists,
     KeyError for an unknown preset, RecipeError for settings that cannot be used.
     """
     photo_set = lock_photo_set(photo_set)
     full_recipe = Recipe.from_dict(PRESETS[preset].recipe.as_dict() | dict(recipe or {}))
-    recent = TrainingRun.objects.filter(
-        photo_set=photo_set,
-        release=release,
-        preset=preset,
-        created_by_id=by.pk if by else None,
-        created_at__gte=timezone.now() - REPEATED_CLICK,
-        job__state__in=Job.LIVE,
-    )
-    for run in recent.defer("report", "live", "right"):
-        if run.recipe == full_recipe.as_dict():
-            return run
+    same = find_same_run(photo_set, release, full_recipe)
+    if same and (despite is None or same.pk > despite):
+        is_mine = same.created_by_id == (by.pk if by else None) and same.preset == preset
+        is_recent = same.job.is_live and same.created_at >= timezone.now() - REPEATED_CLICK
+        if is_mine and (is_recent or despite is not None):
+            return same
+        raise SameRunExists(same)
+    check_photos(photo_set, release, [full_recipe])
     return create_run(
         photo_set=photo_set,
         release=release,
@@ -87,6 +89,14 @@ def lock_photo_set(photo_set: PhotoSet) -> PhotoSet:
     return photo_set
 
 
+def check_photos(photo_set: PhotoSet, release: Release, recipes: Iterable[Recipe]) -> None:
+    """Raises NotReady if the photos cannot be divided as the recipes say."""
+    try:
+        check_splits(photo_set, release, recipes)
+    except CannotSplit as error:
+        raise NotReady(str(error)) from error
+
+
 def create_run(
     *,
     photo_set: PhotoSet,
@@ -105,7 +115,7 @@ def create_run(
     if recipe.nodes > 1:
         raise RecipeError("nodes", ONE_MACHINE)
     name = name[:100]
-    job = enqueue(kind="trainer.train", title=f"Train “{name}”", by=by, needs=needs_of(recipe))
+    job = enqueue(kind="trainer.train", title=job_title(name), by=by, needs=needs_of(recipe))
     run = TrainingRun.objects.create(
         name=name,
         photo_set=photo_set,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 from urllib.parse import urlencode
@@ -19,7 +19,7 @@ from trainer.engine.presets import FROZEN, PRESETS
 from trainer.engine.recipe import Recipe
 from trainer.engine.training.schedule import rates
 from trainer.models import Epoch, HeldOutPrediction, TrainingRun
-from trainer.runs.charts import Chart, line_chart
+from trainer.runs.charts import Chart, Point, line_chart
 from trainer.runs.settings_form import differences
 
 GALLERY = 12  # photos
@@ -134,38 +134,65 @@ def study(run: TrainingRun) -> dict[str, Any]:
     report = run.report
     right = by_outcome(run.held_out.all(), right=True)
     wrong = by_outcome(run.held_out.all(), right=False)
-    coverage = [(p["coverage"], p["precision"]) for p in report.get("precision_at_coverage", [])]
-    bins = report.get("reliability", [])
+    coverage = _coverage(run)
     return {
-        "reliability": bins,
-        "reliability_chart": line_chart(
-            "Share that is right, by confidence",
-            [
-                ("measured", [(row["confidence"], row["accuracy"]) for row in bins]),
-                ("ideal", [(0.0, 0.0), (1.0, 1.0)]),
-            ],
-            x_title="confidence",
-            x_range=(0, 1),
-            y_range=(0, 1),
-            percent=True,
-        )
-        if bins
-        else None,
+        "reliability": report.get("reliability", []),
+        "reliability_chart": reliability_chart(run),
         "costs": scene_costs(run),
         "matrix": confusion_rows(run.get_absolute_url(), report["labels"], report["confusion"]),
         "labels": report["labels"],
         "per_label": sorted(report.get("per_label", []), key=lambda row: -row["photos"]),
         "right": right.select_related("photo__scene_class")[:GALLERY],
         "wrong": wrong.select_related("photo__scene_class")[:GALLERY],
-        "coverage_chart": line_chart(
-            "Precision of suggestions, by coverage",
-            [("precision", coverage)],
-            x_title="share of photos with a suggestion",
-            x_range=(0, 1),
-            percent=True,
-        ),
+        "coverage_chart": coverage_chart([("precision", coverage)]),
         "coverage": [point for point in coverage if round(point[0], 3) in (0.2, 0.4, 0.6, 0.8, 1.0)],
     }
+
+
+def reliability_chart(run: TrainingRun) -> Chart | None:
+    """How often it is right at each confidence; None if that was not measured."""
+    bins = run.report.get("reliability", [])
+    if not bins:
+        return None
+    return line_chart(
+        "Share that is right, by confidence",
+        [
+            ("measured", [(row["confidence"], row["accuracy"]) for row in bins]),
+            ("ideal", [(0.0, 0.0), (1.0, 1.0)]),
+        ],
+        x_title="confidence",
+        x_range=(0, 1),
+        y_range=(0, 1),
+        percent=True,
+    )
+
+
+def coverage_chart(series: Sequence[tuple[str, Sequence[Point]]]) -> Chart | None:
+    return line_chart(
+        "Precision of suggestions, by coverage",
+        series,
+        x_title="share of photos with a suggestion",
+        x_range=(0, 1),
+        percent=True,
+    )
+
+
+def charts_of(run: TrainingRun, target: str = "") -> list[Chart]:
+    """Every chart on the run's page, as its page shows it for this target precision."""
+    at_target = target_of(run, target)
+    running = running_epoch(run)
+    charts = [
+        running["chart"] if running else None,
+        *epoch_charts(list(run.epochs.all())),
+        rate_chart(recipe_of(run)),  # of a run without epochs: what its recipe plans
+        reliability_chart(run),
+        at_target["chart"] if at_target else coverage_chart([("precision", _coverage(run))]),
+    ]
+    return [chart for chart in charts if chart]
+
+
+def _coverage(run: TrainingRun) -> list[Point]:
+    return [(row["coverage"], row["precision"]) for row in run.report.get("precision_at_coverage", [])]
 
 
 def scene_costs(run: TrainingRun, most: int = 12) -> list[dict[str, Any]]:
@@ -207,16 +234,7 @@ def target_of(run: TrainingRun, text: str) -> dict[str, Any] | None:
         "highest": round(100 * rows[-1]["target"]),
         "spoken": thresholds,
         "silent": sorted(label for label, t in row["thresholds"].items() if t > 1),
-        "chart": line_chart(
-            "Precision of suggestions, by coverage",
-            [
-                ("all targets", points),
-                ("this target", this_point),
-            ],
-            x_title="share of photos with a suggestion",
-            x_range=(0, 1),
-            percent=True,
-        ),
+        "chart": coverage_chart([("all targets", points), ("this target", this_point)]),
     }
 
 

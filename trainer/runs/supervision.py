@@ -21,7 +21,7 @@ from jobs.processes import Event, run_process
 from trainer import features, looks, set_files
 from trainer.models import Epoch, HeldOutPrediction, TestSet, TrainingRun
 from trainer.programs import engine_command
-from trainer.runs import disk, files, unlabelled
+from trainer.runs import disk, files, splits, unlabelled
 from trainer.runs import features as run_features
 from trainer.shared import Superseded
 
@@ -88,11 +88,8 @@ def _task(run: TrainingRun) -> dict[str, Any]:
         "out": str(run.folder),
         "cache": str(settings.FEATURE_CACHE_DIR),
     }
-    root = run.photo_set.folder
-    for folder in (root / "Partitions", root.parent / "Partitions"):
-        if folder.is_dir():
-            return task | {"partitions": str(folder)}
-    return task
+    folder = splits.partitions_of(run.photo_set)
+    return task | {"partitions": str(folder)} if folder else task
 
 
 def _unlabelled(run: TrainingRun) -> dict[str, Any]:

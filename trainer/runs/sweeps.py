@@ -17,7 +17,7 @@ from trainer.engine.errors import RecipeError
 from trainer.engine.presets import PRESETS
 from trainer.engine.recipe import Recipe
 from trainer.models import PhotoSet, Sweep, TrainingRun
-from trainer.runs.start import REPEATED_CLICK, create_run, lock_photo_set
+from trainer.runs.start import REPEATED_CLICK, check_photos, create_run, lock_photo_set
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -75,7 +75,7 @@ def start_sweep(
 ) -> Sweep:
     """Put all runs into the queue, or none. A repeated click within seconds gives the same sweep.
 
-    Raises NotReady for a photo set without photos.
+    Raises NotReady for photos that are missing or cannot be divided as the recipes say.
     """
     photo_set = lock_photo_set(photo_set)
     recipes = [(one.preset, one.recipe.as_dict()) for one in planned_runs]
@@ -86,6 +86,7 @@ def start_sweep(
         runs = sweep.runs.filter(photo_set=photo_set, release=release).order_by("pk")
         if list(runs.values_list("preset", "recipe")) == recipes:
             return sweep
+    check_photos(photo_set, release, [one.recipe for one in planned_runs])
     sweep = Sweep.objects.create(name=name[:100], created_by_id=by.pk if by else None)
     for one in planned_runs:
         title = PRESETS[one.preset].title

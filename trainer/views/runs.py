@@ -22,7 +22,7 @@ from trainer.photosets.registration import photos_per_label
 from trainer.registry.export import export_run, read_target
 from trainer.runs import boards, downloads, start, study
 from trainer.runs.comparison import settings_with_effect
-from trainer.runs.figures import epoch_figure, label_figure
+from trainer.runs.figures import label_figure, run_figure
 from trainer.runs.filter import RunFilter
 from trainer.stale import stale_runs
 
@@ -33,7 +33,7 @@ def runs(request: Request) -> HttpResponse:
     run_filter = RunFilter(request.GET)
     rows = run_filter.rows(TrainingRun.objects.select_related("job", "photo_set", "release"))
     rows = rows.defer("report", "recipe", "live", "right", "photo_set__report")
-    rows = rows.prefetch_related(Prefetch("models", TrainedModel.objects.defer("manifest", "card")))
+    rows = rows.prefetch_related("tags", Prefetch("models", TrainedModel.objects.defer("manifest", "card")))
     page = Paginator(rows, 25).get_page(request.GET.get("page"))
     for run in page:
         run.preset_title = PRESETS[run.preset].title if run.preset in PRESETS else run.preset  # type: ignore[attr-defined]
@@ -51,9 +51,9 @@ def runs(request: Request) -> HttpResponse:
 def run(request: Request, pk: int) -> HttpResponse:
     """The page of a run. For htmx only its epochs, while it trains, or its figures at a target precision."""
     run = get_object_or_404(
-        TrainingRun.objects.select_related(
-            "job", "photo_set", "release", "created_by", "based_on", "sweep"
-        ).defer("right", "photo_set__report", "based_on__report", "based_on__live", "based_on__right"),
+        TrainingRun.objects.select_related("job", "photo_set", "release", "created_by", "based_on", "sweep")
+        .defer("right", "photo_set__report", "based_on__report", "based_on__live", "based_on__right")
+        .prefetch_related("tags"),
         pk=pk,
     )
     epochs = list(run.epochs.all())
@@ -61,7 +61,7 @@ def run(request: Request, pk: int) -> HttpResponse:
         "run": run,
         "epochs": epochs,
         "charts": study.epoch_charts(epochs),
-        "epoch_figures": f"{run.get_absolute_url()}figures/",
+        "figures": f"{run.get_absolute_url()}figures/",
         "running": study.running_epoch(run),
     }
     if request.htmx and "target" in request.GET:
@@ -92,10 +92,10 @@ def run(request: Request, pk: int) -> HttpResponse:
 @require_safe
 @permission_required("trainer.view_trainingrun", raise_exception=True)
 def figure(request: Request, pk: int, name: str, kind: str) -> HttpResponse:
-    """A chart of the run's epochs or labels ("posts", "photos") as a file; kind is "svg" or "csv"."""
-    run = get_object_or_404(TrainingRun.objects.select_related("photo_set", "release"), pk=pk)
+    """A chart of the run's page or labels ("posts", "photos") as a file; kind is "svg" or "csv"."""
+    run = get_object_or_404(TrainingRun.objects.select_related("photo_set", "release", "job"), pk=pk)
     if name not in ("posts", "photos"):
-        return figure_file(epoch_figure(run, name), kind)
+        return figure_file(run_figure(run, name, request.GET.get("target", "")), kind)
     labels = dict(run.release.labels.values_list("scene_key", "label"))
     per_label, _ = photos_per_label(run.photo_set, labels)
     return figure_file(label_figure(run, name, per_label), kind)

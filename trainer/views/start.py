@@ -8,10 +8,12 @@ from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from formats.numbers import read_number
 from mapping.models import OTHER, Release
+from mapping.views.figures import figure_file
 from people.request import Request
 from trainer.engine.presets import DEFAULT_PRESET, PRESETS
 from trainer.engine.recipe import Recipe
@@ -19,6 +21,8 @@ from trainer.forms import RunForm
 from trainer.models import PhotoSet, TrainingRun
 from trainer.photosets.registration import photos_per_label
 from trainer.runs import start, study
+from trainer.runs.figures import chart_figure, find_chart
+from trainer.runs.same import SameRunExists
 from trainer.runs.settings_form import SettingsForm, differences
 
 Row = TypeVar("Row", PhotoSet, Release)
@@ -42,10 +46,33 @@ def new_run(request: Request) -> HttpResponse:
 @permission_required("trainer.add_trainingrun", raise_exception=True)
 def planned_rate(request: Request) -> HttpResponse:
     """The learning rate over the epochs, by the settings as typed so far."""
+    settings = _typed_settings(request)
+    return render(request, "trainer/_rate.html", {"settings": settings} | _rate(settings, request.GET))
+
+
+@require_safe
+@permission_required("trainer.add_trainingrun", raise_exception=True)
+def rate_figure(request: Request, name: str, kind: str) -> HttpResponse:
+    """The same as a file; kind is "svg" or "csv"."""
+    chart = study.rate_chart(_typed_settings(request).recipe)
+    found = find_chart([chart] if chart else [], name)
+    return figure_file(chart_figure(found, f"planned-{name}") if found else None, kind)
+
+
+def _typed_settings(request: Request) -> SettingsForm:
     source = _source(request.GET.get("based_on", ""), strict=False)
-    settings = _settings(request.GET, request.GET.get("preset", DEFAULT_PRESET), source)
-    context = {"settings": settings, "rate_chart": study.rate_chart(settings.recipe)}
-    return render(request, "trainer/_rate.html", context)
+    return _settings(request.GET, request.GET.get("preset", DEFAULT_PRESET), source)
+
+
+def _rate(settings: SettingsForm, query: QueryDict) -> dict[str, Any]:
+    """The chart of the planned learning rate, and where it is as a file."""
+    query = query.copy()
+    query.pop("csrfmiddlewaretoken", None)
+    return {
+        "rate_chart": study.rate_chart(settings.recipe),
+        "rate_figures": reverse("trainer:new_run") + "figures/",
+        "rate_query": f"?{query.urlencode()}",
+    }
 
 
 def _start(request: Request) -> HttpResponse:
@@ -55,12 +82,14 @@ def _start(request: Request) -> HttpResponse:
     base = PRESETS[preset].recipe if preset in PRESETS and preset != form_preset else recipe
     # Without this field the settings were not on the page, so the preset is used unchanged.
     has_settings = "filled_from" in request.POST
+    same = None
     settings = SettingsForm(recipe, base, request.POST if has_settings else None)
     if form.is_valid() and (not has_settings or settings.is_valid()):
         try:
             run = start.start_run(
                 by=request.user,
                 recipe=settings.recipe.as_dict(),
+                despite=read_number(request.POST.get("despite")),
                 **form.cleaned_data,
             )
             if words := run.job.misfit:
@@ -68,8 +97,11 @@ def _start(request: Request) -> HttpResponse:
             return redirect(run)
         except start.NotReady as error:
             form.add_error("photo_set", str(error))
+        except SameRunExists as error:
+            same = error.run
     source = _source(request.POST.get("based_on", ""), strict=False)
-    return render(request, "trainer/new_run.html", _context(form, settings, source, request.POST), status=422)
+    context = _context(form, settings, source, request.POST) | {"same": same}
+    return render(request, "trainer/new_run.html", context, status=409 if same else 422)
 
 
 def _source(pk: str, *, strict: bool = True) -> TrainingRun | None:
@@ -132,7 +164,6 @@ def _context(
     context: dict[str, Any] = {
         "form": form,
         "settings": settings,
-        "rate_chart": study.rate_chart(settings.recipe),
         "settings_open": bool(settings.errors) or query.get("settings") == "open",
         "filled_from": filled_from or preset,
         "source": source,
@@ -144,6 +175,7 @@ def _context(
     }
     if preset in PRESETS and not settings.errors:
         context["changed"] = differences(settings.recipe.as_dict(), PRESETS[preset].recipe.as_dict())
+    context |= _rate(settings, query)
     context |= training_photos(photo_set, release)
     seconds = study.expected_seconds(context.get("photos", 0))
     context["preset_groups"] = preset_groups(seconds)

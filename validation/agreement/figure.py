@@ -5,10 +5,12 @@ Rectangles and text in a template; matplotlib would be a large dependency for th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.template.loader import render_to_string
 
+from mapping.figures import Figure
 from validation.agreement.results import Summary
 from validation.statistics.rate import FEW, Rate
 
@@ -45,11 +47,33 @@ def figure_svg(summary: Summary, *, title: str) -> str:
         "values": WIDTH - RIGHT + 12,
         "bottom": bottom,
         "foot": bottom + 50,
-        "ticks": [(_x(tenths / 4), f"{25 * tenths}\N{NO-BREAK SPACE}%") for tenths in range(5)],
+        "ticks": _ticks(),
         "top": TOP,
         "few": FEW,
     }
     return render_to_string("validation/figure.svg", context)
+
+
+def rates_figure(name: str, title: str, of: str, rows: Sequence[tuple[str, Rate, float | None]]) -> Figure:
+    """Bars with their 95 % intervals, as a file. A row: its label, its rate, and where its dot is or None.
+
+    `of`: what the rates are of, for the heading of their column.
+    """
+    bars = [
+        (_bar(label, rate, at), None if dot is None else _x(dot))
+        for at, (label, rate, dot) in enumerate(rows)
+    ]
+    y, bottom = TOP - 80, TOP + ROW * len(bars)  # the title is nearer to the bars than in the other picture
+    context = {"title": title, "bars": bars, "ticks": _ticks(), "few": FEW, "y": y, "height": bottom + 50 - y}
+    context |= {"width": WIDTH, "left": LEFT, "values": WIDTH - RIGHT + 12, "top": TOP, "bottom": bottom}
+    has_dots = any(dot is not None for _, _, dot in rows)
+    heading = ["label", of, "from", "to", "n", *["expected"] * has_dots]
+    table = [[label, r.value, r.low, r.high, r.n, *[dot] * has_dots] for label, r, dot in rows]
+    return Figure(name, "validation/rates.svg", context, [heading, *table])
+
+
+def _ticks() -> list[tuple[float, str]]:
+    return [(_x(quarter / 4), f"{25 * quarter}\N{NO-BREAK SPACE}%") for quarter in range(5)]
 
 
 def _x(share: float) -> float:

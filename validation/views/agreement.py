@@ -8,19 +8,24 @@ from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from formats.numbers import read_number
+from mapping.views.figures import figure_file
 from people.request import Request
 from trainer.runs.charts import Chart, line_chart
+from trainer.runs.figures import chart_figure, find_chart
 from validation import made_up
 from validation.agreement import lists, next_steps, results, rivals
 from validation.agreement.blame import PARTIES, blame, questions_blamed_on, scenes
+from validation.agreement.figure import rates_figure
 from validation.forms.agreement import ResultsFilter
 from validation.models import Campaign, Question
 from validation.photos import corrections
-from validation.statistics.rate import FEW
+from validation.statistics.rate import FEW, Rate
 from validation.statistics.yes_saying import ENOUGH, ENOUGH_PHOTOS
+from validation.templatetags.agreement_words import percent
 from validation.views.made_up import offer
 
 PAGE = 48  # photos
@@ -49,11 +54,40 @@ def agreement(request: Request) -> HttpResponse:
         "has_campaigns": campaign is not None or Campaign.objects.real().predicted().exists(),
         "thesis": THESIS,
         "over_time": _over_time(summary),
+        "figures": f"{reverse('validation:agreement')}figures/",
+        "figure_query": f"?campaign={campaign.pk}" if campaign else "",
         "few": FEW,
         "enough_answers": ENOUGH,
         "enough_photos": ENOUGH_PHOTOS,
     }
     return render(request, "validation/agreement.html", context)
+
+
+@require_safe
+@permission_required("validation.view_vote", raise_exception=True)
+def figure(request: HttpRequest, name: str, kind: str) -> HttpResponse:
+    """A chart of the dashboard as a file: "hashtags", "confidence" or the slug of the chart over time."""
+    form = ResultsFilter(request.GET)
+    form.is_valid()
+    campaign = form.cleaned_data.get("campaign")
+    summary = results.summarise(campaign)
+    chart = find_chart([chart for chart in [_over_time(summary)] if chart], name)
+    about = f", {campaign}" if campaign else ""
+    if chart:
+        return figure_file(chart_figure(chart, f"agreement-{name}", f"{chart.title}{about}"), kind)
+    rows = _bars(summary).get(name, [])
+    title = f"Agreement by {name.removesuffix('s')}{about}"
+    return figure_file(rates_figure(f"agreement-{name}", title, "agreement", rows) if rows else None, kind)
+
+
+def _bars(summary: results.Summary) -> dict[str, list[tuple[str, Rate, float | None]]]:
+    """The dashboard's bars by the names of their files: label, rate, and what the dot marks."""
+    return {
+        "hashtags": [(f"#{row.hashtag}", row.rate, None) for row in summary.hashtags if row.rate],
+        "confidence": [
+            (f"{percent(bin.low)} to {percent(bin.high)}", bin.rate, bin.confidence) for bin in summary.bins
+        ],
+    }
 
 
 def _over_time(summary: results.Summary) -> Chart | None:

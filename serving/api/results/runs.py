@@ -17,6 +17,8 @@ from trainer.models import TrainedModel, TrainingRun
 EXAMPLE = {
     "id": 4,
     "name": "SUN397, fine-tuned ResNet",
+    "notes": "With the masks of October.",
+    "tags": ["masks", "october"],
     "url": "/trainer/runs/4/",
     "photo_set": "SUN397",
     "release": 3,
@@ -34,6 +36,10 @@ EXAMPLE = {
 class RunSerializer(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     name = serializers.CharField()
+    notes = serializers.CharField(help_text="What people wrote about it, or empty.")
+    tags = serializers.SlugRelatedField[Any](
+        many=True, read_only=True, slug_field="name", help_text="Short words, in the order of the alphabet."
+    )
     url = serializers.CharField(source="get_absolute_url", help_text="Its page on this site.")
     photo_set = serializers.CharField(source="photo_set.name")
     release = serializers.IntegerField(
@@ -72,6 +78,8 @@ class RunsView(ResultsView):
     def get(self, request: Request) -> Response:
         rows = TrainingRun.objects.select_related("job", "photo_set", "release")
         rows = rows.defer("report", "recipe", "live", "right", "photo_set__report")
-        rows = rows.prefetch_related(Prefetch("models", TrainedModel.objects.defer("manifest", "card")))
+        rows = rows.prefetch_related(
+            "tags", Prefetch("models", TrainedModel.objects.defer("manifest", "card"))
+        )
         page, following = newest_first(request, rows)
         return Response({"next": following, "results": RunSerializer(page, many=True).data})

@@ -53,6 +53,7 @@ def test_runs_tell_their_figures_and_their_model(look: Look, run: TrainingRun) -
     assert (row["id"], row["name"], row["url"]) == (run.pk, run.name, run.get_absolute_url())
     assert (row["release"], row["photo_set"]) == (run.release.number, run.photo_set.name)
     assert (row["accuracy"], row["balanced_accuracy"]) == (0.87, 0.86)
+    assert (row["notes"], row["tags"]) == ("", [])
     assert (row["state"], row["model"]) == ("succeeded", model.pk)
 
 

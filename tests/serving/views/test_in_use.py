@@ -165,6 +165,24 @@ def test_csv(report: Report, client_for: Callable[..., Client], tiny_model: Trai
     assert lines[1:] == [f"{day},{tiny_model.pk},Colours,0,beach,3,2,0,0"]
 
 
+def test_charts_are_files(report: Report, client_for: Callable[..., Client]) -> None:
+    report("beach", accepted=2, shown=2)
+    report("bar", accepted=1, days=2)
+    client, query = client_for("viewer"), "?days=30"
+    page = page_of(client, query)
+    tables = []
+    for name in ("hashtags", "acceptance-with-its-95-interval"):
+        path = f"{URL}figures/{name}"
+        assert all(f'{link}{query}"' in page for link in (f'href="{path}.csv', f'data-png="{path}.svg'))
+        assert "var(" not in client.get(f"{path}.svg{query}").content.decode()
+        tables.append(client.get(f"{path}.csv{query}").content.decode("utf-8-sig").splitlines())
+    bars, over_time = tables
+    assert {row[:10] for row in bars[1:]} == {"#beach,0.5", "#bar,1.0,0"}
+    assert over_time[0].split(",")[1:] == ["accepted", "up to", "from"]
+    assert [row.split(",")[:2] for row in over_time[1:]] == [["1", "1.0"], ["3", "0.5"]]
+    assert client.get(f"{URL}figures/other.svg{query}").status_code == 404
+
+
 def test_queries_do_not_grow(
     report: Report, client_for: Callable[..., Client], django_assert_max_num_queries: Callable[..., object]
 ) -> None:

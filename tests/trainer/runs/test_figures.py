@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from typing import Any
@@ -73,6 +74,30 @@ def test_the_curves_of_a_run_can_be_downloaded(client_for: ClientFor, rated: Tra
     svg = svg_of(client.get(f"{path}loss.svg"))
     assert {'Loss, <Tiny> & "frozen"', "epoch", "training", "held-out"} <= set(words_of(svg))
     assert len(list(svg.iter(f"{SVG}polyline"))) == 2
+
+
+def test_what_is_measured_at_the_end_can_be_downloaded(client_for: ClientFor, rated: TrainingRun) -> None:
+    bins = [{"from": 0.8, "to": 0.9, "photos": 8, "confidence": 0.85, "accuracy": 0.75}]
+    rated.report |= {"reliability": bins, "calibration_error": 0.1}
+    rated.save()
+    client, path = client_for("viewer"), f"{rated.get_absolute_url()}figures/"
+    coverage, reliability = "precision-of-suggestions-by-coverage", "share-that-is-right-by-confidence"
+    page = client.get(rated.get_absolute_url()).content.decode()
+    for name in (coverage, reliability):
+        assert f'data-png="{path}{name}.svg"' in page
+    assert ["0.1", "0.95"] in table_of(client.get(f"{path}{coverage}.csv"))
+    assert ["0.85", "0.75", ""] in table_of(client.get(f"{path}{reliability}.csv"))
+    rows = [(0.8, 0.9), (0.9, 0.5)]
+    targets = [
+        {"target": target, "precision": target, "coverage": share, "thresholds": {}} for target, share in rows
+    ]
+    rated.report |= {"targets": targets}
+    rated.save()
+    page = client.get(rated.get_absolute_url(), {"target": "80"}).content.decode()
+    assert f'href="{path}{coverage}.csv?target=80"' in page
+    table = table_of(client.get(f"{path}{coverage}.csv?target=80"))
+    assert table[0][1:] == ["all targets", "this target"]
+    assert table[1:] == [["0.5", "0.9", ""], ["0.9", "0.8", "0.8"]]
 
 
 def test_figures_6_and_7_of_a_run_are_about_its_labels(client_for: ClientFor, rated: TrainingRun) -> None:
@@ -172,6 +197,18 @@ class TestPlannedRate:
         assert self.values(client, **typed | {"s-schedule": "cosine"})[-1] == pytest.approx(0, abs=1e-4)
         warm = self.values(client, **typed | {"s-schedule": "constant", "s-warmup": "4"})
         assert warm == pytest.approx([0.05, 0.1, 0.15, 0.2, 0.2, 0.2, 0.2])
+
+    @pytest.mark.usefixtures("photo_set", "release")
+    def test_it_can_be_downloaded_as_typed(self, client_for: ClientFor) -> None:
+        client = client_for("admin")
+        typed = {"preset": "table4-row6", "filled_from": "table4-row6", "s-epochs": "2", "s-lr": "0.5"}
+        page = client.get(self.URL, typed).content.decode()
+        [address] = re.findall(r'href="([^"]+/figures/learning-rate\.csv[^"]+)"', page)
+        assert "s-lr=0.5" in address
+        table = table_of(client.get(address.replace("&amp;", "&")))
+        assert [row[0] for row in table] == ["epoch", "1", "2"]
+        assert table[1][1] == "0.5"
+        assert client.get("/trainer/runs/new/figures/loss.csv").status_code == 404
 
     def test_what_is_wrong_is_left_out_and_said(self, client_for: ClientFor) -> None:
         query = {"preset": "table4-row6", "filled_from": "table4-row6", "s-epochs": "many", "s-lr": "0.5"}

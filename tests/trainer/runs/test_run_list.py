@@ -73,5 +73,5 @@ def test_queries_do_not_grow_with_the_runs(
     client_for: ClientFor, runs: dict[str, TrainingRun], django_assert_max_num_queries: Any
 ) -> None:
     client = client_for("viewer")
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(13):
         client.get("/trainer/runs/")

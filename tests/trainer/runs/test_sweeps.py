@@ -115,7 +115,10 @@ def test_mean_and_deviation_over_folds(client_for: ClientFor, asked: dict[str, A
     sweep = Sweep.objects.get()
     for run, accuracy in zip(sweep.runs.order_by("pk"), (0.8, 0.9, 0.7), strict=False):
         TrainingRun.objects.filter(pk=run.pk).update(accuracy=accuracy, balanced_accuracy=accuracy - 0.1)
-    summary = client.get(sweep.get_absolute_url()).context["summaries"][0]
+    page = client.get(sweep.get_absolute_url())
+    assert "fold-2-of-5 instead of random" in page.content.decode()
+    assert [[one["name"] for one in row["changed"]] for row in page.context["rows"]] == [["split"]] * 5
+    summary = page.context["summaries"][0]
     assert (summary["runs"], summary["planned"]) == (3, 5)
     assert summary["accuracy"] == pytest.approx(0.8)
     assert summary["balanced_sd"] == pytest.approx(0.1)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from tests.validation.conftest import MakeCampaign, MakeVote
 from trainer.models import TrainedModel
 from validation.agreement import results
-from validation.models import Vote
+from validation.models import Question, Vote
 from validation.statistics.headline import Headline
 
 pytestmark = pytest.mark.postgres
@@ -55,6 +57,31 @@ def test_headlines_counts_and_links(
     assert results.headline() == Headline(summary.overall, summary.unjudged)
     assert (summary.done, summary.bins[0].rate.n, summary.days[0].rate.n) == (1, 3, 3)
     assert round(summary.reliability.percent, 3) == 1.0
+
+
+def test_charts_are_files(make_campaign: MakeCampaign, vote_as: MakeVote, client_for: ClientFor) -> None:
+    campaign = make_campaign("cafe", "cafe", "bar")
+    vote_as(campaign, 0, "fits")
+    vote_as(campaign, 1, "fits", "a")
+    vote_as(campaign, 2, "does_not_fit")
+    first = Question.objects.filter(photo=Vote.objects.earliest("pk").photo)
+    first.update(answered_at=timezone.now() - timedelta(days=2))
+    client, query = client_for("viewer"), f"?campaign={campaign.pk}"
+    page = client.get(f"/validation/agreement/{query}").content.decode()
+    rows = {}
+    for name in ("hashtags", "confidence", "agreement-over-time"):
+        path = f"/validation/agreement/figures/{name}"
+        assert all(f'{link}{query}"' in page for link in (f'href="{path}.csv', f'data-png="{path}.svg'))
+        svg = client.get(f"{path}.svg{query}").content.decode()
+        assert campaign.name in svg
+        assert "var(" not in svg
+        rows[name] = client.get(f"{path}.csv{query}").content.decode("utf-8-sig").splitlines()
+    assert rows["hashtags"][0] == "label,agreement,from,to,n"
+    assert [row.split(",")[0::4] for row in rows["hashtags"][1:]] == [["#cafe", "2"], ["#bar", "1"]]
+    assert rows["confidence"][0].endswith(",n,expected")
+    assert rows["agreement-over-time"][0] == "day of voting,so far,that day"
+    for wrong in ("other.svg", "hashtags.png"):
+        assert client.get(f"/validation/agreement/figures/{wrong}{query}").status_code == 404
 
 
 def test_bar_leads_to_its_photos_and_votes(

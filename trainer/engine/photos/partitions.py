@@ -24,6 +24,15 @@ TWO_PHOTOS = "Add photos: a class needs two for one of them to be held out. Copi
 
 
 def split_for(photos: Sequence[Photo], recipe: Recipe, partitions: Path | None) -> Split:
+    """The recipe's split of the photos, as divide() makes it. Reports how many photos it leaves out."""
+    split = divide(photos, recipe, partitions)
+    if left_out := len(photos) - len(split.train) - len(split.test):
+        number = recipe.split.removeprefix("sun-")
+        emit("left_out", photos=left_out, classes=[], reason=f"not in partition {number}")
+    return split
+
+
+def divide(photos: Sequence[Photo], recipe: Recipe, partitions: Path | None) -> Split:
     """The recipe's split of the photos. Raises PhotosError if SUN397's files are missing or do not fit, or if
     no photo can be held out.
     """
@@ -57,12 +66,9 @@ def official(photos: Sequence[Photo], number: str, partitions: Path | None) -> S
         for name in _read_list(partitions / file.format(number), partitions.name)
     }
     sides: dict[str, list[Photo]] = {"train": [], "test": []}
-    left_out = 0
     for photo in sorted(photos, key=lambda p: p.photo_id):
         side = side_of.get(_key(f"{photo.scene_class}/{PurePosixPath(photo.path).name}"))
-        if side is None:
-            left_out += 1
-        else:
+        if side is not None:
             sides[side].append(photo)
     if not sides["train"] or not sides["test"]:
         raise PhotosError(
@@ -70,8 +76,6 @@ def official(photos: Sequence[Photo], number: str, partitions: Path | None) -> S
             f"{len(sides['test'])} in {FILES['test'].format(number)}",
             hint="The lists belong to SUN397: they do not contain photos of another set, or renamed photos.",
         )
-    if left_out:
-        emit("left_out", photos=left_out, classes=[], reason=f"not in partition {number}")
     return Split(tuple(sides["train"]), tuple(sides["test"]))
 
 
