@@ -9,6 +9,8 @@ from django import forms
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.template.defaultfilters import filesizeformat
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from mapping.models import Release
 from trainer.engine.presets import DEFAULT_PRESET, PRESETS
@@ -32,11 +34,14 @@ class PhotoSetForm(forms.Form):
         if not is_allowed_in_browser(folder):
             roots = ", ".join(str(root) for root in browser_roots())
             raise forms.ValidationError(
-                f"Only folders below {roots} can be registered here. On the server itself, "
-                "“manage.py register_photos” takes any folder."
+                gettext(
+                    "Only folders below %(roots)s can be registered here. On the server itself, "
+                    "“manage.py register_photos” takes any folder."
+                )
+                % {"roots": roots}
             )
         if not is_folder(folder):
-            raise forms.ValidationError(f"There is no folder {folder}.")
+            raise forms.ValidationError(gettext("There is no folder %(folder)s.") % {"folder": folder})
         return folder
 
     def clean_tar(self) -> UploadedFile[Any] | None:
@@ -44,15 +49,18 @@ class PhotoSetForm(forms.Form):
         if tar and (tar.size or 0) > settings.MAX_ARCHIVE_BYTES:
             limit = filesizeformat(settings.MAX_ARCHIVE_BYTES)
             raise forms.ValidationError(
-                f"The tar is {filesizeformat(tar.size or 0)}; the limit is {limit}. On the server itself, "
-                "“manage.py register_photos” takes a tar of any size."
+                gettext(
+                    "The tar is %(size)s; the limit is %(limit)s. On the server itself, "
+                    "“manage.py register_photos” takes a tar of any size."
+                )
+                % {"size": filesizeformat(tar.size or 0), "limit": limit}
             )
         return tar
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         if not self.errors and bool(data.get("folder")) == bool(data.get("tar")):
-            raise forms.ValidationError("Give either a folder on the server or a tar to upload.")
+            raise forms.ValidationError(gettext("Give either a folder on the server or a tar to upload."))
         return data
 
 
@@ -69,23 +77,30 @@ class RunForm(forms.Form):
         self.fields["photo_set"].queryset = usable  # type: ignore[attr-defined]
 
 
+class ReleaseField(forms.ModelChoiceField):  # type: ignore[type-arg]
+    """Names releases in the reader's language."""
+
+    def label_from_instance(self, obj: Release) -> str:
+        return gettext("release %(number)s") % {"number": obj.number}
+
+
 class SweepForm(forms.Form):
     """Several runs at once: presets × splits × seeds, with the same changes for all of them."""
 
     CHANGES = ("epochs", "image_size", "batch_size", "weights", "num_workers")
 
     photo_set = forms.ModelChoiceField(PhotoSet.objects.none(), empty_label=None)
-    release = forms.ModelChoiceField(Release.objects.all(), empty_label=None)
+    release = ReleaseField(Release.objects.all(), empty_label=None)
     presets = forms.MultipleChoiceField(
         choices=[(p.name, p.title) for p in PRESETS.values()],
-        error_messages={"required": "Choose at least one recipe."},
+        error_messages={"required": _("Choose at least one recipe.")},
     )
     splits = forms.ChoiceField(
         choices=[
-            ("", "each recipe's own"),
-            ("sun", "SUN397's ten partitions"),
-            ("fold5", "five folds"),
-            ("fold10", "ten folds"),
+            ("", _("each recipe's own")),
+            ("sun", _("SUN397's ten partitions")),
+            ("fold5", _("five folds")),
+            ("fold10", _("ten folds")),
         ],
         required=False,
     )
@@ -114,8 +129,8 @@ class SweepForm(forms.Form):
 class SuggestForm(forms.Form):
     photo = forms.FileField(
         error_messages={
-            "required": "Choose a photo first.",
-            "empty": "This file is empty.",
+            "required": _("Choose a photo first."),
+            "empty": _("This file is empty."),
         }
     )
 
@@ -123,5 +138,7 @@ class SuggestForm(forms.Form):
         photo: UploadedFile[Any] = self.cleaned_data["photo"]
         if (photo.size or 0) > settings.MAX_PHOTO_BYTES:
             limit = filesizeformat(settings.MAX_PHOTO_BYTES)
-            raise forms.ValidationError(f"“{photo.name}” is larger than {limit}.")
+            raise forms.ValidationError(
+                gettext("“%(name)s” is larger than %(limit)s.") % {"name": photo.name, "limit": limit}
+            )
         return photo

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from django.utils.translation import gettext as _
 from prometheus_client import Counter, Histogram
 
 from mapping.hashtags import blocked_names
@@ -51,7 +52,7 @@ def suggester(
     global _kept
     model = model or active_model()
     if model is None or not model.is_ready:
-        raise NoActiveModel("No model is active: a trainer admin promotes one on the page Models.")
+        raise NoActiveModel(_("No model is active: a trainer admin promotes one on the page Models."))
     key = (model.pk, str(model.manifest.get("sha256", "")), threads)
     with _lock:
         if beside is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from django.utils import translation
 from django.utils.text import slugify
 
 from mapping.figures import Figure, bar_figure
@@ -51,7 +52,8 @@ def epoch_figure(run: TrainingRun, name: str) -> Figure | None:
 
     The learning rate of a run without epochs is the one that its recipe plans.
     """
-    charts = [*epoch_charts(list(run.epochs.all())), rate_chart(recipe_of(run))]
+    with translation.override("en"):  # files are English
+        charts = [*epoch_charts(list(run.epochs.all())), rate_chart(recipe_of(run))]
     chart = find_chart([chart for chart in charts if chart], name)
     return chart_figure(chart, f"run-{run.pk}-{name}", f"{chart.title}, {run.name}") if chart else None
 

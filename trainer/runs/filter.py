@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db.models import F, QuerySet
 from django.http import QueryDict
+from django.utils.translation import gettext_lazy as _
 
 from formats.numbers import read_number
 from jobs.models import Job
@@ -12,12 +13,17 @@ from trainer.engine.presets import PRESETS
 from trainer.models import PhotoSet, TrainingRun
 
 SORTS = {
-    "newest": "Newest first",
-    "balanced": "Balanced accuracy",
-    "accuracy": "Accuracy",
-    "time": "Shortest first",
+    "newest": _("Newest first"),
+    "balanced": _("Balanced accuracy"),
+    "accuracy": _("Accuracy"),
+    "time": _("Shortest first"),
 }
-STATES = {"live": "in progress", "succeeded": "succeeded", "failed": "failed", "cancelled": "cancelled"}
+STATES = {
+    "live": _("in progress"),
+    "succeeded": _("succeeded"),
+    "failed": _("failed"),
+    "cancelled": _("cancelled"),
+}
 
 
 class RunFilter:
@@ -66,6 +72,6 @@ class RunFilter:
 
     @property
     def presets(self) -> list[tuple[str, str]]:
-        return [(preset.name, preset.title) for preset in PRESETS.values()]
+        return [(preset.name, _(preset.title)) for preset in PRESETS.values()]
 
     sorts, states = SORTS, STATES

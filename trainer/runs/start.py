@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from jobs.code_version import code_version
 from jobs.models import Job
@@ -76,9 +77,9 @@ def lock_photo_set(photo_set: PhotoSet) -> PhotoSet:
     rows = PhotoSet.objects.select_for_update(of=("self",)).select_related("job")
     photo_set = rows.get(pk=photo_set.pk)
     if photo_set.job and photo_set.job.is_live:
-        raise NotReady(f"“{photo_set}” is still being registered.")
+        raise NotReady(_("“%(name)s” is still being registered.") % {"name": photo_set})
     if not photo_set.photos.exists():
-        raise NotReady(f"“{photo_set}” holds no photos.")
+        raise NotReady(_("“%(name)s” holds no photos.") % {"name": photo_set})
     return photo_set
 
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from formats.numbers import read_number
@@ -14,6 +15,7 @@ from mapping.models import OTHER, Release
 from people.request import Request
 from trainer.engine.presets import DEFAULT_PRESET, PRESETS
 from trainer.engine.recipe import Recipe
+from trainer.engine_words import translated
 from trainer.forms import RunForm
 from trainer.models import PhotoSet, TrainingRun
 from trainer.photosets.registration import photos_per_label
@@ -167,8 +169,13 @@ def preset_groups(seconds: dict[str, float]) -> list[dict[str, Any]]:
     """The everyday presets, then the thesis's tables, each preset with the seconds such a run takes here."""
     groups: dict[int, list[dict[str, Any]]] = {}
     for preset in PRESETS.values():
-        groups.setdefault(preset.table, []).append({"preset": preset, "seconds": seconds.get(preset.name)})
-    words = {0: "Everyday", 3: "Table 3 of the thesis: six networks", 4: "Table 4: ResNet 34, refined"}
+        row = {"preset": preset, "description": translated(preset.description)}
+        groups.setdefault(preset.table, []).append(row | {"seconds": seconds.get(preset.name)})
+    words = {
+        0: _("Everyday"),
+        3: _("Table 3 of the thesis: six networks"),
+        4: _("Table 4: ResNet 34, refined"),
+    }
     return [{"table": table, "title": words[table], "rows": rows} for table, rows in groups.items()]
 
 
