@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext, npgettext
 
 from formats.storage import StorageFailure
 from jobs.models import Job
@@ -38,7 +40,7 @@ class PlanChanged(Exception):
     """The dependents have changed since the person saw the plan. `plan` is the new one."""
 
     def __init__(self, plan: Plan) -> None:
-        super().__init__("Something changed since this page was shown. Nothing was deleted.")
+        super().__init__(_("Something changed since this page was shown. Nothing was deleted."))
         self.plan = plan
 
 
@@ -107,12 +109,9 @@ def _plan(runs: Sequence[int], models: Sequence[int]) -> Plan:
     things = [
         *_models_of(runs, models),
         *(thing for source in all_sources() for thing in source.on(models)),
-        _thing(("promotion in the history", "promotions in the history"), _promotions(models)),
-        _thing(("epoch", "epochs"), Epoch.objects.filter(run__in=runs).count()),
-        _thing(
-            ("answer about a held-out photo", "answers about held-out photos"),
-            HeldOutPrediction.objects.filter(run__in=runs).count(),
-        ),
+        _thing("promotions", Promotion.objects.filter(model__in=models).count()),
+        _thing("epochs", Epoch.objects.filter(run__in=runs).count()),
+        _thing("answers", HeldOutPrediction.objects.filter(run__in=runs).count()),
     ]
     return Plan(
         runs=tuple(sorted(runs)),
@@ -128,27 +127,30 @@ def _models_of(runs: Sequence[int], models: Sequence[int]) -> list[Thing]:
     if not runs:
         return []
     rows = TrainedModel.objects.filter(pk__in=models).defer("manifest", "card")
-    return [Thing(("model", "models"), 1, m.name, m.get_absolute_url(), f"model {m.pk}") for m in rows]
+    return [Thing((_("model"), _("models")), 1, m.name, m.get_absolute_url(), f"model {m.pk}") for m in rows]
 
 
-def _promotions(models: Sequence[int]) -> int:
-    return Promotion.objects.filter(model__in=models).count()
-
-
-def _thing(words: tuple[str, str], count: int) -> Thing:
-    return Thing(words, count, key=words[0])
+def _thing(key: str, count: int) -> Thing:
+    nouns = {
+        "promotions": ngettext("promotion in the history", "promotions in the history", count),
+        "epochs": npgettext("of a run", "epoch", "epochs", count),
+        "answers": ngettext("answer about a held-out photo", "answers about held-out photos", count),
+    }
+    return Thing((nouns[key], nouns[key]), count, key=key)
 
 
 def _refusal(runs: Sequence[int], models: Sequence[int]) -> str:
     current = Promotion.objects.current()
     if current and current.model_id in models:
-        return f"“{current.model}” is the active model: promote another one or roll back first."
+        return _("“%(name)s” is the active model: promote another one or roll back first.") % {
+            "name": current.model
+        }
     if run := TrainingRun.objects.filter(pk__in=runs, job__state__in=Job.LIVE).only("name").first():
-        return f"“{run}” is queued or training: cancel it first."
+        return _("“%(name)s” is queued or training: cancel it first.") % {"name": run}
     if model := TrainedModel.objects.filter(pk__in=models, job__state__in=Job.LIVE).only("name").first():
-        return f"“{model}” is being exported: cancel that first."
+        return _("“%(name)s” is being exported: cancel that first.") % {"name": model}
     if model := TrainedModel.objects.filter(derived_from__in=models, job__state__in=Job.LIVE).first():
-        return f"“{model}” is being made of it: wait, or cancel that first."
+        return _("“%(name)s” is being made of it: wait, or cancel that first.") % {"name": model}
     return next((reason for source in all_sources() if (reason := source.refusal(models))), "")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from django.db.models import Count, F, Prefetch, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from jobs.models import Job
 from mapping.downstream import Example, Look, StaleRun
@@ -54,7 +55,7 @@ class PhotosAndRuns:
                 continue
             shown.add((key, sha256))
             url = reverse("trainer:small_photo", args=[pk])
-            examples[key].append(Example(url, f"A photo of the class {name}"))
+            examples[key].append(Example(url, _("A photo of the class %(name)s") % {"name": name}))
         return dict(examples)
 
     def looks(self) -> dict[str, Look]:

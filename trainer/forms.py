@@ -8,7 +8,11 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
+from django.http import QueryDict
 from django.template.defaultfilters import filesizeformat
+from django.utils.datastructures import MultiValueDict
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from mapping.models import Release
 from trainer.engine.presets import DEFAULT_PRESET, PRESETS
@@ -33,11 +37,14 @@ class PhotoSetForm(forms.Form):
         if not is_allowed_in_browser(folder):
             roots = ", ".join(str(root) for root in browser_roots())
             raise forms.ValidationError(
-                f"Only folders below {roots} can be registered here. On the server itself, "
-                "“manage.py register_photos” takes any folder."
+                gettext(
+                    "Only folders below %(roots)s can be registered here. On the server itself, "
+                    "“manage.py register_photos” takes any folder."
+                )
+                % {"roots": roots}
             )
         if not is_folder(folder):
-            raise forms.ValidationError(f"There is no folder {folder}.")
+            raise forms.ValidationError(gettext("There is no folder %(folder)s.") % {"folder": folder})
         return folder
 
     def clean_tar(self) -> UploadedFile[Any] | None:
@@ -45,15 +52,18 @@ class PhotoSetForm(forms.Form):
         if tar and (tar.size or 0) > settings.MAX_ARCHIVE_BYTES:
             limit = filesizeformat(settings.MAX_ARCHIVE_BYTES)
             raise forms.ValidationError(
-                f"The tar is {filesizeformat(tar.size or 0)}; the limit is {limit}. On the server itself, "
-                "“manage.py register_photos” takes a tar of any size."
+                gettext(
+                    "The tar is %(size)s; the limit is %(limit)s. On the server itself, "
+                    "“manage.py register_photos” takes a tar of any size."
+                )
+                % {"size": filesizeformat(tar.size or 0), "limit": limit}
             )
         return tar
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         if not self.errors and bool(data.get("folder")) == bool(data.get("tar")):
-            raise forms.ValidationError("Give either a folder on the server or a tar to upload.")
+            raise forms.ValidationError(gettext("Give either a folder on the server or a tar to upload."))
         return data
 
 
@@ -78,11 +88,18 @@ class NotesForm(forms.Form):
     new_tags = forms.CharField(max_length=400, required=False)
     notes = forms.CharField(max_length=5000, required=False, widget=forms.Textarea)
 
-    def __init__(self, *args: Any, run: TrainingRun, own_tags: list[str], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        data: QueryDict | None = None,
+        files: MultiValueDict[str, UploadedFile[Any]] | None = None,
+        *,
+        run: TrainingRun,
+        own_tags: list[str],
+    ) -> None:
         initial = {"name": run.name, "notes": run.notes, "tags": own_tags}
-        super().__init__(*args, initial=initial, **kwargs)
+        super().__init__(data, files, initial=initial)
         # Those that were ticked belong to it, too: another page may have taken the last one from its run.
-        ticked = self.data.getlist("tags") if self.is_bound else []
+        ticked = data.getlist("tags") if data else []
         offered = dict.fromkeys([*own_tags, *notes.tags_in_use(), *ticked])
         self.fields["tags"].choices = [(tag, tag) for tag in offered]  # type: ignore[attr-defined]
 
@@ -103,23 +120,30 @@ class NotesForm(forms.Form):
         return {"name": data["name"], "notes": data["notes"], "tags": data["all_tags"]}
 
 
+class ReleaseField(forms.ModelChoiceField):  # type: ignore[type-arg]
+    """Names releases in the reader's language."""
+
+    def label_from_instance(self, obj: Release) -> str:
+        return gettext("release %(number)s") % {"number": obj.number}
+
+
 class SweepForm(forms.Form):
     """Several runs at once: presets × splits × seeds, with the same changes for all of them."""
 
     CHANGES = ("epochs", "image_size", "batch_size", "weights", "num_workers")
 
     photo_set = forms.ModelChoiceField(PhotoSet.objects.none(), empty_label=None)
-    release = forms.ModelChoiceField(Release.objects.all(), empty_label=None)
+    release = ReleaseField(Release.objects.all(), empty_label=None)
     presets = forms.MultipleChoiceField(
         choices=[(p.name, p.title) for p in PRESETS.values()],
-        error_messages={"required": "Choose at least one recipe."},
+        error_messages={"required": _("Choose at least one recipe.")},
     )
     splits = forms.ChoiceField(
         choices=[
-            ("", "each recipe's own"),
-            ("sun", "SUN397's ten partitions"),
-            ("fold5", "five folds"),
-            ("fold10", "ten folds"),
+            ("", _("each recipe's own")),
+            ("sun", _("SUN397's ten partitions")),
+            ("fold5", _("five folds")),
+            ("fold10", _("ten folds")),
         ],
         required=False,
     )
@@ -148,8 +172,8 @@ class SweepForm(forms.Form):
 class SuggestForm(forms.Form):
     photo = forms.FileField(
         error_messages={
-            "required": "Choose a photo first.",
-            "empty": "This file is empty.",
+            "required": _("Choose a photo first."),
+            "empty": _("This file is empty."),
         }
     )
 
@@ -157,5 +181,7 @@ class SuggestForm(forms.Form):
         photo: UploadedFile[Any] = self.cleaned_data["photo"]
         if (photo.size or 0) > settings.MAX_PHOTO_BYTES:
             limit = filesizeformat(settings.MAX_PHOTO_BYTES)
-            raise forms.ValidationError(f"“{photo.name}” is larger than {limit}.")
+            raise forms.ValidationError(
+                gettext("“%(name)s” is larger than %(limit)s.") % {"name": photo.name, "limit": limit}
+            )
         return photo

@@ -233,6 +233,20 @@ def find(app: str) -> list[str]:
 
 # Words that stay English, by file.
 LEFT: dict[str, tuple[str, ...]] = {
+    "hashtags_site/bucket.py": ("the bucket", "does not answer"),  # errors of a storage
+    "hashtags_site/places.py": (
+        "pip install",
+        "it must be like",
+        "keys do not belong",
+        "cannot be the name",
+        "it has “",
+        "but only",
+    ),
+    "hashtags_site/places_check.py": ("but boto3 is not installed",),  # manage.py check
+    "trainer/registry/files.py": ("The model", "is deleted", "The bucket has"),  # errors of a storage
+    "trainer/runs/features.py": ("Computing features",),  # a job's log
+    "trainer/runs/notes.py": ("describe run",),  # a key of the history
+    "trainer/shared.py": ("in the bucket", "is damaged"),  # errors of a storage
     "hashtags_site/demo.py": ("trainer admin", "Sample photos", "Photo set “", "new photos"),  # a command
     "hashtags_site/doctor/checks.py": ("read committed", "photo sets", "static files", "python manage.py"),
     "hashtags_site/guessing.py": ("Too many wrong passwords.",),  # to programs; people get a page
@@ -249,6 +263,50 @@ LEFT: dict[str, tuple[str, ...]] = {
         "A release needs a note",
         "publish release",
     ),  # keys; the form asks first
+    "trainer/forms.py": ("of the thesis",),  # in the name of a sweep, which is data
+    "trainer/looks.py": ("Look",),  # a job's title and log
+    "trainer/models.py": ("Can ask for",),  # of no page
+    "trainer/photosets/archive.py": (  # what a job says of the archive, kept as its warning
+        *("an entry's header", "it unpacks to", "times its size", "bad header", "behind the archive"),
+        *("stands something else", "unexpected end", "it is not a tar", "it is cut off"),
+    ),
+    "trainer/photosets/registration.py": (  # errors and log of a job
+        "Storing the photos",
+        *("There is no folder", "Was it moved", "No photo was registered", "Check that the file is"),
+        *(
+            "Photos must be in",
+            "The report says",
+            "There was no file",
+            "There is no file",
+            "The tar cannot be",
+        ),
+        *("The tar cannot be", "Looking for photos", "Checking photos"),
+    ),
+    "trainer/registry/cards.py": ("",),  # files
+    "trainer/registry/check_model.py": ("",),  # the output of a program
+    "trainer/registry/export.py": ("promised each", "Exporting and"),  # in names of models; a job's log
+    "trainer/registry/packages.py": (  # of a manifest, whose format is described in English; names of models
+        *("manifest.json", "words of 50", "all different", "an object", "a number for each", "of its labels"),
+        *("above zero", "64 hexadecimal", "at most", "one of its labels", "a kind, a", "a base with"),
+        *(
+            "a slope, a",
+            "among its labels",
+            "” must be",
+            "less nested",
+            "a smaller number",
+            "of numbers other",
+        ),
+        *("of numbers other", "squeeze or crop", "Imported model"),
+    ),
+    "trainer/registry/promotion.py": ("roll back", "is the active model"),  # a key; the title of a notice
+    "trainer/registry/relabel.py": (  # a job's errors and log; data of a model
+        *("Import or export it again", "has no files"),
+        *("Delete this one", "The model that it has", "Adding up", "no note", "Asking both"),
+    ),
+    "trainer/registry/serving.py": ("Answers of", "Seconds for a photo", "Uses of a network"),  # metrics
+    "trainer/registry/starter.py": ("Starter model",),  # names of models
+    "trainer/runs/figures.py": ("per hashtag",),  # files
+    "trainer/runs/supervision.py": ("",),  # a job's errors and log
     "hashtags_site/setup.py": (  # a job's log and title, and the key of a deed
         *("The catalogue is", "scene classes,", "The mapping is loaded", "Everything is"),
         *("set up the site", "Load what was chosen"),

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
+from django.utils.translation import gettext_noop
+
 from formats.classes import SceneNames, label_folder
 from formats.storage import is_of_storage
 from trainer.photosets.layout import is_photo_name, is_storable
@@ -101,7 +103,7 @@ def unpack(
                     continue
                 reason = refusal(member, classes=classes, max_bytes=max_bytes)
                 if reason is None and (path := _normalize(member.name)) in paths:
-                    reason = "path appears twice in the archive"
+                    reason = gettext_noop("path appears twice in the archive")
                 if reason is None:
                     paths.add(path)
                     reason = _write(archive, member, folder, path)
@@ -174,23 +176,23 @@ def refusal(member: tarfile.TarInfo, *, classes: SceneNames, max_bytes: int) -> 
     """The reason why this entry is not unpacked; None if it is."""
     name = PurePosixPath(_normalize(member.name))
     if name.is_absolute() or member.name[1:2] == ":":
-        return "absolute path"
+        return gettext_noop("absolute path")
     if ".." in name.parts:
-        return "path leads out of the archive (..)"
+        return gettext_noop("path leads out of the archive (..)")
     if member.issym() or member.islnk():
-        return "link: links are not followed"
+        return gettext_noop("link: links are not followed")
     if not member.isreg():
-        return "device or other special file"
+        return gettext_noop("device or other special file")
     if member.issparse():
-        return "sparse file"
+        return gettext_noop("sparse file")
     if not is_storable(member.name):
-        return "name is not text, or too long"
+        return gettext_noop("name is not text, or too long")
     if not is_photo_name(member.name):
-        return "not a photo file"
+        return gettext_noop("not a photo file")
     if label_folder(member.name) is None and classes.class_of(member.name) is None:
-        return "unknown class folder"
+        return gettext_noop("unknown class folder")
     if member.size > max_bytes:
-        return "file too large"
+        return gettext_noop("file too large")
     return None
 
 
@@ -216,7 +218,7 @@ def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, path
         part.unlink(missing_ok=True)
         if isinstance(error, OSError) and (error.errno is None or is_of_storage(error, folder)):
             raise  # the stream or the whole disk is at fault, not this name
-        return "name that this disk does not accept"
+        return gettext_noop("name that this disk does not accept")
     return None
 
 

@@ -7,6 +7,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from django.utils.translation import gettext_noop
+
 from formats.files import is_left_by_system
 from formats.storage import StorageFailure, raise_if_of_storage
 from trainer.engine.budget import DecodersBusy
@@ -50,16 +52,16 @@ def check_photo(path: Path, *, max_bytes: int, max_pixels: int, root: Path | Non
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise BadPhoto("not a regular file")
+            raise BadPhoto(gettext_noop("not a regular file"))
         with path.open("rb") as file:
             content = file.read(max_bytes + 1)
     except OSError as error:
         raise_if_of_storage(error, root)
-        raise BadPhoto("cannot be read") from error
+        raise BadPhoto(gettext_noop("cannot be read")) from error
     if len(content) > max_bytes:
-        raise BadPhoto("file too large")
+        raise BadPhoto(gettext_noop("file too large"))
     if not content:
-        raise BadPhoto("empty file")
+        raise BadPhoto(gettext_noop("empty file"))
     width, height = _decode(content, max_pixels)
     return Checked(hashlib.sha256(content).hexdigest(), width, height)
 
@@ -69,16 +71,16 @@ def _decode(content: bytes, max_pixels: int) -> tuple[int, int]:
         photo = open_checked(content)
         width, height = photo.size
         if width * height > max_pixels:  # known from the header, before any memory is taken
-            raise BadPhoto("too many pixels")
+            raise BadPhoto(gettext_noop("too many pixels"))
         decode_to_end(photo)
     except TooManyPixelsError as error:
-        raise BadPhoto("too many pixels") from error
+        raise BadPhoto(gettext_noop("too many pixels")) from error
     except TooManyScansError as error:
-        raise BadPhoto("JPEG with too many scans") from error
+        raise BadPhoto(gettext_noop("JPEG with too many scans")) from error
     except TooMuchMemoryError as error:
-        raise BadPhoto("takes too much memory to open") from error
+        raise BadPhoto(gettext_noop("takes too much memory to open")) from error
     except (BadPhoto, StorageFailure, DecodersBusy):
         raise
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, ValueError and more
-        raise BadPhoto("does not decode") from error
+        raise BadPhoto(gettext_noop("does not decode")) from error
     return width, height

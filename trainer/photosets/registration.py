@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Count
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from formats.classes import SceneNames, label_folder, label_in
 from formats.files import is_inside, walk
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = 20  # names listed per reason in a report; the total counts all
 BATCH = 200  # photos per transaction
-UNKNOWN_CLASS = "unknown class folder"
+UNKNOWN_CLASS = gettext_noop("unknown class folder")
 
 
 class NameTaken(Exception):
@@ -98,7 +100,7 @@ def _create(*, name: str, source: str, by: AbstractBaseUser | None) -> PhotoSet:
         with transaction.atomic():
             return PhotoSet.objects.create(name=name, source=source, created_by_id=by.pk if by else None)
     except IntegrityError as error:
-        raise NameTaken(f"A photo set named “{name}” exists already.") from error
+        raise NameTaken(_("A photo set named “%(name)s” exists already.") % {"name": name}) from error
 
 
 def _enqueue(photo_set: PhotoSet, by: AbstractBaseUser | None) -> PhotoSet:
@@ -296,7 +298,7 @@ def _register_photos(
                     if isinstance(result, str):
                         tally.skip(path, result)
                     elif result.sha256 in hashes:
-                        tally.skip(path, "the same photo as another")
+                        tally.skip(path, gettext_noop("the same photo as another"))
                     else:
                         hashes.add(result.sha256)
                         folder = label_folder(path)
@@ -318,13 +320,13 @@ def _threads() -> int:
 def _accept(root: Path, path: str, classes: SceneNames, tally: Tally) -> bool:
     """Whether the file may be a photo of a scene class; if not, the reason is tallied."""
     if not is_storable(path):
-        tally.skip(path, "name is not text, or too long")
+        tally.skip(path, gettext_noop("name is not text, or too long"))
     elif not is_photo_name(path):
-        tally.skip(path, "not a photo file")
+        tally.skip(path, gettext_noop("not a photo file"))
     elif label_folder(path) is None and classes.class_of(path) is None:
         tally.skip(path, UNKNOWN_CLASS)
     elif not is_inside(root / path, root):
-        tally.skip(path, "link that leads out of the folder")
+        tally.skip(path, gettext_noop("link that leads out of the folder"))
     else:
         return True
     return False

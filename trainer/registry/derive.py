@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from formats.json_text import to_json
 from formats.storage import for_own_files, raise_if_of_storage
@@ -38,7 +39,7 @@ def derive(
     with transaction.atomic():
         list(TrainedModel.objects.select_for_update().order_by("pk").values_list("pk"))  # as promote does
         if not model.is_ready or not TrainedModel.objects.filter(pk=model.pk).exists():
-            raise NotReady(f"“{model}” is not exported yet, or it has been deleted.")
+            raise NotReady(_("“%(name)s” is not exported yet, or it has been deleted.") % {"name": model})
         if earlier_model := _find_same(model, manifest):
             return earlier_model
         new = TrainedModel.objects.create(
@@ -68,7 +69,7 @@ def _share_files(model: TrainedModel, new: TrainedModel) -> None:
         with at_hand(model) as folder:
             _link_files(model, folder, new)
     except FileNotFoundError as error:
-        raise NotReady("The model's file is missing: import or export the model again.") from error
+        raise NotReady(_("The model's file is missing: import or export the model again.")) from error
     try:
         publish(new)
     except BaseException:

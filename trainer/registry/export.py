@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from formats.json_text import from_json
 from jobs.lease import Lease
@@ -48,16 +49,16 @@ def export_run(
     TrainingRun.objects.select_for_update().get(pk=run.pk)
     target = round(target_precision, 2)
     if not LOWEST_TARGET <= target <= HIGHEST_TARGET:
-        raise NotReady("The target precision must be from 50 % to 99 %.")
+        raise NotReady(_("The target precision must be from 50 % to 99 %."))
     if promise not in KINDS:
-        raise NotReady("There is no such promise: choose one of the list.")
+        raise NotReady(_("There is no such promise: choose one of the list."))
     same = {"run": run, "target_precision": target, "promise": promise}
     if earlier_model := TrainedModel.objects.filter(**same, is_derived=False).first():
         return earlier_model
     if run.job.state != Job.State.SUCCEEDED:
-        raise NotReady("Only a run that has finished can be exported.")
+        raise NotReady(_("Only a run that has finished can be exported."))
     if run.weights_removed_at and not run.has_weights:
-        raise NotReady("The run's weights were removed to save disk space: train it again to export it.")
+        raise NotReady(_("The run's weights were removed to save disk space: train it again to export it."))
     name = run.name if target == TARGET_PRECISION else f"{run.name[:70]}, right {target:.0%}"
     if promise != "none":
         name = f"{name[:80]}, {PROMISED[promise]}"

@@ -27,6 +27,7 @@ from typing import IO, TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import transaction
 from django.template.defaultfilters import filesizeformat
+from django.utils.translation import gettext as _
 
 from formats.classes import OTHER
 from formats.json_text import parse_json, to_json
@@ -174,7 +175,9 @@ def _unpack(file: IO[bytes], part: Path) -> None:
     ) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise StorageFailure(error) from error
-        raise BadPackage(f"The file cannot be read as a zip: {_sentence(error)}") from error
+        raise BadPackage(
+            _("The file cannot be read as a zip: %(reason)s") % {"reason": _sentence(error)}
+        ) from error
 
 
 def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
@@ -184,22 +187,29 @@ def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
         name, limit = entry.filename, limits.get(entry.filename)
         if limit is None:
             raise BadPackage(
-                f"“{name[:100]}” does not belong in a model, which has only {', '.join(limits)}."
+                _("“%(name)s” does not belong in a model, which has only %(names)s.")
+                % {"name": name[:100], "names": ", ".join(limits)}
             )
         if names.count(name) > 1:
-            raise BadPackage(f"The file contains “{name}” twice.")
+            raise BadPackage(_("The file contains “%(name)s” twice.") % {"name": name})
         if entry.flag_bits & 1:
-            raise BadPackage(f"“{name}” is encrypted.")
+            raise BadPackage(_("“%(name)s” is encrypted.") % {"name": name})
         if entry.file_size > limit:
             raise BadPackage(
-                f"“{name}” is {filesizeformat(entry.file_size)}; the limit is {filesizeformat(limit)}."
+                _("“%(name)s” is %(size)s; the limit is %(limit)s.")
+                % {"name": name, "size": filesizeformat(entry.file_size), "limit": filesizeformat(limit)}
             )
         if entry.file_size > MAX_EXPANSION * max(entry.compress_size, 1024):
-            raise BadPackage(f"“{name}” grows more than {MAX_EXPANSION}-fold when unpacked.")
-    if missing := {ONNX, MANIFEST} - set(names):
-        raise BadPackage(
-            f"The file has no {' and no '.join(sorted(missing))}: was it exported by this program?"
-        )
+            raise BadPackage(
+                _("“%(name)s” grows more than %(n)s-fold when unpacked.") % {"name": name, "n": MAX_EXPANSION}
+            )
+    missing = sorted({ONNX, MANIFEST} - set(names))
+    if len(missing) == 2:
+        words = _("The file has no %(first)s and no %(second)s: was it exported by this program?")
+        raise BadPackage(words % {"first": missing[0], "second": missing[1]})
+    if missing:
+        words = _("The file has no %(name)s: was it exported by this program?")
+        raise BadPackage(words % {"name": missing[0]})
 
 
 def read_manifest(content: bytes) -> dict[str, Any]:
@@ -360,7 +370,7 @@ def _text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig").replace("\0", "")
     except UnicodeDecodeError as error:
-        raise BadPackage(f"{path.name} is not text.") from error
+        raise BadPackage(_("%(name)s is not text.") % {"name": path.name}) from error
 
 
 def _sha256(path: Path) -> str:
@@ -374,20 +384,29 @@ def check_hashes(part: Path, manifest: dict[str, Any]) -> None:
     expected = {ONNX: manifest["sha256"]}
     if cascade := manifest.get("cascade"):
         if not (part / FIRST).exists():
-            raise BadPackage(f"The file has no {FIRST}, the fast network of this cascade.")
+            raise BadPackage(
+                _("The file has no %(name)s, the fast network of this cascade.") % {"name": FIRST}
+            )
         hashes = {FIRST: _sha256(part / FIRST), ONNX: joint_sha256(hashes[ONNX], cascade["sha256"])}
         expected[FIRST] = cascade["sha256"]
     elif (part / FIRST).exists():
-        raise BadPackage(f"“{FIRST}” does not belong in this model, which is no cascade.")
+        raise BadPackage(
+            _("“%(name)s” does not belong in this model, which is no cascade.") % {"name": FIRST}
+        )
     if scenes := manifest.get("scenes_sha256"):
         if not (part / SCENES).exists():
-            raise BadPackage(f"The file has no {SCENES}, which manifest.json describes.")
+            raise BadPackage(_("The file has no %(name)s, which manifest.json describes.") % {"name": SCENES})
         hashes[SCENES], expected[SCENES] = _sha256(part / SCENES), scenes
     elif (part / SCENES).exists():
-        raise BadPackage(f"“{SCENES}” does not belong in this model, which cannot be relabelled.")
+        raise BadPackage(
+            _("“%(name)s” does not belong in this model, which cannot be relabelled.") % {"name": SCENES}
+        )
     for name, digest in hashes.items():
         if digest != expected[name]:
-            raise BadPackage(f"{name} is not the file that manifest.json describes: its SHA-256 differs.")
+            raise BadPackage(
+                _("%(name)s is not the file that manifest.json describes: its SHA-256 differs.")
+                % {"name": name}
+            )
 
 
 def _check(folder: Path) -> None:
@@ -398,10 +417,12 @@ def _check(folder: Path) -> None:
         )
         answer = json.loads(result.stdout.strip().splitlines()[-1])
     except subprocess.TimeoutExpired as error:
-        raise BadPackage(f"The model took more than {CHECK_SECONDS} seconds for a photo.") from error
+        raise BadPackage(
+            _("The model took more than %(n)s seconds for a photo.") % {"n": CHECK_SECONDS}
+        ) from error
     except (ValueError, IndexError) as error:
         raise BadPackage(
-            "The program that checks models crashed: model.onnx is damaged or too large."
+            _("The program that checks models crashed: model.onnx is damaged or too large.")
         ) from error
     if answer.get("storage"):
         raise StorageFailure(answer["storage"])

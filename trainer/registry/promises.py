@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.utils import translation
 from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from mapping.models import OTHER
 
@@ -14,51 +19,82 @@ def one_in(share: float) -> str:
     """A share of mistakes in words: 0.1 → "1 in 10", 0.4 → "4 in 10", 0.07 → "7 in 100". One below half a
     per cent is told in thousandths.
     """
+    n, of = _fraction(share)
+    return _("%(n)s in %(of)s") % {"n": n, "of": intcomma(of)}
+
+
+def _fraction(share: float) -> tuple[int, int]:
     percent = round(100 * share)
     if percent == 0:
-        return f"{round(1000 * share)} in 1,000"
+        return round(1000 * share), 1000
     if 100 % percent == 0:
-        return f"1 in {100 // percent}"
-    return f"{percent // 10} in 10" if percent % 10 == 0 else f"{percent} in 100"
+        return 1, 100 // percent
+    return (percent // 10, 10) if percent % 10 == 0 else (percent, 100)
 
 
 def promise_of(manifest: dict[str, Any]) -> str:
+    """The promise in English, for cards, which are files, and the API: see promise_in_words."""
+    with translation.override("en"):
+        return promise_in_words(manifest)
+
+
+def promise_in_words(manifest: dict[str, Any]) -> str:
     """The promise of a model with this manifest, an exported or a checked one; empty if it makes none."""
     promise = manifest.get("promise")
     if not promise:
         return ""
-    sure = f"{100 * promise['confidence']:.0f}\u00a0% sure"
-    mistakes = one_in(1 - manifest["target_precision"])
-    wrong = f"{mistakes} suggestions {'is' if mistakes.startswith('1 in') else 'are'} wrong"
+    share = 1 - manifest["target_precision"]
+    words = {
+        "mistakes": one_in(share),
+        "sure": _("%(share)s sure") % {"share": f"{100 * promise['confidence']:.0f}\u00a0%"},
+    }
     groups = promise["groups"]
     base = promise.get("base")
     if all(group["threshold"] is None for group in groups):
-        return (
-            f"It suggests nothing: there are too few held-out photos, or too many mistakes among them, to be "
-            f"{sure} that at most {mistakes} suggestions would be wrong."
+        silent = _(
+            "It suggests nothing: there are too few held-out photos, or too many mistakes among them, to be "
+            "%(sure)s that at most %(mistakes)s suggestions would be wrong."
         )
-    where = "on photos like those held out from training"
+        return silent % words
+    words["where"] = _("on photos like those held out from training")
     if base:
-        where = f"on photos like those of the campaign “{base['campaign']}”, as most people judge them"
+        where = _("on photos like those of the campaign “%(name)s”, as most people judge them")
+        words["where"] = where % {"name": base["campaign"]}
+    n_mistakes, _of = _fraction(share)
     if promise["kind"] == "overall":
-        return f"At most {wrong}, {sure}, {where}.{_say_base(base)}"
-    words = f"Of each hashtag at most {wrong}, {sure} for all of them at once, {where}."
-    shared = [
-        group["hashtags"] for group in groups if len(group["hashtags"]) > 1 and group["threshold"] is not None
-    ]
-    for hashtags in shared:
-        names = ", ".join(f"#{name}" for name in hashtags if name != OTHER)
-        words += f" {names} had few photos: for them the promise holds together."
-    return words + _say_base(base)
-
-
-def _say_base(base: dict[str, Any] | None) -> str:
-    """What people's votes a promise rests on; empty for one that rests on held-out photos."""
-    if not base:
-        return ""
-    photos, people = base["photos"], base["people"]
-    until = date_format(date.fromisoformat(base["until"]), "j F Y") if base["until"] else ""
-    return (
-        f" It rests on {photos:,} photo{'s' * (photos != 1)} judged by {people:,} "
-        f"{'person' if people == 1 else 'people'}{f' until {until}' * bool(until)}."
+        sentence = ngettext(
+            "At most %(mistakes)s suggestions is wrong, %(sure)s, %(where)s.",
+            "At most %(mistakes)s suggestions are wrong, %(sure)s, %(where)s.",
+            n_mistakes,
+        )
+        return " ".join([sentence % words, *_say_base(base)])
+    sentence = ngettext(
+        "Of each hashtag at most %(mistakes)s suggestions is wrong, "
+        "%(sure)s for all of them at once, %(where)s.",
+        "Of each hashtag at most %(mistakes)s suggestions are wrong, "
+        "%(sure)s for all of them at once, %(where)s.",
+        n_mistakes,
     )
+    return " ".join([sentence % words, *_say_shared(groups), *_say_base(base)])
+
+
+def _say_shared(groups: list[dict[str, Any]]) -> Iterator[str]:
+    for group in groups:
+        if len(group["hashtags"]) > 1 and group["threshold"] is not None:
+            names = ", ".join(f"#{name}" for name in group["hashtags"] if name != OTHER)
+            yield _("%(names)s had few photos: for them the promise holds together.") % {"names": names}
+
+
+def _say_base(base: dict[str, Any] | None) -> Iterator[str]:
+    """What people's votes a promise rests on; nothing for one that rests on held-out photos."""
+    if not base:
+        return
+    words = {
+        "photos": ngettext("%(n)s photo", "%(n)s photos", base["photos"]) % {"n": intcomma(base["photos"])},
+        "people": ngettext("%(n)s person", "%(n)s people", base["people"]) % {"n": intcomma(base["people"])},
+    }
+    if base["until"]:
+        day = date_format(date.fromisoformat(base["until"]), "j F Y")
+        yield _("It rests on %(photos)s judged by %(people)s until %(day)s.") % {**words, "day": day}
+    else:
+        yield _("It rests on %(photos)s judged by %(people)s.") % words

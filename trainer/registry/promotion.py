@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from notices.announcements import announce
 from people.deeds import record
@@ -31,12 +32,15 @@ def promote(
     """
     current = _locked_current()
     if not model.is_ready:
-        raise NotReady(f"“{model}” is not exported yet.")
+        raise NotReady(_("“%(name)s” is not exported yet.") % {"name": model})
     if current and current.model_id == model.pk:
         return current
     _check_unchanged(current, replacing)
     if never_suggests(model) and typed.strip() != model.name:
-        raise NotReady(f"“{model}” never suggests anything. To promote it all the same, type its name.")
+        raise NotReady(
+            _("“%(name)s” never suggests anything. To promote it all the same, type its name.")
+            % {"name": model}
+        )
     record(by=by, what="promote", about=model)
     return _activate(model, by, before=current)
 
@@ -58,7 +62,7 @@ def roll_back(*, by: AbstractBaseUser | None, replacing: int | None = None) -> P
     _check_unchanged(current, replacing)
     earlier = previous_model(current)
     if earlier is None:
-        raise NotReady("No other model was active before.")
+        raise NotReady(_("No other model was active before."))
     record(by=by, what="roll back", about=earlier)
     return _activate(earlier, by, before=current)
 
@@ -68,10 +72,13 @@ def rename(*, model: TrainedModel, name: str, was: str | None = None) -> None:
     """Rename a model. `was` is the name that the person saw. Raises NotReady."""
     name = name.strip()
     if not name or len(name) > 100 or "\0" in name:
-        raise NotReady("A model's name must have 1 to 100 characters.")
+        raise NotReady(_("A model's name must have 1 to 100 characters."))
     current_name = TrainedModel.objects.select_for_update().values_list("name", flat=True).get(pk=model.pk)
     if was is not None and current_name not in (was, name):
-        raise NotReady(f"Somebody has renamed it to “{current_name}” meanwhile. Nothing was changed.")
+        raise NotReady(
+            _("Somebody has renamed it to “%(name)s” meanwhile. Nothing was changed.")
+            % {"name": current_name}
+        )
     TrainedModel.objects.filter(pk=model.pk).update(name=name)
     model.name = name
 
@@ -101,5 +108,11 @@ def _locked_current() -> Promotion | None:
 
 def _check_unchanged(current: Promotion | None, replacing: int | None) -> None:
     if replacing is not None and replacing != (current.pk if current else 0):
-        active = f"“{current.model}” is active" if current else "no model is active"
-        raise ActiveModelChanged(f"The active model changed meanwhile: {active} now. Nothing was done.")
+        if current is None:
+            raise ActiveModelChanged(
+                _("The active model changed meanwhile: no model is active now. Nothing was done.")
+            )
+        raise ActiveModelChanged(
+            _("The active model changed meanwhile: “%(name)s” is active now. Nothing was done.")
+            % {"name": current.model}
+        )

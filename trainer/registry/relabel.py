@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from formats.json_text import from_json
 from formats.storage import for_own_files
@@ -19,6 +20,7 @@ from jobs.processes import run_process
 from jobs.queue import enqueue
 from mapping.models import OTHER, Release
 from trainer.engine.evaluation.scenes import refusal
+from trainer.engine_words import translated
 from trainer.models import TrainedModel
 from trainer.programs import engine_command
 from trainer.registry.cards import relabelled_card
@@ -43,18 +45,24 @@ def relabel_model(*, model: TrainedModel, release: int, by: AbstractBaseUser | N
     list(TrainedModel.objects.select_for_update().filter(pk=model.pk).values_list("pk"))
     newest = Release.objects.first()
     if newest is None or newest.number != release:
-        now = f"{newest} is the newest now" if newest else "there is no release"
-        raise NotReady(f"Nothing was done: {now}. Look at what differs first.")
+        if newest is None:
+            raise NotReady(_("Nothing was done: there is no release. Look at what differs first."))
+        raise NotReady(
+            _("Nothing was done: release %(number)s is the newest now. Look at what differs first.")
+            % {"number": newest.number}
+        )
     if earlier_model := TrainedModel.objects.filter(
         derived_from=model, release=newest, job__isnull=False
     ).first():
         return earlier_model
     if not model.is_ready:
-        raise NotReady(f"“{model}” is not exported yet.")
+        raise NotReady(_("“%(name)s” is not exported yet.") % {"name": model})
     if reason := refusal(model.manifest):
-        raise NotReady(f"“{model}” cannot be relabelled: {reason}.")
+        raise NotReady(
+            _("“%(name)s” cannot be relabelled: %(reason)s.") % {"name": model, "reason": translated(reason)}
+        )
     if model.pk not in stale_models([model]):
-        raise NotReady(f"Its labels are those of {newest} already.")
+        raise NotReady(_("Its labels are those of release %(number)s already.") % {"number": newest.number})
     name = f"{_stem(model)[:80]}, {newest}"
     job = enqueue(kind="trainer.relabel", title=f"Relabel “{name}”", by=by)
     new_model = TrainedModel.objects.create(
@@ -151,7 +159,10 @@ class Changes:
 
     @property
     def rows(self) -> list[tuple[str, dict[str, Any]]]:
-        return [("the old one, with its thresholds", self.before), ("this one, cross-fitted", self.after)]
+        return [
+            (_("the old one, with its thresholds"), self.before),
+            (_("this one, cross-fitted"), self.after),
+        ]
 
 
 def changes_of(model: TrainedModel) -> Changes | None:

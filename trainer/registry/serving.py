@@ -9,6 +9,7 @@ import threading
 from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from django.utils.translation import gettext as _
 from prometheus_client import Counter, Histogram
 
 from mapping.hashtags import blocked_names
@@ -51,7 +52,7 @@ def suggester(
     global _kept
     model = model or active_model()
     if model is None or not model.is_ready:
-        raise NoActiveModel("No model is active: a trainer admin promotes one on the page Models.")
+        raise NoActiveModel(_("No model is active: a trainer admin promotes one on the page Models."))
     key = (model.pk, str(model.manifest.get("sha256", "")), threads)
     with _lock:
         if beside is not None:
@@ -67,7 +68,9 @@ def suggester(
                 with files.at_hand(model) as folder:
                     _cache[key] = Suggester(folder, threads=threads, watch=_watch)
             except FileNotFoundError as error:
-                raise NoActiveModel(f"“{model}” has no files: import or export it again.") from error
+                raise NoActiveModel(
+                    _("“%(model)s” has no files: import or export it again.") % {"model": model}
+                ) from error
             NETWORKS.labels("loaded").inc()
         else:
             NETWORKS.labels("kept").inc()

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 from django.conf import settings
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from trainer.models import TrainingRun
 
@@ -51,7 +52,7 @@ def port_of(run: TrainingRun) -> int | None:
 def open_board(run: TrainingRun) -> int:
     """Start the run's TensorBoard unless it is running; returns its port. Raises BoardError."""
     if not has_logs(run):
-        raise BoardError("This run has written no TensorBoard logs yet.")
+        raise BoardError(_("This run has written no TensorBoard logs yet."))
     with _one_at_a_time(run):
         if port := port_of(run):
             return port
@@ -77,7 +78,9 @@ def open_board(run: TrainingRun) -> int:
         process.kill()
         process.wait()
         last = log.read_text(errors="replace").strip().rsplit("\n", 1)[-1]
-        raise BoardError(f"TensorBoard does not start: {last[:300] or 'it printed nothing'}")
+        raise BoardError(
+            _("TensorBoard does not start: %(words)s") % {"words": last[:300] or _("it printed nothing")}
+        )
 
 
 def ask(port: int, method: str, path: str, body: bytes, kind: str) -> http.client.HTTPResponse:

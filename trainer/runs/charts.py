@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from django.utils.formats import get_format
+
 WIDTH, HEIGHT = 520, 230  # of the whole drawing, in SVG units
 LEFT, RIGHT, TOP, BOTTOM = 44, 12, 12, 30  # room for tick labels around the plot
 Point = tuple[float, float]
@@ -114,6 +116,9 @@ def ticks(low: float, high: float, about: int = 4) -> list[float]:
 
 
 def format_number(value: float, *, percent: bool = False, exact: bool = False) -> str:
+    """With the decimal mark of the reader's language."""
     if percent:
-        return f"{100 * value:.{1 if exact else 0}f}\u00a0%"
-    return f"{value:.4g}" if exact else f"{value:g}"
+        words = f"{100 * value:.{1 if exact else 0}f}\u00a0%"
+    else:
+        words = f"{value:.4g}" if exact else f"{value:g}"
+    return words.replace(".", str(get_format("DECIMAL_SEPARATOR")))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from django.db.models import Q
 from django.http import QueryDict
+from django.utils.translation import gettext as _
 
 from formats.numbers import read_number
 from trainer.models import PhotoSet, Sweep
@@ -58,10 +59,12 @@ def _read_runs(query: QueryDict) -> Choice:
         return Choice(where, tuple(("run", text) for text in _join(ranges)), singles=singles)
     if sweep is not None:
         name = Sweep.objects.filter(pk=sweep).values_list("name", flat=True).first()
-        return Choice(Q(sweep=sweep), (("sweep", str(sweep)),), f"Sweep “{name}”" if name else "")
+        return Choice(
+            Q(sweep=sweep), (("sweep", str(sweep)),), (_("Sweep “%(name)s”") % {"name": name}) if name else ""
+        )
     if photo_set is not None:
         name = PhotoSet.objects.filter(pk=photo_set).values_list("name", flat=True).first()
-        words = f"All runs on “{name}”" if name else ""
+        words = _("All runs on “%(name)s”") % {"name": name} if name else ""
         return Choice(Q(photo_set=photo_set), (("photo_set", str(photo_set)),), words)
     return Choice(singles=singles)
 

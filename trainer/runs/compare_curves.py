@@ -9,6 +9,8 @@ from math import ceil, isfinite, nan
 
 from django.db.models import Count, F, Window
 from django.db.models.functions import RowNumber
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from trainer.models import Epoch
 from trainer.runs.charts import Chart, Line, line_chart
@@ -17,10 +19,10 @@ from trainer.runs.comparison import COLORS, Row
 MAX_LINES = 60  # lines in a chart; only the first rows of a page get one
 CURVE_ROWS = 20_000  # epochs that a page's charts are drawn from, at most
 CURVES = (  # field of an epoch, title, whether it is a share: in the order of a point, behind the epoch
-    ("balanced_accuracy", "Balanced accuracy on held-out photos", True),
-    ("accuracy", "Accuracy on held-out photos", True),
-    ("loss", "Training loss", False),
-    ("lr", "Learning rate", False),
+    ("balanced_accuracy", gettext_noop("Balanced accuracy on held-out photos"), True),
+    ("accuracy", gettext_noop("Accuracy on held-out photos"), True),
+    ("loss", gettext_noop("Training loss"), False),
+    ("lr", gettext_noop("Learning rate"), False),
 )
 Points = dict[int, list[tuple[float, ...]]]  # run → its points: the epoch, then the figures of CURVES
 
@@ -54,10 +56,10 @@ def curve_charts(rows: Sequence[Row], points: Points) -> list[Chart]:
     )
     last = max((points[row.pk][-1][0] for row in layers), default=2)
     charts = []
-    for place, (_, title, percent) in enumerate(CURVES, start=1):
+    for place, (_name, title, percent) in enumerate(CURVES, start=1):
         finite = [row for row in layers if any(isfinite(point[place]) for point in points[row.pk])]
         series = [(row.name, [(p[0], p[place]) for p in points[row.pk]]) for row in finite]
-        if chart := line_chart(title, series, x_title="epoch", x_range=(1, max(last, 2)), percent=percent):
+        if chart := line_chart(title, series, x_title=_("epoch"), x_range=(1, max(last, 2)), percent=percent):
             lines = zip(finite, chart.lines, strict=True)
             charts.append(replace(chart, lines=tuple(_color(row, line) for row, line in lines)))
     return charts

@@ -14,12 +14,14 @@ from typing import Any
 from django.db.models import Avg, Case, F, Max, OuterRef, Subquery, When
 from django.urls import reverse
 from django.utils.http import urlencode
+from django.utils.translation import get_language, gettext
 
 from jobs.models import Job
 from trainer.engine.presets import PRESETS, Thesis
 from trainer.engine.recipe import ONLY
 from trainer.models import Epoch, TrainingRun
 from trainer.runs.choose import MOST, Choice
+from trainer.runs.settings_form import SETTINGS
 
 PAGE = 100  # rows of the table
 COLORS = 8  # runs with a colour of their own, and columns of the narrow tables
@@ -109,7 +111,7 @@ def _row(run: dict[str, Any], measures: dict[str, Any]) -> Row:
         pk=run["pk"],
         name=run["name"],
         state=run["job__state"],
-        preset=preset.title if preset else run["preset"],
+        preset=gettext(preset.title) if preset else run["preset"],
         thesis=preset.thesis if preset else None,
         settings=_settings(run),
         figures={
@@ -128,7 +130,7 @@ def sources_of(rows: Iterable[Row]) -> list[Source]:
     """The photo sets and releases that the runs learned from, in the order of the rows. No query."""
     sources: dict[tuple[str, str], Source] = {}
     for row in rows:
-        pair = row.settings["photo set"], row.settings["release"]
+        pair = row.settings["photo_set"], row.settings["release"]
         source = sources.setdefault(pair, Source(*pair, figures=f"{row.url}figures/"))
         source.count += 1
     return list(sources.values())
@@ -138,18 +140,36 @@ def _settings(run: dict[str, Any]) -> dict[str, str]:
     """The run's settings by name, as text; a dash for a setting without effect in this recipe."""
     recipe = LATER | run["recipe"]
     rows = {
-        "photo set": run["photo_set__name"],
+        "photo_set": run["photo_set__name"],
         "release": str(run["release__number"]),
-        "code version": run["code_version"] or NOTHING,
+        "code_version": run["code_version"] or NOTHING,
     }
     for name, value in recipe.items():
-        rows[name.replace("_", " ")] = format_setting(value) if has_effect(name, recipe) else NOTHING
+        rows[name] = format_setting(value) if has_effect(name, recipe) else NOTHING
     return rows
+
+
+def setting_words(name: str) -> str:
+    """What pages call a setting: in English by its name in the recipe, otherwise as the form does."""
+    words = {
+        "photo_set": gettext("photo set"),
+        "release": gettext("release"),
+        "code_version": gettext("code version"),
+    }
+    if name in words:
+        return words[name]
+    if name in SETTINGS and get_language() not in (None, "en"):
+        return str(SETTINGS[name].label)
+    return name.replace("_", " ")
 
 
 def settings_with_effect(recipe: dict[str, Any]) -> list[tuple[str, str]]:
     """(name, value as text) of the settings that a training by this recipe obeys, in the recipe's order."""
-    return [(name, format_setting(value)) for name, value in recipe.items() if has_effect(name, recipe)]
+    return [
+        (setting_words(name), format_setting(value))
+        for name, value in recipe.items()
+        if has_effect(name, recipe)
+    ]
 
 
 def has_effect(name: str, recipe: dict[str, Any]) -> bool:
@@ -220,7 +240,7 @@ def setting_rows(rows: Sequence[Row], base: Row, *, everything: bool) -> list[tu
         values = [row.settings.get(name, NOTHING) for row in rows]
         if everything or len(set(values)) > 1:
             base_value = base.settings.get(name, NOTHING)
-            cells.append((name, [Cell(value, value != base_value) for value in values]))
+            cells.append((setting_words(name), [Cell(value, value != base_value) for value in values]))
     return cells
 
 
@@ -239,7 +259,7 @@ def setting_values(
         if everything or len(groups) > 1:
             counts = Counter({value: len(runs) for value, runs in groups.items()}).most_common(most)
             values = [Value(value, runs, _mean(groups[value])) for value, runs in counts]
-            table.append((name, values, len(groups) - len(values)))
+            table.append((setting_words(name), values, len(groups) - len(values)))
     return table
 
 

@@ -14,7 +14,9 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
+from django.template.defaultfilters import floatformat
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from jobs.models import Job
 from trainer.models import TrainedModel, TrainingRun
@@ -40,8 +42,10 @@ class Usage:
     @property
     def words(self) -> str:
         """For example "8.1 of 20 GB"."""
-        gigabytes = f"{self.size / 1e9:.1f}"
-        return f"{gigabytes} of {self.limit / 1e9:g} GB" if self.limit else f"{gigabytes} GB"
+        used = floatformat(self.size / 1e9, 1)
+        if not self.limit:
+            return _("%(used)s GB") % {"used": used}
+        return _("%(used)s of %(limit)s GB") % {"used": used, "limit": floatformat(self.limit / 1e9, -2)}
 
     @property
     def percent(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from django.utils import translation
 from django.utils.text import slugify
 
 from mapping.figures import Figure, bar_figure
@@ -48,7 +49,8 @@ def find_chart(charts: Iterable[Chart], slug: str) -> Chart | None:
 
 def run_figure(run: TrainingRun, name: str, target: str = "") -> Figure | None:
     """A chart of the run's page, at a target precision, by the slug of its title; None for another name."""
-    chart = find_chart(charts_of(run, target), name)
+    with translation.override("en"):  # files are English
+        chart = find_chart(charts_of(run, target), name)
     return chart_figure(chart, f"run-{run.pk}-{name}", f"{chart.title}, {run.name}") if chart else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.http import QueryDict
 from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
 
 from formats.numbers import read_number
 from jobs.models import Job
@@ -14,12 +15,17 @@ from trainer.models import PhotoSet, RunTag, TrainingRun
 from trainer.runs.notes import tags_in_use
 
 SORTS = {
-    "newest": "Newest first",
-    "balanced": "Balanced accuracy",
-    "accuracy": "Accuracy",
-    "time": "Shortest first",
+    "newest": _("Newest first"),
+    "balanced": _("Balanced accuracy"),
+    "accuracy": _("Accuracy"),
+    "time": _("Shortest first"),
 }
-STATES = {"live": "in progress", "succeeded": "succeeded", "failed": "failed", "cancelled": "cancelled"}
+STATES = {
+    "live": _("in progress"),
+    "succeeded": _("succeeded"),
+    "failed": _("failed"),
+    "cancelled": _("cancelled"),
+}
 
 
 class RunFilter:
@@ -77,6 +83,6 @@ class RunFilter:
 
     @property
     def presets(self) -> list[tuple[str, str]]:
-        return [(preset.name, preset.title) for preset in PRESETS.values()]
+        return [(preset.name, str(_(preset.title))) for preset in PRESETS.values()]
 
     sorts, states = SORTS, STATES

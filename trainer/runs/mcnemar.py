@@ -7,6 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext, pgettext
 from numpy.typing import NDArray
 
 from mapping.models import ReleaseLabel
@@ -41,6 +43,14 @@ class Test:
         if self.reason or self.holm >= SURE:
             return ""
         return "better" if self.only_this > self.only_base else "worse"
+
+    @property
+    def verdict_words(self) -> str:
+        words = {
+            "better": pgettext("than the base run", "better"),
+            "worse": pgettext("than the base run", "worse"),
+        }
+        return words.get(self.verdict) or _("may be chance")
 
 
 def mcnemar(only_base: int, only_this: int) -> tuple[float, bool]:
@@ -91,7 +101,7 @@ def against(base: int, others: Sequence[int]) -> dict[int, Test]:
     runs = {pk: _Run(*rest) for pk, *rest in rows.values_list("pk", *fields)}
     ours = runs.get(base)
     if ours is None or ours.test_set is None or not ours.right:
-        return {pk: Test(reason="There is no record of the base run's test photos.") for pk in others}
+        return {pk: Test(reason=_("There is no record of the base run's test photos.")) for pk in others}
     sets = {run.test_set for run in runs.values() if run.test_set}
     keys = {
         pk: np.frombuffer(bytes(content), np.uint64)
@@ -103,10 +113,14 @@ def against(base: int, others: Sequence[int]) -> dict[int, Test]:
     for pk in others:
         run = runs.get(pk)
         if run is None or run.test_set is None or not run.right:
-            tests[pk] = Test(reason="There is no record of its test photos.")
+            tests[pk] = Test(reason=_("There is no record of its test photos."))
         elif count := differences.get(run.release, 0):
-            reason = f"Its release labels {count} class{'es' * (count != 1)} of these photos differently."
-            tests[pk] = Test(reason=reason)
+            reason = ngettext(
+                "Its release labels %(n)s class of these photos differently.",
+                "Its release labels %(n)s classes of these photos differently.",
+                count,
+            )
+            tests[pk] = Test(reason=reason % {"n": count})
         else:
             groups[run.test_set].append(pk)
     for test_set, members in groups.items():
@@ -121,9 +135,9 @@ def _tests(
 ) -> list[Test]:
     """The tests of runs with the same test set, all at once."""
     # Photos held out from both runs: neither has learned from them, however the rest was split.
-    _, ours, theirs = np.intersect1d(base_keys, keys, assume_unique=True, return_indices=True)
+    _photos, ours, theirs = np.intersect1d(base_keys, keys, assume_unique=True, return_indices=True)
     if not len(ours):
-        reason = "No photo was held out from both runs: one may have learned from the other's test photos."
+        reason = _("No photo was held out from both runs: one may have learned from the other's test photos.")
         return [Test(reason=reason)] * len(rights)
     packed_bits = np.frombuffer(b"".join(rights), np.uint8).reshape(len(rights), -1)
     right = np.unpackbits(packed_bits, axis=1, count=len(keys)).astype(bool)[:, theirs]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.db.models import Count
+from django.utils.translation import gettext as _
 
 from formats.names import lower_name
 from jobs.models import Job
@@ -33,13 +34,15 @@ class NotesChanged(Exception):
 
 def read_tags(text: str) -> list[str]:
     """The tags in a text, divided by commas or spaces: in lower case, without #, each once. Raises BadTag."""
-    words = (lower_name(word).lstrip("#") for word in re.split(r"[,;\s]+", text.replace("\0", "")))
-    tags = sorted({word for word in words if word})
+    typed = (lower_name(word).lstrip("#") for word in re.split(r"[,;\s]+", text.replace("\0", "")))
+    tags = sorted({word for word in typed if word})
     for tag in tags:
         if len(tag) > LONGEST:
-            raise BadTag(f"“{tag[:LONGEST]}…” is too long: a tag has at most {LONGEST} characters.")
+            words = _("“%(tag)s…” is too long: a tag has at most %(most)s characters.")
+            raise BadTag(words % {"tag": tag[:LONGEST], "most": LONGEST})
     if len(tags) > MOST:
-        raise BadTag(f"These are {len(tags)} tags; a run has at most {MOST}.")
+        words = _("These are %(count)s tags; a run has at most %(most)s.")
+        raise BadTag(words % {"count": len(tags), "most": MOST})
     return tags
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from jobs.models import Job
 from mapping.models import Release
 from trainer.engine.recipe import Recipe
@@ -17,7 +19,7 @@ class SameRunExists(Exception):
     """A run with the same photos, labels, settings and seed is there already."""
 
     def __init__(self, run: TrainingRun) -> None:
-        super().__init__(f"“{run}” has the same photos, labels, settings and seed.")
+        super().__init__(_("“%(run)s” has the same photos, labels, settings and seed.") % {"run": run})
         self.run = run
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext_lazy as _
 
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import RecipeError
 from trainer.engine.recipe import RULES, TORCHVISION, VIEWS, Recipe
 from trainer.runs import unlabelled
-from trainer.runs.start import ONE_MACHINE
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+ONE_MACHINE = "must be 1 here: a training on several machines is started in a terminal (docs/engine.md)"
 BOTH, FROZEN, FINETUNE = ("frozen", "finetune"), ("frozen",), ("finetune",)
 SUN = [f"sun-{n:02d}" for n in range(1, 11)]
 FOLDS = [f"fold-{n}-of-5" for n in range(1, 6)]
@@ -25,242 +31,260 @@ class Setting:
     """How the form shows one field of a recipe. `choices`: all values; `proposals`: some of many values."""
 
     name: str
-    label: str
-    help: str = ""
+    label: StrOrPromise
+    help: StrOrPromise = ""
     kinds: tuple[str, ...] = BOTH
-    choices: tuple[tuple[str, str], ...] = ()
+    choices: tuple[tuple[str, StrOrPromise], ...] = ()
     proposals: tuple[str, ...] = ()
 
     @property
     def rule(self) -> str:
         """Between which numbers the value may be; empty for what is no number."""
         is_number = type(getattr(Recipe, self.name)) in (int, float)
-        return RULES.get(self.name, "") if is_number else ""
+        words = RULES.get(self.name, "") if is_number else ""
+        if between := re.fullmatch(r"from (\S+) to (\S+)", words):
+            return gettext("from %(low)s to %(high)s") % {"low": between[1], "high": between[2]}
+        return words
 
 
 GROUPS: dict[str, tuple[Setting, ...]] = {
-    "Data": (
+    gettext_noop("Data"): (
         Setting(
             "split",
-            "Split",
-            "Which photos are held out: random, sun-01 to sun-10, or a fold like fold-2-of-5.",
+            _("Split"),
+            _("Which photos are held out: random, sun-01 to sun-10, or a fold like fold-2-of-5."),
             proposals=("random", *SUN, *FOLDS),
         ),
-        Setting("test_share", "Share held out", "In a random split."),
-        Setting("seed", "Seed", "For the split, the first weights and the order of photos."),
+        Setting("test_share", _("Share held out"), _("In a random split.")),
+        Setting("seed", _("Seed"), _("For the split, the first weights and the order of photos.")),
     ),
-    "Learning": (
-        Setting("epochs", "Epochs", "The most there will be: a run may stop earlier, see below."),
-        Setting("batch_size", "Photos in a batch"),
+    gettext_noop("Learning"): (
+        Setting("epochs", _("Epochs"), _("The most there will be: a run may stop earlier, see below.")),
+        Setting("batch_size", _("Photos in a batch")),
         Setting(
             "optimizer",
-            "Optimizer",
-            choices=(("adamw", "AdamW"), ("adam", "Adam"), ("sgd", "SGD with momentum")),
+            _("Optimizer"),
+            choices=(("adamw", "AdamW"), ("adam", "Adam"), ("sgd", _("SGD with momentum"))),
         ),
         Setting(
             "loss",
-            "Loss",
-            "What training makes small, over the labels' probabilities. Equations of the thesis.",
+            _("Loss"),
+            _("What training makes small, over the labels' probabilities. Equations of the thesis."),
             choices=(
-                ("cross_entropy", "Cross-entropy (equation 6)"),
-                ("absolute", "Absolute differences (4)"),
-                ("squared", "Squared differences (5)"),
+                ("cross_entropy", _("Cross-entropy (equation 6)")),
+                ("absolute", _("Absolute differences (4)")),
+                ("squared", _("Squared differences (5)")),
             ),
         ),
-        Setting("lr", "Learning rate", "The highest rate."),
+        Setting("lr", _("Learning rate"), _("The highest rate.")),
         Setting(
             "schedule",
-            "Learning rate over time",
-            "Annealing: equation 14 of the thesis.",
+            _("Learning rate over time"),
+            _("Annealing: equation 14 of the thesis."),
             choices=(
-                ("constant", "Constant"),
-                ("cosine", "Cosine: falls by half a wave"),
-                ("annealing", "Annealing: falls and rises"),
+                ("constant", _("Constant")),
+                ("cosine", _("Cosine: falls by half a wave")),
+                ("annealing", _("Annealing: falls and rises")),
             ),
         ),
-        Setting("lr_min", "Lowest learning rate", "Where cosine and annealing end."),
-        Setting("period", "T of annealing", "Epochs from the highest rate to the lowest."),
-        Setting("warmup", "Warm-up", "Epochs in which the rate rises from zero."),
-        Setting("momentum", "Momentum", "For SGD."),
-        Setting("weight_decay", "Weight decay"),
+        Setting("lr_min", _("Lowest learning rate"), _("Where cosine and annealing end.")),
+        Setting("period", _("T of annealing"), _("Epochs from the highest rate to the lowest.")),
+        Setting("warmup", _("Warm-up"), _("Epochs in which the rate rises from zero.")),
+        Setting("momentum", _("Momentum"), _("For SGD.")),
+        Setting("weight_decay", _("Weight decay")),
     ),
-    "Tests and stopping": (
+    gettext_noop("Tests and stopping"): (
         Setting(
             "test_every",
-            "Test every",
-            "Epochs from one test on the held-out photos to the next. The last epoch is tested in any case.",
+            _("Test every"),
+            _(
+                "Epochs from one test on the held-out photos to the next. "
+                "The last epoch is tested in any case."
+            ),
         ),
-        Setting("stop_after", "Stop after", "Epochs without growth; 0: the run never stops early."),
-        Setting("stop_epsilon", "Least growth", "What counts as growth: 0.005 is half a per cent."),
+        Setting("stop_after", _("Stop after"), _("Epochs without growth; 0: the run never stops early.")),
+        Setting("stop_epsilon", _("Least growth"), _("What counts as growth: 0.005 is half a per cent.")),
         Setting(
             "stop_metric",
-            "Judged by",
-            choices=(("accuracy", "Accuracy"), ("balanced_accuracy", "Balanced accuracy")),
+            _("Judged by"),
+            choices=(("accuracy", _("Accuracy")), ("balanced_accuracy", _("Balanced accuracy"))),
         ),
         Setting(
             "keep",
-            "The model is that of",
-            "The held-out photos decide which epoch is best, so its figures are too good.",
-            choices=(("last", "the last epoch"), ("best", "the best epoch")),
+            _("The model is that of"),
+            _("The held-out photos decide which epoch is best, so its figures are too good."),
+            choices=(("last", _("the last epoch")), ("best", _("the best epoch"))),
         ),
     ),
-    "Rare labels and smoothing": (
-        Setting("balance", "Balance", "0: labels count as often as they occur; 1: all count the same."),
+    gettext_noop("Rare labels and smoothing"): (
+        Setting("balance", _("Balance"), _("0: labels count as often as they occur; 1: all count the same.")),
         Setting(
             "weighted_loss",
-            "Weigh rare labels",
-            "0: the loss counts all photos alike; 1: all labels alike.",
+            _("Weigh rare labels"),
+            _("0: the loss counts all photos alike; 1: all labels alike."),
             FINETUNE,
         ),
         Setting(
             "balanced_sampling",
-            "Draw rare labels",
-            "0: an epoch has every photo once; 1: it has all labels equally often.",
+            _("Draw rare labels"),
+            _("0: an epoch has every photo once; 1: it has all labels equally often."),
             FINETUNE,
         ),
-        Setting("label_smoothing", "Label smoothing"),
+        Setting("label_smoothing", _("Label smoothing")),
         Setting(
             "negatives",
-            "Weight of photos out of scope",
-            "Those in folders _other: 1 counts each like any other photo, 0 not at all.",
+            _("Weight of photos out of scope"),
+            _("Those in folders _other: 1 counts each like any other photo, 0 not at all."),
         ),
-        Setting("mixup", "Mixing pairs of photos", "Strength; 0: none."),
+        Setting("mixup", _("Mixing pairs of photos"), _("Strength; 0: none.")),
     ),
-    "Network and photos": (
+    gettext_noop("Network and photos"): (
         Setting(
             "network",
-            "Network",
-            "One of these, or any name that timm knows.",
+            _("Network"),
+            _("One of these, or any name that timm knows."),
             FINETUNE,
             proposals=tuple(NETWORKS),
         ),
         Setting(
             "weights",
-            "Initial weights",
-            "imagenet, none, or the path of a file on the server.",
+            _("Initial weights"),
+            _("imagenet, none, or the path of a file on the server."),
             FINETUNE,
             proposals=("imagenet", "none"),
         ),
-        Setting("image_size", "Photo size", "Pixels per side.", FINETUNE),
-        Setting("num_workers", "Processes that read photos", "0: the trainer reads them itself.", FINETUNE),
+        Setting("image_size", _("Photo size"), _("Pixels per side."), FINETUNE),
+        Setting(
+            "num_workers", _("Processes that read photos"), _("0: the trainer reads them itself."), FINETUNE
+        ),
     ),
-    "Distortion": (
+    gettext_noop("Distortion"): (
         Setting(
             "augment",
-            "Strength k for training",
-            "k as in the thesis, for example 0.5; 0: no distortion.",
+            _("Strength k for training"),
+            _("k as in the thesis, for example 0.5; 0: no distortion."),
             FINETUNE,
         ),
-        Setting("tta", "Copies at test time", "Their probabilities are averaged; 0: none.", FINETUNE),
-        Setting("tta_strength", "Strength k of those copies", "", FINETUNE),
+        Setting("tta", _("Copies at test time"), _("Their probabilities are averaged; 0: none."), FINETUNE),
+        Setting("tta_strength", _("Strength k of those copies"), "", FINETUNE),
     ),
-    "Pace": (
+    gettext_noop("Pace"): (
         Setting(
             "precision",
-            "Numbers in a step",
-            "Where GPU or processor have bf16, ResNets take half the time. Weights and tests are fp32.",
+            _("Numbers in a step"),
+            _("Where GPU or processor have bf16, ResNets take half the time. Weights and tests are fp32."),
             FINETUNE,
             choices=(
-                ("auto", "bf16 where it pays, else fp32"),
+                ("auto", _("bf16 where it pays, else fp32")),
                 ("fp32", "fp32"),
                 ("bf16", "bf16"),
-                ("fp16", "fp16, on a GPU only"),
+                ("fp16", _("fp16, on a GPU only")),
             ),
         ),
-        Setting("channels_last", "Colours of a pixel side by side", "Faster for most networks.", FINETUNE),
+        Setting(
+            "channels_last", _("Colours of a pixel side by side"), _("Faster for most networks."), FINETUNE
+        ),
         Setting(
             "first_size",
-            "Photo size in the first epoch",
-            "Photos grow, and have their full size in the last third of the epochs; 0: in all.",
+            _("Photo size in the first epoch"),
+            _("Photos grow, and have their full size in the last third of the epochs; 0: in all."),
             FINETUNE,
         ),
         Setting(
             "unfreeze",
-            "Unfreeze every",
-            "Epochs until one more of the network's four parts learns, after the head; 0: all learn at once.",
+            _("Unfreeze every"),
+            _(
+                "Epochs until one more of the network's four parts learns, after the head; "
+                "0: all learn at once."
+            ),
             FINETUNE,
         ),
         Setting(
             "layer_decay",
-            "Rate of an earlier part",
-            "As a share of the rate of the part behind it; 1: all parts learn at the same rate.",
+            _("Rate of an earlier part"),
+            _("As a share of the rate of the part behind it; 1: all parts learn at the same rate."),
             FINETUNE,
         ),
-        Setting("clip_norm", "Longest gradient", "Longer ones are shortened; 0: any length.", FINETUNE),
-        Setting("accumulate", "Batches in a step", "Their gradients are added up.", FINETUNE),
+        Setting("clip_norm", _("Longest gradient"), _("Longer ones are shortened; 0: any length."), FINETUNE),
+        Setting("accumulate", _("Batches in a step"), _("Their gradients are added up."), FINETUNE),
         Setting(
             "ema",
-            "Running average of weights",
-            "What it keeps at each step, such as 0.99. It is tested and becomes the model; 0: none.",
+            _("Running average of weights"),
+            _("What it keeps at each step, such as 0.99. It is tested and becomes the model; 0: none."),
             FINETUNE,
         ),
         Setting(
             "photo_cache",
-            "Photos decoded once",
-            "Megabytes on the worker's disk for their pixels while the run lasts; 0: none.",
+            _("Photos decoded once"),
+            _("Megabytes on the worker's disk for their pixels while the run lasts; 0: none."),
             FINETUNE,
         ),
     ),
-    "Several processes": (
+    gettext_noop("Several processes"): (
         Setting(
             "processes",
-            "Processes",
-            "They divide each batch among them. On a machine with GPUs each has one.",
+            _("Processes"),
+            _("They divide each batch among them. On a machine with GPUs each has one."),
             FINETUNE,
         ),
         Setting(
             "sync_batchnorm",
-            "Norms see the whole batch",
-            "Otherwise those of each process see its own share only, which is faster.",
+            _("Norms see the whole batch"),
+            _("Otherwise those of each process see its own share only, which is faster."),
             FINETUNE,
         ),
-        Setting("nodes", "Machines", "1 here; several are for trainings started in a terminal.", FINETUNE),
+        Setting(
+            "nodes", _("Machines"), _("1 here; several are for trainings started in a terminal."), FINETUNE
+        ),
     ),
-    "Frozen backbone": (
+    gettext_noop("Frozen backbone"): (
         Setting(
             "backbone",
-            "Backbone",
-            "One, or several joined by +.",
+            _("Backbone"),
+            _("One, or several joined by +."),
             FROZEN,
             proposals=(*BACKBONES, "efficientnet_lite0+efficientnet_lite2"),
         ),
-        Setting("views", "A training photo is used whole, and also", "", FROZEN),
-        Setting("hidden", "Hidden units", "Between features and labels; 0: none.", FROZEN),
-        Setting("dropout", "Dropout", "", FROZEN),
-        Setting("scene_loss", "Weight of scene classes", "0: hashtags only.", FROZEN),
+        Setting("views", _("A training photo is used whole, and also"), "", FROZEN),
+        Setting("hidden", _("Hidden units"), _("Between features and labels; 0: none."), FROZEN),
+        Setting("dropout", _("Dropout"), "", FROZEN),
+        Setting("scene_loss", _("Weight of scene classes"), _("0: hashtags only."), FROZEN),
     ),
-    "The thesis's new schemes": (
+    gettext_noop("The thesis's new schemes"): (
         Setting(
             "level_loss",
-            "Weight of SUN's levels",
-            "Indoor or outdoor, group and scene class are predicted together; 0: they are not.",
+            _("Weight of SUN's levels"),
+            _("Indoor or outdoor, group and scene class are predicted together; 0: they are not."),
         ),
         Setting(
             "unlabelled",
-            "Photos without labels",
-            "photo-set 3, campaign 2, or a folder on the server: its photos get pseudo-labels. Empty: none.",
+            _("Photos without labels"),
+            _(
+                "photo-set 3, campaign 2, or a folder on the server: its photos get pseudo-labels. "
+                "Empty: none."
+            ),
         ),
         Setting(
             "pseudo_confidence",
-            "Confidence of a pseudo-label",
-            "Photos with at least this one are learned from in a second training; 0: none are.",
+            _("Confidence of a pseudo-label"),
+            _("Photos with at least this one are learned from in a second training; 0: none are."),
         ),
         Setting(
             "mask_loss",
-            "Weight of object masks",
-            "Pulls the attention to objects that LabelMe's files beside the photos outline; 0: none.",
+            _("Weight of object masks"),
+            _("Pulls the attention to objects that LabelMe's files beside the photos outline; 0: none."),
             FINETUNE,
         ),
         Setting(
             "segmenter_after",
-            "A segmenter stands in after",
-            "Epochs, for photos without masks; 0: never.",
+            _("A segmenter stands in after"),
+            _("Epochs, for photos without masks; 0: never."),
             FINETUNE,
         ),
     ),
 }
 SETTINGS = {setting.name: setting for group in GROUPS.values() for setting in group}
-VIEW_WORDS = {"flip": "mirrored", "small": "smaller", "zoom": "nearer"}
+VIEW_WORDS = {"flip": _("mirrored"), "small": _("smaller"), "zoom": _("nearer")}
 
 
 class SettingsForm(forms.Form):
@@ -285,7 +309,7 @@ class SettingsForm(forms.Form):
         for title, group in GROUPS.items():
             rows = [(setting, self[setting.name]) for setting in group if setting.name in self.fields]
             if rows:
-                yield title, rows
+                yield gettext(title), rows
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
@@ -331,7 +355,7 @@ def _field(setting: Setting, value: Any) -> forms.Field:
     if isinstance(default, bool):
         return forms.TypedChoiceField(
             label=setting.label,
-            choices=[("True", "yes"), ("False", "no")],
+            choices=[("True", _("yes")), ("False", _("no"))],
             coerce=lambda text: text == "True",
             widget=forms.Select(attrs=attrs),
         )
@@ -355,6 +379,6 @@ def differences(recipe: Mapping[str, Any], other: Mapping[str, Any]) -> list[dic
     rows = []
     for name in ("kind", *SETTINGS):
         if name in recipe and name in other and recipe[name] != other[name]:
-            label = SETTINGS[name].label if name in SETTINGS else "Kind"
+            label = SETTINGS[name].label if name in SETTINGS else _("Kind")
             rows.append({"name": name, "label": label, "here": recipe[name], "there": other[name]})
     return rows

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from django.utils.translation import gettext as _
+
 from formats.classes import label_in
 from mapping.models import Release
 from trainer.engine.errors import PhotosError
@@ -40,9 +42,12 @@ def check_splits(photo_set: PhotoSet, release: Release, recipes: Iterable[Recipe
             divide(photos, recipe, partitions)
         except PhotosError as error:
             words = error.message[:1].upper() + error.message[1:]
-            raise CannotSplit(
-                f"The split “{split}” does not fit “{photo_set}”. {words}. {error.hint}".strip()
-            ) from error
+            why = _("The split “%(split)s” does not fit “%(photo_set)s”. %(why)s.") % {
+                "split": split,
+                "photo_set": photo_set,
+                "why": words,
+            }
+            raise CannotSplit(f"{why} {error.hint}".strip()) from error
 
 
 def _labelled_photos(photo_set: PhotoSet, release: Release) -> list[Photo]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from jobs.code_version import code_version
 from jobs.machines import Needs
@@ -20,6 +21,7 @@ from trainer.engine.recipe import Recipe
 from trainer.models import PhotoSet, Sweep, TrainingRun
 from trainer.runs.notes import job_title
 from trainer.runs.same import SameRunExists, find_same_run
+from trainer.runs.settings_form import ONE_MACHINE
 from trainer.runs.splits import CannotSplit, check_splits
 
 if TYPE_CHECKING:
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 REPEATED_CLICK = timedelta(seconds=10)
 # Bytes that each process takes before it has a network to speak of: docs/measured.md, several processes.
 LEAST_MEMORY = 400_000_000
-ONE_MACHINE = "must be 1 here: a training on several machines is started in a terminal (docs/engine.md)"
 
 
 class NotReady(Exception):
@@ -83,9 +84,9 @@ def lock_photo_set(photo_set: PhotoSet) -> PhotoSet:
     rows = PhotoSet.objects.select_for_update(of=("self",)).select_related("job")
     photo_set = rows.get(pk=photo_set.pk)
     if photo_set.job and photo_set.job.is_live:
-        raise NotReady(f"“{photo_set}” is still being registered.")
+        raise NotReady(_("“%(name)s” is still being registered.") % {"name": photo_set})
     if not photo_set.photos.exists():
-        raise NotReady(f"“{photo_set}” holds no photos.")
+        raise NotReady(_("“%(name)s” holds no photos.") % {"name": photo_set})
     return photo_set
 
 

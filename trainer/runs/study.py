@@ -10,6 +10,8 @@ from urllib.parse import urlencode
 
 from django.db.models import F, QuerySet
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from jobs.models import Job
 from mapping.models import OTHER, MappingEntry
@@ -40,25 +42,30 @@ def epoch_charts(epochs: list[Epoch]) -> list[Chart]:
     # Training is the first line of each chart and held-out the second, so that their colours are the same.
     charts = [
         line_chart(
-            "Loss",
-            [("training", series("loss")), ("held-out", series("test_loss"))],
-            x_title="epoch",
+            gettext_noop("Loss"),
+            [(_("training"), series("loss")), (_("held-out"), series("test_loss"))],
+            x_title=_("epoch"),
             x_range=x_range,
         ),
         line_chart(
-            "Accuracy",
+            gettext_noop("Accuracy"),
             [
-                ("training", series("train_accuracy")),
-                ("held-out", series("accuracy")),
-                ("balanced", series("balanced_accuracy")),
+                (_("training"), series("train_accuracy")),
+                (_("held-out"), series("accuracy")),
+                (_("balanced"), series("balanced_accuracy")),
             ],
-            x_title="epoch",
+            x_title=_("epoch"),
             x_range=x_range,
             percent=True,
         ),
-        line_chart("Learning rate", [("rate", series("lr"))], x_title="epoch", x_range=x_range),
         line_chart(
-            "Photos per second", [("photos", series("photos_per_second"))], x_title="epoch", x_range=x_range
+            gettext_noop("Learning rate"), [(_("rate"), series("lr"))], x_title=_("epoch"), x_range=x_range
+        ),
+        line_chart(
+            gettext_noop("Photos per second"),
+            [(_("photos"), series("photos_per_second"))],
+            x_title=_("epoch"),
+            x_range=x_range,
         ),
     ]
     return [chart for chart in charts if chart]
@@ -68,7 +75,10 @@ def rate_chart(recipe: Recipe) -> Chart | None:
     """The learning rate that the recipe plans for each epoch."""
     points = [(float(epoch), value) for epoch, value in enumerate(rates(recipe), start=1)]
     return line_chart(
-        "Learning rate", [("rate", points)], x_title="epoch", x_range=(1, max(recipe.epochs, 2))
+        gettext_noop("Learning rate"),
+        [(_("rate"), points)],
+        x_title=_("epoch"),
+        x_range=(1, max(recipe.epochs, 2)),
     )
 
 
@@ -83,7 +93,7 @@ def running_epoch(run: TrainingRun) -> dict[str, Any] | None:
         **live,
         "epochs": run.recipe.get("epochs"),
         "percent": round(100 * live["step"] / steps) if steps else None,
-        "chart": line_chart("Loss, batch by batch", [("loss", curve)], x_title="batch")
+        "chart": line_chart(gettext_noop("Loss, batch by batch"), [(_("loss"), curve)], x_title=_("batch"))
         if curve[1:]
         else None,
     }
@@ -114,11 +124,13 @@ def held_out_words(recipe: Mapping[str, Any]) -> str:
     """Which photos a run holds out, by its recipe: "20 % at random, seed 0"."""
     split = str(recipe.get("split", FROZEN.split))
     if split.startswith("sun-"):
-        return f"SUN397’s own partition {int(split.removeprefix('sun-'))}"
+        return _("SUN397’s own partition %(number)s") % {"number": int(split.removeprefix("sun-"))}
     if split.startswith("fold-"):
-        return split.replace("-", " ")
+        number, folds = split.removeprefix("fold-").split("-of-")
+        return _("fold %(number)s of %(folds)s") % {"number": number, "folds": folds}
     share = recipe.get("test_share", FROZEN.test_share)
-    return f"{share:.0%} at random, seed {recipe.get('seed', FROZEN.seed)}".replace("%", "\u00a0%")
+    words = {"share": f"{100 * share:.0f}\u00a0%", "seed": recipe.get("seed", FROZEN.seed)}
+    return _("%(share)s at random, seed %(seed)s") % words
 
 
 def accuracy_interval(run: TrainingRun) -> tuple[float, float] | None:
@@ -144,7 +156,7 @@ def study(run: TrainingRun) -> dict[str, Any]:
         "per_label": sorted(report.get("per_label", []), key=lambda row: -row["photos"]),
         "right": right.select_related("photo__scene_class")[:GALLERY],
         "wrong": wrong.select_related("photo__scene_class")[:GALLERY],
-        "coverage_chart": coverage_chart([("precision", coverage)]),
+        "coverage_chart": coverage_chart([(_("precision"), coverage)]),
         "coverage": [point for point in coverage if round(point[0], 3) in (0.2, 0.4, 0.6, 0.8, 1.0)],
     }
 
@@ -155,12 +167,12 @@ def reliability_chart(run: TrainingRun) -> Chart | None:
     if not bins:
         return None
     return line_chart(
-        "Share that is right, by confidence",
+        gettext_noop("Share that is right, by confidence"),
         [
-            ("measured", [(row["confidence"], row["accuracy"]) for row in bins]),
-            ("ideal", [(0.0, 0.0), (1.0, 1.0)]),
+            (_("measured"), [(row["confidence"], row["accuracy"]) for row in bins]),
+            (_("ideal"), [(0.0, 0.0), (1.0, 1.0)]),
         ],
-        x_title="confidence",
+        x_title=_("confidence"),
         x_range=(0, 1),
         y_range=(0, 1),
         percent=True,
@@ -169,9 +181,9 @@ def reliability_chart(run: TrainingRun) -> Chart | None:
 
 def coverage_chart(series: Sequence[tuple[str, Sequence[Point]]]) -> Chart | None:
     return line_chart(
-        "Precision of suggestions, by coverage",
+        gettext_noop("Precision of suggestions, by coverage"),
         series,
-        x_title="share of photos with a suggestion",
+        x_title=_("share of photos with a suggestion"),
         x_range=(0, 1),
         percent=True,
     )
@@ -186,7 +198,7 @@ def charts_of(run: TrainingRun, target: str = "") -> list[Chart]:
         *epoch_charts(list(run.epochs.all())),
         rate_chart(recipe_of(run)),  # of a run without epochs: what its recipe plans
         reliability_chart(run),
-        at_target["chart"] if at_target else coverage_chart([("precision", _coverage(run))]),
+        at_target["chart"] if at_target else coverage_chart([(_("precision"), _coverage(run))]),
     ]
     return [chart for chart in charts if chart]
 
@@ -234,7 +246,7 @@ def target_of(run: TrainingRun, text: str) -> dict[str, Any] | None:
         "highest": round(100 * rows[-1]["target"]),
         "spoken": thresholds,
         "silent": sorted(label for label, t in row["thresholds"].items() if t > 1),
-        "chart": coverage_chart([("all targets", points), ("this target", this_point)]),
+        "chart": coverage_chart([(_("all targets"), points), (_("this target"), this_point)]),
     }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from jobs import queue as jobs
 from jobs.models import Job
@@ -54,13 +55,16 @@ def plan(*, presets: Sequence[str], splits: str, seeds: int, changes: Mapping[st
                     recipe = Recipe.from_dict(base | own_settings)
                 except RecipeError as error:
                     words = error.message.removeprefix(f"{error.field}: ")
-                    raise RecipeError(error.field, f"{PRESETS[name].title}: {words}") from error
+                    raise RecipeError(error.field, f"{_(PRESETS[name].title)}: {words}") from error
                 words = ", ".join([split] * bool(split) + [f"seed {seed}"] * (seeds > 1))
                 runs.append(PlannedRun(name, recipe, words))
     if not runs:
-        raise RecipeError("presets", "choose at least one")
+        raise RecipeError("presets", _("choose at least one"))
     if len(runs) > MOST:
-        raise RecipeError("presets", f"these are {len(runs)} runs; a sweep has at most {MOST}")
+        raise RecipeError(
+            "presets",
+            _("these are %(n)s runs; a sweep has at most %(most)s") % {"n": len(runs), "most": MOST},
+        )
     return runs
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from formats.storage import replacing
 from trainer.models import PhotoSet, TrainingRun
@@ -42,7 +43,7 @@ class PhotoSets:
 
     def check(self, number: int) -> None:
         if not PhotoSet.objects.with_photos().filter(pk=number).exists():
-            raise NoPhotos(f"There is no photo set {number} with photos.")
+            raise NoPhotos(_("There is no photo set %(number)s with photos.") % {"number": number})
 
     def files(self, number: int) -> Iterable[Path]:
         self.check(number)
@@ -70,9 +71,11 @@ def check(words: str) -> None:
     if not is_allowed_in_browser(folder):
         roots = ", ".join(str(root) for root in browser_roots())
         names = ", ".join(f"“{name} 1”" for name in _kinds)
-        raise NoPhotos(f"It must be like {names}, or a folder below {roots}.")
+        raise NoPhotos(
+            _("It must be like %(names)s, or a folder below %(roots)s.") % {"names": names, "roots": roots}
+        )
     if not is_folder(folder):
-        raise NoPhotos(f"There is no folder {folder}.")
+        raise NoPhotos(_("There is no folder %(folder)s.") % {"folder": folder})
 
 
 def write_table(words: str, file: Path) -> Path:

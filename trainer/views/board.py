@@ -11,6 +11,7 @@ from django.contrib.auth.decorators import permission_required
 from django.http import HttpResponse as Response
 from django.http import HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -45,7 +46,7 @@ def board(request: Request, pk: int, path: str) -> HttpResponseBase:
     run = get_object_or_404(TrainingRun, pk=pk)
     port = boards.port_of(run)
     if port is None:
-        messages.info(request, "TensorBoard ended after a quarter of an hour without use: open it again.")
+        messages.info(request, _("TensorBoard ended after a quarter of an hour without use: open it again."))
         return redirect(run)
     boards.touch(run)
     try:
@@ -57,7 +58,7 @@ def board(request: Request, pk: int, path: str) -> HttpResponseBase:
             request.META.get("CONTENT_TYPE", ""),  # with its boundary
         )
     except (OSError, HTTPException):
-        return Response("TensorBoard does not answer.", status=502, content_type="text/plain")
+        return Response(_("TensorBoard does not answer."), status=502, content_type="text/plain")
     response = StreamingHttpResponse(_chunks(answer), status=answer.status)
     for name in FORWARDED_HEADERS:
         if value := answer.headers.get(name):

@@ -9,6 +9,8 @@ from django.core.paginator import Page, Paginator
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from mapping.views.figures import figure_file
@@ -22,16 +24,16 @@ from trainer.runs.mcnemar import Test, against
 
 COLUMNS = (
     # name for sorting, heading, whether it is a number, how a first click sorts
-    ("name", "Run", False, "name"),
-    ("preset", "preset", False, "preset"),
-    ("state", "State", False, "state"),
-    ("balanced_accuracy", "Balanced accuracy", True, "-balanced_accuracy"),
-    ("accuracy", "Accuracy", True, "-accuracy"),
-    ("", "Against the base", False, ""),
-    ("best_epoch", "Best epoch", True, "best_epoch"),
-    ("minutes", "Minutes", True, "minutes"),
-    ("photos_per_second", "Photos/s", True, "-photos_per_second"),
-    ("memory_mb", "Memory, MB", True, "memory_mb"),
+    ("name", _("Run"), False, "name"),
+    ("preset", _("preset"), False, "preset"),
+    ("state", _("State"), False, "state"),
+    ("balanced_accuracy", _("Balanced accuracy"), True, "-balanced_accuracy"),
+    ("accuracy", _("Accuracy"), True, "-accuracy"),
+    ("", _("Against the base"), False, ""),
+    ("best_epoch", _("Best epoch"), True, "best_epoch"),
+    ("minutes", _("Minutes"), True, "minutes"),
+    ("photos_per_second", _("Photos/s"), True, "-photos_per_second"),
+    ("memory_mb", _("Memory, MB"), True, "memory_mb"),
 )
 
 
@@ -77,14 +79,15 @@ def figure(request: Request, name: str, kind: str) -> HttpResponse:
     """A chart of the compared runs as a file: name is the slug of its title, kind "svg" or "csv"."""
     rows = comparison.read_rows(choose.read_choice(request.GET))
     if not rows:
-        raise Http404("There is nothing to draw.")
-    _, base = _best_and_base(request, rows)
+        raise Http404(_("There is nothing to draw."))
+    _best, base = _best_and_base(request, rows)
     if request.GET.get("sort", "").removeprefix("-") == "best_epoch":
         comparison.add_best_epochs(rows)
     page_rows: list[Row] = list(_read_page(request, rows))
     comparison.assign_colors(page_rows, base)
-    chart = find_chart(_charts(page_rows, base), name)
-    return figure_file(chart_figure(chart, f"comparison-{name}") if chart else None, kind)
+    with translation.override("en"):  # files are English
+        chart = find_chart(_charts(page_rows, base), name)
+        return figure_file(chart_figure(chart, f"comparison-{name}") if chart else None, kind)
 
 
 def _best_and_base(request: Request, rows: list[Row]) -> tuple[Row, Row]:

@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from people.request import Request
@@ -51,11 +52,12 @@ def _delete(
     afterwards: str,
 ) -> HttpResponse:
     if request.method == "POST" and not rows.filter(pk=pk).exists():
-        messages.info(request, f"This {kind} is deleted already.")
+        messages.info(request, _gone(kind))
         return redirect(afterwards)
     target: Deletable = get_object_or_404(rows, pk=pk)
     page = partial(render, request, "trainer/model_delete.html")
     context = {"target": target, "url": target.get_absolute_url(), "kind": kind, "back": afterwards}
+    context["list_title"] = {"model": _("Models"), "run": _("Runs"), "sweep": _("Sweeps")}[kind]
     if request.method != "POST":
         return page(context | {"plan": plan(target)})
     name = str(target)
@@ -65,5 +67,14 @@ def _delete(
         return page(context | {"plan": changed.plan, "changed": str(changed)}, status=409)
     except Refused:
         return page(context | {"plan": plan(target)}, status=409)
-    messages.success(request, f"“{name}” is deleted.")
+    messages.success(request, _("“%(name)s” is deleted.") % {"name": name})
     return redirect(afterwards)
+
+
+def _gone(kind: str) -> str:
+    words = {
+        "model": _("This model is deleted already."),
+        "run": _("This run is deleted already."),
+        "sweep": _("This sweep is deleted already."),
+    }
+    return words[kind]

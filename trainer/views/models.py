@@ -10,6 +10,8 @@ from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.template.defaultfilters import floatformat
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from markdown_it import MarkdownIt
 
@@ -22,12 +24,13 @@ from trainer.engine.evaluation.scenes import refusal
 from trainer.engine.opening import UnreadablePhotoError
 from trainer.engine.presets import PRESETS
 from trainer.engine.serving.judge import BLOCKED, MOST_HASHTAGS
+from trainer.engine_words import translated
 from trainer.forms import SuggestForm
 from trainer.models import Promotion, TrainedModel
 from trainer.previews import data_url
 from trainer.registry import difference, promotion, serving
 from trainer.registry.dependents import all_sources
-from trainer.registry.promises import promise_of
+from trainer.registry.promises import promise_in_words
 from trainer.registry.relabel import changes_of
 from trainer.runs import disk, start
 from trainer.stale import stale_models
@@ -85,7 +88,7 @@ def model(request: Request, pk: int) -> HttpResponse:
         "facts": _facts(manifest),
         "card": CARD.render(model.card),
         "times_in_ten": in_ten(manifest),
-        "promise": promise_of(manifest),
+        "promise": promise_in_words(manifest),
         "never_suggests": promotion.never_suggests(model),
         "lineage": _lineage(manifest),
         "preset": PRESETS.get(run.preset) if run else None,
@@ -109,7 +112,7 @@ def _relabelling(model: TrainedModel) -> dict[str, Any]:
     )
     return {
         "stale": stale,
-        "refusal": refusal(model.manifest),
+        "refusal": translated(refusal(model.manifest)),
         "relabelled": children,
         "newest_child": next((one for one in children if stale and one.release == stale.newest), None),
         "changes": changes_of(model),
@@ -131,31 +134,34 @@ def _facts(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     metrics, held_out = manifest.get("metrics", {}), manifest.get("held_out", {})
     rounding = manifest.get("int8", {})
     facts = [
-        ("accuracy", _round(metrics.get("accuracy"))),
-        ("balanced accuracy", _round(metrics.get("balanced_accuracy"))),
-        ("suggests for", _percent(held_out.get("coverage"), " of photos")),
-        ("suggestions that are right", _percent(held_out.get("precision"))),
-        ("labels", str(len(manifest.get("labels", [])))),
-        ("temperature", _round(manifest.get("temperature"))),
-        ("checked photos", str(manifest.get("checked_photos", ""))),
-        ("largest difference when checked", _scientific(manifest.get("max_abs_difference"))),
-        ("same label with int8 matrices", _percent(rounding.get("same_label"), " of checked photos")),
-        ("time a photo", _milliseconds(manifest.get("milliseconds"))),
+        (_("accuracy"), _round(metrics.get("accuracy"))),
+        (_("balanced accuracy"), _round(metrics.get("balanced_accuracy"))),
+        (_("suggests for"), _percent(held_out.get("coverage"), _("%(share)s of photos"))),
+        (_("suggestions that are right"), _percent(held_out.get("precision"))),
+        (_("labels"), str(len(manifest.get("labels", [])))),
+        (_("temperature"), _round(manifest.get("temperature"))),
+        (_("checked photos"), str(manifest.get("checked_photos", ""))),
+        (_("largest difference when checked"), _scientific(manifest.get("max_abs_difference"))),
+        (
+            _("same label with int8 matrices"),
+            _percent(rounding.get("same_label"), _("%(share)s of checked photos")),
+        ),
+        (_("time a photo"), _milliseconds(manifest.get("milliseconds"))),
         ("SHA-256", str(manifest.get("sha256", ""))[:16]),
     ]
     return [(name, value) for name, value in facts if value]
 
 
 def _round(value: object) -> str:
-    return f"{value:.3f}" if isinstance(value, int | float) else ""
+    return floatformat(value, 3) if isinstance(value, int | float) else ""
 
 
-def _percent(value: object, of: str = "") -> str:
-    return f"{100 * value:.0f}\u00a0%{of}" if isinstance(value, int | float) else ""
+def _percent(value: object, of: str = "%(share)s") -> str:
+    return of % {"share": f"{100 * value:.0f}\u00a0%"} if isinstance(value, int | float) else ""
 
 
 def _milliseconds(value: object) -> str:
-    return f"{value:.0f}\u00a0ms" if isinstance(value, int | float) else ""
+    return _("%(n)s\u00a0ms") % {"n": f"{value:.0f}"} if isinstance(value, int | float) else ""
 
 
 def _scientific(value: object) -> str:
@@ -168,11 +174,9 @@ def in_ten(manifest: dict[str, Any]) -> str:
     if not isinstance(target, int | float):
         return ""
     tenths = round(target * 10)
-    return (
-        f"{tenths} times in 10"
-        if abs(target * 10 - tenths) < 0.05
-        else f"{100 * target:.0f}\u00a0% of the time"
-    )
+    if abs(target * 10 - tenths) < 0.05:
+        return _("%(n)s times in 10") % {"n": tenths}
+    return _("%(share)s of the time") % {"share": f"{100 * target:.0f}\u00a0%"}
 
 
 def _replacing(request: Request) -> int | None:
@@ -197,7 +201,7 @@ def promote(request: Request, pk: int) -> HttpResponse:
     except (start.NotReady, promotion.ActiveModelChanged) as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, f"“{model}” is the active model now.")
+        messages.success(request, _("“%(name)s” is the active model now.") % {"name": model})
     return redirect(model)
 
 
@@ -211,8 +215,8 @@ def _ask_to_promote(request: Request, model: TrainedModel) -> HttpResponse:
             asked = difference.compare_asked(old=current.model, new=model, most=MOST_ASKED)
         except (OSError, ModelError):
             is_unreadable = True
-    models = [("active now", current.model)] if current else []
-    rows = [(when, one, one.manifest.get("held_out", {})) for when, one in [*models, ("this one", model)]]
+    models = [(_("active now"), current.model)] if current else []
+    rows = [(when, one, one.manifest.get("held_out", {})) for when, one in [*models, (_("this one"), model)]]
     context = {
         "model": model,
         "current": current,
@@ -232,7 +236,7 @@ def roll_back(request: Request) -> HttpResponse:
     except (start.NotReady, promotion.ActiveModelChanged) as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, f"“{rollback.model}” is the active model again.")
+        messages.success(request, _("“%(name)s” is the active model again.") % {"name": rollback.model})
     return redirect("trainer:models")
 
 
@@ -245,7 +249,7 @@ def rename(request: Request, pk: int) -> HttpResponse:
     except start.NotReady as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, f"The model is now called “{model}”.")
+        messages.success(request, _("The model is now called “%(name)s”.") % {"name": model})
     return redirect(model)
 
 
@@ -260,7 +264,7 @@ def suggest(request: Request) -> HttpResponse:
     if request.method == "POST":
         status = 422
         if active is None:
-            form.add_error(None, "No model is active, so there are no suggestions yet.")
+            form.add_error(None, _("No model is active, so there are no suggestions yet."))
         elif form.is_valid():
             answer = _answer(form, active)
             if answer:
@@ -278,7 +282,9 @@ def _answer(form: SuggestForm, active: TrainedModel) -> dict[str, Any] | None:
         answer = next(iter(serving.suggest([content], model=active, most=MOST_HASHTAGS)))
     except (serving.NoActiveModel, ModelError) as error:
         log.error("The active model cannot be used: %s", error)
-        form.add_error(None, "The active model's files are missing or damaged: a trainer admin can say more.")
+        form.add_error(
+            None, _("The active model's files are missing or damaged: a trainer admin can say more.")
+        )
         return None
     reason = serving.unreadable(answer)
     try:
@@ -286,7 +292,8 @@ def _answer(form: SuggestForm, active: TrainedModel) -> dict[str, Any] | None:
     except UnreadablePhotoError as error:  # it may take more memory than for the network
         reason = str(error)
     if reason:
-        form.add_error("photo", f"“{upload.name}” cannot be read as a photo: {reason}.")
+        words = _("“%(name)s” cannot be read as a photo: %(reason)s.")
+        form.add_error("photo", words % {"name": upload.name, "reason": reason})
         return None
     return {
         "answer": answer,

@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from people.request import Request, read_form
@@ -34,5 +35,5 @@ def run_notes(request: Request, pk: int) -> HttpResponse:
         return render(
             request, "trainer/run_notes.html", context | {"is_stale": True, "seen": now}, status=409
         )
-    messages.success(request, "Saved." if has_changed else "Nothing has changed.")
+    messages.success(request, _("Saved.") if has_changed else _("Nothing has changed."))
     return redirect(run)

@@ -11,6 +11,7 @@ from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.defaultfilters import filesizeformat
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from people.request import Request
@@ -23,11 +24,11 @@ from trainer.registry import packages
 def download(request: Request, pk: int) -> HttpResponseBase:
     model = get_object_or_404(TrainedModel, pk=pk)
     if not model.is_ready:
-        raise Http404("The model is not exported yet.")
+        raise Http404(_("The model is not exported yet."))
     try:
         pieces = packages.stream_package(model)
     except FileNotFoundError as error:
-        raise Http404("The model's file is missing.") from error
+        raise Http404(_("The model's file is missing.")) from error
     name = packages.package_name(model)
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return StreamingHttpResponse(pieces, content_type="application/zip", headers=headers)
@@ -42,11 +43,12 @@ def import_model(request: Request) -> HttpResponse:
     upload = request.FILES.get("package")
     try:
         if upload is None:
-            raise packages.BadPackage("Choose a file first.")
+            raise packages.BadPackage(_("Choose a file first."))
         if (upload.size or 0) > settings.MAX_MODEL_BYTES:
             limit = filesizeformat(settings.MAX_MODEL_BYTES)
             raise packages.BadPackage(
-                f"The file is {filesizeformat(upload.size or 0)}; the limit is {limit} (MAX_MODEL_MB)."
+                _("The file is %(size)s; the limit is %(limit)s (MAX_MODEL_MB).")
+                % {"size": filesizeformat(upload.size or 0), "limit": limit}
             )
         before = TrainedModel.objects.count()
         model = packages.import_model(file=upload.file, file_name=upload.name or "", by=request.user)  # type: ignore[arg-type]
@@ -54,8 +56,10 @@ def import_model(request: Request) -> HttpResponse:
         return render(request, "trainer/model_import.html", context | {"error": str(error)}, status=422)
     if TrainedModel.objects.count() > before:
         messages.success(
-            request, f"“{model}” was imported and checked on a synthetic photo. It is not active yet."
+            request,
+            _("“%(name)s” was imported and checked on a synthetic photo. It is not active yet.")
+            % {"name": model},
         )
     else:
-        messages.info(request, f"This model is already here: “{model}”.")
+        messages.info(request, _("This model is already here: “%(name)s”.") % {"name": model})
     return redirect(model)

@@ -14,6 +14,7 @@ from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.cache import patch_cache_control
+from django.utils.translation import gettext as _
 from django.views.decorators.http import condition, require_http_methods, require_safe
 
 from formats.files import is_inside
@@ -125,7 +126,7 @@ def photo(request: Request, pk: int, small: bool = False) -> HttpResponseBase:
     if not scene_photo.file.is_file():
         require_content(scene_photo.photo_set.folder)
     if not scene_photo.file.is_file() or not is_inside(scene_photo.file, scene_photo.photo_set.folder):
-        raise Http404("The file is gone from its folder.")
+        raise Http404(_("The file is gone from its folder."))
     response: HttpResponseBase
     if small:
         response = HttpResponse(_reduce(scene_photo), content_type="image/jpeg")
@@ -140,7 +141,7 @@ def _reduce(scene_photo: ScenePhoto) -> bytes:
     try:
         small = open_within(scene_photo.file, SMALL)
     except UnreadablePhotoError as error:
-        raise Http404(f"The photo cannot be opened: {error}.") from error
+        raise Http404(_("The photo cannot be opened: %(reason)s.") % {"reason": error}) from error
     out = io.BytesIO()
     small.save(out, "JPEG", quality=80)
     return out.getvalue()

@@ -6,13 +6,17 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.paginator import Paginator
 from django.db.models import Prefetch, Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from jobs.models import Job
+from mapping.models import OTHER
 from mapping.views.exchange import download
 from mapping.views.figures import figure_file
 from people.request import Request
@@ -36,7 +40,7 @@ def runs(request: Request) -> HttpResponse:
     rows = rows.prefetch_related("tags", Prefetch("models", TrainedModel.objects.defer("manifest", "card")))
     page = Paginator(rows, 25).get_page(request.GET.get("page"))
     for run in page:
-        run.preset_title = PRESETS[run.preset].title if run.preset in PRESETS else run.preset  # type: ignore[attr-defined]
+        run.preset_title = _(PRESETS[run.preset].title) if run.preset in PRESETS else run.preset  # type: ignore[attr-defined]
     context = {
         "page": page,
         "live": any(run.job.is_live for run in page),
@@ -138,7 +142,28 @@ def run_photos(request: Request, pk: int) -> HttpResponse:
         "scene": scene,
         "labels": run.report.get("labels", []),
     }
+    context["words"] = _shown_words(context["page"].paginator.count, scene, true, predicted, outcome)
     return render(request, "trainer/run_photos.html", context)
+
+
+def _shown_words(count: int, scene: str, true: str, predicted: str, outcome: str) -> str:
+    """How many photos are shown, and which."""
+    words = ngettext("%(n)s photo", "%(n)s photos", count) % {"n": intcomma(count)}
+    if scene:
+        words = _("%(photos)s of the class %(scene)s") % {"photos": words, "scene": scene}
+    if true:
+        words = _("%(photos)s of %(label)s") % {"photos": words, "label": _tag(true)}
+    if predicted:
+        words = _("%(photos)s predicted as %(label)s") % {"photos": words, "label": _tag(predicted)}
+    if outcome == "right":
+        words = _("%(photos)s with a suggestion that is right") % {"photos": words}
+    elif outcome == "wrong":
+        words = _("%(photos)s with a suggestion that is wrong") % {"photos": words}
+    return _("%(photos)s, most confident first.") % {"photos": words}
+
+
+def _tag(label: str) -> str:
+    return label if label == OTHER else f"#{label}"
 
 
 @require_POST

@@ -9,6 +9,7 @@ from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from formats.numbers import read_number
@@ -17,6 +18,7 @@ from mapping.views.figures import figure_file
 from people.request import Request
 from trainer.engine.presets import DEFAULT_PRESET, PRESETS
 from trainer.engine.recipe import Recipe
+from trainer.engine_words import translated
 from trainer.forms import RunForm
 from trainer.models import PhotoSet, TrainingRun
 from trainer.photosets.registration import photos_per_label
@@ -93,7 +95,7 @@ def _start(request: Request) -> HttpResponse:
                 **form.cleaned_data,
             )
             if words := run.job.misfit:
-                messages.warning(request, f"The run waits: {words}")
+                messages.warning(request, _("The run waits: %(why)s") % {"why": words})
             return redirect(run)
         except start.NotReady as error:
             form.add_error("photo_set", str(error))
@@ -202,8 +204,13 @@ def preset_groups(seconds: dict[str, float]) -> list[dict[str, Any]]:
     """The everyday presets, then the thesis's tables, each preset with the seconds such a run takes here."""
     groups: dict[int, list[dict[str, Any]]] = {}
     for preset in PRESETS.values():
-        groups.setdefault(preset.table, []).append({"preset": preset, "seconds": seconds.get(preset.name)})
-    words = {0: "Everyday", 3: "Table 3 of the thesis: six networks", 4: "Table 4: ResNet 34, refined"}
+        row = {"preset": preset, "description": translated(preset.description)}
+        groups.setdefault(preset.table, []).append(row | {"seconds": seconds.get(preset.name)})
+    words = {
+        0: _("Everyday"),
+        3: _("Table 3 of the thesis: six networks"),
+        4: _("Table 4: ResNet 34, refined"),
+    }
     return [{"table": table, "title": words[table], "rows": rows} for table, rows in groups.items()]
 
 

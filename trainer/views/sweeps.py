@@ -10,6 +10,7 @@ from django.core.paginator import Paginator
 from django.db.models import Count, Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from jobs.models import Job
@@ -56,9 +57,9 @@ def new_sweep(request: Request) -> HttpResponse:
             form.add_error("photo_set", str(error))
     ready = PhotoSet.objects.with_photos().exists() and Release.objects.exists()
     groups = [
-        ("Table 3 of the thesis", [p for p in PRESETS.values() if p.table == 3]),
-        ("Table 4 of the thesis", [p for p in PRESETS.values() if p.table == 4]),
-        ("Everyday", [p for p in PRESETS.values() if not p.table]),
+        (_("Table 3 of the thesis"), [p for p in PRESETS.values() if p.table == 3]),
+        (_("Table 4 of the thesis"), [p for p in PRESETS.values() if p.table == 4]),
+        (_("Everyday"), [p for p in PRESETS.values() if not p.table]),
     ]
     context = {"form": form, "groups": groups, "preset_names": form["presets"].value() or [], "ready": ready}
     status = 422 if form.errors else 200
@@ -124,7 +125,7 @@ def cancel(request: Request, pk: int) -> HttpResponse:
     sweep = get_object_or_404(Sweep, pk=pk)
     count = sweeps.cancel_rest(sweep=sweep, by=request.user)
     if not count:
-        messages.info(request, "Every run of this sweep had already ended: nothing to cancel.")
+        messages.info(request, _("Every run of this sweep had already ended: nothing to cancel."))
     return redirect(sweep)
 
 
@@ -134,5 +135,5 @@ def retry(request: Request, pk: int) -> HttpResponse:
     sweep = get_object_or_404(Sweep, pk=pk)
     count = sweeps.retry_ended(sweep=sweep, by=request.user)
     if not count:
-        messages.info(request, "No run of this sweep has failed or been cancelled.")
+        messages.info(request, _("No run of this sweep has failed or been cancelled."))
     return redirect(sweep)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.utils import translation
 
-from trainer.registry.promises import one_in, promise_of
+from trainer.registry.promises import one_in, promise_in_words, promise_of
 
 
 def manifest(kind: str, *groups: tuple[list[str], float | None], target: float = 0.9) -> dict[str, Any]:
@@ -46,3 +47,10 @@ def test_the_promise_says_for_what_it_holds() -> None:
 def test_a_model_that_can_promise_nothing_says_so() -> None:
     assert promise_of(manifest("each", (["sky"], None), (["bar"], None))).startswith("It suggests nothing")
     assert "few photos" not in promise_of(manifest("each", (["sky"], 0.6), (["bar", "cafe"], None)))
+
+
+def test_pages_say_the_promise_in_the_readers_language_and_files_in_english() -> None:
+    promising = manifest("overall", (["bar", "cafe"], 0.5))
+    with translation.override("ru"):
+        assert promise_in_words(promising).startswith("Ошибочных подсказок не больше 1 из 10")
+        assert promise_of(promising).startswith("At most 1 in 10 suggestions is wrong")

@@ -148,6 +148,23 @@ def test_a_run_that_has_not_begun_has_the_rate_that_its_recipe_plans(
     assert len(table) == 51
 
 
+def test_charts_follow_the_reader_on_pages_and_are_english_in_files(
+    client_for: ClientFor, rated: TrainingRun
+) -> None:
+    client, russian = client_for("viewer"), {"Accept-Language": "ru"}
+    compare = f"/trainer/runs/compare/?run={rated.pk}"
+    for path in (rated.get_absolute_url(), compare):
+        page = client.get(path, headers=russian).content.decode()
+        assert "Скорость обучения" in page
+        assert ">0,04</text>" in " ".join(page.split()).replace("> ", ">").replace(" <", "<")
+        assert not re.search(
+            r'(viewBox|points|[xy][12]?|c[xy])="[^"]*\d,\d+"', re.sub(r"\d,(?=\d+\.)", "", page)
+        )
+    files = (f"{rated.get_absolute_url()}figures/", f"{compare.replace('/?', '/figures/learning-rate.csv?')}")
+    for path in (f"{files[0]}accuracy.svg", f"{files[0]}accuracy.csv", files[1]):
+        assert client.get(path, headers=russian).content == client.get(path).content
+
+
 def test_the_curves_of_compared_runs_can_be_downloaded(
     client_for: ClientFor, rated: TrainingRun, finished_job: Callable[..., Job]
 ) -> None:

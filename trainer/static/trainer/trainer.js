@@ -62,7 +62,7 @@ function markChanges() {
   }
   const words = settings.querySelector("[data-changed-count]");
   words.dataset.before ??= words.textContent;
-  words.textContent = count ? `${count} changed` : words.dataset.before;
+  words.textContent = count ? words.dataset.words.replace("%s", count) : words.dataset.before;
 }
 document.addEventListener("input", (event) => {
   if (event.target.closest("#settings")) markChanges();
