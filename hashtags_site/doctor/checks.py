@@ -308,13 +308,14 @@ def _torch_has_cuda() -> bool:
 def look_at_mail() -> Iterator[Finding]:
     """Signs in at the mail server, and sends nothing."""
     if not settings.EMAIL_URL:
-        yield Finding("e-mail", OK, "Not configured: the site sends none.")
+        yield Finding("e-mail", OK, _("Not configured: the site sends none."))
         return
     with get_connection():
-        yield Finding("e-mail", OK, "The mail server answers.")
+        yield Finding("e-mail", OK, _("The mail server answers."))
     if failed := Letter.objects.filter(state=Letter.State.FAILED).first():
-        fact = f"“{failed.subject}” to {failed.user} was not sent: {failed.error}"
-        yield Finding("e-mail", WARN, fact, "Check the person's address on the page People.")
+        words = {"subject": failed.subject, "person": failed.user, "error": failed.error}
+        fact = _("“%(subject)s” to %(person)s was not sent: %(error)s") % words
+        yield Finding("e-mail", WARN, fact, _("Check the person's address on the page People."))
 
 
 def look_at_backup() -> Finding:
