@@ -5,7 +5,7 @@ Guests of campaigns and accounts of programs are users, too, but no people: nobo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
@@ -20,6 +20,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from people.deeds import record
 from people.models import Invitation, Profile, Team
@@ -32,11 +34,13 @@ ADMINISTRATOR = "administrator"  # the role that manages people
 SALT = "people.invitations"
 DAYS = 7  # that an invitation is valid
 ROLES = {  # what each is for; a role without words is shown by its name
-    "administrator": "manages people and tokens, sees what was done, and may do everything but vote",
-    "trainer admin": "registers photos, trains, promotes models, runs campaigns",
-    "curator": "maps scene classes to hashtags, publishes releases",
-    "viewer": "looks at everything, changes nothing",
-    "validator": "says whether a hashtag fits a photo",
+    gettext_noop("administrator"): gettext_noop(
+        "manages people and tokens, sees what was done, and may do everything but vote"
+    ),
+    gettext_noop("trainer admin"): gettext_noop("registers photos, trains, promotes models, runs campaigns"),
+    gettext_noop("curator"): gettext_noop("maps scene classes to hashtags, publishes releases"),
+    gettext_noop("viewer"): gettext_noop("looks at everything, changes nothing"),
+    gettext_noop("validator"): gettext_noop("says whether a hashtag fits a photo"),
 }
 
 
@@ -112,14 +116,14 @@ def invite(
     invitation, new = Invitation.objects.get_or_create(request_id=request_id or uuid4(), defaults=fields)
     if new:
         invitation.teams.set(teams)
-        record(by=by, what="invite", about=f"{invitation}: {words_of(invitation)}")
+        record(by=by, what="invite", about=f"{invitation}: {words_of(invitation) or 'no role'}")
     return invitation
 
 
-def words_of(invitation: Invitation) -> str:
-    """What whoever accepts it gets: roles, and teams in quotes."""
+def words_of(invitation: Invitation, translate: Callable[[str], str] = str) -> str:
+    """What whoever accepts it gets: roles, and teams in quotes. Empty for nothing."""
     teams = [f"“{team}”" for team in invitation.teams.all()]
-    return ", ".join([*invitation.roles, *teams]) or "no role"
+    return ", ".join([*map(translate, invitation.roles), *teams])
 
 
 @transaction.atomic
@@ -174,13 +178,13 @@ def accept(*, invitation: Invitation, user: User, language: str = "") -> User:
     """Save the new user with the roles of the invitation. Raises Refused if it was used meanwhile."""
     is_open = open_invitations().filter(pk=invitation.pk).exists()
     if not is_open or not _unused().filter(pk=invitation.pk).update(used_at=timezone.now()):
-        raise Refused("This link has been used meanwhile.")
+        raise Refused(_("This link has been used meanwhile."))
     user.save()
     user.groups.set(Group.objects.filter(name__in=invitation.roles))
     user.teams.set(invitation.teams.all())
     Profile.objects.create(user=user, language=language, seen_at=timezone.now())
     Invitation.objects.filter(pk=invitation.pk).update(used_by=user)
-    record(by=user, what="join", about=f"{invitation}: {words_of(invitation)}")
+    record(by=user, what="join", about=f"{invitation}: {words_of(invitation) or 'no role'}")
     return user
 
 
@@ -202,7 +206,8 @@ def change_roles(*, person: User, roles: Collection[str], was: Sequence[str] | N
     check_may_change(person, by)
     if was is not None and before != sorted(was):
         raise Refused(
-            f"{person}'s roles were changed meanwhile: {', '.join(before) or 'none'}. Nothing was done."
+            _("%(person)s's roles were changed meanwhile: %(roles)s. Nothing was done.")
+            % {"person": person, "roles": ", ".join(map(_, before)) or _("none")}
         )
     stays = ADMINISTRATOR in after or ADMINISTRATOR in roles_by_team(person)
     if ADMINISTRATOR in before and not stays:
@@ -248,7 +253,7 @@ def reset_path(*, person: User, by: User) -> str:
     PASSWORD_RESET_TIMEOUT, and only until they sign in with the old one. Raises Refused."""
     check_may_change(person, by)
     if not person.is_active:
-        raise Refused(f"{person} is deactivated.")
+        raise Refused(_("%(person)s is deactivated.") % {"person": person})
     record(by=by, what="make reset link", about=person)
     return _reset_path(person)
 
@@ -270,7 +275,7 @@ def groups_of(roles: Collection[str]) -> list[Group]:
     groups = list(Group.objects.filter(name__in=roles).exclude(name=PROGRAMS))
     missing = sorted(set(roles) - {group.name for group in groups})
     if missing:
-        raise Refused(f"There is no role “{missing[0]}”.")
+        raise Refused(_("There is no role “%(role)s”.") % {"role": missing[0]})
     return groups
 
 
@@ -281,11 +286,15 @@ def one_change_at_a_time() -> None:
 
 def check_may_change(person: User, by: User) -> None:
     if person.is_superuser and not by.is_superuser:
-        raise Refused(f"{person} is a superuser. Only a superuser may change that account.")
+        raise Refused(
+            _("%(person)s is a superuser. Only a superuser may change that account.") % {"person": person}
+        )
 
 
 def _check_may_go(person: User, by: User) -> None:
     if person.pk == by.pk:
-        raise Refused("You cannot do this to your own account. Ask another administrator.")
+        raise Refused(_("You cannot do this to your own account. Ask another administrator."))
     if administrators().filter(pk=person.pk).exists() and not administrators().exclude(pk=person.pk).exists():
-        raise Refused(f"{person} is the last administrator. Make somebody else one first.")
+        raise Refused(
+            _("%(person)s is the last administrator. Make somebody else one first.") % {"person": person}
+        )

@@ -16,6 +16,8 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from people.accounts import DAYS, ROLES, people, role_names
 from people.models import Deed, Profile, Team
@@ -29,10 +31,17 @@ SERVER = " "  # no account has this name
 
 
 class TokenForm(forms.Form):
-    name = forms.CharField(max_length=100, help_text="What it is for: “Upload page”, “Nightly export”.")
+    name = forms.CharField(
+        label=gettext_lazy("Name"),
+        max_length=100,
+        help_text=gettext_lazy("What it is for: “Upload page”, “Nightly export”."),
+    )
     account = forms.ChoiceField()
-    new_account = forms.CharField(max_length=150, required=False)
-    scopes = forms.MultipleChoiceField(choices=list(SCOPES.items()), widget=forms.CheckboxSelectMultiple)
+    new_account = forms.CharField(label=gettext_lazy("New account"), max_length=150, required=False)
+    scopes = forms.MultipleChoiceField(
+        choices=[(name, gettext_lazy(words)) for name, words in SCOPES.items()],
+        widget=forms.CheckboxSelectMultiple,
+    )
     rate = forms.CharField(max_length=20, required=False)
     ends = forms.DateField(required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"))
     request_id = forms.UUIDField()
@@ -42,13 +51,15 @@ class TokenForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.owners = {str(user.pk): user for user in (*programs(), by)}
         choices = [(pk, str(user)) for pk, user in self.owners.items()]
-        choices[-1] = (str(by.pk), f"{by} (you)")
-        self.fields["account"].choices = [(NEW, "a new program’s account"), *choices]  # type: ignore[attr-defined]
+        choices[-1] = (str(by.pk), _("%(name)s (you)") % {"name": by})
+        self.fields["account"].choices = [(NEW, _("a new program’s account")), *choices]  # type: ignore[attr-defined]
 
     def clean_rate(self) -> str:
         rate: str = self.cleaned_data["rate"].replace(" ", "")
         if rate and not RATE.fullmatch(rate):
-            raise forms.ValidationError("Write a rate as 120/minute; second, hour and day can be used, too.")
+            raise forms.ValidationError(
+                _("Write a rate as 120/minute; second, hour and day can be used, too.")
+            )
         return rate
 
     def clean_ends(self) -> datetime | None:
@@ -57,16 +68,16 @@ class TokenForm(forms.Form):
         if day is None:
             return None
         if day.year > LAST_YEAR:
-            raise forms.ValidationError("Choose an earlier day, or none.")
+            raise forms.ValidationError(_("Choose an earlier day, or none."))
         end = timezone.make_aware(datetime.combine(day, time.max))
         if end <= timezone.now():
-            raise forms.ValidationError("This day is over.")
+            raise forms.ValidationError(_("This day is over."))
         return end
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         if data.get("account") == NEW and not data.get("new_account"):
-            self.add_error("new_account", "Give the new account a name.")
+            self.add_error("new_account", _("Give the new account a name."))
         return data
 
     @property
@@ -82,7 +93,7 @@ class RolesField(forms.MultipleChoiceField):
     widget = forms.CheckboxSelectMultiple
 
     def __init__(self) -> None:
-        choices = lambda: [(name, ROLES.get(name, "")) for name in role_names()]  # noqa: E731
+        choices = lambda: [(name, _(ROLES[name]) if name in ROLES else "") for name in role_names()]  # noqa: E731
         super().__init__(choices=choices, required=False)
 
 
@@ -120,7 +131,7 @@ class TeamForm(RolesForm):
 
 
 class MemberForm(forms.Form):
-    person = forms.ModelChoiceField(people(), empty_label="Choose a person")
+    person = forms.ModelChoiceField(people(), empty_label=gettext_lazy("Choose a person"))
 
     def __init__(self, *args: Any, team: Team, **kwargs: Any) -> None:
         """Those who are in the team already are not offered, but a repeated click on one is no mistake."""
@@ -151,8 +162,8 @@ class ProfileForm(forms.ModelForm[Profile]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["language"].choices = [("", "as the browser asks for"), *settings.LANGUAGES]  # type: ignore[attr-defined]
-        self.fields["time_zone"].choices = time_zones("the site’s")  # type: ignore[attr-defined]
+        self.fields["language"].choices = [("", _("as the browser asks for")), *settings.LANGUAGES]  # type: ignore[attr-defined]
+        self.fields["time_zone"].choices = time_zones(_("the site’s"))  # type: ignore[attr-defined]
 
 
 def time_zones(otherwise: str) -> list[tuple[str, str]]:
@@ -184,7 +195,9 @@ class PasswordForm(PasswordChangeForm):
 
 class HistoryFilter(forms.Form):
     by = forms.ChoiceField(required=False)
-    what = forms.ChoiceField(required=False, choices=[("", "everything"), *((w, w) for w in WORDS)])
+    what = forms.ChoiceField(
+        required=False, choices=[("", gettext_lazy("everything")), *((w, gettext_lazy(w)) for w in WORDS)]
+    )
     since = forms.DateField(required=False)
     until = forms.DateField(required=False)
 
@@ -193,7 +206,7 @@ class HistoryFilter(forms.Form):
         names = (
             Deed.objects.exclude(by_name="").order_by("by_name").values_list("by_name", flat=True).distinct()
         )
-        choices = [("", "everybody"), (SERVER, "the server"), *((name, name) for name in names)]
+        choices = [("", _("everybody")), (SERVER, _("the server")), *((name, name) for name in names)]
         self.fields["by"].choices = choices  # type: ignore[attr-defined]
 
     def deeds(self) -> QuerySet[Deed]:

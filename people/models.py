@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from people.words import WORDS
 
@@ -201,12 +202,12 @@ class Deed(models.Model):
 
     @property
     def who(self) -> str:
-        return self.by_name or "the server"
+        return self.by_name or _("the server")
 
     @property
     def words(self) -> str:
-        return WORDS.get(self.what, self.what)
+        return _(WORDS.get(self.what, self.what))
 
     @property
     def where(self) -> str:
-        return self.address or "on the server"
+        return self.address or _("on the server")

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
+from django.utils import translation
 
 from people.models import Profile
 
@@ -18,6 +19,12 @@ KEY = "time_zone"
 
 def profile_of(user: User) -> Profile:
     return Profile.objects.get_or_create(user=user)[0]
+
+
+def language_of(user: User) -> translation.override:
+    """A context for words to this person: in the language that they chose, otherwise as it is."""
+    chosen = Profile.objects.filter(user=user).values_list("language", flat=True).first()
+    return translation.override(chosen or translation.get_language())
 
 
 def apply(profile: Profile, request: HttpRequest, response: HttpResponseBase) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from django.utils.translation import gettext_noop as _
 from rest_framework.permissions import SAFE_METHODS
 
 SCOPES = {
-    "suggest": "ask for hashtags of photos",
-    "check": "ask whether hashtags fit a photo",
-    "feedback": "say what became of suggestions",
-    "read mapping": "read the mapping and its releases",
-    "write mapping": "decide about classes, import, publish",
-    "read results": "read runs, models, campaigns and votes",
+    "suggest": _("ask for hashtags of photos"),
+    "check": _("ask whether hashtags fit a photo"),
+    "feedback": _("say what became of suggestions"),
+    "read mapping": _("read the mapping and its releases"),
+    "write mapping": _("decide about classes, import, publish"),
+    "read results": _("read runs, models, campaigns and votes"),
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import Count, QuerySet
+from django.utils.translation import gettext as _
 
 from people import accounts
 from people.accounts import Refused
@@ -31,7 +32,7 @@ def make_team(*, name: str, roles: Collection[str], by: User) -> Team:
         with transaction.atomic():
             team = Team.objects.create(name=name)
     except IntegrityError:
-        raise Refused(f"There is a team “{name}” already.") from None
+        raise Refused(_("There is a team “%(name)s” already.") % {"name": name}) from None
     team.roles.set(groups)
     record(by=by, what="make team", about=f"“{team}”: {_words(roles)}")
     return team
@@ -48,9 +49,12 @@ def change_team(*, team: Team, name: str, roles: Collection[str], was: Sequence[
     if before == sorted(roles) and row.name == name:
         return False
     if before != sorted(was):
-        raise Refused(f"The roles of “{row}” were changed meanwhile: {_words(before)}. Nothing was done.")
+        raise Refused(
+            _("The roles of “%(team)s” were changed meanwhile: %(roles)s. Nothing was done.")
+            % {"team": row, "roles": ", ".join(map(_, before)) or _("no role")}
+        )
     if Team.objects.filter(name=name).exclude(pk=row.pk).exists():
-        raise Refused(f"There is a team “{name}” already.")
+        raise Refused(_("There is a team “%(name)s” already.") % {"name": name})
     about = f"“{row}”: {_words(before)} → {_words(roles)}" + (f", now “{name}”" if name != row.name else "")
     row.name = name
     row.save(update_fields=["name"])
@@ -93,7 +97,9 @@ def delete_team(*, team: Team, seen: str, by: User) -> None:
     """
     row = _locked(team)
     if digest_of(row) != seen:
-        raise Refused(f"“{row}” was changed meanwhile: look at it again. Nothing was deleted.")
+        raise Refused(
+            _("“%(team)s” was changed meanwhile: look at it again. Nothing was deleted.") % {"team": row}
+        )
     about = f"“{row}”: {_words(roles_of(row))}; {row.members.count()} people"
     row.delete()
     _check_stays_administrator(by)
@@ -110,7 +116,7 @@ def _locked(team: Team) -> Team:
     accounts.one_change_at_a_time()
     row = Team.objects.filter(pk=team.pk).first()
     if row is None:
-        raise Refused(f"“{team}” was deleted meanwhile. Nothing was done.")
+        raise Refused(_("“%(team)s” was deleted meanwhile. Nothing was done.") % {"team": team})
     return row
 
 
@@ -119,7 +125,9 @@ def _check_stays_administrator(by: User) -> None:
     in its transaction, which Refused takes back.
     """
     if not accounts.administrators().filter(pk=by.pk).exists():
-        raise Refused("You would be no administrator any more. Ask another administrator. Nothing was done.")
+        raise Refused(
+            _("You would be no administrator any more. Ask another administrator. Nothing was done.")
+        )
 
 
 def _words(roles: Collection[str]) -> str:

@@ -15,6 +15,7 @@ from django.contrib.auth.models import Group, User
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from people.deeds import record
 from people.models import Token
@@ -66,13 +67,17 @@ def make(
     """A new token and its key, which nobody can read again. Raises NotMade, and MadeAlready for a repeated
     form."""
     if not name.strip() or len(name) > 100:
-        raise NotMade("A token's name must have 1 to 100 characters.")
+        raise NotMade(_("A token's name must have 1 to 100 characters."))
     if not scopes or (unknown := sorted(set(scopes) - SCOPES.keys())):
-        raise NotMade(f"There is no scope “{unknown[0]}”." if scopes else "A token needs a scope.")
+        raise NotMade(
+            _("There is no scope “%(scope)s”.") % {"scope": unknown[0]}
+            if scopes
+            else _("A token needs a scope.")
+        )
     if rate and not RATE.fullmatch(rate):
-        raise NotMade(f"“{rate}” is no rate such as 120/minute.")
+        raise NotMade(_("“%(rate)s” is no rate such as 120/minute.") % {"rate": rate})
     if expires_at and expires_at <= timezone.now():
-        raise NotMade("The token would have ended already.")
+        raise NotMade(_("The token would have ended already."))
     key = PREFIX + secrets.token_urlsafe(BYTES)
     try:
         with transaction.atomic():
@@ -123,9 +128,9 @@ def make_program(*, name: str, by: AbstractBaseUser | None) -> User:
     role = Group.objects.get(name=PROGRAMS)
     name = User.normalize_username(name.strip())
     if not re.fullmatch(r"[\w.@+-]{1,150}", name):
-        raise NotMade("An account's name consists of letters, digits and @ . + - _ only.")
+        raise NotMade(_("An account's name consists of letters, digits and @ . + - _ only."))
     if User.objects.filter(username__iexact=name).exists():
-        raise NotMade(f"There is an account “{name}” already.")
+        raise NotMade(_("There is an account “%(name)s” already.") % {"name": name})
     user = User.objects.create_user(username=name)  # without a password
     user.groups.add(role)
     record(by=by, what="make program", about=name)

@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError, connections, transaction
 from django.db.models import F, Sum
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from people.models import Token, TokenUse
 
@@ -106,7 +107,7 @@ def by_day(token: Token, days: int) -> list[Bar]:
     rows = token.uses.filter(day__gte=first).values_list("day").order_by("day").annotate(Sum("requests"))
     counts = dict(rows)
     names = [first + timedelta(days=number) for number in range(days)]
-    return _bars([(f"{day:%-d %b}", counts.get(day, 0)) for day in names])
+    return _bars([(date_format(day, "j M"), counts.get(day, 0)) for day in names])
 
 
 def by_address(token: Token, days: int) -> list[Bar]:

@@ -35,7 +35,7 @@ def catalogue(app: str, language: str) -> Path:
 
 def sources(app: str) -> Iterator[Path]:
     """The templates and Python files of an app that may hold words for people."""
-    for path in sorted([*(ROOT / app).rglob("*.html"), *(ROOT / app).rglob("*.py")]):
+    for path in sorted(one for kind in ("html", "txt", "py") for one in (ROOT / app).rglob(f"*.{kind}")):
         if not set(path.relative_to(ROOT).parts) & set(ENGLISH):
             yield path
 
@@ -52,7 +52,7 @@ def collect_messages(app: str) -> Catalog:
     for path in sources(app):
         text = path.read_text()
         name = path.relative_to(ROOT).as_posix()
-        if path.suffix == ".html":
+        if path.suffix in (".html", ".txt"):
             lines = templatize(text, origin=name).splitlines()
             text = "\n".join(line.lstrip() for line in lines)  # a template's indentation is not Python's
         for line, message, comments, context in extract(

@@ -356,11 +356,8 @@ def look_at_mail() -> Iterator[Finding]:
     with get_connection():
         yield Finding("e-mail", OK, _("The mail server answers."))
     if failed := Letter.objects.filter(state=Letter.State.FAILED).first():
-        fact = _("“%(subject)s” to %(person)s was not sent: %(error)s") % {
-            "subject": failed.subject,
-            "person": failed.user,
-            "error": failed.error,
-        }
+        words = {"subject": failed.subject, "person": failed.user, "error": failed.error}
+        fact = _("“%(subject)s” to %(person)s was not sent: %(error)s") % words
         yield Finding("e-mail", WARN, fact, _("Check the person's address on the page People."))
 
 

@@ -17,6 +17,8 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from people import accounts, letters, profiles
 from people.installation import current
@@ -40,7 +42,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return response
 
     def respond_user_inactive(self, request: HttpRequest, user: User) -> HttpResponse:
-        return refusal(request, "This account is deactivated. Ask an administrator.")
+        return refusal(request, _("This account is deactivated. Ask an administrator."))
 
     def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
         """Who has neither password nor second factor cannot show them again."""
@@ -48,9 +50,9 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
         words = {
-            "reauthenticate": "With your password",
-            "mfa_reauthenticate": "With a code",
-            "mfa_reauthenticate:webauthn": "With a passkey",
+            "reauthenticate": _("With your password"),
+            "mfa_reauthenticate": _("With a code"),
+            "mfa_reauthenticate:webauthn": _("With a passkey"),
         }
         methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
         return [method | {"description": words[method["id"]]} for method in methods]
@@ -59,8 +61,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Not at once: a mail server that is slow must not tell, by the time, whom it writes to."""
-        message = self.render_mail(template_prefix, email, context | {"site_name": current().name})
-        letters.write(user=context["user"], to=email, subject=message.subject, body=message.body)
+        user = context["user"]
+        with profiles.language_of(user):
+            message = self.render_mail(template_prefix, email, context | {"site_name": current().name})
+        letters.write(user=user, to=email, subject=message.subject, body=message.body)
 
     def send_password_reset_mail(self, user: User, email: str, context: dict[str, Any]) -> None:
         path = accounts.reset_path_by_mail(person=user)
@@ -79,7 +83,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
 class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
     error_messages = DefaultMFAAdapter.error_messages | {
-        "incorrect_code": "This is not right. A code works once, and for a minute only.",
+        "incorrect_code": gettext_lazy("This is not right. A code works once, and for a minute only."),
     }
 
     def encrypt(self, text: str) -> str:
@@ -95,7 +99,8 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
         return current().name
 
     def generate_authenticator_name(self, user: User, type: Authenticator.Type) -> str:
-        return f"Passkey {Authenticator.objects.filter(user=user, type=type).count() + 1}"
+        number = Authenticator.objects.filter(user=user, type=type).count() + 1
+        return _("Passkey %(n)s") % {"n": number}
 
     def get_public_key_credential_rp_entity(self) -> dict[str, str]:
         entity: dict[str, str] = super().get_public_key_credential_rp_entity()
@@ -120,22 +125,31 @@ class OpenIDAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         confirmed = [row.email for row in sociallogin.email_addresses if row.verified]
         if not confirmed:
             words = (
-                f"{settings.OIDC_NAME} does not say that it has confirmed your e-mail address."
-                " Confirm it there, or sign in with your password."
-            )
+                _(
+                    "%(provider)s does not say that it has confirmed your e-mail address."
+                    " Confirm it there, or sign in with your password."
+                )
+            ) % {"provider": settings.OIDC_NAME}
             raise ImmediateHttpResponse(refusal(request, words))
         person = addresses.owner_of(confirmed[0])
         if person is None:
             words = (
-                f"Nobody here has the address {confirmed[0]}. Ask an administrator for an invitation; if you"
-                " have an account, confirm this address in its profile, or ask an administrator to enter it."
-            )
+                _(
+                    "Nobody here has the address %(address)s. Ask an administrator for an invitation;"
+                    " if you have an account, confirm this address in its profile,"
+                    " or ask an administrator to enter it."
+                )
+            ) % {"address": confirmed[0]}
             raise ImmediateHttpResponse(refusal(request, words))
         sociallogin.connect(request, person)
 
     def on_authentication_error(self, request: HttpRequest, provider: Any, **kwargs: Any) -> None:
         raise ImmediateHttpResponse(
-            refusal(request, f"{settings.OIDC_NAME} did not sign you in. Try again, or use your password.")
+            refusal(
+                request,
+                _("%(provider)s did not sign you in. Try again, or use your password.")
+                % {"provider": settings.OIDC_NAME},
+            )
         )
 
 

@@ -6,6 +6,7 @@ from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from people import accounts
 from people.deeds import record
@@ -45,7 +46,9 @@ def set_address(*, person: User, address: str, by: User) -> bool:
             with transaction.atomic():
                 EmailAddress.objects.create(user=person, email=address, verified=True, primary=True)
         except IntegrityError:
-            raise accounts.Refused(f"{address} is another person’s address. Nothing was changed.") from None
+            raise accounts.Refused(
+                _("%(address)s is another person’s address. Nothing was changed.") % {"address": address}
+            ) from None
     User.objects.filter(pk=person.pk).update(email=address)
     record(by=by, what="set address", about=f"{person}: {before or 'none'} → {address or 'none'}")
     return True

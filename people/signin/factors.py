@@ -13,6 +13,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
+from django.utils.translation import gettext as _
 
 from people import accounts
 from people.backend import roles_held
@@ -46,7 +47,7 @@ def take_away(*, person: User, by: User) -> bool:
     """
     accounts.check_may_change(person, by)
     if person.pk == by.pk:
-        raise accounts.Refused("Change your own second factor in your profile.")
+        raise accounts.Refused(_("Change your own second factor in your profile."))
     if not Authenticator.objects.filter(user=person).delete()[0]:
         return False
     record(by=by, what="take away second factor", about=person)

@@ -23,6 +23,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse_lazy
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -125,7 +126,7 @@ class RemoveCodes(totp.DeactivateTOTPView):  # type: ignore[misc]
         with transaction.atomic():
             record(by=self.request.user, what="remove second factor", about="codes of an app")
             response: HttpResponse = super().form_valid(form)
-        messages.success(self.request, "The codes of the app are removed.")
+        messages.success(self.request, _("The codes of the app are removed."))
         return response
 
 
@@ -143,7 +144,7 @@ class RemovePasskey(webauthn.RemoveWebAuthnView):  # type: ignore[misc]
         with transaction.atomic():
             record(by=self.request.user, what="remove second factor", about=f"“{self.get_object()}”")
             response: HttpResponse = super().form_valid(form)
-        messages.success(self.request, "The passkey is removed.")
+        messages.success(self.request, _("The passkey is removed."))
         return response
 
 
@@ -158,7 +159,7 @@ class Address(account.EmailView):  # type: ignore[misc]
 
     def form_valid(self, form: Any) -> HttpResponse:
         response: HttpResponse = super().form_valid(form)
-        messages.info(self.request, "Open the link in the e-mail: then the address counts.")
+        messages.info(self.request, _("Open the link in the e-mail: then the address counts."))
         return response
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -46,7 +47,7 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
         response = redirect("home")
         profiles.apply(profiles.profile_of(user), request, response)
         return response
-    context = {"form": form, "invitation": invitation}
+    context = {"form": form, "roles": [_(role) for role in invitation.roles]}
     return render(request, "people/join.html", context, status=422 if form.is_bound else 200)
 
 
@@ -60,7 +61,7 @@ class NewPassword(auth_views.PasswordResetConfirmView):
     success_url = reverse_lazy("login")
 
     def form_valid(self, form: Any) -> HttpResponse:
-        messages.success(self.request, "Your new password is set. Sign in with it.")
+        messages.success(self.request, _("Your new password is set. Sign in with it."))
         return super().form_valid(form)
 
 
@@ -82,11 +83,14 @@ def me(request: Request) -> HttpResponse:
         form.save()
         user.first_name = form.cleaned_data["first_name"]
         user.save(update_fields=["first_name"])
-        messages.success(request, "Saved.")
+        messages.success(request, _("Saved."))
         response = redirect("people:me")
         profiles.apply(profile, request, response)
         return response
-    context = {"form": form, "roles": sorted({*accounts.roles_of(user), *accounts.roles_by_team(user)})}
+    context = {
+        "form": form,
+        "roles": [_(role) for role in sorted({*accounts.roles_of(user), *accounts.roles_by_team(user)})],
+    }
     return render(request, "people/me.html", context, status=422 if form.is_bound else 200)
 
 
@@ -99,6 +103,6 @@ def password(request: Request) -> HttpResponse:
     if form.is_valid():
         form.save()
         update_session_auth_hash(request, form.user)
-        messages.success(request, "Your password is changed. You are signed out everywhere else.")
+        messages.success(request, _("Your password is changed. You are signed out everywhere else."))
         return redirect("people:me")
     return render(request, "people/password.html", {"form": form}, status=422 if form.is_bound else 200)

@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -28,7 +29,11 @@ may_manage = permission_required("people.change_profile", raise_exception=True)
 def people(request: Request) -> HttpResponse:
     page = Paginator(accounts.people(), 50).get_page(request.GET.get("page"))
     invitations = [
-        (invitation, accounts.words_of(invitation), request.build_absolute_uri(accounts.path_of(invitation)))
+        (
+            invitation,
+            accounts.words_of(invitation, _),
+            request.build_absolute_uri(accounts.path_of(invitation)),
+        )
         for invitation in accounts.open_invitations()[:50]
     ]
     return render(request, "people/people.html", {"page": page, "invitations": invitations})
@@ -40,7 +45,7 @@ def invite(request: Request) -> HttpResponse:
     form = InvitationForm(read_form(request)[0])
     if form.is_valid():
         accounts.invite(by=request.user, **form.cleaned_data)
-        messages.success(request, "Give this link to one person. It works once.")
+        messages.success(request, _("Give this link to one person. It works once."))
         return redirect("people:people")
     return render(request, "people/invite.html", {"form": form}, status=422 if form.is_bound else 200)
 
@@ -50,9 +55,9 @@ def invite(request: Request) -> HttpResponse:
 def withdraw(request: Request, pk: int) -> HttpResponse:
     invitation = get_object_or_404(Invitation, pk=pk)
     if accounts.withdraw(invitation=invitation, by=request.user):
-        messages.success(request, "The invitation is withdrawn. Its link no longer works.")
+        messages.success(request, _("The invitation is withdrawn. Its link no longer works."))
     else:
-        messages.info(request, "This invitation was used, withdrawn or over already.")
+        messages.info(request, _("This invitation was used, withdrawn or over already."))
     return redirect("people:people")
 
 
@@ -86,9 +91,9 @@ def _page(
 def _do(request: Request, person: User, act: Callable[[], bool]) -> HttpResponse:
     try:
         if act():
-            messages.success(request, "Saved.")
+            messages.success(request, _("Saved."))
         else:
-            messages.info(request, "Nothing has changed: it was so already.")
+            messages.info(request, _("Nothing has changed: it was so already."))
     except accounts.Refused as error:
         messages.error(request, str(error))
     return redirect("people:person", person.pk)
@@ -109,7 +114,7 @@ def set_address(request: Request, pk: int) -> HttpResponse:
     person = get_object_or_404(accounts.people(), pk=pk)
     form = AddressForm(request.POST)
     if not form.is_valid():
-        messages.error(request, "This is no e-mail address. Nothing was changed.")
+        messages.error(request, _("This is no e-mail address. Nothing was changed."))
         return redirect("people:person", person.pk)
     address = form.cleaned_data["address"]
     return _do(

@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -37,7 +38,7 @@ def new(request: Request) -> HttpResponse:
         except Refused as error:  # a repeated click, too: the name is taken by then
             form.add_error("name", str(error))
         else:
-            messages.success(request, "The team is made. Put people into it.")
+            messages.success(request, _("The team is made. Put people into it."))
             return redirect(team)
     return render(request, "people/new_team.html", {"form": form}, status=422 if form.errors else 200)
 
@@ -70,9 +71,9 @@ def _page(request: Request, row: Team, form: TeamForm, *, status: int = 200) -> 
 def _do(request: Request, row: Team, act: Callable[[], bool]) -> HttpResponse:
     try:
         if act():
-            messages.success(request, "Saved.")
+            messages.success(request, _("Saved."))
         else:
-            messages.info(request, "Nothing has changed: it was so already.")
+            messages.info(request, _("Nothing has changed: it was so already."))
     except Refused as error:
         messages.error(request, str(error))
     return redirect(row) if Team.objects.filter(pk=row.pk).exists() else redirect("people:teams")
@@ -84,7 +85,7 @@ def put_in(request: Request, pk: int) -> HttpResponse:
     row = get_object_or_404(Team, pk=pk)
     form = MemberForm(request.POST, team=row)
     if not form.is_valid():
-        messages.error(request, "Choose a person who signs in here. Nothing was changed.")
+        messages.error(request, _("Choose a person who signs in here. Nothing was changed."))
         return redirect(row)
     person = form.cleaned_data["person"]
     return _do(request, row, lambda: acts.put_in(team=row, person=person, by=request.user))
@@ -102,12 +103,12 @@ def take_out(request: Request, pk: int, person_pk: int) -> HttpResponse:
 def delete(request: Request, pk: int) -> HttpResponse:
     row = Team.objects.filter(pk=pk).first()
     if row is None:
-        messages.info(request, "This team is deleted already.")
+        messages.info(request, _("This team is deleted already."))
         return redirect("people:teams")
     try:
         acts.delete_team(team=row, seen=request.POST.get("seen", ""), by=request.user)
     except Refused as error:
         messages.error(request, str(error))
         return redirect(row)
-    messages.success(request, f"“{row}” is deleted. Its people stay, without its roles.")
+    messages.success(request, _("“%(team)s” is deleted. Its people stay, without its roles.") % {"team": row})
     return redirect("people:teams")

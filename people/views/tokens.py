@@ -8,6 +8,7 @@ from django.core.paginator import Paginator
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 from rest_framework.settings import api_settings
@@ -45,16 +46,16 @@ def new(request: Request) -> HttpResponse:
             token, key = _make(form, request)
         except acts.MadeAlready as error:
             messages.info(
-                request, "This token was made already. Its key was shown then, and cannot be shown again."
+                request, _("This token was made already. Its key was shown then, and cannot be shown again.")
             )
             return redirect("people:token", error.token.pk)
         except acts.NotMade as error:
             form.add_error("new_account" if form.owner is None else None, str(error))
         else:
             return render(request, "people/token_made.html", {"token": token, "key": key})
-    rate_help = (
-        f"All requests of this token together, as 600/minute. Empty: {_default_rate()} for suggestions."
-    )
+    rate_help = _("All requests of this token together, as 600/minute. Empty: %(rate)s for suggestions.") % {
+        "rate": _default_rate()
+    }
     context = {"form": form, "rate_help": rate_help}
     return render(request, "people/token_new.html", context, status=422 if form.is_bound else 200)
 
@@ -83,7 +84,7 @@ def token(request: Request, pk: int) -> HttpResponse:
     token = get_object_or_404(Token.objects.select_related("owner", "created_by", "revoked_by"), pk=pk)
     context = {
         "token": token,
-        "scopes": [(scope, SCOPES[scope]) for scope in SCOPES if scope in token.scopes],
+        "scopes": [(scope, _(SCOPES[scope])) for scope in SCOPES if scope in token.scopes],
         "days": usage.by_day(token, DAYS),
         "addresses": usage.by_address(token, DAYS),
         "default_rate": _default_rate(),
@@ -99,7 +100,9 @@ def revoke(request: Request, pk: int) -> HttpResponse:
     if request.method != "POST":
         return render(request, "people/token_revoke.html", {"token": token})
     if acts.revoke(token=token, by=request.user):
-        messages.success(request, f"“{token}” is revoked. Requests with it are refused from now on.")
+        messages.success(
+            request, _("“%(token)s” is revoked. Requests with it are refused from now on.") % {"token": token}
+        )
     else:
-        messages.info(request, f"“{token}” was revoked already.")
+        messages.info(request, _("“%(token)s” was revoked already.") % {"token": token})
     return redirect("people:token", token.pk)

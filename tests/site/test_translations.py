@@ -17,7 +17,7 @@ from django.utils import translation
 
 from hashtags_site.help import PAGES, translated_glossary
 from mapping.models import MappingEntry
-from people.models import Profile
+from people.models import Deed, Profile
 from scripts.messages import APPS, catalogue, collect_messages, read
 from tests.mapping.conftest import few  # noqa: F401
 from tests.site.untranslated import find, words_in_python, words_in_template
@@ -162,6 +162,26 @@ def test_curators_read_russian_and_the_history_is_kept_in_english(
     )
     for path in pages:
         page = read_page(curator.get(f"/mapping/{path}", headers=russian, follow=True))
+        assert '<html lang="ru">' in page, path
+        assert "%(" not in page, path
+
+
+@pytest.mark.django_db
+def test_administrators_read_russian_and_the_history_is_kept_in_english(
+    client_for: Callable[..., Client],
+) -> None:
+    administrator, russian = client_for("administrator"), {"Accept-Language": "ru"}
+    team = {"name": "Ночь", "roles": ["curator"]}
+    answer = administrator.post("/people/teams/new/", team, headers=russian, follow=True)
+    assert "Команда создана." in read_page(answer)
+    deed = Deed.objects.get()
+    assert (deed.what, deed.about) == ("make team", "“Ночь”: curator")
+    page = read_page(administrator.get("/people/history/", headers=russian))
+    assert "— создана команда" in page
+    assert "made the team" not in page
+    pages = ("", "me/", "invite/", "teams/", "tokens/", "tokens/new/", "history/")
+    for path in pages:
+        page = read_page(administrator.get(f"/people/{path}", headers=russian, follow=True))
         assert '<html lang="ru">' in page, path
         assert "%(" not in page, path
 

@@ -4,10 +4,10 @@ async function copy(button) {
   const status = button.parentElement.querySelector("[data-copy-status]");
   try {
     await navigator.clipboard.writeText(field.value);
-    status.textContent = "Copied";
+    status.textContent = button.dataset.copied;
   } catch {
     field.select();
-    status.textContent = "Press Ctrl+C";
+    status.textContent = button.dataset.press;
   }
 }
 

@@ -1,6 +1,4 @@
 /* Makes and shows passkeys. Without this file, or where the browser knows none, codes remain. */
-const TROUBLE = "That did not work, or was cancelled. Try again, or use another way.";
-
 async function optionsFor(form) {
   const element = document.getElementById("passkey-options");
   if (element) return JSON.parse(element.textContent);
@@ -34,7 +32,8 @@ async function send(form) {
     form.elements.credential.value = JSON.stringify(passkey.toJSON());
     form.submit();
   } catch {
-    form.querySelector("[data-passkey-status]").textContent = TROUBLE;
+    const status = form.querySelector("[data-passkey-status]");
+    status.textContent = status.dataset.trouble;
   }
 }
 
