@@ -132,7 +132,8 @@ def arrive(
 ) -> list[float]:
     """Times of arrivals: `rate` a second, times the pattern's factor at each share of the time."""
     counts = rng.poisson([rate * pattern(second / seconds) for second in range(seconds)])
-    return np.sort(np.repeat(np.arange(seconds), counts) + rng.random(counts.sum())).tolist()
+    times: list[float] = np.sort(np.repeat(np.arange(seconds), counts) + rng.random(counts.sum())).tolist()
+    return times
 
 
 # --- how many machines --------------------------------------------------------------------------
@@ -156,7 +157,9 @@ def row_of(what: str, machines: int, outcome: Outcome, machine: Machine, seconds
     return Row(
         what,
         machines,
-        *(round(1000 * outcome.p(percent), 1) for percent in (50, 95, 99)),
+        p50_ms=round(1000 * outcome.p(50), 1),
+        p95_ms=round(1000 * outcome.p(95), 1),
+        p99_ms=round(1000 * outcome.p(99), 1),
         refused=round(outcome.refused / max(1, answered + outcome.refused), 4),
         utilisation=round(outcome.busy / (machine.cores * max(seconds, outcome.ended)), 3),
         price_a_month=round(machines * price * HOURS_A_MONTH),
