@@ -24,6 +24,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
@@ -67,11 +68,11 @@ def main() -> None:
     print(json.dumps(result))
 
 
-def make_photos(folder: Path) -> None:
+def make_photos(folder: Path, numbers: Iterable[int] = range(NEW_PHOTOS)) -> None:
     from benchmarks.intake import noise
 
     folder.mkdir()
-    for number in range(NEW_PHOTOS):
+    for number in numbers:
         noise(number, (640, 480)).save(folder / f"{number}.jpg", quality=85)
 
 
@@ -84,6 +85,7 @@ class Voter:
 
     port: int
     chance: random.Random
+    cuts: float = CUT  # share of votes whose answer nobody reads
     cookies: dict[str, str] = field(default_factory=dict)
     kept_ids: set[str] = field(default_factory=set)  # request ids of acknowledged votes that were not undone
     statuses: Counter[int] = field(default_factory=Counter)
@@ -112,7 +114,7 @@ class Voter:
                     "Referer": f"http://127.0.0.1:{self.port}/",
                 }
             connection.request(method, path, urlencode(fields) if fields is not None else None, headers)
-            if fields is not None and "request_id" in fields and self.chance.random() < CUT:
+            if fields is not None and "request_id" in fields and self.chance.random() < self.cuts:
                 self.cut += 1
                 raise OSError("cut")  # nobody reads the answer
             response = connection.getresponse()

@@ -8,7 +8,9 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import OperationalError
 from django.test import Client
+from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from tests.validation.conftest import MakeCampaign, MakeVote
 from validation.campaigns import acts
@@ -50,6 +52,22 @@ def test_a_vote_sent_again_is_kept_once(campaign: Campaign, client_for: ClientFo
     assert (first["kept"], again["kept"], again["repeated"]) == (True, False, True)
     assert Vote.objects.count() == 1
     assert question["photo"] not in [one["photo"] for one in ask(client, campaign)["questions"]]
+
+
+def test_vote_is_acknowledged_though_the_database_goes_away_after_its_commit(
+    campaign: Campaign,
+    client_for: ClientFor,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    def fail(_: object) -> None:
+        raise OperationalError("the connection is lost")
+
+    monkeypatch.setattr("validation.campaigns.ends.tell_if_judged", fail)  # a fake
+    client = client_for("validator")
+    with django_capture_on_commit_callbacks(execute=True):
+        answer = vote(client, campaign)
+    assert (answer.status_code, answer.json()["kept"]) == (200, True)
 
 
 def test_late_vote_is_refused_with_an_explanation(campaign: Campaign, client_for: ClientFor) -> None:
