@@ -7,6 +7,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.http import FileResponse, Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
@@ -22,7 +23,7 @@ DAY = 86_400  # seconds for which a browser may cache a photo, even if it is wit
 @cache_control(private=True, max_age=DAY)
 def photo(request: HttpRequest, pk: int) -> HttpResponseBase:
     if pk > LARGEST:
-        raise Http404("There is no such photo.")
+        raise Http404(_("There is no such photo."))
     if not _may_see(request.user, pk):
         raise PermissionDenied
     photo = get_object_or_404(Photo.objects.shown(), pk=pk)
@@ -30,7 +31,7 @@ def photo(request: HttpRequest, pk: int) -> HttpResponseBase:
     try:
         return FileResponse(open_stored(file), content_type="image/jpeg")
     except FileNotFoundError as error:
-        raise Http404("The photo's file is gone from the storage.") from error
+        raise Http404(_("The photo's file is gone from the storage.")) from error
 
 
 def _may_see(user: Any, photo_id: int) -> bool:
