@@ -53,7 +53,7 @@ class Blame:
     @property
     def parts(self) -> list[tuple[str, str, int]]:
         """(party, its words, number of suggestions that it is blamed for)"""
-        return [(party, words, self.counts[party]) for party, words in PARTIES.items()]
+        return [(party, str(words), self.counts[party]) for party, words in PARTIES.items()]
 
 
 @dataclass(frozen=True)
