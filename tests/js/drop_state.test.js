@@ -29,6 +29,11 @@ test("a file that cannot be taken is told why", () => {
   }
 });
 
+test("what is said is in the page's language", () => {
+  const rules = { ...RULES, words: { "It is larger than {size}.": "Больше {size}.", "{n} bytes": "{n} Б" } };
+  assert.equal(whyNot({ name: "a.jpg", size: 101 }, rules), "Больше 100 Б.");
+});
+
 test("what systems leave is nobody's file", () => {
   assert.ok(isJunk("x/.DS_Store", RULES));
   assert.ok(isJunk("x/Thumbs.db", RULES));

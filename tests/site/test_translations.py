@@ -166,6 +166,31 @@ def test_curators_read_russian_and_the_history_is_kept_in_english(
         assert "%(" not in page, path
 
 
+def test_admins_read_campaigns_in_russian(
+    make_campaign: Callable[..., Campaign],  # noqa: F811
+    client_for: Callable[..., Client],
+) -> None:
+    campaign = make_campaign("cafe")
+    admin, russian = client_for("admin"), {"Accept-Language": "ru"}
+    answer = admin.post(f"/validation/campaigns/{campaign.pk}/close/", headers=russian, follow=True)
+    assert f"Кампания «{campaign}» закрыта." in read_page(answer)
+    pages = (
+        *("campaigns/", "campaigns/new/", "campaigns/new/authors/", "intakes/", "intakes/new/", "photos/"),
+        *("agreement/", "agreement/photos/"),
+        *(
+            f"campaigns/{campaign.pk}/{part}"
+            for part in ("", "rules/", "people/", "known/", "preview/", "share/")
+        ),
+        *(f"agreement/{campaign.pk}/{part}/" for part in ("mend", "models", "thresholds")),
+    )
+    for path in pages:
+        answer = admin.get(f"/validation/{path}", headers=russian)
+        page = read_page(answer)
+        assert answer.status_code == 200, path
+        assert '<html lang="ru">' in page, path
+        assert "%(" not in page, path
+
+
 @pytest.mark.django_db
 def test_administrators_read_russian_and_the_history_is_kept_in_english(
     client_for: Callable[..., Client],

@@ -250,6 +250,7 @@ LEFT: dict[str, tuple[str, ...]] = {
     "trainer/runs/features.py": ("Computing features",),  # a job's log
     "trainer/runs/notes.py": ("describe run",),  # a key of the history
     "trainer/shared.py": ("in the bucket", "is damaged"),  # errors of a storage
+    "validation/views/agreement.py": ("Agreement by",),  # the title of a file
     "hashtags_site/demo.py": ("trainer admin", "Sample photos", "Photo set “", "new photos"),  # a command
     "hashtags_site/doctor/checks.py": ("read committed", "photo sets", "static files", "python manage.py"),
     "hashtags_site/guessing.py": ("Too many wrong passwords.",),  # to programs; people get a page
@@ -321,6 +322,56 @@ LEFT: dict[str, tuple[str, ...]] = {
         *("The catalogue is", "scene classes,", "The mapping is loaded", "Everything is"),
         *("set up the site", "Load what was chosen"),
     ),
+    # Jobs, their log and titles, deeds, what is stored in English, and what only programs see.
+    "validation/agreement/takeover.py": (
+        "thresholds from",
+        "With these thr",
+        "of the ",
+        "photos get a",
+        "the votes of",
+    ),
+    "validation/campaigns/acts.py": ("Without a model", "at least one photo", "campaign", "publish result"),
+    "validation/campaigns/ends.py": ("has all its votes",),
+    "validation/campaigns/posted.py": ("",),
+    "validation/campaigns/predicting.py": ("",),
+    "validation/campaigns/rules.py": ("Not rules of",),
+    "validation/for_trainer.py": (
+        "more campaign",
+        "authors' hashtags",
+        "made-up crowd",
+        "with photos",
+        "There is no",
+        "disk.",
+    ),
+    "validation/forms/vote.py": ("Send exactly",),
+    "validation/made_up.py": ("Made-up votes on", "Let a made-up", "make up", "remove made-up", "Copying"),
+    "validation/models/answers.py": ("does not fit",),
+    "validation/models/campaigns.py": ("No model suggests",),
+    "validation/models/questions.py": ("does not fit",),
+    "validation/people/crowd.py": ("set aside", "bring back"),
+    "validation/photos/intake.py": ("",),
+    "validation/photos/intake_sources.py": ("in front of", "the zip were not read"),
+    "validation/photos/store.py": ("withdraw photo",),
+    "validation/photos/uploads.py": ("before the beginning", "it is shorter"),
+    "validation/prepared.py": ("ON CONFLICT",),
+    "validation/sample.py": ("Sample photos", "The sample campaign"),
+    "validation/statistics/dawid_skene.py": ("no votes",),
+    "validation/statistics/plan.py": ("A share and a width",),
+    "validation/templates/validation/_examples.html": ("CC BY",),
+    "validation/templates/validation/_rules.html": ("shares=",),  # names of fields
+    "validation/templates/validation/new_intake.html": ("terms=", "plain=", "others="),
+    "validation/views/public.py": ("made-up votes", "noindex"),  # of the figure, and a header
+    "validation/views/uploads.py": (
+        "header",
+        "Upload-Length",
+        "content type",
+        "The piece ended",
+        "tus",
+        "Only version",
+        "stored.",
+    ),
+    "validation/voting/assignment.py": ("DO UPDATE",),
+    "validation/voting/votes.py": ("Votes kept;", "is not an answer", "DO NOTHING", "DO UPDATE"),
 }
 
 

@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
+from django.utils.translation import gettext_lazy as _
 
 from mapping.models import MappingEntry, SceneClass
 from mapping.statistics import wilson
@@ -30,11 +31,11 @@ PARTY_OF_REASON = {
 
 
 PARTIES = {
-    "network": "the network",
-    "mapping": "the mapping",
-    "photo": "the photo",
-    "divided": "reasons divided",  # two parties are blamed equally often
-    "untold": "no reason given",
+    "network": _("the network"),
+    "mapping": _("the mapping"),
+    "photo": _("the photo"),
+    "divided": _("reasons divided"),  # two parties are blamed equally often
+    "untold": _("no reason given"),
 }
 MOST_PHOTOS = 10_000  # behind one bar
 
@@ -52,7 +53,7 @@ class Blame:
     @property
     def parts(self) -> list[tuple[str, str, int]]:
         """(party, its words, number of suggestions that it is blamed for)"""
-        return [(party, words, self.counts[party]) for party, words in PARTIES.items()]
+        return [(party, str(words), self.counts[party]) for party, words in PARTIES.items()]
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Count
+from django.template.defaultfilters import floatformat
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from mapping import doubts
 from mapping.models import MappingEntry
@@ -38,23 +42,37 @@ class Trust:
 
     @property
     def verdict(self) -> str:
-        return {0: "Yes", 1: "With care"}.get(len(self.reasons), "Not yet")
+        return {0: _("Yes"), 1: _("With care")}.get(len(self.reasons), _("Not yet"))
 
 
 def find_trust(summary: Summary) -> Trust:
     """For a summary with a headline."""
     rate, reasons = summary.overall, []
     if rate and rate.is_few:
-        reasons.append(f"only {rate.n} photo{'' if rate.n == 1 else 's'} judged so far")
+        reasons.append(
+            ngettext("only %(n)s photo judged so far", "only %(n)s photos judged so far", rate.n)
+            % {"n": rate.n}
+        )
     if summary.people < FEW_PEOPLE:
-        reasons.append(f"only {summary.people} {'person' if summary.people == 1 else 'people'} judged")
+        reasons.append(
+            ngettext("only %(n)s person judged", "only %(n)s people judged", summary.people)
+            % {"n": summary.people}
+        )
     if summary.is_partial:
-        reasons.append(f"{percent(summary.unjudged)} of the suggestions are of a kind nobody has judged")
+        reasons.append(
+            _("%(unjudged)s of the suggestions are of a kind nobody has judged")
+            % {"unjudged": percent(summary.unjudged)}
+        )
     if rate and summary.corrected and rate.value - summary.corrected.value > YES_SAYING:
         corrected = percent(summary.corrected.value)
-        reasons.append(f"people say yes too readily: corrected for that it is {corrected}")
+        reasons.append(
+            _("people say yes too readily: corrected for that it is %(corrected)s") % {"corrected": corrected}
+        )
     if summary.reliability and summary.reliability.ac1 < LOW_AC1:
-        reasons.append(f"people often disagree with each other (AC1 {summary.reliability.ac1:.2f})")
+        reasons.append(
+            _("people often disagree with each other (AC1 %(ac1)s)")
+            % {"ac1": floatformat(summary.reliability.ac1, 2)}
+        )
     return Trust(reasons)
 
 
@@ -64,17 +82,21 @@ def find_steps(summary: Summary, campaign: Campaign | None, may: Callable[[str],
     """
     if campaign is not None and campaign.is_made_up:
         return [
-            Step("These votes are made up: ask real people", "Campaigns", reverse("validation:campaigns"))
+            Step(
+                _("These votes are made up: ask real people"), _("Campaigns"), reverse("validation:campaigns")
+            )
         ]
     steps = [*_votes(summary, campaign, may), *_rows(may), *_corrections(campaign, may)]
     if summary.missing and may("validation.add_campaign"):
         row = summary.missing[0]
         query = f"?campaign={campaign.pk}" if campaign else ""
         url = reverse("validation:new_intake") + query
-        steps.append(Step(f"{row.missing:,} new photos for #{row.hashtag}", "Take photos in", url))
+        words = ngettext("%(n)s new photo for #%(hashtag)s", "%(n)s new photos for #%(hashtag)s", row.missing)
+        words %= {"n": intcomma(row.missing), "hashtag": row.hashtag}
+        steps.append(Step(words, _("Take photos in"), url))
     if not steps and campaign and not (summary.needed or summary.missing):
         url = reverse("validation:models", args=[campaign.pk])
-        steps.append(Step("Enough votes for every hashtag", "Compare models", url))
+        steps.append(Step(_("Enough votes for every hashtag"), _("Compare models"), url))
     return steps
 
 
@@ -86,18 +108,27 @@ def _votes(summary: Summary, campaign: Campaign | None, may: Callable[[str], boo
     if where is None:
         return []
     n = row.needed * where.votes_per_photo
-    words = f"{n:,} more vote{'' if n == 1 else 's'} on #{row.hashtag}"
+    words = ngettext("%(n)s more vote on #%(hashtag)s", "%(n)s more votes on #%(hashtag)s", n) % {
+        "n": intcomma(n),
+        "hashtag": row.hashtag,
+    }
     page = where.get_absolute_url()
     if not where.takes_votes:
-        return [Step(f"{words}, but “{where}” is closed", "Open the campaign", page)]
+        return [
+            Step(
+                _("%(words)s, but “%(where)s” is closed") % {"words": words, "where": where},
+                _("Open the campaign"),
+                page,
+            )
+        ]
     if may("validation.add_vote"):
-        return [Step(words, "Vote", reverse("validation:vote", args=[where.pk]))]
+        return [Step(words, _("Vote"), reverse("validation:vote", args=[where.pk]))]
     if not may("validation.change_campaign"):
-        return [Step(words, "View the campaign", page)]
+        return [Step(words, _("View the campaign"), page)]
     is_for_guests = where.audience == Campaign.Audience.LINK
     # Without a link for guests, its rules are where it gets one.
     rules = reverse("validation:edit", args=[where.pk])
-    return [Step(words, "Invite", f"{page}#invite" if is_for_guests else rules)]
+    return [Step(words, _("Invite"), f"{page}#invite" if is_for_guests else rules)]
 
 
 def _campaign_asking(hashtag: str) -> Campaign | None:
@@ -111,7 +142,18 @@ def _campaign_asking(hashtag: str) -> Campaign | None:
 def _rows(may: Callable[[str], bool]) -> list[Step]:
     n = doubts.filter_doubted(MappingEntry.objects.all()).count() if may("mapping.view_sceneclass") else 0
     url = f"{reverse('mapping:entries')}?{urlencode({'status': 'doubted'})}"
-    return [Step(f"{n} row{'' if n == 1 else 's'} of the mapping doubted", "Mend them", url)] if n else []
+    return (
+        [
+            Step(
+                ngettext("%(n)s row of the mapping doubted", "%(n)s rows of the mapping doubted", n)
+                % {"n": n},
+                _("Mend them"),
+                url,
+            )
+        ]
+        if n
+        else []
+    )
 
 
 def _corrections(campaign: Campaign | None, may: Callable[[str], bool]) -> list[Step]:
@@ -121,5 +163,5 @@ def _corrections(campaign: Campaign | None, may: Callable[[str], bool]) -> list[
     if not n or where is None:
         return []
     url = f"{reverse('validation:mend', args=[where.pk])}#corrections"
-    action = "Retrain" if may("trainer.add_photoset") else "See them"
-    return [Step(f"{n} correction{' waits' if n == 1 else 's wait'}", action, url)]
+    action = _("Retrain") if may("trainer.add_photoset") else _("See them")
+    return [Step(ngettext("%(n)s correction waits", "%(n)s corrections wait", n) % {"n": n}, action, url)]

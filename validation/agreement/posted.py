@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from django.utils.translation import gettext_lazy as _
+
 from validation.models import AuthorHashtag, Campaign, Participation, PostedHashtag, Question
 from validation.models.answers import JUDGED
 from validation.statistics.rate import Rate, majority
@@ -14,7 +16,7 @@ from validation.statistics.weighted import Weighed, share
 
 PROMISED = 0.02  # of the hashtags that fit, at most so many get "does not fit": docs/api.md
 Verdict = PostedHashtag.Verdict
-WORDS = {Verdict.FITS: "fits", Verdict.DOUBTFUL: "doubtful", Verdict.DOES_NOT_FIT: "does not fit"}
+WORDS = {Verdict.FITS: _("fits"), Verdict.DOUBTFUL: _("doubtful"), Verdict.DOES_NOT_FIT: _("does not fit")}
 
 
 @dataclass(frozen=True)
@@ -150,13 +152,13 @@ class Findings:
         """Verdicts about which nobody has answered, so that shares over all hashtags leave them out."""
         there = {unit.verdict for unit in self.units if unit.is_checked}
         answered = {unit.verdict for unit in self.judged}
-        return [words for verdict, words in WORDS.items() if verdict in there - answered]
+        return [str(words) for verdict, words in WORDS.items() if verdict in there - answered]
 
     @cached_property
     def verdicts(self) -> list[Group]:
-        words = WORDS | {Verdict.UNKNOWN: "unknown to the model", Verdict.NONE: "not checked"}
+        words = WORDS | {Verdict.UNKNOWN: _("unknown to the model"), Verdict.NONE: _("not checked")}
         groups = _by(self.units, "verdict")
-        return [_group(name, groups[verdict]) for verdict, name in words.items() if verdict in groups]
+        return [_group(str(name), groups[verdict]) for verdict, name in words.items() if verdict in groups]
 
     @cached_property
     def hashtags(self) -> list[Group]:

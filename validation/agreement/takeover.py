@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from trainer.models import TrainedModel
 from trainer.registry.cards import card_with_promise
@@ -23,7 +24,7 @@ class ProposalChanged(Exception):
     """The votes, the model or what is asked changed since the page was shown. `proposal` is the new one."""
 
     def __init__(self, proposal: Proposal) -> None:
-        super().__init__("Votes have come or gone since this page was shown. Nothing was taken over.")
+        super().__init__(_("Votes have come or gone since this page was shown. Nothing was taken over."))
         self.proposal = proposal
 
 

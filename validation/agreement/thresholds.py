@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from django.db.models import Count, Max, Min, Q
+from django.utils.translation import gettext as _
 
 from formats.names import normalize_name
 from mapping.hashtags import blocked_names
@@ -282,14 +283,16 @@ def _row(
 
 def _refusal(campaign: Campaign, groups: Sequence[CrowdGroup]) -> str:
     if campaign.is_made_up:
-        return "These votes are made up: nothing can be promised by them."
+        return _("These votes are made up: nothing can be promised by them.")
     if "cascade" in campaign.predictor.manifest:
-        return (
-            f"“{campaign.predictor}” is a cascade: each of its two networks has confidences of its own, and "
-            "a higher threshold would send photos to the other network, about which nobody was asked."
-        )
+        return _(
+            "“%(predictor)s” is a cascade: each of its two networks has confidences of its own, and a "
+            "higher threshold would send photos to the other network, about which nobody was asked."
+        ) % {"predictor": campaign.predictor}
     if all(group.threshold is None for group in groups):
-        return "Nothing can be promised yet."
+        return _("Nothing can be promised yet.")
     if not campaign.predictor.is_ready or not campaign.predictor.has_files:
-        return f"The files of “{campaign.predictor}” are missing: import or export it again."
+        return _("The files of “%(predictor)s” are missing: import or export it again.") % {
+            "predictor": campaign.predictor
+        }
     return ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.db.models import F
+from django.utils.translation import gettext as _
 
 from formats.names import normalize_hashtag
 from jobs.models import Job
@@ -145,11 +146,11 @@ def delete_campaign(*, campaign: Campaign, seen: str, by: AbstractBaseUser) -> N
     )
     job = locked.job
     if job and job.is_live:
-        raise CannotDelete("Its photos are being predicted: cancel that job first.")
+        raise CannotDelete(_("Its photos are being predicted: cancel that job first."))
     if locked.intakes.filter(job__state__in=Job.LIVE).exists():
-        raise CannotDelete("Photos are being taken in for it: cancel that job first.")
+        raise CannotDelete(_("Photos are being taken in for it: cancel that job first."))
     if belongings(locked).digest != seen:
-        raise CannotDelete("Something was added meanwhile: look at the list again.")
+        raise CannotDelete(_("Something was added meanwhile: look at the list again."))
     record(by=by, what="delete campaign", about=f"“{locked}”")
     delete(locked.questions.all())
     locked.delete()

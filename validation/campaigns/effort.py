@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Q
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from mapping.models import Hashtag
 from trainer.models import TrainedModel
@@ -122,41 +125,49 @@ def _is_asked(rules: dict[str, Any]) -> Q:
 def describe_total(effort: Effort) -> str:
     basis = effort.basis
     if basis.is_assumed:
-        about = f"{ASSUMED} photos with a suggestion"
+        about = _("%(n)s photos with a suggestion") % {"n": ASSUMED}
     else:
-        about = f"{_count(basis.photos, 'photo')}, {basis.suggested:,} with a suggestion"
-    votes = (
-        f"{effort.least:,} votes"
-        if effort.most == effort.least
-        else f"{effort.least:,} to {effort.most:,} votes"
-    )
+        photos = ngettext(
+            "%(n)s photo, %(suggested)s with a suggestion",
+            "%(n)s photos, %(suggested)s with a suggestion",
+            basis.photos,
+        )
+        about = photos % {"n": intcomma(basis.photos), "suggested": intcomma(basis.suggested)}
+    if effort.least == effort.most:
+        votes = _("%(n)s votes") % {"n": intcomma(effort.least)}
+    else:
+        votes = _("%(least)s to %(most)s votes") % {
+            "least": intcomma(effort.least),
+            "most": intcomma(effort.most),
+        }
     guess = ""
     if basis.unpredicted:
-        guess = (
-            f" The model has not seen {basis.unpredicted:,} of them: each counts as if it got a suggestion."
-        )
-    return f"{about}: {votes}.{guess}"
+        guess = _("The model has not seen %(n)s of them: each counts as if it got a suggestion.") % {
+            "n": intcomma(basis.unpredicted)
+        }
+    return f"{about}: {votes}. {guess}".rstrip()
 
 
 def describe_rules(effort: Effort) -> dict[str, str]:
     """By the name of a field: what it adds."""
     basis = effort.basis
-    gold = (
-        f"About {_count(effort.gold, 'vote')}."
-        if effort.has_known_answers
-        else "0 votes: no answer is known yet."
+    least = ngettext("Leaves %(n)s suggestion.", "Leaves %(n)s suggestions.", basis.suggested)
+    gold = ngettext("About %(n)s vote.", "About %(n)s votes.", effort.gold) % {"n": intcomma(effort.gold)}
+    extra = ngettext("0 to %(n)s vote.", "0 to %(n)s votes.", effort.extra)
+    taps = ngettext(
+        "0 votes, about %(n)s second tap.", "0 votes, about %(n)s second taps.", effort.would_post
     )
     return {
-        "votes_per_photo": f"{_count(effort.suggestions, 'vote')}.",
-        "extra_votes": f"0 to {_count(effort.extra, 'vote')}.",
-        "min_confidence": f"Leaves {_count(basis.suggested, 'suggestion')}." if not basis.is_assumed else "",
-        "audit_share": "0 votes.",
-        "gold_share": gold,
-        "control_share": f"{_count(effort.control, 'vote')}.",
-        "silence_share": f"{_count(effort.silence, 'vote')}.",
-        "would_post_share": f"0 votes, about {_count(effort.would_post, 'second tap')}.",
+        "votes_per_photo": _votes(effort.suggestions),
+        "extra_votes": extra % {"n": intcomma(effort.extra)},
+        "min_confidence": "" if basis.is_assumed else least % {"n": intcomma(basis.suggested)},
+        "audit_share": _votes(0),
+        "gold_share": gold if effort.has_known_answers else _("0 votes: no answer is known yet."),
+        "control_share": _votes(effort.control),
+        "silence_share": _votes(effort.silence),
+        "would_post_share": taps % {"n": intcomma(effort.would_post)},
     }
 
 
-def _count(number: int, word: str) -> str:
-    return f"{number:,} {word}" + ("" if number == 1 else "s")
+def _votes(n: int) -> str:
+    return ngettext("%(n)s vote.", "%(n)s votes.", n) % {"n": intcomma(n)}

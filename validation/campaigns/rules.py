@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from validation.campaigns.counts import update_all_needed
 from validation.campaigns.predicting import predict_again
@@ -42,7 +43,8 @@ NEED_THE_JOB = frozenset(
 
 
 class StaleRules(Exception):
-    """Somebody else changed the rules while this page was open. Nothing was saved: check the rules again."""
+    """Somebody else changed the rules while this page was open. "
+    "Nothing was saved: check the rules again."""
 
 
 def put_rules(campaign: Campaign, rules: dict[str, Any]) -> dict[str, Iterable[Any]]:
@@ -80,7 +82,12 @@ def change_rules(
     """
     current = Campaign.objects.select_for_update(of=("self",), no_key=True).get(pk=campaign.pk)
     if rules_seen(current) != seen:
-        raise StaleRules(str(StaleRules.__doc__))
+        raise StaleRules(
+            _(
+                "Somebody else changed the rules while this page was open. "
+                "Nothing was saved: check the rules again."
+            )
+        )
     before = {field: getattr(current, field) for field in COLUMNS}
     many_before = {field: set(getattr(current, field).all()) for field in MANY}
     many = put_rules(current, rules)

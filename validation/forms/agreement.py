@@ -5,6 +5,7 @@ from __future__ import annotations
 from django import forms
 from django.db.models import Q
 from django.http import QueryDict
+from django.utils.translation import gettext_lazy as _
 
 from formats.numbers import read_number
 from validation.agreement.blame import PARTIES
@@ -16,17 +17,20 @@ class ResultsFilter(forms.Form):
     """What the agreement pages show. Unknown values mean no filter."""
 
     MAJORITIES = (
-        ("", "Anything"),
-        ("fits", "Fits"),
-        ("does_not_fit", "Does not fit"),
-        ("tie", "Tie"),
-        ("open", "No answer yet"),
+        ("", _("Anything")),
+        ("fits", _("Fits")),
+        ("does_not_fit", _("Does not fit")),
+        ("tie", _("Tie")),
+        ("open", _("No answer yet")),
     )
     campaign = forms.ModelChoiceField(
-        Campaign.objects.real().predicted(), required=False, empty_label="All campaigns", label="Campaign"
+        Campaign.objects.real().predicted(),
+        required=False,
+        empty_label=_("All campaigns"),
+        label=_("Campaign"),
     )
     hashtag = forms.CharField(max_length=50, required=False)
-    said = forms.ChoiceField(choices=MAJORITIES, required=False, label="Most people said")
+    said = forms.ChoiceField(choices=MAJORITIES, required=False, label=_("Most people said"))
     scene = forms.CharField(max_length=100, required=False)
     tenth = forms.IntegerField(min_value=0, max_value=BINS - 1, required=False)
     silent = forms.BooleanField(required=False)  # silent suggestions instead of suggestions

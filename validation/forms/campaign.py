@@ -10,6 +10,8 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.core.files.uploadedfile import UploadedFile
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from mapping.models import Hashtag
 from trainer.models import TrainedModel
@@ -58,32 +60,43 @@ class RulesForm(_CampaignModelForm):
     """The rules that may change while a campaign runs."""
 
     min_confidence = PercentField(
-        label="Least confidence, %",
-        help_text="People are not asked about suggestions of a lower confidence. 0: about all.",
+        label=_("Least confidence, %"),
+        help_text=_("People are not asked about suggestions of a lower confidence. 0: about all."),
     )
     audit_share = PercentField(
-        label="Drawn at random, %",
-        help_text="The rest is drawn where an answer teaches most: rare hashtags and unsure photos.",
+        label=_("Drawn at random, %"),
+        help_text=_("The rest is drawn where an answer teaches most: rare hashtags and unsure photos."),
     )
     gold_share = PercentField(
-        label="Known answers, %",
-        help_text="Mixed in unmarked. A person who gets fewer than "
-        f"{percent(LEAST_RIGHT)} of them right is paused. Costs this share of each person's answers.",
+        label=_("Known answers, %"),
+        help_text=format_lazy(
+            _(
+                "Mixed in unmarked. A person who gets fewer than {share} of them right is paused. Costs this "
+                "share of each person's answers."
+            ),
+            share=percent(LEAST_RIGHT),
+        ),
     )
     control_share = PercentField(
-        label="Wrong hashtags on purpose, %",
-        help_text="They show how readily people say yes, so that the result can be corrected for it. 5 % "
-        "add 5 questions to 100 suggestions, each with as many votes as a photo gets.",
+        label=_("Wrong hashtags on purpose, %"),
+        help_text=_(
+            "They show how readily people say yes, so that the result can be corrected for it. 5 % "
+            "add 5 questions to 100 suggestions, each with as many votes as a photo gets."
+        ),
     )
     silence_share = PercentField(
-        label="Silent suggestions, %",
-        help_text="Hashtags that the model ranked first but did not suggest. They show whether it is right "
-        "to stay silent. 5 % add 5 questions to 100 suggestions.",
+        label=_("Silent suggestions, %"),
+        help_text=_(
+            "Hashtags that the model ranked first but did not suggest. They show whether it is right "
+            "to stay silent. 5 % add 5 questions to 100 suggestions."
+        ),
     )
     would_post_share = PercentField(
-        label="Asked whether they would post it, %",
-        help_text="Share of votes after which people are asked whether they would post the hashtag: a second "
-        "tap, no vote.",
+        label=_("Asked whether they would post it, %"),
+        help_text=_(
+            "Share of votes after which people are asked whether they would post the hashtag: a second "
+            "tap, no vote."
+        ),
     )
 
     class Meta:
@@ -91,23 +104,32 @@ class RulesForm(_CampaignModelForm):
         fields = ["name", *RULES]
         field_classes = {"hashtags": RowsField, "rivals": RowsField}
         labels = {
-            "extra_votes": "More votes where people disagree",
-            "hashtags": "Hashtags asked about",
-            "only_unseen": "Only photos new to the voter",
-            "rivals": "Rival models",
-            "audience": "Who may vote",
-            "closes_at": "Closes",
+            "extra_votes": _("More votes where people disagree"),
+            "hashtags": _("Hashtags asked about"),
+            "only_unseen": _("Only photos new to the voter"),
+            "rivals": _("Rival models"),
+            "audience": _("Who may vote"),
+            "closes_at": _("Closes"),
+            "name": _("Name"),
+            "model": _("Model"),
+            "votes_per_photo": _("Votes per photo"),
+            "language": _("Language"),
         }
+        error_messages = {"name": {"unique": _("Campaign with this Name already exists.")}}
         help_texts = {
-            "votes_per_photo": "How many people answer about each photo. "
-            "More photos tell you more than more votes do.",
-            "extra_votes": "Requested one at a time on a tie or a margin of one, up to this number: "
-            "they cost little.",
-            "hashtags": "If none is chosen, people are asked about all.",
-            "only_unseen": "Nobody is asked about a photo that they saw in another campaign. When unticked, "
-            "they may be asked about another hashtag of it, which suits a small crowd.",
-            "rivals": "Scored on the votes already given. Nobody is asked about their suggestions.",
-            "language": "Blank: the voter's own.",
+            "votes_per_photo": _(
+                "How many people answer about each photo. More photos tell you more than more votes do."
+            ),
+            "extra_votes": _(
+                "Requested one at a time on a tie or a margin of one, up to this number: they cost little."
+            ),
+            "hashtags": _("If none is chosen, people are asked about all."),
+            "only_unseen": _(
+                "Nobody is asked about a photo that they saw in another campaign. When unticked, "
+                "they may be asked about another hashtag of it, which suits a small crowd."
+            ),
+            "rivals": _("Scored on the votes already given. Nobody is asked about their suggestions."),
+            "language": _("Blank: the voter's own."),
         }
         widgets = {
             "hashtags": forms.CheckboxSelectMultiple,
@@ -127,13 +149,15 @@ class RulesForm(_CampaignModelForm):
             number.validators += [MinValueValidator(least), MaxValueValidator(most)]
         self.fields["extra_votes"].required = False
         zone = settings.TIME_ZONE
-        self.fields["closes_at"].help_text = f"In the time zone {zone}. Blank: open until somebody closes it."
-        languages = [("", "The voter's own"), *settings.LANGUAGES]
-        self.fields["language"] = forms.ChoiceField(choices=languages, required=False)
+        self.fields["closes_at"].help_text = _(
+            "In the time zone %(zone)s. Blank: open until somebody closes it."
+        ) % {"zone": zone}
+        languages = [("", _("The voter's own")), *settings.LANGUAGES]
+        self.fields["language"] = forms.ChoiceField(choices=languages, required=False, label=_("Language"))
         self.fields["audience"] = forms.ChoiceField(
             choices=Campaign.Audience.choices,
             widget=forms.RadioSelect,
-            label="Who may vote",
+            label=_("Who may vote"),
             required=False,
             initial=Campaign.Audience.MEMBERS,
         )
@@ -150,7 +174,7 @@ class RulesForm(_CampaignModelForm):
         assert isinstance(rivals, forms.ModelMultipleChoiceField)
         rivals.queryset = TrainedModel.objects.exclude(manifest={}).exclude(pk=self.instance.model_id or 0)
         if not rivals.queryset.exists():
-            rivals.help_text = "There is no other model yet."
+            rivals.help_text = _("There is no other model yet.")
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
@@ -158,8 +182,10 @@ class RulesForm(_CampaignModelForm):
         if mixed_in > 0.5:
             self.add_error(
                 "control_share",
-                "Together with known answers and silent suggestions this is more than half: "
-                "people would answer too little about the suggestions.",
+                _(
+                    "Together with known answers and silent suggestions this is more than half: "
+                    "people would answer too little about the suggestions."
+                ),
             )
         return cleaned
 
@@ -194,7 +220,7 @@ def _default(rule: str) -> Any:
 
 
 def _label(hashtag: Hashtag) -> str:
-    return f"{hashtag} (blocked)" if hashtag.blocked else str(hashtag)
+    return str(_("%(hashtag)s (blocked)") % {"hashtag": hashtag}) if hashtag.blocked else str(hashtag)
 
 
 def _may_be_blank(rule: str) -> bool:
@@ -206,24 +232,33 @@ class CampaignForm(RulesForm):
     photos_of = forms.ModelChoiceField(
         Campaign.objects.real(),
         required=False,
-        label="Photos of another campaign",
-        empty_label="None",
-        help_text="Its votes count here, too: another model can be scored at once on answers already given.",
+        label=_("Photos of another campaign"),
+        empty_label=_("None"),
+        help_text=_(
+            "Its votes count here, too: another model can be scored at once on answers already given."
+        ),
     )
     uploads = ManyFilesField(
-        required=False, label="Photos", help_text=f"{WORDS}, up to {AT_ONCE} files at once."
+        required=False,
+        label=_("Photos"),
+        help_text=format_lazy(_("{formats}, up to {n} files at once."), formats=WORDS, n=AT_ONCE),
     )
     dropped = DroppedField()
-    licence = forms.CharField(max_length=100, required=False, help_text="For example CC BY 4.0")
+    licence = forms.CharField(
+        max_length=100,
+        required=False,
+        label=_("Licence"),
+        help_text=_("For example CC BY 4.0"),
+    )
     licence_url = forms.URLField(
-        max_length=500, required=False, label="Licence's page", assume_scheme="https"
+        max_length=500, required=False, label=_("Licence's page"), assume_scheme="https"
     )
     source_url = forms.URLField(
         max_length=500,
         required=False,
-        label="Source",
+        label=_("Source"),
         assume_scheme="https",
-        help_text="The page that the photos come from. It is shown under each photo.",
+        help_text=_("The page that the photos come from. It is shown under each photo."),
     )
 
     class Meta(RulesForm.Meta):
@@ -253,15 +288,19 @@ class CampaignForm(RulesForm):
             if len(files) > AT_ONCE:
                 self.add_error(
                     field,
-                    f"These are more than {AT_ONCE} files: take them in first (Campaigns, Photos taken in).",
+                    _(
+                        "These are more than %(at_once)s files: take them in first "
+                        "(Campaigns, Photos taken in)."
+                    )
+                    % {"at_once": AT_ONCE},
                 )
         if any(kind_of(upload.name) != "photo" for upload in dropped):
-            self.add_error("dropped", "Only photos: take zips and tables in first.")
+            self.add_error("dropped", _("Only photos: take zips and tables in first."))
         has_files = cleaned.get("uploads") or dropped or self.errors
         if not has_files and not cleaned.get("photos_of") and self.found is None:
-            self.add_error("uploads", "Choose photos to upload, or another campaign to take them from.")
+            self.add_error("uploads", _("Choose photos to upload, or another campaign to take them from."))
         if self.found is not None and not self.found.exists():
-            self.add_error(None, "No photo fits the search any more. Find photos again.")
+            self.add_error(None, _("No photo fits the search any more. Find photos again."))
         return cleaned
 
 
@@ -284,10 +323,12 @@ class AuthorsRulesForm(RulesForm):
 
     class Meta(RulesForm.Meta):
         fields = ["name", *AUTHORS_RULES]
-        labels = RulesForm.Meta.labels | {"votes_per_photo": "Votes per hashtag"}
+        labels = RulesForm.Meta.labels | {"votes_per_photo": _("Votes per hashtag")}
         help_texts = RulesForm.Meta.help_texts | {
-            "votes_per_photo": "How many people answer about each hashtag of a photo. Nobody is asked about "
-            "two hashtags of one photo.",
+            "votes_per_photo": _(
+                "How many people answer about each hashtag of a photo. Nobody is asked about "
+                "two hashtags of one photo."
+            ),
         }
 
     def _offer_rows(self) -> None:
@@ -302,23 +343,29 @@ class AuthorsCampaignForm(CampaignForm):
     dropped = None  # type: ignore[assignment]  # its page has no drop zone: the table is a field of its own
     table = forms.FileField(
         required=False,
-        label="Table of the authors' hashtags",
-        help_text="CSV with the columns file (or photo), author and hashtags. Photos that were taken in "
-        "before and carry hashtags need none.",
+        label=_("Table of the authors' hashtags"),
+        help_text=_(
+            "CSV with the columns file (or photo), author and hashtags. Photos that were taken in "
+            "before and carry hashtags need none."
+        ),
     )
     asks = forms.ChoiceField(
         choices=Campaign.Asks.choices,
         initial=Campaign.Asks.ALL,
         widget=forms.RadioSelect,
-        label="Hashtags asked about",
-        help_text="This cannot be changed later: the figures weigh hashtags by how likely it was that "
-        "people are asked about them.",
+        label=_("Hashtags asked about"),
+        help_text=_(
+            "This cannot be changed later: the figures weigh hashtags by how likely it was that "
+            "people are asked about them."
+        ),
     )
-    asked_share = PercentField(label="Random share, %", help_text="Of the hashtags that are drawn at random.")
+    asked_share = PercentField(
+        label=_("Random share, %"), help_text=_("Of the hashtags that are drawn at random.")
+    )
     asks_words = forms.BooleanField(
         required=False,
-        label="Also ask about hashtags that are not in the vocabulary",
-        help_text="No check knows them.",
+        label=_("Also ask about hashtags that are not in the vocabulary"),
+        help_text=_("No check knows them."),
     )
 
     class Meta(AuthorsRulesForm.Meta):
@@ -327,9 +374,9 @@ class AuthorsCampaignForm(CampaignForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.instance.kind = Campaign.Kind.AUTHORS
-        self.fields[
-            "photos_of"
-        ].help_text = "Those that carry their authors' hashtags. Its votes count here, too."
+        self.fields["photos_of"].help_text = _(
+            "Those that carry their authors' hashtags. Its votes count here, too."
+        )
         offer_checks(self)
 
     def _offer_rows(self) -> None:
@@ -340,7 +387,7 @@ class AuthorsCampaignForm(CampaignForm):
         try:
             return read_table(table) if table else {}
         except TableError as error:
-            raise forms.ValidationError(f"{error} Nothing was taken in.") from error
+            raise forms.ValidationError(_("%(error)s Nothing was taken in.") % {"error": error}) from error
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
@@ -376,9 +423,9 @@ def offer_checks(form: forms.BaseForm) -> None:
     model = form.fields["model"]
     assert isinstance(model, forms.ModelChoiceField)
     model.queryset = TrainedModel.objects.filter(manifest__checks__hashtags__isnull=False).defer("card")
-    model.label, model.required = "Check by", False
-    model.empty_label = "no model: people are asked without a check"
-    model.help_text = (
+    model.label, model.required = _("Check by"), False
+    model.empty_label = _("no model: people are asked without a check")
+    model.help_text = _(
         "What it says of each hashtag is recorded now and compared with people. Voters never see it."
     )
     active = serving.active_model()
@@ -388,9 +435,9 @@ def offer_checks(form: forms.BaseForm) -> None:
 def check_what_is_asked(form: forms.BaseForm, cleaned: dict[str, Any]) -> None:
     asks = cleaned.get("asks")
     if asks == Campaign.Asks.DOUBTED and not cleaned.get("model") and "model" not in form.errors:
-        form.add_error("asks", "Choose the model whose check doubts: without one nothing is doubted.")
+        form.add_error("asks", _("Choose the model whose check doubts: without one nothing is doubted."))
     if asks == Campaign.Asks.AUDIT and cleaned.get("asked_share") == 0:
-        form.add_error("asked_share", "With 0 % nobody would be asked about anything.")
+        form.add_error("asked_share", _("With 0 % nobody would be asked about anything."))
 
 
 def what_is_asked(form: forms.BaseForm) -> dict[str, Any]:

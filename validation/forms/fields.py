@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib.auth.models import AbstractBaseUser
+from django.utils.translation import gettext_lazy as _
 
 from formats.numbers import read_number
 from validation.models import Upload
@@ -30,11 +31,11 @@ class DroppedField(RowsField):
     """Files that were dropped on the page and are uploaded completely. Their owner is set by `offer_to`."""
 
     def __init__(self) -> None:
-        gone = "Some of these uploads are no longer here, or not complete. Look at the list again."
+        gone = _("Some of these uploads are no longer here, or not complete. Look at the list again.")
         super().__init__(
             Upload.objects.none(),
             required=False,
-            label="Dropped files",
+            label=_("Dropped files"),
             error_messages={"invalid_choice": gone, "invalid_pk_value": gone},
         )
 

@@ -8,12 +8,17 @@ from uuid import uuid4
 from django import forms
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.files.uploadedfile import UploadedFile
+from django.utils.functional import lazy
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from mapping.models import Hashtag, HashtagQuerySet, SceneClass
 from validation.forms.fields import DroppedField
 from validation.models import Campaign, Correction, Intake, Photo
 from validation.models.photos import PhotoQuerySet
+from validation.names import name_some
 from validation.photos.intake import is_junk
 from validation.photos.intake_sources import allowed_folder
 from validation.photos.store import WORDS
@@ -37,46 +42,57 @@ class IntakeForm(forms.Form):
     """Many photos on the same terms, from one of four sources."""
 
     request_id = forms.UUIDField(required=False, initial=uuid4, widget=forms.HiddenInput)
-    name = forms.CharField(max_length=100, help_text="A name to find it by.")
+    name = forms.CharField(max_length=100, label=_("Name"), help_text=_("A name to find it by."))
     uploads = ManyFilesField(
         required=False,
-        label="Photos",
-        help_text=f"{WORDS}, up to {settings.DATA_UPLOAD_MAX_NUMBER_FILES:,} files at once.",
+        label=_("Photos"),
+        help_text=format_lazy(
+            _("{formats}, up to {n} files at once."),
+            formats=WORDS,
+            n=lazy(intcomma, str)(settings.DATA_UPLOAD_MAX_NUMBER_FILES),
+        ),
     )
     archive = forms.FileField(
         required=False,
-        label="Or a zip archive",
+        label=_("Or a zip archive"),
         widget=forms.FileInput(attrs={"accept": ".zip"}),
-        help_text="Files that are not photos are refused and listed by name.",
+        help_text=_("Files that are not photos are refused and listed by name."),
     )
     dropped = DroppedField()
     folder = forms.CharField(
         max_length=500,
         required=False,
-        label="Or a folder on the server",
-        help_text="It must be below one of the server's PHOTO_ROOTS.",
+        label=_("Or a folder on the server"),
+        help_text=_("It must be below one of the server's PHOTO_ROOTS."),
     )
     table = forms.FileField(
         required=False,
-        label="Table of the files (CSV)",
+        label=_("Table of the files (CSV)"),
         widget=forms.FileInput(attrs={"accept": ".csv,text/csv"}),
-        help_text="Columns: file, hashtags (as their authors wrote them), author, source_url, licence, "
-        "licence_url, consent. Only file is required.",
+        help_text=_(
+            "Columns: file, hashtags (as their authors wrote them), author, source_url, licence, "
+            "licence_url, consent. Only file is required."
+        ),
     )
     campaign = forms.ModelChoiceField(
         Campaign.objects.real().filter(is_open=True),
         required=False,
-        empty_label="None for now",
-        label="Add them to a campaign",
+        empty_label=_("None for now"),
+        label=_("Add them to a campaign"),
     )
-    near_duplicates = forms.BooleanField(required=False, label="Also add near duplicates of other photos")
-    consent = forms.ChoiceField(choices=Photo.Consent.choices, required=False, label="Consent")
-    author = forms.CharField(max_length=200, required=False)
-    licence = forms.CharField(max_length=100, required=False, help_text="For example CC BY 4.0")
+    near_duplicates = forms.BooleanField(required=False, label=_("Also add near duplicates of other photos"))
+    consent = forms.ChoiceField(choices=Photo.Consent.choices, required=False, label=_("Consent"))
+    author = forms.CharField(max_length=200, required=False, label=_("Author"))
+    licence = forms.CharField(
+        max_length=100,
+        required=False,
+        label=_("Licence"),
+        help_text=_("For example CC BY 4.0"),
+    )
     licence_url = forms.URLField(
-        max_length=500, required=False, label="Licence's page", assume_scheme="https"
+        max_length=500, required=False, label=_("Licence's page"), assume_scheme="https"
     )
-    source_url = forms.URLField(max_length=500, required=False, label="Source", assume_scheme="https")
+    source_url = forms.URLField(max_length=500, required=False, label=_("Source"), assume_scheme="https")
 
     def __init__(self, *args: Any, owner: AbstractBaseUser, **kwargs: Any) -> None:
         """owner: whose dropped files may be taken in."""
@@ -98,7 +114,11 @@ class IntakeForm(forms.Form):
         if archive and (archive.size or 0) > settings.MAX_ARCHIVE_BYTES:
             limit = f"{settings.MAX_ARCHIVE_BYTES / 2**20:.0f} MB"
             raise forms.ValidationError(
-                f"The archive is larger than {limit}. Ask the server's administrator to put it into a folder."
+                _(
+                    "The archive is larger than %(limit)s. Ask the server's administrator to put it "
+                    "into a folder."
+                )
+                % {"limit": limit}
             )
         return archive
 
@@ -107,10 +127,10 @@ class IntakeForm(forms.Form):
         large = [file.name for file in uploads if (file.size or 0) > settings.MAX_PHOTO_BYTES]
         if large:
             limit = f"{settings.MAX_PHOTO_BYTES / 2**20:.0f} MB"
-            more = f" and {len(large) - 5} more" if len(large) > 5 else ""
-            names = ", ".join(str(name) for name in large[:5])
+            names = name_some([str(name) for name in large], most=5)
             raise forms.ValidationError(
-                f"Nothing was taken in, because these files are larger than {limit}: {names}{more}."
+                _("Nothing was taken in, because these files are larger than %(limit)s: %(names)s.")
+                % {"limit": limit, "names": names}
             )
         return uploads
 
@@ -122,26 +142,33 @@ class IntakeForm(forms.Form):
         if len(sources) + has_photos == 1 or self.errors:
             return cleaned
         if has_photos:
-            self.add_error("dropped", "Either these or a folder, not both: untick what you do not mean.")
+            self.add_error("dropped", _("Either these or a folder, not both: untick what you do not mean."))
         elif dropped and not sources:
-            self.add_error("dropped", "This is only a table: add the photos that it is about.")
+            self.add_error("dropped", _("This is only a table: add the photos that it is about."))
         else:
-            self.add_error("uploads", "Choose either photos, an archive or a folder: one of the three.")
+            self.add_error("uploads", _("Choose either photos, an archive or a folder: one of the three."))
         return cleaned
 
 
 class PhotoFilter(forms.Form):
     """Which photos are meant: all that fit every field."""
 
-    q = forms.CharField(max_length=200, required=False, label="Author, file name or source")
-    intake = forms.ModelChoiceField(Intake.objects.all(), required=False, empty_label="Any")
+    q = forms.CharField(max_length=200, required=False, label=_("Author, file name or source"))
+    intake = forms.ModelChoiceField(
+        Intake.objects.all(),
+        required=False,
+        empty_label=_("Any"),
+        label=_("Intake"),
+    )
     since = forms.DateField(
-        required=False, label="Added from", widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+        required=False,
+        label=_("Added from"),
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
     )
     until = forms.DateField(
-        required=False, label="Until", widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+        required=False, label=_("Until"), widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
     )
-    unused = forms.BooleanField(required=False, label="In no campaign yet")
+    unused = forms.BooleanField(required=False, label=_("In no campaign yet"))
 
     def photos(self) -> PhotoQuerySet:
         """The photos that fit. Call it after is_valid() returned True."""
@@ -160,11 +187,15 @@ class CorrectionForm(forms.Form):
         SceneClass.objects.all(),
         to_field_name="key",
         required=False,
-        label="Scene class",
+        label=_("Scene class"),
         widget=forms.TextInput,
     )
     hashtag = forms.ModelChoiceField(
-        Hashtag.objects.all(), to_field_name="name", required=False, empty_label="other", label="Or a hashtag"
+        Hashtag.objects.all(),
+        to_field_name="name",
+        required=False,
+        empty_label=_("other"),
+        label=_("Or a hashtag"),
     )
     seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
 

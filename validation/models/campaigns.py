@@ -11,6 +11,7 @@ from django.db.models import Count, OuterRef, Q
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from jobs.models import Job
 from mapping.models import Hashtag
@@ -50,17 +51,17 @@ class Campaign(models.Model):
     """
 
     class Kind(models.TextChoices):
-        PREDICTED = "predicted", "does the suggested hashtag fit?"
-        AUTHORS = "authors", "does the author's hashtag fit?"
+        PREDICTED = "predicted", _("does the suggested hashtag fit?")
+        AUTHORS = "authors", _("does the author's hashtag fit?")
 
     class Asks(models.TextChoices):
-        ALL = "all", "all of them"
-        DOUBTED = "doubted", "those that the check doubts, and a random share of the others"
-        AUDIT = "audit", "a random share of all"
+        ALL = "all", _("all of them")
+        DOUBTED = "doubted", _("those that the check doubts, and a random share of the others")
+        AUDIT = "audit", _("a random share of all")
 
     class Audience(models.TextChoices):
-        MEMBERS = "members", "members with the role validator"
-        LINK = "link", "members and anyone with the link"
+        MEMBERS = "members", _("members with the role validator")
+        LINK = "link", _("members and anyone with the link")
 
     name = models.CharField(max_length=100, unique=True)
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.PREDICTED)

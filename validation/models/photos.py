@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
 from jobs.models import Job
@@ -61,10 +62,10 @@ class Photo(models.Model):
     """
 
     class Consent(models.TextChoices):
-        UNKNOWN = "", "not recorded"
-        OWN = "own", "made by the person who added it"
-        AUTHOR = "author", "its author agreed"
-        LICENCE = "licence", "published under a free licence"
+        UNKNOWN = "", _("not recorded")
+        OWN = "own", _("made by the person who added it")
+        AUTHOR = "author", _("its author agreed")
+        LICENCE = "licence", _("published under a free licence")
 
     sha256 = models.CharField(max_length=64, unique=True)
     file = models.FileField(max_length=200)  # for a desktop
@@ -117,10 +118,10 @@ class Intake(models.Model):
     """Many files taken in together on the same terms: an upload, an archive, a folder or a drop."""
 
     class Kind(models.TextChoices):
-        UPLOAD = "upload", "uploaded files"
-        ARCHIVE = "archive", "a zip archive"
-        FOLDER = "folder", "a folder on the server"
-        DROP = "drop", "dropped files"
+        UPLOAD = "upload", _("uploaded files")
+        ARCHIVE = "archive", _("a zip archive")
+        FOLDER = "folder", _("a folder on the server")
+        DROP = "drop", _("dropped files")
 
     name = models.CharField(max_length=100)
     kind = models.CharField(max_length=10, choices=Kind)
@@ -155,9 +156,9 @@ class IntakeFile(models.Model):
 
     class State(models.TextChoices):
         WAITING = "waiting", "waiting"
-        TAKEN = "taken", "taken in"
-        KNOWN = "known", "already here"
-        SIMILAR = "similar", "near duplicate of another"
+        TAKEN = "taken", _("taken in")
+        KNOWN = "known", _("already here")
+        SIMILAR = "similar", _("near duplicate of another")
         REFUSED = "refused", "refused"
 
     intake = models.ForeignKey(Intake, models.CASCADE, related_name="files")

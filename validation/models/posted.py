@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from mapping.models import Hashtag
 from validation.models.campaigns import Campaign
@@ -27,11 +28,11 @@ class PostedHashtag(models.Model):
     """
 
     class Verdict(models.TextChoices):  # those of serving.checking; blank: there was no check
-        NONE = "", "not checked"
-        FITS = "fits", "fits"
-        DOUBTFUL = "doubtful", "doubtful"
-        DOES_NOT_FIT = "does_not_fit", "does not fit"
-        UNKNOWN = "unknown", "unknown to the model"
+        NONE = "", _("not checked")
+        FITS = "fits", _("fits")
+        DOUBTFUL = "doubtful", _("doubtful")
+        DOES_NOT_FIT = "does_not_fit", _("does not fit")
+        UNKNOWN = "unknown", _("unknown to the model")
 
     ACCUSED: ClassVar = Verdict.DOES_NOT_FIT
     DOUBTED: ClassVar = (Verdict.DOUBTFUL, Verdict.DOES_NOT_FIT)

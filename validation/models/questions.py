@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Exists, Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from mapping.models import Hashtag
 from validation.models.answers import JUDGED, AnswerCounts
@@ -94,18 +95,18 @@ class Question(AnswerCounts):
     """
 
     class Kind(models.TextChoices):
-        SUGGESTION = "suggestion", "the model's suggestion"
-        CONTROL = "control", "a wrong hashtag, shown on purpose"
-        GOLD = "gold", "a known answer"
-        SILENCE = "silence", "the hashtag that a silent model ranked first"
-        AUTHOR = "author", "the author's hashtag"
+        SUGGESTION = "suggestion", _("the model's suggestion")
+        CONTROL = "control", _("a wrong hashtag, shown on purpose")
+        GOLD = "gold", _("a known answer")
+        SILENCE = "silence", _("the hashtag that a silent model ranked first")
+        AUTHOR = "author", _("the author's hashtag")
 
     MAIN: ClassVar = (Kind.SUGGESTION, Kind.AUTHOR)
 
     class Stream(models.TextChoices):
-        NONE = "", "not asked yet"
-        AUDIT = "audit", "drawn at random"
-        ACTIVE = "active", "drawn where an answer teaches most"
+        NONE = "", _("not asked yet")
+        AUDIT = "audit", _("drawn at random")
+        ACTIVE = "active", _("drawn where an answer teaches most")
 
     campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="questions")
     photo = models.ForeignKey(Photo, models.CASCADE, related_name="questions")

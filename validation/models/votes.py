@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Exists, Q
+from django.utils.translation import gettext_lazy as _
 
 from mapping.models import Hashtag
 from validation.models.answers import JUDGEMENTS, WITH_REASON, Answer
@@ -45,11 +46,11 @@ class Vote(models.Model):
     """One person's answer to: does this hashtag fit this photo? It is not about any model."""
 
     class Reason(models.TextChoices):
-        NONE = "", "no reason given"
-        WRONG_SCENE = "wrong_scene", "wrong scene"
-        TOO_GENERAL = "too_general", "too general"
-        TOO_SPECIFIC = "too_specific", "too specific"
-        UNCLEAR = "unclear", "photo unclear"
+        NONE = "", _("no reason given")
+        WRONG_SCENE = "wrong_scene", _("wrong scene")
+        TOO_GENERAL = "too_general", _("too general")
+        TOO_SPECIFIC = "too_specific", _("too specific")
+        UNCLEAR = "unclear", _("photo unclear")
 
     photo = models.ForeignKey(Photo, models.CASCADE, related_name="votes")
     hashtag = models.ForeignKey(Hashtag, models.PROTECT, related_name="votes")

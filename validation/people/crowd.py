@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import Sum
+from django.utils.translation import gettext_noop
 
 from people.deeds import record
 from validation.campaigns.counts import recount
 from validation.models import Campaign, Participation, Standing, Vote
 from validation.prepared import Prepared, given
-from validation.templatetags.agreement_words import percent
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -32,7 +32,7 @@ ENOUGH_CONTROLS = 5
 MOST_CONTROL_FITS = 0.6  # share of controls that a person may find fitting
 ENOUGH_FOR_ALWAYS = 50
 ALWAYS = 0.98
-CARELESS = f"fewer than {percent(LEAST_RIGHT)} of the known answers right"
+CARELESS = gettext_noop("fewer than 85\N{NO-BREAK SPACE}% of the known answers right")  # LEAST_RIGHT
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def pause_if_careless(person: AbstractBaseUser) -> bool:
 def pause(*, person: AbstractBaseUser, by: AbstractBaseUser, reason: str = "") -> bool:
     """Ask the person no more questions. False if they are paused already."""
     changes = {"is_paused": True, "is_trusted": False}
-    return _change(person, by=by, what="pause", reason=reason or "paused by hand", **changes)
+    return _change(person, by=by, what="pause", reason=reason or gettext_noop("paused by hand"), **changes)
 
 
 def unpause(*, person: AbstractBaseUser, by: AbstractBaseUser) -> bool:
@@ -177,7 +177,9 @@ def unpause(*, person: AbstractBaseUser, by: AbstractBaseUser) -> bool:
 def set_aside(*, person: AbstractBaseUser, by: AbstractBaseUser, reason: str = "") -> bool:
     """Pause the person and stop counting their votes, in all campaigns. False if that was done already."""
     changes = {"is_paused": True, "is_set_aside": True}
-    if not _change(person, by=by, what="set aside", reason=reason or "set aside by hand", **changes):
+    if not _change(
+        person, by=by, what="set aside", reason=reason or gettext_noop("set aside by hand"), **changes
+    ):
         return False
     _count_votes_of(person, set_aside=True)
     return True
@@ -188,7 +190,9 @@ def bring_back(*, person: AbstractBaseUser, by: AbstractBaseUser) -> bool:
     """Count votes again that were set aside; the person stays paused. False if none were."""
     if not Standing.objects.filter(person_id=person.pk, is_set_aside=True).exists():
         return False
-    if not _change(person, by=by, what="bring back", reason="votes brought back", is_set_aside=False):
+    if not _change(
+        person, by=by, what="bring back", reason=gettext_noop("votes brought back"), is_set_aside=False
+    ):
         return False
     _count_votes_of(person, set_aside=False)
     return True

@@ -11,6 +11,7 @@ from uuid import uuid4
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 
 from formats.storage import StorageFailure, replacing
 from mapping.models import Hashtag, Release, SceneClass
@@ -28,7 +29,8 @@ log = logging.getLogger(__name__)
 
 
 class StaleCorrection(Exception):
-    """Somebody else has decided about this photo meanwhile. Nothing was changed: check their decision."""
+    """Somebody else has decided about this photo meanwhile. "
+    "Nothing was changed: check their decision."""
 
 
 @transaction.atomic
@@ -44,7 +46,12 @@ def correct(
     Photo.objects.select_for_update(of=("self",)).get(pk=photo.pk)
     newest = Correction.history.filter(photo=photo).order_by("-history_id").first()
     if (newest.history_id if newest else None) != seen:
-        raise StaleCorrection(str(StaleCorrection.__doc__))
+        raise StaleCorrection(
+            _(
+                "Somebody else has decided about this photo meanwhile. "
+                "Nothing was changed: check their decision."
+            )
+        )
     if scene is not None:
         hashtag = _hashtag_of(scene)
     row = Correction.objects.filter(photo=photo).first() or Correction(photo=photo)
@@ -85,12 +92,12 @@ def make_photo_set(*, name: str, by: AbstractBaseUser) -> tuple[PhotoSet, list[P
     """
     rows = list(trainable())
     if not rows:
-        raise ValueError("No correction names a scene class.")
+        raise ValueError(_("No correction names a scene class."))
     folder = _folder() / uuid4().hex
     try:
         missing = [row.photo for row in rows if not _copy(row, folder)]
         if len(missing) == len(rows):
-            raise ValueError("The files of all corrected photos are missing from the storage.")
+            raise ValueError(_("The files of all corrected photos are missing from the storage."))
         photo_set = register_folder(name=name, folder=folder, by=by)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

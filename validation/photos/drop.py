@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import IO
 
 from django.core.files.base import File
+from django.utils.translation import gettext as _
 
 from jobs.lease import JobError
 from validation.models import Intake, IntakeFile, Upload
@@ -20,7 +21,7 @@ def table_in(drop: Sequence[Upload]) -> File[bytes] | None:
     tables = [upload for upload in drop if kind_of(upload.name) == "table"]
     if len(tables) > 1:
         names = ", ".join(f"“{upload.name}”" for upload in tables)
-        raise TableError(f"Only one table can be taken in at once, not {names}.")
+        raise TableError(_("Only one table can be taken in at once, not %(names)s.") % {"names": names})
     return File(open_upload(tables[0]), name="table.csv") if tables else None
 
 
@@ -58,7 +59,7 @@ class Drop(Source):
             raise PhotoRefused(file.name, reason)
         upload = self.uploads.get(file.terms["upload"])
         if upload is None:
-            raise PhotoRefused(file.name, "what was uploaded of it is gone")
+            raise PhotoRefused(file.name, _("what was uploaded of it is gone"))
         return self._archive(upload).open(file) if "entry" in file.terms else open_upload(upload)
 
     def _archive(self, upload: Upload) -> Archive:

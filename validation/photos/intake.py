@@ -21,6 +21,8 @@ from django.core.files.base import File
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from formats.files import is_left_by_system
 from formats.storage import StorageFailure, is_of_storage, require_content
@@ -44,11 +46,11 @@ if TYPE_CHECKING:
     from django.core.files.uploadedfile import UploadedFile
 
 INTAKE = "validation.intake"
-GIVEN_UP = "given up: the upload has been deleted"
-MISSING = "named in the table, but not among the files"
+GIVEN_UP = gettext_noop("given up: the upload has been deleted")
+MISSING = gettext_noop("named in the table, but not among the files")
 MOST_DEATHS = 2  # crashes at one file, after a first crash that may have been at any file
 MOST_NOTES = 20
-DEADLY = "taking it in crashed the program more than once"
+DEADLY = gettext_noop("taking it in crashed the program more than once")
 State = IntakeFile.State
 
 
@@ -308,7 +310,7 @@ def _receive(intake: Intake, file: IntakeFile, source: Source) -> tuple[State, s
     except OSError as error:
         if _is_of_the_storage(error, intake):
             raise StorageFailure(error) from error
-        return State.REFUSED, f"it cannot be read ({error.strerror or error})", None
+        return State.REFUSED, _("it cannot be read (%(error)s)") % {"error": error.strerror or error}, None
     is_new = is_new or _was_left_by_a_crash(photo, intake)
     return State.TAKEN if is_new else State.KNOWN, "", photo
 

@@ -12,7 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from django.conf import settings
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.files.storage import default_storage
+from django.utils.translation import gettext as _
 
 from formats.files import walk
 from formats.storage import raise_if_of_storage, require_content
@@ -55,12 +57,12 @@ def allowed_folder(path: str) -> str:
     try:
         real = Path(path).resolve()
         if not any(real.is_relative_to(Path(root).resolve()) for root in settings.PHOTO_ROOTS):
-            raise ValueError("Only folders below the server's PHOTO_ROOTS can be taken in.")
+            raise ValueError(_("Only folders below the server's PHOTO_ROOTS can be taken in."))
         if not real.is_dir():
-            raise ValueError("There is no such folder on the server.")
+            raise ValueError(_("There is no such folder on the server."))
     except (OSError, RuntimeError) as error:  # a name that is too long; a circle of links
         raise_if_of_storage(error)
-        raise ValueError(f"That folder cannot be opened ({_words(error)}).") from error
+        raise ValueError(_("That folder cannot be opened (%(words)s).") % {"words": _words(error)}) from error
     return str(real)
 
 
@@ -84,11 +86,11 @@ class Folder(Source):
         path = self.root / str(file.terms.get("path", file.name))
         if NO_TEXT in file.name and not path.exists():
             require_content(self.root)
-            raise PhotoRefused(file.name, "its name is not UTF-8: rename it")
+            raise PhotoRefused(file.name, _("its name is not UTF-8: rename it"))
         if path.is_symlink() or not path.resolve().is_relative_to(self.root.resolve()):
-            raise PhotoRefused(file.name, "it is a link, which may point anywhere")
+            raise PhotoRefused(file.name, _("it is a link, which may point anywhere"))
         if not stat.S_ISREG(path.stat().st_mode):
-            raise PhotoRefused(file.name, "it is not a regular file")
+            raise PhotoRefused(file.name, _("it is not a regular file"))
         return path.open("rb")
 
 
@@ -113,14 +115,16 @@ class Archive(Source):
             self.file = open_file()
         except FileNotFoundError as error:
             raise_if_of_storage(error, media_folder())
-            raise JobError("The archive is missing from the storage.", "Upload it again.") from None
+            raise JobError(_("The archive is missing from the storage."), _("Upload it again.")) from None
         try:
             end = _check_directory(self.file)
             self.zip = zipfile.ZipFile(self.file)
         except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
             self.file.close()
             why = _why_broken(error)
-            raise JobError(f"The archive is not a valid zip file: {why}.", "Pack it again.") from error
+            raise JobError(
+                _("The archive is not a valid zip file: %(why)s.") % {"why": why}, _("Pack it again.")
+            ) from error
         entries = self.zip.infolist()
         names, guess = read_names(entries)
         self.paths = [name.replace("\\", "/") for name in names]
@@ -145,7 +149,9 @@ class Archive(Source):
         try:
             return _Checked(self.zip.open(entry), file.name)
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError) as error:
-            raise PhotoRefused(file.name, f"its entry in the archive is broken ({error})") from error
+            raise PhotoRefused(
+                file.name, _("its entry in the archive is broken (%(error)s)") % {"error": error}
+            ) from error
 
     def close(self) -> None:
         self.zip.close()
@@ -155,7 +161,7 @@ class Archive(Source):
 def _why_broken(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         name = error.object.decode("utf-8", "replace")[:60]
-        return f"the name “{name}” in its directory is marked as UTF-8, but is not UTF-8"
+        return _("the name “%(name)s” in its directory is marked as UTF-8, but is not UTF-8") % {"name": name}
     return str(error).rstrip(".")
 
 
@@ -167,22 +173,24 @@ def _check_directory(file: IO[bytes]) -> int:
     own: Any = zipfile
     end = own._EndRecData(file)
     if end is None:
-        raise zipfile.BadZipFile("it has no directory at its end, or much stands behind it")
+        raise zipfile.BadZipFile(_("it has no directory at its end, or much stands behind it"))
     size: int = end[own._ECD_SIZE]
     if size > MOST_DIRECTORY_BYTES:
         raise JobError(
-            f"The archive's directory has {size >> 20:,} MB; the limit is {MOST_DIRECTORY_BYTES >> 20} MB.",
-            "Split it into several archives.",
+            _("The archive's directory has %(size)s MB; the limit is %(most_directory_bytes)s MB.")
+            % {"size": intcomma(size >> 20), "most_directory_bytes": MOST_DIRECTORY_BYTES >> 20},
+            _("Split it into several archives."),
         )
     at = end[own._ECD_LOCATION] - size
     if end[own._ECD_SIGNATURE] == own.stringEndArchive64:
         at -= own.sizeEndCentDir64 + own.sizeEndCentDir64Locator
     if at < 0:
-        raise zipfile.BadZipFile("its directory is cut off")
+        raise zipfile.BadZipFile(_("its directory is cut off"))
     file.seek(at)
     if _count_entries(file.read(size)) > MOST_FILES:
         raise JobError(
-            f"The archive contains more than {MOST_FILES:,} files.", "Split it into several archives."
+            _("The archive contains more than %(most_files)s files.") % {"most_files": intcomma(MOST_FILES)},
+            _("Split it into several archives."),
         )
     zip_end: int = end[own._ECD_LOCATION] + own.sizeEndCentDir + end[own._ECD_COMMENT_SIZE]
     return zip_end
@@ -210,19 +218,23 @@ class _Checked(io.BufferedReader):
         except Exception as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # the disk; a broken entry has no such number
-            raise PhotoRefused(self.entry_name, f"its entry in the archive is broken ({error})") from error
+            raise PhotoRefused(
+                self.entry_name, _("its entry in the archive is broken (%(error)s)") % {"error": error}
+            ) from error
 
 
 def _refusal(name: str, entry: zipfile.ZipInfo) -> str:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", name):
-        return "its path points outside the archive"
+        return _("its path points outside the archive")
     if stat.S_ISLNK(entry.external_attr >> 16):
-        return "it is a link, which may point anywhere"
+        return _("it is a link, which may point anywhere")
     if entry.flag_bits & 0x1:
-        return "it is encrypted"
+        return _("it is encrypted")
     if entry.compress_type not in USUAL_COMPRESSION:
-        return "it has an unusual compression: use deflate or none"
+        return _("it has an unusual compression: use deflate or none")
     if entry.file_size > settings.MAX_PHOTO_BYTES:
-        return f"larger than {settings.MAX_PHOTO_BYTES / 2**20:.0f} MB"
+        return _("larger than %(max_photo_bytes)s MB") % {
+            "max_photo_bytes": f"{settings.MAX_PHOTO_BYTES / 2**20:.0f}"
+        }
     return ""

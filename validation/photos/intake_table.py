@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import IO, Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from formats.names import normalize_hashtag, path_key
 from formats.table import Columns, Unreadable
 from formats.table import read_table as table_of
@@ -16,7 +19,7 @@ COLUMNS = ("file", "hashtags", *TERMS)
 TABLE = Columns(
     {name: name for name in COLUMNS} | {"photo": "file"},
     required=[("file",)],
-    asks="The first row must name the columns, one of them “file”.",
+    asks=gettext_noop("The first row must name the columns, one of them “file”."),
 )
 LONGEST = {"author": 200, "source_url": 500, "licence": 100, "licence_url": 500, "consent": 10}
 MOST_BYTES = 20 * 2**20
@@ -56,13 +59,19 @@ def read_table(file: IO[bytes]) -> Terms:
     """
     raw = file.read(MOST_BYTES + 1)
     if len(raw) > MOST_BYTES:
-        raise TableError(f"The table is larger than {MOST_BYTES >> 20} MB: take the photos in in parts.")
+        raise TableError(
+            _("The table is larger than %(most_bytes)s MB: take the photos in in parts.")
+            % {"most_bytes": MOST_BYTES >> 20}
+        )
     try:
         table = table_of(raw, TABLE, max_rows=MOST_FILES)
     except Unreadable as error:
-        raise TableError(str(error)) from error
+        raise TableError(_(str(error))) from error
     if table.ignored:
-        raise TableError(f"Unknown columns: {', '.join(sorted(table.ignored))}. Known: {', '.join(COLUMNS)}.")
+        raise TableError(
+            _("Unknown columns: %(names)s. Known: %(known)s.")
+            % {"names": ", ".join(sorted(table.ignored)), "known": ", ".join(COLUMNS)}
+        )
     for problem in table.problems:
         raise TableError(f"Row {problem.line}: {problem.text}.")
     found: Terms = {}
@@ -70,7 +79,10 @@ def read_table(file: IO[bytes]) -> Terms:
     for row in table.rows:
         name, terms = _row(row.line, row.values)
         if name in found:
-            raise TableError(f"Row {row.line}, file: {name[:60]} is in row {first[name]} already.")
+            raise TableError(
+                _("Row %(line)s, file: %(name)s is in row %(first)s already.")
+                % {"line": row.line, "name": name[:60], "first": first[name]}
+            )
         found[name], first[name] = terms, row.line
     return found
 
@@ -78,17 +90,26 @@ def read_table(file: IO[bytes]) -> Terms:
 def _row(number: int, row: dict[str, str]) -> tuple[str, dict[str, Any]]:
     name = row["file"].replace("\\", "/")
     if not name:
-        raise TableError(f"Row {number} names no file.")
+        raise TableError(_("Row %(number)s names no file.") % {"number": number})
     terms: dict[str, Any] = {field: row[field] for field in TERMS if row.get(field)}
     for field, value in terms.items():
         if len(value) > LONGEST[field]:
-            raise TableError(f"Row {number}, {field}: longer than {LONGEST[field]} characters.")
+            raise TableError(
+                _("Row %(number)s, %(field)s: longer than %(longest)s characters.")
+                % {"number": number, "field": field, "longest": LONGEST[field]}
+            )
         if field.endswith("url") and not value.startswith(("http://", "https://")):
-            raise TableError(f"Row {number}, {field}: not a web address: {value[:60]}")
+            raise TableError(
+                _("Row %(number)s, %(field)s: not a web address: %(value)s")
+                % {"number": number, "field": field, "value": value[:60]}
+            )
     if "consent" in terms:
         terms["consent"] = terms["consent"].lower()
     if terms.get("consent", "own") not in Photo.Consent.values:
-        raise TableError(f"Row {number}, consent: “{terms['consent']}” is none of own, author, licence.")
+        raise TableError(
+            _("Row %(number)s, consent: “%(terms)s” is none of own, author, licence.")
+            % {"number": number, "terms": terms["consent"]}
+        )
     words = re.split(r"[\s,;]+", row.get("hashtags", ""))
     hashtags = sorted({normalize_hashtag(word)[:100] for word in words} - {""})
     return name, terms | ({"hashtags": hashtags} if hashtags else {})

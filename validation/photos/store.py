@@ -15,6 +15,9 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from PIL import Image
 
 from formats.storage import StorageFailure
@@ -37,7 +40,7 @@ from validation.stored import save
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
-WORDS = "JPEG, PNG, WebP or HEIC"
+WORDS = gettext_lazy("JPEG, PNG, WebP or HEIC")
 LONGEST_SIDE = 1280  # pixels: a laptop shows no more, and the networks use far fewer
 SMALL_SIDE = 640  # pixels: for a phone
 QUALITY = 88
@@ -89,9 +92,13 @@ def receive(*, file: IO[bytes], name: str, by: AbstractBaseUser | None, **terms:
 def _read_bounded(file: IO[bytes], name: str) -> bytes:
     raw = file.read(settings.MAX_PHOTO_BYTES + 1)
     if not raw:
-        raise PhotoRefused(name, "the file is empty")
+        raise PhotoRefused(name, _("the file is empty"))
     if len(raw) > settings.MAX_PHOTO_BYTES:
-        raise PhotoRefused(name, f"larger than {settings.MAX_PHOTO_BYTES / 2**20:.0f} MB")
+        raise PhotoRefused(
+            name,
+            _("larger than %(max_photo_bytes)s MB")
+            % {"max_photo_bytes": f"{settings.MAX_PHOTO_BYTES / 2**20:.0f}"},
+        )
     return raw
 
 
@@ -100,11 +107,11 @@ def _decode(raw: bytes, name: str) -> Image.Image:
     try:
         return open_within(raw, box, formats=UPLOADS, max_pixels=settings.MAX_PHOTO_PIXELS)
     except UnknownFormatError:
-        raise PhotoRefused(name, f"not a {WORDS} photo") from None
+        raise PhotoRefused(name, _("not a %(words)s photo") % {"words": WORDS}) from None
     except (TooManyPixelsError, TooManyScansError, TooMuchMemoryError) as error:
         raise PhotoRefused(name, str(error)) from None
     except UnreadablePhotoError as error:
-        raise PhotoRefused(name, f"it cannot be decoded ({error})") from error
+        raise PhotoRefused(name, _("it cannot be decoded (%(error)s)") % {"error": error}) from error
 
 
 def _store(photo: Photo, picture: Image.Image) -> Photo:
@@ -136,7 +143,10 @@ def _store(photo: Photo, picture: Image.Image) -> Photo:
 
 def _refuse_withdrawn(photo: Photo, name: str) -> None:
     if photo.withdrawn_at:
-        raise PhotoRefused(name, f"it was withdrawn on {photo.withdrawn_at:%-d %B %Y}")
+        raise PhotoRefused(
+            name,
+            _("it was withdrawn on %(day)s") % {"day": date_format(photo.withdrawn_at, "j F Y")},
+        )
 
 
 def _write(name: str, picture: Image.Image) -> str:

@@ -14,11 +14,15 @@ from typing import IO, TYPE_CHECKING
 from uuid import uuid4
 
 from django.conf import settings
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
 from django.db.models import Sum
 from django.utils import timezone
+from django.utils.text import format_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from formats.storage import StorageFailure, raise_if_of_storage
 from validation.models import Intake, Upload
@@ -33,7 +37,10 @@ PHOTOS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".heic", ".heif")
 ARCHIVES = (".zip",)
 TABLES = (".csv",)
 ENDINGS = {"photo": PHOTOS, "archive": ARCHIVES, "table": TABLES}
-TAKEN = f"Photos ({WORDS}), zip archives and one table (.csv) can be taken in."
+TAKEN = format_lazy(
+    gettext_lazy("Photos ({formats}), zip archives and one table (.csv) can be taken in."),
+    formats=WORDS,
+)
 
 
 class CannotUpload(Exception):
@@ -80,15 +87,18 @@ def begin(*, owner: AbstractBaseUser, name: str, size: int, modified: int = 0) -
     _check_kind(name, size)
     if mine.count() >= settings.MAX_UPLOADS:
         raise CannotUpload(
-            f"You have {settings.MAX_UPLOADS:,} uploads that are not taken in yet: take them in, or throw "
-            "some away.",
+            _("You have %(max_uploads)s uploads that are not taken in yet: take them in, or throw some away.")
+            % {"max_uploads": intcomma(settings.MAX_UPLOADS)},
             409,
         )
     stored = mine.aggregate(total=Sum("size"))["total"] or 0
     if stored + size > settings.MAX_UPLOADS_BYTES:
         raise CannotUpload(
-            "Your uploads that are not taken in yet may have "
-            f"{megabytes(settings.MAX_UPLOADS_BYTES)} together: take them in, or throw some away.",
+            _(
+                "Your uploads that are not taken in yet may have %(megabytes)s together: take them in, or "
+                "throw some away."
+            )
+            % {"megabytes": megabytes(settings.MAX_UPLOADS_BYTES)},
             413,
         )
     try:
@@ -101,11 +111,17 @@ def begin(*, owner: AbstractBaseUser, name: str, size: int, modified: int = 0) -
 def _check_kind(name: str, size: int) -> None:
     kind = kind_of(name)
     if not kind:
-        raise CannotUpload(f"“{name}” cannot be taken in. {TAKEN}", 415)
+        raise CannotUpload(
+            _("“%(name)s” cannot be taken in. %(taken)s") % {"name": name, "taken": TAKEN}, 415
+        )
     if size < 1:
-        raise CannotUpload(f"“{name}” is empty.", 400)
+        raise CannotUpload(_("“%(name)s” is empty.") % {"name": name}, 400)
     if size > limits()[kind]:
-        raise CannotUpload(f"“{name}” is larger than {megabytes(limits()[kind])}.", 413)
+        raise CannotUpload(
+            _("“%(name)s” is larger than %(megabytes)s.")
+            % {"name": name, "megabytes": megabytes(limits()[kind])},
+            413,
+        )
 
 
 def megabytes(size: int) -> str:
@@ -121,7 +137,11 @@ def add_piece(*, upload: Upload, offset: int, raw: bytes) -> int:
     if offset != upload.offset or upload.is_complete or upload.intake_id:
         raise WrongOffset(str(WrongOffset.__doc__))
     if len(raw) != upload.next_length:
-        raise CannotUpload(f"This piece has {len(raw):,} bytes, not {upload.next_length:,}.", 400)
+        raise CannotUpload(
+            _("This piece has %(raw)s bytes, not %(next_length)s.")
+            % {"raw": intcomma(len(raw)), "next_length": intcomma(upload.next_length)},
+            400,
+        )
     part = f"{_folder(upload)}/{offset:015d}-{uuid4().hex[:8]}"
     try:
         stored = save(part, ContentFile(raw))
@@ -193,7 +213,9 @@ def take(*, uploads: list[Upload], intake: Intake) -> None:
     """Give complete uploads to an intake, all or none. Call it in a transaction. Raises UploadsGone."""
     rows = Upload.objects.waiting().complete().filter(pk__in=[upload.pk for upload in uploads])
     if rows.filter(owner=intake.created_by).update(intake=intake) != len(uploads):
-        raise UploadsGone(str(UploadsGone.__doc__))
+        raise UploadsGone(
+            _("Some of these files are no longer here, are not complete, or belong to an intake already.")
+        )
 
 
 def forget(*, uploads: Iterable[Upload]) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from django import template
+from django.utils.formats import number_format
+from django.utils.translation import gettext
 
 register = template.Library()
 
@@ -25,8 +27,14 @@ def finely(share: float | str | None) -> str:
     if not isinstance(share, int | float) or share >= 0.1 or not share:
         return percent(share)
     if share < 0.0005:
-        return "< 0.1\N{NO-BREAK SPACE}%"
-    return f"{100 * share:.1f}".removesuffix(".0") + "\N{NO-BREAK SPACE}%"
+        return f"< {number_format('0.1')}\N{NO-BREAK SPACE}%"
+    return number_format(f"{100 * share:.1f}".removesuffix(".0")) + "\N{NO-BREAK SPACE}%"
+
+
+@register.filter
+def translated(words: str) -> str:
+    """Words that are stored in English, such as the reason why a file was refused."""
+    return gettext(words) if words else ""
 
 
 @register.filter

@@ -9,6 +9,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from formats.numbers import read_number
@@ -99,8 +100,8 @@ def _over_time(summary: results.Summary) -> Chart | None:
         points.append((float(number), fitting / n))
     if len(points) < 2:
         return None
-    series = [("so far", points), ("that day", _daily(summary))]
-    return line_chart("Agreement over time", series, x_title="day of voting", percent=True)
+    series = [(_("so far"), points), (_("that day"), _daily(summary))]
+    return line_chart(_("Agreement over time"), series, x_title=_("day of voting"), percent=True)
 
 
 def _daily(summary: results.Summary) -> list[tuple[float, float]]:
@@ -149,10 +150,16 @@ def _select(form: ResultsFilter, campaign: Campaign) -> tuple[list[int] | None, 
     """The questions behind a bar of causes or a cell of a duel, and what they have in common, in words."""
     data = form.cleaned_data
     if party := data.get("owed"):
-        return questions_blamed_on(campaign, party), f"By the reasons they gave: {PARTIES[party]}."
+        return questions_blamed_on(campaign, party), _("By the reasons they gave: %(party)s.") % {
+            "party": PARTIES[party]
+        }
     if (winner := data.get("won")) and (against := data.get("against")):
-        whose = f"{campaign.model}'s hashtag" if winner == "ours" else "the other's hashtag"
-        return rivals.questions_won(campaign, winner, against), f"Of the two, only {whose} fits."
+        words = (
+            _("Of the two, only %(model)s's hashtag fits.") % {"model": campaign.model}
+            if winner == "ours"
+            else _("Of the two, only the other's hashtag fits.")
+        )
+        return rivals.questions_won(campaign, winner, against), words
     return None, ""
 
 
@@ -175,5 +182,8 @@ def mend(request: HttpRequest, pk: int) -> HttpResponse:
 def models(request: HttpRequest, pk: int) -> HttpResponse:
     """The campaign's model compared with others on the same votes."""
     campaign = get_object_or_404(Campaign.objects.predicted().select_related("model", "job"), pk=pk)
-    parts = [("Rival models", rivals.duels(campaign)), ("Releases of the mapping", rivals.releases(campaign))]
+    parts = [
+        (_("Rival models"), rivals.duels(campaign)),
+        (_("Releases of the mapping"), rivals.releases(campaign)),
+    ]
     return render(request, "validation/models.html", {"campaign": campaign, "parts": parts})

@@ -14,6 +14,7 @@ from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from formats.storage import StorageFailure
@@ -24,6 +25,7 @@ from validation.campaigns import acts
 from validation.forms.campaign import AuthorsCampaignForm, what_is_asked
 from validation.forms.intake import PhotoFilter
 from validation.models import Campaign, GoldAnswer, Photo, PostedHashtag, Question
+from validation.names import name_some
 from validation.people import guests
 from validation.photos.intake_table import TERMS, Rows
 from validation.photos.store import PhotoRefused, take_in
@@ -51,7 +53,9 @@ def new(request: Request) -> HttpResponse:
                 return redirect(campaign)
         except StorageFailure as error:
             form.add_error(
-                "uploads", f"Photos cannot be stored: {error}. There is no campaign yet; try again later."
+                "uploads",
+                _("Photos cannot be stored: %(error)s. There is no campaign yet; try again later.")
+                % {"error": error},
             )
             status = error.status
     n_found = found.count() if found is not None else None
@@ -70,7 +74,7 @@ def _create(request: Request, form: AuthorsCampaignForm) -> Campaign | None:
     rows = Rows(data["table"])
     names = [file.name or "photo" for file in data["uploads"]] + [photo.name for photo in earlier]
     if problem := _mismatch(rows, data["table"], names):
-        form.add_error("table", f"{problem} Nothing was taken in.")
+        form.add_error("table", _("%(problem)s Nothing was taken in.") % {"problem": problem})
         return None
     photos, hashtags, reasons = _take_in_all(request, data, rows)
     for photo in earlier:
@@ -78,7 +82,9 @@ def _create(request: Request, form: AuthorsCampaignForm) -> Campaign | None:
         hashtags[photo.pk] = _terms(data["table"], rows, photo.name).get("hashtags", [])
     carrying = _carrying(photos, hashtags)
     if not carrying:
-        words = "No photo carries a hashtag of its author: add a table, or choose photos that came with one."
+        words = _(
+            "No photo carries a hashtag of its author: add a table, or choose photos that came with one."
+        )
         form.add_error("table", " ".join([words, *reasons]))
         return None
     try:
@@ -88,9 +94,12 @@ def _create(request: Request, form: AuthorsCampaignForm) -> Campaign | None:
     except IntegrityError:  # the same form was sent twice at once, and the other request created it
         return Campaign.objects.filter(name=data["name"]).first()
     for reason in reasons:
-        messages.warning(request, f"Not taken in: {reason}")
+        messages.warning(request, _("Not taken in: %(reason)s") % {"reason": reason})
     if left := [photo.name for photo in photos if photo not in carrying]:
-        messages.warning(request, f"Left out, because no hashtag of their author is known: {_some(left)}.")
+        messages.warning(
+            request,
+            _("Left out, because no hashtag of their author is known: %(left)s.") % {"left": _some(left)},
+        )
     return campaign
 
 
@@ -100,16 +109,17 @@ def _mismatch(rows: Rows, table: dict[str, Any], names: list[str]) -> str:
     for name in names:
         fits = rows.of(name)
         if len(fits) > 1:
-            return f"Several rows may be about “{name}”: {_some(fits)}."
+            return _("Several rows may be about “%(name)s”: %(fits)s.") % {"name": name, "fits": _some(fits)}
         used.update(fits)
     if unused := [name for name in table if name not in used]:
-        return f"The table names files that are not among the photos: {_some(unused)}."
+        return _("The table names files that are not among the photos: %(unused)s.") % {
+            "unused": _some(unused)
+        }
     return ""
 
 
 def _some(names: list[str]) -> str:
-    more = f" and {len(names) - SOME:,} more" if len(names) > SOME else ""
-    return ", ".join(f"“{name[:100]}”" for name in names[:SOME]) + more
+    return name_some([f"“{name[:100]}”" for name in names], most=SOME)
 
 
 def _terms(table: dict[str, Any], rows: Rows, name: str) -> dict[str, Any]:

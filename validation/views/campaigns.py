@@ -14,6 +14,8 @@ from django.db.models import F, Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from formats.numbers import read_number
@@ -110,7 +112,9 @@ def new_campaign(request: Request) -> HttpResponse:
                 return redirect(new)
         except StorageFailure as error:
             form.add_error(
-                "uploads", f"Photos cannot be stored: {error}. There is no campaign yet; try again later."
+                "uploads",
+                _("Photos cannot be stored: %(error)s. There is no campaign yet; try again later.")
+                % {"error": error},
             )
             status = error.status
     has_models = TrainedModel.objects.exclude(manifest={}).exists()
@@ -168,7 +172,7 @@ def _create(request: Request, form: CampaignForm) -> Campaign | None:
     if form.found is not None:
         photos += form.found
     if not photos:
-        form.add_error("uploads", reasons or ["That campaign has no photos."])
+        form.add_error("uploads", reasons or [_("That campaign has no photos.")])
         return None
     try:
         new = acts.create_campaign(
@@ -179,7 +183,7 @@ def _create(request: Request, form: CampaignForm) -> Campaign | None:
     for upload in data["dropped"]:
         uploads.throw_away(upload)
     for reason in reasons:
-        messages.warning(request, f"Not taken in: {reason}")
+        messages.warning(request, _("Not taken in: %(reason)s") % {"reason": reason})
     return new
 
 
@@ -198,7 +202,7 @@ def _take_in_all(request: Request, data: dict[str, Any]) -> tuple[list[Photo], l
         except PhotoRefused as error:
             reasons.append(str(error))
         except FileNotFoundError:
-            reasons.append(f"{upload}: what was uploaded of it is gone")
+            reasons.append(_("%(upload)s: what was uploaded of it is gone") % {"upload": upload})
     return photos, reasons
 
 
@@ -208,10 +212,11 @@ def _take_in_all(request: Request, data: dict[str, Any]) -> tuple[list[Photo], l
 def set_open(request: Request, pk: int, is_open: bool) -> HttpResponse:
     campaign = get_object_or_404(Campaign, pk=pk)
     has_changed = acts.set_open(campaign=campaign, is_open=is_open)
-    word = "open" if is_open else "closed"
-    messages.success(
-        request, f"“{campaign}” is {word} now." if has_changed else f"“{campaign}” was {word} already."
-    )
+    if is_open:
+        words = _("“%(campaign)s” is open now.") if has_changed else _("“%(campaign)s” was open already.")
+    else:
+        words = _("“%(campaign)s” is closed now.") if has_changed else _("“%(campaign)s” was closed already.")
+    messages.success(request, words % {"campaign": campaign})
     return redirect(campaign)
 
 
@@ -221,8 +226,12 @@ def set_open(request: Request, pk: int, is_open: bool) -> HttpResponse:
 def set_archived(request: Request, pk: int, is_archived: bool) -> HttpResponse:
     campaign = get_object_or_404(Campaign, pk=pk)
     acts.set_archived(campaign=campaign, is_archived=is_archived)
-    word = "archived: nothing was deleted" if is_archived else "in the list again, and closed"
-    messages.success(request, f"“{campaign}” is {word}.")
+    words = (
+        _("“%(campaign)s” is archived: nothing was deleted.")
+        if is_archived
+        else _("“%(campaign)s” is in the list again, and closed.")
+    )
+    messages.success(request, words % {"campaign": campaign})
     return redirect(campaign)
 
 
@@ -236,7 +245,7 @@ def delete(request: Request, pk: int) -> HttpResponse:
         messages.info(request, "This campaign is deleted already.")
         return redirect("validation:campaigns")
     if campaign is None:
-        raise Http404("There is no such campaign.")
+        raise Http404(_("There is no such campaign."))
     refusal = ""
     if request.method == "POST":
         try:
@@ -244,7 +253,10 @@ def delete(request: Request, pk: int) -> HttpResponse:
         except acts.CannotDelete as error:
             refusal = str(error)
         else:
-            messages.success(request, f"“{campaign}” is deleted. Its votes and photos are kept.")
+            messages.success(
+                request,
+                _("“%(campaign)s” is deleted. Its votes and photos are kept.") % {"campaign": campaign},
+            )
             return redirect("validation:campaigns")
     context = {"campaign": campaign, "belongings": acts.belongings(campaign), "refusal": refusal}
     return render(request, "validation/delete_campaign.html", context, status=409 if refusal else 200)
@@ -259,7 +271,7 @@ def preview(request: Request, pk: int) -> HttpResponse:
     context = {
         "campaign": campaign,
         "question": questions.select_related("photo", "hashtag").order_by("rank").first(),
-        "buttons": [(answer, answer.button, answer.button.label) for answer in MEANINGS],
+        "buttons": [(answer, answer.button, _(answer.button.label)) for answer in MEANINGS],
     }
     return render(request, "validation/preview.html", context)
 
@@ -270,8 +282,12 @@ def preview(request: Request, pk: int) -> HttpResponse:
 def withdraw(request: Request, pk: int, photo_pk: int) -> HttpResponse:
     campaign, photo = get_object_or_404(Campaign, pk=pk), get_object_or_404(Photo, pk=photo_pk)
     was_removed = acts.withdraw_photo(campaign=campaign, photo=photo, by=request.user)
-    outcome = "is withdrawn: nobody will be asked about it here." if was_removed else "was withdrawn already."
-    messages.success(request, f"{photo} {outcome}")
+    words = (
+        _("%(photo)s is withdrawn: nobody will be asked about it here.")
+        if was_removed
+        else _("%(photo)s was withdrawn already.")
+    )
+    messages.success(request, words % {"photo": photo})
     return redirect(campaign)
 
 
@@ -297,9 +313,9 @@ def edit(request: Request, pk: int) -> HttpResponse:
         except rules.StaleRules as error:
             form.add_error(None, str(error))
         except IntegrityError:
-            form.add_error("name", "Campaign with this Name already exists.")
+            form.add_error("name", _("Campaign with this Name already exists."))
         else:
-            messages.success(request, "The rules were changed." if changes else "Nothing was changed.")
+            messages.success(request, _("The rules were changed.") if changes else _("Nothing was changed."))
             return redirect(campaign)
     context = {"form": form, "campaign": Campaign.objects.get(pk=pk), "seen": version, **_effort_of(form)}
     return render(request, "validation/edit_campaign.html", context, status=422 if form.errors else 200)
@@ -313,7 +329,9 @@ def revoke(request: Request, pk: int) -> HttpResponse:
     version = read_number(request.POST.get("version"))
     was_revoked = version is not None and acts.revoke_link(campaign=campaign, version=version)
     words = (
-        "The old link no longer works. Here is a new one." if was_revoked else "The link was renewed already."
+        _("The old link no longer works. Here is a new one.")
+        if was_revoked
+        else _("The link was renewed already.")
     )
     messages.success(request, words)
     return redirect(campaign)
@@ -341,14 +359,26 @@ def people(request: Request, pk: int) -> HttpResponse:
 
 
 DECISIONS = {
-    "pause": (crowd.pause, "is paused and gets no more questions.", "was paused already."),
+    "pause": (
+        crowd.pause,
+        gettext_noop("%(person)s is paused and gets no more questions."),
+        gettext_noop("%(person)s was paused already."),
+    ),
     "unpause": (
         crowd.unpause,
-        "may vote again, and is trusted.",
-        "is not paused, or has votes set aside: bring them back first.",
+        gettext_noop("%(person)s may vote again, and is trusted."),
+        gettext_noop("%(person)s is not paused, or has votes set aside: bring them back first."),
     ),
-    "set-aside": (crowd.set_aside, "is paused, and none of their votes count.", "was set aside already."),
-    "bring-back": (crowd.bring_back, "stays paused; their votes count again.", "had no votes set aside."),
+    "set-aside": (
+        crowd.set_aside,
+        gettext_noop("%(person)s is paused, and none of their votes count."),
+        gettext_noop("%(person)s was set aside already."),
+    ),
+    "bring-back": (
+        crowd.bring_back,
+        gettext_noop("%(person)s stays paused; their votes count again."),
+        gettext_noop("%(person)s had no votes set aside."),
+    ),
 }
 
 
@@ -359,7 +389,8 @@ def decide(request: Request, pk: int, person_pk: int, decision: str) -> HttpResp
     campaign = get_object_or_404(Campaign, pk=pk)
     person = get_object_or_404(User, pk=person_pk, participations__campaign=campaign)
     act, outcome, was = DECISIONS[decision]
-    messages.success(request, f"{person} {outcome if act(person=person, by=request.user) else was}")
+    words = outcome if act(person=person, by=request.user) else was
+    messages.success(request, _(words) % {"person": person})
     return redirect("validation:people", campaign.pk)
 
 
@@ -375,9 +406,9 @@ def known(request: Request, pk: int) -> HttpResponse:
     if request.method == "POST":
         form = GoldForm(request.POST)
         if form.is_valid() and gold.decide(campaign=campaign, by=request.user, **form.cleaned_data):
-            messages.success(request, "Saved.")
+            messages.success(request, _("Saved."))
         else:
-            messages.warning(request, "This page was out of date, so nothing was changed.")
+            messages.warning(request, _("This page was out of date, so nothing was changed."))
         return redirect(request.get_full_path())
     without_answers = request.GET.get("show") == "unanswered"
     candidates = gold.unanswered(campaign) if without_answers else gold.clear(campaign)

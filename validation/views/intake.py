@@ -13,16 +13,19 @@ from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from formats.files import SYSTEM_NAMES
 from formats.storage import StorageFailure
-from mapping.models import SceneClass
+from mapping.models import OTHER, SceneClass
 from people.request import Request, read_form
 from trainer.photosets.registration import NameTaken
 from validation.forms.intake import CorrectionForm, IntakeForm, PhotoFilter
 from validation.models import Correction, Intake, IntakeFile, Photo
+from validation.names import name_some
 from validation.photos import corrections, uploads
 from validation.photos import intake as intake_acts
 from validation.photos.store import WORDS, pixels_left, withdraw_everywhere
@@ -57,7 +60,11 @@ def new(request: Request) -> HttpResponse:
         except intake_acts.UploadsGone as error:
             form.add_error("dropped", str(error))
         except StorageFailure as error:
-            form.add_error(None, f"The files cannot be stored: {error}. Nothing was kept; try again later.")
+            form.add_error(
+                None,
+                _("The files cannot be stored: %(error)s. Nothing was kept; try again later.")
+                % {"error": error},
+            )
             status = error.status
     elif earlier := intake_acts.sent_before(form.cleaned_data.get("request_id") if form.is_bound else None):
         return _sent_already(request, earlier)  # which took the dropped files
@@ -68,9 +75,38 @@ def new(request: Request) -> HttpResponse:
 def _sent_already(request: Request, intake: Intake) -> HttpResponse:
     messages.warning(
         request,
-        "This form was sent before. Here is the intake it started; for other photos open a new form.",
+        _("This form was sent before. Here is the intake it started; for other photos open a new form."),
     )
     return redirect(intake)
+
+
+# What the script of the drop zone says: drop.js, drop_send.js, drop_state.js.
+DROP_WORDS = (
+    gettext_noop("1 file"),
+    gettext_noop("{n} files"),
+    gettext_noop("{n} bytes"),
+    gettext_noop("{n} KB"),
+    gettext_noop("{n} MB"),
+    gettext_noop("{n} GB"),
+    gettext_noop("It is empty."),
+    gettext_noop("It is larger than {size}."),
+    gettext_noop("{n} more files cannot be taken."),
+    gettext_noop("Remove"),
+    gettext_noop("Remove {name}"),
+    gettext_noop("goes on at {percent} % of {size}"),
+    gettext_noop("{percent} % of {size}"),
+    gettext_noop("uploaded, {size}"),
+    gettext_noop("stopped at {percent} %. {why}"),
+    gettext_noop("{n} of {files} stopped. What is uploaded is kept: go on, or remove them."),
+    gettext_noop("{n} of {files} uploaded, {percent} % of {size}"),
+    gettext_noop("It was interrupted."),
+    gettext_noop("It does not go on."),
+    gettext_noop("It was thrown away meanwhile."),
+    gettext_noop("It cannot be begun."),
+    gettext_noop("The file was changed or moved. Choose it again."),
+    gettext_noop("You are signed out. Sign in in another tab, then go on."),
+    gettext_noop("The line is cut."),
+)
 
 
 def drop_context(request: Request, *, kinds: Collection[str] = tuple(uploads.ENDINGS)) -> dict[str, Any]:
@@ -82,7 +118,10 @@ def drop_context(request: Request, *, kinds: Collection[str] = tuple(uploads.END
         "endings": {kind: uploads.ENDINGS[kind] for kind in kinds},
         "limits": uploads.limits(),
         "systemNames": sorted(SYSTEM_NAMES),
-        "taken": uploads.TAKEN if "archive" in kinds else f"Only photos ({WORDS}) can be taken here.",
+        "words": {text: _(text) for text in DROP_WORDS},
+        "taken": str(uploads.TAKEN)
+        if "archive" in kinds
+        else _("Only photos (%(words)s) can be taken here.") % {"words": WORDS},
     }
     return {
         "drop_rules": rules,
@@ -138,9 +177,9 @@ def photos(request: Request) -> HttpResponse:
 def give_up(request: Request, pk: int) -> HttpResponse:
     intake = get_object_or_404(Intake, pk=pk)
     if intake_acts.give_up(intake=intake):
-        messages.success(request, "The uploaded files that were not taken in are deleted.")
+        messages.success(request, _("The uploaded files that were not taken in are deleted."))
     else:
-        messages.success(request, "There was nothing to delete, or the job is still working.")
+        messages.success(request, _("There was nothing to delete, or the job is still working."))
     return redirect(intake)
 
 
@@ -178,13 +217,20 @@ def withdraw(request: Request, pk: int) -> HttpResponse:
     photo = get_object_or_404(Photo, pk=pk)
     why = request.POST.get("why", "")
     is_new = withdraw_everywhere(photo=photo, by=request.user, why=why)
-    outcome = "is withdrawn everywhere" if is_new else "was withdrawn already"
     if pixels_left(photo):
-        messages.warning(
-            request, f"{photo} {outcome}, but some of its pixels could not be deleted: see below."
+        words = (
+            _("%(photo)s is withdrawn everywhere, but some of its pixels could not be deleted: see below.")
+            if is_new
+            else _("%(photo)s was withdrawn already, but some of its pixels could not be deleted: see below.")
         )
+        messages.warning(request, words % {"photo": photo})
     else:
-        messages.success(request, f"{photo} {outcome}, and its pixels are deleted.")
+        words = (
+            _("%(photo)s is withdrawn everywhere, and its pixels are deleted.")
+            if is_new
+            else _("%(photo)s was withdrawn already, and its pixels are deleted.")
+        )
+        messages.success(request, words % {"photo": photo})
     return redirect("validation:photo_page", pk)
 
 
@@ -198,12 +244,15 @@ def correct(request: Request, pk: int) -> HttpResponse:
     if not form.is_valid():
         wrong = form.cleaned_data.get("scene") is None and request.POST.get("scene")
         messages.warning(
-            request, f"There is no scene class “{wrong}”." if wrong else "Choose from the lists."
+            request,
+            _("There is no scene class “%(wrong)s”.") % {"wrong": wrong}
+            if wrong
+            else _("Choose from the lists."),
         )
         return redirect("validation:photo_page", pk)
     try:
         row = corrections.correct(photo=photo, by=request.user, **form.cleaned_data)
-        messages.success(request, f"Saved: {row.hashtag or 'other'}.")
+        messages.success(request, _("Saved: %(hashtag)s.") % {"hashtag": row.hashtag or OTHER})
     except corrections.StaleCorrection as error:
         messages.warning(request, str(error))
     return redirect("validation:photo_page", pk)
@@ -215,13 +264,11 @@ def train_on_corrections(request: Request) -> HttpResponse:
     """A photo set of all corrected photos."""
     name = request.POST.get("name", "").strip()[:100]
     try:
-        photo_set, missing = corrections.make_photo_set(name=name or "Corrected photos", by=request.user)
+        photo_set, missing = corrections.make_photo_set(name=name or _("Corrected photos"), by=request.user)
     except (NameTaken, ValueError) as error:
         messages.warning(request, str(error))
         return redirect("validation:campaigns")
     if missing:
-        names = ", ".join(map(str, missing[:5])) + (
-            f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-        )
-        messages.warning(request, f"Left out, because their files are gone: {names}.")
+        names = name_some([str(one) for one in missing], most=5)
+        messages.warning(request, _("Left out, because their files are gone: %(names)s.") % {"names": names})
     return redirect(photo_set)

@@ -11,6 +11,7 @@ from django.contrib.auth.decorators import permission_required
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from formats.numbers import read_number
@@ -40,7 +41,9 @@ def make(request: Request) -> HttpResponse:
 def remove(request: Request) -> HttpResponse:
     seen = read_number(request.POST.get("seen"))
     if seen is not None and made_up.remove_all(seen=seen, by=request.user):
-        messages.success(request, "The made-up crowd is gone, with all its votes. Nothing real was removed.")
+        messages.success(
+            request, _("The made-up crowd is gone, with all its votes. Nothing real was removed.")
+        )
     else:
         messages.info(request, "This made-up crowd was removed already. Nothing was done.")
     return redirect("validation:agreement")
@@ -65,7 +68,11 @@ def only_real(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpRespon
         campaign = None if request.method in SAFE else Campaign.objects.made_up().filter(pk=pk).first()
         if campaign is None:
             return view(request, pk, **more)
-        messages.warning(request, f"“{campaign}” is made up: it can only be removed. Nothing was changed.")
+        messages.warning(
+            request,
+            _("“%(campaign)s” is made up: it can only be removed. Nothing was changed.")
+            % {"campaign": campaign},
+        )
         return redirect(campaign)
 
     return guarded
@@ -78,7 +85,7 @@ def only_real_photo(view: Callable[..., HttpResponseBase]) -> Callable[..., Http
     def guarded(request: Request, pk: int) -> HttpResponseBase:
         if request.method in SAFE or not Photo.objects.filter(pk=pk, campaigns__is_made_up=True).exists():
             return view(request, pk)
-        words = "This photo is a copy for the made-up crowd. Nothing was changed: open the original."
+        words = _("This photo is a copy for the made-up crowd. Nothing was changed: open the original.")
         messages.warning(request, words)
         return redirect("validation:photo_page", pk)
 

@@ -10,6 +10,7 @@ from django.db.models.fields.files import FieldFile
 from django.http import FileResponse, Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.cache import patch_cache_control
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from formats.numbers import LARGEST
@@ -23,7 +24,7 @@ DAY = 86_400  # seconds for which a browser may cache a photo, even if it is wit
 @require_safe
 def photo(request: HttpRequest, pk: int) -> HttpResponseBase:
     if pk > LARGEST:
-        raise Http404("There is no such photo.")
+        raise Http404(_("There is no such photo."))
     if not _may_see(request.user, pk):
         raise PermissionDenied
     photo = get_object_or_404(Photo.objects.shown(), pk=pk)
@@ -40,7 +41,7 @@ def _answer(file: FieldFile) -> tuple[HttpResponseBase, int]:
     try:
         return FileResponse(open_stored(file), content_type="image/jpeg"), DAY
     except FileNotFoundError as error:
-        raise Http404("The photo's file is gone from the storage.") from error
+        raise Http404(_("The photo's file is gone from the storage.")) from error
 
 
 def _may_see(user: Any, photo_id: int) -> bool:

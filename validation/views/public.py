@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, St
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.text import slugify
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from people.request import Request
@@ -53,10 +54,15 @@ def figure(request: HttpRequest, pk: int) -> HttpResponse:
 def publish(request: Request, pk: int, is_public: bool) -> HttpResponse:
     campaign = get_object_or_404(Campaign.objects.predicted(), pk=pk)  # others have no public page
     has_changed = acts.set_public(campaign=campaign, is_public=is_public, by=request.user)
-    word = "public: whoever has its link may read it" if is_public else "private"
-    messages.success(
-        request, f"The result of “{campaign}” is {word}." if has_changed else f"It was {word} already."
-    )
+    if is_public:
+        words = (
+            _("The result of “%(campaign)s” is public: whoever has its link may read it.")
+            if has_changed
+            else _("It was public: whoever has its link may read it already.")
+        )
+    else:
+        words = _("The result of “%(campaign)s” is private.") if has_changed else _("It was private already.")
+    messages.success(request, words % {"campaign": campaign})
     return redirect(f"{reverse('validation:share', args=[pk])}")
 
 
@@ -76,7 +82,7 @@ def public(request: HttpRequest, token: str) -> HttpResponse:
     """The result for everybody who has the link, without photos and people, hidden from search engines."""
     campaign = exports.public_campaign(token)
     if campaign is None:
-        raise Http404("There is no public result at this address.")
+        raise Http404(_("There is no public result at this address."))
     context = {
         "campaign": campaign,
         "summary": results.summarise(campaign),

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.text import slugify
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from mapping.views.figures import figure_file
@@ -23,6 +24,7 @@ from validation.agreement import takeover
 from validation.agreement.thresholds import Evidence, Proposal, Wish, curve, propose, read_evidence
 from validation.forms.thresholds import WishForm
 from validation.models import Campaign
+from validation.templatetags import agreement_words
 
 CHART = "risk-coverage"  # the name of its files
 
@@ -52,7 +54,10 @@ def take_over(request: Request, pk: int) -> HttpResponse:
     except NotReady as refused:
         messages.error(request, str(refused))
         return redirect("validation:thresholds", pk)
-    messages.success(request, f"“{model}” is a new version with these thresholds. It is not active yet.")
+    messages.success(
+        request,
+        _("“%(model)s” is a new version with these thresholds. It is not active yet.") % {"model": model},
+    )
     return redirect(model)
 
 
@@ -65,7 +70,7 @@ def figure(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
     hashtag = _hashtag(request, evidence)
     chart = _chart(evidence, hashtag, wish)
     name = f"{slugify(campaign.name) or 'campaign'}-{slugify(hashtag) or 'all'}-{CHART}"
-    note = " (made-up votes)" if campaign.is_made_up else ""
+    note = f" ({_('made-up votes')})" if campaign.is_made_up else ""
     title = f"{chart.title}, {campaign}{note}" if chart else ""
     return figure_file(chart_figure(chart, name, title) if chart else None, kind)
 
@@ -111,12 +116,16 @@ def _page(
 
 def _chart(evidence: Evidence, hashtag: str, wish: Wish) -> Chart | None:
     points = curve(evidence=evidence, hashtag=hashtag, wish=wish)
-    bound = f"lower {wish.confidence:.0%} bound".replace("%", "\N{NO-BREAK SPACE}%")
+    bound = _("lower %(share)s bound") % {"share": agreement_words.percent(wish.confidence)}
     series = [
-        ("agreement", [(point.share, point.agreement) for point in points]),
+        (_("agreement"), [(point.share, point.agreement) for point in points]),
         (bound, [(point.share, point.low) for point in points]),
-        ("target", [(0.0, wish.target), (1.0, wish.target)]),
+        (_("target"), [(0.0, wish.target), (1.0, wish.target)]),
     ]
-    title = f"Agreement by coverage, {f'#{hashtag}' if hashtag else 'all hashtags'}"
-    x_title = "share of today's suggestions that are kept, the surest first"
+    title = (
+        _("Agreement by coverage, %(hashtag)s") % {"hashtag": f"#{hashtag}"}
+        if hashtag
+        else _("Agreement by coverage, all hashtags")
+    )
+    x_title = _("share of today's suggestions that are kept, the surest first")
     return line_chart(title, series, x_title=x_title, x_range=(0, 1), percent=True)

@@ -15,6 +15,7 @@ from django.contrib.auth.decorators import permission_required
 from django.http import HttpResponse, UnreadablePostError
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -92,7 +93,9 @@ def _take_piece(request: Request, upload: Upload) -> HttpResponse:
     except acts.CannotUpload as error:
         return _answer(error.status, str(error))
     except StorageFailure as error:
-        words = f"The piece cannot be stored: {error}. What was stored before is kept; go on later."
+        words = _("The piece cannot be stored: %(error)s. What was stored before is kept; go on later.") % {
+            "error": error
+        }
         return _answer(error.status, words)
     return _answer(HTTPStatus.NO_CONTENT, **_progress(upload))
 
@@ -103,9 +106,9 @@ def throw_away(request: Request, pk: int) -> HttpResponse:
     """The same as DELETE, for a button."""
     upload = Upload.objects.waiting().filter(owner=request.user, pk=pk).first()
     if upload and acts.throw_away(upload):
-        messages.success(request, f"What was uploaded of “{upload}” is deleted.")
+        messages.success(request, _("What was uploaded of “%(upload)s” is deleted.") % {"upload": upload})
     else:
-        messages.success(request, "There is nothing left of this upload.")
+        messages.success(request, _("There is nothing left of this upload."))
     back = request.POST.get("back", "")
     return redirect(back if back.startswith(reverse("validation:new_campaign")) else "validation:new_intake")
 
@@ -139,7 +142,7 @@ def _metadata(header: str) -> dict[str, str]:
     """Keys and values of the header Upload-Metadata. Raises ValueError."""
     facts = {}
     for pair in header.split(","):
-        key, _, value = pair.strip().partition(" ")
+        key, _space, value = pair.strip().partition(" ")
         text = base64.b64decode(value, validate=True).decode()
         if UNSTORABLE.search(text):
             raise ValueError("It cannot be stored.")
@@ -151,7 +154,7 @@ def _check_sum(header: str, raw: bytes) -> HttpResponse | None:
     """An answer if the piece has another checksum than the header says; None if it has not, or no header."""
     if not header:
         return None
-    name, _, value = header.partition(" ")
+    name, _space, value = header.partition(" ")
     try:
         expected = base64.b64decode(value, validate=True)
     except binascii.Error:
@@ -159,5 +162,5 @@ def _check_sum(header: str, raw: bytes) -> HttpResponse | None:
     if name not in CHECKSUMS or not expected:
         return _answer(HTTPStatus.BAD_REQUEST, "The header Upload-Checksum is broken.")
     if hashlib.new(name, raw, usedforsecurity=False).digest() != expected:
-        return _answer(CHECKSUM_MISMATCH, "The piece was changed on its way: send it again.")
+        return _answer(CHECKSUM_MISMATCH, _("The piece was changed on its way: send it again."))
     return None

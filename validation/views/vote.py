@@ -115,7 +115,7 @@ def _page(view: View) -> View:
                     return render(request, "validation/join.html", {"gone": True}, status=403)
             raise PermissionDenied
         if campaign is None:
-            raise Http404("There is no such campaign.")
+            raise Http404(_("There is no such campaign."))
         with translation.override(language_for(request, campaign)):
             return view(request, campaign)
 

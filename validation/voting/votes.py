@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import DateTimeField, F, Min, Q, UUIDField, Value
 from django.db.models.functions import Greatest
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from prometheus_client import Counter
 
@@ -185,7 +186,9 @@ def say_more(
 
 def _check_open(campaign: Campaign) -> None:
     if not OPEN_CAMPAIGN.exists(campaign=campaign.pk, now=timezone.now()):
-        raise CampaignClosed(f"“{campaign}” has been closed, so your last answer was not kept.")
+        raise CampaignClosed(
+            _("“%(campaign)s” has been closed, so your last answer was not kept.") % {"campaign": campaign}
+        )
 
 
 def _lock_questions(photo_id: int, hashtag_id: int) -> list[Question]:

@@ -11,6 +11,7 @@ from mapping.models import Hashtag
 from tests.validation.conftest import MakeCampaign, MakeVote
 from validation.models import Campaign, GoldAnswer, Participation, Question, Standing, Vote
 from validation.people import crowd
+from validation.templatetags.agreement_words import percent
 from validation.voting import votes
 
 pytestmark = pytest.mark.postgres
@@ -146,3 +147,7 @@ def test_people_who_are_too_fast_or_always_say_yes_are_flagged(
     Participation.objects.filter(person__username="tortoise").update(control=5, control_fits=3)
     assert (row(campaign, "hare").says_always_yes, row(campaign, "tortoise").says_always_yes) == (True, False)
     assert [one.name for one in crowd.people(campaign)] == ["hare", "tortoise"]
+
+
+def test_reason_of_a_pause_names_the_share() -> None:
+    assert percent(crowd.LEAST_RIGHT) in crowd.CARELESS

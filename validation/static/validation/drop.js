@@ -1,7 +1,7 @@
 /* The drop zone of a form: lists what is dropped, sends it when the form is sent, then sends the form. */
 
 import { Stopped, sendFile, throwAway } from "./drop_send.js";
-import { findUpload, isJunk, progressWords, sizeWords, whyNot } from "./drop_state.js";
+import { findUpload, isJunk, progressWords, say, sizeWords, whyNot } from "./drop_state.js";
 
 const AT_ONCE = 3; // files that are sent at the same time
 const MOST_REFUSED = 10; // refusals that are named
@@ -131,7 +131,7 @@ async function sendOne(item) {
     item.state = "done";
   } catch (error) {
     item.state = "stopped";
-    item.why = error instanceof Stopped ? error.message : "It was interrupted.";
+    item.why = say(error instanceof Stopped ? error.message : "It was interrupted.", rules);
   }
   show(item);
   showProgress();
@@ -156,20 +156,22 @@ function makeRow(name) {
   const row = document.createElement("li");
   row.innerHTML =
     '<span class="drop-name"></span><span class="drop-state"></span>' +
-    '<button class="as-link" type="button">Remove</button><progress max="1"></progress>';
+    '<button class="as-link" type="button"></button><progress max="1"></progress>';
   row.querySelector(".drop-name").textContent = name;
   row.querySelector("progress").setAttribute("aria-label", name);
-  row.querySelector("button").setAttribute("aria-label", `Remove ${name}`);
+  row.querySelector("button").textContent = say("Remove", rules);
+  row.querySelector("button").setAttribute("aria-label", say("Remove {name}", rules, { name }));
   return row;
 }
 
 function show(item) {
   const percent = Math.floor((100 * item.offset) / item.size);
+  const size = sizeWords(item.size, rules);
   const words = {
-    waiting: item.offset ? `goes on at ${percent} % of ${sizeWords(item.size)}` : sizeWords(item.size),
-    sending: `${percent} % of ${sizeWords(item.size)}`,
-    done: `uploaded, ${sizeWords(item.size)}`,
-    stopped: `stopped at ${percent} %. ${item.why}`,
+    waiting: item.offset ? say("goes on at {percent} % of {size}", rules, { percent, size }) : size,
+    sending: say("{percent} % of {size}", rules, { percent, size }),
+    done: say("uploaded, {size}", rules, { size }),
+    stopped: say("stopped at {percent} %. {why}", rules, { percent, why: item.why }),
   };
   item.row.querySelector(".drop-state").textContent = words[item.state];
   item.row.dataset.state = item.state;
@@ -177,14 +179,14 @@ function show(item) {
 }
 
 function showProgress() {
-  status.textContent = items.length ? progressWords(items) : "";
+  status.textContent = items.length ? progressWords(items, rules) : "";
 }
 
 function showRefusals(refusals) {
   const more = refusals.length - MOST_REFUSED;
   const lines = [
     ...refusals.slice(0, MOST_REFUSED),
-    ...(more > 0 ? [`${more} more files cannot be taken.`] : []),
+    ...(more > 0 ? [say("{n} more files cannot be taken.", rules, { n: more })] : []),
   ];
   refused.replaceChildren(
     ...lines.map((words) => {

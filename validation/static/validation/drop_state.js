@@ -1,6 +1,11 @@
 /* Decides about dropped files; touches no page. A file is {name, size, modified}, its name with the path below
    the folder that was dropped. rules: see drop_context in validation/views/intake.py. */
 
+/* The text in the page's language, which rules.words has by the English one, with its {holes} filled. */
+export function say(text, rules, values = {}) {
+  return (rules.words?.[text] ?? text).replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
+
 export function kindOf(name, rules) {
   const ending = name.toLowerCase().match(/\.[^./]+$/)?.[0];
   return Object.keys(rules.endings).find((kind) => rules.endings[kind].includes(ending)) ?? "";
@@ -18,9 +23,9 @@ export function isJunk(name, rules) {
 export function whyNot(file, rules) {
   const kind = kindOf(file.name, rules);
   if (!kind) return rules.taken;
-  if (!file.size) return "It is empty.";
+  if (!file.size) return say("It is empty.", rules);
   const limit = rules.limits[kind];
-  return file.size > limit ? `It is larger than ${sizeWords(limit)}.` : "";
+  return file.size > limit ? say("It is larger than {size}.", rules, { size: sizeWords(limit, rules) }) : "";
 }
 
 /* The upload of this file that was begun before. Whoever chooses a file again may do so without its folder. */
@@ -36,23 +41,28 @@ function baseName(name) {
   return name.slice(name.lastIndexOf("/") + 1);
 }
 
-export function sizeWords(bytes) {
-  if (bytes < 1024) return `${bytes} bytes`;
+export function sizeWords(bytes, rules = {}) {
+  if (bytes < 1024) return say("{n} bytes", rules, { n: bytes });
   const [unit, size] =
     bytes < 2 ** 20 ? ["KB", 2 ** 10] : bytes < 2 ** 30 ? ["MB", 2 ** 20] : ["GB", 2 ** 30];
-  return `${(bytes / size).toFixed(bytes < 10 * size ? 1 : 0)} ${unit}`;
+  return say(`{n} ${unit}`, rules, { n: (bytes / size).toFixed(bytes < 10 * size ? 1 : 0) });
 }
 
 /* How far all is: items are {size, offset, state}. */
-export function progressWords(items) {
+export function progressWords(items, rules = {}) {
   const total = items.reduce((sum, item) => sum + item.size, 0);
   const sent = items.reduce((sum, item) => sum + item.offset, 0);
   const done = items.filter((item) => item.state === "done").length;
   const stopped = items.filter((item) => item.state === "stopped").length;
-  const files = items.length === 1 ? "1 file" : `${items.length} files`;
-  if (stopped) return `${stopped} of ${files} stopped. What is uploaded is kept: go on, or remove them.`;
-  if (!sent && !done) return `${files}, ${sizeWords(total)}`;
-  return `${done} of ${files} uploaded, ${Math.floor((100 * sent) / total)} % of ${sizeWords(total)}`;
+  const files = say(items.length === 1 ? "1 file" : "{n} files", rules, { n: items.length });
+  const size = sizeWords(total, rules);
+  if (stopped) {
+    const text = "{n} of {files} stopped. What is uploaded is kept: go on, or remove them.";
+    return say(text, rules, { n: stopped, files });
+  }
+  if (!sent && !done) return `${files}, ${size}`;
+  const percent = Math.floor((100 * sent) / total);
+  return say("{n} of {files} uploaded, {percent} % of {size}", rules, { n: done, files, percent, size });
 }
 
 const PASSING = new Set([0, 429, 460, 502, 503, 504]); // answers after which the same may be sent again; 0: none came
