@@ -196,7 +196,7 @@ class Site:
 
         self.server, self.port = server, free_port()
         self.media = Path(settings.MEDIA_ROOT)
-        self.start = lambda name, argv: Part(name, argv)
+        self.start: Callable[[str, list[str]], Part] = lambda name, argv: Part(name, argv)
         self.valkey = self.start("valkey", valkey_command(settings.VALKEY_SOCKET))
         wait_until(lambda: answers(settings.VALKEY_SOCKET), 20, "Valkey did not start")
         call_command("migrate", verbosity=0)
