@@ -37,9 +37,7 @@ class RunSerializer(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     name = serializers.CharField()
     notes = serializers.CharField(help_text="What people wrote about it, or empty.")
-    tags = serializers.SlugRelatedField[Any](
-        many=True, read_only=True, slug_field="name", help_text="Short words, in the order of the alphabet."
-    )
+    tags = serializers.SerializerMethodField(help_text="Short words, in the order of the alphabet.")
     url = serializers.CharField(source="get_absolute_url", help_text="Its page on this site.")
     photo_set = serializers.CharField(source="photo_set.name")
     release = serializers.IntegerField(
@@ -57,6 +55,9 @@ class RunSerializer(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(source="job.started_at", allow_null=True)
     finished_at = serializers.DateTimeField(source="job.finished_at", allow_null=True)
+
+    def get_tags(self, run: TrainingRun) -> list[str]:
+        return [tag.name for tag in run.tags.all()]
 
 
 class RunPageSerializer(serializers.Serializer[Any]):
