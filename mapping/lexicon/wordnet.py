@@ -14,8 +14,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from django.utils.translation import gettext_noop
-
 from mapping.lexicon.nouns import FORMAT, Nouns, pack_lists, pack_texts, read, write
 
 if TYPE_CHECKING:
@@ -24,6 +22,13 @@ if TYPE_CHECKING:
 
 DATA_DIR = Path(__file__).resolve().parents[2] / "var/nltk_data"  # where scripts/get_wordnet.py puts it
 TABLE = f"nouns-{FORMAT}.npz"
+
+
+def gettext_noop(message: str) -> str:
+    """Marks a message for translation. Django's own needs settings, which `python -m` of this module has not."""
+    return message
+
+
 HOW_TO_GET_IT = gettext_noop("WordNet is not installed. Get it with: python scripts/get_wordnet.py")
 
 
