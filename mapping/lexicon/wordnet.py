@@ -25,7 +25,7 @@ TABLE = f"nouns-{FORMAT}.npz"
 
 
 def gettext_noop(message: str) -> str:
-    """Marks a message for translation. Django's own needs settings, which `python -m` of this module has not."""
+    """Marks a message for translation. Django's own needs settings; `python -m` of this module has none."""
     return message
 
 
