@@ -1,0 +1,1 @@
+"""Databases of older versions, taken through all migrations."""
