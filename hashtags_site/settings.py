@@ -325,6 +325,8 @@ STORAGE_LINK_SECONDS = env.int("STORAGE_LINK_SECONDS", 0)
 if bucket := env.str("S3_BUCKET", ""):  # the photos only
     if STORAGE_URL:
         raise ImproperlyConfigured("Set STORAGE_URL or S3_BUCKET, not both")
+    if STORAGE_LINK_SECONDS:
+        raise ImproperlyConfigured("STORAGE_LINK_SECONDS needs STORAGE_URL instead of S3_BUCKET")
     STORAGES["default"] = {"BACKEND": "hashtags_site.bucket.Bucket", "OPTIONS": {"bucket_name": bucket}}
 if STORAGE_URL:
     try:

@@ -181,6 +181,7 @@ class Lease:
 
     def died(self, reason: str, hint: str) -> None:
         """Put the job back into the queue, or fail it if it keeps dying without progress."""
+        self.job.refresh_from_db(fields=["attempts"])  # a shard that was done has set it back
         if self.job.attempts < self.job.max_attempts:
             self.give_back(f"{reason} It will continue where it stopped", counts=True)
         else:

@@ -204,6 +204,8 @@ def end_group(process: subprocess.Popen[bytes], grace: float = GRACE) -> None:
 
     The group does not get SIGTERM: a program that saves its checkpoint must not lose its children meanwhile.
     """
+    if process.returncode is not None:  # reaped: another process may have its number by now
+        return
     deadline = time.monotonic() + grace
     if not _has_ended(process):
         process.terminate()

@@ -38,12 +38,16 @@ def write(*, user: User, to: str, subject: str, body: str, key: str = "") -> Non
 
 
 def deliver_due() -> int:
-    """Try what is due; the number of attempts."""
-    rows = list(Letter.objects.due().select_related("user").order_by("due_at", "pk")[:MOST])
-    taken = [letter for letter in rows if _take(letter)]
-    for letter in taken:
-        _note(letter, _send(letter) if letter.user.is_active else "The account is deactivated.")
-    return len(taken)
+    """Try what is due; the number of attempts. Each is taken just before it is sent: a slow mail server must
+    not hold one for longer than it is taken for, or another worker sends it, too.
+    """
+    rows = Letter.objects.due().select_related("user").order_by("due_at", "pk")[:MOST]
+    count = 0
+    for letter in list(rows):
+        if _take(letter):
+            _note(letter, _send(letter) if letter.user.is_active else "The account is deactivated.")
+            count += 1
+    return count
 
 
 def forget_old() -> None:

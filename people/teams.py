@@ -57,7 +57,11 @@ def change_team(*, team: Team, name: str, roles: Collection[str], was: Sequence[
         raise Refused(_("There is a team “%(name)s” already.") % {"name": name})
     about = f"“{row}”: {_words(before)} → {_words(roles)}" + (f", now “{name}”" if name != row.name else "")
     row.name = name
-    row.save(update_fields=["name"])
+    try:
+        with transaction.atomic():
+            row.save(update_fields=["name"])
+    except IntegrityError:  # somebody was faster
+        raise Refused(_("There is a team “%(name)s” already.") % {"name": name}) from None
     row.roles.set(groups)
     _check_stays_administrator(by)
     record(by=by, what="change team", about=about)

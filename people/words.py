@@ -43,6 +43,7 @@ WORDS = {
     _("switch on hook"): _("switched on the hook"),
     _("switch off hook"): _("switched off the hook"),
     _("delete hook"): _("deleted the hook"),
+    _("link sign-in"): _("linked the sign-in of the other site to"),
     _("set address"): _("set the e-mail address of"),
     _("ask for new password"): _("was asked by e-mail for a new password of"),
     _("add second factor"): _("set up a second factor:"),

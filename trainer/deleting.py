@@ -57,7 +57,7 @@ class Plan:
     @property
     def digest(self) -> str:
         """Identifies exactly this plan."""
-        content = (self.runs, self.models, [(thing.key, thing.words, thing.count) for thing in self.goes])
+        content = (self.runs, self.models, [(thing.key, thing.count) for thing in self.goes])
         return hashlib.sha256(repr(content).encode()).hexdigest()[:32]
 
 

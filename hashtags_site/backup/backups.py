@@ -33,7 +33,10 @@ FORMAT = "scenetag-backup/1"
 MANIFEST, DATABASE, FILES, LOCK = "manifest.json", "db.sqlite3", "files", "lock"
 ASIDE = ".before-restore"
 LAST = "last_backup.json"  # in VAR_DIR: manage.py doctor reads it
-SECRETS = {"SECRET_KEY", "DATABASE_URL", "REDIS_URL", "METRICS_TOKEN", "SENTRY_DSN"}
+SECRETS = {
+    *("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "METRICS_TOKEN", "SENTRY_DSN"),
+    *("EMAIL_URL", "OIDC_CLIENT_SECRET"),
+}
 NAME = re.compile(r"\d{4}-\d\d-\d\dT\d{6}\.\d{6}Z")
 Tell = Callable[[str], object]
 

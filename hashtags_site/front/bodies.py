@@ -47,6 +47,7 @@ UPLOADS = {
     "api_suggest_stream": Upload(settings.MAX_STREAM_BYTES, "trainer.suggest"),
     "validation:new_intake": Upload(settings.MAX_ARCHIVE_BYTES, "validation.add_campaign"),
     "validation:new_campaign": Upload(settings.MAX_ARCHIVE_BYTES, "validation.add_campaign"),
+    "validation:new_authors_campaign": Upload(settings.MAX_ARCHIVE_BYTES, "validation.add_campaign"),
     "validation:upload": Upload(settings.UPLOAD_PIECE_BYTES, "validation.add_campaign"),
 }
 

@@ -93,13 +93,13 @@ def _charts() -> dict[str, Any]:
 @require_safe
 @permission_required("mapping.view_sceneclass", raise_exception=True)
 def figure(request: Request, name: str, kind: str) -> HttpResponse:
-    """Figures 6 and 7 of the thesis as files: name is "posts" or "photos", kind "svg" or "csv"."""
+    """Figures 6 and 7 of the thesis as English files: name is "posts" or "photos", kind "svg" or "csv"."""
     if name == "posts":
         carried = hashtags.filter_hashtags(state="carried").values_list("name", "posts")
-        return figure_file(bar_figure("figure-6-posts", _("Posts per hashtag"), "posts", carried), kind)
+        return figure_file(bar_figure("figure-6-posts", "Posts per hashtag", "posts", carried), kind)
     if name == "photos":
         photos = hashtags.photos_by_hashtag(downstream.get().photo_counts())
-        return figure_file(bar_figure("figure-7-photos", _("Photos per hashtag"), "photos", photos), kind)
+        return figure_file(bar_figure("figure-7-photos", "Photos per hashtag", "photos", photos), kind)
     raise Http404(_("There is no such figure."))
 
 

@@ -11,7 +11,7 @@ from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
-from allauth.socialaccount.models import SocialLogin
+from allauth.socialaccount.models import SocialAccount, SocialLogin
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from people import accounts, letters, profiles
+from people.deeds import record
 from people.installation import current
 from people.request import client_address
 from people.signin import addresses, factors
@@ -141,7 +142,14 @@ class OpenIDAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
                 )
             ) % {"address": confirmed[0]}
             raise ImmediateHttpResponse(refusal(request, words))
+        if SocialAccount.objects.filter(user=person).exists():
+            # The address may have gone to somebody else at the provider.
+            words = _("%(provider)s says that you are not who used %(address)s before. Ask an administrator.")
+            raise ImmediateHttpResponse(
+                refusal(request, words % {"provider": settings.OIDC_NAME, "address": confirmed[0]})
+            )
         sociallogin.connect(request, person)
+        record(by=person, what="link sign-in", about=person)
 
     def on_authentication_error(self, request: HttpRequest, provider: Any, **kwargs: Any) -> None:
         raise ImmediateHttpResponse(

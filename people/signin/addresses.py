@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from allauth.account.models import EmailAddress
+from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
@@ -41,6 +42,7 @@ def set_address(*, person: User, address: str, by: User) -> bool:
     if before == address:
         return False
     EmailAddress.objects.filter(user=person).delete()
+    SocialAccount.objects.filter(user=person).delete()  # it was linked by the earlier address
     if address:
         try:
             with transaction.atomic():

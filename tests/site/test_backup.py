@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from io import StringIO
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 from django.db import DEFAULT_DB_ALIAS
@@ -189,6 +191,15 @@ def test_secrets_stay_here_unless_asked_for(
     text = (backups.newest(tmp_path / "kept") / "manifest.json").read_text()
     assert "hush" in text
     assert "the-key-of-this-site" in text
+
+
+def test_every_setting_that_may_hold_a_secret_is_known_as_one() -> None:
+    text = (settings.BASE_DIR / "hashtags_site/settings.py").read_text()
+    names = set(re.findall(r'env\.\w+\(\s*"([A-Z0-9_]*(?:SECRET|TOKEN|DSN|KEY|_URL)[A-Z0-9_]*)"', text))
+    assert names - backups.SECRETS == {
+        "SITE_URL",
+        "STORAGE_URL",
+    }  # the one is public, the other takes no keys
 
 
 def test_running_site_is_not_overwritten(tmp_path: Path) -> None:

@@ -251,6 +251,8 @@ LEFT: dict[str, tuple[str, ...]] = {
     "trainer/runs/notes.py": ("describe run",),  # a key of the history
     "trainer/shared.py": ("in the bucket", "is damaged"),  # errors of a storage
     "validation/views/agreement.py": ("Agreement by",),  # the title of a file
+    "validation/views/thresholds.py": ("made-up votes",),  # the title of a file
+    "mapping/views/hashtags.py": ("per hashtag",),  # titles of files
     "hashtags_site/demo.py": ("trainer admin", "Sample photos", "Photo set “", "new photos"),  # a command
     "hashtags_site/doctor/checks.py": ("read committed", "photo sets", "static files", "python manage.py"),
     "hashtags_site/guessing.py": ("Too many wrong passwords.",),  # to programs; people get a page

@@ -156,7 +156,8 @@ def _shared_copies(folder: Path, name: str) -> list[tuple[Tree, list[str]]]:
 
 
 def _logs_with(copies: list[Path], folder: Path, name: str) -> list[Path]:
-    roots = {str((folder / path.relative_to(folder).parts[0]).resolve()) for path in copies}
+    sets = {folder / path.relative_to(folder).parts[0] for path in copies}
+    roots = {str(one.resolve()) for one in sets} | {files.root_of(one) for one in sets}  # alone, or shared
     ended_runs = TrainingRun.objects.exclude(job__state__in=Job.LIVE)
     unlabelled_runs = unlabelled.runs_with(Path(name).stem, ended_runs)
     runs = {*ended_runs.filter(photo_set__root__in=roots), *unlabelled_runs}

@@ -9,6 +9,7 @@ from typing import Any
 from mapping.hashtags import blocked_names
 from trainer.models import TrainedModel
 from trainer.registry.asked import Asked, AskedPhoto, last_asked
+from trainer.registry.files import at_hand
 
 BATCH = 16  # photos between two reports
 
@@ -28,14 +29,12 @@ def compare_asked(
     Votes only report: they are about hashtags that a model suggested once, so thresholds that were fitted on
     them would trust the new hashtags for want of votes against them.
     """
-    from trainer.engine.serving.predict import Suggester  # ONNX Runtime: only where suggestions are made
-
     asked, parent = _last_asked_of_line(old, most)
     if asked is None:
         return None
     # Their own networks: the process keeps that of the active model.
-    network = Suggester(new.folder, threads=1)
-    earlier_network = Suggester(old.folder, threads=1) if parent else None
+    network = _load(new)
+    earlier_network = _load(old) if parent else None
     changed, n_done = 0, 0
     judged: dict[str, list[float]] = {"old": [], "new": []}
     while batch := list(islice(asked.photos, BATCH)):
@@ -60,6 +59,17 @@ def compare_asked(
         "judged": {name: len(values) for name, values in judged.items()},
         "fit": {name: sum(values) / len(values) if values else None for name, values in judged.items()},
     }
+
+
+def _load(model: TrainedModel) -> Any:
+    from trainer.engine.serving.predict import Suggester  # ONNX Runtime: only where suggestions are made
+
+    if (
+        model.folder / "manifest.json"
+    ).exists():  # also one that is just being made, which no machine shares yet
+        return Suggester(model.folder, threads=1)
+    with at_hand(model) as folder:
+        return Suggester(folder, threads=1)
 
 
 def _last_asked_of_line(model: TrainedModel, most: int) -> tuple[Asked | None, TrainedModel | None]:

@@ -35,7 +35,10 @@ CONDITIONS: dict[str, Callable[[dict[str, Any]], object]] = {
     "test_share": lambda recipe: recipe.get("split", "random") == "random",
 }
 # Settings that came later, with the value that older runs had without naming it.
-LATER = {"loss": "cross_entropy", "test_every": 1}
+LATER = {
+    **{"loss": "cross_entropy", "test_every": 1},
+    **{"processes": 1, "nodes": 1, "sync_batchnorm": False},
+}
 # Figure → whether more is better. None: neither is.
 FIGURES: dict[str, bool | None] = {
     "balanced_accuracy": True,

@@ -101,7 +101,7 @@ def computing(job: Job) -> Iterator[Callable[[ShardLease], None]]:
     run = TrainingRun.objects.select_related("photo_set").get(job=job)
     if not _mark(job).exists():
         raise NotNeeded
-    root = Path(run.photo_set.root)
+    root = run.photo_set.folder
     require_content(root)
     for name in Recipe.from_dict(run.recipe).backbones:
         try:

@@ -9,6 +9,7 @@ from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import translation
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -56,7 +57,8 @@ def planned_rate(request: Request) -> HttpResponse:
 @permission_required("trainer.add_trainingrun", raise_exception=True)
 def rate_figure(request: Request, name: str, kind: str) -> HttpResponse:
     """The same as a file; kind is "svg" or "csv"."""
-    chart = study.rate_chart(_typed_settings(request).recipe)
+    with translation.override("en"):  # files are English
+        chart = study.rate_chart(_typed_settings(request).recipe)
     found = find_chart([chart] if chart else [], name)
     return figure_file(chart_figure(found, f"planned-{name}") if found else None, kind)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -69,7 +69,8 @@ def agreement(request: Request) -> HttpResponse:
 def figure(request: HttpRequest, name: str, kind: str) -> HttpResponse:
     """A chart of the dashboard as a file: "hashtags", "confidence" or the slug of the chart over time."""
     form = ResultsFilter(request.GET)
-    form.is_valid()
+    if not form.is_valid():
+        raise Http404(_("There is no such figure."))
     campaign = form.cleaned_data.get("campaign")
     summary = results.summarise(campaign)
     chart = find_chart([chart for chart in [_over_time(summary)] if chart], name)

@@ -242,7 +242,7 @@ def delete(request: Request, pk: int) -> HttpResponse:
     """What would go and what would stay; POST deletes it."""
     campaign = Campaign.objects.filter(pk=pk).first()
     if campaign is None and request.method == "POST":
-        messages.info(request, "This campaign is deleted already.")
+        messages.info(request, _("This campaign is deleted already."))
         return redirect("validation:campaigns")
     if campaign is None:
         raise Http404(_("There is no such campaign."))

@@ -32,7 +32,7 @@ def make(request: Request) -> HttpResponse:
         return redirect("validation:agreement")
     if is_new and campaign.job:
         return redirect(campaign.job)
-    messages.info(request, "The made-up crowd is there already.")
+    messages.info(request, _("The made-up crowd is there already."))
     return redirect(dashboard_of(campaign))
 
 
@@ -45,7 +45,7 @@ def remove(request: Request) -> HttpResponse:
             request, _("The made-up crowd is gone, with all its votes. Nothing real was removed.")
         )
     else:
-        messages.info(request, "This made-up crowd was removed already. Nothing was done.")
+        messages.info(request, _("This made-up crowd was removed already. Nothing was done."))
     return redirect("validation:agreement")
 
 

@@ -10,6 +10,7 @@ from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import translation
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
@@ -68,9 +69,10 @@ def figure(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
     campaign = _campaign(pk)
     evidence, wish = read_evidence(campaign), WishForm(request.GET).wish
     hashtag = _hashtag(request, evidence)
-    chart = _chart(evidence, hashtag, wish)
+    with translation.override("en"):  # files are English
+        chart = _chart(evidence, hashtag, wish)
     name = f"{slugify(campaign.name) or 'campaign'}-{slugify(hashtag) or 'all'}-{CHART}"
-    note = f" ({_('made-up votes')})" if campaign.is_made_up else ""
+    note = " (made-up votes)" if campaign.is_made_up else ""
     title = f"{chart.title}, {campaign}{note}" if chart else ""
     return figure_file(chart_figure(chart, name, title) if chart else None, kind)
 

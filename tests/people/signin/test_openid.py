@@ -10,6 +10,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import Settings
 
+from people.models import Deed
+from people.signin import addresses
 from tests.people.signin.conftest import OTHER_KEY, FakeProvider
 
 pytestmark = pytest.mark.django_db
@@ -41,6 +43,15 @@ def test_confirmed_address_signs_in_and_links_once(
     provider.sign_in(again)
     assert is_in(again)
     assert SocialAccount.objects.count() == 1
+    assert list(Deed.objects.filter(what="link sign-in").values_list("by", flat=True)) == [ann.pk]
+    # The address goes to somebody else there: they are not let into this account.
+    provider.person |= {"sub": "somebody-else", "email": "ann@example.org", "email_verified": True}
+    other = Client()
+    assert "Ask an administrator" in provider.sign_in(other).content.decode()
+    assert not is_in(other)
+    # An administrator enters another address: who signed in by the earlier one no longer does.
+    addresses.set_address(person=ann, address="", by=User.objects.create_superuser("root"))
+    assert SocialAccount.objects.count() == 0
 
 
 @pytest.mark.parametrize(

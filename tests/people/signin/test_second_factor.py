@@ -14,6 +14,7 @@ from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from people.models import Deed, Team
@@ -119,6 +120,14 @@ def test_required_role_goes_nowhere_without(
     assert client_for("curator").get("/mapping/").status_code == 302
     TOTP.activate(user_for("administrator"), SECRET)
     assert client.get("/people/").status_code == 200
+
+
+def test_the_ballot_waits_for_it_too(client_for: ClientFor, settings: Settings) -> None:
+    """Its addresses answer strangers in JSON, so they are open to everybody at first."""
+    client, path = client_for("validator"), reverse("validation:give_vote", args=[1])
+    assert client.post(path).status_code == 404  # no such campaign
+    settings.REQUIRE_SECOND_FACTOR = ["validator"]
+    assert client.post(path).status_code == 403
 
 
 def test_a_requirement_costs_one_query(
