@@ -7,19 +7,20 @@ registered, it computes itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 
 from formats.classes import label_in
-from formats.storage import for_own_files, require_content
+from formats.storage import StorageFailure, for_own_files, require_content
 from jobs.crew import NotNeeded, threads, work_off
 from jobs.lease import JobError, Lease
 from jobs.models import Job
 from jobs.processes import Event, StandingProgram
 from jobs.shards import Part, ShardLease, plan
+from trainer import features as shared_features
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import EngineError, WeightsError
 from trainer.engine.photos.manifest import Photo, Split
@@ -40,7 +41,11 @@ def compute(lease: Lease, run: TrainingRun) -> None:
         with for_own_files():
             _mark(lease.job).parent.mkdir(parents=True, exist_ok=True)
             _mark(lease.job).touch()
-        work_off(lease, total=0, message="Computing features")
+        try:
+            work_off(lease, total=0, message="Computing features")
+        finally:  # also when this worker stops: the next holder may be another machine
+            with suppress(StorageFailure):
+                shared_features.store("+".join(Recipe.from_dict(run.recipe).backbones))
         _mark(lease.job).unlink(missing_ok=True)  # not after an error: another holder may need it
 
 
