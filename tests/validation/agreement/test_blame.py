@@ -77,7 +77,7 @@ def test_rows_of_the_mapping_are_listed_with_their_disagreements(
     )
     assert (row.network, row.mapping) == (1, 2)
     page = client_for("curator").get(f"/validation/agreement/{campaign.pk}/mend/").content.decode()
-    assert f'href="/mapping/{pub.pk}/">Edit the row' in page
+    assert f'href="/mapping/{pub.pk}/"> Edit the row' in page
     behind = f"/validation/agreement/photos/?campaign={campaign.pk}&scene=pub/indoor"
     assert client_for("viewer").get(behind).content.count(b"<figure>") == 2
     assert client_for("validator").get(f"/validation/agreement/{campaign.pk}/mend/").status_code == 403
