@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -270,7 +271,7 @@ def test_the_list_of_models_needs_as_many_queries_for_many(
 
 @pytest.mark.integration
 def test_photos_of_the_last_campaign_are_compared_with_votes(
-    client_for: ClientFor, knowing: TrainedModel, run_jobs: RunJobs
+    client_for: ClientFor, knowing: TrainedModel, model_for: ModelFor, run_jobs: RunJobs
 ) -> None:
     hashtags = {
         name: Hashtag.objects.create(name=name, posts=10**8)
@@ -316,6 +317,12 @@ def test_photos_of_the_last_campaign_are_compared_with_votes(
     assert back
     assert (back["name"], back["changed"]) == ("People", 2)
     assert back["fit"] == {"old": 1.0, "new": pytest.approx(1 / 3)}
+    # Of the active model and those it comes from, nobody was asked: it answers the photos of the new one's.
+    stranger = model_for("Stranger", manifest=knowing.manifest)
+    shutil.copytree(knowing.folder, stranger.folder)
+    instead = compare_asked(old=stranger, new=new, most=10)
+    assert instead
+    assert (instead["name"], instead["changed"], instead["judged"]) == ("People", 2, {"old": 3, "new": 2})
 
 
 @pytest.mark.integration
