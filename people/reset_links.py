@@ -41,7 +41,7 @@ class ResetTokens(PasswordResetTokenGenerator):
         return is_administrator and ResetTokens(int(maker)).check_token(user, signed)
 
     def _make_hash_value(self, user: Any, timestamp: int) -> str:
-        value: str = super()._make_hash_value(user, timestamp)  # type: ignore[misc]
+        value: str = super()._make_hash_value(user, timestamp)
         return value if self.maker is None else f"{value} {self.maker}"
 
 
