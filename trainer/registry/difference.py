@@ -26,16 +26,18 @@ def compare_asked(
     campaign yet: then it is its parent's. If the old one's line has none, it is that of the new one's line;
     None if neither has any. `report` hears how many photos of how many are done.
 
-    Votes only report: they are about hashtags that a model suggested once, so thresholds that were fitted on
+    This only reports: votes are about hashtags that a model suggested once, so thresholds that were fitted on
     them would trust the new hashtags for want of votes against them.
     """
-    found = ((asked, model) for model in (*_line(old), *_line(new)) if (asked := last_asked(model.pk, most)))
+    found = (
+        (asked, model) for model in (*line_of(old), *line_of(new)) if (asked := last_asked(model.pk, most))
+    )
     asked, predictor = next(found, (None, None))
     if asked is None:
         return None
     # Their own networks: the process keeps that of the active model.
-    network = _load(new)
-    earlier_network = None if predictor == old else _load(old)
+    network = load(new)
+    earlier_network = None if predictor == old else load(old)
     changed, n_done = 0, 0
     judged: dict[str, list[float]] = {"old": [], "new": []}
     while batch := list(islice(asked.photos, BATCH)):
@@ -62,7 +64,7 @@ def compare_asked(
     }
 
 
-def _load(model: TrainedModel) -> Any:
+def load(model: TrainedModel) -> Any:
     from trainer.engine.serving.predict import Suggester  # ONNX Runtime: only where suggestions are made
 
     if (
@@ -73,7 +75,7 @@ def _load(model: TrainedModel) -> Any:
         return Suggester(folder, threads=1)
 
 
-def _line(model: TrainedModel | None) -> Iterator[TrainedModel]:
+def line_of(model: TrainedModel | None) -> Iterator[TrainedModel]:
     """The model and those that it comes from, the nearest first."""
     while model is not None:
         yield model
