@@ -72,37 +72,38 @@ def test_votes_raise_a_threshold_to_where_enough_photos_fit() -> None:
 
 
 def crowd_of(rng: np.random.Generator, slope: float, count: int, people: int = 0) -> tuple[Drawn, float]:
-    """Photos whose hashtags fit with the chance 1 − slope · (1 − confidence), and the variance that people
-    add: each judges as many photos, and differs in leniency.
+    """Photos whose hashtags fit with the chance 1 − slope · (1 − confidence), most of them sure, and the
+    variance that people add: each judges as many photos, and they differ in leniency. Of those from a
+    confidence t on, the share 1 − slope · (1 − t) / 3 fits.
     """
-    confidence = rng.uniform(0.6, 1, count)
-    chance = 1 - slope * (1 - confidence)
+    confidence = 1 - 0.4 * rng.random(count) ** 2
+    chance, between = 1 - slope * (1 - confidence), 0.0
+    person = np.arange(count) % people if people else np.zeros(count, int)
     if people:
-        person = np.arange(count) % people
-        chance = np.clip(chance + rng.normal(0, 0.05, people)[person], 0, 1)
+        chance = np.clip(chance + rng.normal(0, 0.03, people)[person], 0, 1)
     right = rng.random(count) < chance
-    names = np.array(["bar"] * count, object)
-    between = between_people(person, np.zeros(count, int), right) if people else 0.0
-    return Drawn(names, rng.random(count), confidence, right), between
+    if people:
+        between = between_people(person, np.zeros(count, int), right)
+    return Drawn(np.array(["bar"] * count, object), rng.random(count), confidence, right), between
 
 
-@pytest.mark.parametrize("people", [0, 8])
-def test_a_crowd_objects_only_where_a_target_is_missed_and_then_enough(people: int) -> None:
-    """Of 400 simulated crowds each. With the slope 0.5, nine in ten fit, just as promised. With the slope 2,
-    six in ten do, and from 0.9 on nine in ten: a threshold below has to miss the target.
+@pytest.mark.parametrize(("people", "slope"), [(0, 0.75), (20, 0.55)])
+def test_a_crowd_objects_only_where_a_target_is_missed_and_then_enough(people: int, slope: float) -> None:
+    """Of 400 simulated crowds each. In the first, nine in ten fit, just as promised, or a little more where
+    people differ. In the second, with the slope 2, seven in ten do, and nine in ten only from .85 on.
     """
     rng = np.random.default_rng(0)
-    objected, raised, missed = 0, 0, 0
+    objected, raised = 0, []
     for _ in range(400):
-        sample, between = crowd_of(rng, 0.5, 300, people)
+        sample, between = crowd_of(rng, slope, 300, people)
         objected += bool(risk.find_objections(sample, [["bar"]], target=0.9, between=between))
         sample, between = crowd_of(rng, 2, 600, people)
-        for group in risk.find_objections(sample, [["bar"]], target=0.9, between=between):
-            raised += 1
-            missed += group.threshold is not None and group.threshold < 0.9
+        raised += risk.find_objections(sample, [["bar"]], target=0.9, between=between)
     assert objected <= binom.ppf(0.999, 400, 0.05)
-    assert raised == 400
-    assert missed <= binom.ppf(0.999, 400, 0.05)
+    assert len(raised) == 400
+    found = [one.threshold for one in raised if one.threshold is not None]
+    assert len(found) > 300
+    assert sum(threshold < 0.85 for threshold in found) <= binom.ppf(0.999, 400, 0.05)
 
 
 def test_objections_never_come_from_few_votes_or_from_agreement() -> None:
