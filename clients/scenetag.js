@@ -83,7 +83,7 @@ export class Client {
     return (await this.#post("feedback", body, { "Content-Type": "application/json" })).json();
   }
 
-  /* The model that answers now; null if its tag is still `unless`. */
+  /* The model that answers now; null if its `etag` is still `unless`. */
   async model(unless = "") {
     const headers = unless ? { "If-None-Match": `"${unless}"` } : {};
     const response = await this.#send("model", { headers });

@@ -129,7 +129,7 @@ class Client:
         return self._ask("POST", "feedback", json={"events": [{"at": now, **event} for event in events]})
 
     def model(self, unless: str = "") -> Answer | None:
-        """The model that answers now; None if its tag is still `unless`."""
+        """The model that answers now; None if its `etag` is still `unless`."""
         headers = {"If-None-Match": f'"{unless}"'} if unless else {}
         response = self._send("GET", "model", headers=headers)
         return None if response.status_code == httpx2.codes.NOT_MODIFIED else _read(response)

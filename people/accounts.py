@@ -12,14 +12,11 @@ from uuid import UUID, uuid4
 
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.contrib.auth.models import Group, User
-from django.contrib.auth.tokens import default_token_generator
 from django.core import signing
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.encoding import force_bytes
-from django.utils.http import urlsafe_base64_encode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
@@ -245,30 +242,6 @@ def activate(*, person: User, by: User) -> bool:
         return False
     record(by=by, what="activate", about=person)
     return True
-
-
-@transaction.atomic
-def reset_path(*, person: User, by: User) -> str:
-    """The address at which the person chooses a new password, for an administrator to hand over: once, within
-    PASSWORD_RESET_TIMEOUT, and only until they sign in with the old one. Raises Refused."""
-    check_may_change(person, by)
-    if not person.is_active:
-        raise Refused(_("%(person)s is deactivated.") % {"person": person})
-    record(by=by, what="make reset link", about=person)
-    return _reset_path(person)
-
-
-@transaction.atomic
-def reset_path_by_mail(*, person: User) -> str:
-    """The same, for an e-mail that somebody asked for who is not signed in."""
-    record(by=None, what="ask for new password", about=person)
-    return _reset_path(person)
-
-
-def _reset_path(person: User) -> str:
-    """It works once, within PASSWORD_RESET_TIMEOUT, and only until the person signs in with the old one."""
-    uid = urlsafe_base64_encode(force_bytes(person.pk))
-    return reverse("people:reset", args=[uid, default_token_generator.make_token(person)])
 
 
 def groups_of(roles: Collection[str]) -> list[Group]:

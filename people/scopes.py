@@ -13,7 +13,7 @@ SCOPES = {
     "feedback": _("say what became of suggestions"),
     "read mapping": _("read the mapping and its releases"),
     "write mapping": _("decide about classes, import, publish"),
-    "read results": _("read runs, models, campaigns and votes"),
+    "read results": _("read runs, models, campaigns, votes and checked posts"),
 }
 
 
@@ -42,6 +42,7 @@ ADDRESSES = {
     "api_campaigns": RESULTS,
     "api_campaign": RESULTS,
     "api_votes": RESULTS,
+    "api_posts": RESULTS,
     "api_entries": READ,
     "api_entry": MAPPING,
     "api_suggestions": READ,

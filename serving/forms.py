@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from serving.models import CheckedPost, Trial
 from serving.models.posts import LONGEST_NAME
 from serving.posts import by_score, with_hashtag
+from serving.said import Wanted, with_said
 from serving.spelling import LONGEST, BadHashtags, read_hashtags
 from trainer.forms import SuggestForm
 from trainer.models import TrainedModel
@@ -57,6 +58,8 @@ class PostsFilter(forms.Form):
         required=False, choices=[("", "all"), ("no", "not looked at"), ("yes", "looked at")]
     )
 
+    people = forms.ChoiceField(required=False, choices=[("", "all"), *Wanted.choices])
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         networks = User.objects.filter(pk__in=CheckedPost.objects.order_by().values("account"))
@@ -76,6 +79,8 @@ class PostsFilter(forms.Form):
         rows = by_score().filter(**{name: value for name, value in given.items() if value})
         if data["hashtag"]:
             rows = rows.filter(pk__in=with_hashtag(data["hashtag"]))
+        if data["people"]:
+            rows = with_said(rows, data["people"])
         return rows.filter(looked_at__isnull=data["looked"] == "no") if data["looked"] else rows
 
     @property

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -14,10 +15,13 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
+from formats.names import normalize_hashtag
 from people import deeds
+from serving import said
 from serving.checking import Post
 from serving.models import CheckedHashtag, CheckedPost
 from serving.models.posts import LONGEST_NAME
+from serving.spelling import LONGEST
 from validation.campaigns.acts import create_authors_campaign
 from validation.models import Campaign, Photo
 
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from trainer.models import TrainedModel
 
 BATCH = 500  # posts forgotten in one round of a worker
+AT_ONCE = 500  # posts of a file that are read together
 MOST_ASKED = 5000  # posts of one campaign
 WORST = 5  # hashtags that an author's sums name
 
@@ -100,6 +105,7 @@ def _rows(row: CheckedPost, post: Post) -> list[CheckedHashtag]:
             checked=row,
             place=place,
             hashtag=answer.hashtag,
+            name=normalize_hashtag(answer.hashtag)[:LONGEST],
             verdict=answer.verdict,
             probability=answer.probability,
             understood_as=answer.understood_as or "",
@@ -244,6 +250,7 @@ CSV_FIELDS = (
     "checked_at",
     *CheckedPost.SCORE,
     "does_not_fit",
+    "people_say",
     "looked_at",
     "looked_by",
 )
@@ -252,7 +259,7 @@ CSV_FIELDS = (
 def csv_rows(posts: QuerySet[CheckedPost]) -> Iterator[tuple[str, ...]]:
     """A header and a row for each post; times in UTC. `share` is empty if no hashtag was judged."""
     yield CSV_FIELDS
-    for row in posts.prefetch_related("hashtags").iterator(chunk_size=500):
+    for row in _read(posts):
         wrong = [f"#{hashtag.hashtag}" for hashtag in row.hashtags.all() if hashtag.verdict == "does_not_fit"]
         yield (
             row.account.get_username(),
@@ -262,6 +269,15 @@ def csv_rows(posts: QuerySet[CheckedPost]) -> Iterator[tuple[str, ...]]:
             *(str(getattr(row, field)) for field in CheckedPost.SCORE[:-1]),
             str(row.share) if row.judged else "",
             " ".join(wrong),
+            said.in_words(row.hashtags.all()),
             row.looked_at.isoformat() if row.looked_at else "",
             row.looked_by.get_username() if row.looked_by else "",
         )
+
+
+def _read(posts: QuerySet[CheckedPost]) -> Iterator[CheckedPost]:
+    """With their hashtags and what people said of them, some at a time."""
+    rows = posts.prefetch_related("hashtags").iterator(chunk_size=AT_ONCE)
+    while some := list(islice(rows, AT_ONCE)):
+        said.add_said(some)
+        yield from some

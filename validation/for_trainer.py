@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from django.db.models import Q
@@ -16,10 +16,11 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from jobs.models import Job
-from trainer.registry.asked import Asked, AskedPhoto
+from trainer.registry.asked import Asked, AskedPhoto, Objections, Suggest
 from trainer.registry.dependents import Thing
 from trainer.runs.unlabelled import NoPhotos
 from validation import made_up
+from validation.agreement import objections
 from validation.models import Campaign, Prediction, Question, Vote
 from validation.statistics.rate import majority
 from validation.stored import read_stored
@@ -113,6 +114,16 @@ class AskedPeople:
                 url = reverse("validation:campaign", args=[campaign.pk])
                 return Asked(campaign.name, url, len(keys), len(drawn), _asked_photos(drawn))
         return None
+
+    def objections(
+        self, model: int, *, groups: Sequence[Collection[str]], target: float, suggest: Suggest
+    ) -> Objections | None:
+        judged = Question.objects.judged().suggestions()
+        campaigns = Campaign.objects.real().predicted().filter(model=model, pk__in=judged.values("campaign"))
+        campaign = campaigns.order_by("-pk").first()
+        if campaign is None:
+            return None
+        return objections.find(campaign=campaign, groups=groups, target=target, suggest=suggest)
 
 
 def _asked_photos(predictions: list[int]) -> Iterator[AskedPhoto]:

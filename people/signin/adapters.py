@@ -20,7 +20,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from people import accounts, letters, profiles
+from people import letters, profiles, reset_links
 from people.deeds import record
 from people.installation import current
 from people.request import client_address
@@ -68,7 +68,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         letters.write(user=user, to=email, subject=message.subject, body=message.body)
 
     def send_password_reset_mail(self, user: User, email: str, context: dict[str, Any]) -> None:
-        path = accounts.reset_path_by_mail(person=user)
+        path = reset_links.make_link_for_mail(person=user)
         link = {"user": user, "link": settings.SITE_URL + path}
         self.send_mail("account/email/password_reset_key", email, link)
 

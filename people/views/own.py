@@ -21,6 +21,7 @@ from people import accounts, profiles
 from people.forms import JoinForm, PasswordForm, ProfileForm
 from people.installation import current
 from people.request import Request, read_form
+from people.reset_links import ResetTokens
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
@@ -55,7 +56,11 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
 @method_decorator(never_cache, name="dispatch")
 @method_decorator(require_http_methods(["GET", "HEAD", "POST"]), name="dispatch")  # Django's looks at none
 class NewPassword(auth_views.PasswordResetConfirmView):
-    """Behind an administrator's link. Django keeps its token in the session, out of addresses that leak."""
+    """Behind an administrator's link. Django keeps its token in the session, out of addresses that leak, and
+    checks it again when the form is sent.
+    """
+
+    token_generator = ResetTokens()
 
     template_name = "people/new_password.html"
     success_url = reverse_lazy("login")

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from people import accounts
+from people import accounts, reset_links
 from people.forms import InvitationForm, RolesForm
 from people.models import Invitation
 from people.request import Request, read_form
@@ -135,7 +135,7 @@ def take_away_factor(request: Request, pk: int) -> HttpResponse:
 def reset(request: Request, pk: int) -> HttpResponse:
     person = get_object_or_404(accounts.people(), pk=pk)
     try:
-        link = request.build_absolute_uri(accounts.reset_path(person=person, by=request.user))
+        link = request.build_absolute_uri(reset_links.make_link(person=person, by=request.user))
     except accounts.Refused as error:
         messages.error(request, str(error))
         return redirect("people:person", person.pk)

@@ -12,13 +12,12 @@ from rest_framework import status
 from rest_framework.exceptions import ValidationError
 
 from serving.answers import send
-from serving.api.active import describe
+from serving.api.active import describe, load_challenger
 from serving.api.options import Options
 from serving.api.photos import FIELD, Photo, TooLarge, read_content
 from serving.trials import Choice, Chooser
 from trainer.engine.budget import DecodersBusy
-from trainer.engine.errors import ModelError
-from trainer.registry.serving import Judged, NoActiveModel, suggest_one, suggester, unreadable
+from trainer.registry.serving import Judged, suggest_one, unreadable
 
 if TYPE_CHECKING:
     from trainer.engine.serving.predict import Suggester
@@ -55,15 +54,13 @@ class Desk:
         return self._as_dict(judged, file=photo.name or "", answer_id=answer_id, tag=tag)
 
     def _choose(self, content: bytes) -> tuple[Choice, Suggester]:
-        """Who answers this photo. A challenger that cannot be used is no reason to answer nothing."""
+        """Who answers this photo."""
         choice = self.chooser.choose(content)
         if choice.model.pk == self.chooser.active.pk:
             return choice, self.network
-        try:
-            return choice, suggester(model=choice.model, beside=choice.in_use)
-        except (NoActiveModel, ModelError) as error:
-            log.error("The challenger of a trial cannot be used: %s", error)
-            return self.chooser.choose_active(), self.network
+        if challenger := load_challenger(self.chooser):
+            return choice, challenger
+        return self.chooser.choose_active(), self.network
 
     def answer_each(self, photos: Iterable[Photo]) -> Iterator[dict[str, Any]]:
         """One answer for each photo, in order; or what went wrong with it, and with which status it would

@@ -79,8 +79,17 @@ class AnswersSerializer(serializers.Serializer[Any]):
     answers = EachField(help_text="One for each photo, in order: an answer, or its error.")
 
 
+class ChallengerSerializer(serializers.Serializer[Any]):
+    tag = serializers.CharField(help_text="The `model` of its answers.")
+    name = serializers.CharField()
+    share = serializers.FloatField(min_value=0, max_value=1, help_text="Of the photos that it answers.")
+
+
 class ActiveModelSerializer(serializers.Serializer[Any]):
-    tag = serializers.CharField(help_text="Also in each answer, and in the header ETag.")
+    tag = serializers.CharField(help_text="The `model` of its answers.")
+    etag = serializers.CharField(
+        help_text="The header ETag, for `If-None-Match`: the tag, or during a trial one for both models."
+    )
     name = serializers.CharField()
     sha256 = serializers.CharField(help_text="Of the network's file.")
     labels = serializers.ListField(child=serializers.CharField())
@@ -95,6 +104,9 @@ class ActiveModelSerializer(serializers.Serializer[Any]):
         allow_null=True, help_text="How often a suggestion should be right."
     )
     promise = serializers.CharField(help_text="What the model promises, in words; empty: nothing.")
+    challenger = ChallengerSerializer(
+        allow_null=True, help_text="The second model of a trial that runs now; null without one."
+    )
 
 
 SIGNED_IN = {
@@ -193,10 +205,10 @@ MODEL: dict[str, Any] = {
     "operation_id": "model",
     "summary": "Which model answers now",
     "description": "With `If-None-Match`, the answer is 304 while nothing has changed: what you have kept of "
-    "earlier answers still holds.",
+    "earlier answers still holds, also those of a trial's second model.",
     "responses": {
         200: ActiveModelSerializer,
-        304: OpenApiResponse(None, "Nothing has changed since the tag in `If-None-Match`"),
+        304: OpenApiResponse(None, "Nothing has changed since the ETag in `If-None-Match`"),
         400: error_response("A parameter is unknown", {"x": ["Unknown field: none is known here."]}),
         **SIGNED_IN,
         503: error_response("No model is active", {"detail": NoModel.default_detail}),

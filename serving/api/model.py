@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from mapping.hashtags import blocked_names
 from serving.api import described
-from serving.api.active import describe, load_active
+from serving.api.active import describe, describe_challenger, etag_of, load_active
 from serving.api.fields import read_fields
 from serving.api.refusals import MaySuggest
 
@@ -24,8 +24,10 @@ class ModelView(APIView):
     def get(self, request: Request) -> HttpResponseBase:
         read_fields(request, serializers.Serializer)
         chooser, network = load_active()
-        facts = describe(chooser.active, network, blocked_names())
-        etag = f'"{facts["tag"]}"'
-        headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
-        response = Response(facts, headers=headers)
-        return get_conditional_response(request._request, etag=etag, response=response) or response
+        blocked = blocked_names()
+        challenger = describe_challenger(chooser, blocked)
+        facts = describe(chooser.active, network, blocked)
+        etag = etag_of(facts["tag"], challenger)
+        headers = {"ETag": f'"{etag}"', "Cache-Control": "private, no-cache"}
+        response = Response(facts | {"etag": etag, "challenger": challenger}, headers=headers)
+        return get_conditional_response(request._request, etag=headers["ETag"], response=response) or response

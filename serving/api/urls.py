@@ -5,6 +5,7 @@ from serving.api.feedback import FeedbackView
 from serving.api.model import ModelView
 from serving.api.results.campaigns import CampaignsView, CampaignView, VotesView
 from serving.api.results.models import ModelsView
+from serving.api.results.posts import PostsView
 from serving.api.results.runs import RunsView
 from serving.api.suggest import StreamView, SuggestView
 
@@ -19,4 +20,5 @@ urlpatterns = [
     path("campaigns", CampaignsView.as_view(), name="api_campaigns"),
     path("campaigns/<int:pk>", CampaignView.as_view(), name="api_campaign"),
     path("campaigns/<int:pk>/votes", VotesView.as_view(), name="api_votes"),
+    path("posts", PostsView.as_view(), name="api_posts"),
 ]

@@ -21,6 +21,7 @@ from people.request import Request, read_form
 from serving import posts as acts
 from serving.forms import DeleteAuthorForm, PostsFilter
 from serving.models import CheckedPost
+from serving.said import add_said
 from validation.forms.campaign import AskForm, what_is_asked
 
 A_PAGE = 50
@@ -111,6 +112,7 @@ def delete_author(request: Request) -> HttpResponse:
 def _page(request: Request, *, status: int) -> HttpResponse:
     form = PostsFilter(request.GET)
     page = Paginator(form.posts().prefetch_related("hashtags"), A_PAGE).get_page(request.GET.get("page"))
+    add_said(page)
     author = form.one_author
     context: dict[str, Any] = {
         "form": form,

@@ -38,7 +38,7 @@ assert.deepEqual(await client.feedback([{ answer: answer.id, event: "accepted" }
 });
 const model = await client.model();
 assert.equal(model.tag, answer.model);
-assert.equal(await client.model(model.tag), null);
+assert.equal(await client.model(model.etag), null);
 
 await assert.rejects(client.suggest(red, { maximum: 2 }), (error) => {
   assert.ok(error instanceof BadRequest);

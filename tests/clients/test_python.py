@@ -65,7 +65,7 @@ def test_check_feedback_and_model(client: Client) -> None:
     model = client.model()
     assert model
     assert model["tag"] == answer["model"]
-    assert client.model(unless=model["tag"]) is None
+    assert client.model(unless=model["etag"]) is None
     assert client.model(unless="of another") == model
 
 

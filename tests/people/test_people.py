@@ -15,7 +15,7 @@ from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
-from people import accounts
+from people import accounts, reset_links
 from people.models import Deed, Invitation, Profile
 from tests.conftest import api_key
 from tests.validation.conftest import hashtags, model  # noqa: F401
@@ -187,6 +187,27 @@ def test_new_password_by_link_works_once(client_for: ClientFor, user_for: UserFo
     assert not Client().login(username="viewer", password="secret")
     assert Client().login(username="viewer", password=PASSWORD)
     assert "no longer works" in texts(Client().get(path, follow=True))
+
+
+def test_a_link_to_a_new_password_ends_with_its_maker(user_for: UserFor) -> None:
+    me, other, viewer = user_for("administrator"), user_for("administrator", "other"), user_for("viewer")
+
+    def works(path: str) -> bool:
+        return "no longer works" not in texts(Client().get(path, follow=True))
+
+    path = reset_links.make_link(person=viewer, by=other)
+    theirs = Client()
+    where = theirs.get(path, follow=True).redirect_chain[-1][0]  # opened before, sent after
+    by_mail = reset_links.make_link_for_mail(person=viewer)
+    assert works(path)
+    accounts.deactivate(person=other, by=me)
+    assert not works(path)
+    theirs.post(where, {"new_password1": PASSWORD, "new_password2": PASSWORD})
+    viewer.refresh_from_db()
+    assert viewer.check_password("secret")
+    assert works(by_mail)
+    for maker in (me.pk, "", "x", "9" * 30):  # nobody else's name makes it valid
+        assert not works(path.replace(f"/{other.pk}.", f"/{maker}."))
 
 
 @pytest.mark.parametrize("role", ["admin", "curator", "validator"])

@@ -26,7 +26,7 @@ from validation.voting.votes import record_vote
 
 pytestmark = pytest.mark.django_db
 ClientFor = Callable[..., Client]
-ASK = "/in-use/posts/ask/"
+POSTS, ASK = "/in-use/posts/", "/in-use/posts/ask/"
 
 
 @pytest.fixture
@@ -53,6 +53,10 @@ def fields(client: Client, query: str = "", **more: Any) -> dict[str, Any]:
     fields = {"name": "Posts", "model": context["form"].fields["model"].initial.pk, "asks": "all"}
     plain = {"votes_per_photo": 1, "extra_votes": 0, "gold_share": 0, "audience": "members"}
     return fields | plain | {"seen": context["askable"].digest} | more
+
+
+def shown(client: Client, people: str) -> list[str]:
+    return sorted(post.post for post in client.get(f"{POSTS}?people={people}").context["page"])
 
 
 def test_from_posts_to_votes_to_the_figures(
@@ -101,6 +105,23 @@ def test_from_posts_to_votes_to_the_figures(
     assert results.summarise(None).votes == 0
     text = client.get(campaign.get_absolute_url()).content.decode()
     assert "of those that fit are falsely accused" in text
+    # Moderators see it beside the verdicts: on their page, by filter, as a file, by API.
+    seen = " ".join(client.get(POSTS).content.decode().split())
+    assert '✗ #bar <strong class="people">0 of 1</strong>' in seen
+    assert '✓ #beaches <strong class="people">1 of 1</strong>' in seen
+    named = {wanted: shown(client, wanted) for wanted in ("against", "falsely_accused", "unasked", "")}
+    assert named == {"against": ["red"], "falsely_accused": ["green"], "unasked": [], "": ["green", "red"]}
+    lines = client.get(f"{POSTS}export.csv?people=against").getvalue().decode().splitlines()
+    assert lines[1].count("#beaches 1/1 #bar 0/1") == len(lines) - 1 == 1
+    [told] = client.get("/api/v1/posts?people=against").json()["results"]
+    assert [(row["hashtag"], row["people"]) for row in told["hashtags"]] == [
+        ("beaches", {"fits": 1, "does_not_fit": 0}),
+        ("bar", {"fits": 0, "does_not_fit": 1}),
+    ]
+    assert client.get("/api/v1/posts?people=x").status_code == 400
+    CheckedPost.objects.update(photo_sha256="")  # whose photo is not known any more
+    assert shown(client, "unasked") == ["green", "red"]
+    assert '<strong class="people">' not in client.get(POSTS).content.decode()
 
 
 def test_a_stale_page_a_repeated_click_and_the_wrong_people(two_posts: None, client_for: ClientFor) -> None:

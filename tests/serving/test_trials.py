@@ -99,10 +99,23 @@ def test_counts_stay_while_the_database_is_away(
 
 
 def test_a_share_of_photos_is_answered_by_the_challenger_always_the_same(
-    ask: Callable[..., Any], active_model: TrainedModel, challenger: TrainedModel
+    ask: Callable[..., Any],
+    client_for: Callable[..., Client],
+    active_model: TrainedModel,
+    challenger: TrainedModel,
 ) -> None:
+    def look(unless: str = "") -> Any:
+        return client_for("network").get("/api/v1/model", headers={"if-none-match": f'"{unless}"'})
+
+    alone = look().json()
+    assert (alone["etag"], alone["challenger"]) == (alone["tag"], None)
     trial = start_trial(kind="answers", challenger=challenger, share=0.5, by=None)
+    both = look(unless=alone["etag"]).json()  # no 304: some photos get other answers now
+    assert look(unless=both["etag"]).status_code == 304
     answers = [ask(photo) for photo in photos(12)]
+    tags = {read_id(answer["id"]).model: answer["model"] for answer in answers}
+    assert tags == {active_model.pk: both["tag"], challenger.pk: both["challenger"]["tag"]}
+    assert (both["challenger"]["name"], both["challenger"]["share"]) == ("Challenger", 0.5)
     models = [read_id(answer["id"]).model for answer in answers]
     assert {read_id(answer["id"]).trial for answer in answers} == {trial.pk}
     assert set(models) == {active_model.pk, challenger.pk}
@@ -111,6 +124,7 @@ def test_a_share_of_photos_is_answered_by_the_challenger_always_the_same(
     assert [read_id(ask(photo)["id"]).model for photo in photos(12)] == models
     assert {key[0] for key in serving._cache} == {active_model.pk, challenger.pk}
     stop_trial(by=None, trial=trial)
+    assert look(unless=alone["etag"]).status_code == 304
     assert read_id(ask(photos(1)[0])["id"]).trial == 0
     assert {key[0] for key in serving._cache} == {active_model.pk}  # the memory is given back
 

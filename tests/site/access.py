@@ -282,6 +282,7 @@ ACCESS: dict[str, dict[str, set[str]]] = {
     "api_campaigns": get(LOOK),
     "api_campaign": get(LOOK),
     "api_votes": get(LOOK),
+    "api_posts": get(MODERATE),
     "api_entries": get(LOOK),
     "api_entry": get(LOOK) | put(CURATOR),
     "api_suggestions": get(CURATOR),

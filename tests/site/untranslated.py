@@ -307,7 +307,7 @@ LEFT: dict[str, tuple[str, ...]] = {
     "trainer/registry/promotion.py": ("roll back", "is the active model"),  # a key; the title of a notice
     "trainer/registry/relabel.py": (  # a job's errors and log; data of a model
         *("Import or export it again", "has no files"),
-        *("Delete this one", "The model that it has", "Adding up", "no note", "Asking both"),
+        *("Delete this one", "The model that it has", "Adding up", "no note", "Asking both", "Asking about"),
     ),
     "trainer/registry/serving.py": ("Answers of", "Seconds for a photo", "Uses of a network"),  # metrics
     "trainer/registry/starter.py": ("Starter model",),  # names of models

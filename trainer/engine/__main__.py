@@ -215,10 +215,11 @@ def _join(arguments: argparse.Namespace) -> int:
 
 
 def _relabel(arguments: argparse.Namespace) -> int:
-    from trainer.engine.serving.relabel import relabel
+    from trainer.engine.serving.relabel import read_least, relabel
 
     labels = {key: meaning.label for key, meaning in read_meanings(arguments.labels).items()}
-    manifest = relabel(arguments.old_model, labels, arguments.model_dir)
+    least = read_least(arguments.least) if arguments.least else {}
+    manifest = relabel(arguments.old_model, labels, arguments.model_dir, least=least)
     emit("done", held_out=manifest["held_out"], changed=manifest["relabelled"]["changed"])
     return 0
 
@@ -319,6 +320,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("old_model", type=Path)
     command.add_argument("labels", type=Path, help="CSV of classes and hashtags")
     command.add_argument("model_dir", type=Path)
+    command.add_argument("--least", type=Path, help="JSON of hashtags: no threshold is below these")
     command.set_defaults(run=_relabel)
     command = commands.add_parser("look", help="what the photos of each class look like, as mean features")
     command.add_argument("photos", type=Path, help="a manifest.csv, or a folder with one folder per class")

@@ -60,9 +60,23 @@ def relabelled_card(source: TrainedModel, release: Release, manifest: dict[str, 
         f"- balanced accuracy {metrics['balanced_accuracy']:.3f} (the mean of each hashtag's recall)",
         f"- it suggests for {100 * held_out['coverage']:.0f} % of the photos"
         + (f", of which {100 * precision:.0f} % fit" if precision is not None else ""),
+        *_objections(manifest["relabelled"].get("people")),
         *(("", "## Promise", promise) if (promise := promise_of(manifest)) else ()),
     ]
     return "\n".join([*lines, *_licences(manifest.get("recipe", {}))])
+
+
+def _objections(people: dict[str, Any] | None) -> list[str]:
+    if not people or not people["raised"]:
+        return []
+    names = ", ".join(
+        f"#{row['hashtag']} {row['before']:.2f} → {_threshold(row['after'])}" for row in people["raised"]
+    )
+    return [f"- votes of the campaign “{people['name']}” have raised thresholds: {names}"]
+
+
+def _threshold(value: float) -> str:
+    return f"{value:.2f}" if value <= 1 else "never"
 
 
 def _licences(recipe: dict[str, Any]) -> list[str]:

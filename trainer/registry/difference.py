@@ -1,14 +1,14 @@
-"""What another model would answer on the photos of the last campaign that a model has predicted."""
+"""What two models answer on the photos of the last campaign that asked about either of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
 from mapping.hashtags import blocked_names
 from trainer.models import TrainedModel
-from trainer.registry.asked import Asked, AskedPhoto, last_asked
+from trainer.registry.asked import AskedPhoto, last_asked
 from trainer.registry.files import at_hand
 
 BATCH = 16  # photos between two reports
@@ -22,19 +22,22 @@ def compare_asked(
     report: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any] | None:
     """What both models suggest for up to `most` photos of the old one's last campaign, and how often people
-    find it fitting; None if there is none. A model derived from another one, with thresholds or labels of its
-    own, has often no campaign yet: then it answers the photos of its parent's campaign. `report` hears how
-    many photos of how many are done.
+    find it fitting. A model derived from another one, with thresholds or labels of its own, has often no
+    campaign yet: then it is its parent's. If the old one's line has none, it is that of the new one's line;
+    None if neither has any. `report` hears how many photos of how many are done.
 
-    Votes only report: they are about hashtags that a model suggested once, so thresholds that were fitted on
+    This only reports: votes are about hashtags that a model suggested once, so thresholds that were fitted on
     them would trust the new hashtags for want of votes against them.
     """
-    asked, parent = _last_asked_of_line(old, most)
+    found = (
+        (asked, model) for model in (*line_of(old), *line_of(new)) if (asked := last_asked(model.pk, most))
+    )
+    asked, predictor = next(found, (None, None))
     if asked is None:
         return None
     # Their own networks: the process keeps that of the active model.
-    network = _load(new)
-    earlier_network = _load(old) if parent else None
+    network = load(new)
+    earlier_network = None if predictor == old else load(old)
     changed, n_done = 0, 0
     judged: dict[str, list[float]] = {"old": [], "new": []}
     while batch := list(islice(asked.photos, BATCH)):
@@ -61,7 +64,7 @@ def compare_asked(
     }
 
 
-def _load(model: TrainedModel) -> Any:
+def load(model: TrainedModel) -> Any:
     from trainer.engine.serving.predict import Suggester  # ONNX Runtime: only where suggestions are made
 
     if (
@@ -72,15 +75,11 @@ def _load(model: TrainedModel) -> Any:
         return Suggester(folder, threads=1)
 
 
-def _last_asked_of_line(model: TrainedModel, most: int) -> tuple[Asked | None, TrainedModel | None]:
-    """The last campaign of the model, or else of the nearest model that it comes from, and that model."""
-    if asked := last_asked(model.pk, most):
-        return asked, None
-    while parent := model.derived_from:
-        if asked := last_asked(parent.pk, most):
-            return asked, parent
-        model = parent
-    return None, None
+def line_of(model: TrainedModel | None) -> Iterator[TrainedModel]:
+    """The model and those that it comes from, the nearest first."""
+    while model is not None:
+        yield model
+        model = model.derived_from
 
 
 def _suggest(network: Any, photos: list[AskedPhoto]) -> list[str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import tempfile
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,19 +13,22 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from formats.json_text import from_json
+from formats.json_text import from_json, to_json
 from formats.storage import for_own_files
 from jobs.lease import JobError, Lease
 from jobs.models import Job
 from jobs.processes import run_process
 from jobs.queue import enqueue
+from mapping.hashtags import blocked_names
 from mapping.models import OTHER, Release
+from trainer.engine.evaluation.calibrate import NEVER
 from trainer.engine.evaluation.scenes import refusal
 from trainer.engine_words import translated
 from trainer.models import TrainedModel
 from trainer.programs import engine_command
+from trainer.registry.asked import Objections, objections
 from trainer.registry.cards import relabelled_card
-from trainer.registry.difference import compare_asked
+from trainer.registry.difference import compare_asked, line_of, load
 from trainer.registry.files import at_hand, publish
 from trainer.runs.start import NotReady
 from trainer.stale import stale_models
@@ -90,7 +94,9 @@ def _stem(model: TrainedModel) -> str:
 
 
 def relabel(lease: Lease) -> None:
-    """The job "trainer.relabel": new sums, thresholds fitted again, and the difference to the old model."""
+    """The job "trainer.relabel": new sums, thresholds fitted again, raised where people object, and the
+    difference to the old model.
+    """
     model = TrainedModel.objects.select_related("derived_from", "release").get(job=lease.job)
     source, release = model.derived_from, model.release
     if source is None or release is None:
@@ -110,7 +116,15 @@ def relabel(lease: Lease) -> None:
             rows.writerows(release.labels.values_list("scene_key", "label"))
         command = engine_command("relabel", source_folder, table, model.folder)
         run_process(lease, command, lambda _: None)
-    manifest: dict[str, Any] = from_json((model.folder / "manifest.json").read_text())
+        fitted = _manifest_of(model)
+        people = _ask_people(lease, source, model, fitted)
+        if people and people.found:
+            least = Path(folder) / "least.json"
+            least.write_text(to_json(_least(people)))
+            run_process(lease, [*command, "--least", str(least)], lambda _: None)
+    manifest = _manifest_of(model)
+    if people:
+        manifest["relabelled"]["people"] = _told(people, fitted["thresholds"], manifest["thresholds"])
     manifest["lineage"] = {
         **_kept_lineage(source.manifest.get("lineage", {})),
         "relabelled_from": source.name,
@@ -133,6 +147,49 @@ def relabel(lease: Lease) -> None:
         model.save(update_fields=["manifest", "card"])
 
 
+def _manifest_of(model: TrainedModel) -> dict[str, Any]:
+    manifest: dict[str, Any] = from_json((model.folder / "manifest.json").read_text())
+    return manifest
+
+
+def _ask_people(
+    lease: Lease, source: TrainedModel, model: TrainedModel, manifest: dict[str, Any]
+) -> Objections | None:
+    """What votes say against the thresholds of the new model: those of the newest campaign about the old
+    model, or the nearest one that it comes from.
+    """
+    groups = [group["hashtags"] for group in manifest.get("promise", {}).get("groups", ())]
+    network = load(model)
+
+    def suggest(photos: Sequence[bytes]) -> list[tuple[str | None, float]]:
+        lease.beat(message="Asking about photos that people have judged")
+        answers = network.suggest(photos, blocked=blocked_names)
+        return [(answer.hashtag, answer.confidence or 0.0) for answer in answers]
+
+    found = (
+        objections(one.pk, groups=groups, target=manifest["target_precision"], suggest=suggest)
+        for one in line_of(source)
+    )
+    return next((one for one in found if one), None)
+
+
+def _least(people: Objections) -> dict[str, float]:
+    return {name: NEVER if one.least is None else one.least for one in people.found for name in one.hashtags}
+
+
+def _told(people: Objections, before: dict[str, float], after: dict[str, float]) -> dict[str, Any]:
+    """For the page: which thresholds people raised, by how many judged photos."""
+    raised = [
+        {"hashtag": name, "before": before[name], "after": after[name], "judged": one.judged}
+        | {"fitting": one.fitting, "together": len(one.hashtags)}
+        for one in people.found
+        for name in one.hashtags
+        if name in after and after[name] > before[name]
+    ]
+    facts = {key: getattr(people, key) for key in ("name", "url", "photos", "people")}
+    return facts | {"raised": raised}
+
+
 @dataclass(frozen=True)
 class Changes:
     """What relabelling changed, for the page of the new model.
@@ -151,6 +208,7 @@ class Changes:
     gained: int
     lost: int
     asked: dict[str, Any] | None
+    people: dict[str, Any] | None
 
     @property
     def another(self) -> int:
@@ -184,4 +242,5 @@ def changes_of(model: TrainedModel) -> Changes | None:
         after=model.manifest["held_out"],
         **{name: facts[name] for name in ("photos", "changed", "gained", "lost")},
         asked=facts.get("asked"),
+        people=facts.get("people"),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from trainer.models import TrainedModel
@@ -60,6 +61,7 @@ def manifest_changes(campaign: Campaign, proposal: Proposal) -> dict[str, Any]:
     until = evidence.until.date().isoformat() if evidence.until else ""
     base = {
         "campaign": campaign.name,
+        "campaign_id": campaign.pk,
         "photos": proposal.judged,
         "people": evidence.people,
         "until": until,
@@ -79,5 +81,7 @@ def manifest_changes(campaign: Campaign, proposal: Proposal) -> dict[str, Any]:
 
 def versions(campaign: Campaign) -> list[TrainedModel]:
     """The models whose thresholds came from this campaign, the newest first."""
-    derived = campaign.predictor.derived.filter(manifest__promise__base__campaign=campaign.name)
-    return list(derived.defer("manifest", "card"))
+    by_name = Q(manifest__promise__base__campaign=campaign.name)  # before 1 December 2026, they had no id
+    unnumbered = ~Q(manifest__promise__base__has_key="campaign_id") & by_name
+    numbered = Q(manifest__promise__base__campaign_id=campaign.pk)
+    return list(campaign.predictor.derived.filter(numbered | unnumbered).defer("manifest", "card"))

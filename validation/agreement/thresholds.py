@@ -181,7 +181,7 @@ def read_evidence(campaign: Campaign) -> Evidence:
     return Evidence(
         hashtags=asked,
         present=present,
-        suggested=_drawn(questions, asked),
+        suggested=read_drawn(questions, asked),
         # Suggestions below the least confidence are not asked about, so nothing is known of them.
         silent=risk.NOBODY if campaign.min_confidence else _draw_silent(campaign, asked, blocked),
         between=between_people(sample.person, sample.stratum, sample.is_yes),
@@ -190,7 +190,7 @@ def read_evidence(campaign: Campaign) -> Evidence:
     )
 
 
-def _drawn(
+def read_drawn(
     questions: QuestionQuerySet, hashtags: Collection[str], photos: Collection[int] | None = None
 ) -> Drawn:
     """The questions with a counting vote. Those that were only handed out, or answered only by people whose
@@ -210,6 +210,7 @@ def _drawn(
         right=np.array([row[4] > row[5] for row in rows], bool),
         sizes={row["hashtag__name"]: row["size"] for row in groups},
         edges={row["hashtag__name"]: row["edge"] for row in groups if row["edge"] is not None},
+        photo=np.array([row[0] for row in rows], int),
     )
 
 
@@ -223,7 +224,7 @@ def _draw_silent(campaign: Campaign, hashtags: Collection[str], blocked: frozens
         for photo, candidates in silent.order_by().values_list("photo_id", "candidates")
         if _likeliest(candidates, blocked)[0] == asked[photo]
     }
-    return _drawn(questions, hashtags, photos)
+    return read_drawn(questions, hashtags, photos)
 
 
 def _likeliest(candidates: Sequence[Any], blocked: frozenset[str]) -> tuple[str | None, float]:

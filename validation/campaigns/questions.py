@@ -24,6 +24,7 @@ from validation.models import (
     Participation,
     Photo,
     PostedHashtag,
+    PostedHashtagQuerySet,
     Prediction,
     PredictionQuerySet,
     Question,
@@ -85,10 +86,13 @@ def wanted_suggestions(campaign: Campaign) -> PredictionQuerySet:
 def _delete_unwanted(campaign: Campaign) -> None:
     """Their votes stay, and count again when the question comes back."""
     questions = Question.objects.of_campaign(campaign)
+    own = _drawn_hashtags(campaign) if campaign.is_authors else wanted_suggestions(campaign)
+    same_pair = own.on_outer_pair().order_by()
     if not campaign.is_authors:
-        same_pair = wanted_suggestions(campaign).on_outer_pair().order_by()
         # One about a blocked hashtag is kept: nobody is asked meanwhile, and unblocking brings it back.
         delete(questions.suggestions().offered().filter(~Exists(same_pair)))
+    # A known answer may be asked before the photos are judged. What the campaign asks by itself is its own.
+    delete(questions.gold().filter(Exists(same_pair)))
     condition = Q(photo__withdrawn_at__isnull=False)
     if not campaign.gold_share:
         condition |= Q(kind=Question.Kind.GOLD)
@@ -151,13 +155,17 @@ def _bands(existing: QuestionQuerySet, new: list[float | None]) -> tuple[int, li
 # --- authors' hashtags ------------------------------------------------------------------------
 
 
+def _drawn_hashtags(campaign: Campaign) -> PostedHashtagQuerySet:
+    drawn = PostedHashtag.objects.of_campaign(campaign).offered()
+    return drawn.filter(is_drawn=True, photo__withdrawn_at=None)
+
+
 def _ask_authors(campaign: Campaign) -> int:
     """Ask about the authors' hashtags that were drawn. Those that join after people have been asked get a
     band of their own: in a band of old and new ones, the answered questions would not be a random sample.
     """
     existing = Question.objects.of_campaign(campaign)
-    drawn = PostedHashtag.objects.of_campaign(campaign).offered()
-    drawn = drawn.filter(~Exists(existing.on_outer_pair()), is_drawn=True, photo__withdrawn_at=None)
+    drawn = _drawn_hashtags(campaign).filter(~Exists(existing.on_outer_pair()))
     new = list(drawn.order_by("pk").values_list("photo_id", "hashtag_id"))
     if not new:
         return 0

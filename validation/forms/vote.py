@@ -7,6 +7,8 @@ from typing import Any
 from django import forms
 
 from formats.numbers import LARGEST
+from mapping.models import Hashtag
+from trainer.models import ScenePhoto
 from validation.models import Answer, Vote
 
 LONGEST = 3600.0  # seconds; a person who takes longer was not looking at the page
@@ -49,6 +51,17 @@ class MoreForm(forms.Form):
         """Why the hashtag does not fit, and whether the person would post it. One of the two has a value."""
         words = {"yes": True, "no": False}
         return self.cleaned_data["reason"], words.get(self.cleaned_data["would_post"])
+
+
+class GoldPhotoForm(forms.Form):
+    """The same on a photo of a photo set, which is taken in for it."""
+
+    scene_photo = forms.ModelChoiceField(ScenePhoto.objects.select_related("photo_set", "scene_class"))
+    hashtag = forms.ModelChoiceField(Hashtag.objects.unblocked())
+    answer = forms.ChoiceField(choices=[(one, one) for one in ("fits", "does_not_fit")])
+
+    def clean_answer(self) -> bool:
+        return bool(self.cleaned_data["answer"] == "fits")
 
 
 class GoldForm(forms.Form):

@@ -65,7 +65,14 @@ def decide(
         return True
     if not questions.of_campaign(campaign).exists():
         return False
-    fits = answer == "fits"
+    mark(photo=photo, hashtag=hashtag, fits=answer == "fits", note=note, by=by)
+    return True
+
+
+def mark(*, photo: int, hashtag: int, fits: bool, note: str, by: AbstractBaseUser) -> None:
+    """Call it in a transaction that has locked the questions about the photo and the hashtag."""
+    marks = GoldAnswer.objects.on_pair(photo, hashtag)
+    before = marks.first()
     if before is None:
         GoldAnswer.objects.create(photo_id=photo, hashtag_id=hashtag, fits=fits, note=note, set_by_id=by.pk)
     elif before.fits != fits:
@@ -73,7 +80,6 @@ def decide(
         marks.update(fits=fits, note=note, set_by=by.pk, set_at=timezone.now())
     for other in Campaign.objects.taking_votes().filter(gold_share__gt=0):
         ask_known_answers(campaign=other)
-    return True
 
 
 def _measure_nobody_by(mark: GoldAnswer) -> None:

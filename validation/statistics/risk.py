@@ -40,6 +40,7 @@ from trainer.engine.evaluation.promise import (
     fewest,
     is_sure,
     least_precision,
+    most_precision,
     walk,
 )
 
@@ -62,6 +63,7 @@ class Drawn:
     right: NDArray[np.bool_]
     sizes: Mapping[str, int] = field(default_factory=dict)
     edges: Mapping[str, float] = field(default_factory=dict)
+    photo: NDArray[Any] = field(default_factory=lambda: np.empty(0, int))  # its key, where it is needed
 
     def among(self, hashtags: Collection[str]) -> tuple[Floats, NDArray[np.bool_]]:
         """A simple random sample of these hashtags' questions: confidences (k,) and whether each is right."""
@@ -142,6 +144,36 @@ def thresholds(groups: Sequence[CrowdGroup], present: Mapping[str, float]) -> di
             else:
                 values[hashtag] = max(now, group.threshold - HALF_A_DIGIT)
     return values
+
+
+def find_objections(
+    suggested: Drawn,
+    groups: Sequence[Collection[str]],
+    *,
+    target: float,
+    confidence: float = CONFIDENCE,
+    between: float = 0.0,
+) -> list[CrowdGroup]:
+    """The groups whose suggestions are right less often than `target`, sure with this confidence for all at
+    once, and the threshold from which they are right as often, as sure; None if there is none.
+
+    Without votes, and with few, nobody objects. If all groups keep the target, some group is found with a
+    chance of at most 5 %; a threshold that is found misses it with a chance of at most 5 %. Without `groups`,
+    a hashtag with enough votes is one, and the rest are another.
+    """
+    if groups:
+        members, level = [list(one) for one in groups], (1 - confidence) / len(groups)
+    else:
+        counts = {str(one): len(suggested.among([one])[0]) for one in np.unique(suggested.hashtag)}
+        members, level = divide(counts, target=target, kind="each", confidence=confidence)
+    found = []
+    for hashtags in members:
+        sample, right = suggested.among(hashtags)
+        count, wrong = len(sample), int((~right).sum())
+        if most_precision(wrong, count, level=level, between=between) < target:
+            one = walk(hashtags, sample, right, target=target, level=level, between=between)
+            found.append(CrowdGroup(**vars(one) | {"suggestions": count, "wrong": wrong}, judged=count))
+    return found
 
 
 def still_needed(confidence: Floats, right: NDArray[np.bool_], *, target: float, level: float) -> int | None:

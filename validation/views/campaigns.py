@@ -21,17 +21,17 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from formats.numbers import read_number
 from formats.storage import StorageFailure
 from people.request import Request, read_form
-from trainer.models import TrainedModel
+from trainer.models import PhotoSet, TrainedModel
 from trainer.registry import serving
 from validation.agreement import authors, lists, results, silence
 from validation.campaigns import acts, effort, rules
 from validation.forms.campaign import AuthorsRulesForm, CampaignForm, RulesForm, rules_of
 from validation.forms.intake import PhotoFilter
-from validation.forms.vote import GoldForm
+from validation.forms.vote import GoldForm, GoldPhotoForm
 from validation.models import Campaign, Guest, Photo, Prediction, Question, Standing
 from validation.models.answers import MEANINGS
 from validation.models.photos import PhotoQuerySet
-from validation.people import crowd, gold, guests
+from validation.people import crowd, gold, gold_photos, guests
 from validation.photos import uploads
 from validation.photos.store import PhotoRefused, take_in
 from validation.views import authors as authors_views
@@ -401,8 +401,13 @@ def decide(request: Request, pk: int, person_pk: int, decision: str) -> HttpResp
 @permission_required("validation.change_campaign", raise_exception=True)
 @only_real
 def known(request: Request, pk: int) -> HttpResponse:
-    """Candidates for gold answers, which people agree on or nobody has answered yet; and the gold answers."""
+    """Candidates for gold answers: which people agree on, nobody has answered yet, or a photo set has. And
+    the gold answers.
+    """
     campaign = get_object_or_404(Campaign, pk=pk)
+    if request.method == "POST" and "scene_photo" in request.POST:
+        _mark_photo(request)
+        return redirect(request.get_full_path())
     if request.method == "POST":
         form = GoldForm(request.POST)
         if form.is_valid() and gold.decide(campaign=campaign, by=request.user, **form.cleaned_data):
@@ -410,7 +415,13 @@ def known(request: Request, pk: int) -> HttpResponse:
         else:
             messages.warning(request, _("This page was out of date, so nothing was changed."))
         return redirect(request.get_full_path())
-    without_answers = request.GET.get("show") == "unanswered"
+    shown = request.GET.get("show", "")
+    without_answers = shown == "unanswered"
+    photo_sets = list(PhotoSet.objects.with_photos())
+    photo_set = None
+    if shown == "mapping":
+        chosen = request.GET.get("photo_set")
+        photo_set = next((one for one in photo_sets if str(one.pk) == chosen), next(iter(photo_sets), None))
     candidates = gold.unanswered(campaign) if without_answers else gold.clear(campaign)
     context = {
         "campaign": campaign,
@@ -418,5 +429,26 @@ def known(request: Request, pk: int) -> HttpResponse:
         "query": "show=unanswered" if without_answers else "",
         "page": Paginator(candidates, PAGE).get_page(request.GET.get("page")),
         "marked": gold.marked(),
+        "photo_sets": photo_sets,
+        "photo_set": photo_set,
+        "proposals": gold_photos.propose(photo_set) if photo_set else [],
     }
     return render(request, "validation/known.html", context)
+
+
+def _mark_photo(request: Request) -> None:
+    form = GoldPhotoForm(request.POST)
+    if not form.is_valid():
+        messages.warning(request, _("This page was out of date, so nothing was changed."))
+        return
+    data = form.cleaned_data
+    try:
+        gold_photos.mark_photo(
+            photo=data["scene_photo"], hashtag=data["hashtag"], fits=data["answer"], by=request.user
+        )
+    except PhotoRefused as error:
+        messages.error(request, str(error))
+    except FileNotFoundError:
+        messages.error(request, _("The file is gone from its folder."))
+    else:
+        messages.success(request, _("Saved."))

@@ -35,7 +35,13 @@ def read_page(request: Request) -> tuple[int | None, int]:
 
 def newest_first(request: Request, rows: models.QuerySet[Row]) -> tuple[list[Row], str | None]:
     """A page of rows, the highest id first, and the address of the next page. Raises ValidationError."""
-    after, limit = read_page(request)
+    return newest_of(request, rows, *read_page(request))
+
+
+def newest_of(
+    request: Request, rows: models.QuerySet[Row], after: int | None, limit: int
+) -> tuple[list[Row], str | None]:
+    """The same, for parameters that were read."""
     if after is not None:
         rows = rows.filter(pk__lt=after)
     page = list(rows.order_by("-pk")[: limit + 1])

@@ -33,6 +33,7 @@ def test_it_tells_the_active_model(look: Callable[..., Any], active_model: Train
     response = look()
     facts = response.json()
     tag = facts.pop("tag")
+    assert facts.pop("etag") == tag
     assert facts == {
         "name": "Colours",
         "sha256": "0" * 64,
@@ -41,6 +42,7 @@ def test_it_tells_the_active_model(look: Callable[..., Any], active_model: Train
         "blocked": [],
         "target_precision": 0.9,
         "promise": "",
+        "challenger": None,
     }
     assert (response["ETag"], response["Cache-Control"]) == (f'"{tag}"', "private, no-cache")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import connection
@@ -28,7 +30,7 @@ from trainer.models import TrainedModel, TrainingRun
 from trainer.registry import packages, serving
 from trainer.registry.difference import compare_asked
 from trainer.stale import stale_models
-from validation.models import Campaign, Photo, Prediction, Question
+from validation.models import Campaign, Photo, Prediction, Question, Vote
 
 pytestmark = pytest.mark.django_db
 ClientFor = Callable[..., Client]
@@ -270,7 +272,7 @@ def test_the_list_of_models_needs_as_many_queries_for_many(
 
 @pytest.mark.integration
 def test_photos_of_the_last_campaign_are_compared_with_votes(
-    client_for: ClientFor, knowing: TrainedModel, run_jobs: RunJobs
+    client_for: ClientFor, knowing: TrainedModel, model_for: ModelFor, run_jobs: RunJobs
 ) -> None:
     hashtags = {
         name: Hashtag.objects.create(name=name, posts=10**8)
@@ -316,6 +318,61 @@ def test_photos_of_the_last_campaign_are_compared_with_votes(
     assert back
     assert (back["name"], back["changed"]) == ("People", 2)
     assert back["fit"] == {"old": 1.0, "new": pytest.approx(1 / 3)}
+    # Of the active model and those it comes from, nobody was asked: it answers the photos of the new one's.
+    stranger = model_for("Stranger", manifest=knowing.manifest)
+    shutil.copytree(knowing.folder, stranger.folder)
+    instead = compare_asked(old=stranger, new=new, most=10)
+    assert instead
+    assert (instead["name"], instead["changed"], instead["judged"]) == ("People", 2, {"old": 3, "new": 2})
+
+
+@pytest.mark.integration
+def test_people_who_disagree_make_it_stricter(
+    client_for: ClientFor, knowing: TrainedModel, run_jobs: RunJobs
+) -> None:
+    """Of #bar, judged on 12 photos, 2 fit: nothing shows from where on it would."""
+    campaign = Campaign.objects.create(name="People", model=knowing)
+    hashtags = {name: Hashtag.objects.create(name=name, posts=10**8) for name in ("bar", "beach")}
+    for at in range(16):
+        name = "bar" if at < 12 else "beach"
+        content = jpeg(COLOURS["b/bar" if at < 12 else "b/beach"], (40 + at, 32))
+        photo = Photo.objects.create(
+            sha256=hashlib.sha256(content).hexdigest(),
+            file=default_storage.save(f"people {at}.jpg", ContentFile(content)),
+            **{"name": f"{at}.jpg", "width": 40 + at, "height": 32},
+        )
+        campaign.photos.add(photo)
+        Prediction.objects.create(photo=photo, model=knowing, hashtag=hashtags[name], confidence=0.9)
+        Question.objects.create(
+            **{"campaign": campaign, "photo": photo, "hashtag": hashtags[name], "rank": at / 16, "needed": 1},
+            **{"kind": "suggestion", "stream": "audit", "fits": at in (3, 7), "is_done": True},
+            does_not_fit=at not in (3, 7),
+        )
+        person = get_user_model().objects.create(username=f"voter {at}")
+        answer = "fits" if at in (3, 7) else "does_not_fit"
+        Vote.objects.create(
+            photo=photo, hashtag=hashtags[name], person=person, campaign=campaign, answer=answer
+        )
+    publish(beach="sand")
+    new = relabelled(client_for("admin"), knowing, run_jobs)
+    people = new.manifest["relabelled"]["people"]
+    assert (people["name"], people["photos"]) == ("People", 12)  # #beach is #sand now: nobody judged that
+    [raised] = people["raised"]
+    assert raised["before"] <= 1
+    assert (raised["hashtag"], raised["after"], raised["fitting"], raised["judged"]) == ("bar", 1.01, 2, 12)
+    assert new.manifest["thresholds"]["bar"] == 1.01
+    shown = new.manifest["held_out"]["per_hashtag"]
+    assert {row["hashtag"]: row["suggested"] > 0 for row in shown} == {
+        **{"architecture": True, "bar": False, "sand": True}
+    }
+    assert json.loads((new.folder / "manifest.json").read_text())["thresholds"]["bar"] == 1.01
+    page = page_of(client_for("viewer"), new)
+    assert "12 judged photos of the campaign" in page
+    assert "People raise it to" in page
+    assert "2 of 12" in page
+    assert "votes of the campaign “People” have raised thresholds: #bar" in new.card
+    answers = [one.hashtag for one in serving.suggest((jpeg(COLOURS[n]) for n in SCENE_NAMES), model=new)]
+    assert answers == ["architecture", None, "sand"]
 
 
 @pytest.mark.integration

@@ -278,7 +278,14 @@ def test_an_admin_takes_over_promotes_and_rolls_back(
     assert "71\u00a0% of the campaign&#x27;s" in page or "71\u00a0% of the campaign's" in page
     promotion.promote(model=model, by=None)
     assert promotion.roll_back(by=None).model == campaign.model
+    Campaign.objects.update(name="People, renamed")
+    campaign.refresh_from_db()
+    namesake = Campaign.objects.create(name="People", model=campaign.model)
+    assert (takeover.versions(campaign), takeover.versions(namesake)) == ([model], [])
     assert model.name in client.get(path_of(campaign)).content.decode()
+    del model.manifest["promise"]["base"]["campaign_id"]  # as those made before campaigns' ids were kept
+    model.save()
+    assert (takeover.versions(campaign), takeover.versions(namesake)) == ([], [model])
 
 
 def test_a_repeated_click_gives_the_same_version(

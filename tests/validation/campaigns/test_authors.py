@@ -17,7 +17,7 @@ from validation import for_trainer
 from validation.agreement import exports, posted, results
 from validation.campaigns import acts, checker, predicting
 from validation.campaigns.checker import Said
-from validation.campaigns.questions import make_questions
+from validation.campaigns.questions import ask_known_answers, make_questions
 from validation.models import AuthorHashtag, Campaign, GoldAnswer, Photo, PostedHashtag, Question, Vote
 from validation.voting import assignment
 from validation.voting.votes import record_vote, undo_vote
@@ -186,6 +186,27 @@ def test_known_answers_are_mixed_in(
 
 
 # --- which votes count where ------------------------------------------------------------------
+
+
+def test_a_known_answer_that_was_asked_first_does_not_keep_a_campaign_unfinished(
+    hashtags: dict[str, Hashtag], fake_checker: FakeChecker, make_campaign: MakeCampaign, user_for: UserFor
+) -> None:
+    """Marked while the photos are not judged yet. It is what the campaign asks by itself, and is so once."""
+    photo = taken_in(0)
+    rules: dict[str, Any] = {"gold_share": 0.5, "votes_per_photo": 1}
+    authors = acts.create_authors_campaign(
+        name="Authors", model=None, photos=[photo], hashtags={photo.pk: ["cafe"]}, by=None, **rules
+    )
+    GoldAnswer.objects.create(photo=photo, hashtag=hashtags["cafe"], fits=True)
+    assert ask_known_answers(campaign=authors) == 1
+    run(authors)
+    assert asked(authors) == ["cafe"]
+    answer(authors.questions.get(), user_for("validator"), "fits")
+    assert posted.find(authors).is_finished
+    predicted = make_campaign("cafe", **rules)
+    predicted.questions.update(kind="gold")
+    make_questions(campaign=predicted)
+    assert list(predicted.questions.values_list("kind", flat=True)) == ["suggestion"]
 
 
 def test_votes_on_predictions_count_for_authors_and_not_the_other_way(

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
+from django.test import Client
 
-from mapping.models import Hashtag
-from tests.validation.conftest import MakeCampaign, MakeVote
+from mapping.models import Hashtag, Release
+from tests.trainer.conftest import LABELS, classes, folder, photo_set, release  # noqa: F401
+from tests.validation.conftest import MakeCampaign, MakeVote, taken_in
+from trainer.models import PhotoSet
+from validation.campaigns import acts
 from validation.models import Campaign, GoldAnswer, Participation, Question, Vote
-from validation.people import gold
+from validation.people import gold, gold_photos
 from validation.voting import votes
 
 pytestmark = pytest.mark.postgres
@@ -60,6 +65,44 @@ def test_removed_mark_counts_for_nobody_and_undo_still_works(
     again = vote_as(campaign, 0, verdict, "ann")
     is_gold = then != "unknown"
     assert measured(again)[:2] == (BESIDE + is_gold, BESIDE + (is_gold and verdict == then))
+
+
+@pytest.mark.django_db
+def test_photos_of_the_mapping_become_known_answers_of_authors_campaigns(
+    photo_set: PhotoSet,  # noqa: F811
+    release: Release,  # noqa: F811
+    client_for: Callable[..., Client],
+) -> None:
+    Hashtag.objects.bulk_create(Hashtag(name=name, posts=10**8) for name in ("bar", "beach"))
+    rules: dict[str, Any] = {"gold_share": 0.5, "votes_per_photo": 1}
+    authors = acts.create_authors_campaign(
+        name="Authors", model=None, photos=[taken_in(1)], hashtags={}, by=None, **rules
+    )
+    client, url = client_for("admin"), f"/validation/campaigns/{authors.pk}/known/?show=mapping"
+    shown = client.get(url)
+    proposals = shown.context["proposals"]
+    labels = {key: label for key, label in LABELS.items() if label in ("bar", "beach")}
+    for one in proposals:
+        assert one.fits == (labels[one.photo.scene_class.key] == one.hashtag.name)
+    assert {one.fits for one in proposals} == {True, False}
+    assert len({one.photo.pk for one in proposals}) == len(proposals) == gold_photos.SHOWN
+    first = proposals[0]
+    assert f'name="scene_photo" value="{first.photo.pk}"' in shown.content.decode()
+    sent = {"scene_photo": first.photo.pk, "hashtag": first.hashtag.pk, "answer": "does_not_fit"}
+    for _ in range(2):  # a repeated click
+        assert client.post(url, sent)["Location"] == url
+    known = GoldAnswer.objects.get()
+    assert (known.hashtag, known.fits) == (first.hashtag, False)
+    assert known.note == f"Tiny, {first.photo.subject}"
+    asked = authors.questions.gold().get()
+    assert (asked.photo, asked.hashtag) == (known.photo, first.hashtag)
+    for stale in ({"scene_photo": 10**6}, {"hashtag": 0}, {"answer": "unknown"}):
+        page = client.post(url, sent | stale, follow=True).content.decode()
+        assert "This page was out of date, so nothing was changed." in page
+    first.photo.file.unlink()
+    assert "gone from its folder" in client.post(url, sent, follow=True).content.decode()
+    assert client_for("viewer").post(url, sent).status_code == 403
+    assert GoldAnswer.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)

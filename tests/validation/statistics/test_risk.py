@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest
 
 from trainer.engine.evaluation.calibrate import NEVER
 from validation.statistics import risk
+from validation.statistics.people import between_people
 from validation.statistics.risk import Drawn
 
 HASHTAGS = ("bar", "cafe")
@@ -67,6 +69,52 @@ def test_votes_raise_a_threshold_to_where_enough_photos_fit() -> None:
     assert new["bar"] == pytest.approx(0.9, abs=1e-4)
     assert new["bar"] < 0.9  # half a digit, because confidences are stored rounded
     assert new["cafe"] == 0.95  # it is stricter already
+
+
+def crowd_of(rng: np.random.Generator, slope: float, count: int, people: int = 0) -> tuple[Drawn, float]:
+    """Photos whose hashtags fit with the chance 1 − slope · (1 − confidence), most of them sure, and the
+    variance that people add: each judges as many photos, and they differ in leniency. Of those from a
+    confidence t on, the share 1 − slope · (1 − t) / 3 fits.
+    """
+    confidence = 1 - 0.4 * rng.random(count) ** 2
+    chance, between = 1 - slope * (1 - confidence), 0.0
+    person = np.arange(count) % people if people else np.zeros(count, int)
+    if people:
+        chance = np.clip(chance + rng.normal(0, 0.03, people)[person], 0, 1)
+    right = rng.random(count) < chance
+    if people:
+        between = between_people(person, np.zeros(count, int), right)
+    return Drawn(np.array(["bar"] * count, object), rng.random(count), confidence, right), between
+
+
+@pytest.mark.parametrize(("people", "slope"), [(0, 0.75), (20, 0.55)])
+def test_a_crowd_objects_only_where_a_target_is_missed_and_then_enough(people: int, slope: float) -> None:
+    """Of 400 simulated crowds each. In the first, nine in ten fit, just as promised, or a little more where
+    people differ. In the second, with the slope 2, seven in ten do, and nine in ten only from .85 on.
+    """
+    rng = np.random.default_rng(0)
+    objected, raised = 0, []
+    for _ in range(400):
+        sample, between = crowd_of(rng, slope, 300, people)
+        objected += bool(risk.find_objections(sample, [["bar"]], target=0.9, between=between))
+        sample, between = crowd_of(rng, 2, 600, people)
+        raised += risk.find_objections(sample, [["bar"]], target=0.9, between=between)
+    assert objected <= binom.ppf(0.999, 400, 0.05)
+    assert len(raised) == 400
+    found = [one.threshold for one in raised if one.threshold is not None]
+    assert len(found) > 300
+    assert sum(threshold < 0.85 for threshold in found) <= binom.ppf(0.999, 400, 0.05)
+
+
+def test_objections_never_come_from_few_votes_or_from_agreement() -> None:
+    find = partial(risk.find_objections, groups=[], target=0.9)
+    assert find(drawn()) == find(drawn(("bar", 0.8, 2, 1))) == find(drawn(("bar", 0.8, 300, 0))) == []
+    (few,) = find(drawn(("bar", 0.8, 4, 8), ("cafe", 0.7, 1, 1)))
+    assert (few.hashtags, few.judged, few.wrong, few.threshold) == (HASHTAGS, 14, 9, None)
+    (many,) = find(drawn(("bar", 0.9, 200, 4), ("bar", 0.7, 10, 60), ("cafe", 0.7, 200, 0)))
+    assert (many.hashtags, many.judged, many.wrong, many.threshold) == (("bar",), 274, 64, 0.9)
+    together = find(drawn(("bar", 0.9, 200, 4), ("cafe", 0.7, 10, 60)), groups=[HASHTAGS])
+    assert [(one.hashtags, one.threshold) for one in together] == [(HASHTAGS, 0.9)]
 
 
 def test_no_votes_promise_nothing_and_say_how_many_are_needed() -> None:

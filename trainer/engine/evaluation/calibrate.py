@@ -9,8 +9,9 @@ temperature and thresholds of the exported model are chosen on all of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ CROSS_FITTED = (  # what a manifest says of its held-out figures
     "other way round; the shipped ones are chosen on all of them"
 )
 NEVER = 1.01  # above any probability: this hashtag is never suggested
+NO_LEAST: Mapping[str, float] = MappingProxyType({})
 POOL_WEIGHT = 20.0  # weight of the precision of all hashtags in that of one hashtag, in photos
 FEWEST = 5  # suggestions of all hashtags together that a threshold must rest on, at least
 
@@ -117,20 +119,48 @@ def shrink(confidence: Floats, right: Floats, thresholds: Floats, pooled: Floats
 
 
 def calibrate(
-    logits: NDArray[Any], true: Ints, labels: Sequence[str], target: float, *, kind: promise.Kind = "none"
+    logits: NDArray[Any],
+    true: Ints,
+    labels: Sequence[str],
+    target: float,
+    *,
+    kind: promise.Kind = "none",
+    least: Mapping[str, float] = NO_LEAST,
 ) -> Calibration:
-    """Temperature and thresholds for logits (n, c) and true labels (n,), with the promise of this kind."""
+    """Temperature and thresholds for logits (n, c) and true labels (n,), with the promise of this kind. None
+    is below ``least``, which are the same for all hashtags of a group with a promise.
+    """
     temperature = fit_temperature(logits, true)
     probabilities = softmax(logits, temperature)
     if kind == "none":
-        return Calibration(temperature, choose_thresholds(probabilities, true, labels, target))
+        chosen = choose_thresholds(probabilities, true, labels, target)
+        return Calibration(temperature, _raise(chosen, least))
     groups = promise.choose_groups(probabilities, true, labels, target=target, kind=kind)
-    thresholds = {
+    chosen = {
         label: NEVER if group.threshold is None else group.threshold
         for group in groups
         for label in group.hashtags
     }
+    thresholds = _raise(chosen, least)
+    if thresholds != chosen:
+        groups = [_count(group, thresholds, probabilities, true, labels) for group in groups]
     return Calibration(temperature, thresholds, tuple(groups))
+
+
+def _raise(thresholds: dict[str, float], least: Mapping[str, float]) -> dict[str, float]:
+    return {label: max(threshold, least.get(label, 0.0)) for label, threshold in thresholds.items()}
+
+
+def _count(
+    group: Group, thresholds: dict[str, float], probabilities: Floats, true: Ints, labels: Sequence[str]
+) -> Group:
+    """The group with raised thresholds. What passed the test at a lower one passed it at all above it."""
+    inside = {label: threshold for label, threshold in thresholds.items() if label in group.hashtags}
+    answers = suggestions(probabilities, labels, inside)
+    threshold = min(inside.values())
+    count = int((answers >= 0).sum())
+    wrong = count - int((answers == true)[answers >= 0].sum())
+    return replace(group, threshold=threshold if threshold <= 1 else None, suggestions=count, wrong=wrong)
 
 
 def suggestions(probabilities: Floats, labels: Sequence[str], thresholds: dict[str, float]) -> Ints:
@@ -207,6 +237,7 @@ def cross_fit(
     target: float,
     *,
     kind: promise.Kind = "none",
+    least: Mapping[str, float] = NO_LEAST,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Precision and coverage of suggestions, on photos that did not influence their thresholds.
@@ -215,7 +246,7 @@ def cross_fit(
     """
     answers = np.full(len(true), -1, dtype=np.int64)
     for choose, measure in split_halves(len(true), seed):
-        half = calibrate(logits[choose], true[choose], labels, target, kind=kind)
+        half = calibrate(logits[choose], true[choose], labels, target, kind=kind, least=least)
         answers[measure] = suggestions(softmax(logits[measure], half.temperature), labels, half.thresholds)
     return {
         "method": CROSS_FITTED,

@@ -115,11 +115,27 @@ def least_precision(wrong: float, count: float, *, level: float, between: float 
 
     if wrong >= count:
         return 0.0
-    if between:
-        share = (wrong + 0.5) / (count + 1)  # never quite 0
-        effective = share * (1 - share) / (share * (1 - share) / count + between)
-        wrong, count = wrong * effective / count, effective
+    wrong, count = _with_people(wrong, count, between)
     return float(betaincinv(count - wrong, wrong + 1, level))
+
+
+def most_precision(wrong: float, count: float, *, level: float, between: float = 0.0) -> float:
+    """The upper bound of the precision, one-sided, in the same way."""
+    from scipy.special import betaincinv
+
+    if not wrong:
+        return 1.0
+    wrong, count = _with_people(wrong, count, between)
+    return float(betaincinv(count - wrong + 1, wrong, 1 - level))
+
+
+def _with_people(wrong: float, count: float, between: float) -> tuple[float, float]:
+    """The mistakes and suggestions of a plain share that has the variance of both."""
+    if not between:
+        return wrong, count
+    share = (wrong + 0.5) / (count + 1)  # never quite 0
+    effective = share * (1 - share) / (share * (1 - share) / count + between)
+    return wrong * effective / count, effective
 
 
 def walk(

@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper, utils
 
 from formats.classes import OTHER, is_beside_classes, label_in
-from formats.storage import replacing_path
+from formats.json_text import from_json
+from formats.storage import raise_if_of_storage, replacing_path
 from trainer.engine.errors import ExportError
 from trainer.engine.evaluation import metrics, promise
-from trainer.engine.evaluation.calibrate import answer_figures, calibrate, cross_fit, suggestions
+from trainer.engine.evaluation.calibrate import NO_LEAST, answer_figures, calibrate, cross_fit, suggestions
 from trainer.engine.evaluation.checks import check_facts
 from trainer.engine.evaluation.report import softmax, write_json
 from trainer.engine.evaluation.scenes import SCENES, SceneAnswers, refusal, take_along
@@ -82,8 +83,11 @@ class Sums:
         return [self.labels[int(at)] for at in self.member.argmax(1)]
 
 
-def relabel(model_dir: Path, labels: Mapping[str, str], new_dir: Path) -> dict[str, Any]:
+def relabel(
+    model_dir: Path, labels: Mapping[str, str], new_dir: Path, *, least: Mapping[str, float] = NO_LEAST
+) -> dict[str, Any]:
     """Make a model folder whose labels are those of ``labels`` (scene class → label); returns its manifest.
+    No threshold is below ``least`` (hashtag → threshold), also in the figures.
 
     Raises ExportError if the model tells no scene classes or knows none of these, ModelError if the folder is
     no model, RecipeError and StorageFailure.
@@ -105,7 +109,7 @@ def relabel(model_dir: Path, labels: Mapping[str, str], new_dir: Path) -> dict[s
     if not known.any():
         raise ExportError("none of its held-out photos has a label in the new mapping", hint=TRAIN_AGAIN)
     progress.advance()
-    facts = _fit(old, sums, answers, known)
+    facts = _fit(old, sums, answers, known, least)
     progress.advance()
     with replacing_path(new_dir / "model.onnx") as part:
         _write_network(model_dir / "model.onnx", sums, part)
@@ -131,6 +135,18 @@ def relabel(model_dir: Path, labels: Mapping[str, str], new_dir: Path) -> dict[s
     return manifest
 
 
+def read_least(file: Path) -> dict[str, float]:
+    """Hashtag → the least threshold, of a JSON file. Raises ExportError."""
+    try:
+        return {
+            str(name): float(value) for name, value in from_json(file.read_text(encoding="utf-8")).items()
+        }
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise_if_of_storage(error)
+        hint = 'Write one such as {"beach": 0.7}; above 1 means never.'
+        raise ExportError(f"{file.name} does not hold thresholds by hashtag: {error}", hint=hint) from error
+
+
 def _scenes_of(manifest: Mapping[str, Any]) -> list[str]:
     if reason := refusal(manifest):
         raise ExportError(f"the model cannot be relabelled: {reason}", hint=TRAIN_AGAIN)
@@ -144,19 +160,23 @@ def _new_names(scenes: Sequence[str], labels: Mapping[str, str]) -> list[str | N
 
 
 def _fit(
-    old: Mapping[str, Any], sums: Sums, answers: SceneAnswers, known: NDArray[np.bool_]
+    old: Mapping[str, Any],
+    sums: Sums,
+    answers: SceneAnswers,
+    known: NDArray[np.bool_],
+    least: Mapping[str, float],
 ) -> dict[str, Any]:
     """Temperature, thresholds, promise and figures, on held-out photos that have a new label."""
     logits, true = sums.logits(answers.logs[known]), sums.of_scene[answers.true[known]]
     target, kind = float(old["target_precision"]), old.get("promise", {}).get("kind", "none")
-    calibration = calibrate(logits, true, sums.labels, target, kind=kind)
+    calibration = calibrate(logits, true, sums.labels, target, kind=kind, least=least)
     probabilities = softmax(logits)
     matrix = metrics.confusion(true, probabilities.argmax(1).astype(np.int64), len(sums.labels))
     facts: dict[str, Any] = {
         "labels": sums.labels,
         "temperature": calibration.temperature,
         "thresholds": calibration.thresholds,
-        "held_out": cross_fit(logits, true, sums.labels, target, kind=kind),
+        "held_out": cross_fit(logits, true, sums.labels, target, kind=kind, least=least),
         "checks": check_facts(softmax(logits, calibration.temperature), true, sums.labels),
         "metrics": {
             "accuracy": metrics.accuracy(matrix),

@@ -45,6 +45,25 @@ def test_thresholds_reach_the_target_on_new_photos() -> None:
     assert 0.05 < figures["coverage"] < 0.6
 
 
+def test_least_thresholds_raise_a_promise_and_count_it_anew() -> None:
+    logits, true = overconfident()
+    (plain,) = calibrate.calibrate(logits, true, LABELS, 0.9, kind="overall").groups
+    assert plain.threshold is not None
+    for least, count in ((plain.threshold - 0.1, plain.suggestions), (plain.threshold + 0.02, None)):
+        raised = calibrate.calibrate(
+            logits, true, LABELS, 0.9, kind="overall", least=dict.fromkeys(LABELS, least)
+        )
+        (group,) = raised.groups
+        answers = calibrate.suggestions(softmax(logits, raised.temperature), LABELS, raised.thresholds)
+        assert group.threshold == max(plain.threshold, least) == raised.thresholds["cafe"]
+        assert group.suggestions == (answers >= 0).sum() <= plain.suggestions
+        assert group.wrong == ((answers >= 0) & (answers != true)).sum()
+        assert count in (None, group.suggestions)
+    never = dict.fromkeys(LABELS, calibrate.NEVER)
+    (silent,) = calibrate.calibrate(logits, true, LABELS, 0.9, kind="overall", least=never).groups
+    assert (silent.threshold, silent.suggestions) == (None, 0)
+
+
 def test_a_hashtag_that_is_never_right_is_never_suggested() -> None:
     sure = np.tile([0.97, 0.02, 0.01], (200, 1))
     thresholds = calibrate.choose_thresholds(sure, np.full(200, 2), LABELS, 0.9)

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from tests.trainer.engine.conftest import CLASSES, Engine, write_job, write_photo
-from trainer.engine.errors import ModelError
+from trainer.engine.errors import ExportError, ModelError
+from trainer.engine.evaluation.calibrate import NEVER
 from trainer.engine.evaluation.report import softmax
 from trainer.engine.evaluation.scenes import SCENES, SceneAnswers
 from trainer.engine.serving.assemble import assemble, pack
 from trainer.engine.serving.predict import Suggester
-from trainer.engine.serving.relabel import Sums, relabel
+from trainer.engine.serving.relabel import Sums, read_least, relabel
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("frozen")]
 
@@ -55,6 +56,16 @@ def test_the_same_labels_give_the_same_model(model: Path, tmp_path: Path, photo:
     ours, theirs = (next(Suggester(folder).suggest([photo])) for folder in (tmp_path / "same", model))
     assert ours.probabilities == pytest.approx(theirs.probabilities, abs=2e-3)
     assert ours.scene == theirs.scene
+    stricter = relabel(model, CLASSES, tmp_path / "stricter", least={"water": NEVER, "street": 0.0})
+    assert stricter["thresholds"] == new["thresholds"] | {"water": NEVER}  # never lowered
+    told = {row["hashtag"]: row["suggested"] for row in stricter["held_out"]["per_hashtag"]}
+    before = {row["hashtag"]: row["suggested"] for row in new["held_out"]["per_hashtag"]}
+    assert before["water"] > 0
+    assert told == before | {"water": 0}
+    for text in ("[]", '{"water": "x"}', "{"):
+        (tmp_path / "least.json").write_text(text)
+        with pytest.raises(ExportError, match=r"least.json does not hold thresholds"):
+            read_least(tmp_path / "least.json")
 
 
 def test_a_release_that_adds_a_hashtag_and_drops_one(
