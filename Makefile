@@ -42,8 +42,10 @@ unit: .venv/installed-dev wordnet  ## fast tests, SQLite
 integration: .venv/installed-dev wordnet  ## real worker and engine, SQLite
 	$(BIN)/pytest -q -n 2 -m "integration and not browser"
 
+# Of the files that have such tests: importing all files takes seconds.
 postgres: .venv/installed-dev wordnet  ## the tests that touch the database's own behaviour, on PostgreSQL
-	$(RUN) scripts/with_postgres.py $(BIN)/pytest -q --ignore tests/trainer/engine -m "postgres and not browser"
+	$(RUN) scripts/with_postgres.py $(BIN)/pytest -q -m "postgres and not browser" \
+	  $$(grep -rl mark.postgres tests --include='test_*.py' | sort)
 
 browser: .venv/installed-dev wordnet chromium  ## the pages in a real Chromium
 	$(BIN)/pytest -q -n 2 -m browser

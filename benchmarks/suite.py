@@ -49,4 +49,7 @@ class Costs:
 
 
 if __name__ == "__main__":
+    # As in `make test`: where it is set, each process compiles everything anew.
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.exit(pytest.main(["-q", "-n", "0", *sys.argv[1:]], plugins=[Costs()]))

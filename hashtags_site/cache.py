@@ -1,4 +1,4 @@
-"""The cache that counts for rate limits: in Redis, and in this process's memory while Redis is away."""
+"""The caches in Redis. What counts for rate limits is in this process's memory while Redis is away."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.locmem import LocMemCache
-from django.core.cache.backends.redis import RedisCache
+from django.core.cache.backends.redis import RedisCache, RedisCacheClient
+from django.utils.functional import cached_property
 
 from jobs.broker import BrokerAway, reach
 
@@ -25,12 +26,29 @@ def _either(name: str) -> Callable[..., Any]:
     return use
 
 
+class OneClient(RedisCacheClient):
+    """Django makes a client for each use; making one takes longer than the use itself."""
+
+    @cached_property
+    def _one(self) -> Any:
+        return super().get_client(write=True)  # there is one server: REDIS_URL
+
+    def get_client(self, key: Any = None, *, write: bool = False) -> Any:
+        return self._one
+
+
+class SharedCache(RedisCache):
+    def __init__(self, server: str, params: dict[str, Any]) -> None:
+        super().__init__(server, params)
+        self._class = OneClient
+
+
 class FallbackCache(BaseCache):
     """Of several processes, each counts for itself meanwhile: limits are looser then, but they are there."""
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(params)
-        self.shared = RedisCache(server, params)
+        self.shared = SharedCache(server, params)
         self.own = LocMemCache("fallback", {"MAX_ENTRIES": MOST_ENTRIES})
 
     add, get, set, touch, delete, incr, has_key, clear = map(

@@ -295,7 +295,7 @@ _redis = {"LOCATION": REDIS_URL, "OPTIONS": {"socket_timeout": BROKER_SECONDS}}
 CACHES = {
     "default": {"BACKEND": "hashtags_site.cache.FallbackCache", **_redis},  # counts for rate limits
     # What every process has to see, or else nobody: raises an error while Redis is away.
-    "shared": {"BACKEND": "django.core.cache.backends.redis.RedisCache", **_redis},
+    "shared": {"BACKEND": "hashtags_site.cache.SharedCache", **_redis},
 }
 
 # A holder that does not renew its lease for this long loses the job: see docs/jobs.md.

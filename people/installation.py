@@ -43,6 +43,15 @@ def remember(site: Site) -> Site:
     return site
 
 
+def of(request: HttpRequest) -> Site:
+    """The same, looked up once for a request, which asks for the zone and for the name."""
+    known = vars(request)
+    if KEY not in known:
+        known[KEY] = current()
+    site: Site = known[KEY]
+    return site
+
+
 def names(request: HttpRequest) -> dict[str, object]:
     """For all templates. The name is read when a page shows it."""
-    return {"site_name": lambda: current().name}
+    return {"site_name": lambda: of(request).name}

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
 
 from people.deeds import sent_from
-from people.installation import current
+from people.installation import of
 from people.models import Profile
 from people.profiles import zone_of
 from people.request import sender_address
@@ -36,7 +36,7 @@ class Sender:
         self, request: HttpRequest, view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
         """Pages that are open to everybody must not wait for the session, which is in the database."""
-        if getattr(view, "login_required", True) and (zone := zone_of(request) or current().zone):
+        if getattr(view, "login_required", True) and (zone := zone_of(request) or of(request).zone):
             timezone.activate(zone)
 
 

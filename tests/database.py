@@ -40,8 +40,13 @@ def create(cache: Path) -> None:
     _set_up[:] = snapshot.take(KEPT)
 
 
+def migrated_file(cache: Path) -> Path:
+    """SQLite's template, which the first process of a run on SQLite makes."""
+    return cache / f"{_digest()}.sqlite3"
+
+
 def _copy_sqlite(cache: Path, name: str) -> None:
-    template = cache / f"{_digest()}.sqlite3"
+    template = migrated_file(cache)
     if not template.exists():
         for old in cache.glob("*.sqlite3"):
             old.unlink()

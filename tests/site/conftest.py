@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.conf import settings
+from django.conf import settings as django_settings
+from django.contrib import auth
 from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from jobs.models import Job
 from mapping.models import Hashtag, MappingEntry, Opinion, Release, ReleaseLabel, SceneClass
@@ -58,7 +62,7 @@ class World:
 @pytest.fixture
 def world(user_for: Callable[..., User], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     for name in ("RUNS_DIR", "MODELS_DIR", "PHOTO_SETS_DIR"):
-        monkeypatch.setattr(settings, name, tmp_path / name.lower())
+        monkeypatch.setattr(django_settings, name, tmp_path / name.lower())
     person = User.objects.create(pk=NUMBER, username=SECRET)
     Token.objects.create(pk=NUMBER, name=SECRET, owner=person, digest=SECRET)
     invite(roles=[], by=None, note=SECRET)
@@ -155,3 +159,24 @@ def everybody(user_for: Callable[..., User], client_for: Callable[..., Client]) 
     """Signed in as somebody who has all the roles."""
     user_for("admin").groups.set(Group.objects.all())
     return client_for("admin")
+
+
+@pytest.fixture
+def sessions_in_cookies(settings: Settings) -> None:
+    """Read without a query, for tests that ask thousands of times."""
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+
+
+def person_of(client: Client) -> User:
+    """Who asks by this client. What they may do is known, too."""
+    person: User = auth.get_user(client.get("/").wsgi_request)  # type: ignore[assignment]
+    person.get_all_permissions()
+    return person
+
+
+@contextmanager
+def known_as(person: User) -> Iterator[None]:
+    """They are not looked up for every request, if no answer changes them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(auth, "get_user", lambda request: copy(person))
+        yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 
@@ -14,7 +14,7 @@ from django.test import Client
 
 from tests.site.access import ACCESS, ANSWERS, DONE, ROLES
 from tests.site.addresses import Address, all_addresses
-from tests.site.conftest import NOWHERE, SECRET, World
+from tests.site.conftest import NOWHERE, SECRET, World, known_as, person_of
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 ADDRESSES = all_addresses()
@@ -53,22 +53,26 @@ def test_every_address_has_its_line_in_the_table() -> None:
     assert not gone, f"These addresses are gone; tests/site/access.py still has them: {gone}"
 
 
+@pytest.mark.usefixtures("sessions_in_cookies")
 @pytest.mark.parametrize("role", ROLES)
 def test_role_gets_what_the_table_says(
     world: World, client_of: Callable[[str], Client], role: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL, "django")  # a line for each refusal takes as long as the refusal
     client = client_of(role)
+    person = person_of(client)
     faults = []
     for address in ADDRESSES:
         offers = ACCESS.get(address.name, {})
         mine = {method for method, roles in offers.items() if role in roles}
+        path, nowhere = world.path(address), world.path(address, NOWHERE)
         for method in METHODS:
-            with taking_back(client) if mine else nullcontext():
-                answer = ask(client, method, world.path(address), is_api=address.is_api)
+            with taking_back(client) if mine else known_as(person):
+                answer = ask(client, method, path, is_api=address.is_api)
             words = _fault(address, method, offers.keys(), mine, answer, role)
-            if not words and not mine and method in ("GET", "POST"):
-                elsewhere = ask(client, method, world.path(address, NOWHERE), is_api=address.is_api)
+            if not words and not mine and nowhere != path and method in ("GET", "POST"):
+                with known_as(person):
+                    elsewhere = ask(client, method, nowhere, is_api=address.is_api)
                 words = "" if elsewhere == answer else f"tells what exists: {answer}, otherwise {elsewhere}"
             if words:
                 faults.append(f"{method} {address.name}: {words}")

@@ -14,13 +14,16 @@ import pytest
 from django.conf import settings
 from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, connection
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 from hashtags_site.backup import backups, files
+from hashtags_site.backup import rows as rows_of_backups
 from hashtags_site.backup.rows import all_rows, connected, count_rows, sqlite_url, tables
+from hashtags_site.management.commands import move_to
 from jobs.models import Worker
+from tests import database
 from tests.trainer.conftest import _own_folders
 from tests.validation.conftest import MakeCampaign, MakeVote, hashtags, make_campaign, model, vote_as
 from trainer.models import PhotoSet
@@ -39,12 +42,20 @@ def _any_database(transactional_db: None, django_db_blocker: DjangoDbBlocker) ->
 
 
 @pytest.fixture(autouse=True)
-def _migrates_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every backup here is of this program: migrating it takes seconds and changes nothing. Only the tests
-    that also run on PostgreSQL, where a backup begins with an empty database, migrate for real.
+def _copies(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every database here is of this program: migrating it takes ten seconds and gives the same as a copy.
+    `move_to` on SQLite migrates for real.
     """
-    if not request.node.get_closest_marker("postgres"):
-        monkeypatch.setattr(backups, "migrate", lambda url: None)
+    migrated = database.migrated_file(request.config.cache.mkdir("migrated"))
+
+    def migrate(url: str) -> None:
+        file = Path(url.removeprefix("sqlite:///"))
+        if not file.exists():  # it is on PostgreSQL that a backup begins with an empty one
+            shutil.copyfile(migrated, file) if migrated.exists() else rows_of_backups.migrate(url)
+
+    monkeypatch.setattr(backups, "migrate", migrate)
+    if connection.vendor == "postgresql":
+        monkeypatch.setattr(move_to, "migrate", migrate)
 
 
 def run(command: str, *arguments: object, **options: Any) -> str:

@@ -17,6 +17,7 @@ from validation.models.answers import ANSWERS, COUNTERS
 CHUNK = 2000  # rows at a time
 SLACK = timedelta(minutes=1)
 LOCKED_BY = ("photo_id", "hashtag_id", "pk")
+COUNTED = (*COUNTERS.values(), "needed", "is_done", "answered_at")
 Pair = tuple[int, int]  # photo, hashtag
 Row = TypeVar("Row")
 
@@ -80,8 +81,11 @@ def recount(pairs: Iterable[Pair]) -> int:
         count_votes(questions)
         for one in questions:
             update_needed(one, one.campaign)
-        fields = (*COUNTERS.values(), "needed", "is_done", "answered_at")
-        Question.objects.bulk_update(questions, fields, batch_size=500)
+        # An upsert, because bulk_update builds a CASE expression for each row and field and takes 15 times as
+        # long. The rows are locked: they are all there.
+        Question.objects.bulk_create(
+            questions, batch_size=500, update_conflicts=True, unique_fields=["id"], update_fields=COUNTED
+        )
         number += len(questions)
     return number
 

@@ -86,6 +86,8 @@ def wanted_suggestions(campaign: Campaign) -> PredictionQuerySet:
 def _delete_unwanted(campaign: Campaign) -> None:
     """Their votes stay, and count again when the question comes back."""
     questions = Question.objects.of_campaign(campaign)
+    if not questions.exists():  # as in a new campaign
+        return
     own = _drawn_hashtags(campaign) if campaign.is_authors else wanted_suggestions(campaign)
     same_pair = own.on_outer_pair().order_by()
     if not campaign.is_authors:
@@ -192,6 +194,8 @@ def _ask_silence(campaign: Campaign) -> int:
     often people find that it fits shows how often silence was wrong. Their number is a share of that of the
     suggestions.
     """
+    if not campaign.silence_share:
+        return 0
     existing = Question.objects.of_campaign(campaign)
     suggestions = existing.suggestions().offered().count()
     missing = math.ceil(suggestions * campaign.silence_share) - existing.silent().offered().count()
@@ -236,6 +240,8 @@ def _silent_suggestion(
 
 def _ask_controls(campaign: Campaign) -> int:
     """Ask about wrong hashtags on photos drawn at random: hashtags that no model and no author thought of."""
+    if not campaign.control_share:
+        return 0
     existing = Question.objects.of_campaign(campaign)
     suggestions = existing.suggestions().offered().count()
     missing = math.ceil(suggestions * campaign.control_share) - existing.controls().offered().count()

@@ -27,7 +27,6 @@ from validation.campaigns.counts import recount
 from validation.models import Campaign, Participation, Photo, Prediction, Question, Vote
 from validation.people import crowd
 
-pytestmark = pytest.mark.postgres
 ClientFor = Callable[..., Client]
 UserFor = Callable[..., User]
 Answers = Sequence[tuple[str, float, str]]  # hashtag, confidence, what the one voter said
@@ -111,6 +110,7 @@ GOOD = ((100, "beach", 0.9, "fits"), (10, "beach", 0.6, "fits"), (30, "beach", 0
 # --- what the votes say ---
 
 
+@pytest.mark.postgres
 def test_votes_raise_the_threshold_and_the_page_says_what_changes(
     judged: Callable[..., Campaign], client_for: ClientFor
 ) -> None:
@@ -128,6 +128,7 @@ def test_votes_raise_the_threshold_and_the_page_says_what_changes(
     assert "Take over" not in page  # a viewer may not
 
 
+@pytest.mark.postgres
 def test_ties_skips_and_one_odd_answer_count_against_the_hashtag(
     judged: Callable[..., Campaign], user_for: UserFor, tags: dict[str, Hashtag]
 ) -> None:
@@ -142,6 +143,7 @@ def test_ties_skips_and_one_odd_answer_count_against_the_hashtag(
     assert (row.judged, row.fitting) == (63, 59)
 
 
+@pytest.mark.postgres
 def test_only_photos_before_the_first_unasked_one_count(judged: Callable[..., Campaign]) -> None:
     campaign = judged((80, "beach", 0.9, "fits"), (1, "beach", 0.9, ""))
     Question.objects.filter(stream="").update(rank=0.5)
@@ -150,6 +152,7 @@ def test_only_photos_before_the_first_unasked_one_count(judged: Callable[..., Ca
     assert (proposal.judged, proposal.left_out) == (below, 80 - below)
 
 
+@pytest.mark.postgres
 def test_a_question_without_a_counting_vote_says_nothing(
     judged: Callable[..., Campaign], user_for: UserFor
 ) -> None:
@@ -164,6 +167,7 @@ def test_a_question_without_a_counting_vote_says_nothing(
     assert of(campaign).judged == 140
 
 
+@pytest.mark.postgres
 def test_no_votes_say_how_many_are_needed(judged: Callable[..., Campaign], client_for: ClientFor) -> None:
     campaign = judged((5, "beach", 0.9, ""))
     page = client_for("admin").get(path_of(campaign)).content.decode()
@@ -172,6 +176,7 @@ def test_no_votes_say_how_many_are_needed(judged: Callable[..., Campaign], clien
     assert "<figure" not in page
 
 
+@pytest.mark.postgres
 def test_one_hashtag_of_each_falls_silent(judged: Callable[..., Campaign]) -> None:
     campaign = judged((150, "beach", 0.9, "fits"), (70, "bar", 0.9, "fits"), (50, "bar", 0.9, "does_not_fit"))
     TrainedModel.objects.update(
@@ -183,6 +188,7 @@ def test_one_hashtag_of_each_falls_silent(judged: Callable[..., Campaign]) -> No
     assert proposal.coverage_new == pytest.approx(150 / 270)
 
 
+@pytest.mark.postgres
 def test_a_blocked_hashtag_is_not_asked_about_and_stays_silent(
     judged: Callable[..., Campaign], user_for: UserFor, tags: dict[str, Hashtag]
 ) -> None:
@@ -194,6 +200,7 @@ def test_a_blocked_hashtag_is_not_asked_about_and_stays_silent(
     assert [row.hashtag for row in proposal.rows if not row.is_asked] == ["beach"]
 
 
+@pytest.mark.postgres
 def test_silent_photos_that_fit_lower_a_threshold(judged: Callable[..., Campaign]) -> None:
     parts = (100, "beach", 0.9, "fits"), (70, "beach", 0.45, "fits"), (20, "beach", 0.3, "does_not_fit")
     campaign = judged(*parts, silent=90)
@@ -205,6 +212,7 @@ def test_silent_photos_that_fit_lower_a_threshold(judged: Callable[..., Campaign
     assert of(Campaign.objects.get()).thresholds["beach"] == 0.5
 
 
+@pytest.mark.postgres
 def test_a_silent_hashtag_that_was_not_the_likeliest_label_lowers_nothing(
     judged: Callable[..., Campaign],
 ) -> None:
@@ -213,6 +221,7 @@ def test_a_silent_hashtag_that_was_not_the_likeliest_label_lowers_nothing(
     assert of(campaign).thresholds["beach"] == 0.5
 
 
+@pytest.mark.postgres
 def test_the_page_takes_a_constant_number_of_queries(
     judged: Callable[..., Campaign], client_for: ClientFor, django_assert_max_num_queries: Any
 ) -> None:
@@ -259,6 +268,7 @@ def test_the_curve_is_a_file(judged: Callable[..., Campaign], client_for: Client
 # --- taking over ---
 
 
+@pytest.mark.postgres
 def test_an_admin_takes_over_promotes_and_rolls_back(
     judged: Callable[..., Campaign], client_for: ClientFor
 ) -> None:
@@ -288,6 +298,7 @@ def test_an_admin_takes_over_promotes_and_rolls_back(
     assert (takeover.versions(campaign), takeover.versions(namesake)) == ([], [model])
 
 
+@pytest.mark.postgres
 def test_a_repeated_click_gives_the_same_version(
     judged: Callable[..., Campaign], client_for: ClientFor
 ) -> None:
@@ -299,6 +310,7 @@ def test_a_repeated_click_gives_the_same_version(
     assert taken_over(campaign, target=0.85) != taken_over(campaign)
 
 
+@pytest.mark.postgres
 def test_votes_that_came_or_went_make_the_page_stale(
     judged: Callable[..., Campaign], client_for: ClientFor, tags: dict[str, Hashtag]
 ) -> None:
@@ -315,6 +327,7 @@ def test_votes_that_came_or_went_make_the_page_stale(
     assert client.post(f"{path_of(campaign)}take-over/", {"seen": seen_on(page)}).status_code == 302
 
 
+@pytest.mark.postgres
 def test_a_withdrawn_photo_and_other_thresholds_make_it_stale(
     judged: Callable[..., Campaign], client_for: ClientFor
 ) -> None:
@@ -342,6 +355,7 @@ def test_others_may_not_take_over(
     assert TrainedModel.objects.count() == 1
 
 
+@pytest.mark.postgres
 def test_nothing_to_promise_and_cascades_are_refused(
     judged: Callable[..., Campaign], client_for: ClientFor
 ) -> None:
