@@ -61,11 +61,14 @@ class Teacher:
 
         Raises Stopped, ModelError.
         """
-        folder = cache / f"teacher-{self.sha256[:16]}-{VERSION}"
-        progress = Progress("teacher", len(photos))
+        progress, folder = Progress("teacher", len(photos)), self.folder(cache)
         return outputs_of(
             photos, self, "whole", folder, self._session, stop=stop, progress=progress, skipped=skipped
         )
+
+    def folder(self, cache: Path) -> Path:
+        """Where the cache keeps its rows: those of a preparation by this version."""
+        return cache / f"teacher-{self.sha256[:16]}-{VERSION}"
 
     def _session(self) -> onnxruntime.InferenceSession:
         try:
