@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import random
 import subprocess
 import sys
 import tarfile
@@ -15,9 +16,9 @@ from typing import Any
 from formats.classes import OUTSIDE, label_folder, label_of_folder
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
-OUT_OF_SCOPE = "out_of_scope.tar"
+OUT_OF_SCOPE, PLACES = "out_of_scope.tar", "places_photos.tar"
 PAINTINGS = "_hashtag/art"
-ALL = ("sun_photos.tar", "places_photos.tar", "scene_photos_more.tar", OUT_OF_SCOPE)
+ALL = ("sun_photos.tar", PLACES, "scene_photos_more.tar", OUT_OF_SCOPE)
 
 
 def data_folder(description: str | None, tars: Sequence[str]) -> Path:
@@ -36,15 +37,16 @@ def require(folder: Path, tars: Sequence[str]) -> None:
         sys.exit(f"{folder} has no {', '.join(missing_files)}: nothing was measured. Set --data.")
 
 
-def unpack(folder: Path, tars: Sequence[str], into: Path) -> tuple[Path, int]:
+def unpack(folder: Path, tars: Sequence[str], into: Path, *, places: int = 0) -> tuple[Path, int]:
     """Unpack the tars and write a manifest of their photos: (manifest, number of photos).
 
-    Ends the program if a data set is missing.
+    ``places``: of Places only so many photos, drawn at random, always the same; 0: all. Ends the program if a
+    data set is missing.
     """
     require(folder, tars)
     with (folder / "sun397_mapping.csv").open(newline="", encoding="utf-8") as file:
-        label_of = {row["raw_name"].strip("/"): row["hashtag"] or "other" for row in csv.DictReader(file)}
-    rows = []
+        mapping = {row["raw_name"].strip("/"): row for row in csv.DictReader(file)}
+    rows: list[list[Any]] = []
     for name in tars:
         place = into / Path(name).stem
         if not place.exists():
@@ -55,11 +57,19 @@ def unpack(folder: Path, tars: Sequence[str], into: Path) -> tuple[Path, int]:
             if name == OUT_OF_SCOPE:  # what it shows is no scene; but paintings are #art
                 scene_class = PAINTINGS if scene_class == "paintings" else f"{OUTSIDE}/{scene_class}"
             folder_key = label_folder(f"{scene_class}/")
-            label = label_of_folder(folder_key) if folder_key else label_of[scene_class]
-            rows.append([f"{place.name}/{path.relative_to(place)}", path, label, scene_class])
+            row = {} if folder_key else mapping[scene_class]
+            label = label_of_folder(folder_key) if folder_key else row["hashtag"] or "other"
+            levels = row.get("sun_level1", ""), row.get("sun_level2", "")
+            rows.append([f"{place.name}/{path.relative_to(place)}", path, label, scene_class, *levels])
+    if places:
+        of_places = [row for row in rows if row[0].startswith(f"{Path(PLACES).stem}/")]
+        left = {row[0] for row in of_places} - {
+            row[0] for row in random.Random(0).sample(of_places, min(places, len(of_places)))
+        }
+        rows = [row for row in rows if row[0] not in left]
     manifest = into / "manifest.csv"
     with manifest.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([["photo_id", "path", "label", "scene_class"], *rows])
+        csv.writer(file).writerows([["photo_id", "path", "label", "scene_class", "level1", "level2"], *rows])
     return manifest, len(rows)
 
 

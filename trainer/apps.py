@@ -11,8 +11,8 @@ class TrainerConfig(AppConfig):
         from mapping import downstream
         from trainer import for_mapping, looks
         from trainer.photosets import registration
-        from trainer.registry import export, relabel
-        from trainer.runs import features, supervision
+        from trainer.registry import export, files, relabel
+        from trainer.runs import features, supervision, teachers
 
         register("trainer.register", registration.register)
         register("trainer.look", looks.look, slots=1)
@@ -26,3 +26,4 @@ class TrainerConfig(AppConfig):
         register("trainer.export", export.export)
         register("trainer.relabel", relabel.relabel)
         downstream.register(for_mapping.PhotosAndRuns())
+        teachers.register(files.at_hand)

@@ -93,11 +93,18 @@ class Recipe:
     mask_loss: float = 0.0
     # Epochs after which a segmenter stands in for the masks that photos lack; 0: it never does
     segmenter_after: int = 0
-    # Photos without labels: a folder, a table with their paths; in the browser also a photo set or a campaign
+    # Photos without labels, for pseudo-labels or for the teacher: a folder, a table with their paths; in the
+    # browser also a photo set or a campaign
     unlabelled: str = ""
     # They learn the label that a first training gives them with at least this confidence: training.pseudo;
     # 0: none do
     pseudo_confidence: float = 0.0
+    # --- learning from another model: training.teaching
+    teacher: str = ""  # the folder of a model; in the browser a model's number, such as "model 3"
+    # Its share in the loss of a photo with a label, which has the rest. Photos without labels learn from it
+    # alone; 0: there is no teacher
+    teacher_weight: float = 0.0
+    teacher_temperature: float = 1.0  # both networks' logits are divided by it before they are compared
     # --- the pace of fine-tuning
     # Of the numbers in a step: fp32 | bf16 | fp16, on a GPU only | auto: bf16 where it pays, else fp32, see
     # training.precision. Weights and tests are fp32 in any case
@@ -247,6 +254,9 @@ _RULES: list[tuple[str, Callable[[Any], bool], str]] = [
     ("segmenter_after", *_within(0, 1000)),
     ("unlabelled", lambda value: len(value) <= 500, "a folder or a table, or empty"),
     ("pseudo_confidence", *_within(0, 1)),
+    ("teacher", lambda value: len(value) <= 500, "a model's folder, or empty"),
+    ("teacher_weight", *_within(0, 1)),
+    ("teacher_temperature", *_within(0.5, 20)),
     ("precision", *_one_of("auto", "fp32", "bf16", "fp16")),
     ("channels_last", *_YES_OR_NO),
     ("clip_norm", *_within(0, 1000)),
@@ -294,8 +304,16 @@ def _check_schemes(recipe: Recipe) -> None:
         raise RecipeError("segmenter_after", "needs a mask_loss")
     if recipe.pseudo_confidence and not recipe.unlabelled.strip():
         raise RecipeError("unlabelled", "is missing: pseudo-labels need photos without labels")
-    if recipe.unlabelled.strip() and not recipe.pseudo_confidence:
-        raise RecipeError("pseudo_confidence", "is 0, so the photos without labels would not be used")
+    if recipe.unlabelled.strip() and not (recipe.pseudo_confidence or recipe.teacher_weight):
+        reason = "is 0 and there is no teacher, so the photos without labels would not be used"
+        raise RecipeError("pseudo_confidence", reason)
+    if recipe.teacher_weight and not recipe.teacher.strip():
+        raise RecipeError("teacher", "is missing: a teacher_weight needs a model to learn from")
+    if recipe.teacher.strip() and not recipe.teacher_weight:
+        raise RecipeError("teacher_weight", "is 0, so the teacher would not be asked")
+    if recipe.teacher_weight and recipe.pseudo_confidence:
+        reason = "does not go with a teacher: photos without labels learn what it says of them"
+        raise RecipeError("pseudo_confidence", reason)
     if recipe.pseudo_confidence and recipe.photo_cache:
         raise RecipeError("photo_cache", "does not go with pseudo-labels: its photos are chosen before them")
     if recipe.photo_cache and recipe.mask_loss and recipe.augment:
@@ -336,6 +354,6 @@ def _check_processes(recipe: Recipe) -> None:
     if recipe.batch_size < 2 * count:
         reason = f"{count} processes need two photos of each batch"
         raise RecipeError("batch_size", f"{recipe.batch_size} is too small: {reason}")
-    for name in ("mask_loss", "pseudo_confidence", "photo_cache"):
+    for name in ("mask_loss", "pseudo_confidence", "teacher_weight", "photo_cache"):
         if getattr(recipe, name):
             raise RecipeError(name, f"does not go with several processes, and there are {count}")

@@ -32,6 +32,7 @@ CONDITIONS: dict[str, Callable[[dict[str, Any]], object]] = {
     "lr_min": lambda recipe: recipe.get("schedule") != "constant",
     "stop_epsilon": lambda recipe: recipe.get("stop_after"),
     "tta_strength": lambda recipe: recipe.get("tta"),
+    "teacher_temperature": lambda recipe: recipe.get("teacher_weight"),
     "test_share": lambda recipe: recipe.get("split", "random") == "random",
 }
 # Settings that came later, with the value that older runs had without naming it.

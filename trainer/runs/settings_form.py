@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import RecipeError
 from trainer.engine.recipe import RULES, TORCHVISION, VIEWS, Recipe
-from trainer.runs import unlabelled
+from trainer.runs import teachers, unlabelled
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -260,14 +260,29 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
             "unlabelled",
             _("Photos without labels"),
             _(
-                "photo-set 3, campaign 2, or a folder on the server: its photos get pseudo-labels. "
-                "Empty: none."
+                "photo-set 3, campaign 2, or a folder on the server: its photos get pseudo-labels, "
+                "or the teacher is asked about them. Empty: none."
             ),
         ),
         Setting(
             "pseudo_confidence",
             _("Confidence of a pseudo-label"),
             _("Photos with at least this one are learned from in a second training; 0: none are."),
+        ),
+        Setting(
+            "teacher",
+            _("Teacher"),
+            _("model 3: the run also learns what this model says of its training photos. Empty: none."),
+        ),
+        Setting(
+            "teacher_weight",
+            _("Weight of the teacher"),
+            _("Its share in the loss of a photo with a label; 0: there is no teacher."),
+        ),
+        Setting(
+            "teacher_temperature",
+            _("Temperature of the teacher"),
+            _("Above 1, unlikely labels count more; 1: as it says."),
         ),
         Setting(
             "mask_loss",
@@ -333,6 +348,11 @@ class SettingsForm(forms.Form):
                 unlabelled.check(self.recipe.unlabelled)
             except unlabelled.NoPhotos as error:
                 self.add_error("unlabelled", str(error))
+        if self.recipe.teacher and not self.errors:
+            try:
+                teachers.check(self.recipe.teacher)
+            except teachers.NoTeacher as error:
+                self.add_error("teacher", str(error))
         return data
 
 

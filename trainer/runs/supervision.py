@@ -6,7 +6,9 @@ import csv
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,7 @@ from jobs.processes import Event, run_process
 from trainer import features, looks, set_files
 from trainer.models import Epoch, HeldOutPrediction, TestSet, TrainingRun
 from trainer.programs import engine_command
-from trainer.runs import disk, files, splits, unlabelled
+from trainer.runs import disk, files, splits, teachers, unlabelled
 from trainer.runs import features as run_features
 from trainer.shared import Superseded
 
@@ -31,7 +33,12 @@ CURVE_POINTS = 200
 SPEED = ("loss", "lr", "photos_per_second", "memory_mb", "gpu_memory_mb")
 LIVE = ("epoch", "step", "steps", *SPEED, "seconds_left")
 COLUMNS = (*SPEED, "test_loss", "accuracy", "balanced_accuracy", "train_accuracy", "seconds")
-PHASES = {"reading": "Reading photos", "features": "Computing features", "export": "Exporting"}
+PHASES = {
+    "reading": "Reading photos",
+    "features": "Computing features",
+    "teacher": "Asking the teacher",
+    "export": "Exporting",
+}
 
 
 def supervise(lease: Lease) -> None:
@@ -51,8 +58,20 @@ def supervise(lease: Lease) -> None:
         run.report = run.report | {"left_out": left_out}
         run.save(update_fields=["report"])
     task = run.folder / "job.json"
-    with replacing(task) as file, lease.long_step():
-        file.write(to_json(_task(run) | _unlabelled(run)))
+    with ExitStack() as held:
+        with replacing(task) as file, lease.long_step():
+            file.write(to_json(_task(run) | _unlabelled(run) | held.enter_context(_teacher(run))))
+        recorder = _train(lease, run, task)
+    recorder.share()
+    files.drop_logs(run)
+    _keep_results(lease, run, left_out | {"unreadable": recorder.unreadable})
+    if run.recipe.get("kind") == "frozen":  # its features are cached now
+        looks.look_at(photo_set=run.photo_set, backbone=run.recipe.get("backbone", ""))
+    disk.make_room()
+
+
+def _train(lease: Lease, run: TrainingRun, task: Path) -> Recorder:
+    """Run the engine to its end. Raises what `run_process` raises."""
     if run.recipe.get("kind") == "frozen":
         run_features.compute(lease, run)
     lease.beat(message="Starting the trainer")
@@ -67,12 +86,7 @@ def supervise(lease: Lease) -> None:
     except Interrupted:
         recorder.share_if_possible()  # another worker may continue
         raise
-    recorder.share()
-    files.drop_logs(run)
-    _keep_results(lease, run, left_out | {"unreadable": recorder.unreadable})
-    if run.recipe.get("kind") == "frozen":  # its features are cached now
-        looks.look_at(photo_set=run.photo_set, backbone=run.recipe.get("backbone", ""))
-    disk.make_room()
+    return recorder
 
 
 def _shared_backbone(run: TrainingRun) -> str:
@@ -101,6 +115,18 @@ def _unlabelled(run: TrainingRun) -> dict[str, Any]:
         return {"unlabelled": str(unlabelled.write_table(words, run.folder / unlabelled.TABLE))}
     except unlabelled.NoPhotos as error:
         raise JobError(str(error), "Choose other photos without labels, or none.") from error
+
+
+@contextmanager
+def _teacher(run: TrainingRun) -> Iterator[dict[str, Any]]:
+    """Where the engine finds the model that the run learns from, if any; its files stay for the block."""
+    words = run.recipe.get("teacher", "")
+    with ExitStack() as held:
+        try:
+            folder = held.enter_context(teachers.at_hand(words)) if words else None
+        except teachers.NoTeacher as error:
+            raise JobError(str(error), "Choose another teacher, or none.") from error
+        yield {"teacher": str(folder)} if folder else {}
 
 
 def _write_manifest(run: TrainingRun) -> dict[str, Any]:

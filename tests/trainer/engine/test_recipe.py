@@ -39,6 +39,8 @@ from trainer.engine.recipe import Recipe, changed_settings
         ("augment", "0.5"),
         ("augment", float("inf")),
         ("tta_strength", 7),
+        ("teacher_weight", 1.1),
+        ("teacher_temperature", 0),
     ],
 )
 def test_an_error_names_its_field(field: str, value: Any) -> None:
@@ -65,6 +67,13 @@ def test_an_error_names_its_field(field: str, value: Any) -> None:
         ({"kind": "finetune", "segmenter_after": 3}, "segmenter_after"),
         ({"pseudo_confidence": 0.9}, "unlabelled"),
         ({"unlabelled": "photos"}, "pseudo_confidence"),
+        ({"teacher_weight": 0.5}, "teacher"),
+        ({"teacher": "model"}, "teacher_weight"),
+        (
+            {"teacher": "m", "teacher_weight": 0.5, "unlabelled": "p", "pseudo_confidence": 0.9},
+            "pseudo_confidence",
+        ),
+        ({"kind": "finetune", "processes": 2, "teacher": "m", "teacher_weight": 1}, "teacher_weight"),
         (
             {"kind": "finetune", "pseudo_confidence": 0.9, "unlabelled": "photos", "photo_cache": 100},
             "photo_cache",

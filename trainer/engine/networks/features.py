@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import onnxruntime
@@ -36,8 +37,18 @@ CHUNK = 512  # photos per file: about 1.3 MB, a few seconds of work
 SMALL = 128  # px of the "small" view, which looks like a photo in a data set of thumbnails
 
 
+class Reader(Protocol):
+    """A network whose outputs are kept: a backbone, or a teacher."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def input(self) -> Input: ...
+
+
 class FeatureCache:
-    """Rows of float16 features (f,) by content hash, for one backbone and view."""
+    """Rows of float16 features (f,) by content hash, for one network and view."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -117,6 +128,10 @@ def backbone_session(
     if not file.exists():
         with replacing_path(file) as part:
             write_backbone(backbone, part)
+    return session_of(file, threads)
+
+
+def session_of(file: Path, threads: int | None = None) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
     options.intra_op_num_threads = threads or cores
@@ -136,18 +151,41 @@ def extract(
     """Feature rows (f,) by content hash, from the cache or computed. Unreadable photos are left out; each is
     passed to ``skipped`` with the reason. Raises Stopped.
     """
-    store = FeatureCache(folder_of(cache, backbone, view))
+    return outputs_of(
+        photos,
+        backbone,
+        view,
+        folder_of(cache, backbone, view),
+        lambda: backbone_session(backbone, cache),
+        stop=stop,
+        progress=progress,
+        skipped=skipped,
+    )
+
+
+def outputs_of(
+    photos: Sequence[Photo],
+    reader: Reader,
+    view: str,
+    folder: Path,
+    session: Callable[[], onnxruntime.InferenceSession],
+    *,
+    stop: StopRequest,
+    progress: Progress,
+    skipped: Callable[[Photo, str], None],
+) -> dict[str, Halves]:
+    """As ``extract``, of any network. ``folder`` keeps its rows; ``session`` is made if one is missing."""
+    store = FeatureCache(folder)
     missing = list({photo.sha256: photo for photo in photos if photo.sha256 not in store.rows}.values())
     progress.advance(len(photos) - len(missing))
     if missing:
-        session = backbone_session(backbone, cache)
-        compute(missing, backbone, view, session, store.add, stop=stop, progress=progress, skipped=skipped)
+        compute(missing, reader, view, session(), store.add, stop=stop, progress=progress, skipped=skipped)
     return {photo.sha256: store.rows[photo.sha256] for photo in photos if photo.sha256 in store.rows}
 
 
 def compute(
     missing: Sequence[Photo],
-    backbone: Backbone,
+    reader: Reader,
     view: str,
     session: onnxruntime.InferenceSession,
     add: Callable[[Sequence[str], Halves], None],
@@ -156,8 +194,10 @@ def compute(
     progress: Progress,
     skipped: Callable[[Photo, str], None],
 ) -> None:
-    """Compute features of photos; `add` gets them a chunk at a time. Raises Stopped after the last chunk."""
-    spec = backbone.input
+    """Compute features of photos, all outputs side by side; `add` gets them a chunk at a time. Raises
+    Stopped after the last chunk.
+    """
+    spec = reader.input
     hashes: list[str] = []
     rows: list[Halves] = []
 
@@ -175,12 +215,12 @@ def compute(
         if good:
             inputs = as_batch([pixels for _, pixels in good], spec)
             with spans.span("network", {"photos": len(good)}):
-                features = session.run(None, {"photos": inputs})[0].astype(np.float16)
+                features = np.concatenate(session.run(None, {"photos": inputs}), 1).astype(np.float16)
             for (photo, _), row in zip(good, features, strict=True):
                 if not np.isfinite(row).all():
                     raise NotANumberError(
-                        f"{backbone.name} gives features of {photo.path} that are no finite numbers",
-                        hint="Take this photo out of the photo set, or choose another backbone.",
+                        f"{reader.name} gives features of {photo.path} that are no finite numbers",
+                        hint="Take this photo out of the photo set, or choose another network.",
                     )
             rows.append(features)
             hashes += [photo.sha256 for photo, _ in good]

@@ -29,6 +29,23 @@ from trainer.engine.preprocess import Input, as_batch, resized
 from trainer.engine.ranks import ALONE, Ranks
 
 
+@dataclass(frozen=True)
+class Taught:
+    """What a teacher says of n photos: probabilities of labels (n, c) and scene classes (n, k) or None."""
+
+    shares: Tensor  # (n,) of the teacher in each photo's loss; the photo's own label has the rest
+    labels: Tensor
+    scenes: Tensor | None
+
+    def at(self, places: Tensor) -> Taught:
+        scenes = None if self.scenes is None else self.scenes[places]
+        return Taught(self.shares[places], self.labels[places], scenes)
+
+    def to(self, device: torch.device) -> Taught:
+        scenes = None if self.scenes is None else self.scenes.to(device)
+        return Taught(self.shares.to(device), self.labels.to(device), scenes)
+
+
 @dataclass
 class Batch:
     inputs: Tensor  # (n, …)
@@ -37,6 +54,7 @@ class Batch:
     # Of photos in their source's list; a photo drawn again has a place behind its end: see balanced_order.
     places: list[int] = field(default_factory=list)
     masks: Tensor | None = None  # (n, g, g) of objects, NaN for photos without; None: not asked for
+    taught: Taught | None = None  # None: there is no teacher
 
 
 class Source(Protocol):
@@ -91,8 +109,9 @@ class FeatureSource:
         *,
         batch_size: int,
         seed: int,
+        taught: Taught | None = None,
     ) -> None:
-        self.train, self.test = train, test
+        self.train, self.test, self.taught = train, test, taught
         self.labels, self.scenes, self.test_labels, self.test_scenes = targets
         self.test_photos = test_photos
         self.batch_size, self.seed = batch_size, seed
@@ -107,7 +126,8 @@ class FeatureSource:
         views = torch.randint(len(self.train), (self.train_count,), generator=generator)
         for indices in torch.split(order, self.batch_size)[first:]:
             inputs = self.train[views[indices], indices].float()
-            yield Batch(inputs, self.labels[indices], self.scenes[indices])
+            taught = None if self.taught is None else self.taught.at(indices)
+            yield Batch(inputs, self.labels[indices], self.scenes[indices], taught=taught)
 
     def test_batches(self) -> Iterator[Batch]:
         parts = (torch.split(x, 1024) for x in (self.test, self.test_labels, self.test_scenes))
@@ -201,6 +221,7 @@ class PhotoSource:
         size_of: Callable[[int], int] | None = None,
         decoded: tuple[DecodedPhotos, DecodedPhotos] | None = None,
         ranks: Ranks = ALONE,
+        taught: Taught | None = None,
     ) -> None:
         """``size_of`` gives the side of an epoch's training photos, if that is not always the spec's.
 
@@ -213,7 +234,7 @@ class PhotoSource:
         self.label_of, self.scene_of, self.spec = label_of, scene_of, spec
         self.batch_size, self.seed, self.num_workers = batch_size, seed, num_workers
         self.unreadable: dict[str, str] = {}  # why, by photo_id
-        self.ranks = ranks
+        self.ranks, self.taught = ranks, taught
         self.masks: Masks | None = None  # of the training photos, if the recipe asks for them
         self.root = common_folder(photo.path for photo in (*train, *test))
 
@@ -242,10 +263,11 @@ class PhotoSource:
             decoded=self.decoded_train,
         )
         for batch in self._load(dataset, indices):
-            if self.masks is None:
-                yield batch
-            else:
-                yield replace(batch, masks=torch.from_numpy(self.masks.of(batch.places, epoch)))
+            if self.masks is not None:
+                batch.masks = torch.from_numpy(self.masks.of(batch.places, epoch))
+            if self.taught is not None:
+                batch.taught = self.taught.at(torch.tensor(batch.places) % self.train_count)
+            yield batch
         self._share_unreadable()
 
     def test_batches(self, *, augment: float = 0, epoch: int = 0) -> Iterator[Batch]:

@@ -25,6 +25,7 @@ from trainer.engine.evaluation.checks import check_facts
 from trainer.engine.evaluation.report import softmax, write_json
 from trainer.engine.evaluation.scenes import take_along
 from trainer.engine.events import Progress, emit
+from trainer.engine.manifests import FORMAT
 from trainer.engine.networks.finetuned import build_network, input_of
 from trainer.engine.networks.onnx import write_onnx
 from trainer.engine.networks.parts import FrozenNetwork, LabelLayer, WithScenes, build_head, tells_scenes
@@ -32,7 +33,6 @@ from trainer.engine.opening import UnreadablePhotoError, open_photo
 from trainer.engine.preprocess import Input, as_batch, resized
 from trainer.engine.recipe import Recipe
 from trainer.engine.serving.heldout import PREDICTIONS, REPORT, HeldOut, require_finished, require_share
-from trainer.engine.serving.predict import FORMAT
 from trainer.engine.training import checkpoint
 
 TOLERANCE = 1e-4

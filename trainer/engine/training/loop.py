@@ -288,8 +288,9 @@ class Trainer:
         if inputs.ndim == 4 and self.channels_last:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         masks = None if batch.masks is None else batch.masks.to(self.device)
+        taught = None if batch.taught is None else batch.taught.to(self.device)
         labels, scenes = batch.labels.to(self.device), batch.scenes.to(self.device)
-        return Batch(inputs, labels, scenes, batch.places, masks)
+        return Batch(inputs, labels, scenes, batch.places, masks, taught)
 
     def _end_epoch(self) -> None:
         if not self.at.photos:

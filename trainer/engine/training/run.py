@@ -7,7 +7,7 @@ import json
 import platform
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +30,7 @@ from trainer.engine.events import Progress, StopRequest, emit
 from trainer.engine.networks.features import extract
 from trainer.engine.networks.finetuned import build_network, input_of
 from trainer.engine.networks.parts import Head, LabelLayer, build_head
+from trainer.engine.networks.teacher import Teacher
 from trainer.engine.photos.decoded import DecodedPhotos, side_for
 from trainer.engine.photos.manifest import Photo, Split, labels_of, read_manifest, scene_groups, with_hashes
 from trainer.engine.photos.partitions import split_for, train_only
@@ -44,6 +45,7 @@ from trainer.engine.training.lock import only_trainer
 from trainer.engine.training.loop import Trainer
 from trainer.engine.training.room import require_room
 from trainer.engine.training.schedule import photo_size
+from trainer.engine.training.teaching import Lessons, Translation
 
 FIRST, AGAIN = "first", "again"  # folders of the two trainings of a run with pseudo-labels
 
@@ -56,13 +58,15 @@ class RunJob:
     cache: Path
     partitions: Path | None = None  # folder of SUN397's Training_01.txt …
     unlabelled: Path | None = None  # folder or table of photos without labels; by default, the recipe's
+    teacher: Path | None = None  # folder of a model; by default, the recipe's
 
     @classmethod
     def read(cls, path: Path) -> RunJob:
         """Read a job file: {"recipe": {…}, "photos": manifest, "out": folder, "cache": folder}.
 
         For SUN397's own partitions it also has "partitions", the folder of their lists; "unlabelled" may name
-        the folder or table that the recipe's photos without labels stand for. Raises RecipeError.
+        the folder or table that the recipe's photos without labels stand for, and "teacher" the folder of
+        its model. Raises RecipeError.
         """
         try:
             data = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -73,7 +77,9 @@ class RunJob:
             if key not in data:
                 raise RecipeError(key, "is missing from the job file")
         photos, out, cache = (Path(data[key]) for key in ("photos", "out", "cache"))
-        optional = (Path(data[key]) if data.get(key) else None for key in ("partitions", "unlabelled"))
+        optional = (
+            Path(data[key]) if data.get(key) else None for key in ("partitions", "unlabelled", "teacher")
+        )
         return cls(Recipe.from_dict(data["recipe"]), photos, out, cache, *optional)
 
 
@@ -145,12 +151,16 @@ def _train(job: RunJob, stop: StopRequest, ranks: Ranks) -> dict[str, Any]:
     only_trained = train_only(split)
     if only_trained:
         emit("train_only", classes=only_trained)
+    lessons: Lessons | None = None
+    if recipe.teacher_weight:
+        split, lessons = _asked_teacher(job, split, names, photos, stop)
     with Board(job.out / "tensorboard") as board, _decoded_once(job, split) as decoded:
-        plan = Plan(job, photos, names, stop, start, only_trained, decoded, ranks)
+        plan = Plan(job, photos, names, stop, start, only_trained, decoded, ranks, lessons)
         if recipe.pseudo_confidence:
             return _train_twice(plan, split, board)
         trainer = plan.trained(split, job.out, board)
-        content = _finish(trainer, plan, board)
+        facts = {"teacher": lessons.facts(split.train)} if lessons else {}
+        content = _finish(trainer, plan, board, **facts)
         if ranks.is_first:
             checkpoint.remove(job.out)
         return content
@@ -168,13 +178,14 @@ class Plan:
     only_trained: list[str]
     decoded: Decoded | None = None  # the photos' pixels, if the recipe has a photo_cache
     ranks: Ranks = ALONE
+    lessons: Lessons | None = None  # if the recipe has a teacher
 
     def trained(self, split: Split, out: Path, board: Board, *, phase: str = "") -> Trainer:
         """Train on the split in the folder ``out``. The trainer that comes back has the best.pt's weights."""
         names, recipe = self.names, self.job.recipe
         torch.manual_seed(recipe.seed)
         job = replace(self.job, out=out)
-        network, source = _prepare(job, split, names, self.stop, self.decoded, self.ranks)
+        network, source = _prepare(job, split, names, self.stop, self.decoded, self.ranks, self.lessons)
         extras = build_extras(recipe, network, source, self.photos, names.scenes, len(names.labels))
         trainer = Trainer(
             recipe,
@@ -192,6 +203,23 @@ class Plan:
         trainer.run()
         trainer.load(self.ranks.from_first(lambda: checkpoint.load(out / "best.pt")))
         return trainer
+
+
+def _asked_teacher(
+    job: RunJob, split: Split, names: Names, photos: Sequence[Photo], stop: StopRequest
+) -> tuple[Split, Lessons]:
+    """What the teacher says of the training photos, and of new ones without labels, which join them."""
+    recipe = job.recipe
+    teacher = Teacher.read(job.teacher or Path(recipe.teacher))
+    translation = Translation.of(teacher, names.labels, names.scenes, names.groups)
+    new: list[Photo] = []
+    if place := job.unlabelled or recipe.unlabelled.strip():
+        found = pseudo.read_unlabelled(Path(place))
+        new = pseudo.without_known(with_hashes(found, stop), photos)
+    asked = [*split.train, *new]
+    rows = teacher.logits(asked, job.cache, stop=stop, skipped=_tells_skipped(asked))
+    lessons = Lessons(recipe, teacher, translation, rows, frozenset(photo.sha256 for photo in new))
+    return Split((*split.train, *lessons.named(new)), split.test), lessons
 
 
 def _train_twice(plan: Plan, split: Split, board: Board) -> dict[str, Any]:
@@ -348,11 +376,12 @@ def _prepare(
     stop: StopRequest,
     decoded: Decoded | None,
     ranks: Ranks = ALONE,
+    lessons: Lessons | None = None,
 ) -> tuple[nn.Sequential, Source]:
     """The network, and the source of its batches."""
     recipe = job.recipe
     if recipe.kind == "frozen":
-        return _prepare_frozen(job, split, names, stop)
+        return _prepare_frozen(job, split, names, stop, lessons)
     source = PhotoSource(
         split.train,
         split.test,
@@ -367,6 +396,7 @@ def _prepare(
         size_of=lambda epoch: photo_size(recipe, epoch=epoch),
         decoded=decoded,
         ranks=ranks,
+        taught=lessons.of(split.train) if lessons else None,
     )
     continues = ranks.from_first(lambda: checkpoint.exists(job.out))
     network = build_network(recipe, len(names.labels), pretrained=not continues)
@@ -391,18 +421,9 @@ def _check_size(network: nn.Module, recipe: Recipe) -> None:
 
 
 def _prepare_frozen(
-    job: RunJob, split: Split, names: Names, stop: StopRequest
+    job: RunJob, split: Split, names: Names, stop: StopRequest, lessons: Lessons | None
 ) -> tuple[nn.Sequential, Source]:
-    recipe, bad = job.recipe, set()
-    root = common_folder(photo.path for photo in (*split.train, *split.test))
-
-    def skip(photo: Photo, reason: str) -> None:
-        if root:
-            require_content(root)
-        if photo.photo_id not in bad:
-            bad.add(photo.photo_id)
-            emit("skipped", photo_id=photo.photo_id, reason=reason)
-
+    recipe, skip = job.recipe, _tells_skipped((*split.train, *split.test))
     total = (len(split.train) * len(recipe.views) + len(split.test)) * len(recipe.backbones)
     progress = Progress("features", total)
 
@@ -430,9 +451,25 @@ def _prepare_frozen(
         test_photos,
         batch_size=recipe.batch_size,
         seed=recipe.seed,
+        taught=lessons.of(train_photos) if lessons else None,
     )
     _set_prior(head, labels, recipe)
     return head, source
+
+
+def _tells_skipped(photos: Sequence[Photo]) -> Callable[[Photo, str], None]:
+    """Tells of each of the photos once that it is skipped; raises StorageFailure if their folder is away."""
+    bad: set[str] = set()
+    root = common_folder(photo.path for photo in photos)
+
+    def skip(photo: Photo, reason: str) -> None:
+        if root:
+            require_content(root)
+        if photo.photo_id not in bad:
+            bad.add(photo.photo_id)
+            emit("skipped", photo_id=photo.photo_id, reason=reason)
+
+    return skip
 
 
 def _set_prior(network: nn.Sequential, labels: Tensor, recipe: Recipe) -> None:

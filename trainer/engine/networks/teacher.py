@@ -1,0 +1,77 @@
+"""A model that another network learns from, and what it says of photos, cached on disk like features."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnxruntime
+
+from formats.names import normalize_name
+from formats.storage import read_through
+from trainer.engine.errors import ModelError
+from trainer.engine.events import Progress, StopRequest
+from trainer.engine.manifests import read_manifest
+from trainer.engine.networks.features import Halves, outputs_of, session_of
+from trainer.engine.opening import VERSION
+from trainer.engine.photos.manifest import Photo
+from trainer.engine.preprocess import Input
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """An exported model: photos → logits of labels and, if it tells any, of scene classes (n, c + k).
+
+    Of a cascade it is the accurate network.
+    """
+
+    name: str
+    file: Path
+    sha256: str
+    input: Input
+    labels: tuple[str, ...]
+    scenes: tuple[str, ...]
+
+    @classmethod
+    def read(cls, folder: Path) -> Teacher:
+        """Raises ModelError, StorageFailure."""
+        manifest, file = read_manifest(folder), folder / "model.onnx"
+        read_through(file)
+        with file.open("rb") as stream:
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        try:
+            spec = Input.from_dict(manifest["input"])
+            labels = tuple(normalize_name(label) for label in manifest["labels"])
+            scenes = tuple(manifest.get("scenes", ()))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"manifest.json of {folder.name} has no labels or no input: {error}") from error
+        return cls(f"the teacher {folder.name}", file, sha256, spec, labels, scenes)
+
+    def logits(
+        self,
+        photos: Sequence[Photo],
+        cache: Path,
+        *,
+        stop: StopRequest,
+        skipped: Callable[[Photo, str], None],
+    ) -> dict[str, Halves]:
+        """Rows (c + k,) by content hash, from the cache or computed; photos that cannot be read are left out.
+
+        Raises Stopped, ModelError.
+        """
+        progress, folder = Progress("teacher", len(photos)), self.folder(cache)
+        return outputs_of(
+            photos, self, "whole", folder, self._session, stop=stop, progress=progress, skipped=skipped
+        )
+
+    def folder(self, cache: Path) -> Path:
+        """Where the cache keeps its rows: those of a preparation by this version."""
+        return cache / f"teacher-{self.sha256[:16]}-{VERSION}"
+
+    def _session(self) -> onnxruntime.InferenceSession:
+        try:
+            return session_of(self.file)
+        except Exception as error:  # onnxruntime raises its own kinds, all private
+            raise ModelError(f"{self.name} cannot be loaded: {str(error)[:200]}") from error
