@@ -38,7 +38,7 @@ from mapping.lexicon import wordnet
 from people.models import Letter
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import EngineError, WeightsError
-from trainer.engine.serving.predict import read_manifest
+from trainer.engine.serving.manifest import read_manifest
 from trainer.models import TrainedModel
 from trainer.registry.files import at_hand
 from trainer.registry.packages import BadPackage, check_hashes

@@ -22,7 +22,7 @@ from trainer.engine.serving.heldout import (
     require_finished,
     require_share,
 )
-from trainer.engine.serving.predict import joint_sha256, read_manifest
+from trainer.engine.serving.manifest import joint_sha256, read_manifest
 
 SAME_RELEASE = "Train both on the same release and photo set."
 

@@ -32,7 +32,7 @@ from trainer.engine.opening import UnreadablePhotoError, open_photo
 from trainer.engine.preprocess import Input, as_batch, resized
 from trainer.engine.recipe import Recipe
 from trainer.engine.serving.heldout import PREDICTIONS, REPORT, HeldOut, require_finished, require_share
-from trainer.engine.serving.predict import FORMAT
+from trainer.engine.serving.manifest import FORMAT
 from trainer.engine.training import checkpoint
 
 TOLERANCE = 1e-4

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from formats import spans
-from formats.json_text import from_json, to_json
+from formats.json_text import to_json
 from formats.names import normalize_name
-from formats.storage import raise_if_of_storage, read_through
+from formats.storage import read_through
 from trainer.engine import opening
 from trainer.engine.errors import ModelError, NoChecksError
 from trainer.engine.evaluation.calibrate import NEVER
@@ -33,9 +33,9 @@ from trainer.engine.evaluation.report import softmax
 from trainer.engine.opening import Source, UnreadablePhotoError, open_photo
 from trainer.engine.preprocess import Input, as_batch
 from trainer.engine.serving.judge import Ranking, further_hashtags, judge
+from trainer.engine.serving.manifest import read_manifest
 from trainer.engine.serving.prepare import AS_IT_IS, Preparation, prepared
 
-FORMAT = "scenetag-model/1"
 CANDIDATES = 3
 UNREADABLE = "unreadable: "  # how the reason begins if a photo cannot be read
 NO_NUMBER = "unsure: the model gave no finite numbers for this photo"
@@ -43,11 +43,6 @@ Scene = tuple[str, float] | None
 Row = NDArray[np.float64]
 Pixels = NDArray[np.uint8]  # of a photo and its copies (k, size, size, 3)
 Watch = Callable[[str, float], object]
-
-
-def joint_sha256(accurate: str, fast: str) -> str:
-    """The hash that names a cascade, of the hashes of its two files."""
-    return hashlib.sha256((accurate + fast).encode()).hexdigest()
 
 
 def nobody(part: str, seconds: float) -> None:
@@ -368,18 +363,3 @@ def _name(source: Source) -> str:
     if isinstance(source, Image.Image):
         return str(getattr(source, "filename", ""))
     return str(getattr(source, "name", ""))
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """What a model folder says of its model. Raises ModelError, StorageFailure."""
-    try:
-        manifest = from_json((folder / "manifest.json").read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise_if_of_storage(error, folder.parent)
-        raise ModelError(f"there is no model in {folder}") from None
-    except (OSError, ValueError) as error:
-        raise_if_of_storage(error)
-        raise ModelError(f"manifest.json cannot be read: {error}") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise ModelError("manifest.json has a format that this version does not know")
-    return manifest

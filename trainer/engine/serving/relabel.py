@@ -30,7 +30,7 @@ from trainer.engine.evaluation.report import softmax, write_json
 from trainer.engine.evaluation.scenes import SCENES, SceneAnswers, refusal, take_along
 from trainer.engine.events import Progress
 from trainer.engine.recipe import Recipe
-from trainer.engine.serving.predict import read_manifest
+from trainer.engine.serving.manifest import read_manifest
 
 TOLERANCE = 1e-4  # of a probability, between the file and the same sums by NumPy
 CHECKED_PHOTOS = 8
