@@ -18,6 +18,7 @@ from waitress import wasyncore
 from waitress.task import ThreadedTaskDispatcher
 
 LOOK_EVERY = 1.0  # seconds between looks for slow connections
+END_SECONDS = 1  # for threads without a request to end; whoever still works is cut after graceful_timeout
 FILES_PER_CONNECTION = 2  # its socket, and its body on disk
 MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD of glibc's malloc.h
 LARGE = 256 * 1024  # bytes; a decoded photo and what a network computes take megabytes
@@ -51,7 +52,7 @@ class Worker(base.Worker):  # type: ignore[misc]
         while self.alive and os.getppid() == self.ppid:
             self._serve(sockets)
         self._complete(sockets)
-        threads.shutdown(timeout=0)
+        threads.shutdown(timeout=END_SECONDS)
 
     def _prepare(self) -> None:
         from django.conf import settings

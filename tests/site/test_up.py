@@ -63,7 +63,11 @@ def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
 def test_up_serves_restarts_a_dead_worker_and_leaves_nothing_running(environment: dict[str, str]) -> None:
     port = free_port()
     argv = [sys.executable, "-u", "manage.py", "up", "--port", str(port), "--web-workers", "1"]
-    process = subprocess.Popen(argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    errors = Path(environment["SCENETAG_VAR"], "errors.log")
+    with errors.open("w") as log:
+        process = subprocess.Popen(
+            argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
+        )
     try:
         words = until_ready(process)
         assert urlopen(f"http://127.0.0.1:{port}/health/", timeout=5).status == 200
@@ -85,6 +89,7 @@ def test_up_serves_restarts_a_dead_worker_and_leaves_nothing_running(environment
         assert process.wait(30) == 0
         _, alive = psutil.wait_procs(before, timeout=5)
         assert not alive
+        assert not re.search("was sent SIG|terminate called|still running", errors.read_text())
     finally:
         process.kill()
 

@@ -1,7 +1,8 @@
-"""Reads what a model folder says of its model. Imports neither torch nor ONNX Runtime."""
+"""What the folder of a model says of it. Imports neither torch nor ONNX Runtime: every process of the site imports this."""
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,11 @@ from formats.storage import raise_if_of_storage
 from trainer.engine.errors import ModelError
 
 FORMAT = "scenetag-model/1"
+
+
+def joint_sha256(accurate: str, fast: str) -> str:
+    """The hash that names a cascade, of the hashes of its two files."""
+    return hashlib.sha256((accurate + fast).encode()).hexdigest()
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from trainer.engine.serving.predict import joint_sha256
+from trainer.engine.manifests import joint_sha256
 from trainer.models import Promotion, TrainedModel
 from trainer.shared import MARK, Index, Tree, is_shared, is_whole, mark, marked
 

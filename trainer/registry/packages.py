@@ -36,9 +36,8 @@ from formats.table import Unreadable
 from trainer.engine.evaluation.checks import read_checks
 from trainer.engine.evaluation.promise import KINDS as PROMISES
 from trainer.engine.evaluation.scenes import SCENES
-from trainer.engine.manifests import FORMAT
+from trainer.engine.manifests import FORMAT, joint_sha256
 from trainer.engine.preprocess import Input
-from trainer.engine.serving.predict import joint_sha256
 from trainer.models import TrainedModel
 from trainer.registry.files import at_hand, publish
 

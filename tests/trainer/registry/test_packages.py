@@ -24,7 +24,7 @@ from pytest_django import Settings
 
 from formats.storage import StorageFailure
 from tests.trainer.conftest import jpeg
-from trainer.engine.serving.predict import joint_sha256
+from trainer.engine.manifests import joint_sha256
 from trainer.models import TrainedModel
 from trainer.registry import packages, serving
 from trainer.registry.check_model import main as check

@@ -15,7 +15,7 @@ from formats.storage import raise_if_of_storage, replacing_path
 from trainer.engine.errors import ExportError
 from trainer.engine.evaluation.cascade import Judged, Limits, choose_limits, cross_fit
 from trainer.engine.evaluation.report import write_json
-from trainer.engine.manifests import read_manifest
+from trainer.engine.manifests import joint_sha256, read_manifest
 from trainer.engine.serving.heldout import (
     PREDICTIONS,
     REPORT,
@@ -23,7 +23,6 @@ from trainer.engine.serving.heldout import (
     require_finished,
     require_share,
 )
-from trainer.engine.serving.predict import joint_sha256
 
 SAME_RELEASE = "Train both on the same release and photo set."
 

@@ -45,11 +45,6 @@ Pixels = NDArray[np.uint8]  # of a photo and its copies (k, size, size, 3)
 Watch = Callable[[str, float], object]
 
 
-def joint_sha256(accurate: str, fast: str) -> str:
-    """The hash that names a cascade, of the hashes of its two files."""
-    return hashlib.sha256((accurate + fast).encode()).hexdigest()
-
-
 def nobody(part: str, seconds: float) -> None:
     """The default of ``Suggester``'s watch."""
 
