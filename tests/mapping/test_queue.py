@@ -244,3 +244,6 @@ def test_likeliest_answer_is_first_and_guesses_are_last() -> None:
 def test_classes_of_the_same_name_say_where_they_are() -> None:
     assert SceneClass(key="b/balcony/exterior", name="balcony").title == "balcony, exterior"
     assert SceneClass(key="a/abbey", name="abbey").title == "abbey"
+    assert SceneClass(key="f/field/wild", name="field wild").title == "field wild"
+    seats = SceneClass(key="t/theater/indoor_seats", name="theater seats")
+    assert seats.title == "theater seats, indoor"
