@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from benchmarks import with_django  # noqa: F401  # before the words of the mapping, which can be translated
 from benchmarks.everyday import STARTERS, labelled
 from benchmarks.photos import ALL, DATA, print_table, unpack
 from formats.classes import OTHER

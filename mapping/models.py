@@ -89,8 +89,12 @@ class SceneClass(models.Model):
 
     @property
     def title(self) -> str:
-        """Its name, told from the same place seen from elsewhere: "balcony, exterior"."""
-        return ", ".join([self.name, *(part.replace("_", " ") for part in self.key.split("/")[2:])])
+        """Its name, told from the same place seen from elsewhere: "balcony, exterior"; without words that the
+        name has: "field wild".
+        """
+        said = {*self.name.split()}
+        places = [[word for word in part.split("_") if word not in said] for part in self.key.split("/")[2:]]
+        return ", ".join([self.name, *(" ".join(place) for place in places if place)])
 
     @property
     def groups(self) -> str:

@@ -34,6 +34,8 @@ AT_ONCE = 2_000  # a page waits for learning if there are at most this many clas
 MAX_LEARNERS = 4  # in one process
 MAX_CHANGES = 1_000  # changed rows; with more of them, the suggester is rebuilt
 LOOKALIKES = 2  # shown beside a class
+SHOWN = 3  # hashtags suggested with a reason: keys 1 to 3
+FURTHER = 6  # shown without a reason: keys 4 to 9
 MAX_REPLACED = 20  # changed rows with another sense; with more of them, the suggester is rebuilt
 
 
@@ -65,9 +67,12 @@ class Lookalike:
 
 @dataclass(frozen=True)
 class Offer:
-    """The suggestions for a class: hashtags, best first. words: a remark if there are none."""
+    """The suggestions for a class: hashtags, best first, and the names of those that come next.
+    words: a remark if there are none.
+    """
 
     hashtags: tuple[Choice, ...] = ()
+    further: tuple[str, ...] = ()
     other: float = 0.0
     abstains: bool = False
     words: str = ""
@@ -80,6 +85,11 @@ class Offer:
         answers.sort(key=lambda one: one is not None and one.is_guess)
         numbers = count(1)
         return [(str(next(numbers)) if one else "o", one) for one in answers]
+
+    @property
+    def further_answers(self) -> list[tuple[str, str]]:
+        """Key and name of the further hashtags."""
+        return [(str(key), name) for key, name in enumerate(self.further, len(self.hashtags) + 1)]
 
 
 @dataclass(frozen=True)
@@ -177,14 +187,18 @@ class Learner:
             self._build()
         return None
 
-    def suggest(self, scene_class: int, n: int) -> Offer:
+    def suggest(self, scene_class: int) -> Offer:
         place = self._place.get(scene_class)
         if place is None:
             return Offer()
-        suggestions = self._suggester.suggest(place, n, without=hashtags.blocked_names())
+        suggestions = self._suggester.suggest(place, SHOWN, further=FURTHER, without=hashtags.blocked_names())
         choices = tuple(Choice(one.hashtag, one.reason, one.probability) for one in suggestions.hashtags)
         return Offer(
-            choices, suggestions.other, suggestions.abstains, lookalikes=tuple(self._lookalikes(place))
+            choices,
+            suggestions.further,
+            suggestions.other,
+            suggestions.abstains,
+            lookalikes=tuple(self._lookalikes(place)),
         )
 
     def _lookalikes(self, place: int) -> Iterator[Lookalike]:
@@ -314,15 +328,15 @@ def _refresh_beside(current: Learner) -> threading.Thread:
         return current.thread
 
 
-def suggest(entry: MappingEntry, opinion: Opinion | None, n: int = 3, *, wait: bool = True) -> Offer:
-    """The n best hashtags for a class, each with its reason. wait: see current_learner."""
+def suggest(entry: MappingEntry, opinion: Opinion | None, *, wait: bool = True) -> Offer:
+    """The best hashtags for a class. wait: see current_learner."""
     try:
         current = current_learner(opinion, wait=wait)
     except wordnet.WordNetMissing as missing:
         return Offer(words=_(str(missing)))
     if current is None:
         return Offer(words=_("The suggester is reading the classes. Suggestions appear in a moment."))
-    return current.suggest(entry.scene_class_id, n)
+    return current.suggest(entry.scene_class_id)
 
 
 def hypernym(sense: str, hashtag: str) -> str:

@@ -63,11 +63,14 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Suggestions:
-    """hashtags: best first. other: the probability that none fits. abstains: too little evidence."""
+    """hashtags: best first. other: the probability that none fits. abstains: too little evidence. further:
+    the names of the hashtags that come next, without reasons.
+    """
 
     hashtags: tuple[Suggestion, ...]
     other: float
     abstains: bool
+    further: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -161,22 +164,29 @@ class Suggester:
         chances = self._learned.chances(numbers, self._space.seen(rows))[0]
         return dict(zip(self._learned.evidence.names, numbers[0].T, strict=True)), chances
 
-    def suggest(self, index: int, n: int = 3, *, without: Collection[str] = ()) -> Suggestions:
-        """The n best hashtags for a class, which may be confirmed or not. without: hashtags that are learned
-        from, but not suggested; nobody gets their probability.
+    def suggest(
+        self, index: int, n: int = 3, *, further: int = 0, without: Collection[str] = ()
+    ) -> Suggestions:
+        """The n best hashtags for a class, which may be confirmed or not, and the names of so many further
+        ones. without: hashtags that are learned from, but not suggested; nobody gets their probability.
         """
         (chances,), (candidates,) = self.chances(np.array([index]))
         other = len(self._names) - 1
         tags = ~np.isin(candidates, [other, *self._numbers_of(without)])
-        order = [int(at) for at in np.argsort(-chances) if tags[at]][:n]
+        order = [int(at) for at in np.argsort(-chances) if tags[at]]
         suggestions = tuple(
             Suggestion(
                 self._names[candidates[at]], float(chances[at]), self.reason(index, int(candidates[at]))
             )
-            for at in order
+            for at in order[:n]
         )
         share = float(chances[candidates == other].sum())
-        return Suggestions(suggestions, share, abstains=self._abstains(index, chances, tags))
+        return Suggestions(
+            suggestions,
+            share,
+            abstains=self._abstains(index, chances, tags),
+            further=tuple(self._names[candidates[at]] for at in order[n : n + further]),
+        )
 
     def _numbers_of(self, names: Collection[str]) -> list[int]:
         return [self._numbers[name] for name in names if name in self._numbers]

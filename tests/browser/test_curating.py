@@ -57,8 +57,11 @@ def test_curator_decides_sixty_classes_by_keyboard_only(page_for: PageFor) -> No
 
 @pytest.mark.usefixtures("few")
 def test_keys_for_note_sense_help_moving_and_undo_work(page_for: PageFor) -> None:
+    MappingEntry.objects.filter(scene_class__key="a/abbey").update(hypernym_sense="church.n.02")
     page = page_for("curator")
     page.goto("/mapping/queue/")
+    page.locator(".tree").scroll_into_view_if_needed()
+    expect(page.locator(".tree input:checked")).to_be_in_viewport()
     first = page.locator("input[name=sense]:checked")
     sense = first.input_value()
     page.keyboard.press("s")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -60,6 +61,19 @@ def test_one_key_confirms_a_class_and_shows_the_next(client_for: ClientFor) -> N
     assert response.context["entry"].scene_class.key == "a/alley"
     assert response["HX-Push-Url"] == "/mapping/queue/?at=a/alley"
     assert b"<html" not in response.content
+
+
+def test_further_hashtags_follow_the_suggestions_each_with_a_key_and_none_twice(
+    client_for: ClientFor,
+) -> None:
+    client = client_for("curator")
+    decide(client, "s/shoe_shop", "shopping")
+    page = client.get("/mapping/queue/?at=t/toyshop")
+    offer = page.context["suggestions"]
+    names = [choice.hashtag for choice in offer.hashtags] + list(offer.further)
+    assert (len(offer.hashtags), len(names), len(set(names))) == (3, 6, 6)
+    buttons = re.findall(r'value="(\w+)"\s+data-keys="([4-9])"', page.content.decode())
+    assert buttons == [(name, str(key)) for key, name in enumerate(offer.further, 4)]
 
 
 def test_queue_works_as_a_plain_form_without_script(client_for: ClientFor) -> None:
@@ -230,3 +244,6 @@ def test_likeliest_answer_is_first_and_guesses_are_last() -> None:
 def test_classes_of_the_same_name_say_where_they_are() -> None:
     assert SceneClass(key="b/balcony/exterior", name="balcony").title == "balcony, exterior"
     assert SceneClass(key="a/abbey", name="abbey").title == "abbey"
+    assert SceneClass(key="f/field/wild", name="field wild").title == "field wild"
+    seats = SceneClass(key="t/theater/indoor_seats", name="theater seats")
+    assert seats.title == "theater seats, indoor"

@@ -12,6 +12,15 @@ function chooseNextSense() {
   senses[(place + 1) % senses.length].click();
 }
 
+/* The chosen hypernym may be far down its path. The page stays where it is. */
+function showChosenHypernym() {
+  const chosen = queue().querySelector(".tree input:checked");
+  const tree = chosen?.closest(".tree");
+  if (!tree) return;
+  const hidden = chosen.closest("li").getBoundingClientRect().bottom - tree.getBoundingClientRect().bottom;
+  if (hidden > 0) tree.scrollTop += hidden;
+}
+
 /* The words whose hashtags are on the page, and those for which Enter was pressed before theirs were. */
 let foundWords = "";
 let wantedWords = null;
@@ -71,6 +80,7 @@ document.addEventListener("htmx:afterSwap", ({ detail }) => {
   if (detail.target.id === "queue") {
     foundWords = "";
     wantedWords = null;
+    showChosenHypernym();
   }
   // Results for the class before may come late: their place has left the page.
   if (detail.target !== document.getElementById("found")) return;
@@ -93,3 +103,4 @@ document.addEventListener("click", (event) => {
 });
 
 takeOneAnswerAtATime("queue", () => scrollTo({ top: 0 }));
+showChosenHypernym();
