@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import product
 
 import pytest
@@ -13,10 +14,14 @@ from babel.messages.pofile import read_po
 from django.conf import settings
 from django.http import HttpResponse
 from django.test import Client
-from django.utils import translation
+from django.utils import timezone, translation
 
 from hashtags_site.help import PAGES, translated_glossary
+from jobs.machines import Machine, Needs, as_json
+from jobs.models import Job, Worker
 from mapping.models import MappingEntry
+from notices.announcements import announce
+from notices.models import Notice
 from people.models import Deed, Profile
 from scripts.messages import APPS, catalogue, collect_messages, read
 from tests.mapping.conftest import few  # noqa: F401
@@ -209,6 +214,54 @@ def test_administrators_read_russian_and_the_history_is_kept_in_english(
         page = read_page(administrator.get(f"/people/{path}", headers=russian, follow=True))
         assert '<html lang="ru">' in page, path
         assert "%(" not in page, path
+
+
+@pytest.mark.django_db
+def test_admins_read_jobs_in_russian_and_their_titles_are_kept(client_for: Callable[..., Client]) -> None:
+    admin, russian = client_for("admin"), {"Accept-Language": "ru"}
+    needs = as_json(Needs(processes=3, only_gpus=True))
+    job = Job.objects.create(kind="x", title="Predict Summer", needs=needs)
+    machine = as_json(Machine(cores=2))
+    Worker.objects.create(name="host", seen_at=timezone.now(), machine=machine)
+    path = f"/jobs/{job.pk}/"
+    page = read_page(admin.get(path, headers=russian))
+    assert '<html lang="ru">' in page
+    assert "Predict Summer" in page
+    words = "Нужно 3 GPU; у самого большого рабочего процесса их 0."
+    assert f"Ни один рабочий процесс не может взять это задание. {words}" in page
+    rows = read_page(admin.get("/jobs/", headers=russian))
+    assert "в очереди</span>" in rows
+    assert "Работает 1 рабочий процесс." in rows
+    times = {"started_at": timezone.now() - timedelta(seconds=3725), "finished_at": timezone.now()}
+    Job.objects.update(state=Job.State.SUCCEEDED, **times)
+    assert "Заняло 1 ч 2 мин, завершено" in read_page(admin.get(path, headers=russian))
+    answer = admin.post(f"{path}cancel/", headers=russian, follow=True)
+    assert "«Predict Summer» уже завершилось (выполнено)" in read_page(answer)
+
+
+@pytest.mark.django_db
+def test_a_notice_is_shown_in_the_language_of_its_reader_and_told_to_programs_in_english(
+    client_for: Callable[..., Client],
+) -> None:
+    administrator, russian = client_for("administrator"), {"Accept-Language": "ru"}
+    names = {"job": "Predict 100 % of <Summer>"}
+    with translation.override("ru"):  # of whoever made it happen
+        announce("job.failed", title="%(job)s: failed", names=names)
+    announce("run.ended", title="Of before: 100 % succeeded")
+    new, old = Notice.objects.order_by("pk")
+    assert new.title == "Predict 100 % of <Summer>: failed"
+    page = read_page(administrator.get("/notices/", headers=russian))
+    assert '<html lang="ru">' in page
+    assert "Predict 100 % of &lt;Summer&gt;: не удалось" in page
+    assert old.title in page
+    assert "Predict 100 % of &lt;Summer&gt;: failed" in read_page(administrator.get("/notices/"))
+    for path in ("mail/", "hooks/", "hooks/new/"):
+        page = read_page(administrator.get(f"/notices/{path}", headers=russian))
+        assert '<html lang="ru">' in page, path
+        assert "%(" not in page, path
+    bad = {"name": "Chat", "address": "https://127.0.0.1/", "events": ["run.ended"]}
+    answer = administrator.post("/notices/hooks/new/", bad, headers=russian)
+    assert "находится в частной сети" in read_page(answer)
 
 
 @pytest.mark.django_db
