@@ -24,9 +24,13 @@ from notices.announcements import announce
 from notices.models import Notice
 from people.models import Deed, Profile
 from scripts.messages import APPS, catalogue, collect_messages, read
+from serving import checking
+from serving.models import AnswerTally, FeedbackTally, Trial
 from tests.mapping.conftest import few  # noqa: F401
+from tests.site.conftest import World
 from tests.site.untranslated import find, words_in_python, words_in_template
 from tests.validation.conftest import hashtags, make_campaign, model  # noqa: F401
+from trainer.models import Promotion, TrainedModel
 from validation.models import Campaign
 
 LANGUAGES = [code for code, _ in settings.LANGUAGES if code != "en"]
@@ -262,6 +266,28 @@ def test_a_notice_is_shown_in_the_language_of_its_reader_and_told_to_programs_in
     bad = {"name": "Chat", "address": "https://127.0.0.1/", "events": ["run.ended"]}
     answer = administrator.post("/notices/hooks/new/", bad, headers=russian)
     assert "находится в частной сети" in read_page(answer)
+
+
+def test_what_networks_ask_is_read_in_russian(world: World, client_for: Callable[..., Client]) -> None:
+    administrator, russian = client_for("administrator"), {"Accept-Language": "ru"}
+    model = world.campaign.predictor
+    other = TrainedModel.objects.create(name="Beside", manifest=model.manifest)
+    Promotion.objects.create(model=model)
+    AnswerTally.objects.create(day=timezone.localdate(), model=model, figure="answer", bin="", count=3)
+    today = {"day": timezone.localdate(), "model": model, "hashtag": "beach"}
+    FeedbackTally.objects.create(**today, shown=4, accepted=3)
+    for kind in Trial.Kind:
+        Trial.objects.create(kind=kind, champion=model, challenger=other, share=0.1)
+    for path in ("in-use/", "in-use/trials/", "in-use/posts/", "in-use/posts/ask/", "check/"):
+        page = read_page(administrator.get(f"/{path}", headers=russian))
+        assert '<html lang="ru">' in page, path
+        assert "%(" not in page, path
+        assert "%%" not in page, path
+    page = read_page(administrator.get("/in-use/", headers=russian))
+    assert "показано: 4" in page
+    with translation.override("ru"):
+        assert checking.Score(3, 2, 0, 1).sentence == "Не к месту 1 из 3 популярных хештегов."
+        assert checking.Score(21, 21, 0, 0).sentence == "Из 21 популярного хештега ни один не лишний."
 
 
 @pytest.mark.django_db

@@ -279,6 +279,20 @@ LEFT: dict[str, tuple[str, ...]] = {
     "jobs/work.py": ("",),
     # Stored beside the status of a delivery, or in the history.
     "notices/courier.py": ("No whole answer", "a redirect", "not a status", "It answered", "in a row failed"),
+    "serving/feedback.py": ("",),  # to programs
+    "serving/for_trainer.py": ("with feedback",),  # as those of validation
+    "serving/models/tallies.py": ("DO UPDATE", "ON CONFLICT"),
+    "serving/posts.py": (
+        "may not be blank",
+        "This has",
+        "characters; at most",
+        "are allowed",
+        "can be printed",
+        "of an author",
+    ),
+    "serving/shadow.py": ("both silent", "only active", "only shadow"),  # keys
+    "serving/trials.py": ("% of the photos", "promotes one on", "both silent", "only active", "only shadow"),
+    "serving/views/in_use.py": ("Acceptance by",),  # the title of a file
     "trainer/forms.py": ("of the thesis",),  # in the name of a sweep, which is data
     "trainer/looks.py": ("Look",),  # a job's title and log
     "trainer/models.py": ("Can ask for",),  # of no page
