@@ -359,7 +359,7 @@ PHOTO_ROOTS = [Path(p) for p in env.list("PHOTO_ROOTS", default=[str(VAR_DIR / "
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("ru", "Русский")]
 # The apps whose pages are translated as a whole; the pages of others are English: docs/translating.md.
-TRANSLATED = ["hashtags_site", "mapping", "people", "trainer", "validation"]
+TRANSLATED = ["hashtags_site", "jobs", "mapping", "notices", "people", "serving", "trainer", "validation"]
 TIME_ZONE = env.str("TIME_ZONE", "UTC")
 USE_TZ = True
 LOG_FORMAT = env.str("LOG_FORMAT", "line")

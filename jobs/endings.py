@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.utils.translation import gettext_noop as _
+
 from jobs.models import Job
 from jobs.registry import event_of
 from notices.announcements import announce
 
 FAILED = "job.failed"  # of every kind that has no event of its own
+TITLES = {
+    Job.State.SUCCEEDED: _("%(job)s: succeeded"),
+    Job.State.FAILED: _("%(job)s: failed"),
+    Job.State.CANCELLED: _("%(job)s: cancelled"),
+}
 
 
 def tell(*, job_id: UUID) -> None:
@@ -20,7 +27,8 @@ def tell(*, job_id: UUID) -> None:
         return
     announce(
         own or FAILED,
-        title=f"{job.title}: {job.state}",
+        title=TITLES[Job.State(job.state)],
+        names={"job": job.title},
         url=job.url or job.get_absolute_url(),
         job=str(job.pk),
         state=job.state,

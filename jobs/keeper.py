@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import close_old_connections, transaction
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from jobs import crew, lease, machines, queue, shards
 from jobs.code_version import code_version
@@ -69,9 +70,13 @@ def forget_gone_workers() -> None:
             is_mine, _ = Worker.objects.filter(pk=worker.pk, seen_at=worker.seen_at).delete()
             if is_mine and worker.seen_at >= now - NEWS:
                 seen = worker.seen_at.isoformat(timespec="seconds")
-                title = f"The worker {worker.name} has been silent since {seen}"
                 announce(
-                    "worker.gone", title=title, url=reverse("jobs:jobs"), worker=worker.name, seen_at=seen
+                    "worker.gone",
+                    title=gettext_noop("The worker %(worker)s has been silent since %(seen)s"),
+                    names={"worker": worker.name, "seen": seen},
+                    url=reverse("jobs:jobs"),
+                    worker=worker.name,
+                    seen_at=seen,
                 )
 
 

@@ -13,6 +13,9 @@ from typing import Any
 
 import psutil
 from django.conf import settings
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")  # the limit of a container
 SECONDS = 10.0  # for nvidia-smi
@@ -101,12 +104,26 @@ def misfit(needs: Needs, machines: Sequence[Machine]) -> str:
         return ""
     places = max(len(machine.gpus) if needs.only_gpus else machine.places for machine in machines)
     if places < needs.processes:
-        gpus = f"{needs.processes} GPU{'s' * (needs.processes != 1)}"
-        cores = "" if needs.only_gpus else ", or cores where there is no GPU"
-        return f"It needs {gpus}{cores}; the largest worker has {places}."
+        counts = {"n": needs.processes, "places": places}
+        if needs.only_gpus:
+            words = ngettext(
+                "It needs %(n)s GPU; the largest worker has %(places)s.",
+                "It needs %(n)s GPUs; the largest worker has %(places)s.",
+                needs.processes,
+            )
+        else:
+            words = ngettext(
+                "It needs %(n)s GPU, or core where there is no GPU; the largest worker has %(places)s.",
+                "It needs %(n)s GPUs, or cores where there is no GPU; the largest worker has %(places)s.",
+                needs.processes,
+            )
+        return words % counts
     largest = max(machine.memory for machine in machines)
     if largest < needs.memory:
-        return (
-            f"It needs {needs.memory / 1e9:.1f} GB of memory; the largest worker has {largest / 1e9:.1f} GB."
-        )
-    return "No worker has both the processors and the memory that it needs."
+        sizes = {"needed": _gigabytes(needs.memory), "largest": _gigabytes(largest)}
+        return _("It needs %(needed)s GB of memory; the largest worker has %(largest)s GB.") % sizes
+    return _("No worker has both the processors and the memory that it needs.")
+
+
+def _gigabytes(size: int) -> str:
+    return number_format(size / 1e9, decimal_pos=1)

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext, pgettext, pgettext_lazy
 
 from jobs.machines import Machine, Needs, misfit
 from jobs.registry import is_sharded, slots_of
@@ -28,12 +29,12 @@ class JobQuerySet(models.QuerySet["Job"]):
 
 class Job(models.Model):
     class State(models.TextChoices):
-        QUEUED = "queued"
-        RUNNING = "running"
-        CANCELLING = "cancelling"
-        SUCCEEDED = "succeeded"
-        FAILED = "failed"
-        CANCELLED = "cancelled"
+        QUEUED = "queued", pgettext_lazy("a job", "Queued")
+        RUNNING = "running", pgettext_lazy("a job", "Running")
+        CANCELLING = "cancelling", pgettext_lazy("a job", "Cancelling")
+        SUCCEEDED = "succeeded", pgettext_lazy("a job", "Succeeded")
+        FAILED = "failed", pgettext_lazy("a job", "Failed")
+        CANCELLED = "cancelled", pgettext_lazy("a job", "Cancelled")
 
     HELD = (State.RUNNING, State.CANCELLING)
     LIVE = (State.QUEUED, *HELD)
@@ -94,8 +95,8 @@ class Job(models.Model):
         return self.state in self.HELD and self.lease_until is not None and self.lease_until < timezone.now()
 
     def get_state_display(self) -> str:  # type: ignore[no-redef]  # instead of Django's own
-        """The state as pages show it: "silent" instead of "running" if the job's lease has expired."""
-        return "silent" if self.is_silent else str(self.State(self.state).label)
+        """The state as pages show it: "Silent" instead of "running" if the job's lease has expired."""
+        return pgettext("a job", "Silent") if self.is_silent else str(self.State(self.state).label)
 
     @property
     def ahead(self) -> int:
@@ -148,10 +149,10 @@ class Shard(models.Model):
     """A part of a job that any worker may do. docs/jobs.md has the table of its states."""
 
     class State(models.TextChoices):
-        WAITING = "waiting"
-        RUNNING = "running"
-        DONE = "done"
-        FAILED = "failed"
+        WAITING = "waiting", pgettext_lazy("a shard", "Waiting")
+        RUNNING = "running", pgettext_lazy("a shard", "Running")
+        DONE = "done", pgettext_lazy("a shard", "Done")
+        FAILED = "failed", pgettext_lazy("a shard", "Failed")
 
     job = models.ForeignKey(Job, models.CASCADE, related_name="shards")
     number = models.PositiveIntegerField()  # from 1, in the order in which they are taken
@@ -188,6 +189,12 @@ class Shard(models.Model):
 
     def __str__(self) -> str:
         return f"shard {self.number} ({self.label})" if self.label else f"shard {self.number}"
+
+    @property
+    def title(self) -> str:
+        """As pages name it."""
+        numbered = gettext("Shard %(n)s") % {"n": self.number}
+        return f"{numbered} ({self.label})" if self.label else numbered
 
     @property
     def seconds(self) -> float | None:

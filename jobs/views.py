@@ -8,6 +8,7 @@ from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
@@ -47,7 +48,8 @@ def cancel(request: Request, pk: UUID) -> HttpResponse:
     if job.is_live:
         queue.cancel(job=job, by=request.user)
     else:
-        messages.info(request, f"“{job.title}” had already ended ({job.state}), so it was not cancelled.")
+        words = _("“%(job)s” had already ended (%(state)s), so it was not cancelled.")
+        messages.info(request, words % {"job": job.title, "state": _state(job)})
     return redirect(job.url or job)
 
 
@@ -56,8 +58,9 @@ def cancel(request: Request, pk: UUID) -> HttpResponse:
 def retry_shard(request: Request, pk: UUID, number: int) -> HttpResponse:
     shard = get_object_or_404(Shard.objects.select_related("job"), job=pk, number=number)
     if not queue.retry_shard(job=shard.job, number=number, by=request.user):
-        state = Shard.objects.values_list("state", flat=True).get(pk=shard.pk)
-        messages.info(request, f"Shard {number} is {state}. Only a failed shard can be tried again.")
+        shard.refresh_from_db(fields=["state"])
+        words = _("Shard %(n)s: %(state)s. Only a failed shard can be tried again.")
+        messages.info(request, words % {"n": number, "state": _state(shard)})
     return redirect(shard.job)
 
 
@@ -66,7 +69,11 @@ def retry_shard(request: Request, pk: UUID, number: int) -> HttpResponse:
 def retry(request: Request, pk: UUID) -> HttpResponse:
     job = get_object_or_404(Job, pk=pk)
     if not queue.retry(job=job, by=request.user):
-        messages.info(
-            request, f"“{job.title}” is {job.state}. Only a failed or cancelled job can be retried."
-        )
+        words = _("“%(job)s”: %(state)s. Only a failed or cancelled job can be retried.")
+        messages.info(request, words % {"job": job.title, "state": _state(job)})
     return redirect(job.url or job)
+
+
+def _state(row: Job | Shard) -> str:
+    """In the middle of a sentence."""
+    return row.get_state_display().lower()

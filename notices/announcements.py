@@ -19,16 +19,27 @@ from notices.models import Delivery, Hook, Notice
 log = logging.getLogger(__name__)
 
 
-def announce(event: str, *, title: str, url: str = "", key: str = "", **facts: Any) -> None:
+def announce(
+    event: str,
+    *,
+    title: str,
+    names: dict[str, str] | None = None,
+    url: str = "",
+    key: str = "",
+    **facts: Any,
+) -> None:
     """Tell of an event, of what has the same `key` only once. A failure is logged and never raised: what has
     happened is worth more than the news of it.
 
+    title: English, of gettext_noop. With `names`, which fill it in, pages show it in their reader's language.
     Raises KeyError for an event that is not in EVENTS.
     """
     EVENTS[event]
     try:
         with transaction.atomic():  # a savepoint: the transaction around it goes on
-            _write(event=event, title=title[:300], url=url, key=key, facts=facts)
+            words = {"words": title, "names": names} if names else {}
+            shown = title % names if names else title
+            _write(event=event, title=shown[:300], url=url, key=key, facts=facts, **words)
     except Error:
         log.exception("Nobody is told of %s: %s", event, title)
 

@@ -6,16 +6,23 @@ from typing import Any
 from uuid import uuid4
 
 from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from notices import targets
 from notices.events import EVENTS
 
 
 class HookForm(forms.Form):
-    name = forms.CharField(max_length=100, help_text="Who is told: “Chat of the team”, “Upload service”.")
+    name = forms.CharField(
+        label=gettext_lazy("Name"),
+        max_length=100,
+        help_text=gettext_lazy("Who is told: “Chat of the team”, “Upload service”."),
+    )
     address = forms.CharField(max_length=500, widget=forms.URLInput({"placeholder": "https://"}))
     events = forms.MultipleChoiceField(
-        choices=[(name, event.words) for name, event in EVENTS.items()], widget=forms.CheckboxSelectMultiple
+        choices=[(name, gettext_lazy(event.words)) for name, event in EVENTS.items()],
+        widget=forms.CheckboxSelectMultiple,
     )
     request_id = forms.UUIDField()
 
@@ -37,4 +44,4 @@ class MailForm(forms.Form):
 
     def __init__(self, *args: Any, offered: list[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["events"].choices = [(name, EVENTS[name].words) for name in offered]  # type: ignore[attr-defined]
+        self.fields["events"].choices = [(name, _(EVENTS[name].words)) for name in offered]  # type: ignore[attr-defined]

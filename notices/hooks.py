@@ -8,6 +8,8 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from notices import signatures, targets
 from notices.events import EVENTS, TEST
@@ -42,11 +44,12 @@ def make(
     """A new hook and its secret, which is shown once. Raises NotMade, targets.NotAllowed, and MadeAlready for
     a repeated form."""
     if not name.strip() or len(name) > 100:
-        raise NotMade("A hook's name must have 1 to 100 characters.")
+        raise NotMade(_("A hook's name must have 1 to 100 characters."))
     if not events or (unknown := sorted(set(events) - EVENTS.keys())):
-        raise NotMade(f"There is no event “{unknown[0]}”." if events else "A hook needs an event.")
+        words = _("There is no event “%(event)s”.") % {"event": unknown[0]} if events else ""
+        raise NotMade(words or _("A hook needs an event."))
     if len(address) > 500:
-        raise NotMade("An address has at most 500 characters.")
+        raise NotMade(_("An address has at most 500 characters."))
     targets.read(address)
     try:
         with transaction.atomic():
@@ -80,8 +83,7 @@ def set_enabled(*, hook: Hook, is_enabled: bool, by: AbstractBaseUser) -> bool:
 @transaction.atomic
 def delete(*, hook: Hook, by: AbstractBaseUser) -> None:
     """With its list of deliveries. Repeating it changes nothing."""
-    count, _ = Hook.objects.filter(pk=hook.pk).delete()
-    if count:
+    if Hook.objects.filter(pk=hook.pk).delete()[0]:
         record(by=by, what="delete hook", about=f"{hook} to {hook.address}")
 
 
@@ -97,6 +99,9 @@ def send_test(*, hook: Hook) -> bool:
     if waiting.exists():
         failed = waiting.exclude(error="").filter(due_at__gt=timezone.now())
         return bool(failed.update(due_at=timezone.now()))
-    notice = Notice.objects.create(event=TEST, title=f"A test of the hook “{hook}”", at=timezone.now())
+    words, names = gettext_noop("A test of the hook “%(hook)s”"), {"hook": str(hook)}
+    notice = Notice.objects.create(
+        event=TEST, title=words % names, words=words, names=names, at=timezone.now()
+    )
     Delivery.objects.create(hook=locked, notice=notice)
     return True

@@ -9,11 +9,14 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext as _
 
 from notices.events import EVENTS
 from notices.models import Notice, Reader
 from people import letters
 from people.installation import current
+from people.profiles import language_of
 from people.signin import addresses
 
 
@@ -43,19 +46,21 @@ def write_to_readers(notice: Notice) -> None:
         if notice.event not in reader.mailed or notice.event not in events_for(person):
             continue
         if address := addresses.address_of(person):
-            letters.write(
-                user=person,
-                to=address,
-                subject=f"[{current().name}] {notice.title}",
-                body=_body(notice),
-                key=f"notice {notice.pk} to {person.pk}",
-            )
+            # Not in the language of whoever made it happen.
+            with translation.override(current().language or settings.LANGUAGE_CODE), language_of(person):
+                letters.write(
+                    user=person,
+                    to=address,
+                    subject=f"[{current().name}] {notice.shown_title}",
+                    body=_body(notice),
+                    key=f"notice {notice.pk} to {person.pk}",
+                )
 
 
 def _body(notice: Notice) -> str:
     facts = {
         "notice": notice,
-        "words": EVENTS[notice.event].words,
+        "words": _(EVENTS[notice.event].words),
         "name": current().name,
         "link": settings.SITE_URL + (notice.url or reverse("notices:notices")),
         "stop": settings.SITE_URL + reverse("notices:mail"),

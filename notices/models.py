@@ -5,13 +5,18 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 
 class Notice(models.Model):
     """Something that happened. Rows are added by notices.announcements and deleted when they are old."""
 
     event = models.CharField(max_length=30)  # a key of notices.events.EVENTS, or TEST
-    title = models.CharField(max_length=300)
+    title = models.CharField(max_length=300)  # English, for programs
+    # What the title is made of, for people: a message and what fills it in. Empty in rows from before there
+    # were translations.
+    words = models.CharField(max_length=100, blank=True)
+    names = models.JSONField(default=dict, blank=True)
     url = models.CharField(max_length=200, blank=True)  # of its page, without the site's name
     facts = models.JSONField(default=dict)
     key = models.CharField(max_length=200, blank=True)  # of what is told once only
@@ -23,6 +28,11 @@ class Notice(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    @property
+    def shown_title(self) -> str:
+        """In the reader's language."""
+        return _(self.words) % self.names if self.words else self.title
 
 
 class Hook(models.Model):

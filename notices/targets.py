@@ -13,6 +13,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 Address = IPv4Address | IPv6Address
 PORTS = {"https": 443, "http": 80}
@@ -43,15 +44,17 @@ def read(address: str) -> Target:
         parts = urlsplit(address)
         port = parts.port
     except ValueError as error:
-        raise NotAllowed(f"This is no address: {error}.") from None
+        raise NotAllowed(_("This is no address: %(error)s.") % {"error": error}) from None
     if parts.scheme not in PORTS or not parts.hostname:
-        raise NotAllowed("Write a whole address that begins with https://.")
+        raise NotAllowed(_("Write a whole address that begins with https://."))
     if parts.scheme == "http" and not (settings.DEBUG or settings.HOOK_NETWORKS):
-        raise NotAllowed("The address must begin with https://, so that nobody reads along.")
+        raise NotAllowed(_("The address must begin with https://, so that nobody reads along."))
     if parts.username or parts.password:
-        raise NotAllowed("An address with a user name or password is not taken: the signature says who asks.")
+        raise NotAllowed(
+            _("An address with a user name or password is not taken: the signature says who asks.")
+        )
     if not address.isascii() or any(sign <= " " or sign == "\x7f" for sign in address):
-        raise NotAllowed("Write the address in ASCII, without spaces.")
+        raise NotAllowed(_("Write the address in ASCII, without spaces."))
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     target = Target(parts.scheme == "https", parts.hostname, port or PORTS[parts.scheme], path)
     try:
@@ -70,7 +73,9 @@ def resolve(target: Target) -> str:
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise NotAllowed(f"“{target.host}” has no address: {error}") from None
+        raise NotAllowed(
+            _("“%(host)s” has no address: %(error)s") % {"host": target.host, "error": error}
+        ) from None
     texts = [str(entry[4][0]).partition("%")[0] for entry in found]
     for text in texts:
         check(target, ip_address(text))
@@ -85,10 +90,11 @@ def check(target: Target, address: Address) -> None:
     is_local = isinstance(real, IPv6Address) and (real.is_site_local or real in LOCAL_NAT64)
     if not real.is_global or real.is_multicast or real.is_reserved or is_local:
         raise NotAllowed(
-            f"“{target.host}” is in a private network ({real}), and HOOK_NETWORKS does not allow it."
+            _("“%(host)s” is in a private network (%(address)s), and HOOK_NETWORKS does not allow it.")
+            % {"host": target.host, "address": real}
         )
     if not target.is_https and not settings.DEBUG:
-        raise NotAllowed("Only networks in HOOK_NETWORKS are reached without https.")
+        raise NotAllowed(_("Only networks in HOOK_NETWORKS are reached without https."))
 
 
 def _embedded(address: Address) -> Address:

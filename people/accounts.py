@@ -123,6 +123,12 @@ def words_of(invitation: Invitation, translate: Callable[[str], str] = str) -> s
     return ", ".join([*map(translate, invitation.roles), *teams])
 
 
+def roles_by(invitation: Invitation) -> list[str]:
+    """The roles that whoever accepts it has then: its own, and those of its teams."""
+    by_team = Group.objects.filter(teams__invitations=invitation).values_list("name", flat=True)
+    return sorted({*invitation.roles, *by_team})
+
+
 @transaction.atomic
 def make_administrator_link(*, site: str) -> str:
     """The address at which one person becomes an administrator, for a day. Earlier ones end."""

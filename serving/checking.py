@@ -6,6 +6,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext, npgettext
+
 from mapping.hashtags import blocked_names
 from mapping.models import OTHER
 from serving.spelling import How, understand
@@ -59,11 +62,15 @@ class Score:
     @property
     def sentence(self) -> str:
         if not self.judged:
-            return "The model knows none of these hashtags."
-        hashtags = f"{self.judged} popular hashtag{'s' if self.judged > 1 else ''}"
+            return _("The model knows none of these hashtags.")
+        judged = npgettext("of", "%(n)s popular hashtag", "%(n)s popular hashtags", self.judged)
+        hashtags = judged % {"n": self.judged}
         if not self.not_fitting:
-            return f"None of {hashtags} is out of place."
-        return f"{self.not_fitting} of {hashtags} {'do' if self.not_fitting > 1 else 'does'} not belong."
+            return _("None of %(hashtags)s is out of place.") % {"hashtags": hashtags}
+        words = ngettext(
+            "%(n)s of %(hashtags)s does not belong.", "%(n)s of %(hashtags)s do not belong.", self.not_fitting
+        )
+        return words % {"n": self.not_fitting, "hashtags": hashtags}
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -142,9 +149,9 @@ def _answer(
     meaning = understand(written, labels)
     name = meaning.hashtag
     if name is None or name not in checks:
-        return Answer(written, "unknown", None, "The model does not know this hashtag.")
+        return Answer(written, "unknown", None, _("The model does not know this hashtag."))
     if name in blocked:
-        reason = f"#{name} is blocked: it is not offered, so it is not judged."
+        reason = _("#%(name)s is blocked: it is not offered, so it is not judged.") % {"name": name}
         return Answer(written, "unknown", None, reason, name, meaning.how)
     probability = round(fitting.probabilities[name], 4)
     verdict = checks[name].verdict(fitting.probabilities[name])
@@ -154,10 +161,11 @@ def _answer(
 
 def _reason(name: str, verdict: Verdict, ranking: Sequence[str]) -> str:
     if verdict == "fits":
-        return f"The photo looks like #{name}."
+        return _("The photo looks like #%(name)s.") % {"name": name}
     if verdict == "doubtful":
-        return f"#{name} is possible, but the photo does not settle it."
+        return _("#%(name)s is possible, but the photo does not settle it.") % {"name": name}
     likeliest = ranking[0]
     if likeliest in (name, OTHER):
-        return f"The photo does not look like #{name}."
-    return f"The photo does not look like #{name}; it looks more like #{likeliest}."
+        return _("The photo does not look like #%(name)s.") % {"name": name}
+    words = _("The photo does not look like #%(name)s; it looks more like #%(likeliest)s.")
+    return words % {"name": name, "likeliest": likeliest}

@@ -8,11 +8,13 @@ from datetime import date
 
 from django.db.models import Count, F, IntegerField, Sum
 from django.db.models.functions import Cast, Floor, Least
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
 
 from mapping.hashtags import blocked_names
 from serving import counting
 from serving.models import AnswerTally
-from serving.shift import Moved, moved, shift
+from serving.shift import Moved, Shift, moved, shift
 from trainer.models import TrainedModel
 from validation.models import Campaign, Prediction
 
@@ -92,7 +94,8 @@ def last_campaign(model: TrainedModel) -> Judged | None:
             n=Count("pk")
         ):
             pixels[counting.size_bin(width, height)] += n
-        return Judged(f"the photos of the campaign “{campaign}”", answers, Counter(confidences), pixels)
+        words = _("the photos of the campaign “%(campaign)s”") % {"campaign": campaign}
+        return Judged(words, answers, Counter(confidences), pixels)
     return None
 
 
@@ -105,7 +108,7 @@ def held_out(model: TrainedModel) -> Judged | None:
     rows = [row for row in figures.get("per_hashtag", []) if row["hashtag"] not in blocked]
     answers: Counts = Counter({row["hashtag"]: row["suggested"] for row in rows})
     answers[""] = figures.get("photos", 0) - answers.total()
-    return Judged("the photos held out from its training", answers) if rows and answers.total() else None
+    return Judged(_("the photos held out from its training"), answers) if rows and answers.total() else None
 
 
 def _lines(now: Counts, judged: Judged | None) -> list[Line]:
@@ -117,39 +120,65 @@ def _lines(now: Counts, judged: Judged | None) -> list[Line]:
     ]
 
 
-ASK = "Ask people about new photos in a campaign; if they disagree, train another run."
+def _ask() -> str:
+    return _("Ask people about new photos in a campaign; if they disagree, train another run.")
 
 
 def _warnings(now: dict[str, Counts], judged: Judged) -> list[str]:
     words = [_about_answer(one, judged) for one in moved(judged.answers, now[counting.ANSWER])]
     confidences = shift(judged.confidences, now[counting.CONFIDENCE])
     if confidences and confidences.is_large:
-        words.append(
-            f"The model's confidences are not those that it had on {judged.words} "
-            f"(PSI {confidences.psi:.2f}). {ASK}"
-        )
+        text = _("The model's confidences are not those that it had on %(photos)s (PSI %(psi)s).")
+        words.append(f"{text % _facts(judged, confidences)} {_ask()}")
     pixels = shift(judged.pixels, now[counting.PIXELS])
     if pixels and pixels.is_large:
-        words.append(
-            f"Photos have other sizes than {judged.words} (PSI {pixels.psi:.2f}). Check that the network "
-            "sends photos as people upload them, or ask people about photos of these sizes in a campaign."
+        text = _(
+            "Photos have other sizes than %(photos)s (PSI %(psi)s). Check that the network sends photos as "
+            "people upload them, or ask people about photos of these sizes in a campaign."
         )
+        words.append(text % _facts(judged, pixels))
     return words
 
 
+def _facts(judged: Judged, found: Shift) -> dict[str, str]:
+    return {"photos": judged.words, "psi": number_format(found.psi, decimal_pos=2)}
+
+
 def _about_answer(one: Moved, judged: Judged) -> str:
-    after, before = _percent(one.after), _percent(one.before)
-    shares = f"{after} instead of {before}"
-    often = "more" if one.times > 1 else "less"
-    if not one.bin:
-        return f"The model is silent {often} often than on {judged.words}: {shares} of the photos. {ASK}"
-    if one.before == 0:
-        return f"#{one.bin} is suggested for {after} of the photos, and was not on {judged.words}. {ASK}"
-    if one.after == 0:
-        return f"#{one.bin} is not suggested any more; it was for {before} of {judged.words}. {ASK}"
-    times = f"{one.times if one.times > 1 else 1 / one.times:.1f} times {often} often"
-    return f"#{one.bin} is suggested {times} than on {judged.words}: {shares}. {ASK}"
+    is_more = one.times > 1
+    facts = {
+        "name": one.bin,
+        "photos": judged.words,
+        "after": _percent(one.after),
+        "before": _percent(one.before),
+        "times": number_format(one.times if is_more else 1 / one.times, decimal_pos=1) if one.times else "",
+    }
+    if not one.bin and is_more:
+        words = _(
+            "The model is silent more often than on %(photos)s: "
+            "%(after)s instead of %(before)s of the photos."
+        )
+    elif not one.bin:
+        words = _(
+            "The model is silent less often than on %(photos)s: "
+            "%(after)s instead of %(before)s of the photos."
+        )
+    elif one.before == 0:
+        words = _("#%(name)s is suggested for %(after)s of the photos, and was not on %(photos)s.")
+    elif one.after == 0:
+        words = _("#%(name)s is not suggested any more; it was for %(before)s of %(photos)s.")
+    elif is_more:
+        words = _(
+            "#%(name)s is suggested %(times)s times more often than on %(photos)s: "
+            "%(after)s instead of %(before)s."
+        )
+    else:
+        words = _(
+            "#%(name)s is suggested %(times)s times less often than on %(photos)s: "
+            "%(after)s instead of %(before)s."
+        )
+    return f"{words % facts} {_ask()}"
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f}\N{NO-BREAK SPACE}%" if share < 0.1 else f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+    return number_format(100 * share, decimal_pos=1 if share < 0.1 else 0) + "\N{NO-BREAK SPACE}%"

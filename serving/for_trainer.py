@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from django.db.models import Q, Sum
+from django.utils.translation import gettext as _
 
 from serving.models import AnswerTally, Feedback, FeedbackTally, Trial
 from trainer.registry.dependents import Thing
@@ -18,7 +19,7 @@ class ModelsInUse:
 
     def refusal(self, models: Collection[int]) -> str:
         running = Trial.objects.filter(challenger__in=models, stopped_at=None).first()
-        return f"The trial “{running}” is running: stop it first." if running else ""
+        return _("The trial “%(trial)s” is running: stop it first.") % {"trial": running} if running else ""
 
     def remove(self, models: Collection[int]) -> None:
         Trial.objects.filter(Q(challenger__in=models) | Q(champion__in=models)).delete()

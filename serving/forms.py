@@ -9,6 +9,8 @@ from typing import Any
 from django import forms
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from serving.models import CheckedPost, Trial
 from serving.models.posts import LONGEST_NAME
@@ -18,7 +20,7 @@ from serving.spelling import LONGEST, BadHashtags, read_hashtags
 from trainer.forms import SuggestForm
 from trainer.models import TrainedModel
 
-PERIODS = [(7, "7 days"), (30, "30 days"), (90, "90 days"), (365, "a year")]
+PERIODS = [(7, _("7 days")), (30, _("30 days")), (90, _("90 days")), (365, _("a year"))]
 DEFAULT = 30
 READY = TrainedModel.objects.exclude(manifest={}).defer("card")
 
@@ -26,7 +28,7 @@ READY = TrainedModel.objects.exclude(manifest={}).defer("card")
 class CheckForm(SuggestForm):
     """A photo and the hashtags of its author."""
 
-    hashtags = forms.CharField(error_messages={"required": "Write at least one hashtag."})
+    hashtags = forms.CharField(error_messages={"required": _("Write at least one hashtag.")})
 
     def clean_hashtags(self) -> list[str]:
         try:
@@ -38,9 +40,11 @@ class CheckForm(SuggestForm):
 class PeriodForm(forms.Form):
     """Unknown values mean no filter."""
 
-    days = forms.TypedChoiceField(choices=PERIODS, coerce=int, required=False, label="The last")
+    days = forms.TypedChoiceField(
+        choices=PERIODS, coerce=int, required=False, label=pgettext_lazy("a period", "The last")
+    )
     model = forms.ModelChoiceField(
-        TrainedModel.objects.defer("card"), required=False, empty_label="All models", label="Model"
+        TrainedModel.objects.defer("card"), required=False, empty_label=_("All models"), label=_("Model")
     )
 
     def read(self) -> tuple[int, TrainedModel | None]:
@@ -50,12 +54,13 @@ class PeriodForm(forms.Form):
 
 class PostsFilter(forms.Form):
     author = forms.CharField(required=False, max_length=LONGEST_NAME)
-    account = forms.ModelChoiceField(User.objects.none(), required=False, empty_label="all networks")
+    account = forms.ModelChoiceField(User.objects.none(), required=False, empty_label=_("all networks"))
     hashtag = forms.CharField(required=False, max_length=LONGEST)
     since = forms.DateField(required=False)
     until = forms.DateField(required=False)
     looked = forms.ChoiceField(
-        required=False, choices=[("", "all"), ("no", "not looked at"), ("yes", "looked at")]
+        required=False,
+        choices=[("", pgettext_lazy("posts", "all")), ("no", _("not looked at")), ("yes", _("looked at"))],
     )
 
     people = forms.ChoiceField(required=False, choices=[("", "all"), *Wanted.choices])
@@ -101,12 +106,12 @@ class DeleteAuthorForm(forms.Form):
 
 
 class TrialForm(forms.Form):
-    kind = forms.ChoiceField(choices=Trial.Kind.choices, label="The other model")
+    kind = forms.ChoiceField(choices=Trial.Kind.choices, label=_("The other model"))
     challenger = forms.ModelChoiceField(
-        TrainedModel.objects.exclude(manifest={}).defer("card"), label="Model"
+        TrainedModel.objects.exclude(manifest={}).defer("card"), label=_("Model")
     )
     share = forms.IntegerField(
-        min_value=1, max_value=100, initial=10, label="Share of the photos, in per cent"
+        min_value=1, max_value=100, initial=10, label=_("Share of the photos, in per cent")
     )
     champion = forms.IntegerField(min_value=1, required=False, widget=forms.HiddenInput)
 

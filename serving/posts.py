@@ -14,6 +14,9 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from formats.names import normalize_hashtag
 from people import deeds
@@ -127,7 +130,8 @@ def mark_looked_at(*, pk: int, version: int, by: User) -> bool:
     """
     row = CheckedPost.objects.select_for_update().get(pk=pk)
     if row.version != version:
-        raise Refused(f"“{row.post}” was checked again since you opened the page: look at it once more.")
+        words = _("“%(post)s” was checked again since you opened the page: look at it once more.")
+        raise Refused(words % {"post": row.post})
     if row.looked_at:
         return False
     row.looked_at, row.looked_by = timezone.now(), by
@@ -144,9 +148,12 @@ def delete_author(*, account: int, author: str, count: int, by: User) -> int:
     rows = CheckedPost.objects.filter(account=account, author=author)
     found = list(rows.select_for_update().values_list("pk", flat=True))
     if len(found) > count:
-        raise Refused(
-            f"There are {len(found)} posts of this author by now: look at them before you delete them."
+        words = ngettext(
+            "There is %(n)s post of this author by now: look at it before you delete it.",
+            "There are %(n)s posts of this author by now: look at them before you delete them.",
+            len(found),
         )
+        raise Refused(words % {"n": len(found)})
     if found:
         network = User.objects.get(pk=account)
         _delete(found)
@@ -166,7 +173,7 @@ def forget_old() -> int:
 
 
 def _delete(pks: list[int], **still: object) -> int:
-    _, counts = CheckedPost.objects.filter(pk__in=pks, **still).delete()
+    counts = CheckedPost.objects.filter(pk__in=pks, **still).delete()[1]
     return counts.get("serving.CheckedPost", 0)
 
 
@@ -213,7 +220,8 @@ def find_askable(posts: QuerySet[CheckedPost]) -> Askable:
     """Raises Refused if they are more than MOST_ASKED."""
     rows = list(posts.order_by("pk").values_list("pk", "version", "photo_sha256")[: MOST_ASKED + 1])
     if len(rows) > MOST_ASKED:
-        raise Refused(f"These are more than {MOST_ASKED:,} posts: filter them, and ask about some at a time.")
+        words = _("These are more than %(most)s posts: filter them, and ask about some at a time.")
+        raise Refused(words % {"most": number_format(MOST_ASKED, force_grouping=True)})
     digest = hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
     photos = list(Photo.objects.shown().filter(sha256__in={sha256 for *_, sha256 in rows if sha256}))
     by_hash = {photo.sha256: photo.pk for photo in photos}
@@ -235,9 +243,11 @@ def ask_people(
     """
     askable = find_askable(posts)
     if askable.digest != seen:
-        raise Refused("Posts have come, gone or changed since you opened the page: look at them once more.")
+        raise Refused(
+            _("Posts have come, gone or changed since you opened the page: look at them once more.")
+        )
     if not askable.photos:
-        raise Refused("None of the photos is here: take them in first.")
+        raise Refused(_("None of the photos is here: take them in first."))
     return create_authors_campaign(
         name=name, model=model, photos=askable.photos, hashtags=askable.hashtags, by=by, **rules
     )

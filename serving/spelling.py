@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from django.utils.translation import gettext as _
+
 from formats.json_text import UNSTORABLE
 from formats.names import normalize_hashtag
 from mapping.hashtags import VISIBLE, synonyms
@@ -49,16 +51,17 @@ def read_hashtags(texts: Sequence[str]) -> list[str]:
     for text in texts:
         found += (part for piece in SEPARATORS.split(text) if (part := piece.strip(" \t#＃")))
         if len(found) > MOST:
-            raise BadHashtags(f"These are more than {MOST} hashtags: that many are checked at once.")
+            words = _("These are more than %(most)s hashtags: that many are checked at once.")
+            raise BadHashtags(words % {"most": MOST})
     for number, hashtag in enumerate(found, 1):
         if UNSTORABLE.search(hashtag):
-            raise BadHashtags(f"Hashtag {number} has characters that cannot be stored.")
+            words = _("Hashtag %(number)s has characters that cannot be stored.")
+            raise BadHashtags(words % {"number": number})
         if len(hashtag) > LONGEST:
-            raise BadHashtags(
-                f"Hashtag {number} has {len(hashtag)} characters; at most {LONGEST} are allowed."
-            )
+            words = _("Hashtag %(number)s has %(n)s characters; at most %(most)s are allowed.")
+            raise BadHashtags(words % {"number": number, "n": len(hashtag), "most": LONGEST})
     if not found:
-        raise BadHashtags("Send at least one hashtag.")
+        raise BadHashtags(_("Send at least one hashtag."))
     return found
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
 
 from people.deeds import record
 from serving import counting
@@ -42,21 +44,21 @@ def start_trial(
     list(TrainedModel.objects.select_for_update().order_by("pk").values_list("pk"))  # as promote does
     active = active_model()
     if active is None:
-        raise Refused("No model is active, so there is nothing to compare with.")
+        raise Refused(_("No model is active, so there is nothing to compare with."))
     running = Trial.objects.filter(kind=kind, stopped_at=None).first()
     wanted = (challenger.pk, active.pk, share)
     if running and (running.challenger_id, running.champion_id, running.share) == wanted:
         return running
     if running:
-        raise Refused(
-            f"“{running}” is running with {100 * running.share:.0f} % of the photos: stop it first."
-        )
+        words = _("“%(trial)s” is running with %(share)s %% of the photos: stop it first.")
+        raise Refused(words % {"trial": running, "share": f"{100 * running.share:.0f}"})
     if champion not in (None, active.pk):
-        raise Refused(f"The active model changed meanwhile: it is “{active}” now. Nothing was started.")
+        words = _("The active model changed meanwhile: it is “%(model)s” now. Nothing was started.")
+        raise Refused(words % {"model": active})
     if challenger.pk == active.pk:
-        raise Refused(f"“{active}” is the active model itself: choose another.")
+        raise Refused(_("“%(model)s” is the active model itself: choose another.") % {"model": active})
     if not challenger.is_ready:
-        raise Refused(f"“{challenger}” is not exported yet.")
+        raise Refused(_("“%(model)s” is not exported yet.") % {"model": challenger})
     trial = Trial.objects.create(
         kind=kind, champion=active, challenger=challenger, share=share, started_by_id=by.pk if by else None
     )
@@ -160,14 +162,16 @@ class Result:
     @property
     def sentence(self) -> str:
         if self.difference is None:
-            return (
-                f"Too little feedback to compare: each side needs {FEWEST} suggestions that were accepted "
-                f"and {FEWEST} that were not."
+            words = _(
+                "Too little feedback to compare: each side needs %(fewest)s suggestions that were accepted "
+                "and %(fewest)s that were not."
             )
+            return words % {"fewest": FEWEST}
         if not self.difference.is_real:
-            return "No winner yet: the difference may be chance."
+            return _("No winner yet: the difference may be chance.")
         winner = self.challenger if self.difference.value > 0 else self.champion
-        return f"“{winner.model}” is accepted more often. The difference is real, however often you looked."
+        words = _("“%(model)s” is accepted more often. The difference is real, however often you looked.")
+        return words % {"model": winner.model}
 
     @property
     def sides(self) -> tuple[Side, Side]:
@@ -178,10 +182,11 @@ class Result:
         """The difference in percentage points, with its interval."""
         assert self.difference
         value, low, high = (
-            f"{100 * share:+.1f}"
+            number_format(f"{100 * share:+.1f}")
             for share in (self.difference.value, self.difference.low, self.difference.high)
         )
-        return f"{value} points ({low} to {high}, 95 % sure on all days at once)"
+        words = _("%(value)s points (%(low)s to %(high)s, 95 %% sure on all days at once)")
+        return words % {"value": value, "low": low, "high": high}
 
     @property
     def challenger_wins(self) -> bool:

@@ -7,6 +7,7 @@ from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -36,7 +37,7 @@ def new(request: Request) -> HttpResponse:
         try:
             hook, secret = acts.make(by=request.user, **form.cleaned_data)
         except acts.MadeAlready as error:
-            messages.info(request, "This hook was made already. Its secret was shown then.")
+            messages.info(request, _("This hook was made already. Its secret was shown then."))
             return redirect("notices:hook", error.hook.pk)
         except acts.NotMade as error:
             form.add_error(None, str(error))
@@ -51,7 +52,7 @@ def new(request: Request) -> HttpResponse:
 def hook(request: Request, pk: int) -> HttpResponse:
     hook = get_object_or_404(Hook.objects.select_related("created_by"), pk=pk)
     page = Paginator(hook.deliveries.select_related("notice"), 50).get_page(request.GET.get("page"))
-    events = [(name, EVENTS[name].words) for name in EVENTS if name in hook.events]
+    events = [(name, _(EVENTS[name].words)) for name in EVENTS if name in hook.events]
     context = {"hook": hook, "page": page, "events": events}
     return render(
         request, "notices/hook.html", context | {"most": MOST_FAILURES, "attempts": len(PAUSES) + 1}
@@ -62,11 +63,12 @@ def hook(request: Request, pk: int) -> HttpResponse:
 @permission_required("notices.change_hook", raise_exception=True)
 def switch(request: Request, pk: int, is_enabled: bool) -> HttpResponse:
     hook = get_object_or_404(Hook, pk=pk)
-    word = "on" if is_enabled else "off"
     if acts.set_enabled(hook=hook, is_enabled=is_enabled, by=request.user):
-        messages.success(request, f"“{hook}” is {word}.")
+        words = _("“%(hook)s” is on.") if is_enabled else _("“%(hook)s” is off.")
+        messages.success(request, words % {"hook": hook})
     else:
-        messages.info(request, f"“{hook}” was {word} already.")
+        words = _("“%(hook)s” was on already.") if is_enabled else _("“%(hook)s” was off already.")
+        messages.info(request, words % {"hook": hook})
     return redirect("notices:hook", pk)
 
 
@@ -76,10 +78,10 @@ def test(request: Request, pk: int) -> HttpResponse:
     hook = get_object_or_404(Hook, pk=pk)
     if acts.send_test(hook=hook):
         messages.success(
-            request, "A test is on its way. Reload this page in a few seconds to see its status."
+            request, _("A test is on its way. Reload this page in a few seconds to see its status.")
         )
     else:
-        messages.info(request, "Nothing was sent: the hook is off, or a test is on its way already.")
+        messages.info(request, _("Nothing was sent: the hook is off, or a test is on its way already."))
     return redirect("notices:hook", pk)
 
 
@@ -91,5 +93,5 @@ def delete(request: Request, pk: int) -> HttpResponse:
     if request.method != "POST":
         return render(request, "notices/hook_delete.html", {"hook": hook})
     acts.delete(hook=hook, by=request.user)
-    messages.success(request, f"“{hook}” is deleted.")
+    messages.success(request, _("“%(hook)s” is deleted.") % {"hook": hook})
     return redirect("notices:hooks")

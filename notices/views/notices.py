@@ -7,6 +7,7 @@ from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -60,7 +61,7 @@ def by_mail(request: Request) -> HttpResponse:
     form = MailForm(read_form(request)[0], offered=offered, initial=initial)
     if form.is_valid():
         mail.choose(user=user, events=form.cleaned_data["events"])
-        messages.success(request, "Saved.")
+        messages.success(request, _("Saved."))
         return redirect("notices:mail")
     context = {
         "form": form,

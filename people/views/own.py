@@ -48,7 +48,7 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
         response = redirect("home")
         profiles.apply(profiles.profile_of(user), request, response)
         return response
-    context = {"form": form, "roles": [_(role) for role in invitation.roles]}
+    context = {"form": form, "roles": [_(role) for role in accounts.roles_by(invitation)]}
     return render(request, "people/join.html", context, status=422 if form.is_bound else 200)
 
 

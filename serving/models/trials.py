@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from trainer.models import TrainedModel
 
@@ -13,8 +15,8 @@ class Trial(models.Model):
     """While it runs and the active model is `champion`, `challenger` gets a share of the photos."""
 
     class Kind(models.TextChoices):
-        ANSWERS = "answers", "answers its share of requests"
-        SHADOW = "shadow", "answers nobody; it is compared only"
+        ANSWERS = "answers", gettext_lazy("answers its share of requests")
+        SHADOW = "shadow", gettext_lazy("answers nobody; it is compared only")
 
     kind = models.CharField(max_length=10, choices=Kind)
     champion = models.ForeignKey(TrainedModel, models.PROTECT, related_name="+")
@@ -37,7 +39,10 @@ class Trial(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.challenger} beside {self.champion}"
+        return _("%(challenger)s beside %(champion)s") % {
+            "challenger": self.challenger,
+            "champion": self.champion,
+        }
 
     @property
     def is_running(self) -> bool:

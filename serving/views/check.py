@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from people.request import Request, read_form
@@ -30,7 +31,7 @@ def check(request: Request) -> HttpResponse:
     context: dict[str, Any] = {"form": form, "active": active}
     if request.method == "POST":
         if active is None:
-            form.add_error(None, "No model is active, so nothing can be checked yet.")
+            form.add_error(None, _("No model is active, so nothing can be checked yet."))
         elif form.is_valid():
             context |= _check(form)
     is_wrong = request.method == "POST" and "post" not in context
@@ -48,18 +49,24 @@ def _check(form: CheckForm) -> dict[str, Any]:
         picture = "" if post.problem else data_url(content)
     except NoChecksError:
         form.add_error(
-            None, "The active model cannot check hashtags: export its run again, and promote that."
+            None, _("The active model cannot check hashtags: export its run again, and promote that.")
         )
         return {}
     except (NoActiveModel, ModelError) as error:
         log.error("The active model cannot be used: %s", error)
-        form.add_error(None, "The active model's files are missing or damaged: a trainer admin can say more.")
+        form.add_error(
+            None, _("The active model's files are missing or damaged: a trainer admin can say more.")
+        )
         return {}
     except UnreadablePhotoError as error:  # it may take more memory than for the network
-        form.add_error("photo", f"“{upload.name}” cannot be read as a photo: {error}.")
+        form.add_error("photo", _unreadable(upload.name, error))
         return {}
     if post.problem:
         reason = post.problem.removeprefix(UNREADABLE)
-        form.add_error("photo", f"“{upload.name}” cannot be read as a photo: {reason}.")
+        form.add_error("photo", _unreadable(upload.name, reason))
         return {}
     return {"post": post, "picture": picture}
+
+
+def _unreadable(name: str, reason: object) -> str:
+    return _("“%(name)s” cannot be read as a photo: %(reason)s.") % {"name": name, "reason": reason}

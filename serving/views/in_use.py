@@ -6,6 +6,9 @@ from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_safe
 
 from mapping.views.figures import figure_file
@@ -64,13 +67,16 @@ def _over_time(seen: acceptance.Acceptance) -> Chart | None:
         return None
     first, unit = seen.steps[0].day, 7 if seen.is_weekly else 1
     at = [float((step.day - first).days // unit + 1) for step in seen.steps]
-    ends = [("accepted", "value"), ("up to", "high"), ("from", "low")]
+    ends = [(_("accepted"), "value"), (_("up to"), "high"), (_("from"), "low")]
     series = [
         (name, [(x, getattr(step.rate, end)) for x, step in zip(at, seen.steps, strict=True)])
         for name, end in ends
     ]
-    x_title = f"{'week' if seen.is_weekly else 'day'} since {first:%-d %b %Y}"
-    return line_chart("Acceptance, with its 95 % interval", series, x_title=x_title, percent=True)
+    words = _("week since %(day)s") if seen.is_weekly else _("day since %(day)s")
+    x_title = words % {"day": date_format(first, "j M Y")}
+    return line_chart(
+        gettext_noop("Acceptance, with its 95 % interval"), series, x_title=x_title, percent=True
+    )
 
 
 @require_safe

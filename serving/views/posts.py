@@ -14,6 +14,8 @@ from django.http import Http404, HttpResponse, HttpResponseBase, StreamingHttpRe
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from formats.table import guard
@@ -69,9 +71,9 @@ def ask(request: Request) -> HttpResponse:
             )
             return redirect(campaign)
         except acts.Refused as error:
-            form.add_error(None, f"{error} There is no campaign yet.")
+            form.add_error(None, _("%(error)s There is no campaign yet.") % {"error": error})
         except IntegrityError:
-            form.add_error("name", "Campaign with this Name already exists.")
+            form.add_error("name", _("Campaign with this Name already exists."))
     context = {"form": form, "askable": askable, "query": query}
     return render(request, "serving/ask.html", context, status=422 if form.errors else 200)
 
@@ -86,7 +88,7 @@ def look_at(request: Request, pk: int) -> HttpResponse:
     except acts.Refused as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, "Looked at." if is_new else "This post was looked at already.")
+        messages.success(request, _("Looked at.") if is_new else _("This post was looked at already."))
     return redirect(_back(request))
 
 
@@ -95,17 +97,15 @@ def look_at(request: Request, pk: int) -> HttpResponse:
 def delete_author(request: Request) -> HttpResponse:
     form = DeleteAuthorForm(request.POST)
     if not form.is_valid():
-        messages.error(request, "Nothing was deleted: choose an author and a network.")
+        messages.error(request, _("Nothing was deleted: choose an author and a network."))
         return redirect("serving:posts")
     try:
         count = acts.delete_author(**form.cleaned_data, by=request.user)
     except acts.Refused as error:
         messages.error(request, str(error))
         return redirect(_back(request))
-    words = (
-        f"{count} post{'' if count == 1 else 's'} deleted." if count else "Nothing is kept of this author."
-    )
-    messages.success(request, words)
+    words = ngettext("%(n)s post deleted.", "%(n)s posts deleted.", count) % {"n": count}
+    messages.success(request, words if count else _("Nothing is kept of this author."))
     return redirect("serving:posts")
 
 

@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from people.request import Request, read_form
@@ -34,7 +35,7 @@ def start_trial(request: Request) -> HttpResponse:
     except acts.Refused as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, f"The trial “{trial}” is running.")
+        messages.success(request, _("The trial “%(trial)s” is running.") % {"trial": trial})
     return redirect("serving:trials")
 
 
@@ -43,9 +44,12 @@ def start_trial(request: Request) -> HttpResponse:
 def stop_trial(request: Request, pk: int) -> HttpResponse:
     trial = get_object_or_404(Trial.objects.select_related("champion", "challenger"), pk=pk)
     was_running = acts.stop_trial(trial=trial, by=request.user)
-    messages.success(
-        request, f"The trial “{trial}” {'is stopped' if was_running else 'was stopped already'}."
+    words = (
+        _("The trial “%(trial)s” is stopped.")
+        if was_running
+        else _("The trial “%(trial)s” was stopped already.")
     )
+    messages.success(request, words % {"trial": trial})
     return redirect("serving:trials")
 
 

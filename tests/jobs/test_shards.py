@@ -251,7 +251,7 @@ def test_page_names_slow_and_failed_shards_and_tries_one_again(planned: Job, cli
     rows.filter(number=3).update(state=State.FAILED, attempts=3, finished_at=now, error="It was killed.")
     admin, page = client_for("admin"), f"/jobs/{planned.pk}/"
     text = admin.get(page).content.decode()
-    assert "1 of 4 shards done, 1 failed · 1 worker at work · 0.1 photos/s" in text
+    assert "1 of 4 shards done · failed: 1 · 1 worker at work · 0.1 photos/s" in text
     assert "slow</span> Shard 2: 0 of 2 in 1 min" in text
     assert "Shard 3, attempt 3: It was killed." in text
     assert "Try this shard again" not in client_for("viewer").get(page).content.decode()
@@ -260,7 +260,7 @@ def test_page_names_slow_and_failed_shards_and_tries_one_again(planned: Job, cli
     assert admin.post(retry)["Location"] == page
     assert rows.get(number=3).state == State.WAITING
     again = admin.post(retry, follow=True).content.decode()
-    assert "Shard 3 is waiting. Only a failed shard can be tried again." in again
+    assert "Shard 3: waiting. Only a failed shard can be tried again." in again
     rows.filter(number=2).update(started_at=now - timedelta(seconds=30))
     assert "slow</span>" not in admin.get(page).content.decode()
 

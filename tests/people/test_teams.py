@@ -143,6 +143,8 @@ def test_an_invitation_names_teams(team: Team, chief: User, client_for: ClientFo
     sent = {"note": "Bob", "teams": [team.pk], "days": 7, "request_id": str(uuid4())}
     assert "“Mappers”" in text(client.post("/people/invite/", sent, follow=True))
     [invitation] = accounts.open_invitations()
+    page = text(client_for("stranger").get(accounts.path_of(invitation)))
+    assert "Your roles: curator, validator." in page
     bob = accounts.accept(invitation=invitation, user=User(username="bob"))
     assert held(bob, "mapping.publish_release")
     assert accounts.roles_of(bob) == []

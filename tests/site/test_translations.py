@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import product
 
 import pytest
@@ -13,15 +14,23 @@ from babel.messages.pofile import read_po
 from django.conf import settings
 from django.http import HttpResponse
 from django.test import Client
-from django.utils import translation
+from django.utils import timezone, translation
 
 from hashtags_site.help import PAGES, translated_glossary
+from jobs.machines import Machine, Needs, as_json
+from jobs.models import Job, Worker
 from mapping.models import MappingEntry
+from notices.announcements import announce
+from notices.models import Notice
 from people.models import Deed, Profile
 from scripts.messages import APPS, catalogue, collect_messages, read
+from serving import checking
+from serving.models import AnswerTally, FeedbackTally, Trial
 from tests.mapping.conftest import few  # noqa: F401
+from tests.site.conftest import World
 from tests.site.untranslated import find, words_in_python, words_in_template
 from tests.validation.conftest import hashtags, make_campaign, model  # noqa: F401
+from trainer.models import Promotion, TrainedModel
 from validation.models import Campaign
 
 LANGUAGES = [code for code, _ in settings.LANGUAGES if code != "en"]
@@ -209,6 +218,76 @@ def test_administrators_read_russian_and_the_history_is_kept_in_english(
         page = read_page(administrator.get(f"/people/{path}", headers=russian, follow=True))
         assert '<html lang="ru">' in page, path
         assert "%(" not in page, path
+
+
+@pytest.mark.django_db
+def test_admins_read_jobs_in_russian_and_their_titles_are_kept(client_for: Callable[..., Client]) -> None:
+    admin, russian = client_for("admin"), {"Accept-Language": "ru"}
+    needs = as_json(Needs(processes=3, only_gpus=True))
+    job = Job.objects.create(kind="x", title="Predict Summer", needs=needs)
+    machine = as_json(Machine(cores=2))
+    Worker.objects.create(name="host", seen_at=timezone.now(), machine=machine)
+    path = f"/jobs/{job.pk}/"
+    page = read_page(admin.get(path, headers=russian))
+    assert '<html lang="ru">' in page
+    assert "Predict Summer" in page
+    words = "Нужно 3 GPU; у самого большого рабочего процесса их 0."
+    assert f"Ни один рабочий процесс не может взять это задание. {words}" in page
+    rows = read_page(admin.get("/jobs/", headers=russian))
+    assert "в очереди</span>" in rows
+    assert "Работает 1 рабочий процесс." in rows
+    times = {"started_at": timezone.now() - timedelta(seconds=3725), "finished_at": timezone.now()}
+    Job.objects.update(state=Job.State.SUCCEEDED, **times)
+    assert "Заняло 1 ч 2 мин, завершено" in read_page(admin.get(path, headers=russian))
+    answer = admin.post(f"{path}cancel/", headers=russian, follow=True)
+    assert "«Predict Summer» уже завершилось (выполнено)" in read_page(answer)
+
+
+@pytest.mark.django_db
+def test_a_notice_is_shown_in_the_language_of_its_reader_and_told_to_programs_in_english(
+    client_for: Callable[..., Client],
+) -> None:
+    administrator, russian = client_for("administrator"), {"Accept-Language": "ru"}
+    names = {"job": "Predict 100 % of <Summer>"}
+    with translation.override("ru"):  # of whoever made it happen
+        announce("job.failed", title="%(job)s: failed", names=names)
+    announce("run.ended", title="Of before: 100 % succeeded")
+    new, old = Notice.objects.order_by("pk")
+    assert new.title == "Predict 100 % of <Summer>: failed"
+    page = read_page(administrator.get("/notices/", headers=russian))
+    assert '<html lang="ru">' in page
+    assert "Predict 100 % of &lt;Summer&gt;: не удалось" in page
+    assert old.title in page
+    assert "Predict 100 % of &lt;Summer&gt;: failed" in read_page(administrator.get("/notices/"))
+    for path in ("mail/", "hooks/", "hooks/new/"):
+        page = read_page(administrator.get(f"/notices/{path}", headers=russian))
+        assert '<html lang="ru">' in page, path
+        assert "%(" not in page, path
+    bad = {"name": "Chat", "address": "https://127.0.0.1/", "events": ["run.ended"]}
+    answer = administrator.post("/notices/hooks/new/", bad, headers=russian)
+    assert "находится в частной сети" in read_page(answer)
+
+
+def test_what_networks_ask_is_read_in_russian(world: World, client_for: Callable[..., Client]) -> None:
+    administrator, russian = client_for("administrator"), {"Accept-Language": "ru"}
+    model = world.campaign.predictor
+    other = TrainedModel.objects.create(name="Beside", manifest=model.manifest)
+    Promotion.objects.create(model=model)
+    AnswerTally.objects.create(day=timezone.localdate(), model=model, figure="answer", bin="", count=3)
+    today = {"day": timezone.localdate(), "model": model, "hashtag": "beach"}
+    FeedbackTally.objects.create(**today, shown=4, accepted=3)
+    for kind in Trial.Kind:
+        Trial.objects.create(kind=kind, champion=model, challenger=other, share=0.1)
+    for path in ("in-use/", "in-use/trials/", "in-use/posts/", "in-use/posts/ask/", "check/"):
+        page = read_page(administrator.get(f"/{path}", headers=russian))
+        assert '<html lang="ru">' in page, path
+        assert "%(" not in page, path
+        assert "%%" not in page, path
+    page = read_page(administrator.get("/in-use/", headers=russian))
+    assert "показано: 4" in page
+    with translation.override("ru"):
+        assert checking.Score(3, 2, 0, 1).sentence == "Не к месту 1 из 3 популярных хештегов."
+        assert checking.Score(21, 21, 0, 0).sentence == "Из 21 популярного хештега ни один не лишний."
 
 
 @pytest.mark.django_db

@@ -269,6 +269,30 @@ LEFT: dict[str, tuple[str, ...]] = {
         "A release needs a note",
         "publish release",
     ),  # keys; the form asks first
+    # Jobs: errors and hints that are stored, and their log.
+    "jobs/crew.py": ("",),
+    "jobs/lease.py": ("It will continue", "It died", "times at the same"),
+    "jobs/machines.py": ("fake GPU",),
+    "jobs/processes.py": ("",),
+    "jobs/queue.py": ("fell silent", "Often it ran"),
+    "jobs/shards.py": ("Its worker", "fell silent", "Often it ran"),
+    "jobs/work.py": ("",),
+    # Stored beside the status of a delivery, or in the history.
+    "notices/courier.py": ("No whole answer", "a redirect", "not a status", "It answered", "in a row failed"),
+    "serving/feedback.py": ("",),  # to programs
+    "serving/for_trainer.py": ("with feedback",),  # as those of validation
+    "serving/models/tallies.py": ("DO UPDATE", "ON CONFLICT"),
+    "serving/posts.py": (
+        "may not be blank",
+        "This has",
+        "characters; at most",
+        "are allowed",
+        "can be printed",
+        "of an author",
+    ),
+    "serving/shadow.py": ("both silent", "only active", "only shadow"),  # keys
+    "serving/trials.py": ("% of the photos", "promotes one on", "both silent", "only active", "only shadow"),
+    "serving/views/in_use.py": ("Acceptance by",),  # the title of a file
     "trainer/forms.py": ("of the thesis",),  # in the name of a sweep, which is data
     "trainer/looks.py": ("Look",),  # a job's title and log
     "trainer/models.py": ("Can ask for",),  # of no page
@@ -304,7 +328,7 @@ LEFT: dict[str, tuple[str, ...]] = {
         ),
         *("of numbers other", "squeeze or crop", "Imported model"),
     ),
-    "trainer/registry/promotion.py": ("roll back", "is the active model"),  # a key; the title of a notice
+    "trainer/registry/promotion.py": ("roll back",),  # a key
     "trainer/registry/relabel.py": (  # a job's errors and log; data of a model
         *("Import or export it again", "has no files"),
         *("Delete this one", "The model that it has", "Adding up", "no note", "Asking both", "Asking about"),
@@ -333,7 +357,6 @@ LEFT: dict[str, tuple[str, ...]] = {
         "the votes of",
     ),
     "validation/campaigns/acts.py": ("Without a model", "at least one photo", "campaign", "publish result"),
-    "validation/campaigns/ends.py": ("has all its votes",),
     "validation/campaigns/posted.py": ("",),
     "validation/campaigns/predicting.py": ("",),
     "validation/campaigns/rules.py": ("Not rules of",),

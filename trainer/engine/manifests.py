@@ -1,4 +1,4 @@
-"""What the folder of a model says of it. Imports neither torch nor ONNX Runtime: every process of the site imports this."""
+"""What the folder of a model says of it. Imports neither torch nor ONNX Runtime: every process has this."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from notices.announcements import announce
 from people.deeds import record
@@ -93,7 +94,8 @@ def previous_model(current: Promotion | None) -> TrainedModel | None:
 def _activate(model: TrainedModel, by: AbstractBaseUser | None, *, before: Promotion | None) -> Promotion:
     announce(
         "model.promoted",
-        title=f"“{model}” is the active model",
+        title=gettext_noop("“%(model)s” is the active model"),
+        names={"model": str(model)},
         url=model.get_absolute_url(),
         model=model.pk,
         replaces=before.model_id if before else None,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from django.utils.translation import gettext_noop
+
 from notices.announcements import announce
 from validation.models import Campaign, Question
 
@@ -22,7 +24,8 @@ def tell_if_judged(campaigns: Iterable[Campaign]) -> None:
         count = asked.count()
         announce(
             "campaign.judged",
-            title=f"“{campaign}” has all its votes",
+            title=gettext_noop("“%(campaign)s” has all its votes"),
+            names={"campaign": str(campaign)},
             url=campaign.get_absolute_url(),
             key=f"campaign.judged {campaign.pk} {count}",
             campaign=campaign.pk,

@@ -10,7 +10,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.contrib.auth.models import Permission, User
 from django.test import Client
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from hashtags_site.doctor.checks import look_at_mail
 from notices.announcements import announce
@@ -125,6 +125,22 @@ def test_chosen_events_come_by_mail_once(
     assert "Subject: [Scenetag] Export: failed" in letter
     assert f"{SITE}/jobs/1/" in letter
     assert f"To stop it: {SITE}/notices/mail/" in letter
+
+
+def test_each_reader_is_told_in_their_own_language(
+    can_mail: None, with_address: WithAddress, client_for: ClientFor
+) -> None:
+    for role in ("viewer", "curator"):
+        with_address(role)
+        client_for(role).post("/notices/mail/", {"events": ["job.failed"]})
+    client_for("viewer").post("/people/me/", {"what": "profile", "language": "ru", "time_zone": ""})
+    with translation.override("ru"):  # of whoever made it happen
+        announce("job.failed", title="%(job)s: failed", names={"job": "Export"})
+    of_viewer, of_curator = Letter.objects.order_by("-user__username")
+    assert of_viewer.subject == "[Scenetag] Export: не удалось"
+    assert "не удалось задание, кроме запусков, а вы выбрали" in of_viewer.body
+    assert of_curator.subject == "[Scenetag] Export: failed"
+    assert "because a job other than a run failed, and you chose" in of_curator.body
 
 
 def test_nobody_is_told_what_their_role_hides(
