@@ -63,7 +63,7 @@ class PostsFilter(forms.Form):
         choices=[("", pgettext_lazy("posts", "all")), ("no", _("not looked at")), ("yes", _("looked at"))],
     )
 
-    people = forms.ChoiceField(required=False, choices=[("", "all"), *Wanted.choices])
+    people = forms.ChoiceField(required=False, choices=[("", pgettext_lazy("posts", "all")), *Wanted.choices])
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

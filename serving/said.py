@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, TextChoices
+from django.utils.translation import pgettext_lazy
 
 from serving.models import CheckedHashtag, CheckedPost
 from validation.models import Campaign, PostedHashtag, Question
@@ -15,9 +16,9 @@ from validation.models.answers import FITTING, JUDGED, NOT_FITTING
 class Wanted(TextChoices):
     """Posts by what most people say of at least one of their hashtags."""
 
-    AGAINST = "against", "find a hashtag unfitting"
-    FALSELY_ACCUSED = "falsely_accused", "find an accused one fitting"
-    UNASKED = "unasked", "have not answered"
+    AGAINST = "against", pgettext_lazy("people", "find a hashtag unfitting")
+    FALSELY_ACCUSED = "falsely_accused", pgettext_lazy("people", "find an accused one fitting")
+    UNASKED = "unasked", pgettext_lazy("people", "have not answered")
 
 
 @dataclass(frozen=True)
