@@ -22,9 +22,11 @@ before = libc.mallinfo2().numbers[3]
 libc.malloc(4_000_000)
 print(libc.mallinfo2().numbers[3] - before)
 """
-NOT_NEEDED = ("torch", "scipy", "sklearn", "statsmodels", "pandas", "plotly", "nltk", "crowdkit", "onnx")
-# Its import starts two threads. A process forked from one that has them crashes at its end.
-NOT_NEEDED += ("onnxruntime",)
+# The import of onnxruntime starts two threads. A process forked from one that has them crashes at its end.
+NOT_NEEDED = (
+    *("torch", "scipy", "sklearn", "statsmodels", "pandas", "plotly", "nltk", "crowdkit", "onnx"),
+    "onnxruntime",
+)
 START = f"""
 import hashtags_site.wsgi, sys
 from django.urls import get_resolver
