@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from uuid import UUID
@@ -35,6 +35,19 @@ HELPERS = "shards"  # names the slots of a machine's helpers
 log = logging.getLogger(__name__)
 
 
+class ShardsFailed(JobError):
+    """Some shards have failed for good."""
+
+    def __init__(self, message: str, hint: str, failed: Sequence[Shard]) -> None:
+        super().__init__(message, hint)
+        self.failed = [shard.pk for shard in failed]
+
+    def still_holds(self) -> bool:
+        """Not if somebody lets one of them wait again. Ask with the job's row locked (Lease.fenced)."""
+        states = Shard.objects.filter(pk__in=self.failed).values_list("state", flat=True)
+        return set(states) == {Shard.State.FAILED}
+
+
 class NotNeeded(Exception):
     """Nobody needs the job's shards any more: another job has replaced it."""
 
@@ -49,7 +62,7 @@ def work_off(lease: Lease, *, total: int, message: str) -> None:
     """Do the job's shards together with helpers until all have ended. `total`: photos of the whole job, also
     those that are in no shard because they were done before.
 
-    Raises JobError that names the shards that failed; NotNeeded; and what Lease.beat raises.
+    Raises ShardsFailed, which names them; NotNeeded; and what Lease.beat raises.
     """
     progress, began = _Progress(lease, total, message), timezone.now()
     call_helpers(lease.job.pk)
@@ -59,12 +72,14 @@ def work_off(lease: Lease, *, total: int, message: str) -> None:
             if do_one():
                 continue
             if not Shard.objects.filter(job=lease.job).unfinished().exists():
-                break
+                _raise_failed(lease.job)
+                if not Shard.objects.filter(job=lease.job).unfinished().exists():
+                    break  # not if a failed one was let wait again in between
+                continue
             shards.requeue_expired(lease.job.pk)
             progress.look()
             stopping.wait(POLL)
     progress.look(last=True)
-    _raise_failed(lease.job)
 
 
 class _Progress:
@@ -92,7 +107,7 @@ class _Progress:
 
 
 def _stop_if_hopeless(job: Job, began: datetime) -> None:
-    """Raise JobError if so many shards have failed since then that the others would fail, too."""
+    """Raise ShardsFailed if so many shards have failed since then that the others would fail, too."""
     if Shard.objects.filter(job=job, state=Shard.State.FAILED, finished_at__gte=began).count() >= MOST_FAILED:
         _raise_failed(job)
 
@@ -106,7 +121,7 @@ def _raise_failed(job: Job) -> None:
     names = "; ".join(f"{shard}: {shard.error}" for shard in failed[:MOST_FAILED])
     kept = f"{n_done} of {n_all} shards are done and kept." if n_all > 1 else ""
     hint = f"{failed[0].hint} {kept} Trying again does only what is missing."
-    raise JobError(names[0].upper() + names[1:], hint.strip())
+    raise ShardsFailed(names[0].upper() + names[1:], hint.strip(), failed)
 
 
 # --- a helper ---------------------------------------------------------------------------------

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from django.utils.translation import ngettext
 
 CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")  # the limit of a container
 SECONDS = 10.0  # for nvidia-smi
+PAUSE = 60.0  # seconds until it is asked again after it failed: it may hang, and heartbeats wait for it
+_silent_until = 0.0
 
 
 @dataclass(frozen=True)
@@ -54,13 +57,8 @@ def this_machine() -> Machine:
         free = shutil.disk_usage(settings.VAR_DIR).free
     except OSError:  # the disk is away: the worker still has to say that it lives
         free = 0
-    return replace(_fixed_facts(), disk_free=free)
-
-
-@cache
-def _fixed_facts() -> Machine:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Machine([name for _, name in gpus()], cores, _memory())
+    return Machine([name for _, name in gpus()], cores, _memory(), free)
 
 
 def _memory() -> int:
@@ -71,27 +69,37 @@ def _memory() -> int:
         return total
 
 
-@cache
 def gpus() -> list[tuple[str, str]]:
-    """The id and name of each GPU that this process may use, as nvidia-smi lists them.
+    """The id and name of each GPU that this process may use, as nvidia-smi lists them. None while it fails: a
+    driver that was busy or is updated answers later.
 
     FAKE_GPUS pretends that there are so many, to try out what happens to runs on a machine without any.
     """
     if settings.FAKE_GPUS:
         return [(str(number), f"fake GPU {number}") for number in range(settings.FAKE_GPUS)]
-    program = shutil.which("nvidia-smi")
-    if program is None:
+    global _silent_until
+    if time.monotonic() < _silent_until:
         return []
-    argv = [program, "--query-gpu=index,name", "--format=csv,noheader"]
     try:
-        output = subprocess.run(argv, capture_output=True, text=True, timeout=SECONDS, check=True).stdout
+        output = _listed_gpus()
     except (OSError, subprocess.SubprocessError):
+        _silent_until = time.monotonic() + PAUSE
         return []
     found = dict(line.split(", ", 1) for line in output.splitlines() if ", " in line)
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         return list(found.items())
     return [(one, found.get(one, one)) for one in visible.split(",") if one.strip()]
+
+
+@cache
+def _listed_gpus() -> str:
+    """Asked once: it takes up to a second, and GPUs do not come and go. A failure is not remembered."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return ""
+    argv = [program, "--query-gpu=index,name", "--format=csv,noheader"]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=SECONDS, check=True).stdout
 
 
 def as_json(thing: Needs | Machine) -> dict[str, Any]:

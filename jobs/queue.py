@@ -117,6 +117,7 @@ def retry_shard(*, job: Job, number: int, by: AbstractBaseUser | None) -> bool:
     shard that has not failed.
     """
     log.info("%s retries shard %s of job %s", by, number, job.pk)
+    Job.objects.select_for_update(of=("self",)).get(pk=job.pk)  # its holder may just be ending it
     is_waiting = shards.try_again(job=job, number=number)
     if is_waiting:
         _queue_again(job)

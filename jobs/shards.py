@@ -112,6 +112,7 @@ class ShardLease:
         self.shard = shard
         self.payload: dict[str, Any] = shard.payload
         self.has_ended = False
+        self.is_retry = shard.attempts > 1
         self._done = 0
         self._last_beat = self._last_look = time.monotonic()
         self._on_beat: Callable[[], None] = _nothing
@@ -140,6 +141,13 @@ class ShardLease:
                 raise Cancelled
         self._on_beat()
 
+    def progressed(self) -> None:
+        """Record that progress is saved: the next failure or death counts as the first one."""
+        if self.shard.attempts > 1:
+            self._held().update(attempts=1)
+            self.shard.attempts = 1
+            self._tell_job()
+
     @contextmanager
     def long_step(self) -> Iterator[None]:
         """For one step that cannot beat: see Lease.long_step."""
@@ -167,9 +175,12 @@ class ShardLease:
                 error="",
                 hint="",
             )
-            # The job makes progress, whoever holds it: its holder's next death counts as the first one.
-            Job.objects.filter(pk=self.shard.job_id, attempts__gt=1).update(attempts=1)
+            self._tell_job()
         self.has_ended = True
+
+    def _tell_job(self) -> None:
+        """It makes progress, whoever holds it: its holder's next death counts as the first one."""
+        Job.objects.filter(pk=self.shard.job_id, attempts__gt=1).update(attempts=1)
 
     def give_back(self) -> None:
         """Nothing is wrong with the shard: it waits for another worker, and this costs no attempt."""

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
 
 from formats import spans
 from formats.storage import StorageFailure, failure_of
+from jobs.crew import ShardsFailed
 from jobs.lease import (
     Busy,
     Cancelled,
@@ -153,6 +154,13 @@ def _do(lease: Lease) -> bool:
         return False
     except Died as death:
         _after_death(lease, str(death), death.hint)
+    except ShardsFailed as error:
+        with lease.fenced():  # and whoever lets a shard wait again locks the job, too
+            if error.still_holds():
+                lease.finish(State.FAILED, error=str(error), hint=error.hint)
+            else:
+                lease.give_back()
+                transaction.on_commit(lambda: send(job=lease.job))
     except JobError as error:
         lease.finish(State.FAILED, error=str(error), hint=error.hint)
     except (OperationalError, InterfaceError) as error:

@@ -91,11 +91,15 @@ def _has_size(file: Path, size: int) -> bool:
 
 
 def publish_upload(photo_set: PhotoSet) -> None:
-    """Store an uploaded archive, for whichever machine unpacks it. Raises StorageFailure."""
+    """Store an uploaded archive, for whichever machine unpacks it: this one keeps none. Raises
+    StorageFailure.
+    """
     if tree_of(photo_set.source):
         tree = Tree(KIND, f"{UPLOADS}-{photo_set.pk}")
         archive = photo_set.archive
         tree.store(archive.parent, [archive.name])
+        archive.unlink()
+        archive.parent.rmdir()
 
 
 def bring_upload(photo_set: PhotoSet) -> None:

@@ -15,7 +15,7 @@ class ValidationConfig(AppConfig):
         from validation.photos import intake, uploads
 
         register(predicting.PREDICT, predicting.predict, shards=predicting.predicting)
-        register(intake.INTAKE, intake.take_all_in)
+        register(intake.INTAKE, intake.take_all_in, shards=intake.preparing)
         register(made_up.KIND, made_up.let_vote, shards=predicting.predicting)
         dependents.register(for_trainer.JudgedModels())
         asked.register(for_trainer.AskedPeople())

@@ -138,7 +138,7 @@ def _asked_photos(predictions: list[int]) -> Iterator[AskedPhoto]:
             answers[photo][hashtag] = majority(fits, misfits)
         for row in rows:
             try:
-                content = read_stored(row.photo.file)
+                content = read_stored(str(row.photo.file.name))
             except FileNotFoundError:
                 content = b""  # as when it is predicted: unreadable
             suggestion = row.suggestion.name if row.suggestion else None

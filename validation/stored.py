@@ -21,10 +21,10 @@ def media_folder() -> Path | None:
         return None
 
 
-def open_stored(file: FieldFile) -> IO[bytes]:
+def open_stored(name: str) -> IO[bytes]:
     """Raises FileNotFoundError if only this file is missing, StorageFailure if the storage is at fault."""
     try:
-        opened = file.open("rb")
+        opened: IO[bytes] = default_storage.open(name, "rb")
         if media_folder() is None:  # a bucket's file is fetched when it is first read
             opened.read(1)
             opened.seek(0)
@@ -36,9 +36,9 @@ def open_stored(file: FieldFile) -> IO[bytes]:
         raise StorageFailure(error) from error
 
 
-def read_stored(file: FieldFile) -> bytes:
+def read_stored(name: str) -> bytes:
     """The content; raises the errors of open_stored."""
-    with open_stored(file) as opened:
+    with open_stored(name) as opened:
         try:
             return opened.read()
         except Exception as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import shutil
 import tempfile
@@ -15,13 +16,14 @@ from django.conf import settings
 from django.core.files.base import File
 from django.core.files.storage import default_storage, storages
 
-from formats.storage import replacing_path
+from formats.storage import StorageFailure, replacing_path
 from hashtags_site.places import KINDS
-from trainer.shared import reaching
+from trainer.shared import INDEX, Index, reaching
 
 # Half-written, or made again by themselves: decoded photos, and the checkpoint before the newest.
 SKIPPED = ("*.part", "*.pixels", "*.lock", "checkpoint.old", ".nfs*")
 PIECE = 1 << 20
+TRIES = 5  # to read an index whose tree is changed meanwhile
 
 
 class Entry(NamedTuple):
@@ -98,9 +100,14 @@ class Store:
     def _keep_bucket(
         self, root: str, bucket: Any, known: Mapping[tuple[str, str], Entry]
     ) -> Iterator[tuple[Entry, bool]]:
+        indexes, contents = dict[str, int](), set[str]()
         for name, size, changed in bucket.walk():
+            if name.rpartition("/")[2] == INDEX and root != "bucket/media":
+                indexes[name] = changed
+                continue
             old = known.get((root, name))
             if old and (old.size, old.changed) == (size, changed):
+                contents.add(name)
                 yield old, False
                 continue
             try:
@@ -108,7 +115,37 @@ class Store:
                     sha256, size, is_new = self._add(content)
             except FileNotFoundError:  # deleted meanwhile
                 continue
+            contents.add(name)
             yield Entry(root, name, sha256, size, changed), is_new
+        for name, changed in indexes.items():
+            yield from self._keep_index(root, bucket, name, changed, contents)
+
+    def _keep_index(
+        self, root: str, bucket: Any, name: str, changed: int, contents: set[str]
+    ) -> Iterator[tuple[Entry, bool]]:
+        """The index of a tree, and what it names that was stored after the bucket was listed.
+
+        If one of those is deleted meanwhile, there is a newer index: then that is kept instead.
+        """
+        for _ in range(TRIES):
+            try:
+                with bucket.open(name, "rb") as file:
+                    text = file.read()
+                for sha256 in {content.sha256 for content in Index.of(text).files.values()}:
+                    path = f"{name.removesuffix(INDEX)}{sha256}"
+                    if path not in contents:
+                        with bucket.open(path, "rb") as content:
+                            kept = self._add(content)
+                        contents.add(path)
+                        yield Entry(root, path, *kept[:2], changed), kept[2]
+            except FileNotFoundError:
+                if bucket.exists(name):
+                    continue
+                return  # the whole tree is deleted
+            kept = self._add(io.BytesIO(text))
+            yield Entry(root, name, *kept[:2], changed), kept[2]
+            return
+        raise StorageFailure(f"{root}/{name} names files that are not there")
 
     def _add(self, original: Any) -> tuple[str, int, bool]:
         """Copied and hashed in one reading, so that the hash is that of the copy."""

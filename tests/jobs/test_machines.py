@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from django.test import Client
@@ -27,8 +28,6 @@ def fake_gpus(settings: Settings) -> Iterator[Callable[[int], None]]:
 
     def pretend(count: int) -> None:
         settings.FAKE_GPUS = count
-        machines.gpus.cache_clear()
-        machines._fixed_facts.cache_clear()
 
     yield pretend
     pretend(0)
@@ -125,3 +124,23 @@ def test_a_worker_says_what_it_has(fake_gpus: Callable[[int], None]) -> None:
     machine = Machine(**Worker.objects.get().machine)
     assert machine.gpus == ["fake GPU 0"]
     assert min(machine.cores, machine.memory, machine.disk_free) > 0
+
+
+def test_gpus_that_could_not_be_listed_are_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, answer = tmp_path / "nvidia-smi", tmp_path / "answer"
+    program.write_text(f"#!/bin/sh\nread line < {answer} && echo $line\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(machines, "_silent_until", 0.0)
+    machines._listed_gpus.cache_clear()
+    assert machines.gpus() == []
+    answer.write_text("0, H200\n")
+    assert machines.gpus() == []  # not at once: a program that hangs would hold up every heartbeat
+    monkeypatch.setattr(machines, "_silent_until", 0.0)
+    assert machines.gpus() == [("0", "H200")]
+    answer.unlink()
+    assert machines.this_machine().gpus == ["H200"]
+    machines._listed_gpus.cache_clear()

@@ -275,6 +275,38 @@ def test_a_failed_job_is_queued_again_for_one_shard(planned: Job) -> None:
     assert planned.shards.get(number=2).state == State.FAILED
 
 
+@pytest.mark.parametrize("moment", ["before it is failed", "while it is failed"])
+def test_shard_that_is_let_wait_again_while_its_job_ends_is_done(
+    split: Split, job: Job, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    is_broken = True
+
+    def fail_second(lease: ShardLease) -> None:
+        if lease.shard.number == 2 and is_broken:
+            raise JobError("The model is broken.")
+
+    raise_failed = crew._raise_failed
+
+    def retried(job: Job) -> None:
+        nonlocal is_broken
+        was_broken, is_broken = is_broken, False
+        try:
+            if was_broken and moment == "before it is failed":
+                queue.retry_shard(job=job, number=2, by=None)
+            raise_failed(job)
+        finally:
+            if was_broken and moment == "while it is failed":
+                queue.retry_shard(job=job, number=2, by=None)
+
+    split.do = fail_second
+    monkeypatch.setattr(crew, "_raise_failed", retried)
+    run(job)
+    if moment == "while it is failed":
+        assert job.state == Job.State.QUEUED
+        run(job)
+    assert (job.state, split.done) == (Job.State.SUCCEEDED, [1, 3, 4, 2])
+
+
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_at_the_same_time_take_different_shards(planned: Job) -> None:
     """On PostgreSQL the second passes over the row that the first holds, instead of waiting for it."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.files.storage import FileSystemStorage, storages
 from django.core.management import CommandError
 from pytest_django import DjangoDbBlocker, Settings
 
+from hashtags_site.backup.backups import newest, read
+from hashtags_site.backup.files import Store
 from tests.conftest import RealBucket
 from tests.site.test_backup import run
 from tests.trainer.conftest import _own_folders, model_for, on_machine, tiny_model
@@ -19,6 +23,7 @@ from tests.validation.conftest import picture
 from trainer.models import PhotoSet, TrainedModel
 from trainer.registry import files
 from trainer.set_files import bring
+from trainer.shared import Index, Tree
 from validation.models import Photo
 from validation.photos.store import take_in
 
@@ -51,6 +56,34 @@ def test_bucket_comes_back_with_the_rows(
     on_machine("new")
     with files.at_hand(TrainedModel.objects.get()) as folder:
         assert (folder / "model.onnx").exists()
+
+
+def test_backup_of_a_tree_that_is_changed_meanwhile_has_what_its_index_names(
+    bucket: RealBucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree, folder = Tree("runs", 7), tmp_path / "run"
+    folder.mkdir()
+
+    def store(content: str) -> None:
+        (folder / "checkpoint").write_text(content)
+        tree.store(folder, ["checkpoint"])
+
+    store("first")
+    walk = type(tree.storage).walk  # type: ignore[attr-defined]
+
+    def walk_late(storage: Any) -> Iterator[Any]:
+        listed = list(walk(storage))  # the bucket lists contents before the index
+        if storage.location.endswith("runs"):
+            store("second")
+        yield from listed
+
+    monkeypatch.setattr(type(tree.storage), "walk", walk_late)
+    run("backup", tmp_path / "kept")
+    entries = read(newest(tmp_path / "kept")).files
+    [index] = [entry for entry in entries if entry.path == "7/index.json"]
+    text = Store(tmp_path / "kept/files").path(index.sha256).read_text()
+    assert {one.sha256 for one in Index.of(text).files.values()} <= {entry.sha256 for entry in entries}
+    assert hashlib.sha256(b"second").hexdigest() in text
 
 
 def test_backup_says_where_it_can_be_restored(bucket: RealBucket, tmp_path: Path, settings: Settings) -> None:

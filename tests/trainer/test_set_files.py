@@ -6,8 +6,10 @@ import io
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
@@ -20,6 +22,7 @@ from tests.trainer.conftest import jpeg
 from tests.validation.conftest import taken_in
 from trainer import set_files
 from trainer.models import PhotoSet
+from trainer.photosets import registration
 from trainer.photosets.registration import register_upload
 from trainer.shared import MARK
 from validation.models import Correction, Photo
@@ -54,6 +57,7 @@ def test_archive_sent_to_one_machine_is_unpacked_and_used_by_others(
     on_machine("web")
     photo_set = register_upload(name="Bars", upload=archive(), by=None)
     assert any(key.startswith("photo_sets/uploads-") for key in bucket.keys)
+    assert not list(Path(settings.PHOTO_SETS_DIR).rglob("*.tar"))
     on_machine("worker")
     with bucket.away():
         work.run(job_id=str(photo_set.job_id))
@@ -107,3 +111,30 @@ def test_withdrawn_photo_leaves_the_bucket_and_the_copies(
     on_machine("worker")
     set_files.tidy()
     assert names(photo_set.folder) == {f"{kept.sha256}.jpg"}
+
+
+def test_photo_withdrawn_while_its_set_is_registered_stays_out_of_the_bucket(
+    bucket: RealBucket,
+    on_machine: OnMachine,
+    classes: dict[str, SceneClass],
+    run_jobs: RunJobs,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    on_machine("web")
+    photo_set, [gone, kept] = corrected_set(classes["b/bar"])
+    on_machine("worker")
+    register = registration._register_photos
+
+    def register_late(*args: Any) -> None:
+        on_machine("web")
+        corrections.delete_copies(gone)
+        on_machine("worker")
+        register(*args)
+
+    monkeypatch.setattr(registration, "_register_photos", register_late)
+    run_jobs()
+    tree = set_files.tree_of(photo_set.root)
+    assert tree
+    index = tree.index()
+    assert index
+    assert [Path(path).name for path in index.files] == [f"{kept.sha256}.jpg"]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Count
+from django.db.models import Count, Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
@@ -133,8 +133,11 @@ def forget_photo(*, folder: Path, name: str) -> None:
     copies = list(folder.rglob(name))
     for logs in _logs_with(copies, folder, name):
         shutil.rmtree(logs)
-    for tree, paths in _shared_copies(folder, name):
-        tree.drop(paths)
+    if is_shared():
+        with transaction.atomic():  # two that take photos out of a set at once would each bring one back
+            list(PhotoSet.objects.select_for_update(of=("self",)).filter(_below(folder)).order_by("pk"))
+            for tree, paths in _shared_copies(folder, name):
+                tree.drop(paths)
     for path in copies:  # last: they tell whose logs are to be deleted
         path.unlink(missing_ok=True)
 
@@ -145,10 +148,15 @@ def is_forgotten(*, folder: Path, name: str) -> bool:
     return not copies and not _logs_with(copies, folder, name) and not _shared_copies(folder, name)
 
 
+def _below(folder: Path) -> Q:
+    """The photo sets below it."""
+    return Q(root__startswith=f"{files.root_of(folder)}/")
+
+
 def _shared_copies(folder: Path, name: str) -> list[tuple[Tree, list[str]]]:
     """The files of this name in the bucket, of the sets below `folder`. Raises StorageFailure."""
     found = []
-    for photo_set in PhotoSet.objects.filter(root__startswith=f"{files.root_of(folder)}/"):
+    for photo_set in PhotoSet.objects.filter(_below(folder)):
         if (tree := files.tree_of(photo_set.root)) and (index := tree.index()):
             paths = [path for path in index.files if path.rpartition("/")[2] == name]
             found += [(tree, paths)] if paths else []
@@ -223,7 +231,8 @@ def register(lease: Lease) -> None:
         "skipped_total": tally.totals.total(),
         "warning": warning,
     }
-    if count:
+    if count and photo_set.folder == _unpacked_folder(photo_set):
+        # Of any other set of ours the bucket has the photos already, and not those withdrawn since.
         lease.beat(message="Storing the photos for other machines" if is_shared() else None)
         with lease.long_step():
             files.publish(photo_set)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.utils.translation import gettext as _
@@ -91,14 +92,17 @@ def suggest(
     most: int = 1,
     preparation: Preparation = AS_IT_IS,
     beside: Collection[int] | None = None,
+    pool: ThreadPoolExecutor | None = None,
 ) -> Iterator[Suggestion]:
     """One Suggestion per image (path, bytes, file, PIL image), in order. Raises NoActiveModel immediately.
+
+    `pool`: as many threads as `threads` says, for who calls this again and again.
 
     Every door suggests through here or by `suggest_one`, so that none suggests a blocked hashtag. What is
     blocked is read once a batch and never cached: another process may block a hashtag at any time.
     """
     network = suggester(model=model, threads=threads, beside=beside)
-    answers = network.suggest(images, blocked=blocked_names, most=most, preparation=preparation)
+    answers = network.suggest(images, blocked=blocked_names, most=most, preparation=preparation, pool=pool)
     return _counted(answers) if model is None else answers
 
 

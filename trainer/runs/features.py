@@ -40,6 +40,7 @@ def compute(lease: Lease, run: TrainingRun) -> None:
     if lease.job.shards.exists():
         with for_own_files():
             _mark(lease.job).parent.mkdir(parents=True, exist_ok=True)
+            _forget_marks()
             _mark(lease.job).touch()
         try:
             work_off(lease, total=0, message="Computing features")
@@ -52,6 +53,14 @@ def compute(lease: Lease, run: TrainingRun) -> None:
 def _mark(job: Job) -> Path:
     """A file beside the cache. A machine that does not see it has another cache, and cannot help."""
     return Path(settings.FEATURE_CACHE_DIR) / f"{job.pk}.shared"
+
+
+def _forget_marks() -> None:
+    """Delete those whose holder died, and whose job ended on another machine."""
+    live = set(map(str, Job.objects.filter(state__in=Job.LIVE).values_list("pk", flat=True)))
+    for mark in Path(settings.FEATURE_CACHE_DIR).glob("*.shared"):
+        if mark.stem not in live:
+            mark.unlink(missing_ok=True)
 
 
 def _parts(run: TrainingRun) -> list[Part]:

@@ -124,7 +124,7 @@ def _check(wanted: Wanted, model: TrainedModel) -> list[dict[str, Said]]:
 
 def _bytes(photo: Photo) -> bytes:
     try:
-        return read_stored(photo.file)
+        return read_stored(str(photo.file.name))
     except FileNotFoundError:
         return b""  # missing from the storage: not checked, and the other photos continue
 

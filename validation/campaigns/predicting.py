@@ -4,8 +4,10 @@ continues where it stopped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -104,7 +106,7 @@ def _predict_all(lease: Lease, campaign: Campaign) -> bool:
 
 @contextmanager
 def predicting(job: Job) -> Iterator[Callable[[ShardLease], None]]:
-    """The function that predicts the photos of a shard; the network stays loaded for the next one."""
+    """The function that predicts the photos of a shard; network and threads stay for the next one."""
     campaign = Campaign.objects.select_related("model").filter(job=job).first()
     if campaign is None:
         raise NotNeeded
@@ -113,19 +115,23 @@ def predicting(job: Job) -> Iterator[Callable[[ShardLease], None]]:
     scenes = dict(SceneClass.objects.values_list("key", "pk"))
 
     def predict_shard(lease: ShardLease) -> None:
+        if not Campaign.objects.filter(pk=campaign.pk, job=job).exists():
+            raise NotNeeded
         model = models.get(lease.payload["model"]) or _model(lease.payload["model"])
+        files = dict(_files(campaign, model, lease.payload))
         rows: list[Prediction] = []
-        for batch in _batches(campaign, model, lease.payload):
-            if not Campaign.objects.filter(pk=campaign.pk, job=job).exists():
-                raise NotNeeded
-            with lease.long_step():  # the first one loads the model, which may have to be fetched
-                rows += _predict_batch(model, batch, hashtags, scenes, beside=models)
-            lease.beat(len(rows))
+        pks = iter(files)
+        with closing(_suggestions(model, files.values(), pool, beside=models)) as suggestions:
+            while some := list(islice(pks, BATCH)):
+                with lease.long_step():  # the first one loads the model, which may have to be fetched
+                    rows += [_prediction(pk, model, next(suggestions), hashtags, scenes) for pk in some]
+                lease.beat(len(rows))
         with lease.finishing():
             # Another campaign with this model may have predicted a photo meanwhile: keep its row.
             Prediction.objects.bulk_create(rows, ignore_conflicts=True)
 
-    yield predict_shard
+    with ThreadPoolExecutor(threads()) as pool:
+        yield predict_shard
 
 
 def _model(pk: int) -> TrainedModel:
@@ -162,35 +168,25 @@ def _photos_to_predict(campaign: Campaign, model: TrainedModel) -> PhotoQuerySet
     return _photos(campaign).filter(~Exists(predictions))
 
 
-def _batches(campaign: Campaign, model: TrainedModel, within: dict[str, int]) -> Iterator[list[Photo]]:
-    """In the order of primary keys, so that no query reads a row twice and memory holds one batch."""
-    photos = _photos_to_predict(campaign, model).filter(pk__lte=within["last"]).order_by("pk")
-    last = within["first"] - 1
-    while batch := list(photos.filter(pk__gt=last)[:BATCH]):
-        yield batch
-        last = batch[-1].pk
+def _files(campaign: Campaign, model: TrainedModel, within: dict[str, int]) -> Iterable[tuple[int, str]]:
+    """Primary key and file of each photo of a shard."""
+    photos = _photos_to_predict(campaign, model).filter(pk__gte=within["first"], pk__lte=within["last"])
+    return photos.order_by("pk").values_list("pk", "file")
 
 
-def _predict_batch(
-    model: TrainedModel,
-    photos: list[Photo],
-    hashtags: dict[str, Hashtag],
-    scenes: dict[str, int],
-    beside: Collection[int],
-) -> list[Prediction]:
-    contents = (_bytes(photo) for photo in photos)
+def _suggestions(
+    model: TrainedModel, files: Iterable[str], pool: ThreadPoolExecutor, beside: Collection[int]
+) -> Generator[Suggestion]:
+    """In the order of the files. Files are read, and answers handled, while the network looks at others."""
     try:
-        suggestions = list(serving.suggest(contents, model=model, threads=threads(), beside=beside))
+        contents = map(_bytes, files)
+        yield from serving.suggest(contents, model=model, threads=threads(), beside=beside, pool=pool)
     except serving.NoActiveModel as error:
         raise JobError(
             f"“{model}” has not been exported yet.", "Try again once its export has ended."
         ) from error
     except ModelError as error:
         raise JobError(f"“{model}” cannot predict: {error}", "Export it again, then try again.") from error
-    return [
-        _prediction(photo, model, one, hashtags, scenes)
-        for photo, one in zip(photos, suggestions, strict=True)
-    ]
 
 
 def _judge_again(campaign: Campaign, model: TrainedModel, hashtags: dict[str, Hashtag], lease: Lease) -> None:
@@ -221,15 +217,15 @@ def _judge_one(
     return True
 
 
-def _bytes(photo: Photo) -> bytes:
+def _bytes(file: str) -> bytes:
     try:
-        return read_stored(photo.file)
+        return read_stored(file)
     except FileNotFoundError:
         return b""  # missing from the storage: predicted as unreadable, so that the other photos continue
 
 
 def _prediction(
-    photo: Photo,
+    photo: int,
     model: TrainedModel,
     suggestion: Suggestion,
     hashtags: dict[str, Hashtag],
@@ -246,7 +242,7 @@ def _prediction(
     if ranking and ranking[0] in suggestion.passed_over:
         reason = BLOCKED  # marks it to be judged again once the hashtag is unblocked
     return Prediction(
-        photo=photo,
+        photo_id=photo,
         model=model,
         hashtag=hashtags[suggestion.hashtag] if suggestion.hashtag else None,
         confidence=suggestion.confidence,

@@ -112,7 +112,7 @@ def _copy(row: Correction, folder: Path) -> bool:
     assert row.scene_class
     place = folder / row.scene_class.key / f"{row.photo.sha256}.jpg"
     try:
-        content = read_stored(row.photo.file)
+        content = read_stored(str(row.photo.file.name))
     except FileNotFoundError:
         return False
     with replacing(place, "wb") as target:

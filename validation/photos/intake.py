@@ -10,35 +10,46 @@ So an interrupted intake continues where it stopped, and every refused file has 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from contextlib import closing
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
+from django.conf import settings
 from django.core.files.base import File
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from formats.files import is_left_by_system
 from formats.storage import StorageFailure, is_of_storage, require_content
 from jobs import queue as jobs
+from jobs.crew import NotNeeded, work_off
 from jobs.lease import JobError, Lease
 from jobs.models import Job
+from jobs.shards import Part, ShardLease, plan
 from validation.campaigns import acts
+from validation.campaigns.counts import in_parts
 from validation.models import AuthorHashtag, Campaign, Intake, IntakeFile, Photo, Upload
 from validation.photos.drop import Drop, table_in
 from validation.photos.intake_sources import MOST_FILES, Archive, Folder, Listing, Source, allowed_folder
 from validation.photos.intake_table import TERMS, Rows, Terms, read_table
 from validation.photos.intake_table import TableError as TableError
 from validation.photos.similar import Hashes
-from validation.photos.store import PhotoRefused, receive, remove
+from validation.photos.store import (
+    PhotoRefused,
+    Prepared,
+    add_prepared,
+    forget_prepared,
+    prepare,
+    receive,
+    remove,
+    remove_unowned,
+)
 from validation.photos.uploads import UploadsGone as UploadsGone
-from validation.photos.uploads import forget, kind_of, parts_of, take
+from validation.photos.uploads import forget, kind_of, parts_of, remove_leftover_parts, take
 from validation.stored import save
 
 if TYPE_CHECKING:
@@ -51,7 +62,9 @@ MISSING = gettext_noop("named in the table, but not among the files")
 MOST_DEATHS = 2  # crashes at one file, after a first crash that may have been at any file
 MOST_NOTES = 20
 DEADLY = gettext_noop("taking it in crashed the program more than once")
+PREPARED = "prepared"  # the key of what a shard has stored for a file, among the file's terms
 State = IntakeFile.State
+T = TypeVar("T")
 
 
 class SentAlready(Exception):
@@ -193,21 +206,8 @@ def _delete_originals(intake: Intake) -> list[str]:
 
 
 def remove_leftovers(*, minutes: float = 24 * 60) -> None:
-    """Delete uploads that no intake has: the storage went away before it could be told to delete them. They
-    are that old at least, because an intake that is being sent has no row yet. Raises StorageFailure.
-    """
-    try:
-        folders = set(default_storage.listdir("intake")[0])
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except Exception as error:
-        raise StorageFailure(error) from error
-    folders -= {str(pk) for pk in Intake.objects.values_list("pk", flat=True)}
-    newest = timezone.now() - timedelta(minutes=minutes)
-    for folder in folders:
-        names = [f"intake/{folder}/{name}" for name in default_storage.listdir(f"intake/{folder}")[1]]
-        if all(default_storage.get_modified_time(name) <= newest for name in names):
-            remove(names)
+    """Delete uploads that no intake has: see store.remove_unowned."""
+    remove_unowned("intake", Intake.objects.values_list("pk", flat=True), minutes=minutes)
 
 
 @transaction.atomic
@@ -218,9 +218,16 @@ def give_up(*, intake: Intake) -> bool:
     job = Job.objects.select_for_update(of=("self",)).get(pk=intake.job_id) if intake.job_id else None
     if job is None or job.is_live:
         return False
-    waiting = intake.files.filter(state=State.WAITING).update(state=State.REFUSED, reason=GIVEN_UP)
+    rows = intake.files.filter(state=State.WAITING)
+    prepared = [
+        Prepared(*terms[PREPARED])
+        for terms in rows.filter(terms__has_key=PREPARED).values_list("terms", flat=True)
+    ]
+    waiting = rows.update(state=State.REFUSED, reason=GIVEN_UP)
     originals = _originals(intake)
     _delete_originals(intake)
+    for one in prepared:
+        forget_prepared(one)
     return bool(waiting or originals)
 
 
@@ -246,8 +253,9 @@ def take_all_in(lease: Lease) -> None:
         if not intake.files.exists():
             with lease.long_step():
                 _list_files(intake, source.names(), _table_of(intake), lease.beat, source.notes)
-        waiting = intake.files.filter(state=State.WAITING).order_by("pk")
         total = intake.files.count()
+        _prepare_in_shards(lease, intake, total)
+        waiting = intake.files.filter(state=State.WAITING).order_by("pk")
         done = total - waiting.count()
         hashes, last = Hashes(), 0
         while some := list(waiting.filter(pk__gt=last)[:100]):
@@ -263,6 +271,72 @@ def take_all_in(lease: Lease) -> None:
                 "Retry to delete them.",
             )
         remove_leftovers()
+        remove_leftover_parts()
+
+
+def _prepare_in_shards(lease: Lease, intake: Intake, total: int) -> None:
+    """Have photos opened and stored by any number of workers, if they are more than one shard.
+
+    Their rows are added afterwards, by this worker and in the order of the files: which of two equal or
+    similar photos came first must not depend on who is faster (decision 0060).
+    """
+    if not lease.job.shards.exists():
+        waiting = intake.files.filter(state=State.WAITING).order_by("pk")
+        pks = list(waiting.values_list("pk", flat=True))
+        if len(pks) <= settings.SHARD_PHOTOS:
+            return
+        parts = []
+        for at, some in enumerate(in_parts(pks, settings.SHARD_PHOTOS)):
+            first = at * settings.SHARD_PHOTOS + 1
+            label = f"files {first} to {first + len(some) - 1}"
+            parts.append(Part(label, len(some), {"first": some[0], "last": some[-1]}))
+        plan(lease, parts)
+    if lease.job.shards.unfinished().exists():
+        try:
+            work_off(lease, total=total, message="Opening photos")
+        except NotNeeded:  # the folder was there a moment ago
+            require_content(Path(intake.path))
+            raise
+
+
+@contextmanager
+def preparing(job: Job) -> Iterator[Callable[[ShardLease], None]]:
+    """The function that opens and stores the photos of a shard."""
+    intake = Intake.objects.get(job=job)
+    if intake.kind == Intake.Kind.FOLDER and not Path(intake.path).is_dir():
+        raise NotNeeded  # this machine has no such folder; if the holder has none either, it says so itself
+    with closing(_source(intake)) as source:
+
+        def prepare_shard(lease: ShardLease) -> None:
+            within = {"pk__gte": lease.payload["first"], "pk__lte": lease.payload["last"]}
+            for done, file in enumerate(intake.files.filter(state=State.WAITING, **within).order_by("pk")):
+                lease.beat(done)
+                if PREPARED not in file.terms:
+                    _prepare_one(lease, intake, file, source)
+
+        yield prepare_shard
+
+
+def _prepare_one(lease: ShardLease, intake: Intake, file: IntakeFile, source: Source) -> None:
+    if lease.is_retry:
+        _count_beginning(lease, file)
+    with lease.long_step():
+        said = _opened(intake, file, source, lambda raw: prepare(file=raw, name=file.name))
+    with lease.fenced():
+        row = IntakeFile.objects.filter(pk=file.pk)
+        if isinstance(said, str):
+            row.update(state=State.REFUSED, reason=_as_reason(said))
+        else:
+            row.update(terms=file.terms | {PREPARED: said})
+    lease.progressed()
+    if isinstance(said, str):
+        _delete_original(intake, file)
+
+
+def _count_beginning(lease: Lease | ShardLease, file: IntakeFile) -> None:
+    """A worker died; a file that crashes it leaves no other trace."""
+    with lease.fenced():
+        IntakeFile.objects.filter(pk=file.pk).update(begun=file.begun + 1)
 
 
 def _add_to_campaign(intake: Intake) -> None:
@@ -272,9 +346,8 @@ def _add_to_campaign(intake: Intake) -> None:
 
 
 def _take_one(lease: Lease, intake: Intake, file: IntakeFile, source: Source, hashes: Hashes) -> None:
-    if lease.job.attempts > 1:  # a worker died; a file that crashes it leaves no other trace
-        with lease.fenced():
-            IntakeFile.objects.filter(pk=file.pk).update(begun=file.begun + 1)
+    if lease.job.attempts > 1:
+        _count_beginning(lease, file)
     with lease.long_step():
         state, reason, photo = _receive(intake, file, source)
     with lease.fenced():
@@ -288,31 +361,65 @@ def _take_one(lease: Lease, intake: Intake, file: IntakeFile, source: Source, ha
                 (AuthorHashtag(photo=photo, name=name) for name in file.terms.get("hashtags", [])),
                 ignore_conflicts=True,
             )
-        reason = reason.replace("\x00", "")[:300]
-        IntakeFile.objects.filter(pk=file.pk).update(state=state, reason=reason, photo=photo)
+        IntakeFile.objects.filter(pk=file.pk).update(state=state, reason=_as_reason(reason), photo=photo)
+    _delete_original(intake, file)
+    lease.progressed()
+
+
+def _as_reason(words: str) -> str:
+    return words.replace("\x00", "")[:300]
+
+
+def _delete_original(intake: Intake, file: IntakeFile) -> None:
+    """It is no longer needed. If this fails, the end of the job deletes it."""
     if stored := file.terms.get("stored"):
-        remove([stored])  # the original is no longer needed; if this fails, the end of the job deletes it
+        remove([stored])
     elif "entry" not in file.terms and (upload := file.terms.get("upload")):
         forget(uploads=intake.dropped.filter(pk=upload))
-    lease.progressed()
 
 
 def _receive(intake: Intake, file: IntakeFile, source: Source) -> tuple[State, str, Photo | None]:
     """Take a file in: its new state, the reason if it is refused, and its photo."""
-    if file.begun >= MOST_DEATHS:
-        return State.REFUSED, DEADLY, None
+    by = intake.created_by
     terms = {field: file.terms.get(field) or getattr(intake, field) for field in TERMS}
+    prepared = Prepared(*file.terms[PREPARED]) if PREPARED in file.terms else None
+    if prepared and _is_usable(prepared):
+        try:
+            said: tuple[Photo, bool] | str = add_prepared(prepared, by=by, **terms)
+        except PhotoRefused as error:
+            said = error.reason
+    else:
+        said = _opened(intake, file, source, lambda raw: receive(file=raw, name=file.name, by=by, **terms))
+    if isinstance(said, str):
+        return State.REFUSED, said, None
+    photo, is_new = said
+    is_new = is_new or _was_left_by_a_crash(photo, intake)
+    return State.TAKEN if is_new else State.KNOWN, "", photo
+
+
+def _is_usable(prepared: Prepared) -> bool:
+    """Whether its photo is here, or its files are stored so that it can be added."""
+    if Photo.objects.filter(sha256=prepared.sha256).exists():
+        return True
+    try:
+        return bool(prepared.file) and prepared.is_stored
+    except Exception as error:  # storages raise errors of their own
+        raise StorageFailure(error) from error
+
+
+def _opened(intake: Intake, file: IntakeFile, source: Source, do: Callable[[IO[bytes]], T]) -> T | str:
+    """What `do` makes of the file; or why the file is refused."""
+    if file.begun >= MOST_DEATHS:
+        return DEADLY
     try:
         with source.open(file) as raw:
-            photo, is_new = receive(file=raw, name=file.name, by=intake.created_by, **terms)
+            return do(raw)
     except PhotoRefused as error:
-        return State.REFUSED, error.reason, None
+        return error.reason
     except OSError as error:
         if _is_of_the_storage(error, intake):
             raise StorageFailure(error) from error
-        return State.REFUSED, _("it cannot be read (%(error)s)") % {"error": error.strerror or error}, None
-    is_new = is_new or _was_left_by_a_crash(photo, intake)
-    return State.TAKEN if is_new else State.KNOWN, "", photo
+        return _("it cannot be read (%(error)s)") % {"error": error.strerror or error}
 
 
 def _is_of_the_storage(error: OSError, intake: Intake) -> bool:

@@ -7,13 +7,15 @@ import hashlib
 import io
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
+from datetime import timedelta
 from functools import partial
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -68,25 +70,80 @@ def take_in(*, file: IO[bytes], name: str, by: AbstractBaseUser | None, **terms:
 
 def receive(*, file: IO[bytes], name: str, by: AbstractBaseUser | None, **terms: str) -> tuple[Photo, bool]:
     """Like take_in; also returns whether the photo is new."""
+    prepared = prepare(file=file, name=name)
+    try:
+        return add_prepared(prepared, by=by, **terms)
+    except BaseException:
+        with suppress(DatabaseError):  # files without a row are replaced when the same photo comes again
+            forget_prepared(prepared)
+        raise
+
+
+class Prepared(NamedTuple):
+    """A photo whose files are stored and whose row is not, or a file whose photo was here before: then `file`
+    is empty.
+    """
+
+    sha256: str
+    name: str
+    file: str = ""
+    small: str = ""
+    width: int = 0
+    height: int = 0
+    phash: int = 0
+
+    @property
+    def is_stored(self) -> bool:
+        """Not if another who stored the same photo could not add its row, and took its files away."""
+        return all(map(default_storage.exists, filter(None, (self.file, self.small))))
+
+
+def prepare(*, file: IO[bytes], name: str) -> Prepared:
+    """The part of `receive` that takes long, and that many may do at once. Raises what take_in raises."""
     name = name.replace("\\", "/").rsplit("/", 1)[-1].replace("\x00", "")[:200] or "photo"
     raw = _read_bounded(file, name)
     sha256 = hashlib.sha256(raw).hexdigest()
     earlier = Photo.objects.filter(sha256=sha256).first()
     if earlier is not None:
         _refuse_withdrawn(earlier, name)
-        return _add_missing_terms(earlier, terms), False
+        return Prepared(sha256, name)
     picture = _decode(raw, name)
-    photo = Photo(
-        sha256=sha256,
-        name=name,
-        width=picture.width,
-        height=picture.height,
-        phash=perceptual_hash(picture),
-        added_by_id=by.pk if by else None,
-        **terms,
-    )
-    result = _store(photo, picture)
-    return result, result is photo
+    base = f"photos/{sha256[:2]}/{sha256}"
+    names = [_write(f"{base}.jpg", picture)]
+    if max(picture.size) > SMALL_SIDE:
+        small = picture.copy()
+        small.thumbnail((SMALL_SIDE, SMALL_SIDE))
+        try:
+            names.append(_write(f"{base}.small.jpg", small))
+        except BaseException:
+            remove(names)
+            raise
+    return Prepared(sha256, name, names[0], "".join(names[1:]), *picture.size, perceptual_hash(picture))
+
+
+def add_prepared(prepared: Prepared, *, by: AbstractBaseUser | None, **terms: str) -> tuple[Photo, bool]:
+    """The photo's row, and whether it is new. Raises PhotoRefused if it has been withdrawn meanwhile."""
+    earlier = Photo.objects.filter(sha256=prepared.sha256).first()
+    if earlier is None:
+        photo = Photo(**prepared._asdict(), added_by_id=by.pk if by else None, **terms)
+        try:
+            with transaction.atomic():
+                photo.save()
+        except IntegrityError:  # somebody else took the same photo in meanwhile
+            earlier = Photo.objects.filter(sha256=prepared.sha256).first()
+            if earlier is None:
+                raise
+        else:
+            return photo, True
+    forget_prepared(prepared)
+    _refuse_withdrawn(earlier, prepared.name)
+    return _add_missing_terms(earlier, terms), False
+
+
+def forget_prepared(prepared: Prepared) -> None:
+    """Delete its files, unless a photo that is shown has them."""
+    shown = Photo.objects.shown().filter(sha256=prepared.sha256).first()
+    remove({prepared.file, prepared.small} - {"", *_names(shown)})
 
 
 def _read_bounded(file: IO[bytes], name: str) -> bytes:
@@ -112,33 +169,6 @@ def _decode(raw: bytes, name: str) -> Image.Image:
         raise PhotoRefused(name, str(error)) from None
     except UnreadablePhotoError as error:
         raise PhotoRefused(name, _("it cannot be decoded (%(error)s)") % {"error": error}) from error
-
-
-def _store(photo: Photo, picture: Image.Image) -> Photo:
-    """Save the files first, then the row; the files are deleted again if the row cannot be saved."""
-    base = f"photos/{photo.sha256[:2]}/{photo.sha256}"
-    names = [_write(f"{base}.jpg", picture)]
-    try:
-        photo.file.name = names[0]
-        if max(picture.size) > SMALL_SIDE:
-            small = picture.copy()
-            small.thumbnail((SMALL_SIDE, SMALL_SIDE))
-            names.append(_write(f"{base}.small.jpg", small))
-            photo.small.name = names[1]
-        with transaction.atomic():
-            photo.save()
-    except IntegrityError:  # somebody else took the same photo in meanwhile
-        first = Photo.objects.filter(sha256=photo.sha256).first()
-        is_shown = first is not None and first.withdrawn_at is None
-        remove(name for name in names if not (is_shown and name in _names(first)))
-        if first is None:
-            raise
-        _refuse_withdrawn(first, photo.name)
-        return first
-    except BaseException:
-        remove(names)
-        raise
-    return photo
 
 
 def _refuse_withdrawn(photo: Photo, name: str) -> None:
@@ -177,6 +207,24 @@ def remove(names: Iterable[str]) -> list[str]:
 
 def _names(photo: Photo | None) -> list[str]:
     return [name for name in (photo.file.name, photo.small.name) if name] if photo else []
+
+
+def remove_unowned(place: str, owners: Iterable[int], *, minutes: float) -> None:
+    """Delete the files of each folder in this place of the storage that is named after no owner: the storage
+    went away before it could be told to delete them. They are that old at least, because a row may come after
+    its files. Raises StorageFailure.
+    """
+    try:
+        folders = set(default_storage.listdir(place)[0])
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except Exception as error:
+        raise StorageFailure(error) from error
+    newest = timezone.now() - timedelta(minutes=minutes)
+    for folder in folders - set(map(str, owners)):
+        names = [f"{place}/{folder}/{name}" for name in default_storage.listdir(f"{place}/{folder}")[1]]
+        if names and all(default_storage.get_modified_time(name) <= newest for name in names):
+            remove([*names, f"{place}/{folder}"])
 
 
 def _add_missing_terms(photo: Photo, terms: dict[str, str]) -> Photo:

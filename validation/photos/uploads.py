@@ -27,7 +27,7 @@ from django.utils.translation import gettext_lazy
 from formats.storage import StorageFailure, raise_if_of_storage
 from validation.models import Intake, Upload
 from validation.photos.intake_table import MOST_BYTES as MOST_TABLE_BYTES
-from validation.photos.store import WORDS, remove
+from validation.photos.store import WORDS, remove, remove_unowned
 from validation.stored import media_folder, save
 
 if TYPE_CHECKING:
@@ -186,6 +186,11 @@ def _stored(upload: Upload) -> list[str]:
 
 def _folder(upload: Upload) -> str:
     return f"uploads/{upload.pk}"
+
+
+def remove_leftover_parts(*, minutes: float = 24 * 60) -> None:
+    """Delete parts that no upload has: see store.remove_unowned."""
+    remove_unowned("uploads", Upload.objects.values_list("pk", flat=True), minutes=minutes)
 
 
 def throw_old_away() -> int:

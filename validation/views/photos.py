@@ -39,7 +39,7 @@ def _answer(file: FieldFile) -> tuple[HttpResponseBase, int]:
     if link := link_to(file):
         return redirect(link), settings.STORAGE_LINK_SECONDS // 2  # a remembered link still works
     try:
-        return FileResponse(open_stored(file), content_type="image/jpeg"), DAY
+        return FileResponse(open_stored(str(file.name)), content_type="image/jpeg"), DAY
     except FileNotFoundError as error:
         raise Http404(_("The photo's file is gone from the storage.")) from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.conf import settings
@@ -47,6 +48,9 @@ def test_shards_fill_the_cache_that_the_trainer_reads(run: TrainingRun, lease: L
     (Path(run.photo_set.root) / changed.path).write_bytes(
         (Path(run.photo_set.root) / photos[0].path).read_bytes()
     )
+    left_behind = Path(settings.FEATURE_CACHE_DIR) / f"{uuid4()}.shared"  # its job ended elsewhere
+    left_behind.parent.mkdir()
+    left_behind.touch()
     features.compute(lease, run)
     cached = cached_hashes(
         folder_of(Path(settings.FEATURE_CACHE_DIR), BACKBONES["efficientnet_lite0"], "whole")

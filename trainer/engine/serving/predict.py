@@ -187,13 +187,15 @@ class Suggester:
         blocked: Callable[[], Collection[str]] = no_hashtags,
         most: int = 1,
         preparation: Preparation = AS_IT_IS,
+        pool: ThreadPoolExecutor | None = None,
     ) -> Iterator[Suggestion]:
         """One suggestion per photo, in order. Photos are read from ``images`` a batch at a time.
 
         ``blocked`` is asked once a batch for the hashtags that must not be suggested; ``most`` is how many
-        hashtags a photo may get.
+        hashtags a photo may get. ``pool``: threads that are used instead of new ones, whose memory the system
+        would have to give them anew for the first photos of each call.
         """
-        answers = self._each(images, partial(self.answer, preparation=preparation))
+        answers = self._each(images, partial(self.answer, preparation=preparation), pool)
         for at, (name, answer) in enumerate(answers):
             if at % self.batch == 0:
                 names = frozenset(blocked())
@@ -212,12 +214,15 @@ class Suggester:
         return (self._fitting(name, answer, checks) for name, answer in answers)
 
     def _each(
-        self, images: Iterable[Source], ask: Callable[[Source], Answer | str]
+        self,
+        images: Iterable[Source],
+        ask: Callable[[Source], Answer | str],
+        pool: ThreadPoolExecutor | None = None,
     ) -> Iterator[tuple[str, Answer | str]]:
         """The name of each photo and what ``ask`` says of it, in order, while threads ask about the next."""
         iterator = iter(images)
         ahead: deque[tuple[str, Future[Answer | str]]] = deque()
-        threads = ThreadPoolExecutor(self.threads)
+        threads = pool or ThreadPoolExecutor(self.threads)
         try:
             while True:
                 for source in islice(iterator, self.batch - len(ahead)):
@@ -229,7 +234,10 @@ class Suggester:
                 name, future = ahead.popleft()
                 yield name, future.result()
         finally:
-            threads.shutdown(cancel_futures=True)
+            for _, future in ahead:
+                future.cancel()
+            if pool is None:
+                threads.shutdown()
 
     def answer(self, source: Source, preparation: Preparation = AS_IT_IS) -> Answer | str:
         """What the networks say of a photo; or why it cannot be read."""

@@ -1,0 +1,168 @@
+"""An intake of more files than a shard has: many workers open them, and the result is that of one."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.files.storage import default_storage
+from django.utils import timezone
+from PIL import Image
+from pytest_django import Settings
+
+from jobs import crew, queue, shards, work
+from jobs.lease import Lease, LeaseLost, claim
+from jobs.models import Job, Shard
+from jobs.shards import ShardLease
+from tests.validation.photos.test_intake import files_in, noise, states
+from validation.models import Intake, Photo
+from validation.photos import intake
+from validation.photos.store import prepare, take_in, withdraw_everywhere
+
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
+
+
+@pytest.fixture
+def media(settings: Settings, tmp_path: Path) -> Path:
+    settings.MEDIA_ROOT = tmp_path / "media"
+    settings.PHOTO_ROOTS = [tmp_path]
+    settings.SHARD_PHOTOS = 2
+    return tmp_path / "media"
+
+
+@pytest.fixture
+def started(media: Path, tmp_path: Path) -> Intake:
+    """Six files, three shards: near duplicates, equal files and a broken one are each in two shards."""
+    first, smaller = noise(1, (400, 300)), io.BytesIO()
+    Image.open(io.BytesIO(first)).resize((300, 225)).save(smaller, "JPEG")
+    contents = {
+        "1 original.jpg": first,
+        "2 equal.jpg": noise(2),
+        "3 smaller.jpg": smaller.getvalue(),
+        "4 equal too.jpg": noise(2),
+        "5 broken.jpg": b"no photo",
+        "6 other.jpg": noise(3),
+    }
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return intake.start(name="x", by=None, folder=str(folder))
+
+
+EXPECTED = {
+    "1 original.jpg": "taken",
+    "2 equal.jpg": "taken",
+    "3 smaller.jpg": "similar",
+    "4 equal too.jpg": "known",
+    "5 broken.jpg": "refused",
+    "6 other.jpg": "taken",
+}
+
+
+def plan(new_intake: Intake) -> Lease:
+    """What the holder does before it takes its first shard."""
+    assert new_intake.job
+    lease = claim(new_intake.job.pk)
+    assert lease
+    intake._list_files(new_intake, intake._source(new_intake).names(), {})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(intake, "work_off", lambda *args, **kwargs: None)
+        intake._prepare_in_shards(lease, new_intake, 6)
+    return lease
+
+
+def taken(job: Job | None) -> ShardLease:
+    assert job
+    lease = shards.take(job.pk)
+    assert lease
+    return lease
+
+
+def test_result_does_not_depend_on_who_is_faster(started: Intake, media: Path) -> None:
+    lease = plan(started)
+    mine = taken(started.job)
+    crew.help_out()  # the later shards first
+    assert not Photo.objects.exists()
+    assert set(states(started).values()) == {"waiting", "refused"}
+    mine.give_back()
+    intake.take_all_in(lease)
+    assert states(started) == EXPECTED
+    names = list(Photo.objects.order_by("pk").values_list("name", flat=True))
+    assert names == ["1 original.jpg", "2 equal.jpg", "3 smaller.jpg", "6 other.jpg"]
+    assert Photo.objects.get(name="3 smaller.jpg").near_duplicate_of == Photo.objects.get(name=names[0])
+    assert len(files_in(media)) == 4
+    intake.take_all_in(lease)  # once more, as after a death at the very end
+    assert (states(started), Photo.objects.count()) == (EXPECTED, 4)
+
+
+def test_worker_that_comes_late_writes_nothing_and_another_continues(started: Intake) -> None:
+    lease = plan(started)
+    late = taken(started.job)
+    Shard.objects.filter(pk=late.shard.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+    shards.requeue_expired()
+    assert started.job
+    with intake.preparing(started.job) as prepare_shard, pytest.raises(LeaseLost):
+        prepare_shard(late)
+    assert not started.files.filter(terms__has_key=intake.PREPARED).exists()
+    intake.take_all_in(lease)
+    assert states(started) == EXPECTED
+
+
+def test_files_that_kill_every_worker_are_refused_and_others_are_taken_in(
+    started: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two such files in one shard: five deaths, as many as make a shard fail at one place."""
+
+    def die(**kwargs: Any) -> Any:
+        if kwargs["name"] in ("3 smaller.jpg", "4 equal too.jpg"):
+            raise KeyboardInterrupt  # nothing of the job's own code runs after it, as after a kill
+        return prepare(**kwargs)
+
+    monkeypatch.setattr(intake, "prepare", die)
+    job = started.job
+    assert job
+    past = timezone.now() - timedelta(seconds=1)
+    for _ in range(shards.MOST_DEATHS):
+        with pytest.raises(KeyboardInterrupt):
+            work.run(job_id=str(job.pk))
+        Job.objects.filter(pk=job.pk).update(lease_until=past)
+        Shard.objects.filter(job=job, state="running").update(lease_until=past)
+        queue.requeue_expired()
+        shards.requeue_expired()
+    work.run(job_id=str(job.pk))
+    assert states(started) == EXPECTED | {"3 smaller.jpg": "refused", "4 equal too.jpg": "refused"}
+    assert started.files.get(name="4 equal too.jpg").reason == intake.DEADLY
+
+
+def test_photo_withdrawn_meanwhile_is_refused_and_what_is_prepared_is_not_left_behind(
+    started: Intake, user_for: Callable[..., User], django_capture_on_commit_callbacks: Any, media: Path
+) -> None:
+    lease = plan(started)
+    crew.help_out()
+    assert len(files_in(media)) == 4
+    photo = take_in(file=io.BytesIO(noise(3)), name="elsewhere.jpg", by=None)
+    with django_capture_on_commit_callbacks(execute=True):
+        withdraw_everywhere(photo=photo, by=user_for("admin"))
+    default_storage.save(str(photo.file.name), io.BytesIO(b"prepared by a worker that was late"))
+    away = prepare(file=io.BytesIO(noise(2)), name="equal.jpg")
+    default_storage.delete(away.file)  # by another intake that could not add its row
+    intake.take_all_in(lease)
+    assert states(started) == EXPECTED | {"6 other.jpg": "refused"}
+    assert started.files.get(name="6 other.jpg").reason.startswith("it was withdrawn")
+    kept = Photo.objects.shown().values_list("file", flat=True)
+    assert {str(path.relative_to(media)) for path in files_in(media)} == set(kept)
+
+
+def test_giving_up_deletes_what_is_prepared_and_no_file_of_a_photo(started: Intake, media: Path) -> None:
+    lease = plan(started)
+    crew.help_out()
+    photo = take_in(file=io.BytesIO(noise(3)), name="elsewhere.jpg", by=None)
+    lease.finish(Job.State.CANCELLED)
+    assert intake.give_up(intake=started)
+    assert [str(path.relative_to(media)) for path in files_in(media)] == [photo.file.name]
