@@ -6,7 +6,7 @@ Which ones an address reads is noted while it reads them; a page's own form give
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
 
@@ -16,6 +16,7 @@ from django.db import connection, transaction
 from django.http import QueryDict
 from django.test import Client
 
+from hashtags_site import gate
 from tests.site.access import ACCESS
 from tests.site.addresses import all_addresses
 from tests.site.conftest import World, known_as, person_of
@@ -44,17 +45,43 @@ def read_names(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The names that were looked up in queries and forms."""
     names: set[str] = set()
 
-    def noting(method: str) -> Callable[..., Any]:
+    def note_one(method: str) -> None:
         original = getattr(QueryDict, method)
 
         def look_up(fields: QueryDict, name: str, *more: Any) -> Any:
             names.add(name)
             return original(fields, name, *more)
 
-        return look_up
+        monkeypatch.setattr(QueryDict, method, look_up)
+
+    def note_all(method: str) -> None:
+        original = getattr(QueryDict, method)
+
+        def look_up(fields: QueryDict) -> Any:
+            names.update(fields.keys())
+            return original(fields)
+
+        monkeypatch.setattr(QueryDict, method, look_up)
+
+    def note_nothing(owner: object, name: str) -> None:
+        original = getattr(owner, name)
+
+        def call(*arguments: Any) -> Any:
+            before = set(names)
+            try:
+                return original(*arguments)
+            finally:
+                names.intersection_update(before)
+
+        monkeypatch.setattr(owner, name, call)
 
     for method in ("__getitem__", "__contains__", "getlist"):
-        monkeypatch.setattr(QueryDict, method, noting(method))
+        note_one(method)
+    for method in ("__iter__", "lists"):  # whatever is sent is looked at, or passed on
+        note_all(method)
+    # What Django does to store a field. And what the gate does to every request: tests/site/test_gate.py.
+    note_nothing(QueryDict, "setlistdefault")
+    note_nothing(gate, "_check_fields")
     return names
 
 
