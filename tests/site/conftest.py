@@ -13,6 +13,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.contrib import auth
 from django.contrib.auth.models import Group, User
+from django.core.cache import caches
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -162,9 +163,13 @@ def everybody(user_for: Callable[..., User], client_for: Callable[..., Client]) 
 
 
 @pytest.fixture
-def sessions_in_cookies(settings: Settings) -> None:
-    """Read without a query, for tests that ask thousands of times."""
+def asked_often(settings: Settings) -> None:
+    """For tests that ask thousands of times: no request waits for a session's row or for Valkey."""
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+    memory = "django.core.cache.backends.locmem.LocMemCache"
+    settings.CACHES = {name: {"BACKEND": memory, "LOCATION": name} for name in settings.CACHES}
+    for cache in caches.all(initialized_only=False):
+        cache.clear()
 
 
 def person_of(client: Client) -> User:
