@@ -270,14 +270,14 @@ def test_a_notice_is_shown_in_the_language_of_its_reader_and_told_to_programs_in
 
 def test_what_networks_ask_is_read_in_russian(world: World, client_for: Callable[..., Client]) -> None:
     administrator, russian = client_for("administrator"), {"Accept-Language": "ru"}
-    model = world.campaign.predictor
-    other = TrainedModel.objects.create(name="Beside", manifest=model.manifest)
-    Promotion.objects.create(model=model)
-    AnswerTally.objects.create(day=timezone.localdate(), model=model, figure="answer", bin="", count=3)
-    today = {"day": timezone.localdate(), "model": model, "hashtag": "beach"}
+    active = world.campaign.predictor
+    other = TrainedModel.objects.create(name="Beside", manifest=active.manifest)
+    Promotion.objects.create(model=active)
+    AnswerTally.objects.create(day=timezone.localdate(), model=active, figure="answer", bin="", count=3)
+    today = {"day": timezone.localdate(), "model": active, "hashtag": "beach"}
     FeedbackTally.objects.create(**today, shown=4, accepted=3)
     for kind in Trial.Kind:
-        Trial.objects.create(kind=kind, champion=model, challenger=other, share=0.1)
+        Trial.objects.create(kind=kind, champion=active, challenger=other, share=0.1)
     for path in ("in-use/", "in-use/trials/", "in-use/posts/", "in-use/posts/ask/", "check/"):
         page = read_page(administrator.get(f"/{path}", headers=russian))
         assert '<html lang="ru">' in page, path
