@@ -8,16 +8,25 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 MARKED_UTF8 = 0x800  # a flag of the entry
 UNICODE_PATH = 0x7075  # an extra field
 # What Windows wrote in Russia, and elsewhere in the West. The first wins if both read equally well.
-GUESSES = {"cp866": "Cyrillic (cp866)", "cp437": "Western (cp437)"}
+GUESSES = ("cp866", "cp437")
 MARKS = "№«»–—…°"
 
 
-def read_names(entries: Sequence[zipfile.ZipInfo]) -> tuple[list[str], str]:
-    """The name of each entry, and what to tell if the alphabet of some was guessed (else empty).
+class Guess(NamedTuple):
+    """How the names of some entries were read that do not say in which alphabet they are."""
+
+    encoding: str  # one of GUESSES
+    entries: int
+    example: str
+
+
+def read_names(entries: Sequence[zipfile.ZipInfo]) -> tuple[list[str], Guess | None]:
+    """The name of each entry, and the guess if the alphabet of some was guessed.
 
     Names that are not marked as UTF-8, but valid as such, are that. All others are taken to be in the one
     encoding in which most of their characters read as words.
@@ -25,15 +34,13 @@ def read_names(entries: Sequence[zipfile.ZipInfo]) -> tuple[list[str], str]:
     names = [_certain_name(entry) for entry in entries]
     unknown = [_raw(entry) for entry, name in zip(entries, names, strict=True) if name is None]
     if not unknown:
-        return [name or "" for name in names], ""
+        return [name or "" for name in names], None
     guess = min(GUESSES, key=lambda encoding: _oddness(raw.decode(encoding) for raw in unknown))
     read = [
         _raw(entry).decode(guess) if name is None else name
         for entry, name in zip(entries, names, strict=True)
     ]
-    count = f"the names of {len(unknown):,} entries" if len(unknown) > 1 else "the name of one entry"
-    example = unknown[0].decode(guess)[:60]
-    return read, f"The zip does not say in which alphabet {count} are; we took {GUESSES[guess]}: “{example}”."
+    return read, Guess(guess, len(unknown), unknown[0].decode(guess)[:60])
 
 
 def _certain_name(entry: zipfile.ZipInfo) -> str | None:

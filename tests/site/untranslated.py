@@ -375,7 +375,8 @@ LEFT: dict[str, tuple[str, ...]] = {
     "validation/models/questions.py": ("does not fit",),
     "validation/people/crowd.py": ("set aside", "bring back"),
     "validation/photos/intake.py": ("",),
-    "validation/photos/intake_sources.py": ("in front of", "the zip were not read"),
+    "validation/photos/intake_sources.py": ("in front",),  # a key
+    "validation/photos/notes.py": ("in front", "no terms", "one row"),  # keys
     "validation/photos/store.py": ("withdraw photo",),
     "validation/photos/uploads.py": ("before the beginning", "it is shorter"),
     "validation/prepared.py": ("ON CONFLICT",),

@@ -135,7 +135,7 @@ class Intake(models.Model):
     licence_url = models.URLField(max_length=500, blank=True)
     consent = models.CharField(max_length=10, choices=Photo.Consent, blank=True)
     near_duplicates = models.BooleanField(default=False)  # whether the campaign gets those, too
-    notes = models.JSONField(default=list, blank=True)  # sentences: what was guessed, or could not be told
+    notes = models.JSONField(default=list, blank=True)  # of validation.photos.notes; before, sentences
     job = models.OneToOneField(Job, models.PROTECT, null=True, blank=True, related_name="intake")
     request_id = models.UUIDField(null=True, unique=True)  # the form's idempotency key
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)

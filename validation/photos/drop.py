@@ -12,6 +12,7 @@ from jobs.lease import JobError
 from validation.models import Intake, IntakeFile, Upload
 from validation.photos.intake_sources import Archive, Listing, Source
 from validation.photos.intake_table import TableError
+from validation.photos.notes import Note
 from validation.photos.store import PhotoRefused
 from validation.photos.uploads import kind_of, open_upload
 
@@ -34,7 +35,7 @@ class Drop(Source):
     def __init__(self, intake: Intake) -> None:
         self.uploads = {upload.pk: upload for upload in intake.dropped.all()}
         self.archives: dict[int, Archive] = {}
-        self.notes: list[str] = []
+        self.notes: list[Note] = []
 
     def names(self) -> Iterator[Listing]:
         sources = [one for one in self.uploads.values() if kind_of(one.name) != "table"]
@@ -50,7 +51,7 @@ class Drop(Source):
         except JobError as error:
             yield upload.name, {"refused": str(error).rstrip(".")}
             return
-        self.notes += [f"{upload.name}: {note}" if prefix else note for note in archive.notes]
+        self.notes += [{**one, "file": upload.name} if prefix else one for one in archive.notes]
         for name, terms in archive.names():
             yield f"{prefix}{name}", {"upload": upload.pk, **terms}
 

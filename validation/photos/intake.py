@@ -37,6 +37,7 @@ from validation.photos.drop import Drop, table_in
 from validation.photos.intake_sources import MOST_FILES, Archive, Folder, Listing, Source, allowed_folder
 from validation.photos.intake_table import TERMS, Rows, Terms, read_table
 from validation.photos.intake_table import TableError as TableError
+from validation.photos.notes import Note, note
 from validation.photos.similar import Hashes
 from validation.photos.store import (
     PhotoRefused,
@@ -446,7 +447,7 @@ def _list_files(
     files: Iterable[Listing],
     table_terms: Terms,
     beat: Callable[[], None] = lambda: None,
-    notes: Iterable[str] = (),
+    notes: Iterable[Note] = (),
 ) -> None:
     """Save a row for each file, and for each file of the table that is missing: all rows or none."""
     rows: list[IntakeFile] = []
@@ -476,21 +477,16 @@ def _list_files(
         intake.save(update_fields=["notes"])
 
 
-def _doubts(files_of: dict[str, list[str]], unclear: dict[str, list[str]]) -> list[str]:
+def _doubts(files_of: dict[str, list[str]], unclear: dict[str, list[str]]) -> list[Note]:
     """What cannot be told from the names, so that people check it."""
-    lines = [f"“{name}” got no terms: {_some(fits)} of the table fit." for name, fits in unclear.items()]
+    lines = [note("no terms", name=name, names=fits) for name, fits in unclear.items()]
     for row, files in files_of.items():
         sure = [name for name in files if name not in unclear]
         if len(sure) > 1:
-            lines.append(f"The table's row “{row}” was used for {len(sure):,} files: {_some(sure)}.")
+            lines.append(note("one row", len(sure), row=row, names=sure))
     if len(lines) > MOST_NOTES:
-        lines[MOST_NOTES:] = [f"The same holds for {len(lines) - MOST_NOTES:,} more."]
+        lines[MOST_NOTES:] = [note("more", len(lines) - MOST_NOTES)]
     return lines
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
-    return ", ".join(f"“{name[:100]}”" for name in names[:3]) + more
 
 
 def _unique(name: str, names: set[str], copies: Counter[str]) -> str:

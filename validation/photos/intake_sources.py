@@ -21,6 +21,7 @@ from formats.storage import raise_if_of_storage, require_content
 from formats.zipnames import read_names
 from jobs.lease import JobError
 from validation.models import IntakeFile
+from validation.photos.notes import Note, note
 from validation.photos.store import PhotoRefused
 from validation.stored import media_folder
 
@@ -38,7 +39,7 @@ class Source:
     should know about the names, or about what was not read.
     """
 
-    notes: Sequence[str] = ()
+    notes: Sequence[Note] = ()
 
     def names(self) -> Iterator[Listing]:
         yield from ()
@@ -129,11 +130,11 @@ class Archive(Source):
         names, guess = read_names(entries)
         self.paths = [name.replace("\\", "/") for name in names]
         first = min((entry.header_offset for entry in entries), default=0)
-        others = {"in front of": first, "behind": self.file.seek(0, io.SEEK_END) - end}
-        self.notes = [guess] if guess else []
+        others = {"in front": first, "behind": self.file.seek(0, io.SEEK_END) - end}
+        self.notes = [note(guess.encoding, guess.entries, example=guess.example)] if guess else []
         for where, size in others.items():
             if size > 0:
-                self.notes.append(f"{size:,} bytes {where} the zip were not read: perhaps another archive.")
+                self.notes.append(note(where, size))
 
     def names(self) -> Iterator[Listing]:
         for number, (path, entry) in enumerate(zip(self.paths, self.zip.infolist(), strict=True)):

@@ -28,6 +28,7 @@ from validation.models import Correction, Intake, IntakeFile, Photo
 from validation.names import name_some
 from validation.photos import corrections, uploads
 from validation.photos import intake as intake_acts
+from validation.photos.notes import words_of
 from validation.photos.store import WORDS, pixels_left, withdraw_everywhere
 from validation.views.made_up import only_real_photo
 
@@ -144,6 +145,7 @@ def intake(request: Request, pk: int) -> HttpResponse:
         files = files.filter(state=only)
     context = {
         "intake": intake,
+        "notes": [words_of(note) for note in intake.notes],
         "states": [(state.value, state.label, counts.get(state.value, 0)) for state in State],
         "total": sum(counts.values()),
         "page": Paginator(files, PAGE).get_page(request.GET.get("page")),

@@ -31,6 +31,7 @@ from validation.models import Intake, Photo
 from validation.photos import intake, intake_sources, intake_table
 from validation.photos.intake_sources import allowed_folder
 from validation.photos.intake_table import TableError, read_table
+from validation.photos.notes import words_of
 
 pytestmark = pytest.mark.django_db
 RunJobs = Callable[[], list[Job]]
@@ -135,7 +136,7 @@ def test_zip_of_windows_is_read_with_its_table() -> None:
         "file,author\nTRIP/x.JPG,Ann\nC:\\trip\\Е\u0308ж.jpg,Bob\n",
     )
     assert terms_of(new_intake) == {"trip/X.jpg": "Ann", "trip/Ёж.jpg": "Bob"}
-    assert "Cyrillic (cp866)" in new_intake.notes[0]
+    assert "name of 1 entry is; we took Cyrillic (cp866): “trip" in words_of(new_intake.notes[0])
 
 
 def test_what_cannot_be_told_from_names_is_said() -> None:
@@ -148,7 +149,7 @@ def test_what_cannot_be_told_from_names_is_said() -> None:
         "c/Y.jpg": "Bob",
         "d/Z.jpg": "",
     }
-    assert new_intake.notes == [
+    assert [words_of(note) for note in new_intake.notes] == [
         "“d/Z.jpg” got no terms: “z.JPG”, “z.jpg” of the table fit.",
         "The table's row “a/x.jpg” was used for 2 files: “a/X.jpg”, “a/x.jpg”.",
         "The table's row “y.jpg” was used for 2 files: “b/y.jpg”, “c/Y.jpg”.",
@@ -160,11 +161,16 @@ def test_bytes_around_a_zip_are_reported(client_for: Callable[..., Client], run_
     new_intake, _ = take_archive(raw + archive({"b.jpg": noise(2)}) + b"junk", run_jobs)
     new_intake.refresh_from_db()
     assert states(new_intake) == {"b.jpg": "taken"}
-    assert new_intake.notes == [
+    assert [words_of(note) for note in new_intake.notes] == [
         f"{len(raw):,} bytes in front of the zip were not read: perhaps another archive.",
         "4 bytes behind the zip were not read: perhaps another archive.",
     ]
-    assert "4 bytes behind the zip" in client_for("admin").get(new_intake.get_absolute_url()).content.decode()
+    admin, page = client_for("admin"), new_intake.get_absolute_url()
+    assert "4 bytes behind the zip" in admin.get(page).content.decode()
+    russian = admin.get(page, headers={"Accept-Language": "ru"}).content.decode()
+    assert "4 байта после zip не прочитаны" in russian
+    Intake.objects.update(notes=["4 bytes of before."])
+    assert "4 bytes of before." in admin.get(page).content.decode()
 
 
 # --- folders ----------------------------------------------------------------------------------
