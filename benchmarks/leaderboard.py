@@ -243,7 +243,10 @@ def main() -> None:
                 "|",
                 flush=True,
             )
-    means = {words: {key: mean for key, (mean, _) in row.items()} for words, row in board.items()}
+    means = {
+        words: {key: mean for key, (mean, _) in row.items() if not math.isnan(mean)}
+        for words, row in board.items()
+    }
     base = next(iter(means))
     print(
         json.dumps(

@@ -39,6 +39,7 @@ CONDITIONS: dict[str, Callable[[dict[str, Any]], object]] = {
 LATER = {
     **{"loss": "cross_entropy", "test_every": 1},
     **{"processes": 1, "nodes": 1, "sync_batchnorm": False},
+    **{"teacher": "", "teacher_weight": 0.0},
 }
 # Figure → whether more is better. None: neither is.
 FIGURES: dict[str, bool | None] = {

@@ -10,6 +10,7 @@ from django.test import Client
 
 from jobs.lease import JobError
 from mapping.models import Release
+from tests.conftest import squeeze
 from tests.trainer.runs.test_rerun import PRESET, URL, typed
 from trainer.engine.presets import PRESETS
 from trainer.models import PhotoSet, TrainedModel, TrainingRun
@@ -69,3 +70,13 @@ def test_a_model_that_is_not_ready_and_a_run_without_teacher(
     run = start.start_run(photo_set=photo_set, release=release, preset=PRESET, by=None, recipe={})
     with supervision._teacher(run) as task:
         assert task == {}
+
+
+def test_the_page_says_how_often_the_teacher_agrees(client_for: ClientFor, run: TrainingRun) -> None:
+    run.report = run.report | {"teacher": {"photos": 1234, "unlabelled": 56, "accuracy": 0.9}}
+    run.save()
+    page = client_for("viewer").get(run.get_absolute_url()).content.decode()
+    assert "Training photos with a label: 1,234; its likeliest label is theirs for 0.900 of them." in squeeze(
+        page
+    )
+    assert "Photos without labels: 56." in squeeze(page)
