@@ -92,7 +92,7 @@ def _as_suggested(drawn: Drawn, suggest: Suggest) -> Drawn:
 
 def _content(photo: Photo) -> bytes:
     try:
-        return read_stored(photo.file)
+        return read_stored(str(photo.file.name))
     except FileNotFoundError:
         return b""  # unreadable: nothing is suggested for it
 
