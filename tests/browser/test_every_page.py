@@ -39,6 +39,16 @@ AXE = (
 }"""
 )
 
+# How far apart the middles of what the head of the page shows are: 0 in one line. As many notices are new as
+# are counted.
+APART = """() => {
+  document.querySelector(".bell span").innerHTML = '<span class="badge">99+</span>';
+  const boxes = document.querySelectorAll(".top > :not(nav, [popover]), .top nav a");
+  const middles = [...boxes].filter((box) => box.checkVisibility())
+    .map((box) => box.getBoundingClientRect()).map((box) => (box.top + box.bottom) / 2);
+  return Math.max(...middles) - Math.min(...middles);
+}"""
+
 # What sticks out of the page, and what is cut: boxes that hide a part of their content to the right, unless
 # they can be scrolled and show so.
 CUT = (
@@ -93,6 +103,17 @@ def faults_at(page: Page, path: str) -> list[str]:
     faults += [f"phone, light: {fault}" for fault in page.evaluate(AXE, {})]
     faults += [f"phone: {fault}" for fault in page.evaluate(CUT)]
     return [f"{path} {fault}" for fault in faults]
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_navigation_of_somebody_who_may_do_everything_is_one_line(
+    page_for: PageFor, user_for: Callable[..., User], language: str
+) -> None:
+    user_for("administrator").groups.set(Group.objects.all())
+    page = page_for("administrator", locale=language, width=WIDE["width"])
+    assert page.locator("html").get_attribute("lang") == language
+    assert page.locator(".top nav a").count() == 11
+    assert page.evaluate(APART) < 8
 
 
 def test_every_page_can_be_read_by_everybody(
