@@ -44,6 +44,7 @@ BEFORE_THE_RULE = {
     "trainer.0003_runs_compared_and_registered",
     "trainer.0004_model_target",
     "trainer.0006_promise",
+    "trainer.0007_label_folders",
     "trainer.0009_derived_models",
     "trainer.0010_relabelled",
     "validation.0002_crowd",

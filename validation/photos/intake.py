@@ -28,7 +28,7 @@ from formats.storage import StorageFailure, is_of_storage, require_content
 from jobs import queue as jobs
 from jobs.crew import NotNeeded, work_off
 from jobs.lease import JobError, Lease
-from jobs.models import Job
+from jobs.models import Job, Shard
 from jobs.shards import Part, ShardLease, plan
 from validation.campaigns import acts
 from validation.campaigns.counts import in_parts
@@ -292,7 +292,7 @@ def _prepare_in_shards(lease: Lease, intake: Intake, total: int) -> None:
             label = f"files {first} to {first + len(some) - 1}"
             parts.append(Part(label, len(some), {"first": some[0], "last": some[-1]}))
         plan(lease, parts)
-    if lease.job.shards.unfinished().exists():
+    if lease.job.shards.exclude(state=Shard.State.DONE).exists():  # one that has failed fails the job
         try:
             work_off(lease, total=total, message="Opening photos")
         except NotNeeded:  # the folder was there a moment ago
