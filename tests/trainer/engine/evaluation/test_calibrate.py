@@ -47,11 +47,11 @@ def test_thresholds_reach_the_target_on_new_photos() -> None:
 
 def test_least_thresholds_raise_a_promise_and_count_it_anew() -> None:
     logits, true = overconfident()
-    (plain,) = calibrate.calibrate(logits, true, LABELS, 0.9, kind="overall").groups
+    (plain,) = calibrate.calibrate(logits, true, LABELS, 0.7, kind="overall").groups
     assert plain.threshold is not None
     for least, count in ((plain.threshold - 0.1, plain.suggestions), (plain.threshold + 0.02, None)):
         raised = calibrate.calibrate(
-            logits, true, LABELS, 0.9, kind="overall", least=dict.fromkeys(LABELS, least)
+            logits, true, LABELS, 0.7, kind="overall", least=dict.fromkeys(LABELS, least)
         )
         (group,) = raised.groups
         answers = calibrate.suggestions(softmax(logits, raised.temperature), LABELS, raised.thresholds)
@@ -60,7 +60,7 @@ def test_least_thresholds_raise_a_promise_and_count_it_anew() -> None:
         assert group.wrong == ((answers >= 0) & (answers != true)).sum()
         assert count in (None, group.suggestions)
     never = dict.fromkeys(LABELS, calibrate.NEVER)
-    (silent,) = calibrate.calibrate(logits, true, LABELS, 0.9, kind="overall", least=never).groups
+    (silent,) = calibrate.calibrate(logits, true, LABELS, 0.7, kind="overall", least=never).groups
     assert (silent.threshold, silent.suggestions) == (None, 0)
 
 
