@@ -134,4 +134,4 @@ def misfit(needs: Needs, machines: Sequence[Machine]) -> str:
 
 
 def _gigabytes(size: int) -> str:
-    return number_format(size / 1e9, decimal_pos=1)
+    return number_format(f"{size / 1e9:.1f}")  # as text: it cuts a float off

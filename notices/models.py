@@ -15,8 +15,8 @@ class Notice(models.Model):
     title = models.CharField(max_length=300)  # English, for programs
     # What the title is made of, for people: a message and what fills it in. Empty in rows from before there
     # were translations.
-    words = models.CharField(max_length=100, blank=True)
-    names = models.JSONField(default=dict, blank=True)
+    words = models.CharField(max_length=100, blank=True, db_default="")
+    names = models.JSONField(default=dict, blank=True, db_default={})
     url = models.CharField(max_length=200, blank=True)  # of its page, without the site's name
     facts = models.JSONField(default=dict)
     key = models.CharField(max_length=200, blank=True)  # of what is told once only

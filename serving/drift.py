@@ -141,7 +141,7 @@ def _warnings(now: dict[str, Counts], judged: Judged) -> list[str]:
 
 
 def _facts(judged: Judged, found: Shift) -> dict[str, str]:
-    return {"photos": judged.words, "psi": number_format(found.psi, decimal_pos=2)}
+    return {"photos": judged.words, "psi": number_format(f"{found.psi:.2f}")}
 
 
 def _about_answer(one: Moved, judged: Judged) -> str:
@@ -151,7 +151,7 @@ def _about_answer(one: Moved, judged: Judged) -> str:
         "photos": judged.words,
         "after": _percent(one.after),
         "before": _percent(one.before),
-        "times": number_format(one.times if is_more else 1 / one.times, decimal_pos=1) if one.times else "",
+        "times": number_format(f"{one.times if is_more else 1 / one.times:.1f}") if one.times else "",
     }
     if not one.bin and is_more:
         words = _(
@@ -181,4 +181,5 @@ def _about_answer(one: Moved, judged: Judged) -> str:
 
 
 def _percent(share: float) -> str:
-    return number_format(100 * share, decimal_pos=1 if share < 0.1 else 0) + "\N{NO-BREAK SPACE}%"
+    # As text, because number_format does not round a float: it cuts it off.
+    return number_format(f"{100 * share:.{1 if share < 0.1 else 0}f}") + "\N{NO-BREAK SPACE}%"

@@ -23,6 +23,7 @@ from formats.storage import StorageFailure
 from jobs.models import Job
 from trainer.models import Epoch, HeldOutPrediction, Promotion, Sweep, TrainedModel, TrainingRun
 from trainer.registry.dependents import Thing, all_sources
+from trainer.runs.teachers import NAMED
 from trainer.shared import Tree, is_shared, names_of
 
 if TYPE_CHECKING:
@@ -151,7 +152,18 @@ def _refusal(runs: Sequence[int], models: Sequence[int]) -> str:
         return _("“%(name)s” is being exported: cancel that first.") % {"name": model}
     if model := TrainedModel.objects.filter(derived_from__in=models, job__state__in=Job.LIVE).first():
         return _("“%(name)s” is being made of it: wait, or cancel that first.") % {"name": model}
+    if run := _pupil(models):
+        return _("“%(name)s” learns from it: wait, or cancel that first.") % {"name": run}
     return next((reason for source in all_sources() if (reason := source.refusal(models))), "")
+
+
+def _pupil(models: Sequence[int]) -> TrainingRun | None:
+    """A run to come that learns from one of the models."""
+    for run in TrainingRun.objects.filter(job__state__in=Job.LIVE, recipe__has_key="teacher"):
+        match = NAMED.fullmatch(str(run.recipe["teacher"]).strip().lower())
+        if match and int(match[1]) in models:
+            return run
+    return None
 
 
 def _lock(runs: Iterable[int], models: Iterable[int]) -> None:

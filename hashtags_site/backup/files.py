@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
@@ -16,7 +18,7 @@ from django.conf import settings
 from django.core.files.base import File
 from django.core.files.storage import default_storage, storages
 
-from formats.storage import StorageFailure, replacing_path
+from formats.storage import replacing_path
 from hashtags_site.places import KINDS
 from trainer.shared import INDEX, Index, reaching
 
@@ -24,6 +26,8 @@ from trainer.shared import INDEX, Index, reaching
 SKIPPED = ("*.part", "*.pixels", "*.lock", "checkpoint.old", ".nfs*")
 PIECE = 1 << 20
 TRIES = 5  # to read an index whose tree is changed meanwhile
+log = logging.getLogger(__name__)
+PAUSE = 1.0  # seconds between them: contents are deleted before the new index is written
 
 
 class Entry(NamedTuple):
@@ -127,6 +131,7 @@ class Store:
 
         If one of those is deleted meanwhile, there is a newer index: then that is kept instead.
         """
+        text = b""
         for _ in range(TRIES):
             try:
                 with bucket.open(name, "rb") as file:
@@ -140,12 +145,16 @@ class Store:
                         yield Entry(root, path, *kept[:2], changed), kept[2]
             except FileNotFoundError:
                 if bucket.exists(name):
+                    time.sleep(PAUSE)
                     continue
                 return  # the whole tree is deleted
             kept = self._add(io.BytesIO(text))
             yield Entry(root, name, *kept[:2], changed), kept[2]
             return
-        raise StorageFailure(f"{root}/{name} names files that are not there")
+        # A deletion was cut off before its index was written. The backup is as the bucket is.
+        log.warning("%s/%s names files that are not there", root, name)
+        kept = self._add(io.BytesIO(text))
+        yield Entry(root, name, *kept[:2], changed), kept[2]
 
     def _add(self, original: Any) -> tuple[str, int, bool]:
         """Copied and hashed in one reading, so that the hash is that of the copy."""

@@ -15,6 +15,7 @@ from django.core.files.storage import default_storage
 from formats.files import is_inside
 from hashtags_site.backup.files import walk
 from trainer import features, set_files
+from trainer.engine.backbones import BACKBONES
 from trainer.models import PhotoSet, TrainedModel, TrainingRun
 from trainer.registry import files as model_files
 from trainer.runs import files as run_files
@@ -38,7 +39,8 @@ def move_files(*, tell: Tell = lambda line: None) -> None:
         run_files.store(run, token=run.job.token)
     tell(f"Runs: {len(runs):,}")
     cache = Path(settings.FEATURE_CACHE_DIR)
-    for name in sorted({folder.name.split("-")[0] for folder in cache.glob("*-*") if folder.is_dir()}):
+    names = {folder.name.split("-")[0] for folder in cache.glob("*-*") if folder.is_dir()}
+    for name in sorted(names & BACKBONES.keys()):  # a teacher's answers are not shared
         features.store(name)
         tell(f"Features: {name}")
 

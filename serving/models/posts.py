@@ -59,7 +59,9 @@ class CheckedHashtag(models.Model):
     checked = models.ForeignKey(CheckedPost, models.CASCADE, related_name="hashtags", db_index=False)
     place = models.PositiveSmallIntegerField()  # among those of the post, from 0
     hashtag = models.CharField(max_length=100)
-    name = models.CharField(max_length=100)  # the same as campaigns spell it: without capitals and blanks
+    name = models.CharField(
+        max_length=100, db_default=""
+    )  # the same as campaigns spell it: without capitals and blanks
     verdict = models.CharField(max_length=12)  # serving.checking.VERDICTS
     probability = models.FloatField(null=True, blank=True)
     understood_as = models.CharField(max_length=50, blank=True, db_index=True)  # empty: nothing is known

@@ -53,7 +53,7 @@ def queued(title: str, processes: int) -> Job:
         (Needs(2, only_gpus=True), ""),
         (Needs(3), "It needs 3 GPUs, or cores where there is no GPU; the largest worker has 2."),
         (Needs(3, only_gpus=True), "It needs 3 GPUs; the largest worker has 2."),
-        (Needs(memory=65 * 10**9), "It needs 65.0 GB of memory; the largest worker has 64.0 GB."),
+        (Needs(memory=64_970_000_000), "It needs 65.0 GB of memory; the largest worker has 64.0 GB."),
     ],
 )
 def test_what_fits_no_machine_says_what_is_missing(needs: Needs, words: str) -> None:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from mapping.models import Hashtag
 from serving import counting
-from serving.drift import read_drift
+from serving.drift import _percent, read_drift
 from serving.models import AnswerTally
 from serving.models.tallies import add_counts
 from tests.validation.conftest import taken_in
@@ -106,3 +106,11 @@ def test_a_model_that_nobody_judged_says_so(
 ) -> None:
     answered(active_model, counting.ANSWER, beach=10)
     assert "Nobody has judged this model here" in client_for("viewer").get("/in-use/").content.decode()
+
+
+def test_figures_are_rounded_and_not_cut_off() -> None:
+    assert [_percent(share) for share in (0.29, 0.0999, 0.999)] == [
+        "29\N{NO-BREAK SPACE}%",
+        "10.0\N{NO-BREAK SPACE}%",
+        "100\N{NO-BREAK SPACE}%",
+    ]

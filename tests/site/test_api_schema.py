@@ -60,7 +60,17 @@ def test_answers_match_the_schema_for_every_role(
     schema = schemathesis.openapi.from_wsgi("/api/schema/?format=json", application)
     operations = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
     parts = {operation.path.split("/")[3] for operation in operations}
-    assert parts == {"suggest", "check", "feedback", "model", "mapping", "runs", "models", "campaigns"}
+    assert parts == {
+        "suggest",
+        "check",
+        "feedback",
+        "model",
+        "mapping",
+        "runs",
+        "models",
+        "campaigns",
+        "posts",
+    }
     enforced: set[str] = (
         set()
     )  # operations that refuse the same request without a token, and with a wrong one

@@ -127,9 +127,12 @@ def test_operations_that_do_not_lock_are_accepted() -> None:
 
 
 def test_no_migration_locks_a_table_for_long() -> None:
-    loader, state, found = MigrationLoader(None), ProjectState(), {}
+    # With the originals of squashed ones: those only make tables of a new database, which have no rows.
+    loader, state, found = MigrationLoader(None, replace_migrations=False), ProjectState(), {}
     own = {app.label for app in apps.get_app_configs() if (settings.BASE_DIR / app.name).is_dir()}
     for key in loader.graph._generate_plan(loader.graph.leaf_nodes(), at_end=True):
+        if loader.graph.nodes[key].replaces:
+            continue
         faults = locking.faults(loader.graph.nodes[key], state)
         if faults and key[0] in own:
             found[".".join(key)] = faults

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django.utils import timezone
 
 from jobs.models import Job
 from mapping.models import Hashtag
@@ -146,6 +147,22 @@ def test_live_work_is_refused(judged: TrainedModel, run: TrainingRun, kind: str,
     with pytest.raises(deleting.Refused, match=words):
         deleting.delete_run(run=run, seen=plan.digest, by=None)
     assert TrainingRun.objects.exists()
+
+
+@pytest.mark.parametrize("words", ["model {}", " Model #{}"])
+def test_model_that_a_run_is_about_to_learn_from_is_refused(
+    judged: TrainedModel, run: TrainingRun, words: str
+) -> None:
+    pupil = TrainingRun.objects.create(
+        name="Pupil",
+        recipe=run.recipe | {"teacher": words.format(judged.pk)},
+        photo_set=run.photo_set,
+        release=run.release,
+        job=Job.objects.create(kind="trainer.train", state=Job.State.QUEUED),
+    )
+    assert "“Pupil” learns from it" in deleting.plan_model(judged).refusal
+    Job.objects.filter(run=pupil).update(state=Job.State.CANCELLED, finished_at=timezone.now())
+    assert not deleting.plan_model(judged).refusal
 
 
 def test_stale_page_is_refused_with_the_new_list(client_for: ClientFor, judged: TrainedModel) -> None:

@@ -314,6 +314,9 @@ def _check_schemes(recipe: Recipe) -> None:
     if recipe.teacher_weight and recipe.pseudo_confidence:
         reason = "does not go with a teacher: photos without labels learn what it says of them"
         raise RecipeError("pseudo_confidence", reason)
+    if recipe.teacher_weight and recipe.level_loss and recipe.unlabelled.strip():
+        reason = "does not go with a teacher of photos without labels: nobody knows their levels"
+        raise RecipeError("level_loss", reason)
     if recipe.pseudo_confidence and recipe.photo_cache:
         raise RecipeError("photo_cache", "does not go with pseudo-labels: its photos are chosen before them")
     if recipe.photo_cache and recipe.mask_loss and recipe.augment:

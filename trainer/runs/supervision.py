@@ -64,7 +64,7 @@ def supervise(lease: Lease) -> None:
         recorder = _train(lease, run, task)
     recorder.share()
     files.drop_logs(run)
-    _keep_results(lease, run, left_out | {"unreadable": recorder.unreadable})
+    _keep_results(lease, run, left_out | {"unreadable": len(recorder.unreadable)})
     if run.recipe.get("kind") == "frozen":  # its features are cached now
         looks.look_at(photo_set=run.photo_set, backbone=run.recipe.get("backbone", ""))
     disk.make_room()
@@ -173,7 +173,7 @@ class Recorder:
 
     def __init__(self, lease: Lease, run: TrainingRun) -> None:
         self.lease, self.run = lease, run
-        self.unreadable = 0
+        self.unreadable: set[str] = set()  # by photo_id: several steps of a run may open the same photo
         self.curve: list[list[float]] = run.live.get("curve", [])
         self.checkpoint: list[int] = run.live.get("saved", [])
         self.last_write = -LIVE_EVERY  # of `live`, in seconds of the monotonic clock
@@ -271,7 +271,7 @@ class Recorder:
             raise LeaseLost from error
 
     def _skipped(self, event: Event) -> None:
-        self.unreadable += 1
+        self.unreadable.add(str(event.get("photo_id")))
 
     def _stopped_early(self, event: Event) -> None:
         self.lease.beat(message=f"Stopped after epoch {event.get('epoch')}: {event.get('reason', '')}")

@@ -84,6 +84,9 @@ def mark_photo(*, photo: ScenePhoto, hashtag: Hashtag, fits: bool, by: User) -> 
         taken = take_in(file=file, name=photo.file.name, by=by)
     note = f"{photo.photo_set}, {photo.subject}"[:200]
     with transaction.atomic():
+        Photo.objects.select_for_update().get(
+            pk=taken.pk
+        )  # a double click waits: there may be no question yet
         lock(Question.objects.on_pair(taken.pk, hashtag.pk))
         mark(photo=taken.pk, hashtag=hashtag.pk, fits=fits, note=note, by=by)
     return taken

@@ -232,6 +232,14 @@ def give_up(*, intake: Intake) -> bool:
     return bool(waiting or originals)
 
 
+def can_be_given_up(intake: Intake) -> bool:
+    """Whether "Give up" has something to delete: uploaded originals, or photos opened beforehand."""
+    if not intake.job or intake.job.state not in (Job.State.FAILED, Job.State.CANCELLED):
+        return False
+    opened = intake.files.filter(state=State.WAITING, terms__has_key=PREPARED)
+    return intake.kind != Intake.Kind.FOLDER or opened.exists()
+
+
 def archives_with(photo: Photo) -> list[Intake]:
     """Unfinished intakes whose archive contains the photo's original."""
     rows = Intake.objects.filter(files__photo=photo).distinct()
@@ -324,11 +332,12 @@ def _prepare_one(lease: ShardLease, intake: Intake, file: IntakeFile, source: So
     with lease.long_step():
         said = _opened(intake, file, source, lambda raw: prepare(file=raw, name=file.name))
     with lease.fenced():
-        row = IntakeFile.objects.filter(pk=file.pk)
+        # Not waiting any more: somebody gave the intake up while the photo was opened.
+        row = IntakeFile.objects.filter(pk=file.pk, state=State.WAITING)
         if isinstance(said, str):
             row.update(state=State.REFUSED, reason=_as_reason(said))
-        else:
-            row.update(terms=file.terms | {PREPARED: said})
+        elif not row.update(terms=file.terms | {PREPARED: said}):
+            forget_prepared(said)
     lease.progressed()
     if isinstance(said, str):
         _delete_original(intake, file)

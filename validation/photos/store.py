@@ -116,7 +116,8 @@ def prepare(*, file: IO[bytes], name: str) -> Prepared:
         try:
             names.append(_write(f"{base}.small.jpg", small))
         except BaseException:
-            remove(names)
+            with suppress(DatabaseError):
+                forget_prepared(Prepared(sha256, name, names[0]))
             raise
     return Prepared(sha256, name, names[0], "".join(names[1:]), *picture.size, perceptual_hash(picture))
 
@@ -222,8 +223,14 @@ def remove_unowned(place: str, owners: Iterable[int], *, minutes: float) -> None
         raise StorageFailure(error) from error
     newest = timezone.now() - timedelta(minutes=minutes)
     for folder in folders - set(map(str, owners)):
-        names = [f"{place}/{folder}/{name}" for name in default_storage.listdir(f"{place}/{folder}")[1]]
-        if names and all(default_storage.get_modified_time(name) <= newest for name in names):
+        try:
+            names = [f"{place}/{folder}/{name}" for name in default_storage.listdir(f"{place}/{folder}")[1]]
+            is_old = bool(names) and all(default_storage.get_modified_time(name) <= newest for name in names)
+        except FileNotFoundError:  # its owner has deleted it and itself meanwhile
+            continue
+        except Exception as error:
+            raise StorageFailure(error) from error
+        if is_old:
             remove([*names, f"{place}/{folder}"])
 
 

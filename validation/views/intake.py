@@ -145,6 +145,7 @@ def intake(request: Request, pk: int) -> HttpResponse:
         files = files.filter(state=only)
     context = {
         "intake": intake,
+        "can_be_given_up": intake_acts.can_be_given_up(intake),
         "notes": [words_of(note) for note in intake.notes],
         "states": [(state.value, state.label, counts.get(state.value, 0)) for state in State],
         "total": sum(counts.values()),
@@ -179,7 +180,7 @@ def photos(request: Request) -> HttpResponse:
 def give_up(request: Request, pk: int) -> HttpResponse:
     intake = get_object_or_404(Intake, pk=pk)
     if intake_acts.give_up(intake=intake):
-        messages.success(request, _("The uploaded files that were not taken in are deleted."))
+        messages.success(request, _("The files that were not taken in are deleted."))
     else:
         messages.success(request, _("There was nothing to delete, or the job is still working."))
     return redirect(intake)

@@ -73,6 +73,7 @@ def test_an_error_names_its_field(field: str, value: Any) -> None:
             {"teacher": "m", "teacher_weight": 0.5, "unlabelled": "p", "pseudo_confidence": 0.9},
             "pseudo_confidence",
         ),
+        ({"teacher": "m", "teacher_weight": 0.5, "unlabelled": "p", "level_loss": 1}, "level_loss"),
         ({"kind": "finetune", "processes": 2, "teacher": "m", "teacher_weight": 1}, "teacher_weight"),
         (
             {"kind": "finetune", "pseudo_confidence": 0.9, "unlabelled": "photos", "photo_cache": 100},

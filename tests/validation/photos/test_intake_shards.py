@@ -166,3 +166,25 @@ def test_giving_up_deletes_what_is_prepared_and_no_file_of_a_photo(started: Inta
     lease.finish(Job.State.CANCELLED)
     assert intake.give_up(intake=started)
     assert [str(path.relative_to(media)) for path in files_in(media)] == [photo.file.name]
+
+
+def test_photo_that_is_opened_while_others_give_up_leaves_no_file(
+    started: Intake, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A helper learns of a cancelled job only after the photo that it has in hand."""
+    lease = plan(started)
+
+    def prepare_slowly(**terms: Any) -> Any:
+        said = prepare(**terms)
+        monkeypatch.setattr(intake, "prepare", prepare)
+        lease.finish(Job.State.CANCELLED)
+        assert intake.can_be_given_up(Intake.objects.get()) is False  # a folder of which nothing was stored
+        assert intake.give_up(intake=started)
+        return said
+
+    monkeypatch.setattr(intake, "prepare", prepare_slowly)
+    assert started.job
+    with intake.preparing(started.job) as prepare_shard:
+        prepare_shard(taken(started.job))
+    assert files_in(media) == []
+    assert not started.files.exclude(state="refused").exists()

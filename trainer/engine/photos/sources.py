@@ -36,14 +36,15 @@ class Taught:
     shares: Tensor  # (n,) of the teacher in each photo's loss; the photo's own label has the rest
     labels: Tensor
     scenes: Tensor | None
+    labelled: Tensor  # (n,) 1 for photos with a label of their own, 0 for others
 
     def at(self, places: Tensor) -> Taught:
         scenes = None if self.scenes is None else self.scenes[places]
-        return Taught(self.shares[places], self.labels[places], scenes)
+        return Taught(self.shares[places], self.labels[places], scenes, self.labelled[places])
 
     def to(self, device: torch.device) -> Taught:
         scenes = None if self.scenes is None else self.scenes.to(device)
-        return Taught(self.shares.to(device), self.labels.to(device), scenes)
+        return Taught(self.shares.to(device), self.labels.to(device), scenes, self.labelled.to(device))
 
 
 @dataclass

@@ -100,8 +100,10 @@ class Weighed(NamedTuple):
 
 def _weighed(taught: Taught, probabilities: Tensor | None, weights: Tensor | None) -> Weighed:
     whole = torch.ones_like(taught.shares) if weights is None else weights
+    if probabilities is None:  # the teacher has no part in this loss: only the photos' own names have
+        return Weighed(whole * taught.labelled, None)
     shares = whole * taught.shares
-    return Weighed(whole - shares, None if probabilities is None else shares[:, None] * probabilities)
+    return Weighed(whole - shares, shares[:, None] * probabilities)
 
 
 def _outputs(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -115,6 +115,7 @@ class Lessons:
             torch.tensor(shares),
             (labels / heat).softmax(1),
             None if scenes is None else (scenes / heat).softmax(1),
+            torch.tensor([float(photo.sha256 not in self.unlabelled) for photo in photos]),
         )
 
     def facts(self, photos: Sequence[Photo]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def test_label_and_teacher_share_the_loss_of_each_photo(heat: float) -> None:
     recipe = Recipe(teacher_weight=0.25, teacher_temperature=heat, label_smoothing=0.0, scene_loss=2.0)
     outputs = torch.tensor([[2.0, 1.0, 0.0], [0.0, -1.0, 3.0]])
     labels, scenes = torch.tensor([[0.7, 0.3], [0.1, 0.9]]), torch.tensor([[0.5, 0.2, 0.3], [0.1, 0.0, 0.9]])
-    taught = Taught(torch.tensor([0.25, 1.0]), labels, scenes)
+    taught = Taught(torch.tensor([0.25, 1.0]), labels, scenes, torch.tensor([1.0, 0.0]))
     batch = Batch(outputs, torch.tensor([0, 1]), torch.tensor([1, 2]), taught=taught)
     network = nn.Sequential(nn.Identity(), LabelLayer(2, [0, 0, 1])).train()
 
@@ -58,8 +59,15 @@ def test_label_and_teacher_share_the_loss_of_each_photo(heat: float) -> None:
     mixed = (0.75 * outputs + 0.25 * outputs.flip(0)).tolist()
     sums = [[math.log(math.exp(a) + math.exp(b)), c] for a, b, c in mixed]
     loss, _ = Criterion(recipe)(network, batch, (torch.tensor([1, 0]), 0.75))
-    parts = expected(sums, [0, 1], labels.tolist()) + 2 * expected(mixed, [1, 2], scenes.tolist())
+    of_labels = expected(sums, [0, 1], labels.tolist())
+    parts = of_labels + 2 * expected(mixed, [1, 2], scenes.tolist())
     assert loss.item() == pytest.approx(parts, rel=1e-5)
+
+    # A teacher of labels only leaves scene classes to the photos that have one of their own, at full weight.
+    batch.taught = replace(taught, scenes=None)
+    loss, _ = Criterion(recipe)(network, batch, (torch.tensor([1, 0]), 0.75))
+    own = -(0.75 * torch.tensor(mixed[0]).log_softmax(0)[1] + 0.25 * torch.tensor(mixed[1]).log_softmax(0)[1])
+    assert loss.item() == pytest.approx(of_labels + 2 * float(own) / 2, rel=1e-5)
 
 
 def test_a_teacher_is_asked_for_scene_classes_or_else_for_labels() -> None:
