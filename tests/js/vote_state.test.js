@@ -202,6 +202,14 @@ describe("a page that is loaded while votes wait", () => {
     assert.equal(state.last.request_id, "a");
   });
 
+  test("is not counted a second time while the next photo is loading", () => {
+    const state = start();
+    const moment = state.takeMoment([]);
+    state.answer("fits", "a");
+    state.take({ done: 0, total: 3, capped: false, questions: [] }, moment, []);
+    assert.deepEqual([state.done, state.total], [1, 3]);
+  });
+
   test("never shows a total below what it asks", () => {
     assert.equal(new VoteState(page({ done: 4, total: 5 })).total, 7);
     assert.equal(new VoteState(page({ done: 4, total: 9 })).total, 9);

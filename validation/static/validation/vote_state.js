@@ -153,6 +153,12 @@ export class VoteState {
     return Math.min(AT_MOST, AHEAD + unsent.length + this.line.length + 2);
   }
 
+  /* An answered question stays on the screen until the next photo is loaded, and is in `done` already. */
+  get isUnanswered() {
+    const isAnswered = this.last && this.current && isSame(this.last.question, this.current);
+    return this.asking === "fit" && !isAnswered;
+  }
+
   /* A snapshot before a request, with which its reply is compared. */
   takeMoment(unsent) {
     return { acts: this.acts, forgotten: this.forgotten, isAllSent: !unsent.length };
@@ -168,7 +174,7 @@ export class VoteState {
   take(fresh, moment, unsent) {
     if (moment.isAllSent && moment.acts === this.acts) this.done = fresh.done;
     const entries = this.enqueue(fresh.questions, unsent, moment.acts);
-    this.total = Math.max(fresh.total, this.done + this.line.length + (this.asking === "fit" ? 1 : 0));
+    this.total = Math.max(fresh.total, this.done + this.line.length + (this.isUnanswered ? 1 : 0));
     this.isCapped = fresh.capped;
     return entries;
   }
