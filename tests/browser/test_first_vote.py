@@ -73,7 +73,9 @@ def test_link_of_up_leads_to_the_first_vote(
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Campaigns").click()
     page.get_by_role("link", name="New campaign").first.click()
     page.locator("#id_name").fill("First questions")
-    page.locator("[data-files]").set_input_files(SAMPLES)
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose files").click()  # it is there once its script is
+    chooser.value.set_files(SAMPLES)
     expect(page.get_by_text("3 files,")).to_be_visible()
     page.get_by_text("members and anyone with the link").click()
     page.get_by_role("button", name="Create and predict").click()
