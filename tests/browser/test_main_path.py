@@ -20,6 +20,8 @@ PageFor = Callable[..., Page]
 def test_curator_changes_a_class_and_publishes(page_for: PageFor) -> None:
     page = page_for("curator")
     page.get_by_role("link", name="View the mapping").click()
+    page.wait_for_url("**/mapping/**")
+    page.wait_for_load_state("load")  # what is typed before its script is there waits for Enter
     page.get_by_role("textbox", name="Search", exact=True).fill("toyshop")
     expect(page.get_by_role("status")).to_contain_text("1 scene class")  # htmx: no button was pressed
     page.get_by_role("link", name="toyshop", exact=True).click()

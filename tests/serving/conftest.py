@@ -29,6 +29,7 @@ from tests.trainer.conftest import (
 from tests.trainer.test_suggest import generous_model
 from trainer.engine.serving.predict import Suggester
 from trainer.models import TrainedModel
+from trainer.registry import serving
 
 __all__ = [
     "_own_folders",
@@ -101,4 +102,5 @@ def checking_model(active_model: TrainedModel) -> TrainedModel:
     active_model.manifest = manifest | {"sha256": "1" * 64}  # processes keep a network by its hash
     active_model.save()
     (active_model.folder / "manifest.json").write_text(json.dumps(active_model.manifest))
+    serving._cache.clear()  # an earlier test may have changed the checks of a model with this key and hash
     return active_model
