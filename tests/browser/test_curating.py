@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -102,6 +103,27 @@ def test_key_held_down_or_hit_twice_is_one_decision(page_for: PageFor) -> None:
     )
     expect(page.locator(".queue-class code")).to_have_text("a/alley")
     assert Change.objects.count() == 1
+
+
+@pytest.mark.usefixtures("few")
+def test_key_pressed_as_soon_as_the_next_class_is_there_decides_about_it(page_for: PageFor) -> None:
+    page = page_for("curator")
+    page.goto("/mapping/queue/")
+    page.evaluate(
+        """() => {
+          window.isSamePage = true;
+          const observer = new MutationObserver(() => {
+            if (document.querySelector(".queue-class code").textContent !== "a/alley") return;
+            observer.disconnect();
+            document.dispatchEvent(new KeyboardEvent("keydown", {key: "o", bubbles: true}));
+          });
+          observer.observe(document.querySelector("main"), {childList: true, subtree: true});
+        }"""
+    )
+    page.keyboard.press("o")
+    expect(page.locator(".queue-class code")).not_to_have_text(re.compile("a/abbey|a/alley"))
+    assert page.evaluate("window.isSamePage")  # the form was sent by htmx, not by the browser with a new page
+    assert Change.objects.count() == 2
 
 
 @pytest.mark.usefixtures("few")
