@@ -39,19 +39,27 @@ class Place:
 
     def storages(self, *, link_seconds: int) -> Storages:
         """The entries of settings.STORAGES, one for each kind."""
-        options = {
+        return {
+            kind: {"BACKEND": BACKEND, "OPTIONS": self.options(folder, link_seconds=link_seconds)}
+            for kind, folder in KINDS.items()
+        }
+
+    def options(self, folder: str = "", *, link_seconds: int = 0) -> dict[str, Any]:
+        """Of a storage of BACKEND that lies in a folder below the prefix."""
+        return {
             "bucket_name": self.bucket,
             "endpoint_url": self.endpoint or None,
             "region_name": self.region or None,
             "querystring_expire": link_seconds,
+            "location": "/".join(filter(None, (self.prefix, folder))),
         }
-        return {
-            kind: {
-                "BACKEND": BACKEND,
-                "OPTIONS": options | {"location": "/".join(filter(None, (self.prefix, folder)))},
-            }
-            for kind, folder in KINDS.items()
-        }
+
+    def overlaps(self, other: Place) -> bool:
+        """Whether one of them lies inside the other, as far as their names tell."""
+        if (self.bucket, self.endpoint) != (other.bucket, other.endpoint):
+            return False
+        mine, theirs = (f"{place.prefix}/".lstrip("/") for place in (self, other))
+        return mine.startswith(theirs) or theirs.startswith(mine)
 
     @property
     def origins(self) -> list[str]:

@@ -2,47 +2,47 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from django.conf import settings
+from django.core.files.base import File
 from django.db import DEFAULT_DB_ALIAS, connection, transaction
 from django.utils import timezone
 
 from formats.files import is_inside
 from formats.json_text import from_json, to_json
-from formats.storage import for_own_files, replacing
-from hashtags_site.backup.files import Entry, Store, buckets, roots, sha256_of
+from formats.storage import StorageFailure, for_own_files, replacing, replacing_path
+from hashtags_site.backup.collecting import Collector
+from hashtags_site.backup.files import buckets, digest_of, roots, sha256_of
+from hashtags_site.backup.lists import Entry, FileList, Stock
 from hashtags_site.backup.rows import Rows, connected, copy_rows, is_empty, migrate, sqlite_url, tables
+from hashtags_site.backup.stores import DATABASE, FILES, MANIFEST, BackupError, Store
 from hashtags_site.health import needed_migrations
 from jobs.code_version import code_version
 from jobs.models import Worker
 from trainer.models import PhotoSet
-from trainer.shared import reaching
+from trainer.shared import Content, copied, reaching
 
-FORMAT = "scenetag-backup/1"
-MANIFEST, DATABASE, FILES, LOCK = "manifest.json", "db.sqlite3", "files", "lock"
+FORMAT = "scenetag-backup/2"
+FIRST_FORMAT = "scenetag-backup/1"  # its manifest lists the files itself
 ASIDE = ".before-restore"
 LAST = "last_backup.json"  # in VAR_DIR: manage.py doctor reads it
 SECRETS = {
     *("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "METRICS_TOKEN", "SENTRY_DSN"),
     *("EMAIL_URL", "OIDC_CLIENT_SECRET"),
 }
-NAME = re.compile(r"\d{4}-\d\d-\d\dT\d{6}\.\d{6}Z")
+FAULTS = 10  # that are named
 Tell = Callable[[str], object]
-
-
-class BackupError(Exception):
-    """Why it cannot be done. Earlier backups, and the installation, are as they were."""
 
 
 @dataclass(frozen=True)
@@ -52,83 +52,107 @@ class Manifest:
     version: str  # of the program
     migrations: list[list[str]]
     sha256: str  # of the database
+    files_sha256: str  # of the list of files
     rows: Rows
     folders: dict[str, str]  # where the files were: photo sets name their folder
-    files: list[Entry]
     settings: dict[str, str]
     secret_key: str = ""
 
-    @property
-    def size(self) -> int:
-        return sum(entry.size for entry in self.files)
+
+@dataclass(frozen=True)
+class Backup:
+    """manifest: as it was read. files: the path of its list of files on this machine."""
+
+    store: Store
+    name: str
+    manifest: Manifest
+    files: Path
+    folder: Path  # for what has to be fetched
+
+    def __str__(self) -> str:
+        return self.store.name_of(self.name)
+
+    @cached_property
+    def database(self) -> Path:
+        """Raises FileNotFoundError, StorageFailure."""
+        return self.store.fetch(self.name, DATABASE, self.folder)
+
+    @contextmanager
+    def listed(self) -> Iterator[FileList]:
+        with closing(FileList(self.files)) as files:
+            yield files
 
 
 # --- making -----------------------------------------------------------------------------------
 
 
-def make_backup(
-    folder: Path, *, secrets: bool = False, keep: int = 0, tell: Tell = lambda line: None
-) -> Path:
-    """A new backup in `folder`, beside the earlier ones. keep: how many to have afterwards (0: all of them).
-    Raises BackupError, MoveError, StorageFailure.
+def make_backup(store: Store, *, secrets: bool = False, keep: int = 0, tell: Tell = lambda line: None) -> str:
+    """A new backup in `store`, beside the earlier ones; returns what `restore` is given for it.
+    keep: how many to have afterwards (0: all of them). Raises BackupError, MoveError, StorageFailure.
     """
-    if any(is_inside(folder, root) for root in roots().values()):
-        raise BackupError(f"{folder} is inside a folder that is backed up. Choose another, on another disk.")
-    with for_own_files():
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _only_one(folder):
-        for unfinished in folder.glob("*.part"):
-            if unfinished.is_dir() and NAME.fullmatch(unfinished.name.removesuffix(".part")):
-                shutil.rmtree(unfinished)
-        earlier = complete(folder)
-        known = {(entry.root, entry.path): entry for entry in read(earlier[-1]).files} if earlier else {}
+    store.require_apart()
+    with store.alone():
+        store.clear()
+        earlier = store.backups()
         now = timezone.now()
-        target = folder / f"{now:%Y-%m-%dT%H%M%S.%f}Z"
-        part = target.with_name(f"{target.name}.part")
-        with for_own_files():
-            part.mkdir(mode=0o700)
-        database = part / DATABASE
+        name = f"{now:%Y-%m-%dT%H%M%S.%f}Z"
+        with closing(Stock(store.contents())) as stock:
+            try:
+                _add(store, name, stock=stock, earlier=earlier, secrets=secrets, tell=tell)
+            except StorageFailure as error:
+                raise BackupError(
+                    f"{error}. This backup is not complete and does not count. Earlier ones are as they were "
+                    f"({len(earlier)}). What was copied stays: the next backup does not copy it again."
+                ) from error
+            with replacing(Path(settings.VAR_DIR) / LAST) as file:
+                file.write(to_json({"created": now.isoformat(), "folder": store.name_of(name)}))
+            if keep:
+                try:
+                    _forget(store, keep, stock)
+                except (BackupError, StorageFailure) as error:
+                    raise BackupError(
+                        f"{store.name_of(name)} is complete, but not all older ones could be deleted: {error}"
+                    ) from error
+    return store.name_of(name)
+
+
+def _add(store: Store, name: str, *, stock: Stock, earlier: list[str], secrets: bool, tell: Tell) -> None:
+    with store.new(name) as folder:
+        database, listed = folder / DATABASE, folder / FILES
         _copy_database(database)  # before the files: whatever it names is still there, or deleted for good
         tell(f"Database: {database.stat().st_size / 1e6:,.1f} MB")
-        store = Store(folder / FILES)
-        entries, new = [], 0
-        with for_own_files():
-            for entry, is_new in store.keep(known):
-                entries.append(entry)
-                new += is_new
+        with closing(FileList(listed, new=True)) as files, _last(store, earlier, tell) as last:
+            collector = Collector(store=store, stock=stock, earlier=last, files=files)
+            collector.collect()
+            count, size = files.total()
         manifest = Manifest(
             format=FORMAT,
-            created=now.isoformat(),
+            created=timezone.now().isoformat(),
             version=code_version(),
             migrations=sorted(map(list, needed_migrations())),
             sha256=sha256_of(database),
+            files_sha256=sha256_of(listed),
             rows=_count(database),
             folders={name: str(root) for name, root in roots().items()},
-            files=entries,
             settings=_settings(secrets=secrets),
             secret_key=settings.SECRET_KEY if secrets else "",
         )
-        with replacing(part / MANIFEST) as file:
+        with replacing(folder / MANIFEST) as file:
             file.write(to_json(asdict(manifest)))
-        (part / MANIFEST).chmod(0o600)
-        os.sync()  # everything is on the disk before it counts as a backup
-        part.rename(target)
-        tell(f"Files: {len(entries):,}, of which {new:,} are new here; {manifest.size / 1e6:,.1f} MB in all")
-        if keep:
-            _forget(folder, store, keep)
-        with replacing(Path(settings.VAR_DIR) / LAST) as file:
-            file.write(to_json({"created": manifest.created, "folder": str(target)}))
-    return target
+    tell(f"Files: {count:,}, of which {collector.sent:,} are new here; {size / 1e6:,.1f} MB in all")
 
 
 @contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    with (folder / LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BackupError(f"Another backup is being made in {folder}.") from error
-        yield
+def _last(store: Store, earlier: list[str], tell: Tell) -> Iterator[FileList | None]:
+    """The files of the newest backup, if there is one that can be read."""
+    with ExitStack() as stack:
+        files = None
+        if earlier:
+            try:
+                files = stack.enter_context(stack.enter_context(opened(store, earlier[-1])).listed())
+            except BackupError as error:
+                tell(f"Every file is read again: {error}")
+        yield files
 
 
 def _copy_database(target: Path) -> None:
@@ -161,67 +185,98 @@ def _settings(*, secrets: bool) -> dict[str, str]:
     }
 
 
-def _forget(folder: Path, store: Store, keep: int) -> None:
-    for old in complete(folder)[:-keep]:
-        shutil.rmtree(old)
-    store.forget_all_but({entry.sha256 for one in complete(folder) for entry in read(one).files})
+def _forget(store: Store, keep: int, stock: Stock) -> None:
+    """stock: what the store has; afterwards what nobody needed."""
+    names = store.backups()
+    for name in names[-keep:]:
+        with opened(store, name) as backup:
+            stock.take_out(backup.files)
+    for name in names[:-keep]:
+        store.delete(name)
+    store.drop(stock)
 
 
 # --- reading ----------------------------------------------------------------------------------
 
 
-def complete(folder: Path) -> list[Path]:
-    """The folders of the complete backups, the newest last."""
-    return sorted(path.parent for path in folder.glob(f"*/{MANIFEST}") if NAME.fullmatch(path.parent.name))
+@contextmanager
+def opened(store: Store, name: str) -> Iterator[Backup]:
+    """A backup whose list of files is whole. Raises BackupError."""
+    with tempfile.TemporaryDirectory(dir=settings.VAR_DIR, prefix="backup-") as folder:
+        yield _read(store, name, Path(folder))
 
 
-def read(backup: Path) -> Manifest:
-    """Raises BackupError."""
+def _read(store: Store, name: str, folder: Path) -> Backup:
     try:
-        facts: dict[str, Any] = from_json((backup / MANIFEST).read_text(encoding="utf-8"))
-        if facts["format"] != FORMAT:
-            raise BackupError(f"{backup} has a format that this version does not know.")
-        return Manifest(**{**facts, "files": [Entry(*entry) for entry in facts["files"]]})
+        facts: dict[str, Any] = from_json(store.fetch(name, MANIFEST, folder).read_text(encoding="utf-8"))
+        if facts["format"] == FIRST_FORMAT:
+            path = folder / FILES
+            with closing(FileList(path, new=True)) as files:
+                for entry in facts.pop("files"):
+                    files.add(Entry(*entry))
+            facts["files_sha256"] = sha256_of(path)
+        elif facts["format"] == FORMAT:
+            path = store.fetch(name, FILES, folder)
+        else:
+            raise BackupError(f"{store.name_of(name)} has a format that this version does not know.")
+        manifest = Manifest(**facts)
+        if sha256_of(path) != manifest.files_sha256:
+            raise BackupError(f"{store.name_of(name)} is not whole: the list of its files is damaged.")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BackupError(f"{backup / MANIFEST} cannot be read: {error}") from error
+        raise BackupError(f"{store.name_of(name)} cannot be read: {error}") from error
+    return Backup(store, name, manifest, path, folder)
 
 
-def newest(folder: Path) -> Path:
-    """The newest complete backup. Raises BackupError."""
-    if NAME.fullmatch(folder.name) and (folder / MANIFEST).is_file():
-        return folder
-    if not (found := complete(folder)):
-        raise BackupError(f"There is no complete backup in {folder}.")
+def newest(store: Store) -> str:
+    """The name of the newest complete backup. Raises BackupError."""
+    if not (found := store.backups()):
+        raise BackupError(f"There is no complete backup in {store}.")
     return found[-1]
 
 
-def check(backup: Path) -> Manifest:
-    """Compare every hash. Raises BackupError with all that is wrong."""
-    manifest = read(backup)
-    faults = list(Store(backup.parent / FILES).faults(manifest.files))
-    database = backup / DATABASE
-    if not database.is_file() or sha256_of(database) != manifest.sha256:
-        faults.insert(0, "the database is missing or damaged")
-    if faults:
-        more = f", and {len(faults) - 10} more" if len(faults) > 10 else ""
-        raise BackupError(f"{backup} is not whole: {'; '.join(faults[:10])}{more}.")
-    return manifest
+def check(backup: Backup) -> int:
+    """Compare every hash; returns how many files there are. Raises BackupError with what is wrong."""
+    if faults := list(_faults(backup)):
+        more = f", and {len(faults) - FAULTS} more" if len(faults) > FAULTS else ""
+        raise BackupError(f"{backup} is not whole: {'; '.join(faults[:FAULTS])}{more}.")
+    with backup.listed() as files:
+        return files.total()[0]
+
+
+def _faults(backup: Backup) -> Iterator[str]:
+    try:
+        is_whole = sha256_of(backup.database) == backup.manifest.sha256
+    except FileNotFoundError:
+        is_whole = False
+    if not is_whole:
+        yield "the database is missing or damaged"
+    with backup.listed() as files:
+        for entry in files.contents():
+            try:
+                with reaching(), backup.store.open(entry.sha256) as content:
+                    is_whole = digest_of(content) == entry.sha256
+            except FileNotFoundError:
+                yield f"{entry.root}/{entry.path} is missing"
+                continue
+            if not is_whole:
+                yield f"{entry.root}/{entry.path} is damaged"
 
 
 # --- bringing back ----------------------------------------------------------------------------
 
 
-def restore(backup: Path, *, force: bool = False, tell: Tell = lambda line: None) -> Manifest:
+def restore(backup: Backup, *, force: bool = False, tell: Tell = lambda line: None) -> None:
     """Bring it back into this installation, which must be empty unless `force`, and stopped.
 
     Everything is checked before anything is changed, and files that were there come back if a later step
     fails. Raises BackupError, MoveError, StorageFailure.
     """
-    manifest = check(backup)
+    check(backup)
+    manifest = backup.manifest
     newer = {(app, name) for app, name in manifest.migrations} - needed_migrations()
     if newer:
         raise BackupError(f"The backup is of a newer program ({manifest.version}): install that one first.")
-    _check_places(manifest)
+    _check_places(backup)
     is_new = is_empty(DEFAULT_DB_ALIAS) and not any(map(_has_files, roots().values()))
     if not force and not (is_new and not any(map(_has_any, buckets().values()))):
         raise BackupError("This installation is not empty. With --force the backup takes its place.")
@@ -229,20 +284,18 @@ def restore(backup: Path, *, force: bool = False, tell: Tell = lambda line: None
         raise BackupError("A worker is running. Stop the site first.")
     with tempfile.TemporaryDirectory(dir=settings.VAR_DIR, prefix="restore-") as name:
         stage = Path(name) / DATABASE
-        shutil.copyfile(backup / DATABASE, stage)
+        shutil.copyfile(backup.database, stage)
         migrate(sqlite_url(stage))  # it may be of an older program
         with _emptied(roots().values()):
-            _put_back_files(backup, manifest)
-            tell(f"Files: {len(manifest.files):,}")
+            tell(f"Files: {_put_back_files(backup):,}")
             rows = _put_back_rows(stage)
-    _empty_buckets(manifest)
+    _empty_buckets(backup)
     tell(f"Database: {sum(rows.values()):,} rows")
     _move_photo_sets(manifest)
     if manifest.secret_key:
         with replacing(Path(settings.VAR_DIR) / "secret_key") as file:
             file.write(manifest.secret_key)
         (Path(settings.VAR_DIR) / "secret_key").chmod(0o600)
-    return manifest
 
 
 @contextmanager
@@ -280,21 +333,36 @@ def _has_files(folder: Path) -> bool:
     return any(path.is_file() for path in folder.rglob("*"))
 
 
-def _put_back_files(backup: Path, manifest: Manifest) -> None:
+def _put_back_files(backup: Backup) -> int:
     folders, places = roots(), buckets()
-    store = Store(backup.parent / FILES)
-    for entry in manifest.files:
-        if entry.root in places:
-            store.put_into(entry, places[entry.root])
-            continue
-        if not is_inside(folders[entry.root] / entry.path, folders[entry.root]):
-            raise BackupError(f"{entry.path} leads out of its folder.")
-        store.put_back(entry, folders[entry.root])
+    with backup.listed() as files:
+        for entry in files:
+            try:
+                content = backup.store.open(entry.sha256)
+            except FileNotFoundError as error:
+                raise BackupError(f"{entry.root}/{entry.path} is missing in the backup.") from error
+            with content, reaching():
+                if entry.root in places:
+                    places[entry.root].save(entry.path, File(content))
+                else:
+                    _put_back(entry, content, folders[entry.root])
+        return files.total()[0]
 
 
-def _check_places(manifest: Manifest) -> None:
+def _put_back(entry: Entry, content: IO[bytes] | File[bytes], folder: Path) -> None:
+    target = folder / entry.path
+    if not is_inside(target, folder):
+        raise BackupError(f"{entry.path} leads out of its folder.")
+    with replacing_path(target) as part, part.open("wb") as copy:
+        if copied(content, copy) != Content(entry.sha256, entry.size):
+            raise BackupError(f"{entry.root}/{entry.path} is damaged in the backup.")
+    os.utime(target, ns=(entry.changed, entry.changed))
+
+
+def _check_places(backup: Backup) -> None:
     """The backup's files have a place here. Raises BackupError."""
-    lacking = {entry.root for entry in manifest.files} - roots().keys() - buckets().keys()
+    with backup.listed() as files:
+        lacking = files.roots() - roots().keys() - buckets().keys()
     if any(root.startswith("bucket/") for root in lacking):
         raise BackupError("The backup is of a site with a bucket: set STORAGE_URL first.")
     if lacking and settings.STORAGE_URL:
@@ -311,12 +379,11 @@ def _has_any(bucket: Any) -> bool:
         return next(bucket.walk(), None) is not None
 
 
-def _empty_buckets(manifest: Manifest) -> None:
+def _empty_buckets(backup: Backup) -> None:
     """Of files that the backup has not. This is done last: until then nothing of before is deleted."""
-    kept = {(entry.root, entry.path) for entry in manifest.files}
-    with reaching():
+    with reaching(), backup.listed() as files:
         for root, bucket in buckets().items():
-            for name in [name for name, _, _ in bucket.walk() if (root, name) not in kept]:
+            for name in [name for name, _, _ in bucket.walk() if not files.find(root, name)]:
                 bucket.delete(name)
 
 

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from pytest_django import DjangoDbBlocker
 
 from hashtags_site.backup import backups, files
 from hashtags_site.backup import rows as rows_of_backups
+from hashtags_site.backup.lists import Entry, FileList
 from hashtags_site.backup.rows import all_rows, connected, count_rows, sqlite_url, tables
+from hashtags_site.backup.stores import FolderStore
 from hashtags_site.management.commands import move_to
 from jobs.models import Worker
 from tests import database
@@ -62,6 +65,22 @@ def run(command: str, *arguments: object, **options: Any) -> str:
     out = StringIO()
     call_command(command, *map(str, arguments), stdout=out, stderr=out, **options)
     return out.getvalue()
+
+
+def newest(folder: Path) -> Path:
+    return folder / backups.newest(FolderStore(folder))
+
+
+def listed(backup: Path) -> list[Entry]:
+    with closing(FileList(backup / "files.sqlite3")) as found:
+        return list(found)
+
+
+def of_first_format(backup: Path) -> dict[str, Any]:
+    """The manifest as it was when it listed the files itself."""
+    facts = json.loads((backup / "manifest.json").read_text())
+    del facts["files_sha256"]
+    return {**facts, "format": "scenetag-backup/1", "files": [list(entry) for entry in listed(backup)]}
 
 
 @pytest.fixture
@@ -137,8 +156,8 @@ def test_second_backup_copies_only_what_is_new(judged: Campaign, tmp_path: Path)
 def test_damaged_backup_changes_nothing(judged: Campaign, tmp_path: Path) -> None:
     run("backup", tmp_path / "kept")
     assert "Whole" in run("restore", tmp_path / "kept", "--check")
-    backup = backups.newest(tmp_path / "kept")
-    entry = backups.read(backup).files[0]
+    backup = newest(tmp_path / "kept")
+    entry = listed(backup)[0]
     stored = tmp_path / "kept" / "files" / entry.sha256[:2] / entry.sha256
     stored.write_bytes(stored.read_bytes()[:-1] + b"\0")
     (backup / "db.sqlite3").open("ab").write(b"x")
@@ -155,19 +174,19 @@ def test_interrupted_backup_leaves_the_earlier_one(
     judged: Campaign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("backup", tmp_path / "kept")
-    earlier = backups.newest(tmp_path / "kept")
-    add = files.Store._add
+    earlier = newest(tmp_path / "kept")
+    put = FolderStore.put
 
-    def interrupt(store: files.Store, file: Path) -> tuple[str, int, bool]:
-        add(store, file)
+    def interrupt(store: FolderStore, part: Path, sha256: str) -> None:
+        put(store, part, sha256)
         raise KeyboardInterrupt
 
     photos = files.roots()["media"]
     (photos / "photos/new.jpg").write_bytes(b"new")
-    monkeypatch.setattr(files.Store, "_add", interrupt)
+    monkeypatch.setattr(FolderStore, "put", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run("backup", tmp_path / "kept")
-    assert backups.newest(tmp_path / "kept") == earlier
+    assert newest(tmp_path / "kept") == earlier
     assert "Whole" in run("restore", tmp_path / "kept", "--check")
     monkeypatch.undo()
     run("backup", tmp_path / "kept")
@@ -182,7 +201,7 @@ def test_old_backups_are_deleted_with_what_only_they_have(judged: Campaign, tmp_
     default_storage.delete(str(photo.file.name))  # as when it is withdrawn
     kept = len(list((tmp_path / "kept/files").glob("*/*")))
     run("backup", tmp_path / "kept", "--keep", "1")
-    assert len(backups.complete(tmp_path / "kept")) == 1
+    assert len(FolderStore(tmp_path / "kept").backups()) == 1
     assert len(list((tmp_path / "kept/files").glob("*/*"))) == kept - 1
     assert "Whole" in run("restore", tmp_path / "kept", "--check")
 
@@ -194,12 +213,12 @@ def test_secrets_stay_here_unless_asked_for(
     monkeypatch.setenv("SUGGEST_RATE", "9/minute")
     settings.SECRET_KEY = "the-key-of-this-site"
     run("backup", tmp_path / "kept")
-    text = (backups.newest(tmp_path / "kept") / "manifest.json").read_text()
+    text = (newest(tmp_path / "kept") / "manifest.json").read_text()
     assert json.loads(text)["settings"]["SUGGEST_RATE"] == "9/minute"
     assert "hush" not in text
     assert "the-key-of-this-site" not in text
     run("backup", tmp_path / "kept", "--secrets")
-    text = (backups.newest(tmp_path / "kept") / "manifest.json").read_text()
+    text = (newest(tmp_path / "kept") / "manifest.json").read_text()
     assert "hush" in text
     assert "the-key-of-this-site" in text
 
@@ -240,13 +259,14 @@ def test_unpacked_photos_are_found_in_their_new_folder(tmp_path: Path, settings:
 @pytest.mark.parametrize("change", ["format", "newer", "outside"])
 def test_backup_of_another_kind_is_refused(tmp_path: Path, change: str, judged: Campaign) -> None:
     run("backup", tmp_path / "kept")
-    file = backups.newest(tmp_path / "kept") / "manifest.json"
+    file = newest(tmp_path / "kept") / "manifest.json"
     facts = json.loads(file.read_text())
     if change == "format":
-        facts["format"] = "scenetag-backup/2"
+        facts["format"] = "scenetag-backup/3"
     elif change == "newer":
         facts["migrations"].append(["jobs", "9999_of_tomorrow"])
     else:
+        facts = of_first_format(file.parent)
         facts["files"][0][1] = "../../stolen"
     file.write_text(json.dumps(facts))
     with pytest.raises(CommandError, match=r"does not know|newer program|leads out"):

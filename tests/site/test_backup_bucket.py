@@ -13,10 +13,8 @@ from django.core.files.storage import FileSystemStorage, storages
 from django.core.management import CommandError
 from pytest_django import DjangoDbBlocker, Settings
 
-from hashtags_site.backup.backups import newest, read
-from hashtags_site.backup.files import Store
 from tests.conftest import RealBucket
-from tests.site.test_backup import run
+from tests.site.test_backup import listed, newest, run
 from tests.trainer.conftest import _own_folders, model_for, on_machine, tiny_model
 from tests.trainer.registry.test_files import model
 from tests.validation.conftest import picture
@@ -79,9 +77,9 @@ def test_backup_of_a_tree_that_is_changed_meanwhile_has_what_its_index_names(
 
     monkeypatch.setattr(type(tree.storage), "walk", walk_late)
     run("backup", tmp_path / "kept")
-    entries = read(newest(tmp_path / "kept")).files
+    entries = listed(newest(tmp_path / "kept"))
     [index] = [entry for entry in entries if entry.path == "7/index.json"]
-    text = Store(tmp_path / "kept/files").path(index.sha256).read_text()
+    text = (tmp_path / "kept/files" / index.sha256[:2] / index.sha256).read_text()
     assert {one.sha256 for one in Index.of(text).files.values()} <= {entry.sha256 for entry in entries}
     assert hashlib.sha256(b"second").hexdigest() in text
 

@@ -1,0 +1,71 @@
+"""One backup at a time into a bucket, by marks in it: not every server of buckets has locks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from django.core.files.base import ContentFile
+
+from formats.storage import StorageFailure
+from trainer.shared import reaching
+
+RENEWED, DEAD = 60, 900  # seconds: a mark is written again, and is nobody's any more
+
+
+class Taken(Exception):
+    """Somebody else has a mark, or took ours for dead."""
+
+
+class Mark:
+    def __init__(self, storage: Any, name: str) -> None:
+        self.storage, self.name = storage, name
+
+    def write(self) -> None:
+        with reaching():
+            self.storage.save(self.name, ContentFile(b""))
+
+    def require(self) -> None:
+        """Raises Taken if nobody renewed it for so long that another took it away."""
+        with reaching():
+            if not self.storage.exists(self.name):
+                raise Taken
+
+    def require_no_other(self) -> None:
+        """Raises Taken. Dead ones are taken away: ages are compared by the bucket's own clock."""
+        with reaching():
+            written = {name: changed for name, _, changed in self.storage.walk()}
+            for name in written.keys() - {self.name}:
+                if written[self.name] - written[name] < DEAD * 10**9:
+                    raise Taken
+                self.storage.delete(name)
+
+    def renew_until(self, done: threading.Event) -> None:
+        while not done.wait(RENEWED):
+            with suppress(StorageFailure):  # the next one may get through
+                try:
+                    self.require()
+                except Taken:
+                    return
+                self.write()
+
+
+@contextmanager
+def marked(storage: Any, name: str) -> Iterator[Mark]:
+    """A mark of this name in the block. First it is written, then others' are looked for: of two that begin
+    at once at least one sees the other. A mark that was left under this name is taken over. Raises Taken,
+    StorageFailure.
+    """
+    mark, done = Mark(storage, name), threading.Event()
+    mark.write()
+    renewal = threading.Thread(target=mark.renew_until, args=(done,), daemon=True)
+    try:
+        mark.require_no_other()
+        renewal.start()
+        yield mark
+    finally:
+        done.set()
+        with suppress(StorageFailure), reaching():
+            storage.delete(name)
