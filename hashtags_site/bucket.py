@@ -41,10 +41,10 @@ class Bucket(S3Storage):  # type: ignore[misc]
             self.require()
             raise
 
-    def walk(self) -> Iterator[tuple[str, int, int]]:
-        """Every file of this kind: its name, its bytes, and when it was stored, in nanoseconds."""
+    def walk(self, folder: str = "") -> Iterator[tuple[str, int, int]]:
+        """Every file, or those in a folder: its name, its bytes, and when it was stored, in nanoseconds."""
         place = f"{self.location}/" if self.location else ""
-        for one in self.bucket.objects.filter(Prefix=place):
+        for one in self.bucket.objects.filter(Prefix=f"{place}{folder}/" if folder else place):
             yield one.key.removeprefix(place), one.size, int(one.last_modified.timestamp() * 10**9)
 
     def require(self) -> None:

@@ -45,7 +45,7 @@ class Place:
         }
 
     def options(self, folder: str = "", *, link_seconds: int = 0) -> dict[str, Any]:
-        """Of a storage of BACKEND that lies in a folder below the prefix."""
+        """Of a storage of BACKEND that lies at the prefix, or in a folder below it."""
         return {
             "bucket_name": self.bucket,
             "endpoint_url": self.endpoint or None,

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,7 +23,7 @@ from formats.files import is_inside
 from formats.json_text import from_json, to_json
 from formats.storage import StorageFailure, for_own_files, replacing, replacing_path
 from hashtags_site.backup.collecting import Collector
-from hashtags_site.backup.files import buckets, digest_of, roots, sha256_of
+from hashtags_site.backup.files import buckets, digest_of, roots, several_at_once, sha256_of
 from hashtags_site.backup.lists import Entry, FileList, Stock
 from hashtags_site.backup.rows import Rows, connected, copy_rows, is_empty, migrate, sqlite_url, tables
 from hashtags_site.backup.stores import DATABASE, FILES, MANIFEST, BackupError, Store
@@ -251,15 +251,16 @@ def _faults(backup: Backup) -> Iterator[str]:
     if not is_whole:
         yield "the database is missing or damaged"
     with backup.listed() as files:
-        for entry in files.contents():
-            try:
-                with reaching(), backup.store.open(entry.sha256) as content:
-                    is_whole = digest_of(content) == entry.sha256
-            except FileNotFoundError:
-                yield f"{entry.root}/{entry.path} is missing"
-                continue
-            if not is_whole:
-                yield f"{entry.root}/{entry.path} is damaged"
+        yield from filter(None, several_at_once(partial(_fault, backup.store), files.contents()))
+
+
+def _fault(store: Store, entry: Entry) -> str:
+    """What is wrong with a file's content; empty if nothing is."""
+    try:
+        with reaching(), store.open(entry.sha256) as content:
+            return "" if digest_of(content) == entry.sha256 else f"{entry.root}/{entry.path} is damaged"
+    except FileNotFoundError:
+        return f"{entry.root}/{entry.path} is missing"
 
 
 # --- bringing back ----------------------------------------------------------------------------
@@ -334,19 +335,22 @@ def _has_files(folder: Path) -> bool:
 
 
 def _put_back_files(backup: Backup) -> int:
+    """How many they are."""
     folders, places = roots(), buckets()
+
+    def put_back(entry: Entry) -> None:
+        try:
+            content = backup.store.open(entry.sha256)
+        except FileNotFoundError as error:
+            raise BackupError(f"{entry.root}/{entry.path} is missing in the backup.") from error
+        with content, reaching():
+            if entry.root in places:
+                places[entry.root].save(entry.path, File(content))
+            else:
+                _put_back(entry, content, folders[entry.root])
+
     with backup.listed() as files:
-        for entry in files:
-            try:
-                content = backup.store.open(entry.sha256)
-            except FileNotFoundError as error:
-                raise BackupError(f"{entry.root}/{entry.path} is missing in the backup.") from error
-            with content, reaching():
-                if entry.root in places:
-                    places[entry.root].save(entry.path, File(content))
-                else:
-                    _put_back(entry, content, folders[entry.root])
-        return files.total()[0]
+        return sum(1 for _ in several_at_once(put_back, files))
 
 
 def _put_back(entry: Entry, content: IO[bytes] | File[bytes], folder: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple
 
 COLUMNS = "root, path, sha256, size, changed"
@@ -75,20 +76,31 @@ class FileList:
 
 
 class Stock:
-    """The contents that a store has: SHA-256 → bytes. In a file that SQLite deletes by itself."""
+    """The contents that a store has: SHA-256 → bytes. In a file that SQLite deletes by itself. Several
+    threads may ask at once.
+    """
 
     def __init__(self, contents: Iterable[tuple[str, int]]) -> None:
-        self._base = sqlite3.connect("", isolation_level=None)
+        self._lock = Lock()
+        self._base = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._base.execute("CREATE TABLE content (sha256 TEXT PRIMARY KEY, size INTEGER) WITHOUT ROWID")
         self._base.execute("BEGIN")
         self._base.executemany("INSERT INTO content VALUES (?, ?)", contents)
         self._base.execute("COMMIT")
 
-    def add(self, sha256: str, size: int) -> None:
-        self._base.execute("INSERT OR REPLACE INTO content VALUES (?, ?)", (sha256, size))
-
     def has(self, sha256: str, size: int) -> bool:
         """Whether it is there with all its bytes."""
+        with self._lock:
+            return self._has(sha256, size)
+
+    def add(self, sha256: str, size: int) -> bool:
+        """Whether it was not there with all its bytes."""
+        with self._lock:
+            if is_new := not self._has(sha256, size):
+                self._base.execute("INSERT OR REPLACE INTO content VALUES (?, ?)", (sha256, size))
+            return is_new
+
+    def _has(self, sha256: str, size: int) -> bool:
         found = self._base.execute("SELECT 1 FROM content WHERE sha256 = ? AND size = ?", (sha256, size))
         return found.fetchone() is not None
 

@@ -12,6 +12,7 @@ from django.core.files.base import ContentFile
 from formats.storage import StorageFailure
 from trainer.shared import reaching
 
+RUNNING = "running"
 RENEWED, DEAD = 60, 900  # seconds: a mark is written again, and is nobody's any more
 
 
@@ -20,6 +21,8 @@ class Taken(Exception):
 
 
 class Mark:
+    """name: of a file in the folder RUNNING of the storage."""
+
     def __init__(self, storage: Any, name: str) -> None:
         self.storage, self.name = storage, name
 
@@ -36,7 +39,7 @@ class Mark:
     def require_no_other(self) -> None:
         """Raises Taken. Dead ones are taken away: ages are compared by the bucket's own clock."""
         with reaching():
-            written = {name: changed for name, _, changed in self.storage.walk()}
+            written = {name: changed for name, _, changed in self.storage.walk(RUNNING)}
             for name in written.keys() - {self.name}:
                 if written[self.name] - written[name] < DEAD * 10**9:
                     raise Taken
@@ -53,12 +56,12 @@ class Mark:
 
 
 @contextmanager
-def marked(storage: Any, name: str) -> Iterator[Mark]:
-    """A mark of this name in the block. First it is written, then others' are looked for: of two that begin
-    at once at least one sees the other. A mark that was left under this name is taken over. Raises Taken,
+def marked(storage: Any, owner: str) -> Iterator[Mark]:
+    """A mark of this owner in the block. First it is written, then others' are looked for: of two that begin
+    at once at least one sees the other. A mark that the owner left is taken over. Raises Taken,
     StorageFailure.
     """
-    mark, done = Mark(storage, name), threading.Event()
+    mark, done = Mark(storage, f"{RUNNING}/{owner}"), threading.Event()
     mark.write()
     renewal = threading.Thread(target=mark.renew_until, args=(done,), daemon=True)
     try:
@@ -67,5 +70,7 @@ def marked(storage: Any, name: str) -> Iterator[Mark]:
         yield mark
     finally:
         done.set()
+        if renewal.is_alive():
+            renewal.join()  # or it would write the mark again
         with suppress(StorageFailure), reaching():
-            storage.delete(name)
+            storage.delete(mark.name)

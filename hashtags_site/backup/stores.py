@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -28,7 +28,7 @@ from hashtags_site.places import BACKEND, EXAMPLE, INSTALL, lacks_package, read_
 from trainer.shared import copied, reaching
 
 MANIFEST, DATABASE, FILES = "manifest.json", "db.sqlite3", "files.sqlite3"  # of one backup
-CONTENTS, LOCK, RUNNING = "files", "lock", "running"  # beside the backups
+CONTENTS, LOCK = "files", "lock"  # beside the backups
 NAME = re.compile(r"\d{4}-\d\d-\d\dT\d{6}\.\d{6}Z")
 CONTENT = re.compile(r"([0-9a-f]{2})/\1[0-9a-f]{62}")
 TARGET = f"where backups lie: a folder, or {EXAMPLE}"
@@ -215,10 +215,7 @@ class BucketStore(Store):
     def __init__(self, url: str) -> None:
         self._url, self.place = urlsplit(url), read_place(url)
         self.name, self.scratch = self.name_of(""), Path(settings.FILE_UPLOAD_TEMP_DIR)
-        self._all, self._contents, self._marks = map(self._storage, ("", CONTENTS, RUNNING))
-
-    def _storage(self, folder: str) -> Any:
-        return import_string(BACKEND)(**self.place.options(folder))
+        self._storage = import_string(BACKEND)(**self.place.options())
 
     def name_of(self, backup: str) -> str:
         return urlunsplit(self._url._replace(path="/".join(filter(None, ("", self.place.prefix, backup)))))
@@ -243,7 +240,7 @@ class BucketStore(Store):
                 own.flush()
             try:
                 # While the file is locked, a mark of this name is of a backup that was cut off here.
-                with marked(self._marks, f"{socket.gethostname()}.{name}") as self._mark:
+                with marked(self._storage, f"{socket.gethostname()}.{name}") as self._mark:
                     yield
             except Taken as error:
                 raise BackupError(
@@ -257,8 +254,8 @@ class BucketStore(Store):
     def _folders(self) -> list[tuple[str, list[str]]]:
         """Those of backups, also of incomplete ones, with the names of their files."""
         with reaching():
-            names = sorted(filter(NAME.fullmatch, self._all.listdir("")[0]))
-            return [(name, self._all.listdir(name)[1]) for name in names]
+            names = sorted(filter(NAME.fullmatch, self._storage.listdir("")[0]))
+            return [(name, self._storage.listdir(name)[1]) for name in names]
 
     @contextmanager
     def new(self, backup: str) -> Iterator[Path]:
@@ -268,13 +265,13 @@ class BucketStore(Store):
             self._mark.require()
             # What is missing before the manifest is there counts as nothing.
             for path in sorted(folder.iterdir(), key=lambda path: path.name == MANIFEST):
-                self._send(self._all, path, f"{backup}/{path.name}")
+                self._send(path, f"{backup}/{path.name}")
 
     def fetch(self, backup: str, file: str, folder: Path) -> Path:
         target = folder / file
         with (
             reaching(),
-            self._all.open(f"{backup}/{file}", "rb") as source,
+            self._storage.open(f"{backup}/{file}", "rb") as source,
             replacing_path(target) as part,
             part.open("wb") as copy,
         ):
@@ -285,7 +282,7 @@ class BucketStore(Store):
         self._mark.require()
         with reaching():
             for file in (MANIFEST, DATABASE, FILES):  # the first says that all is there
-                self._all.delete(f"{backup}/{file}")
+                self._storage.delete(f"{backup}/{file}")
 
     def clear(self) -> None:
         for name, files in self._folders():
@@ -294,24 +291,27 @@ class BucketStore(Store):
 
     def contents(self) -> Iterator[tuple[str, int]]:
         with reaching():
-            for name, size, _ in self._contents.walk():
-                if CONTENT.fullmatch(name):
+            for name, size, _ in self._storage.walk(CONTENTS):
+                if CONTENT.fullmatch(name.removeprefix(f"{CONTENTS}/")):
                     yield name.rpartition("/")[2], size
 
     def put(self, part: Path, sha256: str) -> None:
-        self._send(self._contents, part, f"{sha256[:2]}/{sha256}")
+        self._send(part, self._path(sha256))
 
-    def _send(self, storage: Any, path: Path, name: str) -> None:
+    def _send(self, path: Path, name: str) -> None:
         with for_own_files(), path.open("rb") as content, reaching():
-            storage.save(name, File(content))
+            self._storage.save(name, File(content))
 
     def open(self, sha256: str) -> File[bytes]:
         with reaching():
-            opened: File[bytes] = self._contents.open(f"{sha256[:2]}/{sha256}", "rb")
+            opened: File[bytes] = self._storage.open(self._path(sha256), "rb")
             return opened
 
     def drop(self, hashes: Iterable[str]) -> None:
         self._mark.require()
         with reaching():
             for sha256 in hashes:
-                self._contents.delete(f"{sha256[:2]}/{sha256}")
+                self._storage.delete(self._path(sha256))
+
+    def _path(self, sha256: str) -> str:
+        return f"{CONTENTS}/{sha256[:2]}/{sha256}"

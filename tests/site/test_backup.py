@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -150,7 +151,36 @@ def test_second_backup_copies_only_what_is_new(judged: Campaign, tmp_path: Path)
     models = files.roots()["models"]
     models.mkdir(parents=True, exist_ok=True)
     (models / "new.onnx").write_bytes(b"x")
-    assert "of which 1 are new here" in run("backup", tmp_path / "kept")
+    (models / os.fsdecode(b"caf\xe9.txt")).write_bytes(b"no UTF-8")
+    assert "of which 2 are new here" in run("backup", tmp_path / "kept")
+    [large] = [entry for entry in listed(newest(tmp_path / "kept")) if entry.path == "new.onnx"]
+    (tmp_path / "kept/files" / large.sha256[:2] / large.sha256).unlink()
+    assert "of which 1 are new here" in run("backup", tmp_path / "kept")  # nobody changed it, but it was lost
+    assert "Whole" in run("restore", tmp_path / "kept", "--check")
+
+
+def test_backup_of_the_first_format_is_read(judged: Campaign, tmp_path: Path) -> None:
+    before = figures(judged)
+    run("backup", tmp_path / "kept")
+    first = newest(tmp_path / "kept")
+    (first / "manifest.json").write_text(json.dumps(of_first_format(first)))
+    (first / "files.sqlite3").unlink()
+    assert "of which 0 are new here" in run("backup", tmp_path / "kept")
+    Vote.objects.all().delete()
+    run("restore", first, "--force")
+    assert figures(judged) == before
+
+
+def test_damaged_list_of_files_keeps_nobody_from_the_next_backup(judged: Campaign, tmp_path: Path) -> None:
+    run("backup", tmp_path / "kept")
+    (newest(tmp_path / "kept") / "files.sqlite3").open("ab").write(b"x")
+    with pytest.raises(CommandError, match="the list of its files is damaged"):
+        run("restore", tmp_path / "kept", "--force")
+    with pytest.raises(CommandError, match="is complete, but not all older ones could be deleted"):
+        run("backup", tmp_path / "kept", "--keep", "2")
+    assert "Whole" in run("restore", tmp_path / "kept", "--check")
+    run("backup", tmp_path / "kept", "--keep", "1")
+    assert len(FolderStore(tmp_path / "kept").backups()) == 1
 
 
 def test_damaged_backup_changes_nothing(judged: Campaign, tmp_path: Path) -> None:
