@@ -153,10 +153,13 @@ def test_second_backup_copies_only_what_is_new(judged: Campaign, tmp_path: Path)
     (models / "new.onnx").write_bytes(b"x")
     (models / os.fsdecode(b"caf\xe9.txt")).write_bytes(b"no UTF-8")
     assert "of which 2 are new here" in run("backup", tmp_path / "kept")
-    [large] = [entry for entry in listed(newest(tmp_path / "kept")) if entry.path == "new.onnx"]
-    (tmp_path / "kept/files" / large.sha256[:2] / large.sha256).unlink()
-    assert "of which 1 are new here" in run("backup", tmp_path / "kept")  # nobody changed it, but it was lost
-    assert "Whole" in run("restore", tmp_path / "kept", "--check")
+    [entry] = [entry for entry in listed(newest(tmp_path / "kept")) if entry.path == "new.onnx"]
+    (models / "new.onnx").write_bytes(b"y")
+    os.utime(models / "new.onnx", ns=(entry.changed, entry.changed))
+    assert "of which 0 are new here" in run("backup", tmp_path / "kept")  # size and time say: not read again
+    (tmp_path / "kept/files" / entry.sha256[:2] / entry.sha256).unlink()
+    assert "of which 1 are new here" in run("backup", tmp_path / "kept")  # the backups had lost it
+    assert "Whole" in run("restore", newest(tmp_path / "kept"), "--check")
 
 
 def test_backup_of_the_first_format_is_read(judged: Campaign, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from django.core.files.storage import default_storage
 from django.core.management import CommandError
 from pytest_django import DjangoDbBlocker, Settings
 
-from hashtags_site.backup import marks
+from hashtags_site.backup import backups, marks
 from hashtags_site.backup.stores import BucketStore
 from hashtags_site.doctor.checks import look_at_backup
 from tests import database
@@ -74,7 +74,7 @@ def test_site_of_folders_comes_back_from_a_bucket(
 
 
 def test_what_is_wrong_in_a_bucket_is_named_before_anything_changes(
-    judged: Campaign, target: RealBucket
+    judged: Campaign, target: RealBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("backup", target.url)
     damaged, missing = sorted(kept(target))[:2]
@@ -83,6 +83,9 @@ def test_what_is_wrong_in_a_bucket_is_named_before_anything_changes(
     target.client.delete_object(Bucket=target.name, Key=f"site/{missing}")
     Vote.objects.all().delete()
     with pytest.raises(CommandError, match=r"(?s)/.* is damaged; .*/.* is missing"):
+        run("restore", target.url, "--force")
+    monkeypatch.setattr(backups, "check", lambda backup: 0)  # as if it were damaged after that
+    with pytest.raises(CommandError, match="in the backup"):
         run("restore", target.url, "--force")
     assert not Vote.objects.exists()
     assert "of which 1 are new here" in run("backup", target.url)  # what is missing is sent again
@@ -113,7 +116,12 @@ def test_site_of_a_bucket_comes_back_from_another(
 def test_bucket_that_goes_away_keeps_the_earlier_backups(
     judged: Campaign, target: RealBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    names, send = list[str](), BucketStore._send
     put, sent, lock = BucketStore.put, list[str](), Lock()
+
+    def record(store: BucketStore, path: Path, name: str) -> None:
+        send(store, path, name)
+        names.append(name)
 
     def go_away(store: BucketStore, part: Path, sha256: str) -> None:
         with lock:  # small files are sent at once
@@ -122,7 +130,10 @@ def test_bucket_that_goes_away_keeps_the_earlier_backups(
             put(store, part, sha256)
             sent.append(sha256)
 
-    run("backup", target.url)
+    with monkeypatch.context() as patch:
+        patch.setattr(BucketStore, "_send", record)
+        run("backup", target.url)
+    assert names[-1].endswith("/manifest.json")  # wherever it goes away, what is there is not a backup
     before = target.keys
     for name in ("first", "second"):
         default_storage.save(f"photos/{name}.jpg", io.BytesIO(name.encode()))
