@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import socket
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -32,6 +31,7 @@ CONTENTS, LOCK = "files", "lock"  # beside the backups
 NAME = re.compile(r"\d{4}-\d\d-\d\dT\d{6}\.\d{6}Z")
 CONTENT = re.compile(r"([0-9a-f]{2})/\1[0-9a-f]{62}")
 TARGET = f"where backups lie: a folder, or {EXAMPLE}"
+STAGE = "backup.part"  # in VAR_DIR: what is about to be sent into a bucket
 MARK = "backup.lock"  # in VAR_DIR: the name of this installation's marks
 
 
@@ -214,7 +214,7 @@ def _lock(file: IO[str], refusal: str) -> None:
 class BucketStore(Store):
     def __init__(self, url: str) -> None:
         self._url, self.place = urlsplit(url), read_place(url)
-        self.name, self.scratch = self.name_of(""), Path(settings.FILE_UPLOAD_TEMP_DIR)
+        self.name, self.scratch = self.name_of(""), Path(settings.VAR_DIR) / STAGE
         self._storage = import_string(BACKEND)(**self.place.options())
 
     def name_of(self, backup: str) -> str:
@@ -259,13 +259,19 @@ class BucketStore(Store):
 
     @contextmanager
     def new(self, backup: str) -> Iterator[Path]:
-        with tempfile.TemporaryDirectory(dir=settings.VAR_DIR, prefix="backup-") as name:
-            folder = Path(name)
+        folder = self.scratch / backup
+        shutil.rmtree(self.scratch, ignore_errors=True)  # of one that was killed
+        with for_own_files():
+            self.scratch.mkdir(mode=0o700)
+            folder.mkdir()
+        try:
             yield folder
             self._mark.require()
-            # What is missing before the manifest is there counts as nothing.
+            # Without its manifest it does not count.
             for path in sorted(folder.iterdir(), key=lambda path: path.name == MANIFEST):
                 self._send(path, f"{backup}/{path.name}")
+        finally:
+            shutil.rmtree(self.scratch, ignore_errors=True)
 
     def fetch(self, backup: str, file: str, folder: Path) -> Path:
         target = folder / file
