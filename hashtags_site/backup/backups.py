@@ -122,8 +122,7 @@ def _add(store: Store, name: str, *, stock: Stock, earlier: list[str], secrets: 
         _copy_database(database)  # before the files: whatever it names is still there, or deleted for good
         tell(f"Database: {database.stat().st_size / 1e6:,.1f} MB")
         with closing(FileList(listed, new=True)) as files, _last(store, earlier, tell) as last:
-            collector = Collector(store=store, stock=stock, earlier=last, files=files)
-            collector.collect()
+            Collector(store=store, stock=stock, earlier=last, files=files).collect()
             count, size = files.total()
         manifest = Manifest(
             format=FORMAT,
@@ -139,7 +138,7 @@ def _add(store: Store, name: str, *, stock: Stock, earlier: list[str], secrets: 
         )
         with replacing(folder / MANIFEST) as file:
             file.write(to_json(asdict(manifest)))
-    tell(f"Files: {count:,}, of which {collector.sent:,} are new here; {size / 1e6:,.1f} MB in all")
+    tell(f"Files: {count:,}, of which {stock.added:,} are new here; {size / 1e6:,.1f} MB in all")
 
 
 @contextmanager

@@ -24,6 +24,10 @@ PAUSE = 1.0  # seconds between them: contents are deleted before the new index i
 log = logging.getLogger(__name__)
 
 
+def _open(file: Path) -> IO[bytes]:
+    return file.open("rb")
+
+
 class Found(NamedTuple):
     """A file whose content may be new. open: raises FileNotFoundError if it is gone."""
 
@@ -36,12 +40,11 @@ class Found(NamedTuple):
 
 class Collector:
     """earlier: the files of the last backup; one with the size and time that it has there is not read again.
-    files: the list that is made. sent: how many contents were new in the store.
+    files: the list that is made. What is new in the store is added to `stock`.
     """
 
     def __init__(self, *, store: Store, stock: Stock, earlier: FileList | None, files: FileList) -> None:
         self.store, self.stock, self.earlier, self.files = store, stock, earlier, files
-        self.sent = 0
 
     def collect(self) -> None:
         """Every file of the site. One that is deleted meanwhile is left out. Raises StorageFailure."""
@@ -61,7 +64,7 @@ class Collector:
             except FileNotFoundError:
                 continue
             path = file.relative_to(folder).as_posix()
-            yield Found(root, path, facts.st_size, facts.st_mtime_ns, partial(file.open, "rb"))
+            yield Found(root, path, facts.st_size, facts.st_mtime_ns, partial(_open, file))
 
     def _of_bucket(self, root: str, bucket: Any, indexes: dict[str, int]) -> Iterator[Found]:
         """indexes: gets those of trees, and when they were stored."""
@@ -133,7 +136,6 @@ class Collector:
                 copy.flush()
                 if self.stock.add(*content):
                     self.store.put(part, content.sha256)
-                    self.sent += 1
             finally:
                 part.unlink(missing_ok=True)
         return content

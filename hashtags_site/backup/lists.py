@@ -81,6 +81,7 @@ class Stock:
     """
 
     def __init__(self, contents: Iterable[tuple[str, int]]) -> None:
+        self.added = 0
         self._lock = Lock()
         self._base = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._base.execute("CREATE TABLE content (sha256 TEXT PRIMARY KEY, size INTEGER) WITHOUT ROWID")
@@ -98,6 +99,7 @@ class Stock:
         with self._lock:
             if is_new := not self._has(sha256, size):
                 self._base.execute("INSERT OR REPLACE INTO content VALUES (?, ?)", (sha256, size))
+                self.added += 1
             return is_new
 
     def _has(self, sha256: str, size: int) -> bool:

@@ -266,9 +266,9 @@ class BucketStore(Store):
             folder.mkdir()
         try:
             yield folder
-            self._mark.require()
             # Without its manifest it does not count.
             for path in sorted(folder.iterdir(), key=lambda path: path.name == MANIFEST):
+                self._mark.require()
                 self._send(path, f"{backup}/{path.name}")
         finally:
             shutil.rmtree(self.scratch, ignore_errors=True)

@@ -80,12 +80,13 @@ def test_what_is_wrong_in_a_bucket_is_named_before_anything_changes(
     damaged, missing = sorted(kept(target))[:2]
     size = target.client.head_object(Bucket=target.name, Key=f"site/{damaged}")["ContentLength"]
     target.client.put_object(Bucket=target.name, Key=f"site/{damaged}", Body=b"x" * size)
-    target.client.delete_object(Bucket=target.name, Key=f"site/{missing}")
     Vote.objects.all().delete()
+    with monkeypatch.context() as patch:
+        patch.setattr(backups, "check", lambda backup: 0)  # as if it were damaged after that
+        with pytest.raises(CommandError, match="is damaged in the backup"):
+            run("restore", target.url, "--force")
+    target.client.delete_object(Bucket=target.name, Key=f"site/{missing}")
     with pytest.raises(CommandError, match=r"(?s)/.* is damaged; .*/.* is missing"):
-        run("restore", target.url, "--force")
-    monkeypatch.setattr(backups, "check", lambda backup: 0)  # as if it were damaged after that
-    with pytest.raises(CommandError, match="in the backup"):
         run("restore", target.url, "--force")
     assert not Vote.objects.exists()
     assert "of which 1 are new here" in run("backup", target.url)  # what is missing is sent again
