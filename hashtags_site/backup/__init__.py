@@ -1,3 +1,3 @@
 """Copies of everything that cannot be made again, taken while people vote; their way back; and the move to
-another database. docs/operating.md has the layout of a backup's folder.
+another database. docs/operating.md says what is in a backup.
 """

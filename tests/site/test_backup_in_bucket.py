@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from threading import Lock
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 from django.core.files.storage import default_storage
 from django.core.management import CommandError
 from pytest_django import DjangoDbBlocker, Settings
@@ -167,7 +169,14 @@ def test_old_backups_go_with_what_only_they_have(judged: Campaign, target: RealB
     assert "Whole" in run("restore", target.url, "--check")
 
 
-def test_second_backup_at_once_is_refused(target: RealBucket, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_second_backup_at_once_is_refused(
+    target: RealBucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for file, place in ((Path(settings.VAR_DIR) / "backup.lock", target.url), (tmp_path / "lock", tmp_path)):
+        with file.open("a+") as own:
+            fcntl.flock(own, fcntl.LOCK_EX)  # as another process of this installation has it
+            with pytest.raises(CommandError, match="Another backup"):
+                run("backup", place)
     target.client.put_object(Bucket=target.name, Key="site/running/another", Body=b"")
     with pytest.raises(CommandError, match="Another backup is being made"):
         run("backup", target.url)
