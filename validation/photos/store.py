@@ -13,7 +13,6 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
-from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
@@ -37,7 +36,7 @@ from validation.campaigns.questions import drop_photo
 from validation.models import Photo
 from validation.photos import corrections
 from validation.photos.similar import perceptual_hash
-from validation.stored import save
+from validation.stored import replace
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -183,13 +182,8 @@ def _refuse_withdrawn(photo: Photo, name: str) -> None:
 def _write(name: str, picture: Image.Image) -> str:
     jpeg = io.BytesIO()
     picture.save(jpeg, "JPEG", quality=QUALITY, optimize=True)
-    try:
-        # No photo has this hash, so an existing file was left incomplete by a process that died.
-        if default_storage.exists(name):
-            default_storage.delete(name)
-    except Exception as error:  # storages raise errors of their own
-        raise StorageFailure(error) from error
-    return save(name, ContentFile(jpeg.getvalue()))
+    # No photo has this hash, so an existing file was left by a process that died, or just stored by another.
+    return replace(name, jpeg.getvalue())
 
 
 def remove(names: Iterable[str]) -> list[str]:
