@@ -22,7 +22,7 @@ from trainer.models import PhotoSet, ScenePhoto, TrainingRun
 from trainer.photosets.registration import register_folder
 from trainer.runs import unlabelled
 from validation.models import Campaign, Photo
-from validation.photos import corrections, intake, store
+from validation.photos import corrections, intake, intake_files, store
 
 pytestmark = pytest.mark.django_db
 ClientFor = Callable[..., Client]
@@ -225,7 +225,7 @@ def test_withdrawing_a_photo_deletes_its_original(
 ) -> None:
     """The original remains if the worker crashed after storing the photo, or could not delete it."""
     fails_at(monkeypatch, "b.jpg")
-    monkeypatch.setattr(intake, "remove", list)
+    monkeypatch.setattr(intake_files, "remove", list)
     uploads = [SimpleUploadedFile(f"{name}.jpg", noise(n)) for n, name in enumerate("ab")]
     new_intake = intake.start(name="x", by=None, uploads=uploads)
     run_jobs()
