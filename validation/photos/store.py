@@ -6,10 +6,9 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import timedelta
-from functools import partial
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
@@ -247,7 +246,8 @@ def withdraw_everywhere(*, photo: Photo, by: AbstractBaseUser, why: str = "") ->
         withdrawn_at=timezone.now(), withdrawn_by=by.pk, withdrawn_why=why[:200]
     )
     if count:
-        _delete_made_up_copies(photo)
+        for act in _followers:
+            act(photo)
         photo.campaigns.clear()
         photo.gold_answers.all().delete()
         drop_photo(photo=photo)
@@ -256,13 +256,15 @@ def withdraw_everywhere(*, photo: Photo, by: AbstractBaseUser, why: str = "") ->
     return bool(count)
 
 
-def _delete_made_up_copies(photo: Photo) -> None:
-    """A copy in the made-up campaign goes with its original, and so do the votes on it."""
-    for copy in photo.near_duplicates.filter(campaigns__is_made_up=True):
-        drop_photo(photo=copy)
-        names = _names(copy)
-        copy.delete()
-        transaction.on_commit(partial(remove, names))
+_followers: list[Callable[[Photo], None]] = []
+
+
+def after_withdrawing(act: Callable[[Photo], None]) -> None:
+    """Call this act, in the same transaction, when a photo was withdrawn. For AppConfig.ready(): the store
+    imports nothing that takes photos in.
+    """
+    if act not in _followers:
+        _followers.append(act)
 
 
 def pixels_left(photo: Photo) -> bool:
