@@ -75,11 +75,11 @@ def _heard() -> QuerySet[CheckedHashtag, Any]:
         questions.filter(Exists(taken_for)),
         questions.filter(hashtag__name=OuterRef("understood_as")),
     )
-    counts = {
-        name: Coalesce(*(Subquery(rows.values(name)[:1]) for rows in found))
-        for name in ("fits", "does_not_fit")
-    }
-    return CheckedHashtag.objects.annotate(**counts).filter(fits__isnull=False).order_by()
+    fits, does_not_fit = (
+        Coalesce(*(Subquery(rows.values(name)[:1]) for rows in found)) for name in ("fits", "does_not_fit")
+    )
+    heard = CheckedHashtag.objects.annotate(fits=fits, does_not_fit=does_not_fit)
+    return heard.filter(fits__isnull=False).order_by()
 
 
 def in_words(hashtags: Collection[CheckedHashtag]) -> str:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import Page, expect
 
 from mapping.models import MappingEntry
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -23,20 +20,20 @@ def test_curator_settles_fourteen_differences_by_keyboard(page_for: Callable[...
     def settled(number: int) -> None:
         page.get_by_text(f"{number} of 14 settled", exact=False).wait_for()
 
-    def marked() -> str:
-        return page.locator(".is-current code").inner_text()
+    def marked(key: str) -> None:
+        expect(page.locator(".is-current code")).to_have_text(key)
 
     settled(0)
-    assert marked() == "b/ball_pit"
+    marked("b/ball_pit")
     page.keyboard.press("2")
     settled(1)
     page.keyboard.press("ArrowDown")
-    assert marked() == "b/bullring"
+    marked("b/bullring")
     page.keyboard.press("o")
     settled(2)
     page.keyboard.press("u")
     settled(1)
-    assert marked() == "b/batters_box"
+    marked("b/batters_box")
     page.keyboard.press("/")
     page.keyboard.type("chur")
     page.locator(".is-current .found button").first.wait_for()
