@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from jobs import endings
+from jobs.machines import machine_name
 from jobs.models import Job
 
 BEAT_EVERY = 1.0  # seconds between writes of a heartbeat, however often a handler beats
@@ -76,7 +76,7 @@ _in_a_long_step: set[Renewable] = set()  # of this process; the keeper renews th
 
 
 def worker_name() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
+    return f"{machine_name()}:{os.getpid()}"
 
 
 class Lease:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +21,8 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+# What tells machines of one host name apart: the installed system; for containers without one, the kernel.
+IDS = [Path("/etc/machine-id"), Path("/proc/sys/kernel/random/boot_id")]
 CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")  # the limit of a container
 SECONDS = 10.0  # for nvidia-smi
 PAUSE = 60.0  # seconds until it is asked again after it failed: it may hang, and heartbeats wait for it
@@ -59,6 +64,19 @@ def this_machine() -> Machine:
         free = 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Machine([name for _, name in gpus()], cores, _memory(), free)
+
+
+@cache
+def machine_name() -> str:
+    """The host's name and a short id: machines of one host name have different ones. It stays the same while
+    this process runs, also if the host gets another name.
+    """
+    for file in IDS:
+        with suppress(OSError):
+            if number := file.read_text().strip():
+                # Hashed, because systemd asks to keep the id itself from pages.
+                return f"{socket.gethostname()}-{hashlib.sha256(number.encode()).hexdigest()[:6]}"
+    return socket.gethostname()
 
 
 def _memory() -> int:

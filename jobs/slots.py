@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,8 @@ from pathlib import Path
 from uuid import UUID
 
 from django.conf import settings
+
+from jobs.machines import machine_name
 
 TRIES = 3  # more than one, because `left_behind` locks a free slot for an instant
 
@@ -99,8 +100,8 @@ def _take(kind: str, count: int) -> int | None:
 def _open(kind: str, number: int | str) -> int:
     folder = Path(settings.VAR_DIR) / "slots"
     folder.mkdir(parents=True, exist_ok=True)
-    # The name contains the host, because several machines may share the folder.
-    path = folder / f"{socket.gethostname()}-{kind}-{number}.lock"
+    # The name contains the machine's, because several machines may share the folder.
+    path = folder / f"{machine_name()}-{kind}-{number}.lock"
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, TextChoices
+from django.db.models import Exists, OuterRef, QuerySet, Subquery, TextChoices
+from django.db.models.functions import Coalesce
 from django.utils.translation import pgettext_lazy
 
 from serving.models import CheckedHashtag, CheckedPost
 from validation.models import Campaign, PostedHashtag, Question
-from validation.models.answers import FITTING, JUDGED, NOT_FITTING
+from validation.models.answers import FITTING, NOT_FITTING
 
 
 class Wanted(TextChoices):
@@ -34,56 +36,50 @@ class Said:
 
 
 def add_said(posts: Iterable[CheckedPost]) -> None:
-    """Put `said` on each hashtag of these posts: what people said, or None. Two queries."""
+    """Put `said` on each hashtag of these posts: what people said, or None. One query."""
     rows = list(posts)
-    hashes = {post.photo_sha256 for post in rows} - {""}
-    counts = {
-        (sha256, name): Said(fits, misfits)
-        for sha256, name, fits, misfits in _judged(Q(photo__sha256__in=hashes)).values_list(
-            "photo__sha256", "hashtag__name", "fits", "does_not_fit"
-        )
-    }
-    # A photo's hash and a word → the hashtag that was asked about.
-    understood: dict[tuple[str, str], str] = {}
-    posted = PostedHashtag.objects.filter(photo__sha256__in=hashes)
-    for sha256, written, name in posted.values_list("photo__sha256", "written", "hashtag__name"):
-        understood |= {(sha256, written): name, (sha256, name): name}
+    heard = {row.pk: row for row in _heard().filter(checked__in=rows)}
     for post in rows:
         for row in post.hashtags.all():
-            names = (understood.get((post.photo_sha256, word)) for word in (row.name, row.understood_as))
-            found = (counts.get((post.photo_sha256, name)) for name in names if name)
-            row.said = next((said for said in found if said), None)  # type: ignore[attr-defined]
+            one = heard.get(row.pk)
+            row.said = Said(one.fits, one.does_not_fit) if one else None  # type: ignore[attr-defined]
 
 
 def with_said(posts: QuerySet[CheckedPost], wanted: str) -> QuerySet[CheckedPost]:
     """Those of the posts about whose hashtags people said so."""
     if wanted == Wanted.AGAINST:
-        return posts.filter(pk__in=_hashtags(NOT_FITTING).values("checked"))
+        return posts.filter(pk__in=_heard().filter(NOT_FITTING).values("checked"))
     if wanted == Wanted.FALSELY_ACCUSED:
-        accused = _hashtags(FITTING).filter(verdict="does_not_fit")
+        accused = _heard().filter(FITTING, verdict="does_not_fit")
         return posts.filter(pk__in=accused.values("checked"))
-    return posts.exclude(pk__in=_hashtags(JUDGED).values("checked"))
+    return posts.exclude(pk__in=_heard().values("checked"))
 
 
-def _hashtags(said: Q) -> QuerySet[CheckedHashtag]:
-    """Checked hashtags of which people said this. Names are compared as in add_said."""
-    same = PostedHashtag.objects.filter(
-        Q(written=OuterRef("name")) | Q(hashtag__name=OuterRef("understood_as")),
-        Exists(
-            _judged(said).filter(
-                campaign_id=OuterRef("campaign_id"),
-                photo_id=OuterRef("photo_id"),
-                hashtag_id=OuterRef("hashtag_id"),
-            )
-        ),
-        photo__sha256=OuterRef("checked__photo_sha256"),
+def _heard() -> QuerySet[CheckedHashtag, Any]:
+    """Checked hashtags that people answered about, with their answers: `fits` and `does_not_fit`.
+
+    Of authors' campaigns, where each question has all votes on its photo and hashtag. If people answered
+    about several hashtags, the one counts that has this name; then the one that a campaign took this name
+    for; then the one that the check took it for.
+    """
+    questions = (
+        Question.objects.judged()
+        .filter(campaign__kind=Campaign.Kind.AUTHORS, photo__sha256=OuterRef("checked__photo_sha256"))
+        .order_by("pk")
     )
-    return CheckedHashtag.objects.filter(Exists(same)).order_by()
-
-
-def _judged(condition: Q) -> QuerySet[Question]:
-    """Of authors' campaigns, where each question has all votes on its photo and hashtag."""
-    return Question.objects.judged().filter(condition, campaign__kind=Campaign.Kind.AUTHORS)
+    taken_for = PostedHashtag.objects.on_outer_pair().filter(
+        campaign_id=OuterRef("campaign_id"), written=OuterRef(OuterRef("name"))
+    )
+    found = (
+        questions.filter(hashtag__name=OuterRef("name")),
+        questions.filter(Exists(taken_for)),
+        questions.filter(hashtag__name=OuterRef("understood_as")),
+    )
+    fits, does_not_fit = (
+        Coalesce(*(Subquery(rows.values(name)[:1]) for rows in found)) for name in ("fits", "does_not_fit")
+    )
+    heard = CheckedHashtag.objects.annotate(fits=fits, does_not_fit=does_not_fit)
+    return heard.filter(fits__isnull=False).order_by()
 
 
 def in_words(hashtags: Collection[CheckedHashtag]) -> str:

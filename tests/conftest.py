@@ -56,6 +56,7 @@ _cache = redis.Redis.from_url(settings.REDIS_URL)
 SHARED = {"browser": "browser", "assembled_starter": "starter", "frozen": "frozen", "reader": "nltk"}
 SHARED["s3_server"] = "s3"
 GROUPS = {"admin": "trainer admin"}  # short names for roles in tests
+PATIENCE = 20_000  # ms that a browser waits for what must come: the machine may do much else
 hypothesis.settings.register_profile("suite", deadline=None)  # no test depends on the clock
 hypothesis.settings.load_profile("suite")
 
@@ -363,6 +364,9 @@ def page_for(
     live_server: LiveServer, browser: Browser, client_for: Callable[..., Client]
 ) -> Iterator[Callable[..., Page]]:
     """A browser page of a person with this role, at the site's start: page_for("curator", width=390)."""
+    from playwright.sync_api import expect  # takes half a second, and few tests need it
+
+    expect.set_options(timeout=PATIENCE)
     contexts = []
 
     def open_page(role: str, *, width: int = 1280, height: int = 900, name: str = "", **options: Any) -> Page:
@@ -374,7 +378,7 @@ def page_for(
             session = client_for(role, name).cookies["sessionid"].value
             context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(PATIENCE)
         page.goto("/")
         return page
 

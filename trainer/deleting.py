@@ -23,6 +23,7 @@ from formats.storage import StorageFailure
 from jobs.models import Job
 from trainer.models import Epoch, HeldOutPrediction, Promotion, Sweep, TrainedModel, TrainingRun
 from trainer.registry.dependents import Thing, all_sources
+from trainer.runs import boards
 from trainer.runs.teachers import NAMED
 from trainer.shared import Tree, is_shared, names_of
 
@@ -194,6 +195,7 @@ def _delete(plan: Plan, seen: str, by: AbstractBaseUser | None) -> None:
     Job.objects.filter(pk__in=jobs).delete()
     trees = [("runs", pk) for pk in plan.runs] + [("models", pk) for pk in plan.models]
     transaction.on_commit(lambda: _remove_folders(folders))
+    transaction.on_commit(lambda: _end_boards(plan.runs))
     transaction.on_commit(lambda: _remove_trees(trees))
 
 
@@ -214,6 +216,11 @@ def _remove_folders(folders: Iterable[Path]) -> None:
         with contextlib.suppress(FileNotFoundError):
             folder.rename(folder.with_name(folder.name + GONE))
     finish_removals()
+
+
+def _end_boards(runs: Iterable[int]) -> None:
+    for pk in runs:
+        boards.end(pk)
 
 
 def _remove_trees(trees: Iterable[tuple[str, object]]) -> None:

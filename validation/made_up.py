@@ -15,6 +15,7 @@ import io
 import random
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
 
@@ -33,6 +34,7 @@ from people.deeds import record
 from trainer.registry import serving
 from validation.campaigns.counts import delete, recount
 from validation.campaigns.predicting import predict
+from validation.campaigns.questions import drop_photo
 from validation.models import Campaign, Guest, Photo, Question, Vote
 from validation.models.answers import Answer
 from validation.photos.store import remove, take_in
@@ -131,9 +133,31 @@ def remove_all(*, seen: int, by: AbstractBaseUser | None) -> bool:
     if made_by:
         made_by.delete()
         Notice.objects.filter(url=made_by.url).delete()
-    names = [file.name for copy in copies for file in (copy.file, copy.small) if file.name]
+    names = [name for copy in copies for name in _files(copy)]
     transaction.on_commit(lambda: remove(names))
     return True
+
+
+def forget_copy_of(photo: Photo) -> None:
+    """Delete the copy of a photo, which was withdrawn, and the votes on it."""
+    row = campaign()
+    if row is None:
+        return
+    raws = (path.read_bytes() for path, _ in sample_files())
+    hashes = [_sha256(raw + MARK) for raw in raws if _sha256(raw) == photo.sha256]
+    for copy in row.photos.filter(sha256__in=hashes):
+        drop_photo(photo=copy)
+        names = _files(copy)
+        copy.delete()
+        transaction.on_commit(partial(remove, names))
+
+
+def _sha256(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()
+
+
+def _files(photo: Photo) -> list[str]:
+    return [str(file.name) for file in (photo.file, photo.small) if file.name]
 
 
 # --- the job ----------------------------------------------------------------------------------
@@ -161,13 +185,13 @@ def _copy_photos(row: Campaign, lease: Lease) -> None:
     files = sample_files()
     for number, (path, terms) in enumerate(files, start=1):
         raw = path.read_bytes()
-        original = Photo.objects.filter(sha256=hashlib.sha256(raw).hexdigest()).first()
+        original = Photo.objects.filter(sha256=_sha256(raw)).first()
         if original and original.withdrawn_at:
             continue
         with lease.fenced():
             copy = take_in(file=io.BytesIO(raw + MARK), name=path.name, by=None, **terms)
-            # Without a hash no real photo is its near duplicate. It goes with its original.
-            Photo.objects.filter(pk=copy.pk).update(phash=None, near_duplicate_of=original)
+            # Without a hash no real photo is its near duplicate.
+            Photo.objects.filter(pk=copy.pk).update(phash=None)
             row.photos.add(copy)
         lease.beat(number, len(files), "Copying the sample photos")
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from django.conf import settings
-from django.core.files.base import File
+from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
 from django.db.models.fields.files import FieldFile
 
-from formats.storage import StorageFailure, raise_if_of_storage
+from formats.storage import StorageFailure, raise_if_of_storage, replacing
 
 
 def media_folder() -> Path | None:
@@ -51,6 +51,18 @@ def save(name: str, content: File[Any]) -> str:
         return str(default_storage.save(name, content))
     except Exception as error:
         raise StorageFailure(error) from error
+
+
+def replace(name: str, raw: bytes) -> str:
+    """Keep these bytes under exactly this name, which is returned. What is there stays until all of them are
+    stored. Raises StorageFailure.
+    """
+    folder = media_folder()
+    if folder is None:  # a bucket replaces a file as a whole
+        return save(name, ContentFile(raw))
+    with replacing(folder / name, "wb") as file:
+        file.write(raw)
+    return name
 
 
 def link_to(file: FieldFile) -> str:

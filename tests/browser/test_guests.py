@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.conftest import wait_for
 from tests.validation.conftest import MakeCampaign, hashtags, make_campaign, model  # noqa: F401
 from validation.models import Guest, Vote
 from validation.people import guests
@@ -30,7 +31,9 @@ def test_a_guest_knows_what_to_do_and_finds_their_place_again(
     for words in ("Summer photos", "3 photos are waiting", "about 1 minute", "#beach", "#restaurant"):
         expect(page.get_by_text(words).first).to_be_visible()
     expect(page.get_by_text("Swipe to the right if the hashtag fits")).to_be_visible()
-    assert page.locator(".examples img").evaluate_all("all => all.every(one => one.naturalWidth === 400)")
+    page.wait_for_function(
+        "[...document.querySelectorAll('.examples img')].every((one) => one.naturalWidth === 400)"
+    )
     assert page.locator("header a, header button").count() == 0  # no sign-in of members
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.get_by_role("button", name="Start").click()
@@ -46,4 +49,5 @@ def test_a_guest_knows_what_to_do_and_finds_their_place_again(
     for address in ("/", link):
         page.goto(address)
         expect(page.locator(".ballot-count")).to_have_text("2 of 3")
+    wait_for(Vote.objects.exists, 20, "the vote did not arrive")
     assert Guest.objects.count() == Vote.objects.count() == 1

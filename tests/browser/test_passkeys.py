@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 def look(page: Page) -> None:
     """As test_every_page does, without loading the page again: it may be one that is seen once."""
+    page.wait_for_load_state()
     faults = []
     for size in (WIDE, PHONE):
         for colours in ("light", "dark"):
@@ -38,6 +39,11 @@ def sign_in(page: Page, name: str) -> None:
     page.get_by_role("button", name="Sign in", exact=True).click()
 
 
+def sign_out(page: Page) -> None:
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("button", name="Sign out")).to_have_count(0)
+
+
 def test_passkey_is_added_and_signs_in_alone(
     page_for: Callable[..., Page], user_for: Callable[..., User]
 ) -> None:
@@ -50,12 +56,15 @@ def test_passkey_is_added_and_signs_in_alone(
     devtools.send("WebAuthn.addVirtualAuthenticator", {"options": device})
 
     sign_in(page, "curator")
+    expect(page.get_by_role("link", name="curator")).to_be_visible()
     page.goto("/people/me/sign-in/")
     look(page)
     page.get_by_role("link", name="Add one").click()
-    look(page)  # is it you?
+    expect(page.get_by_role("heading", name="Is it you?")).to_be_visible()
+    look(page)
     page.get_by_label("Password").fill("secret")
     page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_label("Sign in with this passkey alone")).to_be_visible()
     look(page)
     page.get_by_label("Sign in with this passkey alone").check()
     page.get_by_role("button", name="Add it").click()
@@ -65,13 +74,13 @@ def test_passkey_is_added_and_signs_in_alone(
         page.goto(f"/people/me/sign-in/{path}")
         look(page)
 
-    page.get_by_role("button", name="Sign out").click()
+    sign_out(page)
     page.goto("/login/")
     look(page)
     page.get_by_role("button", name="Sign in with a passkey").click()
     expect(page.get_by_role("link", name="curator")).to_be_visible()
 
-    page.get_by_role("button", name="Sign out").click()
+    sign_out(page)
     TOTP.activate(user, "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")
     sign_in(page, "curator")  # by the password: then the passkey is the second factor
     expect(page.get_by_role("heading", name="Your second factor")).to_be_visible()

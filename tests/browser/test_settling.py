@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from contextlib import suppress
 
 import pytest
+from playwright.sync_api import Error, Page, Route, expect
 
 from mapping.models import MappingEntry
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -23,20 +21,20 @@ def test_curator_settles_fourteen_differences_by_keyboard(page_for: Callable[...
     def settled(number: int) -> None:
         page.get_by_text(f"{number} of 14 settled", exact=False).wait_for()
 
-    def marked() -> str:
-        return page.locator(".is-current code").inner_text()
+    def marked(key: str) -> None:
+        expect(page.locator(".is-current code")).to_have_text(key)
 
     settled(0)
-    assert marked() == "b/ball_pit"
+    marked("b/ball_pit")
     page.keyboard.press("2")
     settled(1)
     page.keyboard.press("ArrowDown")
-    assert marked() == "b/bullring"
+    marked("b/bullring")
     page.keyboard.press("o")
     settled(2)
     page.keyboard.press("u")
     settled(1)
-    assert marked() == "b/batters_box"
+    marked("b/batters_box")
     page.keyboard.press("/")
     page.keyboard.type("chur")
     page.locator(".is-current .found button").first.wait_for()
@@ -51,6 +49,27 @@ def test_curator_settles_fourteen_differences_by_keyboard(page_for: Callable[...
         for key in ("b/ball_pit", "b/batters_box", "i/ice_shelf", "s/swimming_pool/outdoor")
     }
     assert list(labels.values()) == ["sport", "church", "snow", "other"]
+
+
+@pytest.mark.usefixtures("catalogue")
+def test_enter_takes_what_is_found_for_all_letters_also_if_it_comes_later(
+    page_for: Callable[..., Page],
+) -> None:
+    page = page_for("curator")
+    page.goto("/mapping/settle/")
+    page.keyboard.press("/")
+    page.keyboard.type("s")
+    page.locator(".is-current .found button").first.wait_for()
+    asked: list[Route] = []
+    page.route("**/queue/hashtags/*", lambda route: asked.append(route))
+    page.keyboard.type("no")
+    page.keyboard.press("Enter")
+    page.unroute("**/queue/hashtags/*")
+    for route in asked:
+        with suppress(Error):  # the next letter has taken its place
+            route.continue_()
+    page.get_by_text("1 of 14 settled").wait_for()
+    assert MappingEntry.objects.get(status="confirmed").label == "snow"
 
 
 @pytest.mark.usefixtures("catalogue")

@@ -37,7 +37,7 @@ def answers() -> list[str]:
 
 def expect_answers(*expected: str, page: Page | None = None) -> None:
     """With a page its routes go on: Playwright calls them only while it is being asked something."""
-    wait_for(lambda: (page is None or page.title()) and answers() == list(expected), 5, f"not {expected}")
+    wait_for(lambda: (page is None or page.title()) and answers() == list(expected), 20, f"not {expected}")
 
 
 def open_ballot(page: Page, campaign: Campaign) -> None:
@@ -127,7 +127,7 @@ def test_a_hundred_photos_by_keyboard(make_campaign: MakeCampaign, page_for: Pag
     open_ballot(page, campaign)
     press(page, *["f", "d", "ArrowRight", "s", "ArrowLeft"] * 20)
     expect(page.get_by_role("heading", name="All done")).to_be_visible()
-    wait_for(lambda: Vote.objects.count() == 100, 10, "not every answer arrived")
+    wait_for(lambda: Vote.objects.count() == 100, 20, "not every answer arrived")
     assert len(set(Vote.objects.values_list("photo", "hashtag"))) == 100
     verdicts = answers()
     assert [verdicts.count(one) for one in ("fits", "does_not_fit", "skip")] == [40, 40, 20]
@@ -139,14 +139,14 @@ def test_reason_and_would_post_are_asked_after_the_vote(campaign: Campaign, page
     open_ballot(page, campaign)
     press(page, "d")
     page.keyboard.press("2")
-    wait_for(lambda: Vote.objects.filter(reason="too_general").count() == 1, 5, "no reason")
+    wait_for(lambda: Vote.objects.filter(reason="too_general").count() == 1, 20, "no reason")
     Campaign.objects.update(would_post_share=1)
     open_ballot(page, campaign)
     press(page, "f")
     expect(page.get_by_role("heading", name="Would you post")).to_be_visible()
     press(page, "n")
     expect(page.get_by_role("heading", name="Does #")).to_be_visible()
-    wait_for(lambda: Vote.objects.filter(would_post=False).count() == 1, 5, "nothing about posting")
+    wait_for(lambda: Vote.objects.filter(would_post=False).count() == 1, 20, "nothing about posting")
     assert answers() == ["does_not_fit", "fits"]
 
 
@@ -456,7 +456,7 @@ def test_requests_that_hang_do_not_block_the_ballot(make_campaign: MakeCampaign,
     page.unroute("**/next/*")
     page.unroute("**/votes/")
     page.clock.fast_forward(3_000)
-    expect(page.get_by_role("heading", name="Does #")).to_be_visible(timeout=10_000)
+    expect(page.get_by_role("heading", name="Does #")).to_be_visible()
     press(page, "s")
     expect_answers("fits", "does_not_fit", "skip", page=page)
 
@@ -491,5 +491,5 @@ def test_person_who_was_signed_out_is_led_to_the_sign_in_page(campaign: Campaign
     open_ballot(page, campaign)
     page.context.clear_cookies()
     page.keyboard.press("f")
-    page.wait_for_selector("input[name=username]", timeout=5000)
+    page.wait_for_selector("input[name=username]")
     assert answers() == []

@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
+from tests.conftest import wait_for
 from tests.validation.conftest import MakeCampaign, hashtags, make_campaign, model  # noqa: F401
 from validation.models import Question, Vote
 from validation.people import guests
@@ -33,7 +34,7 @@ def test_an_invitation_leads_to_somebody_signed_in(page_for: PageFor) -> None:
     for label in ("Password", "Password again"):
         guest.get_by_label(label, exact=True).fill("correct horse 5")
     guest.get_by_role("button", name="Join").click()
-    guest.wait_for_url("**/")
+    expect(guest.get_by_role("link", name="bea")).to_be_visible()
     assert guest.get_by_role("link", name="Sign in").count() == 0
     assert list(User.objects.get(username="bea").groups.values_list("name", flat=True)) == ["curator"]
     guest.goto(address)  # it works once
@@ -56,7 +57,7 @@ def test_of_five_guests_the_idle_one_turns_nobody_away(
         page.wait_for_selector("#ballot[data-ready]")
         page.keyboard.press("f")
         expect(page.get_by_role("heading", name="All done")).to_be_visible()
-    assert Vote.objects.count() == 8
+    wait_for(lambda: Vote.objects.count() == 8, 20, "not every answer arrived")
     assert not Question.objects.filter(is_done=False).exists()
 
 
@@ -78,7 +79,7 @@ def test_a_viewer_finds_the_next_step_in_one_click(
     page = page_for("viewer")
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Agreement").click()
     card = page.locator(".first-screen .card", has=page.get_by_role("heading", name="What is next?"))
-    assert "more votes on #" in card.inner_text()
+    expect(card).to_contain_text("more votes on #")
     with page.expect_response("**/validation/campaigns/**") as answer:
         card.locator("a.is-primary").click()
     assert answer.value.status == 200

@@ -13,7 +13,7 @@ from PIL import Image
 from formats.files import is_left_by_system, walk
 from trainer.engine.photos.folder import write_manifest
 from trainer.photosets.layout import is_photo_name
-from validation.photos.intake import is_junk
+from validation.photos.intake_files import is_junk
 
 LEFT = [
     "a/abbey/@eaDir/x.jpg",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 from celery import current_app
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from jobs import queue, registry, work
-from jobs.lease import Busy, Died, Lease, LeaseLost, claim
+from jobs import machines, queue, registry, work
+from jobs.lease import Busy, Died, Lease, LeaseLost, claim, worker_name
 from jobs.models import Job
 from jobs.slots import Slot, slot
 
@@ -59,6 +61,42 @@ def test_there_are_as_many_slots_as_configured() -> None:
         assert third is None
     with slot("long", 1) as again:
         assert again
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str, str], None]]:
+    """Be a machine of this host name and id, or have its name changed; without an id it is the same."""
+    monkeypatch.setattr(machines, "IDS", [tmp_path / "missing", tmp_path / "id"])
+
+    def become(name: str, its_id: str = "") -> None:
+        monkeypatch.setattr(socket, "gethostname", lambda: name)
+        if its_id:
+            (tmp_path / "id").write_text(f"{its_id}\n")
+            machines.machine_name.cache_clear()
+
+    yield become
+    machines.machine_name.cache_clear()
+
+
+def test_machines_of_one_name_share_neither_slots_nor_the_names_of_workers(
+    machine: Callable[..., None],
+) -> None:
+    machine("worker", "3d1219c7")
+    name = worker_name()
+    with slot("long", 1) as one:
+        machine("worker", "4e2320d8")
+        assert worker_name() != name
+        with slot("long", 1) as another:
+            assert one
+            assert another
+
+
+def test_machine_that_is_renamed_keeps_its_slots(machine: Callable[..., None]) -> None:
+    machine("old", "3d1219c7")
+    with slot("long", 1):
+        machine("new")
+        with slot("long", 1) as second:
+            assert second is None
 
 
 def test_job_that_arrives_during_the_last_one_is_done_too(ran: list[str]) -> None:

@@ -375,6 +375,8 @@ LEFT: dict[str, tuple[str, ...]] = {
     "validation/models/questions.py": ("does not fit",),
     "validation/people/crowd.py": ("set aside", "bring back"),
     "validation/photos/intake.py": ("",),
+    "validation/photos/intake_files.py": ("",),
+    "validation/photos/intake_shards.py": ("Opening photos",),
     "validation/photos/intake_sources.py": ("in front",),  # a key
     "validation/photos/notes.py": ("in front", "no terms", "one row"),  # keys
     "validation/photos/store.py": ("withdraw photo",),

@@ -300,16 +300,17 @@ def test_its_voters_are_no_people_and_no_form_offers_its_photos(
     assert crowd.name not in form
 
 
-def test_a_copy_goes_with_its_original(
+def test_a_copy_goes_with_its_original_also_with_one_that_came_later(
     crowd: Campaign, user_for: Callable[..., User], django_capture_on_commit_callbacks: Callable[..., object]
 ) -> None:
-    original = taken_in(3)
+    original, others = taken_in(3), crowd.photos.exclude(name="3.jpg").count()
     copy = crowd.photos.get(name="3.jpg")
-    Photo.objects.filter(pk=copy.pk).update(near_duplicate_of=original)
     with django_capture_on_commit_callbacks(execute=True):  # type: ignore[attr-defined]
         withdraw_everywhere(photo=original, by=user_for("admin"))
     assert not Photo.objects.filter(pk=copy.pk).exists()
     assert not default_storage.exists(str(copy.file.name))
+    assert not Vote.objects.filter(photo=copy.pk).exists()
+    assert crowd.photos.count() == others
 
 
 def test_the_crowd_goes_with_its_model(crowd: Campaign, model: TrainedModel) -> None:

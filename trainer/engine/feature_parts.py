@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from formats.storage import common_folder, for_own_files, require_content
+from formats.storage import for_own_files
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.events import Progress, StopRequest, emit
 from trainer.engine.networks.features import Halves, backbone_session, compute, folder_of, write_chunk
@@ -51,7 +51,6 @@ def _answer(
     asked = [Photo(sha256, path, "", "") for path, sha256 in request["photos"]]
     # A file that has changed since must not give its features to the photo that it was.
     photos = [photo for photo in with_hashes(asked, stop) if photo.sha256 == photo.photo_id]
-    root = common_folder(photo.path for photo in photos)
     hashes: list[str] = []
     rows: list[Halves] = []
 
@@ -60,8 +59,7 @@ def _answer(
         rows.append(features)
 
     def skip(photo: Photo, reason: str) -> None:
-        if root:
-            require_content(root)
+        photo.require_root()
 
     run = partial(compute, stop=stop, progress=Progress("features", len(photos)), skipped=skip)
     run(photos, backbone, request["view"], sessions[backbone.name], add)

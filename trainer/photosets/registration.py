@@ -38,7 +38,7 @@ from trainer.photosets.layout import (
     is_storable,
 )
 from trainer.runs import unlabelled
-from trainer.runs.boards import logs_of
+from trainer.runs.boards import delete_logs, logs_of
 from trainer.shared import Tree, is_shared
 
 if TYPE_CHECKING:
@@ -131,8 +131,8 @@ def forget_photo(*, folder: Path, name: str) -> None:
     leave it out.
     """
     copies = list(folder.rglob(name))
-    for logs in _logs_with(copies, folder, name):
-        shutil.rmtree(logs)
+    for run in _runs_that_show(copies, folder, name):
+        delete_logs(run)
     if is_shared():
         with transaction.atomic():  # two that take photos out of a set at once would each bring one back
             list(PhotoSet.objects.select_for_update(of=("self",)).filter(_below(folder)).order_by("pk"))
@@ -145,7 +145,7 @@ def forget_photo(*, folder: Path, name: str) -> None:
 def is_forgotten(*, folder: Path, name: str) -> bool:
     """Whether forget_photo has nothing left to delete."""
     copies = list(folder.rglob(name))
-    return not copies and not _logs_with(copies, folder, name) and not _shared_copies(folder, name)
+    return not copies and not _runs_that_show(copies, folder, name) and not _shared_copies(folder, name)
 
 
 def _below(folder: Path) -> Q:
@@ -163,13 +163,14 @@ def _shared_copies(folder: Path, name: str) -> list[tuple[Tree, list[str]]]:
     return found
 
 
-def _logs_with(copies: list[Path], folder: Path, name: str) -> list[Path]:
+def _runs_that_show(copies: list[Path], folder: Path, name: str) -> list[TrainingRun]:
+    """Ended runs whose logs may have small copies of the photo."""
     sets = {folder / path.relative_to(folder).parts[0] for path in copies}
     roots = {str(one.resolve()) for one in sets} | {files.root_of(one) for one in sets}  # alone, or shared
     ended_runs = TrainingRun.objects.exclude(job__state__in=Job.LIVE)
     unlabelled_runs = unlabelled.runs_with(Path(name).stem, ended_runs)
     runs = {*ended_runs.filter(photo_set__root__in=roots), *unlabelled_runs}
-    return [logs_of(run) for run in runs if logs_of(run).exists()]
+    return [run for run in runs if logs_of(run).exists()]
 
 
 # --- the job ----------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import fcntl
 import http.client
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from django.utils.translation import gettext as _
 
 from trainer.models import TrainingRun
 
+LOGS = "tensorboard"  # a folder in that of the run
 PROGRAM = "trainer.runs.board_server"
 START_SECONDS = 30.0
 IDLE_SECONDS = 900
@@ -30,7 +32,13 @@ class BoardError(Exception):
 
 
 def logs_of(run: TrainingRun) -> Path:
-    return run.folder / "tensorboard"
+    return run.folder / LOGS
+
+
+def delete_logs(run: TrainingRun) -> None:
+    """Raises OSError, also if there are none."""
+    shutil.rmtree(logs_of(run))
+    end(run.pk)
 
 
 def has_logs(run: TrainingRun) -> bool:
@@ -40,7 +48,7 @@ def has_logs(run: TrainingRun) -> bool:
 def port_of(run: TrainingRun) -> int | None:
     """The port of the run's TensorBoard; None if none is alive."""
     try:
-        state = json.loads(_state(run).read_text())
+        state = json.loads(_state(run.pk).read_text())
         # Another program may have this process id by now.
         if PROGRAM in psutil.Process(state["pid"]).cmdline():
             return int(state["port"])
@@ -53,10 +61,10 @@ def open_board(run: TrainingRun) -> int:
     """Start the run's TensorBoard unless it is running; returns its port. Raises BoardError."""
     if not has_logs(run):
         raise BoardError(_("This run has written no TensorBoard logs yet."))
-    with _one_at_a_time(run):
+    with _one_at_a_time(run.pk):
         if port := port_of(run):
             return port
-        state = _state(run)
+        state = _state(run.pk)
         state.unlink(missing_ok=True)
         log = state.with_suffix(".log")
         prefix = reverse("trainer:board", args=[run.pk]).rstrip("/")
@@ -90,20 +98,29 @@ def ask(port: int, method: str, path: str, body: bytes, kind: str) -> http.clien
     return connection.getresponse()
 
 
+def end(run: int) -> None:
+    """End the TensorBoard of a run whose logs are deleted, by its number: it would go on showing what it has
+    read. Nobody reaches it from now on; the program notices a little later.
+    """
+    with _one_at_a_time(run):  # one that is starting writes its state first
+        for ending in (".json", ".log", ".lock"):
+            _state(run).with_suffix(ending).unlink(missing_ok=True)
+
+
 def touch(run: TrainingRun) -> None:
     """Keep the run's TensorBoard alive: somebody is using it."""
-    if (state := _state(run)).exists():
+    if (state := _state(run.pk)).exists():
         os.utime(state)
 
 
-def _state(run: TrainingRun) -> Path:
+def _state(run: int) -> Path:
     folder: Path = settings.VAR_DIR / "tensorboard"
     folder.mkdir(exist_ok=True)
-    return folder / f"{run.pk}.json"
+    return folder / f"{run}.json"
 
 
 @contextmanager
-def _one_at_a_time(run: TrainingRun) -> Iterator[None]:
+def _one_at_a_time(run: int) -> Iterator[None]:
     with _state(run).with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

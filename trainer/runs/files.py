@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
+from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
 
 from trainer.models import TrainingRun
+from trainer.runs.boards import LOGS, delete_logs
 from trainer.runs.disk import CHECKPOINT, PIXELS, PREVIOUS
 from trainer.runs.unlabelled import TABLE
 from trainer.set_files import CORRECTED
@@ -15,7 +16,6 @@ from trainer.shared import MARK, Tree, is_shared, is_whole, mark, marked
 KIND = "runs"
 # Made again by themselves, or true on this machine only.
 KEPT_HERE = ("*.part", "*.lock", PIXELS, PREVIOUS, MARK, "job.json", "manifest.csv", TABLE)
-LOGS = "tensorboard"
 TRIES = 3
 
 
@@ -64,7 +64,8 @@ def bring(run: TrainingRun) -> None:
 def drop_logs(run: TrainingRun) -> None:
     """Logs have small copies of photos. Where another machine may be asked to delete one, none are kept."""
     if is_shared() and (run.photo_set.root.startswith(f"{CORRECTED}/") or run.recipe.get("unlabelled")):
-        shutil.rmtree(run.folder / LOGS, ignore_errors=True)
+        with suppress(OSError):
+            delete_logs(run)
 
 
 def _remove_others(folder: Path, names: set[str]) -> None:

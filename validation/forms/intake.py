@@ -19,7 +19,7 @@ from validation.forms.fields import DroppedField
 from validation.models import Campaign, Correction, Intake, Photo
 from validation.models.photos import PhotoQuerySet
 from validation.names import name_some
-from validation.photos.intake import is_junk
+from validation.photos.intake_files import is_junk
 from validation.photos.intake_sources import allowed_folder
 from validation.photos.store import WORDS
 from validation.photos.uploads import kind_of

@@ -9,48 +9,53 @@ So an interrupted intake continues where it stopped, and every refused file has 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterable
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django.conf import settings
 from django.core.files.base import File
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from formats.files import is_left_by_system
-from formats.storage import StorageFailure, is_of_storage, require_content
 from jobs import queue as jobs
-from jobs.crew import NotNeeded, work_off
 from jobs.lease import JobError, Lease
-from jobs.models import Job, Shard
-from jobs.shards import Part, ShardLease, plan
+from jobs.models import Job
 from validation.campaigns import acts
-from validation.campaigns.counts import in_parts
 from validation.models import AuthorHashtag, Campaign, Intake, IntakeFile, Photo, Upload
-from validation.photos.drop import Drop, table_in
-from validation.photos.intake_sources import MOST_FILES, Archive, Folder, Listing, Source, allowed_folder
-from validation.photos.intake_table import TERMS, Rows, Terms, read_table
+from validation.photos.drop import table_in
+from validation.photos.intake_files import (
+    as_reason,
+    count_beginning,
+    delete_original,
+    delete_originals,
+    is_junk,
+    list_files,
+    opened,
+    originals_of,
+    place_of,
+    remove_leftovers,
+    source_of,
+    table_name,
+    table_of,
+    uploads_of,
+)
+from validation.photos.intake_shards import PREPARED, is_usable, prepare_in_shards
+from validation.photos.intake_sources import Listing, Source
+from validation.photos.intake_table import TERMS, Terms, read_table
 from validation.photos.intake_table import TableError as TableError
-from validation.photos.notes import Note, note
 from validation.photos.similar import Hashes
 from validation.photos.store import (
     PhotoRefused,
     Prepared,
     add_prepared,
     forget_prepared,
-    prepare,
     receive,
     remove,
-    remove_unowned,
 )
 from validation.photos.uploads import UploadsGone as UploadsGone
-from validation.photos.uploads import forget, kind_of, parts_of, remove_leftover_parts, take
+from validation.photos.uploads import kind_of, remove_leftover_parts, take
 from validation.stored import save
 
 if TYPE_CHECKING:
@@ -59,13 +64,7 @@ if TYPE_CHECKING:
 
 INTAKE = "validation.intake"
 GIVEN_UP = gettext_noop("given up: the upload has been deleted")
-MISSING = gettext_noop("named in the table, but not among the files")
-MOST_DEATHS = 2  # crashes at one file, after a first crash that may have been at any file
-MOST_NOTES = 20
-DEADLY = gettext_noop("taking it in crashed the program more than once")
-PREPARED = "prepared"  # the key of what a shard has stored for a file, among the file's terms
 State = IntakeFile.State
-T = TypeVar("T")
 
 
 class SentAlready(Exception):
@@ -126,7 +125,7 @@ def start(
             intake.job = jobs.enqueue(kind=INTAKE, title=title, by=by, url=intake.get_absolute_url())
             intake.save(update_fields=["path", "job"])
     except BaseException:
-        remove(_uploads(intake))
+        remove(uploads_of(intake))
         raise
     return intake
 
@@ -140,11 +139,6 @@ def _kind(*, files: list[Any], archive: Any, has_dropped_photos: bool) -> Intake
     if has_dropped_photos:
         return Intake.Kind.DROP
     return Intake.Kind.UPLOAD if files else Intake.Kind.ARCHIVE if archive else Intake.Kind.FOLDER
-
-
-def is_junk(name: str) -> bool:
-    """Whether it is a file that operating systems put beside photos; an intake has no row for it."""
-    return is_left_by_system(name.replace("\\", "/"))
 
 
 def _save_once(intake: Intake) -> None:
@@ -166,49 +160,15 @@ def _store(
     table_terms: Terms,
 ) -> None:
     if archive:
-        intake.path = save(f"{_place(intake)}/archive.zip", archive)
+        intake.path = save(f"{place_of(intake)}/archive.zip", archive)
     if table:
         table.seek(0)
-        save(_table_name(intake), table)
+        save(table_name(intake), table)
     rows: list[Listing] = []
     for number, file in enumerate(files):
-        stored = save(f"{_place(intake)}/{number}", file)
+        stored = save(f"{place_of(intake)}/{number}", file)
         rows.append((file.name or f"file {number + 1}", {"stored": stored}))
-    _list_files(intake, rows, table_terms)
-
-
-def _place(intake: Intake) -> str:
-    return f"intake/{intake.pk}"
-
-
-def _table_name(intake: Intake) -> str:
-    return f"{_place(intake)}/table.csv"
-
-
-def _uploads(intake: Intake) -> list[str]:
-    """Names of the files that were uploaded for this intake and are still stored. Raises StorageFailure."""
-    try:
-        _, names = default_storage.listdir(_place(intake))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except Exception as error:  # storages raise errors of their own
-        raise StorageFailure(error) from error
-    return [f"{_place(intake)}/{name}" for name in names]
-
-
-def _originals(intake: Intake) -> list[str]:
-    """Like _uploads, with the parts of what was dropped."""
-    return _uploads(intake) + parts_of(intake.dropped.all())
-
-
-def _delete_originals(intake: Intake) -> list[str]:
-    """Returns those that could not be deleted."""
-    return remove(_uploads(intake)) + forget(uploads=intake.dropped.all())
-
-
-def remove_leftovers(*, minutes: float = 24 * 60) -> None:
-    """Delete uploads that no intake has: see store.remove_unowned."""
-    remove_unowned("intake", Intake.objects.values_list("pk", flat=True), minutes=minutes)
+    list_files(intake, rows, table_terms)
 
 
 @transaction.atomic
@@ -225,8 +185,8 @@ def give_up(*, intake: Intake) -> bool:
         for terms in rows.filter(terms__has_key=PREPARED).values_list("terms", flat=True)
     ]
     waiting = rows.update(state=State.REFUSED, reason=GIVEN_UP)
-    originals = _originals(intake)
-    _delete_originals(intake)
+    originals = originals_of(intake)
+    delete_originals(intake)
     for one in prepared:
         forget_prepared(one)
     return bool(waiting or originals)
@@ -258,12 +218,12 @@ def take_all_in(lease: Lease) -> None:
     """
     intake = Intake.objects.select_related("campaign", "created_by").get(job=lease.job)
     lease.beat(0, 0, "Looking at the files")
-    with closing(_source(intake)) as source:
+    with closing(source_of(intake)) as source:
         if not intake.files.exists():
             with lease.long_step():
-                _list_files(intake, source.names(), _table_of(intake), lease.beat, source.notes)
+                list_files(intake, source.names(), table_of(intake), lease.beat, source.notes)
         total = intake.files.count()
-        _prepare_in_shards(lease, intake, total)
+        prepare_in_shards(lease, intake, total)
         waiting = intake.files.filter(state=State.WAITING).order_by("pk")
         done = total - waiting.count()
         hashes, last = Hashes(), 0
@@ -274,79 +234,13 @@ def take_all_in(lease: Lease) -> None:
                 lease.beat(done, total, "Taking photos in")
     with lease.long_step():
         _add_to_campaign(intake)
-        if leftovers := _delete_originals(intake):
+        if leftovers := delete_originals(intake):
             raise JobError(
                 f"{len(leftovers)} of the uploaded files could not be deleted.",
                 "Retry to delete them.",
             )
         remove_leftovers()
         remove_leftover_parts()
-
-
-def _prepare_in_shards(lease: Lease, intake: Intake, total: int) -> None:
-    """Have photos opened and stored by any number of workers, if they are more than one shard.
-
-    Their rows are added afterwards, by this worker and in the order of the files: which of two equal or
-    similar photos came first must not depend on who is faster (decision 0060).
-    """
-    if not lease.job.shards.exists():
-        waiting = intake.files.filter(state=State.WAITING).order_by("pk")
-        pks = list(waiting.values_list("pk", flat=True))
-        if len(pks) <= settings.SHARD_PHOTOS:
-            return
-        parts = []
-        for at, some in enumerate(in_parts(pks, settings.SHARD_PHOTOS)):
-            first = at * settings.SHARD_PHOTOS + 1
-            label = f"files {first} to {first + len(some) - 1}"
-            parts.append(Part(label, len(some), {"first": some[0], "last": some[-1]}))
-        plan(lease, parts)
-    if lease.job.shards.exclude(state=Shard.State.DONE).exists():  # one that has failed fails the job
-        try:
-            work_off(lease, total=total, message="Opening photos")
-        except NotNeeded:  # the folder was there a moment ago
-            require_content(Path(intake.path))
-            raise
-
-
-@contextmanager
-def preparing(job: Job) -> Iterator[Callable[[ShardLease], None]]:
-    """The function that opens and stores the photos of a shard."""
-    intake = Intake.objects.get(job=job)
-    if intake.kind == Intake.Kind.FOLDER and not Path(intake.path).is_dir():
-        raise NotNeeded  # this machine has no such folder; if the holder has none either, it says so itself
-    with closing(_source(intake)) as source:
-
-        def prepare_shard(lease: ShardLease) -> None:
-            within = {"pk__gte": lease.payload["first"], "pk__lte": lease.payload["last"]}
-            for done, file in enumerate(intake.files.filter(state=State.WAITING, **within).order_by("pk")):
-                lease.beat(done)
-                if PREPARED not in file.terms:
-                    _prepare_one(lease, intake, file, source)
-
-        yield prepare_shard
-
-
-def _prepare_one(lease: ShardLease, intake: Intake, file: IntakeFile, source: Source) -> None:
-    if lease.is_retry:
-        _count_beginning(lease, file)
-    with lease.long_step():
-        said = _opened(intake, file, source, lambda raw: prepare(file=raw, name=file.name))
-    with lease.fenced():
-        # Not waiting any more: somebody gave the intake up while the photo was opened.
-        row = IntakeFile.objects.filter(pk=file.pk, state=State.WAITING)
-        if isinstance(said, str):
-            row.update(state=State.REFUSED, reason=_as_reason(said))
-        elif not row.update(terms=file.terms | {PREPARED: said}):
-            forget_prepared(said)
-    lease.progressed()
-    if isinstance(said, str):
-        _delete_original(intake, file)
-
-
-def _count_beginning(lease: Lease | ShardLease, file: IntakeFile) -> None:
-    """A worker died; a file that crashes it leaves no other trace."""
-    with lease.fenced():
-        IntakeFile.objects.filter(pk=file.pk).update(begun=file.begun + 1)
 
 
 def _add_to_campaign(intake: Intake) -> None:
@@ -357,7 +251,7 @@ def _add_to_campaign(intake: Intake) -> None:
 
 def _take_one(lease: Lease, intake: Intake, file: IntakeFile, source: Source, hashes: Hashes) -> None:
     if lease.job.attempts > 1:
-        _count_beginning(lease, file)
+        count_beginning(lease, file)
     with lease.long_step():
         state, reason, photo = _receive(intake, file, source)
     with lease.fenced():
@@ -371,21 +265,9 @@ def _take_one(lease: Lease, intake: Intake, file: IntakeFile, source: Source, ha
                 (AuthorHashtag(photo=photo, name=name) for name in file.terms.get("hashtags", [])),
                 ignore_conflicts=True,
             )
-        IntakeFile.objects.filter(pk=file.pk).update(state=state, reason=_as_reason(reason), photo=photo)
-    _delete_original(intake, file)
+        IntakeFile.objects.filter(pk=file.pk).update(state=state, reason=as_reason(reason), photo=photo)
+    delete_original(intake, file)
     lease.progressed()
-
-
-def _as_reason(words: str) -> str:
-    return words.replace("\x00", "")[:300]
-
-
-def _delete_original(intake: Intake, file: IntakeFile) -> None:
-    """It is no longer needed. If this fails, the end of the job deletes it."""
-    if stored := file.terms.get("stored"):
-        remove([stored])
-    elif "entry" not in file.terms and (upload := file.terms.get("upload")):
-        forget(uploads=intake.dropped.filter(pk=upload))
 
 
 def _receive(intake: Intake, file: IntakeFile, source: Source) -> tuple[State, str, Photo | None]:
@@ -393,52 +275,18 @@ def _receive(intake: Intake, file: IntakeFile, source: Source) -> tuple[State, s
     by = intake.created_by
     terms = {field: file.terms.get(field) or getattr(intake, field) for field in TERMS}
     prepared = Prepared(*file.terms[PREPARED]) if PREPARED in file.terms else None
-    if prepared and _is_usable(prepared):
+    if prepared and is_usable(prepared):
         try:
             said: tuple[Photo, bool] | str = add_prepared(prepared, by=by, **terms)
         except PhotoRefused as error:
             said = error.reason
     else:
-        said = _opened(intake, file, source, lambda raw: receive(file=raw, name=file.name, by=by, **terms))
+        said = opened(intake, file, source, lambda raw: receive(file=raw, name=file.name, by=by, **terms))
     if isinstance(said, str):
         return State.REFUSED, said, None
     photo, is_new = said
     is_new = is_new or _was_left_by_a_crash(photo, intake)
     return State.TAKEN if is_new else State.KNOWN, "", photo
-
-
-def _is_usable(prepared: Prepared) -> bool:
-    """Whether its photo is here, or its files are stored so that it can be added."""
-    if Photo.objects.filter(sha256=prepared.sha256).exists():
-        return True
-    try:
-        return bool(prepared.file) and prepared.is_stored
-    except Exception as error:  # storages raise errors of their own
-        raise StorageFailure(error) from error
-
-
-def _opened(intake: Intake, file: IntakeFile, source: Source, do: Callable[[IO[bytes]], T]) -> T | str:
-    """What `do` makes of the file; or why the file is refused."""
-    if file.begun >= MOST_DEATHS:
-        return DEADLY
-    try:
-        with source.open(file) as raw:
-            return do(raw)
-    except PhotoRefused as error:
-        return error.reason
-    except OSError as error:
-        if _is_of_the_storage(error, intake):
-            raise StorageFailure(error) from error
-        return _("it cannot be read (%(error)s)") % {"error": error.strerror or error}
-
-
-def _is_of_the_storage(error: OSError, intake: Intake) -> bool:
-    """Whether the disk failed, not the file. We stored the uploads, so only a missing one is refused,
-    and only if others are there. If all are gone, so is the disk.
-    """
-    if intake.kind == Intake.Kind.FOLDER:
-        return is_of_storage(error, Path(intake.path))
-    return not isinstance(error, FileNotFoundError) or not _originals(intake)
 
 
 def _was_left_by_a_crash(photo: Photo, intake: Intake) -> bool:
@@ -449,83 +297,3 @@ def _was_left_by_a_crash(photo: Photo, intake: Intake) -> bool:
 def _for_campaign(intake: Intake) -> Any:
     states = [State.TAKEN, State.KNOWN, *([State.SIMILAR] if intake.near_duplicates else [])]
     return intake.files.filter(state__in=states)
-
-
-def _list_files(
-    intake: Intake,
-    files: Iterable[Listing],
-    table_terms: Terms,
-    beat: Callable[[], None] = lambda: None,
-    notes: Iterable[Note] = (),
-) -> None:
-    """Save a row for each file, and for each file of the table that is missing: all rows or none."""
-    rows: list[IntakeFile] = []
-    names, copies = set[str](), Counter[str]()
-    table = Rows(table_terms)
-    files_of: dict[str, list[str]] = {}  # by row of the table
-    unclear: dict[str, list[str]] = {}  # the rows that a file may mean
-    for name, terms in files:
-        beat()
-        if is_junk(name):
-            continue
-        if len(rows) >= MOST_FILES:
-            raise JobError(f"More than {MOST_FILES:,} files.", "Split them into several intakes.")
-        fits = table.of(name)
-        for row in fits:
-            files_of.setdefault(row, []).append(name)
-        if len(fits) > 1:
-            unclear[name] = fits
-        own_terms = table_terms[fits[0]] if len(fits) == 1 else {}
-        rows.append(IntakeFile(intake=intake, name=_unique(name, names, copies), terms=own_terms | terms))
-    for name in (name for name in table_terms if rows and name not in files_of):
-        missing_name = _unique(name, names, copies)
-        rows.append(IntakeFile(intake=intake, name=missing_name, state=State.REFUSED, reason=MISSING))
-    intake.notes = [*notes, *_doubts(files_of, unclear)]
-    with transaction.atomic():
-        IntakeFile.objects.bulk_create(rows, batch_size=1000, ignore_conflicts=True)
-        intake.save(update_fields=["notes"])
-
-
-def _doubts(files_of: dict[str, list[str]], unclear: dict[str, list[str]]) -> list[Note]:
-    """What cannot be told from the names, so that people check it."""
-    lines = [note("no terms", name=name, names=fits) for name, fits in unclear.items()]
-    for row, files in files_of.items():
-        sure = [name for name in files if name not in unclear]
-        if len(sure) > 1:
-            lines.append(note("one row", len(sure), row=row, names=sure))
-    if len(lines) > MOST_NOTES:
-        lines[MOST_NOTES:] = [note("more", len(lines) - MOST_NOTES)]
-    return lines
-
-
-def _unique(name: str, names: set[str], copies: Counter[str]) -> str:
-    """The name, with a number if it is among `names`; `copies` holds the last number of each name."""
-    short_name = unique_name = name[:480]
-    while unique_name in names:
-        copies[short_name] += 1
-        unique_name = f"{short_name} ({copies[short_name] + 1})"
-    names.add(unique_name)
-    return unique_name
-
-
-def _table_of(intake: Intake) -> Terms:
-    if not default_storage.exists(_table_name(intake)):
-        return {}
-    with default_storage.open(_table_name(intake), "rb") as file:
-        return read_table(file)
-
-
-def _source(intake: Intake) -> Source:
-    if intake.kind == Intake.Kind.ARCHIVE:
-        return Archive(lambda: default_storage.open(intake.path, "rb"))
-    if intake.kind == Intake.Kind.DROP:
-        return Drop(intake)
-    if intake.kind == Intake.Kind.FOLDER:
-        try:
-            return Folder(allowed_folder(intake.path))
-        except ValueError as error:
-            if intake.files.exists():  # the folder was there when the intake began
-                require_content(Path(intake.path))
-            hint = "Ask the server's administrator which folders may be used."
-            raise JobError(str(error), hint) from error
-    return Source()

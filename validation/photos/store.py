@@ -6,14 +6,12 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import timedelta
-from functools import partial
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
-from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
@@ -37,7 +35,7 @@ from validation.campaigns.questions import drop_photo
 from validation.models import Photo
 from validation.photos import corrections
 from validation.photos.similar import perceptual_hash
-from validation.stored import save
+from validation.stored import replace
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -183,13 +181,8 @@ def _refuse_withdrawn(photo: Photo, name: str) -> None:
 def _write(name: str, picture: Image.Image) -> str:
     jpeg = io.BytesIO()
     picture.save(jpeg, "JPEG", quality=QUALITY, optimize=True)
-    try:
-        # No photo has this hash, so an existing file was left incomplete by a process that died.
-        if default_storage.exists(name):
-            default_storage.delete(name)
-    except Exception as error:  # storages raise errors of their own
-        raise StorageFailure(error) from error
-    return save(name, ContentFile(jpeg.getvalue()))
+    # No photo has this hash, so an existing file was left by a process that died, or just stored by another.
+    return replace(name, jpeg.getvalue())
 
 
 def remove(names: Iterable[str]) -> list[str]:
@@ -253,7 +246,8 @@ def withdraw_everywhere(*, photo: Photo, by: AbstractBaseUser, why: str = "") ->
         withdrawn_at=timezone.now(), withdrawn_by=by.pk, withdrawn_why=why[:200]
     )
     if count:
-        _delete_made_up_copies(photo)
+        for act in _followers:
+            act(photo)
         photo.campaigns.clear()
         photo.gold_answers.all().delete()
         drop_photo(photo=photo)
@@ -262,13 +256,15 @@ def withdraw_everywhere(*, photo: Photo, by: AbstractBaseUser, why: str = "") ->
     return bool(count)
 
 
-def _delete_made_up_copies(photo: Photo) -> None:
-    """A copy in the made-up campaign goes with its original, and so do the votes on it."""
-    for copy in photo.near_duplicates.filter(campaigns__is_made_up=True):
-        drop_photo(photo=copy)
-        names = _names(copy)
-        copy.delete()
-        transaction.on_commit(partial(remove, names))
+_followers: list[Callable[[Photo], None]] = []
+
+
+def after_withdrawing(act: Callable[[Photo], None]) -> None:
+    """Call this act, in the same transaction, when a photo was withdrawn. For AppConfig.ready(): the store
+    imports nothing that takes photos in.
+    """
+    if act not in _followers:
+        _followers.append(act)
 
 
 def pixels_left(photo: Photo) -> bool:

@@ -14,10 +14,11 @@ from typing import IO, TYPE_CHECKING
 from uuid import uuid4
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
 from django.utils.text import format_lazy
@@ -77,10 +78,13 @@ def limits() -> dict[str, int]:
 # --- one upload -------------------------------------------------------------------------------
 
 
+@transaction.atomic
 def begin(*, owner: AbstractBaseUser, name: str, size: int, modified: int = 0) -> Upload:
     """The upload of this file: a new one, or the one that this person has begun. Raises CannotUpload."""
     name = name.replace("\x00", "").strip()[-500:]
     facts = {"owner_id": owner.pk, "name": name, "size": size, "modified": modified}
+    # A person's uploads begin one after the other, so that all together keep the limits.
+    User.objects.select_for_update(no_key=True).get(pk=owner.pk)
     mine = Upload.objects.waiting().filter(owner_id=owner.pk)
     if earlier := mine.filter(**facts).first():
         return earlier
@@ -101,11 +105,7 @@ def begin(*, owner: AbstractBaseUser, name: str, size: int, modified: int = 0) -
             % {"megabytes": megabytes(settings.MAX_UPLOADS_BYTES)},
             413,
         )
-    try:
-        with transaction.atomic():
-            return Upload.objects.create(**facts, piece=settings.UPLOAD_PIECE_BYTES)
-    except IntegrityError:  # another tab began the same one meanwhile
-        return mine.get(**facts)
+    return Upload.objects.create(**facts, piece=settings.UPLOAD_PIECE_BYTES)
 
 
 def _check_kind(name: str, size: int) -> None:

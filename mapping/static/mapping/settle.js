@@ -27,16 +27,28 @@ function findControl(key) {
   return row?.querySelector(selector) ?? settle().querySelector(`.queue-top ${selector}`);
 }
 
+/* By box: the words whose hashtags are below it, and those for which Enter was pressed before theirs were. */
+const foundWords = new WeakMap();
+const wantedWords = new WeakMap();
+
+/* Without a hashtag the form is sent as it is, and the page says that there is none. */
+function takeFirstHashtag(box) {
+  if (box.value !== wantedWords.get(box) || box.value !== (foundWords.get(box) ?? "")) return;
+  wantedWords.delete(box);
+  const first = box.form.querySelector(".found button");
+  if (first) first.click();
+  else box.form.requestSubmit(box.form.querySelector(".settle-fields button"));
+}
+
 function handleFieldKey(event) {
   if (event.key === "Escape") {
     event.target.blur();
   } else if (event.key === "Enter" && event.target.name === "note") {
     leaveNote(event);
   } else if (event.key === "Enter" && event.target.name === "find") {
-    const first = event.target.form.querySelector(".found button");
-    if (!first) return; // the form sends what was typed
     event.preventDefault();
-    first.click();
+    wantedWords.set(event.target, event.target.value);
+    takeFirstHashtag(event.target);
   }
 }
 
@@ -62,6 +74,13 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("focusin", (event) => {
   const row = event.target.closest?.(".settle-row");
   if (row) markRow(rows().indexOf(row), { isScrolled: false });
+});
+
+document.addEventListener("htmx:afterSwap", ({ detail }) => {
+  const box = detail.requestConfig.elt;
+  if (box.name !== "find") return;
+  foundWords.set(box, detail.requestConfig.parameters.find);
+  takeFirstHashtag(box);
 });
 
 takeOneAnswerAtATime("settle", () => {

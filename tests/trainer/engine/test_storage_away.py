@@ -22,7 +22,7 @@ from trainer.engine.preprocess import Input
 from trainer.engine.serving.evaluate import evaluate
 from trainer.engine.serving.predict import Suggester
 from trainer.engine.training import checkpoint
-from trainer.engine.training.run import RunJob
+from trainer.engine.training.run import RunJob, tells_skipped
 
 
 def broken(path: Path) -> Path:
@@ -51,7 +51,7 @@ def source_of(photos: list[Photo]) -> PhotoSource:
 
 def test_photos_that_are_away_with_their_folder_are_not_skipped(tmp_path: Path) -> None:
     folder = tmp_path / "photos"
-    photos = photos_in(folder)
+    photos = with_hashes(photos_in(folder), StopRequest())
     source = source_of(photos)
     Path(photos[0].path).unlink()
     assert len(with_hashes(photos, StopRequest())) == len(photos) - 1
@@ -59,6 +59,22 @@ def test_photos_that_are_away_with_their_folder_are_not_skipped(tmp_path: Path) 
     folder.rename(tmp_path / "unmounted")
     with pytest.raises(StorageFailure):
         with_hashes(photos, StopRequest())
+    with pytest.raises(StorageFailure):
+        list(source.batches(0, 0))
+
+
+def test_photos_without_labels_that_are_away_with_a_folder_of_their_own_are_not_skipped(
+    tmp_path: Path,
+) -> None:
+    labelled = with_hashes(photos_in(tmp_path / "labelled"), StopRequest())
+    new = with_hashes(photos_in(tmp_path / "mounted" / "new"), StopRequest())
+    source, skip = source_of([*labelled, *new]), tells_skipped()
+    Path(new[0].path).unlink()
+    skip(new[0], "gone")  # that one alone
+    (tmp_path / "mounted" / "new").rename(tmp_path / "unmounted")
+    skip(labelled[0], "gone")
+    with pytest.raises(StorageFailure):
+        skip(new[1], "gone")
     with pytest.raises(StorageFailure):
         list(source.batches(0, 0))
 

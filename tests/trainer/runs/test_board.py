@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import psutil
 import pytest
 from django.test import Client
 from django.urls import reverse
 
+from trainer.deleting import delete_run, plan_run
 from trainer.models import TrainingRun
 from trainer.runs import boards
 
@@ -40,7 +42,11 @@ def ended() -> Iterator[None]:
 
 @pytest.mark.integration
 @pytest.mark.usefixtures("ended")
-def test_it_opens_once_and_shows_the_run(logged: TrainingRun, client_for: Callable[..., Client]) -> None:
+def test_it_opens_once_shows_the_run_and_ends_with_it(
+    logged: TrainingRun,
+    client_for: Callable[..., Client],
+    django_capture_on_commit_callbacks: Callable[..., Any],
+) -> None:
     client = client_for("viewer")
     board = reverse("trainer:board", args=[logged.pk])
     assert client.get(board).url == logged.get_absolute_url()  # type: ignore[attr-defined]
@@ -63,6 +69,13 @@ def test_it_opens_once_and_shows_the_run(logged: TrainingRun, client_for: Callab
     assert points[0]["runToSeries"]["."][0]["value"] == 0.5
     # Another run's address is not served by this one's program.
     assert client.get(f"/runs/{logged.pk + 1}/tensorboard/").status_code == 404
+
+    program = psutil.Process(json.loads(boards._state(logged.pk).read_text())["pid"])
+    with django_capture_on_commit_callbacks(execute=True):
+        delete_run(run=logged, seen=plan_run(logged).digest, by=None)
+    assert boards.port_of(logged) is None
+    assert not list(boards._state(logged.pk).parent.glob(f"{logged.pk}.*"))
+    program.wait(30)
 
 
 @pytest.mark.parametrize(("role", "status"), [("stranger", 302), ("nobody", 403)])

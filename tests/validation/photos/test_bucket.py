@@ -21,6 +21,7 @@ from tests.conftest import RealBucket
 from tests.validation.conftest import picture, taken_in
 from validation.models import Intake, Photo
 from validation.photos import intake as intakes
+from validation.photos.intake_files import remove_leftovers
 from validation.photos.uploads import remove_leftover_parts
 from validation.stored import save
 
@@ -104,10 +105,10 @@ def test_upload_while_the_bucket_goes_away_is_refused_as_a_whole(
     assert len(saved) == 1
     assert not Intake.objects.exists()
     default_storage.save("uploads/7/000-a", ContentFile(b"a piece whose row was never written"))
-    intakes.remove_leftovers()  # not yet: a row may still come
+    remove_leftovers()  # not yet: a row may still come
     remove_leftover_parts()
     assert len(bucket.keys) == 2
-    intakes.remove_leftovers(minutes=0)  # a day later: the bucket could not be asked to delete it
+    remove_leftovers(minutes=0)  # a day later: the bucket could not be asked to delete it
     remove_leftover_parts(minutes=0)
     assert bucket.keys == set()
 

@@ -21,7 +21,7 @@ from jobs.models import Job, Shard
 from jobs.shards import ShardLease
 from tests.validation.photos.test_intake import files_in, noise, states
 from validation.models import Intake, Photo
-from validation.photos import intake
+from validation.photos import intake, intake_files, intake_shards
 from validation.photos.store import prepare, take_in, withdraw_everywhere
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
@@ -70,10 +70,10 @@ def plan(new_intake: Intake) -> Lease:
     assert new_intake.job
     lease = claim(new_intake.job.pk)
     assert lease
-    intake._list_files(new_intake, intake._source(new_intake).names(), {})
+    intake_files.list_files(new_intake, intake_files.source_of(new_intake).names(), {})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(intake, "work_off", lambda *args, **kwargs: None)
-        intake._prepare_in_shards(lease, new_intake, 6)
+        patch.setattr(intake_shards, "work_off", lambda *args, **kwargs: None)
+        intake_shards.prepare_in_shards(lease, new_intake, 6)
     return lease
 
 
@@ -107,9 +107,9 @@ def test_worker_that_comes_late_writes_nothing_and_another_continues(started: In
     Shard.objects.filter(pk=late.shard.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
     shards.requeue_expired()
     assert started.job
-    with intake.preparing(started.job) as prepare_shard, pytest.raises(LeaseLost):
+    with intake_shards.preparing(started.job) as prepare_shard, pytest.raises(LeaseLost):
         prepare_shard(late)
-    assert not started.files.filter(terms__has_key=intake.PREPARED).exists()
+    assert not started.files.filter(terms__has_key=intake_shards.PREPARED).exists()
     intake.take_all_in(lease)
     assert states(started) == EXPECTED
 
@@ -124,7 +124,7 @@ def test_files_that_kill_every_worker_are_refused_and_others_are_taken_in(
             raise KeyboardInterrupt  # nothing of the job's own code runs after it, as after a kill
         return prepare(**kwargs)
 
-    monkeypatch.setattr(intake, "prepare", die)
+    monkeypatch.setattr(intake_shards, "prepare", die)
     job = started.job
     assert job
     past = timezone.now() - timedelta(seconds=1)
@@ -137,7 +137,7 @@ def test_files_that_kill_every_worker_are_refused_and_others_are_taken_in(
         shards.requeue_expired()
     work.run(job_id=str(job.pk))
     assert states(started) == EXPECTED | {"3 smaller.jpg": "refused", "4 equal too.jpg": "refused"}
-    assert started.files.get(name="4 equal too.jpg").reason == intake.DEADLY
+    assert started.files.get(name="4 equal too.jpg").reason == intake_files.DEADLY
 
 
 def test_photo_withdrawn_meanwhile_is_refused_and_what_is_prepared_is_not_left_behind(
@@ -176,15 +176,15 @@ def test_photo_that_is_opened_while_others_give_up_leaves_no_file(
 
     def prepare_slowly(**terms: Any) -> Any:
         said = prepare(**terms)
-        monkeypatch.setattr(intake, "prepare", prepare)
+        monkeypatch.setattr(intake_shards, "prepare", prepare)
         lease.finish(Job.State.CANCELLED)
         assert intake.can_be_given_up(Intake.objects.get()) is False  # a folder of which nothing was stored
         assert intake.give_up(intake=started)
         return said
 
-    monkeypatch.setattr(intake, "prepare", prepare_slowly)
+    monkeypatch.setattr(intake_shards, "prepare", prepare_slowly)
     assert started.job
-    with intake.preparing(started.job) as prepare_shard:
+    with intake_shards.preparing(started.job) as prepare_shard:
         prepare_shard(taken(started.job))
     assert files_in(media) == []
     assert not started.files.exclude(state="refused").exists()

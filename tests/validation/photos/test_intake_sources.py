@@ -28,7 +28,7 @@ from jobs.models import Job
 from tests.validation.photos.hostile import archive
 from tests.validation.photos.test_intake import media, noise, states
 from validation.models import Intake, Photo
-from validation.photos import intake, intake_sources, intake_table
+from validation.photos import intake, intake_files, intake_sources, intake_table
 from validation.photos.intake_sources import allowed_folder
 from validation.photos.intake_table import TableError, read_table
 from validation.photos.notes import words_of
@@ -121,8 +121,10 @@ def listed(raw: bytes, table: str = "") -> Intake:
     """An intake whose files have been listed, but not taken in."""
     rows = SimpleUploadedFile("t.csv", table.encode()) if table else None
     new_intake = intake.start(name="x", by=None, archive=SimpleUploadedFile("a.zip", raw), table=rows)
-    with closing(intake._source(new_intake)) as source:
-        intake._list_files(new_intake, source.names(), intake._table_of(new_intake), notes=source.notes)
+    with closing(intake_files.source_of(new_intake)) as source:
+        intake_files.list_files(
+            new_intake, source.names(), intake_files.table_of(new_intake), notes=source.notes
+        )
     return new_intake
 
 
@@ -260,7 +262,7 @@ def test_equal_and_long_names_get_numbers_and_are_listed_once(
         for name in ("a.jpg", "a.jpg (2)", "a.jpg", "a.jpg", long, long):
             file.writestr(name, b"x")
     new_intake = intake.start(name="x", by=None, archive=SimpleUploadedFile("a.zip", packed.getvalue()))
-    monkeypatch.setattr(intake, "MOST_FILES", 6)  # as many as there are
+    monkeypatch.setattr(intake_files, "MOST_FILES", 6)  # as many as there are
     monkeypatch.setattr(intake, "receive", lambda **kwargs: 1 / 0)
     for _ in range(2):
         (job,) = run_jobs()
@@ -274,7 +276,7 @@ def test_equal_and_long_names_get_numbers_and_are_listed_once(
             "n" * 480 + " (2)",
         ]
         Job.objects.update(state=Job.State.QUEUED, finished_at=None)
-    monkeypatch.setattr(intake, "MOST_FILES", 5)
+    monkeypatch.setattr(intake_files, "MOST_FILES", 5)
     new_intake, job = take_archive(packed.getvalue(), lambda: run_jobs()[-1:])
     assert (job.error, new_intake.files.count()) == ("More than 5 files.", 0)
 
@@ -289,7 +291,7 @@ def test_numbering_twenty_thousand_equal_names_takes_few_lookups() -> None:
 
     names, copies = Counted(), Counter[str]()
     for _ in range(20_000):
-        intake._unique("a.jpg", names, copies)
+        intake_files._unique("a.jpg", names, copies)
     assert len(names) == 20_000
     assert Counted.looks < 50_000
 

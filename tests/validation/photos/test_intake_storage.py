@@ -17,6 +17,7 @@ from tests.validation.photos.test_intake import media, noise, states
 from trainer.models import TrainedModel
 from validation.models import Campaign, Intake, Photo
 from validation.photos import intake as intakes
+from validation.photos.intake_files import uploads_of
 
 pytestmark = pytest.mark.django_db
 __all__ = ["media"]
@@ -51,12 +52,12 @@ def test_nothing_is_refused_or_deleted_and_the_job_goes_on(media: Path, tmp_path
         for name, content in photos.items():
             (folder / name).write_bytes(content)
         intake = intakes.start(name="x", by=None, folder=str(folder))
-    originals = intakes._uploads(intake)
+    originals = uploads_of(intake)
     for _ in range(9):  # more often than a job may die
         job = attempt(intake)
         assert (job.state, job.message[:24]) == (Job.State.QUEUED, "Waiting for the storage,")
     assert states(intake) == {"0.jpg": "waiting", "1.jpg": "waiting"}
-    assert intakes._uploads(intake) == originals
+    assert uploads_of(intake) == originals
     blocker.unlink()
     assert attempt(intake).state == Job.State.SUCCEEDED
     assert states(intake) == {"0.jpg": "taken", "1.jpg": "taken"}

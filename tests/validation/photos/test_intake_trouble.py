@@ -28,7 +28,7 @@ from jobs.keeper import keep_house
 from jobs.models import Job
 from tests.validation.photos.test_intake import NEW, media, noise, states
 from validation.models import Campaign, Intake, Photo
-from validation.photos import intake
+from validation.photos import intake, intake_files
 from validation.photos.similar import Hashes
 from validation.photos.store import PhotoRefused, receive, take_in, withdraw_everywhere
 
@@ -138,7 +138,9 @@ def test_file_that_keeps_crashing_the_program_is_refused_and_others_are_taken_in
     job.refresh_from_db()
     assert job.state == Job.State.SUCCEEDED
     assert states(new_intake) == {name: "refused" if "deadly" in name else "taken" for name in names}
-    assert set(new_intake.files.filter(state="refused").values_list("reason", flat=True)) == {intake.DEADLY}
+    assert set(new_intake.files.filter(state="refused").values_list("reason", flat=True)) == {
+        intake_files.DEADLY
+    }
 
 
 def test_slow_file_keeps_the_lease(run_jobs: RunJobs, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import resource
 import struct
 import zlib
 from pathlib import Path
@@ -14,12 +15,13 @@ from django.core.files.storage import default_storage
 from PIL import Image
 from pytest_django import Settings
 
+from formats.storage import StorageFailure
 from tests.trainer.engine.test_opening import odd_exif
 from tests.validation.conftest import picture
 from trainer.engine import opening
 from trainer.engine.budget import Budget
 from validation.models import Photo
-from validation.photos.store import PhotoRefused, take_in
+from validation.photos.store import PhotoRefused, add_prepared, prepare, take_in
 
 pytestmark = pytest.mark.django_db
 
@@ -190,4 +192,18 @@ def test_same_photo_from_two_people_at_once_is_stored_once(
     )
     assert take(picture(1)).pk == first.pk
     assert default_storage.exists(str(first.file.name))
+    assert len([path for path in media.rglob("*") if path.is_file()]) == 1
+
+
+def test_a_full_disk_loses_no_file_that_another_has_stored(media: Path) -> None:
+    first = prepare(file=io.BytesIO(picture(1)), name="photo.jpg")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(StorageFailure):
+            prepare(file=io.BytesIO(picture(1)), name="photo.jpg")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    photo, is_new = add_prepared(first, by=None)
+    assert (is_new, stored(photo).size) == (True, (64, 48))
     assert len([path for path in media.rglob("*") if path.is_file()]) == 1

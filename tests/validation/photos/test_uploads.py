@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.storage import default_storage
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -220,6 +223,30 @@ def test_uploads_of_one_person_are_limited(client_for: ClientFor, settings: Sett
     assert begin(client, "3.zip", 1).status_code == 409
     assert begin(client, "0.zip").status_code == 201  # to go on is always possible
     assert begin(client_for("admin", "another"), "3.zip").status_code == 201
+
+
+@pytest.mark.postgres
+@pytest.mark.integration
+@pytest.mark.django_db(transaction=True)
+def test_uploads_begun_at_once_are_limited_as_those_begun_one_by_one(
+    user_for: Callable[..., User], settings: Settings
+) -> None:
+    owner, together = user_for("admin"), Barrier(8)
+    settings.MAX_UPLOADS_BYTES = 6000
+
+    def start(number: int) -> int:
+        try:
+            together.wait(20)
+            return uploads.begin(owner=owner, name=f"{number // 2}.zip", size=len(RAW)).pk
+        except uploads.CannotUpload:
+            return 0
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as threads:
+        begun = set(threads.map(start, range(8)))  # each of four files by two tabs
+    assert begun == {0, *Upload.objects.values_list("pk", flat=True)}
+    assert Upload.objects.count() == 2
 
 
 def test_upload_is_thrown_away_by_its_owner_once(client_for: ClientFor, media: Path) -> None:

@@ -22,7 +22,7 @@ from trainer.models import PhotoSet, ScenePhoto, TrainingRun
 from trainer.photosets.registration import register_folder
 from trainer.runs import unlabelled
 from validation.models import Campaign, Photo
-from validation.photos import corrections, intake, store
+from validation.photos import corrections, intake, intake_files, store
 
 pytestmark = pytest.mark.django_db
 ClientFor = Callable[..., Client]
@@ -61,15 +61,21 @@ def test_withdrawing_a_photo_deletes_its_copies_in_photo_sets(
     campaign: Campaign,
     client_for: ClientFor,
     django_capture_on_commit_callbacks: Committed,
+    settings: Settings,
 ) -> None:
     photo = campaign.photos.order_by("pk")[0]
     copy = ScenePhoto.objects.get(path__endswith=f"{photo.sha256}.jpg")
     viewer, path = client_for("viewer"), f"/trainer/photos/{copy.pk}"
     etag = viewer.get(f"{path}/").headers["ETag"]
     runs = [a_run(corrected_photos, state) for state in (Job.State.SUCCEEDED, Job.State.RUNNING)]
+    boards = [settings.VAR_DIR / "tensorboard" / f"{run.pk}.json" for run in runs]
+    for state in boards:  # an open TensorBoard has read the logs, and shows them until this file is gone
+        state.parent.mkdir(exist_ok=True)
+        state.write_text("{}")
     withdraw(client_for("admin"), photo, django_capture_on_commit_callbacks)
     assert not copy.file.exists()
     assert [(run.folder / "tensorboard").exists() for run in runs] == [False, True]
+    assert [state.exists() for state in boards] == [False, True]
     assert viewer.get(f"{path}/").status_code == 404
     assert viewer.get(f"{path}/", headers={"If-None-Match": etag}).status_code == 404
     assert viewer.get(f"{path}/small/").status_code == 404
@@ -225,7 +231,7 @@ def test_withdrawing_a_photo_deletes_its_original(
 ) -> None:
     """The original remains if the worker crashed after storing the photo, or could not delete it."""
     fails_at(monkeypatch, "b.jpg")
-    monkeypatch.setattr(intake, "remove", list)
+    monkeypatch.setattr(intake_files, "remove", list)
     uploads = [SimpleUploadedFile(f"{name}.jpg", noise(n)) for n, name in enumerate("ab")]
     new_intake = intake.start(name="x", by=None, uploads=uploads)
     run_jobs()

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from formats.classes import OTHER
 from formats.names import lower_name, scene_key
-from formats.storage import common_folder, raise_if_of_storage
+from formats.storage import common_folder, raise_if_of_storage, require_content
 from formats.table import Columns, TableRow, Unreadable, read_table
 from trainer.engine.errors import PhotosError
 from trainer.engine.events import Progress, StopRequest, emit
@@ -39,6 +39,12 @@ class Photo:
     scene_class: str
     sha256: str = ""
     levels: tuple[str, str] = ("", "")  # SUN's levels 1 and 2 of the scene class; empty: not known
+    root: str = ""  # the deepest folder of all photos that it was read with; empty: not known
+
+    def require_root(self) -> None:
+        """Raise StorageFailure if all photos that it was read with are gone: is their disk mounted?"""
+        if self.root:
+            require_content(Path(self.root))
 
 
 @dataclass(frozen=True)
@@ -79,18 +85,20 @@ def _photo(row: TableRow) -> Photo:
 
 
 def with_hashes(photos: Sequence[Photo], stop: StopRequest) -> list[Photo]:
-    """The photos with the SHA-256 of their bytes; those whose file is gone are skipped with an event.
+    """The photos with their root and the SHA-256 of their bytes; those whose file is gone are skipped with an
+    event.
 
     Raises Stopped, and StorageFailure if the folder of all photos is gone.
     """
     progress, readable = Progress("reading", len(photos)), []
-    digest_of = partial(_sha256, root=common_folder(photo.path for photo in photos))
+    root = common_folder(photo.path for photo in photos)
+    digest_of = partial(_sha256, root=root)
     with ThreadPoolExecutor(4) as threads:
         for batch in batched(photos, 256):
             stop.check()
             for photo, digest in zip(batch, threads.map(digest_of, batch), strict=True):
                 if digest:
-                    readable.append(replace(photo, sha256=digest))
+                    readable.append(replace(photo, sha256=digest, root=str(root or "")))
                 else:
                     emit("skipped", photo_id=photo.photo_id, reason="the file cannot be read")
             progress.advance(len(batch))

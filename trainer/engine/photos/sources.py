@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from formats.storage import StorageFailure, common_folder, require_content
+from formats.storage import StorageFailure
 from trainer.engine.events import emit
 from trainer.engine.opening import UnreadablePhotoError, open_photo
 from trainer.engine.photos.augment import distorted, draw, generator
@@ -66,6 +66,9 @@ class Source(Protocol):
 
     @property
     def train_count(self) -> int: ...
+
+    @property
+    def readable_count(self) -> int: ...  # of the training photos, as far as they have been read
 
     @property
     def ranks(self) -> Ranks: ...  # the processes that batches are divided among
@@ -120,6 +123,8 @@ class FeatureSource:
     @property
     def train_count(self) -> int:
         return int(self.train.shape[1])
+
+    readable_count = train_count
 
     def batches(self, epoch: int, first: int) -> Iterator[Batch]:
         order = order_of(self.train_count, self.seed, epoch)
@@ -237,11 +242,14 @@ class PhotoSource:
         self.unreadable: dict[str, str] = {}  # why, by photo_id
         self.ranks, self.taught = ranks, taught
         self.masks: Masks | None = None  # of the training photos, if the recipe asks for them
-        self.root = common_folder(photo.path for photo in (*train, *test))
 
     @property
     def train_count(self) -> int:
         return len(self.train_photos)
+
+    @property
+    def readable_count(self) -> int:
+        return sum(photo.photo_id not in self.unreadable for photo in self.train_photos)
 
     @property
     def train_labels(self) -> Tensor:
@@ -313,8 +321,7 @@ class PhotoSource:
     def _skip(self, photo: Photo, reason: str | StorageFailure) -> None:
         if isinstance(reason, StorageFailure):
             raise reason
-        if self.root:
-            require_content(self.root)
+        photo.require_root()
         self._note_unreadable({photo.photo_id: reason})
 
     def _share_unreadable(self) -> None:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from formats.classes import is_outside
 from formats.json_text import from_json
-from formats.storage import common_folder, raise_if_of_storage, require_content
+from formats.storage import raise_if_of_storage
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import NO_PHOTOS, PhotosError, RecipeError
 from trainer.engine.evaluation import report
@@ -217,7 +217,7 @@ def _asked_teacher(
         found = pseudo.read_unlabelled(Path(place))
         new = pseudo.without_known(with_hashes(found, stop), photos)
     asked = [*split.train, *new]
-    rows = teacher.logits(asked, job.cache, stop=stop, skipped=_tells_skipped(asked))
+    rows = teacher.logits(asked, job.cache, stop=stop, skipped=tells_skipped())
     lessons = Lessons(recipe, teacher, translation, rows, frozenset(photo.sha256 for photo in new))
     return Split((*split.train, *lessons.named(new)), split.test), lessons
 
@@ -258,7 +258,9 @@ def _train_twice(plan: Plan, split: Split, board: Board) -> dict[str, Any]:
 def _pseudo_labels(
     plan: Plan, split: Split, first: Trainer, found: Sequence[Photo]
 ) -> tuple[list[Photo], list[Photo]]:
-    """The new photos among those ``found``, and those that the first training is sure about."""
+    """Of the photos ``found`` those that are new and can be read, and of these those that the first training
+    is sure about.
+    """
     job, names = plan.job, plan.names
     # Any label will do: they stand where the held-out photos stand, and are not compared with it.
     new = [
@@ -276,7 +278,7 @@ def _pseudo_labels(
         names=(names.labels, names.scenes, names.groups),
         confidence=job.recipe.pseudo_confidence,
     )
-    return new, labelled
+    return list(source.test_photos), labelled
 
 
 def _remove_parts(job: RunJob) -> None:
@@ -293,7 +295,7 @@ def _finish(trainer: Trainer, plan: Plan, board: Board, **facts: Any) -> dict[st
         logits,
         true,
         names.labels,
-        train_photos=source.train_count,
+        train_photos=source.readable_count,
         test_photos=len(true),
         train_only=plan.only_trained,
         epochs=trainer.at.epoch,
@@ -423,7 +425,7 @@ def _check_size(network: nn.Module, recipe: Recipe) -> None:
 def _prepare_frozen(
     job: RunJob, split: Split, names: Names, stop: StopRequest, lessons: Lessons | None
 ) -> tuple[nn.Sequential, Source]:
-    recipe, skip = job.recipe, _tells_skipped((*split.train, *split.test))
+    recipe, skip = job.recipe, tells_skipped()
     total = (len(split.train) * len(recipe.views) + len(split.test)) * len(recipe.backbones)
     progress = Progress("features", total)
 
@@ -457,14 +459,12 @@ def _prepare_frozen(
     return head, source
 
 
-def _tells_skipped(photos: Sequence[Photo]) -> Callable[[Photo, str], None]:
-    """Tells of each of the photos once that it is skipped; raises StorageFailure if their folder is away."""
+def tells_skipped() -> Callable[[Photo, str], None]:
+    """Tells of each photo once that it is skipped; raises StorageFailure if its root is away."""
     bad: set[str] = set()
-    root = common_folder(photo.path for photo in photos)
 
     def skip(photo: Photo, reason: str) -> None:
-        if root:
-            require_content(root)
+        photo.require_root()
         if photo.photo_id not in bad:
             bad.add(photo.photo_id)
             emit("skipped", photo_id=photo.photo_id, reason=reason)

@@ -117,7 +117,7 @@ def test_a_frozen_run_tells_both_trainings(
     assert code == 0, events[-1]
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     facts = report["pseudo_labels"]
-    assert facts["unlabelled"] == 7  # six photos and the broken file, but not the known one
+    assert facts["unlabelled"] == 6  # neither the broken file nor the known one
     assert 0 < facts["labelled"] <= 6
     assert sum(facts["labels"].values()) == facts["labelled"]
     assert not facts["kept"]  # nearly all held-out photos are right the first time
@@ -190,15 +190,19 @@ def test_a_better_second_training_becomes_the_run(
 
 
 def test_fine_tuning_learns_from_pseudo_labels_too(tmp_path: Path, unlabelled: Path) -> None:
-    """It predicts no scene classes; and with none sure enough, there is no second training."""
+    """It predicts no scene classes; with none sure enough, there is no second training. Only photos that can
+    be read are counted.
+    """
     recipe = {"kind": "finetune", "network": "test_resnet", "weights": "none", "image_size": 32, "epochs": 1}
     recipe |= {"batch_size": 8, "mixup": 0.0, "unlabelled": str(unlabelled)}
     manifest = write_labelled(tmp_path, 6)
+    (tmp_path / "photos" / "a" / "alley" / "1.jpg").write_bytes(b"no photo")
     for confidence, some in ((0.2, True), (1.0, False)):
         (tmp_path / str(confidence)).mkdir()
         job = write_job(tmp_path / str(confidence), manifest, recipe | {"pseudo_confidence": confidence})
         report = train(RunJob.read(job), StopRequest())
         assert bool(report["pseudo_labels"]["labelled"]) == some
-        assert report["pseudo_labels"]["unlabelled"] == 7
+        assert report["pseudo_labels"]["unlabelled"] == 6
         if not some:
             assert (report["pseudo_labels"]["p"], report["pseudo_labels"]["kept"]) == (1.0, False)
+            assert (report["train_photos"], report["test_photos"]) == (14, 3)
