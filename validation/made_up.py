@@ -25,6 +25,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from formats.texts import Text
 from jobs import queue as jobs
 from jobs.lease import Lease
 from jobs.models import Job
@@ -104,7 +105,7 @@ def make(*, by: AbstractBaseUser) -> tuple[Campaign, bool]:
             _("There is a campaign “%(name)s” already: rename it first.") % {"name": NAME}
         ) from None
     url = f"{reverse('validation:agreement')}?campaign={new.pk}"
-    new.job = jobs.enqueue(kind=KIND, title="Let a made-up crowd vote", by=by, url=url)
+    new.job = jobs.enqueue(kind=KIND, title=Text("Let a made-up crowd vote"), by=by, url=url)
     new.save(update_fields=["job"])
     record(by=by, what="make up votes", about=f"“{new}”")
     return new, True
@@ -151,7 +152,7 @@ def let_vote(lease: Lease) -> None:
     for number, question in enumerate(questions, start=1):
         with lease.fenced():
             _answer(row, question, voters)
-        lease.beat(number, len(questions), "Voting")
+        lease.beat(number, len(questions), Text("Voting"))
     with lease.fenced():
         _spread_over_days(row)
         Campaign.objects.filter(pk=row.pk).update(is_open=False)
@@ -169,7 +170,7 @@ def _copy_photos(row: Campaign, lease: Lease) -> None:
             # Without a hash no real photo is its near duplicate. It goes with its original.
             Photo.objects.filter(pk=copy.pk).update(phash=None, near_duplicate_of=original)
             row.photos.add(copy)
-        lease.beat(number, len(files), "Copying the sample photos")
+        lease.beat(number, len(files), Text("Copying the sample photos"))
 
 
 def _make_voters(row: Campaign, lease: Lease) -> list[tuple[User, Character]]:

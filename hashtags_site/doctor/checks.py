@@ -224,13 +224,13 @@ def look_at_workers() -> Iterator[Finding]:
         yield Finding("workers", OK, fact)
     for job in Job.objects.filter(state=Job.State.QUEUED).exclude(needs={}).order_by("created_at")[:20]:
         if words := job.misfit:
-            fact = _("“%(title)s” fits no worker. %(why)s") % {"title": job.title, "why": words}
+            fact = _("“%(title)s” fits no worker. %(why)s") % {"title": job.shown_title, "why": words}
             yield Finding("queue", WARN, fact, _("Start a worker on a larger machine, or cancel it."))
             break
     if oldest and timezone.now() - oldest.created_at > LATE:
         minutes = (timezone.now() - oldest.created_at).total_seconds() / 60
         fact = _("“%(title)s” has waited for %(n)s min.") % {
-            "title": oldest.title,
+            "title": oldest.shown_title,
             "n": intcomma(round(minutes)),
         }
         yield Finding(

@@ -16,6 +16,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone, translation
 
+from formats.texts import Text
 from hashtags_site.help import PAGES, translated_glossary
 from jobs.machines import Machine, Needs, as_json
 from jobs.models import Job, Worker
@@ -248,17 +249,19 @@ def test_a_notice_is_shown_in_the_language_of_its_reader_and_told_to_programs_in
     client_for: Callable[..., Client],
 ) -> None:
     administrator, russian = client_for("administrator"), {"Accept-Language": "ru"}
-    names = {"job": "Predict 100 % of <Summer>"}
+    job = Text("Predict the photos of “%(campaign)s”", campaign="100 % of <Summer>")
     with translation.override("ru"):  # of whoever made it happen
-        announce("job.failed", title="%(job)s: failed", names=names)
+        announce("job.failed", title=Text("%(job)s: failed", job=job))
     announce("run.ended", title="Of before: 100 % succeeded")
     new, old = Notice.objects.order_by("pk")
-    assert new.title == "Predict 100 % of <Summer>: failed"
+    assert new.title == "Predict the photos of “100 % of <Summer>”: failed"
     page = read_page(administrator.get("/notices/", headers=russian))
     assert '<html lang="ru">' in page
-    assert "Predict 100 % of &lt;Summer&gt;: не удалось" in page
+    assert "Предсказать хештеги к фото кампании «100 % of &lt;Summer&gt;»: не удалось" in page
     assert old.title in page
-    assert "Predict 100 % of &lt;Summer&gt;: failed" in read_page(administrator.get("/notices/"))
+    assert "Predict the photos of “100 % of &lt;Summer&gt;”: failed" in read_page(
+        administrator.get("/notices/")
+    )
     for path in ("mail/", "hooks/", "hooks/new/"):
         page = read_page(administrator.get(f"/notices/{path}", headers=russian))
         assert '<html lang="ru">' in page, path

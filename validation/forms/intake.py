@@ -14,7 +14,9 @@ from django.utils.functional import lazy
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
+from formats.texts import text_of
 from mapping.models import Hashtag, HashtagQuerySet, SceneClass
+from notices.words import shown
 from validation.forms.fields import DroppedField
 from validation.models import Campaign, Correction, Intake, Photo
 from validation.models.photos import PhotoQuerySet
@@ -107,7 +109,7 @@ class IntakeForm(forms.Form):
         try:
             return allowed_folder(folder) if folder else ""
         except ValueError as error:
-            raise forms.ValidationError(str(error)) from error
+            raise forms.ValidationError(shown(text_of(error))) from error
 
     def clean_archive(self) -> UploadedFile[Any] | None:
         archive: UploadedFile[Any] | None = self.cleaned_data["archive"]

@@ -25,6 +25,7 @@ from django.utils.translation import gettext_noop
 
 from formats.files import is_left_by_system
 from formats.storage import StorageFailure, is_of_storage, require_content
+from formats.texts import Text, text_of
 from jobs import queue as jobs
 from jobs.crew import NotNeeded, work_off
 from jobs.lease import JobError, Lease
@@ -122,7 +123,7 @@ def start(
             _save_once(intake)
             _store(intake, files, archive, table, table_terms)
             take(uploads=drop, intake=intake)
-            title = f"Take in “{name}”"
+            title = Text("Take in “%(name)s”", name=name)
             intake.job = jobs.enqueue(kind=INTAKE, title=title, by=by, url=intake.get_absolute_url())
             intake.save(update_fields=["path", "job"])
     except BaseException:
@@ -257,7 +258,7 @@ def take_all_in(lease: Lease) -> None:
     If the storage fails, the originals stay, and the job tries again later.
     """
     intake = Intake.objects.select_related("campaign", "created_by").get(job=lease.job)
-    lease.beat(0, 0, "Looking at the files")
+    lease.beat(0, 0, Text("Looking at the files"))
     with closing(_source(intake)) as source:
         if not intake.files.exists():
             with lease.long_step():
@@ -271,13 +272,13 @@ def take_all_in(lease: Lease) -> None:
             for file in some:
                 _take_one(lease, intake, file, source, hashes)
                 done, last = done + 1, file.pk
-                lease.beat(done, total, "Taking photos in")
+                lease.beat(done, total, Text("Taking photos in"))
     with lease.long_step():
         _add_to_campaign(intake)
         if leftovers := _delete_originals(intake):
             raise JobError(
-                f"{len(leftovers)} of the uploaded files could not be deleted.",
-                "Retry to delete them.",
+                Text("%(n)s of the uploaded files could not be deleted.", n=len(leftovers)),
+                Text("Retry to delete them."),
             )
         remove_leftovers()
         remove_leftover_parts()
@@ -297,12 +298,12 @@ def _prepare_in_shards(lease: Lease, intake: Intake, total: int) -> None:
         parts = []
         for at, some in enumerate(in_parts(pks, settings.SHARD_PHOTOS)):
             first = at * settings.SHARD_PHOTOS + 1
-            label = f"files {first} to {first + len(some) - 1}"
+            label = Text("files %(first)s to %(last)s", first=first, last=first + len(some) - 1)
             parts.append(Part(label, len(some), {"first": some[0], "last": some[-1]}))
         plan(lease, parts)
     if lease.job.shards.exclude(state=Shard.State.DONE).exists():  # one that has failed fails the job
         try:
-            work_off(lease, total=total, message="Opening photos")
+            work_off(lease, total=total, message=Text("Opening photos"))
         except NotNeeded:  # the folder was there a moment ago
             require_content(Path(intake.path))
             raise
@@ -469,7 +470,9 @@ def _list_files(
         if is_junk(name):
             continue
         if len(rows) >= MOST_FILES:
-            raise JobError(f"More than {MOST_FILES:,} files.", "Split them into several intakes.")
+            raise JobError(
+                Text("More than %(n)s files.", n=MOST_FILES), Text("Split them into several intakes.")
+            )
         fits = table.of(name)
         for row in fits:
             files_of.setdefault(row, []).append(name)
@@ -526,6 +529,6 @@ def _source(intake: Intake) -> Source:
         except ValueError as error:
             if intake.files.exists():  # the folder was there when the intake began
                 require_content(Path(intake.path))
-            hint = "Ask the server's administrator which folders may be used."
-            raise JobError(str(error), hint) from error
+            hint = Text("Ask the server's administrator which folders may be used.")
+            raise JobError(text_of(error), hint) from error
     return Source()
