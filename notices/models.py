@@ -7,6 +7,7 @@ from django.db import models
 from django.utils import timezone
 
 from formats.texts import with_words
+from notices.events import name_of
 from notices.words import shown
 
 
@@ -37,6 +38,11 @@ class Notice(models.Model):
         kept = {"words": self.words, "names": self.names} if self.words else {}
         return shown(with_words(self.title, kept))
 
+    @property
+    def shown_event(self) -> str:
+        """In the reader's language."""
+        return name_of(self.event)
+
 
 class Hook(models.Model):
     """An address of another program that is told of some events."""
@@ -56,6 +62,11 @@ class Hook(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def shown_events(self) -> list[str]:
+        """In the reader's language."""
+        return [name_of(event) for event in self.events]
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):

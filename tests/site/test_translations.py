@@ -29,7 +29,7 @@ from serving import checking
 from serving.models import AnswerTally, FeedbackTally, Trial
 from tests.mapping.conftest import few  # noqa: F401
 from tests.site.conftest import World
-from tests.site.untranslated import find, words_in_python, words_in_template
+from tests.site.untranslated import find, words_in_python, words_in_template, words_said
 from tests.validation.conftest import hashtags, make_campaign, model  # noqa: F401
 from trainer.models import Promotion, TrainedModel
 from validation.models import Campaign
@@ -106,6 +106,36 @@ key, query = "a_key", "SELECT name FROM table"
 '''
     found = [words for _, words in words_in_python(module)]
     assert found == ["Name", "Saved.", "There are", "of them:"]
+
+
+def test_what_a_job_says_without_a_translation_is_found() -> None:
+    module = """
+REASON = "It is gone."
+enqueue(kind="x", title=f"Train {name}", by=None)
+enqueue(kind="x", title=Text("Fine"), by=None)
+lease.beat(1, 2, "Voting")
+lease.beat(message=Text("Fine") if fine else "Bad")
+work_off(lease, total=1, message=joined_texts(Text("Fine"), "Slow"))
+Part(label, 1)
+label = "files"
+raise JobError(REASON, hint or "Again") from error
+raise RecipeError("a_field", "wrong", hint=Text("Fine", n=n))
+raise CheckpointError(f"{path}: {error}")
+raise ValueError("to programs")
+emit("waiting", reason="busy")
+emit("skipped", reason="for a report")
+"""
+    assert words_said(module) == [
+        (2, "It is gone."),
+        (3, "Train"),
+        (5, "Voting"),
+        (6, "Bad"),
+        (7, "Slow"),
+        (9, "files"),
+        (10, "Again"),
+        (11, "wrong"),
+        (14, "busy"),
+    ]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

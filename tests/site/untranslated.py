@@ -23,7 +23,7 @@ from scripts.messages import ROOT, sources
 # Names, units and code: the same in every language.
 ENGLISH = re.compile(
     r"\b(Scenetag|SUN397|WordNet|CLIP|ViT-B/16|EfficientNet-Lite2|ImageNet|PNG|SVG|CSV|TSV|JSON|SSSOM|API|ONNX|SQLite"
-    r"|PostgreSQL|Redis|GPU|curl|Python|JavaScript|OpenAPI|Instagram|Enter|Ctrl-K|ARI|NMI|UTC|MB|GB|px|ms|id|http|https)\b"
+    r"|PostgreSQL|Redis|GPU|curl|Python|JavaScript|OpenAPI|Instagram|Enter|Ctrl-K|ARI|NMI|UTC|px|id|http|https)\b"
 )
 # Parts of an app that speak to programs and to those who run the site. What a job's page shows is looked for
 # in all files: `words_said`.

@@ -24,7 +24,7 @@ from validation.names import name_some
 from validation.photos.intake import is_junk
 from validation.photos.intake_sources import allowed_folder
 from validation.photos.store import WORDS
-from validation.photos.uploads import kind_of
+from validation.photos.uploads import kind_of, megabytes
 
 
 class ManyFilesInput(forms.ClearableFileInput):
@@ -114,7 +114,7 @@ class IntakeForm(forms.Form):
     def clean_archive(self) -> UploadedFile[Any] | None:
         archive: UploadedFile[Any] | None = self.cleaned_data["archive"]
         if archive and (archive.size or 0) > settings.MAX_ARCHIVE_BYTES:
-            limit = f"{settings.MAX_ARCHIVE_BYTES / 2**20:.0f} MB"
+            limit = megabytes(settings.MAX_ARCHIVE_BYTES)
             raise forms.ValidationError(
                 _(
                     "The archive is larger than %(limit)s. Ask the server's administrator to put it "
@@ -128,7 +128,7 @@ class IntakeForm(forms.Form):
         uploads = [file for file in self.cleaned_data["uploads"] if not is_junk(file.name or "")]
         large = [file.name for file in uploads if (file.size or 0) > settings.MAX_PHOTO_BYTES]
         if large:
-            limit = f"{settings.MAX_PHOTO_BYTES / 2**20:.0f} MB"
+            limit = megabytes(settings.MAX_PHOTO_BYTES)
             names = name_some([str(name) for name in large], most=5)
             raise forms.ValidationError(
                 _("Nothing was taken in, because these files are larger than %(limit)s: %(names)s.")

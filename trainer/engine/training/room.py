@@ -66,5 +66,7 @@ def _bytes(tensors: Iterable[Tensor]) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-def _words(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+def _words(size: int) -> Text:
+    if size < 1e9:
+        return Text("%(n)s MB", n=round(size / 1e6))
+    return Text("%(n)s GB", n=f"{size / 1e9:.1f}")
