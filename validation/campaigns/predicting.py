@@ -156,7 +156,7 @@ def _plan(lease: Lease, campaign: Campaign, models: Iterable[TrainedModel]) -> b
     for model in models:
         pks = _photos_to_predict(campaign, model).order_by("pk").values_list("pk", flat=True)
         for some in in_parts(list(pks), settings.SHARD_PHOTOS):
-            names = {"model": model, "first": some[0], "last": some[-1]}
+            names = {"model": model, "first": str(some[0]), "last": str(some[-1])}
             label = Text("%(model)s, photos %(first)s to %(last)s", **names)
             payload = {"model": model.pk, "first": some[0], "last": some[-1]}
             parts.append(Part(label, len(some), payload))
