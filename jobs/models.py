@@ -21,7 +21,7 @@ from notices.words import shown
 WORKER_SILENCE = timedelta(seconds=15)  # a worker not seen for this long is not counted as running
 
 
-def _words() -> models.JSONField:  # type: ignore[type-arg]
+def _words() -> models.JSONField:
     """What pages translate of the English text beside it: formats.texts.as_words. Empty in old rows."""
     return models.JSONField(default=dict, blank=True, db_default={})
 

@@ -595,9 +595,17 @@ def _copy(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().cpu().contiguous().clone() for name, value in weights.items()}
 
 
-def _changed_names(key: str, old: Sequence[Any], new: Sequence[Any]) -> str:
+def _changed_names(key: str, old: Sequence[Any], new: Sequence[Any]) -> Text:
     """In words, which names of this key are new or gone."""
-    gone, added = ([x for x in one if x not in other] for one, other in ((old, new), (new, old)))
-    parts = [f"{', '.join(map(str, gone[:5]))} is gone"] if gone else []
-    parts += [f"{', '.join(map(str, added[:5]))} is new"] if added else []
-    return f"{key}: {' and '.join(parts) or 'they stand for others'} ({len(old)} then, {len(new)} now)"
+    gone, added = (
+        ", ".join([str(x) for x in one if x not in other][:5]) for one, other in ((old, new), (new, old))
+    )
+    what = Text("they stand for others")
+    if gone and added:
+        what = Text("%(gone)s is gone and %(added)s is new", gone=gone, added=added)
+    elif gone:
+        what = Text("%(gone)s is gone", gone=gone)
+    elif added:
+        what = Text("%(added)s is new", added=added)
+    counts = {"before": len(old), "now": len(new)}
+    return Text("%(key)s: %(what)s (%(before)s then, %(now)s now)", key=key, what=what, **counts)
