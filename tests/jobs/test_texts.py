@@ -62,7 +62,7 @@ def test_a_failed_job_is_read_in_the_readers_language(
     own, rows = page(admin, f"/jobs/{job.pk}/", **RUSSIAN), page(admin, "/jobs/", **RUSSIAN)
     for text in (own, rows):
         assert "Принять «100 % &lt;Лето&gt;»" in text
-        assert "Не удалось удалить загруженные файлы: 1\xa0200." in text.replace("1 200", "1\xa0200")
+        assert "Не удалось удалить загруженные файлы: 1 200." in text
     assert "Попробуйте ещё раз, чтобы удалить их." in own
     assert "Принять «100 % &lt;Лето&gt;»: не удалось" in page(admin, "/notices/", **RUSSIAN)
     assert Notice.objects.get().facts["error"] == job.error
