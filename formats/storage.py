@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from formats.texts import Text, text_of
+
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 AWAY = {
     *(errno.EIO, errno.EROFS, errno.ENODEV, errno.EREMOTEIO, errno.EUCLEAN, errno.EMFILE, errno.ENFILE),
@@ -34,7 +36,7 @@ class StorageFailure(Exception):
     is_full = False
 
     def __init__(self, cause: Exception | str) -> None:
-        words = str(cause)
+        words = cause if isinstance(cause, str) else text_of(cause)
         if isinstance(cause, OSError) and cause.strerror:
             words = f"{cause.strerror} ({cause.filename})" if cause.filename else cause.strerror
         super().__init__(words)
@@ -105,7 +107,7 @@ def require_content(folder: Path) -> None:
     try:
         with os.scandir(folder) as entries:
             if next(entries, None) is None:
-                raise StorageFailure(f"{folder} is empty: is its disk mounted?")
+                raise StorageFailure(Text("%(folder)s is empty: is its disk mounted?", folder=folder))
     except OSError as error:
         raise StorageFailure(error) from error
 

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from storages.backends.s3 import S3Storage
 
 from formats.storage import StorageFailure
+from formats.texts import Text
 
 CONNECT_SECONDS, READ_SECONDS, TRIES = 3, 20, 2  # a request that waits for a bucket ends, with 503
 MEMORY = 4 * 2**20  # bytes of an opened file; the rest of it is on disk
@@ -52,4 +53,6 @@ class Bucket(S3Storage):  # type: ignore[misc]
         try:
             self.connection.meta.client.head_bucket(Bucket=self.bucket_name)
         except ClientError as error:
-            raise StorageFailure(f"the bucket {self.bucket_name} does not answer ({error})") from error
+            raise StorageFailure(
+                Text("the bucket %(name)s does not answer (%(error)s)", name=self.bucket_name, error=error)
+            ) from error

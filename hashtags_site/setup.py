@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
+from formats.texts import Text, joined_texts, text_of
 from jobs.lease import JobError, Lease
 from jobs.models import Job
 from jobs.queue import enqueue
@@ -51,27 +52,32 @@ def load(warn: Callable[[str], object]) -> Iterator[str]:
     if chosen is None or chosen.mapping == SUN397:
         load_catalogue()
         classes, hashtags = SceneClass.objects.count(), Hashtag.objects.count()
-        yield f"The catalogue is loaded: {classes:,} scene classes, {hashtags:,} hashtags."
+        yield Text(
+            "The catalogue is loaded. Scene classes: %(classes)s, hashtags: %(hashtags)s.",
+            classes=classes,
+            hashtags=hashtags,
+        )
     if chosen is None or chosen.starter != NONE:
         models = install_starters(warn=warn, wanted=chosen.starter if chosen else settings.STARTER)
         for model in models:
-            yield f"Model: {model.name}"
+            yield Text("Model: %(model)s", model=model.name)
         if not models:
-            warn("No starter model: the weights of no backbone are here.")
+            warn(Text("No starter model: the weights of no backbone are here."))
     make_missing_questions()
 
 
 def load_as_job(lease: Lease) -> None:
     """The job "site.load"."""
     problems: list[str] = []
-    lease.beat(message="Loading")
+    lease.beat(message=Text("Loading"))
     try:
         with lease.long_step():
             for line in load(problems.append):
                 lease.beat(message=line)
     except RuntimeError as error:
-        raise JobError(str(error), "The mapping is loaded. Import or train a model, or retry.") from error
-    lease.beat(message="; ".join(problems) or "Everything is loaded.")
+        hint = Text("The mapping is loaded. Import or train a model, or retry.")
+        raise JobError(text_of(error), hint) from error
+    lease.beat(message=joined_texts(*problems, by="; ") or Text("Everything is loaded."))
 
 
 @transaction.atomic
@@ -94,4 +100,4 @@ def save(
     transaction.on_commit(lambda: installation.remember(site))
     if not was_pending or (mapping, starter) == (EMPTY, NONE):
         return None
-    return enqueue(kind=JOB, title="Load what was chosen at the first start", by=by)
+    return enqueue(kind=JOB, title=Text("Load what was chosen at the first start"), by=by)

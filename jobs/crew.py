@@ -20,6 +20,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections, c
 from django.utils import timezone
 
 from formats.storage import failure_of
+from formats.texts import Text, joined_texts, text_of, with_words
 from jobs import queue, shards
 from jobs.lease import Cancelled, Died, Interrupted, JobError, Lease, LeaseLost, stopping
 from jobs.models import Job, Shard, Worker
@@ -118,10 +119,16 @@ def _raise_failed(job: Job) -> None:
     if not failed:
         return
     n_done, n_all = rows.filter(state=Shard.State.DONE).count(), rows.count()
-    names = "; ".join(f"{shard}: {shard.error}" for shard in failed[:MOST_FAILED])
-    kept = f"{n_done} of {n_all} shards are done and kept." if n_all > 1 else ""
-    hint = f"{failed[0].hint} {kept} Trying again does only what is missing."
-    raise ShardsFailed(names[0].upper() + names[1:], hint.strip(), failed)
+    named = (
+        joined_texts(shard.title, with_words(shard.error, shard.error_words), by=": ")
+        for shard in failed[:MOST_FAILED]
+    )
+    hint = joined_texts(
+        with_words(failed[0].hint, failed[0].hint_words),
+        Text("%(n)s of %(all)s shards are done and kept.", n=n_done, all=n_all) if n_all > 1 else "",
+        Text("Trying again does only what is missing."),
+    )
+    raise ShardsFailed(joined_texts(*named, by="; "), hint, failed)
 
 
 # --- a helper ---------------------------------------------------------------------------------
@@ -262,10 +269,10 @@ def _recorded(lease: ShardLease) -> Iterator[None]:
         lease.give_back()
         raise
     except JobError as error:
-        lease.fail(str(error), error.hint, for_good=True)
+        lease.fail(text_of(error), error.hint, for_good=True)
         raise _AttemptFailed from error
     except Died as death:
-        lease.fail(str(death), death.hint)
+        lease.fail(text_of(death), death.hint)
         raise _AttemptFailed from death
     except (OperationalError, InterfaceError):
         with suppress(OperationalError, InterfaceError):
@@ -276,6 +283,6 @@ def _recorded(lease: ShardLease) -> Iterator[None]:
             lease.give_back()
             raise
         log.exception("Job %s, %s failed", lease.shard.job_id, lease.shard)
-        hint = "This is a fault of the program. The worker's log has the details."
+        hint = Text("This is a fault of the program. The worker's log has the details.")
         lease.fail(f"{type(error).__name__}: {error}", hint)
         raise _AttemptFailed from error

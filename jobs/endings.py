@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.utils.translation import gettext_noop as _
-
+from formats.texts import Text, with_words
 from jobs.models import Job
 from jobs.registry import event_of
 from notices.announcements import announce
 
 FAILED = "job.failed"  # of every kind that has no event of its own
-TITLES = {
-    Job.State.SUCCEEDED: _("%(job)s: succeeded"),
-    Job.State.FAILED: _("%(job)s: failed"),
-    Job.State.CANCELLED: _("%(job)s: cancelled"),
-}
 
 
 def tell(*, job_id: UUID) -> None:
@@ -27,11 +21,19 @@ def tell(*, job_id: UUID) -> None:
         return
     announce(
         own or FAILED,
-        title=TITLES[Job.State(job.state)],
-        names={"job": job.title},
+        title=_title(job),
         url=job.url or job.get_absolute_url(),
         job=str(job.pk),
         state=job.state,
         error=job.error[:1000],
         hint=job.hint[:1000],
     )
+
+
+def _title(job: Job) -> Text:
+    title = with_words(job.title, job.title_words)
+    if job.state == Job.State.SUCCEEDED:
+        return Text("%(job)s: succeeded", job=title)
+    if job.state == Job.State.CANCELLED:
+        return Text("%(job)s: cancelled", job=title)
+    return Text("%(job)s: failed", job=title)

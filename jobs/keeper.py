@@ -17,8 +17,8 @@ from django.conf import settings
 from django.db import close_old_connections, transaction
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext_noop
 
+from formats.texts import Text
 from jobs import crew, lease, machines, queue, shards
 from jobs.code_version import code_version
 from jobs.models import Worker
@@ -72,8 +72,9 @@ def forget_gone_workers() -> None:
                 seen = worker.seen_at.isoformat(timespec="seconds")
                 announce(
                     "worker.gone",
-                    title=gettext_noop("The worker %(worker)s has been silent since %(seen)s"),
-                    names={"worker": worker.name, "seen": seen},
+                    title=Text(
+                        "The worker %(worker)s has been silent since %(seen)s", worker=worker.name, seen=seen
+                    ),
                     url=reverse("jobs:jobs"),
                     worker=worker.name,
                     seen_at=seen,

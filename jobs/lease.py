@@ -23,18 +23,23 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from formats.texts import Text, joined_texts
 from jobs import endings
 from jobs.machines import machine_name
-from jobs.models import Job
+from jobs.models import Job, texts
 
 BEAT_EVERY = 1.0  # seconds between writes of a heartbeat, however often a handler beats
 LOOK_EVERY = 0.4  # seconds between checks for a cancellation: reading is cheap, writing is not
+CONTINUES = Text("Waiting for a worker to continue")
 State = Job.State
 log = logging.getLogger(__name__)
 
 
 class JobError(Exception):
-    """A failure that the user can understand: what went wrong, and what to do about it."""
+    """A failure that the user can understand: what went wrong, and what to do about it.
+
+    Both are Texts, so that pages can translate them, unless another program has said them.
+    """
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -102,7 +107,7 @@ class Lease:
         if done is not None:
             self._unwritten |= {"done": done, "total": total or 0}
         if message is not None:
-            self._unwritten["message"] = message[:200]
+            self._unwritten |= texts(message=message)
         if seconds_left is not None:
             self._unwritten["seconds_left"] = max(0, round(seconds_left))
         now = time.monotonic()
@@ -150,15 +155,13 @@ class Lease:
             finished_at=timezone.now(),
             lease_until=None,
             seconds_left=None,
-            message="",
-            error=error,
-            hint=hint,
+            **texts(message="", error=error, hint=hint),
         )
         endings.tell(job_id=self.job.pk)
 
     def give_back(
         self,
-        message: str = "Waiting for a worker to continue",
+        message: str = CONTINUES,
         *,
         counts: bool = False,
         later: bool = False,
@@ -174,7 +177,7 @@ class Lease:
             lease_until=None,
             sent_at=timezone.now() if later else None,
             seconds_left=None,
-            message=message[:200],
+            **texts(message=message),
             **refund,
         ):
             self.finish(State.CANCELLED)
@@ -183,7 +186,7 @@ class Lease:
         """Put the job back into the queue, or fail it if it keeps dying without progress."""
         self.job.refresh_from_db(fields=["attempts"])  # a shard that was done has set it back
         if self.job.attempts < self.job.max_attempts:
-            self.give_back(f"{reason} It will continue where it stopped", counts=True)
+            self.give_back(joined_texts(reason, Text("It will continue where it stopped")), counts=True)
         else:
             self.finish(State.FAILED, error=died_too_often(self.job, reason), hint=hint)
 
@@ -215,8 +218,10 @@ def renew_long_steps() -> None:
         one.renew()
 
 
-def died_too_often(job: Job, reason: str) -> str:
-    return f"It died {job.attempts} times at the same place without progress. {reason}"
+def died_too_often(job: Job, reason: str) -> Text:
+    return Text(
+        "It died %(n)s times at the same place without progress. %(reason)s", n=job.attempts, reason=reason
+    )
 
 
 def claim(job_id: UUID | str) -> Lease | None:
@@ -229,8 +234,7 @@ def claim(job_id: UUID | str) -> Lease | None:
         lease_until=now + settings.JOB_LEASE,
         worker=worker_name(),
         finished_at=None,
-        error="",
-        hint="",
+        **texts(error="", hint=""),
     )
     if not is_claimed:
         return None

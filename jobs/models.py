@@ -4,18 +4,35 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext, pgettext, pgettext_lazy
+from django.utils.translation import pgettext, pgettext_lazy
 
+from formats.texts import Text, as_words, with_words
 from jobs.machines import Machine, Needs, misfit
 from jobs.registry import is_sharded, slots_of
+from notices.words import shown
 
 WORKER_SILENCE = timedelta(seconds=15)  # a worker not seen for this long is not counted as running
+
+
+def _words() -> models.JSONField:
+    """What pages translate of the English text beside it: formats.texts.as_words. Empty in old rows."""
+    return models.JSONField(default=dict, blank=True, db_default={})
+
+
+LONGEST = {"title": 200, "message": 200, "label": 100}  # characters that these fields hold
+
+
+def texts(**said: str) -> dict[str, Any]:
+    """The values of fields for people, such as ``error``, each with what pages translate of it."""
+    words = {f"{name}_words": as_words(text) for name, text in said.items()}
+    return words | {name: str(text)[: LONGEST.get(name)] for name, text in said.items()}
 
 
 class JobQuerySet(models.QuerySet["Job"]):
@@ -41,7 +58,8 @@ class Job(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=50)  # names the function that does it: see jobs.registry
-    title = models.CharField(max_length=200)
+    title = models.CharField(max_length=LONGEST["title"])
+    title_words = _words()
     url = models.CharField(max_length=200, blank=True)  # the page of what it works on
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED, db_index=True)
     attempts = models.PositiveIntegerField(default=0)
@@ -53,10 +71,13 @@ class Job(models.Model):
     sent_at = models.DateTimeField(null=True, blank=True)  # last handed to the queue
     done = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(default=0)
-    message = models.CharField(max_length=200, blank=True)  # what it is doing now
+    message = models.CharField(max_length=LONGEST["message"], blank=True)  # what it is doing now
+    message_words = _words()
     seconds_left = models.PositiveIntegerField(null=True, blank=True)
     error = models.TextField(blank=True)
+    error_words = _words()
     hint = models.TextField(blank=True)  # what to do about the error
+    hint_words = _words()
     request_id = models.CharField(max_length=64, blank=True)  # of the request that started it: for logs
     needs = models.JSONField(default=dict, blank=True)  # jobs.machines.Needs; empty: any machine will do
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
@@ -84,6 +105,23 @@ class Job(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("jobs:job", args=[self.pk])
+
+    @property
+    def shown_title(self) -> str:
+        """In the reader's language, as the others of this kind."""
+        return shown(with_words(self.title, self.title_words))
+
+    @property
+    def shown_message(self) -> str:
+        return shown(with_words(self.message, self.message_words))
+
+    @property
+    def shown_error(self) -> str:
+        return shown(with_words(self.error, self.error_words))
+
+    @property
+    def shown_hint(self) -> str:
+        return shown(with_words(self.hint, self.hint_words))
 
     @property
     def is_live(self) -> bool:
@@ -156,7 +194,8 @@ class Shard(models.Model):
 
     job = models.ForeignKey(Job, models.CASCADE, related_name="shards")
     number = models.PositiveIntegerField()  # from 1, in the order in which they are taken
-    label = models.CharField(max_length=100, blank=True)  # what it is about, for people
+    label = models.CharField(max_length=LONGEST["label"], blank=True)  # what it is about, for people
+    label_words = _words()
     payload = models.JSONField(default=dict)  # what it is about, for the function that does it
     count = models.PositiveIntegerField()  # photos
     done = models.PositiveIntegerField(default=0)  # of them, by the last report of its holder
@@ -168,7 +207,9 @@ class Shard(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)  # of the last attempt
     finished_at = models.DateTimeField(null=True, blank=True)
     error = models.TextField(blank=True)  # of the last attempt that failed
+    error_words = _words()
     hint = models.TextField(blank=True)
+    hint_words = _words()
 
     objects = ShardQuerySet.as_manager()
 
@@ -191,10 +232,21 @@ class Shard(models.Model):
         return f"shard {self.number} ({self.label})" if self.label else f"shard {self.number}"
 
     @property
-    def title(self) -> str:
-        """As pages name it."""
-        numbered = gettext("Shard %(n)s") % {"n": self.number}
-        return f"{numbered} ({self.label})" if self.label else numbered
+    def title(self) -> Text:
+        """As the error of its job names it."""
+        if not self.label:
+            return Text("Shard %(n)s", n=str(self.number))
+        label = with_words(self.label, self.label_words)
+        return Text("Shard %(n)s (%(label)s)", n=str(self.number), label=label)
+
+    @property
+    def shown_title(self) -> str:
+        """In the reader's language, as the others of this kind."""
+        return shown(self.title)
+
+    @property
+    def shown_error(self) -> str:
+        return shown(with_words(self.error, self.error_words))
 
     @property
     def seconds(self) -> float | None:

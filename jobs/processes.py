@@ -19,6 +19,7 @@ from typing import IO, Any, Protocol
 from formats import spans
 from formats.json_text import from_json, to_json
 from formats.storage import StorageFailure, for_own_files
+from formats.texts import Text, from_words
 from jobs import request_id
 from jobs.lease import Busy, Died, JobError
 
@@ -28,7 +29,7 @@ POLL = 0.25  # seconds between checks of the lease and for a cancellation
 # cancellation this is less than the five seconds that a cancellation may take.
 GRACE = 3.5
 STOPPED = 143  # exit code of our programs when SIGTERM ended them
-MEMORY_HINT = "Usually the machine ran out of memory: choose a smaller batch or photo size, then retry."
+MEMORY_HINT = Text("Usually the machine ran out of memory: choose a smaller batch or photo size, then retry.")
 
 
 class Beats(Protocol):
@@ -146,7 +147,7 @@ def _follow(
                 return last_error
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
-                event = _parse(line)
+                event = read_event(line)
                 if event is None:
                     continue
                 if event.get("event") == "error":
@@ -163,19 +164,25 @@ def _wait(lease: Beats, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.02)
 
 
-def _parse(line: bytes) -> Event | None:
+def read_event(line: bytes | str) -> Event | None:
+    """What our own program wrote in this line, with its Texts; None for anything else."""
     try:
         event = from_json(line)
     except ValueError:  # output of a library between our lines
         return None
-    return event if isinstance(event, dict) else None
+    if not isinstance(event, dict):
+        return None
+    if "event" in event:
+        for name, kept in event.pop("words", {}).items():  # as trainer.engine.events sends them
+            event[name] = from_words(kept)
+    return event
 
 
 def _failure(code: int, last_error: Event | None, stderr: IO[bytes]) -> Exception:
     stderr.seek(0, os.SEEK_END)
     stderr.seek(max(0, stderr.tell() - 4000))
     tail = stderr.read().decode(errors="replace").strip()
-    message = str(last_error.get("message", "")) if last_error else ""
+    message: str = last_error.get("message", "") if last_error else ""
     if last_error and last_error.get("kind") == "busy":
         return Busy(message)
     if last_error and last_error.get("kind") == "disk":
@@ -183,12 +190,14 @@ def _failure(code: int, last_error: Event | None, stderr: IO[bytes]) -> Exceptio
     if last_error and last_error.get("kind") == "killed":  # one of the program's own processes
         return Died(message, MEMORY_HINT)
     if code < 0 or code in (128 + signal.SIGKILL, STOPPED):
-        return Died(f"The program was ended from outside ({_signal_name(code)}).", MEMORY_HINT)
+        signal_name = _signal_name(code)
+        return Died(Text("The program was ended from outside (%(signal)s).", signal=signal_name), MEMORY_HINT)
     if last_error and last_error.get("kind") == "loader":
-        return Died("A process that reads photos was ended from outside.", MEMORY_HINT)
+        return Died(Text("A process that reads photos was ended from outside."), MEMORY_HINT)
     if last_error:
-        return JobError(message, str(last_error.get("hint", "")))
-    return JobError(f"The process ended with code {code}: {tail[-1500:] or 'it wrote nothing'}")
+        return JobError(message, last_error.get("hint", ""))
+    said = tail[-1500:] or Text("it wrote nothing")
+    return JobError(Text("The process ended with code %(code)s: %(said)s", code=str(code), said=said))
 
 
 def _signal_name(code: int) -> str:

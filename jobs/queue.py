@@ -14,13 +14,12 @@ from django.utils import timezone
 from kombu import Connection
 
 from formats import spans
+from formats.texts import Text
 from jobs import endings, request_id, shards
 from jobs.broker import BrokerAway, reach
-from jobs.lease import (
-    died_too_often,
-)
+from jobs.lease import died_too_often
 from jobs.machines import Needs, as_json
-from jobs.models import Job
+from jobs.models import Job, texts
 from jobs.registry import with_slots
 from jobs.slots import left_behind
 
@@ -38,13 +37,13 @@ log = logging.getLogger(__name__)
 def enqueue(
     *, kind: str, title: str, by: AbstractBaseUser | None, url: str = "", needs: Needs | None = None
 ) -> Job:
-    """Save a job and send it to the queue once the surrounding transaction is committed.
+    """Save a job and send it to the queue once the surrounding transaction is committed. ``title`` is a Text.
 
     Only kinds with slots have ``needs``: a worker takes the oldest job of such a kind that fits its machine.
     """
     job = Job.objects.create(
         kind=kind,
-        title=title[:200],
+        **texts(title=title),
         url=url,
         created_by_id=by.pk if by else None,
         request_id=request_id.current(),
@@ -126,7 +125,11 @@ def retry_shard(*, job: Job, number: int, by: AbstractBaseUser | None) -> bool:
 
 def _queue_again(job: Job) -> bool:
     is_queued = Job.objects.filter(pk=job.pk, state__in=(State.FAILED, State.CANCELLED)).update(
-        state=State.QUEUED, attempts=0, finished_at=None, error="", hint="", message="", sent_at=None
+        state=State.QUEUED,
+        attempts=0,
+        finished_at=None,
+        sent_at=None,
+        **texts(error="", hint="", message=""),
     )
     if is_queued:
         send(job=job)
@@ -163,8 +166,13 @@ def _requeue(job: Job) -> bool:
             finished_at=timezone.now(),
             lease_until=None,
             leases_lost=lost,
-            error=died_too_often(job, "Its worker fell silent each time."),
-            hint="Often it ran out of memory: see the worker's log, then retry, maybe with a smaller batch.",
+            **texts(
+                error=died_too_often(job, Text("Its worker fell silent each time.")),
+                hint=Text(
+                    "Often it ran out of memory: see the worker's log, then retry, maybe with a smaller "
+                    "batch."
+                ),
+            ),
         )
         if is_ended:
             endings.tell(job_id=job.pk)
@@ -175,7 +183,7 @@ def _requeue(job: Job) -> bool:
         leases_lost=lost,
         sent_at=None,
         seconds_left=None,
-        message="Its worker fell silent; it will continue soon",
+        **texts(message=Text("Its worker fell silent; it will continue soon")),
     )
     if is_queued:
         send(job=job)

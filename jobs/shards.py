@@ -20,6 +20,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet, Sum
 from django.utils import timezone
 
+from formats.texts import Text
 from jobs.lease import (
     BEAT_EVERY,
     LOOK_EVERY,
@@ -32,7 +33,7 @@ from jobs.lease import (
     stopping,
     worker_name,
 )
-from jobs.models import Job, Shard
+from jobs.models import Job, Shard, texts
 
 MOST_ATTEMPTS = 3  # then the shard has failed, and the others go on
 MOST_DEATHS = 5  # the same, if its worker fell silent: that is seldom the shard's fault
@@ -44,7 +45,7 @@ log = logging.getLogger(__name__)
 class Part:
     """What a new shard is about: for people, for the function that does it, and how many photos it has."""
 
-    label: str
+    label: str  # a Text
     count: int
     payload: dict[str, Any] = field(default_factory=dict)
 
@@ -59,7 +60,7 @@ def plan(lease: Lease, parts: Sequence[Part]) -> None:
                 Shard(
                     job=lease.job,
                     number=number,
-                    label=part.label[:100],
+                    **texts(label=part.label),
                     payload=part.payload,
                     count=part.count,
                 )
@@ -172,8 +173,7 @@ class ShardLease:
                 done=F("count"),
                 finished_at=timezone.now(),
                 lease_until=None,
-                error="",
-                hint="",
+                **texts(error="", hint=""),
             )
             self._tell_job()
         self.has_ended = True
@@ -207,10 +207,10 @@ class ShardLease:
 
 
 def _end_attempt(rows: QuerySet[Shard], error: str, hint: str, *, is_last: bool) -> bool:
-    words = {"error": error[:2000], "hint": hint[:1000], "lease_until": None, "done": 0}
+    ended = {**texts(error=error, hint=hint), "lease_until": None, "done": 0}
     if is_last:
-        return bool(rows.update(state=State.FAILED, finished_at=timezone.now(), **words))
-    return bool(rows.update(state=State.WAITING, started_at=None, **words))
+        return bool(rows.update(state=State.FAILED, finished_at=timezone.now(), **ended))
+    return bool(rows.update(state=State.WAITING, started_at=None, **ended))
 
 
 def requeue_expired(job_id: UUID | None = None) -> int:
@@ -219,8 +219,8 @@ def requeue_expired(job_id: UUID | None = None) -> int:
     count = 0
     for shard in expired.filter(job=job_id) if job_id else expired:
         same_claim = expired.filter(pk=shard.pk, token=shard.token)
-        error = f"Its worker {shard.worker} fell silent."
-        hint = "Often it ran out of memory, or was killed: the worker's log has more."
+        error = Text("Its worker %(worker)s fell silent.", worker=shard.worker)
+        hint = Text("Often it ran out of memory, or was killed: the worker's log has more.")
         count += _end_attempt(same_claim, error, hint, is_last=shard.attempts >= MOST_DEATHS)
     return count
 

@@ -49,7 +49,7 @@ def cancel(request: Request, pk: UUID) -> HttpResponse:
         queue.cancel(job=job, by=request.user)
     else:
         words = _("“%(job)s” had already ended (%(state)s), so it was not cancelled.")
-        messages.info(request, words % {"job": job.title, "state": _state(job)})
+        messages.info(request, words % {"job": job.shown_title, "state": _state(job)})
     return redirect(job.url or job)
 
 
@@ -70,7 +70,7 @@ def retry(request: Request, pk: UUID) -> HttpResponse:
     job = get_object_or_404(Job, pk=pk)
     if not queue.retry(job=job, by=request.user):
         words = _("“%(job)s”: %(state)s. Only a failed or cancelled job can be retried.")
-        messages.info(request, words % {"job": job.title, "state": _state(job)})
+        messages.info(request, words % {"job": job.shown_title, "state": _state(job)})
     return redirect(job.url or job)
 
 

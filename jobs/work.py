@@ -11,6 +11,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections, c
 
 from formats import spans
 from formats.storage import StorageFailure, failure_of
+from formats.texts import Text, joined_texts, text_of
 from jobs.crew import ShardsFailed
 from jobs.lease import (
     Busy,
@@ -150,31 +151,34 @@ def _do(lease: Lease) -> bool:
         raise
     except Busy as why:
         log.warning("Job %s goes back to the queue: %s", lease.job.pk, why)
-        lease.give_back(str(why))
+        lease.give_back(text_of(why))
         return False
     except Died as death:
-        _after_death(lease, str(death), death.hint)
+        _after_death(lease, text_of(death), death.hint)
     except ShardsFailed as error:
         with lease.fenced():  # and whoever lets a shard wait again locks the job, too
             if error.still_holds():
-                lease.finish(State.FAILED, error=str(error), hint=error.hint)
+                lease.finish(State.FAILED, error=text_of(error), hint=error.hint)
             else:
                 lease.give_back()
                 transaction.on_commit(lambda: send(job=lease.job))
     except JobError as error:
-        lease.finish(State.FAILED, error=str(error), hint=error.hint)
+        lease.finish(State.FAILED, error=text_of(error), hint=error.hint)
     except (OperationalError, InterfaceError) as error:
         log.exception("The database did not answer during job %s", lease.job.pk)
         _reconnect()
         if any(words in str(error).lower() for words in DATABASE_DISK):
-            return _wait_for_storage(lease, StorageFailure(f"the database says: {error}"))
-        hint = "Check that it is running and that its disk is not full."
-        _after_death(lease, f"The database did not answer: {error}.", hint)
+            return _wait_for_storage(lease, StorageFailure(Text("the database says: %(error)s", error=error)))
+        hint = Text("Check that it is running and that its disk is not full.")
+        _after_death(lease, Text("The database did not answer: %(error)s.", error=error), hint)
     except Exception as error:
         if failure := failure_of(error):
             return _wait_for_storage(lease, failure)
         log.exception("Job %s failed", lease.job.pk)
-        hint = "This is a fault of the program. The worker's log has the details. Retrying may help."
+        hint = joined_texts(
+            Text("This is a fault of the program. The worker's log has the details."),
+            Text("Retrying may help."),
+        )
         lease.finish(State.FAILED, error=f"{type(error).__name__}: {error}", hint=hint)
     else:
         # A cancellation after the last beat comes too late: the work is complete, so it counts.
@@ -185,7 +189,8 @@ def _do(lease: Lease) -> bool:
 def _wait_for_storage(lease: Lease, failure: StorageFailure) -> bool:
     """Leave the job to a later delivery, as often as it takes: nothing that it works on is at fault."""
     log.warning("Job %s waits for the storage: %s", lease.job.pk, failure)
-    lease.give_back(f"Waiting for the storage, to continue by itself: {failure}", later=True)
+    waiting = Text("Waiting for the storage, to continue by itself: %(why)s", why=text_of(failure))
+    lease.give_back(waiting, later=True)
     return False
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db import Error, transaction
 
+from formats.texts import as_words
 from notices.events import EVENTS
 from notices.mail import write_to_readers
 from notices.models import Delivery, Hook, Notice
@@ -23,7 +24,6 @@ def announce(
     event: str,
     *,
     title: str,
-    names: dict[str, str] | None = None,
     url: str = "",
     key: str = "",
     **facts: Any,
@@ -31,15 +31,13 @@ def announce(
     """Tell of an event, of what has the same `key` only once. A failure is logged and never raised: what has
     happened is worth more than the news of it.
 
-    title: English, of gettext_noop. With `names`, which fill it in, pages show it in their reader's language.
+    title: as a Text, pages show it in their reader's language.
     Raises KeyError for an event that is not in EVENTS.
     """
     EVENTS[event]
     try:
         with transaction.atomic():  # a savepoint: the transaction around it goes on
-            words = {"words": title, "names": names} if names else {}
-            shown = title % names if names else title
-            _write(event=event, title=shown[:300], url=url, key=key, facts=facts, **words)
+            _write(event=event, title=title[:300], url=url, key=key, facts=facts, **as_words(title))
     except Error:
         log.exception("Nobody is told of %s: %s", event, title)
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
-from django.utils.translation import gettext as _
+
+from formats.texts import with_words
+from notices.events import name_of
+from notices.words import shown
 
 
 class Notice(models.Model):
@@ -13,8 +16,8 @@ class Notice(models.Model):
 
     event = models.CharField(max_length=30)  # a key of notices.events.EVENTS, or TEST
     title = models.CharField(max_length=300)  # English, for programs
-    # What the title is made of, for people: a message and what fills it in. Empty in rows from before there
-    # were translations.
+    # What the title is made of, for people: formats.texts.as_words. Empty in rows from before there were
+    # translations.
     words = models.CharField(max_length=100, blank=True, db_default="")
     names = models.JSONField(default=dict, blank=True, db_default={})
     url = models.CharField(max_length=200, blank=True)  # of its page, without the site's name
@@ -32,7 +35,13 @@ class Notice(models.Model):
     @property
     def shown_title(self) -> str:
         """In the reader's language."""
-        return _(self.words) % self.names if self.words else self.title
+        kept = {"words": self.words, "names": self.names} if self.words else {}
+        return shown(with_words(self.title, kept))
+
+    @property
+    def shown_event(self) -> str:
+        """In the reader's language."""
+        return name_of(self.event)
 
 
 class Hook(models.Model):
@@ -53,6 +62,11 @@ class Hook(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def shown_events(self) -> list[str]:
+        """In the reader's language."""
+        return [name_of(event) for event in self.events]
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):

@@ -21,12 +21,13 @@ from babel.messages.pofile import read_po, write_po
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ("hashtags_site", "serving", "validation", "trainer", "mapping", "jobs", "notices", "people")
 WORDS = {
-    **dict.fromkeys(("_", "gettext", "gettext_lazy", "gettext_noop")),
+    **dict.fromkeys(("_", "gettext", "gettext_lazy", "gettext_noop", "Text")),
     **dict.fromkeys(("ngettext", "ngettext_lazy"), (1, 2)),
     **dict.fromkeys(("pgettext", "pgettext_lazy"), ((1, "c"), 2)),
     **dict.fromkeys(("npgettext", "npgettext_lazy"), ((1, "c"), 2, 3)),
 }
-ENGLISH = ("migrations", "management", "engine")  # folders without words for pages
+ENGLISH = ("migrations", "management")  # folders without words for pages
+BESIDE = {"jobs": ("formats",)}  # folders whose words are in an app's catalogue
 
 
 def catalogue(app: str, language: str) -> Path:
@@ -35,7 +36,11 @@ def catalogue(app: str, language: str) -> Path:
 
 def sources(app: str) -> Iterator[Path]:
     """The templates and Python files of an app that may hold words for people."""
-    for path in sorted(one for kind in ("html", "txt", "py") for one in (ROOT / app).rglob(f"*.{kind}")):
+    folders = [ROOT / folder for folder in (app, *BESIDE.get(app, ()))]
+    files = (
+        file for folder in folders for kind in ("html", "txt", "py") for file in folder.rglob(f"*.{kind}")
+    )
+    for path in sorted(files):
         if not set(path.relative_to(ROOT).parts) & set(ENGLISH):
             yield path
 

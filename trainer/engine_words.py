@@ -1,4 +1,4 @@
-"""Words of the engine that pages show, for translation: the engine does not know Django.
+"""Words of the engine's presets, for translation: the engine does not know Django. Its other texts are Texts.
 
 A test names what is missing here.
 """
@@ -68,11 +68,6 @@ PRESETS = (
     gettext_noop("Table 4, row 9: SGD annealing T = 3, k = 2, 512 px"),
     gettext_noop("Table 4, row 10: SGD annealing T = 50, k = 2, 512 px"),
     gettext_noop("Table 4, row 11: SGD 0.01, k = 2, 512 px"),
-)
-REFUSALS = (  # of trainer.engine.evaluation.scenes
-    gettext_noop("it is a cascade, whose limits are chosen from two runs on the same release"),
-    gettext_noop("it learned labels only and does not tell scene classes"),
-    gettext_noop("it came without what it says of scene classes on held-out photos"),
 )
 
 

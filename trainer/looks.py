@@ -18,6 +18,7 @@ from django.db.models import Count, Max, QuerySet
 from django.utils import timezone
 
 from formats.storage import for_own_files
+from formats.texts import Text
 from jobs.lease import Lease
 from jobs.processes import Event, run_process
 from jobs.queue import enqueue
@@ -53,7 +54,7 @@ def look_at(*, photo_set: PhotoSet, backbone: str) -> ClassLooks | None:
         return None
     try:
         with transaction.atomic():
-            title = f"Look at the classes of “{photo_set.name}”"
+            title = Text("Look at the classes of “%(name)s”", name=photo_set.name)
             job = enqueue(
                 kind="trainer.look", title=title, by=photo_set.created_by, url=photo_set.get_absolute_url()
             )
@@ -65,7 +66,7 @@ def look_at(*, photo_set: PhotoSet, backbone: str) -> ClassLooks | None:
 def look(lease: Lease) -> None:
     """The job "trainer.look". After a kill it continues with the features that are cached."""
     row = ClassLooks.objects.select_related("photo_set").get(job=lease.job)
-    lease.beat(message=f"Looking with {BACKBONES[row.backbone].title}")
+    lease.beat(message=Text("Looking with %(network)s", network=BACKBONES[row.backbone].title))
 
     with lease.long_step():
         bring(row.photo_set)
@@ -73,7 +74,8 @@ def look(lease: Lease) -> None:
 
     def on_event(event: Event) -> None:
         if event.get("event") == "progress":
-            lease.beat(event.get("done"), event.get("total"), "Looking at photos", event.get("seconds_left"))
+            words = Text("Looking at photos")
+            lease.beat(event.get("done"), event.get("total"), words, event.get("seconds_left"))
 
     with for_own_files():
         folder = tempfile.TemporaryDirectory(prefix="look-")

@@ -9,8 +9,10 @@ from django.conf import settings
 from django.db import models
 from django.urls import reverse
 
+from formats.texts import with_words
 from jobs.models import Job
 from mapping.models import Release, SceneClass
+from notices.words import shown
 from trainer.shared import Tree, is_shared
 
 
@@ -49,6 +51,11 @@ class PhotoSet(models.Model):
     def folder(self) -> Path:
         """On this machine. `root` is relative if machines share the set: trainer.set_files."""
         return Path(settings.PHOTO_SETS_DIR) / self.root
+
+    @property
+    def shown_warning(self) -> str:
+        """Why its tar was not read to the end, in the reader's language."""
+        return shown(with_words(self.report.get("warning", ""), self.report.get("warning_words", {})))
 
     @property
     def archive(self) -> Path:
@@ -177,6 +184,12 @@ class TrainingRun(models.Model):
     @property
     def folder(self) -> Path:
         return Path(settings.RUNS_DIR) / str(self.pk)
+
+    @property
+    def shown_stop(self) -> str:
+        """Why it ended before its last epoch, in the reader's language."""
+        kept = self.report.get("stopped_early_words", {})
+        return shown(with_words(self.report.get("stopped_early") or "", kept))
 
     @property
     def has_weights(self) -> bool:

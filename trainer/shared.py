@@ -23,6 +23,7 @@ from django.core.files.storage import Storage, storages
 
 from formats.json_text import from_json, to_json
 from formats.storage import StorageFailure, for_own_files, raise_if_of_storage, replacing, replacing_path
+from formats.texts import Text
 
 INDEX = "index.json"
 MARK = ".shared.json"  # in a folder on this machine: the index that its files were last the same as
@@ -145,7 +146,9 @@ class Tree:
             part.open("wb") as copy,
         ):
             if copied(source, copy) != content:
-                raise StorageFailure(f"{self._path(content.sha256)} is damaged in the bucket")
+                raise StorageFailure(
+                    Text("%(file)s is damaged in the bucket", file=self._path(content.sha256))
+                )
 
     def fetch_all(self, files: dict[str, Content], folder: Path) -> None:
         """As `fetch`, several at once. Those fetched before an error stay."""

@@ -15,6 +15,7 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from formats.texts import Text
 from jobs.models import Job
 from trainer.registry.asked import Asked, AskedPhoto, Objections, Suggest
 from trainer.registry.dependents import Thing
@@ -86,14 +87,14 @@ class CampaignPhotos:
     def check(self, number: int) -> None:
         campaign = Campaign.objects.real().filter(pk=number).first()
         if campaign is None or not campaign.photos.shown().exists():
-            raise NoPhotos(f"There is no campaign {number} with photos.")
+            raise NoPhotos(Text("There is no campaign %(number)s with photos.", number=str(number)))
 
     def files(self, number: int) -> Iterable[Path]:
         self.check(number)
         try:
             return [Path(photo.file.path) for photo in Campaign.objects.get(pk=number).photos.shown()]
         except NotImplementedError as error:  # a storage that is not a disk, such as S3
-            raise NoPhotos("The campaign's photos are not on this machine's disk.") from error
+            raise NoPhotos(Text("The campaign's photos are not on this machine's disk.")) from error
 
 
 class AskedPeople:

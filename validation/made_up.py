@@ -26,6 +26,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from formats.texts import Text
 from jobs import queue as jobs
 from jobs.lease import Lease
 from jobs.models import Job
@@ -106,7 +107,7 @@ def make(*, by: AbstractBaseUser) -> tuple[Campaign, bool]:
             _("There is a campaign “%(name)s” already: rename it first.") % {"name": NAME}
         ) from None
     url = f"{reverse('validation:agreement')}?campaign={new.pk}"
-    new.job = jobs.enqueue(kind=KIND, title="Let a made-up crowd vote", by=by, url=url)
+    new.job = jobs.enqueue(kind=KIND, title=Text("Let a made-up crowd vote"), by=by, url=url)
     new.save(update_fields=["job"])
     record(by=by, what="make up votes", about=f"“{new}”")
     return new, True
@@ -175,7 +176,7 @@ def let_vote(lease: Lease) -> None:
     for number, question in enumerate(questions, start=1):
         with lease.fenced():
             _answer(row, question, voters)
-        lease.beat(number, len(questions), "Voting")
+        lease.beat(number, len(questions), Text("Voting"))
     with lease.fenced():
         _spread_over_days(row)
         Campaign.objects.filter(pk=row.pk).update(is_open=False)
@@ -193,7 +194,7 @@ def _copy_photos(row: Campaign, lease: Lease) -> None:
             # Without a hash no real photo is its near duplicate.
             Photo.objects.filter(pk=copy.pk).update(phash=None)
             row.photos.add(copy)
-        lease.beat(number, len(files), "Copying the sample photos")
+        lease.beat(number, len(files), Text("Copying the sample photos"))
 
 
 def _make_voters(row: Campaign, lease: Lease) -> list[tuple[User, Character]]:

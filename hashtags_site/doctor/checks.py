@@ -27,6 +27,7 @@ from django.utils.translation import gettext_noop, ngettext
 
 from formats.json_text import from_json
 from formats.storage import failure_of
+from formats.texts import text_of
 from hashtags_site.backup.backups import LAST
 from hashtags_site.doctor.findings import FAIL, OK, WARN, Check, Finding
 from hashtags_site.health import FREE_BYTES, needed_migrations, try_to_write
@@ -35,6 +36,7 @@ from jobs.code_version import code_version
 from jobs.machines import Machine
 from jobs.models import Job, Worker
 from mapping.lexicon import wordnet
+from notices.words import shown
 from people.models import Letter
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import EngineError, WeightsError
@@ -224,13 +226,13 @@ def look_at_workers() -> Iterator[Finding]:
         yield Finding("workers", OK, fact)
     for job in Job.objects.filter(state=Job.State.QUEUED).exclude(needs={}).order_by("created_at")[:20]:
         if words := job.misfit:
-            fact = _("“%(title)s” fits no worker. %(why)s") % {"title": job.title, "why": words}
+            fact = _("“%(title)s” fits no worker. %(why)s") % {"title": job.shown_title, "why": words}
             yield Finding("queue", WARN, fact, _("Start a worker on a larger machine, or cancel it."))
             break
     if oldest and timezone.now() - oldest.created_at > LATE:
         minutes = (timezone.now() - oldest.created_at).total_seconds() / 60
         fact = _("“%(title)s” has waited for %(n)s min.") % {
-            "title": oldest.title,
+            "title": oldest.shown_title,
             "n": intcomma(round(minutes)),
         }
         yield Finding(
@@ -294,7 +296,7 @@ def look_at_model() -> Finding:
         return Finding(
             "model",
             FAIL,
-            _("“%(name)s” is active, but %(error)s") % {"name": model.name, "error": error},
+            _("“%(name)s” is active, but %(error)s") % {"name": model.name, "error": shown(text_of(error))},
             advice,
         )
     if manifest["sha256"] != model.manifest["sha256"]:

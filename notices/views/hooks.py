@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from notices import hooks as acts
 from notices import signatures
 from notices.courier import MOST_FAILURES, PAUSES
-from notices.events import EVENTS
+from notices.events import EVENTS, name_of
 from notices.forms import HookForm
 from notices.models import Hook
 from people.request import Request, read_form
@@ -52,7 +52,7 @@ def new(request: Request) -> HttpResponse:
 def hook(request: Request, pk: int) -> HttpResponse:
     hook = get_object_or_404(Hook.objects.select_related("created_by"), pk=pk)
     page = Paginator(hook.deliveries.select_related("notice"), 50).get_page(request.GET.get("page"))
-    events = [(name, _(EVENTS[name].words)) for name in EVENTS if name in hook.events]
+    events = [(code, name_of(code), _(one.words)) for code, one in EVENTS.items() if code in hook.events]
     context = {"hook": hook, "page": page, "events": events}
     return render(
         request, "notices/hook.html", context | {"most": MOST_FAILURES, "attempts": len(PAUSES) + 1}

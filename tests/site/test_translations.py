@@ -16,6 +16,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone, translation
 
+from formats.texts import Text
 from hashtags_site.help import PAGES, translated_glossary
 from jobs.machines import Machine, Needs, as_json
 from jobs.models import Job, Worker
@@ -28,7 +29,7 @@ from serving import checking
 from serving.models import AnswerTally, FeedbackTally, Trial
 from tests.mapping.conftest import few  # noqa: F401
 from tests.site.conftest import World
-from tests.site.untranslated import find, words_in_python, words_in_template
+from tests.site.untranslated import find, words_in_python, words_in_template, words_said
 from tests.validation.conftest import hashtags, make_campaign, model  # noqa: F401
 from trainer.models import Promotion, TrainedModel
 from validation.models import Campaign
@@ -105,6 +106,36 @@ key, query = "a_key", "SELECT name FROM table"
 '''
     found = [words for _, words in words_in_python(module)]
     assert found == ["Name", "Saved.", "There are", "of them:"]
+
+
+def test_what_a_job_says_without_a_translation_is_found() -> None:
+    module = """
+REASON = "It is gone."
+enqueue(kind="x", title=f"Train {name}", by=None)
+enqueue(kind="x", title=Text("Fine"), by=None)
+lease.beat(1, 2, "Voting")
+lease.beat(message=Text("Fine") if fine else "Bad")
+work_off(lease, total=1, message=joined_texts(Text("Fine"), "Slow"))
+Part(label, 1)
+label = "files"
+raise JobError(REASON, hint or "Again") from error
+raise RecipeError("a_field", "wrong", hint=Text("Fine", n=n))
+raise CheckpointError(f"{path}: {error}")
+raise ValueError("to programs")
+emit("waiting", reason="busy")
+emit("skipped", reason="for a report")
+"""
+    assert words_said(module) == [
+        (2, "It is gone."),
+        (3, "Train"),
+        (5, "Voting"),
+        (6, "Bad"),
+        (7, "Slow"),
+        (9, "files"),
+        (10, "Again"),
+        (11, "wrong"),
+        (14, "busy"),
+    ]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -248,17 +279,20 @@ def test_a_notice_is_shown_in_the_language_of_its_reader_and_told_to_programs_in
     client_for: Callable[..., Client],
 ) -> None:
     administrator, russian = client_for("administrator"), {"Accept-Language": "ru"}
-    names = {"job": "Predict 100 % of <Summer>"}
+    job = Text("Predict the photos of “%(campaign)s”", campaign="100 % of <Summer>")
     with translation.override("ru"):  # of whoever made it happen
-        announce("job.failed", title="%(job)s: failed", names=names)
+        announce("job.failed", title=Text("%(job)s: failed", job=job))
     announce("run.ended", title="Of before: 100 % succeeded")
     new, old = Notice.objects.order_by("pk")
-    assert new.title == "Predict 100 % of <Summer>: failed"
+    assert new.title == "Predict the photos of “100 % of <Summer>”: failed"
     page = read_page(administrator.get("/notices/", headers=russian))
     assert '<html lang="ru">' in page
-    assert "Predict 100 % of &lt;Summer&gt;: не удалось" in page
+    assert "Предсказать хештеги к фото кампании «100 % of &lt;Summer&gt;»: не удалось" in page
     assert old.title in page
-    assert "Predict 100 % of &lt;Summer&gt;: failed" in read_page(administrator.get("/notices/"))
+    assert "Задание не удалось" in page
+    english = read_page(administrator.get("/notices/"))
+    assert "Predict the photos of “100 % of &lt;Summer&gt;”: failed" in english
+    assert "Job failed" in english
     for path in ("mail/", "hooks/", "hooks/new/"):
         page = read_page(administrator.get(f"/notices/{path}", headers=russian))
         assert '<html lang="ru">' in page, path

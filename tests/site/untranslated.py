@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -22,9 +23,10 @@ from scripts.messages import ROOT, sources
 # Names, units and code: the same in every language.
 ENGLISH = re.compile(
     r"\b(Scenetag|SUN397|WordNet|CLIP|ViT-B/16|EfficientNet-Lite2|ImageNet|PNG|SVG|CSV|TSV|JSON|SSSOM|API|ONNX|SQLite"
-    r"|PostgreSQL|Redis|GPU|curl|Python|JavaScript|OpenAPI|Instagram|Enter|Ctrl-K|ARI|NMI|UTC|MB|GB|px|ms|id|http|https)\b"
+    r"|PostgreSQL|Redis|GPU|curl|Python|JavaScript|OpenAPI|Instagram|Enter|Ctrl-K|ARI|NMI|UTC|px|id|http|https)\b"
 )
-# Parts of an app that speak to programs and to those who run the site.
+# Parts of an app that speak to programs and to those who run the site. What a job's page shows is looked for
+# in all files: `words_said`.
 SKIPPED = (
     *(
         "/api/",
@@ -36,7 +38,17 @@ SKIPPED = (
         "/backup/",
         "/metrics/",
     ),
-    *("/front/", "settings", "wsgi.py", "celery.py", "logs.py", "valkey.py", "apps.py", "urls.py"),
+    *(
+        "/formats/",
+        "/front/",
+        "settings",
+        "wsgi.py",
+        "celery.py",
+        "logs.py",
+        "valkey.py",
+        "apps.py",
+        "urls.py",
+    ),
 )
 ATTRIBUTES = ("title", "aria-label", "placeholder", "alt", "label", "data-name")
 SILENT = ("script", "style", "code", "pre", "kbd")  # elements whose text is code
@@ -132,7 +144,7 @@ def _literals(token: Token, name: str) -> Iterator[str]:
 
 
 # --- Python -----------------------------------------------------------------------------------
-GETTEXT = re.compile(r"^(_|n?p?gettext(_lazy|_noop)?)$")
+GETTEXT = re.compile(r"^(_|n?p?gettext(_lazy|_noop)?|Text)$")
 # Calls whose words nobody reads on a page.
 UNREAD = re.compile(
     r"^(log|logger|logging|warnings|re|cursor|RawSQL|RunSQL|Func|Check|import_module|get_template|render|reverse"
@@ -161,6 +173,9 @@ class _Module(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         name, owner = _name(node.func), _name(getattr(node.func, "value", None))
+        if name == "Text":  # what fills it in may hold words, too
+            for keyword in node.keywords:
+                self.visit(keyword.value)
         if GETTEXT.match(name) or UNREAD.match(name) or UNREAD.match(owner):
             return
         for keyword in node.keywords:
@@ -220,23 +235,102 @@ def words_in_python(text: str) -> list[tuple[int, str]]:
     return sorted(set(module.found))
 
 
+# --- What a job says --------------------------------------------------------------------------
+# Calls whose words are kept in English and shown on a page later, each with the arguments that hold them.
+SAID: dict[str, tuple[int | str, ...]] = {
+    "announce": ("title",),
+    "beat": (2, "message"),
+    "enqueue": ("title",),
+    "give_back": (0, "message"),
+    "Part": (0, "label"),
+    "work_off": ("message",),
+    "RecipeError": (1, "message", "hint"),  # the first is the name of a setting
+    **dict.fromkeys(("Busy", "Died", "JobError", "ShardsFailed"), (0, 1, "message", "hint")),
+    "StorageFailure": (0, "cause"),
+}
+EVENTS = ("error", "stopped_early", "waiting")  # of the engine, whose words are shown
+IN_EVENTS = ("message", "hint", "reason")
+CLASS = re.compile(r"^class (\w+)\((?:\w+, )*?(\w+)", re.MULTILINE)
+
+
+@cache
+def errors_of_engine() -> frozenset[str]:
+    """The names of EngineError and of all that derive from it."""
+    text = "\n".join(path.read_text() for path in (ROOT / "trainer/engine").rglob("*.py"))
+    found, before = {"EngineError"}, 0
+    while len(found) > before:
+        before = len(found)
+        found |= {name for name, base in CLASS.findall(text) if base in found}
+    return frozenset(found)
+
+
+def words_said(text: str) -> list[tuple[int, str]]:
+    """Line and words of every plain string that a job, or an error or event of the engine, says."""
+    tree = ast.parse(text)
+    assigned: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign) and node.value:
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                assigned.setdefault(_name(target), []).append(node.value)
+    found = set[tuple[int, str]]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            for argument in _said(node):
+                found |= set(_plain(argument, assigned))
+    return sorted(found)
+
+
+def _said(node: ast.Call) -> Iterator[ast.expr]:
+    """The arguments of a call that hold words for people."""
+    name = _name(node.func)
+    places = SAID.get(name, ())
+    if not places and name in errors_of_engine():
+        places = (0, "message", "hint")
+    elif name == "emit" and node.args and _constant(node.args[0]) in EVENTS:
+        places = IN_EVENTS
+    for place in places:
+        if isinstance(place, int):
+            yield from node.args[place : place + 1]
+        else:
+            yield from (keyword.value for keyword in node.keywords if keyword.arg == place)
+
+
+def _plain(node: ast.expr, assigned: dict[str, list[ast.expr]]) -> Iterator[tuple[int, str]]:
+    """The plain strings that an expression may be."""
+    if isinstance(node, ast.Name):
+        for value in assigned.pop(node.id, ()):  # once: a name may be assigned to itself
+            yield from _plain(value, assigned)
+    elif isinstance(node, ast.IfExp):
+        yield from (*_plain(node.body, assigned), *_plain(node.orelse, assigned))
+    elif isinstance(node, ast.BoolOp):
+        yield from (found for value in node.values for found in _plain(value, assigned))
+    elif isinstance(node, ast.BinOp):
+        yield from (*_plain(node.left, assigned), *_plain(node.right, assigned))
+    elif isinstance(node, ast.Call) and _name(node.func) == "joined_texts":
+        yield from (found for value in node.args for found in _plain(value, assigned))
+    elif isinstance(node, ast.Constant | ast.JoinedStr):
+        parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+        words = " ".join(" ".join(map(_constant, parts)).split())
+        if is_english(words):
+            yield node.lineno, words
+
+
 # --- An app -----------------------------------------------------------------------------------
 def find(app: str) -> list[str]:
     """ "path:line: words" for each text of the app without a translation."""
     found = []
     for path in sources(app):
-        name = path.relative_to(ROOT).as_posix()
-        if any(part in f"/{name}" for part in SKIPPED):
-            continue
-        words = (words_in_python if path.suffix == ".py" else words_in_template)(path.read_text())
-        found += [f"{name}:{line}: {one}" for line, one in words if not _is_left(path, one)]
+        name, text = path.relative_to(ROOT).as_posix(), path.read_text()
+        words = words_said(text) if path.suffix == ".py" else []
+        if not any(part in f"/{name}" for part in SKIPPED):
+            words += (words_in_python if path.suffix == ".py" else words_in_template)(text)
+        found += [f"{name}:{line}: {one}" for line, one in sorted(set(words)) if not _is_left(path, one)]
     return found
 
 
 KEYS = {*WORDS, *SCOPES}  # of deeds and of tokens
 # Words that stay English, by file.
 LEFT: dict[str, tuple[str, ...]] = {
-    "hashtags_site/bucket.py": ("the bucket", "does not answer"),  # errors of a storage
     "hashtags_site/places.py": (
         "pip install",
         "it must be like",
@@ -247,9 +341,7 @@ LEFT: dict[str, tuple[str, ...]] = {
     ),
     "hashtags_site/places_check.py": ("but boto3 is not installed",),  # manage.py check
     "trainer/registry/files.py": ("The model", "is deleted", "The bucket has"),  # errors of a storage
-    "trainer/runs/features.py": ("Computing features",),  # a job's log
-    "trainer/runs/notes.py": ("describe run",),  # a key of the history
-    "trainer/shared.py": ("in the bucket", "is damaged"),  # errors of a storage
+    "trainer/shared.py": ("in the bucket",),  # to the log
     "validation/views/agreement.py": ("Agreement by",),  # the title of a file
     "validation/views/thresholds.py": ("made-up votes",),  # the title of a file
     "mapping/views/hashtags.py": ("per hashtag",),  # titles of files
@@ -269,14 +361,8 @@ LEFT: dict[str, tuple[str, ...]] = {
         "A release needs a note",
         "publish release",
     ),  # keys; the form asks first
-    # Jobs: errors and hints that are stored, and their log.
-    "jobs/crew.py": ("",),
-    "jobs/lease.py": ("It will continue", "It died", "times at the same"),
     "jobs/machines.py": ("fake GPU",),
-    "jobs/processes.py": ("",),
-    "jobs/queue.py": ("fell silent", "Often it ran"),
-    "jobs/shards.py": ("Its worker", "fell silent", "Often it ran"),
-    "jobs/work.py": ("",),
+    "jobs/work.py": ("disk is full", "disk i/o", "readonly database", "no space", "could not extend"),
     # Stored beside the status of a delivery, or in the history.
     "notices/courier.py": ("No whole answer", "a redirect", "not a status", "It answered", "in a row failed"),
     "serving/feedback.py": ("",),  # to programs
@@ -294,27 +380,10 @@ LEFT: dict[str, tuple[str, ...]] = {
     "serving/trials.py": ("% of the photos", "promotes one on", "both silent", "only active", "only shadow"),
     "serving/views/in_use.py": ("Acceptance by",),  # the title of a file
     "trainer/forms.py": ("of the thesis",),  # in the name of a sweep, which is data
-    "trainer/looks.py": ("Look",),  # a job's title and log
     "trainer/models.py": ("Can ask for",),  # of no page
-    "trainer/photosets/archive.py": (  # what a job says of the archive, kept as its warning
-        *("an entry's header", "it unpacks to", "times its size", "bad header", "behind the archive"),
-        *("stands something else", "unexpected end", "it is not a tar", "it is cut off"),
-    ),
-    "trainer/photosets/registration.py": (  # errors and log of a job
-        "Storing the photos",
-        *("There is no folder", "Was it moved", "No photo was registered", "Check that the file is"),
-        *(
-            "Photos must be in",
-            "The report says",
-            "There was no file",
-            "There is no file",
-            "The tar cannot be",
-        ),
-        *("The tar cannot be", "Looking for photos", "Checking photos"),
-    ),
     "trainer/registry/cards.py": ("",),  # files
     "trainer/registry/check_model.py": ("",),  # the output of a program
-    "trainer/registry/export.py": ("promised each", "Exporting and"),  # in names of models; a job's log
+    "trainer/registry/export.py": ("promised each",),  # in names of models
     "trainer/registry/packages.py": (  # of a manifest, whose format is described in English; names of models
         *("manifest.json", "words of 50", "all different", "an object", "a number for each", "of its labels"),
         *("above zero", "64 hexadecimal", "at most", "one of its labels", "a kind, a", "a base with"),
@@ -328,15 +397,10 @@ LEFT: dict[str, tuple[str, ...]] = {
         ),
         *("of numbers other", "squeeze or crop", "Imported model"),
     ),
-    "trainer/registry/promotion.py": ("roll back",),  # a key
-    "trainer/registry/relabel.py": (  # a job's errors and log; data of a model
-        *("Import or export it again", "has no files"),
-        *("Delete this one", "The model that it has", "Adding up", "no note", "Asking both", "Asking about"),
-    ),
+    "trainer/registry/relabel.py": ("no note",),  # data of a model
     "trainer/registry/serving.py": ("Answers of", "Seconds for a photo", "Uses of a network"),  # metrics
     "trainer/registry/starter.py": ("Starter model",),  # names of models
     "trainer/runs/figures.py": ("per hashtag",),  # files
-    "trainer/runs/supervision.py": ("",),  # a job's errors and log
     "people/accounts.py": ("no role", "From the server"),  # in the history
     "people/authentication.py": ("",),  # to programs
     "people/letters.py": ("The account is deactivated.",),  # beside what the mail server says
@@ -344,11 +408,7 @@ LEFT: dict[str, tuple[str, ...]] = {
     "people/signin/openid.py": ("id_token", "The provider's configuration"),  # to the log
     "people/signin/views.py": ("codes of an app",),  # in the history
     "people/teams.py": ("no role",),  # in the history
-    "hashtags_site/setup.py": (  # a job's log and title, and the key of a deed
-        *("The catalogue is", "scene classes,", "The mapping is loaded", "Everything is"),
-        *("set up the site", "Load what was chosen"),
-    ),
-    # Jobs, their log and titles, deeds, what is stored in English, and what only programs see.
+    # Deeds, what is stored in English, and what only programs see.
     "validation/agreement/takeover.py": (
         "thresholds from",
         "With these thr",
@@ -357,29 +417,22 @@ LEFT: dict[str, tuple[str, ...]] = {
         "the votes of",
     ),
     "validation/campaigns/acts.py": ("Without a model", "at least one photo", "campaign", "publish result"),
-    "validation/campaigns/posted.py": ("",),
-    "validation/campaigns/predicting.py": ("",),
+    "validation/campaigns/posted.py": ("hashtags of authors",),
     "validation/campaigns/rules.py": ("Not rules of",),
     "validation/for_trainer.py": (
         "more campaign",
         "authors' hashtags",
         "made-up crowd",
-        "with photos",
-        "There is no",
-        "disk.",
     ),
     "validation/forms/vote.py": ("Send exactly",),
-    "validation/made_up.py": ("Made-up votes on", "Let a made-up", "make up", "remove made-up", "Copying"),
+    "validation/made_up.py": ("Made-up votes on",),
     "validation/models/answers.py": ("does not fit",),
     "validation/models/campaigns.py": ("No model suggests",),
     "validation/models/questions.py": ("does not fit",),
-    "validation/people/crowd.py": ("set aside", "bring back"),
-    "validation/photos/intake.py": ("",),
-    "validation/photos/intake_files.py": ("",),
-    "validation/photos/intake_shards.py": ("Opening photos",),
+    "validation/photos/intake.py": ("Choose either files",),
+    "validation/photos/intake_files.py": ("no terms", "one row"),
     "validation/photos/intake_sources.py": ("in front",),  # a key
     "validation/photos/notes.py": ("in front", "no terms", "one row"),  # keys
-    "validation/photos/store.py": ("withdraw photo",),
     "validation/photos/uploads.py": ("before the beginning", "it is shorter"),
     "validation/prepared.py": ("ON CONFLICT",),
     "validation/sample.py": ("Sample photos", "The sample campaign"),

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from django.utils import translation
 
+from formats.texts import text_of
+from jobs.lease import JobError, claim
+from jobs.processes import run_process
+from jobs.queue import enqueue
+from notices.words import shown
 from trainer.engine.evaluation.scenes import refusal
 from trainer.engine.presets import PRESETS
 from trainer.engine_words import PRESETS as WORDS
-from trainer.engine_words import REFUSALS, translated
+from trainer.programs import engine_command
 
 
 def test_the_words_of_all_presets_can_be_translated() -> None:
@@ -17,10 +24,21 @@ def test_the_words_of_all_presets_can_be_translated() -> None:
     )
 
 
+@pytest.mark.django_db
+def test_an_error_of_the_engine_comes_to_the_page_with_what_fills_it_in(tmp_path: Path) -> None:
+    lease = claim(enqueue(kind="test", title="t", by=None).pk)
+    assert lease
+    task = tmp_path / "job.json"
+    task.write_text('{"recipe": {"kind": "frozen", "batch_size": 1}}')
+    with pytest.raises(JobError) as error:
+        run_process(lease, engine_command("train", task), lambda event: None)
+    assert str(error.value) == "batch_size: 1 must be from 2 to 4096"
+    with translation.override("ru"):
+        assert shown(text_of(error.value)) == "batch_size: вместо 1 нужно от 2 до 4096"
+
+
 @pytest.mark.parametrize("manifest", [{"cascade": {}}, {}, {"scenes": ["a/abbey"]}])
 def test_why_a_model_cannot_be_relabelled_can_be_translated(manifest: dict[str, object]) -> None:
     words = refusal(manifest)
-    assert words in REFUSALS
     with translation.override("ru"):
-        assert translated(words) != words
-        assert translated("") == ""
+        assert shown(words) != words

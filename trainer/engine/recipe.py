@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from formats.texts import Text
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import RecipeError
 
@@ -30,7 +31,7 @@ ONLY: dict[Kind, tuple[str, ...]] = {
         *("processes", "nodes", "sync_batchnorm"),
     ),
 }
-INSTEAD = {"augment": " (frozen recipes have views)", "tta": " (frozen recipes have views)"}
+HAVE_VIEWS = ("augment", "tta")  # instead of which frozen recipes have views
 WITHOUT_EFFECT = ("num_workers",)  # on the result: a run may continue with another value, bit for bit
 # k may be any number from 0 to this one, at which every transform of engine.photos.augment has probability 1.
 STRONGEST = 6
@@ -130,16 +131,22 @@ class Recipe:
     def from_dict(cls, data: dict[str, Any]) -> Recipe:
         """A checked recipe. Raises RecipeError, which names the wrong field."""
         if not isinstance(data, dict):
-            raise RecipeError("recipe", "must be an object of settings")
+            raise RecipeError("recipe", Text("must be an object of settings"))
         fields = {field.name: field for field in dataclasses.fields(cls)}
         for name in data:
             if name not in fields:
-                raise RecipeError(name, "there is no such setting", hint=f"settings: {', '.join(fields)}")
+                raise RecipeError(
+                    name,
+                    Text("there is no such setting"),
+                    hint=Text("settings: %(names)s", names=", ".join(fields)),
+                )
         values = {name: _typed(name, value, fields[name].default) for name, value in data.items()}
         recipe = cls(**values)
         for name, is_right, rule in _RULES:
             if not is_right(getattr(recipe, name)):
-                raise RecipeError(name, f"{getattr(recipe, name)!r} must be {rule}")
+                raise RecipeError(
+                    name, Text("%(value)s must be %(rule)s", value=f"{getattr(recipe, name)!r}", rule=rule)
+                )
         _check_together(recipe)
         return recipe
 
@@ -156,14 +163,22 @@ class Recipe:
         return tuple(self.backbone.split("+"))
 
 
-def changed_settings(old: dict[str, Any], new: Recipe) -> list[str]:
+def changed_settings(old: dict[str, Any], new: Recipe) -> list[Text]:
     """In words, each setting with an effect on the result that is not what it was in the recipe `old`.
 
     A setting that `old` lacks came later, and had its default.
     """
     before, now = Recipe().as_dict() | old, new.as_dict()
     names = [name for name in before if name not in WITHOUT_EFFECT and before[name] != now.get(name)]
-    return [f"{name} was {before[name]}, now it is {now.get(name, 'no longer a setting')}" for name in names]
+    return [
+        Text(
+            "%(name)s was %(before)s, now it is %(now)s",
+            name=name,
+            before=str(before[name]),
+            now=str(now[name]) if name in now else Text("no longer a setting"),
+        )
+        for name in names
+    ]
 
 
 def _typed(name: str, value: Any, default: Any) -> Any:
@@ -171,24 +186,31 @@ def _typed(name: str, value: Any, default: Any) -> Any:
     if isinstance(default, tuple):
         if isinstance(value, (list, tuple)) and all(isinstance(x, str) for x in value):
             return tuple(value)
-        raise RecipeError(name, "must be a list of words")
+        raise RecipeError(name, Text("must be a list of words"))
     if isinstance(default, float) and isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     if type(value) is not type(default):
-        raise RecipeError(name, f"must be of type {type(default).__name__}, not {type(value).__name__}")
+        raise RecipeError(
+            name,
+            Text(
+                "must be of type %(type)s, not %(given)s",
+                type=type(default).__name__,
+                given=type(value).__name__,
+            ),
+        )
     return value
 
 
 def _within(low: float, high: float) -> tuple[Callable[[Any], bool], str]:
     first, last = (f"{number:.7f}".rstrip("0").rstrip(".") for number in (low, high))
-    return (lambda value: low <= value <= high), f"from {first} to {last}"
+    return (lambda value: low <= value <= high), Text("from %(low)s to %(high)s", low=first, high=last)
 
 
 def _one_of(*allowed: str) -> tuple[Callable[[Any], bool], str]:
-    return (lambda value: value in allowed), f"one of {', '.join(allowed)}"
+    return (lambda value: value in allowed), Text("one of %(names)s", names=", ".join(allowed))
 
 
-_YES_OR_NO = (lambda value: isinstance(value, bool)), "true or false"
+_YES_OR_NO = (lambda value: isinstance(value, bool)), Text("true or false")
 
 
 def _is_backbone(value: str) -> bool:
@@ -215,7 +237,7 @@ def _is_name(value: str) -> bool:
 _RULES: list[tuple[str, Callable[[Any], bool], str]] = [
     ("kind", *_one_of("frozen", "finetune")),
     ("seed", *_within(0, 2**31 - 1)),
-    ("split", _is_split, "random, sun-01 to sun-10, or a fold like fold-2-of-5"),
+    ("split", _is_split, Text("random, sun-01 to sun-10, or a fold like fold-2-of-5")),
     ("test_share", *_within(0.05, 0.9)),
     ("epochs", *_within(1, 1000)),
     ("batch_size", *_within(2, 4096)),
@@ -236,14 +258,14 @@ _RULES: list[tuple[str, Callable[[Any], bool], str]] = [
     ("negatives", *_within(0, 10)),
     ("balance", *_within(0, 2)),
     ("keep", *_one_of("last", "best")),
-    ("backbone", _is_backbone, f"one of {', '.join(BACKBONES)}, or several joined by +"),
-    ("views", _are_views, f"'whole' and any of {', '.join(VIEWS[1:])}"),
+    ("backbone", _is_backbone, Text("one of %(names)s, or several joined by +", names=", ".join(BACKBONES))),
+    ("views", _are_views, Text("'whole' and any of %(names)s", names=", ".join(VIEWS[1:]))),
     ("hidden", *_within(0, 4096)),
     ("dropout", *_within(0, 0.9)),
     ("mixup", *_within(0, 2)),
     ("scene_loss", *_within(0, 10)),
-    ("network", _is_name, "the name of a network: letters, digits, _ and ."),
-    ("weights", lambda value: bool(value.strip()), "imagenet, none, or the path of a file"),
+    ("network", _is_name, Text("the name of a network: letters, digits, _ and .")),
+    ("weights", lambda value: bool(value.strip()), Text("imagenet, none, or the path of a file")),
     ("image_size", *_within(32, 1024)),
     ("augment", *_within(0, STRONGEST)),
     ("tta", *_within(0, 64)),
@@ -252,9 +274,9 @@ _RULES: list[tuple[str, Callable[[Any], bool], str]] = [
     ("level_loss", *_within(0, 10)),
     ("mask_loss", *_within(0, 10)),
     ("segmenter_after", *_within(0, 1000)),
-    ("unlabelled", lambda value: len(value) <= 500, "a folder or a table, or empty"),
+    ("unlabelled", lambda value: len(value) <= 500, Text("a folder or a table, or empty")),
     ("pseudo_confidence", *_within(0, 1)),
-    ("teacher", lambda value: len(value) <= 500, "a model's folder, or empty"),
+    ("teacher", lambda value: len(value) <= 500, Text("a model's folder, or empty")),
     ("teacher_weight", *_within(0, 1)),
     ("teacher_temperature", *_within(0.5, 20)),
     ("precision", *_one_of("auto", "fp32", "bf16", "fp16")),
@@ -266,7 +288,7 @@ _RULES: list[tuple[str, Callable[[Any], bool], str]] = [
     ("balanced_sampling", *_within(0, 1)),
     ("layer_decay", *_within(0.01, 1)),
     ("unfreeze", *_within(0, 1000)),
-    ("first_size", lambda value: value == 0 or 32 <= value <= 1024, "0 or from 32 to 1024"),
+    ("first_size", lambda value: value == 0 or 32 <= value <= 1024, Text("0 or from 32 to 1024")),
     ("photo_cache", *_within(0, 1_000_000)),
     ("processes", *_within(1, 64)),
     ("nodes", *_within(1, 64)),
@@ -278,16 +300,27 @@ RULES: dict[str, str] = {name: words for name, _, words in _RULES}  # what each 
 def _check_together(recipe: Recipe) -> None:
     """Check the rules that concern several fields. Raises RecipeError."""
     if recipe.lr_min > recipe.lr:
-        raise RecipeError("lr_min", f"{recipe.lr_min:g} is above the learning rate {recipe.lr:g}")
+        raise RecipeError(
+            "lr_min",
+            Text(
+                "%(lr_min)s is above the learning rate %(lr)s",
+                lr_min=f"{recipe.lr_min:g}",
+                lr=f"{recipe.lr:g}",
+            ),
+        )
     if recipe.schedule == "annealing" and not recipe.period:
-        raise RecipeError("period", "annealing needs the epochs from the highest rate to the lowest (T)")
+        raise RecipeError(
+            "period", Text("annealing needs the epochs from the highest rate to the lowest (T)")
+        )
     if recipe.kind == "finetune" and recipe.network == "inception_v3" and recipe.image_size < 75:
-        raise RecipeError("image_size", "inception_v3 needs at least 75 px")
+        raise RecipeError("image_size", Text("inception_v3 needs at least 75 px"))
     if recipe.kind == "frozen":
         # An exported model gives all of its backbones the same pixels.
         inputs = [BACKBONES[name].input for name in recipe.backbones]
         if len({(spec.mean, spec.std, spec.resize) for spec in inputs}) > 1:
-            raise RecipeError("backbone", "joined backbones must expect the same mean, std and resize rule")
+            raise RecipeError(
+                "backbone", Text("joined backbones must expect the same mean, std and resize rule")
+            )
     _check_kind(recipe)
     _check_schemes(recipe)
     _check_pace(recipe)
@@ -297,54 +330,69 @@ def _check_together(recipe: Recipe) -> None:
 def _check_schemes(recipe: Recipe) -> None:
     """Check the rules of the thesis's new schemes. Raises RecipeError."""
     if recipe.kind == "frozen" and recipe.level_loss and not recipe.scene_loss:
-        raise RecipeError("level_loss", "needs a scene_loss: the levels are sums over scene classes")
+        raise RecipeError("level_loss", Text("needs a scene_loss: the levels are sums over scene classes"))
     if recipe.mask_loss and recipe.mixup:
-        raise RecipeError("mask_loss", "does not go with mixup: a mixture of two photos has no mask")
+        raise RecipeError("mask_loss", Text("does not go with mixup: a mixture of two photos has no mask"))
     if recipe.segmenter_after and not recipe.mask_loss:
-        raise RecipeError("segmenter_after", "needs a mask_loss")
+        raise RecipeError("segmenter_after", Text("needs a mask_loss"))
     if recipe.pseudo_confidence and not recipe.unlabelled.strip():
-        raise RecipeError("unlabelled", "is missing: pseudo-labels need photos without labels")
+        raise RecipeError("unlabelled", Text("is missing: pseudo-labels need photos without labels"))
     if recipe.unlabelled.strip() and not (recipe.pseudo_confidence or recipe.teacher_weight):
-        reason = "is 0 and there is no teacher, so the photos without labels would not be used"
+        reason = Text("is 0 and there is no teacher, so the photos without labels would not be used")
         raise RecipeError("pseudo_confidence", reason)
     if recipe.teacher_weight and not recipe.teacher.strip():
-        raise RecipeError("teacher", "is missing: a teacher_weight needs a model to learn from")
+        raise RecipeError("teacher", Text("is missing: a teacher_weight needs a model to learn from"))
     if recipe.teacher.strip() and not recipe.teacher_weight:
-        raise RecipeError("teacher_weight", "is 0, so the teacher would not be asked")
+        raise RecipeError("teacher_weight", Text("is 0, so the teacher would not be asked"))
     if recipe.teacher_weight and recipe.pseudo_confidence:
-        reason = "does not go with a teacher: photos without labels learn what it says of them"
+        reason = Text("does not go with a teacher: photos without labels learn what it says of them")
         raise RecipeError("pseudo_confidence", reason)
     if recipe.teacher_weight and recipe.level_loss and recipe.unlabelled.strip():
-        reason = "does not go with a teacher of photos without labels: nobody knows their levels"
+        reason = Text("does not go with a teacher of photos without labels: nobody knows their levels")
         raise RecipeError("level_loss", reason)
     if recipe.pseudo_confidence and recipe.photo_cache:
-        raise RecipeError("photo_cache", "does not go with pseudo-labels: its photos are chosen before them")
+        raise RecipeError(
+            "photo_cache", Text("does not go with pseudo-labels: its photos are chosen before them")
+        )
     if recipe.photo_cache and recipe.mask_loss and recipe.augment:
-        reason = "its photos are turned as squares, and masks as the whole photo"
-        raise RecipeError("photo_cache", f"does not go with masks of distorted photos: {reason}")
+        reason = Text("its photos are turned as squares, and masks as the whole photo")
+        raise RecipeError(
+            "photo_cache", Text("does not go with masks of distorted photos: %(reason)s", reason=reason)
+        )
 
 
 def _check_kind(recipe: Recipe) -> None:
     """Refuse settings that the recipe's kind ignores, unless they are off or as they are by default."""
     other: Kind = "finetune" if recipe.kind == "frozen" else "frozen"
-    words = {"frozen": "frozen backbones", "finetune": "fine-tuning"}
     for name in ONLY[other]:
         value = getattr(recipe, name)
         if value and value != getattr(Recipe, name):
-            instead = INSTEAD.get(name, "")
-            raise RecipeError(
-                name, f"is for {words[other]} only{instead}; this recipe is for {words[recipe.kind]}"
-            )
+            if other == "frozen":
+                reason = Text("is for frozen backbones only; this recipe is for fine-tuning")
+            elif name in HAVE_VIEWS:
+                reason = Text(
+                    "is for fine-tuning only (frozen recipes have views); this recipe is for frozen backbones"
+                )
+            else:
+                reason = Text("is for fine-tuning only; this recipe is for frozen backbones")
+            raise RecipeError(name, reason)
 
 
 def _check_pace(recipe: Recipe) -> None:
     if recipe.first_size > recipe.image_size:
-        raise RecipeError("first_size", f"{recipe.first_size} is above the photo size {recipe.image_size}")
+        raise RecipeError(
+            "first_size",
+            Text(
+                "%(first_size)s is above the photo size %(image_size)s",
+                first_size=recipe.first_size,
+                image_size=recipe.image_size,
+            ),
+        )
     if recipe.network == "inception_v3" and 0 < recipe.first_size < 75:
-        raise RecipeError("first_size", "inception_v3 needs at least 75 px")
+        raise RecipeError("first_size", Text("inception_v3 needs at least 75 px"))
     if recipe.network == "inception_v3" and 0 < recipe.first_size < 299 <= recipe.image_size:
         raise RecipeError(
-            "first_size", "inception_v3 has a second output from 299 px: begin there, or end below"
+            "first_size", Text("inception_v3 has a second output from 299 px: begin there, or end below")
         )
 
 
@@ -352,11 +400,18 @@ def _check_processes(recipe: Recipe) -> None:
     count = recipe.world_size
     if count == 1:
         if recipe.sync_batchnorm:
-            raise RecipeError("sync_batchnorm", "needs several processes: one sees the whole batch anyway")
+            raise RecipeError(
+                "sync_batchnorm", Text("needs several processes: one sees the whole batch anyway")
+            )
         return
     if recipe.batch_size < 2 * count:
-        reason = f"{count} processes need two photos of each batch"
-        raise RecipeError("batch_size", f"{recipe.batch_size} is too small: {reason}")
+        reason = Text("%(n)s processes need two photos of each batch", n=count)
+        raise RecipeError(
+            "batch_size",
+            Text("%(batch_size)s is too small: %(reason)s", batch_size=recipe.batch_size, reason=reason),
+        )
     for name in ("mask_loss", "pseudo_confidence", "teacher_weight", "photo_cache"):
         if getattr(recipe, name):
-            raise RecipeError(name, f"does not go with several processes, and there are {count}")
+            raise RecipeError(
+                name, Text("does not go with several processes, and there are %(count)s", count=count)
+            )

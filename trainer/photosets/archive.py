@@ -16,6 +16,7 @@ from django.utils.translation import gettext_noop
 
 from formats.classes import SceneNames, label_folder
 from formats.storage import is_of_storage
+from formats.texts import Text, text_of
 from trainer.photosets.layout import is_photo_name, is_storable
 
 MAX_HEADER = 2**20  # bytes of a long name or of extended attributes, which tarfile holds in memory
@@ -42,7 +43,7 @@ class _BoundedInfo(tarfile.TarInfo):
         plain_types = (*tarfile.REGULAR_TYPES, *tarfile.SUPPORTED_TYPES)
         header_types = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE)
         if (self.type in header_types or self.type not in plain_types) and self.size > MAX_HEADER:
-            raise tarfile.ReadError("an entry's header is too long")
+            raise tarfile.ReadError(Text("an entry's header is too long"))
         return super()._proc_member(archive)  # type: ignore[misc, no-any-return]
 
 
@@ -98,7 +99,13 @@ def unpack(
                 last = member.name
                 on_progress(min(raw.tell(), tar.stat().st_size))
                 if member.offset_data + member.size > limit and not member.issparse():
-                    raise BadArchive(f"it unpacks to more than {MAX_EXPANSION} times its size (at “{last}”)")
+                    raise BadArchive(
+                        Text(
+                            "it unpacks to more than %(times)s times its size (at “%(name)s”)",
+                            times=MAX_EXPANSION,
+                            name=last,
+                        )
+                    )
                 if member.isdir():
                     continue
                 reason = refusal(member, classes=classes, max_bytes=max_bytes)
@@ -141,7 +148,7 @@ def _members(stream: _Forwards, limit: int) -> Iterator[tuple[tarfile.TarFile, t
             name = member.name
             yield archive, member
         if any(stream.last):
-            raise BadArchive(_describe(tarfile.ReadError("bad header"), name))
+            raise BadArchive(_describe(tarfile.ReadError(Text("bad header")), name))
         if not _has_another(stream, limit, name):
             return
 
@@ -159,7 +166,9 @@ def _has_another(stream: _Forwards, limit: int, name: str) -> bool:
     except Exception as error:
         if not _is_damage(error):
             raise
-        words = f"behind the archive's end (after “{name}”) stands something else, which was not read"
+        words = Text(
+            "behind the archive's end (after “%(name)s”) stands something else, which was not read", name=name
+        )
         raise BadArchive(words) from error
     return False
 
@@ -210,7 +219,7 @@ def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, path
         source = archive.extractfile(member)
         content = source.read() if source else b""
         if len(content) != member.size:
-            raise tarfile.ReadError("unexpected end of data")
+            raise tarfile.ReadError(Text("unexpected end of data"))
         target.parent.mkdir(parents=True, exist_ok=True)
         part.write_bytes(content)
         os.replace(part, target)
@@ -222,7 +231,7 @@ def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, path
     return None
 
 
-def _describe(error: Exception, last: str) -> str:
+def _describe(error: Exception, last: str) -> Text:
     if not last:
-        return "it is not a tar archive"
-    return f"it is cut off or damaged after “{last}” ({error})"
+        return Text("it is not a tar archive")
+    return Text("it is cut off or damaged after “%(name)s” (%(error)s)", name=last, error=text_of(error))

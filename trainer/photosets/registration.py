@@ -22,6 +22,7 @@ from django.utils.translation import gettext_noop
 from formats.classes import SceneNames, label_folder, label_in
 from formats.files import is_inside, walk
 from formats.storage import for_own_files, raise_if_of_storage, require_content
+from formats.texts import Text, as_words, joined_texts, text_of
 from jobs.lease import JobError, Lease
 from jobs.models import Job
 from jobs.queue import enqueue
@@ -106,7 +107,7 @@ def _create(*, name: str, source: str, by: AbstractBaseUser | None) -> PhotoSet:
 def _enqueue(photo_set: PhotoSet, by: AbstractBaseUser | None) -> PhotoSet:
     photo_set.job = enqueue(
         kind="trainer.register",
-        title=f"Register “{photo_set.name}”",
+        title=Text("Register “%(name)s”", name=photo_set.name),
         by=by,
         url=photo_set.get_absolute_url(),
     )
@@ -221,7 +222,8 @@ def register(lease: Lease) -> None:
         if photo_set.photos.exists():  # it was there when the job began
             require_content(photo_set.folder)
         raise JobError(
-            f"There is no folder {photo_set.root}.", "Was it moved? It must stay where it was registered."
+            Text("There is no folder %(folder)s.", folder=photo_set.root),
+            Text("Was it moved? It must stay where it was registered."),
         )
     _register_photos(lease, photo_set, classes, ids, tally)
     count = photo_set.photos.count()
@@ -231,10 +233,11 @@ def register(lease: Lease) -> None:
         "skipped": tally.as_list(),
         "skipped_total": tally.totals.total(),
         "warning": warning,
+        "warning_words": as_words(warning),
     }
     if count and photo_set.folder == _unpacked_folder(photo_set):
         # Of any other set of ours the bucket has the photos already, and not those withdrawn since.
-        lease.beat(message="Storing the photos for other machines" if is_shared() else None)
+        lease.beat(message=Text("Storing the photos for other machines") if is_shared() else None)
         with lease.long_step():
             files.publish(photo_set)
     with lease.fenced():
@@ -250,14 +253,12 @@ def register(lease: Lease) -> None:
 def _no_photos_error(warning: str, tally: Tally) -> JobError:
     if warning:
         return JobError(
-            f"No photo was registered: {warning}.",
-            "Check that the file is a complete tar (.tar, .tar.gz, .tar.bz2 or .tar.xz).",
+            Text("No photo was registered: %(why)s.", why=warning),
+            Text("Check that the file is a complete tar (.tar, .tar.gz, .tar.bz2 or .tar.xz)."),
         )
-    return JobError(
-        "No photo was registered.",
-        "Photos must be in folders named after their scene class, as in a/abbey/x.jpg. "
-        + ("The report says what was skipped." if tally.totals else "There was no file at all."),
-    )
+    found = Text("The report says what was skipped.") if tally.totals else Text("There was no file at all.")
+    where = Text("Photos must be in folders named after their scene class, as in a/abbey/x.jpg.")
+    return JobError(Text("No photo was registered."), joined_texts(where, found))
 
 
 def _unpack(lease: Lease, photo_set: PhotoSet, classes: SceneNames, tally: Tally) -> str:
@@ -265,23 +266,26 @@ def _unpack(lease: Lease, photo_set: PhotoSet, classes: SceneNames, tally: Tally
     tar, root = photo_set.archive, photo_set.folder
     if not tar.is_file():
         require_content(tar.parent)
-        raise JobError(f"There is no file {tar}.", "Was it moved or removed before the job began?")
+        raise JobError(
+            Text("There is no file %(file)s.", file=tar),
+            Text("Was it moved or removed before the job began?"),
+        )
     with for_own_files():
         root.mkdir(parents=True, exist_ok=True)
     total = max(1, tar.stat().st_size >> 20)
 
     def report_progress(count: int) -> None:
-        lease.beat(count >> 20, total, "Unpacking (MB)")
+        lease.beat(count >> 20, total, Text("Unpacking (MB)"))
 
     limit = settings.MAX_PHOTO_BYTES
     try:
         for entry in unpack(tar, root, classes=classes, max_bytes=limit, on_progress=report_progress):
             tally.skip(entry.name, entry.reason)
     except BadArchive as error:
-        return str(error)
+        return text_of(error)
     except OSError as error:
         raise_if_of_storage(error, tar.parent)
-        raise JobError(f"The tar cannot be unpacked: {error}") from error
+        raise JobError(Text("The tar cannot be unpacked: %(error)s", error=error)) from error
     return ""
 
 
@@ -291,7 +295,7 @@ def _register_photos(
     hash_of = dict(photo_set.photos.values_list("path", "sha256"))
     hashes = set(hash_of.values())
     root = photo_set.folder.resolve()
-    lease.beat(message="Looking for photos")
+    lease.beat(message=Text("Looking for photos"))
     paths: list[str] = []
     for path, reason in walk(root):
         if reason:
@@ -317,7 +321,7 @@ def _register_photos(
                         rows.append(_row(photo_set, ids[key] if key else None, folder or "", path, result))
                 with lease.fenced():
                     ScenePhoto.objects.bulk_create(rows)
-                lease.beat(start + len(batch), len(paths), "Checking photos")
+                lease.beat(start + len(batch), len(paths), Text("Checking photos"))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

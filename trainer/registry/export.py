@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from formats.json_text import from_json
+from formats.texts import Text
 from jobs.lease import Lease
 from jobs.models import Job
 from jobs.processes import Event, run_process
@@ -62,7 +63,7 @@ def export_run(
     name = run.name if target == TARGET_PRECISION else f"{run.name[:70]}, right {target:.0%}"
     if promise != "none":
         name = f"{name[:80]}, {PROMISED[promise]}"
-    job = enqueue(kind="trainer.export", title=f"Export “{name}”", by=by)
+    job = enqueue(kind="trainer.export", title=Text("Export “%(name)s”", name=name), by=by)
     model = TrainedModel.objects.create(name=name, job=job, created_by_id=by.pk if by else None, **same)
     Job.objects.filter(pk=job.pk).update(url=model.get_absolute_url())
     return model
@@ -85,7 +86,7 @@ def export(lease: Lease) -> None:
     with lease.long_step():
         bring_run(run)
         bring(run.photo_set)
-    lease.beat(message="Exporting and checking against PyTorch")
+    lease.beat(message=Text("Exporting and checking against PyTorch"))
 
     def on_event(event: Event) -> None:
         if event.get("event") == "progress":

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 
+from formats.texts import Text
 from notices.announcements import announce
 from people.deeds import record
 from trainer.models import Promotion, TrainedModel
@@ -94,8 +94,7 @@ def previous_model(current: Promotion | None) -> TrainedModel | None:
 def _activate(model: TrainedModel, by: AbstractBaseUser | None, *, before: Promotion | None) -> Promotion:
     announce(
         "model.promoted",
-        title=gettext_noop("“%(model)s” is the active model"),
-        names={"model": str(model)},
+        title=Text("“%(model)s” is the active model", model=model),
         url=model.get_absolute_url(),
         model=model.pk,
         replaces=before.model_id if before else None,

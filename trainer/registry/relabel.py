@@ -15,15 +15,16 @@ from django.utils.translation import gettext as _
 
 from formats.json_text import from_json, to_json
 from formats.storage import for_own_files
+from formats.texts import Text
 from jobs.lease import JobError, Lease
 from jobs.models import Job
 from jobs.processes import run_process
 from jobs.queue import enqueue
 from mapping.hashtags import blocked_names
 from mapping.models import OTHER, Release
+from notices.words import shown
 from trainer.engine.evaluation.calibrate import NEVER
 from trainer.engine.evaluation.scenes import refusal
-from trainer.engine_words import translated
 from trainer.models import TrainedModel
 from trainer.programs import engine_command
 from trainer.registry.asked import Objections, objections
@@ -63,12 +64,12 @@ def relabel_model(*, model: TrainedModel, release: int, by: AbstractBaseUser | N
         raise NotReady(_("“%(name)s” is not exported yet.") % {"name": model})
     if reason := refusal(model.manifest):
         raise NotReady(
-            _("“%(name)s” cannot be relabelled: %(reason)s.") % {"name": model, "reason": translated(reason)}
+            _("“%(name)s” cannot be relabelled: %(reason)s.") % {"name": model, "reason": shown(reason)}
         )
     if model.pk not in stale_models([model]):
         raise NotReady(_("Its labels are those of release %(number)s already.") % {"number": newest.number})
     name = f"{_stem(model)[:80]}, {newest}"
-    job = enqueue(kind="trainer.relabel", title=f"Relabel “{name}”", by=by)
+    job = enqueue(kind="trainer.relabel", title=Text("Relabel “%(name)s”", name=name), by=by)
     new_model = TrainedModel.objects.create(
         name=name,
         job=job,
@@ -100,14 +101,18 @@ def relabel(lease: Lease) -> None:
     model = TrainedModel.objects.select_related("derived_from", "release").get(job=lease.job)
     source, release = model.derived_from, model.release
     if source is None or release is None:
-        raise JobError("The model that it has its network from was deleted.", "Delete this one, too.")
-    lease.beat(message="Adding up scene classes by the new labels")
+        raise JobError(
+            Text("The model that it has its network from was deleted."), Text("Delete this one, too.")
+        )
+    lease.beat(message=Text("Adding up scene classes by the new labels"))
     model.folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         with lease.long_step(), at_hand(source):  # fetches it, which may take longer than a lease
             pass
     except FileNotFoundError as error:
-        raise JobError(f"“{source}” has no files.", "Import or export it again.") from error
+        raise JobError(
+            Text("“%(model)s” has no files.", model=source), Text("Import or export it again.")
+        ) from error
     with at_hand(source) as source_folder, for_own_files(), tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "labels.csv"
         with table.open("w", newline="", encoding="utf-8") as file:
@@ -135,7 +140,7 @@ def relabel(lease: Lease) -> None:
         old=source,
         new=model,
         most=MOST_ASKED,
-        report=lambda n, of: lease.beat(n, of, "Asking both models about the last campaign's photos"),
+        report=lambda n, of: lease.beat(n, of, Text("Asking both models about the last campaign's photos")),
     )
     if asked:
         manifest["relabelled"]["asked"] = asked
@@ -162,7 +167,7 @@ def _ask_people(
     network = load(model)
 
     def suggest(photos: Sequence[bytes]) -> list[tuple[str | None, float]]:
-        lease.beat(message="Asking about photos that people have judged")
+        lease.beat(message=Text("Asking about photos that people have judged"))
         answers = network.suggest(photos, blocked=blocked_names)
         return [(answer.hashtag, answer.confidence or 0.0) for answer in answers]
 

@@ -18,6 +18,8 @@ from django.conf import settings
 from django.db import transaction
 
 from formats.json_text import from_json
+from formats.texts import Text, joined_texts, text_of
+from jobs.processes import read_event
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import WeightsError
 from trainer.models import Promotion, TrainedModel
@@ -73,7 +75,7 @@ def _install_all(
         try:
             models[speed] = _install(speed, parts, by)
         except (RuntimeError, OSError) as error:
-            problems.append(f"{NAMES[speed]}: {error}")
+            problems.append(joined_texts(NAMES[speed], text_of(error), by=": "))
             warn(problems[-1])
     if not models:
         if problems:
@@ -163,18 +165,22 @@ def _make_folder(speed: str, parts: Sequence[TrainedModel], folder: Path) -> Non
         result = subprocess.run(command, capture_output=True, text=True, cwd=settings.BASE_DIR, check=False)
     if result.returncode:
         raise RuntimeError(
-            _reason(result.stdout) or result.stderr.strip()[-1500:] or f"code {result.returncode}"
+            _reason(result.stdout)
+            or result.stderr.strip()[-1500:]
+            or Text(
+                "The process ended with code %(code)s: %(said)s",
+                code=str(result.returncode),
+                said=Text("it wrote nothing"),
+            )
         )
 
 
 def _reason(output: str) -> str:
     """The message and hint of the error with which the engine ended; empty if it told none."""
-    lines = output.strip().splitlines()
-    try:
-        event = from_json(lines[-1])
-        return f"{event['message']}. {event['hint']}".strip()
-    except (IndexError, KeyError, TypeError, ValueError):
+    event = read_event(output.strip().rpartition("\n")[2])
+    if event is None or "message" not in event:
         return ""
+    return joined_texts(event["message"], event.get("hint", ""), by=". ")
 
 
 def _put_in_place(

@@ -15,6 +15,7 @@ from django.conf import settings
 
 from formats.classes import label_in
 from formats.storage import StorageFailure, for_own_files, require_content
+from formats.texts import Text
 from jobs.crew import NotNeeded, threads, work_off
 from jobs.lease import JobError, Lease
 from jobs.models import Job
@@ -43,7 +44,7 @@ def compute(lease: Lease, run: TrainingRun) -> None:
             _forget_marks()
             _mark(lease.job).touch()
         try:
-            work_off(lease, total=0, message="Computing features")
+            work_off(lease, total=0, message=Text("Computing features"))
         finally:  # also when this worker stops: the next holder may be another machine
             with suppress(StorageFailure):
                 shared_features.store("+".join(Recipe.from_dict(run.recipe).backbones))
@@ -85,7 +86,13 @@ def _parts(run: TrainingRun) -> list[Part]:
             missing = [int(photo.photo_id) for photo in photos if photo.sha256 not in cached]
             for at in range(0, len(missing), settings.SHARD_PHOTOS):
                 some = missing[at : at + settings.SHARD_PHOTOS]
-                label = f"{name}, {view}, photos {at + 1} to {at + len(some)}"
+                label = Text(
+                    "%(network)s, %(view)s, photos %(first)s to %(last)s",
+                    network=name,
+                    view=view,
+                    first=at + 1,
+                    last=at + len(some),
+                )
                 parts.append(Part(label, len(some), {"backbone": name, "view": view, "photos": some}))
     return parts
 

@@ -12,7 +12,8 @@ from django.db.models import Count
 from django.utils.translation import gettext as _
 
 from formats.names import lower_name
-from jobs.models import Job
+from formats.texts import Text
+from jobs.models import Job, texts
 from people.deeds import record
 from trainer.models import RunTag, TrainingRun
 
@@ -80,11 +81,11 @@ def describe_run(
     locked.save(update_fields=["name", "notes"])
     locked.tags.all().delete()
     RunTag.objects.bulk_create(RunTag(run=locked, name=tag) for tag in tags)
-    Job.objects.filter(pk=locked.job_id).update(title=job_title(name))
+    Job.objects.filter(pk=locked.job_id).update(**texts(title=job_title(name)))
     record(by=by, what="describe run", about=renamed)
     return True
 
 
-def job_title(name: str) -> str:
+def job_title(name: str) -> Text:
     """Of the job that trains the run of this name."""
-    return f"Train “{name}”"
+    return Text("Train “%(name)s”", name=name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,8 @@ from django import forms
 from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
+from formats.texts import text_of
+from notices.words import shown
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import RecipeError
 from trainer.engine.recipe import RULES, TORCHVISION, VIEWS, Recipe
@@ -41,10 +42,7 @@ class Setting:
     def rule(self) -> str:
         """Between which numbers the value may be; empty for what is no number."""
         is_number = type(getattr(Recipe, self.name)) in (int, float)
-        words = RULES.get(self.name, "") if is_number else ""
-        if between := re.fullmatch(r"from (\S+) to (\S+)", words):
-            return gettext("from %(low)s to %(high)s") % {"low": between[1], "high": between[2]}
-        return words
+        return shown(RULES.get(self.name, "")) if is_number else ""
 
 
 GROUPS: dict[str, tuple[Setting, ...]] = {
@@ -335,8 +333,7 @@ class SettingsForm(forms.Form):
             try:
                 self.recipe = Recipe.from_dict(self.base.as_dict() | changes)
             except RecipeError as error:
-                words = error.message.removeprefix(f"{error.field}: ")
-                self.add_error(error.field if error.field in self.fields else None, words)
+                self.add_error(error.field if error.field in self.fields else None, shown(error.reason))
                 if changes.pop(error.field, None) is None:
                     break  # two settings do not go together
                 continue
@@ -347,12 +344,12 @@ class SettingsForm(forms.Form):
             try:
                 unlabelled.check(self.recipe.unlabelled)
             except unlabelled.NoPhotos as error:
-                self.add_error("unlabelled", str(error))
+                self.add_error("unlabelled", shown(text_of(error)))
         if self.recipe.teacher and not self.errors:
             try:
                 teachers.check(self.recipe.teacher)
             except teachers.NoTeacher as error:
-                self.add_error("teacher", str(error))
+                self.add_error("teacher", shown(text_of(error)))
         return data
 
 

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from formats.classes import label_in
 from mapping.models import Release
+from notices.words import shown
 from trainer.engine.errors import PhotosError
 from trainer.engine.photos.manifest import Photo
 from trainer.engine.photos.partitions import divide
@@ -41,13 +42,14 @@ def check_splits(photo_set: PhotoSet, release: Release, recipes: Iterable[Recipe
         try:
             divide(photos, recipe, partitions)
         except PhotosError as error:
-            words = error.message[:1].upper() + error.message[1:]
+            said = shown(error.message)
+            words = said[:1].upper() + said[1:]
             why = _("The split “%(split)s” does not fit “%(photo_set)s”. %(why)s.") % {
                 "split": split,
                 "photo_set": photo_set,
                 "why": words,
             }
-            raise CannotSplit(f"{why} {error.hint}".strip()) from error
+            raise CannotSplit(f"{why} {shown(error.hint)}".strip()) from error
 
 
 def _labelled_photos(photo_set: PhotoSet, release: Release) -> list[Photo]:

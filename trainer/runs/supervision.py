@@ -18,6 +18,7 @@ from django.db.models import Max
 from formats.classes import label_in
 from formats.json_text import from_json, to_json
 from formats.storage import StorageFailure, replacing
+from formats.texts import Text, text_of
 from jobs.lease import Cancelled, Interrupted, JobError, Lease, LeaseLost
 from jobs.processes import Event, run_process
 from trainer import features, looks, set_files
@@ -34,10 +35,10 @@ SPEED = ("loss", "lr", "photos_per_second", "memory_mb", "gpu_memory_mb")
 LIVE = ("epoch", "step", "steps", *SPEED, "seconds_left")
 COLUMNS = (*SPEED, "test_loss", "accuracy", "balanced_accuracy", "train_accuracy", "seconds")
 PHASES = {
-    "reading": "Reading photos",
-    "features": "Computing features",
-    "teacher": "Asking the teacher",
-    "export": "Exporting",
+    "reading": Text("Reading photos"),
+    "features": Text("Computing features"),
+    "teacher": Text("Asking the teacher"),
+    "export": Text("Exporting"),
 }
 
 
@@ -74,7 +75,7 @@ def _train(lease: Lease, run: TrainingRun, task: Path) -> Recorder:
     """Run the engine to its end. Raises what `run_process` raises."""
     if run.recipe.get("kind") == "frozen":
         run_features.compute(lease, run)
-    lease.beat(message="Starting the trainer")
+    lease.beat(message=Text("Starting the trainer"))
     recorder = Recorder(lease, run)
     try:
         run_process(lease, engine_command("train", task), recorder.record)
@@ -114,7 +115,7 @@ def _unlabelled(run: TrainingRun) -> dict[str, Any]:
     try:
         return {"unlabelled": str(unlabelled.write_table(words, run.folder / unlabelled.TABLE))}
     except unlabelled.NoPhotos as error:
-        raise JobError(str(error), "Choose other photos without labels, or none.") from error
+        raise JobError(text_of(error), Text("Choose other photos without labels, or none.")) from error
 
 
 @contextmanager
@@ -125,7 +126,7 @@ def _teacher(run: TrainingRun) -> Iterator[dict[str, Any]]:
         try:
             folder = held.enter_context(teachers.at_hand(words)) if words else None
         except teachers.NoTeacher as error:
-            raise JobError(str(error), "Choose another teacher, or none.") from error
+            raise JobError(text_of(error), Text("Choose another teacher, or none.")) from error
         yield {"teacher": str(folder)} if folder else {}
 
 
@@ -151,9 +152,14 @@ def _write_manifest(run: TrainingRun) -> dict[str, Any]:
     count = len(labels_with_photos)
     if count < 2:
         raise JobError(
-            f"{run.photo_set} has photos of only {count} label{'s' * (count != 1)} of {run.release}: "
-            "there is nothing to tell apart.",
-            "Choose a photo set with classes of at least two hashtags (other counts as one).",
+            Text(
+                "The photos of %(photos)s have too few labels of %(release)s: %(n)s. There is nothing to "
+                "tell apart.",
+                photos=run.photo_set,
+                release=run.release,
+                n=count,
+            ),
+            Text("Choose a photo set with classes of at least two hashtags (other counts as one)."),
         )
     return {"photos": left_out, "classes": sorted(classes_without_label)}
 
@@ -203,8 +209,9 @@ class Recorder:
             self._write_live({"curve": self.curve, "saved": self.checkpoint} if keeps_any else {})
 
     def _started(self, event: Event) -> None:
-        words = f"Training on {event['train']} photos, {event['test']} held out"
-        self.lease.beat(message=f"Continuing: {words}" if event.get("resumed") else words)
+        words = Text("Training on %(n)s photos, %(test)s held out", n=event["train"], test=event["test"])
+        is_resumed = event.get("resumed")
+        self.lease.beat(message=Text("Continuing: %(what)s", what=words) if is_resumed else words)
 
     def _progress(self, event: Event) -> None:
         phase = str(event.get("phase", ""))
@@ -223,7 +230,7 @@ class Recorder:
                     {name: event[name] for name in LIVE if name in event}
                     | {"curve": self.curve, "saved": self.checkpoint}
                 )
-        words = f"Epoch {event.get('epoch', '?')}, batches"
+        words = Text("Epoch %(n)s, batches", n=event.get("epoch", "?"))
         self.lease.beat(step, steps, words, event.get("seconds_left"))
 
     def _write_live(self, live: dict[str, Any]) -> None:
@@ -243,7 +250,7 @@ class Recorder:
         if self.counts_batches:
             self.lease.beat(seconds_left=event.get("seconds_left"))
         else:
-            self.lease.beat(number, int(event.get("epochs") or 0), "Epochs", event.get("seconds_left"))
+            self.lease.beat(number, int(event.get("epochs") or 0), Text("Epochs"), event.get("seconds_left"))
 
     def _saved(self, event: Event) -> None:
         checkpoint = [int(event.get("epoch") or 0), int(event.get("batch") or 0)]
@@ -274,15 +281,16 @@ class Recorder:
         self.unreadable.add(str(event.get("photo_id")))
 
     def _stopped_early(self, event: Event) -> None:
-        self.lease.beat(message=f"Stopped after epoch {event.get('epoch')}: {event.get('reason', '')}")
+        facts = {"n": event.get("epoch"), "why": event.get("reason", "")}
+        self.lease.beat(message=Text("Stopped after epoch %(n)s: %(why)s", **facts))
 
     def _pseudo_labels(self, event: Event) -> None:
-        labelled, count = event.get("labelled"), event.get("unlabelled")
-        self.lease.beat(message=f"{labelled} of {count} photos without labels got one")
+        facts = {"n": event.get("labelled"), "all": event.get("unlabelled")}
+        self.lease.beat(message=Text("%(n)s of %(all)s photos without labels got one", **facts))
 
     def _waiting(self, event: Event) -> None:
         self.lease.beat(
-            message=str(event.get("reason") or "Another trainer is still using this run's folder")
+            message=event.get("reason") or Text("Another trainer is still using this run's folder")
         )
 
 

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from formats.texts import joined_texts
 from jobs import queue as jobs
 from jobs.models import Job
 from mapping.models import Release
@@ -54,8 +55,9 @@ def plan(*, presets: Sequence[str], splits: str, seeds: int, changes: Mapping[st
                 try:
                     recipe = Recipe.from_dict(base | own_settings)
                 except RecipeError as error:
-                    words = error.message.removeprefix(f"{error.field}: ")
-                    raise RecipeError(error.field, f"{_(PRESETS[name].title)}: {words}") from error
+                    title = _(PRESETS[name].title)
+                    reason = joined_texts(title, error.reason, by=": ")
+                    raise RecipeError(error.field, reason) from error
                 words = ", ".join([split] * bool(split) + [f"seed {seed}"] * (seeds > 1))
                 runs.append(PlannedRun(name, recipe, words))
     if not runs:

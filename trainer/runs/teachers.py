@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
-from django.utils.translation import gettext as _
-
+from formats.texts import Text, text_of
 from trainer.models import TrainedModel
 
 NAMED = re.compile(r"model #?(\d{1,9})")
@@ -19,7 +18,7 @@ AtHand = Callable[[TrainedModel], AbstractContextManager[Path]]
 
 
 class NoTeacher(Exception):
-    """The words name no model that a run can learn from. The message says why."""
+    """The words name no model that a run can learn from. The message, a Text, says why."""
 
 
 _at_hand: list[AtHand] = []
@@ -33,10 +32,10 @@ def check(words: str) -> TrainedModel:
     """The model that the words name. Raises NoTeacher."""
     match = NAMED.fullmatch(words.strip().lower())
     if match is None:
-        raise NoTeacher(_("It must be like “%(name)s”.") % {"name": "model 1"})
+        raise NoTeacher(Text("It must be like “%(name)s”.", name="model 1"))
     model = TrainedModel.objects.filter(pk=int(match[1])).first()
     if model is None or not model.is_ready:
-        raise NoTeacher(_("There is no model %(number)s that is ready.") % {"number": match[1]})
+        raise NoTeacher(Text("There is no model %(number)s that is ready.", number=match[1]))
     return model
 
 
@@ -51,5 +50,5 @@ def at_hand(words: str) -> Iterator[Path]:
         try:
             folder = held.enter_context(_at_hand[0](model))
         except FileNotFoundError as error:
-            raise NoTeacher(str(error)) from error
+            raise NoTeacher(text_of(error)) from error
         yield folder

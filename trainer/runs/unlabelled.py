@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Protocol
 
 from django.db.models import QuerySet
-from django.utils.translation import gettext as _
 
 from formats.storage import replacing
+from formats.texts import Text
 from trainer.models import PhotoSet, TrainingRun
 from trainer.server_folders import browser_roots, is_allowed_in_browser, is_folder
 from trainer.set_files import bring
@@ -25,7 +25,7 @@ NAMED = re.compile(r"([a-z-]+) #?(\d{1,9})")
 
 
 class NoPhotos(Exception):
-    """The words name no photos that can be used. The message says why."""
+    """The words name no photos that can be used. The message, a Text, says why."""
 
 
 class Kind(Protocol):
@@ -43,7 +43,7 @@ class PhotoSets:
 
     def check(self, number: int) -> None:
         if not PhotoSet.objects.with_photos().filter(pk=number).exists():
-            raise NoPhotos(_("There is no photo set %(number)s with photos.") % {"number": number})
+            raise NoPhotos(Text("There is no photo set %(number)s with photos.", number=str(number)))
 
     def files(self, number: int) -> Iterable[Path]:
         self.check(number)
@@ -72,10 +72,10 @@ def check(words: str) -> None:
         roots = ", ".join(str(root) for root in browser_roots())
         names = ", ".join(f"“{name} 1”" for name in _kinds)
         raise NoPhotos(
-            _("It must be like %(names)s, or a folder below %(roots)s.") % {"names": names, "roots": roots}
+            Text("It must be like %(names)s, or a folder below %(roots)s.", names=names, roots=roots)
         )
     if not is_folder(folder):
-        raise NoPhotos(_("There is no folder %(folder)s.") % {"folder": folder})
+        raise NoPhotos(Text("There is no folder %(folder)s.", folder=folder))
 
 
 def write_table(words: str, file: Path) -> Path:

@@ -18,13 +18,13 @@ from markdown_it import MarkdownIt
 from formats.classes import OTHER
 from formats.numbers import read_number
 from jobs.models import Job
+from notices.words import shown
 from people.request import Request, read_form
 from trainer.engine.errors import ModelError
 from trainer.engine.evaluation.scenes import refusal
 from trainer.engine.opening import UnreadablePhotoError
 from trainer.engine.presets import PRESETS
 from trainer.engine.serving.judge import BLOCKED, MOST_HASHTAGS
-from trainer.engine_words import translated
 from trainer.forms import SuggestForm
 from trainer.models import Promotion, TrainedModel
 from trainer.previews import data_url
@@ -112,7 +112,7 @@ def _relabelling(model: TrainedModel) -> dict[str, Any]:
     )
     return {
         "stale": stale,
-        "refusal": translated(refusal(model.manifest)),
+        "refusal": shown(refusal(model.manifest)),
         "relabelled": children,
         "newest_child": next((one for one in children if stale and one.release == stale.newest), None),
         "changes": changes_of(model),

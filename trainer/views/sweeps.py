@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from jobs.models import Job
 from mapping.models import Release
+from notices.words import shown
 from people.request import Request, read_form
 from trainer.engine.errors import RecipeError
 from trainer.engine.presets import PRESETS
@@ -52,7 +53,7 @@ def new_sweep(request: Request) -> HttpResponse:
             return redirect(_start(request, form))
         except RecipeError as error:
             field = error.field if error.field in form.fields else None
-            form.add_error(field, error.message.removeprefix(f"{error.field}: "))
+            form.add_error(field, shown(error.reason))
         except NotReady as error:
             form.add_error("photo_set", str(error))
     ready = PhotoSet.objects.with_photos().exists() and Release.objects.exists()

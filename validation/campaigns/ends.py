@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.utils.translation import gettext_noop
-
+from formats.texts import Text
 from notices.announcements import announce
 from validation.models import Campaign, Question
 
@@ -24,8 +23,7 @@ def tell_if_judged(campaigns: Iterable[Campaign]) -> None:
         count = asked.count()
         announce(
             "campaign.judged",
-            title=gettext_noop("“%(campaign)s” has all its votes"),
-            names={"campaign": str(campaign)},
+            title=Text("“%(campaign)s” has all its votes", campaign=campaign),
             url=campaign.get_absolute_url(),
             key=f"campaign.judged {campaign.pk} {count}",
             campaign=campaign.pk,

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from formats.texts import Text, text_of
 from jobs.lease import JobError, Lease
 from mapping.models import OTHER, Hashtag
 from trainer.engine.errors import ModelError
@@ -49,7 +50,7 @@ def read_hashtags(lease: Lease, campaign: Campaign, is_current: Callable[[], boo
         .values_list("pk", flat=True)
     )
     done = 0
-    lease.beat(done, len(photos), "Reading the authors' hashtags")
+    lease.beat(done, len(photos), Text("Reading the authors' hashtags"))
     for some in in_parts(photos, BATCH):
         if not is_current():
             return False
@@ -60,7 +61,7 @@ def read_hashtags(lease: Lease, campaign: Campaign, is_current: Callable[[], boo
         with lease.fenced():
             PostedHashtag.objects.bulk_create(rows, ignore_conflicts=True)
         done += len(some)
-        lease.beat(done, len(photos), "Checking the authors' hashtags")
+        lease.beat(done, len(photos), Text("Checking the authors' hashtags"))
     return True
 
 
@@ -115,11 +116,14 @@ def _check(wanted: Wanted, model: TrainedModel) -> list[dict[str, Said]]:
         return checker().check(photos, model)
     except NoActiveModel as error:
         raise JobError(
-            f"“{model}” has not been exported yet.", "Try again once its export has ended."
+            Text("“%(model)s” has not been exported yet.", model=model),
+            Text("Try again once its export has ended."),
         ) from error
     except ModelError as error:
-        hint = "Export it again, then try again, or make a campaign without a check."
-        raise JobError(f"“{model}” cannot check: {error}", hint) from error
+        raise JobError(
+            Text("“%(model)s” cannot check: %(error)s", model=model, error=text_of(error)),
+            Text("Export it again, then try again, or make a campaign without a check."),
+        ) from error
 
 
 def _bytes(photo: Photo) -> bytes:

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
+from formats.texts import Text, text_of
 from jobs import queue as jobs
 from jobs.crew import NotNeeded, threads, work_off
 from jobs.lease import JobError, Lease
@@ -63,8 +64,9 @@ def predict_again(*, campaign: Campaign, by: AbstractBaseUser | None) -> Job:
 
 def enqueue(campaign: Campaign, by: AbstractBaseUser | None) -> Job:
     """A job for the campaign, which does not know it yet."""
-    what = "Read the authors' hashtags of" if campaign.is_authors else "Predict the photos of"
-    title = f"{what} “{campaign.name}”"
+    title = Text("Predict the photos of “%(campaign)s”", campaign=campaign.name)
+    if campaign.is_authors:
+        title = Text("Read the authors' hashtags of “%(campaign)s”", campaign=campaign.name)
     return jobs.enqueue(kind=PREDICT, title=title, by=by, url=campaign.get_absolute_url())
 
 
@@ -91,11 +93,11 @@ def _predict_all(lease: Lease, campaign: Campaign) -> bool:
     """False if a newer job has taken over."""
     models = _models(campaign)
     total = sum(_photos(campaign).count() for _ in models)
-    lease.beat(message="Looking for photos to predict")
+    lease.beat(message=Text("Looking for photos to predict"))
     try:
         # The shards of an earlier holder may be left; photos that have joined since get shards of their own.
         while lease.job.shards.unfinished().exists() or _plan(lease, campaign, models):
-            work_off(lease, total=total, message="Predicting")
+            work_off(lease, total=total, message=Text("Predicting"))
     except NotNeeded:
         return False
     hashtags = {hashtag.name: hashtag for hashtag in Hashtag.objects.all()}
@@ -139,7 +141,9 @@ def _model(pk: int) -> TrainedModel:
     try:
         return TrainedModel.objects.get(pk=pk)
     except TrainedModel.DoesNotExist as error:
-        raise JobError("A model of this campaign has been deleted.", "Try again, without it.") from error
+        raise JobError(
+            Text("A model of this campaign has been deleted."), Text("Try again, without it.")
+        ) from error
 
 
 def _models(campaign: Campaign) -> list[TrainedModel]:
@@ -152,7 +156,8 @@ def _plan(lease: Lease, campaign: Campaign, models: Iterable[TrainedModel]) -> b
     for model in models:
         pks = _photos_to_predict(campaign, model).order_by("pk").values_list("pk", flat=True)
         for some in in_parts(list(pks), settings.SHARD_PHOTOS):
-            label = f"{model}, photos {some[0]} to {some[-1]}"
+            names = {"model": model, "first": str(some[0]), "last": str(some[-1])}
+            label = Text("%(model)s, photos %(first)s to %(last)s", **names)
             payload = {"model": model.pk, "first": some[0], "last": some[-1]}
             parts.append(Part(label, len(some), payload))
     plan(lease, parts)
@@ -183,10 +188,14 @@ def _suggestions(
         yield from serving.suggest(contents, model=model, threads=threads(), beside=beside, pool=pool)
     except serving.NoActiveModel as error:
         raise JobError(
-            f"“{model}” has not been exported yet.", "Try again once its export has ended."
+            Text("“%(model)s” has not been exported yet.", model=model),
+            Text("Try again once its export has ended."),
         ) from error
     except ModelError as error:
-        raise JobError(f"“{model}” cannot predict: {error}", "Export it again, then try again.") from error
+        raise JobError(
+            Text("“%(model)s” cannot predict: %(error)s", model=model, error=text_of(error)),
+            Text("Export it again, then try again."),
+        ) from error
 
 
 def _judge_again(campaign: Campaign, model: TrainedModel, hashtags: dict[str, Hashtag], lease: Lease) -> None:
@@ -233,8 +242,12 @@ def _prediction(
 ) -> Prediction:
     if suggestion.hashtag is not None and suggestion.hashtag not in hashtags:
         raise JobError(
-            f"“{model}” suggests #{suggestion.hashtag}, which is not one of our hashtags.",
-            "Load the catalogue that the model was trained with (manage.py prepare), then try again.",
+            Text(
+                "“%(model)s” suggests #%(hashtag)s, which is not one of our hashtags.",
+                model=model,
+                hashtag=suggestion.hashtag,
+            ),
+            Text("Load the catalogue that the model was trained with (manage.py prepare), then try again."),
         )
     scene, scene_confidence = suggestion.scene or ("", None)
     ranking = sorted((*suggestion.candidates, *suggestion.passed_over), key=lambda one: -one[1])

@@ -14,7 +14,9 @@ from django.utils.functional import lazy
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
+from formats.texts import text_of
 from mapping.models import Hashtag, HashtagQuerySet, SceneClass
+from notices.words import shown
 from validation.forms.fields import DroppedField
 from validation.models import Campaign, Correction, Intake, Photo
 from validation.models.photos import PhotoQuerySet
@@ -22,7 +24,7 @@ from validation.names import name_some
 from validation.photos.intake_files import is_junk
 from validation.photos.intake_sources import allowed_folder
 from validation.photos.store import WORDS
-from validation.photos.uploads import kind_of
+from validation.photos.uploads import kind_of, megabytes
 
 
 class ManyFilesInput(forms.ClearableFileInput):
@@ -107,12 +109,12 @@ class IntakeForm(forms.Form):
         try:
             return allowed_folder(folder) if folder else ""
         except ValueError as error:
-            raise forms.ValidationError(str(error)) from error
+            raise forms.ValidationError(shown(text_of(error))) from error
 
     def clean_archive(self) -> UploadedFile[Any] | None:
         archive: UploadedFile[Any] | None = self.cleaned_data["archive"]
         if archive and (archive.size or 0) > settings.MAX_ARCHIVE_BYTES:
-            limit = f"{settings.MAX_ARCHIVE_BYTES / 2**20:.0f} MB"
+            limit = megabytes(settings.MAX_ARCHIVE_BYTES)
             raise forms.ValidationError(
                 _(
                     "The archive is larger than %(limit)s. Ask the server's administrator to put it "
@@ -126,7 +128,7 @@ class IntakeForm(forms.Form):
         uploads = [file for file in self.cleaned_data["uploads"] if not is_junk(file.name or "")]
         large = [file.name for file in uploads if (file.size or 0) > settings.MAX_PHOTO_BYTES]
         if large:
-            limit = f"{settings.MAX_PHOTO_BYTES / 2**20:.0f} MB"
+            limit = megabytes(settings.MAX_PHOTO_BYTES)
             names = name_some([str(name) for name in large], most=5)
             raise forms.ValidationError(
                 _("Nothing was taken in, because these files are larger than %(limit)s: %(names)s.")

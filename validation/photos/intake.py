@@ -19,6 +19,7 @@ from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_noop
 
+from formats.texts import Text
 from jobs import queue as jobs
 from jobs.lease import JobError, Lease
 from jobs.models import Job
@@ -121,7 +122,7 @@ def start(
             _save_once(intake)
             _store(intake, files, archive, table, table_terms)
             take(uploads=drop, intake=intake)
-            title = f"Take in “{name}”"
+            title = Text("Take in “%(name)s”", name=name)
             intake.job = jobs.enqueue(kind=INTAKE, title=title, by=by, url=intake.get_absolute_url())
             intake.save(update_fields=["path", "job"])
     except BaseException:
@@ -217,7 +218,7 @@ def take_all_in(lease: Lease) -> None:
     If the storage fails, the originals stay, and the job tries again later.
     """
     intake = Intake.objects.select_related("campaign", "created_by").get(job=lease.job)
-    lease.beat(0, 0, "Looking at the files")
+    lease.beat(0, 0, Text("Looking at the files"))
     with closing(source_of(intake)) as source:
         if not intake.files.exists():
             with lease.long_step():
@@ -231,13 +232,13 @@ def take_all_in(lease: Lease) -> None:
             for file in some:
                 _take_one(lease, intake, file, source, hashes)
                 done, last = done + 1, file.pk
-                lease.beat(done, total, "Taking photos in")
+                lease.beat(done, total, Text("Taking photos in"))
     with lease.long_step():
         _add_to_campaign(intake)
         if leftovers := delete_originals(intake):
             raise JobError(
-                f"{len(leftovers)} of the uploaded files could not be deleted.",
-                "Retry to delete them.",
+                Text("%(n)s of the uploaded files could not be deleted.", n=len(leftovers)),
+                Text("Retry to delete them."),
             )
         remove_leftovers()
         remove_leftover_parts()

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_noop
 
 from formats.files import is_left_by_system
 from formats.storage import StorageFailure, is_of_storage, require_content
+from formats.texts import Text, text_of
 from jobs.lease import JobError, Lease
 from jobs.shards import ShardLease
 from validation.models import Intake, IntakeFile
@@ -112,7 +113,9 @@ def list_files(
         if is_junk(name):
             continue
         if len(rows) >= MOST_FILES:
-            raise JobError(f"More than {MOST_FILES:,} files.", "Split them into several intakes.")
+            raise JobError(
+                Text("More than %(n)s files.", n=MOST_FILES), Text("Split them into several intakes.")
+            )
         fits = table.of(name)
         for row in fits:
             files_of.setdefault(row, []).append(name)
@@ -166,8 +169,8 @@ def source_of(intake: Intake) -> Source:
         except ValueError as error:
             if intake.files.exists():  # the folder was there when the intake began
                 require_content(Path(intake.path))
-            hint = "Ask the server's administrator which folders may be used."
-            raise JobError(str(error), hint) from error
+            hint = Text("Ask the server's administrator which folders may be used.")
+            raise JobError(text_of(error), hint) from error
     return Source()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from django.conf import settings
 
 from formats.storage import StorageFailure, require_content
+from formats.texts import Text
 from jobs.crew import NotNeeded, work_off
 from jobs.lease import Lease
 from jobs.models import Job, Shard
@@ -37,12 +38,12 @@ def prepare_in_shards(lease: Lease, intake: Intake, total: int) -> None:
         parts = []
         for at, some in enumerate(in_parts(pks, settings.SHARD_PHOTOS)):
             first = at * settings.SHARD_PHOTOS + 1
-            label = f"files {first} to {first + len(some) - 1}"
+            label = Text("files %(first)s to %(last)s", first=first, last=first + len(some) - 1)
             parts.append(Part(label, len(some), {"first": some[0], "last": some[-1]}))
         plan(lease, parts)
     if lease.job.shards.exclude(state=Shard.State.DONE).exists():  # one that has failed fails the job
         try:
-            work_off(lease, total=total, message="Opening photos")
+            work_off(lease, total=total, message=Text("Opening photos"))
         except NotNeeded:  # the folder was there a moment ago
             require_content(Path(intake.path))
             raise

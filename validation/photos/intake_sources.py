@@ -12,12 +12,12 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from django.conf import settings
-from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.files.storage import default_storage
 from django.utils.translation import gettext as _
 
 from formats.files import walk
 from formats.storage import raise_if_of_storage, require_content
+from formats.texts import Text, text_of
 from formats.zipnames import read_names
 from jobs.lease import JobError
 from validation.models import IntakeFile
@@ -58,12 +58,12 @@ def allowed_folder(path: str) -> str:
     try:
         real = Path(path).resolve()
         if not any(real.is_relative_to(Path(root).resolve()) for root in settings.PHOTO_ROOTS):
-            raise ValueError(_("Only folders below the server's PHOTO_ROOTS can be taken in."))
+            raise ValueError(Text("Only folders below the server's PHOTO_ROOTS can be taken in."))
         if not real.is_dir():
-            raise ValueError(_("There is no such folder on the server."))
+            raise ValueError(Text("There is no such folder on the server."))
     except (OSError, RuntimeError) as error:  # a name that is too long; a circle of links
         raise_if_of_storage(error)
-        raise ValueError(_("That folder cannot be opened (%(words)s).") % {"words": _words(error)}) from error
+        raise ValueError(Text("That folder cannot be opened (%(words)s).", words=_words(error))) from error
     return str(real)
 
 
@@ -116,7 +116,9 @@ class Archive(Source):
             self.file = open_file()
         except FileNotFoundError as error:
             raise_if_of_storage(error, media_folder())
-            raise JobError(_("The archive is missing from the storage."), _("Upload it again.")) from None
+            raise JobError(
+                Text("The archive is missing from the storage."), Text("Upload it again.")
+            ) from None
         try:
             end = _check_directory(self.file)
             self.zip = zipfile.ZipFile(self.file)
@@ -124,7 +126,7 @@ class Archive(Source):
             self.file.close()
             why = _why_broken(error)
             raise JobError(
-                _("The archive is not a valid zip file: %(why)s.") % {"why": why}, _("Pack it again.")
+                Text("The archive is not a valid zip file: %(why)s.", why=why), Text("Pack it again.")
             ) from error
         entries = self.zip.infolist()
         names, guess = read_names(entries)
@@ -162,8 +164,9 @@ class Archive(Source):
 def _why_broken(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         name = error.object.decode("utf-8", "replace")[:60]
-        return _("the name “%(name)s” in its directory is marked as UTF-8, but is not UTF-8") % {"name": name}
-    return str(error).rstrip(".")
+        return Text("the name “%(name)s” in its directory is marked as UTF-8, but is not UTF-8", name=name)
+    said = text_of(error)
+    return said if isinstance(said, Text) else said.rstrip(".")
 
 
 def _check_directory(file: IO[bytes]) -> int:
@@ -174,24 +177,27 @@ def _check_directory(file: IO[bytes]) -> int:
     own: Any = zipfile
     end = own._EndRecData(file)
     if end is None:
-        raise zipfile.BadZipFile(_("it has no directory at its end, or much stands behind it"))
+        raise zipfile.BadZipFile(Text("it has no directory at its end, or much stands behind it"))
     size: int = end[own._ECD_SIZE]
     if size > MOST_DIRECTORY_BYTES:
         raise JobError(
-            _("The archive's directory has %(size)s MB; the limit is %(most_directory_bytes)s MB.")
-            % {"size": intcomma(size >> 20), "most_directory_bytes": MOST_DIRECTORY_BYTES >> 20},
-            _("Split it into several archives."),
+            Text(
+                "The archive's directory has %(size)s MB; the limit is %(most_directory_bytes)s MB.",
+                size=size >> 20,
+                most_directory_bytes=MOST_DIRECTORY_BYTES >> 20,
+            ),
+            Text("Split it into several archives."),
         )
     at = end[own._ECD_LOCATION] - size
     if end[own._ECD_SIGNATURE] == own.stringEndArchive64:
         at -= own.sizeEndCentDir64 + own.sizeEndCentDir64Locator
     if at < 0:
-        raise zipfile.BadZipFile(_("its directory is cut off"))
+        raise zipfile.BadZipFile(Text("its directory is cut off"))
     file.seek(at)
     if _count_entries(file.read(size)) > MOST_FILES:
         raise JobError(
-            _("The archive contains more than %(most_files)s files.") % {"most_files": intcomma(MOST_FILES)},
-            _("Split it into several archives."),
+            Text("The archive contains more than %(most_files)s files.", most_files=MOST_FILES),
+            Text("Split it into several archives."),
         )
     zip_end: int = end[own._ECD_LOCATION] + own.sizeEndCentDir + end[own._ECD_COMMENT_SIZE]
     return zip_end

@@ -125,7 +125,8 @@ def _check_kind(name: str, size: int) -> None:
 
 
 def megabytes(size: int) -> str:
-    return f"{size / 2**20:,.0f} MB"
+    """For people, in their language."""
+    return _("%(n)s MB") % {"n": intcomma(round(size / 2**20))}
 
 
 def add_piece(*, upload: Upload, offset: int, raw: bytes) -> int:

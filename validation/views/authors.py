@@ -19,6 +19,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from formats.storage import StorageFailure
 from formats.table import guard
+from formats.texts import text_of
+from notices.words import shown
 from people.request import Request, read_form
 from validation.agreement import posted
 from validation.campaigns import acts
@@ -55,7 +57,7 @@ def new(request: Request) -> HttpResponse:
             form.add_error(
                 "uploads",
                 _("Photos cannot be stored: %(error)s. There is no campaign yet; try again later.")
-                % {"error": error},
+                % {"error": shown(text_of(error))},
             )
             status = error.status
     n_found = found.count() if found is not None else None

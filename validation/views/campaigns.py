@@ -20,6 +20,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from formats.numbers import read_number
 from formats.storage import StorageFailure
+from formats.texts import text_of
+from notices.words import shown
 from people.request import Request, read_form
 from trainer.models import PhotoSet, TrainedModel
 from trainer.registry import serving
@@ -114,7 +116,7 @@ def new_campaign(request: Request) -> HttpResponse:
             form.add_error(
                 "uploads",
                 _("Photos cannot be stored: %(error)s. There is no campaign yet; try again later.")
-                % {"error": error},
+                % {"error": shown(text_of(error))},
             )
             status = error.status
     has_models = TrainedModel.objects.exclude(manifest={}).exists()

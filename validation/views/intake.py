@@ -20,7 +20,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from formats.files import SYSTEM_NAMES
 from formats.storage import StorageFailure
+from formats.texts import text_of
 from mapping.models import OTHER, SceneClass
+from notices.words import shown
 from people.request import Request, read_form
 from trainer.photosets.registration import NameTaken
 from validation.forms.intake import CorrectionForm, IntakeForm, PhotoFilter
@@ -64,7 +66,7 @@ def new(request: Request) -> HttpResponse:
             form.add_error(
                 None,
                 _("The files cannot be stored: %(error)s. Nothing was kept; try again later.")
-                % {"error": error},
+                % {"error": shown(text_of(error))},
             )
             status = error.status
     elif earlier := intake_acts.sent_before(form.cleaned_data.get("request_id") if form.is_bound else None):

@@ -22,6 +22,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from formats.json_text import UNSTORABLE
 from formats.numbers import read_number
 from formats.storage import StorageFailure
+from formats.texts import text_of
+from notices.words import shown
 from people.request import Request
 from validation.models import Upload
 from validation.photos import uploads as acts
@@ -94,7 +96,7 @@ def _take_piece(request: Request, upload: Upload) -> HttpResponse:
         return _answer(error.status, str(error))
     except StorageFailure as error:
         words = _("The piece cannot be stored: %(error)s. What was stored before is kept; go on later.") % {
-            "error": error
+            "error": shown(text_of(error))
         }
         return _answer(error.status, words)
     return _answer(HTTPStatus.NO_CONTENT, **_progress(upload))

@@ -12,6 +12,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone, translation
 
+from formats.texts import Text
 from hashtags_site.doctor.checks import look_at_mail
 from notices.announcements import announce
 from people import letters
@@ -135,7 +136,7 @@ def test_each_reader_is_told_in_their_own_language(
         client_for(role).post("/notices/mail/", {"events": ["job.failed"]})
     client_for("viewer").post("/people/me/", {"what": "profile", "language": "ru", "time_zone": ""})
     with translation.override("ru"):  # of whoever made it happen
-        announce("job.failed", title="%(job)s: failed", names={"job": "Export"})
+        announce("job.failed", title=Text("%(job)s: failed", job="Export"))
     of_viewer, of_curator = Letter.objects.order_by("-user__username")
     assert of_viewer.subject == "[Scenetag] Export: не удалось"
     assert "не удалось задание, кроме запусков, а вы выбрали" in of_viewer.body

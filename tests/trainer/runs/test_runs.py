@@ -135,7 +135,7 @@ def test_run_with_a_single_label_is_refused(photo_set: PhotoSet, release: Releas
     photo_set.photos.exclude(scene_class__key="b/bar").delete()
     run = start.start_run(photo_set=photo_set, release=release, preset=PRESET, by=None)
     run.folder.mkdir(parents=True)
-    with pytest.raises(JobError, match="only 1 label of release 1"):
+    with pytest.raises(JobError, match="too few labels of release 1: 1"):
         supervision._write_manifest(run)
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formats.storage import raise_if_of_storage, replacing, replacing_path
+from formats.texts import Text
 from trainer.engine.errors import ModelError
 
 SCENES = "scenes.npz"
@@ -68,10 +69,12 @@ class SceneAnswers:
             _check(logs, true, trained, len(scenes))
         except FileNotFoundError as error:
             raise_if_of_storage(error, file.parent.parent)
-            raise ModelError(f"the model has no {SCENES}") from error
+            raise ModelError(Text("the model has no %(scenes)s", scenes=SCENES)) from error
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise_if_of_storage(error)
-            raise ModelError(f"{SCENES} cannot be used: {error}") from error
+            raise ModelError(
+                Text("%(scenes)s cannot be used: %(error)s", scenes=SCENES, error=error)
+            ) from error
         return cls(logs.astype(np.float32), true.astype(np.int64), trained.astype(np.int64))
 
 
@@ -88,13 +91,13 @@ def _check(logs: NDArray[Any], true: NDArray[Any], trained: NDArray[Any], k: int
 
 
 def refusal(manifest: Mapping[str, Any]) -> str:
-    """Why a model with this manifest cannot be relabelled; empty if it can."""
+    """A Text: why a model with this manifest cannot be relabelled; empty if it can."""
     if "cascade" in manifest:
-        return "it is a cascade, whose limits are chosen from two runs on the same release"
+        return Text("it is a cascade, whose limits are chosen from two runs on the same release")
     if not manifest.get("scenes"):
-        return "it learned labels only and does not tell scene classes"
+        return Text("it learned labels only and does not tell scene classes")
     if "scenes_sha256" not in manifest or "scene_labels" not in manifest:
-        return "it came without what it says of scene classes on held-out photos"
+        return Text("it came without what it says of scene classes on held-out photos")
     return ""
 
 

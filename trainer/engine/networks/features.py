@@ -22,6 +22,7 @@ from PIL import Image
 
 from formats import spans
 from formats.storage import StorageFailure, for_own_files, raise_if_of_storage, replacing, replacing_path
+from formats.texts import Text
 from trainer.engine.backbones import Backbone
 from trainer.engine.errors import NotANumberError
 from trainer.engine.events import Progress, StopRequest
@@ -219,8 +220,12 @@ def compute(
             for (photo, _), row in zip(good, features, strict=True):
                 if not np.isfinite(row).all():
                     raise NotANumberError(
-                        f"{reader.name} gives features of {photo.path} that are no finite numbers",
-                        hint="Take this photo out of the photo set, or choose another network.",
+                        Text(
+                            "%(reader)s gives features of %(path)s that are no finite numbers",
+                            reader=reader.name,
+                            path=photo.path,
+                        ),
+                        hint=Text("Take this photo out of the photo set, or choose another network."),
                     )
             rows.append(features)
             hashes += [photo.sha256 for photo, _ in good]

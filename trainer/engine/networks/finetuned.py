@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from formats.storage import raise_if_of_storage
+from formats.texts import Text
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import RecipeError, WeightsError
 from trainer.engine.networks.parts import LabelLayer
@@ -90,10 +91,20 @@ def _first_state(models: Any, recipe: Recipe) -> dict[str, Tensor]:
     except Exception as error:  # urllib, ssl and torch.hub each fail in their own way
         file, folder = weights.url.rsplit("/", 1)[1], Path(torch.hub.get_dir()) / "checkpoints"
         raise WeightsError(
-            f"the ImageNet weights of {recipe.network} cannot be downloaded: {error}",
-            hint=f"Without internet access put {file} (from {weights.url}) into {folder} on the worker's "
-            "machine, give the path of a weight file as weights, choose efficientnet_lite0 or a frozen "
-            "recipe (their weights are installed), or train from scratch with weights: none.",
+            Text(
+                "the ImageNet weights of %(network)s cannot be downloaded: %(error)s",
+                network=recipe.network,
+                error=error,
+            ),
+            hint=Text(
+                "Without internet access put %(file)s (from %(url)s) into %(folder)s on the "
+                "worker's machine, give the path of a weight file as weights, choose "
+                "efficientnet_lite0 or a frozen recipe (their weights are installed), or train "
+                "from scratch with weights: none.",
+                file=file,
+                url=weights.url,
+                folder=folder,
+            ),
         ) from error
     return state
 
@@ -112,16 +123,22 @@ def _download_limits() -> Iterator[None]:
 
 def _local_state(path: Path, network: str) -> dict[str, Tensor]:
     """A state dict from a file, or the network inside a run's best.pt."""
-    hint = f"Give a state dict of {network} saved with torch.save, or the best.pt of a run of it."
+    hint = Text(
+        "Give a state dict of %(network)s saved with torch.save, or the best.pt of a run of it.",
+        network=network,
+    )
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zip and file errors alike
         raise_if_of_storage(error)
-        raise WeightsError(f"{path} cannot be read as weights: {str(error)[:200]}", hint=hint) from error
+        raise WeightsError(
+            Text("%(file)s cannot be read as weights: %(error)s", file=path, error=str(error)[:200]),
+            hint=hint,
+        ) from error
     if isinstance(state, dict) and isinstance(state.get("state"), dict):
         state = {k.removeprefix("0."): v for k, v in state["state"].items() if k.startswith("0.")}
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsError(f"{path} contains no weights", hint=hint)
+        raise WeightsError(Text("%(file)s contains no weights", file=path), hint=hint)
     return state
 
 
@@ -144,15 +161,31 @@ def _load(network: nn.Module, state: dict[str, Tensor], last: tuple[str, ...], r
     if missing or weights.keys() - expected:
         odd = sorted(missing) or sorted(weights.keys() - expected)
         raise WeightsError(
-            f"{recipe.weights} contains no weights of {recipe.network}: {odd[0]} and {len(odd) - 1} more "
-            f"{'are missing' if missing else 'do not belong to it'}",
-            hint=f"Give a state dict of {recipe.network}, or choose the network that the file belongs to.",
+            Text(
+                "%(weights)s contains no weights of %(network)s: %(first)s is %(wrong)s, and %(n)s more",
+                weights=recipe.weights,
+                network=recipe.network,
+                first=odd[0],
+                wrong=Text("missing") if missing else Text("none of its weights"),
+                n=len(odd) - 1,
+            ),
+            hint=Text(
+                "Give a state dict of %(network)s, or choose the network that the file belongs to.",
+                network=recipe.network,
+            ),
         )
     try:
         network.load_state_dict(weights, strict=False)
     except RuntimeError as error:
         reason = str(error).split("\n")[1:2] or [str(error)]
-        raise WeightsError(f"{recipe.weights} does not fit {recipe.network}: {reason[0].strip()}") from error
+        raise WeightsError(
+            Text(
+                "%(weights)s does not fit %(network)s: %(why)s",
+                weights=recipe.weights,
+                network=recipe.network,
+                why=reason[0].strip(),
+            )
+        ) from error
 
 
 # --- a backbone of the table, with all of its weights trained
@@ -179,8 +212,14 @@ def _timm_config(network: str) -> Any:
         if timm.is_model(network):  # timm knows it without trained weights: use ImageNet's usual values
             return timm.models.PretrainedCfg()
         near = difflib.get_close_matches(network, [*TORCHVISION, *BACKBONES, *timm.list_models()], 3)
-        hint = f"Did you mean {', '.join(near)}?" if near else "timm.list_models() lists all of timm's."
-        raise RecipeError("network", f"neither torchvision nor timm has a network {network}", hint=hint)
+        hint = Text("timm.list_models() lists all of timm's.")
+        if near:
+            hint = Text("Did you mean %(names)s?", names=", ".join(near))
+        raise RecipeError(
+            "network",
+            Text("neither torchvision nor timm has a network %(network)s", network=network),
+            hint=hint,
+        )
     return config
 
 
@@ -195,9 +234,16 @@ def _timm(recipe: Recipe, labels: int, pretrained: bool) -> nn.Module:
         if not download:
             raise
         raise WeightsError(
-            f"the ImageNet weights of {recipe.network} cannot be downloaded: {str(error)[:300]}",
-            hint="Without internet access put them into timm's cache on the worker's machine (HF_HOME), give "
-            "the path of a weight file as weights, or train from scratch with weights: none.",
+            Text(
+                "the ImageNet weights of %(network)s cannot be downloaded: %(error)s",
+                network=recipe.network,
+                error=str(error)[:300],
+            ),
+            hint=Text(
+                "Without internet access put them into timm's cache on the worker's machine "
+                "(HF_HOME), give the path of a weight file as weights, or train from scratch "
+                "with weights: none."
+            ),
         ) from error
     if pretrained and recipe.weights not in ("imagenet", "none"):
         last: Any = network.default_cfg["classifier"]  # type: ignore[index]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import onnx
 
+from formats.texts import Text
 from trainer.engine.errors import ExportError
 
 BLOCK = 64  # weights that share one scale
@@ -38,6 +39,7 @@ def write_int8(source: Path, target: Path) -> None:
     model = quantizer.model.model
     if not any(node.op_type == "MatMulNBits" for node in model.graph.node):
         raise ExportError(
-            "this network has no matrices to write as int8", hint="Export it with float32 numbers."
+            Text("this network has no matrices to write as int8"),
+            hint=Text("Export it with float32 numbers."),
         )
     onnx.save(model, target)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from formats.texts import Text
 from trainer.engine.errors import RecipeError
 from trainer.engine.ranks import total
 
@@ -53,7 +54,10 @@ def synchronise(network: nn.Module, name: str) -> None:
             module.__class__ = SyncedNorm
         elif isinstance(module, nn.modules.batchnorm._BatchNorm):
             kind = type(module).__name__
-            raise RecipeError("sync_batchnorm", f"the norms of {name}, {kind}, cannot be synchronised")
+            raise RecipeError(
+                "sync_batchnorm",
+                Text("the norms of %(name)s, %(kind)s, cannot be synchronised", name=name, kind=kind),
+            )
 
 
 def statistics(network: nn.Module) -> list[Tensor]:

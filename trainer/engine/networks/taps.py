@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from formats.texts import Text
 from trainer.engine.errors import RecipeError
 from trainer.engine.recipe import Recipe
 
@@ -38,11 +39,17 @@ def tap_features(network: nn.Module, recipe: Recipe, labels: int) -> tuple[Tap, 
     """
     layers = [m for m in network.modules() if isinstance(m, nn.Linear) and m.out_features == labels]
     if not layers:
-        raise RecipeError("network", f"{recipe.network} does not end with a linear layer over features")
+        raise RecipeError(
+            "network",
+            Text("%(network)s does not end with a linear layer over features", network=recipe.network),
+        )
     tap = Tap(layers[-1], takes=True)
     _try(network, recipe.image_size)
     if tap.value.ndim != 2:
-        raise RecipeError("network", f"the last layer of {recipe.network} does not get one row per photo")
+        raise RecipeError(
+            "network",
+            Text("the last layer of %(network)s does not get one row per photo", network=recipe.network),
+        )
     return tap, layers[-1].in_features
 
 
@@ -64,7 +71,10 @@ def tap_map(network: nn.Module, recipe: Recipe) -> tuple[Tap, int]:
     maps = [at for at, (_, shape) in enumerate(called) if len(shape) == 4 and shape[2] == shape[3] > 1]
     # A transformer has a map of patches at its start, and tokens afterwards.
     if not maps or maps[-1] < len(called) / 2:
-        raise RecipeError("network", f"{recipe.network} has no feature map: choose a convolutional network")
+        raise RecipeError(
+            "network",
+            Text("%(network)s has no feature map: choose a convolutional network", network=recipe.network),
+        )
     module, shape = called[maps[-1]]
     return Tap(module), shape[1]
 

@@ -11,6 +11,7 @@ import onnxruntime
 
 from formats.names import normalize_name
 from formats.storage import read_through
+from formats.texts import Text
 from trainer.engine.errors import ModelError
 from trainer.engine.events import Progress, StopRequest
 from trainer.engine.manifests import read_manifest
@@ -46,7 +47,13 @@ class Teacher:
             labels = tuple(normalize_name(label) for label in manifest["labels"])
             scenes = tuple(manifest.get("scenes", ()))
         except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"manifest.json of {folder.name} has no labels or no input: {error}") from error
+            raise ModelError(
+                Text(
+                    "manifest.json of %(folder)s has no labels or no input: %(error)s",
+                    folder=folder.name,
+                    error=error,
+                )
+            ) from error
         return cls(f"the teacher {folder.name}", file, sha256, spec, labels, scenes)
 
     def logits(
@@ -74,4 +81,6 @@ class Teacher:
         try:
             return session_of(self.file)
         except Exception as error:  # onnxruntime raises its own kinds, all private
-            raise ModelError(f"{self.name} cannot be loaded: {str(error)[:200]}") from error
+            raise ModelError(
+                Text("%(model)s cannot be loaded: %(error)s", model=self.name, error=str(error)[:200])
+            ) from error

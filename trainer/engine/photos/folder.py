@@ -13,6 +13,7 @@ from formats.files import is_left_by_system, walk
 from formats.names import lower_name, scene_key
 from formats.storage import raise_if_of_storage, replacing
 from formats.table import Columns, Unreadable, read_table
+from formats.texts import Text
 from trainer.engine.errors import PhotosError
 from trainer.engine.events import emit
 from trainer.engine.opening import PHOTO_SUFFIXES
@@ -65,8 +66,14 @@ def write_manifest(folder: Path, labels: Path | None, file: Path) -> int:
         emit("left_out", photos=unlabelled.total(), classes=sorted(unlabelled))
     if not rows:
         raise PhotosError(
-            f"{folder} holds no photos{' of the classes that ' + labels.name + ' names' if labels else ''}",
-            hint="Photos stand in a folder for each class, as in photos/a/abbey/1.jpg.",
+            Text(
+                "%(folder)s holds no photos of the classes that %(labels)s names",
+                folder=folder,
+                labels=labels.name,
+            )
+            if labels
+            else Text("%(folder)s holds no photos", folder=folder),
+            hint=Text("Photos stand in a folder for each class, as in photos/a/abbey/1.jpg."),
         )
     with replacing(file, newline="") as out:
         csv.writer(out).writerows([[*manifest.COLUMNS, *manifest.LEVELS], *rows])
@@ -90,15 +97,25 @@ def read_meanings(file: Path) -> dict[str, Meaning]:
         table = read_table(file.read_bytes(), COLUMNS, max_rows=MOST_CLASSES)
     except (OSError, Unreadable) as error:
         raise_if_of_storage(error)
-        raise PhotosError(f"{file.name} cannot be read: {error}") from error
+        raise PhotosError(Text("%(file)s cannot be read: %(error)s", file=file.name, error=error)) from error
     for problem in table.problems:
-        raise PhotosError(f"{file.name}, line {problem.line}: {problem.text}")
+        raise PhotosError(
+            Text("%(file)s, line %(line)s: %(text)s", file=file.name, line=problem.line, text=problem.text)
+        )
     first: dict[str, int] = {}
     meanings: dict[str, Meaning] = {}
     for row in table.rows:
         key = scene_key(row.values["key"])
         if key in first:
-            raise PhotosError(f"{file.name}, line {row.line}: {key} is already in line {first[key]}")
+            raise PhotosError(
+                Text(
+                    "%(file)s, line %(line)s: %(key)s is already in line %(first)s",
+                    file=file.name,
+                    line=row.line,
+                    key=key,
+                    first=first[key],
+                )
+            )
         first[key] = row.line
         if row.values.get("status", "").lower() != "undecided":
             label = lower_name(row.values["label"]).lstrip("#")

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from formats.texts import Text
 from trainer.engine.errors import LoaderDied
 from trainer.engine.events import emit
 
@@ -55,7 +56,9 @@ def _loader_deaths() -> Iterator[None]:
     try:
         yield
     except (EOFError, ConnectionError) as error:
-        raise LoaderDied(f"A process that reads photos did not start or broke off ({error!r}).") from error
+        raise LoaderDied(
+            Text("A process that reads photos did not start or broke off (%(error)s).", error=f"{error!r}")
+        ) from error
     except RuntimeError as error:
         if "DataLoader worker (pid" not in str(error):
             raise
@@ -76,7 +79,7 @@ def noticed(sentinels: Sequence[int], seconds: float = UNNOTICED) -> Iterator[No
     def watch() -> None:
         select.select([*handles, end_of_block], [], [])
         if not select.select([end_of_block], [], [], seconds)[0]:
-            emit("error", kind=LoaderDied.kind, message="A process that reads photos died.", hint="")
+            emit("error", kind=LoaderDied.kind, message=Text("A process that reads photos died."), hint="")
             os._exit(1)
         for fd in (*handles, end_of_block):
             os.close(fd)

@@ -17,6 +17,7 @@ from formats.classes import OTHER
 from formats.names import lower_name, scene_key
 from formats.storage import common_folder, raise_if_of_storage, require_content
 from formats.table import Columns, TableRow, Unreadable, read_table
+from formats.texts import Text
 from trainer.engine.errors import PhotosError
 from trainer.engine.events import Progress, StopRequest, emit
 
@@ -62,18 +63,23 @@ def read_manifest(path: Path) -> list[Photo]:
         table = read_table(path.read_bytes(), TABLE, max_rows=MOST_PHOTOS)
     except (OSError, Unreadable) as error:
         raise_if_of_storage(error)
-        raise PhotosError(f"{path.name} cannot be read: {error}") from error
+        raise PhotosError(Text("%(file)s cannot be read: %(error)s", file=path.name, error=error)) from error
     for problem in table.problems:
-        raise PhotosError(f"line {problem.line} of the manifest: {problem.text}")
+        raise PhotosError(
+            Text("line %(line)s of the manifest: %(text)s", line=problem.line, text=problem.text)
+        )
     if not table.rows:
-        raise PhotosError(f"{path.name} lists no photos", hint="Choose a photo set with photos in it.")
+        raise PhotosError(
+            Text("%(file)s lists no photos", file=path.name),
+            hint=Text("Choose a photo set with photos in it."),
+        )
     return [_photo(row) for row in table.rows]
 
 
 def _photo(row: TableRow) -> Photo:
     for name in COLUMNS:
         if not row.values[name]:
-            raise PhotosError(f"line {row.line} of the manifest has no {name}")
+            raise PhotosError(Text("line %(line)s of the manifest has no %(name)s", line=row.line, name=name))
     label = lower_name(row.values["label"]).lstrip("#")
     return Photo(
         row.values["photo_id"],
@@ -143,8 +149,8 @@ def labels_of(photos: Iterable[Photo]) -> list[str]:
     names = {photo.label for photo in photos}
     if len(names) < 2:
         raise PhotosError(
-            f"all photos have the label {', '.join(names) or '(none)'}",
-            hint="A network learns from at least two labels: map another scene class, or add photos.",
+            Text("all photos have the label %(label)s", label=", ".join(names) or "(none)"),
+            hint=Text("A network learns from at least two labels: map another scene class, or add photos."),
         )
     return sorted(names - {OTHER}) + ([OTHER] if OTHER in names else [])
 
@@ -154,7 +160,12 @@ def scene_groups(photos: Iterable[Photo], labels: Sequence[str]) -> tuple[list[s
     label_of: dict[str, str] = {}
     for photo in photos:
         if label_of.setdefault(photo.scene_class, photo.label) != photo.label:
-            raise PhotosError(f"scene class {photo.scene_class} has two labels in the manifest")
+            raise PhotosError(
+                Text(
+                    "scene class %(scene_class)s has two labels in the manifest",
+                    scene_class=photo.scene_class,
+                )
+            )
     classes = sorted(label_of)
     return classes, [labels.index(label_of[name]) for name in classes]
 

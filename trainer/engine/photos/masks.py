@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from formats.storage import raise_if_of_storage
+from formats.texts import Text, text_of
 from trainer.engine.opening import UnreadablePhotoError, open_checked
 from trainer.engine.photos.augment import Drawn, affine, draw, generator
 from trainer.engine.photos.manifest import Photo
@@ -59,21 +60,23 @@ def read_outlines(file: Path, photo: Path) -> Outlines:
     """The objects in LabelMe's XML of a photo. Raises MaskError; entities and DTDs are refused."""
     try:
         if file.stat().st_size > MAX_BYTES:
-            raise MaskError(f"{file.name} is larger than {MAX_BYTES // 1_000_000} MB")
+            raise MaskError(
+                Text("%(file)s is larger than %(n)s MB", file=file.name, n=MAX_BYTES // 1_000_000)
+            )
         root = ElementTree.fromstring(file.read_bytes(), forbid_dtd=True)
     except OSError as error:
         raise_if_of_storage(error)
-        raise MaskError(f"{file.name} cannot be read: {error}") from error
+        raise MaskError(Text("%(file)s cannot be read: %(error)s", file=file.name, error=error)) from error
     except DefusedXmlException as error:
-        raise MaskError(f"{file.name} has a DTD or entities, which are refused") from error
+        raise MaskError(Text("%(file)s has a DTD or entities, which are refused", file=file.name)) from error
     except (ParseError, ValueError, LookupError) as error:  # LookupError: an encoding that nobody knows
         if isinstance(error, MaskError):
             raise
-        raise MaskError(f"{file.name} is no XML: {error}") from error
+        raise MaskError(Text("%(file)s is no XML: %(error)s", file=file.name, error=error)) from error
     width, height = _size(root, file, photo)
     polygons = tuple(_polygons(root, file))
     if sum(map(len, polygons)) > MAX_POINTS:
-        raise MaskError(f"{file.name} has more than {MAX_POINTS:,} points")
+        raise MaskError(Text("%(file)s has more than %(n)s points", file=file.name, n=MAX_POINTS))
     return Outlines(width, height, polygons)
 
 
@@ -92,7 +95,7 @@ class Masks:
                     if outlines.polygons:
                         self.outlines[at] = outlines
             except MaskError as error:
-                self.faults[photo.photo_id] = str(error)
+                self.faults[photo.photo_id] = text_of(error)
 
     def of(self, places: Sequence[int], epoch: int) -> Floats:
         """(n, GRID, GRID): the masks of the photos at these places in this epoch; NaN where there is none.
@@ -114,9 +117,18 @@ def _size(root: Element, file: Path, photo: Path) -> tuple[float, float]:
             with open_checked(photo) as opened:
                 width, height = opened.size
         except UnreadablePhotoError as error:
-            raise MaskError(f"{file.name} gives no imagesize, and the photo {error}") from error
+            raise MaskError(
+                Text("%(file)s gives no imagesize, and the photo %(error)s", file=file.name, error=error)
+            ) from error
     if not (width >= 1 and height >= 1):
-        raise MaskError(f"{file.name} gives an imagesize of {width:g} × {height:g}")
+        raise MaskError(
+            Text(
+                "%(file)s gives an imagesize of %(width)s × %(height)s",
+                file=file.name,
+                width=f"{width:g}",
+                height=f"{height:g}",
+            )
+        )
     return width, height
 
 
@@ -138,7 +150,14 @@ def _number(element: Element, name: str, file: Path) -> float:
     except ValueError:
         value = float("nan")
     if not abs(value) < 1e6:
-        raise MaskError(f"{file.name} has {text.strip()[:20]!r} where {name} should be a number of pixels")
+        raise MaskError(
+            Text(
+                "%(file)s has %(text)s where %(name)s should be a number of pixels",
+                file=file.name,
+                text=f"{text.strip()[:20]!r}",
+                name=name,
+            )
+        )
     return value
 
 

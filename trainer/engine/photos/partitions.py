@@ -11,16 +11,21 @@ from pathlib import Path, PurePosixPath
 from formats.names import comparable, scene_key
 from formats.storage import raise_if_of_storage
 from formats.table import Unreadable, decode_text
+from formats.texts import Text
 from trainer.engine.errors import PhotosError
 from trainer.engine.events import emit
 from trainer.engine.photos.manifest import Photo, Split, split_photos
 from trainer.engine.recipe import Recipe
 
 FILES = {"train": "Training_{}.txt", "test": "Testing_{}.txt"}
-WHERE = "SUN397's partitions are a separate download: put Training_01.txt, Testing_01.txt and so on into a "
-WHERE += "folder named Partitions beside or in the folder of the photos."
+WHERE = Text(
+    "SUN397's partitions are a separate download: put Training_01.txt, Testing_01.txt and so on into a "
+    "folder named Partitions beside or in the folder of the photos."
+)
 
-TWO_PHOTOS = "Add photos: a class needs two for one of them to be held out. Copies of a photo count once."
+TWO_PHOTOS = Text(
+    "Add photos: a class needs two for one of them to be held out. Copies of a photo count once."
+)
 
 
 def split_for(photos: Sequence[Photo], recipe: Recipe, partitions: Path | None) -> Split:
@@ -39,7 +44,7 @@ def divide(photos: Sequence[Photo], recipe: Recipe, partitions: Path | None) -> 
     if recipe.split == "random":
         split = split_photos(photos, test_share=recipe.test_share, seed=recipe.seed)
         if not split.test:
-            raise PhotosError("no photo can be held out: every class has one photo", hint=TWO_PHOTOS)
+            raise PhotosError(Text("no photo can be held out: every class has one photo"), hint=TWO_PHOTOS)
         return split
     if recipe.split.startswith("sun-"):
         return official(photos, recipe.split.removeprefix("sun-"), partitions)
@@ -59,7 +64,7 @@ def official(photos: Sequence[Photo], number: str, partitions: Path | None) -> S
     The end of its path identifies a photo: class and file name, as in the lists.
     """
     if partitions is None or not partitions.is_dir():
-        raise PhotosError(f"there are no files of partition {number}", hint=WHERE)
+        raise PhotosError(Text("there are no files of partition %(number)s", number=number), hint=WHERE)
     side_of = {
         _key(name): side
         for side, file in FILES.items()
@@ -72,9 +77,17 @@ def official(photos: Sequence[Photo], number: str, partitions: Path | None) -> S
             sides[side].append(photo)
     if not sides["train"] or not sides["test"]:
         raise PhotosError(
-            f"of {len(photos):,} photos {len(sides['train'])} are in {FILES['train'].format(number)} and "
-            f"{len(sides['test'])} in {FILES['test'].format(number)}",
-            hint="The lists belong to SUN397: they do not contain photos of another set, or renamed photos.",
+            Text(
+                "of %(all)s photos %(n)s are in %(file)s and %(test)s in %(test_file)s",
+                all=len(photos),
+                n=len(sides["train"]),
+                file=FILES["train"].format(number),
+                test=len(sides["test"]),
+                test_file=FILES["test"].format(number),
+            ),
+            hint=Text(
+                "The lists belong to SUN397: they do not contain photos of another set, or renamed photos."
+            ),
         )
     return Split(tuple(sides["train"]), tuple(sides["test"]))
 
@@ -89,17 +102,26 @@ def _read_list(file: Path, folder: str) -> list[str]:
     try:
         lines = decode_text(file.read_bytes()).splitlines()
     except FileNotFoundError:
-        raise PhotosError(f"{file.name} is not in {folder}", hint=WHERE) from None
+        raise PhotosError(
+            Text("%(file)s is not in %(folder)s", file=file.name, folder=folder), hint=WHERE
+        ) from None
     except (OSError, Unreadable) as error:
         raise_if_of_storage(error)
-        raise PhotosError(f"{file.name} cannot be read: {error}") from error
+        raise PhotosError(Text("%(file)s cannot be read: %(error)s", file=file.name, error=error)) from error
     matches = []
     for number, line in enumerate(lines, 1):
         name = line.strip().strip("/")
         if not name:
             continue
         if name.count("/") < 1 or not PurePosixPath(name).suffix:
-            raise PhotosError(f"line {number} of {file.name} is not a photo: {line[:80]!r}")
+            raise PhotosError(
+                Text(
+                    "line %(number)s of %(file)s is not a photo: %(text)s",
+                    number=number,
+                    file=file.name,
+                    text=f"{line[:80]!r}",
+                )
+            )
         matches.append(name)
     return matches
 
@@ -125,5 +147,5 @@ def fold(photos: Sequence[Photo], *, number: int, of: int, seed: int) -> Split:
             count += 1
     test = parts.pop(number - 1)
     if not test or not any(parts):
-        raise PhotosError(f"{len(photos)} photos are too few for {of} parts")
+        raise PhotosError(Text("%(n)s photos are too few for %(of)s parts", n=len(photos), of=of))
     return Split(tuple(photo for part in parts for photo in part), tuple(test))

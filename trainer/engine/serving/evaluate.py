@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from formats.storage import common_folder, require_content
+from formats.texts import Text
 from trainer.engine.errors import NO_PHOTOS, NotANumberError, PhotosError
 from trainer.engine.evaluation import metrics
 from trainer.engine.evaluation.calibrate import suggestions
@@ -27,12 +28,15 @@ def evaluate(model_dir: Path, manifest: Path) -> dict[str, Any]:
             true.append(model.labels.index(photo.label))
         elif suggestion.reason == NO_NUMBER:
             raise NotANumberError(
-                f"the model gives no finite numbers for {photo.path}", hint="Train it again."
+                Text("the model gives no finite numbers for %(path)s", path=photo.path),
+                hint=Text("Train it again."),
             )
         elif root:
             require_content(root)
     if not rows:
-        raise PhotosError("none of the photos with one of the model's labels can be read", hint=NO_PHOTOS)
+        raise PhotosError(
+            Text("none of the photos with one of the model's labels can be read"), hint=NO_PHOTOS
+        )
     probabilities, answers = np.array(rows), np.array(true, dtype=np.int64)
     matrix = metrics.confusion(answers, probabilities.argmax(1).astype(np.int64), len(model.labels))
     indices = suggestions(probabilities, model.labels, model.thresholds)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from formats.storage import common_folder, replacing_path, require_content
+from formats.texts import Text
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import ExportError
 from trainer.engine.evaluation import promise
@@ -75,7 +76,13 @@ def export(
     """
     require_share(target_precision)
     if kind not in promise.KINDS:
-        raise ExportError(f"a promise of {kind!r} must be one of {', '.join(promise.KINDS)}")
+        raise ExportError(
+            Text(
+                "a promise of %(kind)s must be one of %(kinds)s",
+                kind=f"{kind!r}",
+                kinds=", ".join(promise.KINDS),
+            )
+        )
     require_finished(run_dir, "best.pt", REPORT, PREDICTIONS)
     progress = Progress("export", 3)
     network, recipe, content = rebuild(run_dir)
@@ -137,7 +144,8 @@ def sample_pixels(paths: Sequence[str], spec: Input) -> NDArray[np.float32]:
         if root := common_folder(paths):
             require_content(root)
         raise ExportError(
-            "none of the held-out photos can be read any more", hint="Check that the files are still there."
+            Text("none of the held-out photos can be read any more"),
+            hint=Text("Check that the files are still there."),
         )
     return as_batch(pixels, spec)
 
@@ -169,8 +177,14 @@ def write_model(
         difference = float(gaps.max())
         if not difference < TOLERANCE:
             raise ExportError(
-                f"ONNX and PyTorch differ by {difference:.2g} in a probability; the limit is {TOLERANCE:g}",
-                hint="Nothing was exported. Please report this: the exporter changed the network's meaning.",
+                Text(
+                    "ONNX and PyTorch differ by %(difference)s in a probability; the limit is %(tolerance)s",
+                    difference=f"{difference:.2g}",
+                    tolerance=f"{TOLERANCE:g}",
+                ),
+                hint=Text(
+                    "Nothing was exported. Please report this: the exporter changed the network's meaning."
+                ),
             )
         if int8:
             manifest = manifest | {"int8": _round(network, part, photos, manifest["temperature"])}
@@ -207,8 +221,12 @@ def _round(
     change = float(np.abs(ours - theirs).mean())
     if not change < INT8_TOLERANCE:
         raise ExportError(
-            f"int8 changes a probability by {change:.2g} on average; the limit is {INT8_TOLERANCE:g}",
-            hint="Nothing was exported. Export it with float32 numbers.",
+            Text(
+                "int8 changes a probability by %(change)s on average; the limit is %(int8_tolerance)s",
+                change=f"{change:.2g}",
+                int8_tolerance=f"{INT8_TOLERANCE:g}",
+            ),
+            hint=Text("Nothing was exported. Export it with float32 numbers."),
         )
     return {"mean_abs_difference": change, "same_label": float((ours.argmax(1) == theirs.argmax(1)).mean())}
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from formats.texts import Text
 from trainer.engine.errors import ExportError, NotANumberError
 
 REPORT, PREDICTIONS = "report.json", "test_predictions.csv"  # of a finished run
@@ -21,14 +22,20 @@ def require_finished(run_dir: Path, *names: str) -> None:
     for name in names:
         if not (run_dir / name).exists():
             raise ExportError(
-                f"the run {run_dir.name} has no {name}", hint="Only a finished run can be exported."
+                Text("the run %(run_dir)s has no %(name)s", run_dir=run_dir.name, name=name),
+                hint=Text("Only a finished run can be exported."),
             )
 
 
 def require_share(target_precision: float) -> None:
     """Raises ExportError if a target precision is no share."""
     if not 0 < target_precision < 1:
-        raise ExportError(f"a target precision of {target_precision:g} is not between 0 and 1")
+        raise ExportError(
+            Text(
+                "a target precision of %(target_precision)s is not between 0 and 1",
+                target_precision=f"{target_precision:g}",
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,8 @@ class HeldOut:
         logits = np.array([json.loads(row["logits"]) for row in table], dtype=np.float64)
         if not np.isfinite(logits).all():
             raise NotANumberError(
-                f"{file.name} has logits that are no finite numbers", hint="Train another run."
+                Text("%(file)s has logits that are no finite numbers", file=file.name),
+                hint=Text("Train another run."),
             )
         true = np.array([labels.index(row["true"]) for row in table], dtype=np.int64)
         return cls([row["path"] for row in table], true, logits)

@@ -24,6 +24,7 @@ from formats import spans
 from formats.json_text import to_json
 from formats.names import normalize_name
 from formats.storage import read_through
+from formats.texts import Text
 from trainer.engine import opening
 from trainer.engine.errors import ModelError, NoChecksError
 from trainer.engine.evaluation.calibrate import NEVER
@@ -130,7 +131,9 @@ class Network:
             )
         except Exception as error:  # onnxruntime raises its own kinds, all private
             read_through(file)
-            raise ModelError(f"{file.name} cannot be loaded: {str(error)[:200]}") from error
+            raise ModelError(
+                Text("%(file)s cannot be loaded: %(error)s", file=file.name, error=str(error)[:200])
+            ) from error
 
     def answer(self, copies: Pixels) -> tuple[Row, Scene]:
         """For a photo as ``prepared`` gives it: probabilities (c,), averaged over its copies, and the
@@ -208,7 +211,9 @@ class Suggester:
         likeliest hashtag, and says nothing of the others.
         """
         if self.checks is None:
-            raise NoChecksError("the model was exported without checks", hint="Export its run again.")
+            raise NoChecksError(
+                Text("the model was exported without checks"), hint=Text("Export its run again.")
+            )
         checks = self.checks
         answers = self._each(images, self._answer_accurately)
         return (self._fitting(name, answer, checks) for name, answer in answers)
@@ -287,9 +292,11 @@ class Suggester:
         try:
             checks = {normalize_name(hashtag): check for hashtag, check in read_checks(facts).items()}
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"manifest.json has checks that cannot be read: {error}") from error
+            raise ModelError(
+                Text("manifest.json has checks that cannot be read: %(error)s", error=error)
+            ) from error
         if not checks.keys() <= set(self.labels):
-            raise ModelError("manifest.json has checks of hashtags that are none of the model's labels")
+            raise ModelError(Text("manifest.json has checks of hashtags that are none of the model's labels"))
         return checks
 
     def _ask(self, pixels: Sequence[Pixels]) -> Answer:

@@ -23,6 +23,7 @@ from onnx import TensorProto, helper, numpy_helper, utils
 from formats.classes import OTHER, is_beside_classes, label_in
 from formats.json_text import from_json
 from formats.storage import raise_if_of_storage, replacing_path
+from formats.texts import Text
 from trainer.engine.errors import ExportError
 from trainer.engine.evaluation import metrics, promise
 from trainer.engine.evaluation.calibrate import NO_LEAST, answer_figures, calibrate, cross_fit, suggestions
@@ -39,7 +40,7 @@ SMALLEST = 1e-12  # a probability's floor before its logarithm, as in LabelLayer
 # A threshold is the confidence of a held-out photo, which scenes.npz has rounded.
 ROUNDING = 0.0005
 UNKNOWN = -1  # the label of a class that the mapping leaves out
-TRAIN_AGAIN = "Train a network on the new labels."
+TRAIN_AGAIN = Text("Train a network on the new labels.")
 # Of the old manifest, what stays true.
 KEPT = ("format", "target_precision", "recipe", "input", "scenes", "milliseconds")
 
@@ -93,7 +94,7 @@ def relabel(
     no model, RecipeError and StorageFailure.
     """
     if model_dir.resolve() == new_dir.resolve():
-        raise ExportError("the new model would replace the old one", hint="Give another folder.")
+        raise ExportError(Text("the new model would replace the old one"), hint=Text("Give another folder."))
     progress = Progress("relabel", 3)
     old = read_manifest(model_dir)
     scenes = _scenes_of(old)
@@ -102,12 +103,14 @@ def relabel(
     sums = Sums.by(_new_names(scenes, labels), answers.trained, balance)
     if len(sums.labels) < 2:
         raise ExportError(
-            f"all of its scene classes have the label {sums.labels[0]}",
-            hint="Map one of its scene classes to another label.",
+            Text("all of its scene classes have the label %(label)s", label=sums.labels[0]),
+            hint=Text("Map one of its scene classes to another label."),
         )
     known = sums.of_scene[answers.true] != UNKNOWN
     if not known.any():
-        raise ExportError("none of its held-out photos has a label in the new mapping", hint=TRAIN_AGAIN)
+        raise ExportError(
+            Text("none of its held-out photos has a label in the new mapping"), hint=TRAIN_AGAIN
+        )
     progress.advance()
     facts = _fit(old, sums, answers, known, least)
     progress.advance()
@@ -116,8 +119,12 @@ def relabel(
         difference = _difference(part, sums, int(old["input"]["size"]))
         if not difference < TOLERANCE:
             raise ExportError(
-                f"the file's sums differ by {difference:.2g} in a probability; the limit is {TOLERANCE:g}",
-                hint="Nothing was written. Please report this.",
+                Text(
+                    "the file's sums differ by %(difference)s in a probability; the limit is %(tolerance)s",
+                    difference=f"{difference:.2g}",
+                    tolerance=f"{TOLERANCE:g}",
+                ),
+                hint=Text("Nothing was written. Please report this."),
             )
         manifest: dict[str, Any] = {
             **{key: old[key] for key in KEPT if key in old},
@@ -143,13 +150,16 @@ def read_least(file: Path) -> dict[str, float]:
         }
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise_if_of_storage(error)
-        hint = 'Write one such as {"beach": 0.7}; above 1 means never.'
-        raise ExportError(f"{file.name} does not hold thresholds by hashtag: {error}", hint=hint) from error
+        hint = Text('Write one such as {"beach": 0.7}; above 1 means never.')
+        raise ExportError(
+            Text("%(file)s does not hold thresholds by hashtag: %(error)s", file=file.name, error=error),
+            hint=hint,
+        ) from error
 
 
 def _scenes_of(manifest: Mapping[str, Any]) -> list[str]:
     if reason := refusal(manifest):
-        raise ExportError(f"the model cannot be relabelled: {reason}", hint=TRAIN_AGAIN)
+        raise ExportError(Text("the model cannot be relabelled: %(reason)s", reason=reason), hint=TRAIN_AGAIN)
     scenes: list[str] = manifest["scenes"]
     return scenes
 

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import torch
 
 from formats.storage import raise_if_of_storage, read_through
+from formats.texts import Text
 from trainer.engine.errors import EngineError
 from trainer.engine.events import emit
 
@@ -40,7 +41,12 @@ def latest(folder: Path) -> dict[str, Any]:
         except CheckpointError:
             raise CheckpointError(
                 error.message,
-                hint=f"Remove {NAME} and {PREVIOUS} from the run's folder to start anew, or edit and rerun.",
+                hint=Text(
+                    "Remove %(name)s and %(previous)s from the run's folder to start anew, or edit "
+                    "and rerun.",
+                    name=NAME,
+                    previous=PREVIOUS,
+                ),
             ) from error
         emit("damaged", reason=f"{error.message}; continuing from the checkpoint before it")
         return content
@@ -107,13 +113,17 @@ def load(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise CheckpointError(f"there is no {path.name} in {path.parent.name}") from None
+        raise CheckpointError(
+            Text("there is no %(file)s in %(folder)s", file=path.name, folder=path.parent.name)
+        ) from None
     except Exception as error:  # pickle, zip and file errors alike
         raise_if_of_storage(error)
         read_through(path)  # torch only says that it could not read on
-        raise CheckpointError(f"{path.name} cannot be read: {str(error)[:200]}") from error
+        raise CheckpointError(
+            Text("%(file)s cannot be read: %(error)s", file=path.name, error=str(error)[:200])
+        ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise CheckpointError(f"{path.name} was written by another version of the engine")
+        raise CheckpointError(Text("%(file)s was written by another version of the engine", file=path.name))
     return content
 
 

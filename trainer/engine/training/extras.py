@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from formats.texts import Text, joined_texts
 from trainer.engine.errors import PhotosError
 from trainer.engine.events import emit
 from trainer.engine.photos.manifest import Photo
@@ -23,7 +24,7 @@ from trainer.engine.training.levels import Levels, groups_of, hits
 
 Mix = tuple[Tensor, float] | None
 MOST_FAULTS = 20  # named in the report
-WHERE = (
+WHERE = Text(
     "A photo's file of LabelMe stands beside it (x.jpg, x.xml), or in Annotations/ as the photo in Images/."
 )
 
@@ -79,7 +80,8 @@ def build_extras(
         source.masks = Masks(source.train_photos, augment=source.augment, seed=source.seed)
         if not source.masks.outlines:
             reasons = list(source.masks.faults.values())[:1]
-            raise PhotosError("; ".join(["none of the training photos has masks", *reasons]), hint=WHERE)
+            none = Text("none of the training photos has masks")
+            raise PhotosError(joined_texts(none, *reasons, by="; "), hint=WHERE)
         emit("masks", **mask_facts(source.masks))
     return Extras(levels, attention)
 

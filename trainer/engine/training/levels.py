@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from formats.texts import Text
 from trainer.engine.errors import PhotosError
 from trainer.engine.networks.parts import SMALLEST
 from trainer.engine.networks.taps import Tap, tap_features
@@ -23,7 +24,7 @@ from trainer.engine.photos.manifest import LEVELS, Photo
 from trainer.engine.recipe import Recipe
 
 UNKNOWN = -1
-WHERE = (
+WHERE = Text(
     "A manifest has them in the columns level1 and level2, a table of labels in sun_level1 and sun_level2."
 )
 
@@ -38,14 +39,20 @@ def groups_of(photos: Iterable[Photo], scenes: Sequence[str]) -> list[list[int]]
         first = of_class.setdefault(photo.scene_class, photo.levels)
         for name, one, other in zip(LEVELS, first, photo.levels, strict=True):
             if one != other:
-                raise PhotosError(f"scene class {photo.scene_class} has two groups of {name} in the manifest")
+                raise PhotosError(
+                    Text(
+                        "scene class %(scene_class)s has two groups of %(name)s in the manifest",
+                        scene_class=photo.scene_class,
+                        name=name,
+                    )
+                )
     levels = []
     for at in range(len(LEVELS)):
         names = [of_class[scene][at] for scene in scenes]
         groups = sorted(set(names) - {""})
         levels.append([groups.index(name) if name else UNKNOWN for name in names])
     if not any(group != UNKNOWN for groups in levels for group in groups):
-        raise PhotosError("no scene class of these photos has a group of level 1 or 2", hint=WHERE)
+        raise PhotosError(Text("no scene class of these photos has a group of level 1 or 2"), hint=WHERE)
     return levels
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from formats.texts import Text
 from trainer.engine.errors import EngineError
 from trainer.engine.events import StopRequest, emit
 
@@ -45,10 +46,11 @@ def _take(file: int, folder: Path, stop: StopRequest, deadline: float) -> None:
         except BlockingIOError:
             stop.check()
         if not waiting:
-            emit("waiting", reason="another trainer of this run is still ending")
+            emit("waiting", reason=Text("another trainer of this run is still ending"))
             waiting = True
         if time.monotonic() > deadline:
             raise BusyError(
-                f"another trainer holds {folder.name}", hint="Wait until that one has ended, or cancel it."
+                Text("another trainer holds %(folder)s", folder=folder.name),
+                hint=Text("Wait until that one has ended, or cancel it."),
             )
         time.sleep(LOOK)

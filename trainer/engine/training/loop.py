@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from formats.texts import Text, joined_texts
 from trainer.engine.errors import NO_PHOTOS, LoaderDied, NotANumberError, PhotosError
 from trainer.engine.evaluation import metrics
 from trainer.engine.evaluation.report import peak_memory_mb
@@ -112,7 +113,7 @@ class Trainer:
         self.at = Position()
         self.last_save, self.save_seconds, self.last_report = time.monotonic(), 0.0, 0.0
         self.best: dict[str, Tensor] | None = None  # weights of the best epoch, until best.pt has them
-        self.stopped_early: str | None = None
+        self.stopped_early: Text | None = None
         self.saved: tuple[int, int] | None = None  # epochs and batches that the newest checkpoint is after
 
     def run(self) -> None:
@@ -140,7 +141,7 @@ class Trainer:
         """The number of batches done since the run's start."""
         return self.at.epoch * self.steps + self.at.batch
 
-    def _reason_to_stop(self) -> str | None:
+    def _reason_to_stop(self) -> Text | None:
         return reason_to_stop(self.recipe, [row[self.recipe.stop_metric] for row in self.at.history])
 
     # --- one epoch
@@ -228,7 +229,7 @@ class Trainer:
             loss, right = self.criterion(self.network, batch, self._mix(len(batch.labels)))
         value, right_count = self._of_whole_batch(float(loss.detach()), int(right), len(batch.labels), count)
         if not math.isfinite(value):
-            raise self._not_a_number(f"the loss became {value}", self.step + 1)
+            raise self._not_a_number(Text("the loss became %(value)s", value=value), self.step + 1)
         first = self._first_of_step(self.at.batch)
         behind = min(first + self.recipe.accumulate, self.steps)
         self._add_gradients(loss / (behind - first), len(batch.labels) / count)
@@ -294,7 +295,7 @@ class Trainer:
 
     def _end_epoch(self) -> None:
         if not self.at.photos:
-            raise PhotosError("none of the training photos can be decoded", hint=NO_PHOTOS)
+            raise PhotosError(Text("none of the training photos can be decoded"), hint=NO_PHOTOS)
         start = time.monotonic()
         lr = self.optimizer.param_groups[0]["lr"]  # the whole rate: the first groups are the head's
         figures = self._held_out_figures()
@@ -373,10 +374,12 @@ class Trainer:
         if not self.ranks.alone:
             logits, true = self._of_all(places, logits, true)
         if not (logits and true):
-            raise PhotosError("none of the test photos can be decoded", hint=NO_PHOTOS)
+            raise PhotosError(Text("none of the test photos can be decoded"), hint=NO_PHOTOS)
         rows = np.concatenate(logits)
         if not np.isfinite(rows).all():
-            raise self._not_a_number("the network's answers to test photos are no finite numbers", self.step)
+            raise self._not_a_number(
+                Text("the network's answers to test photos are no finite numbers"), self.step
+            )
         return rows, np.concatenate(true)
 
     def _of_all(
@@ -424,25 +427,40 @@ class Trainer:
         """Raise NotANumberError unless the figures of an epoch and all that a checkpoint holds are finite."""
         for name, value in figures.items():
             if value is not None and not math.isfinite(value):
-                raise self._not_a_number(f"{name} became {value}", self.step)
+                raise self._not_a_number(Text("%(name)s became %(value)s", name=name, value=value), self.step)
         for name, tensor in self._state().items():
             if not torch.isfinite(tensor).all():
-                raise self._not_a_number(f"the weights {name} are no finite numbers", self.step)
+                raise self._not_a_number(
+                    Text("the weights %(name)s are no finite numbers", name=name), self.step
+                )
         for state in self.optimizer.state.values():
             for name, part in state.items():
                 if isinstance(part, Tensor) and not torch.isfinite(part).all():
-                    raise self._not_a_number(f"the optimizer's {name} holds no finite numbers", self.step)
+                    raise self._not_a_number(
+                        Text("the optimizer's %(name)s holds no finite numbers", name=name), self.step
+                    )
 
     def _not_a_number(self, words: str, step: int) -> NotANumberError:
         epoch = max(0, step - 1) // max(1, self.steps) + 1
-        last = "there is no checkpoint"
+        last = Text("there is no checkpoint")
         if self.saved:
             epochs, batches = self.saved
-            rest = f" and {batches} batches more" if batches else ""
-            last = f"the last good checkpoint was written after epoch {epochs}{rest}"
+            last = Text("the last good checkpoint was written after epoch %(epoch)s", epoch=epochs)
+            if batches:
+                last = Text(
+                    "the last good checkpoint was written after epoch %(epoch)s and %(n)s batches more",
+                    epoch=epochs,
+                    n=batches,
+                )
         return NotANumberError(
-            f"{words} in epoch {epoch}, step {step}; {last}",
-            hint=f"Start another run with a lower learning rate than {self.recipe.lr:g}.",
+            Text(
+                "%(words)s in epoch %(epoch)s, step %(step)s; %(last)s",
+                words=words,
+                epoch=epoch,
+                step=step,
+                last=last,
+            ),
+            hint=Text("Start another run with a lower learning rate than %(lr)s.", lr=f"{self.recipe.lr:g}"),
         )
 
     # --- checkpoints
@@ -555,8 +573,11 @@ class Trainer:
                 changes.append(_changed_names(key.replace("_", " "), content.get(key) or [], now))
         if changes:
             raise checkpoint.CheckpointError(
-                f"the checkpoint was written with another recipe or other photos: {'; '.join(changes)}",
-                hint="Start a new run: a run continues only with the recipe and photos it began with.",
+                Text(
+                    "the checkpoint was written with another recipe or other photos: %(changes)s",
+                    changes=joined_texts(*changes, by="; "),
+                ),
+                hint=Text("Start a new run: a run continues only with the recipe and photos it began with."),
             )
         self._take_up(content)
         self.at = Position(**content["position"])
@@ -574,9 +595,17 @@ def _copy(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().cpu().contiguous().clone() for name, value in weights.items()}
 
 
-def _changed_names(key: str, old: Sequence[Any], new: Sequence[Any]) -> str:
+def _changed_names(key: str, old: Sequence[Any], new: Sequence[Any]) -> Text:
     """In words, which names of this key are new or gone."""
-    gone, added = ([x for x in one if x not in other] for one, other in ((old, new), (new, old)))
-    parts = [f"{', '.join(map(str, gone[:5]))} is gone"] if gone else []
-    parts += [f"{', '.join(map(str, added[:5]))} is new"] if added else []
-    return f"{key}: {' and '.join(parts) or 'they stand for others'} ({len(old)} then, {len(new)} now)"
+    gone, added = (
+        ", ".join([str(x) for x in one if x not in other][:5]) for one, other in ((old, new), (new, old))
+    )
+    what = Text("they stand for others")
+    if gone and added:
+        what = Text("%(gone)s is gone and %(added)s is new", gone=gone, added=added)
+    elif gone:
+        what = Text("%(gone)s is gone", gone=gone)
+    elif added:
+        what = Text("%(added)s is new", added=added)
+    counts = {"before": len(old), "now": len(new)}
+    return Text("%(key)s: %(what)s (%(before)s then, %(now)s now)", key=key, what=what, **counts)

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor, nn
 
+from formats.texts import Text
 from trainer.engine.errors import RecipeError
 from trainer.engine.recipe import Recipe
 
@@ -33,9 +34,13 @@ def precision_of(recipe: Recipe, network: nn.Module, device: torch.device) -> st
         pays = has_bf16(device) and (device.type == "cuda" or not is_depthwise)
         return "bf16" if pays else "fp32"
     if recipe.precision == "fp16" and device.type != "cuda":
-        raise RecipeError("precision", "fp16 needs a GPU, and this machine has none", hint="Choose auto.")
+        raise RecipeError(
+            "precision", Text("fp16 needs a GPU, and this machine has none"), hint=Text("Choose auto.")
+        )
     if recipe.precision == "bf16" and not has_bf16(device):
-        raise RecipeError("precision", "this machine has no bf16 of its own", hint="Choose auto or fp32.")
+        raise RecipeError(
+            "precision", Text("this machine has no bf16 of its own"), hint=Text("Choose auto or fp32.")
+        )
     return recipe.precision
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from formats.files import is_left_by_system, walk
 from formats.storage import raise_if_of_storage
 from formats.table import Columns, Unreadable, read_table
+from formats.texts import Text
 from trainer.engine.errors import PhotosError
 from trainer.engine.evaluation.mcnemar import exact_p
 from trainer.engine.evaluation.report import both_accuracies, softmax
@@ -47,15 +48,27 @@ def read_unlabelled(place: Path) -> list[Photo]:
             table = read_table(place.read_bytes(), TABLE, max_rows=MOST_PHOTOS)
         except (OSError, Unreadable) as error:
             raise_if_of_storage(error)
-            raise PhotosError(f"the photos without labels cannot be read: {error}") from error
+            raise PhotosError(
+                Text("the photos without labels cannot be read: %(error)s", error=error)
+            ) from error
         for problem in table.problems:
-            raise PhotosError(f"line {problem.line} of {place.name}: {problem.text}")
+            raise PhotosError(
+                Text(
+                    "%(file)s, line %(line)s: %(text)s",
+                    line=problem.line,
+                    file=place.name,
+                    text=problem.text,
+                )
+            )
         rows = [row.values for row in table.rows if row.values["path"]]
         photos = [
             Photo(row.get("photo_id") or row["path"], str(place.parent / row["path"]), "", "") for row in rows
         ]
     if not photos:
-        raise PhotosError(f"{place.name} holds no photos", hint="Give a folder with photos without labels.")
+        raise PhotosError(
+            Text("%(folder)s holds no photos", folder=place.name),
+            hint=Text("Give a folder with photos without labels."),
+        )
     return photos
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from formats.texts import Text
 from trainer.engine.errors import NoRoomError
 from trainer.engine.training import checkpoint
 from trainer.engine.training.loop import Trainer
@@ -26,8 +27,14 @@ def require_room(out: Path, trainer: Trainer) -> None:
     free = shutil.disk_usage(out).free + sum(file.stat().st_size for file in files if file.exists())
     if free < need:
         raise NoRoomError(
-            f"its checkpoints need {_words(need)} on the disk, and {_words(free)} are free",
-            hint="Free space on the worker's disk, or choose a smaller network, or sgd as the optimizer.",
+            Text(
+                "its checkpoints need %(needed)s on the disk, and %(free)s are free",
+                needed=_words(need),
+                free=_words(free),
+            ),
+            hint=Text(
+                "Free space on the worker's disk, or choose a smaller network, or sgd as the optimizer."
+            ),
         )
 
 
@@ -59,5 +66,7 @@ def _bytes(tensors: Iterable[Tensor]) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-def _words(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+def _words(size: int) -> Text:
+    if size < 1e9:
+        return Text("%(n)s MB", n=round(size / 1e6))
+    return Text("%(n)s GB", n=f"{size / 1e9:.1f}")

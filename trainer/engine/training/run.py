@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from formats.classes import is_outside
 from formats.json_text import from_json
 from formats.storage import raise_if_of_storage
+from formats.texts import Text, as_words, joined_texts
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import NO_PHOTOS, PhotosError, RecipeError
 from trainer.engine.evaluation import report
@@ -72,10 +73,12 @@ class RunJob:
             data = json.loads(path.read_text(encoding="utf-8-sig"))
         except (OSError, ValueError) as error:
             raise_if_of_storage(error)
-            raise RecipeError("job", f"{path.name} cannot be read: {error}") from error
+            raise RecipeError(
+                "job", Text("%(file)s cannot be read: %(error)s", file=path.name, error=error)
+            ) from error
         for key in ("recipe", "photos", "out", "cache"):
             if key not in data:
-                raise RecipeError(key, "is missing from the job file")
+                raise RecipeError(key, Text("is missing from the job file"))
         photos, out, cache = (Path(data[key]) for key in ("photos", "out", "cache"))
         optional = (
             Path(data[key]) if data.get(key) else None for key in ("partitions", "unlabelled", "teacher")
@@ -124,8 +127,12 @@ def _read_earlier_report(job: RunJob) -> dict[str, Any] | None:
     content: dict[str, Any] = from_json((job.out / "report.json").read_text(encoding="utf-8"))
     if changes := changed_settings(content["recipe"], job.recipe):
         raise CheckpointError(
-            f"{job.out.name} contains the result of another recipe: {'; '.join(changes)}",
-            hint="Give another folder as out.",
+            Text(
+                "%(name)s contains the result of another recipe: %(changes)s",
+                name=job.out.name,
+                changes=joined_texts(*changes, by="; "),
+            ),
+            hint=Text("Give another folder as out."),
         )
     for row in content["history"]:
         emit("epoch", **row, seconds_left=None)
@@ -136,7 +143,7 @@ def _train(job: RunJob, stop: StopRequest, ranks: Ranks) -> dict[str, Any]:
     start, recipe = time.monotonic(), job.recipe
     photos = ranks.from_first(lambda: with_hashes(read_manifest(job.photos), stop))
     if not photos:
-        raise PhotosError("none of the photos' files can be read", hint=NO_PHOTOS)
+        raise PhotosError(Text("none of the photos' files can be read"), hint=NO_PHOTOS)
     names = Names(labels_of(photos), *scene_groups(photos, labels_of(photos)))
     split = split_for(photos, recipe, job.partitions)
     emit(
@@ -306,6 +313,7 @@ def _finish(trainer: Trainer, plan: Plan, board: Board, **facts: Any) -> dict[st
         history=trainer.at.history,
         best_epoch=trainer.at.best_epoch,
         stopped_early=trainer.stopped_early,
+        stopped_early_words=as_words(trainer.stopped_early or ""),
         tta=_test_augmented(trainer, source, true),
         environment={**environment(), "precision": trainer.precision.name},
         scene_costs=report.scene_costs(source.test_photos, logits, names.labels),
@@ -417,7 +425,7 @@ def _check_size(network: nn.Module, recipe: Recipe) -> None:
     except (AssertionError, RuntimeError) as error:
         raise RecipeError(
             "first_size",
-            f"{recipe.network} takes photos of one size only: leave it at 0",
+            Text("%(network)s takes photos of one size only: leave it at 0", network=recipe.network),
             hint=str(error)[:200],
         ) from error
 
@@ -483,7 +491,7 @@ def _complete(photos: Sequence[Photo], rows: Sequence[dict[str, Any]]) -> list[P
     """The photos that have features in all parts. Raises PhotosError if there are none."""
     complete_photos = [photo for photo in photos if all(photo.sha256 in part for part in rows)]
     if not complete_photos:
-        raise PhotosError("none of the photos can be decoded", hint=NO_PHOTOS)
+        raise PhotosError(Text("none of the photos can be decoded"), hint=NO_PHOTOS)
     return complete_photos
 
 

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from formats.texts import Text
 from trainer.engine.recipe import Recipe
 
 ROUNDING = 1e-12
 
 
-def reason_to_stop(recipe: Recipe, values: Sequence[float | None]) -> str | None:
+def reason_to_stop(recipe: Recipe, values: Sequence[float | None]) -> Text | None:
     """The reason to stop after these values of ``stop_metric``, one per epoch; None to continue.
 
     An epoch whose held-out photos were not tested has the value None: a run never stops after one.
@@ -29,6 +30,9 @@ def reason_to_stop(recipe: Recipe, values: Sequence[float | None]) -> str | None
     growth = max(recent) - max(earlier)
     if growth >= recipe.stop_epsilon - ROUNDING and growth > 0:
         return None
-    metric = recipe.stop_metric.replace("_", " ")
-    by = f" by {recipe.stop_epsilon:g}" if recipe.stop_epsilon else ""
-    return f"{metric} has not grown{by} in {n} epoch{'s' * (n != 1)}"
+    metric = Text("accuracy") if recipe.stop_metric == "accuracy" else Text("balanced accuracy")
+    time = Text("1 epoch") if n == 1 else Text("%(n)s epochs", n=n)
+    if not recipe.stop_epsilon:
+        return Text("%(metric)s has not grown in %(time)s", metric=metric, time=time)
+    by = f"{recipe.stop_epsilon:g}"
+    return Text("%(metric)s has not grown by %(by)s in %(time)s", metric=metric, by=by, time=time)

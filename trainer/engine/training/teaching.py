@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from formats.names import normalize_name
+from formats.texts import Text
 from trainer.engine.errors import RecipeError
 from trainer.engine.networks.features import Halves
 from trainer.engine.networks.parts import SMALLEST
@@ -54,8 +55,8 @@ class Translation:
         if unknown := [label for label in known if label not in teacher.labels]:
             raise RecipeError(
                 "teacher",
-                f"the model does not know {', '.join(unknown[:5])}",
-                hint="A teacher must know all labels of the photos, or all their scene classes.",
+                Text("the model does not know %(names)s", names=", ".join(unknown[:5])),
+                hint=Text("A teacher must know all labels of the photos, or all their scene classes."),
             )
         return cls(*names, [teacher.labels.index(label) for label in known], False)
 
