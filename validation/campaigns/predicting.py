@@ -83,8 +83,9 @@ def predict(lease: Lease) -> None:
         is_ready = _predict_all(lease, campaign)
     if is_ready:
         began = timezone.now()
-        make_questions(campaign=campaign)
-        count_votes_since(began)
+        with lease.long_step():  # one transaction, which 100,000 photos make long
+            make_questions(campaign=campaign)
+            count_votes_since(began)
 
 
 def _predict_all(lease: Lease, campaign: Campaign) -> bool:
