@@ -247,7 +247,7 @@ LEFT: dict[str, tuple[str, ...]] = {
     ),
     "hashtags_site/places_check.py": ("but boto3 is not installed",),  # manage.py check
     "trainer/registry/files.py": ("The model", "is deleted", "The bucket has"),  # errors of a storage
-    "trainer/runs/features.py": ("Computing features",),  # a job's log
+    "trainer/runs/features.py": ("Computing features", "Asking", "Choose another"),  # a job's log and errors
     "trainer/runs/notes.py": ("describe run",),  # a key of the history
     "trainer/shared.py": ("in the bucket", "is damaged"),  # errors of a storage
     "validation/views/agreement.py": ("Agreement by",),  # the title of a file
