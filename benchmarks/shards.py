@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -110,7 +110,7 @@ class Bench(Site):
         Worker.objects.all().delete()
         wait_until(are_there, 120, "a worker did not start")
 
-    def start(self, photos: Sequence[Photo]) -> Campaign:
+    def start(self, photos: Iterable[Photo]) -> Campaign:
         from validation.campaigns.acts import create_campaign
         from validation.models import Prediction
 

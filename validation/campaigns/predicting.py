@@ -83,8 +83,10 @@ def predict(lease: Lease) -> None:
         is_ready = _predict_all(lease, campaign)
     if is_ready:
         began = timezone.now()
-        with lease.long_step():  # one transaction, which 100,000 photos make long
-            make_questions(campaign=campaign)
+        with lease.long_step():
+            with transaction.atomic():  # long with 100,000 photos; SQLite lets nobody renew a lease meanwhile
+                make_questions(campaign=campaign)
+                lease.renew()
             count_votes_since(began)
 
 

@@ -104,6 +104,14 @@ def test_result_does_not_depend_on_who_is_faster(started: Intake, media: Path) -
     assert (states(started), Photo.objects.count()) == (EXPECTED, 4)
 
 
+def test_lease_is_renewed_with_the_rows_of_the_files(started: Intake) -> None:
+    """SQLite lets nobody renew it while they are written."""
+    counts = []
+    names = intake._source(started).names()
+    intake._list_files(started, names, {}, lambda: counts.append(started.files.count()))
+    assert counts[-1] == 6
+
+
 def test_worker_that_comes_late_writes_nothing_and_another_continues(started: Intake) -> None:
     lease = plan(started)
     late = taken(started.job)
@@ -196,7 +204,7 @@ def test_photo_that_is_opened_while_others_give_up_leaves_no_file(
 def test_rows_of_many_photos_take_as_many_queries_as_those_of_few(
     media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    numbers = []
+    numbers: list[tuple[int, int]] = []
 
     def count(*args: Any) -> bool:
         with CaptureQueriesContext(connection) as queries:
