@@ -5,7 +5,8 @@
 All runs predict a campaign of small JPEGs of noise with the starter "fast", on SQLite, pinned to two cores. A
 worker has one thread, so one worker uses one core. "raw" is the same network in one thread, without Django:
 read a file, open it, ask, judge. "--many N" takes N small photos in and predicts them, with two workers
-(100,000 is the aim). The kills are SIGKILL of a worker that holds a shard, at a random moment; there are two
+(100,000 is the aim), and says of both how long they took, in which steps, the workers' memory, and what was
+written twice or lost. The kills are SIGKILL of a worker that holds a shard, at a random moment; there are two
 workers, and the killed one is started again. A trigger of the database counts every write of a prediction,
 also one that a constraint would ignore: so "twice" is what workers really wrote twice. Speed says something
 only on two idle cores; the kills do not depend on it.
@@ -18,15 +19,18 @@ import io
 import json
 import os
 import random
+import re
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
 
 from benchmarks.small_site import Site, wait_until
 
@@ -37,6 +41,13 @@ if TYPE_CHECKING:
 
 LEASE = 5  # seconds
 SIZE = (96, 72)
+NOTED = (
+    "CREATE TABLE IF NOT EXISTS bench_written (sha256, photo)",
+    "CREATE TRIGGER IF NOT EXISTS bench_photo BEFORE INSERT ON validation_photo"
+    " BEGIN INSERT INTO bench_written (sha256) VALUES (NEW.sha256); END",
+    "CREATE TRIGGER IF NOT EXISTS bench_prediction BEFORE INSERT ON validation_prediction"
+    " BEGIN INSERT INTO bench_written (photo) VALUES (NEW.photo_id); END",
+)
 
 
 def main() -> None:
@@ -48,7 +59,7 @@ def main() -> None:
     parser.add_argument(
         "--kill-photos", type=int, default=600, help="predicted by each job that is disturbed"
     )
-    parser.add_argument("--shard-photos", type=int, default=50)
+    parser.add_argument("--shard-photos", type=int, default=50, help="256 is the site's usual")
     options = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
@@ -99,7 +110,7 @@ class Bench(Site):
         Worker.objects.all().delete()
         wait_until(are_there, 120, "a worker did not start")
 
-    def start(self, photos: Sequence[Photo]) -> Campaign:
+    def start(self, photos: Iterable[Photo]) -> Campaign:
         from validation.campaigns.acts import create_campaign
         from validation.models import Prediction
 
@@ -186,29 +197,134 @@ def timed(site: Bench, count: int, rounds: int) -> dict[str, Any]:
     }
 
 
+# --- many photos ------------------------------------------------------------------------------
+
+
 def many(site: Bench, folder: Path, count: int) -> dict[str, Any]:
-    """From a folder of small photos to predictions, through an intake into a campaign, with two workers."""
-    from validation.models import Photo, Prediction
+    """From a folder of small photos to predictions, through an intake, with two workers. Of 100 files one is
+    an equal copy of an earlier file, and one is an earlier photo saved again at another quality.
+    """
+    from django.conf import settings
+    from django.db import connection
+
+    from validation.models import Photo, Prediction, Question
     from validation.photos.intake import start
 
-    folder.mkdir()
-    for number in range(count):
-        (folder / f"{number}.jpg").write_bytes(noise(1_000_000 + number))
-    site.workers_are(2)
     began = time.monotonic()
+    copies = _write_many(folder, count)
+    print(f"{count:,} files written in {time.monotonic() - began:.0f} s", file=sys.stderr)
+    _note_writes()
+    site.workers_are(2)
+    before = Photo.objects.count()
     intake = start(name="Many", by=None, folder=str(folder), licence="CC0", consent="own")
-    wait_until(lambda: has_ended(intake.job), 36_000, "the intake did not end", every=0.5)
-    taken = time.monotonic() - began
-    photos = list(Photo.objects.filter(intake_files__intake=intake).distinct())
-    site.run(photos)
-    seconds = time.monotonic() - began
-    return {
-        "photos": len(photos),
-        "predicted": Prediction.objects.filter(photo__in=photos).count(),
-        "seconds_intake": round(taken),
-        "seconds": round(seconds),
-        "photos_per_second": round(count / seconds, 1),
+    assert intake.job
+    result: dict[str, Any] = {"files": count, "intake": _watched(site, intake.job, count)}
+    photos = Photo.objects.filter(intake_files__intake=intake).distinct()
+    n_photos = photos.count()
+    outcomes = Counter(intake.files.values_list("state", flat=True))
+    written, different, *_ = _written()
+    lost = count - copies - (Photo.objects.count() - before)
+    result["intake"] |= dict(outcomes) | {"twice": written - different, "lost": lost}
+
+    campaign = site.start(photos)
+    assert campaign.job
+    result["prediction"] = _watched(site, campaign.job, n_photos)
+    *_, written, different = _written()
+    result["prediction"] |= {
+        "questions": Question.objects.of_campaign(campaign).count(),
+        "twice": written - different,
+        "lost": n_photos - Prediction.objects.filter(photo__in=photos).count(),
     }
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    result["database_mb"] = round(Path(settings.DATABASES["default"]["NAME"]).stat().st_size / 2**20)
+    return result
+
+
+def _write_many(folder: Path, count: int) -> int:
+    """Returns how many are equal copies."""
+    from PIL import Image
+
+    copies = 0
+    for number in range(count):
+        place = folder / f"{number // 1000:03}"
+        place.mkdir(parents=True, exist_ok=True)
+        content = noise(1_000_000 + number - (25 if number % 50 == 49 else 0))
+        if number % 100 == 49:
+            again = io.BytesIO()
+            Image.open(io.BytesIO(content)).save(again, "JPEG", quality=60)
+            content = again.getvalue()
+        elif number % 100 == 99:
+            copies += 1
+        (place / f"{number}.jpg").write_bytes(content)
+    return copies
+
+
+def _watched(site: Bench, job: Job, count: int) -> dict[str, Any]:
+    """Wait for the job: photos a second, seconds by what its page said, and of the workers their processor
+    time and peaks of memory.
+    """
+    phases: Counter[str] = Counter()
+    last = time.monotonic()
+    processor = _processor_seconds(site)
+
+    def look() -> bool:
+        nonlocal last
+        ended, now = has_ended(job), time.monotonic()
+        phases[job.message] += now - last  # type: ignore[assignment]
+        last = now
+        return ended
+
+    wait_until(look, 36_000, "the job did not end", every=0.2)
+    job.refresh_from_db()
+    assert job.started_at
+    assert job.finished_at
+    seconds = (job.finished_at - job.started_at).total_seconds()
+    return {
+        "seconds": round(seconds, 1),
+        "photos_per_second": round(count / seconds, 1),
+        "processor_ms_a_photo": round(1000 * (_processor_seconds(site) - processor) / count, 1),
+        "phases": {words: round(value, 1) for words, value in phases.items() if words},
+        "attempts": job.token,
+        "shards_by_worker": sorted(Counter(job.shards.values_list("worker", flat=True)).values()),
+        "memory_mb": [_peak_mb(part.process.pid) for part in site.workers],
+    }
+
+
+def _processor_seconds(site: Bench) -> float:
+    times = [psutil.Process(part.process.pid).cpu_times() for part in site.workers]
+    return sum(one.user + one.system for one in times)
+
+
+def _peak_mb(pid: int) -> int:
+    """A process's peak of memory so far, where Linux tells it; otherwise what it has now."""
+    status = Path(f"/proc/{pid}/status")
+    if status.exists():
+        kilobytes = re.search(r"VmHWM:\s+(\d+)", status.read_text())
+        return int(kilobytes[1]) >> 10 if kilobytes else 0
+    return int(psutil.Process(pid).memory_info().rss) >> 20
+
+
+def _note_writes() -> None:
+    """Have the database note every write of a photo or prediction, also one that a constraint ignores."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        for statement in NOTED:
+            cursor.execute(statement)
+
+
+def _written() -> tuple[int, int, int, int]:
+    """Writes of photos, different photos; writes of predictions, different photos that have them."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT COUNT(sha256), COUNT(DISTINCT sha256), COUNT(photo), COUNT(DISTINCT photo)"
+            " FROM bench_written"
+        )
+        photos, different, predictions, predicted = cursor.fetchone()
+    return photos, different, predictions, predicted
 
 
 # --- kills ------------------------------------------------------------------------------------
@@ -225,12 +341,7 @@ def killed(site: Bench, count: int, kills: int) -> dict[str, Any]:
 
     rng = random.Random(0)
     photos = stored(count, first=500_000)
-    with connection.cursor() as cursor:
-        cursor.execute("CREATE TABLE bench_written (photo integer)")
-        cursor.execute(
-            "CREATE TRIGGER bench_write BEFORE INSERT ON validation_prediction"
-            " BEGIN INSERT INTO bench_written VALUES (NEW.photo_id); END"
-        )
+    _note_writes()
     site.workers_are(2)
     site.run(photos)
     shards = site.last_shards()
@@ -259,11 +370,9 @@ def killed(site: Bench, count: int, kills: int) -> dict[str, Any]:
             done, both = done + 1, both + (len(at_work) == 2)
             print(f"kill {done}: {job.shards.filter(state='done').count()} shards done", file=sys.stderr)
         given_up += _finish(job)
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT COUNT(*), COUNT(DISTINCT photo) FROM bench_written")
-            written, distinct = cursor.fetchone()
-        twice += written - distinct
-        lost += count - distinct
+        *_, written, different = _written()
+        twice += written - different
+        lost += count - different
     return {
         "seconds_of_a_shard": round(usual, 1),
         "kills": done,

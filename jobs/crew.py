@@ -24,6 +24,7 @@ from formats.texts import Text, joined_texts, text_of, with_words
 from jobs import queue, shards
 from jobs.lease import Cancelled, Died, Interrupted, JobError, Lease, LeaseLost, stopping
 from jobs.models import Job, Shard, Worker
+from jobs.openings import startable
 from jobs.registry import opener_of, with_slots
 from jobs.request_id import carried
 from jobs.shards import ShardLease
@@ -149,8 +150,8 @@ def call_helpers(job_id: UUID | None = None) -> None:
 
 
 def help_out() -> None:
-    """The task "jobs.help": do shards of running jobs, the oldest first, until none waits or another job
-    needs this thread. A machine has at most SHARD_HELPERS helpers at once."""
+    """Do shards of running jobs, the oldest first, until none waits or another job needs this thread. A
+    machine has at most SHARD_HELPERS helpers at once."""
     with slot(HELPERS, settings.SHARD_HELPERS) as own_slot:
         if own_slot is None:
             return
@@ -186,9 +187,10 @@ def _help(job: Job) -> None:
 
 
 def _is_needed_elsewhere(job: Job) -> bool:
-    """Whether another job waits for a thread. One of a kind with slots may have to wait for its slot."""
+    """Whether another job waits for a thread. One of a kind with slots needs a free slot, too."""
+    queued = Job.objects.filter(state=Job.State.QUEUED).exclude(pk=job.pk)
     kinds = [kind for kind, _ in with_slots()]
-    return Job.objects.filter(state=Job.State.QUEUED).exclude(pk=job.pk).exclude(kind__in=kinds).exists()
+    return queued.exclude(kind__in=kinds).exists() or startable() is not None
 
 
 def _reconnect() -> None:

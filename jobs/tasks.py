@@ -3,7 +3,7 @@ from typing import Any
 from celery import shared_task
 
 from formats import spans
-from jobs import crew, queue, work
+from jobs import queue, work
 
 
 @shared_task(name=queue.TASK, bind=True)
@@ -14,4 +14,4 @@ def run_job(self: Any, job_id: str) -> None:
 
 @shared_task(name=queue.HELP)
 def help_out() -> None:
-    crew.help_out()
+    work.help_out()

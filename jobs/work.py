@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
@@ -12,6 +12,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections, c
 from formats import spans
 from formats.storage import StorageFailure, failure_of
 from formats.texts import Text, joined_texts, text_of
+from jobs import crew
 from jobs.crew import ShardsFailed
 from jobs.lease import (
     Busy,
@@ -24,12 +25,12 @@ from jobs.lease import (
     claim,
     stopping,
 )
-from jobs.machines import Needs, gpus, this_machine
 from jobs.models import Job
+from jobs.openings import gpus_for, oldest_that_fits, startable
 from jobs.queue import State, log, requeue_expired, requeue_left_behind, send
 from jobs.registry import handler_of, slots_of
 from jobs.request_id import carried
-from jobs.slots import Slot, hold_gpus, slot
+from jobs.slots import Slot, slot
 
 LOOK = 2.0  # seconds between two looks at a job that has to wait
 # What SQLite and PostgreSQL say when their own disk fails.
@@ -56,14 +57,14 @@ def run(*, job_id: str) -> None:
         return
     busy: set[UUID] = set()  # left to a later delivery
     requeue_left_behind()  # otherwise the next job would overtake a run whose worker has just died
-    while _oldest(kind, busy):
+    while oldest_that_fits(kind, busy):
         with slot(kind, slots) as own_slot:
             if own_slot is None:
                 log.info("Job %s waits for its turn", job_id)
                 return
-            while not stopping.is_set() and (oldest := _oldest(kind, busy)):
+            while not stopping.is_set() and (oldest := oldest_that_fits(kind, busy)):
                 _reconnect()  # the work before may have taken hours
-                with _gpus_for(oldest) as own_gpus:
+                with gpus_for(oldest) as own_gpus:
                     if own_gpus is None:
                         log.info("Job %s waits for GPUs", oldest.pk)
                         return
@@ -72,6 +73,13 @@ def run(*, job_id: str) -> None:
         # Check again without the slot: a job delivered just before the slot was free was turned away.
         if stopping.is_set():
             return
+
+
+def help_out() -> None:
+    """The task "jobs.help": help with shards, then do a job that waits for a slot and finds one free here."""
+    crew.help_out()
+    if not stopping.is_set() and (job := startable()):
+        run(job_id=str(job.pk))
 
 
 def do_here(*, job: Job, lease: Lease | None = None) -> Job:
@@ -90,20 +98,6 @@ def do_here(*, job: Job, lease: Lease | None = None) -> Job:
         time.sleep(LOOK)
         requeue_expired()
         own_lease = claim(job.pk)
-
-
-def _oldest(kind: str, without: set[UUID]) -> Job | None:
-    """The oldest queued job that fits this machine."""
-    jobs = Job.objects.filter(kind=kind, state=State.QUEUED).exclude(pk__in=without)
-    machine = this_machine()
-    ordered = jobs.order_by("created_at").only("pk", "needs")
-    return next((job for job in ordered if not job.needs or machine.fits(Needs(**job.needs))), None)
-
-
-def _gpus_for(job: Job) -> AbstractContextManager[list[str] | None]:
-    """One GPU for each process of the job, if the machine has any and the job says what it needs."""
-    ids = [number for number, _ in gpus()]
-    return hold_gpus(ids, job.needs.get("processes", 0) if ids else 0)
 
 
 def _reconnect() -> None:

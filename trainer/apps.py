@@ -15,7 +15,7 @@ class TrainerConfig(AppConfig):
         from trainer.runs import features, supervision, teachers
 
         register("trainer.register", registration.register)
-        register("trainer.look", looks.look, slots=1)
+        register("trainer.look", looks.look, slots=1, shards=looks.looking)
         register(
             "trainer.train",
             supervision.supervise,

@@ -1,7 +1,8 @@
-"""Features of photos, computed by one machine and read by all.
+"""Features of photos, and answers of teachers, computed by one machine and read by all.
 
-The engine keeps them as parts that never change, in a folder for each backbone and view. A part has the first
-characters of its SHA-256 in its name in the bucket; one that is damaged is deleted there.
+The engine keeps them as parts that never change, in a folder for each network and view, which begins with the
+name of the backbone, or with "teacher-" and the hash of its file. A part has the first characters of its
+SHA-256 in its name in the bucket; one that is damaged is deleted there.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ DIGITS = 32
 log = logging.getLogger(__name__)
 
 
-def bring(backbone: str) -> None:
-    """Fetch the parts of this backbone that this machine lacks. Raises StorageFailure."""
-    if not (is_shared() and backbone):
+def bring(names: str) -> None:
+    """Fetch the parts of these networks, joined by "+", that this machine lacks. Raises StorageFailure."""
+    if not (is_shared() and names):
         return
     storage = storages[KIND]
     with reaching():
         for folder in storage.listdir("")[0]:
-            if not _is_of(folder, backbone):
+            if not _is_of(folder, names):
                 continue
             for name in storage.listdir(folder)[1]:
                 stem, digest = name.removesuffix(".npz").rsplit(".", 1)
@@ -47,13 +48,13 @@ def bring(backbone: str) -> None:
                     copy.write(part)
 
 
-def store(backbone: str) -> None:
-    """Store the parts of this backbone that the bucket lacks. Raises StorageFailure."""
-    if not (is_shared() and backbone):
+def store(names: str) -> None:
+    """Store the parts of these networks, joined by "+", that the bucket lacks. Raises StorageFailure."""
+    if not (is_shared() and names):
         return
     storage = storages[KIND]
     with reaching():
-        for folder, parts in _parts(backbone):
+        for folder, parts in _parts(names):
             there = {name.split(".")[0] for name in storage.listdir(folder)[1]}
             for part in parts:
                 if part.stem not in there:
@@ -62,15 +63,15 @@ def store(backbone: str) -> None:
                     storage.save(name, ContentFile(content))
 
 
-def _parts(backbone: str) -> Iterator[tuple[str, list[Path]]]:
+def _parts(names: str) -> Iterator[tuple[str, list[Path]]]:
     root = Path(settings.FEATURE_CACHE_DIR)
     for folder in root.iterdir() if root.is_dir() else ():
-        if folder.is_dir() and _is_of(folder.name, backbone):
+        if folder.is_dir() and _is_of(folder.name, names):
             yield folder.name, list(folder.glob("*.npz"))
 
 
-def _is_of(folder: str, backbone: str) -> bool:
-    return any(folder.startswith(f"{name}-") for name in backbone.split("+"))
+def _is_of(folder: str, names: str) -> bool:
+    return any(folder.startswith(f"{name}-") for name in names.split("+"))
 
 
 def _digest(part: bytes) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import csv
 import tempfile
 from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,17 +22,21 @@ from django.utils import timezone
 from formats.storage import for_own_files
 from formats.texts import Text
 from jobs.lease import Lease
+from jobs.models import Job
 from jobs.processes import Event, run_process
 from jobs.queue import enqueue
+from jobs.shards import ShardLease
 from mapping.downstream import Look
-from trainer import features
+from trainer import feature_shards, features
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import WeightsError
-from trainer.engine.looks import Looks
+from trainer.engine.looks import Looks, sample
+from trainer.engine.photos.manifest import Photo
 from trainer.models import ClassLooks, PhotoSet, ScenePhoto
 from trainer.programs import engine_command
 from trainer.set_files import bring
 
+LISTED = ("pk", "path", "scene_class__key")  # of a photo, for the engine
 # The backbones that may look at a new set, best first.
 EYES = ("clip_b16", "efficientnet_lite2", "efficientnet_lite0")
 
@@ -64,13 +70,18 @@ def look_at(*, photo_set: PhotoSet, backbone: str) -> ClassLooks | None:
 
 
 def look(lease: Lease) -> None:
-    """The job "trainer.look". After a kill it continues with the features that are cached."""
+    """The job "trainer.look": the features in shards, if they are many, then their means. After a kill it
+    continues with the features that are cached.
+    """
     row = ClassLooks.objects.select_related("photo_set").get(job=lease.job)
     lease.beat(message=Text("Looking with %(network)s", network=BACKBONES[row.backbone].title))
 
     with lease.long_step():
         bring(row.photo_set)
         features.bring(row.backbone)
+    feature_shards.compute(
+        lease, lambda: _asked(row), kept_as=row.backbone, message=Text("Looking at photos")
+    )
 
     def on_event(event: Event) -> None:
         if event.get("event") == "progress":
@@ -102,14 +113,36 @@ def look(lease: Lease) -> None:
         row.save(update_fields=["content", "looked_at", "classes", "photos"])
 
 
+def _asked(row: ClassLooks) -> Iterator[feature_shards.Asked]:
+    """The photos that the engine will look at, in the order of the manifest."""
+    root = row.photo_set.folder
+    photos = [
+        Photo(str(pk), str(root / path), "-", key, sha256)
+        for pk, path, key, sha256 in _listed(row.photo_set).values_list(*LISTED, "sha256")
+    ]
+    yield feature_shards.of_backbone(row.backbone, feature_shards.WHOLE, sample(photos))
+
+
+@contextmanager
+def looking(job: Job) -> Iterator[Callable[[ShardLease], None]]:
+    """The function that computes a shard of the photos that are looked at."""
+    row = ClassLooks.objects.select_related("photo_set").get(job=job)
+    with feature_shards.computing(job, row.photo_set, backbones=[row.backbone]) as compute_shard:
+        yield compute_shard
+
+
 def _of_classes(photo_set: PhotoSet) -> QuerySet[ScenePhoto]:
     """The photos that show a class: those in folders such as _other have a label only."""
     return photo_set.photos.exclude(scene_class=None)
 
 
+def _listed(photo_set: PhotoSet) -> QuerySet[ScenePhoto]:
+    return _of_classes(photo_set).order_by("sha256")
+
+
 def _write_manifest(photo_set: PhotoSet, manifest: Path) -> None:
     root = photo_set.folder
-    photos = _of_classes(photo_set).order_by("sha256").values_list("pk", "path", "scene_class__key")
+    photos = _listed(photo_set).values_list(*LISTED)
     with manifest.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("photo_id", "path", "label", "scene_class"))

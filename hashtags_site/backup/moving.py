@@ -40,7 +40,7 @@ def move_files(*, tell: Tell = lambda line: None) -> None:
     tell(f"Runs: {len(runs):,}")
     cache = Path(settings.FEATURE_CACHE_DIR)
     names = {folder.name.split("-")[0] for folder in cache.glob("*-*") if folder.is_dir()}
-    for name in sorted(names & BACKBONES.keys()):  # a teacher's answers are not shared
+    for name in sorted(names & {*BACKBONES, "teacher"}):
         features.store(name)
         tell(f"Features: {name}")
 

@@ -15,6 +15,7 @@ from jobs import crew, queue, registry, shards, work
 from jobs.lease import Died, JobError, Lease, LeaseLost, claim
 from jobs.models import Job, Shard
 from jobs.shards import Part, ShardLease
+from jobs.slots import slot
 
 State = Shard.State
 pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
@@ -225,6 +226,23 @@ def test_helper_leaves_its_thread_to_a_job_that_waits(split: Split, planned: Job
     queue.enqueue(kind="short", title="Waits for a thread", by=None)
     crew.help_out()
     assert split.done == [1]
+
+
+def test_helper_starts_a_job_whose_slot_is_free_and_no_other(split: Split, planned: Job) -> None:
+    long_jobs: list[int] = []
+    registry.register("long", lambda lease: long_jobs.append(len(split.done)), slots=1)
+    first = queue.enqueue(kind="long", title="Waits for a slot", by=None)
+    Job.objects.filter(pk=first.pk).update(needs={"memory": 2**60})  # this machine has less
+    second = queue.enqueue(kind="long", title="Fits", by=None)
+    with slot("long", 1):
+        crew.help_out()
+    assert split.done == [1, 2, 3, 4]
+    Shard.objects.update(state=State.WAITING, finished_at=None)
+    work.help_out()
+    assert long_jobs == [5]
+    second.refresh_from_db()
+    first.refresh_from_db()
+    assert (first.state, second.state) == (Job.State.QUEUED, Job.State.SUCCEEDED)
 
 
 def test_a_machine_has_as_many_helpers_as_configured(split: Split, planned: Job) -> None:

@@ -341,7 +341,7 @@ LEFT: dict[str, tuple[str, ...]] = {
     ),
     "hashtags_site/places_check.py": ("but boto3 is not installed",),  # manage.py check
     "trainer/registry/files.py": ("The model", "is deleted", "The bucket has"),  # errors of a storage
-    "trainer/shared.py": ("in the bucket",),  # to the log
+    "trainer/shared.py": ("in the bucket", "is damaged"),  # to the log, errors of a storage
     "validation/views/agreement.py": ("Agreement by",),  # the title of a file
     "validation/views/thresholds.py": ("made-up votes",),  # the title of a file
     "mapping/views/hashtags.py": ("per hashtag",),  # titles of files

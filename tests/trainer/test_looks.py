@@ -11,13 +11,16 @@ import pytest
 from django.conf import settings as site
 from pytest_django import Settings
 
+from jobs.crew import NotNeeded
 from jobs.models import Job
+from jobs.registry import is_sharded
 from tests.trainer.conftest import LABELS
-from trainer import looks
+from trainer import feature_shards, looks
 from trainer.engine.backbones import BACKBONES
-from trainer.engine.looks import Looks
+from trainer.engine.looks import Looks, sample
 from trainer.engine.networks.features import FeatureCache
 from trainer.engine.opening import VERSION
+from trainer.engine.photos.manifest import read_manifest
 from trainer.models import ClassLooks, PhotoSet
 from trainer.photosets import registration
 
@@ -77,6 +80,28 @@ def _cache_features(store: FeatureCache, folder: Path, width: int) -> None:
     files = sorted(folder.rglob("*.jpg"))
     features = np.random.default_rng(0).normal(size=(len(files), width)).astype(np.float16)
     store.add([hashlib.sha256(file.read_bytes()).hexdigest() for file in files], features)
+
+
+def test_many_photos_are_looked_at_in_shards(
+    photo_set: PhotoSet, finished_job: Callable[..., Job], settings: Settings, tmp_path: Path
+) -> None:
+    """Those that the engine will look at, of the set's forty; no helper comes without the holder's mark."""
+    settings.FEATURE_CACHE_DIR, settings.SHARD_PHOTOS = tmp_path / "features", 8
+    for photo in photo_set.photos.all():
+        photo.sha256 = hashlib.sha256(photo.path.encode()).hexdigest()
+        photo.save()
+    [first, *_] = photo_set.photos.values_list("scene_class", flat=True)
+    photo_set.photos.update(scene_class=first)  # more than are looked at of one class
+    job = finished_job("trainer.look")
+    row = ClassLooks.objects.create(photo_set=photo_set, backbone="efficientnet_lite0", job=job)
+    [asked] = looks._asked(row)
+    looks._write_manifest(photo_set, tmp_path / "manifest.csv")
+    seen_photos = sample(read_manifest(tmp_path / "manifest.csv"))
+    assert [photo.photo_id for photo in asked.photos] == [photo.photo_id for photo in seen_photos]
+    assert [part.count for part in feature_shards._parts(asked)] == [8, 8]
+    assert is_sharded("trainer.look")
+    with pytest.raises(NotNeeded), looks.looking(job):
+        pass
 
 
 def test_photos_of_label_folders_are_not_looked_at(

@@ -1,15 +1,15 @@
 """Computes features for a supervisor that asks for one part of the photos after another.
 
-The process stays between two requests, so that the backbone is loaded once. A request is a JSON line on
-standard input: {"backbone": name, "view": name, "photos": [[path, sha256], …]}. The answer is events on
-standard output, the last of which is "answered". The part is one file of the cache, written when all of it is
-computed.
+The process stays between two requests, so that the network is loaded once. A request is a JSON line on
+standard input: {"backbone": name, "view": name, "photos": [[path, sha256], …]}, or with "teacher", the folder
+of a model, instead of "backbone". The answer is events on standard output, the last of which is "answered".
+The part is one file of the cache, written when all of it is computed.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,15 @@ import onnxruntime
 from formats.storage import for_own_files
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.events import Progress, StopRequest, emit
-from trainer.engine.networks.features import Halves, backbone_session, compute, folder_of, write_chunk
+from trainer.engine.networks.features import (
+    Halves,
+    Reader,
+    backbone_session,
+    compute,
+    folder_of,
+    write_chunk,
+)
+from trainer.engine.networks.teacher import Teacher
 from trainer.engine.photos.manifest import Photo, with_hashes
 
 Sessions = dict[str, onnxruntime.InferenceSession]
@@ -41,13 +49,12 @@ def _answer(
     request: dict[str, Any], sessions: Sessions, *, cache: Path, threads: int | None, stop: StopRequest
 ) -> int:
     """How many photos have features now; those that cannot be decoded have none."""
-    backbone = BACKBONES[request["backbone"]]
-    folder = folder_of(cache, backbone, request["view"])
+    key, reader, folder, load = _network(request, cache, threads)
     with for_own_files():
         folder.mkdir(parents=True, exist_ok=True)
-    if backbone.name not in sessions:
-        sessions.clear()  # of another backbone, which may be large
-        sessions[backbone.name] = backbone_session(backbone, cache, threads)
+    if key not in sessions:
+        sessions.clear()  # of another network, which may be large
+        sessions[key] = load()
     asked = [Photo(sha256, path, "", "") for path, sha256 in request["photos"]]
     # A file that has changed since must not give its features to the photo that it was.
     photos = [photo for photo in with_hashes(asked, stop) if photo.sha256 == photo.photo_id]
@@ -62,7 +69,19 @@ def _answer(
         photo.require_root()
 
     run = partial(compute, stop=stop, progress=Progress("features", len(photos)), skipped=skip)
-    run(photos, backbone, request["view"], sessions[backbone.name], add)
+    run(photos, reader, request["view"], sessions[key], add)
     if hashes:
         write_chunk(folder, hashes, np.concatenate(rows))
     return len(hashes)
+
+
+def _network(
+    request: dict[str, Any], cache: Path, threads: int | None
+) -> tuple[str, Reader, Path, Callable[[], onnxruntime.InferenceSession]]:
+    """What tells the network from others, it, its folder of the cache, and the function that loads it."""
+    if model := request.get("teacher"):
+        teacher = Teacher.read(Path(model))
+        return teacher.sha256, teacher, teacher.folder(cache), partial(teacher.session, threads)
+    backbone = BACKBONES[request["backbone"]]
+    folder = folder_of(cache, backbone, request["view"])
+    return backbone.name, backbone, folder, partial(backbone_session, backbone, cache, threads)

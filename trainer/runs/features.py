@@ -1,100 +1,90 @@
-"""Features of a run's photos, computed in shards before its trainer starts: the longest part of a frozen run.
-
-The trainer reads them from the cache. What is not there, such as photos that changed since they were
-registered, it computes itself.
+"""What networks say of a run's photos, computed in shards before its trainer starts: features of frozen
+backbones, the longest part of a frozen run, and the answers of a teacher.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
-
-from django.conf import settings
 
 from formats.classes import label_in
-from formats.storage import StorageFailure, for_own_files, require_content
-from formats.texts import Text
-from jobs.crew import NotNeeded, threads, work_off
+from formats.texts import Text, text_of
 from jobs.lease import JobError, Lease
 from jobs.models import Job
-from jobs.processes import Event, StandingProgram
-from jobs.shards import Part, ShardLease, plan
-from trainer import features as shared_features
+from jobs.shards import ShardLease
+from trainer import feature_shards
 from trainer.engine.backbones import BACKBONES
-from trainer.engine.errors import EngineError, WeightsError
+from trainer.engine.errors import EngineError
 from trainer.engine.photos.manifest import Photo, Split
 from trainer.engine.photos.partitions import split_for
 from trainer.engine.recipe import Recipe
+from trainer.feature_shards import WHOLE, Asked
 from trainer.models import TrainingRun
-from trainer.programs import engine_command
+from trainer.runs import teachers
 
 
-def compute(lease: Lease, run: TrainingRun) -> None:
-    """Compute in shards what the cache lacks, if that is more than one shard. Raises what work_off raises."""
-    unfinished = lease.job.shards.unfinished()
-    if not unfinished.exists():
-        parts = _parts(run)
-        if len(parts) > 1:
-            plan(lease, parts)
-    if lease.job.shards.exists():
-        with for_own_files():
-            _mark(lease.job).parent.mkdir(parents=True, exist_ok=True)
-            _forget_marks()
-            _mark(lease.job).touch()
-        try:
-            work_off(lease, total=0, message=Text("Computing features"))
-        finally:  # also when this worker stops: the next holder may be another machine
-            with suppress(StorageFailure):
-                shared_features.store("+".join(Recipe.from_dict(run.recipe).backbones))
-        _mark(lease.job).unlink(missing_ok=True)  # not after an error: another holder may need it
+def compute(lease: Lease, run: TrainingRun, teacher: Path | None) -> None:
+    """Compute in shards what the cache lacks. `teacher` is the folder of the run's teacher, if it has one.
+    Raises what work_off raises, and JobError.
+    """
+    backbones = _backbones(run)
+    if backbones or teacher:
+        message = Text("Computing features") if backbones else Text("Asking the teacher")
+        names = kept_as(run, teacher)
+        feature_shards.compute(lease, lambda: _asked(run, teacher), kept_as=names, message=message)
 
 
-def _mark(job: Job) -> Path:
-    """A file beside the cache. A machine that does not see it has another cache, and cannot help."""
-    return Path(settings.FEATURE_CACHE_DIR) / f"{job.pk}.shared"
+def kept_as(run: TrainingRun, teacher: Path | None) -> str:
+    """The names of what the run computes or finds in the cache, joined by "+": see trainer.features. Raises
+    JobError.
+    """
+    names = list(_backbones(run))
+    if teacher:
+        with _told():
+            from trainer.engine.networks.teacher import Teacher  # ONNX Runtime: only in workers
+
+            names.append(Teacher.read(teacher).kept_as)
+    return "+".join(names)
 
 
-def _forget_marks() -> None:
-    """Delete those whose holder died, and whose job ended on another machine."""
-    live = set(map(str, Job.objects.filter(state__in=Job.LIVE).values_list("pk", flat=True)))
-    for mark in Path(settings.FEATURE_CACHE_DIR).glob("*.shared"):
-        if mark.stem not in live:
-            mark.unlink(missing_ok=True)
+def _backbones(run: TrainingRun) -> Sequence[str]:
+    """Those whose features are kept. Raises JobError."""
+    if run.recipe.get("kind") != "frozen":
+        return ()
+    names = _recipe(run).backbones
+    return names if BACKBONES.keys() >= set(names) else ()
 
 
-def _parts(run: TrainingRun) -> list[Part]:
-    from trainer.engine.networks.features import (  # ONNX Runtime: only in workers
-        cached_hashes,
-        folder_of,
-    )
+def _recipe(run: TrainingRun) -> Recipe:
+    with _told():
+        return Recipe.from_dict(run.recipe)
 
-    recipe = Recipe.from_dict(run.recipe)
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except EngineError as error:
+        raise JobError(error.message, error.hint) from error
+
+
+def _asked(run: TrainingRun, teacher: Path | None) -> Iterator[Asked]:
+    recipe = _recipe(run)
     split = _split(run, recipe)
-    cache = Path(settings.FEATURE_CACHE_DIR)
-    parts = []
-    for name in recipe.backbones:
-        if name not in BACKBONES:
-            return []
-        for view in dict.fromkeys((*recipe.views, "whole")):
+    for name in _backbones(run):
+        for view in dict.fromkeys((*recipe.views, WHOLE)):
             photos = [
                 *(split.train if view in recipe.views else ()),
-                *(split.test if view == "whole" else ()),
+                *(split.test if view == WHOLE else ()),
             ]
-            cached = cached_hashes(folder_of(cache, BACKBONES[name], view))
-            missing = [int(photo.photo_id) for photo in photos if photo.sha256 not in cached]
-            for at in range(0, len(missing), settings.SHARD_PHOTOS):
-                some = missing[at : at + settings.SHARD_PHOTOS]
-                label = Text(
-                    "%(network)s, %(view)s, photos %(first)s to %(last)s",
-                    network=name,
-                    view=view,
-                    first=at + 1,
-                    last=at + len(some),
-                )
-                parts.append(Part(label, len(some), {"backbone": name, "view": view, "photos": some}))
-    return parts
+            yield feature_shards.of_backbone(name, view, photos)
+    # Held-out photos are never asked about; of photos without labels the trainer asks.
+    if teacher and not recipe.split.startswith("sun-"):
+        with _told():
+            from trainer.engine.networks.teacher import Teacher
+
+            yield feature_shards.of_teacher(recipe.teacher, Teacher.read(teacher), split.train)
 
 
 def _split(run: TrainingRun, recipe: Recipe) -> Split:
@@ -118,34 +108,23 @@ def _split(run: TrainingRun, recipe: Recipe) -> Split:
 
 @contextmanager
 def computing(job: Job) -> Iterator[Callable[[ShardLease], None]]:
-    """The function that computes the features of a shard, by an engine that stays for the next one."""
+    """The function that computes a shard of the run's photos."""
     run = TrainingRun.objects.select_related("photo_set").get(job=job)
-    if not _mark(job).exists():
-        raise NotNeeded
-    root = run.photo_set.folder
-    require_content(root)
-    for name in Recipe.from_dict(run.recipe).backbones:
+    with ExitStack() as held:
+        teacher = held.enter_context(at_hand(run))
+        shards = feature_shards.computing(job, run.photo_set, backbones=_backbones(run), teacher=teacher)
+        yield held.enter_context(shards)
+
+
+@contextmanager
+def at_hand(run: TrainingRun) -> Iterator[Path | None]:
+    """The folder of the model that the run learns from, if any; its files stay for the block. Raises
+    JobError.
+    """
+    words = run.recipe.get("teacher", "")
+    with ExitStack() as held:
         try:
-            BACKBONES[name].weights()
-        except WeightsError as error:
-            raise JobError(error.message, error.hint) from error
-    arguments = ("features", "--cache", settings.FEATURE_CACHE_DIR, "--threads", threads())
-    engine = StandingProgram(engine_command(*arguments))
-
-    def compute_shard(lease: ShardLease) -> None:
-        def on_event(event: Event) -> None:
-            if event.get("event") == "progress" and event.get("phase") == "features":
-                lease.beat(event.get("done"))
-
-        engine.ask(lease, _request(run, root, lease.payload), on_event)
-
-    try:
-        yield compute_shard
-    finally:
-        engine.close()
-
-
-def _request(run: TrainingRun, root: Path, payload: dict[str, Any]) -> dict[str, Any]:
-    rows = run.photo_set.photos.filter(pk__in=payload["photos"]).order_by("pk").values_list("path", "sha256")
-    photos: Sequence[list[str]] = [[str(root / path), sha256] for path, sha256 in rows]
-    return {"backbone": payload["backbone"], "view": payload["view"], "photos": photos}
+            folder = held.enter_context(teachers.at_hand(words)) if words else None
+        except teachers.NoTeacher as error:
+            raise JobError(text_of(error), Text("Choose another teacher, or none.")) from error
+        yield folder

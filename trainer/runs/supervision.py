@@ -6,8 +6,8 @@ import csv
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from jobs.processes import Event, run_process
 from trainer import features, looks, set_files
 from trainer.models import Epoch, HeldOutPrediction, TestSet, TrainingRun
 from trainer.programs import engine_command
-from trainer.runs import disk, files, splits, teachers, unlabelled
+from trainer.runs import disk, files, splits, unlabelled
 from trainer.runs import features as run_features
 from trainer.shared import Superseded
 
@@ -53,16 +53,20 @@ def supervise(lease: Lease) -> None:
         set_files.tidy()
         files.bring(run)
         set_files.bring(run.photo_set)
-        features.bring(_shared_backbone(run))
     left_out = _write_manifest(run)
     with lease.fenced():
         run.report = run.report | {"left_out": left_out}
         run.save(update_fields=["report"])
     task = run.folder / "job.json"
     with ExitStack() as held:
-        with replacing(task) as file, lease.long_step():
-            file.write(to_json(_task(run) | _unlabelled(run) | held.enter_context(_teacher(run))))
-        recorder = _train(lease, run, task)
+        with lease.long_step():
+            teacher = held.enter_context(run_features.at_hand(run))
+            kept_as = run_features.kept_as(run, teacher)
+            features.bring(kept_as)
+            with replacing(task) as file:
+                file.write(to_json(_task(run) | _unlabelled(run) | _teacher(teacher)))
+        run_features.compute(lease, run, teacher)
+        recorder = _train(lease, Recorder(lease, run, kept_as), task)
     recorder.share()
     files.drop_logs(run)
     _keep_results(lease, run, left_out | {"unreadable": len(recorder.unreadable)})
@@ -71,28 +75,20 @@ def supervise(lease: Lease) -> None:
     disk.make_room()
 
 
-def _train(lease: Lease, run: TrainingRun, task: Path) -> Recorder:
+def _train(lease: Lease, recorder: Recorder, task: Path) -> Recorder:
     """Run the engine to its end. Raises what `run_process` raises."""
-    if run.recipe.get("kind") == "frozen":
-        run_features.compute(lease, run)
     lease.beat(message=Text("Starting the trainer"))
-    recorder = Recorder(lease, run)
     try:
         run_process(lease, engine_command("train", task), recorder.record)
     except (Cancelled, JobError):
         recorder.clear()
         recorder.share_if_possible()
-        files.drop_logs(run)
+        files.drop_logs(recorder.run)
         raise
     except Interrupted:
         recorder.share_if_possible()  # another worker may continue
         raise
     return recorder
-
-
-def _shared_backbone(run: TrainingRun) -> str:
-    """Whose features the run computes or finds."""
-    return str(run.recipe.get("backbone", "")) if run.recipe.get("kind") == "frozen" else ""
 
 
 def _task(run: TrainingRun) -> dict[str, Any]:
@@ -118,16 +114,9 @@ def _unlabelled(run: TrainingRun) -> dict[str, Any]:
         raise JobError(text_of(error), Text("Choose other photos without labels, or none.")) from error
 
 
-@contextmanager
-def _teacher(run: TrainingRun) -> Iterator[dict[str, Any]]:
-    """Where the engine finds the model that the run learns from, if any; its files stay for the block."""
-    words = run.recipe.get("teacher", "")
-    with ExitStack() as held:
-        try:
-            folder = held.enter_context(teachers.at_hand(words)) if words else None
-        except teachers.NoTeacher as error:
-            raise JobError(text_of(error), Text("Choose another teacher, or none.")) from error
-        yield {"teacher": str(folder)} if folder else {}
+def _teacher(folder: Path | None) -> dict[str, Any]:
+    """Where the engine finds the model that the run learns from, if any."""
+    return {"teacher": str(folder)} if folder else {}
 
 
 def _write_manifest(run: TrainingRun) -> dict[str, Any]:
@@ -177,8 +166,9 @@ class Recorder:
     `saved`, the [epoch, batch] of the checkpoint. Every field may be missing.
     """
 
-    def __init__(self, lease: Lease, run: TrainingRun) -> None:
-        self.lease, self.run = lease, run
+    def __init__(self, lease: Lease, run: TrainingRun, kept_as: str = "") -> None:
+        """`kept_as`: names of what the run keeps in the cache of features; see trainer.features."""
+        self.lease, self.run, self.kept_as = lease, run, kept_as
         self.unreadable: set[str] = set()  # by photo_id: several steps of a run may open the same photo
         self.curve: list[list[float]] = run.live.get("curve", [])
         self.checkpoint: list[int] = run.live.get("saved", [])
@@ -273,7 +263,7 @@ class Recorder:
         try:
             with self.lease.long_step():
                 files.store(self.run, token=self.lease.token)
-                features.store(_shared_backbone(self.run))
+                features.store(self.kept_as)
         except Superseded as error:
             raise LeaseLost from error
 

@@ -85,8 +85,11 @@ def predict(lease: Lease) -> None:
         is_ready = _predict_all(lease, campaign)
     if is_ready:
         began = timezone.now()
-        make_questions(campaign=campaign)
-        count_votes_since(began)
+        with lease.long_step():
+            with transaction.atomic():  # long with 100,000 photos; SQLite lets nobody renew a lease meanwhile
+                make_questions(campaign=campaign)
+                lease.renew()
+            count_votes_since(began)
 
 
 def _predict_all(lease: Lease, campaign: Campaign) -> bool:

@@ -130,6 +130,7 @@ def list_files(
     with transaction.atomic():
         IntakeFile.objects.bulk_create(rows, batch_size=1000, ignore_conflicts=True)
         intake.save(update_fields=["notes"])
+        beat()  # SQLite lets nobody renew the lease while so many rows are written
 
 
 def _doubts(files_of: dict[str, list[str]], unclear: dict[str, list[str]]) -> list[Note]:

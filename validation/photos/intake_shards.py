@@ -88,7 +88,12 @@ def is_usable(prepared: Prepared) -> bool:
     """Whether its photo is here, or its files are stored so that it can be added."""
     if Photo.objects.filter(sha256=prepared.sha256).exists():
         return True
+    return bool(prepared.file) and is_stored(prepared)
+
+
+def is_stored(prepared: Prepared) -> bool:
+    """Whether its files are there. Raises StorageFailure."""
     try:
-        return bool(prepared.file) and prepared.is_stored
+        return prepared.is_stored
     except Exception as error:  # storages raise errors of their own
         raise StorageFailure(error) from error

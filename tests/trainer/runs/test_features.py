@@ -1,22 +1,32 @@
-"""A frozen run's features are computed in shards, by an engine that stays, before the trainer starts."""
+"""A run's features and its teacher's answers are computed in shards, by an engine that stays, before the
+trainer starts."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
+import onnx
 import pytest
 from django.conf import settings
 from django.test.utils import override_settings
+from onnx import numpy_helper
 
 from jobs import crew, shards
 from jobs.lease import Lease, claim
 from jobs.models import Shard
 from mapping.models import Release
+from trainer import feature_shards
 from trainer.engine.backbones import BACKBONES
-from trainer.engine.networks.features import cached_hashes, folder_of
-from trainer.models import PhotoSet, TrainingRun
+from trainer.engine.events import StopRequest
+from trainer.engine.feature_parts import answer_requests
+from trainer.engine.networks.features import FeatureCache, cached_hashes, folder_of
+from trainer.engine.networks.teacher import Teacher
+from trainer.models import PhotoSet, TrainedModel, TrainingRun
 from trainer.runs import features, start
 
 pytestmark = [pytest.mark.django_db, pytest.mark.integration]
@@ -51,7 +61,7 @@ def test_shards_fill_the_cache_that_the_trainer_reads(run: TrainingRun, lease: L
     left_behind = Path(settings.FEATURE_CACHE_DIR) / f"{uuid4()}.shared"  # its job ended elsewhere
     left_behind.parent.mkdir()
     left_behind.touch()
-    features.compute(lease, run)
+    features.compute(lease, run, None)
     cached = cached_hashes(
         folder_of(Path(settings.FEATURE_CACHE_DIR), BACKBONES["efficientnet_lite0"], "whole")
     )
@@ -59,11 +69,13 @@ def test_shards_fill_the_cache_that_the_trainer_reads(run: TrainingRun, lease: L
     assert cached == digests  # what a changed file shows now is not kept as the photo that it was
     assert run.job.shards.filter(state=Shard.State.DONE).count() == run.job.shards.count() == 3
     assert not list(Path(settings.FEATURE_CACHE_DIR).glob("*.shared"))
-    assert features._parts(run)[0].count == 1  # so few are left to the trainer
+    [asked] = features._asked(run, None)
+    assert [part.count for part in feature_shards._parts(asked)] == [1]  # so few are left to the trainer
 
 
 def test_a_machine_with_another_cache_does_not_help(run: TrainingRun, lease: Lease) -> None:
-    shards.plan(lease, features._parts(run))
+    [asked] = features._asked(run, None)
+    shards.plan(lease, feature_shards._parts(asked))
     with override_settings(FEATURE_CACHE_DIR=Path(settings.FEATURE_CACHE_DIR) / "elsewhere"):
         crew.help_out()
     assert set(run.job.shards.values_list("state", "attempts")) == {(Shard.State.WAITING, 0)}
@@ -73,5 +85,58 @@ def test_few_photos_are_left_to_the_trainer(
     run: TrainingRun, lease: Lease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, "SHARD_PHOTOS", 40)
-    features.compute(lease, run)
+    features.compute(lease, run, None)
     assert not run.job.shards.exists()
+
+
+def test_a_teacher_is_asked_about_training_photos_only_and_another_under_its_path_again(
+    run: TrainingRun, lease: Lease, tiny_model: TrainedModel
+) -> None:
+    cache, words = Path(settings.FEATURE_CACHE_DIR), f"model {tiny_model.pk}"
+    run.recipe |= {"kind": "finetune", "teacher": words, "teacher_weight": 0.5}
+    run.save()
+    with features.at_hand(run) as teacher:
+        assert teacher == tiny_model.folder
+        features.compute(lease, run, teacher)
+    first = Teacher.read(tiny_model.folder)
+    split = features._split(run, features._recipe(run))
+    hashes = {photo.sha256 for photo in split.train}
+    assert cached_hashes(first.folder(cache)) == hashes != set()
+    assert hashes.isdisjoint(photo.sha256 for photo in split.test)
+    assert run.job.shards.filter(state=Shard.State.DONE).count() == run.job.shards.count() == 2
+    assert features.kept_as(run, tiny_model.folder) == first.kept_as
+
+    network = onnx.load(tiny_model.folder / "model.onnx")
+    network.producer_name = "another network"
+    onnx.save(network, tiny_model.folder / "model.onnx")
+    Shard.objects.all().delete()
+    features.compute(lease, run, tiny_model.folder)
+    second = Teacher.read(tiny_model.folder).folder(cache)
+    assert second != first.folder(cache)
+    assert cached_hashes(second) == hashes
+
+
+def test_one_process_asks_the_teacher_that_is_there_now(
+    run: TrainingRun, tiny_model: TrainedModel, tmp_path: Path
+) -> None:
+    photo = run.photo_set.photos.earliest("pk")
+    request = {
+        "teacher": str(tiny_model.folder),
+        "view": "whole",
+        "photos": [[str(run.photo_set.folder / photo.path), photo.sha256]],
+    }
+    rows = []
+
+    def requests() -> Iterator[str]:
+        for weight in (1, 2):
+            network = onnx.load(tiny_model.folder / "model.onnx")
+            [weights] = [one for one in network.graph.initializer if one.name == "weights"]
+            weights.CopyFrom(numpy_helper.from_array(weight * np.eye(3, dtype=np.float32), "weights"))
+            onnx.save(network, tiny_model.folder / "model.onnx")
+            yield json.dumps(request)
+            folder = Teacher.read(tiny_model.folder).folder(tmp_path)
+            rows.append(FeatureCache(folder).rows[photo.sha256])
+
+    answer_requests(requests(), cache=tmp_path, threads=1, stop=StopRequest())
+    assert rows[1] == pytest.approx(2 * rows[0], rel=0.01)
+    assert rows[0].any()

@@ -114,19 +114,19 @@ def test_features_computed_by_one_machine_are_read_by_another(
         return {file.name: file.read_bytes() for file in configured.FEATURE_CACHE_DIR.rglob("*.npz")}
 
     on_machine("a")
-    for folder in ("lite0-224-whole-1", "lite2-260-whole-1"):
+    for folder in ("lite0-224-whole-1", "lite2-260-whole-1", "teacher-a7-1", "teacher-b8-1"):
         (configured.FEATURE_CACHE_DIR / folder).mkdir(parents=True)
-        (configured.FEATURE_CACHE_DIR / folder / f"{folder[4]}.npz").write_bytes(b"features")
-    features.store("lite0")
+        (configured.FEATURE_CACHE_DIR / folder / f"{folder}.npz").write_bytes(b"features")
+    features.store("lite0+teacher-a7")
     on_machine("b")
-    features.bring("lite0+lite2")
-    assert parts() == {"0.npz": b"features"}
+    features.bring("lite0+lite2+teacher-a7+teacher-b8")
+    assert parts() == {"lite0-224-whole-1.npz": b"features", "teacher-a7-1.npz": b"features"}
     on_machine("c")
-    [key] = bucket.keys
+    [key, teachers_key] = sorted(bucket.keys)
     bucket.client.put_object(Bucket=bucket.name, Key=f"site/{key}", Body=b"damaged")
     features.bring("lite0")
     assert parts() == {}
-    assert bucket.keys == set()
+    assert bucket.keys == {teachers_key}
 
 
 @pytest.mark.integration

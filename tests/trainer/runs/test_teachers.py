@@ -14,7 +14,7 @@ from tests.conftest import squeeze
 from tests.trainer.runs.test_rerun import PRESET, URL, typed
 from trainer.engine.presets import PRESETS
 from trainer.models import PhotoSet, TrainedModel, TrainingRun
-from trainer.runs import start, supervision
+from trainer.runs import features, start, supervision
 
 pytestmark = pytest.mark.django_db
 ClientFor = Callable[..., Client]
@@ -33,10 +33,10 @@ def test_a_model_is_named_in_the_form_and_its_folder_in_the_job_file(
     assert client_for("admin").post(URL, fields | {"s-teacher": words}).status_code == 302
     run = TrainingRun.objects.get()
     assert run.recipe["teacher"] == words
-    with supervision._teacher(run) as task:
-        assert task == {"teacher": str(tiny_model.folder)}
+    with features.at_hand(run) as folder:
+        assert supervision._teacher(folder) == {"teacher": str(tiny_model.folder)}
     TrainedModel.objects.all().delete()
-    with pytest.raises(JobError, match="There is no model"), supervision._teacher(run):
+    with pytest.raises(JobError, match="There is no model"), features.at_hand(run):
         pass
 
 
@@ -68,8 +68,8 @@ def test_a_model_that_is_not_ready_and_a_run_without_teacher(
     soon = model_for("Soon", manifest={})
     assert client_for("admin").post(URL, fields | {"s-teacher": f"model {soon.pk}"}).status_code == 422
     run = start.start_run(photo_set=photo_set, release=release, preset=PRESET, by=None, recipe={})
-    with supervision._teacher(run) as task:
-        assert task == {}
+    with features.at_hand(run) as folder:
+        assert supervision._teacher(folder) == {}
 
 
 def test_the_page_says_how_often_the_teacher_agrees(client_for: ClientFor, run: TrainingRun) -> None:

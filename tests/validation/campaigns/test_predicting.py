@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.utils import timezone
 
 from jobs import crew, shards, work
 from jobs.lease import claim
 from jobs.models import Job, Shard
 from mapping.models import Hashtag
 from validation.campaigns import predicting
+from validation.campaigns.questions import make_questions
 from validation.models import Campaign, Prediction, Question
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]  # the engine assembles the model
@@ -42,7 +44,9 @@ def exported(
     campaign.predictor.folder.unlink()
 
 
-def test_photos_are_predicted_once_by_the_holder_and_a_helper(exported: Campaign) -> None:
+def test_photos_are_predicted_once_by_the_holder_and_a_helper(
+    exported: Campaign, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job = predicting.predict_again(campaign=exported, by=None)
     lease = claim(job.pk)
     assert lease
@@ -54,7 +58,14 @@ def test_photos_are_predicted_once_by_the_holder_and_a_helper(exported: Campaign
     assert Prediction.objects.count() == 2
     assert not Prediction.objects.filter(photo_id__gte=first, photo_id__lte=last).exists()
     mine.give_back()
+
+    def make_for_longer_than_a_lease(**terms: Campaign) -> int:
+        Job.objects.filter(pk=job.pk).update(lease_until=timezone.now() - settings.JOB_LEASE)
+        return make_questions(**terms)
+
+    monkeypatch.setattr(predicting, "make_questions", make_for_longer_than_a_lease)
     predicting.predict(lease)
+    assert not Job.objects.filter(pk=job.pk, lease_until__lt=timezone.now()).exists()
     assert sorted(Prediction.objects.values_list("photo_id", flat=True)) == sorted(
         exported.photos.values_list("pk", flat=True)
     )

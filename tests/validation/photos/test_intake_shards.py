@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.storage import default_storage
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from PIL import Image
 from pytest_django import Settings
@@ -22,6 +24,7 @@ from jobs.shards import ShardLease
 from tests.validation.photos.test_intake import files_in, noise, states
 from validation.models import Intake, Photo
 from validation.photos import intake, intake_files, intake_shards
+from validation.photos.similar import Hashes
 from validation.photos.store import prepare, take_in, withdraw_everywhere
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
@@ -99,6 +102,14 @@ def test_result_does_not_depend_on_who_is_faster(started: Intake, media: Path) -
     assert len(files_in(media)) == 4
     intake.take_all_in(lease)  # once more, as after a death at the very end
     assert (states(started), Photo.objects.count()) == (EXPECTED, 4)
+
+
+def test_lease_is_renewed_with_the_rows_of_the_files(started: Intake) -> None:
+    """SQLite lets nobody renew it while they are written."""
+    counts = []
+    names = intake_files.source_of(started).names()
+    intake_files.list_files(started, names, {}, lambda: counts.append(started.files.count()))
+    assert counts[-1] == 6
 
 
 def test_worker_that_comes_late_writes_nothing_and_another_continues(started: Intake) -> None:
@@ -188,3 +199,84 @@ def test_photo_that_is_opened_while_others_give_up_leaves_no_file(
         prepare_shard(taken(started.job))
     assert files_in(media) == []
     assert not started.files.exclude(state="refused").exists()
+
+
+def test_rows_of_many_photos_take_as_many_queries_as_those_of_few(
+    media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers: list[tuple[int, int]] = []
+
+    def count(*args: Any) -> bool:
+        with CaptureQueriesContext(connection) as queries:
+            are_added = add_new(*args)
+        numbers.append((len(args[2]), len(queries)))
+        return are_added
+
+    add_new = intake._add_new
+    monkeypatch.setattr(intake, "_add_new", count)
+    for size in (3, 9):
+        folder = tmp_path / str(size)
+        folder.mkdir()
+        for number in range(size):
+            (folder / f"{number}.jpg").write_bytes(noise(100 * size + number))
+        work.run(job_id=str(intake.start(name="x", by=None, folder=str(folder)).job_id))
+    assert [photos for photos, _ in numbers] == [3, 9]
+    assert numbers[0][1] == numbers[1][1]
+
+
+def test_photo_that_another_takes_in_at_the_same_moment_is_known(
+    started: Intake, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = plan(started)
+    crew.help_out()
+    new_photos = intake._new_photos
+
+    def new_until_another_adds_one(files: Any) -> Any:
+        new = new_photos(files)
+        take_in(file=io.BytesIO(noise(2)), name="elsewhere.jpg", by=None)
+        return new
+
+    monkeypatch.setattr(intake, "_new_photos", new_until_another_adds_one)
+    # Otherwise it would count as one that this intake has stored before a crash.
+    monkeypatch.setattr(intake, "_was_left_by_a_crash", lambda *args: False)
+    intake.take_all_in(lease)
+    assert states(started) == EXPECTED | {"2 equal.jpg": "known"}
+    kept = Photo.objects.values_list("file", flat=True)
+    assert {str(path.relative_to(media)) for path in files_in(media)} == set(kept)
+
+
+def test_death_after_the_photos_and_before_their_outcomes_changes_nothing(
+    started: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = plan(started)
+    crew.help_out()
+
+    def die(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Hashes, "near_duplicates", die)
+        with pytest.raises(KeyboardInterrupt):
+            intake.take_all_in(lease)
+    assert Photo.objects.count() == 3
+    assert set(states(started).values()) == {"waiting", "refused"}
+    intake.take_all_in(lease)
+    assert (states(started), Photo.objects.count()) == (EXPECTED, 4)
+
+
+def test_of_photos_added_together_later_ones_are_near_duplicates_of_earlier_originals() -> None:
+    def stored(phash: int) -> int:
+        name = f"{Photo.objects.count():064}"
+        return Photo.objects.create(sha256=name, width=1, height=1, phash=phash).pk
+
+    old, base = stored(-1), 0b101
+    hashes = Hashes()
+    first, theirs, near, chained, like_theirs = (
+        stored(phash) for phash in (base, base ^ 0xFF00, base ^ 0x3F, base ^ 0xFFF, base ^ 0xFF01)
+    )
+    mine = Photo.objects.filter(pk__in=(first, near, chained, like_theirs))
+    found = hashes.near_duplicates({pk: phash or 0 for pk, phash in mine.values_list("pk", "phash")})
+    # 12 bits from the first, 6 from a photo that is no original: an original itself.
+    assert found == {near: first, like_theirs: theirs}
+    later = {stored(base ^ 0xFFE): base ^ 0xFFE, stored(-2): -2}
+    assert hashes.near_duplicates(later) == dict(zip(later, (chained, old), strict=True))

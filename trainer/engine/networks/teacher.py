@@ -70,16 +70,22 @@ class Teacher:
         """
         progress, folder = Progress("teacher", len(photos)), self.folder(cache)
         return outputs_of(
-            photos, self, "whole", folder, self._session, stop=stop, progress=progress, skipped=skipped
+            photos, self, "whole", folder, self.session, stop=stop, progress=progress, skipped=skipped
         )
 
     def folder(self, cache: Path) -> Path:
         """Where the cache keeps its rows: those of a preparation by this version."""
-        return cache / f"teacher-{self.sha256[:16]}-{VERSION}"
+        return cache / f"{self.kept_as}-{VERSION}"
 
-    def _session(self) -> onnxruntime.InferenceSession:
+    @property
+    def kept_as(self) -> str:
+        """The cache's name of it: another network under the same path has another one."""
+        return f"teacher-{self.sha256[:16]}"
+
+    def session(self, threads: int | None = None) -> onnxruntime.InferenceSession:
+        """Raises ModelError."""
         try:
-            return session_of(self.file)
+            return session_of(self.file, threads)
         except Exception as error:  # onnxruntime raises its own kinds, all private
             raise ModelError(
                 Text("%(model)s cannot be loaded: %(error)s", model=self.name, error=str(error)[:200])

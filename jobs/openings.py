@@ -1,0 +1,40 @@
+"""Which job of a kind with slots this machine could do now: the oldest that fits it, if it finds a free slot
+and, where it needs them, free GPUs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import AbstractContextManager
+from uuid import UUID
+
+from jobs.machines import Needs, gpus, this_machine
+from jobs.models import Job
+from jobs.registry import with_slots
+from jobs.slots import hold_gpus, slot
+
+
+def oldest_that_fits(kind: str, without: Collection[UUID] = ()) -> Job | None:
+    """The oldest queued job of the kind that fits this machine."""
+    jobs = Job.objects.filter(kind=kind, state=Job.State.QUEUED).exclude(pk__in=without)
+    machine = this_machine()
+    ordered = jobs.order_by("created_at").only("pk", "needs")
+    return next((job for job in ordered if not job.needs or machine.fits(Needs(**job.needs))), None)
+
+
+def gpus_for(job: Job) -> AbstractContextManager[list[str] | None]:
+    """One GPU for each process of the job, if the machine has any and the job says what it needs."""
+    ids = [number for number, _ in gpus()]
+    return hold_gpus(ids, job.needs.get("processes", 0) if ids else 0)
+
+
+def startable() -> Job | None:
+    """A queued job that would find its slot and GPUs free, if it started here now."""
+    kinds = dict(with_slots())
+    queued = Job.objects.filter(state=Job.State.QUEUED, kind__in=kinds).order_by()
+    for kind in queued.values_list("kind", flat=True).distinct():
+        if job := oldest_that_fits(kind):
+            with slot(kind, kinds[kind]) as own_slot, gpus_for(job) as own_gpus:
+                if own_slot and own_gpus is not None:
+                    return job
+    return None
