@@ -1,10 +1,10 @@
-"""What do the tests cost? Files and tests by processor time, the dearest first, and the tests that wait longest.
+"""What do the tests cost? Files and tests by processor time, dearest first, and the tests that wait longest.
 
     python -m benchmarks.suite tests/site
 
 Every process that a test starts is counted, those that live on, such as Chromium, included; what a session's
-fixture takes is its first test's. By the clock (`pytest --durations`) a test that only waits looks dear, and on a
-busy machine every test does: there, what a test waits for is mostly the processor.
+fixture takes is its first test's. By the clock (`pytest --durations`) a test that only waits looks dear, and
+on a busy machine every test does: there, what a test waits for is mostly the processor.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SHOWN = 20  # files, and tests
 def spent() -> float:
     """Seconds of the processor of this process and all below it, those that have ended included.
 
-    Who has ended is in the sum of the process that waited for it. Chromium's pages are: its zygote waits for them.
+    Who has ended is in the sum of the process that waited for it, as Chromium's zygote does for its pages.
     """
     own = psutil.Process()
     total = 0.0

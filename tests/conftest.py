@@ -109,7 +109,7 @@ def _fresh_cache(valkey: RealValkey) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _contexts_of_whole_pages(django_test_environment: None) -> Iterator[None]:
-    """`response.context` is the page's own: Django's test client copies that of every part and every option."""
+    """`response.context` is the page's own. Django's client copies that of each part and each option, too."""
 
     def render(template: Any, context: Any) -> Any:
         if context.template is template and isinstance(context, RequestContext):
