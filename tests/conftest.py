@@ -24,9 +24,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.core.cache import cache
 from django.db import connection
-from django.template import RequestContext, Template
 from django.test import Client, TransactionTestCase
-from django.test.signals import template_rendered
 from pytest_django import DjangoDbBlocker, Settings
 
 from hashtags_site.places import read_place
@@ -105,20 +103,6 @@ def _fresh_cache(valkey: RealValkey) -> None:
     cache.own.clear()  # type: ignore[attr-defined]  # what counts while Valkey is away
     learner.forget()
     installation.remember(installation.Site())
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _contexts_of_whole_pages(django_test_environment: None) -> Iterator[None]:
-    """`response.context` is the page's own. Django's client copies that of each part and each option, too."""
-
-    def render(template: Any, context: Any) -> Any:
-        if context.template is template and isinstance(context, RequestContext):
-            template_rendered.send(sender=template, template=template, context=context)
-        return template.nodelist.render(context)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Template, "_render", render)
-        yield
 
 
 @pytest.fixture(scope="session")
