@@ -363,13 +363,18 @@ def browser() -> Iterator[Browser]:
 def page_for(
     live_server: LiveServer, browser: Browser, client_for: Callable[..., Client]
 ) -> Iterator[Callable[..., Page]]:
-    """A browser page of a person with this role, at the site's start: page_for("curator", width=390)."""
+    """An empty browser page of a person with this role: page_for("curator", width=390).
+
+    Motion is reduced: drawing it frame by frame was a quarter of what the ballot's tests cost. A test that is
+    about motion asks for it, by reduced_motion="no-preference".
+    """
     from playwright.sync_api import expect  # takes half a second, and few tests need it
 
     expect.set_options(timeout=PATIENCE)
     contexts = []
 
     def open_page(role: str, *, width: int = 1280, height: int = 900, name: str = "", **options: Any) -> Page:
+        options = {"reduced_motion": "reduce", **options}
         context = browser.new_context(
             base_url=live_server.url, viewport={"width": width, "height": height}, **options
         )
@@ -379,7 +384,6 @@ def page_for(
             context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
-        page.goto("/")
         return page
 
     yield open_page

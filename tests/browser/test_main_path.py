@@ -19,6 +19,7 @@ PageFor = Callable[..., Page]
 
 def test_curator_changes_a_class_and_publishes(page_for: PageFor) -> None:
     page = page_for("curator")
+    page.goto("/")
     page.get_by_role("link", name="View the mapping").click()
     page.wait_for_url("**/mapping/**")
     page.wait_for_load_state("load")  # what is typed before its script is there waits for Enter

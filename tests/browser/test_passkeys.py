@@ -48,7 +48,7 @@ def test_passkey_is_added_and_signs_in_alone(
     page_for: Callable[..., Page], user_for: Callable[..., User]
 ) -> None:
     user = user_for("curator")
-    page = page_for("stranger", bypass_csp=True, reduced_motion="reduce")
+    page = page_for("stranger", bypass_csp=True)
     devtools = page.context.new_cdp_session(page)
     devtools.send("WebAuthn.enable")
     device = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True}

@@ -77,7 +77,7 @@ def test_three_keys_vote_and_u_takes_the_last_back(campaign: Campaign, page_for:
 
 def test_one_press_is_one_vote(campaign: Campaign, page_for: PageFor) -> None:
     """A key held down, hit twice, or hit before the next photo is visible gives one vote."""
-    page = page_for("validator")
+    page = page_for("validator", reduced_motion="no-preference")
     open_ballot(page, campaign)
     page.evaluate(
         """() => { for (const repeat of [false, true, true, false])
@@ -164,7 +164,8 @@ def swipe(page: Page, dx: float, dy: float = 0) -> None:
 
 
 def test_swipes_vote_on_a_phone(campaign: Campaign, page_for: PageFor) -> None:
-    page = page_for("validator", width=390, height=700, has_touch=True, is_mobile=True)
+    phone = {"width": 390, "height": 700, "has_touch": True, "is_mobile": True}
+    page = page_for("validator", reduced_motion="no-preference", **phone)
     open_ballot(page, campaign)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     swipe(page, 160)

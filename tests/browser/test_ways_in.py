@@ -21,6 +21,7 @@ PageFor = Callable[..., Page]
 
 def test_an_invitation_leads_to_somebody_signed_in(page_for: PageFor) -> None:
     page = page_for("administrator")
+    page.goto("/")
     page.get_by_role("navigation", name="Main").get_by_role("link", name="People").click()
     page.get_by_role("link", name="Invite").first.click()
     page.get_by_label("For whom").fill("Bea of the mapping team")
@@ -77,6 +78,7 @@ def test_a_viewer_finds_the_next_step_in_one_click(
             request_id=uuid4(),
         )
     page = page_for("viewer")
+    page.goto("/")
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Agreement").click()
     card = page.locator(".first-screen .card", has=page.get_by_role("heading", name="What is next?"))
     expect(card).to_contain_text("more votes on #")
