@@ -136,7 +136,9 @@ def computing(
             if event.get("event") == "progress" and event.get("phase") == "features":
                 lease.beat(event.get("done"))
 
-        request = lease.payload["network"] | {"photos": _photos(photo_set, root, lease.payload["photos"])}
+        photos = _photos(photo_set, root, lease.payload["photos"])
+        # A shard that was planned before teachers were asked in shards names its network beside the photos.
+        request = lease.payload.get("network", lease.payload) | {"photos": photos}
         if "teacher" in request:
             request["teacher"] = str(teacher)
         engine.ask(lease, request, on_event)

@@ -61,6 +61,11 @@ def test_shards_fill_the_cache_that_the_trainer_reads(run: TrainingRun, lease: L
     left_behind = Path(settings.FEATURE_CACHE_DIR) / f"{uuid4()}.shared"  # its job ended elsewhere
     left_behind.parent.mkdir()
     left_behind.touch()
+    [asked] = features._asked(run, None)
+    shards.plan(lease, feature_shards._parts(asked))
+    of_older_version = run.job.shards.get(number=2)
+    of_older_version.payload |= of_older_version.payload.pop("network")
+    of_older_version.save()
     features.compute(lease, run, None)
     cached = cached_hashes(
         folder_of(Path(settings.FEATURE_CACHE_DIR), BACKBONES["efficientnet_lite0"], "whole")
