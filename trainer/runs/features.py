@@ -16,7 +16,7 @@ from jobs.shards import ShardLease
 from trainer import feature_shards
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.errors import EngineError
-from trainer.engine.photos.manifest import Photo, Split
+from trainer.engine.photos.manifest import Photo, Split, labels_of, scene_groups
 from trainer.engine.photos.partitions import split_for
 from trainer.engine.recipe import Recipe
 from trainer.feature_shards import WHOLE, Asked
@@ -70,34 +70,41 @@ def _told() -> Iterator[None]:
 
 
 def _asked(run: TrainingRun, teacher: Path | None) -> Iterator[Asked]:
-    recipe = _recipe(run)
-    split = _split(run, recipe)
+    recipe, photos = _recipe(run), _labelled(run)
+    split = _split(photos, recipe)
     for name in _backbones(run):
         for view in dict.fromkeys((*recipe.views, WHOLE)):
-            photos = [
+            seen = [
                 *(split.train if view in recipe.views else ()),
                 *(split.test if view == WHOLE else ()),
             ]
-            yield feature_shards.of_backbone(name, view, photos)
+            yield feature_shards.of_backbone(name, view, seen)
     # Held-out photos are never asked about; of photos without labels the trainer asks.
     if teacher and not recipe.split.startswith("sun-"):
         with _told():
             from trainer.engine.networks.teacher import Teacher
 
-            yield feature_shards.of_teacher(recipe.teacher, Teacher.read(teacher), split.train)
+            its_network, labels = Teacher.read(teacher), labels_of(photos)
+            # The trainer does so, too, but only now is it before the hours of asking.
+            its_network.columns(labels, scene_groups(photos, labels)[0])
+            yield feature_shards.of_teacher(recipe.teacher, its_network, split.train)
 
 
-def _split(run: TrainingRun, recipe: Recipe) -> Split:
-    """The split that the trainer will make. An official one is not made here: then all photos are needed
-    whole, and the trainer computes other views.
-    """
+def _labelled(run: TrainingRun) -> list[Photo]:
+    """The photos that have a label of the run's release."""
     labels = dict(run.release.labels.values_list("scene_key", "label"))
     columns = ("pk", "path", "sha256", "scene_class__key", "label_folder")
-    photos = [
+    return [
         Photo(str(pk), path, label, key or folder, sha256)
         for pk, path, sha256, key, folder in run.photo_set.photos.order_by("pk").values_list(*columns)
         if (label := label_in(labels, key, folder))
     ]
+
+
+def _split(photos: Sequence[Photo], recipe: Recipe) -> Split:
+    """The split that the trainer will make. An official one is not made here: then all photos are needed
+    whole, and the trainer computes other views.
+    """
     if recipe.split.startswith("sun-"):
         return Split((), tuple(photos))
     try:

@@ -17,7 +17,7 @@ from django.test.utils import override_settings
 from onnx import numpy_helper
 
 from jobs import crew, shards
-from jobs.lease import Lease, claim
+from jobs.lease import JobError, Lease, claim
 from jobs.models import Shard
 from mapping.models import Release
 from trainer import feature_shards
@@ -100,11 +100,13 @@ def test_a_teacher_is_asked_about_training_photos_only_and_another_under_its_pat
     cache, words = Path(settings.FEATURE_CACHE_DIR), f"model {tiny_model.pk}"
     run.recipe |= {"kind": "finetune", "teacher": words, "teacher_weight": 0.5}
     run.save()
+    manifest = tiny_model.folder / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"other"', '"architecture", "other"'))
     with features.at_hand(run) as teacher:
         assert teacher == tiny_model.folder
         features.compute(lease, run, teacher)
     first = Teacher.read(tiny_model.folder)
-    split = features._split(run, features._recipe(run))
+    split = features._split(features._labelled(run), features._recipe(run))
     hashes = {photo.sha256 for photo in split.train}
     assert cached_hashes(first.folder(cache)) == hashes != set()
     assert hashes.isdisjoint(photo.sha256 for photo in split.test)
@@ -119,6 +121,15 @@ def test_a_teacher_is_asked_about_training_photos_only_and_another_under_its_pat
     second = Teacher.read(tiny_model.folder).folder(cache)
     assert second != first.folder(cache)
     assert cached_hashes(second) == hashes
+
+
+def test_a_teacher_that_knows_too_little_is_refused_before_it_is_asked(
+    run: TrainingRun, lease: Lease, tiny_model: TrainedModel
+) -> None:
+    run.recipe |= {"kind": "finetune", "teacher": f"model {tiny_model.pk}", "teacher_weight": 0.5}
+    with pytest.raises(JobError, match="the model does not know architecture"):
+        features.compute(lease, run, tiny_model.folder)
+    assert not run.job.shards.exists()
 
 
 def test_one_process_asks_the_teacher_that_is_there_now(
