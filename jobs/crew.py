@@ -228,7 +228,8 @@ def hands(
                 lease.join(holder, on_beat)
             try:
                 if not loaded:
-                    with _given_back_after(lease):
+                    # What is loaded may have to be fetched first, which may take longer than a lease.
+                    with _given_back_after(lease), lease.long_step():
                         loaded.append(kept.enter_context(opener_of(job.kind)(job)))
                 with _recorded(lease):
                     loaded[0](lease)

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from formats.storage import StorageFailure
 from jobs import crew, queue, registry, shards, work
-from jobs.lease import Busy, Died, JobError, Lease, LeaseLost, claim
+from jobs.lease import Busy, Died, JobError, Lease, LeaseLost, claim, renew_long_steps
 from jobs.models import Job, Shard
 from jobs.shards import Part, ShardLease
 from jobs.slots import slot
@@ -186,6 +186,31 @@ def test_what_cannot_be_loaded_fails_the_job_and_no_shard(split: Split, job: Job
     run(job)
     assert (job.state, job.error) == (Job.State.FAILED, "Not exported yet.")
     assert set(job.shards.values_list("state", "attempts")) == {(State.WAITING, 0)}
+
+
+@pytest.mark.parametrize("is_holder", [True, False])
+def test_lease_is_renewed_while_what_shards_need_is_loaded(
+    split: Split, job: Job, planned: Job, is_holder: bool
+) -> None:
+    lapsed: list[int] = []
+
+    @contextmanager
+    def opener(job: Job) -> Iterator[Do]:
+        past = timezone.now() - timedelta(seconds=1)
+        for rows in (Shard.objects.filter(state=State.RUNNING), Job.objects.filter(state=Job.State.RUNNING)):
+            rows.update(lease_until=past)
+        renew_long_steps()  # as the keeper does
+        lapsed.append(shards.requeue_expired() + (is_holder and queue.requeue_expired()))
+        with split.opener(job) as do:
+            yield do
+
+    registry.register("split", split.handler, shards=opener)
+    if is_holder:
+        Job.objects.update(state=Job.State.QUEUED, lease_until=None)
+        run(job)
+    else:
+        crew.help_out()
+    assert (lapsed, split.done) == ([0], [1, 2, 3, 4])
 
 
 def test_silent_worker_does_not_fail_a_shard_for_ever(planned: Job) -> None:

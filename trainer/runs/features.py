@@ -117,10 +117,9 @@ def _split(photos: Sequence[Photo], recipe: Recipe) -> Split:
 def computing(job: Job) -> Iterator[Callable[[ShardLease], None]]:
     """The function that computes a shard of the run's photos."""
     run = TrainingRun.objects.select_related("photo_set").get(job=job)
-    with ExitStack() as held:
-        teacher = held.enter_context(at_hand(run))
-        shards = feature_shards.computing(job, run.photo_set, backbones=_backbones(run), teacher=teacher)
-        yield held.enter_context(shards)
+    backbones, teacher = _backbones(run), at_hand(run)
+    with feature_shards.computing(job, run.photo_set, backbones=backbones, teacher=teacher) as compute_shard:
+        yield compute_shard
 
 
 @contextmanager

@@ -86,6 +86,13 @@ def test_a_machine_with_another_cache_does_not_help(run: TrainingRun, lease: Lea
     assert set(run.job.shards.values_list("state", "attempts")) == {(Shard.State.WAITING, 0)}
 
 
+def test_a_machine_that_cannot_help_fetches_no_teacher(run: TrainingRun) -> None:
+    run.recipe |= {"kind": "finetune", "teacher": "model 999", "teacher_weight": 0.5}  # cannot be fetched
+    run.save()
+    with pytest.raises(crew.NotNeeded), features.computing(run.job):
+        pass
+
+
 def test_few_photos_are_left_to_the_trainer(
     run: TrainingRun, lease: Lease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
