@@ -66,7 +66,8 @@ def compute(lease: Lease, asked: Callable[[], Iterable[Asked]], *, kept_as: str,
     raises.
     """
     if not lease.job.shards.unfinished().exists():
-        parts = [part for one in asked() for part in _parts(one)]
+        with lease.long_step():  # reads the lists of all photos and of the cache
+            parts = [part for one in asked() for part in _parts(one)]
         if len(parts) > 1:
             plan(lease, parts)
     if lease.job.shards.exists():
@@ -77,7 +78,7 @@ def compute(lease: Lease, asked: Callable[[], Iterable[Asked]], *, kept_as: str,
         try:
             work_off(lease, total=0, message=message)
         finally:  # also when this worker stops: the next holder may be another machine
-            with suppress(StorageFailure):
+            with suppress(StorageFailure), lease.long_step():
                 shared_features.store(kept_as)
         _mark(lease.job).unlink(missing_ok=True)  # not after an error: another holder may need it
 

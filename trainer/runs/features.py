@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from formats.classes import label_in
 from formats.texts import Text, text_of
@@ -23,10 +24,13 @@ from trainer.feature_shards import WHOLE, Asked
 from trainer.models import TrainingRun
 from trainer.runs import teachers
 
+if TYPE_CHECKING:
+    from trainer.engine.networks.teacher import Teacher
 
-def compute(lease: Lease, run: TrainingRun, teacher: Path | None) -> None:
-    """Compute in shards what the cache lacks. `teacher` is the folder of the run's teacher, if it has one.
-    Raises what work_off raises, and JobError.
+
+def compute(lease: Lease, run: TrainingRun, teacher: Teacher | None) -> None:
+    """Compute in shards what the cache lacks. `teacher` is the run's, if it has one. Raises what work_off
+    raises, and JobError.
     """
     backbones = _backbones(run)
     if backbones or teacher:
@@ -35,17 +39,21 @@ def compute(lease: Lease, run: TrainingRun, teacher: Path | None) -> None:
         feature_shards.compute(lease, lambda: _asked(run, teacher), kept_as=names, message=message)
 
 
-def kept_as(run: TrainingRun, teacher: Path | None) -> str:
+def read_teacher(folder: Path | None) -> Teacher | None:
+    """The model in the folder, all of which is read. Raises JobError and StorageFailure."""
+    if folder is None:
+        return None
+    from trainer.engine.networks.teacher import Teacher  # ONNX Runtime: only in workers
+
+    with _told():
+        return Teacher.read(folder)
+
+
+def kept_as(run: TrainingRun, teacher: Teacher | None) -> str:
     """The names of what the run computes or finds in the cache, joined by "+": see trainer.features. Raises
     JobError.
     """
-    names = list(_backbones(run))
-    if teacher:
-        with _told():
-            from trainer.engine.networks.teacher import Teacher  # ONNX Runtime: only in workers
-
-            names.append(Teacher.read(teacher).kept_as)
-    return "+".join(names)
+    return "+".join([*_backbones(run), *([teacher.kept_as] if teacher else ())])
 
 
 def _backbones(run: TrainingRun) -> Sequence[str]:
@@ -69,7 +77,7 @@ def _told() -> Iterator[None]:
         raise JobError(error.message, error.hint) from error
 
 
-def _asked(run: TrainingRun, teacher: Path | None) -> Iterator[Asked]:
+def _asked(run: TrainingRun, teacher: Teacher | None) -> Iterator[Asked]:
     recipe, photos = _recipe(run), _labelled(run)
     split = _split(photos, recipe)
     for name in _backbones(run):
@@ -81,13 +89,10 @@ def _asked(run: TrainingRun, teacher: Path | None) -> Iterator[Asked]:
             yield feature_shards.of_backbone(name, view, seen)
     # Held-out photos are never asked about; of photos without labels the trainer asks.
     if teacher and not recipe.split.startswith("sun-"):
-        with _told():
-            from trainer.engine.networks.teacher import Teacher
-
-            its_network, labels = Teacher.read(teacher), labels_of(photos)
-            # The trainer does so, too, but only now is it before the hours of asking.
-            its_network.columns(labels, scene_groups(photos, labels)[0])
-            yield feature_shards.of_teacher(recipe.teacher, its_network, split.train)
+        with _told():  # the trainer does so, too, but only now is it before the hours of asking
+            labels = labels_of(photos)
+            teacher.columns(labels, scene_groups(photos, labels)[0])
+        yield feature_shards.of_teacher(recipe.teacher, teacher, split.train)
 
 
 def _labelled(run: TrainingRun) -> list[Photo]:
