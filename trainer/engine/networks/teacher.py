@@ -28,7 +28,7 @@ class Teacher:
     Of a cascade it is the accurate network.
     """
 
-    name: str
+    name: str  # a Text
     file: Path
     sha256: str
     input: Input
@@ -54,7 +54,7 @@ class Teacher:
                     error=error,
                 )
             ) from error
-        return cls(f"the teacher {folder.name}", file, sha256, spec, labels, scenes)
+        return cls(Text("the teacher %(name)s", name=folder.name), file, sha256, spec, labels, scenes)
 
     def columns(self, labels: Sequence[str], scenes: Sequence[str]) -> tuple[list[int], bool]:
         """Which of its outputs tell a run's scene classes or, if it does not know all of them, its labels;
