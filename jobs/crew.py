@@ -24,7 +24,7 @@ from formats.texts import Text, joined_texts, text_of, with_words
 from jobs import queue, shards
 from jobs.lease import Cancelled, Died, Interrupted, JobError, Lease, LeaseLost, stopping
 from jobs.models import Job, Shard, Worker
-from jobs.openings import startable
+from jobs.openings import startable, tried_just_now
 from jobs.registry import opener_of, with_slots
 from jobs.request_id import carried
 from jobs.shards import ShardLease
@@ -187,8 +187,10 @@ def _help(job: Job) -> None:
 
 
 def _is_needed_elsewhere(job: Job) -> bool:
-    """Whether another job waits for a thread. One of a kind with slots needs a free slot, too."""
-    queued = Job.objects.filter(state=Job.State.QUEUED).exclude(pk=job.pk)
+    """Whether another job waits for a thread. One of a kind with slots needs a free slot, too; one that was
+    tried just now waits for something else.
+    """
+    queued = Job.objects.filter(state=Job.State.QUEUED).exclude(pk__in={job.pk, *tried_just_now()})
     kinds = [kind for kind, _ in with_slots()]
     return queued.exclude(kind__in=kinds).exists() or startable() is not None
 
@@ -226,7 +228,8 @@ def hands(
                 lease.join(holder, on_beat)
             try:
                 if not loaded:
-                    with _given_back_after(lease):
+                    # What is loaded may have to be fetched first, which may take longer than a lease.
+                    with _given_back_after(lease), lease.long_step():
                         loaded.append(kept.enter_context(opener_of(job.kind)(job)))
                 with _recorded(lease):
                     loaded[0](lease)

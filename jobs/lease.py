@@ -168,14 +168,17 @@ class Lease:
     ) -> None:
         """Put the job back into the queue, or cancel it if somebody asked for that meanwhile.
 
-        `counts`: this was a failed attempt. `later`: it is sent again after a pause: jobs.queue.RESEND_AFTER.
+        `counts`: this was a failed attempt. `later`: it cannot be done yet, and is sent again after a pause:
+        jobs.queue.RESEND_AFTER.
         """
+        now = timezone.now()
         refund = {} if counts else {"attempts": F("attempts") - 1}
         row = self._held().filter(state=State.RUNNING)
         if not row.update(
             state=State.QUEUED,
             lease_until=None,
-            sent_at=timezone.now() if later else None,
+            sent_at=now if later else None,
+            tried_at=now if later else None,
             seconds_left=None,
             **texts(message=message),
             **refund,

@@ -69,6 +69,7 @@ class Job(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True)
     worker = models.CharField(max_length=200, blank=True)
     sent_at = models.DateTimeField(null=True, blank=True)  # last handed to the queue
+    tried_at = models.DateTimeField(null=True, blank=True)  # last given back because it could not be done yet
     done = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(default=0)
     message = models.CharField(max_length=LONGEST["message"], blank=True)  # what it is doing now

@@ -145,7 +145,7 @@ def _do(lease: Lease) -> bool:
         raise
     except Busy as why:
         log.warning("Job %s goes back to the queue: %s", lease.job.pk, why)
-        lease.give_back(text_of(why))
+        lease.give_back(text_of(why), later=True)
         return False
     except Died as death:
         _after_death(lease, text_of(death), death.hint)

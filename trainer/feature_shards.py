@@ -7,7 +7,7 @@ not there, such as photos that changed since they were registered, the engine co
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from trainer.engine.networks.teacher import Teacher
 
 WHOLE = "whole"  # the view that teachers and looks use
+NO_TEACHER = nullcontext()
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ def compute(lease: Lease, asked: Callable[[], Iterable[Asked]], *, kept_as: str,
     raises.
     """
     if not lease.job.shards.unfinished().exists():
-        parts = [part for one in asked() for part in _parts(one)]
+        with lease.long_step():  # reads the lists of all photos and of the cache
+            parts = [part for one in asked() for part in _parts(one)]
         if len(parts) > 1:
             plan(lease, parts)
     if lease.job.shards.exists():
@@ -76,7 +78,7 @@ def compute(lease: Lease, asked: Callable[[], Iterable[Asked]], *, kept_as: str,
         try:
             work_off(lease, total=0, message=message)
         finally:  # also when this worker stops: the next holder may be another machine
-            with suppress(StorageFailure):
+            with suppress(StorageFailure), lease.long_step():
                 shared_features.store(kept_as)
         _mark(lease.job).unlink(missing_ok=True)  # not after an error: another holder may need it
 
@@ -114,10 +116,15 @@ def _parts(asked: Asked) -> list[Part]:
 
 @contextmanager
 def computing(
-    job: Job, photo_set: PhotoSet, *, backbones: Iterable[str] = (), teacher: Path | None = None
+    job: Job,
+    photo_set: PhotoSet,
+    *,
+    backbones: Iterable[str] = (),
+    teacher: AbstractContextManager[Path | None] = NO_TEACHER,
 ) -> Iterator[Callable[[ShardLease], None]]:
     """The function that computes a shard, by an engine that stays for the next one. `backbones` are those
-    whose weights must be here; `teacher` is the folder of the model that requests call so.
+    whose weights must be here; `teacher` gives the folder of the model that requests call so, and is entered
+    only where this machine can help, because it may fetch the model.
     """
     if not _mark(job).exists():
         raise NotNeeded
@@ -131,20 +138,21 @@ def computing(
     arguments = ("features", "--cache", settings.FEATURE_CACHE_DIR, "--threads", threads())
     engine = StandingProgram(engine_command(*arguments))
 
-    def compute_shard(lease: ShardLease) -> None:
-        def on_event(event: Event) -> None:
-            if event.get("event") == "progress" and event.get("phase") == "features":
-                lease.beat(event.get("done"))
+    with teacher as folder, closing(engine):
 
-        request = lease.payload["network"] | {"photos": _photos(photo_set, root, lease.payload["photos"])}
-        if "teacher" in request:
-            request["teacher"] = str(teacher)
-        engine.ask(lease, request, on_event)
+        def compute_shard(lease: ShardLease) -> None:
+            def on_event(event: Event) -> None:
+                if event.get("event") == "progress" and event.get("phase") == "features":
+                    lease.beat(event.get("done"))
 
-    try:
+            photos = _photos(photo_set, root, lease.payload["photos"])
+            # A shard planned before teachers were asked in shards names its network beside the photos.
+            request = lease.payload.get("network", lease.payload) | {"photos": photos}
+            if "teacher" in request:
+                request["teacher"] = str(folder)
+            engine.ask(lease, request, on_event)
+
         yield compute_shard
-    finally:
-        engine.close()
 
 
 def _photos(photo_set: PhotoSet, root: Path, keys: Sequence[int]) -> list[list[str]]:

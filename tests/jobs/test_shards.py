@@ -11,8 +11,9 @@ from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 
+from formats.storage import StorageFailure
 from jobs import crew, queue, registry, shards, work
-from jobs.lease import Died, JobError, Lease, LeaseLost, claim
+from jobs.lease import Busy, Died, JobError, Lease, LeaseLost, claim, renew_long_steps
 from jobs.models import Job, Shard
 from jobs.shards import Part, ShardLease
 from jobs.slots import slot
@@ -187,6 +188,31 @@ def test_what_cannot_be_loaded_fails_the_job_and_no_shard(split: Split, job: Job
     assert set(job.shards.values_list("state", "attempts")) == {(State.WAITING, 0)}
 
 
+@pytest.mark.parametrize("is_holder", [True, False])
+def test_lease_is_renewed_while_what_shards_need_is_loaded(
+    split: Split, job: Job, planned: Job, is_holder: bool
+) -> None:
+    lapsed: list[int] = []
+
+    @contextmanager
+    def opener(job: Job) -> Iterator[Do]:
+        past = timezone.now() - timedelta(seconds=1)
+        for rows in (Shard.objects.filter(state=State.RUNNING), Job.objects.filter(state=Job.State.RUNNING)):
+            rows.update(lease_until=past)
+        renew_long_steps()  # as the keeper does
+        lapsed.append(shards.requeue_expired() + (is_holder and queue.requeue_expired()))
+        with split.opener(job) as do:
+            yield do
+
+    registry.register("split", split.handler, shards=opener)
+    if is_holder:
+        Job.objects.update(state=Job.State.QUEUED, lease_until=None)
+        run(job)
+    else:
+        crew.help_out()
+    assert (lapsed, split.done) == ([0], [1, 2, 3, 4])
+
+
 def test_silent_worker_does_not_fail_a_shard_for_ever(planned: Job) -> None:
     for _ in range(shards.MOST_DEATHS):
         Shard.objects.exclude(number=1).update(state=State.DONE, finished_at=timezone.now())
@@ -243,6 +269,28 @@ def test_helper_starts_a_job_whose_slot_is_free_and_no_other(split: Split, plann
     second.refresh_from_db()
     first.refresh_from_db()
     assert (first.state, second.state) == (Job.State.QUEUED, Job.State.SUCCEEDED)
+
+
+@pytest.mark.parametrize("slots", [1, None])
+@pytest.mark.parametrize("reason", [Busy("Another trainer has it."), StorageFailure("The disk is away.")])
+def test_helper_stays_while_a_job_waits_that_was_tried_just_now(
+    split: Split, planned: Job, reason: Exception, slots: int | None
+) -> None:
+    tries: list[Lease] = []
+
+    def refuse(lease: Lease) -> None:
+        tries.append(lease)
+        raise reason
+
+    registry.register("long", refuse, slots=slots)
+    waiting = queue.enqueue(kind="long", title="Cannot be done yet", by=None)
+    work.run(job_id=str(waiting.pk))
+    work.help_out()
+    assert (split.done, split.loads, len(tries)) == ([1, 2, 3, 4], 1, 1)
+    Job.objects.filter(pk=waiting.pk).update(tried_at=timezone.now() - queue.RESEND_AFTER)
+    Shard.objects.update(state=State.WAITING, finished_at=None)
+    crew.help_out()
+    assert split.done == [1, 2, 3, 4, 1]
 
 
 def test_a_machine_has_as_many_helpers_as_configured(split: Split, planned: Job) -> None:

@@ -124,6 +124,8 @@ raise CheckpointError(f"{path}: {error}")
 raise ValueError("to programs")
 emit("waiting", reason="busy")
 emit("skipped", reason="for a report")
+Text("%(photo)s of %(set)s, %(label)s", photo=path, set=f"the set {name}", label=label or "none")
+cls(f"the teacher {name}", path, "a key")
 """
     assert words_said(module) == [
         (2, "It is gone."),
@@ -135,6 +137,9 @@ emit("skipped", reason="for a report")
         (10, "Again"),
         (11, "wrong"),
         (14, "busy"),
+        (16, "none"),
+        (16, "the set"),
+        (17, "the teacher"),
     ]
 
 

@@ -288,6 +288,10 @@ def _said(node: ast.Call) -> Iterator[ast.expr]:
         places = (0, "message", "hint")
     elif name == "emit" and node.args and _constant(node.args[0]) in EVENTS:
         places = IN_EVENTS
+    # Strings put together to fill in a text, at once or as a name that an object keeps until then.
+    elif name in ("Text", "cls"):
+        values = [*(node.args if name == "cls" else ()), *(keyword.value for keyword in node.keywords)]
+        yield from (value for value in values if isinstance(value, ast.JoinedStr | ast.BoolOp))
     for place in places:
         if isinstance(place, int):
             yield from node.args[place : place + 1]
@@ -340,6 +344,7 @@ LEFT: dict[str, tuple[str, ...]] = {
         "but only",
     ),
     "hashtags_site/places_check.py": ("but boto3 is not installed",),  # manage.py check
+    "trainer/registry/answer_cache.py": ("answer:",),  # a key
     "trainer/registry/files.py": ("The model", "is deleted", "The bucket has"),  # errors of a storage
     "trainer/shared.py": ("in the bucket", "is damaged"),  # to the log, errors of a storage
     "validation/views/agreement.py": ("Agreement by",),  # the title of a file

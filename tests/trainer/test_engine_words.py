@@ -12,9 +12,12 @@ from jobs.lease import JobError, claim
 from jobs.processes import run_process
 from jobs.queue import enqueue
 from notices.words import shown
+from trainer.engine.errors import ModelError
 from trainer.engine.evaluation.scenes import refusal
+from trainer.engine.networks.teacher import Teacher
 from trainer.engine.presets import PRESETS
 from trainer.engine_words import PRESETS as WORDS
+from trainer.models import TrainedModel
 from trainer.programs import engine_command
 
 
@@ -35,6 +38,15 @@ def test_an_error_of_the_engine_comes_to_the_page_with_what_fills_it_in(tmp_path
     assert str(error.value) == "batch_size: 1 must be from 2 to 4096"
     with translation.override("ru"):
         assert shown(text_of(error.value)) == "batch_size: вместо 1 нужно от 2 до 4096"
+
+
+@pytest.mark.django_db
+def test_a_teacher_is_named_in_the_readers_language(tiny_model: TrainedModel) -> None:
+    (tiny_model.folder / "model.onnx").write_bytes(b"no network")
+    with pytest.raises(ModelError) as error:
+        Teacher.read(tiny_model.folder).session()
+    with translation.override("ru"):
+        assert shown(error.value.message).startswith(f"учитель {tiny_model.folder.name} не загружается: ")
 
 
 @pytest.mark.parametrize("manifest", [{"cascade": {}}, {}, {"scenes": ["a/abbey"]}])

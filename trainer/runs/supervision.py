@@ -60,11 +60,12 @@ def supervise(lease: Lease) -> None:
     task = run.folder / "job.json"
     with ExitStack() as held:
         with lease.long_step():
-            teacher = held.enter_context(run_features.at_hand(run))
+            teacher_folder = held.enter_context(run_features.at_hand(run))
+            teacher = run_features.read_teacher(teacher_folder)
             kept_as = run_features.kept_as(run, teacher)
             features.bring(kept_as)
             with replacing(task) as file:
-                file.write(to_json(_task(run) | _unlabelled(run) | _teacher(teacher)))
+                file.write(to_json(_task(run) | _unlabelled(run) | _teacher(teacher_folder)))
         run_features.compute(lease, run, teacher)
         recorder = _train(lease, Recorder(lease, run, kept_as), task)
     recorder.share()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,13 +15,16 @@ import onnx
 import pytest
 from django.conf import settings
 from django.test.utils import override_settings
+from django.utils import timezone
 from onnx import numpy_helper
 
 from jobs import crew, shards
-from jobs.lease import Lease, claim
-from jobs.models import Shard
+from jobs.lease import JobError, Lease, claim, renew_long_steps
+from jobs.models import Job, Shard
+from jobs.shards import Part
 from mapping.models import Release
 from trainer import feature_shards
+from trainer import features as shared_features
 from trainer.engine.backbones import BACKBONES
 from trainer.engine.events import StopRequest
 from trainer.engine.feature_parts import answer_requests
@@ -61,6 +65,11 @@ def test_shards_fill_the_cache_that_the_trainer_reads(run: TrainingRun, lease: L
     left_behind = Path(settings.FEATURE_CACHE_DIR) / f"{uuid4()}.shared"  # its job ended elsewhere
     left_behind.parent.mkdir()
     left_behind.touch()
+    [asked] = features._asked(run, None)
+    shards.plan(lease, feature_shards._parts(asked))
+    of_older_version = run.job.shards.get(number=2)
+    of_older_version.payload |= of_older_version.payload.pop("network")
+    of_older_version.save()
     features.compute(lease, run, None)
     cached = cached_hashes(
         folder_of(Path(settings.FEATURE_CACHE_DIR), BACKBONES["efficientnet_lite0"], "whole")
@@ -81,6 +90,31 @@ def test_a_machine_with_another_cache_does_not_help(run: TrainingRun, lease: Lea
     assert set(run.job.shards.values_list("state", "attempts")) == {(Shard.State.WAITING, 0)}
 
 
+def test_a_machine_that_cannot_help_fetches_no_teacher(run: TrainingRun) -> None:
+    run.recipe |= {"kind": "finetune", "teacher": "model 999", "teacher_weight": 0.5}  # cannot be fetched
+    run.save()
+    with pytest.raises(crew.NotNeeded), features.computing(run.job):
+        pass
+
+
+def test_lease_is_renewed_while_the_cache_is_listed_and_stored(
+    lease: Lease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lapsed: list[int] = []
+
+    def take_long(*_: str) -> list[feature_shards.Asked]:
+        Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+        renew_long_steps()  # as the keeper does
+        lapsed.append(Job.objects.expired().count())
+        return []
+
+    shards.plan(lease, [Part("", 2)])
+    Shard.objects.update(state=Shard.State.DONE, finished_at=timezone.now())
+    monkeypatch.setattr(shared_features, "store", take_long)
+    feature_shards.compute(lease, take_long, kept_as="lite0", message="Computing")
+    assert lapsed == [0, 0]
+
+
 def test_few_photos_are_left_to_the_trainer(
     run: TrainingRun, lease: Lease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,25 +129,38 @@ def test_a_teacher_is_asked_about_training_photos_only_and_another_under_its_pat
     cache, words = Path(settings.FEATURE_CACHE_DIR), f"model {tiny_model.pk}"
     run.recipe |= {"kind": "finetune", "teacher": words, "teacher_weight": 0.5}
     run.save()
-    with features.at_hand(run) as teacher:
-        assert teacher == tiny_model.folder
-        features.compute(lease, run, teacher)
+    manifest = tiny_model.folder / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"other"', '"architecture", "other"'))
+    with features.at_hand(run) as folder:
+        assert folder == tiny_model.folder
+        features.compute(lease, run, features.read_teacher(folder))
     first = Teacher.read(tiny_model.folder)
-    split = features._split(run, features._recipe(run))
+    split = features._split(features._labelled(run), features._recipe(run))
     hashes = {photo.sha256 for photo in split.train}
     assert cached_hashes(first.folder(cache)) == hashes != set()
     assert hashes.isdisjoint(photo.sha256 for photo in split.test)
     assert run.job.shards.filter(state=Shard.State.DONE).count() == run.job.shards.count() == 2
-    assert features.kept_as(run, tiny_model.folder) == first.kept_as
+    assert features.kept_as(run, first) == first.kept_as
 
     network = onnx.load(tiny_model.folder / "model.onnx")
     network.producer_name = "another network"
     onnx.save(network, tiny_model.folder / "model.onnx")
     Shard.objects.all().delete()
-    features.compute(lease, run, tiny_model.folder)
+    features.compute(lease, run, Teacher.read(tiny_model.folder))
     second = Teacher.read(tiny_model.folder).folder(cache)
     assert second != first.folder(cache)
     assert cached_hashes(second) == hashes
+
+
+def test_a_teacher_that_knows_too_little_is_refused_before_it_is_asked(
+    run: TrainingRun, lease: Lease, tiny_model: TrainedModel
+) -> None:
+    run.recipe |= {"kind": "finetune", "teacher": f"model {tiny_model.pk}", "teacher_weight": 0.5}
+    teacher = features.read_teacher(tiny_model.folder)
+    (tiny_model.folder / "model.onnx").unlink()  # it may be large: it is read once
+    with pytest.raises(JobError, match="the model does not know architecture"):
+        features.compute(lease, run, teacher)
+    assert not run.job.shards.exists()
 
 
 def test_one_process_asks_the_teacher_that_is_there_now(

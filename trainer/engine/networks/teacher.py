@@ -12,7 +12,7 @@ import onnxruntime
 from formats.names import normalize_name
 from formats.storage import read_through
 from formats.texts import Text
-from trainer.engine.errors import ModelError
+from trainer.engine.errors import ModelError, RecipeError
 from trainer.engine.events import Progress, StopRequest
 from trainer.engine.manifests import read_manifest
 from trainer.engine.networks.features import Halves, outputs_of, session_of
@@ -28,7 +28,7 @@ class Teacher:
     Of a cascade it is the accurate network.
     """
 
-    name: str
+    name: str  # a Text
     file: Path
     sha256: str
     input: Input
@@ -54,7 +54,22 @@ class Teacher:
                     error=error,
                 )
             ) from error
-        return cls(f"the teacher {folder.name}", file, sha256, spec, labels, scenes)
+        return cls(Text("the teacher %(name)s", name=folder.name), file, sha256, spec, labels, scenes)
+
+    def columns(self, labels: Sequence[str], scenes: Sequence[str]) -> tuple[list[int], bool]:
+        """Which of its outputs tell a run's scene classes or, if it does not know all of them, its labels;
+        and whether they tell scene classes. Raises RecipeError if it does not know all labels, either.
+        """
+        if set(scenes) <= set(self.scenes):
+            return [len(self.labels) + self.scenes.index(name) for name in scenes], True
+        known = [normalize_name(label) for label in labels]
+        if unknown := [label for label in known if label not in self.labels]:
+            raise RecipeError(
+                "teacher",
+                Text("the model does not know %(names)s", names=", ".join(unknown[:5])),
+                hint=Text("A teacher must know all labels of the photos, or all their scene classes."),
+            )
+        return [self.labels.index(label) for label in known], False
 
     def logits(
         self,

@@ -149,7 +149,7 @@ def labels_of(photos: Iterable[Photo]) -> list[str]:
     names = {photo.label for photo in photos}
     if len(names) < 2:
         raise PhotosError(
-            Text("all photos have the label %(label)s", label=", ".join(names) or "(none)"),
+            Text("all photos have the label %(label)s", label=", ".join(names) or Text("(none)")),
             hint=Text("A network learns from at least two labels: map another scene class, or add photos."),
         )
     return sorted(names - {OTHER}) + ([OTHER] if OTHER in names else [])

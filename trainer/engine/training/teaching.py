@@ -20,9 +20,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from formats.names import normalize_name
-from formats.texts import Text
-from trainer.engine.errors import RecipeError
 from trainer.engine.networks.features import Halves
 from trainer.engine.networks.parts import SMALLEST
 from trainer.engine.networks.teacher import Teacher
@@ -47,18 +44,8 @@ class Translation:
         cls, teacher: Teacher, labels: Sequence[str], scenes: Sequence[str], groups: Sequence[int]
     ) -> Translation:
         """Raises RecipeError if the teacher knows neither all scene classes nor all labels."""
-        names = list(labels), list(scenes), list(groups)
-        if set(scenes) <= set(teacher.scenes):
-            columns = [len(teacher.labels) + teacher.scenes.index(name) for name in scenes]
-            return cls(*names, columns, True)
-        known = [normalize_name(label) for label in labels]
-        if unknown := [label for label in known if label not in teacher.labels]:
-            raise RecipeError(
-                "teacher",
-                Text("the model does not know %(names)s", names=", ".join(unknown[:5])),
-                hint=Text("A teacher must know all labels of the photos, or all their scene classes."),
-            )
-        return cls(*names, [teacher.labels.index(label) for label in known], False)
+        columns, tells_scenes = teacher.columns(labels, scenes)
+        return cls(list(labels), list(scenes), list(groups), columns, tells_scenes)
 
     def logs(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
         """Log-probabilities of labels (n, c) and, if the teacher tells them, of scene classes (n, k)."""
