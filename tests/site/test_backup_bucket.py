@@ -103,6 +103,17 @@ def test_what_is_deleted_while_it_is_opened_is_left_out(
     assert [f"{one.root}/{one.path}" for one in listed(newest(tmp_path / "kept"))] == [f"bucket/{kept}"]
 
 
+@pytest.mark.parametrize("text", [b"", b"[]", b'{"files": [], "token": 0}', b"\xff"])
+def test_damaged_index_is_kept_as_it_is(
+    bucket: RealBucket, tmp_path: Path, text: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    bucket.client.put_object(Bucket=bucket.name, Key="site/runs/7/index.json", Body=text)
+    run("backup", tmp_path / "kept")
+    assert "bucket/runs/7/index.json is damaged" in caplog.text
+    [index] = listed(newest(tmp_path / "kept"))
+    assert (tmp_path / "kept/files" / index.sha256[:2] / index.sha256).read_bytes() == text
+
+
 def test_backup_says_where_it_can_be_restored(bucket: RealBucket, tmp_path: Path, settings: Settings) -> None:
     take_in(file=io.BytesIO(picture(3)), name="a.jpg", by=None)
     run("backup", tmp_path / "kept")
