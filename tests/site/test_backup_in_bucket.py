@@ -194,6 +194,13 @@ def test_second_backup_at_once_is_refused(
     assert not any(key.startswith("running/") for key in target.keys)
 
 
+def test_mark_of_one_that_was_cut_off_is_taken_over_by_the_next_container(target: RealBucket) -> None:
+    (Path(settings.VAR_DIR) / "backup.lock").write_text("own")
+    target.client.put_object(Bucket=target.name, Key="site/running/own", Body=b"")
+    run("backup", target.url)
+    assert "running/own" not in target.keys
+
+
 def test_backup_whose_mark_was_taken_away_does_not_count(
     target: RealBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
