@@ -45,7 +45,7 @@ class Bucket(S3Storage):  # type: ignore[misc]
             if isinstance(error, ClientError) and error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
                 raise
             self.require()
-            raise FileNotFoundError(f"File does not exist: {name}") from error
+            raise FileNotFoundError(name) from error
         return file
 
     def walk(self, folder: str = "") -> Iterator[tuple[str, int, int]]:

@@ -225,7 +225,7 @@ def test_mark_that_another_took_away_does_not_come_back(
     mark.write()
     save = storage.save
 
-    def save_late(name: str, content: ContentFile) -> None:
+    def save_late(name: str, content: ContentFile[bytes]) -> None:
         monkeypatch.setattr(storage, "save", save)
         if is_taken:  # while the process is halted
             monkeypatch.setattr(marks, "DEAD", -1)
