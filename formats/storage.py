@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ DOUBTFUL = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM}
 # The libraries that talk to a bucket. Not imported: a site without a bucket need not have them.
 OF_BUCKETS = {"boto3", "botocore", "s3transfer"}
 NO_FILE = {"404", "NoSuchKey"}  # what a bucket says of a file that it has not
+# What SQLite says of the disk below one of its files; without the bits that tell more.
+OF_SQLITE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
 NO_SPACE = {"QuotaExceeded", "InsufficientStorage", "XMinioStorageFull"}
 
 
@@ -41,6 +44,7 @@ class StorageFailure(Exception):
             words = f"{cause.strerror} ({cause.filename})" if cause.filename else cause.strerror
         super().__init__(words)
         self.is_full = isinstance(cause, OSError) and cause.errno in FULL
+        self.is_full |= isinstance(cause, sqlite3.Error) and _code_of_sqlite(cause) == sqlite3.SQLITE_FULL
         self.is_full |= isinstance(cause, Exception) and _said_by_bucket(cause) in NO_SPACE
 
     @property
@@ -70,6 +74,11 @@ def _said_by_bucket(error: Exception) -> str:
     """The code of a bucket's refusal; empty if it did not answer."""
     answer = getattr(error, "response", None)
     return str(answer.get("Error", {}).get("Code", "")) if isinstance(answer, dict) else ""
+
+
+def _code_of_sqlite(error: sqlite3.Error) -> int:
+    """0 if the error is not SQLite's own."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def has_content(folder: Path) -> bool:
@@ -126,11 +135,18 @@ def read_through(path: Path) -> None:
 
 @contextmanager
 def for_own_files() -> Iterator[None]:
-    """Every OSError in this block is a StorageFailure: the program chose the names of the files itself."""
+    """Every OSError in this block is a StorageFailure: the program chose the names of the files itself. So is
+    what SQLite reports of the disk, also through Django.
+    """
     try:
         yield
     except OSError as error:
         raise StorageFailure(error) from error
+    except Exception as error:
+        for cause in (error, error.__cause__):
+            if isinstance(cause, sqlite3.Error) and _code_of_sqlite(cause) in OF_SQLITE:
+                raise StorageFailure(cause) from error
+        raise
 
 
 @contextmanager

@@ -36,11 +36,17 @@ class Bucket(S3Storage):  # type: ignore[misc]
         )
 
     def _open(self, name: str, mode: str = "rb") -> Any:
+        """A file that is read is downloaded here: one that is deleted in the middle is missing, too."""
         try:
-            return super()._open(name, mode)
-        except FileNotFoundError:
+            file = super()._open(name, mode)
+            if "r" in mode:
+                file.open()
+        except (FileNotFoundError, ClientError) as error:
+            if isinstance(error, ClientError) and error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+                raise
             self.require()
-            raise
+            raise FileNotFoundError(name) from error
+        return file
 
     def walk(self, folder: str = "") -> Iterator[tuple[str, int, int]]:
         """Every file, or those in a folder: its name, its bytes, and when it was stored, in nanoseconds."""

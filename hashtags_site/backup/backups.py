@@ -79,7 +79,7 @@ class Backup:
 
     @contextmanager
     def listed(self) -> Iterator[FileList]:
-        with closing(FileList(self.files)) as files:
+        with for_own_files(), closing(FileList(self.files)) as files:
             yield files
 
 
@@ -96,9 +96,11 @@ def make_backup(store: Store, *, secrets: bool = False, keep: int = 0, tell: Tel
         earlier = store.backups()
         now = timezone.now()
         name = f"{now:%Y-%m-%dT%H%M%S.%f}Z"
-        with closing(Stock(store.contents())) as stock:
+        with ExitStack() as stack:
             try:
-                _add(store, name, stock=stock, earlier=earlier, secrets=secrets, tell=tell)
+                with for_own_files():
+                    stock = stack.enter_context(closing(Stock(store.contents())))
+                    _add(store, name, stock=stock, earlier=earlier, secrets=secrets, tell=tell)
             except StorageFailure as error:
                 raise BackupError(
                     f"{error}. This backup is not complete and does not count. Earlier ones are as they were "
@@ -108,7 +110,8 @@ def make_backup(store: Store, *, secrets: bool = False, keep: int = 0, tell: Tel
                 file.write(to_json({"created": now.isoformat(), "folder": store.name_of(name)}))
             if keep:
                 try:
-                    _forget(store, keep, stock)
+                    with for_own_files():
+                        _forget(store, keep, stock)
                 except (BackupError, StorageFailure) as error:
                     raise BackupError(
                         f"{store.name_of(name)} is complete, but not all older ones could be deleted: {error}"
@@ -210,7 +213,7 @@ def _read(store: Store, name: str, folder: Path) -> Backup:
         facts: dict[str, Any] = from_json(store.fetch(name, MANIFEST, folder).read_text(encoding="utf-8"))
         if facts["format"] == FIRST_FORMAT:
             path = folder / FILES
-            with closing(FileList(path, new=True)) as files:
+            with for_own_files(), closing(FileList(path, new=True)) as files:
                 for entry in facts.pop("files"):
                     files.add(Entry(*entry))
             facts["files_sha256"] = sha256_of(path)
@@ -284,8 +287,9 @@ def restore(backup: Backup, *, force: bool = False, tell: Tell = lambda line: No
         raise BackupError("A worker is running. Stop the site first.")
     with tempfile.TemporaryDirectory(dir=settings.VAR_DIR, prefix="restore-") as name:
         stage = Path(name) / DATABASE
-        shutil.copyfile(backup.database, stage)
-        migrate(sqlite_url(stage))  # it may be of an older program
+        with for_own_files():
+            shutil.copyfile(backup.database, stage)
+            migrate(sqlite_url(stage))  # it may be of an older program
         with _emptied(roots().values()):
             tell(f"Files: {_put_back_files(backup):,}")
             rows = _put_back_rows(stage)

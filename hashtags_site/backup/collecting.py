@@ -84,7 +84,12 @@ class Collector:
             try:
                 with bucket.open(name, "rb") as file:
                     text = file.read()
-                for sha256 in {content.sha256 for content in Index.of(text).files.values()}:
+                try:
+                    index = Index.of(text)
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    log.warning("%s/%s is damaged in the bucket: it is kept as it is", root, name)
+                    break
+                for sha256 in {content.sha256 for content in index.files.values()}:
                     path = f"{name.removesuffix(INDEX)}{sha256}"
                     if not self.files.find(root, path):
                         with bucket.open(path, "rb") as content:

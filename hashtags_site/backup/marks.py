@@ -25,16 +25,41 @@ class Mark:
 
     def __init__(self, storage: Any, name: str) -> None:
         self.storage, self.name = storage, name
+        self.written = 0  # nanoseconds, by the bucket's clock
 
     def write(self) -> None:
+        """For the first time."""
+        self._save()
+        self.written = self._find()
+
+    def renew(self) -> None:
+        """Raises Taken as `require` does."""
+        self.require()
+        self._save()  # a process that was halted before this may bring back what another took away
+        self.written = self.require()
+
+    def require(self) -> int:
+        """When it was written. Raises Taken if it was so old in between that another could take it away."""
+        found = self._find()
+        if found - self.written >= DEAD * 10**9:
+            raise Taken
+        return found
+
+    def delete(self) -> None:
+        with reaching():
+            self.storage.delete(self.name)
+
+    def _save(self) -> None:
         with reaching():
             self.storage.save(self.name, ContentFile(b""))
 
-    def require(self) -> None:
-        """Raises Taken if nobody renewed it for so long that another took it away."""
+    def _find(self) -> int:
+        """When it was written. Raises Taken if it is gone."""
         with reaching():
-            if not self.storage.exists(self.name):
-                raise Taken
+            for name, _, changed in self.storage.walk(RUNNING):
+                if name == self.name:
+                    return int(changed)
+        raise Taken
 
     def require_no_other(self) -> None:
         """Raises Taken. Dead ones are taken away: ages are compared by the bucket's own clock."""
@@ -49,10 +74,10 @@ class Mark:
         while not done.wait(RENEWED):
             with suppress(StorageFailure):  # the next one may get through
                 try:
-                    self.require()
+                    self.renew()
                 except Taken:
+                    self.delete()  # nobody shall wait for it
                     return
-                self.write()
 
 
 @contextmanager
@@ -72,5 +97,5 @@ def marked(storage: Any, owner: str) -> Iterator[Mark]:
         done.set()
         if renewal.is_alive():
             renewal.join()  # or it would write the mark again
-        with suppress(StorageFailure), reaching():
-            storage.delete(mark.name)
+        with suppress(StorageFailure):
+            mark.delete()

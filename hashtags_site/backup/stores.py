@@ -6,7 +6,6 @@ import fcntl
 import os
 import re
 import shutil
-import socket
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -240,7 +239,7 @@ class BucketStore(Store):
                 own.flush()
             try:
                 # While the file is locked, a mark of this name is of a backup that was cut off here.
-                with marked(self._storage, f"{socket.gethostname()}.{name}") as self._mark:
+                with marked(self._storage, name) as self._mark:
                     yield
             except Taken as error:
                 raise BackupError(

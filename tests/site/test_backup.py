@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from io import StringIO
@@ -225,6 +226,25 @@ def test_interrupted_backup_leaves_the_earlier_one(
     run("backup", tmp_path / "kept")
     assert not list((tmp_path / "kept").glob("*.part"))
     (photos / "photos/new.jpg").unlink()
+
+
+@pytest.mark.parametrize("full", ["files.sqlite3", "db.sqlite3", ""])
+def test_full_disk_leaves_the_earlier_backup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: str
+) -> None:
+    run("backup", tmp_path / "kept")
+    connect = sqlite3.connect
+
+    def connect_full(file: object, *more: Any, **options: Any) -> sqlite3.Connection:
+        base = connect(file, *more, **options)  # type: ignore[call-overload]
+        if Path(str(file)).name == full:
+            base.execute("PRAGMA max_page_count = 1")
+        return base  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(sqlite3, "connect", connect_full)  # Django has its own name for it
+    with pytest.raises(CommandError, match=r"is full. This backup is not complete and does not count"):
+        run("backup", tmp_path / "kept")
+    assert len(FolderStore(tmp_path / "kept").backups()) == 1
 
 
 def test_old_backups_are_deleted_with_what_only_they_have(judged: Campaign, tmp_path: Path) -> None:

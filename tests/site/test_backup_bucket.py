@@ -12,6 +12,7 @@ import pytest
 from django.core.files.storage import FileSystemStorage, storages
 from django.core.management import CommandError
 from pytest_django import DjangoDbBlocker, Settings
+from storages.backends.s3 import S3File
 
 from tests.conftest import RealBucket
 from tests.site.test_backup import listed, newest, run
@@ -82,6 +83,35 @@ def test_backup_of_a_tree_that_is_changed_meanwhile_has_what_its_index_names(
     text = (tmp_path / "kept/files" / index.sha256[:2] / index.sha256).read_text()
     assert {one.sha256 for one in Index.of(text).files.values()} <= {entry.sha256 for entry in entries}
     assert hashlib.sha256(b"second").hexdigest() in text
+
+
+def test_what_is_deleted_while_it_is_opened_is_left_out(
+    bucket: RealBucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, kept = {f"runs/7/{'a' * 64}", "runs/8/index.json"}, f"runs/7/{'b' * 64}"
+    for key in (*gone, kept):
+        bucket.client.put_object(Bucket=bucket.name, Key=f"site/{key}", Body=b"{}")
+    ask = S3File.__init__
+
+    def ask_late(file: S3File, name: str, *more: Any) -> None:
+        ask(file, name, *more)  # that it is there
+        if name.removeprefix("site/") in gone:
+            bucket.client.delete_object(Bucket=bucket.name, Key=name)
+
+    monkeypatch.setattr(S3File, "__init__", ask_late)
+    run("backup", tmp_path / "kept")
+    assert [f"{one.root}/{one.path}" for one in listed(newest(tmp_path / "kept"))] == [f"bucket/{kept}"]
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b'{"files": [], "token": 0}', b"\xff"])
+def test_damaged_index_is_kept_as_it_is(
+    bucket: RealBucket, tmp_path: Path, text: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    bucket.client.put_object(Bucket=bucket.name, Key="site/runs/7/index.json", Body=text)
+    run("backup", tmp_path / "kept")
+    assert "bucket/runs/7/index.json is damaged" in caplog.text
+    [index] = listed(newest(tmp_path / "kept"))
+    assert (tmp_path / "kept/files" / index.sha256[:2] / index.sha256).read_bytes() == text
 
 
 def test_backup_says_where_it_can_be_restored(bucket: RealBucket, tmp_path: Path, settings: Settings) -> None:

@@ -7,11 +7,12 @@ import hashlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from uuid import uuid4
 
 import pytest
 from django.conf import settings
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.management import CommandError
 from pytest_django import DjangoDbBlocker, Settings
@@ -181,9 +182,23 @@ def test_second_backup_at_once_is_refused(
     with pytest.raises(CommandError, match="Another backup is being made"):
         run("backup", target.url)
     assert target.keys == {"running/another"}
-    monkeypatch.setattr(marks, "DEAD", -1)  # as if nobody had renewed it
+    look = marks.Mark.require_no_other
+
+    def look_late(mark: marks.Mark) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(marks, "DEAD", -1)  # as if nobody had renewed it
+            look(mark)
+
+    monkeypatch.setattr(marks.Mark, "require_no_other", look_late)
     run("backup", target.url)
     assert not any(key.startswith("running/") for key in target.keys)
+
+
+def test_mark_of_one_that_was_cut_off_is_taken_over_by_the_next_container(target: RealBucket) -> None:
+    (Path(settings.VAR_DIR) / "backup.lock").write_text("own")
+    target.client.put_object(Bucket=target.name, Key="site/running/own", Body=b"")
+    run("backup", target.url)
+    assert "running/own" not in target.keys
 
 
 def test_backup_whose_mark_was_taken_away_does_not_count(
@@ -199,6 +214,35 @@ def test_backup_whose_mark_was_taken_away_does_not_count(
     with pytest.raises(CommandError, match="Another backup"):
         run("backup", target.url)
     assert target.keys == kept(target)
+
+
+@pytest.mark.parametrize("is_taken", [False, True])
+def test_mark_that_another_took_away_does_not_come_back(
+    target: RealBucket, monkeypatch: pytest.MonkeyPatch, is_taken: bool
+) -> None:
+    storage, done = BucketStore(target.url)._storage, Event()
+    mark, other = marks.Mark(storage, "running/one"), marks.Mark(storage, "running/other")
+    mark.write()
+    save = storage.save
+
+    def save_late(name: str, content: ContentFile[bytes]) -> None:
+        monkeypatch.setattr(storage, "save", save)
+        if is_taken:  # while the process is halted
+            monkeypatch.setattr(marks, "DEAD", -1)
+            other.write()
+            other.require_no_other()
+        save(name, content)
+        done.set()
+
+    monkeypatch.setattr(storage, "save", save_late)
+    monkeypatch.setattr(marks, "RENEWED", 0)
+    mark.renew_until(done)
+    assert target.keys == {"running/other" if is_taken else "running/one"}
+    if is_taken:
+        with pytest.raises(marks.Taken):
+            mark.require()
+    else:
+        assert mark.require() == mark.written
 
 
 @pytest.mark.parametrize(
