@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.storage import default_storage
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -206,7 +207,7 @@ def test_rows_of_many_photos_take_as_many_queries_as_those_of_few(
 ) -> None:
     numbers: list[tuple[int, int]] = []
 
-    def count(*args: Any) -> bool:
+    def count(*args: Any) -> set[int]:
         with CaptureQueriesContext(connection) as queries:
             are_added = add_new(*args)
         numbers.append((len(args[2]), len(queries)))
@@ -242,6 +243,39 @@ def test_photo_that_another_takes_in_at_the_same_moment_is_known(
     intake.take_all_in(lease)
     assert states(started) == EXPECTED | {"2 equal.jpg": "known"}
     kept = Photo.objects.values_list("file", flat=True)
+    assert {str(path.relative_to(media)) for path in files_in(media)} == set(kept)
+
+
+def test_files_that_another_intake_gives_up_are_stored_again_before_originals_are_deleted(
+    media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether files are stored is asked for a hundred photos at once; their rows come later."""
+    photos = [noise(seed) for seed in range(3)]
+
+    def opened() -> tuple[Intake, Lease]:
+        uploads = [SimpleUploadedFile(f"{number}.jpg", photo) for number, photo in enumerate(photos)]
+        new_intake = intake.start(name="x", by=None, uploads=uploads)
+        assert new_intake.job_id
+        lease = claim(new_intake.job_id)
+        assert lease
+        intake_shards.prepare_in_shards(lease, new_intake, len(photos))
+        return new_intake, lease
+
+    (mine, lease), (theirs, their_lease) = opened(), opened()
+    their_lease.finish(Job.State.FAILED)
+    theirs.refresh_from_db()
+    new_photos = intake._new_photos
+
+    def new_until_another_gives_up(files: Any) -> Any:
+        new = new_photos(files)
+        assert intake.give_up(intake=theirs)
+        return new
+
+    monkeypatch.setattr(intake, "_new_photos", new_until_another_gives_up)
+    intake.take_all_in(lease)
+    assert set(states(mine).values()) == {"taken"}
+    kept = Photo.objects.values_list("file", flat=True)
+    assert len(kept) == 3
     assert {str(path.relative_to(media)) for path in files_in(media)} == set(kept)
 
 
