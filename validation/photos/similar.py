@@ -46,6 +46,8 @@ class Hashes:
         """Of new photos, primary key → hash, those with an earlier one nearby, as `nearest` says. A photo is
         compared with those before it in `phashes`, too, unless these are near duplicates themselves.
         """
+        self.fresh += self._unread(min(phashes))
+        self._keep_few_fresh(0)  # what is fresh is compared one by one
         found: dict[int, int] = {}
         for pk, phash in sorted({*self._unread(max(phashes)), *phashes.items()}):
             near = self._nearest(phash, pk) if pk in phashes else None

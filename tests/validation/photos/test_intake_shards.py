@@ -314,3 +314,21 @@ def test_of_photos_added_together_later_ones_are_near_duplicates_of_earlier_orig
     assert found == {near: first, like_theirs: theirs}
     later = {stored(base ^ 0xFFE): base ^ 0xFFE, stored(-2): -2}
     assert hashes.near_duplicates(later) == dict(zip(later, (chained, old), strict=True))
+
+
+def test_new_photos_are_compared_one_by_one_only_with_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All photos from before are compared at once, also in the first call of an intake."""
+    rows = [Photo(sha256=f"{at:064}", width=1, height=1, phash=at * 0x10001) for at in range(30)]
+    Photo.objects.bulk_create(rows)
+    phashes = dict(Photo.objects.order_by("-pk").values_list("pk", "phash")[:5])
+    sizes = []
+    nearest = Hashes._nearest
+
+    def count(hashes: Hashes, *args: int) -> int | None:
+        sizes.append(len(hashes.fresh))
+        return nearest(hashes, *args)
+
+    monkeypatch.setattr(Hashes, "_nearest", count)
+    Hashes().near_duplicates({pk: phash or 0 for pk, phash in phashes.items()})
+    assert len(sizes) == 5
+    assert max(sizes) < 5
