@@ -333,9 +333,10 @@ def _add_new(
             unique_fields=["id"],
             update_fields=["state", "photo"],
         )
-    for file, _ in done:
-        delete_original(intake, file)
     lease.progressed()
+    with lease.long_step():
+        for file, _ in done:
+            delete_original(intake, file)
     return {file.pk for file, _ in done}
 
 
@@ -369,8 +370,9 @@ def _take_one(lease: Lease, intake: Intake, file: IntakeFile, source: Source, ha
             file.photo = photo
             _keep_hashtags([file])
         IntakeFile.objects.filter(pk=file.pk).update(state=state, reason=as_reason(reason), photo=photo)
-    delete_original(intake, file)
     lease.progressed()
+    with lease.long_step():
+        delete_original(intake, file)
 
 
 def _receive(intake: Intake, file: IntakeFile, source: Source) -> tuple[State, str, Photo | None]:

@@ -81,7 +81,8 @@ def _prepare_one(lease: ShardLease, intake: Intake, file: IntakeFile, source: So
             forget_prepared(said)
     lease.progressed()
     if isinstance(said, str):
-        delete_original(intake, file)
+        with lease.long_step():
+            delete_original(intake, file)
 
 
 def is_usable(prepared: Prepared) -> bool:

@@ -19,6 +19,7 @@ from PIL import Image
 from pytest_django import Settings
 
 from jobs import crew, queue, shards, work
+from jobs import lease as leases
 from jobs.lease import Lease, LeaseLost, claim
 from jobs.models import Job, Shard
 from jobs.shards import ShardLease
@@ -79,6 +80,16 @@ def plan(new_intake: Intake) -> Lease:
         patch.setattr(intake_shards, "work_off", lambda *args, **kwargs: None)
         intake_shards.prepare_in_shards(lease, new_intake, 6)
     return lease
+
+
+def uploaded(photos: list[bytes]) -> tuple[Intake, Lease]:
+    """An intake of these files, and its job's lease."""
+    uploads = [SimpleUploadedFile(f"{number}.jpg", photo) for number, photo in enumerate(photos)]
+    new_intake = intake.start(name="x", by=None, uploads=uploads)
+    assert new_intake.job_id
+    lease = claim(new_intake.job_id)
+    assert lease
+    return new_intake, lease
 
 
 def taken(job: Job | None) -> ShardLease:
@@ -251,17 +262,9 @@ def test_files_that_another_intake_gives_up_are_stored_again_before_originals_ar
 ) -> None:
     """Whether files are stored is asked for a hundred photos at once; their rows come later."""
     photos = [noise(seed) for seed in range(3)]
-
-    def opened() -> tuple[Intake, Lease]:
-        uploads = [SimpleUploadedFile(f"{number}.jpg", photo) for number, photo in enumerate(photos)]
-        new_intake = intake.start(name="x", by=None, uploads=uploads)
-        assert new_intake.job_id
-        lease = claim(new_intake.job_id)
-        assert lease
-        intake_shards.prepare_in_shards(lease, new_intake, len(photos))
-        return new_intake, lease
-
-    (mine, lease), (theirs, their_lease) = opened(), opened()
+    (mine, lease), (theirs, their_lease) = uploaded(photos), uploaded(photos)
+    intake_shards.prepare_in_shards(lease, mine, len(photos))
+    intake_shards.prepare_in_shards(their_lease, theirs, len(photos))
     their_lease.finish(Job.State.FAILED)
     theirs.refresh_from_db()
     new_photos = intake._new_photos
@@ -277,6 +280,23 @@ def test_files_that_another_intake_gives_up_are_stored_again_before_originals_ar
     kept = Photo.objects.values_list("file", flat=True)
     assert len(kept) == 3
     assert {str(path.relative_to(media)) for path in files_in(media)} == set(kept)
+
+
+def test_lease_is_renewed_while_originals_are_deleted(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow bucket takes longer for a hundred than a lease lasts."""
+    _, lease = uploaded([noise(1), noise(2), noise(1), b"no photo"])  # two are new, one is known, one refused
+    deleted = {}
+    delete_original = intake_files.delete_original
+
+    def delete(of: Intake, file: Any) -> None:
+        deleted[file.name] = {type(one) for one in leases._in_a_long_step}
+        delete_original(of, file)
+
+    for module in (intake, intake_shards):
+        monkeypatch.setattr(module, "delete_original", delete)
+    intake.take_all_in(lease)
+    holder, both = {Lease}, {Lease, ShardLease}
+    assert deleted == {"0.jpg": holder, "1.jpg": holder, "2.jpg": holder, "3.jpg": both}
 
 
 def test_death_after_the_photos_and_before_their_outcomes_changes_nothing(
