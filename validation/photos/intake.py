@@ -315,11 +315,11 @@ def _add_new(
     except IntegrityError:
         return set()
     by_pk = {file.pk: photo for (file, _), photo in zip(files, photos, strict=True)}
-    with lease.long_step():  # now that the rows are there, nobody takes the files away
+    with lease.long_step():  # who forgets files from now on sees the rows
         done = [(file, by_pk[file.pk]) for file, _ in _with_files(files)]
     if not done:
         return set()
-    with lease.fenced():  # a transaction of its own: two intakes at once see each other's photos
+    with lease.fenced():  # a transaction of its own: another intake sees the photos already
         near = hashes.near_duplicates({photo.pk: photo.phash for _, photo in done if photo.phash is not None})
         for pk, original in near.items():
             Photo.objects.filter(pk=pk).update(near_duplicate_of=original)
