@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from itertools import compress, groupby
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from django.core.files.base import File
@@ -44,7 +44,7 @@ from validation.photos.intake_files import (
     table_of,
     uploads_of,
 )
-from validation.photos.intake_shards import PREPARED, is_stored, is_usable, prepare_in_shards
+from validation.photos.intake_shards import PREPARED, is_usable, prepare_in_shards
 from validation.photos.intake_sources import Listing, Source
 from validation.photos.intake_table import TERMS, Terms, read_table
 from validation.photos.intake_table import TableError as TableError
@@ -54,6 +54,7 @@ from validation.photos.store import (
     Prepared,
     add_prepared,
     forget_prepared,
+    has_files,
     receive,
     remove,
 )
@@ -70,6 +71,7 @@ GIVEN_UP = gettext_noop("given up: the upload has been deleted")
 ADDED_AT_ONCE = 100  # photos whose rows are added in one transaction
 ASKED_AT_ONCE = 8  # files of which the storage is asked whether it has them
 State = IntakeFile.State
+T = TypeVar("T")
 
 
 class SentAlready(Exception):
@@ -262,9 +264,10 @@ def _take_some(
         new = _new_photos(files)
     for is_new, group in groupby(files, lambda file: file.pk in new):
         row = list(group)
-        if is_new and _add_new(lease, intake, [(file, new[file.pk]) for file in row], hashes):
-            yield len(row)
-            continue
+        if is_new:
+            added = _add_new(lease, intake, [(file, new[file.pk]) for file in row], hashes)
+            row = [file for file in row if file.pk not in added]
+            yield len(added)
         for file in row:
             _take_one(lease, intake, file, source, hashes)
             yield 1
@@ -284,16 +287,22 @@ def _new_photos(files: Iterable[IntakeFile]) -> dict[int, Prepared]:
         return {}
     for sha256 in Photo.objects.filter(sha256__in=opened).values_list("sha256", flat=True):
         del opened[sha256]
+    return dict(_with_files(list(opened.values())))
+
+
+def _with_files(opened: Sequence[tuple[T, Prepared]]) -> Iterator[tuple[T, Prepared]]:
+    """Those whose files are stored. Raises StorageFailure."""
     with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:  # a bucket takes milliseconds to say what it has
-        are_stored = list(pool.map(is_stored, (prepared for _, prepared in opened.values())))
-    return dict(one for one, is_there in zip(opened.values(), are_stored, strict=True) if is_there)
+        are_stored = list(pool.map(has_files, (prepared for _, prepared in opened)))
+    return compress(opened, are_stored)
 
 
 def _add_new(
     lease: Lease, intake: Intake, files: Sequence[tuple[IntakeFile, Prepared]], hashes: Hashes
-) -> bool:
-    """Add the rows of new photos, all at once: a hundred take as many queries as `_take_one` for one. False
-    if somebody has taken one of them in meanwhile; then none was added.
+) -> set[int]:
+    """Add the rows of new photos, all at once: a hundred take as many queries as `_take_one` for one. Returns
+    the keys of the files that are done. None is if somebody has taken one of the photos in meanwhile; and not
+    those whose photo lost its files before its row was there: its original is still needed.
     """
     by = intake.created_by
     photos = [
@@ -304,25 +313,31 @@ def _add_new(
         with lease.fenced():
             Photo.objects.bulk_create(photos)
     except IntegrityError:
-        return False
-    with lease.fenced():  # a transaction of its own: two intakes at once see each other's photos
-        near = hashes.near_duplicates({photo.pk: photo.phash for photo in photos if photo.phash is not None})
+        return set()
+    by_pk = {file.pk: photo for (file, _), photo in zip(files, photos, strict=True)}
+    with lease.long_step():  # who forgets files from now on sees the rows
+        done = [(file, by_pk[file.pk]) for file, _ in _with_files(files)]
+    if not done:
+        return set()
+    with lease.fenced():  # a transaction of its own: another intake sees the photos already
+        near = hashes.near_duplicates({photo.pk: photo.phash for _, photo in done if photo.phash is not None})
         for pk, original in near.items():
             Photo.objects.filter(pk=pk).update(near_duplicate_of=original)
-        for (file, _), photo in zip(files, photos, strict=True):
+        for file, photo in done:
             file.photo, file.state = photo, State.SIMILAR if photo.pk in near else State.TAKEN
-        _keep_hashtags(file for file, _ in files)
+        _keep_hashtags(file for file, _ in done)
         # An upsert, because bulk_update builds a CASE for each row. The rows are all there.
         IntakeFile.objects.bulk_create(
-            [file for file, _ in files],
+            [file for file, _ in done],
             update_conflicts=True,
             unique_fields=["id"],
             update_fields=["state", "photo"],
         )
-    for file, _ in files:
-        delete_original(intake, file)
     lease.progressed()
-    return True
+    with lease.long_step():
+        for file, _ in done:
+            delete_original(intake, file)
+    return {file.pk for file, _ in done}
 
 
 def _terms(intake: Intake, file: IntakeFile) -> dict[str, str]:
@@ -355,8 +370,9 @@ def _take_one(lease: Lease, intake: Intake, file: IntakeFile, source: Source, ha
             file.photo = photo
             _keep_hashtags([file])
         IntakeFile.objects.filter(pk=file.pk).update(state=state, reason=as_reason(reason), photo=photo)
-    delete_original(intake, file)
     lease.progressed()
+    with lease.long_step():
+        delete_original(intake, file)
 
 
 def _receive(intake: Intake, file: IntakeFile, source: Source) -> tuple[State, str, Photo | None]:
@@ -364,12 +380,13 @@ def _receive(intake: Intake, file: IntakeFile, source: Source) -> tuple[State, s
     by = intake.created_by
     terms = _terms(intake, file)
     prepared = Prepared(*file.terms[PREPARED]) if PREPARED in file.terms else None
+    said: tuple[Photo, bool] | str | None = None
     if prepared and is_usable(prepared):
         try:
-            said: tuple[Photo, bool] | str = add_prepared(prepared, by=by, **terms)
+            said = add_prepared(prepared, by=by, **terms)
         except PhotoRefused as error:
             said = error.reason
-    else:
+    if said is None or (not isinstance(said, str) and not has_files(said[0])):
         said = opened(intake, file, source, lambda raw: receive(file=raw, name=file.name, by=by, **terms))
     if isinstance(said, str):
         return State.REFUSED, said, None

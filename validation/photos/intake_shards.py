@@ -8,7 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from formats.storage import StorageFailure, require_content
+from formats.storage import require_content
 from formats.texts import Text
 from jobs.crew import NotNeeded, work_off
 from jobs.lease import Lease
@@ -18,7 +18,7 @@ from validation.campaigns.counts import in_parts
 from validation.models import Intake, IntakeFile, Photo
 from validation.photos.intake_files import as_reason, count_beginning, delete_original, opened, source_of
 from validation.photos.intake_sources import Source
-from validation.photos.store import Prepared, forget_prepared, prepare
+from validation.photos.store import Prepared, forget_prepared, has_files, prepare
 
 PREPARED = "prepared"  # the key of what a shard has stored for a file, among the file's terms
 State = IntakeFile.State
@@ -81,19 +81,13 @@ def _prepare_one(lease: ShardLease, intake: Intake, file: IntakeFile, source: So
             forget_prepared(said)
     lease.progressed()
     if isinstance(said, str):
-        delete_original(intake, file)
+        with lease.long_step():
+            delete_original(intake, file)
 
 
 def is_usable(prepared: Prepared) -> bool:
-    """Whether its photo is here, or its files are stored so that it can be added."""
-    if Photo.objects.filter(sha256=prepared.sha256).exists():
-        return True
-    return bool(prepared.file) and is_stored(prepared)
-
-
-def is_stored(prepared: Prepared) -> bool:
-    """Whether its files are there. Raises StorageFailure."""
-    try:
-        return prepared.is_stored
-    except Exception as error:  # storages raise errors of their own
-        raise StorageFailure(error) from error
+    """Whether its photo is here, or its files are stored so that it can be added. Raises StorageFailure."""
+    photo = Photo.objects.filter(sha256=prepared.sha256).first()
+    if photo:
+        return photo.withdrawn_at is not None or has_files(photo)
+    return bool(prepared.file) and has_files(prepared)

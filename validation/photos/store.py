@@ -70,7 +70,11 @@ def receive(*, file: IO[bytes], name: str, by: AbstractBaseUser | None, **terms:
     """Like take_in; also returns whether the photo is new."""
     prepared = prepare(file=file, name=name)
     try:
-        return add_prepared(prepared, by=by, **terms)
+        photo, is_new = add_prepared(prepared, by=by, **terms)
+        if is_new and not has_files(photo):  # another forgot the same ones before the row was there
+            file.seek(0)
+            prepare(file=file, name=name)
+        return photo, is_new
     except BaseException:
         with suppress(DatabaseError):  # files without a row are replaced when the same photo comes again
             forget_prepared(prepared)
@@ -90,21 +94,19 @@ class Prepared(NamedTuple):
     height: int = 0
     phash: int = 0
 
-    @property
-    def is_stored(self) -> bool:
-        """Not if another who stored the same photo could not add its row, and took its files away."""
-        return all(map(default_storage.exists, filter(None, (self.file, self.small))))
-
 
 def prepare(*, file: IO[bytes], name: str) -> Prepared:
-    """The part of `receive` that takes long, and that many may do at once. Raises what take_in raises."""
+    """The part of `receive` that takes long, and that many may do at once. Raises what take_in raises. If a
+    photo has a row but lacks files, they are stored again.
+    """
     name = name.replace("\\", "/").rsplit("/", 1)[-1].replace("\x00", "")[:200] or "photo"
     raw = _read_bounded(file, name)
     sha256 = hashlib.sha256(raw).hexdigest()
     earlier = Photo.objects.filter(sha256=sha256).first()
     if earlier is not None:
         _refuse_withdrawn(earlier, name)
-        return Prepared(sha256, name)
+        if has_files(earlier):
+            return Prepared(sha256, name)
     picture = _decode(raw, name)
     base = f"photos/{sha256[:2]}/{sha256}"
     names = [_write(f"{base}.jpg", picture)]
@@ -197,6 +199,16 @@ def remove(names: Iterable[str]) -> list[str]:
             log.exception("%s could not be deleted", name)
             leftovers.append(name)
     return leftovers
+
+
+def has_files(photo: Photo | Prepared) -> bool:
+    """Whether its files are stored. Not if another who stored the same photo could not add its row, and took
+    its files away before this row was there. Raises StorageFailure.
+    """
+    try:
+        return all(default_storage.exists(str(name)) for name in (photo.file, photo.small) if name)
+    except Exception as error:  # storages raise errors of their own
+        raise StorageFailure(error) from error
 
 
 def _names(photo: Photo | None) -> list[str]:

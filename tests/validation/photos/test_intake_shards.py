@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.storage import default_storage
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -18,6 +19,7 @@ from PIL import Image
 from pytest_django import Settings
 
 from jobs import crew, queue, shards, work
+from jobs import lease as leases
 from jobs.lease import Lease, LeaseLost, claim
 from jobs.models import Job, Shard
 from jobs.shards import ShardLease
@@ -78,6 +80,16 @@ def plan(new_intake: Intake) -> Lease:
         patch.setattr(intake_shards, "work_off", lambda *args, **kwargs: None)
         intake_shards.prepare_in_shards(lease, new_intake, 6)
     return lease
+
+
+def uploaded(photos: list[bytes]) -> tuple[Intake, Lease]:
+    """An intake of these files, and its job's lease."""
+    uploads = [SimpleUploadedFile(f"{number}.jpg", photo) for number, photo in enumerate(photos)]
+    new_intake = intake.start(name="x", by=None, uploads=uploads)
+    assert new_intake.job_id
+    lease = claim(new_intake.job_id)
+    assert lease
+    return new_intake, lease
 
 
 def taken(job: Job | None) -> ShardLease:
@@ -206,7 +218,7 @@ def test_rows_of_many_photos_take_as_many_queries_as_those_of_few(
 ) -> None:
     numbers: list[tuple[int, int]] = []
 
-    def count(*args: Any) -> bool:
+    def count(*args: Any) -> set[int]:
         with CaptureQueriesContext(connection) as queries:
             are_added = add_new(*args)
         numbers.append((len(args[2]), len(queries)))
@@ -245,6 +257,48 @@ def test_photo_that_another_takes_in_at_the_same_moment_is_known(
     assert {str(path.relative_to(media)) for path in files_in(media)} == set(kept)
 
 
+def test_files_that_another_intake_gives_up_are_stored_again_before_originals_are_deleted(
+    media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether files are stored is asked for a hundred photos at once; their rows come later."""
+    photos = [noise(seed) for seed in range(3)]
+    (mine, lease), (theirs, their_lease) = uploaded(photos), uploaded(photos)
+    intake_shards.prepare_in_shards(lease, mine, len(photos))
+    intake_shards.prepare_in_shards(their_lease, theirs, len(photos))
+    their_lease.finish(Job.State.FAILED)
+    theirs.refresh_from_db()
+    new_photos = intake._new_photos
+
+    def new_until_another_gives_up(files: Any) -> Any:
+        new = new_photos(files)
+        assert intake.give_up(intake=theirs)
+        return new
+
+    monkeypatch.setattr(intake, "_new_photos", new_until_another_gives_up)
+    intake.take_all_in(lease)
+    assert set(states(mine).values()) == {"taken"}
+    kept = Photo.objects.values_list("file", flat=True)
+    assert len(kept) == 3
+    assert {str(path.relative_to(media)) for path in files_in(media)} == set(kept)
+
+
+def test_lease_is_renewed_while_originals_are_deleted(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow bucket takes longer for a hundred than a lease lasts."""
+    _, lease = uploaded([noise(1), noise(2), noise(1), b"no photo"])  # two are new, one is known, one refused
+    deleted = {}
+    delete_original = intake_files.delete_original
+
+    def delete(of: Intake, file: Any) -> None:
+        deleted[file.name] = {type(one) for one in leases._in_a_long_step}
+        delete_original(of, file)
+
+    for module in (intake, intake_shards):
+        monkeypatch.setattr(module, "delete_original", delete)
+    intake.take_all_in(lease)
+    holder, both = {Lease}, {Lease, ShardLease}
+    assert deleted == {"0.jpg": holder, "1.jpg": holder, "2.jpg": holder, "3.jpg": both}
+
+
 def test_death_after_the_photos_and_before_their_outcomes_changes_nothing(
     started: Intake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -280,3 +334,21 @@ def test_of_photos_added_together_later_ones_are_near_duplicates_of_earlier_orig
     assert found == {near: first, like_theirs: theirs}
     later = {stored(base ^ 0xFFE): base ^ 0xFFE, stored(-2): -2}
     assert hashes.near_duplicates(later) == dict(zip(later, (chained, old), strict=True))
+
+
+def test_new_photos_are_compared_one_by_one_only_with_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All photos from before are compared at once, also in the first call of an intake."""
+    rows = [Photo(sha256=f"{at:064}", width=1, height=1, phash=at * 0x10001) for at in range(30)]
+    Photo.objects.bulk_create(rows)
+    phashes = dict(Photo.objects.order_by("-pk").values_list("pk", "phash")[:5])
+    sizes = []
+    nearest = Hashes._nearest
+
+    def count(hashes: Hashes, *args: int) -> int | None:
+        sizes.append(len(hashes.fresh))
+        return nearest(hashes, *args)
+
+    monkeypatch.setattr(Hashes, "_nearest", count)
+    Hashes().near_duplicates({pk: phash or 0 for pk, phash in phashes.items()})
+    assert len(sizes) == 5
+    assert max(sizes) < 5

@@ -8,6 +8,7 @@ import resource
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,8 @@ from tests.validation.conftest import picture
 from trainer.engine import opening
 from trainer.engine.budget import Budget
 from validation.models import Photo
-from validation.photos.store import PhotoRefused, add_prepared, prepare, take_in
+from validation.photos import store
+from validation.photos.store import PhotoRefused, Prepared, add_prepared, forget_prepared, prepare, take_in
 
 pytestmark = pytest.mark.django_db
 
@@ -207,3 +209,21 @@ def test_a_full_disk_loses_no_file_that_another_has_stored(media: Path) -> None:
     photo, is_new = add_prepared(first, by=None)
     assert (is_new, stored(photo).size) == (True, (64, 48))
     assert len([path for path in media.rglob("*") if path.is_file()]) == 1
+
+
+def test_files_that_another_forgets_before_the_row_is_there_are_stored_again(
+    media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def add_late(prepared: Prepared, **terms: Any) -> tuple[Photo, bool]:
+        forget_prepared(prepared)
+        return add_prepared(prepared, **terms)
+
+    monkeypatch.setattr(store, "add_prepared", add_late)
+    assert stored(take(picture(1))).size == (64, 48)
+
+
+def test_a_photo_that_lacks_its_files_gets_them_when_it_comes_again(media: Path) -> None:
+    photo = take(picture(1))
+    default_storage.delete(str(photo.file.name))
+    assert take(picture(1)).pk == photo.pk
+    assert stored(photo).size == (64, 48)
