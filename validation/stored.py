@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from pathlib import Path
 from typing import IO, Any
 
@@ -63,6 +64,15 @@ def replace(name: str, raw: bytes) -> str:
     with replacing(folder / name, "wb") as file:
         file.write(raw)
     return name
+
+
+def parts_of(name: str) -> list[str]:
+    """What processes that were killed while they replaced this file have left beside it."""
+    folder = media_folder()
+    if folder is None:
+        return []
+    beside = (folder / name).parent.glob(f"{glob.escape(Path(name).name)}*.part")
+    return [path.relative_to(folder).as_posix() for path in beside]
 
 
 def link_to(file: FieldFile) -> str:

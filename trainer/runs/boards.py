@@ -37,8 +37,9 @@ def logs_of(run: TrainingRun) -> Path:
 
 def delete_logs(run: TrainingRun) -> None:
     """Raises OSError, also if there are none."""
+    end(run.pk)  # before, because a call that is repeated after a failure passes over runs without logs
     shutil.rmtree(logs_of(run))
-    end(run.pk)
+    end(run.pk)  # somebody may have opened it meanwhile
 
 
 def has_logs(run: TrainingRun) -> bool:

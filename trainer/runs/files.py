@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
 
 from trainer.models import TrainingRun
-from trainer.runs.boards import LOGS, delete_logs
+from trainer.runs.boards import LOGS, end, logs_of
 from trainer.runs.disk import CHECKPOINT, PIXELS, PREVIOUS
 from trainer.runs.unlabelled import TABLE
 from trainer.set_files import CORRECTED
@@ -64,8 +65,9 @@ def bring(run: TrainingRun) -> None:
 def drop_logs(run: TrainingRun) -> None:
     """Logs have small copies of photos. Where another machine may be asked to delete one, none are kept."""
     if is_shared() and (run.photo_set.root.startswith(f"{CORRECTED}/") or run.recipe.get("unlabelled")):
+        shutil.rmtree(logs_of(run), ignore_errors=True)  # if one cannot be deleted, the others still are
         with suppress(OSError):
-            delete_logs(run)
+            end(run.pk)
 
 
 def _remove_others(folder: Path, names: set[str]) -> None:

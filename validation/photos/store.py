@@ -35,7 +35,7 @@ from validation.campaigns.questions import drop_photo
 from validation.models import Photo
 from validation.photos import corrections
 from validation.photos.similar import perceptual_hash
-from validation.stored import replace
+from validation.stored import parts_of, replace
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -291,5 +291,6 @@ def _all_names(photo: Photo) -> list[str]:
 
 
 def _delete_pixels(photo: Photo) -> None:
-    remove(_all_names(photo))
+    names = _all_names(photo)
+    remove([*names, *(part for name in names for part in parts_of(name))])
     corrections.delete_copies(photo)

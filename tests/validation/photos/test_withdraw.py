@@ -242,6 +242,20 @@ def test_withdrawing_a_photo_deletes_its_original(
     assert default_storage.exists(f"intake/{new_intake.pk}/1")
 
 
+def test_withdrawing_a_photo_deletes_what_a_killed_process_left_of_it(
+    client_for: ClientFor, django_capture_on_commit_callbacks: Committed, media: Path
+) -> None:
+    photo = store.take_in(file=SimpleUploadedFile("a.jpg", noise(1)), name="a.jpg", by=None)
+    folder = (media / photo.file.name).parent
+    part = folder / f"{Path(photo.file.name).name}x1y2.part"  # as formats.storage.replacing names it
+    other = folder / "another.jpgx1y2.part"
+    for file in (part, other):
+        file.write_bytes(b"pixels")
+    withdraw(client_for("admin"), photo, django_capture_on_commit_callbacks)
+    assert not part.exists()
+    assert other.exists()
+
+
 def test_page_of_a_withdrawn_photo_names_an_archive_that_still_contains_it(
     run_jobs: RunJobs,
     monkeypatch: pytest.MonkeyPatch,
