@@ -246,9 +246,9 @@ def test_withdrawing_a_photo_deletes_what_a_killed_process_left_of_it(
     client_for: ClientFor, django_capture_on_commit_callbacks: Committed, media: Path
 ) -> None:
     photo = store.take_in(file=SimpleUploadedFile("a.jpg", noise(1)), name="a.jpg", by=None)
-    folder = (media / photo.file.name).parent
-    part = folder / f"{Path(photo.file.name).name}x1y2.part"  # as formats.storage.replacing names it
-    other = folder / "another.jpgx1y2.part"
+    pixels = media / str(photo.file.name)
+    part = pixels.with_name(f"{pixels.name}x1y2.part")  # as formats.storage.replacing names it
+    other = pixels.with_name("another.jpgx1y2.part")
     for file in (part, other):
         file.write_bytes(b"pixels")
     withdraw(client_for("admin"), photo, django_capture_on_commit_callbacks)
