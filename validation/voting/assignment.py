@@ -160,9 +160,11 @@ def assign(
     *, campaign: Campaign, person: AbstractBaseUser, photo: int | None = None, most: int = 2
 ) -> Assignment:
     """The next questions; after an undo the one about this photo first, if it is leased to the person."""
+    # Counted first: a vote of this person that arrives in between must not be counted and asked for again.
+    counts = progress(campaign=campaign, person=person)
     questions = next_questions(campaign=campaign, person=person, photo=photo, most=most)
     questions.sort(key=lambda one: one.photo_id != photo)
-    return Assignment(questions, progress(campaign=campaign, person=person))
+    return Assignment(questions, counts)
 
 
 def last_vote(*, campaign: Campaign, person: AbstractBaseUser) -> Vote | None:

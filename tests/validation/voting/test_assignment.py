@@ -66,6 +66,31 @@ def test_everybody_sees_every_photo_once(
     assert set(Question.objects.values_list("is_done", "fits")) == {(True, 2)}
 
 
+def test_vote_that_arrives_in_between_is_not_counted_and_asked_for_again(
+    make_campaign: MakeCampaign, user_for: UserFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that is left sends its vote while the next one is made."""
+    campaign, person = make_campaign("cafe", "bar", "sport"), user_for("validator", "a")
+    [first] = next_questions(campaign=campaign, person=person)
+    voted: list[Vote] = []
+
+    def then_vote(step: Callable[..., object]) -> Callable[..., object]:
+        def run(**arguments: object) -> object:
+            result = step(**arguments)
+            if not voted:
+                voted.append(answer(campaign, first, person))
+            return result
+
+        return run
+
+    for step in (assignment.next_questions, assignment.progress):
+        monkeypatch.setattr(assignment, step.__name__, then_vote(step))
+    batch = assignment.assign(campaign=campaign, person=person, most=3)
+    assert voted
+    assert batch.done + len(batch.questions) <= 3
+    assert first.pk not in [one.pk for one in batch.questions]
+
+
 def test_the_audit_stream_is_the_order_of_ranks(make_campaign: MakeCampaign, user_for: UserFor) -> None:
     campaign = make_campaign(*["cafe", "bar", "sport"] * 3, audit_share=1.0)
     by_rank = list(Question.objects.order_by("rank").values_list("photo_id", flat=True))
