@@ -58,6 +58,28 @@ def press(page: Page, *keys: str) -> None:
         page.keyboard.press(key)
 
 
+def test_page_made_before_the_last_vote_arrived_does_not_ask_for_it_again(
+    campaign: Campaign, page_for: PageFor
+) -> None:
+    """Whoever answers and leaves at once: the next page is made while the vote is on its way."""
+    page = page_for("validator")
+    address = f"/validation/vote/{campaign.pk}/"
+    open_ballot(page, campaign)
+    early = page.request.get(address).text()
+    with page.expect_response(lambda response: response.request.method == "POST"):
+        press(page, "f")
+    expect(page.locator(".ballot-count")).to_have_text("2 of 3")
+    answered = Vote.objects.get().photo_id
+    page.route(f"**{address}", lambda route: route.fulfill(body=early, content_type="text/html"))
+    open_ballot(page, campaign)
+    expect(page.locator(".ballot-count")).to_have_text("2 of 3")
+    for count in ("3 of 3", "3 answered"):
+        press(page, "d")
+        expect(page.locator(".ballot-count")).to_have_text(count)
+    expect_answers("fits", "does_not_fit", "does_not_fit")
+    assert Vote.objects.filter(photo=answered).count() == 1
+
+
 def test_three_keys_vote_and_u_takes_the_last_back(campaign: Campaign, page_for: PageFor) -> None:
     page = page_for("validator")
     open_ballot(page, campaign)

@@ -264,6 +264,25 @@ describe("the server's count", () => {
     assert.deepEqual([state.done, state.total, entries.length], [10, 30, 1]);
   });
 
+  test("takes away the questions whose answers came from another window or the page before", () => {
+    const state = start();
+    const open = { done: 1, total: 3, capped: false, questions: [question(2), question(3)] };
+    state.take(open, state.takeMoment([]), []);
+    assert.deepEqual([state.asking, photosInLine(state), state.total], ["nothing", [2, 3], 3]);
+    assert.equal(state.askNext().photo, 2);
+  });
+
+  test("takes away nothing while an answer of this page is on its way, or after one", () => {
+    const state = start();
+    const open = { done: 1, total: 3, capped: false, questions: [question(2)] };
+    const moment = state.takeMoment([]);
+    state.take(open, { ...moment, isAllSent: false }, []);
+    assert.deepEqual([state.current.photo, photosInLine(state)], [1, [2, 3]]);
+    state.answer("fits", "a");
+    state.take(open, moment, []);
+    assert.deepEqual(photosInLine(state), [2, 3]);
+  });
+
   test("is behind while votes wait, or after an answer or undo since the request", () => {
     const waiting = start();
     waiting.take(fresh, waiting.takeMoment([waitingVote("z", question(9))]), []);

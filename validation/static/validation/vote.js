@@ -80,8 +80,10 @@ function take(fresh, moment) {
     close();
     return;
   }
+  const wasAsking = state.asking !== "nothing";
   state.take(fresh, moment, queue.load()).forEach(load);
   showProgress();
+  if (wasAsking && state.asking === "nothing") askNext(); // its answer came from elsewhere
   if (state.asking !== "nothing" || state.line.length || refill.isAskedAgain) return;
   // There was no question when the page was loaded, and the page says why.
   const isIdle = screen.isShown("preparing") || screen.isShown("nothing");

@@ -172,11 +172,22 @@ export class VoteState {
   /* Take in the server's reply to a request for more questions. Its count of answers is outdated if votes were
      unsent at the snapshot or given since. Returns the new entries of the line. */
   take(fresh, moment, unsent) {
-    if (moment.isAllSent && moment.acts === this.acts) this.done = fresh.done;
+    if (moment.isAllSent && moment.acts === this.acts) {
+      if (fresh.done > this.done) this.leaveAnswered(fresh.questions);
+      this.done = fresh.done;
+    }
     const entries = this.enqueue(fresh.questions, unsent, moment.acts);
     this.total = Math.max(fresh.total, this.done + this.line.length + (this.isUnanswered ? 1 : 0));
     this.isCapped = fresh.capped;
     return entries;
+  }
+
+  /* The server has answers that this page does not know: they were given in another window, or on the page before,
+     which was left while this one was made. Their questions are not among the open ones any more. */
+  leaveAnswered(open) {
+    const isOpen = (question) => open.some((one) => isSame(one, question));
+    this.line = this.line.filter((one) => isOpen(one.question));
+    if (this.isUnanswered && !isOpen(this.current)) this.askNothing();
   }
 
   /* since: the number of acts when the questions were requested. */
